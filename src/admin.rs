@@ -1,0 +1,278 @@
+//! The three admin paths as they cross from whoever read them (data port, control port) to the fleet:
+//! request and reply types, the checks that need no state, and the JSON both ports answer with.
+//!
+//! The fleet does the checks that need state (a name taken or absent, a number against the wanted N).
+//! Checks go in the order of the contract, and the first failure means that nothing has changed.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::roster::ReplicaName;
+
+/// The longest request body the admin paths read, in bytes; a longer one is 413.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// How many orders may wait for the fleet; more are refused with 503.
+pub const MAX_WAITING: usize = 64;
+
+/// How many replicas, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// How many replicas to add or remove, at least 1.
+    pub n: usize,
+    /// Names for the first of them, at most `n`, all distinct; the fleet chooses the rest.
+    pub names: Vec<ReplicaName>,
+}
+
+/// What is asked of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Who has answered and is not dead?
+    Rep,
+    /// Start replicas; answered when they all answer, or when none of them is left.
+    Add(Change),
+    /// Remove replicas; answered when they are gone.
+    Rm(Change),
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status: 400 for a bad order, 503 for one that failed.
+    pub status: u16,
+    /// The reason in a sentence, without the leading `<Error> `.
+    pub sentence: String,
+}
+
+impl Refusal {
+    /// The order is wrong; nothing has changed.
+    pub fn bad(sentence: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// The order was right and could not be carried out.
+    pub fn failed(sentence: impl Into<String>) -> Self {
+        Self {
+            status: 503,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+/// The replicas that `/rep` lists, in its order, or why not.
+pub type Answer = Result<Vec<ReplicaName>, Refusal>;
+
+/// An order on its way to the fleet.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub order: Order,
+    /// Who asks, for the log: an address.
+    pub from: String,
+    /// Where the answer goes. It may be dropped: whoever asks may leave.
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// Where orders are handed in; any thread may.
+#[derive(Debug, Clone)]
+pub struct Desk(mpsc::Sender<Call>);
+
+/// A desk and the fleet's end of it.
+#[must_use]
+pub fn desk() -> (Desk, mpsc::Receiver<Call>) {
+    let (tx, rx) = mpsc::channel(MAX_WAITING);
+    (Desk(tx), rx)
+}
+
+impl Desk {
+    /// Hands in `order` and waits for its answer. Dropping the future does not undo the order.
+    pub async fn ask(&self, order: Order, from: String) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        self.0
+            .try_send(Call { order, from, reply })
+            .map_err(|err| match err {
+                mpsc::error::TrySendError::Full(_) => {
+                    Refusal::failed(format!("{MAX_WAITING} commands wait already"))
+                }
+                mpsc::error::TrySendError::Closed(_) => stopping(),
+            })?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::failed("ringmaster is stopping")
+}
+
+/// Which of the two changes a body asks for; the texts differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `POST /add`
+    Add,
+    /// `DELETE /rm`
+    Rm,
+}
+
+impl Kind {
+    /// The order for a checked change.
+    #[must_use]
+    pub fn order(self, change: Change) -> Order {
+        match self {
+            Self::Add => Order::Add(change),
+            Self::Rm => Order::Rm(change),
+        }
+    }
+
+    /// Checks a change that was given as words (text commands) or taken from a body.
+    ///
+    /// # Errors
+    /// The refusal of the first check that fails: more names than `n`, an illegal name, a name twice.
+    pub fn check<S: AsRef<str>>(self, n: usize, names: &[S]) -> Result<Change, Refusal> {
+        if names.len() > n {
+            return Err(Refusal::bad(match self {
+                Self::Add => "Length of hostname list is more than newly added instances",
+                Self::Rm => "Length of hostname list is more than removable instances",
+            }));
+        }
+        let parse = |name: &S| {
+            name.as_ref()
+                .parse()
+                .map_err(|err| Refusal::bad(format!("{err}")))
+        };
+        let names: Vec<ReplicaName> = names.iter().map(parse).collect::<Result<_, _>>()?;
+        let mut met = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !met.insert(*name)) {
+            return Err(Refusal::bad(format!("hostname {twice} is given twice")));
+        }
+        Ok(Change { n, names })
+    }
+
+    /// Reads a change from a request body: `{"n": 2, "hostnames": ["S4", "S5"]}`.
+    ///
+    /// # Errors
+    /// The refusal of the first check that fails, in the order of the contract.
+    pub fn parse(self, body: &[u8]) -> Result<Change, Refusal> {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+            return Err(Refusal::bad("request body is not a JSON object"));
+        };
+        let n = fields.get("n").and_then(Value::as_u64).filter(|n| *n > 0);
+        let n = n.ok_or_else(|| Refusal::bad("n is not a positive integer"))?;
+        let names = match fields.get("hostnames") {
+            None => Vec::new(),
+            Some(list) => {
+                strings(list).ok_or_else(|| Refusal::bad("hostnames is not a list of strings"))?
+            }
+        };
+        self.check(usize::try_from(n).unwrap_or(usize::MAX), &names)
+    }
+}
+
+fn strings(list: &Value) -> Option<Vec<&str>> {
+    list.as_array()?.iter().map(Value::as_str).collect()
+}
+
+/// The HTTP status and JSON text of an answer, without a final line feed.
+#[must_use]
+pub fn render(answer: &Answer) -> (u16, String) {
+    match answer {
+        Ok(names) => {
+            let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+            let message = json!({"N": names.len(), "replicas": names});
+            (
+                200,
+                json!({"message": message, "status": "successful"}).to_string(),
+            )
+        }
+        Err(refusal) => (refusal.status, failure(&refusal.sentence)),
+    }
+}
+
+/// The JSON text of a failure: `{"message":"<Error> …","status":"failure"}`.
+#[must_use]
+pub fn failure(sentence: &str) -> String {
+    json!({"message": format!("<Error> {sentence}"), "status": "failure"}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failing_check_answers() {
+        let cases = [
+            ("", "request body is not a JSON object"),
+            ("[1]", "request body is not a JSON object"),
+            ("{}", "n is not a positive integer"),
+            (r#"{"n":0,"hostnames":7}"#, "n is not a positive integer"),
+            (r#"{"n":-1}"#, "n is not a positive integer"),
+            (r#"{"n":1.5}"#, "n is not a positive integer"),
+            (r#"{"n":"2"}"#, "n is not a positive integer"),
+            (
+                r#"{"n":1,"hostnames":"S4"}"#,
+                "hostnames is not a list of strings",
+            ),
+            (
+                r#"{"n":1,"hostnames":null}"#,
+                "hostnames is not a list of strings",
+            ),
+            (
+                r#"{"n":1,"hostnames":["S4",5]}"#,
+                "hostnames is not a list of strings",
+            ),
+            (
+                r#"{"n":1,"hostnames":["-","-"]}"#,
+                "Length of hostname list is more than newly added instances",
+            ),
+            (
+                r#"{"n":2,"hostnames":["S4","S4"]}"#,
+                "hostname S4 is given twice",
+            ),
+        ];
+        for (body, sentence) in cases {
+            assert_eq!(
+                Kind::Add.parse(body.as_bytes()),
+                Err(Refusal::bad(sentence)),
+                "{body}"
+            );
+        }
+        let illegal = Kind::Add
+            .parse(br#"{"n":2,"hostnames":["a b","a b"]}"#)
+            .unwrap_err();
+        assert!(
+            illegal
+                .sentence
+                .contains("'a b' is not a legal replica name"),
+            "{illegal:?}"
+        );
+    }
+
+    #[test]
+    fn a_good_body_keeps_the_order_of_names() {
+        let change = Kind::Rm
+            .parse(br#"{"n":3,"hostnames":["S5","S4"],"more":true}"#)
+            .unwrap();
+        let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
+        assert_eq!((change.n, names), (3, vec!["S5", "S4"]));
+    }
+
+    #[test]
+    fn answers_look_as_documented() {
+        let names = ["S1", "S2"].map(|name| name.parse().unwrap()).to_vec();
+        let (status, body) = render(&Ok(names));
+        assert_eq!(status, 200);
+        assert_eq!(
+            body,
+            r#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#
+        );
+        let (status, body) = render(&Err(Refusal::bad("no")));
+        assert_eq!(
+            (status, body.as_str()),
+            (400, r#"{"message":"<Error> no","status":"failure"}"#)
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! Counters that the data path writes and others read: one cell per worker, so that no two threads
+//! ever write the same cache line.
+//!
+//! Every cell has a single writer (its worker), which adds with a plain load and store; readers sum
+//! over the workers. Nothing here locks, allocates after its making or decides anything.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The cells of one replica: one per worker.
+#[derive(Debug)]
+pub struct Cells {
+    epoch: Instant,
+    by_worker: Box<[WorkerCell]>,
+}
+
+/// One worker's counts about one replica. Two cache lines, because processors fetch lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerCell {
+    /// Requests for which the replica was chosen; it only grows.
+    pub requests: Counter,
+    in_flight: AtomicU64,
+    answered_micros: AtomicU64,
+}
+
+/// A number with a single writer and any number of readers.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the cell's own worker may call it.
+    pub fn add(&self, n: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(n),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Cells {
+    /// Cells at zero for `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self {
+            epoch: Instant::now(),
+            by_worker: (0..workers).map(|_| WorkerCell::default()).collect(),
+        }
+    }
+
+    /// The cell of worker number `worker`, counted from 0.
+    #[must_use]
+    pub fn worker(&self, worker: usize) -> &WorkerCell {
+        &self.by_worker[worker]
+    }
+
+    /// Exchanges under way over all workers. Acquire pairs with the workers' release: whoever reads 0
+    /// also sees all that those exchanges wrote.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.by_worker
+            .iter()
+            .map(|cell| cell.in_flight.load(Ordering::Acquire))
+            .sum()
+    }
+
+    /// Requests over all workers.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.by_worker.iter().map(|cell| cell.requests.get()).sum()
+    }
+
+    /// Notes that worker `worker` had an answer from the replica at `now`.
+    pub fn answered(&self, worker: usize, now: Instant) {
+        let micros = now.saturating_duration_since(self.epoch).as_micros();
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX).max(1);
+        self.by_worker[worker]
+            .answered_micros
+            .store(micros, Ordering::Relaxed);
+    }
+
+    /// When the data path last had an answer from the replica; `None` if it never had one.
+    #[must_use]
+    pub fn last_answer(&self) -> Option<Instant> {
+        let newest = self
+            .by_worker
+            .iter()
+            .map(|cell| cell.answered_micros.load(Ordering::Relaxed))
+            .max()?;
+        (newest > 0).then(|| self.epoch + Duration::from_micros(newest))
+    }
+}
+
+impl WorkerCell {
+    /// One more exchange with the replica. The caller must pair it with [`Self::leave`].
+    pub fn enter(&self) {
+        self.in_flight.store(
+            self.in_flight.load(Ordering::Relaxed) + 1,
+            Ordering::Release,
+        );
+    }
+
+    /// One exchange less.
+    pub fn leave(&self) {
+        self.in_flight.store(
+            self.in_flight.load(Ordering::Relaxed) - 1,
+            Ordering::Release,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_flight_sums_over_workers() {
+        let cells = Cells::new(2);
+        cells.worker(0).enter();
+        cells.worker(1).enter();
+        cells.worker(1).enter();
+        cells.worker(0).leave();
+        assert_eq!(cells.in_flight(), 2);
+    }
+
+    #[test]
+    fn last_answer_is_the_newest_of_all_workers() {
+        let cells = Cells::new(2);
+        assert_eq!(cells.last_answer(), None);
+        let later = cells.epoch + Duration::from_millis(5);
+        cells.answered(1, later);
+        cells.answered(0, cells.epoch + Duration::from_millis(2));
+        assert_eq!(cells.last_answer(), Some(later));
+    }
+}

@@ -1,0 +1,115 @@
+//! The ring: a pure function from (set of seats, ring spec) to "who owns this key, and who is next".
+//!
+//! It owns the words [`Seat`] and [`Key`] and knows nothing of replicas, addresses or health: a seat
+//! whose replica is down stays on the ring and is skipped by the caller, so only its own keys move,
+//! and they come back. No file of this folder touches a socket, a clock or a random source.
+
+mod classic;
+mod spec;
+mod uniform;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::ControlFlow;
+
+pub use classic::Classic;
+pub use spec::{ParseSpecError, Spec};
+pub use uniform::Uniform;
+
+/// A numbered, stable place on the ring, counted from 1. Its number is the replica's `SERVER_ID`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat(pub u32);
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a request is hashed by: its request ID as an integer, or a hash of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key(pub u64);
+
+impl Key {
+    /// Up to 19 digits are that integer; anything else is xxh3-64 (seed 0) of its bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let integer =
+            !bytes.is_empty() && bytes.len() <= 19 && bytes.iter().all(u8::is_ascii_digit);
+        if integer {
+            Self(
+                bytes
+                    .iter()
+                    .fold(0, |n, digit| n * 10 + u64::from(digit - b'0')),
+            )
+        } else {
+            Self(xxhash_rust::xxh3::xxh3_64(bytes))
+        }
+    }
+}
+
+/// Who owns a key, and who is next. Every ring is built from a *set* of seats: the order in which
+/// they came does not matter.
+pub trait Ring: fmt::Debug + Send + Sync {
+    /// The seat the ring alone gives `key` (its home); `None` when the ring has no seat.
+    fn owner(&self, key: Key) -> Option<Seat>;
+
+    /// Visits every seat once, the owner first, then in the order in which they stand in for it,
+    /// until `visit` breaks.
+    fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>);
+
+    /// The seats it was built from, ascending.
+    fn seats(&self) -> &BTreeSet<Seat>;
+}
+
+/// Visits each of `count` distinct seats where it is met first.
+fn each_once(
+    seats: impl Iterator<Item = Seat>,
+    count: usize,
+    visit: &mut dyn FnMut(Seat) -> ControlFlow<()>,
+) {
+    let mut met = BTreeSet::new();
+    for seat in seats {
+        if met.insert(seat) && (visit(seat).is_break() || met.len() == count) {
+            return;
+        }
+    }
+}
+
+/// A ring that cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// The classic ring's slots are full.
+    #[error("ring classic has room for seats 1 to {capacity}, not for seat {seat}")]
+    Full {
+        /// The highest seat number it can hold.
+        capacity: u32,
+        /// The seat that does not fit.
+        seat: Seat,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_up_to_19_digits_are_integers() {
+        assert_eq!(Key::of(b"132574"), Key(132_574));
+        assert_eq!(Key::of(b"007"), Key(7));
+        assert_eq!(
+            Key::of(b"9999999999999999999"),
+            Key(9_999_999_999_999_999_999)
+        );
+    }
+
+    #[test]
+    fn other_keys_are_hashed() {
+        for text in ["", "+5", "-1", "12a", "00000000000000000000"] {
+            assert_eq!(
+                Key::of(text.as_bytes()),
+                Key(xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+            );
+        }
+    }
+}

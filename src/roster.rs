@@ -1,0 +1,304 @@
+//! The roster: one immutable, versioned snapshot of the ring, who sits where, and their health; its one
+//! writer (the fleet), and how the workers receive it. Ring and members are published together, so no
+//! reader ever sees one of them newer than the other.
+//!
+//! It is pushed: each worker follows a `watch` and stores the version it has adopted in its `seen`
+//! cell. A replica that left may be stopped once every worker has seen a version without it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::metrics::Cells;
+use crate::ring::{Ring, Seat};
+
+/// One life of one replica; never used twice while the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u64);
+
+/// Where a replica accepts requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplicaAddr(pub SocketAddr);
+
+impl fmt::Display for ReplicaAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A replica's name: legal as a hostname and as a container name. Validated once, here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaName(Arc<str>);
+
+/// The longest legal replica name, in bytes: the longest hostname label (RFC 1035 §2.3.4).
+pub const MAX_NAME: usize = 63;
+
+/// A text that is no replica name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{{0,62}}, and not 'json'")]
+pub struct BadName(String);
+
+impl FromStr for ReplicaName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let bytes = text.as_bytes();
+        let first = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
+        let rest = bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
+        if first && rest && bytes.len() <= MAX_NAME && text != "json" {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadName(
+                text.chars()
+                    .take(2 * MAX_NAME)
+                    .flat_map(char::escape_debug)
+                    .collect(),
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ReplicaName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<str> for ReplicaName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What routing may do with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Route to it.
+    Up,
+    /// Skip it, unless only suspects remain.
+    Suspect,
+    /// Never route to it.
+    Down,
+}
+
+/// A replica in a seat.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Which life of which replica this is.
+    pub id: ReplicaId,
+    /// Where it sits.
+    pub seat: Seat,
+    /// What it is called.
+    pub name: ReplicaName,
+    /// Where it accepts requests.
+    pub addr: ReplicaAddr,
+    /// What routing may do with it.
+    pub health: Health,
+    /// What the workers count about it.
+    pub cells: Arc<Cells>,
+}
+
+/// The snapshot. A seat on the ring without a member is one whose replica has not started yet.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    /// Grows by one with every change; the first is 0.
+    pub version: u64,
+    /// Who owns which key.
+    pub ring: Arc<dyn Ring>,
+    /// Whether health may change by itself: false when heartbeats are off, and then there is no point
+    /// in waiting for a seat to come up.
+    pub watched: bool,
+    members: Vec<Member>,
+}
+
+impl Roster {
+    /// A snapshot of `members`, in any order, over `ring`.
+    #[must_use]
+    pub fn new(version: u64, ring: Arc<dyn Ring>, watched: bool, mut members: Vec<Member>) -> Self {
+        members.sort_by_key(|member| member.seat);
+        Self {
+            version,
+            ring,
+            watched,
+            members,
+        }
+    }
+
+    /// Who sits in `seat`.
+    #[must_use]
+    pub fn member(&self, seat: Seat) -> Option<&Member> {
+        // Seats are mostly 1..=N without gaps, so the place of seat n is mostly n-1.
+        let guess = self.members.get(seat.0.wrapping_sub(1) as usize);
+        guess.filter(|member| member.seat == seat).or_else(|| {
+            let at = self
+                .members
+                .binary_search_by_key(&seat, |member| member.seat)
+                .ok()?;
+            Some(&self.members[at])
+        })
+    }
+
+    /// All members, by seat.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+}
+
+/// The fleet's end: the one writer.
+#[derive(Debug)]
+pub struct Publisher {
+    tx: watch::Sender<Arc<Roster>>,
+    seen: Arc<[AtomicU64]>,
+}
+
+/// A worker's end.
+#[derive(Debug)]
+pub struct Subscriber {
+    rx: watch::Receiver<Arc<Roster>>,
+    seen: Arc<[AtomicU64]>,
+    worker: usize,
+}
+
+/// One writer and `workers` readers of the roster, all starting from `first`.
+#[must_use]
+pub fn channel(workers: usize, first: Roster) -> (Publisher, Vec<Subscriber>) {
+    let (tx, rx) = watch::channel(Arc::new(first));
+    let seen: Arc<[AtomicU64]> = (0..workers).map(|_| AtomicU64::new(0)).collect();
+    let reader = |worker| Subscriber {
+        rx: rx.clone(),
+        seen: Arc::clone(&seen),
+        worker,
+    };
+    let readers = (0..workers).map(reader).collect();
+    (Publisher { tx, seen }, readers)
+}
+
+impl Publisher {
+    /// Replaces the roster for all readers.
+    pub fn publish(&self, roster: Roster) {
+        debug_assert!(roster.version > self.tx.borrow().version);
+        self.tx.send_replace(Arc::new(roster));
+    }
+
+    /// The newest roster.
+    #[must_use]
+    pub fn latest(&self) -> Arc<Roster> {
+        Arc::clone(&self.tx.borrow())
+    }
+
+    /// The oldest version that some worker still works with.
+    #[must_use]
+    pub fn seen_by_all(&self) -> u64 {
+        self.seen
+            .iter()
+            .map(|cell| cell.load(Ordering::Acquire))
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+}
+
+impl Subscriber {
+    /// The worker's number, counted from 0.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// The newest roster, which counts as received.
+    pub fn latest(&mut self) -> Arc<Roster> {
+        Arc::clone(&self.rx.borrow_and_update())
+    }
+
+    /// Waits for a roster newer than the last received; `None` when the writer is gone. Cancel safe.
+    pub async fn changed(&mut self) -> Option<Arc<Roster>> {
+        self.rx.changed().await.ok()?;
+        Some(self.latest())
+    }
+
+    /// Tells the writer that this worker routes by `version` or newer from here on.
+    pub fn adopted(&self, version: u64) {
+        self.seen[self.worker].store(version, Ordering::Release);
+    }
+}
+
+/// What the data path saw of a replica. It is a hint to look, never a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Of whom.
+    pub id: ReplicaId,
+    /// What.
+    pub sign: Sign,
+}
+
+/// The kinds of [`Evidence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A fresh connection was refused or found no host: the seat becomes suspect.
+    Refused,
+    /// A fresh connection was not made in time: heartbeat now.
+    ConnectTimeout,
+    /// A connection ended or was reset before the reply was whole: heartbeat now.
+    Lost,
+    /// The reply did not come in time: heartbeat now.
+    ReplyTimeout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_checked_at_their_edges() {
+        let longest = "a".repeat(MAX_NAME);
+        for good in ["S1", "a", "0-x_y.z", longest.as_str()] {
+            assert!(good.parse::<ReplicaName>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(MAX_NAME + 1);
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "ä",
+            "a/b",
+            "json",
+            "a\n",
+            long.as_str(),
+        ] {
+            assert!(bad.parse::<ReplicaName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn members_are_found_with_gaps_between_seats() {
+        let seats: BTreeSet<Seat> = [Seat(1), Seat(3), Seat(7)].into();
+        let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
+        let member = |seat: Seat| Member {
+            id: ReplicaId(u64::from(seat.0)),
+            seat,
+            name: format!("S{seat}").parse().unwrap(),
+            addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
+            health: Health::Up,
+            cells: Arc::new(Cells::new(1)),
+        };
+        let roster = Roster::new(
+            1,
+            ring,
+            true,
+            vec![member(Seat(7)), member(Seat(1)), member(Seat(3))],
+        );
+        for seat in seats {
+            assert_eq!(roster.member(seat).map(|m| m.seat), Some(seat));
+        }
+        assert!(roster.member(Seat(2)).is_none() && roster.member(Seat(0)).is_none());
+    }
+}
