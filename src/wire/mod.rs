@@ -1,1 +1,13 @@
-//! Placeholder until its owner writes it.
+//! Bytes and sockets: HTTP/1.1 heads and framing, our own replies, deadlines and socket options.
+//!
+//! Everything here is a tool for a party on the other side of a socket; which party, and what its
+//! failure means, is the caller's knowledge. It returns what happened; its caller counts.
+
+pub mod chunked;
+pub mod date;
+pub mod deadline;
+pub mod framing;
+pub mod head;
+pub mod reply;
+pub mod socket;
+pub mod target;

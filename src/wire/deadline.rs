@@ -1,0 +1,114 @@
+//! A deadline that costs next to nothing while it is kept: one timer, armed lazily.
+//!
+//! The timer is not moved each time the deadline moves away. It fires at some earlier deadline, finds
+//! that time is left, and is armed again: a busy connection touches the timer wheel once per timeout,
+//! not once per message.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The timer of one waiting party. It allocates on first use.
+#[derive(Debug, Default)]
+pub struct Deadline(Option<Pin<Box<Sleep>>>);
+
+/// The deadline passed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl Deadline {
+    /// Runs `future` until `at`, or for ever with `None`. As cancel safe as `future` is.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when `at` passes first.
+    pub async fn run<T>(
+        &mut self,
+        at: Option<Instant>,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.run_while(|| at, future).await
+    }
+
+    /// Runs `future` under a deadline that may be set or moved while it runs: `at` is asked anew at
+    /// each wake-up of the task.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the deadline passes first.
+    pub async fn run_while<T>(
+        &mut self,
+        at: impl Fn() -> Option<Instant>,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(value));
+            }
+            match at() {
+                Some(at) => self.poll_passed(cx, at).map(|()| Err(Elapsed)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Ready once `at` has passed.
+    fn poll_passed(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.is_elapsed() || timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= at {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::time::Duration;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_holds_for_earlier_and_later_deadlines() {
+        let mut deadline = Deadline::default();
+        for after in [50_u64, 10, 200, 200, 1] {
+            let start = Instant::now();
+            let at = start + Duration::from_millis(after);
+            assert_eq!(deadline.run(Some(at), pending::<()>()).await, Err(Elapsed));
+            assert_eq!(start.elapsed(), Duration::from_millis(after));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_set_while_waiting_counts_from_the_next_wake_up() {
+        let at = std::cell::Cell::new(None);
+        let mut deadline = Deadline::default();
+        let start = Instant::now();
+        let set_later = async {
+            advance(Duration::from_millis(5)).await;
+            at.set(Some(start + Duration::from_millis(30)));
+            pending::<()>().await;
+        };
+        assert_eq!(
+            deadline.run_while(|| at.get(), set_later).await,
+            Err(Elapsed)
+        );
+        assert_eq!(start.elapsed(), Duration::from_millis(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_wins_over_a_deadline_in_the_past() {
+        let mut deadline = Deadline::default();
+        let past = Some(Instant::now() - Duration::from_secs(1));
+        assert_eq!(deadline.run(past, async { 7 }).await, Ok(7));
+    }
+}

@@ -1,0 +1,248 @@
+//! Where a message's body ends (RFC 9112 §6), decided once from its head, then followed byte by byte.
+//!
+//! Any doubt is a refusal: two ways to read one body are how requests are smuggled. Content-Length is
+//! digits only (Rust's own parser would take "+5"), given once; Transfer-Encoding is `chunked` alone.
+
+use bytes::BytesMut;
+
+use super::chunked::{BadChunk, Run, Scanner};
+use super::head::{BadResponse, Fields, Refused, Version};
+
+/// How much of a body is still to come.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// This many bytes; 0 when it is complete.
+    Length(u64),
+    /// Chunks, as far as the scanner has come.
+    Chunked(Scanner),
+    /// All that comes until the connection ends; responses only.
+    UntilClose,
+}
+
+impl Body {
+    /// No body.
+    pub const NONE: Self = Self::Length(0);
+
+    /// Whether nothing more belongs to this body. A body until close never knows.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(scanner) => scanner.is_done(),
+            Self::UntilClose => false,
+        }
+    }
+
+    /// How many leading bytes of `input` belong to this body; they count as taken.
+    ///
+    /// # Errors
+    /// When the chunked coding is broken.
+    pub fn take(&mut self, input: &[u8]) -> Result<usize, BadChunk> {
+        self.follow(input, |_| {})
+    }
+
+    /// Like [`Self::take`], and appends the data among them to `out`: the chunked coding is removed.
+    ///
+    /// # Errors
+    /// When the chunked coding is broken.
+    pub fn decode(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
+        self.follow(input, |data| out.extend_from_slice(data))
+    }
+
+    fn follow(&mut self, input: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, BadChunk> {
+        match self {
+            Self::Length(left) => {
+                let len = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len());
+                *left -= len as u64;
+                data(&input[..len]);
+                Ok(len)
+            }
+            Self::UntilClose => {
+                data(input);
+                Ok(input.len())
+            }
+            Self::Chunked(scanner) => {
+                let mut used = 0;
+                loop {
+                    let (len, run) = scanner.next(&input[used..])?;
+                    if run == Run::Data {
+                        data(&input[used..used + len]);
+                    }
+                    used += len;
+                    if len == 0 || used == input.len() {
+                        return Ok(used);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the framing fields of a head say.
+enum Said {
+    Nothing,
+    Length(u64),
+    Chunked,
+}
+
+/// Why framing fields cannot be followed.
+enum Doubt {
+    Length,
+    Both,
+    Coding,
+    Old,
+}
+
+/// The body of a request.
+///
+/// # Errors
+/// 400 when the length is in doubt, 501 for a transfer coding we do not know.
+pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Refused> {
+    match read(version, fields) {
+        Ok(Said::Nothing) => Ok(Body::NONE),
+        Ok(Said::Length(length)) => Ok(Body::Length(length)),
+        Ok(Said::Chunked) => Ok(Body::Chunked(Scanner::default())),
+        Err(Doubt::Length) => Err(Refused::bad("Content-Length is malformed or given twice")),
+        Err(Doubt::Both) => Err(Refused::bad("both Content-Length and Transfer-Encoding")),
+        Err(Doubt::Old) => Err(Refused::bad("Transfer-Encoding in HTTP/1.0")),
+        Err(Doubt::Coding) => Err(Refused {
+            status: 501,
+            why: "only the transfer coding chunked is supported",
+        }),
+    }
+}
+
+/// The body of a response with this status to a request that was (`to_head`) or was not HEAD.
+///
+/// # Errors
+/// When its length is in doubt.
+pub fn of_response(
+    status: u16,
+    to_head: bool,
+    version: Version,
+    fields: &Fields<'_, '_>,
+) -> Result<Body, BadResponse> {
+    let bodiless = status < 200 || status == 204;
+    if bodiless {
+        // RFC 9112 §6.3(1): whatever its fields say, and they are not passed on.
+        return Ok(Body::NONE);
+    }
+    let said = read(version, fields).map_err(|doubt| {
+        BadResponse(match doubt {
+            Doubt::Length => "Content-Length is malformed or given twice",
+            Doubt::Both => "both Content-Length and Transfer-Encoding",
+            Doubt::Old => "Transfer-Encoding in HTTP/1.0",
+            Doubt::Coding => "unknown transfer coding",
+        })
+    })?;
+    Ok(match said {
+        _ if to_head || status == 304 => Body::NONE,
+        Said::Nothing => Body::UntilClose,
+        Said::Length(length) => Body::Length(length),
+        Said::Chunked => Body::Chunked(Scanner::default()),
+    })
+}
+
+fn read(version: Version, fields: &Fields<'_, '_>) -> Result<Said, Doubt> {
+    let mut lengths = fields.iter().filter(|field| field.is("content-length"));
+    let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(Said::Nothing),
+        (Some(_), Some(_)) => Err(Doubt::Both),
+        (Some(_), None) if lengths.next().is_some() => Err(Doubt::Length),
+        (Some(length), None) => content_length(length.value)
+            .map(Said::Length)
+            .ok_or(Doubt::Length),
+        (None, Some(_)) if version == Version::Http10 => Err(Doubt::Old),
+        (None, Some(_)) if codings.next().is_some() => Err(Doubt::Coding),
+        (None, Some(coding)) if coding.value.eq_ignore_ascii_case(b"chunked") => Ok(Said::Chunked),
+        (None, Some(_)) => Err(Doubt::Coding),
+    }
+}
+
+/// 1*DIGIT (RFC 9110 §8.6) up to 2^63-1.
+#[must_use]
+pub fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = std::str::from_utf8(value).ok()?;
+    digits
+        .parse::<i64>()
+        .ok()
+        .and_then(|length| u64::try_from(length).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{self, Room};
+
+    fn request_body(fields: &str) -> Result<Body, Refused> {
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        of_request(head.version, &head.fields)
+    }
+
+    #[test]
+    fn content_length_is_digits_only() {
+        assert_eq!(content_length(b"0003"), Some(3));
+        assert_eq!(content_length(b"9223372036854775807"), Some((1 << 63) - 1));
+        for bad in [
+            "",
+            "+5",
+            "-5",
+            "5 5",
+            "0x3",
+            "3.0",
+            "1_0",
+            "3, 3",
+            "9223372036854775808",
+        ] {
+            assert_eq!(content_length(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn doubtful_requests_are_refused() {
+        for (fields, status) in [
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
+            ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
+            ("Transfer-Encoding: gzip, chunked\r\n", 501),
+            ("Transfer-Encoding: chunked, chunked\r\n", 501),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                501,
+            ),
+            ("Transfer-Encoding: chunked;q=1\r\n", 501),
+            ("Transfer-Encoding:\r\n", 501),
+        ] {
+            assert_eq!(request_body(fields).unwrap_err().status, status, "{fields}");
+        }
+        assert!(matches!(
+            request_body("Transfer-Encoding: CHUNKED \r\n"),
+            Ok(Body::Chunked(_))
+        ));
+        assert!(matches!(request_body(""), Ok(Body::Length(0))));
+    }
+
+    #[test]
+    fn a_body_takes_its_own_bytes_only() {
+        let mut body = Body::Length(3);
+        assert_eq!(body.take(b"ab"), Ok(2));
+        assert!(!body.is_complete());
+        assert_eq!(body.take(b"cGET"), Ok(1));
+        assert!(body.is_complete());
+        let mut chunked = Body::Chunked(Scanner::default());
+        let mut out = BytesMut::new();
+        assert_eq!(
+            chunked.decode(b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\nGET", &mut out),
+            Ok(19)
+        );
+        assert!(chunked.is_complete());
+        assert_eq!(&out[..], b"abcd");
+    }
+}

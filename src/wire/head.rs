@@ -1,0 +1,365 @@
+//! Heads of HTTP/1.1 messages, read strictly (RFC 9112 §2–§5): who reads more leniently than the next
+//! hop lets requests be smuggled past it.
+//!
+//! The only file that names httparse. What httparse lets pass and we do not: a line that ends in a bare
+//! LF, and two fields where one is allowed. Nothing is copied: a head borrows from the bytes read.
+
+use std::mem::MaybeUninit;
+
+use super::target::{self, Target};
+
+/// The most fields a head may have; one more is refused with 431.
+pub const MAX_FIELDS: usize = 100;
+
+/// Room for parsed fields, made by the caller so that a head can borrow from it.
+pub struct Room<'b>([MaybeUninit<httparse::Header<'b>>; MAX_FIELDS]);
+
+impl std::fmt::Debug for Room<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Room")
+    }
+}
+
+impl Default for Room<'_> {
+    fn default() -> Self {
+        Self([MaybeUninit::uninit(); MAX_FIELDS])
+    }
+}
+
+/// The HTTP version of a message; anything else is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// Why a request is refused: its status code and a sentence for the one who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// HTTP status code, 4xx or 5xx.
+    pub status: u16,
+    /// What is wrong, without a final stop.
+    pub why: &'static str,
+}
+
+impl Refused {
+    /// A refusal with status 400.
+    #[must_use]
+    pub const fn bad(why: &'static str) -> Self {
+        Self { status: 400, why }
+    }
+}
+
+/// A response that must not be passed on, and what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadResponse(pub &'static str);
+
+/// The fields of a head, in order, with the exact lines they stood on.
+#[derive(Clone, Copy)]
+pub struct Fields<'h, 'b> {
+    bytes: &'b [u8],
+    parsed: &'h [httparse::Header<'b>],
+}
+
+impl std::fmt::Debug for Fields<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.parsed).finish()
+    }
+}
+
+/// One field of a head.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'b> {
+    /// Its name as it was sent; compare without case.
+    pub name: &'b str,
+    /// Its value without the white space around it.
+    pub value: &'b [u8],
+    /// Its whole line as it was sent, CR LF included.
+    pub line: &'b [u8],
+}
+
+impl Field<'_> {
+    /// Whether this is the field called `name`, which is given in lower case.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+impl<'b> Fields<'_, 'b> {
+    /// All fields in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Field<'b>> + '_ {
+        self.parsed.iter().enumerate().map(|(at, header)| Field {
+            name: header.name,
+            value: header.value,
+            line: &self.bytes[self.start_of(at)..self.start_of(at + 1)],
+        })
+    }
+
+    /// Where the line of field `at` begins; past the last field, where the final empty line begins.
+    fn start_of(&self, at: usize) -> usize {
+        self.parsed.get(at).map_or(self.bytes.len() - 2, |header| {
+            header.name.as_ptr() as usize - self.bytes.as_ptr() as usize
+        })
+    }
+
+    /// The value of the first field called `name` (lower case).
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'b [u8]> {
+        self.iter()
+            .find(|field| field.is(name))
+            .map(|field| field.value)
+    }
+
+    /// The members of all fields called `name` (lower case), which is a comma-separated list
+    /// (RFC 9110 §5.6.1), without white space and empty members.
+    pub fn members<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
+        let of_name = self.iter().filter(move |field| field.is(name));
+        of_name.flat_map(|field| split_list(field.value))
+    }
+}
+
+/// The members of a comma-separated list, trimmed, without the empty ones.
+pub fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    members.filter(|member| !member.is_empty())
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub struct Request<'h, 'b> {
+    /// The method as it was sent; it is case-sensitive.
+    pub method: &'b str,
+    /// Where the request goes.
+    pub target: Target<'b>,
+    /// Its version.
+    pub version: Version,
+    /// Its fields.
+    pub fields: Fields<'h, 'b>,
+    /// Bytes of the head, from the first one read to the end of the empty line.
+    pub len: usize,
+}
+
+/// The head of a response.
+#[derive(Debug)]
+pub struct Response<'h, 'b> {
+    /// Its status code, 100 to 999.
+    pub status: u16,
+    /// Its reason phrase; may be empty.
+    pub reason: &'b str,
+    /// Its version.
+    pub version: Version,
+    /// Its fields.
+    pub fields: Fields<'h, 'b>,
+    /// Bytes of the head.
+    pub len: usize,
+}
+
+/// Whether a head that was incomplete may be complete with the bytes that came from `from` on: only a
+/// line feed can end it. Parsing again only then keeps dripped heads from costing quadratic time.
+#[must_use]
+pub fn worth_parsing(bytes: &[u8], from: usize) -> bool {
+    from == 0 || bytes[from..].contains(&b'\n')
+}
+
+/// Reads a request head from the start of `bytes`; `None` when it is not all there yet.
+///
+/// # Errors
+/// The refusal to send. The connection cannot be used further.
+pub fn request<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+) -> Result<Option<Request<'h, 'b>>, Refused> {
+    let mut parsed = httparse::Request::new(&mut []);
+    let outcome = httparse::ParserConfig::default()
+        .parse_request_with_uninit_headers(&mut parsed, bytes, &mut room.0)
+        .map_err(|err| refuse(err, bytes))?;
+    let httparse::Status::Complete(len) = outcome else {
+        return Ok(None);
+    };
+    let (Some(method), Some(raw_target), Some(version)) =
+        (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Refused::bad("request line is incomplete"));
+    };
+    let fields = Fields {
+        bytes: &bytes[..len],
+        parsed: parsed.headers,
+    };
+    if has_bare_lf(&bytes[..len]) {
+        return Err(Refused::bad("a line ends without CR LF"));
+    }
+    let target = target::parse(method, raw_target.as_bytes())?;
+    let version = if version == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
+    };
+    target::check_host(&fields, version)?;
+    Ok(Some(Request {
+        method,
+        target,
+        version,
+        fields,
+        len,
+    }))
+}
+
+/// Reads a response head from the start of `bytes`; `None` when it is not all there yet.
+///
+/// # Errors
+/// What makes the response unfit to be passed on.
+pub fn response<'h, 'b>(
+    bytes: &'b [u8],
+    room: &'h mut Room<'b>,
+) -> Result<Option<Response<'h, 'b>>, BadResponse> {
+    let mut parsed = httparse::Response::new(&mut []);
+    let outcome = httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0)
+        .map_err(|_| BadResponse("head is malformed"))?;
+    let httparse::Status::Complete(len) = outcome else {
+        return Ok(None);
+    };
+    let (Some(status), Some(version)) = (parsed.code, parsed.version) else {
+        return Err(BadResponse("status line is incomplete"));
+    };
+    if has_bare_lf(&bytes[..len]) {
+        return Err(BadResponse("a line ends without CR LF"));
+    }
+    if status < 100 {
+        return Err(BadResponse("status code is below 100"));
+    }
+    Ok(Some(Response {
+        status,
+        reason: parsed.reason.unwrap_or(""),
+        version: if version == 0 {
+            Version::Http10
+        } else {
+            Version::Http11
+        },
+        fields: Fields {
+            bytes: &bytes[..len],
+            parsed: parsed.headers,
+        },
+        len,
+    }))
+}
+
+fn refuse(err: httparse::Error, bytes: &[u8]) -> Refused {
+    match err {
+        httparse::Error::TooManyHeaders => Refused {
+            status: 431,
+            why: "too many header fields",
+        },
+        httparse::Error::Version if names_another_version(bytes) => Refused {
+            status: 505,
+            why: "only HTTP/1.0 and HTTP/1.1 are spoken here",
+        },
+        httparse::Error::Version | httparse::Error::NewLine => {
+            Refused::bad("request line is malformed")
+        }
+        httparse::Error::Token => Refused::bad("method or target is malformed"),
+        httparse::Error::HeaderName => Refused::bad("a header field name is malformed"),
+        httparse::Error::HeaderValue => Refused::bad("a header field value is malformed"),
+        httparse::Error::Status => Refused::bad("not a request"),
+    }
+}
+
+/// Whether the first line ends in a well-formed version that is not ours, as `HTTP/2.0` (RFC 9112 §2.3).
+fn names_another_version(bytes: &[u8]) -> bool {
+    let line = bytes
+        .trim_ascii_start()
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    match word.strip_prefix(b"HTTP/") {
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// RFC 9112 §2.2 lets a recipient take a bare LF as a line end; a strict relay does not.
+fn has_bare_lf(head: &[u8]) -> bool {
+    head.first() == Some(&b'\n')
+        || head
+            .windows(2)
+            .any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> u16 {
+        match request(text.as_bytes(), &mut Room::default()) {
+            Err(refused) => refused.status,
+            Ok(head) => panic!("{text:?} gave {head:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_kept_as_they_were_sent() {
+        let text = b"GET /x HTTP/1.1\r\nHost:  a \r\nX-A:b\r\n\r\nrest";
+        let mut room = Room::default();
+        let head = request(text, &mut room).unwrap().unwrap();
+        let lines: Vec<&[u8]> = head.fields.iter().map(|field| field.line).collect();
+        assert_eq!(lines, [&b"Host:  a \r\n"[..], b"X-A:b\r\n"]);
+        assert_eq!(head.len, text.len() - 4);
+        assert_eq!(head.fields.get("host"), Some(&b"a"[..]));
+    }
+
+    #[test]
+    fn every_prefix_of_a_good_head_is_partial() {
+        let text = b"\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+        for cut in 0..text.len() {
+            assert!(
+                matches!(request(&text[..cut], &mut Room::default()), Ok(None)),
+                "{cut}"
+            );
+        }
+        assert!(matches!(request(text, &mut Room::default()), Ok(Some(_))));
+    }
+
+    #[test]
+    fn what_a_lenient_parser_takes_is_refused() {
+        for text in [
+            "GET /x HTTP/1.1\nHost: a\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: a\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: a\r\n\n",
+            "\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: a\r\n fold\r\n\r\n",
+            "GET  /x HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /x http/1.1\r\nHost: a\r\n\r\n",
+            "GET /x HTTP/1.10\r\nHost: a\r\n\r\n",
+            "GET /x\r\n\r\n",
+        ] {
+            assert_eq!(refusal(text), 400, "{text:?}");
+        }
+        assert_eq!(refusal("PRI * HTTP/2.0\r\n\r\n"), 505);
+    }
+
+    #[test]
+    fn fields_are_counted_at_the_edge() {
+        let head = |extra: usize| {
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+                "X-A: b\r\n".repeat(extra)
+            )
+        };
+        assert!(request(head(MAX_FIELDS - 1).as_bytes(), &mut Room::default()).is_ok());
+        assert_eq!(refusal(&head(MAX_FIELDS)), 431);
+    }
+
+    #[test]
+    fn lists_are_split_over_lines_without_empty_members() {
+        let text = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: a ,,\tb\r\nconnection: c\r\n\r\n";
+        let mut room = Room::default();
+        let head = request(text, &mut room).unwrap().unwrap();
+        let members: Vec<&[u8]> = head.fields.members("connection").collect();
+        assert_eq!(members, [b"a", b"b", b"c"]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Request targets (RFC 9112 §3.2) and the Host field (§3.2, RFC 9110 §7.2), checked before anything is
+//! chosen by them.
+//!
+//! CONNECT and TRACE are refused here: we are a gateway, not a tunnel to anywhere, and TRACE would show
+//! a browser what it must not see.
+
+use super::head::{Fields, Refused, Version};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'b> {
+    /// The host (and port) of an absolute-form target; it replaces the Host field (RFC 9112 §3.2.2).
+    pub authority: Option<&'b [u8]>,
+    /// The path, beginning with `/`, or `*`.
+    pub path: &'b [u8],
+    /// What stands behind the first `?`.
+    pub query: Option<&'b [u8]>,
+}
+
+impl<'b> Target<'b> {
+    fn of(authority: Option<&'b [u8]>, path_and_query: &'b [u8]) -> Self {
+        let mut parts = path_and_query.splitn(2, |byte| *byte == b'?');
+        let path = parts.next().unwrap_or_default();
+        Self {
+            authority,
+            path,
+            query: parts.next(),
+        }
+    }
+}
+
+/// Reads the target of a request with this method.
+pub(super) fn parse<'b>(method: &str, raw: &'b [u8]) -> Result<Target<'b>, Refused> {
+    if method == "CONNECT" || method == "TRACE" {
+        return Err(Refused {
+            status: 501,
+            why: "methods CONNECT and TRACE are not supported",
+        });
+    }
+    if raw.contains(&b'#') {
+        return Err(Refused::bad("request target has a fragment"));
+    }
+    match raw {
+        [b'/', ..] => Ok(Target::of(None, raw)),
+        b"*" if method == "OPTIONS" => Ok(Target::of(None, raw)),
+        _ => absolute(method, raw),
+    }
+}
+
+fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<Target<'b>, Refused> {
+    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
+        raw.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    });
+    let Some(scheme) = scheme else {
+        return Err(Refused::bad(
+            "request target is neither a path nor an http URL",
+        ));
+    };
+    let rest = &raw[scheme.len()..];
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?'))
+        .unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() || !is_host(authority) {
+        return Err(Refused::bad("request target has no valid host"));
+    }
+    Ok(match path {
+        // RFC 9112 §3.2.4: OPTIONS of a whole server.
+        b"" if method == "OPTIONS" => Target::of(Some(authority), b"*"),
+        b"" => Target::of(Some(authority), b"/"),
+        // RFC 9112 §3.2.1: an empty path is sent as "/"; the query stays where it was.
+        [b'?', query @ ..] => Target {
+            authority: Some(authority),
+            path: b"/",
+            query: Some(query),
+        },
+        _ => Target::of(Some(authority), path),
+    })
+}
+
+/// RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
+pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), Refused> {
+    let mut hosts = fields.iter().filter(|field| field.is("host"));
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => Err(Refused::bad("more than one Host field")),
+        (None, None) if version == Version::Http11 => Err(Refused::bad("Host field is missing")),
+        (Some(host), None) if !is_host(host.value) => Err(Refused::bad("Host field is malformed")),
+        _ => Ok(()),
+    }
+}
+
+/// `uri-host [":" port]` (RFC 3986 §3.2.2), or empty.
+fn is_host(text: &[u8]) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let (host, port) = if text[0] == b'[' {
+        let Some(end) = text.iter().position(|byte| *byte == b']') else {
+            return false;
+        };
+        let inside = &text[1..end];
+        let legal = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+        if inside.is_empty() || !inside.iter().all(legal) {
+            return false;
+        }
+        (&text[..=end], &text[end + 1..])
+    } else {
+        text.split_at(
+            text.iter()
+                .position(|byte| *byte == b':')
+                .unwrap_or(text.len()),
+        )
+    };
+    let named = host.first() == Some(&b'[') || (!host.is_empty() && host.iter().all(is_reg_name));
+    named
+        && matches!(port, [] | [b':', ..])
+        && port.iter().skip(1).all(u8::is_ascii_digit)
+        && port.len() <= 6
+}
+
+/// unreserved / pct-encoded / sub-delims without the comma, which only ever means two hosts.
+fn is_reg_name(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_of_targets() {
+        let origin = parse("GET", b"/a?b?c").unwrap();
+        assert_eq!((origin.path, origin.query), (&b"/a"[..], Some(&b"b?c"[..])));
+        let absolute = parse("GET", b"HTTP://b.test:80/x?y").unwrap();
+        assert_eq!(absolute.authority, Some(&b"b.test:80"[..]));
+        assert_eq!(
+            (absolute.path, absolute.query),
+            (&b"/x"[..], Some(&b"y"[..]))
+        );
+        assert_eq!(parse("GET", b"http://b.test?q").unwrap().path, b"/");
+        assert_eq!(parse("OPTIONS", b"http://b.test").unwrap().path, b"*");
+        assert_eq!(parse("OPTIONS", b"*").unwrap().path, b"*");
+    }
+
+    #[test]
+    fn bad_targets_are_refused() {
+        for (method, raw, status) in [
+            ("GET", "a.test:80", 400),
+            ("GET", "*", 400),
+            ("GET", "/a#b", 400),
+            ("GET", "ftp://a/x", 400),
+            ("GET", "http:///x", 400),
+            ("GET", "http://u@a/x", 400),
+            ("CONNECT", "a.test:443", 501),
+            ("TRACE", "/x", 501),
+        ] {
+            let refused = parse(method, raw.as_bytes()).unwrap_err();
+            assert_eq!(refused.status, status, "{method} {raw}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for good in [
+            "",
+            "a",
+            "a.test:80",
+            "127.0.0.1:5000",
+            "[::1]",
+            "[::1]:80",
+            "a_b:",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "a, b", "u@a", "a/evil", "a:8x", "[::1", "[]", "[::1]x", ":80", "a b", "a:123456",
+            "a:80:80",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+}
