@@ -1,1 +1,545 @@
-//! Placeholder until its owner writes it.
+//! Who may command: the one rule for both ports. A sender is judged by its address and by what its
+//! request shows of itself; a right token allows everything.
+//!
+//! It opens no socket and reads no header: each port collects what it saw into an [`Asker`]. A local
+//! address alone is not enough for a change, because a browser on this machine is local too, whatever
+//! page it shows: cross-site requests, and those through a rebound DNS name, need the token.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use subtle::ConstantTimeEq;
+
+/// The port of a `Host` or an `http` origin that names none (RFC 9110 §4.2.1).
+const HTTP_PORT: u16 = 80;
+
+/// What a command does to the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It only looks.
+    Reads,
+    /// It changes something.
+    Changes,
+}
+
+/// What the sender of a command shows of itself.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// Where the connection comes from.
+    pub addr: IpAddr,
+    /// Whether any of `Forwarded`, `X-Forwarded-For`, `X-Real-IP` and `Via` is present: then the address
+    /// is that of a proxy. Only the data port sets it.
+    pub forwarded: bool,
+    /// The value of `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+    /// The value of `Origin`.
+    pub origin: Option<&'a [u8]>,
+    /// The value of `Sec-Fetch-Site`.
+    pub fetch_site: Option<&'a [u8]>,
+    /// The value of `Host`. Without one (HTTP/1.0, the text protocol) the sender is no browser.
+    pub host: Option<&'a [u8]>,
+}
+
+impl fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: Option<&[u8]>| value.map(|bytes| bytes.escape_ascii().to_string());
+        f.debug_struct("Asker")
+            .field("addr", &self.addr)
+            .field("forwarded", &self.forwarded)
+            .field("authorization", &self.authorization.map(|_| "***"))
+            .field("origin", &text(self.origin))
+            .field("fetch_site", &text(self.fetch_site))
+            .field("host", &text(self.host))
+            .finish()
+    }
+}
+
+impl Asker<'_> {
+    /// A sender of whom nothing but the address is known.
+    #[must_use]
+    pub fn at(addr: IpAddr) -> Self {
+        Self {
+            addr,
+            forwarded: false,
+            authorization: None,
+            origin: None,
+            fetch_site: None,
+            host: None,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        self.addr.to_canonical().is_loopback() && !self.forwarded
+    }
+
+    /// Why this may be a foreign page that uses a browser here; `None` if it cannot be.
+    fn foreign_page(&self) -> Option<&'static str> {
+        let host = self.host.map(authority);
+        if host == Some(None) {
+            return Some("Host is neither localhost nor an IP address");
+        }
+        let page = self.origin.map(origin);
+        if page.is_some_and(|page| page.is_none() || Some(page) != host) {
+            return Some("Origin is not this host and port");
+        }
+        let site = self.fetch_site?;
+        let own = site == b"same-origin" || site == b"none";
+        (!own).then_some("Sec-Fetch-Site is neither same-origin nor none")
+    }
+}
+
+/// A shared secret. `Debug` masks it, and comparing takes the same time for every wrong one of its length.
+#[derive(Clone)]
+pub struct Token(Box<[u8]>);
+
+/// A text that is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token is one or more visible ASCII characters without ';'")]
+pub struct BadToken;
+
+impl FromStr for Token {
+    type Err = BadToken;
+
+    /// Takes what both protocols can carry: a header value holds no control character, and the text
+    /// protocol splits at blanks and at `;`.
+    fn from_str(text: &str) -> Result<Self, BadToken> {
+        let good = |b: u8| b.is_ascii_graphic() && b != b';';
+        if text.is_empty() || !text.bytes().all(good) {
+            return Err(BadToken);
+        }
+        Ok(Self(text.as_bytes().into()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
+impl Eq for Token {}
+
+impl Token {
+    fn is(&self, shown: &[u8]) -> bool {
+        self.0.ct_eq(shown).into()
+    }
+}
+
+/// Who may command on one port.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The secret that allows everything (`--control-token`).
+    pub token: Option<Token>,
+    /// Whether addresses do not matter: the data port with `--data-port-admin any`.
+    pub anyone: bool,
+}
+
+/// Why someone may not: the sentence, without the leading `<Error> `. Its HTTP status is 403.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Denial(String);
+
+impl Access {
+    /// Decides whether `asker` may use `path`, which has this `effect`.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check(&self, asker: &Asker<'_>, path: &str, effect: Effect) -> Result<(), Denial> {
+        let shown = asker.authorization.and_then(bearer);
+        let right = |token: &Token| shown.is_some_and(|shown| token.is(shown));
+        if self.token.as_ref().is_some_and(right) {
+            return Ok(());
+        }
+        if !self.anyone && !asker.is_local() {
+            return Err(self.stranger(asker, path, shown.is_some()));
+        }
+        match asker.foreign_page() {
+            Some(reason) if effect == Effect::Changes => Err(Denial(format!(
+                "{path} is not for web pages of other sites without a bearer token: {reason}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decides whether `token` is the right one.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check_token(&self, token: &Token) -> Result<(), Denial> {
+        match &self.token {
+            Some(own) if own == token => Ok(()),
+            Some(_) => Err(Denial("the token is wrong".into())),
+            None => Err(Denial("no token is set; set --control-token".into())),
+        }
+    }
+
+    fn stranger(&self, asker: &Asker<'_>, path: &str, shown: bool) -> Denial {
+        let addr = asker.addr.to_canonical();
+        let role = match asker.forwarded {
+            true => " and the request was forwarded",
+            false => "",
+        };
+        Denial(match (&self.token, shown) {
+            (None, _) => {
+                format!("{path} is for local peers, you are {addr}{role}; set --control-token")
+            }
+            (Some(_), false) => format!(
+                "{path} is for local peers or a bearer token, you are {addr}{role} without one"
+            ),
+            (Some(_), true) => format!("{path} needs a bearer token, and yours is wrong"),
+        })
+    }
+}
+
+/// The token of an `Authorization: Bearer` value (RFC 6750 §2.1); schemes ignore case (RFC 9110 §11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
+    let token = rest.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The host of a URL that no DNS server can point elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Host {
+    Localhost,
+    Ip(IpAddr),
+}
+
+/// Reads an origin of the `http` scheme, the only one this program speaks. `null` is none.
+fn origin(value: &[u8]) -> Option<(Host, u16)> {
+    let (scheme, rest) = value.split_at_checked(b"http://".len())?;
+    scheme.eq_ignore_ascii_case(b"http://").then_some(())?;
+    authority(rest)
+}
+
+/// Reads `localhost` or an IP address, with an optional port. `localhost.` is refused: with its dot it
+/// passes by /etc/hosts, and then a DNS server has the say.
+fn authority(value: &[u8]) -> Option<(Host, u16)> {
+    let text = std::str::from_utf8(value).ok()?;
+    if let Some(rest) = text.strip_prefix('[') {
+        let (v6, rest) = rest.split_once(']')?;
+        let ip = v6.parse::<Ipv6Addr>().ok()?;
+        return Some((Host::Ip(ip.into()), port(rest)?));
+    }
+    let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+    let host = match name.eq_ignore_ascii_case("localhost") {
+        true => Host::Localhost,
+        false => Host::Ip(name.parse::<Ipv4Addr>().ok()?.into()),
+    };
+    Some((host, port(rest)?))
+}
+
+/// Reads the port from an empty text, `:` or `:digits`.
+fn port(text: &str) -> Option<u16> {
+    if text.is_empty() {
+        return Some(HTTP_PORT);
+    }
+    let digits = text.strip_prefix(':')?;
+    if digits.is_empty() {
+        return Some(HTTP_PORT);
+    }
+    // A leading `+` is a number to Rust and none to a URL.
+    let all = digits.bytes().all(|b| b.is_ascii_digit());
+    all.then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: &str = "127.0.0.1";
+    const REMOTE: &str = "192.168.65.1";
+
+    fn asker(addr: &str) -> Asker<'static> {
+        Asker::at(addr.parse().unwrap())
+    }
+
+    fn open() -> Access {
+        Access::default()
+    }
+
+    fn guarded() -> Access {
+        Access {
+            token: Some("s3cret".parse().unwrap()),
+            anyone: false,
+        }
+    }
+
+    fn change(access: &Access, asker: &Asker<'_>) -> Result<(), String> {
+        let verdict = access.check(asker, "/add", Effect::Changes);
+        verdict.map_err(|denial| denial.to_string())
+    }
+
+    #[test]
+    fn loopback_is_local_in_every_spelling() {
+        for addr in [LOCAL, "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(change(&open(), &asker(addr)), Ok(()), "{addr}");
+        }
+        for addr in [REMOTE, "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1"] {
+            for effect in [Effect::Reads, Effect::Changes] {
+                assert!(
+                    open().check(&asker(addr), "/rep", effect).is_err(),
+                    "{addr}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_learns_what_to_set() {
+        for addr in [REMOTE, "::ffff:192.168.65.1"] {
+            assert_eq!(
+                change(&open(), &asker(addr)).unwrap_err(),
+                "/add is for local peers, you are 192.168.65.1; set --control-token"
+            );
+        }
+    }
+
+    #[test]
+    fn a_forwarded_request_is_not_local() {
+        let mut asker = asker(LOCAL);
+        asker.forwarded = true;
+        assert_eq!(
+            change(&open(), &asker).unwrap_err(),
+            "/add is for local peers, you are 127.0.0.1 and the request was forwarded; set --control-token"
+        );
+    }
+
+    #[test]
+    fn a_stranger_needs_the_right_token() {
+        let cases: [(Option<&str>, bool, &str); 11] = [
+            (Some("Bearer s3cret"), true, ""),
+            (Some("bEARER s3cret"), true, ""),
+            (Some("Bearer   s3cret"), true, ""),
+            (None, false, "without one"),
+            (Some("Basic s3cret"), false, "without one"),
+            (Some("s3cret"), false, "without one"),
+            (Some("Bearer "), false, "without one"),
+            (Some("Bearer S3cret"), false, "yours is wrong"),
+            (Some("Bearer s3cre"), false, "yours is wrong"),
+            (Some("Bearer s3cret s3cret"), false, "yours is wrong"),
+            (Some("Bearer s3cretx"), false, "yours is wrong"),
+        ];
+        for (value, good, why) in cases {
+            let mut asker = asker(REMOTE);
+            asker.authorization = value.map(str::as_bytes);
+            for effect in [Effect::Reads, Effect::Changes] {
+                let verdict = guarded().check(&asker, "/rep", effect);
+                assert_eq!(verdict.is_ok(), good, "{value:?}");
+                let text = verdict.map_or_else(|denial| denial.to_string(), |()| String::new());
+                assert!(text.contains(why) && !text.contains("s3cret"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_token_set_no_token_is_right() {
+        let mut asker = asker(REMOTE);
+        for value in [&b"Bearer "[..], b"Bearer x"] {
+            asker.authorization = Some(value);
+            assert!(change(&open(), &asker).is_err());
+        }
+    }
+
+    #[test]
+    fn a_local_peer_needs_no_token_and_a_wrong_one_does_not_hurt() {
+        let mut asker = asker(LOCAL);
+        assert_eq!(change(&guarded(), &asker), Ok(()));
+        asker.authorization = Some(b"Bearer wrong");
+        assert_eq!(change(&guarded(), &asker), Ok(()));
+    }
+
+    /// Origin, Sec-Fetch-Site, Host, and whether a change may pass.
+    type Page = (
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+        bool,
+    );
+
+    const PAGES: &[Page] = &[
+        // Hosts.
+        (None, None, None, true),
+        (None, None, Some("localhost"), true),
+        (None, None, Some("LOCALHOST:5001"), true),
+        (None, None, Some("localhost:"), true),
+        (None, None, Some("127.0.0.1:5001"), true),
+        (None, None, Some("192.168.65.1:5001"), true),
+        (None, None, Some("[::1]:5001"), true),
+        (None, None, Some("[::1]"), true),
+        (None, None, Some("[::ffff:127.0.0.1]:5001"), true),
+        (None, None, Some(""), false),
+        (None, None, Some(":5001"), false),
+        (None, None, Some("localhost.:5001"), false),
+        (None, None, Some("127.0.0.1."), false),
+        (None, None, Some("127.0.0.1.evil.com"), false),
+        (None, None, Some("localhost.evil.com:5001"), false),
+        (None, None, Some("evil.com"), false),
+        (None, None, Some("evillocalhost"), false),
+        (None, None, Some("user@localhost"), false),
+        (None, None, Some("localhost:5001:80"), false),
+        (None, None, Some("localhost:+80"), false),
+        (None, None, Some("localhost:65536"), false),
+        (None, None, Some("localhost:5001 "), false),
+        (None, None, Some("::1"), false),
+        (None, None, Some("[::1"), false),
+        (None, None, Some("[::1]x"), false),
+        (None, None, Some("[::1].evil.com"), false),
+        (None, None, Some("[127.0.0.1]"), false),
+        // Origins.
+        (
+            Some("http://localhost:5001"),
+            None,
+            Some("localhost:5001"),
+            true,
+        ),
+        (
+            Some("HTTP://LocalHost:5001"),
+            None,
+            Some("localhost:5001"),
+            true,
+        ),
+        (Some("http://localhost"), None, Some("localhost:80"), true),
+        (Some("http://[::1]:5001"), None, Some("[0:0::1]:5001"), true),
+        (Some("null"), None, Some("localhost:5001"), false),
+        (Some(""), None, Some("localhost:5001"), false),
+        (
+            Some("http://localhost:5000"),
+            None,
+            Some("localhost:5001"),
+            false,
+        ),
+        (
+            Some("http://localhost"),
+            None,
+            Some("localhost:5001"),
+            false,
+        ),
+        (
+            Some("https://localhost:5001"),
+            None,
+            Some("localhost:5001"),
+            false,
+        ),
+        (
+            Some("http://127.0.0.1:5001"),
+            None,
+            Some("localhost:5001"),
+            false,
+        ),
+        (Some("http://evil.com"), None, Some("localhost:5001"), false),
+        (
+            Some("http://localhost:5001/"),
+            None,
+            Some("localhost:5001"),
+            false,
+        ),
+        (Some("http://evil.com"), None, Some("evil.com"), false),
+        (Some("http://localhost:5001"), None, None, false),
+        (Some("null"), None, None, false),
+        // Sec-Fetch-Site.
+        (None, Some("same-origin"), Some("localhost:5001"), true),
+        (None, Some("none"), Some("localhost:5001"), true),
+        (None, Some("same-site"), Some("localhost:5001"), false),
+        (None, Some("cross-site"), Some("localhost:5001"), false),
+        (None, Some(""), Some("localhost:5001"), false),
+        (None, Some("cross-site"), None, false),
+        (
+            Some("http://localhost:5001"),
+            Some("cross-site"),
+            Some("localhost:5001"),
+            false,
+        ),
+    ];
+
+    fn page(addr: &str, page: Page) -> Asker<'static> {
+        Asker {
+            origin: page.0.map(str::as_bytes),
+            fetch_site: page.1.map(str::as_bytes),
+            host: page.2.map(str::as_bytes),
+            ..asker(addr)
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_changes_nothing_though_local() {
+        for case in PAGES {
+            let verdict = change(&open(), &page(LOCAL, *case));
+            assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
+            let read = open().check(&page(LOCAL, *case), "/rep", Effect::Reads);
+            assert_eq!(read, Ok(()), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn where_anyone_may_a_page_of_another_site_may_not() {
+        let anyone = Access {
+            token: None,
+            anyone: true,
+        };
+        for case in PAGES {
+            let verdict = change(&anyone, &page(REMOTE, *case));
+            assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_right_token_allows_pages_too() {
+        for case in PAGES {
+            let mut asker = page(REMOTE, *case);
+            asker.authorization = Some(b"Bearer s3cret");
+            assert_eq!(change(&guarded(), &asker), Ok(()), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_told_what_gave_it_away() {
+        let denied = change(
+            &open(),
+            &page(LOCAL, (Some("null"), None, Some("[::1]"), false)),
+        );
+        assert_eq!(
+            denied.unwrap_err(),
+            "/add is not for web pages of other sites without a bearer token: Origin is not this host and port"
+        );
+    }
+
+    #[test]
+    fn a_token_is_what_both_protocols_can_carry() {
+        for good in ["x", "s3cret!", "a=b/c+d~", "\"'"] {
+            assert!(good.parse::<Token>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a;b", "a\n", "ä", "\0"] {
+            assert!(bad.parse::<Token>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_checked_by_themselves() {
+        let token = |text: &str| text.parse::<Token>().unwrap();
+        assert_eq!(guarded().check_token(&token("s3cret")), Ok(()));
+        let wrong = guarded().check_token(&token("secret")).unwrap_err();
+        assert_eq!(wrong.to_string(), "the token is wrong");
+        let none = open().check_token(&token("s3cret")).unwrap_err();
+        assert_eq!(none.to_string(), "no token is set; set --control-token");
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut asker = asker(LOCAL);
+        asker.authorization = Some(b"Bearer s3cret");
+        asker.host = Some(b"localhost");
+        let text = format!("{:?} {asker:?}", guarded());
+        assert!(
+            !text.contains("s3cret") && text.contains("localhost"),
+            "{text}"
+        );
+    }
+}

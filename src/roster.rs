@@ -133,15 +133,21 @@ impl Roster {
     /// Who sits in `seat`.
     #[must_use]
     pub fn member(&self, seat: Seat) -> Option<&Member> {
+        self.position(seat).map(|at| &self.members[at])
+    }
+
+    /// Where among the [`Self::members`] the one in `seat` stands.
+    #[must_use]
+    pub fn position(&self, seat: Seat) -> Option<usize> {
         // Seats are mostly 1..=N without gaps, so the place of seat n is mostly n-1.
-        let guess = self.members.get(seat.0.wrapping_sub(1) as usize);
-        guess.filter(|member| member.seat == seat).or_else(|| {
-            let at = self
+        let guess = (seat.0 as usize).wrapping_sub(1);
+        match self.members.get(guess) {
+            Some(member) if member.seat == seat => Some(guess),
+            _ => self
                 .members
                 .binary_search_by_key(&seat, |member| member.seat)
-                .ok()?;
-            Some(&self.members[at])
-        })
+                .ok(),
+        }
     }
 
     /// All members, by seat.

@@ -1,1 +1,79 @@
-//! Placeholder until its owner writes it.
+//! The data port. A request's way:
+//!
+//! 1. `accept` takes a connection under a permit and starts its session on this worker.
+//! 2. `session` loops over the requests of the connection until close, upgrade or drain.
+//! 3. `request` reads one head strictly and makes of it what will be sent on, or who must answer it.
+//! 4. `route` draws the key from the head and asks the ring for the first seat that is up.
+//! 5. `pool` lends a connection to the replica in that seat, kept or fresh.
+//! 6. `attempt` runs both directions at once: `pump` carries the request, `download` the reply.
+//! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.
+//! 8. The connection to the replica goes back to its pool; the session reads the next head.
+//!
+//! No step waits for a lock, the fleet or another worker; the admin paths (`visit`) and a request that
+//! waits for a seat do, through channels. Nothing here knows how replicas are started.
+
+mod accept;
+mod attempt;
+mod buffers;
+mod download;
+mod exchange;
+mod forward;
+mod pool;
+mod pump;
+mod request;
+mod retry;
+mod route;
+mod session;
+mod visit;
+mod worker;
+
+use std::time::Duration;
+
+pub use accept::{Start, start};
+pub use route::{KeyRule, ParseKeyRuleError};
+
+use crate::peer::Access;
+
+/// How the data port behaves; the same for all workers.
+#[derive(Debug)]
+pub struct Settings {
+    /// What a request is hashed by.
+    pub key: KeyRule,
+    /// How often a request is sent again after it was lost.
+    pub retries: u32,
+    /// Who may use the admin paths here; `None` makes them ordinary paths.
+    pub admin: Option<Access>,
+    /// Times and sizes.
+    pub limits: Limits,
+}
+
+/// The limits of the data path.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Making a connection to a replica.
+    pub connect_timeout: Duration,
+    /// From a head's first byte to its last.
+    pub head_timeout: Duration,
+    /// Silence of the side that owes bytes of a body.
+    pub body_timeout: Duration,
+    /// From the last byte of a request written to the head of its final reply.
+    pub reply_timeout: Duration,
+    /// One write that makes no progress.
+    pub write_timeout: Duration,
+    /// A client connection between requests.
+    pub idle_timeout: Duration,
+    /// A tunnel in which neither side speaks.
+    pub tunnel_timeout: Duration,
+    /// From the word "stop" until what is still under way is cut off.
+    pub drain_timeout: Duration,
+    /// A request waiting for any seat to be up.
+    pub seat_wait: Duration,
+    /// Client connections over all workers; more wait to be accepted.
+    pub max_connections: usize,
+    /// Bytes of a request head.
+    pub max_head: usize,
+    /// Idle connections kept per worker and replica.
+    pub pool_per_seat: usize,
+    /// The longest that an idle connection to a replica is kept.
+    pub pool_idle: Duration,
+}

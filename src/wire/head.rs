@@ -276,6 +276,7 @@ fn names_another_version(bytes: &[u8]) -> bool {
         .unwrap_or_default();
     let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
     match word.strip_prefix(b"HTTP/") {
+        Some([b'1', b'.', b'0' | b'1']) => false,
         Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
         _ => false,
     }
@@ -336,6 +337,7 @@ mod tests {
             "GET /x http/1.1\r\nHost: a\r\n\r\n",
             "GET /x HTTP/1.10\r\nHost: a\r\n\r\n",
             "GET /x\r\n\r\n",
+            "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
         ] {
             assert_eq!(refusal(text), 400, "{text:?}");
         }

@@ -1,0 +1,102 @@
+//! One request on one connection to a replica: both directions at once, until the reply is through or
+//! one of the two parties fails.
+//!
+//! A replica may answer before it has read the request (RFC 9112 §9.6 lets it): what it said counts, not
+//! that it stopped reading.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+
+use super::download::{Broken, Delivered, Download};
+use super::pool::Pool;
+use super::pump::{Progress, Unsent, Upload};
+use super::request::Request;
+use super::session::Client;
+use super::worker::Worker;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The reply is through.
+    Delivered(Delivered),
+    /// It is not; `begun` tells whether the client has seen some of it.
+    Broken(Broken),
+    /// The client broke its request off before any of a final reply was written.
+    ClientFailed(Unsent),
+}
+
+/// Sends `request` over `replica` and passes the reply on.
+pub(super) async fn run(
+    worker: &Worker,
+    client: &mut Client,
+    request: &mut Request,
+    replica: &mut TcpStream,
+    pool: &Pool,
+    repeatable: bool,
+) -> End {
+    let progress = Progress::default();
+    progress.held.set(request.expects);
+    let (from_client, to_client) = client.stream.split();
+    let (from_replica, to_replica) = replica.split();
+    let limits = &worker.settings.limits;
+    let download = Download {
+        from: from_replica,
+        to: to_client,
+        worker,
+        pool,
+        progress: &progress,
+        timer: &mut client.timer,
+        asked: request.asked,
+        keep_alive: request.keep_alive,
+        repeatable,
+        reply: worker.replies.take(),
+        out: worker.replies.take(),
+    };
+    let upload = Upload {
+        from: from_client,
+        to: to_replica,
+        inbox: &mut client.inbox,
+        outgoing: &mut request.outgoing,
+        inboxes: &worker.inboxes,
+        progress: &progress,
+        limits,
+    };
+    both(upload.run(), download.run(), &progress).await
+}
+
+/// Polls both directions until the reply's one is through, or the client fails before it began.
+async fn both(
+    upload: impl Future<Output = Result<(), Unsent>>,
+    download: impl Future<Output = Result<Delivered, Broken>>,
+    progress: &Progress,
+) -> End {
+    let (mut upload, mut download) = (pin!(upload), pin!(download));
+    let mut uploading = true;
+    std::future::poll_fn(|cx| {
+        loop {
+            let held = progress.held.get();
+            if uploading && let Poll::Ready(end) = upload.as_mut().poll(cx) {
+                uploading = false;
+                match end {
+                    Ok(()) | Err(Unsent::ReplicaGone) => {}
+                    Err(failed) if !progress.begun.get() => {
+                        return Poll::Ready(End::ClientFailed(failed));
+                    }
+                    // The reply goes on; its head has told the client that the connection ends.
+                    Err(_) => {}
+                }
+            }
+            match download.as_mut().poll(cx) {
+                Poll::Ready(Ok(delivered)) => return Poll::Ready(End::Delivered(delivered)),
+                Poll::Ready(Err(broken)) => return Poll::Ready(End::Broken(broken)),
+                // A 100 was passed on: the client's clock begins.
+                Poll::Pending if held && !progress.held.get() && uploading => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,273 @@
+//! The direction from the replica to the client: interim replies, the final head, its body.
+//!
+//! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
+//! leaves whole, in one write, so the request can be sent again as long as anything is missing.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use super::buffers::REPLY_BYTES;
+use super::forward::{self, Asked, Ending, Facts};
+use super::pool::Pool;
+use super::pump::{Progress, write_whole};
+use super::worker::Worker;
+use crate::wire::deadline::Deadline;
+use crate::wire::framing::Body;
+use crate::wire::head::{Version, worth_parsing};
+
+/// Interim replies passed on before one request's final reply; more are malice or a fault.
+const MAX_INTERIM: usize = 64;
+
+/// Why no reply, or not all of it, reached the client.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection to the replica ended, and the client has seen nothing.
+    Lost,
+    /// The replica is not up any more, and the client has seen nothing.
+    Doubted,
+    /// The reply did not come in time, and the client has seen nothing.
+    TimedOut,
+    /// The reply must not be passed on; what is wrong with it.
+    Bad(&'static str),
+    /// The client takes no more.
+    ClientGone,
+    /// The rest of a reply did not come. `reset`: only a reset tells the client.
+    Truncated { reset: bool },
+}
+
+/// What became of the two connections.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// The reply is through.
+    Whole {
+        /// Whether the client was told that its connection stays.
+        client_stays: bool,
+        /// How long the replica's connection may be kept, if at all.
+        keep: Option<Duration>,
+    },
+    /// The connections are a tunnel from here on.
+    Tunnel,
+}
+
+/// One reply on its way.
+pub(super) struct Download<'a> {
+    pub(super) from: ReadHalf<'a>,
+    pub(super) to: WriteHalf<'a>,
+    pub(super) worker: &'a Worker,
+    pub(super) pool: &'a Pool,
+    pub(super) progress: &'a Progress,
+    pub(super) timer: &'a mut Deadline,
+    pub(super) asked: Asked,
+    /// Whether the client keeps its connection.
+    pub(super) keep_alive: bool,
+    /// Whether the request may be sent again should this attempt be lost.
+    pub(super) repeatable: bool,
+    /// What was read and not yet passed on.
+    pub(super) reply: BytesMut,
+    /// What is laid out for the client.
+    pub(super) out: BytesMut,
+}
+
+impl Download<'_> {
+    pub(super) async fn run(mut self) -> Result<Delivered, Broken> {
+        let delivered = self.deliver().await;
+        self.worker.replies.give(&mut self.reply);
+        self.worker.replies.give(&mut self.out);
+        delivered
+    }
+
+    async fn deliver(&mut self) -> Result<Delivered, Broken> {
+        let mut facts = self.final_head().await?;
+        self.pool.answered(Instant::now());
+        if facts.status == 101 {
+            return self.upgrade(&facts).await;
+        }
+        self.hold_until_whole(&facts).await?;
+        let client_stays = self.begin(&mut facts).await?;
+        self.rest(&mut facts).await?;
+        // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
+        let reusable = facts.keep_alive && self.reply.is_empty() && self.progress.sent.get();
+        let most = self.worker.settings.limits.pool_idle;
+        let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
+        Ok(Delivered::Whole { client_stays, keep })
+    }
+
+    /// Reads up to the final head, and passes interim ones on.
+    async fn final_head(&mut self) -> Result<Facts, Broken> {
+        let (mut interim, mut parsed) = (0, 0);
+        loop {
+            if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
+                self.out.clear();
+                let facts = forward::reply(&self.reply, self.asked, &mut self.out);
+                match facts.map_err(|bad| Broken::Bad(bad.0))? {
+                    Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
+                    Some(_) if interim == MAX_INTERIM => {
+                        return Err(Broken::Bad("too many interim replies"));
+                    }
+                    Some(facts) => {
+                        interim += 1;
+                        self.pass_interim(&facts).await?;
+                        parsed = 0;
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            parsed = self.reply.len();
+            if parsed >= REPLY_BYTES {
+                return Err(Broken::Bad("its head is too long"));
+            }
+            let progress = self.progress;
+            self.read_early(|| progress.reply_due.get()).await?;
+        }
+    }
+
+    async fn pass_interim(&mut self, facts: &Facts) -> Result<(), Broken> {
+        self.reply.advance(facts.len);
+        if facts.status == 100 {
+            self.progress.release(Instant::now());
+        }
+        // RFC 9110 §15.2: never to an HTTP/1.0 client.
+        if self.asked.version == Version::Http10 {
+            return Ok(());
+        }
+        forward::finish(Ending::Plain, &mut self.out);
+        self.write_out().await
+    }
+
+    /// Reads more of a reply of which the client has seen nothing.
+    async fn read_early(&mut self, due: impl Fn() -> Option<Instant>) -> Result<(), Broken> {
+        let pool = self.pool;
+        let doubted = async {
+            match self.repeatable {
+                true => pool.doubted().await,
+                false => std::future::pending().await,
+            }
+        };
+        let more = async {
+            tokio::select! {
+                biased;
+                read = self.from.read_buf(&mut self.reply) => Ok(read),
+                () = doubted => Err(Broken::Doubted),
+            }
+        };
+        match self.timer.run_while(due, more).await {
+            Ok(Ok(Ok(0) | Err(_))) => Err(Broken::Lost),
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Err(doubt)) => Err(doubt),
+            Err(_) => Err(Broken::TimedOut),
+        }
+    }
+
+    /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
+    /// as far as it came.
+    async fn hold_until_whole(&mut self, facts: &Facts) -> Result<(), Broken> {
+        let Body::Length(length) = facts.body else {
+            return Ok(());
+        };
+        let whole = length.saturating_add(facts.len as u64);
+        if whole > REPLY_BYTES as u64 {
+            return Ok(());
+        }
+        while (self.reply.len() as u64) < whole {
+            let due = Instant::now() + self.worker.settings.limits.body_timeout;
+            match self.read_early(|| Some(due)).await {
+                Err(Broken::Lost) if !self.repeatable => return Ok(()),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the head and what is here of the body. Whether the client's connection stays.
+    async fn begin(&mut self, facts: &mut Facts) -> Result<bool, Broken> {
+        self.reply.advance(facts.len);
+        let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
+        let stays =
+            self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
+        let ending = match (stays, self.asked.version) {
+            (false, _) => Ending::Close,
+            (true, Version::Http10) => Ending::KeepAlive,
+            (true, Version::Http11) => Ending::Plain,
+        };
+        forward::finish(ending, &mut self.out);
+        // Broken chunks are found while it is not too late for a 502.
+        let taken = if facts.decode {
+            facts.body.decode(&self.reply, &mut self.out)
+        } else {
+            facts.body.take(&self.reply)
+        };
+        let taken = taken.map_err(|broken| Broken::Bad(broken.0))?;
+        if !facts.decode {
+            self.out.extend_from_slice(&self.reply[..taken]);
+        }
+        self.reply.advance(taken);
+        self.progress.begun.set(true);
+        self.write_out().await?;
+        Ok(stays)
+    }
+
+    /// Carries what is still owed of the body.
+    async fn rest(&mut self, facts: &mut Facts) -> Result<(), Broken> {
+        let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
+        let broken = || Broken::Truncated { reset: open_end };
+        let limits = self.worker.settings.limits;
+        while !facts.body.is_complete() {
+            self.reply.clear();
+            self.reply.reserve(REPLY_BYTES);
+            let due = Some(Instant::now() + limits.body_timeout);
+            let read = self
+                .timer
+                .run(due, self.from.read_buf(&mut self.reply))
+                .await;
+            match read.map_err(|_| broken())? {
+                Ok(0) if matches!(facts.body, Body::UntilClose) => return Ok(()),
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Err(broken()),
+            }
+            if facts.decode {
+                self.out.clear();
+                let taken = facts
+                    .body
+                    .decode(&self.reply, &mut self.out)
+                    .map_err(|_| broken())?;
+                self.reply.advance(taken);
+                self.write_out().await?;
+                continue;
+            }
+            let taken = facts.body.take(&self.reply).map_err(|_| broken())?;
+            let bytes = &self.reply[..taken];
+            let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
+            written.map_err(|_| Broken::ClientGone)?;
+            self.reply.advance(taken);
+        }
+        Ok(())
+    }
+
+    async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {
+        // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
+        // the end of the other one is seen at the next poll.
+        let progress = self.progress;
+        std::future::poll_fn(|_| match progress.sent.get() {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
+        self.reply.advance(facts.len);
+        forward::finish(Ending::Upgrade, &mut self.out);
+        self.out.extend_from_slice(&self.reply);
+        self.progress.begun.set(true);
+        self.write_out().await?;
+        Ok(Delivered::Tunnel)
+    }
+
+    async fn write_out(&mut self) -> Result<(), Broken> {
+        let limit = self.worker.settings.limits.write_timeout;
+        let written = write_whole(self.timer, &mut self.to, &self.out, limit).await;
+        written.map_err(|_| Broken::ClientGone)
+    }
+}

@@ -1,0 +1,247 @@
+//! One request until it is answered: which seat, which connection, and what a failed attempt means.
+//!
+//! Refused with nothing sent: the next seat, through every seat once. Lost with something sent: again
+//! only if doing it twice is as good as once, it is still here whole, the budget allows it, and no two
+//! replicas have died holding it. Everything else is an error reply, or a broken connection if the
+//! client has seen part of a reply.
+
+use std::rc::Rc;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::attempt::{self, End};
+use super::download::{Broken, Delivered};
+use super::pool::Pool;
+use super::pump::{self, TunnelEnd, Unsent};
+use super::request::Request;
+use super::route::{self, Nobody, Tried};
+use super::session::{After, Client};
+use super::worker::Worker;
+use crate::roster::{ReplicaId, Sign};
+use crate::wire::socket::{self, ConnectError};
+
+/// A request is not given to a third replica after this many were lost holding it: it may be what kills
+/// them.
+const MAX_LOST_REPLICAS: usize = 2;
+
+/// An error reply: whose fault, and what to say.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: u16,
+    pub(super) sentence: String,
+}
+
+impl Failure {
+    fn new(status: u16, sentence: impl Into<String>) -> Self {
+        Self {
+            status,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+/// What has happened to a request so far.
+#[derive(Debug, Default)]
+struct Journey {
+    tried: Tried,
+    /// Replicas that were lost holding the request, each once.
+    holders: Vec<ReplicaId>,
+    retries: u32,
+    /// A replica to try again on a fresh connection: a kept one was found closed.
+    afresh: Option<ReplicaId>,
+}
+
+/// Serves one request. What is left to do with the client's connection.
+pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: Request) -> After {
+    worker.budget.borrow_mut().request(Instant::now());
+    let mut journey = Journey::default();
+    let after = loop {
+        let next = route::next(worker, request.keyed.key, &mut journey.tried).await;
+        let in_flight = match next {
+            Ok(in_flight) => in_flight,
+            Err(nobody) => break fail(worker, client, &request, &nobody_up(nobody)).await,
+        };
+        let pool = in_flight.pool();
+        let Some((mut replica, kept)) = connect(worker, pool, &request, &mut journey).await else {
+            continue;
+        };
+        let repeatable = journey.may_repeat(worker, &request, pool.id);
+        let end = attempt::run(worker, client, &mut request, &mut replica, pool, repeatable).await;
+        let broken = match end {
+            End::Delivered(delivered) => {
+                break settle(worker, client, pool, replica, delivered).await;
+            }
+            End::ClientFailed(failed) => {
+                break match client_failure(&failed) {
+                    Some(failure) => fail(worker, client, &request, &failure).await,
+                    None => After::Drop,
+                };
+            }
+            End::Broken(broken) => broken,
+        };
+        match broken {
+            Broken::Lost | Broken::Doubted => {
+                if matches!(broken, Broken::Lost) {
+                    worker.tell(pool.id, Sign::Lost);
+                }
+                if !repeatable || !request.outgoing.replayable {
+                    let failure = Failure::new(502, "the replica closed its connection too early");
+                    break fail(worker, client, &request, &failure).await;
+                }
+                journey.lost(pool.id, kept);
+                worker.budget.borrow_mut().retry(Instant::now());
+                request.outgoing.rewind();
+            }
+            other => break give_up(worker, client, &request, pool, &other).await,
+        }
+    };
+    worker.inboxes.give(&mut request.outgoing.bytes);
+    after
+}
+
+impl Journey {
+    fn may_repeat(&self, worker: &Worker, request: &Request, id: ReplicaId) -> bool {
+        let known = self.holders.contains(&id);
+        request.idempotent
+            && request.outgoing.replayable
+            && self.retries < worker.settings.retries
+            && self.holders.len() + usize::from(!known) <= MAX_LOST_REPLICAS
+            && (self.holders.len() + usize::from(!known) < MAX_LOST_REPLICAS || known)
+            && worker.budget.borrow().allows_retry(Instant::now())
+    }
+
+    fn lost(&mut self, id: ReplicaId, kept: bool) {
+        self.retries += 1;
+        if !self.holders.contains(&id) {
+            self.holders.push(id);
+        }
+        if kept {
+            self.afresh = Some(id);
+        } else {
+            self.tried.lost.push(id);
+        }
+    }
+}
+
+/// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.
+async fn connect(
+    worker: &Worker,
+    pool: &Pool,
+    request: &Request,
+    journey: &mut Journey,
+) -> Option<(TcpStream, bool)> {
+    let limits = &worker.settings.limits;
+    let fresh_only = journey.afresh.take() == Some(pool.id);
+    if !fresh_only && let Some(kept) = pool.take(!request.idempotent, Instant::now()) {
+        return Some((kept, true));
+    }
+    let sign = match socket::connect(pool.addr.0, limits.connect_timeout).await {
+        Ok(stream) => return Some((stream, false)),
+        Err(ConnectError::Refused) => Sign::Refused,
+        Err(ConnectError::TimedOut) => Sign::ConnectTimeout,
+        Err(ConnectError::Ours(err)) => {
+            tracing::warn!("cannot connect to {}: {err}", pool.addr);
+            journey.tried.refused.push(pool.id);
+            return None;
+        }
+    };
+    worker.tell(pool.id, sign);
+    journey.tried.refused.push(pool.id);
+    None
+}
+
+/// Puts both connections to their next use after a reply.
+async fn settle(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    pool: &Pool,
+    mut replica: TcpStream,
+    delivered: Delivered,
+) -> After {
+    let limits = &worker.settings.limits;
+    match delivered {
+        Delivered::Whole { client_stays, keep } => {
+            if let Some(keep) = keep {
+                pool.give(replica, keep, limits.pool_per_seat, Instant::now());
+            }
+            if client_stays {
+                After::Next
+            } else {
+                After::Close
+            }
+        }
+        Delivered::Tunnel => {
+            let early = &mut client.inbox;
+            let buffers = &worker.replies;
+            match pump::tunnel(&mut client.stream, &mut replica, early, buffers, limits).await {
+                TunnelEnd::Closed => After::Drop,
+                TunnelEnd::Broken => {
+                    socket::reset(replica);
+                    After::Reset
+                }
+            }
+        }
+    }
+}
+
+/// Ends an exchange that cannot be repeated.
+async fn give_up(
+    worker: &Worker,
+    client: &mut Client,
+    request: &Request,
+    pool: &Pool,
+    broken: &Broken,
+) -> After {
+    match broken {
+        Broken::TimedOut => {
+            worker.tell(pool.id, Sign::ReplyTimeout);
+            let failure = Failure::new(504, "the replica did not answer in time");
+            fail(worker, client, request, &failure).await
+        }
+        Broken::Bad(why) => {
+            let failure = Failure::new(502, format!("the replica's reply is malformed: {why}"));
+            fail(worker, client, request, &failure).await
+        }
+        Broken::Truncated { reset } => {
+            worker.tell(pool.id, Sign::Lost);
+            if *reset { After::Reset } else { After::Drop }
+        }
+        Broken::ClientGone | Broken::Lost | Broken::Doubted => After::Drop,
+    }
+}
+
+/// Answers with an error. The connection stays only if nothing is left of the request.
+async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: &Failure) -> After {
+    let stays = request.keep_alive && request.outgoing.body.is_complete() && failure.status >= 500;
+    let fields = if failure.status == 503 {
+        "Retry-After: 1\r\n"
+    } else {
+        ""
+    };
+    let head_only = request.asked.to_head;
+    client
+        .answer(worker, failure, fields, stays, head_only)
+        .await
+}
+
+fn nobody_up(nobody: Nobody) -> Failure {
+    Failure::new(
+        503,
+        match nobody {
+            Nobody::Empty => "there are no replicas",
+            Nobody::Down => "no replica is up",
+        },
+    )
+}
+
+/// What to say to a client that broke its request off; `None` if there is no one to say it to.
+fn client_failure(failed: &Unsent) -> Option<Failure> {
+    match failed {
+        // Half of it may be open still (RFC 9112 §8).
+        Unsent::ClientGone => Some(Failure::new(400, "the request body is incomplete")),
+        Unsent::ClientSilent => Some(Failure::new(408, "the request body did not come in time")),
+        Unsent::BadChunk(broken) => Some(Failure::new(400, broken.to_string())),
+        Unsent::ReplicaGone => None,
+    }
+}

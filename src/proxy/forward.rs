@@ -1,0 +1,381 @@
+//! What a gateway changes in the heads it passes on (RFC 9110 §7.6, RFC 9112 §9): hop-by-hop fields end
+//! here, the trail of proxies is added, and all else goes on byte for byte and in order.
+//!
+//! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
+//! strip the framing of a message we pass on could smuggle requests.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::wire::date;
+use crate::wire::framing::{self, Body};
+use crate::wire::head::{self, BadResponse, Fields, Request, Room, Version};
+
+/// What a request's head does not say itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra<'a> {
+    pub(super) client: SocketAddr,
+    /// The Host to name when the client named none (HTTP/1.0).
+    pub(super) host: &'a str,
+    /// The request ID that was drawn here.
+    pub(super) drawn: Option<u32>,
+    /// Whether the request asks for an upgrade that we let pass.
+    pub(super) upgrade: bool,
+}
+
+/// Whether the Connection field has this option (lower case).
+pub(super) fn has_option(fields: &Fields<'_, '_>, option: &str) -> bool {
+    fields
+        .members("connection")
+        .any(|member| member.eq_ignore_ascii_case(option.as_bytes()))
+}
+
+/// Whether the sender keeps the connection after this message (RFC 9112 §9.3).
+pub(super) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -> bool {
+    match version {
+        Version::Http11 => !has_option(fields, "close"),
+        Version::Http10 => has_option(fields, "keep-alive") && !has_option(fields, "close"),
+    }
+}
+
+/// Whether a request asks for an upgrade that we let pass: any but h2c, which would carry requests past
+/// the ring.
+pub(super) fn asks_upgrade(head: &Request<'_, '_>) -> bool {
+    let mut protocols = head.fields.members("upgrade").peekable();
+    head.version == Version::Http11
+        && protocols.peek().is_some()
+        && has_option(&head.fields, "upgrade")
+        && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// Writes the head that goes on to a replica.
+pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut BytesMut) {
+    put(out, &[head.method.as_bytes(), b" ", head.target.path]);
+    if let Some(query) = head.target.query {
+        put(out, &[b"?", query]);
+    }
+    put(out, &[b" HTTP/1.1\r\n"]);
+    if head.target.authority.is_some() || head.fields.get("host").is_none() {
+        let host = head.target.authority.unwrap_or(extra.host.as_bytes());
+        put(out, &[b"Host: ", host, b"\r\n"]);
+    }
+    let nominated = Nominated::of(&head.fields);
+    let mut trail = head
+        .fields
+        .iter()
+        .rev()
+        .filter(|field| field.is("x-forwarded-for"));
+    let last_trail = trail.next().filter(|_| !nominated.has("x-forwarded-for"));
+    for field in head.fields.iter() {
+        if is_hop_by_hop(field.name) || nominated.has(field.name) || is_ours(field.name) {
+            continue;
+        }
+        if field.is("host") && head.target.authority.is_some() {
+            continue;
+        }
+        // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
+        if field.is("expect") && head.version == Version::Http10 {
+            continue;
+        }
+        if last_trail.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
+            let comma: &[u8] = if field.value.is_empty() { b"" } else { b", " };
+            put(out, &[field.name.as_bytes(), b": ", field.value, comma]);
+            put_client(out, extra.client);
+        } else if field.is("max-forwards") && head.method == "OPTIONS" {
+            // RFC 9110 §7.6.2; zero was answered here.
+            let hops = framing::content_length(field.value)
+                .unwrap_or(1)
+                .saturating_sub(1);
+            put_text(out, format_args!("{}: {hops}\r\n", field.name));
+        } else {
+            put(out, &[field.line]);
+        }
+    }
+    if last_trail.is_none() {
+        put(out, &[b"X-Forwarded-For: "]);
+        put_client(out, extra.client);
+    }
+    if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
+        put(out, &[b"X-Forwarded-Proto: http\r\n"]);
+    }
+    let received = if head.version == Version::Http10 {
+        "1.0"
+    } else {
+        "1.1"
+    };
+    put_text(out, format_args!("Via: {received} ringmaster\r\n"));
+    if let Some(id) = extra.drawn {
+        put_text(out, format_args!("X-Request-ID: {id}\r\n"));
+    }
+    if extra.upgrade {
+        for field in head.fields.iter().filter(|field| field.is("upgrade")) {
+            put(out, &[field.line]);
+        }
+        put(out, &[b"Connection: upgrade\r\n"]);
+    }
+    put(out, &[b"\r\n"]);
+}
+
+/// What a reply's head says about what comes after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) status: u16,
+    pub(super) body: Body,
+    /// Bytes of the head as it was received.
+    pub(super) len: usize,
+    /// Whether the replica keeps the connection.
+    pub(super) keep_alive: bool,
+    /// How long it says that it keeps it.
+    pub(super) keep_for: Option<Duration>,
+    /// Whether the chunked coding must be removed for this client.
+    pub(super) decode: bool,
+}
+
+/// What of the request decides about the reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) to_head: bool,
+    pub(super) version: Version,
+    pub(super) upgrade: bool,
+}
+
+/// Reads a reply's head and writes the one that goes on to the client, but for its end, which
+/// [`finish`] writes when it is known whether the connection stays. `None` while it is incomplete.
+pub(super) fn reply(
+    bytes: &[u8],
+    asked: Asked,
+    out: &mut BytesMut,
+) -> Result<Option<Facts>, BadResponse> {
+    let mut room = Room::default();
+    let Some(head) = head::response(bytes, &mut room)? else {
+        return Ok(None);
+    };
+    let body = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    let upgraded = head.status == 101;
+    if upgraded && !asked.upgrade {
+        return Err(BadResponse("it switches protocols unasked"));
+    }
+    let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
+    let nominated = Nominated::of(&head.fields);
+    put_text(out, format_args!("HTTP/1.1 {} ", head.status));
+    put(out, &[head.reason.as_bytes(), b"\r\n"]);
+    for field in head.fields.iter() {
+        let coding = field.is("transfer-encoding");
+        let framing = coding || field.is("content-length");
+        let bodiless = head.status < 200 || head.status == 204;
+        let drop = match field.name.len() {
+            7 if upgraded && field.is("upgrade") => false,
+            _ => is_hop_by_hop(field.name) || nominated.has(field.name),
+        };
+        if !(drop || framing && bodiless || coding && decode) {
+            put(out, &[field.line]);
+        }
+    }
+    // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
+    if head.status >= 200 && head.fields.get("date").is_none() {
+        put(out, &[b"Date: ", &date::now(), b"\r\n"]);
+    }
+    Ok(Some(Facts {
+        status: head.status,
+        body,
+        len: head.len,
+        keep_alive: keeps_alive(head.version, &head.fields),
+        keep_for: keep_for(&head.fields),
+        decode,
+    }))
+}
+
+/// How a reply's head ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// An interim reply, or one that leaves the connection as HTTP/1.1 has it.
+    Plain,
+    /// The connection stays, which an HTTP/1.0 client must be told.
+    KeepAlive,
+    /// The connection ends after this reply.
+    Close,
+    /// The connection becomes a tunnel.
+    Upgrade,
+}
+
+/// Writes the end of a reply's head.
+pub(super) fn finish(ending: Ending, out: &mut BytesMut) {
+    put(
+        out,
+        &[match ending {
+            Ending::Plain => b"\r\n".as_slice(),
+            Ending::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+            Ending::Close => b"Connection: close\r\n\r\n",
+            Ending::Upgrade => b"Connection: upgrade\r\n\r\n",
+        }],
+    );
+}
+
+/// `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1): seconds.
+fn keep_for(fields: &Fields<'_, '_>) -> Option<Duration> {
+    fields.members("keep-alive").find_map(|member| {
+        let seconds = member.strip_prefix(b"timeout=")?;
+        framing::content_length(seconds).map(Duration::from_secs)
+    })
+}
+
+/// The fields that the Connection field nominates for removal.
+struct Nominated<'h, 'b>(Option<Fields<'h, 'b>>);
+
+impl<'h, 'b> Nominated<'h, 'b> {
+    fn of(fields: &Fields<'h, 'b>) -> Self {
+        Self(fields.get("connection").map(|_| *fields))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let framing = ["content-length", "transfer-encoding", "host"];
+        self.0.as_ref().is_some_and(|fields| {
+            has_option(fields, name) && !framing.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// RFC 9110 §7.6.1, and RFC 9113 §3.1 for HTTP2-Settings.
+fn is_hop_by_hop(name: &str) -> bool {
+    let same = |other: &str| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        2 => same("te"),
+        7 => same("upgrade"),
+        10 => same("connection") || same("keep-alive"),
+        14 => same("http2-settings"),
+        16 => same("proxy-connection"),
+        _ => false,
+    }
+}
+
+/// Fields only we may set.
+fn is_ours(name: &str) -> bool {
+    const PREFIX: &str = "ringmaster-";
+    name.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+fn put(out: &mut BytesMut, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+fn put_text(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
+    // Writing to a growing buffer cannot fail.
+    let _ = out.writer().write_fmt(text);
+}
+
+fn put_client(out: &mut BytesMut, client: SocketAddr) {
+    put_text(out, format_args!("{}\r\n", client.ip().to_canonical()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forwarded(text: &str, drawn: Option<u32>) -> String {
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let client = "10.0.0.7:4711".parse().unwrap();
+        let extra = Extra {
+            client,
+            host: "here:5000",
+            drawn,
+            upgrade: asks_upgrade(&head),
+        };
+        let mut out = BytesMut::new();
+        request(&head, &extra, &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    const TRAIL: &str =
+        "X-Forwarded-For: 10.0.0.7\r\nX-Forwarded-Proto: http\r\nVia: 1.1 ringmaster\r\n";
+
+    #[test]
+    fn all_else_goes_on_byte_for_byte_and_in_order() {
+        let fields = "Host:a \r\nX-B:  1\t\r\nx-a: \u{e9}\r\nCookie: a=b; c\r\n";
+        let text = format!("get /p%20?q=%zz HTTP/1.1\r\n{fields}\r\n");
+        assert_eq!(
+            forwarded(&text, None),
+            format!("get /p%20?q=%zz HTTP/1.1\r\n{fields}{TRAIL}\r\n")
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_fields_end_here_and_framing_cannot_be_nominated() {
+        let text = "POST / HTTP/1.1\r\nHost: a\r\nConnection: X-Hop, close, Content-Length, host\r\nx-hop: 1\r\n\
+            Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nHTTP2-Settings: x\r\n\
+            Upgrade: h2c\r\nRingmaster-Seat: 9\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(
+            forwarded(text, None),
+            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n{TRAIL}\r\n")
+        );
+    }
+
+    #[test]
+    fn the_trail_is_appended_to_its_last_line() {
+        let text = "GET / HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\
+            X-Forwarded-Proto: https\r\n\r\n";
+        assert_eq!(
+            forwarded(text, Some(123_456)),
+            "GET / HTTP/1.1\r\nHost: here:5000\r\nX-Forwarded-For: 1.1.1.1\r\n\
+             X-Forwarded-For: 2.2.2.2, 10.0.0.7\r\nX-Forwarded-Proto: https\r\nVia: 1.0 ringmaster\r\n\
+             X-Request-ID: 123456\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_upgrade_passes_and_an_absolute_target_replaces_the_host() {
+        let text = "GET http://b.test:80/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        assert_eq!(
+            forwarded(text, None),
+            format!(
+                "GET /x HTTP/1.1\r\nHost: b.test:80\r\n{TRAIL}Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+            )
+        );
+    }
+
+    fn replied(text: &str, version: Version) -> (Facts, String) {
+        let mut out = BytesMut::new();
+        let asked = Asked {
+            to_head: false,
+            version,
+            upgrade: false,
+        };
+        let facts = reply(text.as_bytes(), asked, &mut out).unwrap().unwrap();
+        (facts, String::from_utf8(out.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn replies_lose_what_was_for_us() {
+        let text = "HTTP/1.0 200 Fine\r\nDate: x\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
+            Keep-Alive: timeout=7, max=3\r\nContent-Length: 2\r\n\r\nok";
+        let (facts, head) = replied(text, Version::Http11);
+        assert_eq!(
+            head,
+            "HTTP/1.1 200 Fine\r\nDate: x\r\nContent-Length: 2\r\n"
+        );
+        assert!(facts.keep_alive);
+        assert_eq!(facts.keep_for, Some(Duration::from_secs(7)));
+        assert_eq!(facts.len, text.len() - 2);
+    }
+
+    #[test]
+    fn a_missing_date_is_added_and_bodiless_replies_lose_their_framing() {
+        let (_, head) = replied(
+            "HTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n",
+            Version::Http11,
+        );
+        assert!(
+            head.starts_with("HTTP/1.1 204 No\r\nDate: ") && !head.contains("Length"),
+            "{head}"
+        );
+        let chunked = "HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (facts, head) = replied(chunked, Version::Http10);
+        assert!(facts.decode && !head.contains("chunked"));
+        let (facts, head) = replied(chunked, Version::Http11);
+        assert!(!facts.decode && head.contains("chunked"));
+    }
+}

@@ -1,0 +1,257 @@
+//! What one worker holds about one replica: its idle connections, its health as last published, and the
+//! worker's cells. It lives as long as the roster or an exchange knows the replica.
+//!
+//! A kept connection that turns out closed says nothing about the replica: it may have closed it for
+//! being idle. Only a fresh connection tells.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::metrics::{Cells, WorkerCell};
+use crate::roster::{Health, Member, ReplicaAddr, ReplicaId};
+use crate::wire::socket;
+
+/// A connection idle for longer than this is not trusted with a request that may be sent only once.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// What one worker holds about one replica.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) id: ReplicaId,
+    pub(super) addr: ReplicaAddr,
+    pub(super) health: Cell<Health>,
+    cells: Arc<Cells>,
+    worker: usize,
+    idle: RefCell<Vec<Idle>>,
+    retired: Cell<bool>,
+    /// Told when the replica stops being up.
+    doubt: Notify,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    since: Instant,
+    until: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(member: &Member, worker: usize) -> Self {
+        Self {
+            id: member.id,
+            addr: member.addr,
+            health: Cell::new(member.health),
+            cells: Arc::clone(&member.cells),
+            worker,
+            idle: RefCell::default(),
+            retired: Cell::new(false),
+            doubt: Notify::new(),
+        }
+    }
+
+    /// Takes in what the roster says. Whoever waits for the replica hears of a turn for the worse.
+    pub(super) fn set_health(&self, health: Health) {
+        let before = self.health.replace(health);
+        if health == Health::Down {
+            self.clear();
+        }
+        if before == Health::Up && health != Health::Up {
+            self.doubt.notify_waiters();
+        }
+    }
+
+    /// Waits until the replica is not up. Cancel safe.
+    pub(super) async fn doubted(&self) {
+        loop {
+            let told = self.doubt.notified();
+            if self.health.get() != Health::Up {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Closes all idle connections, and keeps none from here on: the replica left the roster.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        self.clear();
+    }
+
+    /// Closes all idle connections.
+    fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Closes idle connections that are too old or were closed by the replica.
+    pub(super) fn sweep(&self, now: Instant) {
+        let fit = |idle: &Idle| idle.until > now && socket::seems_silent(&idle.stream);
+        self.idle.borrow_mut().retain(fit);
+    }
+
+    /// A kept connection that is fit for a request. `once`: the request must not be sent twice.
+    pub(super) fn take(&self, once: bool, now: Instant) -> Option<TcpStream> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(newest) = idle.pop() {
+            let fresh = newest.until > now && !(once && now - newest.since >= TRUSTED_IDLE);
+            if !fresh {
+                // Those below it are older still, but may serve requests that can be repeated.
+                if newest.until <= now {
+                    idle.clear();
+                } else {
+                    idle.push(newest);
+                }
+                return None;
+            }
+            let check = if once {
+                socket::is_silent
+            } else {
+                socket::seems_silent
+            };
+            if check(&newest.stream) {
+                return Some(newest.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection on which nothing is owed, for at most `keep`.
+    pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let wanted = !self.retired.get() && self.health.get() != Health::Down;
+        if wanted && idle.len() < most && !keep.is_zero() {
+            idle.push(Idle {
+                stream,
+                since: now,
+                until: now + keep,
+            });
+        }
+    }
+
+    /// Notes an answer of the replica.
+    pub(super) fn answered(&self, now: Instant) {
+        self.cells.answered(self.worker, now.into_std());
+    }
+
+    fn cell(&self) -> &WorkerCell {
+        self.cells.worker(self.worker)
+    }
+}
+
+/// An exchange under way with a replica. While one lives, a replica that left is not stopped.
+#[derive(Debug)]
+pub(super) struct InFlight(Rc<Pool>);
+
+impl InFlight {
+    pub(super) fn enter(pool: Rc<Pool>) -> Self {
+        pool.cell().requests.add(1);
+        pool.cell().enter();
+        Self(pool)
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.cell().leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::Seat;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    async fn pool() -> (Pool, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let member = Member {
+            id: ReplicaId(1),
+            seat: Seat(1),
+            name: "S1".parse().unwrap(),
+            addr: ReplicaAddr(listener.local_addr().unwrap()),
+            health: Health::Up,
+            cells: Arc::new(Cells::new(1)),
+        };
+        (Pool::new(&member, 0), listener)
+    }
+
+    const KEEP: Duration = Duration::from_secs(4);
+
+    #[tokio::test]
+    async fn the_newest_connection_comes_first_and_the_pool_is_bounded() {
+        let (pool, _listener) = pool().await;
+        let now = Instant::now();
+        let mut ports = Vec::new();
+        for _ in 0..3 {
+            let stream = TcpStream::connect(pool.addr.0).await.unwrap();
+            ports.push(stream.local_addr().unwrap());
+            pool.give(stream, KEEP, 2, now);
+        }
+        assert_eq!(
+            pool.take(false, now).unwrap().local_addr().unwrap(),
+            ports[1]
+        );
+        assert_eq!(
+            pool.take(false, now).unwrap().local_addr().unwrap(),
+            ports[0]
+        );
+        assert!(pool.take(false, now).is_none());
+    }
+
+    #[tokio::test]
+    async fn age_is_judged_at_its_edges() {
+        let (pool, _listener) = pool().await;
+        let now = Instant::now();
+        pool.give(TcpStream::connect(pool.addr.0).await.unwrap(), KEEP, 2, now);
+        assert!(
+            pool.take(true, now + TRUSTED_IDLE).is_none(),
+            "too old to be sent only once"
+        );
+        assert!(pool.take(false, now + KEEP).is_none(), "too old");
+        pool.give(TcpStream::connect(pool.addr.0).await.unwrap(), KEEP, 2, now);
+        assert!(
+            pool.take(true, now + TRUSTED_IDLE - Duration::from_millis(1))
+                .is_some()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_closed_by_the_replica_is_not_lent() {
+        let (pool, listener) = pool().await;
+        for once in [false, true] {
+            let stream = TcpStream::connect(pool.addr.0).await.unwrap();
+            drop(listener.accept().await.unwrap());
+            timeout(Duration::from_secs(5), stream.readable())
+                .await
+                .unwrap()
+                .unwrap();
+            pool.give(stream, KEEP, 2, Instant::now());
+            assert!(pool.take(once, Instant::now()).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
+        let (pool, _listener) = pool().await;
+        pool.give(
+            TcpStream::connect(pool.addr.0).await.unwrap(),
+            KEEP,
+            2,
+            Instant::now(),
+        );
+        let heard = async { timeout(Duration::from_secs(5), pool.doubted()).await };
+        let (heard, ()) = tokio::join!(heard, async { pool.set_health(Health::Down) });
+        heard.unwrap();
+        assert!(pool.take(false, Instant::now()).is_none());
+    }
+}

@@ -1,0 +1,226 @@
+//! One request, from the bytes read to what will be sent on: its head is read strictly, its key drawn and
+//! its new head written in one go, so that nothing borrows from the client's buffer afterwards.
+//!
+//! What it keeps of the body it may send again: as long as all that was sent is still here, the request
+//! is replayable.
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use tokio::net::TcpStream;
+
+use super::forward::{self, Extra};
+use super::route::Keyed;
+use super::visit::{self, Visit};
+use super::worker::Worker;
+use crate::wire::chunked::BadChunk;
+use crate::wire::framing::{self, Body};
+use crate::wire::head::{self, Refused, Request as Head, Room, Version};
+
+/// Bytes of a request (head and body) that are kept to be sent again.
+pub(super) const REPLAY_BYTES: usize = 64 * 1024;
+
+/// What there is to do for a client.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// A request to pass on.
+    Forward(Request),
+    /// One of the admin paths.
+    Visit(Visit),
+    /// A request that ends here by the letter (RFC 9110 §7.6.2).
+    LastHop {
+        /// Whether the connection stays.
+        keep_alive: bool,
+    },
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) keyed: Keyed,
+    pub(super) outgoing: Outgoing,
+    /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
+    pub(super) idempotent: bool,
+    pub(super) asked: forward::Asked,
+    /// Whether the client keeps its connection.
+    pub(super) keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends the body.
+    pub(super) expects: bool,
+}
+
+/// The bytes for the replica.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// The head, and the body as far as it has come; only the last part of it once it grew too large.
+    pub(super) bytes: BytesMut,
+    /// How many of them were sent.
+    pub(super) sent: usize,
+    /// Whether `bytes` is all there was so far.
+    pub(super) replayable: bool,
+    /// What the client still owes.
+    pub(super) body: Body,
+}
+
+impl Outgoing {
+    /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
+    /// sent before anything is given up.
+    pub(super) fn absorb(&mut self, inbox: &mut BytesMut) -> Result<(), BadChunk> {
+        let taken = self.body.take(inbox)?;
+        if self.bytes.len() + taken > REPLAY_BYTES {
+            self.replayable = false;
+            self.bytes.advance(self.sent);
+            self.sent = 0;
+        }
+        self.bytes.extend_from_slice(&inbox[..taken]);
+        inbox.advance(taken);
+        Ok(())
+    }
+
+    /// Begins again from the first byte.
+    pub(super) fn rewind(&mut self) {
+        debug_assert!(self.replayable);
+        self.sent = 0;
+    }
+}
+
+/// Reads the next request from the start of `inbox`; `None` when its head is not all there yet.
+///
+/// # Errors
+/// The refusal to send; the connection cannot be used further.
+pub(super) fn read(
+    worker: &Worker,
+    stream: &TcpStream,
+    client: SocketAddr,
+    inbox: &mut BytesMut,
+) -> Result<Option<Job>, Refused> {
+    let mut room = Room::default();
+    let Some(head) = head::request(inbox, &mut room)? else {
+        return Ok(None);
+    };
+    if head.len > worker.settings.limits.max_head {
+        return Err(too_long(inbox));
+    }
+    let body = framing::of_request(head.version, &head.fields)?;
+    let expects = expectation(&head)?;
+    let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
+    let job = if let Some(visit) = visit::of(worker, client, &head, body, expects, keep_alive) {
+        Job::Visit(visit)
+    } else if is_last_hop(&head) {
+        return last_hop(inbox, head.len, &body, keep_alive);
+    } else {
+        Job::Forward(prepare(
+            worker, stream, client, &head, body, expects, keep_alive,
+        ))
+    };
+    let len = head.len;
+    inbox.advance(len);
+    Ok(Some(job))
+}
+
+/// The refusal of a head over the limit: which part of it is too long?
+pub(super) fn too_long(inbox: &[u8]) -> Refused {
+    let text = inbox.trim_ascii_start();
+    if text.is_empty() {
+        Refused::bad("nothing but empty lines")
+    } else if text.contains(&b'\n') {
+        Refused {
+            status: 431,
+            why: "the request head is too long",
+        }
+    } else {
+        Refused {
+            status: 414,
+            why: "the request line is too long",
+        }
+    }
+}
+
+fn prepare(
+    worker: &Worker,
+    stream: &TcpStream,
+    client: SocketAddr,
+    head: &Head<'_, '_>,
+    body: Body,
+    expects: bool,
+    keep_alive: bool,
+) -> Request {
+    let random = &mut worker.random.borrow_mut();
+    let keyed = worker.settings.key.key(head, client.ip(), random);
+    let upgrade = forward::asks_upgrade(head);
+    let host = match head.fields.get("host") {
+        Some(_) => String::new(),
+        None => stream
+            .local_addr()
+            .map(|addr| addr.to_string())
+            .unwrap_or_default(),
+    };
+    let mut bytes = worker.inboxes.take();
+    let extra = Extra {
+        client,
+        host: &host,
+        drawn: keyed.drawn,
+        upgrade,
+    };
+    forward::request(head, &extra, &mut bytes);
+    Request {
+        keyed,
+        outgoing: Outgoing {
+            bytes,
+            sent: 0,
+            replayable: true,
+            body,
+        },
+        idempotent: is_idempotent(head.method),
+        asked: forward::Asked {
+            to_head: head.method == "HEAD",
+            version: head.version,
+            upgrade,
+        },
+        keep_alive,
+        expects: expects && !body.is_complete(),
+    }
+}
+
+fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
+}
+
+/// Whether the client waits for a 100 (RFC 9110 §10.1.1); any other expectation is refused.
+fn expectation(head: &Head<'_, '_>) -> Result<bool, Refused> {
+    if head.version == Version::Http10 {
+        return Ok(false);
+    }
+    let mut expects = false;
+    for member in head.fields.members("expect") {
+        if !member.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Refused {
+                status: 417,
+                why: "only 100-continue can be expected",
+            });
+        }
+        expects = true;
+    }
+    Ok(expects)
+}
+
+fn is_last_hop(head: &Head<'_, '_>) -> bool {
+    let hops = || {
+        head.fields
+            .get("max-forwards")
+            .and_then(framing::content_length)
+    };
+    head.method == "OPTIONS" && hops() == Some(0)
+}
+
+fn last_hop(
+    inbox: &mut BytesMut,
+    len: usize,
+    body: &Body,
+    keep_alive: bool,
+) -> Result<Option<Job>, Refused> {
+    inbox.advance(len);
+    // A body would have to be read; closing is simpler and as right.
+    Ok(Some(Job::LastHop {
+        keep_alive: keep_alive && body.is_complete(),
+    }))
+}

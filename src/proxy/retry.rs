@@ -1,0 +1,110 @@
+//! How often a worker may send requests again: a share of its requests over the last seconds, so that a
+//! fleet in trouble is not buried under its own retries. Pure: time comes in as a value.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The window that counts.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Retries per 100 requests in the window.
+const PERCENT: u32 = 20;
+/// Retries always allowed in the window.
+const MINIMUM: u32 = 10;
+const SLICES: usize = 10;
+
+/// Requests and retries of the last [`WINDOW`], in slices of a second.
+#[derive(Debug)]
+pub(super) struct Budget {
+    slices: [Slice; SLICES],
+    start: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slice {
+    /// Which second since the start it counts.
+    second: u64,
+    requests: u32,
+    retries: u32,
+}
+
+impl Budget {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            slices: [Slice::default(); SLICES],
+            start: now,
+        }
+    }
+
+    /// Counts a request.
+    pub(super) fn request(&mut self, now: Instant) {
+        self.slice(now).requests += 1;
+    }
+
+    /// Counts a retry.
+    pub(super) fn retry(&mut self, now: Instant) {
+        self.slice(now).retries += 1;
+    }
+
+    /// Whether one more retry is within the budget.
+    pub(super) fn allows_retry(&self, now: Instant) -> bool {
+        let oldest = (self.second(now) + 1).saturating_sub(WINDOW.as_secs());
+        let counted = self.slices.iter().filter(|slice| slice.second >= oldest);
+        let (requests, retries) = counted.fold((0_u32, 0_u32), |(requests, retries), slice| {
+            (
+                requests.saturating_add(slice.requests),
+                retries.saturating_add(slice.retries),
+            )
+        });
+        retries < MINIMUM.max(requests / 100 * PERCENT + requests % 100 * PERCENT / 100)
+    }
+
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_secs()
+    }
+
+    fn slice(&mut self, now: Instant) -> &mut Slice {
+        let second = self.second(now);
+        let slice = &mut self.slices[usize::try_from(second).unwrap_or(0) % SLICES];
+        if slice.second != second {
+            *slice = Slice {
+                second,
+                requests: 0,
+                retries: 0,
+            };
+        }
+        slice
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retries_allowed(budget: &mut Budget, now: Instant) -> u32 {
+        let mut count = 0;
+        while budget.allows_retry(now) {
+            budget.retry(now);
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_fifth_of_the_requests_and_at_least_ten() {
+        let now = Instant::now();
+        assert_eq!(retries_allowed(&mut Budget::new(now), now), 10);
+        let mut busy = Budget::new(now);
+        (0..1000).for_each(|_| busy.request(now));
+        assert_eq!(retries_allowed(&mut busy, now), 200);
+    }
+
+    #[test]
+    fn the_window_moves_on() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert_eq!(retries_allowed(&mut budget, start), 10);
+        assert!(!budget.allows_retry(start + Duration::from_millis(9_999)));
+        assert!(budget.allows_retry(start + WINDOW));
+    }
+}

@@ -1,0 +1,293 @@
+//! Which key a request has, and which seat serves it.
+//!
+//! A key's home is the ring's word alone. A seat that is not up is passed over in ring order, so only its
+//! own keys move, and they come back.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use tokio::time::{Instant, timeout_at};
+
+use super::pool::{InFlight, Pool};
+use super::worker::{View, Worker};
+use crate::ring::Key;
+use crate::roster::{Health, ReplicaId};
+use crate::wire::head::Request;
+
+/// How long a request that every seat has lost or refused waits for the roster to say more, before it
+/// tries a seat again that it was lost on.
+const SECOND_THOUGHT: Duration = Duration::from_millis(200);
+
+/// Where keys come from: the first source that a request has. The last one always has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRule(Vec<Source>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    /// The value of this header field (lower case).
+    Header(String),
+    /// The value of this parameter of the query.
+    Query(String),
+    /// The path of the target.
+    Path,
+    /// The client's address.
+    Address,
+    /// A six-digit request ID drawn here and sent on as X-Request-ID.
+    Random,
+}
+
+/// A text that is no key rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseKeyRuleError {
+    /// An entry is none of those there are.
+    #[error("unknown key source '{0}': use header:NAME, query:NAME, path, source or random")]
+    Unknown(String),
+    /// No source that always gives a key stands at the end, or one stands elsewhere.
+    #[error("of path, source and random, exactly one must stand, and at the end")]
+    End,
+}
+
+impl FromStr for KeyRule {
+    type Err = ParseKeyRuleError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyRuleError> {
+        let sources: Vec<Source> = text.split(',').map(source).collect::<Result<_, _>>()?;
+        let always = |source: &Source| !matches!(source, Source::Header(_) | Source::Query(_));
+        match sources.iter().position(always) {
+            Some(at) if at + 1 == sources.len() => Ok(Self(sources)),
+            _ => Err(ParseKeyRuleError::End),
+        }
+    }
+}
+
+fn source(text: &str) -> Result<Source, ParseKeyRuleError> {
+    let unknown = || ParseKeyRuleError::Unknown(text.to_owned());
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    match text.trim().split_once(':') {
+        Some(("header", name)) if !name.is_empty() && name.bytes().all(token) => {
+            Ok(Source::Header(name.to_ascii_lowercase()))
+        }
+        Some(("query", name)) if !name.is_empty() => Ok(Source::Query(name.to_owned())),
+        None if text.trim() == "path" => Ok(Source::Path),
+        None if text.trim() == "source" => Ok(Source::Address),
+        None if text.trim() == "random" => Ok(Source::Random),
+        _ => Err(unknown()),
+    }
+}
+
+impl fmt::Display for KeyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, source) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            match source {
+                Source::Header(name) => write!(f, "{comma}header:{name}")?,
+                Source::Query(name) => write!(f, "{comma}query:{name}")?,
+                Source::Path => write!(f, "{comma}path")?,
+                Source::Address => write!(f, "{comma}source")?,
+                Source::Random => write!(f, "{comma}random")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A request's key, and the request ID if one was drawn for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keyed {
+    pub(super) key: Key,
+    pub(super) drawn: Option<u32>,
+}
+
+impl KeyRule {
+    /// The key of a request from `client`.
+    pub(super) fn key(&self, head: &Request<'_, '_>, client: IpAddr, random: &mut StdRng) -> Keyed {
+        let found = |bytes: &[u8]| Keyed {
+            key: Key::of(bytes),
+            drawn: None,
+        };
+        for source in &self.0 {
+            let bytes = match source {
+                Source::Header(name) => head.fields.get(name),
+                Source::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
+                Source::Path => Some(head.target.path),
+                Source::Address => return found(client.to_canonical().to_string().as_bytes()),
+                Source::Random => {
+                    let id = random.random_range(100_000..1_000_000_u32);
+                    return Keyed {
+                        key: Key(u64::from(id)),
+                        drawn: Some(id),
+                    };
+                }
+            };
+            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+                return found(bytes);
+            }
+        }
+        // Not reached: the last source always gives a key.
+        found(b"")
+    }
+}
+
+/// The value of the first parameter called `name`, as it was sent.
+fn parameter<'b>(query: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    let mut pairs = query.split(|byte| *byte == b'&');
+    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The replicas that one request has tried in vain.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// They refused it, unseen.
+    pub(super) refused: Vec<ReplicaId>,
+    /// They took it and fell silent.
+    pub(super) lost: Vec<ReplicaId>,
+}
+
+impl Tried {
+    fn contains(&self, id: ReplicaId) -> bool {
+        self.refused.contains(&id) || self.lost.contains(&id)
+    }
+}
+
+/// Why no seat serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nobody {
+    /// There are no seats at all.
+    Empty,
+    /// None came up in time.
+    Down,
+}
+
+enum Choice {
+    Serve(Rc<Pool>),
+    Wait,
+    Empty,
+}
+
+/// The replica that is to serve `key`, now in flight: the first seat in ring order that is up and not
+/// tried, else the first suspect. When there is none, waits for one for at most the seat-wait.
+pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result<InFlight, Nobody> {
+    let mut until = None;
+    loop {
+        let view = worker.view();
+        // No await may stand between choosing and counting: a drain trusts the count.
+        match choose(&view, key, tried) {
+            Choice::Serve(pool) => return Ok(InFlight::enter(pool)),
+            Choice::Empty => return Err(Nobody::Empty),
+            Choice::Wait => {}
+        }
+        let watched = view.roster.watched;
+        drop(view);
+        if !watched && tried.lost.is_empty() {
+            return Err(Nobody::Down);
+        }
+        let now = Instant::now();
+        let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
+        if now >= until {
+            return Err(Nobody::Down);
+        }
+        let thought = if watched {
+            SECOND_THOUGHT
+        } else {
+            Duration::ZERO
+        };
+        let wake = if tried.lost.is_empty() {
+            until
+        } else {
+            until.min(now + thought)
+        };
+        let _place = worker.wait_for_seat().ok_or(Nobody::Down)?;
+        if timeout_at(wake, worker.changed.notified()).await.is_err() {
+            // The fleet has nothing against those who lost it: their connection just ended.
+            tried.lost.clear();
+        }
+    }
+}
+
+fn choose(view: &View, key: Key, tried: &Tried) -> Choice {
+    let home = view.roster.ring.owner(key);
+    let Some(home) = home else {
+        return Choice::Empty;
+    };
+    let untried = |pool: &&Rc<Pool>| !tried.contains(pool.id);
+    let at_home = view.pool(home).filter(untried);
+    if let Some(pool) = at_home.filter(|pool| pool.health.get() == Health::Up) {
+        return Choice::Serve(Rc::clone(pool));
+    }
+    let mut best: Option<&Rc<Pool>> = None;
+    view.roster.ring.walk(key, &mut |seat| {
+        let Some(pool) = view.pool(seat).filter(untried) else {
+            return ControlFlow::Continue(());
+        };
+        if pool.health.get() == Health::Up {
+            best = Some(pool);
+            return ControlFlow::Break(());
+        }
+        best = best.or(Some(pool));
+        ControlFlow::Continue(())
+    });
+    best.map_or(Choice::Wait, |pool| Choice::Serve(Rc::clone(pool)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{self, Room};
+    use rand::SeedableRng;
+
+    fn key_of(rule: &str, target: &str, fields: &str) -> Keyed {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let rule: KeyRule = rule.parse().unwrap();
+        rule.key(
+            &head,
+            IpAddr::from([10, 0, 0, 7]),
+            &mut StdRng::seed_from_u64(1),
+        )
+    }
+
+    const DEFAULT: &str = "header:x-request-id,query:id,random";
+
+    #[test]
+    fn the_first_source_with_a_value_wins() {
+        let key = |target, fields| key_of(DEFAULT, target, fields).key;
+        assert_eq!(key("/a?id=5", "X-REQUEST-ID: 132574\r\n"), Key(132_574));
+        assert_eq!(key("/a?x=1&id=5&id=6", "X-Request-ID:\r\n"), Key(5));
+        assert_eq!(key("/a?idx=7&id=5", ""), Key(5));
+        assert_eq!(key_of("path", "/a?b", "").key, Key::of(b"/a"));
+        assert_eq!(key_of("source", "/a", "").key, Key::of(b"10.0.0.7"));
+    }
+
+    #[test]
+    fn a_drawn_id_has_six_digits_and_is_the_key() {
+        let keyed = key_of(DEFAULT, "/a?ident=5", "");
+        let drawn = keyed.drawn.unwrap();
+        assert!((100_000..1_000_000).contains(&drawn));
+        assert_eq!(keyed.key, Key(u64::from(drawn)));
+    }
+
+    #[test]
+    fn rules_end_in_a_source_that_always_gives_a_key() {
+        for good in [DEFAULT, "random", "path", "header:A,source"] {
+            let rule: KeyRule = good.parse().unwrap();
+            assert_eq!(rule.to_string(), good.to_ascii_lowercase());
+        }
+        for bad in [
+            "",
+            "header:x",
+            "random,path",
+            "header:,random",
+            "cookie:a,random",
+            "header:a b,random",
+        ] {
+            assert!(bad.parse::<KeyRule>().is_err(), "{bad}");
+        }
+    }
+}

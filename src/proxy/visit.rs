@@ -1,0 +1,208 @@
+//! The admin paths on the data port: `/rep`, `/add` and `/rm`, for the documented curl lines.
+//!
+//! Only the head decides who answers, so a refusal does not wait for the body. The body is read here,
+//! bounded, and the order goes to the fleet through the desk.
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::exchange::Failure;
+use super::pump::write_whole;
+use super::session::{After, Client};
+use super::worker::Worker;
+use crate::admin::{self, Kind, MAX_BODY, Order};
+use crate::peer::{Asker, Effect};
+use crate::wire::framing::Body;
+use crate::wire::head::Request;
+use crate::wire::reply::Reply;
+
+/// A request for an admin path.
+#[derive(Debug)]
+pub(super) struct Visit {
+    errand: Errand,
+    body: Body,
+    /// Whether the client waits for a 100 before it sends the body.
+    expects: bool,
+    keep_alive: bool,
+    head_only: bool,
+}
+
+#[derive(Debug)]
+enum Errand {
+    Rep,
+    Change(Kind),
+    Refuse {
+        status: u16,
+        sentence: String,
+        allow: &'static str,
+    },
+}
+
+/// The visit that this head is; `None` if it is for the replicas.
+pub(super) fn of(
+    worker: &Worker,
+    client: SocketAddr,
+    head: &Request<'_, '_>,
+    body: Body,
+    expects: bool,
+    keep_alive: bool,
+) -> Option<Visit> {
+    let access = worker.settings.admin.as_ref()?;
+    let (path, method, errand, effect) = match head.target.path {
+        b"/rep" => ("/rep", "GET", Errand::Rep, Effect::Reads),
+        b"/add" => ("/add", "POST", Errand::Change(Kind::Add), Effect::Changes),
+        b"/rm" => ("/rm", "DELETE", Errand::Change(Kind::Rm), Effect::Changes),
+        _ => return None,
+    };
+    let fields = &head.fields;
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    let asker = Asker {
+        addr: client.ip(),
+        forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
+        authorization: fields.get("authorization"),
+        origin: fields.get("origin"),
+        fetch_site: fields.get("sec-fetch-site"),
+        host: head.target.authority.or_else(|| fields.get("host")),
+    };
+    let errand = if head.method != method {
+        let sentence = format!("{path} takes {method} only");
+        Errand::Refuse {
+            status: 405,
+            sentence,
+            allow: method,
+        }
+    } else if let Err(denial) = access.check(&asker, path, effect) {
+        Errand::Refuse {
+            status: 403,
+            sentence: denial.to_string(),
+            allow: "",
+        }
+    } else {
+        errand
+    };
+    Some(Visit {
+        errand,
+        body,
+        expects,
+        keep_alive,
+        head_only: head.method == "HEAD",
+    })
+}
+
+/// Carries out a visit.
+pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) -> After {
+    if let Errand::Refuse {
+        status,
+        sentence,
+        allow,
+    } = visit.errand
+    {
+        let fields = match allow {
+            "" => String::new(),
+            methods => format!("Allow: {methods}\r\n"),
+        };
+        let stays = visit.keep_alive && visit.body.is_complete();
+        let failure = Failure { status, sentence };
+        return client
+            .answer(worker, &failure, &fields, stays, visit.head_only)
+            .await;
+    }
+    let body = match read_body(worker, client, &mut visit).await {
+        Ok(body) => body,
+        Err(Some(failure)) => {
+            return client
+                .answer(worker, &failure, "", false, visit.head_only)
+                .await;
+        }
+        Err(None) => return After::Drop,
+    };
+    let order = match visit.errand {
+        Errand::Change(kind) => kind.parse(&body).map(|change| kind.order(change)),
+        _ => Ok(Order::Rep),
+    };
+    let answer = match order {
+        Ok(order) => worker.desk.ask(order, client.addr.to_string()).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (status, json) = admin::render(&answer);
+    let close = !visit.keep_alive || worker.is_stopping();
+    let fields = if status == 503 {
+        "Retry-After: 1\r\n"
+    } else {
+        ""
+    };
+    let reply = Reply {
+        status,
+        json: &json,
+        fields,
+        close,
+        head_only: visit.head_only,
+    };
+    client.write(worker, &reply).await
+}
+
+/// The whole body, decoded; `Err(None)` when the client is gone.
+async fn read_body(
+    worker: &Worker,
+    client: &mut Client,
+    visit: &mut Visit,
+) -> Result<BytesMut, Option<Failure>> {
+    let limits = &worker.settings.limits;
+    let too_large = || {
+        Some(Failure {
+            status: 413,
+            sentence: format!("body is longer than {MAX_BODY} bytes"),
+        })
+    };
+    if matches!(visit.body, Body::Length(length) if length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    if visit.expects && !visit.body.is_complete() && client.inbox.is_empty() {
+        let go = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let written = write_whole(
+            &mut client.timer,
+            &mut client.stream,
+            go,
+            limits.write_timeout,
+        );
+        written.await.map_err(|_| None)?;
+    }
+    let mut body = BytesMut::new();
+    loop {
+        let taken = visit
+            .body
+            .decode(&client.inbox, &mut body)
+            .map_err(|broken| {
+                Some(Failure {
+                    status: 400,
+                    sentence: broken.to_string(),
+                })
+            })?;
+        client.inbox.advance(taken);
+        if body.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        if visit.body.is_complete() {
+            return Ok(body);
+        }
+        let due = Some(Instant::now() + limits.body_timeout);
+        match client
+            .timer
+            .run(due, client.stream.read_buf(&mut client.inbox))
+            .await
+        {
+            Ok(Ok(0) | Err(_)) => return Err(None),
+            Ok(Ok(_)) => {}
+            Err(_) => {
+                let sentence = "the request body did not come in time".to_owned();
+                return Err(Some(Failure {
+                    status: 408,
+                    sentence,
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What the sessions of one worker share: the roster it works by, its pools, buffers and retry budget.
+//!
+//! All of it belongs to one thread; cells and `Rc` replace locks. The roster is swapped by a task of the
+//! worker's own, between two polls of any session.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::Settings;
+use super::buffers::{Buffers, REPLY_BYTES};
+use super::pool::Pool;
+use super::retry::Budget;
+use crate::admin::Desk;
+use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
+
+/// Requests that may wait for a seat at the same time, per worker.
+const MAX_WAITING: usize = 1_000;
+/// How often idle connections to replicas are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Room in a request buffer for body bytes that come with the largest head.
+const BODY_ROOM: usize = 2 * 1024;
+/// The longest that idle connections stay readable after the word "stop".
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+
+/// The roster and this worker's pools, which stand in the order of its members.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) roster: Arc<Roster>,
+    pub(super) pools: Vec<Rc<Pool>>,
+}
+
+/// What the sessions of one worker share.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) settings: Arc<Settings>,
+    pub(super) desk: Desk,
+    /// For heads and bodies of requests.
+    pub(super) inboxes: Buffers,
+    /// For replies.
+    pub(super) replies: Buffers,
+    pub(super) budget: RefCell<Budget>,
+    pub(super) random: RefCell<StdRng>,
+    /// Told after each change of the view.
+    pub(super) changed: Notify,
+    index: usize,
+    view: RefCell<Rc<View>>,
+    evidence: mpsc::Sender<Evidence>,
+    waiting: Cell<usize>,
+    stopping: Cell<Option<Instant>>,
+    stop: Notify,
+    sessions: Cell<usize>,
+    no_sessions: Notify,
+}
+
+impl Worker {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        desk: Desk,
+        evidence: mpsc::Sender<Evidence>,
+        subscriber: &mut Subscriber,
+    ) -> Self {
+        let index = subscriber.worker();
+        let roster = subscriber.latest();
+        let version = roster.version;
+        let view = RefCell::new(Rc::new(View::follow(roster, None, index)));
+        subscriber.adopted(version);
+        Self {
+            inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
+            replies: Buffers::new(REPLY_BYTES),
+            budget: RefCell::new(Budget::new(Instant::now())),
+            random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
+            settings,
+            desk,
+            changed: Notify::new(),
+            index,
+            view,
+            evidence,
+            waiting: Cell::new(0),
+            stopping: Cell::new(None),
+            stop: Notify::new(),
+            sessions: Cell::new(0),
+            no_sessions: Notify::new(),
+        }
+    }
+
+    /// The roster to choose by. Do not hold it over an await.
+    pub(super) fn view(&self) -> Rc<View> {
+        Rc::clone(&self.view.borrow())
+    }
+
+    /// Follows the roster until its writer is gone.
+    pub(super) async fn follow(self: Rc<Self>, mut subscriber: Subscriber) {
+        while let Some(roster) = subscriber.changed().await {
+            let version = roster.version;
+            let view = Rc::new(View::follow(roster, Some(&self.view()), self.index));
+            self.view.replace(view);
+            self.changed.notify_waiters();
+            subscriber.adopted(version);
+        }
+    }
+
+    /// Looks through the idle connections for ever.
+    pub(super) async fn sweep(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_INTERVAL).await;
+            let now = Instant::now();
+            self.view().pools.iter().for_each(|pool| pool.sweep(now));
+        }
+    }
+
+    /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
+    /// plenty of the kind just then.
+    pub(super) fn tell(&self, id: ReplicaId, sign: Sign) {
+        let _ = self.evidence.try_send(Evidence { id, sign });
+    }
+
+    /// A place among the requests that wait for a seat, unless too many do.
+    pub(super) fn wait_for_seat(&self) -> Option<Waiting<'_>> {
+        (self.waiting.get() < MAX_WAITING).then(|| {
+            self.waiting.set(self.waiting.get() + 1);
+            Waiting(self)
+        })
+    }
+
+    /// Begins to drain: sessions end after the request they are at, idle ones after a grace.
+    pub(super) fn begin_stop(&self) {
+        self.stopping.set(Some(Instant::now()));
+        self.stop.notify_waiters();
+    }
+
+    /// Whether the word "stop" was said.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get().is_some()
+    }
+
+    /// When idle connections are closed; `None` while nothing is stopping.
+    pub(super) fn idle_end(&self) -> Option<Instant> {
+        let grace = IDLE_GRACE.min(self.settings.limits.drain_timeout);
+        self.stopping.get().map(|since| since + grace)
+    }
+
+    /// Waits for the word "stop"; for ever if it was said already. Cancel safe.
+    pub(super) async fn stop_begins(&self) {
+        let told = self.stop.notified();
+        if self.is_stopping() {
+            std::future::pending::<()>().await;
+        }
+        told.await;
+    }
+
+    /// Counts a session for as long as the guard lives.
+    pub(super) fn session(self: &Rc<Self>) -> Session {
+        self.sessions.set(self.sessions.get() + 1);
+        Session(Rc::clone(self))
+    }
+
+    /// Waits until no session is left. Cancel safe.
+    pub(super) async fn sessions_end(&self) {
+        while self.sessions.get() > 0 {
+            self.no_sessions.notified().await;
+        }
+    }
+}
+
+impl View {
+    /// The view of `roster`, with the pools of `before` for replicas that stay.
+    fn follow(roster: Arc<Roster>, before: Option<&Self>, worker: usize) -> Self {
+        let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
+        let mut left: HashMap<ReplicaId, &Rc<Pool>> =
+            pools.iter().map(|pool| (pool.id, pool)).collect();
+        let pools = roster
+            .members()
+            .iter()
+            .map(|member| match left.remove(&member.id) {
+                Some(pool) => {
+                    pool.set_health(member.health);
+                    Rc::clone(pool)
+                }
+                None => Rc::new(Pool::new(member, worker)),
+            });
+        let pools = pools.collect();
+        // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
+        left.values().for_each(|pool| pool.retire());
+        Self { roster, pools }
+    }
+
+    /// The pools a request may use whose seat is `seat`.
+    pub(super) fn pool(&self, seat: crate::ring::Seat) -> Option<&Rc<Pool>> {
+        let at = self.roster.position(seat)?;
+        self.pools
+            .get(at)
+            .filter(|pool| pool.health.get() != Health::Down)
+    }
+}
+
+/// A request among those that wait for a seat.
+#[derive(Debug)]
+pub(super) struct Waiting<'w>(&'w Worker);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
+    }
+}
+
+/// A session that is counted.
+#[derive(Debug)]
+pub(super) struct Session(Rc<Worker>);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.sessions.set(self.0.sessions.get() - 1);
+        if self.0.sessions.get() == 0 {
+            self.0.no_sessions.notify_one();
+        }
+    }
+}
