@@ -1,0 +1,228 @@
+//! Sessions over real sockets, in raw bytes, with a scripted fleet behind the desk. Every wait has a
+//! deadline, and nothing sleeps in order to be right.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown as Half, SocketAddr, TcpStream};
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::admin::{Call, Refusal, desk};
+use crate::roster::ReplicaName;
+use crate::shutdown::{self, Trigger};
+
+mod http;
+mod limits;
+mod text;
+
+/// No test waits longer for anything.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Short enough for a test, for limits that are meant to be hit.
+const SOON: Duration = Duration::from_millis(50);
+
+/// What a whole `/rep` says of the scripted fleet.
+const REP: &str = r#"{"message":{"N":3,"replicas":["S1","S2","S3"]},"status":"successful"}"#;
+
+/// A control port under test. Dropping it stops the port and checks that its thread ends.
+struct Fixture {
+    addr: SocketAddr,
+    orders: std_mpsc::Receiver<Order>,
+    held: std_mpsc::Receiver<Call>,
+    trigger: Option<Trigger>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
+fn fleet(
+    mut calls: mpsc::Receiver<Call>,
+    orders: std_mpsc::Sender<Order>,
+    held: std_mpsc::Sender<Call>,
+) {
+    let name = |text: &str| text.parse::<ReplicaName>().unwrap();
+    let mut names = ["S1", "S2", "S3"].map(name).to_vec();
+    while let Some(call) = calls.blocking_recv() {
+        let _ = orders.send(call.order.clone());
+        let answer = match &call.order {
+            Order::Add(change) | Order::Rm(change) if change.names.contains(&name("hold")) => {
+                let _ = held.send(call);
+                continue;
+            }
+            Order::Rm(change) if change.n > names.len() => {
+                Err(Refusal::bad(format!("there are only {}", names.len())))
+            }
+            Order::Add(change) if change.names.contains(&name("broken")) => {
+                Err(Refusal::failed("could not start broken"))
+            }
+            Order::Rep => Ok(names.clone()),
+            Order::Add(change) => {
+                names.extend(change.names.iter().cloned());
+                Ok(names.clone())
+            }
+            Order::Rm(change) => {
+                names.retain(|name| !change.names.contains(name));
+                Ok(names.clone())
+            }
+        };
+        let _ = call.reply.send(answer);
+    }
+}
+
+fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
+    let (desk, calls) = desk();
+    let (orders_tx, orders) = std_mpsc::channel();
+    let (held_tx, held) = std_mpsc::channel();
+    thread::spawn(move || fleet(calls, orders_tx, held_tx));
+    let event = |n: u32| EventView {
+        text: format!("event {n}"),
+        json: serde_json::json!({"event": n}),
+    };
+    let context = Context {
+        desk,
+        access: Access::default(),
+        ready: Arc::new(|| Ok(())),
+        events: Arc::new(move || vec![event(1), event(2)]),
+        limits: Limits::default(),
+    };
+    (context, orders, held)
+}
+
+fn port() -> Fixture {
+    port_with(|_| ())
+}
+
+fn port_with(change: impl FnOnce(&mut Context)) -> Fixture {
+    let (mut context, orders, held) = context();
+    change(&mut context);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (trigger, shutdown) = shutdown::channel();
+    Fixture {
+        addr,
+        orders,
+        held,
+        trigger: Some(trigger),
+        thread: Some(start(listener, context, shutdown).unwrap()),
+    }
+}
+
+impl Fixture {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&self.addr, DEADLINE).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+
+    /// Sends `bytes` and reads to the close, which is the server's to do.
+    fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_ref()).unwrap();
+        rest(stream)
+    }
+
+    /// The same, but our direction ends first, as `nc -N` does.
+    fn ask_and_half_close(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_ref()).unwrap();
+        stream.shutdown(Half::Write).unwrap();
+        rest(stream)
+    }
+
+    fn order(&self) -> Order {
+        self.orders.recv_timeout(DEADLINE).unwrap()
+    }
+
+    fn held(&self) -> Call {
+        self.held.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// Says stop and waits for the thread; how long that took.
+    fn stop(&mut self) -> Duration {
+        let begin = Instant::now();
+        drop(self.trigger.take());
+        if let Some(thread) = self.thread.take() {
+            until("the thread ends", || thread.is_finished().then_some(()));
+            thread.join().unwrap();
+        }
+        begin.elapsed()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Asks again and again, under the deadline.
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < DEADLINE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sends `bytes` to a port that believes them to come from `peer`, and reads to the close.
+fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
+    let (mut context, _orders, _held) = context();
+    context.access.token = token.map(|token| token.parse().unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.write_all(bytes.as_bytes()).unwrap();
+    let client = thread::spawn(move || rest(client));
+    let (_trigger, shutdown) = shutdown::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let port = Port::new(context, shutdown);
+        let talk = port.talk(stream, format!("{peer}:4711").parse().unwrap());
+        timeout(DEADLINE, talk).await.unwrap();
+    });
+    client.join().unwrap()
+}
+
+#[test]
+fn the_first_line_tells_the_protocol() {
+    let http = [
+        "GET / HTTP/1.1",
+        "GET /a b HTTP/1.0",
+        "x  HTTP/9",
+        "PRI * HTTP/2.0",
+    ];
+    let text = [
+        "",
+        "rep",
+        "GET /rep",
+        "HTTP/1.1",
+        "GET HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET / http/1.1",
+    ];
+    for line in http {
+        assert!(is_http(line.as_bytes()), "{line}");
+    }
+    for line in text {
+        assert!(!is_http(line.as_bytes()), "{line}");
+    }
+}
