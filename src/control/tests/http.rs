@@ -253,6 +253,20 @@ fn http_1_0_and_half_closed_clients_are_answered() {
 }
 
 #[test]
+fn a_half_closed_client_is_waited_for() {
+    let port = port();
+    let mut stream = port.connect();
+    let add = with_body("POST /add", r#"{"n":1,"hostnames":["hold"]}"#);
+    stream.write_all(add.as_bytes()).unwrap();
+    stream.shutdown(Half::Write).unwrap();
+    let call = port.held();
+    // The port is alive, so it has had every chance to take the half for the whole.
+    assert_eq!(split(&port.ask(request("GET /rep", ""))).0, 200);
+    call.reply.send(Ok(Vec::new())).unwrap();
+    assert_eq!(split(&rest(stream)).0, 200);
+}
+
+#[test]
 fn a_request_has_one_host() {
     let port = port();
     let none = "GET /rep HTTP/1.1\r\n\r\n";

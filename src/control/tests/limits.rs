@@ -24,6 +24,21 @@ fn what_follows_a_long_line_does_not_eat_the_answer() {
 }
 
 #[test]
+fn what_follows_an_answer_is_dropped_without_a_reset() {
+    let port = port_with(|context| context.limits.discard_time = DEADLINE * 2);
+    for ask in ["events\n", "GET / HTTP/1.0\r\n\r\n"] {
+        let mut stream = port.connect();
+        stream.write_all(ask.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        for _ in 0..3 {
+            stream.write_all(b"more").unwrap();
+            // A round trip, so that the port has done whatever it does about it.
+            assert_eq!(port.ask_and_half_close("quit\n"), "bye\n\n");
+        }
+    }
+}
+
+#[test]
 fn what_follows_is_dropped_up_to_a_limit() {
     let port = port_with(|context| {
         context.limits.connections = 1;
