@@ -90,26 +90,4 @@ pub enum RingError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_up_to_19_digits_are_integers() {
-        assert_eq!(Key::of(b"132574"), Key(132_574));
-        assert_eq!(Key::of(b"007"), Key(7));
-        assert_eq!(
-            Key::of(b"9999999999999999999"),
-            Key(9_999_999_999_999_999_999)
-        );
-    }
-
-    #[test]
-    fn other_keys_are_hashed() {
-        for text in ["", "+5", "-1", "12a", "00000000000000000000"] {
-            assert_eq!(
-                Key::of(text.as_bytes()),
-                Key(xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
-            );
-        }
-    }
-}
+mod tests;
