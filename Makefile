@@ -1,0 +1,33 @@
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DENY_VERSION := 0.20.2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint licences fmt clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+run: ## Build a release and serve with 3 replicas: data on port 5000, control on 5001
+	cargo build --release --workspace
+	@exec $(TARGET)/release/ringmaster serve
+
+# The replica must stand beside ringmaster before a test starts them. Doc tests go first, since they may be none.
+test: ## Build the workspace, then run every test
+	cargo build --workspace
+	cargo test --workspace --doc --quiet
+	cargo test --workspace --all-targets --no-fail-fast
+
+lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
+
+licences: ## Check the licences, crates and sources of the lock file (part of lint)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny@$(DENY_VERSION)
+	cargo deny --config .deny.toml check -D warnings licenses bans sources
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+clean: ## Remove everything that was built
+	cargo clean
