@@ -1,0 +1,102 @@
+//! A client that sends exactly the bytes it is told to and reads replies by their framing.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::{Message, PATIENCE, Wire};
+
+/// One connection to the program under test.
+#[derive(Debug)]
+pub(crate) struct Client(Wire);
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Fin,
+    Reset,
+}
+
+impl Client {
+    #[track_caller]
+    pub(crate) fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE);
+        Self(Wire::new(stream.expect("a connection")))
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write(bytes).expect("sending");
+    }
+
+    /// Sends one byte per segment, as far as the kernel does not join them.
+    #[track_caller]
+    pub(crate) fn send_bytewise(&mut self, bytes: impl AsRef<[u8]>) {
+        for byte in bytes.as_ref() {
+            self.send([*byte]);
+            std::thread::yield_now();
+        }
+    }
+
+    /// The next reply, interim ones included; `to_head` when it answers a HEAD request.
+    pub(crate) fn try_reply(&mut self, to_head: bool) -> io::Result<Message> {
+        let mut reply = self.0.head()?;
+        let bodiless = to_head || matches!(reply.status(), 100..=199 | 204 | 304);
+        if !bodiless {
+            reply.body = self.0.body(&reply, true)?;
+        }
+        Ok(reply)
+    }
+
+    /// The next whole reply to anything but HEAD.
+    #[track_caller]
+    pub(crate) fn reply(&mut self) -> Message {
+        self.try_reply(false).expect("a whole reply")
+    }
+
+    /// Sends `request` and reads its reply.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> Message {
+        self.send(request);
+        self.reply()
+    }
+
+    /// The next `n` bytes, whatever they are: for tunnels.
+    #[track_caller]
+    pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
+        self.0.take(n).expect("more bytes")
+    }
+
+    /// Everything until the connection ends in order.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        self.0.rest().expect("an end in order")
+    }
+
+    /// Waits for the end of the connection, before which no byte may come.
+    #[track_caller]
+    pub(crate) fn expect_closed(&mut self) -> End {
+        match self.0.rest() {
+            Ok(rest) if rest.is_empty() => End::Fin,
+            Ok(rest) => panic!("bytes before the end: {:?}", String::from_utf8_lossy(&rest)),
+            Err(err) if err.kind() == io::ErrorKind::ConnectionReset => End::Reset,
+            Err(err) => panic!("still open: {err}"),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    #[track_caller]
+    pub(crate) fn half_close(&mut self) {
+        self.0.stream.shutdown(Shutdown::Write).expect("a FIN");
+    }
+
+    /// Leaves by a reset.
+    pub(crate) fn reset(self) {
+        self.0.linger_not();
+    }
+}
+
+/// One request on a connection of its own.
+#[track_caller]
+pub(crate) fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> Message {
+    Client::connect(addr).ask(request)
+}

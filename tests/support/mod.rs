@@ -1,0 +1,31 @@
+//! What whole-program tests lean on: the real binary, a client and a backend that speak raw bytes.
+//!
+//! Every wait has a deadline, after which the test fails and says what it waited for; no test sleeps to
+//! be right. Ports are always chosen by the system.
+
+mod backend;
+mod client;
+mod message;
+mod program;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use backend::{Backend, Conversation};
+pub(crate) use client::{Client, End, exchange};
+pub(crate) use message::{Message, Wire};
+pub(crate) use program::{Ringmaster, run_to_end, signal};
+pub(crate) use rustix::process::Signal;
+
+/// How long anything may take before a test gives up on it: far above what is needed, even on a busy
+/// machine, because only failures ever wait so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits until `condition` holds, and fails the test when it does not within `limit`.
+#[track_caller]
+pub(crate) fn eventually(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,10 @@
+//! Whole-program tests: they start the real binary and speak raw bytes to it. One file per behaviour,
+//! one test per bug, all in one binary, because linking it is the slowest part.
+
+mod support;
+
+mod whole {
+    mod h1;
+    mod harness;
+    mod life;
+}

@@ -1,0 +1,162 @@
+//! The cases of tests/h1/cases.json as values, and how the steps of a script are played on a socket.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+const CASES: &str = include_str!("../../h1/cases.json");
+const TICK: Duration = Duration::from_millis(2);
+
+/// One request of a client, what the backend answers, and what an intermediary may make of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) side: Side,
+    pub(crate) send: Vec<Step>,
+    /// `None`: the backend reads every request by its framing and answers 200.
+    pub(crate) backend: Option<Vec<Step>>,
+    /// Outcomes that are right.
+    pub(crate) accept: Vec<String>,
+    pub(crate) level: Level,
+    /// What a forwarded message must look like.
+    #[serde(default)]
+    pub(crate) if_forwarded: Vec<String>,
+    /// What must not happen.
+    #[serde(default)]
+    pub(crate) never: Vec<String>,
+    #[serde(default)]
+    pub(crate) close_after: bool,
+    pub(crate) max_backend_requests: Option<usize>,
+    pub(crate) backend_reusable: Option<bool>,
+}
+
+/// Whose message is put to the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Side {
+    Request,
+    Response,
+}
+
+/// RFC force; `policy` where the RFCs leave it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum Level {
+    #[serde(rename = "MUST")]
+    Must,
+    #[serde(rename = "SHOULD")]
+    Should,
+    #[serde(rename = "policy")]
+    Policy,
+}
+
+/// A step of a script. Each character of a text is one byte (Latin-1).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub(crate) enum Step {
+    Send(String),
+    Repeat {
+        repeat: String,
+        n: usize,
+    },
+    Bytewise {
+        bytewise_ms: u64,
+        data: String,
+    },
+    Drip {
+        drip: String,
+        every_ms: u64,
+        for_ms: u64,
+    },
+    Pause {
+        pause_ms: u64,
+    },
+    Await {
+        r#await: String,
+        ms: u64,
+    },
+    Shutdown {
+        shutdown: String,
+    },
+    Close {
+        close: String,
+    },
+}
+
+/// What a script that is being played can see of the world.
+pub(crate) trait World {
+    /// Whether nobody watches any more.
+    fn is_over(&self) -> bool;
+    /// Whether these bytes came in.
+    fn heard(&self, bytes: &[u8]) -> bool;
+}
+
+pub(crate) fn load() -> Vec<Case> {
+    #[derive(Deserialize)]
+    struct File {
+        cases: Vec<Case>,
+    }
+    let file: File = serde_json::from_str(CASES).expect("well-formed cases");
+    file.cases
+}
+
+pub(crate) fn latin1(text: &str) -> Vec<u8> {
+    text.chars()
+        .map(|c| u8::try_from(c).expect("Latin-1"))
+        .collect()
+}
+
+/// Plays `steps`; whether the last of them asked for a close (by dropping, after the linger was set).
+///
+/// # Errors
+/// When the other side took no more: often right, so it is for the caller to judge.
+pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) -> io::Result<bool> {
+    for step in steps {
+        match step {
+            Step::Send(text) => stream.write_all(&latin1(text))?,
+            Step::Repeat { repeat, n } => stream.write_all(&latin1(repeat).repeat(*n))?,
+            Step::Bytewise { bytewise_ms, data } => {
+                for byte in latin1(data) {
+                    stream.write_all(&[byte])?;
+                    pause(*bytewise_ms, || world.is_over());
+                }
+            }
+            Step::Drip {
+                drip,
+                every_ms,
+                for_ms,
+            } => {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_millis(*for_ms) && !world.is_over() {
+                    stream.write_all(&latin1(drip))?;
+                    pause(*every_ms, || world.is_over());
+                }
+            }
+            Step::Pause { pause_ms } => pause(*pause_ms, || world.is_over()),
+            Step::Await { r#await, ms } => {
+                let wanted = latin1(r#await);
+                pause(*ms, || world.is_over() || world.heard(&wanted));
+            }
+            Step::Shutdown { shutdown } => {
+                assert_eq!(shutdown, "write");
+                stream.shutdown(Shutdown::Write)?;
+            }
+            Step::Close { close } => {
+                if close == "rst" {
+                    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
+                }
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Waits for `ms`, or less when `enough`.
+fn pause(ms: u64, enough: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(ms) && !enough() {
+        std::thread::sleep(TICK);
+    }
+}

@@ -1,0 +1,194 @@
+//! Where a case is played: the backend behind the program, and what it sees during one case.
+//!
+//! The backend outlives a case, and so do connections that the program pools: each request is noted on
+//! the scene that is being played when its head arrives.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::case::{Step, World, play};
+use crate::support::{Backend, Conversation, Message};
+
+/// A backend that plays the scene of the moment.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) backend: Backend,
+    now: Arc<Mutex<Arc<Scene>>>,
+}
+
+/// One case from the backend's side.
+#[derive(Debug, Default)]
+pub(crate) struct Scene {
+    script: Option<Vec<Step>>,
+    over: AtomicBool,
+    seen: Mutex<Vec<Seen>>,
+    faults: Mutex<Vec<String>>,
+}
+
+/// A request as it reached the backend.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) request: Message,
+    /// The backend's number of the connection it came on.
+    pub(crate) connection: usize,
+    /// Whether its body arrived whole. Scripts do not read bodies.
+    pub(crate) whole: bool,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let now = Arc::new(Mutex::new(Arc::new(Scene::default())));
+        let scenes = Arc::clone(&now);
+        let backend = Backend::scripted(move |conversation| converse(conversation, &scenes));
+        Self { backend, now }
+    }
+
+    /// Ends the scene of the moment and begins another.
+    pub(crate) fn begin(&self, script: Option<Vec<Step>>) -> Arc<Scene> {
+        let next = Arc::new(Scene {
+            script,
+            ..Scene::default()
+        });
+        let before = std::mem::replace(&mut *lock(&self.now), Arc::clone(&next));
+        before.end();
+        next
+    }
+}
+
+impl Scene {
+    /// Lets whoever still plays a script stop.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        lock(&self.seen).clone()
+    }
+
+    /// What is wrong with what was forwarded.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        lock(&self.faults).clone()
+    }
+
+    fn note(&self, head: &Message, connection: usize) -> usize {
+        let mut seen = lock(&self.seen);
+        seen.push(Seen {
+            request: head.clone(),
+            connection,
+            whole: false,
+        });
+        seen.len() - 1
+    }
+}
+
+impl World for Scene {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn heard(&self, _: &[u8]) -> bool {
+        false
+    }
+}
+
+fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Result<()> {
+    loop {
+        let head = conversation.wire.head()?;
+        let scene = Arc::clone(&lock(now));
+        let place = scene.note(&head, conversation.number);
+        if let Some(script) = &scene.script {
+            if play(&conversation.wire.stream, script, &*scene)? {
+                return Ok(());
+            }
+            continue;
+        }
+        lock(&scene.faults).extend(faults(&head));
+        if !head.fields("expect").is_empty() {
+            conversation.wire.write("HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        let body = conversation.wire.body(&head, false).inspect_err(|err| {
+            if err.kind() == io::ErrorKind::InvalidData {
+                lock(&scene.faults).push("malformed chunk forwarded".into());
+            }
+        })?;
+        {
+            let mut seen = lock(&scene.seen);
+            seen[place].request.body = body;
+            seen[place].whole = true;
+        }
+        let content = if head.head.starts_with("HEAD ") {
+            ""
+        } else {
+            "ok"
+        };
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Be: 1\r\n\r\n{content}");
+        conversation.wire.write(reply)?;
+    }
+}
+
+/// What no head that an intermediary forwards may look like, whatever it was made from.
+fn faults(message: &Message) -> Vec<String> {
+    let head = &message.head;
+    let lines: Vec<&str> = head.split("\r\n").collect();
+    let lengths = message.fields("content-length").len();
+    let control = |c: char| c.is_ascii_control() && c != '\t' && c != '\r' && c != '\n';
+    let in_name = |line: &&str| {
+        line.split(':')
+            .next()
+            .is_some_and(|name| name.ends_with([' ', '\t']))
+    };
+    let rules = [
+        (
+            lengths > 0 && !message.fields("transfer-encoding").is_empty(),
+            "both framings",
+        ),
+        (lengths > 1, "two Content-Length"),
+        (
+            lines[0].ends_with("HTTP/1.1") && message.fields("host").len() != 1,
+            "not one Host",
+        ),
+        (head.contains(control), "control character"),
+        (
+            lines.iter().any(|line| line.contains(['\r', '\n'])),
+            "bare CR or LF",
+        ),
+        (lines[1..].iter().any(in_name), "space before a colon"),
+        (
+            lines[1..].iter().any(|line| line.starts_with([' ', '\t'])),
+            "folded line",
+        ),
+    ];
+    let broken = rules.into_iter().filter(|(broken, _)| *broken);
+    broken
+        .map(|(_, what)| format!("{what} forwarded"))
+        .collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn faults_of_a_forwarded_head_are_found() {
+    let head = |head: &str| Message {
+        head: head.into(),
+        body: vec![],
+    };
+    assert_eq!(
+        faults(&head("GET / HTTP/1.1\r\nHost: a\r\nX: y: z")),
+        [""; 0]
+    );
+    for bad in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\ncontent-length: 1",
+        "GET / HTTP/1.1",
+        "GET / HTTP/1.1\r\nHost: a\r\nhost: a",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: \0",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\nZ: w",
+        "GET / HTTP/1.1\r\nHost: a\r\nX : y",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z",
+    ] {
+        assert_eq!(faults(&head(bad)).len(), 1, "{bad:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! How the program begins and ends, and that nothing it started outlives it.
+
+use std::time::Duration;
+
+use crate::support::{Backend, PATIENCE, Ringmaster, Signal, eventually, run_to_end, signal};
+
+const HOME: &str = "GET /home HTTP/1.1\r\nHost: a.test\r\nX-Request-ID: 132574\r\n\r\n";
+
+fn is_gone(pid: u32) -> bool {
+    // A zombie that nobody has reaped yet is gone too: proc(5), the state after the name in brackets.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+}
+
+#[test]
+fn a_fixed_backend_is_served_and_sigterm_ends_it() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let program = Ringmaster::before(backend.addr, &[]);
+    assert_eq!(program.client().ask(HOME).text(), "ok");
+    assert_eq!(backend.requests()[0].field("x-request-id"), Some("132574"));
+    assert!(program.command("rep").contains("S1"));
+    assert!(program.children().is_empty());
+    assert!(program.stop().success());
+}
+
+#[test]
+fn replicas_end_with_the_program_that_is_told_to_stop() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let replicas = program.children();
+    assert_eq!(replicas.len(), 2, "{}", program.log());
+    assert_eq!(program.client().ask(HOME).status(), 200);
+    assert!(program.stop().success());
+    assert!(replicas.into_iter().all(is_gone));
+}
+
+#[test]
+fn no_replica_outlives_a_killed_program_by_a_second() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let replicas = program.children();
+    assert_eq!(replicas.len(), 2, "{}", program.log());
+    program.kill();
+    eventually(Duration::from_secs(1), "the replicas are gone", || {
+        replicas.iter().all(|pid| is_gone(*pid))
+    });
+}
+
+#[test]
+fn a_killed_replica_is_replaced() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let before = program.children();
+    signal(before[0], Signal::KILL);
+    eventually(PATIENCE, "another replica in its place", || {
+        let now = program.children();
+        now.len() == 2 && !now.contains(&before[0])
+    });
+}
+
+#[test]
+fn a_bad_flag_ends_with_2_and_one_sentence() {
+    let output = run_to_end(&["serve", "--no-such-flag"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--no-such-flag"));
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_1_and_names_the_flag() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let addr = taken.local_addr().unwrap();
+    let output = run_to_end(&[
+        "serve",
+        "--listen",
+        &addr.to_string(),
+        "--control",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains(&format!("port {} is taken (--listen)", addr.port())),
+        "{said}"
+    );
+}
