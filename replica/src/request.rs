@@ -1,0 +1,284 @@
+//! One request head: bytes in, a request or a refusal out. Pure.
+//!
+//! Strict where laxness would let two readers of one connection disagree about where a request ends
+//! (RFC 9112 §6.3, §11.2): line ends, lengths and codings are exact or the request is refused.
+
+use httparse::{EMPTY_HEADER, Header, Status};
+
+use crate::body::Body;
+
+/// The longest head, in bytes, and the most header fields; more is 431.
+pub(crate) const MAX_HEAD: usize = 32 * 1024;
+const MAX_FIELDS: usize = 100;
+
+/// Why a request is not answered, and the connection closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Status code and reason phrase.
+    pub(crate) status: &'static str,
+    /// The reason in a few words.
+    pub(crate) reason: &'static str,
+}
+
+impl Refusal {
+    /// The client does not keep to the protocol.
+    pub(crate) const fn bad(reason: &'static str) -> Self {
+        Self {
+            status: "400 Bad Request",
+            reason,
+        }
+    }
+}
+
+/// As much of the method as an answer depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Other,
+}
+
+/// What to say about the connection in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// It stays open, which needs no word.
+    Silent,
+    /// It stays open, and an HTTP/1.0 client has to be told.
+    Told,
+    /// It closes.
+    Close,
+}
+
+/// What was asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// The target without scheme, authority and query.
+    pub(crate) path: String,
+    pub(crate) body: Body,
+    /// The client waits for a `100 Continue` before it sends the body.
+    pub(crate) awaits_continue: bool,
+    pub(crate) persistence: Persistence,
+}
+
+/// Reads the head that `bytes` begin with, and its length; `None` while it is incomplete.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
+    let mut fields = [EMPTY_HEADER; MAX_FIELDS];
+    let mut head = httparse::Request::new(&mut fields);
+    let len = match head.parse(bytes) {
+        Ok(Status::Complete(len)) if len <= MAX_HEAD => len,
+        Ok(Status::Partial) if bytes.len() <= MAX_HEAD => return Ok(None),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(too_large()),
+        Err(httparse::Error::Version) => return Err(Refusal::bad("not HTTP/1")),
+        Err(_) => return Err(Refusal::bad("malformed head")),
+    };
+    if has_bare_line_feed(&bytes[..len]) {
+        return Err(Refusal::bad("a line ends without CR"));
+    }
+    let old = head.version == Some(0);
+    let fields = Fields(head.headers);
+    if !old && fields.values("host").count() != 1 {
+        return Err(Refusal::bad("not exactly one Host"));
+    }
+    let request = Request {
+        method: match head.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            _ => Method::Other,
+        },
+        path: path_of(head.path.unwrap_or_default()).to_owned(),
+        body: fields.body(old)?,
+        awaits_continue: !old && fields.lists("expect", "100-continue"),
+        persistence: fields.persistence(old),
+    };
+    Ok(Some((request, len)))
+}
+
+const fn too_large() -> Refusal {
+    Refusal {
+        status: "431 Request Header Fields Too Large",
+        reason: "head too large",
+    }
+}
+
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    let mut previous = b'\r';
+    head.iter().any(|&byte| {
+        let bare = byte == b'\n' && previous != b'\r';
+        previous = byte;
+        bare
+    })
+}
+
+/// `/a` from `/a?b` and from `http://host/a?b`.
+fn path_of(target: &str) -> &str {
+    let target = target.split('?').next().unwrap_or_default();
+    match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => match rest.find('/') {
+            Some(slash) => &rest[slash..],
+            None => "/",
+        },
+        _ => target,
+    }
+}
+
+struct Fields<'h, 'b>(&'h [Header<'b>]);
+
+impl<'b> Fields<'_, 'b> {
+    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.0
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+
+    /// Whether a comma-separated field has the member `word`, in any case of letters.
+    fn lists(&self, name: &str, word: &str) -> bool {
+        self.values(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    fn persistence(&self, old: bool) -> Persistence {
+        if self.lists("connection", "close") {
+            Persistence::Close
+        } else if !old {
+            Persistence::Silent
+        } else if self.lists("connection", "keep-alive") {
+            Persistence::Told
+        } else {
+            Persistence::Close
+        }
+    }
+
+    /// RFC 9112 §6.3, without its leniencies.
+    fn body(&self, old: bool) -> Result<Body, Refusal> {
+        let mut codings = self.values("transfer-encoding");
+        let mut lengths = self.values("content-length");
+        match (codings.next(), lengths.next()) {
+            (None, None) => Ok(Body::none()),
+            (None, Some(length)) if lengths.next().is_none() => decimal(length)
+                .map_or(Err(Refusal::bad("bad Content-Length")), |length| {
+                    Ok(Body::of_length(length))
+                }),
+            (Some(coding), None) if !old && codings.next().is_none() => {
+                if coding.eq_ignore_ascii_case(b"chunked") {
+                    Ok(Body::chunked())
+                } else {
+                    Err(Refusal {
+                        status: "501 Not Implemented",
+                        reason: "transfer coding other than chunked",
+                    })
+                }
+            }
+            _ => Err(Refusal::bad("contradictory body length")),
+        }
+    }
+}
+
+/// A number of digits alone: `str::parse` would take a sign.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = str::from_utf8(digits).ok().filter(|_| all)?;
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(head: &str) -> Request {
+        let (request, len) = parse(head.as_bytes()).unwrap().expect("a whole head");
+        assert_eq!(len, head.len());
+        request
+    }
+
+    fn refused(head: &str) -> &'static str {
+        parse(head.as_bytes()).expect_err(head).status
+    }
+
+    #[test]
+    fn the_path_has_no_query_and_no_authority() {
+        let cases = [
+            ("/home", "/home"),
+            ("/home?a=/b", "/home"),
+            ("/", "/"),
+            ("*", "*"),
+            ("http://h:1/home?x", "/home"),
+            ("http://h", "/"),
+            ("http://h?x", "/"),
+            ("/a://b/c", "/a://b/c"),
+        ];
+        for (target, path) in cases {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(request(&head).path, path, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_incomplete_up_to_its_last_byte() {
+        let head = "POST /home HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+        for len in 0..head.len() {
+            assert_eq!(parse(&head.as_bytes()[..len]), Ok(None), "{len}");
+        }
+        assert_eq!(request(head).body, Body::of_length(3));
+    }
+
+    #[test]
+    fn persistence_follows_version_and_connection() {
+        let cases = [
+            ("1.1", "", Persistence::Silent),
+            ("1.1", "Connection: foo, CLOSE\r\n", Persistence::Close),
+            ("1.0", "", Persistence::Close),
+            ("1.0", "Connection: Keep-Alive\r\n", Persistence::Told),
+        ];
+        for (version, field, persistence) in cases {
+            let head = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n");
+            assert_eq!(request(&head).persistence, persistence, "{head}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_two_ways_is_refused() {
+        let fields = [
+            "Content-Length: +5\r\n",
+            "Content-Length: \r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Host: b\r\n",
+            "X: a\n",
+            " folded\r\n",
+            "X : a\r\n",
+        ];
+        for field in fields {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n");
+            assert_eq!(refused(&head), "400 Bad Request", "{field:?}");
+        }
+        for head in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "GET /\r\n\r\n",
+            "\x16\x03\x01\x02\x00",
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            assert_eq!(refused(head), "400 Bad Request", "{head:?}");
+        }
+        let gzip = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n";
+        assert_eq!(refused(gzip), "501 Not Implemented");
+    }
+
+    #[test]
+    fn a_head_has_a_limit() {
+        let endless = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(MAX_HEAD));
+        let many = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+            "X: a\r\n".repeat(MAX_FIELDS)
+        );
+        for head in [endless, many] {
+            assert!(refused(&head).starts_with("431"));
+        }
+    }
+}
