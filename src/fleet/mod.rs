@@ -1,1 +1,284 @@
-//! Placeholder until its owner writes it.
+//! The fleet: the replica manager that makes the roster true. It starts, watches, replaces, drains and
+//! removes replicas, and it alone writes the roster.
+//!
+//! The way of a change: an engine's report, a heartbeat, evidence or an order arrives in the inbox of one
+//! task (`task`), which asks a pure state machine (`plan`) and does what that says: publish, start,
+//! watch, drain, remove, answer, note. The data path never waits for any of it.
+//!
+//! Surprising: it has a thread of its own that lives as long as the process, because a child's
+//! parent-death signal fires when the thread that forked it ends.
+
+mod engine;
+mod events;
+mod heartbeat;
+mod names;
+mod plan;
+mod publish;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::admin::Call;
+use crate::ring::{RingError, Spec};
+use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName, Roster};
+use engine::{Engine, Fixed, Keeper, Process, Reports};
+use heartbeat::Rhythm;
+use plan::{Plan, Policy};
+use publish::{CellsById, Press};
+use task::{Inbox, Task, Work};
+
+pub use events::{Event, JOURNAL_EVENTS, Journal, Kind, Note};
+pub use plan::Status;
+
+/// Which replicas there are, and how they come to be.
+#[derive(Clone, Debug)]
+pub enum Replicas {
+    /// `count` child processes, named S1, S2, S3 …
+    Process {
+        /// What they run; see [`bundled_replica`].
+        binary: PathBuf,
+        /// How many at first.
+        count: usize,
+    },
+    /// Backends that somebody else runs, in the order of their seats; names are distinct.
+    Fixed(Vec<(ReplicaName, ReplicaAddr)>),
+}
+
+/// How replicas are asked for health.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// Time between heartbeats.
+    pub interval: Duration,
+    /// An answer later than this is a miss.
+    pub timeout: Duration,
+    /// Misses in a row that mean dead by silence; at least 1.
+    pub misses: u32,
+    /// What is asked for, beginning with `/`.
+    pub path: String,
+}
+
+/// What the fleet goes by.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which replicas.
+    pub replicas: Replicas,
+    /// The kind of ring.
+    pub ring: Spec,
+    /// `None`: everybody counts as up and evidence is ignored; only with [`Replicas::Fixed`].
+    pub heartbeat: Option<Heartbeat>,
+    /// From the start of a replica to its first answer.
+    pub start_timeout: Duration,
+    /// From leaving the ring to removal, for one that does not get idle.
+    pub drain_timeout: Duration,
+    /// The most replicas that may be wanted.
+    pub max_replicas: usize,
+    /// How many workers the data path has: each counts in a cell of its own.
+    pub workers: usize,
+}
+
+/// Where the replica binary is that comes with us: beside our own executable.
+///
+/// # Errors
+/// When the system does not know where our executable is.
+pub fn bundled_replica() -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("replica"))
+}
+
+/// The roster to begin with: all seats on the ring; members only if they are fixed, down until they
+/// answer, or up when there are no heartbeats.
+///
+/// # Errors
+/// When the ring has no room for so many seats.
+pub fn first_roster(settings: &Settings) -> Result<Roster, RingError> {
+    let view = settings.plan(Instant::now())?.view();
+    let watched = settings.heartbeat.is_some();
+    let mut cells = CellsById::new();
+    Ok(publish::render(view, watched, settings.workers, &mut cells))
+}
+
+/// Starts the fleet on a thread of its own. `publisher` holds the [`first_roster`] of the same settings.
+///
+/// # Errors
+/// Before anything is started: when the settings contradict each other, the replica binary is missing
+/// (the sentence says how to build it), or the system has no thread for us.
+pub fn start(
+    settings: Settings,
+    publisher: Publisher,
+    orders: mpsc::Receiver<Call>,
+    evidence: mpsc::Receiver<Evidence>,
+) -> anyhow::Result<Fleet> {
+    settings.check()?;
+    let plan = settings.plan(Instant::now())?;
+    let (report, reports) = mpsc::unbounded_channel();
+    let (pulse, pulses) = mpsc::unbounded_channel();
+    let (stop, stopped) = oneshot::channel();
+    let (status, status_seen) = watch::channel(plan.status());
+    let engine = settings.engine(Reports::new(report))?;
+    let journal = Journal::new();
+    let inbox = Inbox {
+        stop: stopped,
+        reports,
+        pulses,
+        orders,
+        evidence,
+    };
+    let task = Task {
+        rhythm: settings.rhythm(engine.keeper()),
+        engine,
+        plan,
+        press: Press::new(publisher, settings.workers),
+        pulses: pulse,
+        journal: journal.clone(),
+        status,
+        work: Work::default(),
+    };
+    Ok(Fleet {
+        status: status_seen,
+        journal,
+        stop,
+        thread: launch(task, inbox)?,
+    })
+}
+
+/// Runs `task` on a thread of its own; what that returns, the thread does.
+fn launch(task: Task, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> {
+    let (ready, begun) = std::sync::mpsc::channel();
+    let body = move || {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        let (runtime, begins) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(err) => (None, Err(err)),
+        };
+        // Nobody hears it only if the one who started us is gone.
+        let _ = ready.send(begins);
+        runtime.is_some_and(|runtime| runtime.block_on(task.run(inbox)))
+    };
+    let thread = thread::Builder::new().name("fleet".to_owned());
+    let thread = thread.spawn(body).context("no thread for the fleet")?;
+    let begins = begun.recv().context("the fleet ended at once")?;
+    begins.context("no event loop for the fleet")?;
+    Ok(thread)
+}
+
+impl Settings {
+    fn check(&self) -> anyhow::Result<()> {
+        match &self.replicas {
+            Replicas::Process { .. } if self.heartbeat.is_none() => {
+                bail!("heartbeats can only be off with fixed backends")
+            }
+            Replicas::Process { .. } => Ok(()),
+            Replicas::Fixed(backends) => {
+                let mut met = HashSet::new();
+                match backends.iter().find(|(name, _)| !met.insert(name)) {
+                    Some((twice, _)) => bail!("two backends are named {twice}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn plan(&self, now: Instant) -> Result<Plan, RingError> {
+        let (keeper, first) = match &self.replicas {
+            Replicas::Process { count, .. } => {
+                let names = (1..=*count).map(|n| format!("S{n}").parse());
+                // Such a name is always legal.
+                let names = names.filter_map(Result::ok).map(|name| (name, None));
+                (Keeper::Fleet, names.collect::<Vec<_>>())
+            }
+            Replicas::Fixed(backends) => {
+                let backends = backends.iter().cloned();
+                let first = backends.map(|(name, addr)| (name, Some(addr)));
+                (Keeper::Nobody, first.collect())
+            }
+        };
+        let heartbeat = self.heartbeat.as_ref();
+        let policy = Policy {
+            keeper,
+            watched: heartbeat.is_some(),
+            ring: self.ring,
+            misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
+            interval: heartbeat.map_or(Duration::ZERO, |heartbeat| heartbeat.interval),
+            start_timeout: self.start_timeout,
+            drain_timeout: self.drain_timeout,
+            max_replicas: self.max_replicas,
+        };
+        Plan::new(policy, &first, now)
+    }
+
+    fn engine(&self, reports: Reports) -> io::Result<Box<dyn Engine>> {
+        Ok(match &self.replicas {
+            Replicas::Process { binary, .. } => Box::new(Process::new(binary, reports)?),
+            Replicas::Fixed(backends) => Box::new(Fixed::new(backends, reports)),
+        })
+    }
+
+    fn rhythm(&self, keeper: Keeper) -> Option<Rhythm> {
+        self.heartbeat.as_ref().map(|heartbeat| Rhythm {
+            interval: heartbeat.interval,
+            timeout: heartbeat.timeout,
+            path: heartbeat.path.clone(),
+            eager: keeper == Keeper::Fleet,
+        })
+    }
+}
+
+/// The running fleet. Dropping it stops it too, unseen.
+#[derive(Debug)]
+pub struct Fleet {
+    status: watch::Receiver<Status>,
+    journal: Journal,
+    stop: oneshot::Sender<Duration>,
+    thread: thread::JoinHandle<bool>,
+}
+
+impl Fleet {
+    /// How it stands, now and after every change.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// What happened to it.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        self.journal.clone()
+    }
+
+    /// Waits until its thread has ended, which before a stop is a fault: the program cannot go on.
+    /// Cancel safe.
+    pub async fn ended(&self) {
+        gone(self.status.clone()).await;
+    }
+
+    /// Removes all replicas within `limit` and ends. What is left after that dies with us.
+    ///
+    /// # Errors
+    /// When something was left, or the thread had panicked.
+    pub async fn stop(self, limit: Duration) -> anyhow::Result<()> {
+        // A fleet that is gone needs no word; the thread tells how it went.
+        let _ = self.stop.send(limit);
+        gone(self.status).await;
+        match self.thread.join() {
+            Ok(true) => Ok(()),
+            Ok(false) => bail!("replicas were left after {limit:?}"),
+            Err(_) => bail!("the fleet panicked"),
+        }
+    }
+}
+
+/// Waits until the thread is gone, which holds the sender as long as it lives.
+async fn gone(mut status: watch::Receiver<Status>) {
+    while status.changed().await.is_ok() {}
+}

@@ -1,0 +1,49 @@
+//! The engine of fixed backends: addresses that somebody else runs.
+//!
+//! It never starts or stops anything and keeps no number. To start one means to say where it is, to
+//! remove one means to forget it.
+
+use std::collections::HashMap;
+
+use super::{Engine, Farewell, Keeper, Report, Reports};
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+
+/// Addresses by name.
+#[derive(Debug)]
+pub(in crate::fleet) struct Fixed {
+    backends: HashMap<ReplicaName, ReplicaAddr>,
+    reports: Reports,
+}
+
+impl Fixed {
+    /// An engine of these backends.
+    pub(in crate::fleet) fn new(backends: &[(ReplicaName, ReplicaAddr)], reports: Reports) -> Self {
+        Self {
+            backends: backends.iter().cloned().collect(),
+            reports,
+        }
+    }
+}
+
+impl Engine for Fixed {
+    fn keeper(&self) -> Keeper {
+        Keeper::Nobody
+    }
+
+    fn start(&mut self, id: ReplicaId, _seat: Seat, name: &ReplicaName) {
+        self.reports.send(match self.backends.get(name) {
+            Some(addr) => Report::Started { id, addr: *addr },
+            None => Report::Failed {
+                id,
+                why: format!("no backend is named {name}"),
+            },
+        });
+    }
+
+    fn look(&mut self, _id: ReplicaId) {}
+
+    fn remove(&mut self, id: ReplicaId, _farewell: Farewell) {
+        self.reports.send(Report::Removed { id });
+    }
+}

@@ -1,0 +1,102 @@
+//! The engines: how replicas are started and removed, and who keeps their number. This is the seam
+//! behind which processes, containers and fixed addresses look the same.
+//!
+//! A call returns at once and never fails; what came of it arrives later as a [`Report`] in the fleet's
+//! inbox. Surprising: an engine remembers every replica it was told to start, even one that failed or
+//! ended by itself, until it is told to remove it; only then does it say [`Report::Removed`].
+
+mod fixed;
+mod process;
+
+use std::fmt;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+
+pub(super) use fixed::Fixed;
+pub(super) use process::Process;
+
+/// Who sees to it that there are N replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// The fleet: it starts, replaces, adds and removes.
+    Fleet,
+    /// Nobody: the replicas are given, and only watched.
+    Nobody,
+}
+
+/// How a replica is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// Ask it to end, and end it when it has not within a grace.
+    Ask,
+    /// End it at once: it is silent, not needed, or dead already.
+    Kill,
+}
+
+/// What an engine has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// The replica runs and accepts, or will in a moment, at this address.
+    Started {
+        /// Which one.
+        id: ReplicaId,
+        /// Where.
+        addr: ReplicaAddr,
+    },
+    /// The replica could not be started.
+    Failed {
+        /// Which one.
+        id: ReplicaId,
+        /// Why, in a phrase.
+        why: String,
+    },
+    /// The replica ended, which is certain.
+    Ended {
+        /// Which one.
+        id: ReplicaId,
+        /// How, in a phrase, with its last words.
+        how: String,
+    },
+    /// Nothing is left of the replica; the last report about it.
+    Removed {
+        /// Which one.
+        id: ReplicaId,
+    },
+}
+
+/// A way of having replicas. Every replica that was started must be removed, and is reported `Removed`
+/// exactly once and within a bounded time after that.
+pub(super) trait Engine: fmt::Debug + Send {
+    /// Who keeps N.
+    fn keeper(&self) -> Keeper;
+
+    /// Starts a replica: `Started` or `Failed` follows, or `Ended` when it ended meanwhile.
+    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName);
+
+    /// Looks whether a suspect still runs: `Ended` follows if it does not. An engine that is told of
+    /// every end by itself has nothing to do here.
+    fn look(&mut self, id: ReplicaId);
+
+    /// Removes a replica: `Removed` follows.
+    fn remove(&mut self, id: ReplicaId, farewell: Farewell);
+}
+
+/// Where an engine leaves its reports. It is unbounded because an engine must never wait, and bounded
+/// in fact: there are at most four reports in the life of a replica.
+#[derive(Clone, Debug)]
+pub(super) struct Reports(UnboundedSender<Report>);
+
+impl Reports {
+    /// Reports that end in `inbox`.
+    pub(super) fn new(inbox: UnboundedSender<Report>) -> Self {
+        Self(inbox)
+    }
+
+    fn send(&self, report: Report) {
+        // A fleet that is gone needs no reports.
+        let _ = self.0.send(report);
+    }
+}

@@ -1,0 +1,217 @@
+//! The engine of child processes: each replica is a `replica` beside our own executable.
+//!
+//! A child sits in a process group of its own, so that Ctrl-C does not reach it first; it holds our end
+//! of its standard input and ends when that closes; it says on one line of standard output where it
+//! listens. One task for each child reads what it says, waits for its end and removes it. Surprising:
+//! `start` forks on the calling thread, and must: a child's parent-death signal fires when the *thread*
+//! that forked it ends (prctl(2), PR_SET_PDEATHSIG), so only the fleet's own thread may call it.
+
+mod output;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use self::output::{Output, Said};
+use super::{Engine, Farewell, Keeper, Report, Reports};
+use crate::ring::Seat;
+use crate::roster::{ReplicaId, ReplicaName};
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// From SIGKILL to giving up on a process that the kernel does not end.
+const REAP: Duration = Duration::from_secs(5);
+/// Our own settings, which may hold a secret, are not for the replica.
+const OUR_SETTINGS: &str = "RINGMASTER_";
+
+/// Child processes by replica; `None` for one that could not be started.
+#[derive(Debug)]
+pub(in crate::fleet) struct Process {
+    binary: PathBuf,
+    reports: Reports,
+    children: HashMap<ReplicaId, Option<oneshot::Sender<Farewell>>>,
+}
+
+impl Process {
+    /// An engine that runs `binary`.
+    ///
+    /// # Errors
+    /// When there is no such file, with a sentence that says how to build it.
+    pub(in crate::fleet) fn new(binary: &Path, reports: Reports) -> io::Result<Self> {
+        if !binary.is_file() {
+            let sentence = format!(
+                "replica binary not found at {}; build it with: cargo build --release --workspace",
+                binary.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, sentence));
+        }
+        Ok(Self {
+            binary: binary.to_owned(),
+            reports,
+            children: HashMap::new(),
+        })
+    }
+
+    fn spawn(&self, seat: Seat, name: &ReplicaName) -> io::Result<Child> {
+        let mut command = Command::new(&self.binary);
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with(OUR_SETTINGS) {
+                command.env_remove(key);
+            }
+        }
+        command
+            .env("SERVER_ID", seat.to_string())
+            .env("REPLICA_NAME", name.as_ref())
+            .env("REPLICA_LISTEN", "127.0.0.1:0")
+            .env("REPLICA_PARENT", std::process::id().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+impl Engine for Process {
+    fn keeper(&self) -> Keeper {
+        Keeper::Fleet
+    }
+
+    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName) {
+        let reports = self.reports.clone();
+        let child = match self.spawn(seat, name) {
+            Ok(child) => child,
+            Err(err) => {
+                self.children.insert(id, None);
+                let why = format!("cannot run {}: {err}", self.binary.display());
+                return reports.send(Report::Failed { id, why });
+            }
+        };
+        let (tell, told) = oneshot::channel();
+        self.children.insert(id, Some(tell));
+        tokio::spawn(supervise(id, child, told, reports));
+    }
+
+    fn look(&mut self, _id: ReplicaId) {
+        // The kernel tells of every end by itself.
+    }
+
+    fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+        let told = match self.children.remove(&id) {
+            Some(Some(tell)) => tell.send(farewell).is_ok(),
+            _ => false,
+        };
+        if !told {
+            self.reports.send(Report::Removed { id });
+        }
+    }
+}
+
+/// The whole life of one child: what it says, its end, and its removal.
+async fn supervise(
+    id: ReplicaId,
+    mut child: Child,
+    mut told: oneshot::Receiver<Farewell>,
+    reports: Reports,
+) {
+    // To hold it is its purpose: the child reads its end when we are gone, in whatever way.
+    let held_open = child.stdin.take();
+    let mut output = Output::of(&mut child);
+    let farewell = loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => break report_end(id, status, &mut output, &reports),
+            farewell = &mut told => break Some(farewell.unwrap_or(Farewell::Kill)),
+            said = output.next() => reports.send(match said {
+                Said::Listens(addr) => Report::Started { id, addr },
+                Said::Nonsense(line) => {
+                    let why = format!("it said {line:?}, not where it listens");
+                    Report::Failed { id, why }
+                }
+            }),
+        }
+    };
+    match farewell {
+        Some(farewell) => {
+            if let Some(status) = end(&mut child, farewell, &mut output).await {
+                report_end(id, status, &mut output, &reports);
+            } else {
+                tracing::warn!("process {:?} did not end on SIGKILL", child.id());
+            }
+        }
+        None => {
+            // It is remembered until it is removed; a fleet that is gone removes it too.
+            let _ = told.await;
+        }
+    }
+    drop(held_open);
+    reports.send(Report::Removed { id });
+}
+
+/// Reports an end; `None` because no farewell was said.
+fn report_end(
+    id: ReplicaId,
+    status: io::Result<ExitStatus>,
+    output: &mut Output,
+    reports: &Reports,
+) -> Option<Farewell> {
+    let mut how = match status {
+        Ok(status) => format!("process ended, {status}"),
+        Err(err) => format!("process lost, {err}"),
+    };
+    if let Some(words) = output.last_words() {
+        how = format!("{how}; it said: {words}");
+    }
+    reports.send(Report::Ended { id, how });
+    None
+}
+
+/// Ends a child; `None` if even the kernel could not within [`REAP`].
+async fn end(
+    child: &mut Child,
+    farewell: Farewell,
+    output: &mut Output,
+) -> Option<io::Result<ExitStatus>> {
+    if farewell == Farewell::Ask {
+        signal(child, Signal::TERM);
+        if let Ok(status) = timeout(GRACE, ended(child, output)).await {
+            return Some(status);
+        }
+    }
+    // It ends a stopped process as well.
+    signal(child, Signal::KILL);
+    timeout(REAP, ended(child, output)).await.ok()
+}
+
+/// Waits for the end of a child, which may go on talking.
+async fn ended(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            biased;
+            status = child.wait() => return status,
+            _ = output.next() => {}
+        }
+    }
+}
+
+/// Signals the child's process group. The child was not reaped yet, or it would have no ID here, so the
+/// group is no stranger's.
+fn signal(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid.and_then(Pid::from_raw)
+        && let Err(err) = kill_process_group(pid, signal)
+    {
+        tracing::debug!("cannot signal process group {pid:?}: {err}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

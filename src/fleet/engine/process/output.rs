@@ -1,0 +1,175 @@
+//! What a child says: the line that tells where it listens, and its last words.
+//!
+//! Everything is read and nearly everything thrown away, so that a talkative child never blocks on a
+//! full pipe. Surprising: when a child has ended, its last words may still be in the pipe, so they are
+//! fetched without waiting, and without trusting that the pipe has an end: a grandchild may hold it.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
+
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::process::{Child, ChildStderr, ChildStdout};
+
+use crate::roster::ReplicaAddr;
+
+/// The longest line that tells where a child listens, in bytes.
+const MAX_LINE: usize = 1024;
+/// How much of the end of standard error is kept, in bytes.
+const MAX_WORDS: usize = 2048;
+/// How many lines of it are quoted.
+const QUOTED_LINES: usize = 3;
+/// How many characters of it are quoted.
+const QUOTED_CHARS: usize = 300;
+/// How much is fetched after a child's end, in bytes: a pipe holds no more by default.
+const MAX_REST: usize = 64 * 1024;
+
+/// What is worth to be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Its first line, which tells where it listens.
+    Listens(ReplicaAddr),
+    /// A first line that does not.
+    Nonsense(String),
+}
+
+/// Both ends of a child's output.
+#[derive(Debug)]
+pub(super) struct Output {
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    /// The first line, as far as it was read; `None` after it.
+    line: Option<Vec<u8>>,
+    words: Vec<u8>,
+}
+
+impl Output {
+    /// Takes the pipes of `child`.
+    pub(super) fn of(child: &mut Child) -> Self {
+        Self {
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            line: Some(Vec::new()),
+            words: Vec::new(),
+        }
+    }
+
+    /// Reads on until the first line is whole, and then for ever. Cancel safe.
+    pub(super) async fn next(&mut self) -> Said {
+        let (mut out, mut err) = ([0; 512], [0; 512]);
+        loop {
+            tokio::select! {
+                read = read(&mut self.stdout, &mut out) => {
+                    if let Some(said) = self.hear(&out[..read]) {
+                        return said;
+                    }
+                }
+                read = read(&mut self.stderr, &mut err) => self.keep(&err[..read]),
+            }
+        }
+    }
+
+    /// What a child that has ended said last; `None` if it said nothing.
+    pub(super) fn last_words(&mut self) -> Option<String> {
+        self.fetch();
+        quote(&self.words)
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Option<Said> {
+        let line = self.line.as_mut()?;
+        line.extend_from_slice(bytes);
+        let end = line.iter().position(|byte| *byte == b'\n');
+        if end.is_none() && line.len() <= MAX_LINE {
+            return None;
+        }
+        let line = self.line.take()?;
+        let line = &line[..end.unwrap_or(MAX_LINE)];
+        Some(match listen_line(line) {
+            Some(addr) => Said::Listens(addr),
+            None => Said::Nonsense(String::from_utf8_lossy(line).chars().take(100).collect()),
+        })
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.words.extend_from_slice(bytes);
+        let surplus = self.words.len().saturating_sub(MAX_WORDS);
+        self.words.drain(..surplus);
+    }
+
+    /// Reads what standard error holds at this moment.
+    fn fetch(&mut self) {
+        let mut fetched = 0;
+        while let Some(stderr) = &mut self.stderr
+            && fetched < MAX_REST
+        {
+            let mut bytes = [0; 1024];
+            let mut buf = ReadBuf::new(&mut bytes);
+            let waker = std::task::Waker::noop();
+            let mut context = std::task::Context::from_waker(waker);
+            let poll = Pin::new(stderr).poll_read(&mut context, &mut buf);
+            if !matches!(poll, Poll::Ready(Ok(()))) || buf.filled().is_empty() {
+                return;
+            }
+            fetched += buf.filled().len();
+            let filled = buf.filled().to_vec();
+            self.keep(&filled);
+        }
+    }
+}
+
+/// Reads from a pipe, which is closed at its end; from none it waits for ever. Cancel safe.
+async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> usize {
+    if let Some(open) = pipe {
+        match open.read(bytes).await {
+            Ok(0) | Err(_) => *pipe = None,
+            Ok(read) => return read,
+        }
+    }
+    poll_fn(|_| Poll::Pending).await
+}
+
+/// Reads `{"listen":"127.0.0.1:43211"}`.
+fn listen_line(line: &[u8]) -> Option<ReplicaAddr> {
+    let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let addr: SocketAddr = value.get("listen")?.as_str()?.parse().ok()?;
+    Some(ReplicaAddr(addr))
+}
+
+/// The last lines of `words` as one line.
+fn quote(words: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(words);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.collect();
+    let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
+    let quote: String = last
+        .join(" | ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    let surplus = quote.chars().count().saturating_sub(QUOTED_CHARS);
+    let quote: String = quote.chars().skip(surplus).collect();
+    (!quote.is_empty()).then_some(quote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_read_strictly() {
+        let good = listen_line(br#"{"listen":"127.0.0.1:43211"}"#);
+        assert_eq!(good, Some(ReplicaAddr(([127, 0, 0, 1], 43211).into())));
+        for bad in ["", "{}", r#"{"listen":7}"#, r#"{"listen":"localhost:1"}"#] {
+            assert_eq!(listen_line(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn last_words_are_short_and_one_line() {
+        assert_eq!(quote(b" \n\n"), None);
+        let quoted = quote(b"one\ntwo\n\nthree \x1b[1m\nfour\n").unwrap();
+        assert_eq!(quoted, "two | three [1m | four");
+        assert_eq!(quote(&[b'x'; 1000]).unwrap().len(), QUOTED_CHARS);
+    }
+}

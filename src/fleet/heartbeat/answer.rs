@@ -1,0 +1,177 @@
+//! The answer to a heartbeat: its status, and whether the connection can be used again.
+//!
+//! It understands no more of HTTP than that and is liberal about the rest, for the server may be
+//! anybody's; what it does not understand only costs a new connection for the next heartbeat.
+
+/// The longest head that is read, in bytes.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// What the bytes so far are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// The beginning of a head.
+    Partial,
+    /// A whole head.
+    Whole(Head),
+    /// No HTTP/1 answer, or too long a head.
+    Garbage,
+}
+
+/// The head of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The status code.
+    pub(super) status: u16,
+    /// How many bytes the head has.
+    pub(super) bytes: usize,
+    /// How many bytes of body follow, if the connection can be used again after them.
+    pub(super) reusable_after: Option<usize>,
+}
+
+/// Reads the head at the start of `bytes`.
+pub(super) fn parse(bytes: &[u8]) -> Parsed {
+    let Some(end) = head_end(bytes) else {
+        return if bytes.len() > MAX_HEAD || !may_be_http(bytes) {
+            Parsed::Garbage
+        } else {
+            Parsed::Partial
+        };
+    };
+    let mut lines = bytes[..end]
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii);
+    let status = lines.next().and_then(status_line);
+    let Some((status, persistent)) = status.filter(|_| end <= MAX_HEAD) else {
+        return Parsed::Garbage;
+    };
+    let mut reusable = persistent;
+    let mut length = matches!(status, 100..200 | 204 | 304).then_some(0);
+    for line in lines {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            // No body follows a 204 or 304, whatever its length field says (RFC 9112 §6.3).
+            length = length.or_else(|| decimal(value));
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            reusable &= !tokens.any(|token| token.eq_ignore_ascii_case(b"close"));
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            reusable = false;
+        }
+    }
+    Parsed::Whole(Head {
+        status,
+        bytes: end,
+        reusable_after: length.filter(|_| reusable),
+    })
+}
+
+/// Where the empty line ends.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    let mut ends = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
+    ends.find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+fn may_be_http(bytes: &[u8]) -> bool {
+    let start = b"HTTP/1.";
+    let common = bytes.len().min(start.len());
+    bytes[..common] == start[..common]
+}
+
+/// The status, and whether the version is one of persistent connections.
+fn status_line(line: &[u8]) -> Option<(u16, bool)> {
+    let rest = line.strip_prefix(b"HTTP/1.")?;
+    let (minor, rest) = rest.split_first()?;
+    let code = rest.strip_prefix(b" ")?;
+    let (code, rest) = code.split_at_checked(3)?;
+    let status = decimal(code).and_then(|code| u16::try_from(code).ok())?;
+    let delimited = rest.is_empty() || rest.starts_with(b" ");
+    (minor.is_ascii_digit() && delimited && status >= 100).then_some((status, *minor != b'0'))
+}
+
+fn decimal(digits: &[u8]) -> Option<usize> {
+    // Digits only: "+5".parse() is Ok in Rust.
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| all)?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> (u16, Option<usize>) {
+        match parse(text.as_bytes()) {
+            Parsed::Whole(head) => (head.status, head.reusable_after),
+            other => panic!("{other:?}: {text:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_reused() {
+        let cases = [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                (200, Some(0)),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length:  12 \r\n\r\nxx",
+                (200, Some(12)),
+            ),
+            ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", (200, Some(0))),
+            ("HTTP/1.1 204 No Content\r\n\r\n", (204, Some(0))),
+            (
+                "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+                (304, Some(0)),
+            ),
+            ("HTTP/1.1 503 No\nContent-Length: 1\n\nx", (503, Some(1))),
+            ("HTTP/1.1 200 OK\r\n\r\n", (200, None)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n", (200, None)),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", (200, None)),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n\r\n",
+                (200, None),
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                (200, None),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(whole(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_prefix_is_partial() {
+        let text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        for end in 0..text.len() {
+            assert_eq!(parse(&text[..end]), Parsed::Partial, "{end}");
+        }
+    }
+
+    #[test]
+    fn garbage_is_seen_as_soon_as_it_is_certain() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MAX_HEAD));
+        for text in [
+            "SSH-2.0",
+            "HTTP/2",
+            "HTTP/1.1 2x0 OK\r\n\r\n",
+            "HTTP/1.1 2000\r\n\r\n",
+            "HTTP/1.1 099 Low\r\n\r\n",
+            "HTTP/1.1200 OK\r\n\r\n",
+            long.as_str(),
+        ] {
+            assert_eq!(parse(text.as_bytes()), Parsed::Garbage, "{text:.20}");
+        }
+    }
+}

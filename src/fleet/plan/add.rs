@@ -1,0 +1,100 @@
+//! `/add`: its checks, its group of replicas, and its undoing.
+//!
+//! All or nothing. Surprising: those it adds are on no ring and in no book of seats until the last of
+//! them has answered, so to undo it is only to remove them.
+
+use std::collections::BTreeSet;
+
+use super::change::Change;
+use super::seats::{Holder, Place};
+use super::{Phase, Plan, Ticket, World};
+use crate::admin::{self, Refusal};
+use crate::fleet::engine::Farewell;
+use crate::fleet::events::Kind;
+use crate::ring::Seat;
+use crate::roster::{Health, ReplicaId};
+
+impl Plan {
+    /// Checks an `/add` and starts what it asks for.
+    pub(super) fn begin_add(
+        &mut self,
+        ticket: Ticket,
+        change: &admin::Change,
+        world: &mut dyn World,
+    ) -> Result<Change, Refusal> {
+        if let Some(name) = change.names.iter().find(|name| self.is_taken(name)) {
+            return Err(Refusal::bad(format!("the name {name} is taken")));
+        }
+        let (n, wanted, max) = (change.n, self.wanted(), self.policy.max_replicas);
+        if wanted.saturating_add(n) > max {
+            return Err(Refusal::bad(format!(
+                "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
+            )));
+        }
+        let present: BTreeSet<Seat> = self.places.iter().map(|place| place.seat).collect();
+        let free = (1..).map(Seat).filter(|seat| !present.contains(seat));
+        let seats: Vec<Seat> = free.take(n).collect();
+        let all: BTreeSet<Seat> = present.iter().chain(&seats).copied().collect();
+        let ring = self.policy.ring.build(&all);
+        let ring = ring.map_err(|err| Refusal::bad(err.to_string()))?;
+        let mut given = change.names.iter().cloned();
+        let mut group = Vec::new();
+        // The given names are started first, so that no random name can be one of them.
+        for seat in seats {
+            let name = given.next().unwrap_or_else(|| self.free_name(world));
+            group.push(self.start(seat, name));
+        }
+        Ok(Change::Add {
+            ticket,
+            group,
+            ring,
+        })
+    }
+
+    /// Whether `id` is one of those that the present `/add` has started.
+    pub(super) fn is_in_group(&self, id: ReplicaId) -> bool {
+        matches!(&self.change, Some(Change::Add { group, .. }) if group.contains(&id))
+    }
+
+    /// One of an `/add` failed: so all of it fails.
+    pub(super) fn undo_add(&mut self, failed: ReplicaId, why: String) {
+        let Some(Change::Add { ticket, group, .. }) = self.change.take() else {
+            return;
+        };
+        let mut sentence = why;
+        if let Some(life) = self.lives.get(&failed) {
+            let (seat, name) = (life.seat, life.name.clone());
+            sentence = format!("could not start {name}: {sentence}");
+            self.note(Kind::Failed, seat, name, sentence.clone(), |_| {});
+        }
+        for id in &group {
+            self.remove(*id, Farewell::Kill);
+        }
+        self.change = Some(Change::Undo {
+            ticket,
+            group,
+            refusal: Refusal::failed(sentence),
+        });
+    }
+
+    /// Gives one of an `/add` its seat.
+    pub(super) fn join(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        let Some(addr) = life.addr else { return };
+        life.phase = Phase::Up;
+        let (seat, name) = (life.seat, life.name.clone());
+        let mut place = Place::new(seat, name.clone());
+        place.holder = Some(Holder {
+            id,
+            name: name.clone(),
+            addr,
+            health: Health::Up,
+        });
+        place.holder_answers(now);
+        self.places.push(place);
+        self.note(Kind::Joined, seat, name, "", |_| {});
+    }
+}

@@ -1,0 +1,160 @@
+//! Orders: the queue of changes, the one that is being carried out, and the stop.
+//!
+//! It knows when a change is complete, not how it is made. Changes are carried out strictly one after
+//! another; only the list is answered at once. Surprising: checks are made when an order's turn comes,
+//! not when it arrives, because those before it change what is true.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Action, Phase, Plan, Ticket, World};
+use crate::admin::{Answer, MAX_WAITING, Order, Refusal};
+use crate::fleet::engine::{Farewell, Keeper};
+use crate::ring::{Ring, Seat};
+use crate::roster::ReplicaId;
+
+/// The order that is being carried out.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Waits until all of the group have answered.
+    Add {
+        ticket: Ticket,
+        group: Vec<ReplicaId>,
+        ring: Arc<dyn Ring>,
+    },
+    /// Waits until nothing is left of the group.
+    Undo {
+        ticket: Ticket,
+        group: Vec<ReplicaId>,
+        refusal: Refusal,
+    },
+    /// Waits until nothing is left in these seats.
+    Rm {
+        ticket: Ticket,
+        seats: BTreeSet<Seat>,
+    },
+}
+
+impl Plan {
+    /// [`super::Input::Order`].
+    pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
+        if order == Order::Rep {
+            self.answer(ticket, Ok(self.listed()));
+        } else if self.policy.keeper == Keeper::Nobody {
+            let sentence = "fixed backends are neither started nor stopped";
+            self.answer(ticket, Err(Refusal::bad(sentence)));
+        } else if self.stopping {
+            self.answer(ticket, Err(stopping()));
+        } else if self.waiting.len() >= MAX_WAITING {
+            let sentence = format!("{MAX_WAITING} commands wait already");
+            self.answer(ticket, Err(Refusal::failed(sentence)));
+        } else {
+            self.waiting.push_back((ticket, order));
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.actions.push(Action::Answer(ticket, answer));
+    }
+
+    /// Takes up the next order if none is being carried out; whether it did.
+    pub(super) fn begin_next(&mut self, world: &mut dyn World) -> bool {
+        if self.change.is_some() {
+            return false;
+        }
+        let Some((ticket, order)) = self.waiting.pop_front() else {
+            return false;
+        };
+        let begun = match order {
+            Order::Rep => return true,
+            Order::Add(change) => self.begin_add(ticket, &change, world),
+            Order::Rm(change) => self.begin_rm(ticket, &change, world),
+        };
+        match begun {
+            Ok(change) => self.change = Some(change),
+            Err(refusal) => self.answer(ticket, Err(refusal)),
+        }
+        true
+    }
+
+    /// Answers the order that is being carried out if it is complete; whether it was.
+    pub(super) fn conclude(&mut self) -> bool {
+        let complete = match &self.change {
+            None => false,
+            Some(Change::Add { group, .. }) => {
+                let ready = |id: &ReplicaId| self.phase(*id) == Some(Phase::Ready);
+                group.iter().all(ready)
+            }
+            Some(Change::Undo { group, .. }) => !group.iter().any(|id| self.lives.contains_key(id)),
+            Some(Change::Rm { seats, .. }) => {
+                !self.lives.values().any(|life| seats.contains(&life.seat))
+            }
+        };
+        if !complete {
+            return false;
+        }
+        match self.change.take() {
+            None => {}
+            Some(Change::Add {
+                ticket,
+                group,
+                ring,
+            }) => {
+                self.ring = ring;
+                self.changed = true;
+                for id in group {
+                    self.join(id);
+                }
+                self.answer(ticket, Ok(self.listed()));
+            }
+            Some(Change::Undo {
+                ticket, refusal, ..
+            }) => self.answer(ticket, Err(refusal)),
+            Some(Change::Rm { ticket, seats }) => {
+                for seat in seats {
+                    self.left(seat);
+                }
+                self.answer(ticket, Ok(self.listed()));
+            }
+        }
+        true
+    }
+
+    /// [`super::Input::Stop`]: refuses what waits and removes everybody.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        let present = self.change.take().map(|change| match change {
+            Change::Add { ticket, .. }
+            | Change::Undo { ticket, .. }
+            | Change::Rm { ticket, .. } => ticket,
+        });
+        let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+        for ticket in present.into_iter().chain(waiting) {
+            self.answer(ticket, Err(stopping()));
+        }
+        let all: Vec<(ReplicaId, Phase)> = self
+            .lives
+            .iter()
+            .map(|(id, life)| (*id, life.phase))
+            .collect();
+        for (id, phase) in all {
+            let farewell = match phase {
+                Phase::Starting { .. } | Phase::Silent => Farewell::Kill,
+                _ => Farewell::Ask,
+            };
+            self.remove(id, farewell);
+        }
+    }
+
+    /// While stopping: says once that nothing is left.
+    pub(super) fn finish(&mut self) {
+        if self.lives.is_empty() && !self.finished {
+            self.finished = true;
+            self.actions.push(Action::Finished);
+        }
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::failed("ringmaster is stopping")
+}

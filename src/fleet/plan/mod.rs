@@ -1,0 +1,221 @@
+//! What the fleet does next: a pure state machine from what is wanted and what was seen to actions.
+//!
+//! All verdicts, replacement, back-off, self-suspicion and the carrying out of orders are here, so that
+//! every race can be tested. It has no clock, no socket and no randomness of its own: time is passed in
+//! and the rest is asked of [`World`]. Surprising: after every input it looks at all seats again, so a
+//! seat is filled because it is empty, not because somebody remembered to fill it.
+
+mod add;
+mod change;
+mod fill;
+#[cfg(test)]
+mod model;
+mod reports;
+mod rm;
+mod seats;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::admin::Order;
+use crate::ring::{Ring, RingError, Seat};
+use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
+use change::Change;
+use seats::{Holder, Place};
+pub(super) use words::{Action, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
+
+pub use words::Status;
+
+/// One replica that the engine holds.
+#[derive(Debug)]
+struct Life {
+    seat: Seat,
+    name: ReplicaName,
+    addr: Option<ReplicaAddr>,
+    phase: Phase,
+    misses: u32,
+    /// When a heartbeat was last answered.
+    last_ok: Option<Instant>,
+}
+
+/// Where a replica is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It was started and has not answered.
+    Starting { until: Instant },
+    /// It has answered and waits for the others of its `/add`.
+    Ready,
+    /// It holds its seat.
+    Up,
+    /// It holds its seat, and routing skips it.
+    Suspect,
+    /// It is down and still watched: it may speak again.
+    Silent,
+    /// It left the ring and finishes what it has begun.
+    Draining { until: Instant },
+    /// The engine was told to remove it. `unexplained`: it was refused, and how it ended is not known.
+    Removing { unexplained: bool },
+}
+
+/// The state of the fleet.
+#[derive(Debug)]
+pub(super) struct Plan {
+    policy: Policy,
+    now: Instant,
+    version: u64,
+    changed: bool,
+    ring: Arc<dyn Ring>,
+    /// In the order of `/rep`: start order, then `/add` order.
+    places: Vec<Place>,
+    lives: BTreeMap<ReplicaId, Life>,
+    next_id: u64,
+    /// The first seats that have not answered yet.
+    awaited: BTreeSet<Seat>,
+    change: Option<Change>,
+    waiting: VecDeque<(Ticket, Order)>,
+    /// When seats fell silent, within the last interval.
+    silences: VecDeque<Instant>,
+    /// Since many fell silent at once: nobody silent is replaced before, then one at a time.
+    held_until: Option<Instant>,
+    stopping: bool,
+    finished: bool,
+    actions: Vec<Action>,
+}
+
+impl Plan {
+    /// The plan for these first replicas, in seats 1, 2, 3 …; an address is given for those that run
+    /// already.
+    ///
+    /// # Errors
+    /// When the ring has no room for them.
+    pub(super) fn new(
+        policy: Policy,
+        first: &[(ReplicaName, Option<ReplicaAddr>)],
+        now: Instant,
+    ) -> Result<Self, RingError> {
+        let seats = (1..).map(Seat).zip(first);
+        let mut places: Vec<Place> = seats
+            .map(|(seat, (name, _))| Place::new(seat, name.clone()))
+            .collect();
+        let on_ring: BTreeSet<Seat> = places.iter().map(|place| place.seat).collect();
+        let ring = policy.ring.build(&on_ring)?;
+        let mut lives = BTreeMap::new();
+        let mut next_id = 1;
+        for (place, (name, addr)) in places.iter_mut().zip(first) {
+            let Some(addr) = *addr else { continue };
+            let id = ReplicaId(next_id);
+            next_id += 1;
+            let (phase, health) = if policy.watched {
+                (Phase::Silent, Health::Down)
+            } else {
+                (Phase::Up, Health::Up)
+            };
+            place.holder = Some(Holder {
+                id,
+                name: name.clone(),
+                addr,
+                health,
+            });
+            lives.insert(id, Life::new(place.seat, name.clone(), Some(addr), phase));
+        }
+        let awaited = if policy.watched {
+            on_ring
+        } else {
+            BTreeSet::new()
+        };
+        Ok(Self {
+            policy,
+            now,
+            version: 0,
+            changed: false,
+            ring,
+            places,
+            lives,
+            next_id,
+            awaited,
+            change: None,
+            waiting: VecDeque::new(),
+            silences: VecDeque::new(),
+            held_until: None,
+            stopping: false,
+            finished: false,
+            actions: Vec::new(),
+        })
+    }
+
+    /// Takes one input at `now` and says what is to be done.
+    pub(super) fn step(
+        &mut self,
+        input: Input,
+        now: Instant,
+        world: &mut dyn World,
+    ) -> Vec<Action> {
+        self.now = now;
+        match input {
+            Input::Begin => self.begin(),
+            Input::Engine(report) => self.report(report, world),
+            Input::Pulse(id, pulse) => self.pulse(id, pulse, world),
+            Input::Evidence(evidence) => self.evidence(evidence),
+            Input::Drained(id) => self.drained(id),
+            Input::Order(ticket, order) => self.order(ticket, order),
+            Input::Stop => self.stop(),
+            Input::Tick => {}
+        }
+        self.expire();
+        if self.stopping {
+            self.finish();
+        } else {
+            while self.conclude() || self.begin_next(world) {}
+            self.fill(world);
+        }
+        if mem::take(&mut self.changed) {
+            self.version += 1;
+            self.actions.insert(0, Action::Publish);
+        }
+        mem::take(&mut self.actions)
+    }
+
+    /// When the plan wants to be asked again at the latest, whatever happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let lives = self.lives.values().filter_map(|life| match life.phase {
+            Phase::Starting { until } | Phase::Draining { until } => Some(until),
+            _ => None,
+        });
+        let places = self.places.iter().filter_map(|place| place.retry_at);
+        let times = lives.chain(places).chain(self.held_until);
+        // What is due and was not done now waits for something else than time.
+        times.filter(|at| *at > self.now).min()
+    }
+
+    /// The roster as the plan wants it.
+    pub(super) fn view(&self) -> View {
+        let staying = self.places.iter().filter(|place| !place.leaving);
+        View {
+            version: self.version,
+            ring: Arc::clone(&self.ring),
+            members: staying.filter_map(Place::shown).collect(),
+        }
+    }
+
+    /// How the fleet stands.
+    pub(super) fn status(&self) -> Status {
+        Status {
+            wanted: self.wanted(),
+            answered: self.listed().len(),
+            up: self.up(),
+            complete: self.awaited.is_empty(),
+        }
+    }
+
+    /// Whether `id` is still of any interest.
+    pub(super) fn knows(&self, id: ReplicaId) -> bool {
+        let mut holders = self.places.iter().filter_map(|place| place.holder.as_ref());
+        self.lives.contains_key(&id) || holders.any(|holder| holder.id == id)
+    }
+}

@@ -1,0 +1,100 @@
+//! `/rm`: its checks, and the parting from the replicas of its seats.
+//!
+//! Seats leave the ring together and at once; their replicas finish what they have begun. Surprising: a
+//! seat is named by its holder, dead or alive, as well as by the successor that is being started for it.
+
+use std::collections::BTreeSet;
+
+use super::change::Change;
+use super::seats::{Holder, Place};
+use super::{Action, Phase, Plan, Ticket, World};
+use crate::admin::{self, Refusal};
+use crate::fleet::engine::Farewell;
+use crate::fleet::events::Kind;
+use crate::ring::Seat;
+use crate::roster::ReplicaName;
+
+impl Plan {
+    /// Checks an `/rm`, takes its seats off the ring and begins to part from their replicas.
+    pub(super) fn begin_rm(
+        &mut self,
+        ticket: Ticket,
+        change: &admin::Change,
+        world: &mut dyn World,
+    ) -> Result<Change, Refusal> {
+        let mut seats = BTreeSet::new();
+        for name in &change.names {
+            let seat = self.seat_of(name);
+            seats.insert(
+                seat.ok_or_else(|| Refusal::bad(format!("there is no replica named {name}")))?,
+            );
+        }
+        let (n, wanted) = (change.n, self.wanted());
+        if n > wanted {
+            let sentence = format!("cannot remove {n} replicas: there are only {wanted}");
+            return Err(Refusal::bad(sentence));
+        }
+        let mut others: Vec<Seat> = self.places.iter().map(|place| place.seat).collect();
+        others.retain(|seat| !seats.contains(seat));
+        while seats.len() < n && !others.is_empty() {
+            seats.insert(others.swap_remove(world.below(others.len())));
+        }
+        let all = self.places.iter().map(|place| place.seat);
+        let rest = all.filter(|seat| !seats.contains(seat)).collect();
+        let ring = self.policy.ring.build(&rest);
+        self.ring = ring.map_err(|err| Refusal::failed(err.to_string()))?;
+        self.changed = true;
+        for seat in &seats {
+            self.leave(*seat);
+        }
+        Ok(Change::Rm { ticket, seats })
+    }
+
+    /// The seat whose present or coming replica has this name.
+    fn seat_of(&self, name: &ReplicaName) -> Option<Seat> {
+        let named = |place: &&Place| {
+            let holder = place.holder.as_ref().map(|holder| &holder.name);
+            let coming = place.successor.and_then(|id| self.lives.get(&id));
+            holder == Some(name) || coming.is_some_and(|life| life.name == *name)
+        };
+        self.places.iter().find(named).map(|place| place.seat)
+    }
+
+    /// Takes a seat off the ring and begins to part from whoever is in it.
+    fn leave(&mut self, seat: Seat) {
+        let Some(place) = self.place_mut(seat) else {
+            return;
+        };
+        place.leaving = true;
+        place.retry_at = None;
+        let holder = place.holder.clone();
+        let name = holder.as_ref().map(|holder| holder.name.clone());
+        let name = name.unwrap_or_else(|| place.first_name.clone());
+        self.awaited.remove(&seat);
+        self.withdraw(seat, "its seat is removed");
+        self.note(Kind::Leaving, seat, name, "", |_| {});
+        let Some(Holder { id, .. }) = holder else {
+            return;
+        };
+        let until = self.now + self.policy.drain_timeout;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        if let Phase::Up | Phase::Suspect = life.phase {
+            life.phase = Phase::Draining { until };
+            self.actions.push(Action::Drain(id));
+        } else {
+            self.remove(id, Farewell::Kill);
+        }
+    }
+
+    /// Strikes a seat from the book.
+    pub(super) fn left(&mut self, seat: Seat) {
+        let Some(at) = self.places.iter().position(|place| place.seat == seat) else {
+            return;
+        };
+        let place = self.places.remove(at);
+        let name = place.holder.map_or(place.first_name, |holder| holder.name);
+        self.note(Kind::Left, seat, name, "", |_| {});
+    }
+}

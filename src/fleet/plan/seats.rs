@@ -1,0 +1,238 @@
+//! The book of seats: who holds each one, who is being started for it, and how long to wait before the
+//! next try. Also the small questions about it that all parts of the plan ask.
+//!
+//! It gives no verdicts. Surprising: a dead holder stays in its seat, as `Down`, until its successor
+//! has answered, so that the roster always says who sat there last.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Action, Life, Phase, Plan, Shown};
+use crate::fleet::engine::Farewell;
+use crate::fleet::events::{Kind, Note};
+use crate::ring::Seat;
+use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
+
+/// The window in which deaths are counted, and how long health must last to clear the back-off.
+const MEMORY: Duration = Duration::from_secs(60);
+/// Deaths within [`MEMORY`] after which a successor is still started at once.
+const FREE_DEATHS: usize = 10;
+/// The first back-off.
+const BACK_OFF_MIN: Duration = Duration::from_millis(500);
+/// The longest back-off.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// Who was the last to answer in a seat.
+#[derive(Clone, Debug)]
+pub(super) struct Holder {
+    pub(super) id: ReplicaId,
+    pub(super) name: ReplicaName,
+    pub(super) addr: ReplicaAddr,
+    pub(super) health: Health,
+}
+
+/// A seat that is wanted, or is being left.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) seat: Seat,
+    /// The name it starts with, for as long as nobody has answered in it.
+    pub(super) first_name: ReplicaName,
+    pub(super) holder: Option<Holder>,
+    /// Who is being started for it.
+    pub(super) successor: Option<ReplicaId>,
+    /// No start before this time.
+    pub(super) retry_at: Option<Instant>,
+    /// Since when its holder is down.
+    pub(super) down_since: Option<Instant>,
+    /// Since when its holder is up.
+    pub(super) up_since: Option<Instant>,
+    /// It is off the ring by order and waits for the end of its replicas.
+    pub(super) leaving: bool,
+    back_off: Option<Duration>,
+    deaths: VecDeque<Instant>,
+}
+
+impl Place {
+    pub(super) fn new(seat: Seat, first_name: ReplicaName) -> Self {
+        Self {
+            seat,
+            first_name,
+            holder: None,
+            successor: None,
+            retry_at: None,
+            down_since: None,
+            up_since: None,
+            leaving: false,
+            back_off: None,
+            deaths: VecDeque::new(),
+        }
+    }
+
+    /// What the roster shows of it.
+    pub(super) fn shown(&self) -> Option<Shown> {
+        self.holder.as_ref().map(|holder| Shown {
+            id: holder.id,
+            seat: self.seat,
+            name: holder.name.clone(),
+            addr: holder.addr,
+            health: holder.health,
+        })
+    }
+
+    /// Whether somebody who has answered and is not dead holds it.
+    pub(super) fn is_held(&self) -> bool {
+        let holder = self.holder.as_ref();
+        holder.is_some_and(|holder| holder.health != Health::Down)
+    }
+
+    /// Its holder died, who once answered: the successor may start at once, unless this is a habit.
+    pub(super) fn holder_died(&mut self, now: Instant) {
+        if self.up_since.take().is_some_and(|up| now - up >= MEMORY) {
+            self.back_off = None;
+        }
+        self.down_since = Some(now);
+        self.deaths.retain(|death| now - *death < MEMORY);
+        self.deaths.push_back(now);
+        self.retry_at = None;
+        if self.deaths.len() > FREE_DEATHS {
+            self.wait(now);
+        }
+    }
+
+    /// Its holder answers, as a new one or again.
+    pub(super) fn holder_answers(&mut self, now: Instant) {
+        self.up_since = Some(now);
+        self.down_since = None;
+        self.retry_at = None;
+    }
+
+    /// Nothing is started for it for a while; every time twice as long as before.
+    pub(super) fn wait(&mut self, now: Instant) {
+        let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);
+        let next = next.min(BACK_OFF_MAX);
+        self.back_off = Some(next);
+        self.retry_at = Some(now + next);
+    }
+}
+
+impl Life {
+    pub(super) fn new(
+        seat: Seat,
+        name: ReplicaName,
+        addr: Option<ReplicaAddr>,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            seat,
+            name,
+            addr,
+            phase,
+            misses: 0,
+            last_ok: None,
+        }
+    }
+}
+
+impl Plan {
+    /// N.
+    pub(super) fn wanted(&self) -> usize {
+        self.places.iter().filter(|place| !place.leaving).count()
+    }
+
+    /// How many wanted seats are served by one that is up.
+    pub(super) fn up(&self) -> usize {
+        let shown = self.places.iter().filter(|place| !place.leaving);
+        shown
+            .filter_map(|place| place.holder.as_ref())
+            .filter(|holder| holder.health == Health::Up)
+            .count()
+    }
+
+    /// What `/rep` lists.
+    pub(super) fn listed(&self) -> Vec<ReplicaName> {
+        let held = self.places.iter().filter(|place| place.is_held());
+        held.filter_map(|place| place.holder.as_ref())
+            .map(|holder| holder.name.clone())
+            .collect()
+    }
+
+    /// Whether a replica of this name is there, comes, or goes.
+    pub(super) fn is_taken(&self, name: &ReplicaName) -> bool {
+        let mut holders = self.places.iter().filter_map(|place| place.holder.as_ref());
+        holders.any(|holder| holder.name == *name)
+            || self.lives.values().any(|life| life.name == *name)
+    }
+
+    pub(super) fn place_mut(&mut self, seat: Seat) -> Option<&mut Place> {
+        self.places.iter_mut().find(|place| place.seat == seat)
+    }
+
+    /// The place that `id` holds.
+    pub(super) fn held_by(&mut self, id: ReplicaId) -> Option<&mut Place> {
+        let holds = |place: &&mut Place| place.holder.as_ref().is_some_and(|h| h.id == id);
+        self.places.iter_mut().find(holds)
+    }
+
+    pub(super) fn phase(&self, id: ReplicaId) -> Option<Phase> {
+        self.lives.get(&id).map(|life| life.phase)
+    }
+
+    /// Sets the health of one that holds a seat, in the roster too.
+    pub(super) fn set_health(&mut self, id: ReplicaId, health: Health) {
+        let Some(place) = self.held_by(id) else {
+            return;
+        };
+        let leaving = place.leaving;
+        if let Some(holder) = &mut place.holder {
+            holder.health = health;
+            // One that is leaving is in the roster no more.
+            self.changed |= !leaving;
+        }
+    }
+
+    /// Starts a replica for `seat`.
+    pub(super) fn start(&mut self, seat: Seat, name: ReplicaName) -> ReplicaId {
+        let id = ReplicaId(self.next_id);
+        self.next_id += 1;
+        let until = self.now + self.policy.start_timeout;
+        let life = Life::new(seat, name.clone(), None, Phase::Starting { until });
+        self.lives.insert(id, life);
+        self.actions.push(Action::Start(id, seat, name));
+        id
+    }
+
+    /// Has the engine remove it, once.
+    pub(super) fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        if !matches!(life.phase, Phase::Removing { .. }) {
+            life.phase = Phase::Removing { unexplained: false };
+            self.actions.push(Action::Remove(id, farewell));
+        }
+    }
+
+    /// Notes a change; the caller may add to the note.
+    pub(super) fn note(
+        &mut self,
+        kind: Kind,
+        seat: Seat,
+        name: ReplicaName,
+        reason: impl Into<String>,
+        add: impl FnOnce(&mut Note),
+    ) {
+        let mut note = Note {
+            kind,
+            seat,
+            name,
+            before: None,
+            reason: reason.into(),
+            detected_within: None,
+            replaced_after: None,
+            up: self.up(),
+            wanted: self.wanted(),
+        };
+        add(&mut note);
+        self.actions.push(Action::Note(note));
+    }
+}

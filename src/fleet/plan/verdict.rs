@@ -1,0 +1,207 @@
+//! The verdicts: what heartbeats and the data path's evidence say about one replica.
+//!
+//! It starts nobody; that a seat is empty is seen by whoever fills seats. Dead for certain (ended,
+//! refused) is final, unless nobody keeps N; dead by silence is not, for who speaks again before its
+//! successor keeps the seat. Surprising: the data path can make a seat suspect, never dead.
+
+use std::time::Instant;
+
+use super::seats::Holder;
+use super::{Action, Miss, Phase, Plan, Pulse, World};
+use crate::fleet::engine::{Farewell, Keeper};
+use crate::fleet::events::Kind;
+use crate::roster::{Evidence, Health, ReplicaId, Sign};
+
+impl Plan {
+    /// [`super::Input::Pulse`].
+    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: Pulse, world: &mut dyn World) {
+        match pulse {
+            Pulse::Answered => self.answered(id),
+            Pulse::Missed { sent, why } => self.missed(id, sent, why, world),
+            Pulse::Broken => {
+                let usable = matches!(self.phase(id), Some(Phase::Up | Phase::Suspect));
+                if usable {
+                    self.suspect(id, "its connection ended");
+                    self.actions.push(Action::Look(id));
+                }
+            }
+            Pulse::Refused(why) => self.refused(id, why, world),
+        }
+    }
+
+    fn answered(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let in_group = self.is_in_group(id);
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        life.misses = 0;
+        life.last_ok = Some(now);
+        match life.phase {
+            Phase::Starting { .. } if in_group => life.phase = Phase::Ready,
+            Phase::Starting { .. } => self.take_seat(id),
+            Phase::Suspect => {
+                life.phase = Phase::Up;
+                let (seat, name) = (life.seat, life.name.clone());
+                self.set_health(id, Health::Up);
+                self.note(Kind::Up, seat, name, "", |_| {});
+            }
+            Phase::Silent => self.speak_again(id),
+            Phase::Ready | Phase::Up | Phase::Draining { .. } | Phase::Removing { .. } => {}
+        }
+    }
+
+    /// A replica that was started for a wanted seat has answered for the first time.
+    fn take_seat(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        let Some(addr) = life.addr else { return };
+        life.phase = Phase::Up;
+        let (seat, name) = (life.seat, life.name.clone());
+        let Some(place) = self.place_mut(seat) else {
+            return;
+        };
+        let holder = Holder {
+            id,
+            name: name.clone(),
+            addr,
+            health: Health::Up,
+        };
+        let dead = place.holder.replace(holder);
+        let down_since = place.down_since;
+        place.successor = None;
+        place.holder_answers(now);
+        self.awaited.remove(&seat);
+        self.changed = true;
+        let Some(dead) = dead else {
+            return self.note(Kind::Joined, seat, name, "", |_| {});
+        };
+        self.note(Kind::Replaced, seat, name, "", |note| {
+            note.before = Some(dead.name);
+            note.replaced_after = down_since.map(|down| now - down);
+        });
+        // It was silent, and nobody needs it to speak any more.
+        self.remove(dead.id, Farewell::Kill);
+    }
+
+    /// One that was down answers before its successor does: it keeps the seat.
+    fn speak_again(&mut self, id: ReplicaId) {
+        let now = self.now;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        life.phase = Phase::Up;
+        let (seat, name) = (life.seat, life.name.clone());
+        self.set_health(id, Health::Up);
+        if let Some(place) = self.place_mut(seat) {
+            place.holder_answers(now);
+        }
+        self.withdraw(seat, &format!("{name} spoke first"));
+        let first = self.awaited.remove(&seat);
+        let kind = if first { Kind::Joined } else { Kind::Up };
+        self.note(kind, seat, name, "", |_| {});
+    }
+
+    fn missed(&mut self, id: ReplicaId, sent: Instant, why: Miss, world: &mut dyn World) {
+        let limit = self.policy.misses;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        if !matches!(life.phase, Phase::Ready | Phase::Up | Phase::Suspect) {
+            return;
+        }
+        let served = world.last_answer(id).is_some_and(|at| at > sent);
+        if served && why == Miss::Silent {
+            life.misses = 0;
+            return;
+        }
+        life.misses += 1;
+        if life.misses < limit {
+            return;
+        }
+        let reason = match why {
+            Miss::Silent => format!("heartbeat missed {limit} times"),
+            Miss::Wrong(status) => format!("heartbeat failed {limit} times, last with {status}"),
+            Miss::Closed => format!("heartbeat failed {limit} times, last without an answer"),
+            Miss::Garbled => format!("heartbeat failed {limit} times, last with no HTTP"),
+        };
+        if life.phase == Phase::Ready {
+            return self.undo_add(id, reason);
+        }
+        life.phase = Phase::Silent;
+        let (seat, name) = (life.seat, life.name.clone());
+        self.die(id, reason, world);
+        self.fell_silent(seat, name);
+    }
+
+    fn refused(&mut self, id: ReplicaId, why: String, world: &mut dyn World) {
+        match (self.phase(id), self.policy.keeper) {
+            (Some(Phase::Ready), _) => self.undo_add(id, why),
+            (Some(Phase::Up | Phase::Suspect), Keeper::Nobody) => {
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.phase = Phase::Silent;
+                }
+                self.die(id, why, world);
+            }
+            (Some(Phase::Up | Phase::Suspect | Phase::Silent), Keeper::Fleet) => {
+                self.die(id, why, world);
+                self.remove(id, Farewell::Kill);
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.phase = Phase::Removing { unexplained: true };
+                }
+            }
+            // One that is being started may be refused for as long as it has time.
+            _ => {}
+        }
+    }
+
+    /// A holder is dead; if it was down already, this is only how.
+    pub(super) fn die(&mut self, id: ReplicaId, reason: String, world: &dyn World) {
+        let now = self.now;
+        let Some(place) = self.held_by(id) else {
+            return;
+        };
+        if !place.is_held() {
+            return self.explain(id, reason);
+        }
+        place.holder_died(now);
+        self.set_health(id, Health::Down);
+        let Some(life) = self.lives.get(&id) else {
+            return;
+        };
+        let last = life.last_ok.max(world.last_answer(id));
+        let (seat, name) = (life.seat, life.name.clone());
+        self.note(Kind::Down, seat, name, reason, |note| {
+            note.detected_within = last.map(|at| now.saturating_duration_since(at));
+        });
+    }
+
+    /// [`super::Input::Evidence`]: a reason to look, never a verdict.
+    pub(super) fn evidence(&mut self, evidence: Evidence) {
+        let Evidence { id, sign } = evidence;
+        let usable = matches!(self.phase(id), Some(Phase::Up | Phase::Suspect));
+        if !usable || !self.policy.watched {
+            return;
+        }
+        let refused = sign == Sign::Refused;
+        if refused {
+            self.suspect(id, "it refused a connection");
+        }
+        // A replica that no longer listens may go on answering on a held connection.
+        self.actions.push(Action::Poke(id, refused));
+    }
+
+    fn suspect(&mut self, id: ReplicaId, reason: &str) {
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        if life.phase == Phase::Up {
+            life.phase = Phase::Suspect;
+            let (seat, name) = (life.seat, life.name.clone());
+            self.set_health(id, Health::Suspect);
+            self.note(Kind::Suspect, seat, name, reason, |_| {});
+        }
+    }
+}

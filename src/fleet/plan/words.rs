@@ -1,0 +1,165 @@
+//! The plan's language: what it goes by, what it is told, what it answers, and what it shows.
+//!
+//! There is no behaviour here, and no clock, socket or channel either: whoever carries the words to and
+//! from the world is the fleet's task.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::admin::{Answer, Order};
+use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::events::Note;
+use crate::ring::{Ring, Seat, Spec};
+use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
+
+/// The numbers the plan goes by.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct Policy {
+    /// Who keeps N.
+    pub(in crate::fleet) keeper: Keeper,
+    /// Whether there are heartbeats. Without them everybody counts as up.
+    pub(in crate::fleet) watched: bool,
+    /// The kind of ring.
+    pub(in crate::fleet) ring: Spec,
+    /// Misses in a row that mean dead by silence.
+    pub(in crate::fleet) misses: u32,
+    /// Time between heartbeats, and the window of self-suspicion.
+    pub(in crate::fleet) interval: Duration,
+    /// From the start of a replica to its first answer.
+    pub(in crate::fleet) start_timeout: Duration,
+    /// From leaving the ring to removal, for one that does not get idle.
+    pub(in crate::fleet) drain_timeout: Duration,
+    /// The most replicas that may be wanted.
+    pub(in crate::fleet) max_replicas: usize,
+}
+
+/// What the plan asks of the world outside.
+pub(in crate::fleet) trait World {
+    /// A name drawn at random.
+    fn name(&mut self) -> ReplicaName;
+    /// A number drawn at random from `0..n`; `n` is not 0.
+    fn below(&mut self, n: usize) -> usize;
+    /// When the data path last had an answer from `id`.
+    fn last_answer(&self, id: ReplicaId) -> Option<Instant>;
+}
+
+/// An order's number, by which its answer finds whoever asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::fleet) struct Ticket(pub(in crate::fleet) u64);
+
+/// Why a heartbeat counts as missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Miss {
+    /// No answer in time.
+    Silent,
+    /// An answer with a status that is not health.
+    Wrong(u16),
+    /// A fresh connection ended without an answer.
+    Closed,
+    /// Something that is no HTTP answer.
+    Garbled,
+}
+
+/// What came of a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Pulse {
+    /// It was answered with health.
+    Answered,
+    /// It was not.
+    Missed {
+        /// When it was sent.
+        sent: Instant,
+        /// In which way.
+        why: Miss,
+    },
+    /// The held connection ended unexpectedly; a fresh one is being tried.
+    Broken,
+    /// A fresh connection was refused or found no host: dead for certain.
+    Refused(String),
+}
+
+/// What the plan is told.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) enum Input {
+    /// Begin; the first input.
+    Begin,
+    /// From the engine.
+    Engine(Report),
+    /// From a heartbeat.
+    Pulse(ReplicaId, Pulse),
+    /// From the data path.
+    Evidence(Evidence),
+    /// Nothing is in flight any more to one that was to be drained.
+    Drained(ReplicaId),
+    /// From whoever may command.
+    Order(Ticket, Order),
+    /// Remove everything.
+    Stop,
+    /// The time of [`Plan::deadline`] has come.
+    Tick,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Action {
+    /// Publish [`Plan::view`]; it comes first among the actions of a step.
+    Publish,
+    /// Let the engine start a replica.
+    Start(ReplicaId, Seat, ReplicaName),
+    /// Begin its heartbeats, the first at once.
+    Watch(ReplicaId, ReplicaAddr),
+    /// Heartbeat now; on a fresh connection if so said.
+    Poke(ReplicaId, bool),
+    /// Let the engine look whether it still runs.
+    Look(ReplicaId),
+    /// End its heartbeats, and say when all workers have seen the newest roster and nothing is in
+    /// flight to it.
+    Drain(ReplicaId),
+    /// End heartbeats and draining, and let the engine remove it.
+    Remove(ReplicaId, Farewell),
+    /// Answer an order.
+    Answer(Ticket, Answer),
+    /// Note a change.
+    Note(Note),
+    /// After [`Input::Stop`]: nothing is left.
+    Finished,
+}
+
+/// A member of the roster, but for its cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) struct Shown {
+    /// Which life of which replica.
+    pub(in crate::fleet) id: ReplicaId,
+    /// Where it sits.
+    pub(in crate::fleet) seat: Seat,
+    /// What it is called.
+    pub(in crate::fleet) name: ReplicaName,
+    /// Where it accepts requests.
+    pub(in crate::fleet) addr: ReplicaAddr,
+    /// What routing may do with it.
+    pub(in crate::fleet) health: Health,
+}
+
+/// The roster, but for its cells.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct View {
+    /// Grows by one with every change.
+    pub(in crate::fleet) version: u64,
+    /// Over the wanted seats.
+    pub(in crate::fleet) ring: Arc<dyn Ring>,
+    /// At most one for each seat.
+    pub(in crate::fleet) members: Vec<Shown>,
+}
+
+/// How the fleet stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// How many replicas are wanted.
+    pub wanted: usize,
+    /// How many `/rep` lists: those that have answered and are not dead.
+    pub answered: usize,
+    /// How many of them requests are routed to without hesitation.
+    pub up: usize,
+    /// Whether each of the first replicas has answered at least once, or was removed by order.
+    pub complete: bool,
+}

@@ -1,0 +1,80 @@
+//! The roster as the workers get it: the plan's view with the cells of each member.
+//!
+//! It owns the publisher and the cells, and decides nothing. Cells live as long as the plan knows their
+//! replica, in the roster or out of it, since one that drains is no longer in the roster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::plan::View;
+use crate::metrics::Cells;
+use crate::roster::{Member, Publisher, ReplicaId, Roster};
+
+/// The cells of every replica that is or was in the roster.
+pub(super) type CellsById = BTreeMap<ReplicaId, Arc<Cells>>;
+
+/// The roster of `view`. Members that have no cells get some, one for each worker.
+pub(super) fn render(view: View, watched: bool, workers: usize, cells: &mut CellsById) -> Roster {
+    let member = |shown: super::plan::Shown| Member {
+        id: shown.id,
+        seat: shown.seat,
+        name: shown.name,
+        addr: shown.addr,
+        health: shown.health,
+        cells: Arc::clone(
+            cells
+                .entry(shown.id)
+                .or_insert_with(|| Arc::new(Cells::new(workers))),
+        ),
+    };
+    let members = view.members.into_iter().map(member).collect();
+    Roster::new(view.version, view.ring, watched, members)
+}
+
+/// The press: one writer of the roster, with all its cells.
+#[derive(Debug)]
+pub(super) struct Press {
+    publisher: Publisher,
+    workers: usize,
+    cells: CellsById,
+}
+
+impl Press {
+    /// Goes on from the roster that was published first.
+    pub(super) fn new(publisher: Publisher, workers: usize) -> Self {
+        let first = publisher.latest();
+        let members = first.members().iter();
+        let cells = members.map(|member| (member.id, Arc::clone(&member.cells)));
+        Self {
+            cells: cells.collect(),
+            publisher,
+            workers,
+        }
+    }
+
+    /// Publishes `view`, and forgets the cells of those whom the plan does not know.
+    pub(super) fn publish(&mut self, view: View, is_known: impl Fn(ReplicaId) -> bool) {
+        let watched = self.publisher.latest().watched;
+        self.cells.retain(|id, _| is_known(*id));
+        let roster = render(view, watched, self.workers, &mut self.cells);
+        self.publisher.publish(roster);
+    }
+
+    /// The version that was published last.
+    pub(super) fn version(&self) -> u64 {
+        self.publisher.latest().version
+    }
+
+    /// Whether every worker routes by `version` or newer and nothing is in flight to `id`. The order
+    /// of the two questions matters: once the version is seen, no new request can enter.
+    pub(super) fn is_idle(&self, id: ReplicaId, version: u64) -> bool {
+        let in_flight = || self.cells.get(&id).map_or(0, |cells| cells.in_flight());
+        self.publisher.seen_by_all() >= version && in_flight() == 0
+    }
+
+    /// When the data path last had an answer from `id`.
+    pub(super) fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
+        self.cells.get(&id)?.last_answer()
+    }
+}

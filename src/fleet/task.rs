@@ -1,0 +1,195 @@
+//! The one task that owns all state of the fleet: it takes what arrives, asks the plan, and does what
+//! the plan says.
+//!
+//! It decides nothing and waits for nothing but its inbox: engine calls return at once, heartbeats have
+//! tasks of their own, and whoever asked may be gone. Surprising: draining is the one thing that is
+//! polled, since the cells it looks at are plain numbers that wake nobody.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, sleep_until};
+
+use super::engine::{Engine, Report};
+use super::events::{Journal, Note};
+use super::heartbeat::{Heart, Rhythm};
+use super::names;
+use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
+use super::publish::Press;
+use crate::admin::{Answer, Call};
+use crate::roster::{Evidence, ReplicaId, ReplicaName};
+
+/// How often it looks whether those that drain are idle.
+const DRAIN_POLL: Duration = Duration::from_millis(2);
+/// How long a stop may take when nobody says so, because the fleet was dropped.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Everything that can arrive.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) stop: oneshot::Receiver<Duration>,
+    pub(super) reports: mpsc::UnboundedReceiver<Report>,
+    pub(super) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
+    pub(super) orders: mpsc::Receiver<Call>,
+    pub(super) evidence: mpsc::Receiver<Evidence>,
+}
+
+/// The fleet's state and its tools.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) plan: Plan,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) press: Press,
+    /// `None`: no heartbeats.
+    pub(super) rhythm: Option<Rhythm>,
+    pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
+    pub(super) journal: Journal,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) work: Work,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    hearts: HashMap<ReplicaId, Heart>,
+    /// Who drains, and the roster version that every worker must have seen.
+    drains: BTreeMap<ReplicaId, u64>,
+    replies: HashMap<Ticket, oneshot::Sender<Answer>>,
+    tickets: u64,
+    finished: bool,
+}
+
+impl Task {
+    /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
+    /// nothing is left.
+    pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
+        let mut stop_by: Option<Instant> = None;
+        self.feed(Input::Begin);
+        while !self.work.finished {
+            // Time comes before orders and evidence, which others could send without end.
+            let input = tokio::select! {
+                biased;
+                limit = &mut inbox.stop, if stop_by.is_none() => {
+                    stop_by = Some(Instant::now() + limit.unwrap_or(STOP));
+                    Input::Stop
+                }
+                () = at(stop_by) => return false,
+                Some(report) = inbox.reports.recv() => Input::Engine(report),
+                Some((id, pulse)) = inbox.pulses.recv() => Input::Pulse(id, pulse),
+                () = at(self.plan.deadline()) => Input::Tick,
+                () = sleep(DRAIN_POLL), if !self.work.drains.is_empty() => Input::Tick,
+                Some(call) = inbox.orders.recv() => self.take(call),
+                Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
+            };
+            self.feed(input);
+            self.look_at_drains();
+        }
+        true
+    }
+
+    /// Gives an order a ticket.
+    fn take(&mut self, call: Call) -> Input {
+        self.work.tickets += 1;
+        let ticket = Ticket(self.work.tickets);
+        tracing::debug!("{} asks {:?}", call.from, call.order);
+        self.work.replies.insert(ticket, call.reply);
+        Input::Order(ticket, call.order)
+    }
+
+    fn look_at_drains(&mut self) {
+        let drains = self.work.drains.iter();
+        let idle = drains.filter(|(id, version)| self.press.is_idle(**id, **version));
+        let idle: Vec<ReplicaId> = idle.map(|(id, _)| *id).collect();
+        for id in idle {
+            self.work.drains.remove(&id);
+            self.feed(Input::Drained(id));
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut world = Outside { press: &self.press };
+        let actions = self.plan.step(input, Instant::now(), &mut world);
+        for action in actions {
+            self.act(action);
+        }
+        let status = self.plan.status();
+        self.status.send_if_modified(|last| {
+            let differs = *last != status;
+            *last = status;
+            differs
+        });
+    }
+
+    fn act(&mut self, action: Action) {
+        let work = &mut self.work;
+        match action {
+            Action::Publish => {
+                let plan = &self.plan;
+                self.press.publish(plan.view(), |id| plan.knows(id));
+            }
+            Action::Start(id, seat, name) => self.engine.start(id, seat, &name),
+            Action::Watch(id, addr) => {
+                if let Some(rhythm) = self.rhythm.clone() {
+                    let heart = Heart::begin(id, addr, rhythm, self.pulses.clone());
+                    work.hearts.insert(id, heart);
+                }
+            }
+            Action::Poke(id, fresh) => {
+                if let Some(heart) = work.hearts.get(&id) {
+                    heart.beat_now(fresh);
+                }
+            }
+            Action::Look(id) => self.engine.look(id),
+            Action::Drain(id) => {
+                work.hearts.remove(&id);
+                work.drains.insert(id, self.press.version());
+            }
+            Action::Remove(id, farewell) => {
+                work.hearts.remove(&id);
+                work.drains.remove(&id);
+                self.engine.remove(id, farewell);
+            }
+            Action::Answer(ticket, answer) => {
+                if let Some(reply) = work.replies.remove(&ticket) {
+                    // Whoever asked may have left.
+                    let _ = reply.send(answer);
+                }
+            }
+            Action::Note(note) => self.note(note),
+            Action::Finished => work.finished = true,
+        }
+    }
+
+    fn note(&self, note: Note) {
+        tracing::info!("{note}");
+        self.journal.push(SystemTime::now(), note);
+    }
+}
+
+/// Waits until `time`, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The world as the plan may ask it.
+struct Outside<'a> {
+    press: &'a Press,
+}
+
+impl World for Outside<'_> {
+    fn name(&mut self) -> ReplicaName {
+        names::draw()
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        names::below(n)
+    }
+
+    fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
+        self.press.last_answer(id)
+    }
+}
