@@ -152,6 +152,28 @@ pub struct Event {
     pub note: Note,
 }
 
+impl Event {
+    /// The event for programs: `time` in RFC 3339, durations in milliseconds.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let note = &self.note;
+        let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
+        serde_json::json!({
+            "number": self.number,
+            "time": humantime::format_rfc3339_millis(self.at).to_string(),
+            "kind": note.kind.word(),
+            "seat": note.seat.0,
+            "name": note.name.as_ref(),
+            "before": note.before.as_ref().map(AsRef::as_ref),
+            "reason": note.reason,
+            "detected_within_ms": millis(note.detected_within),
+            "replaced_after_ms": millis(note.replaced_after),
+            "up": note.up,
+            "wanted": note.wanted,
+        })
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let note = &self.note;
