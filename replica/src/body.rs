@@ -1,6 +1,7 @@
 //! Where a request body ends: a state machine that is fed bytes and keeps none. Pure.
 //!
-//! Nothing of a body matters to this server but its end, where the next request begins.
+//! Nothing of a body matters to this server but its end, where the next request begins. A byte that
+//! could be read two ways is refused (RFC 9112 §7.1).
 
 use crate::request::Refusal;
 

@@ -1,5 +1,7 @@
 //! The listener: where connections come from, how many there may be, and what happens when accept(2)
 //! fails. It knows nothing of what is said on them.
+//!
+//! No failure of accept(2) ends it: at worst it pauses.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;

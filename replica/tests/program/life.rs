@@ -10,8 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{announced, command, start, start_with, wait, within_deadline};
 
 fn send(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 fn stderr_of(child: &mut Child) -> String {
