@@ -1,0 +1,131 @@
+//! What may be typed. Usage errors end here, with exit code 2, before anything is started.
+//!
+//! Flags that every experiment has are one struct, flattened into each subcommand. A flag exists
+//! when its part is built, and not before.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+use rustix::process::Pid;
+
+use crate::target::Target;
+
+/// The most connections at once.
+const MAX_CONCURRENCY: u64 = 20_000;
+
+/// Experiments and measurements against ringmaster.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Send GET requests; report who answered, how fast, and what failed
+    Run(RunArgs),
+    /// The first experiment: how evenly 3 replicas share requests with random IDs
+    Distribution(LoadArgs),
+    /// Become PROGRAM, but die with the parent
+    #[command(hide = true)]
+    Guard(GuardArgs),
+}
+
+/// The flags of `loadgen run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+
+    /// What to ask for; only /home says who answered
+    #[arg(long, default_value = "/home", value_parser = parse_path)]
+    pub(crate) path: String,
+}
+
+/// The flags that every experiment has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LoadArgs {
+    /// Where to send the requests
+    #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
+    pub(crate) target: Target,
+
+    /// How many requests
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests: u64,
+
+    /// How many connections, each with one request at a time
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
+    pub(crate) concurrency: u64,
+
+    /// What the request IDs follow from: the same seed, the same IDs [default: random]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Start a ringmaster of our own with 3 replicas for this, and stop it afterwards
+    #[arg(long, conflicts_with = "target")]
+    pub(crate) spawn: bool,
+}
+
+/// What the guard is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GuardArgs {
+    /// The process to die with
+    #[arg(value_parser = parse_pid)]
+    pub(crate) parent: Pid,
+
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+fn parse_path(text: &str) -> Result<String, &'static str> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && text.starts_with('/') && !text.contains('#') {
+        Ok(text.to_owned())
+    } else {
+        Err("a path begins with / and is visible ASCII without #")
+    }
+}
+
+fn parse_pid(text: &str) -> Result<Pid, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|raw: &i32| *raw > 0)
+        .and_then(Pid::from_raw)
+        .ok_or("a process id is a positive integer")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_hang_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for args in [
+            ["run", "--requests", "0"],
+            ["run", "--concurrency", "0"],
+            ["run", "--concurrency", "20001"],
+            ["run", "--path", "home"],
+            ["run", "--path", "/a b"],
+            ["run", "--target", "ftp://a"],
+            ["distribution", "--path", "/home"],
+        ] {
+            let args = ["loadgen"].into_iter().chain(args);
+            assert!(
+                Args::try_parse_from(args.clone()).is_err(),
+                "{:?}",
+                args.last()
+            );
+        }
+        let both = ["loadgen", "run", "--spawn", "--target", "http://a"];
+        assert!(Args::try_parse_from(both).is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! The first experiment: requests with random IDs on three replicas, and how evenly they fell. Pure.
+//!
+//! What is expected are equal shares. The chi-square sum says how far the counts are from them: for
+//! fair draws it exceeds the printed bound in 5 % of runs. It judges arcs, not correctness: a
+//! consistent-hash ring cuts its arcs at random, so even a sound one may exceed it.
+
+use crate::bars::{bar, grouped, share};
+use crate::report::{BAR_WIDTH, Measured, counted};
+use crate::tally::{as_f64, max_to_mean};
+
+/// How many replicas the experiment is made with.
+pub(crate) const REPLICAS: u64 = 3;
+
+/// The 95 % point of the standard normal distribution.
+const NORMAL_95: f64 = 1.644_854;
+
+/// Answers per server, what equal shares would be, and how far apart they are.
+pub(crate) fn table(measured: &Measured) -> String {
+    let seen = measured.tally.by_server();
+    if seen.is_empty() {
+        return String::new();
+    }
+    let mut servers: Vec<u64> = (1..=REPLICAS).chain(seen.keys().copied()).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    let counts = servers.iter().map(|server| seen.get(server).copied());
+    let counts: Vec<u64> = counts.map(Option::unwrap_or_default).collect();
+
+    let total = counts.iter().sum();
+    let longest = counts.iter().copied().max().unwrap_or_default();
+    let fair = share(1, servers.len() as u64);
+    let mut text = "\nserver     answers    share  expected\n".to_owned();
+    for (server, count) in servers.iter().zip(&counts) {
+        let row = format!(
+            "{server:>6}{:>12}{:>9}{fair:>10}  {}",
+            grouped(*count),
+            share(*count, total),
+            bar(*count, longest, BAR_WIDTH),
+        );
+        text += row.trim_end();
+        text.push('\n');
+    }
+    text + &spread(&counts) + &surprise(&servers, seen.len() as u64)
+}
+
+fn spread(counts: &[u64]) -> String {
+    let freedom = counts.len() as u64 - 1;
+    let ratio = max_to_mean(counts).unwrap_or_default();
+    let mut text = format!("max/mean    {ratio:.3}  (equal shares: 1.000)\n");
+    if freedom > 0 {
+        text += &format!(
+            "chi-square  {:.2}  (fair draws: below {:.2} in 95 % of runs)\n",
+            chi_square(counts),
+            chi_square_95(freedom),
+        );
+    }
+    text
+}
+
+/// A word about servers that should not, or should, have answered.
+fn surprise(servers: &[u64], seen: u64) -> String {
+    if servers.len() as u64 == REPLICAS && seen == REPLICAS {
+        return String::new();
+    }
+    let answered = counted(seen, "server");
+    format!("note: {answered} answered; the experiment is made with servers 1 to {REPLICAS}\n")
+}
+
+/// The sum of squared distances from equal shares, each relative to the share.
+fn chi_square(counts: &[u64]) -> f64 {
+    let fair = as_f64(counts.iter().sum()) / as_f64(counts.len() as u64);
+    counts
+        .iter()
+        .map(|count| (as_f64(*count) - fair).powi(2) / fair)
+        .sum()
+}
+
+/// What fair draws stay below in 95 % of runs (Wilson and Hilferty 1931; less than 3 % low).
+fn chi_square_95(freedom: u64) -> f64 {
+    let freedom = as_f64(freedom);
+    let spread = 2.0 / (9.0 * freedom);
+    freedom * (1.0 - spread + NORMAL_95 * spread.sqrt()).powi(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::measured;
+
+    #[test]
+    fn measured_stands_beside_expected() {
+        let text = table(&measured(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
+        assert!(
+            text.contains("     1       3,400   34.0 %    33.3 %  ████"),
+            "{text}"
+        );
+        assert!(
+            text.contains("max/mean    1.020  (equal shares: 1.000)\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("chi-square  2.00  (fair draws: below 5.9"),
+            "{text}"
+        );
+        assert!(!text.contains("note"), "{text}");
+    }
+
+    #[test]
+    fn a_silent_server_counts_as_zero_and_a_stranger_is_named() {
+        let text = table(&measured(&[(1, 10), (3, 10)], false));
+        assert!(
+            text.contains("     2           0    0.0 %    33.3 %"),
+            "{text}"
+        );
+        assert!(text.contains("note: 2 servers answered"), "{text}");
+        let text = table(&measured(&[(1, 1), (2, 1), (3, 1), (9, 1)], false));
+        assert!(
+            text.contains("25.0 %") && text.contains("note: 4 servers"),
+            "{text}"
+        );
+        assert_eq!(table(&measured(&[], true)), "");
+    }
+
+    #[test]
+    fn the_bound_is_close_to_the_tables() {
+        for (freedom, exact) in [(1, 3.841), (2, 5.991), (5, 11.070), (15, 24.996)] {
+            let error = chi_square_95(freedom) / exact - 1.0;
+            assert!(error.abs() < 0.03, "{freedom}: {error}");
+        }
+    }
+}

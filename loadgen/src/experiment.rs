@@ -1,0 +1,138 @@
+//! The way of an experiment: start what is to be measured, if we were asked to, reach it, put the load
+//! on it, stop what was started, report.
+//!
+//! Experiments differ in the table they print; what else will differ belongs into `Plan`.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::cli::{LoadArgs, RunArgs};
+use crate::client::Template;
+use crate::distribution;
+use crate::load::{self, Load};
+use crate::report::Measured;
+use crate::signals::Signals;
+use crate::spawn::Spawned;
+use crate::tally::Tally;
+use crate::target::Target;
+
+/// What to do, checked and complete.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// `None`: a ringmaster of our own.
+    target: Option<Target>,
+    path: String,
+    load: Load,
+    table: fn(&Measured) -> String,
+}
+
+impl Plan {
+    /// `loadgen run`.
+    pub(crate) fn run(args: RunArgs) -> Self {
+        Self::new(args.load, args.path, Measured::servers)
+    }
+
+    /// `loadgen distribution`.
+    pub(crate) fn distribution(args: LoadArgs) -> Self {
+        Self::new(args, "/home".to_owned(), distribution::table)
+    }
+
+    fn new(args: LoadArgs, path: String, table: fn(&Measured) -> String) -> Self {
+        let load = Load {
+            requests: args.requests,
+            concurrency: args.concurrency,
+            // Short enough to be typed again.
+            seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+        };
+        Self {
+            target: (!args.spawn).then_some(args.target),
+            path,
+            load,
+            table,
+        }
+    }
+}
+
+/// Does it, prints the report, and says how it went.
+///
+/// # Errors
+/// Nothing could be measured: the reason, in a sentence.
+pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
+    raise_descriptor_limit();
+    let mut signals = Signals::catch()?;
+    let measured = match &plan.target {
+        Some(target) => {
+            let addr = target.reach().await?;
+            measure(&plan, target, addr, &mut signals).await?
+        }
+        None => measure_spawned(&plan, &mut signals).await?,
+    };
+    let text = measured.summary() + &(plan.table)(&measured);
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot print the report")?;
+    Ok(if measured.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<Measured> {
+    let spawned = tokio::select! {
+        spawned = Spawned::start(distribution::REPLICAS) => spawned?,
+        () = signals.caught() => bail!("interrupted while ringmaster was starting"),
+    };
+    let target = Target::at(spawned.listen);
+    note(&format!(
+        "started ringmaster with {} replicas on {target}",
+        distribution::REPLICAS
+    ));
+    let measured = measure(plan, &target, spawned.listen, signals).await;
+    spawned.stop().await?;
+    measured
+}
+
+async fn measure(
+    plan: &Plan,
+    target: &Target,
+    addr: SocketAddr,
+    signals: &mut Signals,
+) -> anyhow::Result<Measured> {
+    let template = Rc::new(Template::get(addr, &target.authority, &plan.path));
+    let tally = Rc::new(RefCell::new(Tally::new()?));
+    let start = Instant::now();
+    let interrupted = tokio::select! {
+        () = load::send(plan.load, template, Rc::clone(&tally)) => false,
+        () = signals.caught() => true,
+    };
+    let took = start.elapsed();
+    Ok(Measured {
+        url: format!("{target}{}", plan.path),
+        load: plan.load,
+        took,
+        interrupted,
+        tally: tally.replace(Tally::new()?),
+    })
+}
+
+/// One line for whoever watches; if nobody can, that is no reason to stop.
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "loadgen: {line}");
+}
+
+/// Connections are descriptors. If the limit cannot be raised, those beyond it count as failures.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}

@@ -1,0 +1,189 @@
+//! What became of one request: which server answered, or in which way it failed. Pure.
+//!
+//! Every failure has exactly one kind, and none is repaired in silence: a measurement that retries
+//! hides what it should show.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use serde::Deserialize;
+use serde_json::error::Category;
+
+/// The number in `Hello from Server: N`.
+pub(crate) type Server = u64;
+
+/// Why a request counts as failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Failure {
+    /// Nobody listens.
+    Refused,
+    /// No connection for another reason: no route, no free port, no descriptor.
+    NoConnection,
+    /// The connection was reset.
+    Reset,
+    /// The connection ended before a byte of the reply came.
+    ClosedEarly,
+    /// The connection ended within the reply.
+    CutOff,
+    /// No whole reply in time.
+    TimedOut,
+    /// A reply with a status other than 2xx.
+    Status(u16),
+    /// Bytes that are no HTTP reply, or a body that is no JSON.
+    BadBody,
+    /// JSON, but not what `/home` says.
+    WrongAnswer,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("refused"),
+            Self::NoConnection => f.write_str("no connection"),
+            Self::Reset => f.write_str("reset"),
+            Self::ClosedEarly => f.write_str("closed early"),
+            Self::CutOff => f.write_str("cut off"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::BadBody => f.write_str("bad body"),
+            Self::WrongAnswer => f.write_str("wrong answer"),
+        }
+    }
+}
+
+impl Failure {
+    /// Why there is no connection.
+    pub(crate) fn connecting(err: &io::Error) -> Self {
+        match err.kind() {
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::ConnectionReset => Self::Reset,
+            ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::NoConnection,
+        }
+    }
+
+    /// Why a connection broke.
+    pub(crate) fn exchanging(err: &io::Error) -> Self {
+        match err.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::NotConnected => Self::ClosedEarly,
+            ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Reset,
+        }
+    }
+}
+
+/// What a good answer looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The greeting of `/home`, which says who answered.
+    Greeting,
+    /// Any 2xx.
+    Success,
+}
+
+impl Expected {
+    /// What is expected of a GET of `path`, which may have a query.
+    pub(crate) fn of(path: &str) -> Self {
+        if path.split('?').next() == Some("/home") {
+            Self::Greeting
+        } else {
+            Self::Success
+        }
+    }
+
+    /// Who answered, if it can be told.
+    ///
+    /// # Errors
+    /// The reply is not what was expected.
+    pub(crate) fn judge(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
+        match self {
+            _ if !(200..300).contains(&status) => Err(Failure::Status(status)),
+            Self::Success => Ok(None),
+            Self::Greeting => greeting(body).map(Some),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Home<'b> {
+    #[serde(borrow)]
+    message: Cow<'b, str>,
+    #[serde(borrow)]
+    status: Cow<'b, str>,
+}
+
+fn greeting(body: &[u8]) -> Result<Server, Failure> {
+    let home: Home = serde_json::from_slice(body).map_err(|err| match err.classify() {
+        Category::Data => Failure::WrongAnswer,
+        _ => Failure::BadBody,
+    })?;
+    let digits = home.message.strip_prefix("Hello from Server: ");
+    digits
+        .filter(|_| home.status == "successful")
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(Failure::WrongAnswer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_home_greets() {
+        assert_eq!(Expected::of("/home"), Expected::Greeting);
+        assert_eq!(Expected::of("/home?id=1"), Expected::Greeting);
+        assert_eq!(Expected::of("/heartbeat"), Expected::Success);
+        assert_eq!(Expected::Success.judge(204, b""), Ok(None));
+    }
+
+    type Case = (u16, &'static str, Result<Option<Server>, Failure>);
+
+    #[test]
+    fn every_answer_has_one_verdict() {
+        let cases: [Case; 9] = [
+            (
+                200,
+                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
+                Ok(Some(3)),
+            ),
+            (
+                200,
+                r#"{"status":"successful","more":1,"message":"Hello from\u0020Server: 12"}"#,
+                Ok(Some(12)),
+            ),
+            (
+                503,
+                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
+                Err(Failure::Status(503)),
+            ),
+            (
+                200,
+                r#"{"message":"Hello from Server: 3","status":"successful""#,
+                Err(Failure::BadBody),
+            ),
+            (200, "", Err(Failure::BadBody)),
+            (200, "3", Err(Failure::WrongAnswer)),
+            (
+                200,
+                r#"{"message":"Hello from Server: 3","status":"failure"}"#,
+                Err(Failure::WrongAnswer),
+            ),
+            (
+                200,
+                r#"{"message":"Hello from Server: +3","status":"successful"}"#,
+                Err(Failure::WrongAnswer),
+            ),
+            (
+                200,
+                r#"{"message":"Hello from Server: ","status":"successful"}"#,
+                Err(Failure::WrongAnswer),
+            ),
+        ];
+        for (status, body, verdict) in cases {
+            let judged = Expected::Greeting.judge(status, body.as_bytes());
+            assert_eq!(judged, verdict, "{body}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a load showed, as text for the terminal. Pure.
+//!
+//! The summary is the same for every experiment; the table below it is the experiment's own, and the
+//! one for `run` is here. Failures are listed by kind, the quickest to explain first.
+
+use std::time::Duration;
+
+use crate::bars::{bar, duration, grouped, share};
+use crate::load::Load;
+use crate::tally::{Tally, as_f64, max_to_mean};
+
+/// Characters of the longest bar.
+pub(crate) const BAR_WIDTH: u64 = 40;
+
+/// A load that has ended.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// Scheme, host, port and path.
+    pub(crate) url: String,
+    pub(crate) load: Load,
+    pub(crate) took: Duration,
+    /// It was ended before its time.
+    pub(crate) interrupted: bool,
+    pub(crate) tally: Tally,
+}
+
+impl Measured {
+    /// Every request of the load was sent and answered rightly.
+    pub(crate) fn is_clean(&self) -> bool {
+        !self.interrupted && self.tally.answered() == self.load.requests
+    }
+
+    /// What was sent, how long it took, latencies, and failures by kind.
+    pub(crate) fn summary(&self) -> String {
+        let Self { load, tally, .. } = self;
+        let mut text = format!(
+            "{} requests to {} over {}, seed {}\n",
+            grouped(load.requests),
+            self.url,
+            counted(load.concurrency.min(load.requests), "connection"),
+            load.seed,
+        );
+        let done = tally.answered() + tally.failed();
+        if self.interrupted {
+            text += &format!("interrupted after {} requests\n", grouped(done));
+        }
+        let per_second = as_f64(done) / self.took.as_secs_f64().max(f64::MIN_POSITIVE);
+        text += &format!(
+            "took {}: {} requests/s; {} answered, {} failed\n",
+            duration(self.took),
+            grouped(whole(per_second)),
+            grouped(tally.answered()),
+            grouped(tally.failed()),
+        );
+        if tally.answered() > 0 {
+            text += &format!(
+                "latency of the answered: p50 {}, p99 {}, max {}\n",
+                duration(tally.latency(0.5)),
+                duration(tally.latency(0.99)),
+                duration(tally.latency(1.0)),
+            );
+        }
+        text += &self.failures();
+        text
+    }
+
+    fn failures(&self) -> String {
+        let failures = self.tally.failures();
+        if failures.is_empty() {
+            return String::new();
+        }
+        let mut text = "\nfailed\n".to_owned();
+        for (failure, count) in failures {
+            text += &format!("  {:<14}{:>12}\n", failure.to_string(), grouped(*count));
+        }
+        text
+    }
+
+    /// Who answered, with bars, and the largest share against the mean.
+    pub(crate) fn servers(&self) -> String {
+        let tally = &self.tally;
+        let by_server = tally.by_server();
+        let counts: Vec<u64> = by_server.values().copied().collect();
+        let Some(ratio) = max_to_mean(&counts) else {
+            return String::new();
+        };
+        let longest = counts.iter().copied().max().unwrap_or_default();
+        let mut text = "\nserver     answers    share\n".to_owned();
+        for (server, count) in by_server {
+            text += &format!(
+                "{server:>6}{:>12}{:>9}  {}\n",
+                grouped(*count),
+                share(*count, tally.answered()),
+                bar(*count, longest, BAR_WIDTH),
+            );
+        }
+        let servers = counted(counts.len() as u64, "server");
+        text + &format!("max/mean {ratio:.3} over {servers}\n")
+    }
+}
+
+/// `1 server`, `2 servers`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// A rate rounded to a whole number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and a rate is not negative"
+)]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::outcome::Failure;
+
+    /// A load of `servers` answers (server, how many) and one 503 if `failing`.
+    pub(crate) fn measured(servers: &[(u64, u64)], failing: bool) -> Measured {
+        let mut tally = Tally::new().unwrap();
+        let ms = Duration::from_millis(2);
+        for &(server, answers) in servers {
+            (0..answers).for_each(|_| tally.add(Ok(Some(server)), ms));
+        }
+        if failing {
+            tally.add(Err(Failure::Status(503)), ms);
+        }
+        Measured {
+            url: "http://a/home".into(),
+            load: Load {
+                requests: tally.answered() + tally.failed(),
+                concurrency: 100,
+                seed: 7,
+            },
+            took: Duration::from_millis(500),
+            interrupted: false,
+            tally,
+        }
+    }
+
+    #[test]
+    fn a_clean_run() {
+        let measured = measured(&[(1, 1_500), (2, 500)], false);
+        assert!(measured.is_clean());
+        assert_eq!(
+            measured.summary(),
+            "2,000 requests to http://a/home over 100 connections, seed 7\n\
+             took 500 ms: 4,000 requests/s; 2,000 answered, 0 failed\n\
+             latency of the answered: p50 2.00 ms, p99 2.00 ms, max 2.00 ms\n"
+        );
+        let full = "█".repeat(40);
+        let third = "█".repeat(13) + "▎";
+        assert_eq!(
+            measured.servers(),
+            format!(
+                "\nserver     answers    share\n     1       1,500   75.0 %  {full}\n     2         500   25.0 %  {third}\n\
+                 max/mean 1.500 over 2 servers\n"
+            )
+        );
+    }
+
+    #[test]
+    fn failures_are_listed_by_kind() {
+        let measured = measured(&[(1, 1)], true);
+        assert!(!measured.is_clean());
+        let summary = measured.summary();
+        assert!(summary.contains("1 answered, 1 failed\n"), "{summary}");
+        assert!(
+            summary.ends_with("\nfailed\n  status 503               1\n"),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_run_is_not_clean_and_an_empty_one_has_no_table() {
+        let mut none = measured(&[], false);
+        none.interrupted = true;
+        none.load.requests = 10;
+        assert!(!none.is_clean());
+        assert!(none.summary().contains("interrupted after 0 requests\n"));
+        assert_eq!(none.servers(), "");
+    }
+}

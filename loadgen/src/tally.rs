@@ -1,0 +1,130 @@
+//! What is counted while a load runs: answers per server, failures by kind, and latencies.
+//!
+//! Only answered requests have a latency: a refused one would be the fastest of all. Memory does not
+//! grow with the number of requests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::outcome::{Failure, Server};
+
+/// The longest latency told apart from longer ones, in microseconds, and how many digits count.
+const MAX_LATENCY_US: u64 = 60_000_000;
+const LATENCY_DIGITS: u8 = 3;
+
+/// The counts of one load.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    answered: u64,
+    by_server: BTreeMap<Server, u64>,
+    failures: BTreeMap<Failure, u64>,
+    /// Of answered requests, in microseconds.
+    latencies: Histogram<u64>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    ///
+    /// # Errors
+    /// The latency bounds are wrong, which a test would notice.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            answered: 0,
+            by_server: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            latencies: Histogram::new_with_bounds(1, MAX_LATENCY_US, LATENCY_DIGITS)?,
+        })
+    }
+
+    /// Counts one request that took `latency`.
+    pub(crate) fn add(&mut self, outcome: Result<Option<Server>, Failure>, latency: Duration) {
+        match outcome {
+            Ok(server) => {
+                self.answered += 1;
+                let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+                self.latencies.saturating_record(micros);
+                if let Some(server) = server {
+                    *self.by_server.entry(server).or_default() += 1;
+                }
+            }
+            Err(failure) => *self.failures.entry(failure).or_default() += 1,
+        }
+    }
+
+    /// Requests that were answered as expected.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Requests that failed.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    /// Answers per server, by its number.
+    pub(crate) fn by_server(&self) -> &BTreeMap<Server, u64> {
+        &self.by_server
+    }
+
+    /// Failures by kind.
+    pub(crate) fn failures(&self) -> &BTreeMap<Failure, u64> {
+        &self.failures
+    }
+
+    /// The latency that the share `quantile` of the answered requests did not exceed.
+    pub(crate) fn latency(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.latencies.value_at_quantile(quantile))
+    }
+}
+
+/// The largest count divided by the mean; `None` where nothing was counted.
+pub(crate) fn max_to_mean(counts: &[u64]) -> Option<f64> {
+    let total: u64 = counts.iter().sum();
+    let max = counts.iter().max()?;
+    (total > 0).then(|| as_f64(*max) * as_f64(counts.len() as u64) / as_f64(total))
+}
+
+/// A count as a floating number: exact below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
+pub(crate) fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_counted_once() {
+        let mut tally = Tally::new().unwrap();
+        let ms = Duration::from_millis;
+        tally.add(Ok(Some(2)), ms(1));
+        tally.add(Ok(Some(2)), ms(3));
+        tally.add(Ok(None), ms(2));
+        tally.add(Err(Failure::Status(503)), ms(9_000));
+        tally.add(Err(Failure::Refused), ms(9_000));
+        assert_eq!((tally.answered(), tally.failed()), (3, 2));
+        assert_eq!(tally.by_server(), &BTreeMap::from([(2, 2)]));
+        let failures = BTreeMap::from([(Failure::Status(503), 1), (Failure::Refused, 1)]);
+        assert_eq!(tally.failures(), &failures);
+        assert_eq!(tally.latency(0.5).as_millis(), 2);
+        assert_eq!(tally.latency(1.0).as_millis(), 3);
+    }
+
+    #[test]
+    fn a_latency_beyond_all_bounds_is_the_longest() {
+        let mut tally = Tally::new().unwrap();
+        tally.add(Ok(None), Duration::from_secs(1_000_000));
+        assert!(tally.latency(1.0) >= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_largest_share_against_the_mean() {
+        assert_eq!(max_to_mean(&[]), None);
+        assert_eq!(max_to_mean(&[0, 0]), None);
+        assert_eq!(max_to_mean(&[5, 5, 5]), Some(1.0));
+        assert_eq!(max_to_mean(&[9, 3, 0]), Some(2.25));
+    }
+}

@@ -1,0 +1,115 @@
+//! A good server: everything is answered, counted and reported. And a server that is not there, and
+//! flags that make no sense.
+
+use std::net::TcpListener;
+
+use crate::support::{loadgen, replica};
+
+#[test]
+fn a_run_against_a_replica_is_clean() {
+    let replica = replica(7);
+    let target = format!("http://{}", replica.addr);
+    let ended = loadgen(&[
+        "run",
+        "--target",
+        &target,
+        "--requests",
+        "3000",
+        "--seed",
+        "5",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+    let first = format!("3,000 requests to {target}/home over 100 connections, seed 5\n");
+    assert!(ended.stdout.starts_with(&first), "{ended:?}");
+    assert!(
+        ended.stdout.contains("3,000 answered, 0 failed\n"),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stdout.contains("latency of the answered: p50 "),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.contains(&format!(
+        "     7       3,000  100.0 %  {}\n",
+        "█".repeat(40)
+    )));
+    assert!(
+        ended.stdout.ends_with("max/mean 1.000 over 1 server\n"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn the_distribution_stands_beside_what_was_expected() {
+    let replica = replica(2);
+    let target = format!("http://{}", replica.addr);
+    let ended = loadgen(&["distribution", "--target", &target, "--requests", "300"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        (ended.count("1 "), ended.count("2 "), ended.count("3 ")),
+        (0, 300, 0)
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("max/mean    3.000  (equal shares: 1.000)\n"),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.contains("chi-square  600.00  "), "{ended:?}");
+    assert!(
+        ended.stdout.contains("note: 1 server answered"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn other_paths_are_judged_by_their_status() {
+    let replica = replica(1);
+    let target = format!("http://{}", replica.addr);
+    let run = |path| {
+        loadgen(&[
+            "run",
+            "--target",
+            &target,
+            "--requests",
+            "20",
+            "--path",
+            path,
+        ])
+    };
+    let ended = run("/heartbeat");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stdout.contains("server "), "{ended:?}");
+    let ended = run("/other");
+    assert_eq!((ended.code, ended.count("status 400")), (Some(1), 20));
+}
+
+#[test]
+fn nobody_there_is_one_sentence() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = free.local_addr().unwrap();
+    drop(free);
+    let ended = loadgen(&["run", "--target", &format!("http://{addr}")]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ended
+            .stderr
+            .starts_with(&format!("loadgen: cannot reach http://{addr}: ")),
+        "{ended:?}"
+    );
+    assert_eq!(ended.stderr.lines().count(), 1);
+}
+
+#[test]
+fn bad_usage_is_exit_2() {
+    for args in [
+        &["run", "--target", "localhost:5000"][..],
+        &["run", "--requests", "0"],
+        &["run", "--spawn", "--target", "http://localhost:5000"],
+        &["walk"],
+        &[],
+    ] {
+        assert_eq!(loadgen(args).code, Some(2), "{args:?}");
+    }
+}

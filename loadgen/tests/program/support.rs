@@ -1,0 +1,114 @@
+//! Starting the binaries under test, with a deadline on every wait.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// What takes longer has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The replica built beside loadgen.
+pub(crate) fn replica_path() -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("replica");
+    assert!(
+        path.is_file(),
+        "build the workspace first: cargo build --workspace"
+    );
+    path
+}
+
+/// A running replica, killed when the test is over.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a replica with this number.
+pub(crate) fn replica(id: u32) -> Replica {
+    let mut child = Command::new(replica_path())
+        .args(["--listen", "127.0.0.1:0", "--id", &id.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let line = within_deadline(move || {
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        line
+    });
+    Replica {
+        child,
+        addr: listen_of(&line),
+    }
+}
+
+/// The address in `{"listen":"127.0.0.1:43211"}`.
+pub(crate) fn listen_of(line: &str) -> SocketAddr {
+    let value: serde_json::Value = serde_json::from_str(line).expect(line);
+    value["listen"].as_str().unwrap().parse().unwrap()
+}
+
+/// Runs loadgen to its end.
+pub(crate) fn loadgen(args: &[&str]) -> Ended {
+    let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    end_of(child)
+}
+
+/// Waits for a child whose output is piped.
+pub(crate) fn end_of(child: Child) -> Ended {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = within_deadline(move || child.wait_with_output().unwrap());
+    Ended {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The first number on the line that begins with `label`, with any spaces before it.
+    pub(crate) fn count(&self, label: &str) -> u64 {
+        let line = self.stdout.lines().map(str::trim_start);
+        let rest = line.filter_map(|line| line.strip_prefix(label)).next();
+        let rest = rest.unwrap_or_else(|| panic!("no {label:?} in {}", self.stdout));
+        let word = rest.split_whitespace().next().unwrap();
+        word.replace(',', "").parse().unwrap()
+    }
+}
+
+/// Runs `work` on a thread and waits for it, but not for ever.
+pub(crate) fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = done.send(work());
+    });
+    result.recv_timeout(DEADLINE).expect("done in time")
+}
