@@ -28,38 +28,32 @@ pub mod admin;
 pub mod config;
 pub mod control;
 pub mod fleet;
+mod house;
 pub mod metrics;
 pub mod peer;
 pub mod proxy;
 pub mod ring;
 pub mod roster;
 pub mod shutdown;
+mod start;
 pub mod wire;
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::path::{Path, PathBuf};
+use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Parser as _;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use config::{Args, Command, Config, LogFormat, Replicas};
 use fleet::Fleet;
+use house::{House, Watched};
 use roster::ReplicaAddr;
-use wire::socket::{self, Port};
 
 /// Evidence that may wait for the fleet; more is lost, being hints.
 const EVIDENCE_WAITING: usize = 1024;
-/// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
-const SPARE_DESCRIPTORS: u64 = 256;
-/// How long the fleet may take to remove its replicas once nothing is in flight.
-const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the program: 0 when it ended as asked, 1 when it could not go on, 2 for bad usage.
 #[must_use]
@@ -104,7 +98,7 @@ fn start_logging(config: &Config) {
 
 /// Serves until a signal, or until a part of it ends that must not.
 fn serve(mut config: Config) -> anyhow::Result<()> {
-    limit_connections(&mut config);
+    start::limit_connections(&mut config.proxy.limits);
     let replicas = fleet_replicas(&config.replicas)?;
     let settings = fleet::Settings {
         replicas,
@@ -117,11 +111,11 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     };
     let first = fleet::first_roster(&settings)?;
     if let Some(path) = &config.ready_file {
-        remove_ready_file(path)?;
+        start::remove_ready_file(path)?;
     }
-    let control = listen(config.control, "--control")?;
-    let data = listen_shared(config.listen, config.workers)?;
-    let addresses = Addresses {
+    let control = start::listen(config.control, "--control")?;
+    let data = start::listen_shared(config.listen, config.workers)?;
+    let addresses = start::Addresses {
         listen: data[0].local_addr()?,
         control: control.local_addr()?,
     };
@@ -142,7 +136,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     })?;
     let context = control_context(desk, config.access, &fleet);
     let control = control::start(control, context, control_stops)?;
-    announce(&addresses, &config.replicas);
+    start::announce(&addresses, &config.replicas);
     let house = House {
         fleet,
         workers: Watched::new("a worker", workers),
@@ -152,142 +146,6 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))
-}
-
-/// The two addresses that were bound.
-struct Addresses {
-    listen: SocketAddr,
-    control: SocketAddr,
-}
-
-/// The threads of the program.
-struct House {
-    fleet: Fleet,
-    workers: Watched,
-    control: Watched,
-}
-
-impl House {
-    async fn live(
-        mut self,
-        ready_file: Option<PathBuf>,
-        addresses: &Addresses,
-        stop_workers: shutdown::Trigger,
-        stop_control: shutdown::Trigger,
-    ) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut status = self.fleet.status();
-        let ready = async {
-            // An error means that the fleet is gone, which is told elsewhere.
-            let complete = status.wait_for(|status| status.complete).await.is_ok();
-            match ready_file.filter(|_| complete) {
-                Some(path) => write_ready_file(&path, addresses),
-                None => Ok(()),
-            }
-        };
-        let mut ready = std::pin::pin!(ready);
-        let mut waiting = true;
-        loop {
-            tokio::select! {
-                written = &mut ready, if waiting => {
-                    waiting = false;
-                    written?;
-                }
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
-                end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
-                end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-            }
-        }
-        tracing::info!("draining: no new connections; answering what has begun");
-        let stop = async {
-            stop_workers.pull();
-            self.workers.all_ended().await;
-            let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;
-            stop_control.pull();
-            self.control.all_ended().await;
-            stopped
-        };
-        tokio::select! {
-            stopped = stop => stopped,
-            _ = terminate.recv() => bail!("a second signal; stopped at once"),
-            _ = interrupt.recv() => bail!("a second signal; stopped at once"),
-        }
-    }
-}
-
-/// Threads whose end is reported.
-struct Watched {
-    what: &'static str,
-    left: usize,
-    ends: mpsc::UnboundedReceiver<String>,
-}
-
-impl Watched {
-    fn new<T: Outcome + Send + 'static>(
-        what: &'static str,
-        threads: impl IntoIterator<Item = thread::JoinHandle<T>>,
-    ) -> Self {
-        let (tx, ends) = mpsc::unbounded_channel();
-        let mut left = 0;
-        for thread in threads {
-            left += 1;
-            let tx = tx.clone();
-            thread::spawn(move || {
-                let how = thread
-                    .join()
-                    .map_or(" (panicked)".to_owned(), Outcome::describe);
-                // Nobody listens any more when the program ends.
-                let _ = tx.send(how);
-            });
-        }
-        Self { what, left, ends }
-    }
-
-    /// Waits for the first end. Cancel safe.
-    async fn first_end(&mut self) -> String {
-        let how = self.ends.recv().await.unwrap_or_default();
-        self.left -= 1;
-        format!("{}{how}", self.what)
-    }
-
-    async fn all_ended(&mut self) {
-        while self.left > 0 {
-            self.first_end().await;
-        }
-    }
-}
-
-/// What a thread has to say at its end.
-trait Outcome {
-    fn describe(self) -> String;
-}
-
-impl Outcome for () {
-    fn describe(self) -> String {
-        String::new()
-    }
-}
-
-impl Outcome for io::Result<()> {
-    fn describe(self) -> String {
-        self.map_or_else(|err| format!(" ({err})"), |()| String::new())
-    }
-}
-
-/// Leaves descriptors for everything that is not a client connection; each of those may need two.
-fn limit_connections(config: &mut Config) {
-    let wanted = &mut config.proxy.limits.max_connections;
-    let rest = socket::raise_descriptor_limit().saturating_sub(SPARE_DESCRIPTORS);
-    let room = usize::try_from(rest / 2).unwrap_or(usize::MAX).max(1);
-    if room < *wanted {
-        tracing::warn!(
-            "--max-connections {wanted} is lowered to {room}: only {rest} descriptors are left for them"
-        );
-        *wanted = room;
-    }
 }
 
 fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
@@ -309,30 +167,6 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
             fleet::Replicas::Fixed(resolved.collect::<anyhow::Result<_>>()?)
         }
     })
-}
-
-fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    socket::listen(addr, Port::Own).map_err(|err| taken(&err, addr, flag))
-}
-
-/// One listener for each worker, on one port.
-fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let fail = |err: io::Error| taken(&err, addr, "--listen");
-    socket::probe(addr).map_err(fail)?;
-    let first = socket::listen(addr, Port::Shared).map_err(fail)?;
-    let bound = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..workers {
-        listeners.push(socket::listen(bound, Port::Shared).map_err(fail)?);
-    }
-    Ok(listeners)
-}
-
-fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
-    match err.kind() {
-        io::ErrorKind::AddrInUse => anyhow::anyhow!("port {} is taken ({flag})", addr.port()),
-        _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
-    }
 }
 
 fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> control::Context {
@@ -360,46 +194,4 @@ fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> co
         events: Arc::new(events),
         limits: control::Limits::default(),
     }
-}
-
-/// One line for people, on stdout.
-fn announce(addresses: &Addresses, replicas: &Replicas) {
-    let url = |addr: SocketAddr| match addr.ip() {
-        ip if ip.is_loopback() || ip.is_unspecified() => {
-            format!("http://localhost:{}", addr.port())
-        }
-        _ => format!("http://{addr}"),
-    };
-    let (count, engine) = match replicas {
-        Replicas::Process(count) => (*count, "process"),
-        Replicas::Fixed(backends) => (backends.len(), "fixed"),
-    };
-    let (data, control) = (url(addresses.listen), url(addresses.control));
-    // A closed stdout is no reason not to serve.
-    let _ = writeln!(
-        io::stdout(),
-        "data {data}, control {control}, {count} replicas ({engine})"
-    );
-}
-
-fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => {
-            Err(err).with_context(|| format!("--ready-file {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whoever sees the file sees all of it: it is written under another name first.
-fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
-    let text = serde_json::json!({
-        "listen": addresses.listen.to_string(),
-        "control": addresses.control.to_string(),
-    });
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    std::fs::write(&temporary, format!("{text}\n"))
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("--ready-file {}", path.display()))
 }

@@ -30,11 +30,19 @@ const FLOORS: [&[&str]; 6] = [
     &["roster", "admin", "peer"],
     &["fleet"],
     &["proxy", "control"],
-    &["config", "lib", "main"],
+    &["config", "house", "lib", "main", "start"],
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 3] = [("balance", "ring"), ("admin", "roster"), ("lib", "config")];
+const NEIGHBOURS: [(&str, &str); 7] = [
+    ("balance", "ring"),
+    ("admin", "roster"),
+    ("lib", "config"),
+    ("lib", "house"),
+    ("lib", "start"),
+    ("house", "start"),
+    ("start", "config"),
+];
 
 /// Who may not import whom although it lies below.
 const STRANGERS: [(&str, &str); 1] = [("proxy", "fleet")];

@@ -107,6 +107,9 @@ pub(crate) fn latin1(text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// Pauses up to this long are always kept.
+const SHORT_PAUSE_MS: u64 = 1_000;
+
 /// Plays `steps`; whether the last of them asked for a close (by dropping, after the linger was set).
 ///
 /// # Errors
@@ -133,7 +136,10 @@ pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) ->
                     pause(*every_ms, || world.is_over());
                 }
             }
-            Step::Pause { pause_ms } => pause(*pause_ms, || world.is_over()),
+            // What comes after a short pause is part of the case, even when its outcome is known.
+            Step::Pause { pause_ms } => {
+                pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && world.is_over());
+            }
             Step::Await { r#await, ms } => {
                 let wanted = latin1(r#await);
                 pause(*ms, || world.is_over() || world.heard(&wanted));

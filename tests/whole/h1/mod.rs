@@ -18,7 +18,7 @@ use case::{Case, Level, World};
 use judge::Heard;
 use stage::{Scene, Stage};
 
-use crate::support::{Client, Ringmaster};
+use crate::support::{Client, Ringmaster, eventually};
 
 /// Time limits of the program, so short that the cases about silence end soon.
 const LIMITS: [&str; 8] = [
@@ -119,6 +119,9 @@ fn run(case: &Case, program: SocketAddr, stage: &Stage) -> Vec<String> {
     drop(stream);
     scene.end();
     if problems.is_empty() {
+        eventually(PATIENCE, "the backend's script to end", || {
+            !scene.is_playing()
+        });
         return aftermath(case, program, stage, &scene);
     }
     problems

@@ -4,7 +4,7 @@
 //! the scene that is being played when its head arrives.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::case::{Step, World, play};
@@ -22,6 +22,7 @@ pub(crate) struct Stage {
 pub(crate) struct Scene {
     script: Option<Vec<Step>>,
     over: AtomicBool,
+    playing: AtomicUsize,
     seen: Mutex<Vec<Seen>>,
     faults: Mutex<Vec<String>>,
 }
@@ -62,6 +63,11 @@ impl Scene {
         self.over.store(true, Ordering::Release);
     }
 
+    /// Whether a script of this scene is still being played.
+    pub(crate) fn is_playing(&self) -> bool {
+        self.playing.load(Ordering::Acquire) > 0
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         lock(&self.seen).clone()
     }
@@ -98,7 +104,10 @@ fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Resu
         let scene = Arc::clone(&lock(now));
         let place = scene.note(&head, conversation.number);
         if let Some(script) = &scene.script {
-            if play(&conversation.wire.stream, script, &*scene)? {
+            scene.playing.fetch_add(1, Ordering::AcqRel);
+            let closes = play(&conversation.wire.stream, script, &*scene);
+            scene.playing.fetch_sub(1, Ordering::AcqRel);
+            if closes? {
                 return Ok(());
             }
             continue;

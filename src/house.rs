@@ -1,0 +1,139 @@
+//! The threads of the running program, and the one wait that decides its end: a signal, or the end of a
+//! thread that must not end by itself.
+//!
+//! The order of a stop: the workers answer what has begun, then the fleet removes its replicas, then the
+//! control port goes, so that it can be asked until the last.
+
+use std::io;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::fleet::Fleet;
+use crate::shutdown;
+use crate::start::{self, Addresses};
+
+/// How long the fleet may take to remove its replicas once nothing is in flight.
+const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The threads of the program.
+pub(crate) struct House {
+    pub(crate) fleet: Fleet,
+    pub(crate) workers: Watched,
+    pub(crate) control: Watched,
+}
+
+impl House {
+    /// Runs until a signal, or until a thread ends that must not.
+    pub(crate) async fn live(
+        mut self,
+        ready_file: Option<PathBuf>,
+        addresses: &Addresses,
+        stop_workers: shutdown::Trigger,
+        stop_control: shutdown::Trigger,
+    ) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut status = self.fleet.status();
+        let ready = async {
+            // An error means that the fleet is gone, which is told elsewhere.
+            let complete = status.wait_for(|status| status.complete).await.is_ok();
+            match ready_file.filter(|_| complete) {
+                Some(path) => start::write_ready_file(&path, addresses),
+                None => Ok(()),
+            }
+        };
+        let mut ready = std::pin::pin!(ready);
+        let mut waiting = true;
+        loop {
+            tokio::select! {
+                written = &mut ready, if waiting => {
+                    waiting = false;
+                    written?;
+                }
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
+                end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
+                end = self.control.first_end() => bail!("{end} ended unexpectedly"),
+            }
+        }
+        tracing::info!("draining: no new connections; answering what has begun");
+        let stop = async {
+            stop_workers.pull();
+            self.workers.all_ended().await;
+            let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;
+            stop_control.pull();
+            self.control.all_ended().await;
+            stopped
+        };
+        tokio::select! {
+            stopped = stop => stopped,
+            _ = terminate.recv() => bail!("a second signal; stopped at once"),
+            _ = interrupt.recv() => bail!("a second signal; stopped at once"),
+        }
+    }
+}
+
+/// Threads whose end is reported.
+pub(crate) struct Watched {
+    what: &'static str,
+    left: usize,
+    ends: mpsc::UnboundedReceiver<String>,
+}
+
+impl Watched {
+    pub(crate) fn new<T: Outcome + Send + 'static>(
+        what: &'static str,
+        threads: impl IntoIterator<Item = thread::JoinHandle<T>>,
+    ) -> Self {
+        let (tx, ends) = mpsc::unbounded_channel();
+        let mut left = 0;
+        for thread in threads {
+            left += 1;
+            let tx = tx.clone();
+            thread::spawn(move || {
+                let how = thread
+                    .join()
+                    .map_or(" (panicked)".to_owned(), Outcome::describe);
+                // Nobody listens any more when the program ends.
+                let _ = tx.send(how);
+            });
+        }
+        Self { what, left, ends }
+    }
+
+    /// Waits for the first end. Cancel safe.
+    async fn first_end(&mut self) -> String {
+        let how = self.ends.recv().await.unwrap_or_default();
+        self.left -= 1;
+        format!("{}{how}", self.what)
+    }
+
+    async fn all_ended(&mut self) {
+        while self.left > 0 {
+            self.first_end().await;
+        }
+    }
+}
+
+/// What a thread has to say at its end.
+pub(crate) trait Outcome {
+    fn describe(self) -> String;
+}
+
+impl Outcome for () {
+    fn describe(self) -> String {
+        String::new()
+    }
+}
+
+impl Outcome for io::Result<()> {
+    fn describe(self) -> String {
+        self.map_or_else(|err| format!(" ({err})"), |()| String::new())
+    }
+}

@@ -1,0 +1,101 @@
+//! What is done once at the start: room for descriptors, the ports, the line for people, the ready file.
+
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::config::Replicas;
+use crate::proxy::Limits;
+use crate::wire::socket::{self, Port};
+
+/// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
+const SPARE_DESCRIPTORS: u64 = 256;
+
+/// The two addresses that were bound.
+pub(crate) struct Addresses {
+    pub(crate) listen: SocketAddr,
+    pub(crate) control: SocketAddr,
+}
+
+/// Leaves descriptors for everything that is not a client connection; each of those may need two.
+pub(crate) fn limit_connections(limits: &mut Limits) {
+    let wanted = &mut limits.max_connections;
+    let rest = socket::raise_descriptor_limit().saturating_sub(SPARE_DESCRIPTORS);
+    let room = usize::try_from(rest / 2).unwrap_or(usize::MAX).max(1);
+    if room < *wanted {
+        tracing::warn!(
+            "--max-connections {wanted} is lowered to {room}: only {rest} descriptors are left for them"
+        );
+        *wanted = room;
+    }
+}
+
+/// A listener of the program's own on `addr`, which `flag` asks for.
+pub(crate) fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    socket::listen(addr, Port::Own).map_err(|err| taken(&err, addr, flag))
+}
+
+/// One listener for each worker, on one port.
+pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
+    let fail = |err: io::Error| taken(&err, addr, "--listen");
+    socket::probe(addr).map_err(fail)?;
+    let first = socket::listen(addr, Port::Shared).map_err(fail)?;
+    let bound = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(socket::listen(bound, Port::Shared).map_err(fail)?);
+    }
+    Ok(listeners)
+}
+
+fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
+    match err.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!("port {} is taken ({flag})", addr.port()),
+        _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
+    }
+}
+
+/// One line for people, on stdout.
+pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas) {
+    let url = |addr: SocketAddr| match addr.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => {
+            format!("http://localhost:{}", addr.port())
+        }
+        _ => format!("http://{addr}"),
+    };
+    let (count, engine) = match replicas {
+        Replicas::Process(count) => (*count, "process"),
+        Replicas::Fixed(backends) => (backends.len(), "fixed"),
+    };
+    let (data, control) = (url(addresses.listen), url(addresses.control));
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(
+        io::stdout(),
+        "data {data}, control {control}, {count} replicas ({engine})"
+    );
+}
+
+/// A ready file of a former run would lie.
+pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => {
+            Err(err).with_context(|| format!("--ready-file {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whoever sees the file sees all of it: it is written under another name first.
+pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
+    let text = serde_json::json!({
+        "listen": addresses.listen.to_string(),
+        "control": addresses.control.to_string(),
+    });
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    std::fs::write(&temporary, format!("{text}\n"))
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("--ready-file {}", path.display()))
+}
