@@ -27,6 +27,7 @@ impl Plan {
             }
             Report::Ended { id, how } => self.ended(id, how, world),
             Report::Removed { id } => {
+                self.set_health(id, Health::Down);
                 self.lives.remove(&id);
             }
         }

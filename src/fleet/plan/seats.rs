@@ -184,9 +184,10 @@ impl Plan {
         };
         let leaving = place.leaving;
         if let Some(holder) = &mut place.holder {
-            holder.health = health;
             // One that is leaving is in the roster no more.
-            self.changed |= !leaving;
+            let shows = holder.health != health && !leaving;
+            holder.health = health;
+            self.changed |= shows;
         }
     }
 
