@@ -14,6 +14,8 @@ mod heartbeat;
 mod names;
 mod plan;
 mod publish;
+#[cfg(test)]
+mod stand_in;
 mod task;
 #[cfg(test)]
 mod tests;
