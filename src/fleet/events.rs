@@ -187,12 +187,11 @@ impl fmt::Display for Event {
             note.up,
             note.wanted,
         )?;
-        if let Some(before) = &note.before {
-            write!(f, "  after {before}")?;
-        }
-        match note.account().as_str() {
-            "" => Ok(()),
-            account => write!(f, "  {account}"),
+        match (&note.before, note.account().as_str()) {
+            (None, "") => Ok(()),
+            (None, account) => write!(f, "  {account}"),
+            (Some(before), "") => write!(f, "  after {before}"),
+            (Some(before), account) => write!(f, "  after {before}, {account}"),
         }
     }
 }

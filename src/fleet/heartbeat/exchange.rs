@@ -90,6 +90,8 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, Outcome> {
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 Outcome::Refused("unreachable".to_owned())
             }
+            // A firewall's word is not certain enough for more than a miss.
+            ErrorKind::PermissionDenied => Outcome::Closed,
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Outcome::Closed,
             ErrorKind::TimedOut => Outcome::Silent,
             _ => Outcome::Unable(err),

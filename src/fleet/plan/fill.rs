@@ -38,7 +38,7 @@ impl Plan {
                 allowed -= 1;
             }
             let (seat, first) = (place.seat, place.first_name.clone());
-            let name = if place.holder.is_none() && !self.is_taken(&first) {
+            let name = if place.holder.is_none() && !self.is_in_use(&first) {
                 first
             } else {
                 self.free_name(world)

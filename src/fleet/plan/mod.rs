@@ -207,7 +207,7 @@ impl Plan {
     pub(super) fn status(&self) -> Status {
         Status {
             wanted: self.wanted(),
-            answered: self.listed().len(),
+            answered: self.places.iter().filter(|p| p.is_held()).count(),
             up: self.up(),
             complete: self.awaited.is_empty(),
         }

@@ -55,7 +55,8 @@ impl Plan {
         let named = |place: &&Place| {
             let holder = place.holder.as_ref().map(|holder| &holder.name);
             let coming = place.successor.and_then(|id| self.lives.get(&id));
-            holder == Some(name) || coming.is_some_and(|life| life.name == *name)
+            let comes = coming.is_some_and(|life| life.name == *name);
+            holder == Some(name) || comes || place.is_kept_for(name)
         };
         self.places.iter().find(named).map(|place| place.seat)
     }

@@ -85,6 +85,11 @@ impl Place {
         holder.is_some_and(|holder| holder.health != Health::Down)
     }
 
+    /// Whether nobody has answered in it, and one of this name is to be the first.
+    pub(super) fn is_kept_for(&self, name: &ReplicaName) -> bool {
+        self.holder.is_none() && self.first_name == *name
+    }
+
     /// Its holder died, who once answered: the successor may start at once, unless this is a habit.
     pub(super) fn holder_died(&mut self, now: Instant) {
         if self.up_since.take().is_some_and(|up| now - up >= MEMORY) {
@@ -156,8 +161,13 @@ impl Plan {
             .collect()
     }
 
-    /// Whether a replica of this name is there, comes, or goes.
+    /// Whether a replica of this name is there, comes or goes, or a seat is kept for one.
     pub(super) fn is_taken(&self, name: &ReplicaName) -> bool {
+        self.is_in_use(name) || self.places.iter().any(|place| place.is_kept_for(name))
+    }
+
+    /// Whether a replica of this name is there, comes or goes.
+    pub(super) fn is_in_use(&self, name: &ReplicaName) -> bool {
         let mut holders = self.places.iter().filter_map(|place| place.holder.as_ref());
         holders.any(|holder| holder.name == *name)
             || self.lives.values().any(|life| life.name == *name)

@@ -771,6 +771,20 @@ fn one_that_never_answered_can_be_removed() {
 }
 
 #[test]
+fn the_first_name_of_a_seat_is_kept_while_it_waits_for_another_try() {
+    let mut bench = Bench::starting(2);
+    bench.fails(S2);
+    bench.gone(S2);
+    assert_eq!(bench.add(1, "S2"), bad("the name S2 is taken"));
+    bench.rm(1, "S2");
+    assert_eq!(bench.answer(), Some(Ok(vec![])));
+    assert_eq!(
+        (bench.seats(), bench.plan.deadline().is_some()),
+        (vec![1], true)
+    );
+}
+
+#[test]
 fn changes_go_one_after_another_and_the_list_between_them() {
     let mut bench = Bench::up(2);
     bench.rm(1, "S2");
