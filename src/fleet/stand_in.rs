@@ -1,15 +1,16 @@
 //! A stand-in for the replica binary in tests: shell commands in a directory of their own.
 //!
-//! Surprising: the file that is executed is written once for all tests and reached by a symbolic link,
-//! for a file that any process still has open for writing cannot be executed (ETXTBSY), and a fork in
-//! another test's thread may inherit our descriptor for a moment.
+//! Surprising: no test writes the file that is executed; it lies beside this one and is reached by a
+//! symbolic link. For a file that any process still has open for writing cannot be executed (ETXTBSY),
+//! and a fork in another test's thread may inherit our descriptor for a moment.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fleet/stand_in.sh");
 
 /// A binary that behaves as its shell commands say; its directory goes with it.
 #[derive(Debug)]
@@ -26,21 +27,11 @@ fn new_dir() -> PathBuf {
     dir
 }
 
-fn shared_script() -> &'static Path {
-    static SCRIPT: OnceLock<PathBuf> = OnceLock::new();
-    SCRIPT.get_or_init(|| {
-        let path = std::env::temp_dir().join(format!("ringmaster-script-{}", std::process::id()));
-        fs::write(&path, "#!/bin/sh\n. \"${0%/*}/commands\"\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    })
-}
-
 impl StandIn {
     /// In `commands`, `$DIR` is its directory.
     pub(super) fn new(commands: &str) -> Self {
         let dir = new_dir();
-        symlink(shared_script(), dir.join("replica")).unwrap();
+        symlink(SCRIPT, dir.join("replica")).unwrap();
         let commands = format!("DIR=\"${{0%/*}}\"\n{commands}\n");
         fs::write(dir.join("commands"), commands).unwrap();
         Self { dir }
