@@ -8,8 +8,6 @@
 mod add;
 mod change;
 mod fill;
-#[cfg(test)]
-mod model;
 mod reports;
 mod rm;
 mod seats;

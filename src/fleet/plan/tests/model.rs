@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::*;
+use super::super::*;
 use crate::admin;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::ring::Spec;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::*;
+use super::super::*;
 use crate::admin::{self, Answer, MAX_WAITING, Refusal};
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::{Kind, Note};

@@ -1,0 +1,5 @@
+//! The plan put to the test: rule by rule, and against a model of the world under random schedules.
+//! Neither has a clock: both make up the time.
+
+mod model;
+mod rules;
