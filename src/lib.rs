@@ -98,7 +98,20 @@ fn start_logging(config: &Config) {
 
 /// Serves until a signal, or until a part of it ends that must not.
 fn serve(mut config: Config) -> anyhow::Result<()> {
+    if let Some(path) = &config.ready_file {
+        start::remove_ready_file(path)?;
+    }
     start::limit_connections(&mut config.proxy.limits);
+    if config
+        .proxy
+        .admin
+        .as_ref()
+        .is_some_and(|admin| admin.anyone)
+    {
+        tracing::warn!(
+            "--data-port-admin any: whoever reaches the data port may add and remove replicas"
+        );
+    }
     let replicas = fleet_replicas(&config.replicas)?;
     let settings = fleet::Settings {
         replicas,
@@ -110,9 +123,6 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         workers: config.workers,
     };
     let first = fleet::first_roster(&settings)?;
-    if let Some(path) = &config.ready_file {
-        start::remove_ready_file(path)?;
-    }
     let control = start::listen(config.control, "--control")?;
     let data = start::listen_shared(config.listen, config.workers)?;
     let addresses = start::Addresses {
@@ -171,11 +181,12 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
 
 fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> control::Context {
     let (status, journal) = (fleet.status(), fleet.journal());
+    let past = fleet.journal();
     let ready = move || {
         let status = *status.borrow();
         match (status.wanted, status.up) {
             (0, _) => Err("there are no replicas".to_owned()),
-            (wanted, 0) => Err(format!("none of {wanted} replicas is up")),
+            (wanted, 0) => Err(format!("none of {wanted} replicas is up{}", blame(&past))),
             _ => Ok(()),
         }
     };
@@ -194,4 +205,14 @@ fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> co
         events: Arc::new(events),
         limits: control::Limits::default(),
     }
+}
+
+/// What went wrong last, as the end of a sentence.
+fn blame(past: &fleet::Journal) -> String {
+    let events = past.since(0);
+    let mut notes = events.iter().rev().map(|event| &event.note);
+    let fault = notes.find(|note| matches!(note.kind, fleet::Kind::Failed | fleet::Kind::Down));
+    fault.map_or_else(String::new, |note| {
+        format!("; {}: {}", note.name, note.reason)
+    })
 }

@@ -51,8 +51,8 @@ pub(super) fn of(
     keep_alive: bool,
 ) -> Option<Visit> {
     let access = worker.settings.admin.as_ref()?;
-    let (path, method, errand, effect) = match head.target.path {
-        b"/rep" => ("/rep", "GET", Errand::Rep, Effect::Reads),
+    let (path, allow, errand, effect) = match head.target.path {
+        b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, Effect::Reads),
         b"/add" => ("/add", "POST", Errand::Change(Kind::Add), Effect::Changes),
         b"/rm" => ("/rm", "DELETE", Errand::Change(Kind::Rm), Effect::Changes),
         _ => return None,
@@ -67,12 +67,12 @@ pub(super) fn of(
         fetch_site: fields.get("sec-fetch-site"),
         host: head.target.authority.or_else(|| fields.get("host")),
     };
-    let errand = if head.method != method {
-        let sentence = format!("{path} takes {method} only");
+    let errand = if !allow.split(',').any(|method| method == head.method) {
+        let sentence = format!("{path} does not take {}", head.method);
         Errand::Refuse {
             status: 405,
             sentence,
-            allow: method,
+            allow,
         }
     } else if let Err(denial) = access.check(&asker, path, effect) {
         Errand::Refuse {
@@ -154,7 +154,7 @@ async fn read_body(
     let too_large = || {
         Some(Failure {
             status: 413,
-            sentence: format!("body is longer than {MAX_BODY} bytes"),
+            sentence: format!("request body is longer than {MAX_BODY} bytes"),
         })
     };
     if matches!(visit.body, Body::Length(length) if length > MAX_BODY as u64) {
@@ -194,7 +194,15 @@ async fn read_body(
             .run(due, client.stream.read_buf(&mut client.inbox))
             .await
         {
-            Ok(Ok(0) | Err(_)) => return Err(None),
+            // Half of the connection may be open still (RFC 9112 §8).
+            Ok(Ok(0)) => {
+                let sentence = "the request body is incomplete".to_owned();
+                return Err(Some(Failure {
+                    status: 400,
+                    sentence,
+                }));
+            }
+            Ok(Err(_)) => return Err(None),
             Ok(Ok(_)) => {}
             Err(_) => {
                 let sentence = "the request body did not come in time".to_owned();
