@@ -4,7 +4,11 @@
 mod support;
 
 mod whole {
+    mod admin;
+    mod fleet;
     mod h1;
     mod harness;
     mod life;
+    mod ring;
+    mod text;
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::{Message, PATIENCE, Wire};
 
@@ -81,6 +82,15 @@ impl Client {
             Err(err) if err.kind() == io::ErrorKind::ConnectionReset => End::Reset,
             Err(err) => panic!("still open: {err}"),
         }
+    }
+
+    /// Whether anything can be read, or the end has come, before this much time is over.
+    pub(crate) fn has_bytes_within(&mut self, limit: Duration) -> bool {
+        let stream = &self.0.stream;
+        stream.set_read_timeout(Some(limit)).expect("a timeout");
+        let found = stream.peek(&mut [0]).is_ok();
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        found
     }
 
     /// Says that nothing more will be sent.

@@ -5,16 +5,22 @@
 
 mod backend;
 mod client;
+mod load;
 mod message;
+mod process;
 mod program;
+mod workshop;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange};
+pub(crate) use load::{Load, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
-pub(crate) use program::{Ringmaster, run_to_end, signal};
+pub(crate) use process::{is_gone, signal};
+pub(crate) use program::{Ringmaster, end_of, run_to_end};
 pub(crate) use rustix::process::Signal;
+pub(crate) use workshop::Workshop;
 
 /// How long anything may take before a test gives up on it: far above what is needed, even on a busy
 /// machine, because only failures ever wait so long.

@@ -1,24 +1,16 @@
 //! The real binary: started on ports of the system's choice, waited for by its ready file, stopped by
 //! signal. What it logs is kept and shown when a test fails. Nothing it started outlives its value.
 
-use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Instant;
 
-use rustix::process::{Pid, Signal};
+use serde_json::Value;
 
-use super::{Client, PATIENCE};
-
-/// How often a condition is looked at.
-const TICK: Duration = Duration::from_millis(2);
-/// How long a failed test waits for the end of the log.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+use super::process::{self, Process, TICK};
+use super::{Client, PATIENCE, Signal, eventually, exchange};
 
 /// A running `ringmaster serve`.
 #[derive(Debug)]
@@ -34,26 +26,45 @@ impl Ringmaster {
     /// Starts `serve` with `args` and waits until it says that it is ready.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut process = Process::start(args);
+        let mut program = Self::launch(program(), args);
         let begun = Instant::now();
         let text = loop {
-            if let Ok(text) = std::fs::read_to_string(&process.ready_file) {
+            if let Ok(text) = std::fs::read_to_string(program.ready_file()) {
                 break text;
             }
-            if let Some(status) = process.child.try_wait().expect("a child") {
+            if let Some(status) = program.process.child.try_wait().expect("a child") {
                 panic!("ended before it was ready: {status}");
             }
             assert!(begun.elapsed() < PATIENCE, "not ready in {PATIENCE:?}");
             std::thread::sleep(TICK);
         };
-        let ports: serde_json::Value = serde_json::from_str(&text).expect("JSON in the ready file");
-        let port = |name: &str| {
-            let text = ports[name].as_str().expect("an address in the ready file");
-            text.parse().expect("an address")
+        let ports: Value = serde_json::from_str(&text).expect("JSON in the ready file");
+        for (name, addr) in [("listen", program.listen), ("control", program.control)] {
+            let told: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
+            let told = told.expect("an address in the ready file");
+            assert_eq!(told.port(), addr.port(), "{name}");
+        }
+        program
+    }
+
+    /// Starts `serve` of `program` with `args` and waits only for the line that tells its ports.
+    #[track_caller]
+    pub(crate) fn launch(program: Command, args: &[&str]) -> Self {
+        let mut process = Process::start(program, args);
+        let line = process.first_line();
+        let mut ports = line.split("http://localhost:").skip(1).map(|rest| {
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            let port = rest[..end].parse().expect("a port");
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        });
+        let [Some(listen), Some(control)] = [ports.next(), ports.next()] else {
+            panic!("no line with two ports: {line:?}\n{}", process.log());
         };
         Self {
-            listen: port("listen"),
-            control: port("control"),
+            listen,
+            control,
             process,
         }
     }
@@ -70,9 +81,53 @@ impl Ringmaster {
         self.process.child.id()
     }
 
-    /// The processes it has started and not yet reaped.
+    /// Where it says that it is ready.
+    pub(crate) fn ready_file(&self) -> &Path {
+        &self.process.ready_file
+    }
+
+    /// The processes it has started and not yet reaped, in ascending order.
     pub(crate) fn children(&self) -> Vec<u32> {
-        children(self.pid())
+        let mut children = process::children(self.pid());
+        children.sort_unstable();
+        children
+    }
+
+    /// The process of the replica of this name.
+    #[track_caller]
+    pub(crate) fn replica(&self, name: &str) -> u32 {
+        let runs = |pid: &u32| process::variable(*pid, "REPLICA_NAME").as_deref() == Some(name);
+        let found = self.children().into_iter().find(runs);
+        found.unwrap_or_else(|| panic!("no process of {name}\n{}", self.log()))
+    }
+
+    /// The names that `/rep` lists, in its order.
+    #[track_caller]
+    pub(crate) fn rep(&self) -> Vec<String> {
+        let reply = exchange(self.control, "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer: Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let names = answer["message"]["replicas"].as_array().expect("a list");
+        assert_eq!(answer["message"]["N"], names.len());
+        let text = |name: &Value| name.as_str().expect("a name").to_owned();
+        names.iter().map(text).collect()
+    }
+
+    /// What happened, the oldest first.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        serde_json::from_str(&self.command("events json")).expect("one JSON value")
+    }
+
+    /// Waits for the first event of this kind about a seat.
+    #[track_caller]
+    pub(crate) fn event(&self, kind: &str, seat: u32) -> Value {
+        let mut found = None;
+        eventually(PATIENCE, &format!("an event: {kind} {seat}"), || {
+            let mut events = self.events().into_iter();
+            found = events.find(|event| event["kind"] == kind && event["seat"] == seat);
+            found.is_some()
+        });
+        found.unwrap_or_default()
     }
 
     /// What it has logged so far.
@@ -96,7 +151,7 @@ impl Ringmaster {
 
     /// Sends `signal` to the balancer itself.
     pub(crate) fn signal(&self, signal: Signal) {
-        self::signal(self.pid(), signal);
+        process::signal(self.pid(), signal);
     }
 
     /// Waits for its end.
@@ -124,8 +179,13 @@ impl Ringmaster {
 /// Runs `ringmaster ARGS` to its end: for usage errors, `ctl`, a port that is taken.
 #[track_caller]
 pub(crate) fn run_to_end(args: &[&str]) -> Output {
-    let mut child = program()
-        .args(args)
+    end_of(program().args(args))
+}
+
+/// Runs any command to its end.
+#[track_caller]
+pub(crate) fn end_of(command: &mut Command) -> Output {
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -145,128 +205,18 @@ pub(crate) fn run_to_end(args: &[&str]) -> Output {
     child.wait_with_output().expect("its output")
 }
 
-/// Sends `signal` to any process that is still there.
-pub(crate) fn signal(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // Whoever is gone already needs no signal.
-    let _ = rustix::process::kill_process(pid.expect("a process"), signal);
-}
-
 /// The binary with none of its environment twins set.
 fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringmaster"));
+    program_at(Path::new(env!("CARGO_BIN_EXE_ringmaster")))
+}
+
+/// The same for a binary elsewhere.
+pub(super) fn program_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("RINGMASTER_") {
             command.env_remove(name);
         }
     }
     command
-}
-
-/// The children of every thread of `pid`: proc(5), /proc/PID/task/TID/children.
-fn children(pid: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let lists = tasks.into_iter().flatten().flatten();
-    let lists = lists.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            list.split(' ')
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<u32>>()
-        })
-        .collect()
-}
-
-/// The child process, its log and its ready file.
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    ready_file: PathBuf,
-    log: Arc<Mutex<String>>,
-    reader: JoinHandle<()>,
-}
-
-impl Process {
-    fn start(args: &[&str]) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ready-{}-{number}", std::process::id());
-        let ready_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut child = program()
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--control",
-                "127.0.0.1:0",
-            ])
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
-        let log = Arc::new(Mutex::new(String::new()));
-        let stderr = child.stderr.take().expect("a pipe");
-        let copy = Arc::clone(&log);
-        let reader = std::thread::spawn(move || keep(stderr, &copy));
-        Self {
-            child,
-            ready_file,
-            log,
-            reader,
-        }
-    }
-
-    fn log(&self) -> String {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.clone()
-    }
-
-    #[track_caller]
-    fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "still running after {PATIENCE:?}"
-            );
-            std::thread::sleep(TICK);
-        }
-    }
-}
-
-fn keep(mut stderr: ChildStderr, log: &Mutex<String>) {
-    let mut piece = [0; 4096];
-    while let Ok(n @ 1..) = stderr.read(&mut piece) {
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.push_str(&String::from_utf8_lossy(&piece[..n]));
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let replicas = children(self.child.id());
-        // An error means that it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        // A stopped replica does not notice that its parent is gone.
-        for pid in replicas {
-            signal(pid, Signal::KILL);
-        }
-        let _ = std::fs::remove_file(&self.ready_file);
-        if std::thread::panicking() {
-            // The last words are still in the pipe; a process that escaped may hold it open for ever.
-            let begun = Instant::now();
-            while !self.reader.is_finished() && begun.elapsed() < LAST_WORDS {
-                std::thread::sleep(TICK);
-            }
-            eprintln!("--- its log\n{}---", self.log());
-        }
-    }
 }

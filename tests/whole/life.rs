@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{Backend, PATIENCE, Ringmaster, Signal, eventually, run_to_end, signal};
+use crate::support::{
+    Backend, PATIENCE, Ringmaster, Signal, eventually, is_gone, run_to_end, signal,
+};
 
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: a.test\r\nX-Request-ID: 132574\r\n\r\n";
-
-fn is_gone(pid: u32) -> bool {
-    // A zombie that nobody has reaped yet is gone too: proc(5), the state after the name in brackets.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
-}
 
 #[test]
 fn a_fixed_backend_is_served_and_sigterm_ends_it() {

@@ -1,0 +1,161 @@
+//! A load: keep-alive connections that ask for `/home` with one six-digit ID after the other, until they
+//! are told to stop. Whatever is not the documented answer is a failure and is kept.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, Wire, eventually};
+
+/// A connection gives up after so many failures.
+const MAX_FAILURES: usize = 20;
+
+/// A running load. Dropping it leaves its threads to end by themselves.
+#[derive(Debug)]
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<Tally>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    asked: AtomicU64,
+    answered: AtomicU64,
+}
+
+/// What became of the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) failures: Vec<String>,
+    pub(crate) slowest: Duration,
+    /// Answers by the number in them.
+    pub(crate) by_server: BTreeMap<u32, u64>,
+}
+
+/// Waits for the turn to load the machine: one test at a time, or heartbeats would starve in all.
+pub(crate) fn load_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The number in `{"message":"Hello from Server: 3","status":"successful"}`.
+pub(crate) fn server_of(body: &str) -> Option<u32> {
+    let rest = body
+        .trim_end()
+        .strip_prefix(r#"{"message":"Hello from Server: "#)?;
+    rest.strip_suffix(r#"","status":"successful"}"#)?
+        .parse()
+        .ok()
+}
+
+/// A six-digit ID for the how-manieth request: splitmix64, so that no seed gives the same run of seats.
+pub(crate) fn six_digits(number: u64) -> u64 {
+    let mut x = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    100_000 + (x ^ (x >> 31)) % 900_000
+}
+
+impl Load {
+    /// Begins to ask over this many connections.
+    pub(crate) fn start(addr: SocketAddr, connections: usize) -> Self {
+        let shared = Arc::new(Shared::default());
+        let threads = (0..connections).map(|_| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || ask(addr, &shared))
+        });
+        let threads = threads.collect();
+        Self { shared, threads }
+    }
+
+    /// Waits until this many requests have been answered since the start.
+    #[track_caller]
+    pub(crate) fn reach(&self, answered: u64) {
+        let what = format!("{answered} answers");
+        eventually(PATIENCE, &what, || self.answered() >= answered);
+    }
+
+    /// Waits until this many more have been answered.
+    #[track_caller]
+    pub(crate) fn go_on(&self, more: u64) {
+        self.reach(self.answered() + more);
+    }
+
+    /// How many requests have been answered.
+    pub(crate) fn answered(&self) -> u64 {
+        self.shared.answered.load(Ordering::Relaxed)
+    }
+
+    /// Ends it after the requests that are under way.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Tally {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let mut all = Tally::default();
+        for thread in self.threads {
+            let one = thread.join().expect("a thread of the load");
+            all.failures.extend(one.failures);
+            all.slowest = all.slowest.max(one.slowest);
+            for (server, count) in one.by_server {
+                *all.by_server.entry(server).or_default() += count;
+            }
+        }
+        all
+    }
+}
+
+impl Tally {
+    /// Fails the test unless every request was answered as documented.
+    #[track_caller]
+    pub(crate) fn expect_no_failure(&self) {
+        let (count, first) = (self.failures.len(), self.failures.first());
+        assert_eq!(count, 0, "the first of {count} failures: {first:?}");
+    }
+}
+
+fn ask(addr: SocketAddr, shared: &Shared) -> Tally {
+    let mut tally = Tally::default();
+    let mut wire = None;
+    while !shared.stop.load(Ordering::Relaxed) && tally.failures.len() < MAX_FAILURES {
+        let id = six_digits(shared.asked.fetch_add(1, Ordering::Relaxed));
+        let begun = Instant::now();
+        let kept = if wire.is_some() { "kept" } else { "fresh" };
+        match one(addr, &mut wire, id) {
+            Ok(server) => {
+                *tally.by_server.entry(server).or_default() += 1;
+                shared.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(failure) => {
+                wire = None;
+                tally
+                    .failures
+                    .push(format!("{id} on a {kept} connection: {failure}"));
+            }
+        }
+        tally.slowest = tally.slowest.max(begun.elapsed());
+    }
+    tally
+}
+
+/// One request over the connection at hand, or a fresh one; it stays at hand if the reply lets it.
+fn one(addr: SocketAddr, kept: &mut Option<Wire>, id: u64) -> Result<u32, String> {
+    let connect = || TcpStream::connect_timeout(&addr, PATIENCE).map(Wire::new);
+    let mut wire = match kept.take() {
+        Some(wire) => wire,
+        None => connect().map_err(|err| format!("connect: {err}"))?,
+    };
+    let request = format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n");
+    wire.write(request).map_err(|err| format!("send: {err}"))?;
+    let mut reply = wire.head().map_err(|err| format!("reply: {err}"))?;
+    reply.body = wire
+        .body(&reply, true)
+        .map_err(|err| format!("body: {err}"))?;
+    if reply.field("connection") != Some("close") {
+        *kept = Some(wire);
+    }
+    let server = server_of(&reply.text()).filter(|_| reply.status() == 200);
+    server.ok_or_else(|| format!("{} {}", reply.head, reply.text()))
+}

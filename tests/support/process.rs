@@ -1,0 +1,174 @@
+//! The process behind a [`super::Ringmaster`]: its log, its ready file, its children, and what proc(5)
+//! says of any process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+use super::PATIENCE;
+
+/// How often a condition is looked at.
+pub(super) const TICK: Duration = Duration::from_millis(2);
+/// How long a failed test waits for the end of the log.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Sends `signal` to any process that is still there.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // Whoever is gone already needs no signal.
+    let _ = rustix::process::kill_process(pid.expect("a process"), signal);
+}
+
+/// The children of every thread of `pid`: proc(5), /proc/PID/task/TID/children.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let lists = tasks.into_iter().flatten().flatten();
+    let lists = lists.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split(' ')
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+/// A variable of the environment that `pid` was started with.
+pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
+    let all = std::fs::read_to_string(format!("/proc/{pid}/environ")).ok()?;
+    let mut pairs = all.split('\0').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(found, _)| *found == name)?;
+    Some(value.to_owned())
+}
+
+/// Whether a process has ended. A zombie that nobody has reaped yet is gone too: proc(5), the state
+/// after the name in brackets.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+}
+
+/// A path for a file or folder of this run that no other test uses.
+pub(super) fn fresh_path(kind: &str) -> PathBuf {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{kind}-{}-{number}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// The child process, its log and its ready file.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) ready_file: PathBuf,
+    log: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Process {
+    /// Runs `serve` with `args`; ports and ready file are chosen here unless `args` say them.
+    pub(super) fn start(mut program: Command, args: &[&str]) -> Self {
+        let given = |flag: &str| {
+            let at = args.iter().position(|arg| *arg == flag)?;
+            args.get(at + 1)
+        };
+        program.arg("serve").args(args);
+        for port in ["--listen", "--control"] {
+            if given(port).is_none() {
+                program.args([port, "127.0.0.1:0"]);
+            }
+        }
+        let ready_file = given("--ready-file").map_or_else(|| fresh_path("ready"), PathBuf::from);
+        if given("--ready-file").is_none() {
+            program.arg("--ready-file").arg(&ready_file);
+        }
+        let mut child = program
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().expect("a pipe");
+        let copy = Arc::clone(&log);
+        let reader = std::thread::spawn(move || keep(stderr, &copy));
+        Self {
+            child,
+            ready_file,
+            log,
+            reader,
+        }
+    }
+
+    /// The first line it says; empty if it ended without one.
+    #[track_caller]
+    pub(super) fn first_line(&mut self) -> String {
+        let stdout = self.child.stdout.take().expect("a pipe");
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            // What cannot be read is as good as nothing said.
+            let _ = BufReader::new(stdout).read_line(&mut line);
+            let _ = tell.send(line);
+        });
+        told.recv_timeout(PATIENCE).expect("a line")
+    }
+
+    pub(super) fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.clone()
+    }
+
+    #[track_caller]
+    pub(super) fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "still running after {PATIENCE:?}"
+            );
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+fn keep(mut stderr: ChildStderr, log: &Mutex<String>) {
+    let mut piece = [0; 4096];
+    while let Ok(n @ 1..) = stderr.read(&mut piece) {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(&String::from_utf8_lossy(&piece[..n]));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let replicas = children(self.child.id());
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // A stopped replica does not notice that its parent is gone.
+        for pid in replicas {
+            signal(pid, Signal::KILL);
+        }
+        let _ = std::fs::remove_file(&self.ready_file);
+        if std::thread::panicking() {
+            // The last words are still in the pipe; a process that escaped may hold it open for ever.
+            let begun = Instant::now();
+            while !self.reader.is_finished() && begun.elapsed() < LAST_WORDS {
+                std::thread::sleep(TICK);
+            }
+            eprintln!("--- its log\n{}---", self.log());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in time.
+
+use super::millis;
+use crate::support::{
+    Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn, server_of, signal,
+    six_digits,
+};
+
+#[test]
+fn a_stopped_replica_is_replaced_and_no_request_fails() {
+    let _turn = load_turn();
+    let program = Ringmaster::start(&[]);
+    let victim = program.replica("S3");
+    let load = Load::start(program.listen, 16);
+    load.reach(1_000);
+    signal(victim, Signal::STOP);
+    let down = program.event("down", 3);
+    let replaced = program.event("replaced", 3);
+    load.go_on(1_000);
+    let tally = load.finish();
+    println!(
+        "stopped: detected within {:.0} ms, replaced after {:.1} ms; slowest GET {:?}",
+        millis(&down, "detected_within_ms"),
+        millis(&replaced, "replaced_after_ms"),
+        tally.slowest
+    );
+    tally.expect_no_failure();
+    assert_eq!(replaced["before"], "S3");
+    let rep = program.rep();
+    assert_eq!(
+        (rep.len(), &rep[..2]),
+        (3, &["S1".to_owned(), "S2".to_owned()][..])
+    );
+    eventually(PATIENCE, "the stopped process is gone", || is_gone(victim));
+    eventually(PATIENCE, "no process too many", || {
+        program.children().len() == 3
+    });
+    assert!(
+        tally.by_server.keys().copied().eq(1..=3),
+        "{:?}",
+        tally.by_server
+    );
+}
+
+#[test]
+fn one_that_goes_on_before_the_last_miss_is_left_alone() {
+    // Dead after three seconds of silence at the earliest; it is silent for a fraction of one.
+    let patient = ["--heartbeat-timeout", "1s", "--heartbeat-interval", "50ms"];
+    let program = Ringmaster::start(&patient);
+    let before = (program.rep(), program.children());
+    let victim = program.replica("S2");
+    signal(victim, Signal::STOP);
+    let mut clients: Vec<_> = (0..12)
+        .map(|number| {
+            let mut client = program.client();
+            let id = six_digits(number);
+            client.send(format!(
+                "GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n"
+            ));
+            client
+        })
+        .collect();
+    // Half of a second is no time for three misses, and enough to see that it is silent.
+    let waits = clients
+        .iter_mut()
+        .map(|client| !client.has_bytes_within(HALF));
+    let silent = waits.filter(|silent| *silent).count();
+    signal(victim, Signal::CONT);
+    let servers = clients
+        .iter_mut()
+        .map(|client| server_of(&client.reply().text()));
+    let of_the_victim = servers.filter(|server| *server == Some(2)).count();
+    assert!(
+        silent > 0 && silent == of_the_victim,
+        "{silent} of {of_the_victim}"
+    );
+    assert_eq!((program.rep(), program.children()), before);
+    let kinds = program.events();
+    assert!(
+        kinds.iter().all(|event| event["kind"] != "down"),
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn one_that_speaks_before_its_successor_keeps_the_seat() {
+    let shop = crate::support::Workshop::with_replica(
+        "case $REPLICA_NAME in s-*) exec sleep 1000;; esac\nexec \"$REAL\"",
+    );
+    let program = Ringmaster::launch(shop.program(), &["--replicas", "2"]);
+    eventually(PATIENCE, "2 replicas", || program.rep().len() == 2);
+    let victim = program.replica("S1");
+    signal(victim, Signal::STOP);
+    program.event("down", 1);
+    assert_eq!(program.rep(), ["S2"]);
+    eventually(PATIENCE, "a successor is being started", || {
+        program.children().len() == 3
+    });
+    signal(victim, Signal::CONT);
+    program.event("up", 1);
+    assert_eq!(program.rep(), ["S1", "S2"]);
+    eventually(PATIENCE, "the successor is gone", || {
+        program.children().len() == 2
+    });
+    assert_eq!(program.replica("S1"), victim);
+}
+
+const HALF: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,0 +1,166 @@
+//! The end: by signal, in order, with nothing left behind; or by SIGKILL, with nothing left either.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Backend, Client, End, Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn,
+    signal,
+};
+
+const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[test]
+fn with_nothing_in_flight_a_stop_is_quick() {
+    let mut times = Vec::new();
+    for word in [Signal::TERM, Signal::INT, Signal::TERM] {
+        let mut program = Ringmaster::start(&[]);
+        assert_eq!(program.client().ask(HOME).status(), 200);
+        let replicas = program.children();
+        let begun = Instant::now();
+        program.signal(word);
+        let status = program.wait();
+        times.push(begun.elapsed());
+        assert_eq!(status.code(), Some(0), "{word:?}: {}", program.log());
+        assert!(replicas.len() == 3 && replicas.into_iter().all(is_gone));
+    }
+    println!("stop when idle: {times:?}");
+    assert!(
+        times.iter().all(|time| *time < Duration::from_secs(2)),
+        "{times:?}"
+    );
+}
+
+#[test]
+fn what_has_begun_is_answered_and_nothing_new_is_taken() {
+    let (let_go, go) = mpsc::channel();
+    let go = Mutex::new(go);
+    let backend = Backend::scripted(move |mut conversation| {
+        conversation.request()?;
+        let go = go.lock().expect("the gate").recv_timeout(PATIENCE);
+        go.map_err(io::Error::other)?;
+        let reply = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate";
+        conversation.wire.write(reply)
+    });
+    let mut program = Ringmaster::before(backend.addr, &[]);
+    let (mut asking, mut begun) = (program.client(), program.client());
+    asking.send(HOME);
+    begun.send(&HOME[..20]);
+    eventually(PATIENCE, "the request is there", || {
+        backend.requests().len() == 1
+    });
+    program.signal(Signal::TERM);
+    eventually(PATIENCE, "no new connection is taken", || {
+        TcpStream::connect(program.listen).is_err()
+    });
+    assert!(!asking.has_bytes_within(Duration::from_millis(20)));
+    begun.send(&HOME[20..]);
+    for mut client in [asking, begun] {
+        let_go.send(()).expect("the backend");
+        let reply = client.reply();
+        assert_eq!((reply.status(), reply.text()), (200, "late".into()));
+        assert_eq!(reply.field("connection"), Some("close"));
+        assert_eq!(client.expect_closed(), End::Fin);
+    }
+    assert_eq!(program.wait().code(), Some(0), "{}", program.log());
+}
+
+#[test]
+fn a_stop_under_load_answers_all_that_was_begun() {
+    let _turn = load_turn();
+    let mut program = Ringmaster::start(&[]);
+    let replicas = program.children();
+    let mut clients: Vec<Client> = (0..32).map(|_| program.client()).collect();
+    let load = Load::start(program.listen, 8);
+    load.reach(300);
+    clients.iter_mut().for_each(|client| client.send(HOME));
+    program.signal(Signal::TERM);
+    for mut client in clients {
+        assert_eq!(client.reply().status(), 200);
+    }
+    let status = program.wait();
+    assert_eq!(status.code(), Some(0), "{}", program.log());
+    // Later connections are refused; but whoever was served learnt from the last answer that it is over.
+    let tally = load.finish();
+    let odd = |failure: &&String| failure.contains("kept") || failure.contains("HTTP/1.1");
+    let odd: Vec<&String> = tally.failures.iter().filter(odd).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+    assert!(replicas.into_iter().all(is_gone));
+}
+
+/// A program that cannot finish its drain: a client owes it the rest of a head.
+fn draining() -> (Ringmaster, Client) {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let mut client = program.client();
+    client.send(&HOME[..20]);
+    // The head has been begun once a request after it is served by the same worker, and both are.
+    for _ in 0..8 {
+        assert_eq!(program.client().ask(HOME).status(), 200);
+    }
+    program.signal(Signal::TERM);
+    eventually(PATIENCE, "it drains", || program.log().contains("draining"));
+    (program, client)
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for second in [Signal::TERM, Signal::INT] {
+        let (mut program, client) = draining();
+        let replicas = program.children();
+        assert_eq!(replicas.len(), 2);
+        let begun = Instant::now();
+        program.signal(second);
+        let status = program.wait();
+        println!("second signal: {status} after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(status.code(), Some(1));
+        assert!(
+            program.log().contains("a second signal"),
+            "{}",
+            program.log()
+        );
+        eventually(Duration::from_secs(1), "the replicas are gone", || {
+            replicas.iter().all(|pid| is_gone(*pid))
+        });
+        drop(client);
+    }
+}
+
+#[test]
+fn the_control_port_can_be_asked_to_the_last() {
+    let (mut program, mut client) = draining();
+    assert_eq!(program.rep(), ["S1", "S2"]);
+    client.send(&HOME[20..]);
+    assert_eq!(client.reply().status(), 200);
+    drop(client);
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn not_even_a_stopped_replica_outlives_a_killed_program_by_a_second() {
+    let program = Ringmaster::start(&["--heartbeat-timeout", "10s"]);
+    let replicas = program.children();
+    assert_eq!(replicas.len(), 3, "{}", program.log());
+    signal(replicas[1], Signal::STOP);
+    let begun = Instant::now();
+    program.kill();
+    eventually(Duration::from_secs(1), "the replicas are gone", || {
+        replicas.iter().all(|pid| is_gone(*pid))
+    });
+    println!(
+        "replicas gone {:?} after the kill of their parent",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn stopped_replicas_do_not_hold_up_a_stop() {
+    let mut program = Ringmaster::start(&["--heartbeat-timeout", "10s"]);
+    let replicas = program.children();
+    signal(replicas[0], Signal::STOP);
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait().code(), Some(0), "{}", program.log());
+    assert!(replicas.into_iter().all(is_gone));
+}

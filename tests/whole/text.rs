@@ -1,0 +1,234 @@
+//! Text on the control port, as netcat speaks it: one line, an answer for each of its commands, the end.
+
+use serde_json::Value;
+
+use crate::support::{Client, End, PATIENCE, Ringmaster, eventually};
+
+/// The answer must end with its only empty line.
+#[track_caller]
+fn ask(program: &Ringmaster, line: &str) -> String {
+    let answer = program.command(line);
+    let text = answer
+        .strip_suffix("\n\n")
+        .unwrap_or_else(|| panic!("{answer:?}"));
+    assert!(!text.contains("\n\n"), "an empty line within: {answer:?}");
+    text.to_owned()
+}
+
+#[track_caller]
+fn ask_json(program: &Ringmaster, line: &str) -> Value {
+    let answer = ask(program, &format!("{line} json"));
+    assert!(!answer.contains('\n'), "more than one line: {answer}");
+    serde_json::from_str(&answer).expect("JSON")
+}
+
+#[test]
+fn every_command_of_help_is_there_and_tells_of_itself() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let help = ask(&program, "help");
+    for command in [
+        "help [COMMAND]",
+        "rep",
+        "add N [NAME...]",
+        "rm N [NAME...]",
+        "events",
+        "auth TOKEN",
+        "quit",
+    ] {
+        assert!(
+            help.lines().any(|line| line.starts_with(command)),
+            "{command}: {help}"
+        );
+        let name = command.split(' ').next().unwrap();
+        assert!(ask(&program, &format!("help {name}")).starts_with(command));
+    }
+    let list = ask_json(&program, "help");
+    assert!(
+        list.as_array().is_some_and(|list| list.len() >= 6),
+        "{list}"
+    );
+    assert_eq!(
+        ask(&program, "help bogus"),
+        "ERR there is no command 'bogus'; try 'help'"
+    );
+}
+
+#[test]
+fn the_life_of_a_fleet_in_lines() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    assert_eq!(ask(&program, "rep"), "N 2\nS1\nS2");
+    assert_eq!(ask(&program, "add 2 S5 S4"), "N 4\nS1\nS2\nS5\nS4");
+    assert_eq!(ask(&program, "rm 3 S1 S4 S5"), "N 1\nS2");
+    assert_eq!(program.children().len(), 1);
+    assert_eq!(
+        ask_json(&program, "rep").to_string(),
+        r#"{"message":{"N":1,"replicas":["S2"]},"status":"successful"}"#
+    );
+    assert_eq!(
+        ask_json(&program, "add 1 S7").to_string(),
+        r#"{"message":{"N":2,"replicas":["S2","S7"]},"status":"successful"}"#
+    );
+    assert_eq!(ask(&program, "rm 2"), "N 0");
+    assert_eq!(program.rep(), Vec::<String>::new());
+    let events = ask(&program, "events");
+    let told: Vec<&str> = events
+        .lines()
+        .filter(|line| line.contains(" joined "))
+        .collect();
+    assert_eq!(told.len(), 5, "{events}");
+    let events = ask_json(&program, "events");
+    let words: Vec<&str> = events
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|e| e["kind"].as_str())
+        .collect();
+    for (word, times) in [("joined", 5), ("leaving", 5), ("left", 5)] {
+        assert_eq!(
+            words.iter().filter(|w| **w == word).count(),
+            times,
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn refusals_are_one_line_and_change_nothing() {
+    let program = Ringmaster::start(&["--replicas", "2", "--max-replicas", "3"]);
+    let before = program.children();
+    for (line, sentence) in [
+        ("add", "usage: add N [NAME...]"),
+        ("rm", "usage: rm N [NAME...]"),
+        ("add 0", "n is not a positive integer"),
+        ("add x", "n is not a positive integer"),
+        (
+            "add 1 a b",
+            "Length of hostname list is more than newly added instances",
+        ),
+        (
+            "rm 1 S1 S2",
+            "Length of hostname list is more than removable instances",
+        ),
+        ("add 2 a a", "hostname a is given twice"),
+        ("add 1 S2", "the name S2 is taken"),
+        (
+            "add 2",
+            "cannot add 2 to 2 replicas: at most 3 are allowed (--max-replicas)",
+        ),
+        ("rm 1 S9", "there is no replica named S9"),
+        ("rm 3", "cannot remove 3 replicas: there are only 2"),
+        ("rep now", "usage: rep"),
+        ("ad", "there is no command 'ad'; did you mean 'add'?"),
+        ("xyzzy", "there is no command 'xyzzy'; try 'help'"),
+        ("", "line is empty; try 'help'"),
+        ("auth guess", "no token is set; set --control-token"),
+    ] {
+        assert_eq!(ask(&program, line), format!("ERR {sentence}"), "{line}");
+    }
+    for line in ["add 0 json", "xyzzy json", "rm 3 json"] {
+        let failure: Value = serde_json::from_str(&ask(&program, line)).expect("JSON");
+        assert_eq!(failure["status"], "failure", "{line}");
+        assert!(
+            failure["message"]
+                .as_str()
+                .is_some_and(|m| m.starts_with("<Error> "))
+        );
+    }
+    assert_eq!((program.rep().len(), program.children()), (2, before));
+}
+
+#[test]
+fn a_line_holds_several_commands_and_one_fault_spoils_one() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let answer = program.command("rep; bogus; add 1 S2;rep json ;; rm 1 S2; quit; rm 1");
+    let answers: Vec<&str> = answer.split_terminator("\n\n").collect();
+    assert_eq!(
+        answers,
+        [
+            "N 1\nS1",
+            "ERR there is no command 'bogus'; try 'help'",
+            "N 2\nS1\nS2",
+            r#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#,
+            "N 1\nS1",
+            "bye",
+        ]
+    );
+    // What follows `quit` is not done.
+    assert_eq!(program.rep(), ["S1"]);
+    let many = program.command(&"rep;".repeat(65));
+    assert_eq!(many, "ERR line holds more than 64 commands\n\n");
+}
+
+#[test]
+fn the_end_comes_after_the_answer_and_not_before() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    // Netcat stays open in its own direction, or not; the line may lack its end, or have two bytes of it.
+    for (line, closes) in [
+        ("rep\n", false),
+        ("rep\r\n", false),
+        ("rep", true),
+        ("rep\n", true),
+    ] {
+        let mut client = Client::connect(program.control);
+        client.send_bytewise(line);
+        if closes {
+            client.half_close();
+        }
+        assert_eq!(client.rest(), b"N 1\nS1\n\n", "{line:?}");
+    }
+    // Lines after the first are not commands, and do not destroy the answer.
+    let mut client = Client::connect(program.control);
+    client.send("rep\nadd 1 S2\nrm 1\n");
+    assert_eq!(client.rest(), b"N 1\nS1\n\n");
+    let mut client = Client::connect(program.control);
+    client.half_close();
+    assert_eq!(client.expect_closed(), End::Fin);
+    assert_eq!(program.rep(), ["S1"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_and_the_rest_dropped() {
+    const LIMIT: usize = 65_536;
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let longest = "rep".to_owned() + &" ".repeat(LIMIT - 3);
+    assert_eq!(program.command(&longest), "N 1\nS1\n\n");
+    let refusal = b"ERR line is longer than 65536 bytes\n\n";
+    let mut client = Client::connect(program.control);
+    client.send(format!("{longest} \n"));
+    assert_eq!(client.rest(), refusal);
+    // Still sending when it is refused: the answer arrives all the same.
+    let mut client = Client::connect(program.control);
+    client.send("x".repeat(900_000));
+    assert_eq!(client.rest(), refusal);
+    assert_eq!(program.rep(), ["S1"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_answered_and_not_repeated() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let mut client = Client::connect(program.control);
+    client.send(b"rep \xff\xfe\n");
+    assert_eq!(client.rest(), b"ERR line is not UTF-8 text\n\n");
+    let answer = program.command("\u{1b}[2J");
+    assert!(
+        answer.starts_with("ERR ") && !answer.contains('\u{1b}'),
+        "{answer:?}"
+    );
+    // The beginning of a TLS handshake has no line end; it may not keep the connection for ever.
+    let mut client = Client::connect(program.control);
+    client.send(b"\x16\x03\x01\x02\x00\n");
+    assert!(client.rest().starts_with(b"ERR "));
+}
+
+#[test]
+fn the_token_is_taken_in_text_too() {
+    let program = Ringmaster::start(&["--replicas", "1", "--control-token", "s3cret"]);
+    let answer = program.command("auth wrong; rep; auth s3cret; rep");
+    assert_eq!(
+        answer,
+        "ERR the token is wrong\n\nN 1\nS1\n\nok\n\nN 1\nS1\n\n"
+    );
+    eventually(PATIENCE, "nothing of it in the log", || {
+        !program.log().contains("s3cret")
+    });
+}
