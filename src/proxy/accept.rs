@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use super::worker::Worker;
+use super::worker::{Session, Worker};
 use super::{Settings, session};
 use crate::admin::Desk;
 use crate::roster::{Evidence, Subscriber};
@@ -82,42 +82,53 @@ async fn work(
     permits: Arc<Semaphore>,
     mut shutdown: Shutdown,
 ) {
+    let mut door = None;
     tokio::select! {
-        () = accept_all(worker, &listener, permits) => {}
+        () = accept_all(worker, &listener, permits, &mut door) => {}
         () = shutdown.wait() => {}
     }
     worker.begin_stop();
-    // What waits in the queue was accepted by the kernel already: it is served, permit or not.
-    while let Some(Ok((stream, addr))) = at_once(listener.accept()).await {
+    if let Some((stream, addr)) = door {
         begin(worker, stream, addr, None);
     }
-    drop(listener);
+    if let Err(err) = empty_queue(worker, listener) {
+        tracing::warn!("clients that still waited to be accepted are lost: {err}");
+    }
     let drain = timeout(worker.settings.limits.drain_timeout, worker.sessions_end());
     if drain.await.is_err() {
         tracing::warn!("the drain timeout is over; open connections are cut off");
     }
 }
 
-/// Accepts for ever.
-async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener, permits: Arc<Semaphore>) {
+/// Accepts for ever. One client is let in before there is a permit for it, and waits at the `door`: a
+/// worker that held a permit for a client still to come would keep it from the clients of the others.
+async fn accept_all(
+    worker: &Rc<Worker>,
+    listener: &TcpListener,
+    permits: Arc<Semaphore>,
+    door: &mut Option<(TcpStream, SocketAddr)>,
+) {
     let mut reserve = File::open("/dev/null").ok();
     loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
-            Ok((stream, addr)) => begin(worker, stream, addr, Some(permit)),
-            Err(err) if is_out_of_descriptors(&err) => {
+            Ok(arrived) => {
+                *door = Some(arrived);
+                // The semaphore is never closed.
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                    return;
+                };
+                if let Some((stream, addr)) = door.take() {
+                    begin(worker, stream, addr, Some(permit));
+                }
+            }
+            Err(err) if is_shortage(&err) => {
                 // One who waits is turned away rather than left hanging: a descriptor held in reserve
                 // makes room for that.
                 drop(reserve.take());
                 let shed = at_once(listener.accept()).await;
-                tracing::warn!(
-                    "out of file descriptors; turned a client away: {}",
-                    shed.is_some()
-                );
+                let turned_away = matches!(shed, Some(Ok(_)));
                 drop(shed);
+                tracing::warn!("cannot accept: {err}; turned a client away: {turned_away}");
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(REST).await;
             }
@@ -127,11 +138,34 @@ async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener, permits: Arc<Se
     }
 }
 
-/// ENFILE and EMFILE have no kind of their own in the standard library.
-fn is_out_of_descriptors(err: &io::Error) -> bool {
+/// Serves whoever waits in the queue: the kernel has accepted them already, permit or not. Asks the
+/// kernel, because the event loop may not have heard of the newest yet.
+///
+/// # Errors
+/// When we are short of something. The rest of the queue is reset.
+fn empty_queue(worker: &Rc<Worker>, listener: TcpListener) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    loop {
+        match listener.accept() {
+            Ok((stream, addr)) => {
+                stream.set_nonblocking(true)?;
+                begin(worker, TcpStream::from_std(stream)?, addr, None);
+            }
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(err) if is_shortage(&err) => return Err(err),
+            Err(err) => tracing::debug!("accept: {err}"),
+        }
+    }
+}
+
+/// Whether we are out of descriptors or memory, rather than one connection broken. Most of these have no
+/// kind of their own in the standard library.
+fn is_shortage(err: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
-    matches!(err.raw_os_error(), Some(ENFILE | EMFILE))
+    const ENOBUFS: i32 = 105;
+    matches!(err.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }
 
 fn begin(
@@ -140,16 +174,57 @@ fn begin(
     addr: SocketAddr,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    let counted = worker.session();
-    let session = session::run(Rc::clone(worker), stream, addr);
-    spawn_local(async move {
-        session.await;
-        // A panicking session ends alone: its task is unwound, and both of these with it.
-        drop((counted, permit));
+    spawn(worker, permit, |admission| {
+        session::run(Rc::clone(worker), stream, addr, admission)
     });
+}
+
+/// What a session holds as long as it lasts. It holds it itself: a future around the session's would be
+/// twice as large.
+#[derive(Debug)]
+pub(super) struct Admission {
+    _counted: Session,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Starts a session, which ends alone should it panic: its task is unwound, and its admission with it.
+fn spawn<F>(
+    worker: &Rc<Worker>,
+    permit: Option<OwnedSemaphorePermit>,
+    session: impl FnOnce(Admission) -> F,
+) where
+    F: Future<Output = ()> + 'static,
+{
+    spawn_local(session(Admission {
+        _counted: worker.session(),
+        _permit: permit,
+    }));
 }
 
 /// What `future` gives at its first poll, if anything.
 async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     timeout(Duration::ZERO, future).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
+        let runtime = Builder::new_current_thread()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
+            let worker = Rc::new(Worker::before_nobody());
+            let permits = Arc::new(Semaphore::new(1));
+            let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+            spawn(&worker, Some(permit), |admission| async move {
+                let _held = admission;
+                panic!("on purpose");
+            });
+            worker.sessions_end().await;
+            assert_eq!(permits.available_permits(), 1);
+        });
+    }
 }

@@ -9,9 +9,10 @@ use std::pin::pin;
 use std::task::Poll;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::download::{Broken, Delivered, Download};
-use super::pool::Pool;
+use super::pool::InFlight;
 use super::pump::{Progress, Unsent, Upload};
 use super::request::Request;
 use super::session::Client;
@@ -22,7 +23,7 @@ use super::worker::Worker;
 pub(super) enum End {
     /// The reply is through.
     Delivered(Delivered),
-    /// It is not; `begun` tells whether the client has seen some of it.
+    /// It is not.
     Broken(Broken),
     /// The client broke its request off before any of a final reply was written.
     ClientFailed(Unsent),
@@ -34,11 +35,12 @@ pub(super) async fn run(
     client: &mut Client,
     request: &mut Request,
     replica: &mut TcpStream,
-    pool: &Pool,
+    in_flight: &InFlight,
     repeatable: bool,
 ) -> End {
     let progress = Progress::default();
     progress.held.set(request.expects);
+    progress.repeatable.set(repeatable);
     let (from_client, to_client) = client.stream.split();
     let (from_replica, to_replica) = replica.split();
     let limits = &worker.settings.limits;
@@ -46,12 +48,11 @@ pub(super) async fn run(
         from: from_replica,
         to: to_client,
         worker,
-        pool,
+        in_flight,
         progress: &progress,
         timer: &mut client.timer,
         asked: request.asked,
         keep_alive: request.keep_alive,
-        repeatable,
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
@@ -64,7 +65,10 @@ pub(super) async fn run(
         progress: &progress,
         limits,
     };
-    both(upload.run(), download.run(), &progress).await
+    let end = both(upload.run(), download.run(), &progress).await;
+    // Once told to go on, the client goes on, whoever gets its request next.
+    request.expects = progress.held.get();
+    end
 }
 
 /// Polls both directions until the reply's one is through, or the client fails before it began.
@@ -80,6 +84,7 @@ async fn both(
             let held = progress.held.get();
             if uploading && let Poll::Ready(end) = upload.as_mut().poll(cx) {
                 uploading = false;
+                progress.upload_over.set(Some(Instant::now()));
                 match end {
                     Ok(()) | Err(Unsent::ReplicaGone) => {}
                     Err(failed) if !progress.begun.get() => {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
 use super::forward::{self, Asked, Ending, Facts};
-use super::pool::Pool;
+use super::pool::InFlight;
 use super::pump::{Progress, write_whole};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
@@ -58,14 +58,12 @@ pub(super) struct Download<'a> {
     pub(super) from: ReadHalf<'a>,
     pub(super) to: WriteHalf<'a>,
     pub(super) worker: &'a Worker,
-    pub(super) pool: &'a Pool,
+    pub(super) in_flight: &'a InFlight,
     pub(super) progress: &'a Progress,
     pub(super) timer: &'a mut Deadline,
     pub(super) asked: Asked,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
-    /// Whether the request may be sent again should this attempt be lost.
-    pub(super) repeatable: bool,
     /// What was read and not yet passed on.
     pub(super) reply: BytesMut,
     /// What is laid out for the client.
@@ -82,7 +80,7 @@ impl Download<'_> {
 
     async fn deliver(&mut self) -> Result<Delivered, Broken> {
         let mut facts = self.final_head().await?;
-        self.pool.answered(Instant::now());
+        self.in_flight.pool().answered(Instant::now());
         if facts.status == 101 {
             return self.upgrade(&facts).await;
         }
@@ -90,7 +88,10 @@ impl Download<'_> {
         let client_stays = self.begin(&mut facts).await?;
         self.rest(&mut facts).await?;
         // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
-        let reusable = facts.keep_alive && self.reply.is_empty() && self.progress.sent.get();
+        let reusable = facts.keep_alive
+            && facts.body.is_complete()
+            && self.reply.is_empty()
+            && self.progress.sent.get();
         let most = self.worker.settings.limits.pool_idle;
         let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
         Ok(Delivered::Whole { client_stays, keep })
@@ -141,11 +142,12 @@ impl Download<'_> {
 
     /// Reads more of a reply of which the client has seen nothing.
     async fn read_early(&mut self, due: impl Fn() -> Option<Instant>) -> Result<(), Broken> {
-        let pool = self.pool;
+        let (in_flight, progress) = (self.in_flight, self.progress);
         let doubted = async {
-            match self.repeatable {
-                true => pool.doubted().await,
-                false => std::future::pending().await,
+            in_flight.doubted().await;
+            // One that cannot be sent again is better off waiting.
+            if !progress.repeatable.get() {
+                std::future::pending::<()>().await;
             }
         };
         let more = async {
@@ -174,9 +176,11 @@ impl Download<'_> {
             return Ok(());
         }
         while (self.reply.len() as u64) < whole {
-            let due = Instant::now() + self.worker.settings.limits.body_timeout;
-            match self.read_early(|| Some(due)).await {
-                Err(Broken::Lost) if !self.repeatable => return Ok(()),
+            let (progress, since) = (self.progress, Instant::now());
+            let limit = self.worker.settings.limits.body_timeout;
+            let due = || progress.reply_body_due(since, limit);
+            match self.read_early(due).await {
+                Err(Broken::Lost) if !progress.repeatable.get() => return Ok(()),
                 other => other?,
             }
         }
@@ -219,12 +223,15 @@ impl Download<'_> {
         while !facts.body.is_complete() {
             self.reply.clear();
             self.reply.reserve(REPLY_BYTES);
-            let due = Some(Instant::now() + limits.body_timeout);
-            let read = self
+            let (progress, since) = (self.progress, Instant::now());
+            let due = || progress.reply_body_due(since, limits.body_timeout);
+            let more = self.from.read_buf(&mut self.reply);
+            match self
                 .timer
-                .run(due, self.from.read_buf(&mut self.reply))
-                .await;
-            match read.map_err(|_| broken())? {
+                .run_while(due, more)
+                .await
+                .map_err(|_| broken())?
+            {
                 Ok(0) if matches!(facts.body, Body::UntilClose) => return Ok(()),
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return Err(broken()),
@@ -252,11 +259,14 @@ impl Download<'_> {
         // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
         // the end of the other one is seen at the next poll.
         let progress = self.progress;
-        std::future::poll_fn(|_| match progress.sent.get() {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
+        std::future::poll_fn(|_| match progress.upload_over.get() {
+            Some(_) => std::task::Poll::Ready(()),
+            None => std::task::Poll::Pending,
         })
         .await;
+        if !progress.sent.get() {
+            return Err(Broken::Bad("it switches protocols before the request ends"));
+        }
         self.reply.advance(facts.len);
         forward::finish(Ending::Upgrade, &mut self.out);
         self.out.extend_from_slice(&self.reply);

@@ -67,7 +67,15 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
             continue;
         };
         let repeatable = journey.may_repeat(worker, &request, pool.id);
-        let end = attempt::run(worker, client, &mut request, &mut replica, pool, repeatable).await;
+        let end = attempt::run(
+            worker,
+            client,
+            &mut request,
+            &mut replica,
+            &in_flight,
+            repeatable,
+        )
+        .await;
         let broken = match end {
             End::Delivered(delivered) => {
                 break settle(worker, client, pool, replica, delivered).await;
@@ -84,6 +92,10 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
             Broken::Lost | Broken::Doubted => {
                 if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
+                }
+                if request.outgoing.is_unsent() {
+                    journey.ended_unseen(pool.id, kept);
+                    continue;
                 }
                 if !repeatable || !request.outgoing.replayable {
                     let failure = Failure::new(502, "the replica closed its connection too early");
@@ -106,9 +118,17 @@ impl Journey {
         request.idempotent
             && request.outgoing.replayable
             && self.retries < worker.settings.retries
-            && self.holders.len() + usize::from(!known) <= MAX_LOST_REPLICAS
-            && (self.holders.len() + usize::from(!known) < MAX_LOST_REPLICAS || known)
+            && (known || self.holders.len() + 1 < MAX_LOST_REPLICAS)
             && worker.budget.borrow().allows_retry(Instant::now())
+    }
+
+    /// The connection ended before a byte of the request was written: as good as refused.
+    fn ended_unseen(&mut self, id: ReplicaId, kept: bool) {
+        if kept {
+            self.afresh = Some(id);
+        } else {
+            self.tried.refused.push(id);
+        }
     }
 
     fn lost(&mut self, id: ReplicaId, kept: bool) {

@@ -76,6 +76,10 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
         if field.is("host") && head.target.authority.is_some() {
             continue;
         }
+        // The ID that was drawn is the one that counts.
+        if field.is("x-request-id") && extra.drawn.is_some() {
+            continue;
+        }
         // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
         if field.is("expect") && head.version == Version::Http10 {
             continue;
@@ -170,7 +174,9 @@ pub(super) fn reply(
             7 if upgraded && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
-        if !(drop || framing && bodiless || coding && decode) {
+        // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
+        let unknown = coding && asked.version == Version::Http10;
+        if !(drop || framing && bodiless || unknown) {
             put(out, &[field.line]);
         }
     }
@@ -317,7 +323,7 @@ mod tests {
     #[test]
     fn the_trail_is_appended_to_its_last_line() {
         let text = "GET / HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\
-            X-Forwarded-Proto: https\r\n\r\n";
+            X-Request-ID:\r\nX-Forwarded-Proto: https\r\n\r\n";
         assert_eq!(
             forwarded(text, Some(123_456)),
             "GET / HTTP/1.1\r\nHost: here:5000\r\nX-Forwarded-For: 1.1.1.1\r\n\

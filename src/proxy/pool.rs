@@ -30,7 +30,7 @@ pub(super) struct Pool {
     worker: usize,
     idle: RefCell<Vec<Idle>>,
     retired: Cell<bool>,
-    /// Told when the replica stops being up.
+    /// Told when the replica is worse off than before.
     doubt: Notify,
 }
 
@@ -61,19 +61,8 @@ impl Pool {
         if health == Health::Down {
             self.clear();
         }
-        if before == Health::Up && health != Health::Up {
+        if is_worse(health, before) {
             self.doubt.notify_waiters();
-        }
-    }
-
-    /// Waits until the replica is not up. Cancel safe.
-    pub(super) async fn doubted(&self) {
-        loop {
-            let told = self.doubt.notified();
-            if self.health.get() != Health::Up {
-                return;
-            }
-            told.await;
         }
     }
 
@@ -143,25 +132,51 @@ impl Pool {
     }
 }
 
+/// Whether a replica's health is worse than it was.
+fn is_worse(health: Health, before: Health) -> bool {
+    match before {
+        Health::Up => health != Health::Up,
+        Health::Suspect => health == Health::Down,
+        Health::Down => false,
+    }
+}
+
 /// An exchange under way with a replica. While one lives, a replica that left is not stopped.
 #[derive(Debug)]
-pub(super) struct InFlight(Rc<Pool>);
+pub(super) struct InFlight {
+    pool: Rc<Pool>,
+    /// The replica's health when it was chosen.
+    chosen: Health,
+}
 
 impl InFlight {
     pub(super) fn enter(pool: Rc<Pool>) -> Self {
         pool.cell().requests.add(1);
         pool.cell().enter();
-        Self(pool)
+        let chosen = pool.health.get();
+        Self { pool, chosen }
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        &self.0
+        &self.pool
+    }
+
+    /// Waits until the replica is worse off than when it was chosen: a suspect is chosen when there is
+    /// no one better, and then it is given its time. Cancel safe.
+    pub(super) async fn doubted(&self) {
+        loop {
+            let told = self.pool.doubt.notified();
+            if is_worse(self.pool.health.get(), self.chosen) {
+                return;
+            }
+            told.await;
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.cell().leave();
+        self.pool.cell().leave();
     }
 }
 
@@ -243,15 +258,34 @@ mod tests {
     #[tokio::test]
     async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
         let (pool, _listener) = pool().await;
-        pool.give(
-            TcpStream::connect(pool.addr.0).await.unwrap(),
-            KEEP,
-            2,
-            Instant::now(),
-        );
-        let heard = async { timeout(Duration::from_secs(5), pool.doubted()).await };
-        let (heard, ()) = tokio::join!(heard, async { pool.set_health(Health::Down) });
-        heard.unwrap();
+        let pool = Rc::new(pool);
+        for (before, now) in [
+            (Health::Up, Health::Suspect),
+            (Health::Up, Health::Down),
+            (Health::Suspect, Health::Down),
+        ] {
+            pool.set_health(before);
+            let stream = TcpStream::connect(pool.addr.0).await.unwrap();
+            pool.give(stream, KEEP, 2, Instant::now());
+            let in_flight = InFlight::enter(Rc::clone(&pool));
+            let heard = async { timeout(Duration::from_secs(5), in_flight.doubted()).await };
+            let (heard, ()) = tokio::join!(heard, async { pool.set_health(now) });
+            heard.unwrap();
+        }
         assert!(pool.take(false, Instant::now()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_suspect_that_was_chosen_knowingly_is_not_doubted_for_that() {
+        let (pool, _listener) = pool().await;
+        let pool = Rc::new(pool);
+        pool.set_health(Health::Suspect);
+        let in_flight = InFlight::enter(Rc::clone(&pool));
+        let mut doubted = std::pin::pin!(in_flight.doubted());
+        for health in [Health::Suspect, Health::Up, Health::Suspect] {
+            pool.set_health(health);
+            let doubt = timeout(Duration::ZERO, doubted.as_mut()).await;
+            assert!(doubt.is_err(), "{health:?}");
+        }
     }
 }

@@ -33,9 +33,22 @@ pub(super) struct Progress {
     released: Cell<Option<Instant>>,
     /// Whether any of the final reply was written to the client.
     pub(super) begun: Cell<bool>,
+    /// Whether the request may be sent again should this attempt be lost.
+    pub(super) repeatable: Cell<bool>,
+    /// When the upload ended, well or badly.
+    pub(super) upload_over: Cell<Option<Instant>>,
 }
 
 impl Progress {
+    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
+    /// of the request, it is the one who is waited for: the reply may depend on them.
+    pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
+        match self.upload_over.get() {
+            Some(over) => Some(over.max(since) + limit),
+            None => self.held.get().then(|| since + limit),
+        }
+    }
+
     /// The client was told to send its body.
     pub(super) fn release(&self, now: Instant) {
         if self.held.replace(false) {
@@ -76,6 +89,9 @@ impl Upload<'_> {
         let mut timer = Deadline::default();
         loop {
             self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
+            if !self.outgoing.replayable {
+                self.progress.repeatable.set(false);
+            }
             self.send(&mut timer).await?;
             if self.outgoing.body.is_complete() {
                 self.progress.sent.set(true);

@@ -76,6 +76,11 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Whether no byte of it has left.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.replayable && self.sent == 0
+    }
+
     /// Begins again from the first byte.
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.replayable);

@@ -203,11 +203,18 @@ pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result
             until.min(now + thought)
         };
         let _place = worker.wait_for_seat().ok_or(Nobody::Down)?;
-        if timeout_at(wake, worker.changed.notified()).await.is_err() {
+        match timeout_at(wake, worker.changed.notified()).await {
+            // A replica that refused it may have come back under the same address.
+            Ok(()) => tried.refused.retain(|id| !is_up(&worker.view(), *id)),
             // The fleet has nothing against those who lost it: their connection just ended.
-            tried.lost.clear();
+            Err(_) => tried.lost.clear(),
         }
     }
+}
+
+fn is_up(view: &View, id: ReplicaId) -> bool {
+    let mut pools = view.pools.iter();
+    pools.any(|pool| pool.id == id && pool.health.get() == Health::Up)
 }
 
 fn choose(view: &View, key: Key, tried: &Tried) -> Choice {

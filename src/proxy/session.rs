@@ -3,7 +3,7 @@
 //! Between requests it holds no buffer. A connection that falls silent is closed without a word; only a
 //! head that was begun and not finished earns a 408.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::accept::Admission;
 use super::exchange::{self, Failure};
 use super::pump::write_whole;
 use super::request::{self, Job};
@@ -51,39 +52,55 @@ pub(super) fn run(
     worker: Rc<Worker>,
     stream: TcpStream,
     addr: SocketAddr,
-) -> impl Future<Output = ()> {
+    admission: Admission,
+) -> impl Future<Output = ()> + 'static {
     let client = Client {
         stream,
         addr,
         inbox: BytesMut::new(),
         timer: Deadline::default(),
     };
-    serve(worker, client)
+    serve(worker, client, admission)
 }
 
-async fn serve(worker: Rc<Worker>, mut client: Client) {
+async fn serve(worker: Rc<Worker>, mut client: Client, _admission: Admission) {
     let after = loop {
-        let after = match next(&worker, &mut client).await {
-            // Boxed: an exchange is large, and most sessions are idle most of the time.
-            Ok(Some(job)) => Box::pin(carry_out(&worker, &mut client, job)).await,
-            Ok(None) => After::Drop,
-            Err(refused) => {
-                let failure = Failure {
-                    status: refused.status,
-                    sentence: refused.why.to_owned(),
-                };
-                client.answer(&worker, &failure, "", false, false).await
+        if client.inbox.is_empty() {
+            worker.inboxes.give(&mut client.inbox);
+            if !wait_for_bytes(&worker, &mut client).await {
+                break After::Drop;
             }
-        };
-        if after != After::Next {
-            break after;
+        }
+        // Boxed: an exchange is large, and most sessions are idle most of the time.
+        match Box::pin(serve_one(&worker, &mut client)).await {
+            After::Next => {}
+            after => break after,
         }
     };
     worker.inboxes.give(&mut client.inbox);
     match after {
-        After::Close => socket::close_gently(client.stream).await,
+        After::Close => Box::pin(socket::close_gently(client.stream)).await,
         After::Reset => socket::reset(client.stream),
         After::Next | After::Drop => {}
+    }
+}
+
+/// Serves the request that has begun to come.
+async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
+    if client.inbox.is_empty() {
+        client.inbox = worker.inboxes.take();
+    }
+    match read_head(worker, client).await {
+        Ok(job) => carry_out(worker, client, job).await,
+        Err(NoHead::Nothing) => After::Next,
+        Err(NoHead::Ended) => After::Drop,
+        Err(NoHead::Refused(refused)) => {
+            let failure = Failure {
+                status: refused.status,
+                sentence: refused.why.to_owned(),
+            };
+            client.answer(worker, &failure, "", false, false).await
+        }
     }
 }
 
@@ -105,42 +122,46 @@ async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After 
     }
 }
 
-/// The next request; `None` when the connection has ended or been idle for too long.
-async fn next(worker: &Worker, client: &mut Client) -> Result<Option<Job>, Refused> {
-    if client.inbox.is_empty() {
-        worker.inboxes.give(&mut client.inbox);
-        if !wait_for_bytes(worker, client).await {
-            return Ok(None);
-        }
-        client.inbox = worker.inboxes.take();
+/// Why there is no next request.
+enum NoHead {
+    /// Not one byte came: the event loop was wrong to announce some.
+    Nothing,
+    /// The client ended the connection.
+    Ended,
+    /// It is not fit to be served.
+    Refused(Refused),
+}
+
+impl From<Refused> for NoHead {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
+}
+
+/// Reads the next request.
+async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> {
     let limits = &worker.settings.limits;
     let due = Some(Instant::now() + limits.head_timeout);
     let mut parsed = 0;
     loop {
         if !client.inbox.is_empty() && worth_parsing(&client.inbox, parsed) {
             let job = request::read(worker, &client.stream, client.addr, &mut client.inbox)?;
-            if job.is_some() {
+            if let Some(job) = job {
                 return Ok(job);
             }
         }
         parsed = client.inbox.len();
         if parsed >= limits.max_head {
-            return Err(request::too_long(&client.inbox));
+            return Err(request::too_long(&client.inbox).into());
         }
-        match client
-            .timer
-            .run(due, client.stream.read_buf(&mut client.inbox))
-            .await
-        {
-            Ok(Ok(0) | Err(_)) => return Ok(None),
+        let more = client.stream.read_buf(&mut client.inbox);
+        match client.timer.run(due, more).await {
+            Ok(Ok(0) | Err(_)) => return Err(NoHead::Ended),
             Ok(Ok(_)) => {}
-            Err(_) if client.inbox.is_empty() => return Ok(None),
+            Err(_) if client.inbox.is_empty() => return Err(NoHead::Nothing),
             Err(_) => {
-                return Err(Refused {
-                    status: 408,
-                    why: "the request head did not come in time",
-                });
+                let why = "the request head did not come in time";
+                return Err(Refused { status: 408, why }.into());
             }
         }
     }
@@ -152,7 +173,10 @@ async fn wait_for_bytes(worker: &Worker, client: &mut Client) -> bool {
     loop {
         let stopping = worker.is_stopping();
         let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
-        let readable = client.timer.run(Some(due), client.stream.readable());
+        // `readable()` would do the same with a much larger future.
+        let stream = &client.stream;
+        let readable = poll_fn(|cx| stream.poll_read_ready(cx));
+        let readable = client.timer.run(Some(due), readable);
         tokio::select! {
             biased;
             readable = readable => return matches!(readable, Ok(Ok(()))),
@@ -192,5 +216,21 @@ impl Client {
             Ok(()) => After::Next,
             Err(_) => After::Drop,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Rc<Worker>, TcpStream, SocketAddr, Admission) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        // Tokio aligns the task around it to 128 bytes.
+        let size = size_of_future(run);
+        assert!(size <= 640, "{size} bytes");
     }
 }
