@@ -66,6 +66,11 @@ impl Press {
         self.publisher.latest().version
     }
 
+    /// Whether every worker goes by what was published last.
+    pub(super) fn is_seen(&self) -> bool {
+        self.publisher.seen_by_all() >= self.version()
+    }
+
     /// Whether every worker routes by `version` or newer and nothing is in flight to `id`. The order
     /// of the two questions matters: once the version is seen, no new request can enter.
     pub(super) fn is_idle(&self, id: ReplicaId, version: u64) -> bool {

@@ -2,8 +2,9 @@
 //! the plan says.
 //!
 //! It decides nothing and waits for nothing but its inbox: engine calls return at once, heartbeats have
-//! tasks of their own, and whoever asked may be gone. Surprising: draining is the one thing that is
-//! polled, since the cells it looks at are plain numbers that wake nobody.
+//! tasks of their own, and whoever asked may be gone. Surprising: what the workers have seen and finished
+//! is polled, since the cells that tell are plain numbers that wake nobody; and a change is not done,
+//! nor the fleet ready, before every worker goes by it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,11 +18,11 @@ use super::heartbeat::{Heart, Rhythm};
 use super::names;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
 use super::publish::Press;
-use crate::admin::{Answer, Call};
+use crate::admin::{Answer, Call, Order};
 use crate::roster::{Evidence, ReplicaId, ReplicaName};
 
-/// How often it looks whether those that drain are idle.
-const DRAIN_POLL: Duration = Duration::from_millis(2);
+/// How often it looks at the cells of the workers, while it waits for them.
+const POLL: Duration = Duration::from_millis(2);
 /// How long a stop may take when nobody says so, because the fleet was dropped.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -55,7 +56,10 @@ pub(super) struct Work {
     hearts: HashMap<ReplicaId, Heart>,
     /// Who drains, and the roster version that every worker must have seen.
     drains: BTreeMap<ReplicaId, u64>,
-    replies: HashMap<Ticket, oneshot::Sender<Answer>>,
+    /// Where answers go, and whether the order was a change.
+    replies: HashMap<Ticket, (oneshot::Sender<Answer>, bool)>,
+    /// Changes that are done once every worker goes by the newest roster.
+    changes: Vec<(oneshot::Sender<Answer>, Answer)>,
     tickets: u64,
     finished: bool,
 }
@@ -78,7 +82,7 @@ impl Task {
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
                 Some((id, pulse)) = inbox.pulses.recv() => Input::Pulse(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
-                () = sleep(DRAIN_POLL), if !self.work.drains.is_empty() => Input::Tick,
+                () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
                 Some(call) = inbox.orders.recv() => self.take(call),
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
@@ -93,7 +97,8 @@ impl Task {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
         tracing::debug!("{} asks {:?}", call.from, call.order);
-        self.work.replies.insert(ticket, call.reply);
+        let is_change = call.order != Order::Rep;
+        self.work.replies.insert(ticket, (call.reply, is_change));
         Input::Order(ticket, call.order)
     }
 
@@ -112,6 +117,22 @@ impl Task {
         let actions = self.plan.step(input, Instant::now(), &mut world);
         for action in actions {
             self.act(action);
+        }
+        self.settle();
+    }
+
+    fn waits_for_workers(&self) -> bool {
+        !self.work.drains.is_empty() || !self.press.is_seen()
+    }
+
+    /// Tells how things stand, once every worker goes by it: whoever hears of a replica may ask for it
+    /// the next moment.
+    fn settle(&mut self) {
+        if !self.press.is_seen() {
+            return;
+        }
+        for (reply, answer) in self.work.changes.drain(..) {
+            let _ = reply.send(answer);
         }
         let status = self.plan.status();
         self.status.send_if_modified(|last| {
@@ -151,9 +172,11 @@ impl Task {
                 self.engine.remove(id, farewell);
             }
             Action::Answer(ticket, answer) => {
-                if let Some(reply) = work.replies.remove(&ticket) {
+                match work.replies.remove(&ticket) {
+                    Some((reply, true)) if answer.is_ok() => work.changes.push((reply, answer)),
                     // Whoever asked may have left.
-                    let _ = reply.send(answer);
+                    Some((reply, _)) => drop(reply.send(answer)),
+                    None => {}
                 }
             }
             Action::Note(note) => self.note(note),

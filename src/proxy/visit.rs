@@ -129,15 +129,10 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
     };
     let (status, json) = admin::render(&answer);
     let close = !visit.keep_alive || worker.is_stopping();
-    let fields = if status == 503 {
-        "Retry-After: 1\r\n"
-    } else {
-        ""
-    };
     let reply = Reply {
         status,
         json: &json,
-        fields,
+        fields: "",
         close,
         head_only: visit.head_only,
     };
