@@ -14,7 +14,7 @@ mod workshop;
 use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
-pub(crate) use client::{Client, End, exchange};
+pub(crate) use client::{Client, End, exchange, own_address};
 pub(crate) use load::{Load, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
 pub(crate) use process::{is_gone, signal};

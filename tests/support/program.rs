@@ -135,6 +135,12 @@ impl Ringmaster {
         self.process.log()
     }
 
+    /// Waits until it has logged this, which may still be on its way through the pipe.
+    #[track_caller]
+    pub(crate) fn expect_log(&self, text: &str) {
+        eventually(PATIENCE, text, || self.log().contains(text));
+    }
+
     /// A new connection to the data port.
     #[track_caller]
     pub(crate) fn client(&self) -> Client {

@@ -1,9 +1,9 @@
 //! Who may command: local peers and whoever shows the token, never a web page of another site.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use super::{PORTS, Port, State, expect, failure, get, request};
-use crate::support::{Backend, Message, Ringmaster, exchange};
+use crate::support::{Backend, Message, Ringmaster, exchange, own_address};
 
 const TOKEN: [&str; 2] = ["--control-token", "s3cret"];
 const RIGHT: &str = "Authorization: Bearer s3cret\r\n";
@@ -146,14 +146,6 @@ fn the_right_token_opens_every_door_and_no_other_does() {
     assert!(!program.log().contains("s3cret"));
 }
 
-/// An address of this machine that is not loopback; a UDP socket that is connected sends nothing.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
-}
-
 #[test]
 fn a_peer_from_elsewhere_is_told_what_to_set() {
     let Some(ip) = own_address() else {
@@ -205,11 +197,7 @@ fn the_door_of_the_data_port_can_be_wide_open() {
     )));
     let page = "Origin: http://evil.test\r\n";
     assert!(!is_let_in(&exchange(program.listen, order(page))));
-    assert!(
-        program.log().contains("--data-port-admin any"),
-        "{}",
-        program.log()
-    );
+    program.expect_log("--data-port-admin any");
 }
 
 #[test]

@@ -28,6 +28,8 @@ fn one_that_ends_at_once_undoes_all() {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
         let why = "process ended, exit status: 7; it said: no memory";
         expect(&reply, 503, &failure(&format!("could not start B: {why}")));
+        // To ask again at once would not help.
+        assert_eq!(reply.field("retry-after"), None, "{port:?}");
         assert_eq!(State::of(&program), before);
     }
     let events = program.events();

@@ -60,11 +60,12 @@ fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails() {
     assert_eq!(homes(), before);
     let successor = program.replica(&rep[1]);
     assert!(successor != victim && is_gone(victim));
+    let told = program.command("events");
     assert!(
-        program.log().contains("replica S2 is down: "),
-        "{}",
-        program.log()
+        told.contains("detected within ") && told.contains(" ms after its death"),
+        "{told}"
     );
+    program.expect_log("replica S2 is down: ");
 }
 
 #[test]

@@ -116,11 +116,7 @@ fn a_second_signal_ends_it_at_once() {
         println!("second signal: {status} after {:?}", begun.elapsed());
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(status.code(), Some(1));
-        assert!(
-            program.log().contains("a second signal"),
-            "{}",
-            program.log()
-        );
+        program.expect_log("a second signal");
         eventually(Duration::from_secs(1), "the replicas are gone", || {
             replicas.iter().all(|pid| is_gone(*pid))
         });
@@ -163,4 +159,19 @@ fn stopped_replicas_do_not_hold_up_a_stop() {
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.log());
     assert!(replicas.into_iter().all(is_gone));
+}
+
+#[test]
+fn ctrl_c_does_not_reach_the_replicas_first() {
+    let program = Ringmaster::start(&[]);
+    // A terminal signals a whole process group; each replica leads one of its own: proc(5), the third
+    // field after the name.
+    for pid in program.children() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+        let group = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.split(' ').nth(2));
+        assert_eq!(group, Some(pid.to_string().as_str()));
+    }
 }
