@@ -215,7 +215,10 @@ fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
     eventually(PATIENCE, "it heals by itself", || {
         program.rep() == ["S1", "S2"]
     });
-    assert_eq!(program.client().ask(HOME).status(), 200);
+    // It is listed a moment before the last worker knows.
+    eventually(PATIENCE, "requests are served", || {
+        program.client().ask(HOME).status() == 200
+    });
     eventually(PATIENCE, "ready at last", || program.ready_file().exists());
     assert_eq!(exchange(program.control, READYZ).status(), 200);
 }
