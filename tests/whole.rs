@@ -4,8 +4,8 @@
 mod support;
 
 mod whole {
-    mod admin;
-    mod fleet;
+    mod bodies;
+    mod forward;
     mod h1;
     mod harness;
     mod life;
