@@ -18,7 +18,7 @@ use crate::shutdown;
 use crate::start::{self, Addresses};
 
 /// How long the fleet may take to remove its replicas once nothing is in flight.
-const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The threads of the program.
 pub(crate) struct House {

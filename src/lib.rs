@@ -28,6 +28,7 @@ pub mod admin;
 pub mod config;
 pub mod control;
 pub mod fleet;
+mod healthcheck;
 mod house;
 pub mod metrics;
 pub mod peer;
@@ -58,7 +59,18 @@ const EVIDENCE_WAITING: usize = 1024;
 /// Runs the program: 0 when it ended as asked, 1 when it could not go on, 2 for bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Command::Serve(serve_args) = Args::parse().command;
+    let serve_args = match Args::parse().command {
+        Command::Serve(serve_args) => serve_args,
+        Command::Healthcheck { control } => {
+            return match healthcheck::ask(control) {
+                Ok(_) => ExitCode::SUCCESS,
+                Err(err) => {
+                    say(format_args!("ringmaster: {control}: {err}"));
+                    ExitCode::FAILURE
+                }
+            };
+        }
+    };
     let config = match serve_args.check() {
         Ok(config) => config,
         Err(sentence) => {
@@ -122,7 +134,6 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         max_replicas: config.max_replicas,
         workers: config.workers,
     };
-    let first = fleet::first_roster(&settings)?;
     let control = start::listen(config.control, "--control")?;
     let data = start::listen_shared(config.listen, config.workers)?;
     let addresses = start::Addresses {
@@ -130,12 +141,18 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         control: control.local_addr()?,
     };
 
-    let (publisher, subscribers) = roster::channel(config.workers, first);
+    // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
+    let survey = fleet::survey(settings)?;
+    for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
+        access.gateway = survey.gateway();
+    }
+    let wanted = survey.wanted();
+    let (publisher, subscribers) = roster::channel(config.workers, survey.first_roster());
     let (desk, orders) = admin::desk();
     let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
     let (stop_workers, workers_stop) = shutdown::channel();
     let (stop_control, control_stops) = shutdown::channel();
-    let fleet = fleet::start(settings, publisher, orders, evidence_seen)?;
+    let fleet = fleet::start(survey, publisher, orders, evidence_seen)?;
     let workers = proxy::start(proxy::Start {
         settings: Arc::new(config.proxy),
         listeners: data,
@@ -146,7 +163,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     })?;
     let context = control_context(desk, config.access, &fleet);
     let control = control::start(control, context, control_stops)?;
-    start::announce(&addresses, &config.replicas);
+    start::announce(&addresses, &config.replicas, wanted);
     let house = House {
         fleet,
         workers: Watched::new("a worker", workers),
@@ -164,6 +181,7 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
             binary: fleet::bundled_replica()?,
             count: *count,
         },
+        Replicas::Docker(containers) => fleet::Replicas::Docker(containers.clone()),
         Replicas::Fixed(backends) => {
             let resolved = backends.iter().map(|(name, addr)| {
                 let mut found = addr

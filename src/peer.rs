@@ -69,10 +69,6 @@ impl Asker<'_> {
         }
     }
 
-    fn is_local(&self) -> bool {
-        self.addr.to_canonical().is_loopback() && !self.forwarded
-    }
-
     /// Why this may be a foreign page that uses a browser here; `None` if it cannot be.
     fn foreign_page(&self) -> Option<&'static str> {
         let host = self.host.map(authority);
@@ -139,6 +135,9 @@ pub struct Access {
     pub token: Option<Token>,
     /// Whether addresses do not matter: the data port with `--data-port-admin any`.
     pub anyone: bool,
+    /// An address that counts as local: the gateway of our container's bridge, behind which is the host
+    /// (`--trust-gateway`).
+    pub gateway: Option<IpAddr>,
 }
 
 /// Why someone may not: the sentence, without the leading `<Error> `. Its HTTP status is 403.
@@ -157,7 +156,7 @@ impl Access {
         if self.token.as_ref().is_some_and(right) {
             return Ok(());
         }
-        if !self.anyone && !asker.is_local() {
+        if !self.anyone && !self.is_local(asker) {
             return Err(self.stranger(asker, path, shown.is_some()));
         }
         match asker.foreign_page() {
@@ -166,6 +165,12 @@ impl Access {
             ))),
             _ => Ok(()),
         }
+    }
+
+    fn is_local(&self, asker: &Asker<'_>) -> bool {
+        let addr = asker.addr.to_canonical();
+        let near = addr.is_loopback() || self.gateway == Some(addr);
+        near && !asker.forwarded
     }
 
     /// Decides whether `token` is the right one.
@@ -268,7 +273,7 @@ mod tests {
     fn guarded() -> Access {
         Access {
             token: Some("s3cret".parse().unwrap()),
-            anyone: false,
+            ..open()
         }
     }
 
@@ -290,6 +295,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_trusted_gateway_is_local_unless_it_forwards() {
+        let access = Access {
+            gateway: Some("172.18.0.1".parse().unwrap()),
+            ..open()
+        };
+        for addr in ["172.18.0.1", "::ffff:172.18.0.1", LOCAL] {
+            assert_eq!(change(&access, &asker(addr)), Ok(()), "{addr}");
+        }
+        assert!(change(&access, &asker("172.18.0.2")).is_err());
+        let mut forwarding = asker("172.18.0.1");
+        forwarding.forwarded = true;
+        assert!(change(&access, &forwarding).is_err());
     }
 
     #[test]
@@ -483,6 +503,7 @@ mod tests {
         let anyone = Access {
             token: None,
             anyone: true,
+            ..open()
         };
         for case in PAGES {
             let verdict = change(&anyone, &page(REMOTE, *case));

@@ -57,17 +57,18 @@ fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     }
 }
 
-/// One line for people, on stdout.
-pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas) {
+/// One line for people, on stdout: where to ask, and that `count` replicas are wanted.
+pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize) {
     let url = |addr: SocketAddr| match addr.ip() {
         ip if ip.is_loopback() || ip.is_unspecified() => {
             format!("http://localhost:{}", addr.port())
         }
         _ => format!("http://{addr}"),
     };
-    let (count, engine) = match replicas {
-        Replicas::Process(count) => (*count, "process"),
-        Replicas::Fixed(backends) => (backends.len(), "fixed"),
+    let engine = match replicas {
+        Replicas::Process(_) => "process",
+        Replicas::Docker(_) => "docker",
+        Replicas::Fixed(_) => "fixed",
     };
     let (data, control) = (url(addresses.listen), url(addresses.control));
     // A closed stdout is no reason not to serve.

@@ -3,7 +3,7 @@
 //! A flag's own value is parsed here; what flags say together is checked in the folder's `mod`.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::peer::Token;
 use crate::proxy::KeyRule;
 use crate::ring;
+use crate::roster::ReplicaName;
+
+/// What every replica is told, each its own.
+const OUR_VARIABLES: [&str; 3] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN"];
+/// The least that an engine grants: a hundredth of a CPU.
+const MIN_NANO_CPUS: i64 = 10_000_000;
 
 /// A layer-4 TCP proxy balancer that keeps its own replicas alive.
 #[derive(Debug, Parser)]
@@ -28,6 +34,12 @@ pub struct Args {
 pub enum Command {
     /// Balance requests over replicas, and keep the replicas alive.
     Serve(Box<ServeArgs>),
+    /// Ask a running balancer whether it is alive, and say so by the exit code.
+    Healthcheck {
+        /// Address of its control port
+        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001")]
+        control: SocketAddr,
+    },
 }
 
 /// How replicas are started.
@@ -35,8 +47,19 @@ pub enum Command {
 pub enum Engine {
     /// Child processes of this program.
     Process,
+    /// Containers.
+    Docker,
     /// Fixed addresses, neither started nor stopped.
     Fixed,
+}
+
+/// What becomes of the replicas when the balancer is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnExit {
+    /// They are removed.
+    Remove,
+    /// They are left running, and taken over by the next balancer of their fleet.
+    Keep,
 }
 
 /// Who may use /rep, /add and /rm on the data port.
@@ -98,6 +121,56 @@ pub struct ServeArgs {
         help = "A fixed replica; repeatable, implies --engine fixed"
     )]
     pub backends: Vec<String>,
+    #[arg(
+        long,
+        env = "RINGMASTER_IMAGE",
+        help = "What containers are made of [default: the image we run in]"
+    )]
+    pub image: Option<String>,
+    #[arg(
+        long,
+        env = "RINGMASTER_REPLICA_PORT",
+        default_value = "5000",
+        help = "Where replicas listen in their containers"
+    )]
+    pub replica_port: NonZeroU16,
+    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "More of the environment of containers; repeatable, one on each line of the variable")]
+    pub replica_env: Vec<String>,
+    #[arg(
+        long,
+        env = "RINGMASTER_REPLICA_MEMORY",
+        default_value = "64MiB",
+        help = "The most memory of a container, at least 6MiB"
+    )]
+    pub replica_memory: ByteSize,
+    #[arg(long, env = "RINGMASTER_REPLICA_CPUS", value_parser = nano_cpus, help = "The most CPU time of a container, such as 0.5 [default: no limit]")]
+    pub replica_cpus: Option<i64>,
+    #[arg(
+        long,
+        env = "RINGMASTER_NETWORK",
+        help = "Where containers are [default: the one network somebody made and we are on; outside a container: bridge]"
+    )]
+    pub network: Option<String>,
+    #[arg(
+        long,
+        env = "RINGMASTER_FLEET",
+        default_value = "ringmaster",
+        help = "Whose containers are ours; two fleets may share an engine"
+    )]
+    pub fleet: ReplicaName,
+    #[arg(
+        long,
+        env = "RINGMASTER_ON_EXIT",
+        default_value = "remove",
+        help = "What becomes of containers when we are told to stop"
+    )]
+    pub on_exit: OnExit,
+    #[arg(
+        long,
+        env = "RINGMASTER_TRUST_GATEWAY",
+        help = "Let the gateway of our container's bridge command: that is any process or container of this host"
+    )]
+    pub trust_gateway: bool,
     #[arg(
         long,
         env = "RINGMASTER_WORKERS",
@@ -191,7 +264,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",
-        help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend]"
+        help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend or --image]"
     )]
     pub data_port_admin: Option<DataPortAdmin>,
     #[arg(
@@ -232,6 +305,28 @@ fn positive(text: &str) -> Result<Duration, String> {
     } else {
         Ok(duration)
     }
+}
+
+/// A variable that is not ours to set.
+fn variable(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if OUR_VARIABLES.contains(&name) => {
+            Err(format!("{name} is set for each replica"))
+        }
+        Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err("is not K=V".to_owned()),
+    }
+}
+
+/// A number of CPUs, in billionths.
+fn nano_cpus(text: &str) -> Result<i64, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let legal = digits(whole) && digits(fraction) && fraction.len() <= 9 && whole.len() <= 4;
+    let nanos = format!("{whole}{fraction:0<9}").parse::<i64>().ok();
+    nanos
+        .filter(|nanos| legal && *nanos >= MIN_NANO_CPUS)
+        .ok_or_else(|| "is not a number of CPUs, at least 0.01".to_owned())
 }
 
 /// A path that can stand in a request line.

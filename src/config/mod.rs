@@ -10,19 +10,24 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
+pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, OnExit, ServeArgs};
 
-use crate::fleet;
+use crate::fleet::{self, Containers, Image};
 use crate::peer::Access;
 use crate::proxy;
 use crate::ring;
 use crate::roster::ReplicaName;
+
+/// The least memory that engines grant a container, in bytes.
+const MIN_MEMORY: i64 = 6 * 1024 * 1024;
 
 /// What replicas there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replicas {
     /// This many child processes.
     Process(usize),
+    /// Containers.
+    Docker(Containers),
     /// These names at these addresses (`host:port`).
     Fixed(Vec<(ReplicaName, String)>),
 }
@@ -78,7 +83,8 @@ impl ServeArgs {
                 self.max_head
             ));
         }
-        let door = self.data_port_admin.unwrap_or(if fixed {
+        let others = fixed || self.image.is_some();
+        let door = self.data_port_admin.unwrap_or(if others {
             DataPortAdmin::Off
         } else {
             DataPortAdmin::Local
@@ -88,6 +94,7 @@ impl ServeArgs {
             door => Some(Access {
                 token: self.control_token.clone(),
                 anyone: door == DataPortAdmin::Any,
+                gateway: None,
             }),
         };
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -120,6 +127,7 @@ impl ServeArgs {
             access: Access {
                 token: self.control_token,
                 anyone: false,
+                gateway: None,
             },
             heartbeat: (!self.heartbeat_interval.is_zero()).then_some(fleet::Heartbeat {
                 interval: self.heartbeat_interval,
@@ -142,15 +150,21 @@ impl ServeArgs {
         } else {
             Engine::Fixed
         });
+        if engine != Engine::Docker
+            && let Some(flag) = self.flag_of_containers()
+        {
+            return Err(format!("{flag} goes with --engine docker"));
+        }
         match engine {
-            Engine::Process if !self.backends.is_empty() => {
+            Engine::Process | Engine::Docker if !self.backends.is_empty() => {
                 Err("--backend goes with --engine fixed".to_owned())
             }
-            Engine::Process if self.replicas > self.max_replicas => Err(format!(
+            Engine::Process | Engine::Docker if self.replicas > self.max_replicas => Err(format!(
                 "--replicas {} is more than --max-replicas {}",
                 self.replicas, self.max_replicas
             )),
             Engine::Process => Ok(Replicas::Process(self.replicas)),
+            Engine::Docker => self.containers().map(Replicas::Docker),
             Engine::Fixed if self.backends.is_empty() => {
                 Err("--engine fixed needs --backend NAME=ADDR".to_owned())
             }
@@ -168,6 +182,46 @@ impl ServeArgs {
                 Ok(Replicas::Fixed(backends))
             }
         }
+    }
+}
+
+impl ServeArgs {
+    /// A flag that was given and means nothing without containers.
+    fn flag_of_containers(&self) -> Option<&'static str> {
+        let given = [
+            (self.image.is_some(), "--image"),
+            (!self.replica_env.is_empty(), "--replica-env"),
+            (self.replica_cpus.is_some(), "--replica-cpus"),
+            (self.network.is_some(), "--network"),
+            (self.on_exit == OnExit::Keep, "--on-exit keep"),
+            (self.trust_gateway, "--trust-gateway"),
+        ];
+        given
+            .iter()
+            .find(|(given, _)| *given)
+            .map(|(_, flag)| *flag)
+    }
+
+    fn containers(&self) -> Result<Containers, String> {
+        let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
+        if memory < MIN_MEMORY {
+            return Err(format!(
+                "--replica-memory {} is less than 6MiB",
+                self.replica_memory
+            ));
+        }
+        Ok(Containers {
+            count: self.replicas,
+            image: self.image.clone().map_or(Image::Own, Image::Named),
+            port: self.replica_port.get(),
+            env: self.replica_env.clone(),
+            memory,
+            nano_cpus: self.replica_cpus,
+            network: self.network.clone(),
+            fleet: self.fleet.to_string(),
+            keep: self.on_exit == OnExit::Keep,
+            trust_gateway: self.trust_gateway,
+        })
     }
 }
 
@@ -196,8 +250,10 @@ mod tests {
     fn check(flags: &[&str]) -> Result<Config, String> {
         let args = ["ringmaster", "serve"].iter().chain(flags);
         let args = Args::try_parse_from(args).map_err(|err| err.to_string())?;
-        let Command::Serve(serve) = args.command;
-        serve.check()
+        match args.command {
+            Command::Serve(serve) => serve.check(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -233,6 +289,42 @@ mod tests {
     }
 
     #[test]
+    fn containers_are_asked_for_with_their_defaults() {
+        let config = check(&["--engine", "docker"]).unwrap();
+        assert!(config.proxy.admin.is_some(), "the replicas are ours");
+        let Replicas::Docker(containers) = config.replicas else {
+            panic!("not docker")
+        };
+        let expected = Containers {
+            count: 3,
+            image: Image::Own,
+            port: 5000,
+            env: Vec::new(),
+            memory: 64 * 1024 * 1024,
+            nano_cpus: None,
+            network: None,
+            fleet: "ringmaster".to_owned(),
+            keep: false,
+            trust_gateway: false,
+        };
+        assert_eq!(containers, expected);
+        let flags = [
+            "--engine",
+            "docker",
+            "--image",
+            "x",
+            "--replica-cpus",
+            "1.5",
+        ];
+        let config = check(&flags).unwrap();
+        assert!(config.proxy.admin.is_none(), "their /add is theirs");
+        match config.replicas {
+            Replicas::Docker(own) => assert_eq!(own.nano_cpus, Some(1_500_000_000)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn flags_that_do_not_go_together_are_refused() {
         for (flags, sentence) in [
             (&["--heartbeat-interval", "0s"][..], "needs --engine fixed"),
@@ -254,6 +346,25 @@ mod tests {
             (&["--key", "random,path"], "at the end"),
             (&["--heartbeat-path", "x"], "must begin with /"),
             (&["--workers", "0"], "invalid value"),
+            (&["--image", "a"], "--image goes with --engine docker"),
+            (
+                &["--on-exit", "keep"],
+                "--on-exit keep goes with --engine docker",
+            ),
+            (&["--trust-gateway"], "goes with --engine docker"),
+            (
+                &["--engine", "docker", "--backend", "a=b:1"],
+                "goes with --engine fixed",
+            ),
+            (
+                &["--engine", "docker", "--replica-memory", "5MiB"],
+                "less than 6MiB",
+            ),
+            (&["--replica-env", "SERVER_ID=1"], "set for each replica"),
+            (&["--replica-env", "A"], "not K=V"),
+            (&["--replica-cpus", "0.001"], "at least 0.01"),
+            (&["--replica-port", "0"], "invalid value"),
+            (&["--fleet", "a b"], "not a legal"),
         ] {
             let refused = check(flags).unwrap_err();
             assert!(refused.contains(sentence), "{flags:?}: {refused}");

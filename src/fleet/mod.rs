@@ -16,6 +16,7 @@ mod plan;
 mod publish;
 #[cfg(test)]
 mod stand_in;
+mod survey;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -24,23 +25,24 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::Call;
-use crate::ring::{RingError, Spec};
-use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName, Roster};
-use engine::{Engine, Fixed, Keeper, Process, Reports};
+use crate::ring::Spec;
+use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
+use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use heartbeat::Rhythm;
-use plan::{Plan, Policy};
-use publish::{CellsById, Press};
+use publish::Press;
 use task::{Inbox, Task, Work};
 
+pub use engine::{Containers, Image};
 pub use events::{Event, JOURNAL_EVENTS, Journal, Kind, Note};
 pub use plan::Status;
+pub use survey::{Survey, survey};
 
 /// Which replicas there are, and how they come to be.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub enum Replicas {
         /// How many at first.
         count: usize,
     },
+    /// Containers, named S1, S2, S3 … unless some of the fleet are there already.
+    Docker(Containers),
     /// Backends that somebody else runs, in the order of their seats; names are distinct.
     Fixed(Vec<(ReplicaName, ReplicaAddr)>),
 }
@@ -96,37 +100,41 @@ pub fn bundled_replica() -> io::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name("replica"))
 }
 
-/// The roster to begin with: all seats on the ring; members only if they are fixed, down until they
-/// answer, or up when there are no heartbeats.
+/// Starts the fleet on a thread of its own. `publisher` holds the [`Survey::first_roster`].
 ///
 /// # Errors
-/// When the ring has no room for so many seats.
-pub fn first_roster(settings: &Settings) -> Result<Roster, RingError> {
-    let view = settings.plan(Instant::now())?.view();
-    let watched = settings.heartbeat.is_some();
-    let mut cells = CellsById::new();
-    Ok(publish::render(view, watched, settings.workers, &mut cells))
-}
-
-/// Starts the fleet on a thread of its own. `publisher` holds the [`first_roster`] of the same settings.
-///
-/// # Errors
-/// Before anything is started: when the settings contradict each other, the replica binary is missing
-/// (the sentence says how to build it), or the system has no thread for us.
+/// Before anything is started: when the replica binary is missing (the sentence says how to build it), or
+/// the system has no thread for us.
 pub fn start(
-    settings: Settings,
+    survey: Survey,
     publisher: Publisher,
     orders: mpsc::Receiver<Call>,
     evidence: mpsc::Receiver<Evidence>,
 ) -> anyhow::Result<Fleet> {
-    settings.check()?;
-    let plan = settings.plan(Instant::now())?;
+    let Survey {
+        settings,
+        plan,
+        containers,
+    } = survey;
     let (report, reports) = mpsc::unbounded_channel();
     let (pulse, pulses) = mpsc::unbounded_channel();
     let (stop, stopped) = oneshot::channel();
     let (status, status_seen) = watch::channel(plan.status());
-    let engine = settings.engine(Reports::new(report))?;
     let journal = Journal::new();
+    let reports_end = Reports::new(report);
+    let engine: Box<dyn Engine> = match (&settings.replicas, containers) {
+        (Replicas::Process { binary, .. }, _) => Box::new(Process::new(binary, reports_end)?),
+        (Replicas::Fixed(backends), _) => Box::new(Fixed::new(backends, reports_end)),
+        (Replicas::Docker(_), Some((ground, sorted))) => {
+            for note in sorted.lost.clone() {
+                tracing::info!("{note}");
+                journal.push(SystemTime::now(), note);
+            }
+            let engine = Docker::new(ground, &sorted.adopted, &sorted.discarded, reports_end);
+            Box::new(engine)
+        }
+        (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
+    };
     let inbox = Inbox {
         stop: stopped,
         reports,
@@ -177,10 +185,10 @@ fn launch(task: Task, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> 
 impl Settings {
     fn check(&self) -> anyhow::Result<()> {
         match &self.replicas {
-            Replicas::Process { .. } if self.heartbeat.is_none() => {
+            Replicas::Process { .. } | Replicas::Docker(_) if self.heartbeat.is_none() => {
                 bail!("heartbeats can only be off with fixed backends")
             }
-            Replicas::Process { .. } => Ok(()),
+            Replicas::Process { .. } | Replicas::Docker(_) => Ok(()),
             Replicas::Fixed(backends) => {
                 let mut met = HashSet::new();
                 match backends.iter().find(|(name, _)| !met.insert(name)) {
@@ -189,41 +197,6 @@ impl Settings {
                 }
             }
         }
-    }
-
-    fn plan(&self, now: Instant) -> Result<Plan, RingError> {
-        let (keeper, first) = match &self.replicas {
-            Replicas::Process { count, .. } => {
-                let names = (1..=*count).map(|n| format!("S{n}").parse());
-                // Such a name is always legal.
-                let names = names.filter_map(Result::ok).map(|name| (name, None));
-                (Keeper::Fleet, names.collect::<Vec<_>>())
-            }
-            Replicas::Fixed(backends) => {
-                let backends = backends.iter().cloned();
-                let first = backends.map(|(name, addr)| (name, Some(addr)));
-                (Keeper::Nobody, first.collect())
-            }
-        };
-        let heartbeat = self.heartbeat.as_ref();
-        let policy = Policy {
-            keeper,
-            watched: heartbeat.is_some(),
-            ring: self.ring,
-            misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
-            interval: heartbeat.map_or(Duration::ZERO, |heartbeat| heartbeat.interval),
-            start_timeout: self.start_timeout,
-            drain_timeout: self.drain_timeout,
-            max_replicas: self.max_replicas,
-        };
-        Plan::new(policy, &first, now)
-    }
-
-    fn engine(&self, reports: Reports) -> io::Result<Box<dyn Engine>> {
-        Ok(match &self.replicas {
-            Replicas::Process { binary, .. } => Box::new(Process::new(binary, reports)?),
-            Replicas::Fixed(backends) => Box::new(Fixed::new(backends, reports)),
-        })
     }
 
     fn rhythm(&self, keeper: Keeper) -> Option<Rhythm> {

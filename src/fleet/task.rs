@@ -12,9 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
-use super::engine::{Engine, Report};
+use super::engine::{Engine, Keeper, Report};
 use super::events::{Journal, Note};
-use super::heartbeat::{Heart, Rhythm};
+use super::heartbeat::{Heart, Identity, Rhythm};
 use super::names;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
 use super::publish::Press;
@@ -54,6 +54,8 @@ pub(super) struct Task {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     hearts: HashMap<ReplicaId, Heart>,
+    /// Who was started, for as long as it may answer.
+    started: HashMap<ReplicaId, Identity>,
     /// Who drains, and the roster version that every worker must have seen.
     drains: BTreeMap<ReplicaId, u64>,
     /// Where answers go, and whether the order was a change.
@@ -89,7 +91,11 @@ impl Task {
             self.feed(input);
             self.look_at_drains();
         }
-        true
+        let close = self.engine.close();
+        tokio::select! {
+            () = close => true,
+            () = at(stop_by) => false,
+        }
     }
 
     /// Gives an order a ticket.
@@ -149,10 +155,17 @@ impl Task {
                 let plan = &self.plan;
                 self.press.publish(plan.view(), |id| plan.knows(id));
             }
-            Action::Start(id, seat, name) => self.engine.start(id, seat, &name),
+            Action::Start(id, seat, name) => {
+                self.engine.start(id, seat, &name);
+                if self.engine.keeper() == Keeper::Fleet {
+                    // Backends of others may call themselves what they like.
+                    work.started.insert(id, Identity { name, seat });
+                }
+            }
             Action::Watch(id, addr) => {
                 if let Some(rhythm) = self.rhythm.clone() {
-                    let heart = Heart::begin(id, addr, rhythm, self.pulses.clone());
+                    let expected = work.started.get(&id).cloned();
+                    let heart = Heart::begin(id, addr, expected, rhythm, self.pulses.clone());
                     work.hearts.insert(id, heart);
                 }
             }
@@ -168,6 +181,7 @@ impl Task {
             }
             Action::Remove(id, farewell) => {
                 work.hearts.remove(&id);
+                work.started.remove(&id);
                 work.drains.remove(&id);
                 self.engine.remove(id, farewell);
             }

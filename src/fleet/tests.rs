@@ -77,13 +77,13 @@ fn begin(settings: Settings) -> Bench {
 
 /// A fleet before one worker that is the test's to play.
 fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
-    let first = first_roster(&settings).unwrap();
-    let (publisher, mut workers) = roster::channel(settings.workers, first);
+    let survey = survey(settings).unwrap();
+    let (publisher, mut workers) = roster::channel(1, survey.first_roster());
     let (desk, orders) = admin::desk();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
     let bench = Bench {
-        fleet: start(settings, publisher, orders, evidence).unwrap(),
+        fleet: start(survey, publisher, orders, evidence).unwrap(),
         desk,
         rosters: watch::channel(worker.latest()).1,
         _evidence,
@@ -264,7 +264,7 @@ async fn fixed_backends_are_watched_and_nothing_else() {
 fn the_first_roster_has_all_seats() {
     let binary = PathBuf::from("replica");
     let process = settings(Replicas::Process { binary, count: 3 });
-    let roster = first_roster(&process).unwrap();
+    let roster = survey(process).unwrap().first_roster();
     assert_eq!((roster.version, roster.ring.seats().len()), (0, 3));
     assert!(roster.members().is_empty() && roster.watched);
     let backend = (
@@ -275,7 +275,7 @@ fn the_first_roster_has_all_seats() {
         heartbeat: None,
         ..settings(Replicas::Fixed(vec![backend]))
     };
-    let roster = first_roster(&fixed).unwrap();
+    let roster = survey(fixed).unwrap().first_roster();
     assert_eq!(roster.members()[0].health, Health::Up);
     assert!(!roster.watched);
 }
@@ -283,10 +283,14 @@ fn the_first_roster_has_all_seats() {
 #[test]
 fn what_cannot_be_is_told_before_anything_is_started() {
     let fail = |settings: Settings| {
-        let (publisher, _) = roster::channel(1, first_roster(&settings).unwrap());
+        let survey = match survey(settings) {
+            Ok(survey) => survey,
+            Err(err) => return err.to_string(),
+        };
+        let (publisher, _) = roster::channel(1, survey.first_roster());
         let (_, orders) = admin::desk();
         let (_, evidence) = mpsc::channel(1);
-        let err = start(settings, publisher, orders, evidence).unwrap_err();
+        let err = start(survey, publisher, orders, evidence).unwrap_err();
         err.to_string()
     };
     let binary = PathBuf::from("/nowhere/replica");

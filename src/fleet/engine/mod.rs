@@ -5,16 +5,21 @@
 //! inbox. Surprising: an engine remembers every replica it was told to start, even one that failed or
 //! ended by itself, until it is told to remove it; only then does it say [`Report::Removed`].
 
+mod docker;
 mod fixed;
 mod process;
+mod words;
 
 use std::fmt;
+use std::pin::Pin;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
+pub use docker::{Containers, Image};
+pub(super) use docker::{Docker, Found, Ground, State};
 pub(super) use fixed::Fixed;
 pub(super) use process::Process;
 
@@ -34,6 +39,8 @@ pub(super) enum Farewell {
     Ask,
     /// End it at once: it is silent, not needed, or dead already.
     Kill,
+    /// Leave it running and forget it; an engine whose replicas cannot outlive us asks them to end.
+    Leave,
 }
 
 /// What an engine has to say.
@@ -51,6 +58,13 @@ pub(super) enum Report {
         /// Which one.
         id: ReplicaId,
         /// Why, in a phrase.
+        why: String,
+    },
+    /// The replica could not be started because of its name, which stays unusable.
+    NameRefused {
+        /// Which one.
+        id: ReplicaId,
+        /// Why, in a phrase that follows "the name S4 ".
         why: String,
     },
     /// The replica ended, which is certain.
@@ -73,7 +87,8 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Who keeps N.
     fn keeper(&self) -> Keeper;
 
-    /// Starts a replica: `Started` or `Failed` follows, or `Ended` when it ended meanwhile.
+    /// Starts a replica: `Started`, `Failed` or `NameRefused` follows, or `Ended` when it ended
+    /// meanwhile. One that was found running under this name and in this seat is taken over.
     fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName);
 
     /// Looks whether a suspect still runs: `Ended` follows if it does not. An engine that is told of
@@ -82,7 +97,15 @@ pub(super) trait Engine: fmt::Debug + Send {
 
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, farewell: Farewell);
+
+    /// The last call, after everything was removed: gives back what the engine holds besides.
+    fn close(&mut self) -> Closing {
+        Box::pin(std::future::ready(()))
+    }
 }
+
+/// An engine's last act.
+pub(super) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where an engine leaves its reports. It is unbounded because an engine must never wait, and bounded
 /// in fact: there are at most four reports in the life of a replica.

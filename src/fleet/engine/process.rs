@@ -180,7 +180,7 @@ async fn end(
     farewell: Farewell,
     output: &mut Output,
 ) -> Option<io::Result<ExitStatus>> {
-    if farewell == Farewell::Ask {
+    if farewell != Farewell::Kill {
         signal(child, Signal::TERM);
         if let Ok(status) = timeout(GRACE, ended(child, output)).await {
             return Some(status);

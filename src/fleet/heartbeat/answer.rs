@@ -3,6 +3,9 @@
 //! It understands no more of HTTP than that and is liberal about the rest, for the server may be
 //! anybody's; what it does not understand only costs a new connection for the next heartbeat.
 
+use crate::ring::Seat;
+use crate::roster::ReplicaName;
+
 /// The longest head that is read, in bytes.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 
@@ -17,6 +20,15 @@ pub(super) enum Parsed {
     Garbage,
 }
 
+/// Who answers, as the bundled replica says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) struct Identity {
+    /// The replica's name.
+    pub(in crate::fleet) name: ReplicaName,
+    /// Its seat.
+    pub(in crate::fleet) seat: Seat,
+}
+
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -26,6 +38,8 @@ pub(super) struct Head {
     pub(super) bytes: usize,
     /// How many bytes of body follow, if the connection can be used again after them.
     pub(super) reusable_after: Option<usize>,
+    /// Who answers, if it says so.
+    pub(super) identity: Option<Identity>,
 }
 
 /// Reads the head at the start of `bytes`.
@@ -46,25 +60,37 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     };
     let mut reusable = persistent;
     let mut length = matches!(status, 100..200 | 204 | 304).then_some(0);
+    let (mut name, mut seat) = (None, None);
     for line in lines {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
             continue;
         };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
+        let (field, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if field.eq_ignore_ascii_case(b"content-length") {
             // No body follows a 204 or 304, whatever its length field says (RFC 9112 §6.3).
             length = length.or_else(|| decimal(value));
-        } else if name.eq_ignore_ascii_case(b"connection") {
+        } else if field.eq_ignore_ascii_case(b"connection") {
             let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             reusable &= !tokens.any(|token| token.eq_ignore_ascii_case(b"close"));
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        } else if field.eq_ignore_ascii_case(b"transfer-encoding") {
             reusable = false;
+        } else if field.eq_ignore_ascii_case(b"ringmaster-replica") {
+            name = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok());
+        } else if field.eq_ignore_ascii_case(b"ringmaster-seat") {
+            seat = decimal(value).and_then(|seat| u32::try_from(seat).ok());
         }
     }
+    let identity = name.zip(seat).filter(|(_, seat)| *seat > 0);
     Parsed::Whole(Head {
         status,
         bytes: end,
         reusable_after: length.filter(|_| reusable),
+        identity: identity.map(|(name, seat)| Identity {
+            name,
+            seat: Seat(seat),
+        }),
     })
 }
 
@@ -148,6 +174,28 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(whole(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_bundled_replica_says_who_it_is() {
+        let identity =
+            |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()) {
+                Parsed::Whole(head) => head.identity.map(|who| (who.name.to_string(), who.seat.0)),
+                other => panic!("{other:?}"),
+            };
+        let (name, seat) = ("Ringmaster-Replica: S3\r\n", "ringmaster-seat: 3\r\n");
+        assert_eq!(
+            identity(&format!("{name}{seat}")),
+            Some(("S3".to_owned(), 3))
+        );
+        for half in [
+            "",
+            name,
+            seat,
+            "Ringmaster-Replica: S3\r\nRingmaster-Seat: 0\r\n",
+        ] {
+            assert_eq!(identity(half), None, "{half}");
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::answer::{self, Head, Parsed};
+use super::answer::{self, Head, Identity, Parsed};
 use crate::roster::ReplicaAddr;
 
 /// The longest body that is read so that its connection can be kept, in bytes.
@@ -22,8 +22,8 @@ const BODY_WAIT: Duration = Duration::from_millis(50);
 /// What came of one heartbeat.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// 2xx or 3xx, and the connection if it can be used again.
-    Healthy(Option<TcpStream>),
+    /// 2xx or 3xx, the connection if it can be used again, and who answers, if it says so.
+    Healthy(Option<TcpStream>, Option<Identity>),
     /// Another status.
     Wrong(u16, Option<TcpStream>),
     /// No answer in time.
@@ -70,7 +70,7 @@ pub(super) async fn run(addr: ReplicaAddr, request: &str, held: Option<TcpStream
                 let status = head.status;
                 let stream = finish(stream, &head, bytes.len()).await;
                 return match status {
-                    200..400 => Outcome::Healthy(stream),
+                    200..400 => Outcome::Healthy(stream, head.identity),
                     _ => Outcome::Wrong(status, stream),
                 };
             }

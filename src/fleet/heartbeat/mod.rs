@@ -23,6 +23,8 @@ use super::plan::{Miss, Pulse};
 use crate::roster::{ReplicaAddr, ReplicaId};
 use exchange::Outcome;
 
+pub(super) use answer::Identity;
+
 /// The deadline of the heartbeat that follows an unexpected end.
 const CHECK: Duration = Duration::from_millis(100);
 /// Between tries of one that has just been started.
@@ -66,10 +68,12 @@ struct Poke {
 
 impl Heart {
     /// Begins to ask `id` at `addr`, at once, and sends what comes of it to `pulses`. There is at most
-    /// one heartbeat under way, so the channel cannot grow without end.
+    /// one heartbeat under way, so the channel cannot grow without end. An answer of somebody else than
+    /// `expected` means that its address is another's by now.
     pub(super) fn begin(
         id: ReplicaId,
         addr: ReplicaAddr,
+        expected: Option<Identity>,
         rhythm: Rhythm,
         pulses: UnboundedSender<(ReplicaId, Pulse)>,
     ) -> Self {
@@ -77,6 +81,7 @@ impl Heart {
         let watcher = Watcher {
             id,
             addr,
+            expected,
             rhythm,
             pulses,
             poke: Arc::clone(&poke),
@@ -100,6 +105,20 @@ impl Heart {
 impl Drop for Heart {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
+/// does not say.
+pub(super) async fn identify(
+    addr: ReplicaAddr,
+    path: &str,
+    limit: Duration,
+) -> Option<Option<Identity>> {
+    let request = exchange::request(addr, path, false);
+    match punctual(limit, exchange::run(addr, &request, None)).await? {
+        Outcome::Healthy(_, identity) => Some(identity),
+        _ => None,
     }
 }
 
@@ -128,6 +147,7 @@ enum Next {
 struct Watcher {
     id: ReplicaId,
     addr: ReplicaAddr,
+    expected: Option<Identity>,
     rhythm: Rhythm,
     pulses: UnboundedSender<(ReplicaId, Pulse)>,
     poke: Arc<Poke>,
@@ -147,6 +167,7 @@ impl Watcher {
             let held = self.held.take();
             let work = exchange::run(self.addr, &request, held);
             let outcome = punctual(limit, work).await.unwrap_or(Outcome::Silent);
+            let outcome = self.recognise(outcome);
             limit = match self.judge(outcome, reused, sent) {
                 Next::Now(limit) => limit,
                 Next::At(then) => self.rest(sent, then).await,
@@ -162,6 +183,17 @@ impl Watcher {
     fn missed(&self, sent: Instant, why: Miss) {
         let sent = sent.into_std();
         self.tell(Pulse::Missed { sent, why });
+    }
+
+    /// Somebody else's answer is as good as a refusal.
+    fn recognise(&self, outcome: Outcome) -> Outcome {
+        match (outcome, &self.expected) {
+            (Outcome::Healthy(_, Some(who)), Some(expected)) if who != *expected => {
+                let Identity { name, seat } = who;
+                Outcome::Refused(format!("its address is that of {name} in seat {seat}"))
+            }
+            (outcome, _) => outcome,
+        }
     }
 
     /// Whether this server ends each connection after one answer.
@@ -181,7 +213,7 @@ impl Watcher {
         };
         let beat = sent + self.rhythm.interval;
         match outcome {
-            Outcome::Healthy(stream) => {
+            Outcome::Healthy(stream, _) => {
                 if reused {
                     self.ends = 0;
                 }

@@ -108,7 +108,7 @@ fn rhythm(interval: Duration, eager: bool) -> Rhythm {
 
 fn begin(addr: SocketAddr, rhythm: Rhythm) -> Bench {
     let (tell, pulses) = unbounded_channel();
-    let heart = Heart::begin(ReplicaId(7), ReplicaAddr(addr), rhythm, tell);
+    let heart = Heart::begin(ReplicaId(7), ReplicaAddr(addr), None, rhythm, tell);
     Bench { heart, pulses }
 }
 

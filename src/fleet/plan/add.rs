@@ -58,14 +58,19 @@ impl Plan {
 
     /// One of an `/add` failed: so all of it fails.
     pub(super) fn undo_add(&mut self, failed: ReplicaId, why: String) {
+        let life = self.lives.get(&failed);
+        let sentence = life.map(|life| format!("could not start {}: {why}", life.name));
+        self.refuse_add(failed, Refusal::failed(sentence.unwrap_or(why)));
+    }
+
+    /// Undoes the present `/add`, because of this one of it, and refuses it so.
+    pub(super) fn refuse_add(&mut self, failed: ReplicaId, refusal: Refusal) {
         let Some(Change::Add { ticket, group, .. }) = self.change.take() else {
             return;
         };
-        let mut sentence = why;
         if let Some(life) = self.lives.get(&failed) {
             let (seat, name) = (life.seat, life.name.clone());
-            sentence = format!("could not start {name}: {sentence}");
-            self.note(Kind::Failed, seat, name, sentence.clone(), |_| {});
+            self.note(Kind::Failed, seat, name, refusal.sentence.clone(), |_| {});
         }
         for id in &group {
             self.remove(*id, Farewell::Kill);
@@ -73,7 +78,7 @@ impl Plan {
         self.change = Some(Change::Undo {
             ticket,
             group,
-            refusal: Refusal::failed(sentence),
+            refusal,
         });
     }
 

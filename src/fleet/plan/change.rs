@@ -120,7 +120,7 @@ impl Plan {
         true
     }
 
-    /// [`super::Input::Stop`]: refuses what waits and removes everybody.
+    /// [`super::Input::Stop`]: refuses what waits and removes everybody, or leaves those in their seats.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
         let present = self.change.take().map(|change| match change {
@@ -139,7 +139,9 @@ impl Plan {
             .collect();
         for (id, phase) in all {
             let farewell = match phase {
-                Phase::Starting { .. } | Phase::Silent => Farewell::Kill,
+                Phase::Starting { .. } => Farewell::Kill,
+                Phase::Up | Phase::Suspect | Phase::Silent if self.policy.keep => Farewell::Leave,
+                Phase::Silent => Farewell::Kill,
                 _ => Farewell::Ask,
             };
             self.remove(id, farewell);

@@ -22,11 +22,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admin::Order;
+use crate::fleet::engine::Keeper;
 use crate::ring::{Ring, RingError, Seat};
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 use change::Change;
 use seats::{Holder, Place};
-pub(super) use words::{Action, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
+pub(super) use words::{Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
 
 pub use words::Status;
 
@@ -98,15 +99,31 @@ impl Plan {
         now: Instant,
     ) -> Result<Self, RingError> {
         let seats = (1..).map(Seat).zip(first);
-        let mut places: Vec<Place> = seats
-            .map(|(seat, (name, _))| Place::new(seat, name.clone()))
-            .collect();
+        let first = seats.map(|(seat, (name, addr))| First {
+            seat,
+            name: name.clone(),
+            addr: *addr,
+        });
+        Self::resume(policy, &first.collect::<Vec<_>>(), now)
+    }
+
+    /// The plan for what was found; seats are distinct. One that runs has a moment to answer before a
+    /// successor is started beside it.
+    ///
+    /// # Errors
+    /// When the ring has no room for them.
+    pub(super) fn resume(policy: Policy, first: &[First], now: Instant) -> Result<Self, RingError> {
+        let place = |first: &First| Place::new(first.seat, first.name.clone());
+        let mut places: Vec<Place> = first.iter().map(place).collect();
         let on_ring: BTreeSet<Seat> = places.iter().map(|place| place.seat).collect();
         let ring = policy.ring.build(&on_ring)?;
         let mut lives = BTreeMap::new();
         let mut next_id = 1;
-        for (place, (name, addr)) in places.iter_mut().zip(first) {
+        for (place, First { name, addr, .. }) in places.iter_mut().zip(first) {
             let Some(addr) = *addr else { continue };
+            if policy.keeper == Keeper::Fleet {
+                place.retry_at = Some(now + policy.interval * (policy.misses + 1));
+            }
             let id = ReplicaId(next_id);
             next_id += 1;
             let (phase, health) = if policy.watched {

@@ -4,6 +4,7 @@
 //! by the phase its replica is in now, and about one that nobody knows any more it means nothing.
 
 use super::{Action, Phase, Plan, World};
+use crate::admin::Refusal;
 use crate::fleet::engine::{Farewell, Report};
 use crate::fleet::events::Kind;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
@@ -23,6 +24,11 @@ impl Plan {
             Report::Failed { id, why } => {
                 if let Some(Phase::Starting { .. }) = self.phase(id) {
                     self.not_started(id, why);
+                }
+            }
+            Report::NameRefused { id, why } => {
+                if let Some(Phase::Starting { .. }) = self.phase(id) {
+                    self.name_refused(id, &why, world);
                 }
             }
             Report::Ended { id, how } => self.ended(id, how, world),
@@ -46,6 +52,23 @@ impl Plan {
             Phase::Silent if watched => self.actions.push(Action::Watch(id, addr)),
             _ => {}
         }
+    }
+
+    /// The engine cannot use the name of one that was being started: an order that asked for it was
+    /// wrong, any other seat gets another name.
+    fn name_refused(&mut self, id: ReplicaId, why: &str, world: &mut dyn World) {
+        let Some(life) = self.lives.get(&id) else {
+            return;
+        };
+        let (seat, sentence) = (life.seat, format!("the name {} {why}", life.name));
+        if self.is_in_group(id) {
+            return self.refuse_add(id, Refusal::bad(sentence));
+        }
+        let name = self.free_name(world);
+        if let Some(place) = self.place_mut(seat) {
+            place.first_name = name;
+        }
+        self.not_started(id, sentence);
     }
 
     /// One that was being started is given up.

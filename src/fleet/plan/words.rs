@@ -31,6 +31,19 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) drain_timeout: Duration,
     /// The most replicas that may be wanted.
     pub(in crate::fleet) max_replicas: usize,
+    /// Whether those that hold seats are left running when everything is stopped.
+    pub(in crate::fleet) keep: bool,
+}
+
+/// A replica to begin with.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct First {
+    /// Its seat.
+    pub(in crate::fleet) seat: Seat,
+    /// Its name.
+    pub(in crate::fleet) name: ReplicaName,
+    /// Where it runs already, if it does.
+    pub(in crate::fleet) addr: Option<ReplicaAddr>,
 }
 
 /// What the plan asks of the world outside.

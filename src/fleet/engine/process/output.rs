@@ -12,16 +12,13 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
+use crate::fleet::engine::words::quote;
 use crate::roster::ReplicaAddr;
 
 /// The longest line that tells where a child listens, in bytes.
 const MAX_LINE: usize = 1024;
 /// How much of the end of standard error is kept, in bytes.
 const MAX_WORDS: usize = 2048;
-/// How many lines of it are quoted.
-const QUOTED_LINES: usize = 3;
-/// How many characters of it are quoted.
-const QUOTED_CHARS: usize = 300;
 /// How much is fetched after a child's end, in bytes: a pipe holds no more by default.
 const MAX_REST: usize = 64 * 1024;
 
@@ -136,22 +133,6 @@ fn listen_line(line: &[u8]) -> Option<ReplicaAddr> {
     Some(ReplicaAddr(addr))
 }
 
-/// The last lines of `words` as one line.
-fn quote(words: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(words);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<&str> = lines.collect();
-    let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
-    let quote: String = last
-        .join(" | ")
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
-    let surplus = quote.chars().count().saturating_sub(QUOTED_CHARS);
-    let quote: String = quote.chars().skip(surplus).collect();
-    (!quote.is_empty()).then_some(quote)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,13 +144,5 @@ mod tests {
         for bad in ["", "{}", r#"{"listen":7}"#, r#"{"listen":"localhost:1"}"#] {
             assert_eq!(listen_line(bad.as_bytes()), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn last_words_are_short_and_one_line() {
-        assert_eq!(quote(b" \n\n"), None);
-        let quoted = quote(b"one\ntwo\n\nthree \x1b[1m\nfour\n").unwrap();
-        assert_eq!(quoted, "two | three [1m | four");
-        assert_eq!(quote(&[b'x'; 1000]).unwrap().len(), QUOTED_CHARS);
     }
 }

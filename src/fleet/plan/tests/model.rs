@@ -101,6 +101,7 @@ fn about(report: &Report) -> ReplicaId {
     match report {
         Report::Started { id, .. }
         | Report::Failed { id, .. }
+        | Report::NameRefused { id, .. }
         | Report::Ended { id, .. }
         | Report::Removed { id } => *id,
     }
@@ -118,6 +119,7 @@ impl Model {
             start_timeout: 1_000 * MS,
             drain_timeout: 1_000 * MS,
             max_replicas: 12,
+            keep: false,
         };
         let first = (1..=FIRST).map(|n| (format!("S{n}").parse().unwrap(), None));
         let first: Vec<_> = first.collect();
@@ -271,7 +273,7 @@ impl Model {
         match &report {
             Report::Started { .. } if sim.state == State::Starting => sim.state = State::Running,
             Report::Started { .. } => {}
-            Report::Failed { .. } => sim.state = State::Dead,
+            Report::Failed { .. } | Report::NameRefused { .. } => sim.state = State::Dead,
             Report::Ended { .. } => {
                 sim.state = State::Dead;
                 sim.end_told = true;

@@ -67,6 +67,7 @@ fn policy(keeper: Keeper) -> Policy {
         start_timeout: 10 * SEC,
         drain_timeout: 10 * SEC,
         max_replicas: 256,
+        keep: false,
     }
 }
 

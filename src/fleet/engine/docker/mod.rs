@@ -1,0 +1,251 @@
+//! The engine of containers: each replica is a container on a network that we are on, reached by the
+//! address that the container engine reports for it.
+//!
+//! One task looks after each container (`life`), one more listens to the engine's events and lists (`watch`).
+//! Before the first start `ground` finds out where we are and what is there already. The client library
+//! is named in `api`, `seen` and `spec` alone. Surprising: containers outlive us, on purpose (`--on-exit
+//! keep`) or not (SIGKILL), and the next balancer of the fleet takes them over as they are; so a lock
+//! keeps two balancers of one fleet apart.
+
+mod api;
+mod book;
+mod ground;
+mod life;
+mod lock;
+mod seen;
+mod spec;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use self::api::{Api, Id};
+use self::book::{Book, Nudge};
+use self::life::Life;
+use self::lock::Lock;
+use self::spec::Recipe;
+use super::{Closing, Engine, Farewell, Keeper, Reports};
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+
+pub(in crate::fleet) use self::ground::Ground;
+
+/// Containers that are being started at a time; more slow each other down.
+const STARTS: usize = 4;
+/// Containers that are being removed at a time.
+const REMOVALS: usize = 8;
+
+/// What containers are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// The image of the container we are in; it holds the bundled replica too.
+    Own,
+    /// This one, which may be anybody's.
+    Named(String),
+}
+
+/// What is wanted of the engine of containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Containers {
+    /// How many replicas at first, unless some are there already.
+    pub count: usize,
+    /// What they are made of.
+    pub image: Image,
+    /// Where they listen.
+    pub port: u16,
+    /// More of their environment, as `K=V`.
+    pub env: Vec<String>,
+    /// The most memory of one, in bytes.
+    pub memory: i64,
+    /// The most CPU time of one, in billionths of a CPU; `None`: no limit.
+    pub nano_cpus: Option<i64>,
+    /// The network they are on; `None`: the one we are on.
+    pub network: Option<String>,
+    /// Whose they are: one engine may hold several fleets.
+    pub fleet: String,
+    /// Whether they are left running when we are told to stop.
+    pub keep: bool,
+    /// Whether the gateway of our bridge is trusted; then there must be one.
+    pub trust_gateway: bool,
+}
+
+/// A container that was there before us.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct Found {
+    pub(in crate::fleet) container: Id,
+    pub(in crate::fleet) seat: Seat,
+    pub(in crate::fleet) name: ReplicaName,
+    pub(in crate::fleet) state: State,
+    /// When it was made, in seconds since 1970.
+    pub(in crate::fleet) made: i64,
+}
+
+/// What it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum State {
+    /// It runs and may answer here.
+    Runs(ReplicaAddr),
+    /// It does not; why, in a phrase.
+    Ended(String),
+}
+
+/// A running container and where it answers.
+#[derive(Clone, Debug)]
+struct Berth {
+    container: Id,
+    addr: ReplicaAddr,
+}
+
+/// What all tasks share.
+#[derive(Debug)]
+struct Dock {
+    api: Api,
+    recipe: Recipe,
+    book: Book,
+    starts: Semaphore,
+    removals: Semaphore,
+    reports: Reports,
+}
+
+impl Dock {
+    fn no_image(&self) -> String {
+        ground::no_image(&self.recipe.image_name)
+    }
+}
+
+/// The order to go, for the task that looks after a container, and its nudge.
+#[derive(Debug)]
+struct Leash {
+    tell: oneshot::Sender<Farewell>,
+    nudge: Arc<Nudge>,
+}
+
+/// Containers by replica.
+#[derive(Debug)]
+pub(in crate::fleet) struct Docker {
+    dock: Arc<Dock>,
+    lives: HashMap<ReplicaId, Leash>,
+    /// Those that run already, until they are asked for.
+    berths: HashMap<ReplicaName, Berth>,
+    /// Those that are to go, until the first start.
+    discarded: Vec<Id>,
+    watching: bool,
+    lock: Lock,
+    keep: bool,
+}
+
+impl Docker {
+    /// An engine on this ground; the `adopted` are started by taking them over, the `discarded` removed.
+    pub(in crate::fleet) fn new(
+        ground: Ground,
+        adopted: &[Found],
+        discarded: &[Found],
+        reports: Reports,
+    ) -> Self {
+        let berth = |found: &Found| match found.state {
+            State::Runs(addr) => {
+                let container = found.container.clone();
+                Some((found.name.clone(), Berth { container, addr }))
+            }
+            State::Ended(_) => None,
+        };
+        Self {
+            discarded: discarded
+                .iter()
+                .map(|found| found.container.clone())
+                .collect(),
+            berths: adopted.iter().filter_map(berth).collect(),
+            dock: Arc::new(Dock {
+                api: ground.api,
+                recipe: ground.recipe,
+                book: Book::default(),
+                starts: Semaphore::new(STARTS),
+                removals: Semaphore::new(REMOVALS),
+                reports,
+            }),
+            lives: HashMap::new(),
+            watching: false,
+            lock: ground.lock,
+            keep: ground.keep,
+        }
+    }
+}
+
+impl Engine for Docker {
+    fn keeper(&self) -> Keeper {
+        Keeper::Fleet
+    }
+
+    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName) {
+        let berth = self.berths.remove(name);
+        let container_name = self.dock.recipe.container_name(name.as_ref());
+        let nudge = self.dock.book.enter(&container_name);
+        if let Some(berth) = &berth {
+            // Before the first list, to which it would be a stray.
+            self.dock.book.identify(&container_name, &berth.container);
+        }
+        let (tell, told) = oneshot::channel();
+        let life = Life {
+            id,
+            seat,
+            name: name.clone(),
+            dock: Arc::clone(&self.dock),
+            nudge: Arc::clone(&nudge),
+            told,
+            may_exist: berth.is_some(),
+        };
+        self.lives.insert(id, Leash { tell, nudge });
+        tokio::spawn(life.live(berth));
+        if !self.watching {
+            self.watching = true;
+            tokio::spawn(watch::watch(Arc::clone(&self.dock)));
+            for container in self.discarded.drain(..) {
+                tokio::spawn(discard(Arc::clone(&self.dock), container));
+            }
+        }
+    }
+
+    fn look(&mut self, id: ReplicaId) {
+        if let Some(leash) = self.lives.get(&id) {
+            leash.nudge.look();
+        }
+    }
+
+    fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+        if let Some(leash) = self.lives.remove(&id) {
+            // A task that is gone has panicked; its container is a stray then.
+            let _ = leash.tell.send(farewell);
+        }
+    }
+
+    fn close(&mut self) -> Closing {
+        let (dock, lock, keep) = (Arc::clone(&self.dock), self.lock.clone(), self.keep);
+        Box::pin(async move {
+            if !keep {
+                sweep(&dock).await;
+            }
+            lock.release(&dock.api).await;
+        })
+    }
+}
+
+/// Removes a container that nobody looks after; if that fails it is a stray, and tried again.
+async fn discard(dock: Arc<Dock>, container: Id) {
+    let _turn = dock.removals.acquire().await;
+    if let Err(fault) = dock.api.remove(&container).await {
+        tracing::debug!("cannot remove container {container}: {fault}");
+    }
+}
+
+/// Removes what calls without a clear answer have left.
+async fn sweep(dock: &Dock) {
+    let left = dock.api.list().await.unwrap_or_default();
+    let left = left.iter().filter(|listed| listed.labels.seat.is_some());
+    for listed in left {
+        if let Err(fault) = dock.api.remove(&listed.id).await {
+            tracing::warn!("cannot remove container {}: {fault}", listed.name);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The engine's hints: its events, and a list of all our containers from time to time.
+//!
+//! Events get lost when a reader is slow and when the engine restarts, so the list is the truth. Still
+//! both only nudge whoever looks after a container: nothing is removed or declared dead here because a
+//! list is short, empty or was refused. Surprising: a container of ours that nobody looks after is
+//! removed, once two lists in a row have shown it: it was left by a call without a clear answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Dock;
+use super::api::Id;
+
+/// Between lists.
+const LIST_EVERY: Duration = Duration::from_secs(10);
+/// Between the list at the beginning of a stream of events and the next, which sees what happened while
+/// the stream was only being opened.
+const LIST_AGAIN: Duration = Duration::from_secs(1);
+/// The first pause before the stream of events is opened again.
+const REOPEN_MIN: Duration = Duration::from_millis(100);
+/// The longest.
+const REOPEN_MAX: Duration = Duration::from_secs(2);
+
+/// Watches for ever.
+pub(super) async fn watch(dock: Arc<Dock>) {
+    let reopened = Notify::new();
+    tokio::join!(hear(&dock, &reopened), count(&dock, &reopened));
+}
+
+/// Reads events and opens their stream again whenever it is cut.
+async fn hear(dock: &Dock, reopened: &Notify) {
+    let mut pause = REOPEN_MIN;
+    loop {
+        let begun = Instant::now();
+        let mut events = dock.api.events();
+        reopened.notify_one();
+        while let Some(event) = events.next().await {
+            if let (Some(id), true) = (&event.id, event.is_end) {
+                dock.book.may_have_ended(id, event.code);
+            }
+        }
+        pause = if begun.elapsed() > REOPEN_MAX {
+            REOPEN_MIN
+        } else {
+            REOPEN_MAX.min(2 * pause)
+        };
+        tracing::debug!("the engine's events are cut; again in {pause:?}");
+        sleep(pause).await;
+    }
+}
+
+/// Lists all containers of the fleet, again and again.
+async fn count(dock: &Dock, reopened: &Notify) {
+    let mut strays = BTreeSet::new();
+    let mut answers = true;
+    let mut pause = LIST_EVERY;
+    loop {
+        pause = match timeout(pause, reopened.notified()).await {
+            Ok(()) => LIST_AGAIN,
+            Err(_) => LIST_EVERY,
+        };
+        match dock.api.list().await {
+            Ok(list) => {
+                if !answers {
+                    tracing::info!("the container engine answers again");
+                }
+                answers = true;
+                let met = dock.book.compare(&list).into_iter().collect();
+                strays = remove_strays(dock, &strays, met).await;
+            }
+            Err(fault) => {
+                if answers {
+                    tracing::warn!("cannot list containers, replicas run on unwatched: {fault}");
+                }
+                answers = false;
+            }
+        }
+    }
+}
+
+/// Removes those that were strays before and still are; returns the new ones.
+async fn remove_strays(dock: &Dock, before: &BTreeSet<Id>, met: BTreeSet<Id>) -> BTreeSet<Id> {
+    for id in met.intersection(before).filter(|id| !dock.book.has(id)) {
+        match dock.api.remove(id).await {
+            Ok(()) => tracing::info!("removed container {id}, which nobody looked after"),
+            Err(fault) => tracing::debug!("cannot remove the stray container {id}: {fault}"),
+        }
+    }
+    met
+}

@@ -1,0 +1,93 @@
+//! `ringmaster healthcheck`: asks a running balancer on its control port whether it is alive, for images
+//! that hold no other client. It says yes or no by its exit code.
+//!
+//! Surprising: an address that means "every interface" to a listener is asked for on loopback.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Connecting, and each read and write.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The most that is read of an answer, in bytes: its first line tells.
+const MAX_ANSWER: u64 = 1024;
+
+/// Asks the balancer whose control port is at `control`, and returns its status line.
+///
+/// # Errors
+/// When it cannot be reached, does not answer in time, or answers with another status than 200.
+pub(crate) fn ask(control: SocketAddr) -> io::Result<String> {
+    let addr = reachable(control);
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.lines().next().unwrap_or_default();
+    if status.starts_with("HTTP/1.1 200 ") {
+        Ok(status.to_owned())
+    } else {
+        let reason = format!("it answered {status:?}");
+        Err(io::Error::new(ErrorKind::InvalidData, reason))
+    }
+}
+
+fn reachable(listens: SocketAddr) -> SocketAddr {
+    let ip = match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    (ip, listens.port()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn answered(answer: &'static str) -> io::Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 512];
+            let read = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(request[..read].to_vec()).unwrap()
+        });
+        let asked = ask(SocketAddr::from(([0, 0, 0, 0], port)));
+        assert!(
+            server
+                .join()
+                .unwrap()
+                .starts_with("GET /healthz HTTP/1.1\r\n")
+        );
+        asked
+    }
+
+    #[test]
+    fn only_200_is_health() {
+        assert!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_ok());
+        for bad in [
+            "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "",
+            "HTTP/1.1 2000 OK\r\n\r\n",
+        ] {
+            assert!(answered(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_there_is_an_error() {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        assert!(ask(SocketAddr::from(([127, 0, 0, 1], port))).is_err());
+    }
+}
