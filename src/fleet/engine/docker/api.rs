@@ -17,8 +17,8 @@ use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, EventMessage};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
@@ -38,6 +38,8 @@ const WORDS: Duration = Duration::from_millis(500);
 const WORD_LINES: &str = "10";
 /// How many bytes of them are kept.
 const WORD_BYTES: usize = 4096;
+/// How the line begins by which a bundled replica tells where it listens; it is nobody's last word.
+const FIRST_LINE: &[u8] = b"{\"listen\":";
 /// Where the engine is when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
@@ -200,6 +202,13 @@ impl Api {
         .await
     }
 
+    /// Ends it at once; one that has ended is a conflict.
+    pub(super) async fn kill(&self, id: &Id) -> Result<(), Fault> {
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let kill = self.client.kill_container(id.as_str(), Some(options));
+        call(CHANGING, kill).await
+    }
+
     /// Ends it if it runs, and removes it with the volumes that nobody else knows.
     pub(super) async fn remove(&self, id: &Id) -> Result<(), Fault> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
@@ -218,6 +227,9 @@ impl Api {
         // Whoever sends without end is stopped by the deadline.
         let _ = timeout(WORDS, async {
             while let Some(Ok(line)) = lines.next().await {
+                if line.as_ref().starts_with(FIRST_LINE) {
+                    continue;
+                }
                 words.extend_from_slice(line.as_ref());
                 words.drain(..words.len().saturating_sub(WORD_BYTES));
             }

@@ -46,6 +46,8 @@ pub(super) struct Life {
     pub(super) told: oneshot::Receiver<Farewell>,
     /// Whether there may be a container, be its ID known or not.
     pub(super) may_exist: bool,
+    /// Whether its end was reported.
+    pub(super) is_told: bool,
 }
 
 /// Why nothing was started: a report, or the farewell that came first.
@@ -217,20 +219,30 @@ impl Life {
                 () = nudge.nudged() => looks = 0,
                 () = sleep(pause.unwrap_or_default()), if pause.is_some() => looks += 1,
             }
-            let dock = Arc::clone(&self.dock);
-            let ended = tokio::select! {
-                biased;
-                farewell = self.farewell() => return farewell,
-                ended = look(&dock, container) => ended,
-            };
-            if let Some(how) = ended {
-                // The engine may know nothing any more, but an event told of its exit code.
-                let how = how
-                    .unwrap_or_else(|| format!("{}, and it was removed", seen::code(nudge.code())));
-                let how = self.with_words(how, container).await;
+            if let Some(how) = self.look(container).await {
                 let id = self.id;
+                self.is_told = true;
                 self.report(Report::Ended { id, how });
                 return self.farewell().await;
+            }
+        }
+    }
+
+    /// Looks whether the container has ended, and how.
+    async fn look(&self, container: &Id) -> Option<String> {
+        match self.dock.api.inspect(container.as_str()).await {
+            Ok(seen) => match seen.run {
+                Run::Runs => None,
+                Run::Ended(how) => Some(self.with_words(how, container).await),
+            },
+            Err(Fault::Missing(_)) => {
+                // An event may have told of its exit code.
+                let code = seen::code(self.nudge.code());
+                Some(format!("{code}, and was removed"))
+            }
+            Err(fault) => {
+                tracing::debug!("cannot look at container {container}: {fault}");
+                None
             }
         }
     }
@@ -242,12 +254,34 @@ impl Life {
         }
     }
 
+    /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked.
+    async fn say(&self, farewell: Farewell, container: &Id) {
+        let api = &self.dock.api;
+        let said = match farewell {
+            Farewell::Ask => api.stop(container).await,
+            Farewell::Kill | Farewell::Leave => api.kill(container).await,
+        };
+        if let Err(fault) = said {
+            // Most likely it has ended by itself; one that does not listen is removed by force.
+            tracing::debug!("container {container} was told to end: {fault}");
+        }
+        let mut pauses = LOOK_AGAIN.iter();
+        while !self.is_told {
+            if let Some(how) = self.look(container).await {
+                let id = self.id;
+                return self.report(Report::Ended { id, how });
+            }
+            let Some(pause) = pauses.next() else { return };
+            sleep(*pause).await;
+        }
+    }
+
     /// Ends and removes the container, if there is one.
     async fn end(&self, farewell: Farewell) {
         let Dock { api, book, .. } = &*self.dock;
         let name = self.container_name();
         let begun = Instant::now();
-        let mut asked = farewell != Farewell::Ask;
+        let mut asked = false;
         while begun.elapsed() < REMOVING {
             // What was never identified may have been made all the same.
             let container = match book.container(&name) {
@@ -266,8 +300,7 @@ impl Life {
             let _turn = self.dock.removals.acquire().await;
             if !asked {
                 asked = true;
-                // One that does not listen is removed by force.
-                let _ = api.stop(&container).await;
+                self.say(farewell, &container).await;
             }
             match api.remove(&container).await {
                 Ok(()) | Err(Fault::Missing(_)) => return,
@@ -278,20 +311,5 @@ impl Life {
             sleep(TRY_AGAIN).await;
         }
         tracing::warn!("container {name} could not be removed within {REMOVING:?}");
-    }
-}
-
-/// Looks whether a container has ended; the inner `None` if it is there no more.
-async fn look(dock: &Dock, container: &Id) -> Option<Option<String>> {
-    match dock.api.inspect(container.as_str()).await {
-        Ok(seen) => match seen.run {
-            Run::Runs => None,
-            Run::Ended(how) => Some(Some(how)),
-        },
-        Err(Fault::Missing(_)) => Some(None),
-        Err(fault) => {
-            tracing::debug!("cannot look at container {container}: {fault}");
-            None
-        }
     }
 }

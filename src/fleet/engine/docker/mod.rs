@@ -195,6 +195,7 @@ impl Engine for Docker {
             nudge: Arc::clone(&nudge),
             told,
             may_exist: berth.is_some(),
+            is_told: false,
         };
         self.lives.insert(id, Leash { tell, nudge });
         tokio::spawn(life.live(berth));
