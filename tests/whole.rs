@@ -4,7 +4,9 @@
 mod support;
 
 mod whole {
+    mod admin;
     mod bodies;
+    mod fleet;
     mod forward;
     mod h1;
     mod harness;

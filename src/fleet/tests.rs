@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::admin::{self, Answer, Change, Desk, Order, Refusal};
 use crate::ring::Seat;
+use crate::roster::Roster;
 use crate::roster::{self, Health, Subscriber};
 use stand_in::{StandIn, exists, kill};
 

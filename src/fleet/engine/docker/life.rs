@@ -265,8 +265,11 @@ impl Life {
             // Most likely it has ended by itself; one that does not listen is removed by force.
             tracing::debug!("container {container} was told to end: {fault}");
         }
+        if self.is_told {
+            return;
+        }
         let mut pauses = LOOK_AGAIN.iter();
-        while !self.is_told {
+        loop {
             if let Some(how) = self.look(container).await {
                 let id = self.id;
                 return self.report(Report::Ended { id, how });
