@@ -139,7 +139,7 @@ fn a_flag_that_makes_no_sense_ends_it_with_2() {
             "given twice",
         ),
         (&["--engine", "fixed"], "--backend"),
-        (&["--engine", "docker"], "docker"),
+        (&["--engine", "swarm"], "docker"),
         (&["--key", "random,path"], "--key"),
         (&["--control-token", ""], "--control-token"),
         (&["extra"], "extra"),
