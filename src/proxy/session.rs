@@ -4,8 +4,11 @@
 //! head that was begun and not finished earns a 408.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -13,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::accept::Admission;
+use super::buffers::Buffers;
 use super::exchange::{self, Failure};
 use super::pump::write_whole;
 use super::request::{self, Job};
@@ -87,12 +91,8 @@ async fn serve(worker: Rc<Worker>, mut client: Client, _admission: Admission) {
 
 /// Serves the request that has begun to come.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
-    if client.inbox.is_empty() {
-        client.inbox = worker.inboxes.take();
-    }
     match read_head(worker, client).await {
         Ok(job) => carry_out(worker, client, job).await,
-        Err(NoHead::Nothing) => After::Next,
         Err(NoHead::Ended) => After::Drop,
         Err(NoHead::Refused(refused)) => {
             let failure = Failure {
@@ -124,8 +124,6 @@ async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After 
 
 /// Why there is no next request.
 enum NoHead {
-    /// Not one byte came: the event loop was wrong to announce some.
-    Nothing,
     /// The client ended the connection.
     Ended,
     /// It is not fit to be served.
@@ -138,13 +136,13 @@ impl From<Refused> for NoHead {
     }
 }
 
-/// Reads the next request.
+/// Reads the rest of a head of which something has come.
 async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> {
     let limits = &worker.settings.limits;
     let due = Some(Instant::now() + limits.head_timeout);
     let mut parsed = 0;
     loop {
-        if !client.inbox.is_empty() && worth_parsing(&client.inbox, parsed) {
+        if worth_parsing(&client.inbox, parsed) {
             let job = request::read(worker, &client.stream, client.addr, &mut client.inbox)?;
             if let Some(job) = job {
                 return Ok(job);
@@ -158,7 +156,6 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
         match client.timer.run(due, more).await {
             Ok(Ok(0) | Err(_)) => return Err(NoHead::Ended),
             Ok(Ok(_)) => {}
-            Err(_) if client.inbox.is_empty() => return Err(NoHead::Nothing),
             Err(_) => {
                 let why = "the request head did not come in time";
                 return Err(Refused { status: 408, why }.into());
@@ -167,22 +164,42 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
     }
 }
 
-/// Waits for a first byte, or the end; `false` when it was idle for too long or there is no more time.
+/// Waits for the first bytes of a request; `false` when there are none to come, or not in time.
 async fn wait_for_bytes(worker: &Worker, client: &mut Client) -> bool {
     let idle_end = Instant::now() + worker.settings.limits.idle_timeout;
+    let Client {
+        stream,
+        inbox,
+        timer,
+        ..
+    } = client;
     loop {
         let stopping = worker.is_stopping();
         let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
-        // `readable()` would do the same with a much larger future.
-        let stream = &client.stream;
-        let readable = poll_fn(|cx| stream.poll_read_ready(cx));
-        let readable = client.timer.run(Some(due), readable);
+        let first = poll_fn(|cx| poll_first_bytes(stream, inbox, &worker.inboxes, cx));
         tokio::select! {
             biased;
-            readable = readable => return matches!(readable, Ok(Ok(()))),
+            read = timer.run(Some(due), first) => return matches!(read, Ok(Ok(1..))),
             () = worker.stop_begins(), if !stopping => {}
         }
     }
+}
+
+/// Reads what there is into a buffer taken for it. The event loop may announce bytes in vain, and does so
+/// for each new connection; then the buffer is given back.
+fn poll_first_bytes(
+    stream: &mut TcpStream,
+    inbox: &mut BytesMut,
+    buffers: &Buffers,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    ready!(stream.poll_read_ready(cx))?;
+    *inbox = buffers.take();
+    let read = pin!(stream.read_buf(inbox)).poll(cx);
+    if read.is_pending() {
+        buffers.give(inbox);
+    }
+    read
 }
 
 impl Client {
