@@ -6,11 +6,15 @@ mod support;
 mod whole {
     mod admin;
     mod bodies;
+    mod drain;
     mod fleet;
     mod forward;
     mod h1;
     mod harness;
     mod life;
+    mod retry;
     mod ring;
     mod text;
+    mod timeouts;
+    mod tunnel;
 }

@@ -147,6 +147,14 @@ impl Ringmaster {
         Client::connect(self.listen)
     }
 
+    /// A new connection to the data port on which `bytes` were sent.
+    #[track_caller]
+    pub(crate) fn client_after(&self, bytes: impl AsRef<[u8]>) -> Client {
+        let mut client = self.client();
+        client.send(bytes);
+        client
+    }
+
     /// Sends one line to the control port, as netcat does, and returns the whole answer.
     #[track_caller]
     pub(crate) fn command(&self, line: &str) -> String {

@@ -34,7 +34,7 @@ fn chunked(body: &[u8], seed: usize) -> Vec<u8> {
     while !rest.is_empty() {
         let (chunk, after) = rest.split_at(sizes[at % sizes.len()].min(rest.len()));
         let extension = if at.is_multiple_of(3) { ";a=b" } else { "" };
-        write!(out, "{:x}{extension}\r\n", chunk.len()).unwrap();
+        write!(out, "{:x}{extension}\r\n", chunk.len()).expect("room");
         out.extend_from_slice(chunk);
         out.extend_from_slice(b"\r\n");
         rest = after;
@@ -46,7 +46,7 @@ fn chunked(body: &[u8], seed: usize) -> Vec<u8> {
 
 /// Writes `bytes` in pieces that fit nothing, on a thread of its own.
 fn trickle(stream: &TcpStream, bytes: Vec<u8>) -> std::thread::JoinHandle<std::io::Result<()>> {
-    let mut stream = stream.try_clone().unwrap();
+    let mut stream = stream.try_clone().expect("a second handle");
     std::thread::spawn(move || {
         let mut rest = &bytes[..];
         for size in [1, 2, 13, 1447, 9973, 65_537, 3].into_iter().cycle() {
