@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
-use super::pool::Pool;
+use super::pool::{Need, Pool};
 use super::pump::{self, TunnelEnd, Unsent};
 use super::request::Request;
 use super::route::{self, Nobody, Tried};
@@ -153,7 +153,12 @@ async fn connect(
 ) -> Option<(TcpStream, bool)> {
     let limits = &worker.settings.limits;
     let fresh_only = journey.afresh.take() == Some(pool.id);
-    if !fresh_only && let Some(kept) = pool.take(!request.idempotent, Instant::now()) {
+    let need = match (request.idempotent, journey.retries) {
+        (false, _) => Need::Once,
+        (true, 0) => Need::Any,
+        (true, _) => Need::Alive,
+    };
+    if !fresh_only && let Some(kept) = pool.take(need, Instant::now()) {
         return Some((kept, true));
     }
     let sign = match socket::connect(pool.addr.0, limits.connect_timeout).await {

@@ -34,6 +34,18 @@ pub(super) struct Pool {
     doubt: Notify,
 }
 
+/// What a request needs of a kept connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It may turn out closed: the request can be sent again.
+    Any,
+    /// The kernel has not heard of its end: the request was lost before, and whoever is lost with it now
+    /// shall have died holding it.
+    Alive,
+    /// It was in use a moment ago, too: the request must not be sent twice.
+    Once,
+}
+
 #[derive(Debug)]
 struct Idle {
     stream: TcpStream,
@@ -83,11 +95,12 @@ impl Pool {
         self.idle.borrow_mut().retain(fit);
     }
 
-    /// A kept connection that is fit for a request. `once`: the request must not be sent twice.
-    pub(super) fn take(&self, once: bool, now: Instant) -> Option<TcpStream> {
+    /// A kept connection that is fit for a request with this need.
+    pub(super) fn take(&self, need: Need, now: Instant) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
-            let fresh = newest.until > now && !(once && now - newest.since >= TRUSTED_IDLE);
+            let fresh =
+                newest.until > now && !(need == Need::Once && now - newest.since >= TRUSTED_IDLE);
             if !fresh {
                 // Those below it are older still, but may serve requests that can be repeated.
                 if newest.until <= now {
@@ -97,12 +110,11 @@ impl Pool {
                 }
                 return None;
             }
-            let check = if once {
-                socket::is_silent
-            } else {
-                socket::seems_silent
+            let silent = match need {
+                Need::Any => socket::seems_silent(&newest.stream),
+                Need::Alive | Need::Once => socket::is_silent(&newest.stream),
             };
-            if check(&newest.stream) {
+            if silent {
                 return Some(newest.stream);
             }
         }
@@ -213,14 +225,14 @@ mod tests {
             pool.give(stream, KEEP, 2, now);
         }
         assert_eq!(
-            pool.take(false, now).unwrap().local_addr().unwrap(),
+            pool.take(Need::Any, now).unwrap().local_addr().unwrap(),
             ports[1]
         );
         assert_eq!(
-            pool.take(false, now).unwrap().local_addr().unwrap(),
+            pool.take(Need::Any, now).unwrap().local_addr().unwrap(),
             ports[0]
         );
-        assert!(pool.take(false, now).is_none());
+        assert!(pool.take(Need::Any, now).is_none());
     }
 
     #[tokio::test]
@@ -229,13 +241,13 @@ mod tests {
         let now = Instant::now();
         pool.give(TcpStream::connect(pool.addr.0).await.unwrap(), KEEP, 2, now);
         assert!(
-            pool.take(true, now + TRUSTED_IDLE).is_none(),
+            pool.take(Need::Once, now + TRUSTED_IDLE).is_none(),
             "too old to be sent only once"
         );
-        assert!(pool.take(false, now + KEEP).is_none(), "too old");
+        assert!(pool.take(Need::Any, now + KEEP).is_none(), "too old");
         pool.give(TcpStream::connect(pool.addr.0).await.unwrap(), KEEP, 2, now);
         assert!(
-            pool.take(true, now + TRUSTED_IDLE - Duration::from_millis(1))
+            pool.take(Need::Once, now + TRUSTED_IDLE - Duration::from_millis(1))
                 .is_some()
         );
     }
@@ -243,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_closed_by_the_replica_is_not_lent() {
         let (pool, listener) = pool().await;
-        for once in [false, true] {
+        for need in [Need::Any, Need::Alive, Need::Once] {
             let stream = TcpStream::connect(pool.addr.0).await.unwrap();
             drop(listener.accept().await.unwrap());
             timeout(Duration::from_secs(5), stream.readable())
@@ -251,7 +263,7 @@ mod tests {
                 .unwrap()
                 .unwrap();
             pool.give(stream, KEEP, 2, Instant::now());
-            assert!(pool.take(once, Instant::now()).is_none());
+            assert!(pool.take(need, Instant::now()).is_none());
         }
     }
 
@@ -272,7 +284,7 @@ mod tests {
             let (heard, ()) = tokio::join!(heard, async { pool.set_health(now) });
             heard.unwrap();
         }
-        assert!(pool.take(false, Instant::now()).is_none());
+        assert!(pool.take(Need::Any, Instant::now()).is_none());
     }
 
     #[tokio::test]
