@@ -6,9 +6,10 @@
 //! client has seen part of a reply.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
@@ -18,12 +19,16 @@ use super::request::Request;
 use super::route::{self, Nobody, Tried};
 use super::session::{After, Client};
 use super::worker::Worker;
-use crate::roster::{ReplicaId, Sign};
+use crate::roster::{Health, ReplicaId, Sign};
 use crate::wire::socket::{self, ConnectError};
 
 /// A request is not given to a third replica after this many were lost holding it: it may be what kills
 /// them.
 const MAX_LOST_REPLICAS: usize = 2;
+
+/// Before a request that one replica was lost with goes to another: replicas that die together are seen
+/// dead by then, and do not count as two that died of this request.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// An error reply: whose fault, and what to say.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ struct Journey {
     /// Replicas that were lost holding the request, each once.
     holders: Vec<ReplicaId>,
     retries: u32,
+    /// Whether it has paused before another replica.
+    paused: bool,
     /// A replica to try again on a fresh connection: a kept one was found closed.
     afresh: Option<ReplicaId>,
 }
@@ -63,6 +70,12 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
             Err(nobody) => break fail(worker, client, &request, &nobody_up(nobody)).await,
         };
         let pool = in_flight.pool();
+        if journey.moves_on(pool.id) {
+            sleep(PAUSE).await;
+            if pool.health.get() != Health::Up {
+                continue;
+            }
+        }
         let Some((mut replica, kept)) = connect(worker, pool, &request, &mut journey).await else {
             continue;
         };
@@ -120,6 +133,13 @@ impl Journey {
             && self.retries < worker.settings.retries
             && (known || self.holders.len() + 1 < MAX_LOST_REPLICAS)
             && worker.budget.borrow().allows_retry(Instant::now())
+    }
+
+    /// Whether it is about to go to another replica than the one it was lost with; once.
+    fn moves_on(&mut self, id: ReplicaId) -> bool {
+        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
+        self.paused |= moves_on;
+        moves_on
     }
 
     /// The connection ended before a byte of the request was written: as good as refused.
