@@ -263,6 +263,12 @@ pub struct ServeArgs {
     pub pool_idle: Duration,
     #[arg(
         long,
+        env = "RINGMASTER_NO_SPLICE",
+        help = "Copy large bodies instead of moving them through pipes"
+    )]
+    pub no_splice: bool,
+    #[arg(
+        long,
         env = "RINGMASTER_DATA_PORT_ADMIN",
         help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend or --image]"
     )]

@@ -108,6 +108,7 @@ impl ServeArgs {
                 key: self.key,
                 retries: self.retries,
                 admin,
+                splice: !self.no_splice,
                 limits: proxy::Limits {
                     connect_timeout: self.connect_timeout,
                     head_timeout: self.head_timeout,

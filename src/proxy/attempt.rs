@@ -62,6 +62,7 @@ pub(super) async fn run(
         inbox: &mut client.inbox,
         outgoing: &mut request.outgoing,
         inboxes: &worker.inboxes,
+        pipes: &worker.pipes,
         progress: &progress,
         limits,
     };

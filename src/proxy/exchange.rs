@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
 use super::pool::{Need, Pool};
-use super::pump::{self, TunnelEnd, Unsent};
+use super::pump::{Tunnel, TunnelEnd, Unsent};
 use super::request::Request;
 use super::route::{self, Nobody, Tried};
 use super::session::{After, Client};
@@ -218,8 +218,12 @@ async fn settle(
         }
         Delivered::Tunnel => {
             let early = &mut client.inbox;
-            let buffers = &worker.replies;
-            match pump::tunnel(&mut client.stream, &mut replica, early, buffers, limits).await {
+            let tunnel = Tunnel {
+                buffers: &worker.replies,
+                pipes: &worker.pipes,
+                limits,
+            };
+            match tunnel.run(&mut client.stream, &mut replica, early).await {
                 TunnelEnd::Closed => After::Drop,
                 TunnelEnd::Broken => {
                     socket::reset(replica);

@@ -18,6 +18,7 @@ mod buffers;
 mod download;
 mod exchange;
 mod forward;
+mod pipes;
 mod pool;
 mod pump;
 mod request;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub retries: u32,
     /// Who may use the admin paths here; `None` makes them ordinary paths.
     pub admin: Option<Access>,
+    /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
+    pub splice: bool,
     /// Times and sizes.
     pub limits: Limits,
 }

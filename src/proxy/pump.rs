@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -16,9 +16,11 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::buffers::Buffers;
-use super::request::Outgoing;
+use super::pipes::{Fault, Pipes};
+use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
+use crate::wire::splice::{Empty, Pipe};
 
 /// How far an exchange has come, seen by both of its directions.
 #[derive(Debug, Default)]
@@ -79,6 +81,7 @@ pub(super) struct Upload<'a> {
     pub(super) inbox: &'a mut BytesMut,
     pub(super) outgoing: &'a mut Outgoing,
     pub(super) inboxes: &'a Buffers,
+    pub(super) pipes: &'a Pipes,
     pub(super) progress: &'a Progress,
     pub(super) limits: &'a Limits,
 }
@@ -100,7 +103,10 @@ impl Upload<'_> {
                     .set(Some(Instant::now() + self.limits.reply_timeout));
                 return Ok(());
             }
-            self.receive(&mut timer).await?;
+            match self.pipe() {
+                Some(pipe) => self.splice(&mut timer, pipe).await?,
+                None => self.receive(&mut timer).await?,
+            }
         }
     }
 
@@ -118,6 +124,40 @@ impl Upload<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
+    fn pipe(&self) -> Option<Pipe<Empty>> {
+        let ahead = self.outgoing.body.plain_ahead();
+        let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
+        let ready = self.inbox.is_empty() && !self.progress.held.get();
+        self.pipes.take(if ready && lost { ahead } else { 0 })
+    }
+
+    /// Moves a piece of the body through a pipe.
+    async fn splice(&mut self, timer: &mut Deadline, pipe: Pipe<Empty>) -> Result<(), Unsent> {
+        self.outgoing.give_up_replay();
+        self.progress.repeatable.set(false);
+        self.progress.reply_due.set(None);
+        let due = Instant::now() + self.limits.body_timeout;
+        let sockets = (self.from.as_ref(), self.to.as_ref());
+        let (ahead, limit) = (self.outgoing.body.plain_ahead(), self.limits.write_timeout);
+        let carried = self
+            .pipes
+            .carry(pipe, sockets, ahead, timer, || Some(due), limit)
+            .await;
+        let moved = carried.map_err(|fault| match fault {
+            Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
+            Fault::From(_) => Unsent::ClientGone,
+            Fault::To => {
+                self.progress
+                    .reply_due
+                    .set(Some(Instant::now() + self.limits.reply_timeout));
+                Unsent::ReplicaGone
+            }
+        })?;
+        self.outgoing.body.skip(moved);
         Ok(())
     }
 
@@ -188,59 +228,93 @@ pub(super) enum TunnelEnd {
     Broken,
 }
 
-/// Carries bytes both ways until both sides have ended, one resets, or neither speaks for
-/// `tunnel_timeout`. `early` is what the client said before the tunnel opened.
-pub(super) async fn tunnel(
-    client: &mut TcpStream,
-    replica: &mut TcpStream,
-    early: &mut BytesMut,
-    buffers: &Buffers,
-    limits: &Limits,
-) -> TunnelEnd {
-    let heard = Cell::new(Instant::now());
-    let (from_client, to_client) = client.split();
-    let (from_replica, to_replica) = replica.split();
-    let mut empty = BytesMut::new();
-    let forth = one_way(from_client, to_replica, early, buffers, limits, &heard);
-    let back = one_way(from_replica, to_client, &mut empty, buffers, limits, &heard);
-    match tokio::try_join!(forth, back) {
-        Ok(_) => TunnelEnd::Closed,
-        Err(_) => TunnelEnd::Broken,
-    }
+/// What a tunnel needs of its worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tunnel<'a> {
+    pub(super) buffers: &'a Buffers,
+    pub(super) pipes: &'a Pipes,
+    pub(super) limits: &'a Limits,
 }
 
-async fn one_way(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
-    buffer: &mut BytesMut,
-    buffers: &Buffers,
-    limits: &Limits,
-    heard: &Cell<Instant>,
-) -> io::Result<()> {
-    let mut timer = Deadline::default();
-    loop {
-        while !buffer.is_empty() {
-            let written = write_some(&mut timer, &mut to, buffer, limits.write_timeout).await?;
-            buffer.advance(written);
+impl Tunnel<'_> {
+    /// Carries bytes both ways until both sides have ended, one resets, or neither speaks for
+    /// `tunnel_timeout`. `early` is what the client said before the tunnel opened.
+    pub(super) async fn run(
+        self,
+        client: &mut TcpStream,
+        replica: &mut TcpStream,
+        early: &mut BytesMut,
+    ) -> TunnelEnd {
+        let heard = Cell::new(Instant::now());
+        let (from_client, to_client) = client.split();
+        let (from_replica, to_replica) = replica.split();
+        let mut empty = BytesMut::new();
+        let forth = self.one_way(from_client, to_replica, early, &heard);
+        let back = self.one_way(from_replica, to_client, &mut empty, &heard);
+        match tokio::try_join!(forth, back) {
+            Ok(_) => TunnelEnd::Closed,
+            Err(_) => TunnelEnd::Broken,
+        }
+    }
+
+    async fn one_way(
+        self,
+        mut from: ReadHalf<'_>,
+        mut to: WriteHalf<'_>,
+        early: &mut BytesMut,
+        heard: &Cell<Instant>,
+    ) -> io::Result<()> {
+        let mut timer = Deadline::default();
+        let limits = self.limits;
+        write_whole(&mut timer, &mut to, early, limits.write_timeout).await?;
+        self.buffers.give(early);
+        // As much as came last time is expected again.
+        let mut expected = 0;
+        loop {
+            let due = || Some(heard.get() + limits.tunnel_timeout);
+            // Wait without a buffer or a pipe: a tunnel may be silent for long.
+            let readable = timer.run_while(due, from.readable()).await;
+            readable.map_err(|_| io::ErrorKind::TimedOut)??;
+            let moved = match self.pipes.take(expected) {
+                Some(pipe) => {
+                    let sockets = (from.as_ref(), to.as_ref());
+                    let limit = limits.write_timeout;
+                    let carry = self
+                        .pipes
+                        .carry(pipe, sockets, u64::MAX, &mut timer, due, limit);
+                    match carry.await {
+                        Err(Fault::From(None)) => None,
+                        Err(Fault::From(Some(err))) => return Err(err),
+                        Err(Fault::To) => return Err(io::ErrorKind::BrokenPipe.into()),
+                        Ok(moved) => Some(moved),
+                    }
+                }
+                None => self.copy(&mut from, &mut to, &mut timer, due).await?,
+            };
             heard.set(Instant::now());
+            let Some(moved) = moved else {
+                // ENOTCONN: the other side is gone already.
+                let _ = to.shutdown().await;
+                return Ok(());
+            };
+            expected = moved;
         }
-        buffers.give(buffer);
-        // Wait without a buffer: a tunnel may be silent for long.
-        let due = || Some(heard.get() + limits.tunnel_timeout);
-        let readable = async { from.readable().await };
-        timer
-            .run_while(due, readable)
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
-        *buffer = buffers.take();
-        // `readable` may be wrong; then the read waits, and its clock is the same.
-        let read = timer.run_while(due, from.read_buf(buffer)).await;
-        heard.set(Instant::now());
-        if read.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
-            buffers.give(buffer);
-            // ENOTCONN: the other side is gone already.
-            let _ = to.shutdown().await;
-            return Ok(());
-        }
+    }
+
+    /// Copies what is there; `None` at the end.
+    async fn copy(
+        self,
+        from: &mut ReadHalf<'_>,
+        to: &mut WriteHalf<'_>,
+        timer: &mut Deadline,
+        due: impl Fn() -> Option<Instant>,
+    ) -> io::Result<Option<u64>> {
+        let mut buffer = self.buffers.take();
+        // `readable` may have been wrong; then the read waits, and its clock is the same.
+        let read = timer.run_while(due, from.read_buf(&mut buffer)).await;
+        let read = read.map_err(|_| io::ErrorKind::TimedOut)??;
+        write_whole(timer, to, &buffer, self.limits.write_timeout).await?;
+        self.buffers.give(&mut buffer);
+        Ok((read > 0).then_some(read as u64))
     }
 }

@@ -81,6 +81,13 @@ impl Outgoing {
         self.replayable && self.sent == 0
     }
 
+    /// Lets go of what was sent: more follows that is not kept.
+    pub(super) fn give_up_replay(&mut self) {
+        self.replayable = false;
+        self.bytes.clear();
+        self.sent = 0;
+    }
+
     /// Begins again from the first byte.
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.replayable);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::buffers::{Buffers, REPLY_BYTES};
+use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::Budget;
 use crate::admin::Desk;
@@ -46,6 +47,8 @@ pub(super) struct Worker {
     pub(super) inboxes: Buffers,
     /// For replies.
     pub(super) replies: Buffers,
+    /// For large bodies and tunnels.
+    pub(super) pipes: Pipes,
     pub(super) budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
     /// Told after each change of the view.
@@ -75,6 +78,7 @@ impl Worker {
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
             replies: Buffers::new(REPLY_BYTES),
+            pipes: Pipes::new(settings.splice),
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
@@ -248,6 +252,7 @@ impl Worker {
             key: "random".parse().unwrap(),
             retries: 2,
             admin: None,
+            splice: true,
             limits,
         };
         let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();

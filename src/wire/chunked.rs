@@ -96,6 +96,25 @@ impl Scanner {
         Ok((used, Run::Frame))
     }
 
+    /// Bytes of chunk data that are certain to come next.
+    #[must_use]
+    pub fn data_left(&self) -> u64 {
+        match self.at {
+            At::Data { left } => left,
+            _ => 0,
+        }
+    }
+
+    /// Counts `len` bytes of [`Self::data_left`] as read.
+    pub fn skip(&mut self, len: u64) {
+        if let At::Data { left } = self.at {
+            self.at = match left.saturating_sub(len) {
+                0 => At::DataCr,
+                left => At::Data { left },
+            };
+        }
+    }
+
     fn step(&mut self, byte: u8) -> Result<At, BadChunk> {
         Ok(match self.at {
             At::Size { value, digits } => return self.size(byte, value, digits),

@@ -49,6 +49,27 @@ impl Body {
         self.follow(input, |data| out.extend_from_slice(data))
     }
 
+    /// How many bytes are certain to come next as they are, whatever they hold: data that need not be
+    /// looked at.
+    #[must_use]
+    pub fn plain_ahead(&self) -> u64 {
+        match self {
+            Self::Length(left) => *left,
+            Self::Chunked(scanner) => scanner.data_left(),
+            Self::UntilClose => u64::MAX,
+        }
+    }
+
+    /// Counts `len` bytes of [`Self::plain_ahead`] as taken.
+    pub fn skip(&mut self, len: u64) {
+        debug_assert!(len <= self.plain_ahead());
+        match self {
+            Self::Length(left) => *left = left.saturating_sub(len),
+            Self::Chunked(scanner) => scanner.skip(len),
+            Self::UntilClose => {}
+        }
+    }
+
     fn follow(&mut self, input: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, BadChunk> {
         match self {
             Self::Length(left) => {

@@ -10,4 +10,5 @@ pub mod framing;
 pub mod head;
 pub mod reply;
 pub mod socket;
+pub mod splice;
 pub mod target;
