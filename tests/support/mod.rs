@@ -5,6 +5,8 @@
 
 mod backend;
 mod client;
+mod docker;
+mod engine;
 mod load;
 mod message;
 mod process;
@@ -15,10 +17,12 @@ use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange, own_address};
+pub(crate) use docker::{Docker, docker, inspect};
+pub(crate) use engine::{FakeEngine, Mood};
 pub(crate) use load::{Load, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
 pub(crate) use process::{is_gone, signal};
-pub(crate) use program::{Ringmaster, end_of, run_to_end};
+pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
 pub(crate) use rustix::process::Signal;
 pub(crate) use workshop::Workshop;
 

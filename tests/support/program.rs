@@ -26,25 +26,30 @@ impl Ringmaster {
     /// Starts `serve` with `args` and waits until it says that it is ready.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut program = Self::launch(program(), args);
+        Self::launch(program(), args).ready()
+    }
+
+    /// Waits until it says that it is ready.
+    #[track_caller]
+    pub(crate) fn ready(mut self) -> Self {
         let begun = Instant::now();
         let text = loop {
-            if let Ok(text) = std::fs::read_to_string(program.ready_file()) {
+            if let Ok(text) = std::fs::read_to_string(self.ready_file()) {
                 break text;
             }
-            if let Some(status) = program.process.child.try_wait().expect("a child") {
+            if let Some(status) = self.process.child.try_wait().expect("a child") {
                 panic!("ended before it was ready: {status}");
             }
             assert!(begun.elapsed() < PATIENCE, "not ready in {PATIENCE:?}");
             std::thread::sleep(TICK);
         };
         let ports: Value = serde_json::from_str(&text).expect("JSON in the ready file");
-        for (name, addr) in [("listen", program.listen), ("control", program.control)] {
+        for (name, addr) in [("listen", self.listen), ("control", self.control)] {
             let told: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
             let told = told.expect("an address in the ready file");
             assert_eq!(told.port(), addr.port(), "{name}");
         }
-        program
+        self
     }
 
     /// Starts `serve` of `program` with `args` and waits only for the line that tells its ports.
@@ -220,7 +225,7 @@ pub(crate) fn end_of(command: &mut Command) -> Output {
 }
 
 /// The binary with none of its environment twins set.
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     program_at(Path::new(env!("CARGO_BIN_EXE_ringmaster")))
 }
 

@@ -1,0 +1,228 @@
+//! The real container engine, if one answers: an image of the replica alone, and for each test a fleet of
+//! its own, swept by label before and after.
+//!
+//! Where no engine answers a test has nothing to do, and says so on standard error even when it passes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::Ringmaster;
+
+/// On everything that tests make besides the containers of a fleet.
+const LABEL: &str = "ringmaster.test";
+/// What fleets of tests begin with; the process that made them follows.
+const PREFIX: &str = "rmtest";
+
+/// A fleet on the real engine.
+#[derive(Debug)]
+pub(crate) struct Docker {
+    pub(crate) fleet: String,
+}
+
+impl Docker {
+    /// A fleet of this test's own; `None` if no engine answers.
+    pub(crate) fn fleet(test: &str) -> Option<Self> {
+        static ENGINE: OnceLock<bool> = OnceLock::new();
+        let answers = *ENGINE.get_or_init(|| {
+            let answers = try_docker(&["version", "--format", "{{.Server.Version}}"]).is_ok();
+            if answers {
+                sweep_the_dead();
+            }
+            answers
+        });
+        if !answers {
+            // Not by a macro: what those print is kept back when a test passes.
+            let line = format!("SKIPPED, because no container engine answers: {test}\n");
+            std::io::stderr()
+                .write_all(line.as_bytes())
+                .expect("stderr");
+            return None;
+        }
+        let fleet = format!("{PREFIX}{}-{test}", std::process::id());
+        let docker = Self { fleet };
+        docker.sweep();
+        Some(docker)
+    }
+
+    /// A balancer of this fleet, ready.
+    #[track_caller]
+    pub(crate) fn balancer(&self, args: &[&str]) -> Ringmaster {
+        Ringmaster::start(&[&self.flags()[..], args].concat())
+    }
+
+    /// What a balancer of this fleet is told.
+    pub(crate) fn flags(&self) -> [&str; 6] {
+        let image = image();
+        [
+            "--engine",
+            "docker",
+            "--image",
+            image,
+            "--fleet",
+            &self.fleet,
+        ]
+    }
+
+    /// What the container of a replica is called.
+    pub(crate) fn name(&self, replica: &str) -> String {
+        format!("{}-{replica}", self.fleet)
+    }
+
+    /// Names and IDs of all containers of the fleet, the lock too, in order.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let label = format!("label=ringmaster.fleet={}", self.fleet);
+        let format = "{{.Names}} {{.ID}}";
+        let list = docker(&[
+            "ps",
+            "-a",
+            "--no-trunc",
+            "--filter",
+            &label,
+            "--format",
+            format,
+        ]);
+        let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Runs a container that is none of the fleet's.
+    pub(crate) fn foreign(&self, name: &str, args: &[&str]) -> String {
+        let label = format!("{LABEL}={}", self.fleet);
+        let run = ["run", "-d", "--name", name, "--label", &label];
+        docker(&[&run[..], args, &[image()]].concat())
+    }
+
+    /// Makes a network for the test.
+    pub(crate) fn network(&self) -> String {
+        let label = format!("{LABEL}={}", self.fleet);
+        docker(&["network", "create", "--label", &label, &self.fleet]);
+        self.fleet.clone()
+    }
+
+    fn sweep(&self) {
+        let of = |label: &str| format!("label={label}={}", self.fleet);
+        let (own, others) = (of("ringmaster.fleet"), of(LABEL));
+        for label in [&own, &others] {
+            let list = docker(&["ps", "-aq", "--filter", label]);
+            remove(list.lines());
+        }
+        let networks = docker(&["network", "ls", "-q", "--filter", &others]);
+        for network in networks.lines() {
+            docker(&["network", "rm", network]);
+        }
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        self.sweep();
+    }
+}
+
+/// What the engine's client says.
+#[track_caller]
+pub(crate) fn docker(args: &[&str]) -> String {
+    try_docker(args).unwrap_or_else(|err| panic!("docker {args:?}: {err}"))
+}
+
+/// All that the engine knows of a container.
+#[track_caller]
+pub(crate) fn inspect(container: &str) -> Value {
+    let text = docker(&["inspect", container]);
+    let mut all: Value = serde_json::from_str(&text).expect("JSON");
+    all[0].take()
+}
+
+fn try_docker(args: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker").args(args).output();
+    let output = output.map_err(|err| err.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr)),
+    }
+}
+
+fn remove<'a>(containers: impl Iterator<Item = &'a str>) {
+    for container in containers {
+        // It may be going by itself just now.
+        let _ = try_docker(&["rm", "-fv", container]);
+    }
+}
+
+/// Removes what test programs have left that were killed.
+fn sweep_the_dead() {
+    let format = "{{.ID}} {{.Label \"ringmaster.fleet\"}}{{.Label \"ringmaster.test\"}}";
+    let list = docker(&["ps", "-a", "--format", format]);
+    remove(list.lines().filter_map(|line| {
+        let (id, fleet) = line.split_once(' ')?;
+        let pid = fleet.strip_prefix(PREFIX)?.split('-').next()?;
+        (!Path::new("/proc").join(pid).exists()).then_some(id)
+    }));
+}
+
+/// The image of the replica, built once in a run.
+fn image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let binary = build();
+        let (folder, name) = (
+            binary.parent().expect("a folder"),
+            "ringmaster-test:replica",
+        );
+        let mut tar = Command::new("tar")
+            .arg("-C")
+            .arg(folder)
+            .args(["-c", "replica"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tar");
+        let import = Command::new("docker")
+            .args(["import", "-c", "ENTRYPOINT [\"/replica\"]", "-", name])
+            .stdin(tar.stdout.take().expect("a pipe"))
+            .output()
+            .expect("docker");
+        assert!(
+            tar.wait().expect("its end").success() && import.status.success(),
+            "{import:?}"
+        );
+        // By ID: another run may give the name to an image of its own.
+        String::from_utf8(import.stdout)
+            .expect("an ID")
+            .trim()
+            .to_owned()
+    })
+}
+
+/// Builds the replica without anything it would have to load.
+fn build() -> PathBuf {
+    let version = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let version = String::from_utf8(version.stdout).expect("text");
+    let target = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let target = target.expect("a host");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "replica",
+            "--target",
+            target,
+        ])
+        .arg("--target-dir")
+        .arg(&folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols",
+        )
+        .status();
+    assert!(status.expect("cargo").success(), "the static replica");
+    folder.join(target).join("debug").join("replica")
+}

@@ -1,0 +1,170 @@
+//! The API of the engine that is none: one call on each connection, as the program's client makes them.
+//!
+//! It knows as much HTTP as that client speaks, and no more.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, mpsc};
+
+use serde_json::{Value, json};
+
+use super::super::PATIENCE;
+use super::{Container, Host, Mood};
+
+impl Host {
+    /// Answers one call; a client that leaves is its own affair.
+    pub(super) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Option<()> {
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let mut length = 0;
+        loop {
+            let mut field = String::new();
+            reader.read_line(&mut field).ok()?;
+            if field.trim().is_empty() {
+                break;
+            }
+            if let Some(value) = field.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let (method, rest) = line.split_once(' ')?;
+        let target = rest.split(' ').next()?;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let call = format!("{method} {path}");
+        let mood = {
+            let mut world = self.world();
+            world.calls.push(call.clone());
+            let mut moods = world.moods.iter_mut();
+            let mood = moods.find(|(begin, _, left)| call.starts_with(&**begin) && *left > 0);
+            mood.map(|(_, mood, left)| {
+                *left -= 1;
+                mood.clone()
+            })
+        };
+        match mood {
+            Some(Mood::Status(status)) => return reply(&mut stream, status, &failure("a mood")),
+            Some(Mood::Says(text)) => return reply(&mut stream, 200, text.as_bytes()),
+            Some(Mood::Slow(time)) => std::thread::sleep(time),
+            Some(Mood::DoneInSilence) | None => {}
+        }
+        if path == "/events" {
+            return self.tell_events(&mut stream);
+        }
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let (status, answer) = self.answer(method, path, query, &body);
+        if matches!(mood, Some(Mood::DoneInSilence)) {
+            return None;
+        }
+        reply(&mut stream, status, &answer)
+    }
+
+    fn answer(
+        self: &Arc<Self>,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: &Value,
+    ) -> (u16, Vec<u8>) {
+        let words: Vec<&str> = path.split('/').skip(1).collect();
+        let json = |value: Value| (200, value.to_string().into_bytes());
+        match (method, &words[..]) {
+            ("GET", ["version"]) => json(json!({"ApiVersion": "1.41"})),
+            ("GET", ["images", ..]) => json(json!({"Id": "sha256:fake"})),
+            ("GET", ["networks", name, ..]) => {
+                json(json!({"Id": "n0", "Name": name, "Driver": "bridge"}))
+            }
+            ("GET", ["containers", "json"]) => {
+                let label = |one: &Container| {
+                    let pairs = one.labels.iter();
+                    pairs
+                        .map(|(k, v)| format!("%22{k}%3D{v}%22"))
+                        .any(|pair| query.contains(&pair))
+                };
+                let all = self.containers();
+                let list: Vec<Value> = all.iter().filter(|one| label(one)).map(listed).collect();
+                json(Value::Array(list))
+            }
+            ("POST", ["containers", "create"]) => {
+                let pairs = query.split('&').find_map(|pair| pair.strip_prefix("name="));
+                let name = pairs.unwrap_or_default();
+                let labels = serde_json::from_value(body["Labels"].clone()).unwrap_or_default();
+                let env = serde_json::from_value(body["Env"].clone()).unwrap_or_default();
+                let (id, made) = self.make(name, labels, env);
+                match made {
+                    true => (
+                        201,
+                        json!({"Id": id, "Warnings": []}).to_string().into_bytes(),
+                    ),
+                    false => (409, failure("the name is in use")),
+                }
+            }
+            (_, ["containers", which, rest @ ..]) => {
+                let all = self.containers();
+                let which = all
+                    .iter()
+                    .find(|one| one.id == *which || one.name == *which);
+                let Some(one) = which else {
+                    return (404, failure("no such container"));
+                };
+                match (method, rest) {
+                    ("GET", ["json"]) => json(inspected(one)),
+                    ("GET", ["logs"]) => (200, b"\x02\0\0\0\0\0\0\x0alast word\n".to_vec()),
+                    ("POST", ["start"]) => self.run(&one.id),
+                    ("POST", [stop @ ("stop" | "kill")]) => self.end(one, *stop == "kill"),
+                    ("DELETE", []) => self.remove(one),
+                    _ => (400, failure("what?")),
+                }
+            }
+            _ => (404, failure("page not found")),
+        }
+    }
+
+    fn tell_events(&self, stream: &mut UnixStream) -> Option<()> {
+        let (tell, told) = mpsc::channel();
+        self.world().listeners.push(tell);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+        stream.write_all(head.as_bytes()).ok()?;
+        // The connection ends when the sender is gone.
+        told.iter()
+            .try_for_each(|event| stream.write_all(event.as_bytes()))
+            .ok()
+    }
+}
+
+fn listed(one: &Container) -> Value {
+    json!({"Id": one.id, "Names": [format!("/{}", one.name)], "State": one.state,
+           "Created": 1, "Labels": one.labels})
+}
+
+fn inspected(one: &Container) -> Value {
+    let runs = one.pid.is_some();
+    let ip = if runs {
+        one.ip.to_string()
+    } else {
+        String::new()
+    };
+    json!({"Id": one.id, "Name": format!("/{}", one.name), "Image": "sha256:fake",
+           "State": {"Status": one.state, "Running": runs, "ExitCode": one.code},
+           "Config": {"Labels": one.labels},
+           "NetworkSettings": {"Networks": {"bridge": {"NetworkID": "n0", "IPAddress": ip}}}})
+}
+
+pub(super) fn failure(sentence: &str) -> Vec<u8> {
+    json!({"message": sentence}).to_string().into_bytes()
+}
+
+fn reply(stream: &mut UnixStream, status: u16, body: &[u8]) -> Option<()> {
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    // A 304 has no body.
+    if status != 304 && status != 204 {
+        stream.write_all(body).ok()?;
+    }
+    Some(())
+}

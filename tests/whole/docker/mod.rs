@@ -1,0 +1,7 @@
+//! The engine of containers: against an engine that is none, with all its moods, and against the real
+//! one, if one answers.
+
+mod adopting;
+mod failing;
+mod foreign;
+mod real;
