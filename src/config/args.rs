@@ -3,22 +3,17 @@
 //! A flag's own value is parsed here; what flags say together is checked in the folder's `mod`.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::containers::ContainerArgs;
 use crate::peer::Token;
 use crate::proxy::KeyRule;
 use crate::ring;
-use crate::roster::ReplicaName;
-
-/// What every replica is told, each its own.
-const OUR_VARIABLES: [&str; 3] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN"];
-/// The least that an engine grants: a hundredth of a CPU.
-const MIN_NANO_CPUS: i64 = 10_000_000;
 
 /// A layer-4 TCP proxy balancer that keeps its own replicas alive.
 #[derive(Debug, Parser)]
@@ -51,15 +46,6 @@ pub enum Engine {
     Docker,
     /// Fixed addresses, neither started nor stopped.
     Fixed,
-}
-
-/// What becomes of the replicas when the balancer is told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OnExit {
-    /// They are removed.
-    Remove,
-    /// They are left running, and taken over by the next balancer of their fleet.
-    Keep,
 }
 
 /// Who may use /rep, /add and /rm on the data port.
@@ -121,56 +107,8 @@ pub struct ServeArgs {
         help = "A fixed replica; repeatable, implies --engine fixed"
     )]
     pub backends: Vec<String>,
-    #[arg(
-        long,
-        env = "RINGMASTER_IMAGE",
-        help = "What containers are made of [default: the image we run in]"
-    )]
-    pub image: Option<String>,
-    #[arg(
-        long,
-        env = "RINGMASTER_REPLICA_PORT",
-        default_value = "5000",
-        help = "Where replicas listen in their containers"
-    )]
-    pub replica_port: NonZeroU16,
-    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "More of the environment of containers; repeatable, one on each line of the variable")]
-    pub replica_env: Vec<String>,
-    #[arg(
-        long,
-        env = "RINGMASTER_REPLICA_MEMORY",
-        default_value = "64MiB",
-        help = "The most memory of a container, at least 6MiB"
-    )]
-    pub replica_memory: ByteSize,
-    #[arg(long, env = "RINGMASTER_REPLICA_CPUS", value_parser = nano_cpus, help = "The most CPU time of a container, such as 0.5 [default: no limit]")]
-    pub replica_cpus: Option<i64>,
-    #[arg(
-        long,
-        env = "RINGMASTER_NETWORK",
-        help = "Where containers are [default: the one network somebody made and we are on; outside a container: bridge]"
-    )]
-    pub network: Option<String>,
-    #[arg(
-        long,
-        env = "RINGMASTER_FLEET",
-        default_value = "ringmaster",
-        help = "Whose containers are ours; two fleets may share an engine"
-    )]
-    pub fleet: ReplicaName,
-    #[arg(
-        long,
-        env = "RINGMASTER_ON_EXIT",
-        default_value = "remove",
-        help = "What becomes of containers when we are told to stop"
-    )]
-    pub on_exit: OnExit,
-    #[arg(
-        long,
-        env = "RINGMASTER_TRUST_GATEWAY",
-        help = "Let the gateway of our container's bridge command: that is any process or container of this host"
-    )]
-    pub trust_gateway: bool,
+    #[command(flatten)]
+    pub containers: ContainerArgs,
     #[arg(
         long,
         env = "RINGMASTER_WORKERS",
@@ -311,28 +249,6 @@ fn positive(text: &str) -> Result<Duration, String> {
     } else {
         Ok(duration)
     }
-}
-
-/// A variable that is not ours to set.
-fn variable(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((name, _)) if OUR_VARIABLES.contains(&name) => {
-            Err(format!("{name} is set for each replica"))
-        }
-        Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err("is not K=V".to_owned()),
-    }
-}
-
-/// A number of CPUs, in billionths.
-fn nano_cpus(text: &str) -> Result<i64, String> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let legal = digits(whole) && digits(fraction) && fraction.len() <= 9 && whole.len() <= 4;
-    let nanos = format!("{whole}{fraction:0<9}").parse::<i64>().ok();
-    nanos
-        .filter(|nanos| legal && *nanos >= MIN_NANO_CPUS)
-        .ok_or_else(|| "is not a number of CPUs, at least 0.01".to_owned())
 }
 
 /// A path that can stand in a request line.

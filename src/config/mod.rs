@@ -4,22 +4,21 @@
 //! A bad value ends the program with 2 before any socket opens.
 
 mod args;
+mod containers;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, OnExit, ServeArgs};
+pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
+pub use containers::{ContainerArgs, OnExit};
 
-use crate::fleet::{self, Containers, Image};
+use crate::fleet::{self, Containers};
 use crate::peer::Access;
 use crate::proxy;
 use crate::ring;
 use crate::roster::ReplicaName;
-
-/// The least memory that engines grant a container, in bytes.
-const MIN_MEMORY: i64 = 6 * 1024 * 1024;
 
 /// What replicas there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,20 +82,7 @@ impl ServeArgs {
                 self.max_head
             ));
         }
-        let others = fixed || self.image.is_some();
-        let door = self.data_port_admin.unwrap_or(if others {
-            DataPortAdmin::Off
-        } else {
-            DataPortAdmin::Local
-        });
-        let admin = match door {
-            DataPortAdmin::Off => None,
-            door => Some(Access {
-                token: self.control_token.clone(),
-                anyone: door == DataPortAdmin::Any,
-                gateway: None,
-            }),
-        };
+        let admin = self.data_port_access(fixed);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
             listen: self.listen,
@@ -145,6 +131,21 @@ impl ServeArgs {
         })
     }
 
+    /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
+    fn data_port_access(&self, fixed: bool) -> Option<Access> {
+        let others = fixed || self.containers.image.is_some();
+        let door = self.data_port_admin.unwrap_or(if others {
+            DataPortAdmin::Off
+        } else {
+            DataPortAdmin::Local
+        });
+        (door != DataPortAdmin::Off).then(|| Access {
+            token: self.control_token.clone(),
+            anyone: door == DataPortAdmin::Any,
+            gateway: None,
+        })
+    }
+
     fn check_replicas(&self) -> Result<Replicas, String> {
         let engine = self.engine.unwrap_or(if self.backends.is_empty() {
             Engine::Process
@@ -152,7 +153,7 @@ impl ServeArgs {
             Engine::Fixed
         });
         if engine != Engine::Docker
-            && let Some(flag) = self.flag_of_containers()
+            && let Some(flag) = self.containers.given()
         {
             return Err(format!("{flag} goes with --engine docker"));
         }
@@ -165,7 +166,7 @@ impl ServeArgs {
                 self.replicas, self.max_replicas
             )),
             Engine::Process => Ok(Replicas::Process(self.replicas)),
-            Engine::Docker => self.containers().map(Replicas::Docker),
+            Engine::Docker => self.containers.check(self.replicas).map(Replicas::Docker),
             Engine::Fixed if self.backends.is_empty() => {
                 Err("--engine fixed needs --backend NAME=ADDR".to_owned())
             }
@@ -183,46 +184,6 @@ impl ServeArgs {
                 Ok(Replicas::Fixed(backends))
             }
         }
-    }
-}
-
-impl ServeArgs {
-    /// A flag that was given and means nothing without containers.
-    fn flag_of_containers(&self) -> Option<&'static str> {
-        let given = [
-            (self.image.is_some(), "--image"),
-            (!self.replica_env.is_empty(), "--replica-env"),
-            (self.replica_cpus.is_some(), "--replica-cpus"),
-            (self.network.is_some(), "--network"),
-            (self.on_exit == OnExit::Keep, "--on-exit keep"),
-            (self.trust_gateway, "--trust-gateway"),
-        ];
-        given
-            .iter()
-            .find(|(given, _)| *given)
-            .map(|(_, flag)| *flag)
-    }
-
-    fn containers(&self) -> Result<Containers, String> {
-        let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
-        if memory < MIN_MEMORY {
-            return Err(format!(
-                "--replica-memory {} is less than 6MiB",
-                self.replica_memory
-            ));
-        }
-        Ok(Containers {
-            count: self.replicas,
-            image: self.image.clone().map_or(Image::Own, Image::Named),
-            port: self.replica_port.get(),
-            env: self.replica_env.clone(),
-            memory,
-            nano_cpus: self.replica_cpus,
-            network: self.network.clone(),
-            fleet: self.fleet.to_string(),
-            keep: self.on_exit == OnExit::Keep,
-            trust_gateway: self.trust_gateway,
-        })
     }
 }
 
@@ -246,6 +207,7 @@ fn backend(text: &str) -> Result<(ReplicaName, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Image;
     use clap::Parser as _;
 
     fn check(flags: &[&str]) -> Result<Config, String> {

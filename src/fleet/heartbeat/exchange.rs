@@ -44,6 +44,20 @@ pub(super) fn request(addr: ReplicaAddr, path: &str, keep: bool) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n{close}\r\n")
 }
 
+/// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
+/// does not say.
+pub(in crate::fleet) async fn identify(
+    addr: ReplicaAddr,
+    path: &str,
+    limit: Duration,
+) -> Option<Option<Identity>> {
+    let request = request(addr, path, false);
+    match timeout(limit, run(addr, &request, None)).await.ok()? {
+        Outcome::Healthy(_, identity) => Some(identity),
+        _ => None,
+    }
+}
+
 /// Sends `request` and reads the answer. Dropping it closes the connection.
 pub(super) async fn run(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> Outcome {
     let stream = match held {

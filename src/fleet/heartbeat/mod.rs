@@ -24,6 +24,7 @@ use crate::roster::{ReplicaAddr, ReplicaId};
 use exchange::Outcome;
 
 pub(super) use answer::Identity;
+pub(super) use exchange::identify;
 
 /// The deadline of the heartbeat that follows an unexpected end.
 const CHECK: Duration = Duration::from_millis(100);
@@ -105,20 +106,6 @@ impl Heart {
 impl Drop for Heart {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
-/// does not say.
-pub(super) async fn identify(
-    addr: ReplicaAddr,
-    path: &str,
-    limit: Duration,
-) -> Option<Option<Identity>> {
-    let request = exchange::request(addr, path, false);
-    match punctual(limit, exchange::run(addr, &request, None)).await? {
-        Outcome::Healthy(_, identity) => Some(identity),
-        _ => None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! The life of one container, from being made to being gone, in one task: make and start it, look at it
-//! when somebody has a hint, and remove it when told to.
+//! when somebody has a hint, and part from it (`parting`) when told to.
 //!
 //! It believes only what it sees by looking at its own container by ID: "runs", "ended" or "is not
 //! there"; a look that fails says nothing. Surprising: the sign that a replica is dead (its connections
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::api::{Fault, Id};
 use super::book::Nudge;
@@ -22,7 +22,7 @@ use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
 /// The pauses between looks after a nudge, as long as the container is seen to run.
-const LOOK_AGAIN: [Duration; 6] = [
+pub(super) const LOOK_AGAIN: [Duration; 6] = [
     Duration::from_millis(20),
     Duration::from_millis(30),
     Duration::from_millis(50),
@@ -30,10 +30,6 @@ const LOOK_AGAIN: [Duration; 6] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
 ];
-/// How long it is tried to remove a container.
-const REMOVING: Duration = Duration::from_secs(20);
-/// Between two tries.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// The task that looks after one container.
 #[derive(Debug)]
@@ -83,11 +79,11 @@ impl Life {
         self.report(Report::Removed { id });
     }
 
-    fn report(&self, report: Report) {
+    pub(super) fn report(&self, report: Report) {
         self.dock.reports.send(report);
     }
 
-    fn container_name(&self) -> String {
+    pub(super) fn container_name(&self) -> String {
         self.dock.recipe.container_name(self.name.as_ref())
     }
 
@@ -229,7 +225,7 @@ impl Life {
     }
 
     /// Looks whether the container has ended, and how.
-    async fn look(&self, container: &Id) -> Option<String> {
+    pub(super) async fn look(&self, container: &Id) -> Option<String> {
         match self.dock.api.inspect(container.as_str()).await {
             Ok(seen) => match seen.run {
                 Run::Runs => None,
@@ -252,67 +248,5 @@ impl Life {
             Some(words) => format!("{how}; it said: {words}"),
             None => how,
         }
-    }
-
-    /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked.
-    async fn say(&self, farewell: Farewell, container: &Id) {
-        let api = &self.dock.api;
-        let said = match farewell {
-            Farewell::Ask => api.stop(container).await,
-            Farewell::Kill | Farewell::Leave => api.kill(container).await,
-        };
-        if let Err(fault) = said {
-            // Most likely it has ended by itself; one that does not listen is removed by force.
-            tracing::debug!("container {container} was told to end: {fault}");
-        }
-        if self.is_told {
-            return;
-        }
-        let mut pauses = LOOK_AGAIN.iter();
-        loop {
-            if let Some(how) = self.look(container).await {
-                let id = self.id;
-                return self.report(Report::Ended { id, how });
-            }
-            let Some(pause) = pauses.next() else { return };
-            sleep(*pause).await;
-        }
-    }
-
-    /// Ends and removes the container, if there is one.
-    async fn end(&self, farewell: Farewell) {
-        let Dock { api, book, .. } = &*self.dock;
-        let name = self.container_name();
-        let begun = Instant::now();
-        let mut asked = false;
-        while begun.elapsed() < REMOVING {
-            // What was never identified may have been made all the same.
-            let container = match book.container(&name) {
-                Some(container) => container,
-                None => match api.list().await {
-                    Ok(list) => match list.into_iter().find(|listed| listed.name == name) {
-                        Some(listed) => listed.id,
-                        None => return,
-                    },
-                    Err(_) => {
-                        sleep(TRY_AGAIN).await;
-                        continue;
-                    }
-                },
-            };
-            let _turn = self.dock.removals.acquire().await;
-            if !asked {
-                asked = true;
-                self.say(farewell, &container).await;
-            }
-            match api.remove(&container).await {
-                Ok(()) | Err(Fault::Missing(_)) => return,
-                // It is being removed already.
-                Err(Fault::Conflict(_)) => {}
-                Err(fault) => tracing::debug!("cannot remove container {name}: {fault}"),
-            }
-            sleep(TRY_AGAIN).await;
-        }
-        tracing::warn!("container {name} could not be removed within {REMOVING:?}");
     }
 }

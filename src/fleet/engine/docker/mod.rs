@@ -12,6 +12,7 @@ mod book;
 mod ground;
 mod life;
 mod lock;
+mod parting;
 mod seen;
 mod spec;
 mod watch;
