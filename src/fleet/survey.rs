@@ -258,3 +258,83 @@ fn loss(found: &Found, reason: String) -> Note {
         wanted: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roster::ReplicaAddr;
+    use std::cell::Cell;
+
+    fn found(number: u8, seat: u32, name: &str, runs: bool, made: i64) -> Found {
+        let addr = ReplicaAddr(([127, 0, 0, number], 1).into());
+        Found {
+            container: format!("{number:064x}").parse().unwrap(),
+            seat: Seat(seat),
+            name: name.parse().unwrap(),
+            state: match runs {
+                true => State::Runs(addr),
+                false => State::Ended("ended".to_owned()),
+            },
+            made,
+        }
+    }
+
+    /// Seats with their names, an asterisk for those that run; and the names of the discarded.
+    fn sorted(asked: Vec<Asked>) -> (Vec<String>, Vec<String>) {
+        let drawn = Cell::new(0);
+        let draw = || {
+            drawn.set(drawn.get() + 1);
+            format!("r{}", drawn.get()).parse().unwrap()
+        };
+        let sorted = sort_out(asked, draw);
+        let runs = |first: &First| if first.addr.is_some() { "*" } else { "" };
+        let first = sorted.first.iter();
+        let first = first.map(|one| format!("{} {}{}", one.seat, one.name, runs(one)));
+        let adopted = sorted.first.iter().filter(|first| first.addr.is_some());
+        assert_eq!(sorted.adopted.len(), adopted.count());
+        let discarded = sorted.discarded.iter();
+        (
+            first.collect(),
+            discarded.map(|found| found.name.to_string()).collect(),
+        )
+    }
+
+    #[test]
+    fn every_seat_goes_to_the_best_of_its_containers() {
+        let silent_and_answering = vec![
+            (found(1, 3, "S3", true, 9), None),
+            (found(2, 3, "s-a", true, 5), Some(None)),
+            (found(3, 1, "S1", false, 1), None),
+            (found(4, 1, "s-b", true, 2), None),
+            (found(5, 1, "s-c", true, 3), None),
+            (found(6, 4, "r1", false, 1), None),
+        ];
+        let (first, discarded) = sorted(silent_and_answering);
+        assert_eq!(first, ["1 s-c*", "3 s-a*", "4 r2"], "r1 is the corpse's");
+        assert_eq!(discarded, ["s-b", "S1", "S3", "r1"]);
+    }
+
+    #[test]
+    fn the_answer_wins_over_the_label() {
+        let identity = |name: &str, seat| {
+            let name = name.parse().unwrap();
+            Some(Some(Identity {
+                name,
+                seat: Seat(seat),
+            }))
+        };
+        let (first, discarded) = sorted(vec![
+            (found(1, 1, "S1", true, 1), identity("S2", 2)),
+            (found(2, 2, "S2", true, 1), identity("S1", 1)),
+        ]);
+        assert_eq!(
+            (first, discarded.len()),
+            (vec!["1 S1*".to_owned(), "2 S2*".to_owned()], 0)
+        );
+        let twins = vec![
+            (found(1, 1, "S1", true, 1), identity("S1", 1)),
+            (found(2, 2, "S2", true, 1), identity("S1", 2)),
+        ];
+        assert_eq!(sorted(twins).0, ["1 S1*", "2 r1"]);
+    }
+}

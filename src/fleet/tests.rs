@@ -58,21 +58,37 @@ fn settings(replicas: Replicas) -> Settings {
 struct Bench {
     fleet: Fleet,
     desk: Desk,
-    worker: Subscriber,
+    rosters: watch::Receiver<Arc<Roster>>,
     _evidence: mpsc::Sender<Evidence>,
 }
 
+/// A fleet before one worker, which goes by each roster as soon as it is there.
 fn begin(settings: Settings) -> Bench {
+    let (bench, mut worker) = begin_alone(settings);
+    let (show, rosters) = watch::channel(worker.latest());
+    tokio::spawn(async move {
+        while let Some(roster) = worker.changed().await {
+            worker.adopted(roster.version);
+            show.send_replace(roster);
+        }
+    });
+    Bench { rosters, ..bench }
+}
+
+/// A fleet before one worker that is the test's to play.
+fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
     let survey = survey(settings).unwrap();
     let (publisher, mut workers) = roster::channel(1, survey.first_roster());
     let (desk, orders) = admin::desk();
     let (_evidence, evidence) = mpsc::channel(16);
-    Bench {
+    let mut worker = workers.remove(0);
+    let bench = Bench {
         fleet: start(survey, publisher, orders, evidence).unwrap(),
         desk,
-        worker: workers.remove(0),
+        rosters: watch::channel(worker.latest()).1,
         _evidence,
-    }
+    };
+    (bench, worker)
 }
 
 impl Bench {
@@ -87,19 +103,11 @@ impl Bench {
         timeout(DEADLINE, answer).await.expect("an answer in time")
     }
 
-    /// The roster once it is as it should be; the worker adopts each version on the way.
+    /// The roster once it is as it should be.
     async fn roster(&mut self, is_right: impl Fn(&Roster) -> bool) -> Arc<Roster> {
-        let wait = async {
-            loop {
-                let roster = self.worker.latest();
-                self.worker.adopted(roster.version);
-                if is_right(&roster) {
-                    return roster;
-                }
-                self.worker.changed().await.expect("the fleet is there");
-            }
-        };
-        timeout(DEADLINE, wait).await.expect("a roster in time")
+        let found = self.rosters.wait_for(|roster| is_right(roster));
+        let found = timeout(DEADLINE, found).await.expect("a roster in time");
+        Arc::clone(&found.expect("the fleet is there"))
     }
 
     fn kinds(&self) -> Vec<Kind> {
@@ -180,6 +188,33 @@ async fn a_removed_replica_finishes_what_it_has_begun() {
         bench.kinds()[3..],
         [Kind::Joined, Kind::Leaving, Kind::Left]
     );
+    bench.fleet.stop(DEADLINE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_is_done_when_the_worker_goes_by_it() {
+    let stand_in = StandIn::new(&format!(
+        "echo '{{\"listen\":\"{}\"}}'; exec cat",
+        healthy().await
+    ));
+    let (bench, mut worker) = begin_alone(settings(Replicas::Process {
+        binary: stand_in.binary(),
+        count: 0,
+    }));
+    let desk = bench.desk.clone();
+    let add = async move {
+        desk.ask(Order::Add(change(1, &["S1"])), String::new())
+            .await
+    };
+    let add = tokio::spawn(add);
+    let published = timeout(DEADLINE, worker.changed()).await.unwrap().unwrap();
+    assert_eq!(published.members().len(), 1);
+    sleep(Duration::from_millis(50)).await;
+    assert!(!add.is_finished());
+    assert_eq!(names(bench.ask(Order::Rep).await), ["S1"]);
+    worker.adopted(published.version);
+    let answer = timeout(DEADLINE, add).await.unwrap().unwrap();
+    assert_eq!(names(answer), ["S1"]);
     bench.fleet.stop(DEADLINE).await.unwrap();
 }
 

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,11 +49,27 @@ const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::fleet) struct Id(Arc<str>);
 
+/// A text that is no whole container ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fleet) struct NoId;
+
+impl FromStr for Id {
+    type Err = NoId;
+
+    fn from_str(text: &str) -> Result<Self, NoId> {
+        let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if whole {
+            Ok(Self(text.into()))
+        } else {
+            Err(NoId)
+        }
+    }
+}
+
 impl Id {
     /// A whole ID; `None` for anything else.
     pub(super) fn new(text: &str) -> Option<Self> {
-        let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        whole.then(|| Self(text.into()))
+        text.parse().ok()
     }
 
     /// All of it.

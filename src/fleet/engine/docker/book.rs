@@ -124,3 +124,70 @@ impl Book {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::engine::docker::seen::Labels;
+    use crate::ring::Seat;
+
+    fn id(number: u8) -> Id {
+        format!("{number:064x}").parse().unwrap()
+    }
+
+    fn listed(number: u8, name: &str, runs: bool) -> Listed {
+        Listed {
+            id: id(number),
+            name: name.to_owned(),
+            labels: Labels {
+                seat: Some(Seat(1)),
+                ..Labels::default()
+            },
+            runs,
+            made: 0,
+        }
+    }
+
+    async fn is_nudged(nudge: &Nudge) -> bool {
+        let now = std::time::Duration::ZERO;
+        tokio::time::timeout(now, nudge.nudged()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_list_nudges_those_it_misses_and_names_the_strays() {
+        let book = Book::default();
+        let [runs, ended, missing, coming] = ["a", "b", "c", "d"].map(|name| book.enter(name));
+        for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
+            book.identify(name, &id(number));
+        }
+        let mut lock = listed(9, "lock", false);
+        lock.labels.seat = None;
+        let list = [
+            listed(1, "a", true),
+            listed(2, "b", false),
+            listed(4, "d", false),
+            listed(5, "e", true),
+            lock,
+        ];
+        assert_eq!(book.compare(&list), [id(5)]);
+        assert!(!is_nudged(&runs).await && !is_nudged(&coming).await);
+        assert!(is_nudged(&ended).await && is_nudged(&missing).await);
+        assert_eq!(book.compare(&[]), []);
+        assert!(is_nudged(&runs).await);
+    }
+
+    #[tokio::test]
+    async fn an_event_nudges_and_tells_the_exit_code() {
+        let book = Book::default();
+        let nudge = book.enter("a");
+        book.may_have_ended(&id(1), Some(3));
+        assert!(!is_nudged(&nudge).await, "not known by that ID yet");
+        book.identify("a", &id(1));
+        book.may_have_ended(&id(1), Some(137));
+        book.may_have_ended(&id(1), None);
+        assert!(is_nudged(&nudge).await);
+        assert_eq!(nudge.code(), Some(137));
+        book.strike("a");
+        assert!(!book.has(&id(1)));
+    }
+}
