@@ -229,37 +229,41 @@ impl Drop for Session {
 }
 
 #[cfg(test)]
-impl Worker {
-    /// A worker with an empty roster and limits that matter to nobody.
-    pub(super) fn before_nobody() -> Self {
-        let second = Duration::from_secs(1);
-        let limits = super::Limits {
-            connect_timeout: second,
-            head_timeout: second,
-            body_timeout: second,
-            reply_timeout: second,
-            write_timeout: second,
-            idle_timeout: second,
-            tunnel_timeout: second,
-            drain_timeout: second,
-            seat_wait: second,
-            max_connections: 1,
-            max_head: 16 * 1024,
-            pool_per_seat: 1,
-            pool_idle: second,
-        };
-        let settings = Settings {
-            key: "random".parse().unwrap(),
-            retries: 2,
-            admin: None,
-            splice: true,
-            limits,
-        };
-        let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();
-        let roster = Roster::new(0, ring, false, Vec::new());
-        let (_, mut subscribers) = crate::roster::channel(1, roster);
-        let (desk, _) = crate::admin::desk();
-        let (evidence, _) = mpsc::channel(1);
-        Self::new(Arc::new(settings), desk, evidence, &mut subscribers[0])
+mod tests {
+    use super::*;
+
+    impl Worker {
+        /// A worker with an empty roster and limits that matter to nobody.
+        pub(in super::super) fn before_nobody() -> Self {
+            let second = Duration::from_secs(1);
+            let limits = super::super::Limits {
+                connect_timeout: second,
+                head_timeout: second,
+                body_timeout: second,
+                reply_timeout: second,
+                write_timeout: second,
+                idle_timeout: second,
+                tunnel_timeout: second,
+                drain_timeout: second,
+                seat_wait: second,
+                max_connections: 1,
+                max_head: 16 * 1024,
+                pool_per_seat: 1,
+                pool_idle: second,
+            };
+            let settings = Settings {
+                key: "random".parse().unwrap(),
+                retries: 2,
+                admin: None,
+                splice: true,
+                limits,
+            };
+            let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();
+            let roster = Roster::new(0, ring, false, Vec::new());
+            let (_, mut subscribers) = crate::roster::channel(1, roster);
+            let (desk, _) = crate::admin::desk();
+            let (evidence, _) = mpsc::channel(1);
+            Self::new(Arc::new(settings), desk, evidence, &mut subscribers[0])
+        }
     }
 }
