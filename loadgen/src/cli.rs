@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use rustix::process::Pid;
 
+use crate::duel::DuelArgs;
+use crate::pace::Rate;
 use crate::target::Target;
 
 /// The most connections at once.
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// The first experiment: how evenly 3 replicas share requests with random IDs
     Distribution(LoadArgs),
+    /// Ringmaster, HAProxy and nginx side by side: what one request costs each of them
+    Duel(DuelArgs),
     /// Become PROGRAM, but die with the parent
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -58,6 +62,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
     pub(crate) concurrency: u64,
 
+    /// Requests per second, sent whatever the answers do [default: as fast as they are answered]
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    pub(crate) rate: Option<Rate>,
+
     /// What the request IDs follow from: the same seed, the same IDs [default: random]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -70,6 +78,10 @@ pub(crate) struct LoadArgs {
 /// What the guard is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuardArgs {
+    /// The CPUs to run on; repeatable
+    #[arg(long = "cpu", value_name = "N")]
+    pub(crate) cpus: Vec<usize>,
+
     /// The process to die with
     #[arg(value_parser = parse_pid)]
     pub(crate) parent: Pid,
@@ -86,6 +98,18 @@ fn parse_path(text: &str) -> Result<String, &'static str> {
     } else {
         Err("a path begins with / and is visible ASCII without #")
     }
+}
+
+/// A rate within its bounds.
+pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
+    let rate = text.parse().ok().and_then(Rate::new);
+    rate.ok_or_else(|| {
+        format!(
+            "a rate is {} to {} requests/s",
+            Rate::SLOWEST,
+            Rate::FASTEST
+        )
+    })
 }
 
 fn parse_pid(text: &str) -> Result<Pid, &'static str> {
@@ -113,6 +137,7 @@ mod tests {
             ["run", "--requests", "0"],
             ["run", "--concurrency", "0"],
             ["run", "--concurrency", "20001"],
+            ["run", "--rate", "0"],
             ["run", "--path", "home"],
             ["run", "--path", "/a b"],
             ["run", "--target", "ftp://a"],

@@ -48,6 +48,7 @@ impl Plan {
         let load = Load {
             requests: args.requests,
             concurrency: args.concurrency,
+            rate: args.rate,
             // Short enough to be typed again.
             seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
         };
@@ -74,12 +75,7 @@ pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
         }
         None => measure_spawned(&plan, &mut signals).await?,
     };
-    let text = measured.summary() + &(plan.table)(&measured);
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .context("cannot print the report")?;
+    print(&(measured.summary() + &(plan.table)(&measured)))?;
     Ok(if measured.is_clean() {
         ExitCode::SUCCESS
     } else {
@@ -125,13 +121,25 @@ async fn measure(
     })
 }
 
+/// Puts a report on stdout.
+///
+/// # Errors
+/// Nobody takes it.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot print the report")
+}
+
 /// One line for whoever watches; if nobody can, that is no reason to stop.
-fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "loadgen: {line}");
 }
 
 /// Connections are descriptors. If the limit cannot be raised, those beyond it count as failures.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);

@@ -7,10 +7,14 @@ mod bars;
 mod cli;
 mod client;
 mod distribution;
+mod duel;
 mod experiment;
+mod guard;
 mod ids;
+mod latency;
 mod load;
 mod outcome;
+mod pace;
 mod reply;
 mod report;
 mod signals;
@@ -23,7 +27,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::cli::{Args, Command};
 
@@ -40,13 +44,17 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = match args.command {
-        Command::Guard(guard) => return Err(spawn::become_guarded(&guard)),
+        Command::Guard(guard) => return Err(guard::become_guarded(&guard)),
+        Command::Duel(args) => return event_loop()?.block_on(duel::perform(args)),
         Command::Run(run) => experiment::Plan::run(run),
         Command::Distribution(load) => experiment::Plan::distribution(load),
     };
-    let runtime = Builder::new_current_thread()
+    event_loop()?.block_on(experiment::perform(plan))
+}
+
+fn event_loop() -> anyhow::Result<LocalRuntime> {
+    Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
-        .context("cannot start the event loop")?;
-    runtime.block_on(experiment::perform(plan))
+        .context("cannot start the event loop")
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::bars::{bar, duration, grouped, share};
 use crate::load::Load;
+use crate::pace::Rate;
 use crate::tally::{Tally, as_f64, max_to_mean};
 
 /// Characters of the longest bar.
@@ -34,10 +35,11 @@ impl Measured {
     pub(crate) fn summary(&self) -> String {
         let Self { load, tally, .. } = self;
         let mut text = format!(
-            "{} requests to {} over {}, seed {}\n",
+            "{} requests to {} over {}{}, seed {}\n",
             grouped(load.requests),
             self.url,
             counted(load.concurrency.min(load.requests), "connection"),
+            load.rate.map(at).unwrap_or_default(),
             load.seed,
         );
         let done = tally.answered() + tally.failed();
@@ -52,16 +54,25 @@ impl Measured {
             grouped(tally.answered()),
             grouped(tally.failed()),
         );
-        if tally.answered() > 0 {
-            text += &format!(
-                "latency of the answered: p50 {}, p99 {}, max {}\n",
-                duration(tally.latency(0.5)),
-                duration(tally.latency(0.99)),
-                duration(tally.latency(1.0)),
-            );
-        }
+        text += &self.latencies();
         text += &self.failures();
         text
+    }
+
+    /// Of the answered; at a fixed rate each counts from the moment its request was due.
+    fn latencies(&self) -> String {
+        if self.tally.answered() == 0 {
+            return String::new();
+        }
+        let at = |quantile| duration(self.tally.latency(quantile));
+        let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
+        if self.load.rate.is_none() {
+            return format!("latency of the answered: p50 {p50}, p99 {p99}, max {max}\n");
+        }
+        let p999 = at(0.999);
+        format!(
+            "latency of the answered, from when each was due: p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}\n"
+        )
     }
 
     fn failures(&self) -> String {
@@ -99,6 +110,11 @@ impl Measured {
     }
 }
 
+/// ` at 500 requests/s`.
+fn at(rate: Rate) -> String {
+    format!(" at {} requests/s", rate.per_second())
+}
+
 /// `1 server`, `2 servers`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -111,7 +127,7 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     clippy::cast_sign_loss,
     reason = "the cast saturates, and a rate is not negative"
 )]
-fn whole(rate: f64) -> u64 {
+pub(crate) fn whole(rate: f64) -> u64 {
     rate.round() as u64
 }
 
@@ -135,6 +151,7 @@ pub(crate) mod tests {
             load: Load {
                 requests: tally.answered() + tally.failed(),
                 concurrency: 100,
+                rate: None,
                 seed: 7,
             },
             took: Duration::from_millis(500),
@@ -162,6 +179,15 @@ pub(crate) mod tests {
                  max/mean 1.500 over 2 servers\n"
             )
         );
+    }
+
+    #[test]
+    fn at_a_rate_latencies_count_from_when_a_request_was_due() {
+        let mut measured = measured(&[(1, 1)], false);
+        measured.load.rate = Rate::new(500.0);
+        let summary = measured.summary();
+        assert!(summary.contains(" over 1 connection at 500 requests/s, seed 7\n"));
+        assert!(summary.contains(", from when each was due: p50 2.00 ms, p99 2.00 ms, p99.9 2.00"));
     }
 
     #[test]

@@ -1,0 +1,223 @@
+//! What may be typed after `loadgen duel`, and the plan that follows from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::ValueEnum;
+
+use super::peer::Peer;
+use super::scenario::Scenario;
+use crate::cli::parse_rate;
+use crate::pace::{End, Rate};
+
+/// What a warm-up takes of the time that is measured after it: a quarter.
+const WARM_PART: u32 = 4;
+
+/// Requests per connection that warm up a load of so many requests.
+const WARM_REQUESTS: u64 = 64;
+
+/// What `--quick` makes of the defaults: enough to see that all works, too little to believe.
+const QUICK_ROUNDS: u32 = 2;
+const QUICK_DURATION: Duration = Duration::from_millis(200);
+
+/// The flags of `loadgen duel`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DuelArgs {
+    #[arg(
+        long = "scenario",
+        value_name = "NAME",
+        help = "What to ask of them; repeatable [default: all]"
+    )]
+    pub(crate) scenarios: Vec<Scenario>,
+
+    #[arg(
+        long = "peer",
+        value_name = "NAME",
+        help = "Whom to ask; repeatable [default: all]"
+    )]
+    pub(crate) peers: Vec<Peer>,
+
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), help = "How often each is asked in turn [default: 5]")]
+    pub(crate) rounds: Option<u32>,
+
+    #[arg(long, value_parser = humantime::parse_duration, help = "How long each is asked in a round [default: 1s]")]
+    pub(crate) duration: Option<Duration>,
+
+    #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..), help = "How many requests each gets in a round, instead of a duration")]
+    pub(crate) requests: Option<u64>,
+
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, help = "The fixed rate of the latencies, the same for all [default: half of what the slowest can do]")]
+    pub(crate) rate: Option<Rate>,
+
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=50_000), help = "How many idle connections")]
+    pub(crate) idle: u32,
+
+    #[arg(
+        long,
+        help = "2 rounds of 200ms: to see that all works, not to believe the figures"
+    )]
+    pub(crate) quick: bool,
+
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "Another ringmaster [default: the one beside loadgen]"
+    )]
+    pub(crate) ringmaster: Option<PathBuf>,
+
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "Another HAProxy [default: the one in PATH]"
+    )]
+    pub(crate) haproxy: Option<PathBuf>,
+
+    #[arg(
+        long,
+        value_name = "PATH",
+        help = "Another nginx [default: the one in PATH]"
+    )]
+    pub(crate) nginx: Option<PathBuf>,
+
+    #[arg(long, help = "Print how each peer is configured, and end")]
+    pub(crate) print_configs: bool,
+
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write every sample of every round, in JSON"
+    )]
+    pub(crate) json: Option<PathBuf>,
+
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Draw the CPU per request as a chart, in SVG"
+    )]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// What to measure, and how long.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) rounds: u32,
+    /// One load, and what is sent before it and not counted, per connection.
+    pub(crate) span: End,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) idle: usize,
+}
+
+impl DuelArgs {
+    /// The plan, with every default filled in.
+    ///
+    /// # Errors
+    /// A program was named that is not there.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let named = [&self.ringmaster, &self.haproxy, &self.nginx];
+        for path in named.into_iter().flatten() {
+            ensure!(path.is_file(), "there is no {}", path.display());
+        }
+        let (rounds, duration) = if self.quick {
+            (QUICK_ROUNDS, QUICK_DURATION)
+        } else {
+            (5, Duration::from_secs(1))
+        };
+        let duration = self.duration.unwrap_or(duration);
+        Ok(Plan {
+            scenarios: all_unless(&self.scenarios),
+            peers: all_unless(&self.peers),
+            rounds: self.rounds.unwrap_or(rounds),
+            span: self.requests.map_or(End::After(duration), End::Requests),
+            rate: self.rate,
+            idle: usize::try_from(self.idle)?,
+        })
+    }
+}
+
+/// What was named, each once, in the order of the list; the whole list if nothing was.
+fn all_unless<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
+    let all = T::value_variants().iter();
+    all.filter(|value| named.is_empty() || named.contains(value))
+        .cloned()
+        .collect()
+}
+
+impl Plan {
+    /// What is sent before a load over so many connections, and not counted.
+    pub(crate) fn warm_up(&self, connections: usize) -> End {
+        match self.span {
+            End::After(time) => End::After(time / WARM_PART),
+            End::Requests(count) => End::Requests(count.min(WARM_REQUESTS * connections as u64)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Args, Command};
+
+    fn plan(args: &[&str]) -> Plan {
+        let args = ["loadgen", "duel"].iter().chain(args);
+        let Command::Duel(args) = Args::try_parse_from(args).unwrap().command else {
+            panic!("another command");
+        };
+        args.plan().unwrap()
+    }
+
+    #[test]
+    fn all_is_the_default() {
+        let plan = plan(&[]);
+        assert_eq!((plan.scenarios.len(), plan.peers.len()), (7, 6));
+        assert_eq!(
+            (plan.rounds, plan.span),
+            (5, End::After(Duration::from_secs(1)))
+        );
+        assert_eq!(plan.warm_up(64), End::After(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_is_named_comes_once_and_in_order() {
+        let plan = plan(&[
+            "--scenario",
+            "16m",
+            "--scenario",
+            "small",
+            "--scenario",
+            "16m",
+            "--quick",
+            "--rounds",
+            "3",
+        ]);
+        assert_eq!(plan.scenarios, [Scenario::Small, Scenario::Body16MiB]);
+        assert_eq!((plan.rounds, plan.span), (3, End::After(QUICK_DURATION)));
+    }
+
+    #[test]
+    fn a_count_instead_of_a_time() {
+        let plan = plan(&["--requests", "50", "--peer", "direct"]);
+        assert_eq!(
+            (plan.span, plan.warm_up(64)),
+            (End::Requests(50), End::Requests(50))
+        );
+        assert_eq!(plan.peers, [Peer::Direct]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for args in [
+            ["--rounds", "0"],
+            ["--peer", "envoy"],
+            ["--scenario", "2k"],
+            ["--idle", "0"],
+        ] {
+            let args = ["loadgen", "duel"].into_iter().chain(args);
+            assert!(Args::try_parse_from(args).is_err());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! System calls per request, counted by strace(1) in a load of their own: tracing slows a program many
+//! times, so nothing else is measured meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal};
+use serde::Serialize;
+
+use crate::guard::{self, Guarded, POLL};
+use crate::tally::as_f64;
+
+/// From the start of strace to its hold on all threads, and from the signal to its table.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What strace says of each process it holds.
+const HOLDS: &str = " attached";
+
+/// How much a call must matter to be listed, per request.
+const LISTED: f64 = 0.01;
+
+/// Calls of one load.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Calls {
+    pub(crate) requests: u64,
+    pub(crate) per_request: f64,
+    /// By name, those that matter.
+    pub(crate) by_name: BTreeMap<String, f64>,
+}
+
+/// A strace at work. Dropped, it is killed, and lets go of the program.
+#[derive(Debug)]
+pub(crate) struct Strace(Guarded);
+
+impl Strace {
+    /// Takes hold of a process and its threads. Cancel safe.
+    ///
+    /// # Errors
+    /// There is no strace, or it may not.
+    pub(crate) async fn attach(pid: Pid, cpus: &[usize]) -> anyhow::Result<Self> {
+        let mut command = guard::command(Path::new("strace"), cpus)?;
+        command.args(["-c", "-f", "-p", &pid.as_raw_nonzero().to_string()]);
+        let mut strace = Guarded::start(command)?;
+        let start = Instant::now();
+        while !strace.log().contains(HOLDS) {
+            if strace.ended()?.is_some() {
+                let log = strace.log();
+                bail!("{}", log.lines().next_back().unwrap_or("it said nothing"));
+            }
+            ensure!(
+                start.elapsed() < TIMEOUT,
+                "it did not attach within {TIMEOUT:?}"
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(Self(strace))
+    }
+
+    /// Lets go, and says what was called for so many requests.
+    ///
+    /// # Errors
+    /// It gave no table.
+    pub(crate) async fn detach(mut self, requests: u64) -> anyhow::Result<Calls> {
+        let ended = self.0.stop(Signal::INT, TIMEOUT).await?;
+        ensure!(ended.is_some(), "it did not let go within {TIMEOUT:?}");
+        let calls = parse(&self.0.log());
+        ensure!(!calls.is_empty() && requests > 0, "it counted nothing");
+        let per = |count: u64| as_f64(count) / as_f64(requests);
+        Ok(Calls {
+            requests,
+            per_request: per(calls.values().sum()),
+            by_name: calls
+                .into_iter()
+                .map(|(name, count)| (name, per(count)))
+                .filter(|(_, count)| *count >= LISTED)
+                .collect(),
+        })
+    }
+}
+
+/// Whether strace can be started at all.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn available() -> anyhow::Result<()> {
+    let output = std::process::Command::new("strace").arg("-V").output();
+    output
+        .map(drop)
+        .context("no system calls are counted: cannot start strace")
+}
+
+/// The calls in the table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
+fn parse(log: &str) -> BTreeMap<String, u64> {
+    let mut calls = BTreeMap::new();
+    for line in log.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [share, seconds, per_call, count, .., name] = words[..]
+            && let (Ok(_), Ok(_), Ok(_)) = (
+                share.parse::<f64>(),
+                seconds.parse::<f64>(),
+                per_call.parse::<u64>(),
+            )
+            && let Ok(count) = count.parse::<u64>()
+            && name != "total"
+        {
+            *calls.entry(name.to_owned()).or_default() += count;
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "strace: Process 7 attached with 2 threads
+strace: Process 7 detached
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 51.53    0.006100           3      2000           sendto
+ 46.45    0.005500           2      2040        40 recvfrom
+  2.02    0.000239          11        21           epoll_wait
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.011839           2      4061        40 total
+";
+
+    #[test]
+    fn the_table_is_read_without_its_total() {
+        let calls: Vec<_> = parse(TABLE).into_iter().collect();
+        let expected = [("epoll_wait", 21), ("recvfrom", 2040), ("sendto", 2000)];
+        assert_eq!(
+            calls,
+            expected.map(|(name, count)| (name.to_owned(), count))
+        );
+        assert!(
+            parse("strace: attach: ptrace(PTRACE_SEIZE, 7): Operation not permitted").is_empty()
+        );
+        let older = "100.00    0.011839                  4061        40 total";
+        assert!(parse(older).is_empty());
+    }
+}

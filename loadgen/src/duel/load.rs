@@ -1,0 +1,147 @@
+//! The load on one peer: its connections, kept from the warm-up to what is measured.
+//!
+//! A load ends when the last request it has begun is answered, so that what a proxy has used by then
+//! belongs to these requests and no others.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::connection::{Connection, Template};
+use super::scenario::Shape;
+use crate::ids::request_id;
+use crate::latency::Latencies;
+use crate::pace::{Arrivals, End, Rate};
+
+/// How many requests may fail before a load is given up.
+const MAX_FAILED: u64 = 20;
+
+/// How much longer than its time a load may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long one of a fixed number of requests may take, all together.
+const COUNTED_PATIENCE: Duration = Duration::from_secs(300);
+
+/// The connections to one peer.
+#[derive(Debug)]
+pub(crate) struct Load {
+    connections: Vec<Connection>,
+    seed: u64,
+}
+
+/// What became of a load.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    /// Answered rightly.
+    pub(crate) requests: u64,
+    /// Not answered rightly, and why the last of them was not.
+    pub(crate) failed: u64,
+    pub(crate) fault: Option<String>,
+    pub(crate) took: Duration,
+    /// Of what was answered.
+    pub(crate) latencies: Latencies,
+}
+
+impl Load {
+    /// Connections for `shape`, evenly over the addresses, not yet made.
+    pub(crate) fn new(shape: Shape, addrs: &[SocketAddr]) -> Self {
+        let template = Template::new(shape);
+        let spread = addrs.iter().cycle().take(shape.connections);
+        Self {
+            connections: spread
+                .map(|addr| Connection::new(&template, *addr))
+                .collect(),
+            seed: rand::random(),
+        }
+    }
+
+    /// Sends requests over all connections until `end`. Cancel safe: the connections are closed.
+    ///
+    /// # Errors
+    /// Too many failed, or it did not end in time.
+    pub(crate) async fn drive(&mut self, rate: Option<Rate>, end: End) -> anyhow::Result<Driven> {
+        // Every load asks for IDs of its own.
+        self.seed = self.seed.wrapping_add(1);
+        let driven = Driven {
+            requests: 0,
+            failed: 0,
+            fault: None,
+            took: Duration::ZERO,
+            latencies: Latencies::new()?,
+        };
+        let patience = match end {
+            End::After(time) => time + PATIENCE,
+            End::Requests(_) => COUNTED_PATIENCE,
+        };
+        let driven = Rc::new(RefCell::new(driven));
+        let arrivals = Rc::new(Arrivals::start(rate, end));
+        let start = Instant::now();
+        let mut tasks = JoinSet::new();
+        for mut connection in self.connections.drain(..) {
+            let (driven, arrivals) = (Rc::clone(&driven), Rc::clone(&arrivals));
+            let seed = self.seed;
+            tasks.spawn_local(async move {
+                drive(&mut connection, &arrivals, seed, &driven).await;
+                connection
+            });
+        }
+        let all = async {
+            while let Some(ended) = tasks.join_next().await {
+                self.connections.push(ended?);
+            }
+            anyhow::Ok(())
+        };
+        let ended = timeout(patience, all).await;
+        ended.with_context(|| format!("not all was answered within {patience:?}"))??;
+        drop(tasks);
+        let mut driven = Rc::try_unwrap(driven)
+            .map_err(|_| anyhow::anyhow!("a task was left"))?
+            .into_inner();
+        driven.took = start.elapsed();
+        match driven.fault {
+            Some(fault) if driven.failed > MAX_FAILED => bail!("{fault}"),
+            _ => Ok(driven),
+        }
+    }
+
+    /// Sends one request over each connection, one after the other.
+    ///
+    /// # Errors
+    /// The first that was not answered rightly.
+    pub(crate) async fn each_once(&mut self) -> anyhow::Result<()> {
+        for (index, connection) in (0..).zip(&mut self.connections) {
+            connection.exchange(request_id(self.seed, index)).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn drive(
+    connection: &mut Connection,
+    arrivals: &Arrivals,
+    seed: u64,
+    driven: &RefCell<Driven>,
+) {
+    while let Some(arrival) = arrivals.next().await {
+        let answered = connection.exchange(request_id(seed, arrival.index)).await;
+        let mut driven = driven.borrow_mut();
+        match answered {
+            Ok(done) => {
+                driven.requests += 1;
+                driven.latencies.record(done - arrival.due);
+            }
+            Err(fault) => {
+                driven.failed += 1;
+                driven.fault = Some(format!("{fault:#}"));
+                if driven.failed > MAX_FAILED {
+                    return;
+                }
+            }
+        }
+    }
+}

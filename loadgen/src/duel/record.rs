@@ -1,0 +1,257 @@
+//! What was measured, as it is written to the JSON file: every sample of every round, and what the table
+//! makes of them. Times are in microseconds.
+
+use serde::Serialize;
+
+use super::calls::Calls;
+use super::stats::{InRound, Spread, ratios};
+
+/// All of a run.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Record {
+    pub(crate) machine: Machine,
+    pub(crate) rounds: u32,
+    pub(crate) peers: Vec<Named>,
+    /// Who could not take part, and why.
+    pub(crate) skipped: Vec<Named>,
+    pub(crate) scenarios: Vec<Measured>,
+    pub(crate) idle: Vec<Idle>,
+    /// What went wrong.
+    pub(crate) faults: Vec<String>,
+}
+
+/// Where it ran.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) kernel: String,
+    pub(crate) processor: String,
+    pub(crate) cpus: usize,
+    /// Which of them is whose.
+    pub(crate) load_cpus: Vec<usize>,
+    pub(crate) proxy_cpus: Vec<usize>,
+}
+
+/// A name and a sentence about it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) about: String,
+}
+
+/// One scenario.
+#[derive(Debug, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) name: &'static str,
+    pub(crate) title: String,
+    /// The name of the lane that the others are compared with.
+    pub(crate) base: String,
+    /// Requests per second of the latencies at a fixed rate.
+    pub(crate) rate: Option<f64>,
+    pub(crate) lanes: Vec<Lane>,
+}
+
+/// One peer in one scenario.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    /// As fast as it was answered.
+    pub(crate) closed: Vec<Sample>,
+    /// At a fixed rate.
+    pub(crate) open: Vec<Sample>,
+    pub(crate) calls: Option<Calls>,
+    /// Filled in at the end.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// One load on one peer.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) round: u32,
+    pub(crate) requests: u64,
+    pub(crate) failed: u64,
+    pub(crate) seconds: f64,
+    /// CPU of the proxy per request; `None` without a proxy.
+    pub(crate) cpu_us: Option<f64>,
+    /// Clock ticks of the proxy: in the program, in the kernel.
+    pub(crate) user_ticks: u64,
+    pub(crate) system_ticks: u64,
+    /// CPU of the load and the backends per request.
+    pub(crate) load_cpu_us: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+}
+
+/// A peer's connections that do nothing.
+#[derive(Debug, Serialize)]
+pub(crate) struct Idle {
+    pub(crate) name: String,
+    pub(crate) connections: usize,
+    pub(crate) kib_before: u64,
+    pub(crate) kib_after: u64,
+    pub(crate) kib_per_connection: f64,
+    /// CPU used while nothing happened, per second.
+    pub(crate) cpu_us_per_second: f64,
+}
+
+/// What the table shows of a lane.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) cpu_us: Option<Spread>,
+    /// CPU per request ÷ that of the base in the same round.
+    pub(crate) ratio: Option<Spread>,
+    pub(crate) per_second: Spread,
+    /// Requests per second ÷ those of the base in the same round.
+    pub(crate) per_second_ratio: Option<Spread>,
+    /// The part of its CPU that the proxy spent in its own program.
+    pub(crate) user_share: Option<f64>,
+    /// The part of the time that the proxy, and that the load, were on a CPU.
+    pub(crate) busy: Option<f64>,
+    pub(crate) load_busy: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Medians at the fixed rate.
+    pub(crate) open: Option<Quantiles>,
+}
+
+/// Latencies in microseconds, from when a request was due.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Quantiles {
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+}
+
+impl Sample {
+    /// Requests per second.
+    pub(crate) fn per_second(&self) -> f64 {
+        crate::tally::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    fn busy(&self, cpu_us: f64) -> f64 {
+        cpu_us * self.per_second() / 1e6
+    }
+}
+
+impl Lane {
+    fn cpu(&self) -> Vec<InRound> {
+        let samples = self.closed.iter();
+        samples
+            .filter_map(|sample| Some((sample.round, sample.cpu_us?)))
+            .collect()
+    }
+
+    fn per_second(&self) -> Vec<InRound> {
+        let samples = self.closed.iter();
+        samples
+            .map(|sample| (sample.round, sample.per_second()))
+            .collect()
+    }
+
+    /// What the table shows; `None` if nothing was measured.
+    fn summarise(&self, base: Option<&Self>) -> Option<Summary> {
+        let own = |value: fn(&Sample) -> f64| Spread::of(self.closed.iter().map(value));
+        let against = |of: fn(&Self) -> Vec<InRound>| {
+            base.and_then(|base| Spread::of(ratios(&of(self), &of(base))))
+        };
+        let ticks = |of: fn(&Sample) -> u64| crate::tally::as_f64(self.closed.iter().map(of).sum());
+        let (user, system) = (ticks(|s| s.user_ticks), ticks(|s| s.system_ticks));
+        let busy = self.closed.iter();
+        let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));
+        Some(Summary {
+            cpu_us: Spread::of(self.cpu().into_iter().map(|(_, value)| value)),
+            ratio: against(Self::cpu),
+            per_second: own(Sample::per_second)?,
+            per_second_ratio: against(Self::per_second),
+            user_share: (user + system > 0.0).then(|| user / (user + system)),
+            busy: Spread::of(busy).map(|spread| spread.median),
+            load_busy: own(|sample| sample.busy(sample.load_cpu_us))?.median,
+            p50_us: own(|sample| sample.p50_us)?.median,
+            p99_us: own(|sample| sample.p99_us)?.median,
+            open: self.quantiles(),
+        })
+    }
+
+    fn quantiles(&self) -> Option<Quantiles> {
+        let median = |of: fn(&Sample) -> f64| {
+            let spread = Spread::of(self.open.iter().map(of));
+            spread.map(|spread| spread.median)
+        };
+        Some(Quantiles {
+            p50_us: median(|sample| sample.p50_us)?,
+            p99_us: median(|sample| sample.p99_us)?,
+            p999_us: median(|sample| sample.p999_us)?,
+        })
+    }
+}
+
+impl Measured {
+    /// Fills in what follows from the samples.
+    pub(crate) fn summarise(&mut self) {
+        let base = self.lanes.iter().find(|lane| lane.name == self.base);
+        let lanes = self.lanes.iter();
+        let summaries: Vec<_> = lanes.map(|lane| lane.summarise(base)).collect();
+        for (lane, summary) in self.lanes.iter_mut().zip(summaries) {
+            lane.summary = summary;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A lane whose samples have this CPU per request, in µs, at 10,000 requests/s.
+    pub(crate) fn lane(name: &str, cpu_us: &[f64]) -> Lane {
+        let sample = |(round, cpu_us): (u32, &f64)| Sample {
+            round,
+            requests: 5_000,
+            failed: 0,
+            seconds: 0.5,
+            cpu_us: (*cpu_us > 0.0).then_some(*cpu_us),
+            user_ticks: 1,
+            system_ticks: 9,
+            load_cpu_us: 40.0,
+            p50_us: 100.0,
+            p99_us: 200.0 * f64::from(round),
+            p999_us: 300.0,
+        };
+        Lane {
+            name: name.into(),
+            closed: (1..).zip(cpu_us).map(sample).collect(),
+            ..Lane::default()
+        }
+    }
+
+    #[test]
+    fn a_summary_compares_within_rounds() {
+        let mut measured = Measured {
+            name: "small",
+            title: String::new(),
+            base: "haproxy-http".into(),
+            rate: None,
+            lanes: vec![
+                lane("direct", &[0.0, 0.0, 0.0]),
+                lane("ringmaster", &[8.0, 18.0, 8.5]),
+                lane("haproxy-http", &[10.0, 20.0, 10.0]),
+                lane("gone", &[]),
+            ],
+        };
+        measured.summarise();
+        let summary = |index: usize| measured.lanes[index].summary.clone();
+        let ringmaster = summary(1).unwrap();
+        let ratio = ringmaster.ratio.unwrap();
+        assert_eq!((ratio.min, ratio.median, ratio.max), (0.8, 0.85, 0.9));
+        assert_eq!(ringmaster.cpu_us.unwrap().median, 8.5);
+        assert_eq!(ringmaster.per_second.median, 10_000.0);
+        assert_eq!(
+            (ringmaster.user_share, ringmaster.p99_us),
+            (Some(0.1), 400.0)
+        );
+        assert!((ringmaster.busy.unwrap() - 0.085).abs() < 1e-9);
+        assert!((ringmaster.load_busy - 0.4).abs() < 1e-9);
+        let direct = summary(0).unwrap();
+        assert!(direct.cpu_us.is_none() && direct.ratio.is_none() && direct.busy.is_none());
+        assert!(summary(3).is_none());
+    }
+}

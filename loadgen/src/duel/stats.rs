@@ -1,0 +1,78 @@
+//! Medians, spreads, and ratios within a round. Pure.
+//!
+//! A machine is not equally fast from minute to minute; two peers measured in the same round saw the same
+//! machine. So a ratio is taken within each round, and the median is one of ratios, not a ratio of medians.
+
+use serde::Serialize;
+
+/// The middle of some values and how far they lie apart.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of these values; `None` if there are none.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let half = values.len() / 2;
+        let median = if values.len().is_multiple_of(2) {
+            f64::midpoint(values[half - 1], values[half])
+        } else {
+            values[half]
+        };
+        Some(Self { median, min, max })
+    }
+}
+
+/// A value and the round it was measured in.
+pub(crate) type InRound = (u32, f64);
+
+/// Each own value divided by the base's value of the same round; rounds that only one has count for none.
+pub(crate) fn ratios(own: &[InRound], base: &[InRound]) -> Vec<f64> {
+    own.iter()
+        .filter_map(|(round, value)| {
+            let (_, base) = base.iter().find(|(other, _)| other == round)?;
+            (*base > 0.0).then(|| value / base)
+        })
+        .collect()
+}
+
+/// `rate` with its first two digits, the rest 0: what people can remember and repeat.
+pub(crate) fn round_down(rate: f64) -> f64 {
+    let unit = 10_f64.powf(rate.log10().floor() - 1.0);
+    (rate / unit).floor() * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_ends() {
+        assert_eq!(Spread::of([]), None);
+        let spread = |median, min, max| Some(Spread { median, min, max });
+        assert_eq!(Spread::of([3.0]), spread(3.0, 3.0, 3.0));
+        assert_eq!(Spread::of([9.0, 1.0, 2.0]), spread(2.0, 1.0, 9.0));
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 9.0]), spread(3.0, 1.0, 9.0));
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_round() {
+        // The machine halves its speed in round 2: ratios do not move.
+        let (own, base) = ([(1, 8.0), (2, 16.0), (3, 9.0)], [(1, 10.0), (2, 20.0)]);
+        assert_eq!(ratios(&own, &base), [0.8, 0.8]);
+        assert_eq!(ratios(&own, &[(1, 0.0)]), [0.0; 0]);
+    }
+
+    #[test]
+    fn rates_are_rounded_down_to_two_digits() {
+        for (rate, rounded) in [(26_789.0, 26_000.0), (99.9, 99.0), (7.25, 7.2)] {
+            assert!((round_down(rate) - rounded).abs() < 1e-6, "{rate}");
+        }
+    }
+}

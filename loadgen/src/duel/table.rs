@@ -1,0 +1,251 @@
+//! The record as text for the terminal. Pure.
+//!
+//! One table per scenario: the CPU of a request first, as a ratio to the base's, then what can be had for
+//! it. `-` is what was not, or cannot be, measured.
+
+use std::time::Duration;
+
+use super::record::{Idle, Lane, Measured, Record};
+use super::stats::Spread;
+use crate::bars::{duration, grouped};
+use crate::report::whole;
+
+/// At which share of its time a CPU counts as used up.
+const USED_UP: f64 = 0.95;
+
+/// What stands for nothing.
+const NONE: &str = "-";
+
+/// The whole report.
+pub(crate) fn text(record: &Record) -> String {
+    let mut text = machine(record);
+    for measured in &record.scenarios {
+        text += "\n";
+        text += &scenario(measured);
+    }
+    text += &idle(&record.idle);
+    if !record.faults.is_empty() {
+        text += "\nfaults\n";
+        for fault in &record.faults {
+            text += &format!("  {fault}\n");
+        }
+    }
+    text
+}
+
+fn machine(record: &Record) -> String {
+    let machine = &record.machine;
+    let mut text = format!(
+        "{}, {} CPUs, Linux {}; proxies on CPU {:?}, load and backends on {:?}; {} rounds\n",
+        machine.processor,
+        machine.cpus,
+        machine.kernel,
+        machine.proxy_cpus,
+        machine.load_cpus,
+        record.rounds
+    );
+    for peer in record.peers.iter().filter(|peer| !peer.about.is_empty()) {
+        text += &format!("{:<14} {}\n", peer.name, peer.about);
+    }
+    for peer in &record.skipped {
+        text += &format!("{:<14} skipped: {}\n", peer.name, peer.about);
+    }
+    text
+}
+
+fn scenario(measured: &Measured) -> String {
+    let rate = measured
+        .rate
+        .map(|rate| format!("at {}/s: p50", grouped(whole(rate))));
+    let rate = rate.unwrap_or_default();
+    let mut text = format!(
+        "{}: {}\n{:<15}{:>12}{:>8} {:<13}{:>6}{:>12}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}{:>8}\n",
+        measured.name,
+        measured.title,
+        "",
+        "CPU/request",
+        "ratio",
+        "(spread)",
+        "user",
+        "requests/s",
+        "busy",
+        "load",
+        "p50",
+        "p99",
+        rate,
+        if rate.is_empty() { "" } else { "p99" },
+        if rate.is_empty() { "" } else { "p99.9" },
+        "calls",
+    );
+    for lane in &measured.lanes {
+        text += row(lane).trim_end();
+        text.push('\n');
+    }
+    text += &bounded(measured);
+    text
+}
+
+fn row(lane: &Lane) -> String {
+    let Some(summary) = &lane.summary else {
+        return format!("{:<15}{NONE:>12}", lane.name);
+    };
+    let cpu = summary.cpu_us.map(|spread| micros(spread.median));
+    let ratio = summary.ratio.map(|spread| format!("{:.3}", spread.median));
+    let spread = summary.ratio.map(spread).unwrap_or_default();
+    let share = |share: f64| format!("{:.0} %", 100.0 * share);
+    let open = |of: fn(&super::record::Quantiles) -> f64| summary.open.as_ref().map(of).map(micros);
+    let calls = lane
+        .calls
+        .as_ref()
+        .map(|calls| three_digits(calls.per_request));
+    format!(
+        "{:<15}{:>12}{:>8} {spread:<13}{:>6}{:>12}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}{:>8}",
+        lane.name,
+        or_none(cpu),
+        or_none(ratio),
+        or_none(summary.user_share.map(share)),
+        grouped(whole(summary.per_second.median)),
+        or_none(summary.busy.map(share)),
+        share(summary.load_busy),
+        micros(summary.p50_us),
+        micros(summary.p99_us),
+        open(|q| q.p50_us).unwrap_or_default(),
+        open(|q| q.p99_us).unwrap_or_default(),
+        open(|q| q.p999_us).unwrap_or_default(),
+        or_none(calls),
+    )
+}
+
+/// A word about peers that could have done more if the load had asked for more.
+fn bounded(measured: &Measured) -> String {
+    let idled = |lane: &&Lane| {
+        let summary = lane.summary.as_ref();
+        summary.is_some_and(|s| s.busy.is_some_and(|busy| busy < USED_UP) && s.load_busy >= USED_UP)
+    };
+    let names: Vec<&str> = measured
+        .lanes
+        .iter()
+        .filter(idled)
+        .map(|lane| lane.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "the load's CPU, not the proxy's, bounds the requests/s of {}\n",
+        names.join(", ")
+    )
+}
+
+fn idle(rows: &[Idle]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let mut text = format!(
+        "\nidle: {} connections that have sent one request\n{:<15}{:>16}{:>12}{:>12}{:>14}\n",
+        grouped(first.connections as u64),
+        "",
+        "KiB/connection",
+        "KiB before",
+        "KiB after",
+        "CPU µs/s",
+    );
+    for row in rows {
+        text += &format!(
+            "{:<15}{:>16.2}{:>12}{:>12}{:>14}\n",
+            row.name,
+            row.kib_per_connection,
+            grouped(row.kib_before),
+            grouped(row.kib_after),
+            grouped(whole(row.cpu_us_per_second)),
+        );
+    }
+    text
+}
+
+fn spread(spread: Spread) -> String {
+    format!("({:.2}-{:.2})", spread.min, spread.max)
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| NONE.to_owned())
+}
+
+/// Microseconds with a unit that fits.
+pub(crate) fn micros(micros: f64) -> String {
+    if micros < 1e3 {
+        return format!("{} µs", three_digits(micros));
+    }
+    duration(Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default())
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duel::record::tests::lane;
+
+    #[test]
+    fn every_peer_has_a_row() {
+        let mut measured = Measured {
+            name: "small",
+            title: "200-byte body".into(),
+            base: "haproxy-http".into(),
+            rate: Some(26_000.0),
+            lanes: vec![
+                lane("direct", &[0.0]),
+                lane("ringmaster", &[8.1, 8.2]),
+                lane("haproxy-http", &[10.0, 10.0]),
+                lane("gone", &[]),
+            ],
+        };
+        measured.lanes[1].open = measured.lanes[1].closed.clone();
+        measured.summarise();
+        let text = scenario(&measured);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "small: 200-byte body");
+        assert!(lines[1].contains("at 26,000/s: p50"), "{text}");
+        let words: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(
+            words[..6],
+            ["ringmaster", "8.15", "µs", "0.815", "(0.81-0.82)", "10"],
+            "{text}"
+        );
+        assert!(
+            lines[3].contains("10,000") && lines[3].contains("300 µs"),
+            "{text}"
+        );
+        assert_eq!(lines[5], "gone                      -");
+        assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn a_load_that_is_the_bottleneck_is_named() {
+        let mut slow = lane("ringmaster", &[50.0]);
+        slow.closed[0].load_cpu_us = 99.0;
+        let mut measured = Measured {
+            name: "small",
+            title: String::new(),
+            base: String::new(),
+            rate: None,
+            lanes: vec![slow],
+        };
+        measured.summarise();
+        assert!(scenario(&measured).ends_with("bounds the requests/s of ringmaster\n"));
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        assert_eq!(
+            [8.123, 81.23, 812.3, 4_477.0].map(micros),
+            ["8.12 µs", "81.2 µs", "812 µs", "4.48 ms"]
+        );
+    }
+}
