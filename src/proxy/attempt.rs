@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::download::{Broken, Delivered, Download};
 use super::pool::InFlight;
-use super::pump::{Progress, Unsent, Upload};
 use super::request::Request;
 use super::session::Client;
+use super::upload::{Progress, Unsent, Upload};
 use super::worker::Worker;
 
 /// How an attempt ended.

@@ -12,14 +12,13 @@ use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
 use super::forward::{self, Asked, Ending, Facts};
-use super::pipes::Fault;
 use super::pool::InFlight;
-use super::pump::{Progress, write_whole};
+use super::pump::write_whole;
+use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, worth_parsing};
-use crate::wire::splice::{Empty, Pipe};
 
 /// Interim replies passed on before one request's final reply; more are malice or a fault.
 const MAX_INTERIM: usize = 64;
@@ -39,17 +38,6 @@ pub(super) enum Broken {
     ClientGone,
     /// The rest of a reply did not come. `reset`: only a reset tells the client.
     Truncated { reset: bool },
-}
-
-/// How a body ended before its time.
-#[derive(Debug)]
-enum End {
-    /// The replica said that it was through.
-    Proper,
-    /// Its connection broke, it fell silent, or its chunks are malformed.
-    Broken,
-    /// The client takes no more.
-    ClientGone,
 }
 
 /// What became of the two connections.
@@ -226,81 +214,6 @@ impl Download<'_> {
         self.progress.begun.set(true);
         self.write_out().await?;
         Ok(stays)
-    }
-
-    /// Carries what is still owed of the body.
-    async fn rest(&mut self, facts: &mut Facts) -> Result<(), Broken> {
-        while !facts.body.is_complete() {
-            let ahead = if facts.decode {
-                0
-            } else {
-                facts.body.plain_ahead()
-            };
-            let carried = match self.worker.pipes.take(ahead) {
-                Some(pipe) => self.splice(facts, pipe, ahead).await,
-                None => self.copy(facts).await,
-            };
-            let until_close = matches!(facts.body, Body::UntilClose);
-            match carried {
-                Ok(()) => {}
-                Err(End::Proper) if until_close => return Ok(()),
-                Err(End::ClientGone) => return Err(Broken::ClientGone),
-                Err(End::Proper | End::Broken) => {
-                    let reset = until_close || facts.decode;
-                    return Err(Broken::Truncated { reset });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves a piece of the body through a pipe.
-    async fn splice(
-        &mut self,
-        facts: &mut Facts,
-        pipe: Pipe<Empty>,
-        ahead: u64,
-    ) -> Result<(), End> {
-        let limits = &self.worker.settings.limits;
-        let (progress, since) = (self.progress, Instant::now());
-        let due = || progress.reply_body_due(since, limits.body_timeout);
-        let sockets = (self.from.as_ref(), self.to.as_ref());
-        let pipes = &self.worker.pipes;
-        let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, limits.write_timeout);
-        let moved = carried.await.map_err(|fault| match fault {
-            Fault::From(None) => End::Proper,
-            Fault::From(Some(_)) => End::Broken,
-            Fault::To => End::ClientGone,
-        })?;
-        facts.body.skip(moved);
-        Ok(())
-    }
-
-    /// Copies a piece of the body.
-    async fn copy(&mut self, facts: &mut Facts) -> Result<(), End> {
-        let limits = self.worker.settings.limits;
-        self.reply.clear();
-        self.reply.reserve(REPLY_BYTES);
-        let (progress, since) = (self.progress, Instant::now());
-        let due = || progress.reply_body_due(since, limits.body_timeout);
-        let more = self.from.read_buf(&mut self.reply);
-        match self.timer.run_while(due, more).await {
-            Ok(Ok(1..)) => {}
-            Ok(Ok(0)) => return Err(End::Proper),
-            Ok(Err(_)) | Err(_) => return Err(End::Broken),
-        }
-        let (bytes, taken) = if facts.decode {
-            self.out.clear();
-            let taken = facts.body.decode(&self.reply, &mut self.out);
-            (&self.out[..], taken.map_err(|_| End::Broken)?)
-        } else {
-            let taken = facts.body.take(&self.reply).map_err(|_| End::Broken)?;
-            (&self.reply[..taken], taken)
-        };
-        let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
-        written.map_err(|_| End::ClientGone)?;
-        self.reply.advance(taken);
-        Ok(())
     }
 
     async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {

@@ -5,7 +5,7 @@
 //! 3. `request` reads one head strictly and makes of it what will be sent on, or who must answer it.
 //! 4. `route` draws the key from the head and asks the ring for the first seat that is up.
 //! 5. `pool` lends a connection to the replica in that seat, kept or fresh.
-//! 6. `attempt` runs both directions at once: `pump` carries the request, `download` the reply.
+//! 6. `attempt` runs both directions at once: `upload` carries the request, `download` the reply.
 //! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.
 //! 8. The connection to the replica goes back to its pool; the session reads the next head.
 //!
@@ -25,6 +25,8 @@ mod request;
 mod retry;
 mod route;
 mod session;
+mod tunnel;
+mod upload;
 mod visit;
 mod worker;
 

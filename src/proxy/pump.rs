@@ -1,188 +1,20 @@
-//! Bytes from one socket to the other: the request towards the replica, and tunnels both ways. Bodies
-//! are copied through a buffer; half-close is carried across.
-//!
-//! A side's clock runs only while we wait for that side: waiting for a slow reader costs the writer none
-//! of its time.
+//! Bytes from one socket to the other: writes under a deadline, and the bodies of replies, copied when
+//! they are small or must be looked at, moved through a pipe when they are large.
 
-use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::Limits;
-use super::buffers::Buffers;
-use super::pipes::{Fault, Pipes};
-use super::request::{Outgoing, REPLAY_BYTES};
-use crate::wire::chunked::BadChunk;
+use super::buffers::REPLY_BYTES;
+use super::download::{Broken, Download};
+use super::forward::Facts;
+use super::pipes::Fault;
 use crate::wire::deadline::Deadline;
+use crate::wire::framing::Body;
 use crate::wire::splice::{Empty, Pipe};
-
-/// How far an exchange has come, seen by both of its directions.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// Whether the whole request was written.
-    pub(super) sent: Cell<bool>,
-    /// When the head of the final reply is due; unset until the request was written.
-    pub(super) reply_due: Cell<Option<Instant>>,
-    /// Whether the client holds its body back until it sees a 100.
-    pub(super) held: Cell<bool>,
-    /// When it was told to send it.
-    released: Cell<Option<Instant>>,
-    /// Whether any of the final reply was written to the client.
-    pub(super) begun: Cell<bool>,
-    /// Whether the request may be sent again should this attempt be lost.
-    pub(super) repeatable: Cell<bool>,
-    /// When the upload ended, well or badly.
-    pub(super) upload_over: Cell<Option<Instant>>,
-}
-
-impl Progress {
-    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
-    /// of the request, it is the one who is waited for: the reply may depend on them.
-    pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
-        match self.upload_over.get() {
-            Some(over) => Some(over.max(since) + limit),
-            None => self.held.get().then(|| since + limit),
-        }
-    }
-
-    /// The client was told to send its body.
-    pub(super) fn release(&self, now: Instant) {
-        if self.held.replace(false) {
-            self.released.set(Some(now));
-            self.reply_due.set(None);
-        }
-    }
-}
-
-/// Why a request was not sent whole.
-#[derive(Debug)]
-pub(super) enum Unsent {
-    /// The client ended or reset its connection.
-    ClientGone,
-    /// The client owes bytes and is silent.
-    ClientSilent,
-    /// The client's chunks are broken.
-    BadChunk(BadChunk),
-    /// The replica takes no more; its reply, if any, tells why.
-    ReplicaGone,
-}
-
-/// The direction from the client to the replica.
-#[derive(Debug)]
-pub(super) struct Upload<'a> {
-    pub(super) from: ReadHalf<'a>,
-    pub(super) to: WriteHalf<'a>,
-    pub(super) inbox: &'a mut BytesMut,
-    pub(super) outgoing: &'a mut Outgoing,
-    pub(super) inboxes: &'a Buffers,
-    pub(super) pipes: &'a Pipes,
-    pub(super) progress: &'a Progress,
-    pub(super) limits: &'a Limits,
-}
-
-impl Upload<'_> {
-    /// Sends the request; what the client has sent of its body by now leaves with the head.
-    pub(super) async fn run(mut self) -> Result<(), Unsent> {
-        let mut timer = Deadline::default();
-        loop {
-            self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
-            if !self.outgoing.replayable {
-                self.progress.repeatable.set(false);
-            }
-            self.send(&mut timer).await?;
-            if self.outgoing.body.is_complete() {
-                self.progress.sent.set(true);
-                self.progress
-                    .reply_due
-                    .set(Some(Instant::now() + self.limits.reply_timeout));
-                return Ok(());
-            }
-            match self.pipe() {
-                Some(pipe) => self.splice(&mut timer, pipe).await?,
-                None => self.receive(&mut timer).await?,
-            }
-        }
-    }
-
-    async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
-        while self.outgoing.sent < self.outgoing.bytes.len() {
-            let rest = &self.outgoing.bytes[self.outgoing.sent..];
-            match write_some(timer, &mut self.to, rest, self.limits.write_timeout).await {
-                Ok(len) => self.outgoing.sent += len,
-                Err(_) => {
-                    // What it has answered may still be read; it need not be waited for long.
-                    self.progress
-                        .reply_due
-                        .set(Some(Instant::now() + self.limits.reply_timeout));
-                    return Err(Unsent::ReplicaGone);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
-    fn pipe(&self) -> Option<Pipe<Empty>> {
-        let ahead = self.outgoing.body.plain_ahead();
-        let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
-        let ready = self.inbox.is_empty() && !self.progress.held.get();
-        self.pipes.take(if ready && lost { ahead } else { 0 })
-    }
-
-    /// Moves a piece of the body through a pipe.
-    async fn splice(&mut self, timer: &mut Deadline, pipe: Pipe<Empty>) -> Result<(), Unsent> {
-        self.outgoing.give_up_replay();
-        self.progress.repeatable.set(false);
-        self.progress.reply_due.set(None);
-        let due = Instant::now() + self.limits.body_timeout;
-        let sockets = (self.from.as_ref(), self.to.as_ref());
-        let (ahead, limit) = (self.outgoing.body.plain_ahead(), self.limits.write_timeout);
-        let carried = self
-            .pipes
-            .carry(pipe, sockets, ahead, timer, || Some(due), limit)
-            .await;
-        let moved = carried.map_err(|fault| match fault {
-            Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
-            Fault::From(_) => Unsent::ClientGone,
-            Fault::To => {
-                self.progress
-                    .reply_due
-                    .set(Some(Instant::now() + self.limits.reply_timeout));
-                Unsent::ReplicaGone
-            }
-        })?;
-        self.outgoing.body.skip(moved);
-        Ok(())
-    }
-
-    async fn receive(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
-        if self.inbox.capacity() == 0 {
-            *self.inbox = self.inboxes.take();
-        }
-        let (progress, since) = (self.progress, Instant::now());
-        let (reply_timeout, body_timeout) = (self.limits.reply_timeout, self.limits.body_timeout);
-        // While the replica has not said that it wants the body, it is the one who is waited for.
-        progress
-            .reply_due
-            .set(progress.held.get().then(|| since + reply_timeout));
-        let since = || progress.released.get().unwrap_or(since).max(since);
-        let due = || (!progress.held.get()).then(|| since() + body_timeout);
-        match timer.run_while(due, self.from.read_buf(self.inbox)).await {
-            Ok(Ok(0) | Err(_)) => Err(Unsent::ClientGone),
-            Ok(Ok(_)) => {
-                progress.release(Instant::now());
-                Ok(())
-            }
-            Err(_) => Err(Unsent::ClientSilent),
-        }
-    }
-}
 
 /// Writes what fits of `bytes`, which are not empty.
 ///
@@ -219,102 +51,90 @@ pub(super) async fn write_whole(
     Ok(())
 }
 
-/// How a tunnel ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum TunnelEnd {
-    /// Both sides said that they were through.
-    Closed,
-    /// One side reset it, or both fell silent: the other must not take it for a proper end.
+/// How a body ended before its time.
+#[derive(Debug)]
+enum End {
+    /// The replica said that it was through.
+    Proper,
+    /// Its connection broke, it fell silent, or its chunks are malformed.
     Broken,
+    /// The client takes no more.
+    ClientGone,
 }
 
-/// What a tunnel needs of its worker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tunnel<'a> {
-    pub(super) buffers: &'a Buffers,
-    pub(super) pipes: &'a Pipes,
-    pub(super) limits: &'a Limits,
-}
-
-impl Tunnel<'_> {
-    /// Carries bytes both ways until both sides have ended, one resets, or neither speaks for
-    /// `tunnel_timeout`. `early` is what the client said before the tunnel opened.
-    pub(super) async fn run(
-        self,
-        client: &mut TcpStream,
-        replica: &mut TcpStream,
-        early: &mut BytesMut,
-    ) -> TunnelEnd {
-        let heard = Cell::new(Instant::now());
-        let (from_client, to_client) = client.split();
-        let (from_replica, to_replica) = replica.split();
-        let mut empty = BytesMut::new();
-        let forth = self.one_way(from_client, to_replica, early, &heard);
-        let back = self.one_way(from_replica, to_client, &mut empty, &heard);
-        match tokio::try_join!(forth, back) {
-            Ok(_) => TunnelEnd::Closed,
-            Err(_) => TunnelEnd::Broken,
-        }
-    }
-
-    async fn one_way(
-        self,
-        mut from: ReadHalf<'_>,
-        mut to: WriteHalf<'_>,
-        early: &mut BytesMut,
-        heard: &Cell<Instant>,
-    ) -> io::Result<()> {
-        let mut timer = Deadline::default();
-        let limits = self.limits;
-        write_whole(&mut timer, &mut to, early, limits.write_timeout).await?;
-        self.buffers.give(early);
-        // As much as came last time is expected again.
-        let mut expected = 0;
-        loop {
-            let due = || Some(heard.get() + limits.tunnel_timeout);
-            // Wait without a buffer or a pipe: a tunnel may be silent for long.
-            let readable = timer.run_while(due, from.readable()).await;
-            readable.map_err(|_| io::ErrorKind::TimedOut)??;
-            let moved = match self.pipes.take(expected) {
-                Some(pipe) => {
-                    let sockets = (from.as_ref(), to.as_ref());
-                    let limit = limits.write_timeout;
-                    let carry = self
-                        .pipes
-                        .carry(pipe, sockets, u64::MAX, &mut timer, due, limit);
-                    match carry.await {
-                        Err(Fault::From(None)) => None,
-                        Err(Fault::From(Some(err))) => return Err(err),
-                        Err(Fault::To) => return Err(io::ErrorKind::BrokenPipe.into()),
-                        Ok(moved) => Some(moved),
-                    }
+impl Download<'_> {
+    /// Carries what is still owed of the body.
+    pub(super) async fn rest(&mut self, facts: &mut Facts) -> Result<(), Broken> {
+        while !facts.body.is_complete() {
+            let ahead = if facts.decode {
+                0
+            } else {
+                facts.body.plain_ahead()
+            };
+            let carried = match self.worker.pipes.take(ahead) {
+                Some(pipe) => self.splice(facts, pipe, ahead).await,
+                None => self.copy(facts).await,
+            };
+            let until_close = matches!(facts.body, Body::UntilClose);
+            match carried {
+                Ok(()) => {}
+                Err(End::Proper) if until_close => return Ok(()),
+                Err(End::ClientGone) => return Err(Broken::ClientGone),
+                Err(End::Proper | End::Broken) => {
+                    let reset = until_close || facts.decode;
+                    return Err(Broken::Truncated { reset });
                 }
-                None => self.copy(&mut from, &mut to, &mut timer, due).await?,
-            };
-            heard.set(Instant::now());
-            let Some(moved) = moved else {
-                // ENOTCONN: the other side is gone already.
-                let _ = to.shutdown().await;
-                return Ok(());
-            };
-            expected = moved;
+            }
         }
+        Ok(())
     }
 
-    /// Copies what is there; `None` at the end.
-    async fn copy(
-        self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
-        timer: &mut Deadline,
-        due: impl Fn() -> Option<Instant>,
-    ) -> io::Result<Option<u64>> {
-        let mut buffer = self.buffers.take();
-        // `readable` may have been wrong; then the read waits, and its clock is the same.
-        let read = timer.run_while(due, from.read_buf(&mut buffer)).await;
-        let read = read.map_err(|_| io::ErrorKind::TimedOut)??;
-        write_whole(timer, to, &buffer, self.limits.write_timeout).await?;
-        self.buffers.give(&mut buffer);
-        Ok((read > 0).then_some(read as u64))
+    /// Moves a piece of the body through a pipe.
+    async fn splice(
+        &mut self,
+        facts: &mut Facts,
+        pipe: Pipe<Empty>,
+        ahead: u64,
+    ) -> Result<(), End> {
+        let limits = &self.worker.settings.limits;
+        let (progress, since) = (self.progress, Instant::now());
+        let due = || progress.reply_body_due(since, limits.body_timeout);
+        let sockets = (self.from.as_ref(), self.to.as_ref());
+        let pipes = &self.worker.pipes;
+        let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, limits.write_timeout);
+        let moved = carried.await.map_err(|fault| match fault {
+            Fault::From(None) => End::Proper,
+            Fault::From(Some(_)) => End::Broken,
+            Fault::To => End::ClientGone,
+        })?;
+        facts.body.skip(moved);
+        Ok(())
+    }
+
+    /// Copies a piece of the body.
+    async fn copy(&mut self, facts: &mut Facts) -> Result<(), End> {
+        let limits = self.worker.settings.limits;
+        self.reply.clear();
+        self.reply.reserve(REPLY_BYTES);
+        let (progress, since) = (self.progress, Instant::now());
+        let due = || progress.reply_body_due(since, limits.body_timeout);
+        let more = self.from.read_buf(&mut self.reply);
+        match self.timer.run_while(due, more).await {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0)) => return Err(End::Proper),
+            Ok(Err(_)) | Err(_) => return Err(End::Broken),
+        }
+        let (bytes, taken) = if facts.decode {
+            self.out.clear();
+            let taken = facts.body.decode(&self.reply, &mut self.out);
+            (&self.out[..], taken.map_err(|_| End::Broken)?)
+        } else {
+            let taken = facts.body.take(&self.reply).map_err(|_| End::Broken)?;
+            (&self.reply[..taken], taken)
+        };
+        let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
+        written.map_err(|_| End::ClientGone)?;
+        self.reply.advance(taken);
+        Ok(())
     }
 }

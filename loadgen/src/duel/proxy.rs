@@ -73,7 +73,8 @@ impl Proxy {
             match started {
                 Err(_) if attempt < ATTEMPTS => attempt += 1,
                 ended => {
-                    return ended.with_context(|| format!("cannot start {}", contender.peer.name()));
+                    return ended
+                        .with_context(|| format!("cannot start {}", contender.peer.name()));
                 }
             }
         }

@@ -1,0 +1,185 @@
+//! The direction from the client to the replica: the head with what is here of the body in one write, then
+//! the rest as it comes. Also what both directions tell each other.
+//!
+//! A side's clock runs only while we wait for that side: waiting for a slow reader costs the writer none
+//! of its time.
+
+use std::cell::Cell;
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use super::Limits;
+use super::buffers::Buffers;
+use super::pipes::{Fault, Pipes};
+use super::pump::write_some;
+use super::request::{Outgoing, REPLAY_BYTES};
+use crate::wire::chunked::BadChunk;
+use crate::wire::deadline::Deadline;
+use crate::wire::splice::{Empty, Pipe};
+
+/// How far an exchange has come, seen by both of its directions.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Whether the whole request was written.
+    pub(super) sent: Cell<bool>,
+    /// When the head of the final reply is due; unset until the request was written.
+    pub(super) reply_due: Cell<Option<Instant>>,
+    /// Whether the client holds its body back until it sees a 100.
+    pub(super) held: Cell<bool>,
+    /// When it was told to send it.
+    released: Cell<Option<Instant>>,
+    /// Whether any of the final reply was written to the client.
+    pub(super) begun: Cell<bool>,
+    /// Whether the request may be sent again should this attempt be lost.
+    pub(super) repeatable: Cell<bool>,
+    /// When the upload ended, well or badly.
+    pub(super) upload_over: Cell<Option<Instant>>,
+}
+
+impl Progress {
+    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
+    /// of the request, it is the one who is waited for: the reply may depend on them.
+    pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
+        match self.upload_over.get() {
+            Some(over) => Some(over.max(since) + limit),
+            None => self.held.get().then(|| since + limit),
+        }
+    }
+
+    /// The client was told to send its body.
+    pub(super) fn release(&self, now: Instant) {
+        if self.held.replace(false) {
+            self.released.set(Some(now));
+            self.reply_due.set(None);
+        }
+    }
+}
+
+/// Why a request was not sent whole.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// The client ended or reset its connection.
+    ClientGone,
+    /// The client owes bytes and is silent.
+    ClientSilent,
+    /// The client's chunks are broken.
+    BadChunk(BadChunk),
+    /// The replica takes no more; its reply, if any, tells why.
+    ReplicaGone,
+}
+
+/// The direction from the client to the replica.
+#[derive(Debug)]
+pub(super) struct Upload<'a> {
+    pub(super) from: ReadHalf<'a>,
+    pub(super) to: WriteHalf<'a>,
+    pub(super) inbox: &'a mut BytesMut,
+    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) inboxes: &'a Buffers,
+    pub(super) pipes: &'a Pipes,
+    pub(super) progress: &'a Progress,
+    pub(super) limits: &'a Limits,
+}
+
+impl Upload<'_> {
+    /// Sends the request; what the client has sent of its body by now leaves with the head.
+    pub(super) async fn run(mut self) -> Result<(), Unsent> {
+        let mut timer = Deadline::default();
+        loop {
+            self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
+            if !self.outgoing.replayable {
+                self.progress.repeatable.set(false);
+            }
+            self.send(&mut timer).await?;
+            if self.outgoing.body.is_complete() {
+                self.progress.sent.set(true);
+                self.progress
+                    .reply_due
+                    .set(Some(Instant::now() + self.limits.reply_timeout));
+                return Ok(());
+            }
+            match self.pipe() {
+                Some(pipe) => self.splice(&mut timer, pipe).await?,
+                None => self.receive(&mut timer).await?,
+            }
+        }
+    }
+
+    async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
+        while self.outgoing.sent < self.outgoing.bytes.len() {
+            let rest = &self.outgoing.bytes[self.outgoing.sent..];
+            match write_some(timer, &mut self.to, rest, self.limits.write_timeout).await {
+                Ok(len) => self.outgoing.sent += len,
+                Err(_) => {
+                    // What it has answered may still be read; it need not be waited for long.
+                    self.progress
+                        .reply_due
+                        .set(Some(Instant::now() + self.limits.reply_timeout));
+                    return Err(Unsent::ReplicaGone);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
+    fn pipe(&self) -> Option<Pipe<Empty>> {
+        let ahead = self.outgoing.body.plain_ahead();
+        let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
+        let ready = self.inbox.is_empty() && !self.progress.held.get();
+        self.pipes.take(if ready && lost { ahead } else { 0 })
+    }
+
+    /// Moves a piece of the body through a pipe.
+    async fn splice(&mut self, timer: &mut Deadline, pipe: Pipe<Empty>) -> Result<(), Unsent> {
+        self.outgoing.give_up_replay();
+        self.progress.repeatable.set(false);
+        self.progress.reply_due.set(None);
+        let due = Instant::now() + self.limits.body_timeout;
+        let sockets = (self.from.as_ref(), self.to.as_ref());
+        let (ahead, limit) = (self.outgoing.body.plain_ahead(), self.limits.write_timeout);
+        let carried = self
+            .pipes
+            .carry(pipe, sockets, ahead, timer, || Some(due), limit)
+            .await;
+        let moved = carried.map_err(|fault| match fault {
+            Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
+            Fault::From(_) => Unsent::ClientGone,
+            Fault::To => {
+                self.progress
+                    .reply_due
+                    .set(Some(Instant::now() + self.limits.reply_timeout));
+                Unsent::ReplicaGone
+            }
+        })?;
+        self.outgoing.body.skip(moved);
+        Ok(())
+    }
+
+    async fn receive(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
+        if self.inbox.capacity() == 0 {
+            *self.inbox = self.inboxes.take();
+        }
+        let (progress, since) = (self.progress, Instant::now());
+        let (reply_timeout, body_timeout) = (self.limits.reply_timeout, self.limits.body_timeout);
+        // While the replica has not said that it wants the body, it is the one who is waited for.
+        progress
+            .reply_due
+            .set(progress.held.get().then(|| since + reply_timeout));
+        let since = || progress.released.get().unwrap_or(since).max(since);
+        let due = || (!progress.held.get()).then(|| since() + body_timeout);
+        match timer.run_while(due, self.from.read_buf(self.inbox)).await {
+            Ok(Ok(0) | Err(_)) => Err(Unsent::ClientGone),
+            Ok(Ok(_)) => {
+                progress.release(Instant::now());
+                Ok(())
+            }
+            Err(_) => Err(Unsent::ClientSilent),
+        }
+    }
+}
