@@ -21,6 +21,7 @@ use super::tunnel::{Tunnel, TunnelEnd};
 use super::upload::Unsent;
 use super::worker::Worker;
 use crate::roster::{Health, ReplicaId, Sign};
+use crate::wire::head::Version;
 use crate::wire::socket::{self, ConnectError};
 
 /// A request is not given to a third replica after this many were lost holding it: it may be what kills
@@ -71,6 +72,10 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
             Err(nobody) => break fail(worker, client, &request, &nobody_up(nobody)).await,
         };
         let pool = in_flight.pool();
+        if !journey.may_go_to(pool.id) {
+            let failure = Failure::new(502, "two replicas were lost with this request");
+            break fail(worker, client, &request, &failure).await;
+        }
         if journey.moves_on(pool.id) {
             sleep(PAUSE).await;
             if pool.health.get() != Health::Up {
@@ -80,7 +85,7 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
         let Some((mut replica, kept)) = connect(worker, pool, &request, &mut journey).await else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, &request, pool.id);
+        let repeatable = journey.may_repeat(worker, &request, pool.id, kept);
         let end = attempt::run(
             worker,
             client,
@@ -127,13 +132,20 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
 }
 
 impl Journey {
-    fn may_repeat(&self, worker: &Worker, request: &Request, id: ReplicaId) -> bool {
+    /// Whether the request may be sent again should it be lost with this replica. A kept connection that
+    /// ends is first of all an old connection: that costs no retry.
+    fn may_repeat(&self, worker: &Worker, request: &Request, id: ReplicaId, kept: bool) -> bool {
         let known = self.holders.contains(&id);
+        let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
         request.idempotent
             && request.outgoing.replayable
-            && self.retries < worker.settings.retries
-            && (known || self.holders.len() + 1 < MAX_LOST_REPLICAS)
+            && (kept || self.retries < worker.settings.retries && second)
             && worker.budget.borrow().allows_retry(Instant::now())
+    }
+
+    /// Whether the request may be given to this replica: not to a third one.
+    fn may_go_to(&self, id: ReplicaId) -> bool {
+        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
     }
 
     /// Whether it is about to go to another replica than the one it was lost with; once.
@@ -153,7 +165,7 @@ impl Journey {
     }
 
     fn lost(&mut self, id: ReplicaId, kept: bool) {
-        self.retries += 1;
+        self.retries += u32::from(!kept);
         if !self.holders.contains(&id) {
             self.holders.push(id);
         }
@@ -174,10 +186,10 @@ async fn connect(
 ) -> Option<(TcpStream, bool)> {
     let limits = &worker.settings.limits;
     let fresh_only = journey.afresh.take() == Some(pool.id);
-    let need = match (request.idempotent, journey.retries) {
+    let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
-        (true, 0) => Need::Any,
-        (true, _) => Need::Alive,
+        (true, true) => Need::Any,
+        (true, false) => Need::Alive,
     };
     if !fresh_only && let Some(kept) = pool.take(need, Instant::now()) {
         return Some((kept, true));
@@ -263,7 +275,10 @@ async fn give_up(
 
 /// Answers with an error. The connection stays only if nothing is left of the request.
 async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: &Failure) -> After {
-    let stays = request.keep_alive && request.outgoing.body.is_complete() && failure.status >= 500;
+    let stays = request.keep_alive
+        && request.asked.version == Version::Http11
+        && request.outgoing.body.is_complete()
+        && failure.status >= 500;
     let fields = if failure.status == 503 {
         "Retry-After: 1\r\n"
     } else {

@@ -115,10 +115,12 @@ pub(super) fn read(
     let body = framing::of_request(head.version, &head.fields)?;
     let expects = expectation(&head)?;
     let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
-    let job = if let Some(visit) = visit::of(worker, client, &head, body, expects, keep_alive) {
+    // To an HTTP/1.0 client, replies of our own do not offer to stay.
+    let stays = keep_alive && head.version == Version::Http11;
+    let job = if let Some(visit) = visit::of(worker, client, &head, body, expects, stays) {
         Job::Visit(visit)
     } else if is_last_hop(&head) {
-        return last_hop(inbox, head.len, &body, keep_alive);
+        return last_hop(inbox, head.len, &body, stays);
     } else {
         Job::Forward(prepare(
             worker, stream, client, &head, body, expects, keep_alive,

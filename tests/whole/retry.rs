@@ -90,6 +90,37 @@ fn a_get_is_sent_again_when_its_replica_dies_holding_it() {
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
 
+/// Backends that keep a connection for one reply and close it over the second request.
+fn forgetful(count: usize) -> (Vec<Backend>, Vec<SocketAddr>, Arc<AtomicUsize>) {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let one = || {
+        let seen = Arc::clone(&seen);
+        Backend::scripted(move |mut conversation| {
+            conversation.request()?;
+            seen.fetch_add(1, Ordering::SeqCst);
+            answer(&mut conversation)?;
+            conversation.request()?;
+            seen.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    };
+    let all: Vec<Backend> = (0..count).map(|_| one()).collect();
+    let addrs = all.iter().map(|backend| backend.addr).collect();
+    (all, addrs, seen)
+}
+
+#[test]
+fn a_kept_connection_that_turns_out_closed_costs_no_retry() {
+    let (_backends, addrs, seen) = forgetful(1);
+    let program = before_all(&addrs, &["--retries", "0"]);
+    let mut client = program.client();
+    for _ in 0..4 {
+        assert_eq!(client.ask(GET).status(), 200);
+    }
+    // The first on a fresh connection; each further one on a kept one in vain, then on a fresh one.
+    assert_eq!(seen.load(Ordering::SeqCst), 1 + 3 * 2);
+}
+
 #[test]
 fn a_put_is_sent_again_with_its_whole_body() {
     let body = "0123456789".repeat(5000);
