@@ -2,7 +2,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint licences fmt clean
+.PHONY: help run test bench lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -16,6 +16,10 @@ test: ## Build the workspace, then run every test
 	cargo build --workspace
 	cargo test --workspace --doc --quiet
 	cargo test --workspace --all-targets --no-fail-fast
+
+bench: ## Measure ringmaster, HAProxy and nginx side by side (about 7 minutes; ARGS=--quick for a trial)
+	cargo build --release --workspace
+	@exec $(TARGET)/release/loadgen duel $(ARGS)
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

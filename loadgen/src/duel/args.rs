@@ -20,6 +20,10 @@ const WARM_REQUESTS: u64 = 64;
 /// What `--quick` makes of the defaults: enough to see that all works, too little to believe.
 const QUICK_ROUNDS: u32 = 2;
 const QUICK_DURATION: Duration = Duration::from_millis(200);
+const QUICK_SETTLE: Duration = Duration::from_millis(200);
+
+/// Longer than any of the proxies keeps what it no longer needs by default.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The flags of `loadgen duel`.
 #[derive(Debug, clap::Args)]
@@ -55,7 +59,7 @@ pub(crate) struct DuelArgs {
 
     #[arg(
         long,
-        help = "2 rounds of 200ms: to see that all works, not to believe the figures"
+        help = "2 rounds of 200ms unless given: to see that all works, not to believe the figures"
     )]
     pub(crate) quick: bool,
 
@@ -108,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) span: End,
     pub(crate) rate: Option<Rate>,
     pub(crate) idle: usize,
+    /// How long a proxy is given to tidy up before its memory is looked at.
+    pub(crate) settle: Duration,
 }
 
 impl DuelArgs {
@@ -133,6 +139,7 @@ impl DuelArgs {
             span: self.requests.map_or(End::After(duration), End::Requests),
             rate: self.rate,
             idle: usize::try_from(self.idle)?,
+            settle: if self.quick { QUICK_SETTLE } else { SETTLE },
         })
     }
 }

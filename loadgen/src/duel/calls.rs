@@ -86,9 +86,7 @@ impl Strace {
 /// Why not.
 pub(crate) fn available() -> anyhow::Result<()> {
     let output = std::process::Command::new("strace").arg("-V").output();
-    output
-        .map(drop)
-        .context("no system calls are counted: cannot start strace")
+    output.map(drop).context("cannot start strace")
 }
 
 /// The calls in the table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.

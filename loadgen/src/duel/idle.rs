@@ -6,24 +6,20 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::account::{Usage, resident_kib};
+use super::args::Plan;
 use super::load::Load;
 use super::proxy::Proxy;
 use super::record::Idle;
 use super::scenario::Shape;
-use crate::pace::End;
 use crate::tally::as_f64;
 
 /// What a proxy has seen before its memory is looked at first: pools and caches are filled.
 const WARM_CONNECTIONS: usize = 64;
-const WARM_REQUESTS: u64 = 20_000;
-
-/// How long a proxy is given to tidy up: longer than it keeps a connection to a replica.
-const SETTLE: Duration = Duration::from_secs(5);
 
 /// How long its CPU time is watched.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Measures `connections` idle connections to a fresh proxy; `None` if there is none.
+/// Measures the plan's number of idle connections to a fresh proxy; `None` if there is none.
 ///
 /// # Errors
 /// A request was not answered, or the proxy has ended.
@@ -31,24 +27,25 @@ pub(crate) async fn measure(
     name: &str,
     proxy: &Proxy,
     shape: Shape,
-    connections: usize,
+    plan: &Plan,
 ) -> anyhow::Result<Option<Idle>> {
     let Some(pid) = proxy.pid() else {
         return Ok(None);
     };
+    let connections = plan.idle;
     let of = |connections| Shape {
         connections,
         ..shape
     };
     let mut warm = Load::new(of(WARM_CONNECTIONS), &proxy.addrs);
-    let warmed = warm.drive(None, End::Requests(WARM_REQUESTS)).await;
+    let warmed = warm.drive(None, plan.span).await;
     warmed.context("warming up")?;
     drop(warm);
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(plan.settle).await;
     let kib_before = resident_kib(pid)?;
     let mut load = Load::new(of(connections), &proxy.addrs);
     load.each_once().await?;
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(plan.settle).await;
     let (start, before) = (Instant::now(), Usage::of(pid)?);
     tokio::time::sleep(WATCH).await;
     let used = Usage::of(pid)? - before;

@@ -5,21 +5,23 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal};
-use tokio::net::TcpStream;
 
 use super::account::Usage;
 use super::config::{self, Stage};
+use super::load::Load;
 use super::peer::{Contender, Peer};
+use super::scenario::Shape;
 use crate::guard::{self, Folder, Guarded, POLL};
 use crate::spawn::Spawned;
 
-/// From the start to the first connection.
+/// From the start to the first answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From SIGTERM to the end.
@@ -27,6 +29,18 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often another port is tried.
 const ATTEMPTS: u32 = 3;
+
+/// Where ports are taken from.
+const PORTS: RangeInclusive<u16> = 15_000..=31_999;
+
+/// What a proxy has to answer before it counts as running.
+const PROBE: Shape = Shape {
+    title: "",
+    body_bytes: 1,
+    connections: 1,
+    close: false,
+    paced: false,
+};
 
 /// What ringmaster takes for a flag: its defaults are what is measured.
 const RINGMASTER_ENV: &str = "RINGMASTER_";
@@ -52,7 +66,7 @@ impl Proxy {
     /// Starts it in front of `backends`. Cancel safe.
     ///
     /// # Errors
-    /// It ended at once, or took no connection in time.
+    /// It ended at once, or did not answer in time.
     pub(crate) async fn start(
         contender: &Contender,
         backends: &[SocketAddr],
@@ -181,25 +195,28 @@ fn stage<'a>(
     }
 }
 
+/// A port that nobody listens on, outside the range from which the kernel gives away its own: in there a
+/// client's port, or ours while we try to connect, could be the same.
 fn free_port() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+    let port = rand::random_range(PORTS);
+    TcpListener::bind(("127.0.0.1", port))?.local_addr()
 }
 
+/// Waits for an answer of the backends: somebody else's server would also take a connection.
 async fn reach(child: &mut Guarded, addr: SocketAddr) -> anyhow::Result<()> {
     let start = Instant::now();
-    while TcpStream::connect(addr).await.is_err() {
+    loop {
+        let answered = Load::new(PROBE, &[addr]).each_once().await;
         if let Some(status) = child.ended()? {
             bail!("it ended ({status}){}", child.quoted_log());
         }
-        if start.elapsed() > READY_TIMEOUT {
-            let log = child.quoted_log();
-            bail!("it took no connection within {READY_TIMEOUT:?}{log}");
+        match answered {
+            Ok(()) => return Ok(()),
+            Err(err) if start.elapsed() > READY_TIMEOUT => {
+                let log = child.quoted_log();
+                bail!("it did not answer within {READY_TIMEOUT:?}: {err:#}{log}");
+            }
+            Err(_) => tokio::time::sleep(POLL).await,
         }
-        tokio::time::sleep(POLL).await;
-    }
-    // Somebody else's port would also be reached.
-    match child.ended()? {
-        Some(status) => bail!("it ended ({status}){}", child.quoted_log()),
-        None => Ok(()),
     }
 }

@@ -122,6 +122,14 @@ pub(crate) struct Quantiles {
     pub(crate) p999_us: f64,
 }
 
+impl Named {
+    /// This name with this sentence.
+    pub(crate) fn new(name: &str, about: impl Into<String>) -> Self {
+        let (name, about) = (name.to_owned(), about.into());
+        Self { name, about }
+    }
+}
+
 impl Sample {
     /// Requests per second.
     pub(crate) fn per_second(&self) -> f64 {

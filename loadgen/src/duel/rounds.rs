@@ -6,16 +6,16 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::getpid;
 
-use super::Stand;
 use super::account::Usage;
 use super::args::Plan;
-use super::calls::Strace;
+use super::calls::{Calls, Strace};
 use super::load::{Driven, Load};
 use super::proxy::Proxy;
 use super::record::{Measured, Sample};
 use super::scenario::Shape;
+use super::stand::Stand;
 use super::stats::{Spread, round_down};
-use crate::pace::{End, Rate};
+use crate::pace::Rate;
 use crate::tally::as_f64;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
@@ -92,16 +92,17 @@ impl Rounds<'_> {
 
     async fn calls(&mut self) {
         for lane in 0..self.proxies.len() {
-            if let Err(err) = self.count_calls(lane).await {
-                self.fault(lane, &err.context("strace"));
+            match self.count_calls(lane).await {
+                Ok(calls) => self.note(|measured| measured.lanes[lane].calls = calls),
+                Err(err) => return self.stand.without_strace(&err),
             }
         }
     }
 
-    async fn count_calls(&mut self, lane: usize) -> anyhow::Result<()> {
+    async fn count_calls(&self, lane: usize) -> anyhow::Result<Option<Calls>> {
         let proxy = &self.proxies[lane];
         let Some(pid) = proxy.pid() else {
-            return Ok(());
+            return Ok(None);
         };
         let mut load = Load::new(self.shape, &proxy.addrs);
         // Connections are made before anything counts.
@@ -109,9 +110,7 @@ impl Rounds<'_> {
             .await?;
         let strace = Strace::attach(pid, &self.stand.load_cpus).await?;
         let driven = load.drive(None, self.plan.span).await?;
-        let calls = strace.detach(driven.requests).await?;
-        self.note(|measured| measured.lanes[lane].calls = Some(calls));
-        Ok(())
+        strace.detach(driven.requests).await.map(Some)
     }
 
     /// Lanes of a round in their order.
@@ -128,7 +127,7 @@ impl Rounds<'_> {
         load.drive(None, warm_up).await.context("warming up")?;
         tokio::time::sleep(SETTLE).await;
         let before = (proxy.usage()?, Usage::of(getpid())?);
-        let driven = load.drive(rate, self.span(rate)).await?;
+        let driven = load.drive(rate, self.plan.span).await?;
         tokio::time::sleep(SETTLE).await;
         let after = (proxy.usage()?, Usage::of(getpid())?);
         if let Some(fault) = &driven.fault {
@@ -140,14 +139,6 @@ impl Rounds<'_> {
         }
         let used = after.0.zip(before.0).map(|(after, before)| after - before);
         Ok(sample(round, &driven, used, after.1 - before.1))
-    }
-
-    /// A fixed number of requests at a fixed rate must not take for ever either.
-    fn span(&self, rate: Option<Rate>) -> End {
-        match (self.plan.span, rate) {
-            (End::Requests(count), Some(_)) => End::Requests(count),
-            (span, _) => span,
-        }
     }
 
     fn note(&self, write: impl FnOnce(&mut Measured)) {

@@ -54,66 +54,79 @@ fn machine(record: &Record) -> String {
 }
 
 fn scenario(measured: &Measured) -> String {
-    let rate = measured
-        .rate
-        .map(|rate| format!("at {}/s: p50", grouped(whole(rate))));
-    let rate = rate.unwrap_or_default();
-    let mut text = format!(
-        "{}: {}\n{:<15}{:>12}{:>8} {:<13}{:>6}{:>12}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}{:>8}\n",
-        measured.name,
-        measured.title,
-        "",
-        "CPU/request",
-        "ratio",
-        "(spread)",
-        "user",
-        "requests/s",
-        "busy",
-        "load",
-        "p50",
-        "p99",
-        rate,
-        if rate.is_empty() { "" } else { "p99" },
-        if rate.is_empty() { "" } else { "p99.9" },
-        "calls",
-    );
-    for lane in &measured.lanes {
-        text += row(lane).trim_end();
-        text.push('\n');
+    let mut text = format!("{}: {}", measured.name, measured.title);
+    if let Some(rate) = measured.rate {
+        text += &format!("; p50' to p99.9' at {} requests/s", grouped(whole(rate)));
     }
-    text += &bounded(measured);
-    text
+    text.push('\n');
+    let open = ["p50'", "p99'", "p99.9'"].map(|name| match measured.rate {
+        Some(_) => name,
+        None => "",
+    });
+    text += &line([
+        "", "CPU/req", "ratio", "(spread)", "user", "req/s", "busy", "load", "p50", "p99", "calls",
+        open[0], open[1], open[2],
+    ]);
+    for lane in &measured.lanes {
+        text += &row(lane);
+    }
+    text + &bounded(measured)
+}
+
+/// One line of a table, its columns as wide as they ever get.
+fn line(columns: [&str; 14]) -> String {
+    let [
+        name,
+        cpu,
+        ratio,
+        spread,
+        user,
+        rate,
+        busy,
+        load,
+        p50,
+        p99,
+        calls,
+        open @ ..,
+    ] = columns;
+    let closed = format!(
+        "{name:<15}{cpu:>9}{ratio:>8} {spread:<12}{user:>6}{rate:>9}{busy:>7}{load:>7}{p50:>9}{p99:>9}{calls:>7}"
+    );
+    let open = format!("{:>10}{:>9}{:>9}", open[0], open[1], open[2]);
+    (closed + &open).trim_end().to_owned() + "\n"
 }
 
 fn row(lane: &Lane) -> String {
     let Some(summary) = &lane.summary else {
-        return format!("{:<15}{NONE:>12}", lane.name);
+        return format!("{:<15}{NONE:>9}\n", lane.name);
     };
+    let share = |share: f64| format!("{:.0} %", 100.0 * share);
     let cpu = summary.cpu_us.map(|spread| micros(spread.median));
     let ratio = summary.ratio.map(|spread| format!("{:.3}", spread.median));
-    let spread = summary.ratio.map(spread).unwrap_or_default();
-    let share = |share: f64| format!("{:.0} %", 100.0 * share);
-    let open = |of: fn(&super::record::Quantiles) -> f64| summary.open.as_ref().map(of).map(micros);
     let calls = lane
         .calls
         .as_ref()
         .map(|calls| three_digits(calls.per_request));
-    format!(
-        "{:<15}{:>12}{:>8} {spread:<13}{:>6}{:>12}{:>6}{:>6}{:>10}{:>10}{:>20}{:>10}{:>10}{:>8}",
-        lane.name,
-        or_none(cpu),
-        or_none(ratio),
-        or_none(summary.user_share.map(share)),
-        grouped(whole(summary.per_second.median)),
-        or_none(summary.busy.map(share)),
-        share(summary.load_busy),
-        micros(summary.p50_us),
-        micros(summary.p99_us),
-        open(|q| q.p50_us).unwrap_or_default(),
-        open(|q| q.p99_us).unwrap_or_default(),
-        open(|q| q.p999_us).unwrap_or_default(),
-        or_none(calls),
-    )
+    let open = summary
+        .open
+        .map(|open| [open.p50_us, open.p99_us, open.p999_us].map(micros));
+    let open = open.unwrap_or_default();
+    line([
+        &lane.name,
+        &or_none(cpu),
+        &or_none(ratio),
+        &summary.ratio.map(spread).unwrap_or_default(),
+        &or_none(summary.user_share.map(share)),
+        &grouped(whole(summary.per_second.median)),
+        &or_none(summary.busy.map(share)),
+        &share(summary.load_busy),
+        &micros(summary.p50_us),
+        &micros(summary.p99_us),
+        &or_none(calls),
+        &open[0],
+        &open[1],
+        &open[2],
+    ])
 }
 
 /// A word about peers that could have done more if the load had asked for more.
@@ -210,8 +223,10 @@ mod tests {
         measured.summarise();
         let text = scenario(&measured);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "small: 200-byte body");
-        assert!(lines[1].contains("at 26,000/s: p50"), "{text}");
+        assert_eq!(
+            lines[0],
+            "small: 200-byte body; p50' to p99.9' at 26,000 requests/s"
+        );
         let words: Vec<&str> = lines[3].split_whitespace().collect();
         assert_eq!(
             words[..6],
@@ -222,7 +237,7 @@ mod tests {
             lines[3].contains("10,000") && lines[3].contains("300 µs"),
             "{text}"
         );
-        assert_eq!(lines[5], "gone                      -");
+        assert_eq!(lines[5], "gone                   -");
         assert_eq!(lines.len(), 6);
     }
 

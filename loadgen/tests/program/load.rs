@@ -2,6 +2,7 @@
 //! flags that make no sense.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::support::{loadgen, replica};
 
@@ -36,6 +37,33 @@ fn a_run_against_a_replica_is_clean() {
     )));
     assert!(
         ended.stdout.ends_with("max/mean 1.000 over 1 server\n"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_fixed_rate_is_kept() {
+    let replica = replica(1);
+    let target = format!("http://{}", replica.addr);
+    let start = Instant::now();
+    let ended = loadgen(&[
+        "run",
+        "--target",
+        &target,
+        "--requests",
+        "101",
+        "--rate",
+        "500",
+    ]);
+    // The last of them is due after 200 ms, however quickly they are answered.
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.stdout.contains(" at 500 requests/s, seed "),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stdout.contains("from when each was due: p50 "),
         "{ended:?}"
     );
 }

@@ -13,7 +13,12 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The replica built beside loadgen.
 pub(crate) fn replica_path() -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name("replica");
+    beside("replica")
+}
+
+/// A program of the workspace.
+pub(crate) fn beside(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name(name);
     assert!(
         path.is_file(),
         "build the workspace first: cargo build --workspace"

@@ -1,0 +1,217 @@
+//! The stand on which the peers meet: backends that run, CPUs that are shared out, and the record that fills
+//! up. A fault of one peer is written down and ends that measurement alone.
+
+use std::cell::{Cell, RefCell};
+use std::fs;
+
+use super::args::Plan;
+use super::backend::Backends;
+use super::calls;
+use super::cpus::Cpus;
+use super::idle;
+use super::peer::{Contender, Peer};
+use super::proxy::{Proxy, Seats};
+use super::record::{Lane, Machine, Measured, Named, Record};
+use super::rounds::Rounds;
+use super::scenario::{Scenario, Shape};
+use crate::experiment::note;
+use crate::guard;
+
+/// Workers of a proxy where nothing else is said.
+const ONE: usize = 1;
+
+/// How many workers are set against one, and for whom.
+const TWO: usize = 2;
+const WITH_WORKERS: [Peer; 2] = [Peer::Ringmaster, Peer::HaproxyHttp];
+
+/// What all scenarios share.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    contenders: Vec<Contender>,
+    backends: Backends,
+    cpus: Cpus,
+    pub(crate) load_cpus: Vec<usize>,
+    /// Whether system calls can be counted, as far as is known.
+    strace: Cell<bool>,
+    /// What has been measured so far.
+    pub(crate) record: RefCell<Record>,
+}
+
+impl Stand {
+    /// Takes our place on the CPUs and starts the backends.
+    ///
+    /// # Errors
+    /// No CPU or no port could be had.
+    pub(crate) fn set_up(
+        contenders: Vec<Contender>,
+        skipped: Vec<Named>,
+        rounds: u32,
+    ) -> anyhow::Result<Self> {
+        let cpus = Cpus::ours()?;
+        let load_cpus = cpus.load();
+        if cpus.shared(ONE) {
+            note("there is one CPU: load and proxies share it, and no figure means much");
+        }
+        guard::pin(&load_cpus)?;
+        let peers = contenders
+            .iter()
+            .map(|contender| Named::new(contender.peer.name(), &contender.version));
+        let record = Record {
+            machine: machine(&cpus),
+            rounds,
+            peers: peers.collect(),
+            skipped,
+            ..Record::default()
+        };
+        let stand = Self {
+            contenders,
+            backends: Backends::start()?,
+            cpus,
+            load_cpus,
+            strace: Cell::new(true),
+            record: RefCell::new(record),
+        };
+        if let Err(err) = calls::available() {
+            stand.without_strace(&err);
+        }
+        Ok(stand)
+    }
+
+    /// Notes that system calls cannot be counted here, and why.
+    pub(crate) fn without_strace(&self, err: &anyhow::Error) {
+        let about = format!("{err:#}");
+        note(&format!("no system calls are counted: {about}"));
+        self.strace.set(false);
+        self.record
+            .borrow_mut()
+            .skipped
+            .push(Named::new("strace", about));
+    }
+
+    /// Goes through all scenarios. Cancel safe: nothing is left running, and what was measured is kept.
+    pub(crate) async fn measure(&self, plan: &Plan) {
+        for scenario in &plan.scenarios {
+            note(&format!("measuring {}", scenario.name()));
+            match scenario.shape() {
+                Some(shape) => self.scenario(plan, *scenario, shape).await,
+                None => self.idle(plan).await,
+            }
+        }
+    }
+
+    async fn scenario(&self, plan: &Plan, scenario: Scenario, shape: Shape) {
+        let compares_workers = scenario == Scenario::Workers;
+        let mut title = shape.title.to_owned();
+        if compares_workers && self.cpus.shared(TWO) {
+            title += " (two share a CPU with the load)";
+        }
+        let (mut lanes, mut proxies) = (Vec::new(), Vec::new());
+        for (contender, workers) in self.entered(compares_workers) {
+            let mut name = contender.peer.name().to_owned();
+            if compares_workers {
+                name += &format!(" x{workers}");
+            }
+            match self.start(contender, workers, shape.connections).await {
+                Ok(proxy) => {
+                    proxies.push(proxy);
+                    lanes.push(Lane {
+                        name,
+                        ..Lane::default()
+                    });
+                }
+                Err(err) => self.fault(format!("{err:#}")),
+            }
+        }
+        let base = Peer::BASE.name();
+        let base = if compares_workers {
+            format!("{base} x{ONE}")
+        } else {
+            base.to_owned()
+        };
+        let index = self.record.borrow().scenarios.len();
+        self.record.borrow_mut().scenarios.push(Measured {
+            name: scenario.name(),
+            title,
+            base,
+            rate: None,
+            lanes,
+        });
+        let rounds = Rounds {
+            plan,
+            stand: self,
+            shape,
+            proxies,
+            index,
+        };
+        rounds.all(self.strace.get() && !compares_workers).await;
+    }
+
+    /// Who takes part, with how many workers.
+    fn entered(&self, compares_workers: bool) -> Vec<(&Contender, usize)> {
+        let all = self.contenders.iter();
+        if !compares_workers {
+            return all.map(|contender| (contender, ONE)).collect();
+        }
+        all.filter(|contender| WITH_WORKERS.contains(&contender.peer))
+            .flat_map(|contender| [(contender, ONE), (contender, TWO)])
+            .collect()
+    }
+
+    async fn idle(&self, plan: &Plan) {
+        let Some(shape) = Scenario::Small.shape() else {
+            return;
+        };
+        for contender in &self.contenders {
+            let name = contender.peer.name();
+            let measured = async {
+                let proxy = self.start(contender, ONE, plan.idle).await?;
+                let idle = idle::measure(name, &proxy, shape, plan).await?;
+                proxy.stop().await?;
+                anyhow::Ok(idle)
+            };
+            match measured.await {
+                Ok(idle) => self.record.borrow_mut().idle.extend(idle),
+                Err(err) => self.fault(format!("idle, {name}: {err:#}")),
+            }
+        }
+    }
+
+    async fn start(
+        &self,
+        contender: &Contender,
+        workers: usize,
+        clients: usize,
+    ) -> anyhow::Result<Proxy> {
+        let cpus = self.cpus.proxy(workers);
+        let seats = Seats {
+            workers,
+            clients,
+            cpus,
+        };
+        Proxy::start(contender, &self.backends.addrs, &seats).await
+    }
+
+    /// Writes down that something went wrong, and goes on.
+    pub(crate) fn fault(&self, what: String) {
+        note(&what);
+        self.record.borrow_mut().faults.push(what);
+    }
+}
+
+fn machine(cpus: &Cpus) -> Machine {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let processor = read("/proc/cpuinfo");
+    let processor = processor
+        .lines()
+        .find(|line| line.starts_with("model name"));
+    let processor = processor.and_then(|line| line.split_once(": "));
+    Machine {
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        processor: processor
+            .map(|(_, name)| name.to_owned())
+            .unwrap_or_default(),
+        cpus: cpus.count(),
+        load_cpus: cpus.load(),
+        proxy_cpus: cpus.proxy(ONE),
+    }
+}

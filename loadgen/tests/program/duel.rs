@@ -1,0 +1,235 @@
+//! `loadgen duel` with numbers so small that they say nothing: every peer that is there is asked, what was
+//! measured is written down, and nothing is left behind, whichever way it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{DEADLINE, Ended, beside, end_of, within_deadline};
+
+/// A folder for files, and one for the temporary files of loadgen.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("tmp")).unwrap();
+    folder
+}
+
+fn start(folder: &Path, args: &[&str]) -> Child {
+    // A program of this name must be there, whatever is tested of the others.
+    beside("ringmaster");
+    Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .arg("duel")
+        .args(args)
+        .current_dir(folder)
+        .env("TMPDIR", folder.join("tmp"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn is_tidy(folder: &Path) -> bool {
+    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
+}
+
+fn json(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("duel.json")).unwrap()).unwrap()
+}
+
+fn names(list: &Value) -> BTreeSet<&str> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|entry| entry["name"].as_str().unwrap()).collect()
+}
+
+/// A duel that takes a moment, to its end.
+fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
+    let mut args = vec!["--quick", "--json=duel.json", "--idle=30"];
+    args.extend(["--requests", requests]);
+    args.extend(more);
+    end_of(start(folder, &args))
+}
+
+#[test]
+fn what_was_measured_is_in_table_json_and_chart() {
+    let folder = folder("duel-figures");
+    let mut args = vec!["--peer=direct", "--peer=ringmaster", "--svg=duel.svg"];
+    for name in ["small", "close", "16k", "idle", "workers"] {
+        args.extend(["--scenario", name]);
+    }
+    let ended = tiny(&folder, "200", &args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = json(&folder);
+    let scenarios = record["scenarios"].as_array().unwrap();
+    assert_eq!(
+        names(&record["scenarios"]),
+        BTreeSet::from(["16k", "close", "small", "workers"])
+    );
+    for scenario in scenarios {
+        let paced = scenario["name"] != "workers";
+        assert_eq!(scenario["rate"].is_number(), paced, "{scenario}");
+        for lane in scenario["lanes"].as_array().unwrap() {
+            let closed = lane["closed"].as_array().unwrap();
+            assert_eq!(closed.len(), 2, "{lane}");
+            assert!(
+                closed.iter().all(|sample| sample["requests"] == 200),
+                "{lane}"
+            );
+            assert_eq!(
+                lane["open"].as_array().unwrap().len(),
+                if paced { 2 } else { 0 }
+            );
+            let proxied = lane["name"] != "direct";
+            assert_eq!(lane["summary"]["cpu_us"].is_object(), proxied, "{lane}");
+        }
+    }
+    assert_eq!(
+        names(&scenarios[3]["lanes"]),
+        BTreeSet::from(["ringmaster x1", "ringmaster x2"])
+    );
+    assert_eq!(record["idle"][0]["connections"], 30, "{record}");
+    for line in [
+        "small: 200-byte body",
+        "close: ",
+        "idle: 30 connections",
+        "workers: ",
+    ] {
+        assert!(ended.stdout.contains(line), "{ended:?}");
+    }
+    assert!(
+        fs::read_to_string(folder.join("duel.svg"))
+            .unwrap()
+            .contains("</svg>")
+    );
+    assert!(is_tidy(&folder));
+}
+
+#[test]
+fn every_peer_is_asked_or_named_as_missing() {
+    let folder = folder("duel-peers");
+    let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=16m"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = json(&folder);
+    let mut met = names(&record["scenarios"][0]["lanes"]);
+    let missing = names(&record["skipped"]);
+    for peer in missing.iter().filter(|name| **name != "strace") {
+        eprintln!("without {peer}: it is not installed");
+        assert!(
+            ended.stdout.contains(&format!("{peer:<14} skipped: ")),
+            "{ended:?}"
+        );
+        met.insert(peer);
+    }
+    let all = [
+        "direct",
+        "haproxy-http",
+        "haproxy-tcp",
+        "nginx-http",
+        "nginx-stream",
+        "ringmaster",
+    ];
+    assert_eq!(met, BTreeSet::from(all));
+    assert!(is_tidy(&folder));
+}
+
+/// The children of a process, whatever thread started them.
+fn children(of: &Child) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", of.id())).unwrap();
+    let lists = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")));
+    let lists: Vec<String> = lists.map(Result::unwrap_or_default).collect();
+    let ids = lists.iter().flat_map(|list| list.split_whitespace());
+    ids.map(|id| id.parse().unwrap()).collect()
+}
+
+/// Whether it has ended: it may stay a zombie for a moment.
+fn is_gone(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+/// A duel without end, once its proxies run.
+fn endless(folder: &Path) -> (Child, Vec<u32>) {
+    let mut args = vec!["--peer=direct", "--peer=ringmaster", "--scenario=small"];
+    args.extend(["--rounds=1000", "--duration=100ms"]);
+    let mut loadgen = start(folder, &args);
+    let mut stderr = BufReader::new(loadgen.stderr.take().unwrap());
+    let line = within_deadline(move || {
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        line
+    });
+    assert_eq!(line, "loadgen: measuring small\n");
+    let mut ids = Vec::new();
+    until(|| {
+        ids = children(&loadgen);
+        !ids.is_empty() && is_tidy(folder)
+    });
+    (loadgen, ids)
+}
+
+fn until(mut met: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !met() {
+        assert!(start.elapsed() < DEADLINE, "not in time");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_signal_ends_all_and_what_was_measured_is_shown() {
+    let folder = folder("duel-signal");
+    let (loadgen, ids) = endless(&folder);
+    kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
+    let ended = end_of(loadgen);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("small: 200-byte body"), "{ended:?}");
+    assert!(
+        ended.stdout.ends_with("\nfaults\n  interrupted\n"),
+        "{ended:?}"
+    );
+    assert!(ids.into_iter().all(is_gone) && is_tidy(&folder));
+}
+
+#[test]
+fn no_proxy_outlives_a_killed_loadgen() {
+    let folder = folder("duel-killed");
+    let (mut loadgen, ids) = endless(&folder);
+    loadgen.kill().unwrap();
+    loadgen.wait().unwrap();
+    until(|| ids.iter().all(|id| is_gone(*id)));
+    assert!(is_tidy(&folder));
+}
+
+#[test]
+fn configurations_are_printed_and_nothing_is_started() {
+    let folder = folder("duel-configs");
+    let ended = end_of(start(&folder, &["--print-configs", "--peer=ringmaster"]));
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(0), ""),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stdout.starts_with("# ringmaster: ringmaster "),
+        "{ended:?}"
+    );
+    assert!(
+        ended.stdout.contains("\nserve --listen 127.0.0.1:8000 "),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_named_program_must_be_there() {
+    let folder = folder("duel-named");
+    let ended = end_of(start(&folder, &["--haproxy", "/nowhere/haproxy"]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert_eq!(ended.stderr, "loadgen: there is no /nowhere/haproxy\n");
+}
