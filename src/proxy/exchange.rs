@@ -13,20 +13,17 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
+use super::journey::Journey;
 use super::pool::{Need, Pool};
 use super::request::Request;
-use super::route::{self, Nobody, Tried};
+use super::route::{self, Nobody};
 use super::session::{After, Client};
 use super::tunnel::{Tunnel, TunnelEnd};
 use super::upload::Unsent;
 use super::worker::Worker;
-use crate::roster::{Health, ReplicaId, Sign};
+use crate::roster::{Health, Sign};
 use crate::wire::head::Version;
 use crate::wire::socket::{self, ConnectError};
-
-/// A request is not given to a third replica after this many were lost holding it: it may be what kills
-/// them.
-const MAX_LOST_REPLICAS: usize = 2;
 
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
 /// dead by then, and do not count as two that died of this request.
@@ -46,19 +43,6 @@ impl Failure {
             sentence: sentence.into(),
         }
     }
-}
-
-/// What has happened to a request so far.
-#[derive(Debug, Default)]
-struct Journey {
-    tried: Tried,
-    /// Replicas that were lost holding the request, each once.
-    holders: Vec<ReplicaId>,
-    retries: u32,
-    /// Whether it has paused before another replica.
-    paused: bool,
-    /// A replica to try again on a fresh connection: a kept one was found closed.
-    afresh: Option<ReplicaId>,
 }
 
 /// Serves one request. What is left to do with the client's connection.
@@ -129,52 +113,6 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
     };
     worker.inboxes.give(&mut request.outgoing.bytes);
     after
-}
-
-impl Journey {
-    /// Whether the request may be sent again should it be lost with this replica. A kept connection that
-    /// ends is first of all an old connection: that costs no retry.
-    fn may_repeat(&self, worker: &Worker, request: &Request, id: ReplicaId, kept: bool) -> bool {
-        let known = self.holders.contains(&id);
-        let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
-        request.idempotent
-            && request.outgoing.replayable
-            && (kept || self.retries < worker.settings.retries && second)
-            && worker.budget.borrow().allows_retry(Instant::now())
-    }
-
-    /// Whether the request may be given to this replica: not to a third one.
-    fn may_go_to(&self, id: ReplicaId) -> bool {
-        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
-    }
-
-    /// Whether it is about to go to another replica than the one it was lost with; once.
-    fn moves_on(&mut self, id: ReplicaId) -> bool {
-        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
-        self.paused |= moves_on;
-        moves_on
-    }
-
-    /// The connection ended before a byte of the request was written: as good as refused.
-    fn ended_unseen(&mut self, id: ReplicaId, kept: bool) {
-        if kept {
-            self.afresh = Some(id);
-        } else {
-            self.tried.refused.push(id);
-        }
-    }
-
-    fn lost(&mut self, id: ReplicaId, kept: bool) {
-        self.retries += u32::from(!kept);
-        if !self.holders.contains(&id) {
-            self.holders.push(id);
-        }
-        if kept {
-            self.afresh = Some(id);
-        } else {
-            self.tried.lost.push(id);
-        }
-    }
 }
 
 /// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.

@@ -18,6 +18,7 @@ mod buffers;
 mod download;
 mod exchange;
 mod forward;
+mod journey;
 mod pipes;
 mod pool;
 mod pump;

@@ -1,0 +1,79 @@
+//! What has happened to one request so far, and what may still be done with it.
+//!
+//! The one thing that must never be done: give a third replica a request that two were lost with.
+
+use tokio::time::Instant;
+
+use super::request::Request;
+use super::route::Tried;
+use super::worker::Worker;
+use crate::roster::ReplicaId;
+
+/// A request is not given to a third replica after this many were lost holding it: it may be what kills
+/// them.
+const MAX_LOST_REPLICAS: usize = 2;
+
+/// What has happened to a request so far.
+#[derive(Debug, Default)]
+pub(super) struct Journey {
+    pub(super) tried: Tried,
+    /// Replicas that were lost holding the request, each once.
+    pub(super) holders: Vec<ReplicaId>,
+    retries: u32,
+    /// Whether it has paused before another replica.
+    paused: bool,
+    /// A replica to try again on a fresh connection: a kept one was found closed.
+    pub(super) afresh: Option<ReplicaId>,
+}
+
+impl Journey {
+    /// Whether the request may be sent again should it be lost with this replica. A kept connection that
+    /// ends is first of all an old connection: that costs no retry.
+    pub(super) fn may_repeat(
+        &self,
+        worker: &Worker,
+        request: &Request,
+        id: ReplicaId,
+        kept: bool,
+    ) -> bool {
+        let known = self.holders.contains(&id);
+        let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
+        request.idempotent
+            && request.outgoing.replayable
+            && (kept || self.retries < worker.settings.retries && second)
+            && worker.budget.borrow().allows_retry(Instant::now())
+    }
+
+    /// Whether the request may be given to this replica: not to a third one.
+    pub(super) fn may_go_to(&self, id: ReplicaId) -> bool {
+        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
+    }
+
+    /// Whether it is about to go to another replica than the one it was lost with; once.
+    pub(super) fn moves_on(&mut self, id: ReplicaId) -> bool {
+        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
+        self.paused |= moves_on;
+        moves_on
+    }
+
+    /// The connection ended before a byte of the request was written: as good as refused.
+    pub(super) fn ended_unseen(&mut self, id: ReplicaId, kept: bool) {
+        if kept {
+            self.afresh = Some(id);
+        } else {
+            self.tried.refused.push(id);
+        }
+    }
+
+    pub(super) fn lost(&mut self, id: ReplicaId, kept: bool) {
+        self.retries += u32::from(!kept);
+        if !self.holders.contains(&id) {
+            self.holders.push(id);
+        }
+        if kept {
+            self.afresh = Some(id);
+        } else {
+            self.tried.lost.push(id);
+        }
+    }
+}
