@@ -25,6 +25,8 @@ pub(crate) struct House {
     pub(crate) fleet: Fleet,
     pub(crate) workers: Watched,
     pub(crate) control: Watched,
+    /// Panics that must end the program.
+    pub(crate) alarms: mpsc::UnboundedReceiver<String>,
 }
 
 impl House {
@@ -57,6 +59,7 @@ impl House {
                 }
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
+                Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
                 () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),

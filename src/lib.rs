@@ -30,6 +30,7 @@ pub mod control;
 pub mod fleet;
 mod healthcheck;
 mod house;
+mod log;
 pub mod metrics;
 pub mod peer;
 pub mod proxy;
@@ -39,16 +40,14 @@ pub mod shutdown;
 mod start;
 pub mod wire;
 
-use std::io::{self, Write as _};
 use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tokio::sync::mpsc;
 
-use config::{Args, Command, Config, LogFormat, Replicas};
+use config::{Args, Command, Config, Replicas};
 use fleet::Fleet;
 use house::{House, Watched};
 use roster::ReplicaAddr;
@@ -59,13 +58,13 @@ const EVIDENCE_WAITING: usize = 1024;
 /// Runs the program: 0 when it ended as asked, 1 when it could not go on, 2 for bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
-    let serve_args = match Args::parse().command {
+    let serve_args = match Args::read().command {
         Command::Serve(serve_args) => serve_args,
         Command::Healthcheck { control } => {
             return match healthcheck::ask(control) {
                 Ok(_) => ExitCode::SUCCESS,
                 Err(err) => {
-                    say(format_args!("ringmaster: {control}: {err}"));
+                    log::say(format_args!("ringmaster: {control}: {err}"));
                     ExitCode::FAILURE
                 }
             };
@@ -74,46 +73,39 @@ pub fn run() -> ExitCode {
     let config = match serve_args.check() {
         Ok(config) => config,
         Err(sentence) => {
-            say(format_args!("error: {sentence}"));
+            log::say(format_args!("error: {sentence}"));
             return ExitCode::from(2);
         }
     };
-    start_logging(&config);
-    match serve(config) {
+    let logging = log::start(config.log_format, config.log_level);
+    let (alarm, alarms) = mpsc::unbounded_channel();
+    report_panics(alarm);
+    let served = serve(config, alarms);
+    drop(logging);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            say(format_args!("ringmaster: {err:#}"));
+            log::say(format_args!("ringmaster: {err:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// A line on stderr, which may be closed: then there is no one to tell.
-fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-fn start_logging(config: &Config) {
-    let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(config.log_level)
-        .with_target(false);
-    match config.log_format {
-        LogFormat::Text => log
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    // A panic ends one session, or with its thread the program; either way it belongs in the log.
-    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+/// A panic ends one session, or one task of the fleet, which is fatal: a heartbeat that went missing would
+/// never be noticed.
+fn report_panics(alarm: mpsc::UnboundedSender<String>) {
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{panic}");
+        if std::thread::current().name() == Some(fleet::THREAD) {
+            // Nobody listens any more when the program ends.
+            let _ = alarm.send(panic.to_string());
+        }
+    }));
 }
 
 /// Serves until a signal, or until a part of it ends that must not.
-fn serve(mut config: Config) -> anyhow::Result<()> {
-    if let Some(path) = &config.ready_file {
-        start::remove_ready_file(path)?;
-    }
-    start::limit_connections(&mut config.proxy.limits);
+fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow::Result<()> {
+    start::limit_connections(&mut config.proxy.limits)?;
     if config
         .proxy
         .admin
@@ -141,6 +133,10 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         control: control.local_addr()?,
     };
 
+    // Only now: another program that serves on these ports may have written it.
+    if let Some(path) = &config.ready_file {
+        start::remove_ready_file(path)?;
+    }
     // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
     let survey = fleet::survey(settings)?;
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
@@ -168,6 +164,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         fleet,
         workers: Watched::new("a worker", workers),
         control: Watched::new("the control port", [control]),
+        alarms,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::config::Replicas;
 use crate::proxy::Limits;
@@ -12,6 +12,8 @@ use crate::wire::socket::{self, Port};
 
 /// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
 const SPARE_DESCRIPTORS: u64 = 256;
+/// With room for fewer client connections than this it does not start.
+const MIN_CONNECTIONS: usize = 16;
 
 /// The two addresses that were bound.
 pub(crate) struct Addresses {
@@ -20,16 +22,27 @@ pub(crate) struct Addresses {
 }
 
 /// Leaves descriptors for everything that is not a client connection; each of those may need two.
-pub(crate) fn limit_connections(limits: &mut Limits) {
+///
+/// # Errors
+/// When hardly any would be left.
+pub(crate) fn limit_connections(limits: &mut Limits) -> anyhow::Result<()> {
     let wanted = &mut limits.max_connections;
-    let rest = socket::raise_descriptor_limit().saturating_sub(SPARE_DESCRIPTORS);
-    let room = usize::try_from(rest / 2).unwrap_or(usize::MAX).max(1);
+    let allowed = socket::raise_descriptor_limit();
+    let rest = allowed.saturating_sub(SPARE_DESCRIPTORS);
+    let room = usize::try_from(rest / 2).unwrap_or(usize::MAX);
+    if room < MIN_CONNECTIONS {
+        let least = SPARE_DESCRIPTORS + 2 * MIN_CONNECTIONS as u64;
+        bail!(
+            "only {allowed} descriptors are allowed (ulimit -n), and {least} are needed at least"
+        );
+    }
     if room < *wanted {
         tracing::warn!(
             "--max-connections {wanted} is lowered to {room}: only {rest} descriptors are left for them"
         );
         *wanted = room;
     }
+    Ok(())
 }
 
 /// A listener of the program's own on `addr`, which `flag` asks for.
@@ -98,5 +111,9 @@ pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Re
     temporary.push(format!(".{}", std::process::id()));
     std::fs::write(&temporary, format!("{text}\n"))
         .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // Half a file under a name that nobody knows helps nobody; it may not even be there.
+            let _ = std::fs::remove_file(&temporary);
+        })
         .with_context(|| format!("--ready-file {}", path.display()))
 }

@@ -9,7 +9,7 @@ use crate::body::Body;
 
 /// The longest head, in bytes, and the most header fields; more is 431.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
-const MAX_FIELDS: usize = 100;
+const MAX_FIELDS: usize = 128;
 
 /// Why a request is not answered, and the connection closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

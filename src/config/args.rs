@@ -2,13 +2,15 @@
 //!
 //! A flag's own value is parsed here; what flags say together is checked in the folder's `mod`.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::containers::ContainerArgs;
 use crate::peer::Token;
@@ -22,6 +24,22 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// Reads what was typed, and the environment; bad usage ends the program with 2. A variable that is
+    /// set to nothing counts as not set: that is what compose makes of `${TOKEN:-}`.
+    #[must_use]
+    pub fn read() -> Self {
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        let unset = |arg: Arg| match arg.get_env() {
+            Some(name) if is_empty(name) => arg.env(Resettable::Reset),
+            _ => arg,
+        };
+        let mut command = Self::command();
+        command = command.mut_subcommands(|sub| sub.mut_args(unset));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|err| err.exit())
+    }
 }
 
 /// What to do.
@@ -150,13 +168,13 @@ pub struct ServeArgs {
     pub idle_timeout: Duration,
     #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive, help = "A tunnel in which neither side speaks")]
     pub tunnel_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = humantime::parse_duration, help = "The longest wait for requests in flight before a stop")]
+    #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "The longest wait for requests in flight before a stop")]
     pub drain_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = humantime::parse_duration, help = "The longest wait of a request for any replica to be up")]
+    #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = duration, help = "The longest wait of a request for any replica to be up")]
     pub seat_wait: Duration,
     #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive, help = "Start of a replica to its first answer")]
     pub start_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = humantime::parse_duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
     pub heartbeat_interval: Duration,
     #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive, help = "An unanswered heartbeat is a miss after this")]
     pub heartbeat_timeout: Duration,
@@ -197,7 +215,7 @@ pub struct ServeArgs {
         help = "Idle connections kept per worker and replica"
     )]
     pub pool_per_seat: usize,
-    #[arg(long, env = "RINGMASTER_POOL_IDLE", default_value = "4s", value_parser = humantime::parse_duration, help = "How long an idle connection to a replica is kept")]
+    #[arg(long, env = "RINGMASTER_POOL_IDLE", default_value = "4s", value_parser = duration, help = "How long an idle connection to a replica is kept")]
     pub pool_idle: Duration,
     #[arg(
         long,
@@ -241,9 +259,21 @@ pub struct ServeArgs {
     pub log_level: tracing::Level,
 }
 
+/// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A duration with its unit, of at most a year.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
+    if duration > MAX_DURATION {
+        return Err("must not be longer than 366 days".to_owned());
+    }
+    Ok(duration)
+}
+
 /// A duration longer than zero.
 fn positive(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
+    let duration = duration(text)?;
     if duration.is_zero() {
         Err("must be longer than 0s".to_owned())
     } else {

@@ -304,6 +304,8 @@ mod tests {
             (&["--max-head", "1048577"], "not between"),
             (&["--replicas", "257"], "more than --max-replicas"),
             (&["--head-timeout", "0s"], "longer than 0s"),
+            (&["--idle-timeout", "2y"], "longer than 366 days"),
+            (&["--pool-idle", "367days"], "longer than 366 days"),
             (&["--head-timeout", "10"], "invalid value"),
             (&["--ring", "square"], "unknown ring"),
             (&["--key", "random,path"], "at the end"),

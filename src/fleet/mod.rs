@@ -44,6 +44,9 @@ pub use events::{Event, JOURNAL_EVENTS, Journal, Kind, Note};
 pub use plan::Status;
 pub use survey::{Survey, survey};
 
+/// The name of the fleet's thread. A panic on it is fatal to the program, whichever task it ends.
+pub const THREAD: &str = "fleet";
+
 /// Which replicas there are, and how they come to be.
 #[derive(Clone, Debug)]
 pub enum Replicas {
@@ -175,7 +178,7 @@ fn launch(task: Task, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> 
         let _ = ready.send(begins);
         runtime.is_some_and(|runtime| runtime.block_on(task.run(inbox)))
     };
-    let thread = thread::Builder::new().name("fleet".to_owned());
+    let thread = thread::Builder::new().name(THREAD.to_owned());
     let thread = thread.spawn(body).context("no thread for the fleet")?;
     let begins = begun.recv().context("the fleet ended at once")?;
     begins.context("no event loop for the fleet")?;

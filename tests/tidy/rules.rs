@@ -30,11 +30,19 @@ const FLOORS: [&[&str]; 6] = [
     &["roster", "admin", "peer"],
     &["fleet"],
     &["proxy", "control"],
-    &["config", "healthcheck", "house", "lib", "main", "start"],
+    &[
+        "config",
+        "healthcheck",
+        "house",
+        "lib",
+        "log",
+        "main",
+        "start",
+    ],
 ];
 
 /// Who may import whom on the same floor.
-const NEIGHBOURS: [(&str, &str); 8] = [
+const NEIGHBOURS: [(&str, &str); 10] = [
     ("balance", "ring"),
     ("admin", "roster"),
     ("lib", "config"),
@@ -43,6 +51,8 @@ const NEIGHBOURS: [(&str, &str); 8] = [
     ("lib", "start"),
     ("house", "start"),
     ("start", "config"),
+    ("log", "config"),
+    ("lib", "log"),
 ];
 
 /// Who may not import whom although it lies below.

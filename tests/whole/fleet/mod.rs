@@ -6,6 +6,7 @@ mod once;
 mod scale;
 mod silence;
 mod start;
+mod stderr;
 mod stop;
 
 use serde_json::Value;

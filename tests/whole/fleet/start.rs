@@ -74,6 +74,36 @@ fn a_start_that_fails_leaves_no_ready_file() {
 }
 
 #[test]
+fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let (listen, control) = (program.listen.to_string(), program.control.to_string());
+    let ready = program.ready_file().to_str().unwrap();
+    let flags = [
+        "--ready-file",
+        ready,
+        "--listen",
+        &listen,
+        "--control",
+        &control,
+    ];
+    fails(&flags, 1, "is taken");
+    assert!(program.ready_file().exists());
+}
+
+#[test]
+fn too_few_descriptors_are_named() {
+    let mut shell = std::process::Command::new("sh");
+    shell.args([
+        "-c",
+        "ulimit -n 200; exec \"$0\" serve --listen 127.0.0.1:0",
+    ]);
+    let output = end_of(shell.arg(env!("CARGO_BIN_EXE_ringmaster")));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("only 200 descriptors are allowed"), "{said}");
+}
+
+#[test]
 fn a_missing_replica_binary_ends_it_with_the_way_to_build_it() {
     let shop = Workshop::empty();
     let mut command = shop.program();

@@ -1,0 +1,49 @@
+//! Where log lines go: to stderr, through a thread of its own behind a bounded queue.
+//!
+//! Whoever reads our stderr may stop reading (a pager, a stuck log driver) or go away. Neither may stop a
+//! worker, the fleet or a signal: a full queue drops lines, and a broken pipe drops them all.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+
+use crate::config::LogFormat;
+
+/// Lines that may wait to be written; more are dropped.
+const WAITING_LINES: usize = 4096;
+/// How long a last word may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// Begins to log. Lines still waiting are written when the guard is dropped, for at most a second.
+pub(crate) fn start(format: LogFormat, level: tracing::Level) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let log = tracing_subscriber::fmt()
+        .with_writer(writer)
+        .with_max_level(level)
+        .log_internal_errors(false)
+        .with_target(false);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    guard
+}
+
+/// A line on stderr from whoever is about to end. It may be closed or stuck: then there is no one to tell.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let line = format!("{line}\n");
+    let (done, written) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = io::stderr().write_all(line.as_bytes());
+        let _ = done.send(());
+    });
+    let _ = written.recv_timeout(LAST_WORD);
+}
