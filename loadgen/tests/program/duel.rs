@@ -114,7 +114,7 @@ fn what_was_measured_is_in_table_json_and_chart() {
 #[test]
 fn every_peer_is_asked_or_named_as_missing() {
     let folder = folder("duel-peers");
-    let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=16m"]);
+    let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=1m"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let record = json(&folder);
     let mut met = names(&record["scenarios"][0]["lanes"]);

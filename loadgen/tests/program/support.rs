@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What takes longer has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The replica built beside loadgen.
 pub(crate) fn replica_path() -> PathBuf {
