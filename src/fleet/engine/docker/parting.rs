@@ -8,11 +8,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Dock;
 use super::api::{Fault, Id};
 use super::life::{LOOK_AGAIN, Life};
+use super::{Dock, STARTS};
 use crate::fleet::engine::{Farewell, Report};
 
+/// How long those that are being started go first: the engine does one thing at a time, more or less, and
+/// nobody waits for a corpse.
+const YIELD: Duration = Duration::from_secs(1);
+/// How often it is looked whether they have started.
+const YIELD_POLL: Duration = Duration::from_millis(20);
 /// How long it is tried to remove a container.
 const REMOVING: Duration = Duration::from_secs(20);
 /// Between two tries.
@@ -42,10 +47,21 @@ impl Life {
         }
     }
 
+    /// Waits for a while until nothing is being started.
+    async fn let_others_start(&self) {
+        let begun = Instant::now();
+        while self.dock.starts.available_permits() < STARTS && begun.elapsed() < YIELD {
+            sleep(YIELD_POLL).await;
+        }
+    }
+
     /// Ends and removes the container, if there is one.
     pub(super) async fn end(&self, farewell: Farewell) {
         let Dock { api, book, .. } = &*self.dock;
         let name = self.container_name();
+        if farewell == Farewell::Kill {
+            self.let_others_start().await;
+        }
         let begun = Instant::now();
         let mut asked = false;
         while begun.elapsed() < REMOVING {
