@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+    NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::ring::Seat;
@@ -93,10 +93,16 @@ impl Recipe {
             ..Default::default()
         };
         let endpoints = HashMap::from([(self.network.clone(), endpoint)]);
+        // Our image's own check asks for a control port, and a replica has none.
+        let unchecked = HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..Default::default()
+        };
         ContainerCreateBody {
             image: Some(self.image.clone()),
             entrypoint: self.entrypoint.map(|path| vec![path.to_owned()]),
             cmd: self.entrypoint.map(|_| Vec::new()),
+            healthcheck: self.entrypoint.map(|_| unchecked),
             hostname: Some(name.to_string()),
             env: Some(env),
             labels: Some(labels),
