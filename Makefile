@@ -1,8 +1,10 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
+# Version 2 of compose is a subcommand of docker, version 1 a program of its own.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint licences fmt clean
+.PHONY: help run up down image test bench lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -10,6 +12,19 @@ help: ## List what can be made
 run: ## Build a release and serve with 3 replicas: data on port 5000, control on 5001
 	cargo build --release --workspace
 	@exec $(TARGET)/release/ringmaster serve
+
+up: image ## The same in containers, from the image: docker-compose up
+	$(COMPOSE) up -d
+
+# What a killed balancer left behind is still on the network, and would keep it from being removed.
+down: ## Stop the containers and remove them, also those that a killed balancer left behind
+	$(COMPOSE) stop
+	docker ps -aq --filter label=ringmaster.fleet=$(or $(RINGMASTER_FLEET),ringmaster) | xargs -r docker rm -fv
+	$(COMPOSE) down
+
+image: ## Build the container image
+	docker/base-image
+	$(COMPOSE) build
 
 # The replica must stand beside ringmaster before a test starts them. Doc tests go first, since they may be none.
 test: ## Build the workspace, then run every test
