@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::spawn_local;
+use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::timeout;
 
 use super::worker::{Session, Worker};
@@ -46,7 +46,7 @@ pub struct Start {
 }
 
 /// Starts the workers. Each thread ends once its sessions have ended after the word "stop", or have been
-/// cut off when the drain timeout was over.
+/// cut off when the drain timeout was over; or with an error, at once, when it cannot go on.
 ///
 /// # Errors
 /// When a thread or its event loop cannot be made.
@@ -64,10 +64,10 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener)?;
                 let worker = Rc::new(Worker::new(settings, desk, evidence, &mut subscriber));
-                spawn_local(Rc::clone(&worker).follow(subscriber));
-                spawn_local(Rc::clone(&worker).sweep());
-                work(&worker, listener, permits, shutdown).await;
-                Ok(())
+                let mut chores = JoinSet::new();
+                chores.spawn_local(Rc::clone(&worker).follow(subscriber));
+                chores.spawn_local(Rc::clone(&worker).sweep());
+                work(&worker, listener, chores, permits, shutdown).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -76,7 +76,35 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     Ok(threads)
 }
 
+/// Serves until the word "stop" and then drains.
+///
+/// # Errors
+/// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
 async fn work(
+    worker: &Rc<Worker>,
+    listener: TcpListener,
+    chores: JoinSet<()>,
+    permits: Arc<Semaphore>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    tokio::select! {
+        () = serve(worker, listener, permits, shutdown) => Ok(()),
+        fault = first_fault(chores) => Err(fault.into()),
+    }
+}
+
+/// Waits for a panic. That a chore ends by itself is no fault of the worker's: the fleet is gone, whose
+/// end others report.
+async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
+    while let Some(end) = chores.join_next().await {
+        if let Err(fault) = end {
+            return fault;
+        }
+    }
+    std::future::pending().await
+}
+
+async fn serve(
     worker: &Rc<Worker>,
     listener: TcpListener,
     permits: Arc<Semaphore>,
@@ -225,6 +253,30 @@ mod tests {
             });
             worker.sessions_end().await;
             assert_eq!(permits.available_permits(), 1);
+        });
+    }
+
+    #[test]
+    fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
+            let worker = Rc::new(Worker::before_nobody());
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let (_trigger, shutdown) = crate::shutdown::channel();
+            let mut chores = JoinSet::new();
+            chores.spawn_local(async {});
+            chores.spawn_local(async {
+                tokio::task::yield_now().await;
+                panic!("on purpose");
+            });
+            let permits = Arc::new(Semaphore::new(1));
+            let work = work(&worker, listener, chores, permits, shutdown);
+            let end = timeout(Duration::from_secs(10), work).await;
+            let err = end.expect("its end in time").unwrap_err();
+            assert!(err.to_string().contains("panicked"), "{err}");
         });
     }
 }
