@@ -1,8 +1,9 @@
 //! The threads of the running program, and the one wait that decides its end: a signal, or the end of a
 //! thread that must not end by itself.
 //!
-//! The order of a stop: the workers answer what has begun, then the fleet removes its replicas, then the
-//! control port goes, so that it can be asked until the last.
+//! The order of a stop: the fleet refuses changes, which clients may be waiting for; the workers answer
+//! what has begun, then the fleet removes its replicas, then the control port goes, so that it can be
+//! asked until the last.
 
 use std::io;
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ impl House {
         }
         tracing::info!("draining: no new connections; answering what has begun");
         let stop = async {
+            self.fleet.refuse_changes();
             stop_workers.pull();
             self.workers.all_ended().await;
             let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;

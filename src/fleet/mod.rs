@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::admin::Call;
 use crate::ring::Spec;
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
+use crate::shutdown;
 use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use heartbeat::Rhythm;
 use publish::Press;
@@ -121,6 +122,7 @@ pub fn start(
     } = survey;
     let (report, reports) = mpsc::unbounded_channel();
     let (pulse, pulses) = mpsc::unbounded_channel();
+    let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
     let (status, status_seen) = watch::channel(plan.status());
     let journal = Journal::new();
@@ -139,6 +141,7 @@ pub fn start(
         (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
     };
     let inbox = Inbox {
+        close: closed,
         stop: stopped,
         reports,
         pulses,
@@ -158,6 +161,7 @@ pub fn start(
     Ok(Fleet {
         status: status_seen,
         journal,
+        close,
         stop,
         thread: launch(task, inbox)?,
     })
@@ -217,6 +221,7 @@ impl Settings {
 pub struct Fleet {
     status: watch::Receiver<Status>,
     journal: Journal,
+    close: shutdown::Trigger,
     stop: oneshot::Sender<Duration>,
     thread: thread::JoinHandle<bool>,
 }
@@ -238,6 +243,12 @@ impl Fleet {
     /// Cancel safe.
     pub async fn ended(&self) {
         gone(self.status.clone()).await;
+    }
+
+    /// Refuses the changes that are under way and all to come, at once. The list is still answered, and
+    /// the replicas are kept as they are.
+    pub fn refuse_changes(&self) {
+        self.close.pull();
     }
 
     /// Removes all replicas within `limit` and ends. What is left after that dies with us.

@@ -20,6 +20,7 @@ use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
 use super::publish::Press;
 use crate::admin::{Answer, Call, Order};
 use crate::roster::{Evidence, ReplicaId, ReplicaName};
+use crate::shutdown::Shutdown;
 
 /// How often it looks at the cells of the workers, while it waits for them.
 const POLL: Duration = Duration::from_millis(2);
@@ -29,6 +30,7 @@ const STOP: Duration = Duration::from_secs(5);
 /// Everything that can arrive.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    pub(super) close: Shutdown,
     pub(super) stop: oneshot::Receiver<Duration>,
     pub(super) reports: mpsc::UnboundedReceiver<Report>,
     pub(super) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
@@ -70,7 +72,7 @@ impl Task {
     /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
     /// nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
-        let mut stop_by: Option<Instant> = None;
+        let (mut closed, mut stop_by) = (false, None::<Instant>);
         self.feed(Input::Begin);
         while !self.work.finished {
             // Time comes before orders and evidence, which others could send without end.
@@ -81,6 +83,11 @@ impl Task {
                     Input::Stop
                 }
                 () = at(stop_by) => return false,
+                () = inbox.close.wait(), if !closed => {
+                    closed = true;
+                    self.answer_changes();
+                    Input::Close
+                }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
                 Some((id, pulse)) = inbox.pulses.recv() => Input::Pulse(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
@@ -137,15 +144,21 @@ impl Task {
         if !self.press.is_seen() {
             return;
         }
-        for (reply, answer) in self.work.changes.drain(..) {
-            let _ = reply.send(answer);
-        }
+        self.answer_changes();
         let status = self.plan.status();
         self.status.send_if_modified(|last| {
             let differs = *last != status;
             *last = status;
             differs
         });
+    }
+
+    /// Answers the changes that are done. At a drain that does not wait for the workers, of which some
+    /// may have ended, for others of them wait for the answer.
+    fn answer_changes(&mut self) {
+        for (reply, answer) in self.work.changes.drain(..) {
+            let _ = reply.send(answer);
+        }
     }
 
     fn act(&mut self, action: Action) {

@@ -28,9 +28,9 @@ pub(super) enum Change {
         group: Vec<ReplicaId>,
         refusal: Refusal,
     },
-    /// Waits until nothing is left in these seats.
+    /// Waits until nothing is left in these seats; `None` if it was answered before that.
     Rm {
-        ticket: Ticket,
+        ticket: Option<Ticket>,
         seats: BTreeSet<Seat>,
     },
 }
@@ -43,7 +43,7 @@ impl Plan {
         } else if self.policy.keeper == Keeper::Nobody {
             let sentence = "fixed backends are neither started nor stopped";
             self.answer(ticket, Err(Refusal::bad(sentence)));
-        } else if self.stopping {
+        } else if self.closed {
             self.answer(ticket, Err(stopping()));
         } else if self.waiting.len() >= MAX_WAITING {
             let sentence = format!("{MAX_WAITING} commands wait already");
@@ -114,24 +114,47 @@ impl Plan {
                 for seat in seats {
                     self.left(seat);
                 }
-                self.answer(ticket, Ok(self.listed()));
+                if let Some(ticket) = ticket {
+                    self.answer(ticket, Ok(self.listed()));
+                }
             }
         }
         true
     }
 
-    /// [`super::Input::Stop`]: refuses what waits and removes everybody, or leaves those in their seats.
-    pub(super) fn stop(&mut self) {
-        self.stopping = true;
-        let present = self.change.take().map(|change| match change {
-            Change::Add { ticket, .. }
-            | Change::Undo { ticket, .. }
-            | Change::Rm { ticket, .. } => ticket,
-        });
+    /// [`super::Input::Close`]: refuses the present change, those that wait and all to come. An `/add` is
+    /// undone; an `/rm` goes on, since its replicas have left the ring.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        let present = match self.change.take() {
+            None => None,
+            Some(Change::Add { ticket, group, .. }) => {
+                for id in group {
+                    self.remove(id, Farewell::Kill);
+                }
+                Some(ticket)
+            }
+            Some(Change::Undo { ticket, .. }) => Some(ticket),
+            Some(Change::Rm { ticket, seats }) => {
+                let goes_on = Change::Rm {
+                    ticket: None,
+                    seats,
+                };
+                self.change = Some(goes_on);
+                ticket
+            }
+        };
         let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
         for ticket in present.into_iter().chain(waiting) {
             self.answer(ticket, Err(stopping()));
         }
+    }
+
+    /// [`super::Input::Stop`]: closes, and removes everybody or leaves those in their seats.
+    pub(super) fn stop(&mut self) {
+        self.close();
+        self.change = None;
+        self.stopping = true;
         let all: Vec<(ReplicaId, Phase)> = self
             .lives
             .iter()

@@ -82,6 +82,8 @@ pub(super) struct Plan {
     silences: VecDeque<Instant>,
     /// Since many fell silent at once: nobody silent is replaced before, then one at a time.
     held_until: Option<Instant>,
+    /// Whether changes are refused.
+    closed: bool,
     stopping: bool,
     finished: bool,
     actions: Vec<Action>,
@@ -158,6 +160,7 @@ impl Plan {
             waiting: VecDeque::new(),
             silences: VecDeque::new(),
             held_until: None,
+            closed: false,
             stopping: false,
             finished: false,
             actions: Vec::new(),
@@ -179,6 +182,7 @@ impl Plan {
             Input::Evidence(evidence) => self.evidence(evidence),
             Input::Drained(id) => self.drained(id),
             Input::Order(ticket, order) => self.order(ticket, order),
+            Input::Close => self.close(),
             Input::Stop => self.stop(),
             Input::Tick => {}
         }

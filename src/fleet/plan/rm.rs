@@ -47,7 +47,10 @@ impl Plan {
         for seat in &seats {
             self.leave(*seat);
         }
-        Ok(Change::Rm { ticket, seats })
+        Ok(Change::Rm {
+            ticket: Some(ticket),
+            seats,
+        })
     }
 
     /// The seat whose present or coming replica has this name.

@@ -106,7 +106,9 @@ pub(in crate::fleet) enum Input {
     Drained(ReplicaId),
     /// From whoever may command.
     Order(Ticket, Order),
-    /// Remove everything.
+    /// Refuse all changes from here on.
+    Close,
+    /// Remove everything; it closes as well.
     Stop,
     /// The time of [`Plan::deadline`] has come.
     Tick,

@@ -6,8 +6,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Backend, Client, End, Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn,
-    signal,
+    Backend, Client, End, Load, PATIENCE, Ringmaster, Signal, Workshop, eventually, is_gone,
+    load_turn, signal,
 };
 
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -132,6 +132,43 @@ fn the_control_port_can_be_asked_to_the_last() {
     assert_eq!(client.reply().status(), 200);
     drop(client);
     assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn a_change_is_refused_as_soon_as_the_end_begins() {
+    let shop = Workshop::with_replica(
+        "if [ \"$SERVER_ID\" = 3 ]; then exec sleep 1000; fi\nexec \"$REAL\"",
+    );
+    let change = |line: &str| {
+        format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}")
+    };
+    let args = ["--replicas", "2", "--workers", "1", "--log-level", "debug"];
+    let times = ["--start-timeout", "60s", "--drain-timeout", "60s"];
+    let mut program = Ringmaster::launch(shop.program(), &[&args[..], &times].concat()).ready();
+    let (mut adding, mut removing) = (program.client(), program.client());
+    let mut late = program.client_after(&HOME[..20]);
+    adding.send(change("POST /add"));
+    eventually(PATIENCE, "it hangs", || program.children().len() == 3);
+    removing.send(change("DELETE /rm"));
+    eventually(PATIENCE, "it waits", || program.log().contains("asks Rm"));
+    assert_eq!(program.client().ask(HOME).status(), 200);
+    let replicas = program.children();
+    program.signal(Signal::TERM);
+    let begun = Instant::now();
+    for client in [&mut adding, &mut removing] {
+        let reply = client.reply();
+        assert_eq!(reply.status(), 503, "{}", reply.text());
+        assert!(reply.text().contains("<Error> ringmaster is stopping"));
+    }
+    println!("refused {:?} after the signal", begun.elapsed());
+    // It still drains, and tells who is there.
+    assert_eq!(program.rep(), ["S1", "S2"]);
+    let answer = program.command("add 1");
+    assert_eq!(answer, "ERR ringmaster is stopping\n\n");
+    late.send(&HOME[20..]);
+    assert_eq!(late.reply().status(), 200);
+    assert_eq!(program.wait().code(), Some(0), "{}", program.log());
+    assert!(replicas.len() == 3 && replicas.into_iter().all(is_gone));
 }
 
 #[test]

@@ -446,6 +446,12 @@ impl Model {
         assert_eq!(self.in_state(State::Running).len(), n);
     }
 
+    fn close(&mut self) {
+        self.feed(Input::Close);
+        assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
+        self.pass(Duration::from_secs(1));
+    }
+
     fn stop(&mut self) {
         self.feed(Input::Stop);
         self.pass(Duration::from_secs(60));
@@ -462,6 +468,9 @@ fn run(seed: u64) {
     // Sometimes the stop comes in the middle of everything.
     if !seed.is_multiple_of(8) {
         model.settle();
+    }
+    if seed.is_multiple_of(3) {
+        model.close();
     }
     model.stop();
 }

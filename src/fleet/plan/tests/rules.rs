@@ -199,11 +199,15 @@ impl Bench {
     }
 
     fn answer(&self) -> Option<Answer> {
+        self.answers().into_iter().next()
+    }
+
+    fn answers(&self) -> Vec<Answer> {
         let answer = |action: &Action| match action {
             Action::Answer(_, answer) => Some(answer.clone()),
             _ => None,
         };
-        self.did.iter().find_map(answer)
+        self.did.iter().filter_map(answer).collect()
     }
 
     fn published(&self) -> bool {
@@ -824,11 +828,11 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
     let [silent_successor, added] = [ReplicaId(4), ReplicaId(5)];
     bench.feed(Input::Stop);
     let expected = [
+        (added, Farewell::Kill),
         (S1, Farewell::Ask),
         (S2, Farewell::Kill),
         (S3, Farewell::Ask),
         (silent_successor, Farewell::Kill),
-        (added, Farewell::Kill),
     ];
     assert_eq!(bench.removed(), expected);
     let refusal = Refusal::failed("ringmaster is stopping");
@@ -842,6 +846,40 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
     }
     assert!(bench.did.contains(&Action::Finished));
     assert!(bench.after(60 * SEC).is_empty());
+}
+
+#[test]
+fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
+    let refusal = Err(Refusal::failed("ringmaster is stopping"));
+    let mut bench = Bench::up(2);
+    bench.add(2, "a b");
+    let group = bench.started();
+    bench.rises(group[0]);
+    bench.rm(1, "S2");
+    bench.feed(Input::Close);
+    assert_eq!(bench.answers(), [refusal.clone(), refusal.clone()]);
+    let killed = [(group[0], Farewell::Kill), (group[1], Farewell::Kill)];
+    assert_eq!(bench.removed(), killed);
+    assert_eq!(bench.add(1, ""), Some(refusal.clone()));
+    for id in group {
+        bench.ends(id);
+        bench.gone(id);
+        assert!(bench.started().is_empty() && bench.answers().is_empty());
+    }
+    assert_eq!(bench.list(), names("S1 S2"));
+    bench.ends(S1);
+    assert_eq!(bench.starting_names(), [(1, "r1".to_owned())]);
+
+    let mut bench = Bench::up(2);
+    bench.rm(1, "S2");
+    bench.feed(Input::Close);
+    assert_eq!(bench.answers(), [refusal]);
+    bench.feed(Input::Drained(S2));
+    bench.ends(S2);
+    bench.gone(S2);
+    assert_eq!(bench.kinds(), [Kind::Left]);
+    assert!(bench.answers().is_empty());
+    assert_eq!(bench.list(), names("S1"));
 }
 
 #[test]
