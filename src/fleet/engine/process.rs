@@ -2,7 +2,8 @@
 //!
 //! A child sits in a process group of its own, so that Ctrl-C does not reach it first; it holds our end
 //! of its standard input and ends when that closes; it says on one line of standard output where it
-//! listens. One task for each child reads what it says, waits for its end and removes it. Surprising:
+//! listens. One task for each child reads what it says, waits for its end and removes it, and kills what
+//! is left of its group. Surprising:
 //! `start` forks on the calling thread, and must: a child's parent-death signal fires when the *thread*
 //! that forked it ends (prctl(2), PR_SET_PDEATHSIG), so only the fleet's own thread may call it.
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
@@ -125,10 +127,14 @@ async fn supervise(
     // To hold it is its purpose: the child reads its end when we are gone, in whatever way.
     let held_open = child.stdin.take();
     let mut output = Output::of(&mut child);
+    let group = group_of(&child);
     let farewell = loop {
         tokio::select! {
             biased;
-            status = child.wait() => break report_end(id, status, &mut output, &reports),
+            status = child.wait() => {
+                signal(group, Signal::KILL);
+                break report_end(id, status, &mut output, &reports);
+            }
             farewell = &mut told => break Some(farewell.unwrap_or(Farewell::Kill)),
             said = output.next() => reports.send(match said {
                 Said::Listens(addr) => Report::Started { id, addr },
@@ -141,7 +147,8 @@ async fn supervise(
     };
     match farewell {
         Some(farewell) => {
-            if let Some(status) = end(&mut child, farewell, &mut output).await {
+            if let Some(status) = end(&mut child, group, farewell, &mut output).await {
+                signal(group, Signal::KILL);
                 report_end(id, status, &mut output, &reports);
             } else {
                 tracing::warn!("process {:?} did not end on SIGKILL", child.id());
@@ -177,17 +184,18 @@ fn report_end(
 /// Ends a child; `None` if even the kernel could not within [`REAP`].
 async fn end(
     child: &mut Child,
+    group: Option<Pid>,
     farewell: Farewell,
     output: &mut Output,
 ) -> Option<io::Result<ExitStatus>> {
     if farewell != Farewell::Kill {
-        signal(child, Signal::TERM);
+        signal(group, Signal::TERM);
         if let Ok(status) = timeout(GRACE, ended(child, output)).await {
             return Some(status);
         }
     }
     // It ends a stopped process as well.
-    signal(child, Signal::KILL);
+    signal(group, Signal::KILL);
     timeout(REAP, ended(child, output)).await.ok()
 }
 
@@ -202,14 +210,21 @@ async fn ended(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus>
     }
 }
 
-/// Signals the child's process group. The child was not reaped yet, or it would have no ID here, so the
-/// group is no stranger's.
-fn signal(child: &Child, signal: Signal) {
+/// The process group of a child that was not reaped yet.
+fn group_of(child: &Child) -> Option<Pid> {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    if let Some(pid) = pid.and_then(Pid::from_raw)
-        && let Err(err) = kill_process_group(pid, signal)
-    {
-        tracing::debug!("cannot signal process group {pid:?}: {err}");
+    pid.and_then(Pid::from_raw)
+}
+
+/// Signals a process group: that of a living child, or what a child has left behind the moment it was
+/// reaped. No stranger has that number then: it is not given away while the group has members, and the
+/// kernel hands out all others before one that has just become free (alloc_pid, Linux kernel/pid.c).
+fn signal(group: Option<Pid>, signal: Signal) {
+    let Some(group) = group else { return };
+    match kill_process_group(group, signal) {
+        // Nobody is left.
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(err) => tracing::debug!("cannot signal process group {group:?}: {err}"),
     }
 }
 

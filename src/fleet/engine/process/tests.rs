@@ -116,6 +116,41 @@ async fn a_stubborn_child_is_killed_after_a_grace() {
     bench.is_removed().await;
 }
 
+/// Whether a process ended; its new parent may not have reaped it yet.
+fn has_ended(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
+}
+
+#[tokio::test]
+async fn what_a_child_leaves_behind_goes_with_it() {
+    let leave = "(trap '' TERM; exec sleep 1000) & echo $! > $DIR/left";
+    let by_itself = format!("{leave}; {LISTEN}; exit 3");
+    let asked = format!("{leave}; trap 'exit 3' TERM; {LISTEN}; while :; do read line; done");
+    for (commands, farewell) in [(by_itself, Farewell::Kill), (asked, Farewell::Ask)] {
+        let mut bench = begin(&commands);
+        // One that ends by itself may have ended before its line was read.
+        let mut report = bench.report().await;
+        if matches!(report, Report::Started { .. }) {
+            if farewell == Farewell::Ask {
+                bench.engine.remove(ID, farewell);
+            }
+            report = bench.report().await;
+        }
+        let how = "process ended, exit status: 3".to_owned();
+        assert_eq!(report, Report::Ended { id: ID, how });
+        bench.engine.remove(ID, farewell);
+        bench.is_removed().await;
+        let left = bench.stand_in.file("left");
+        let gone = async {
+            while !has_ended(&left) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(DEADLINE, gone).await.expect("gone in time");
+    }
+}
+
 #[tokio::test]
 async fn a_talkative_child_never_blocks() {
     let talk = "head -c 300000 /dev/zero";
