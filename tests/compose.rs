@@ -126,19 +126,19 @@ fn another_container_on_the_network_may_not_command() {
         "POST /add HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Length: {}\\r\\n\\r\\n{body}",
         body.len()
     );
-    let answer = project.from_another_container(5000, &request);
+    let answer = project.heard_from_another_container(5000, &request);
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     assert!(
         answer.contains("<Error> /add is for local peers, you are "),
         "{answer}"
     );
-    let answer = project.from_another_container(5001, "add 1\\n");
+    let answer = project.heard_from_another_container(5001, "add 1\\n");
     assert!(
         answer.starts_with("ERR /add is for local peers, you are "),
         "{answer}"
     );
     let hello = "GET /home HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n";
-    let answer = project.from_another_container(5000, hello);
+    let answer = project.heard_from_another_container(5000, hello);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(project.replicas().len(), 3);
 }

@@ -187,7 +187,7 @@ impl Project {
 
     /// What the balancer answers to another container on its network; the words are for printf(1).
     #[track_caller]
-    pub(crate) fn from_another_container(&self, port: u16, words: &str) -> String {
+    pub(crate) fn heard_from_another_container(&self, port: u16, words: &str) -> String {
         // The image that ours is built in has a shell that opens sockets.
         let image = self.run("sed -n 's/^ARG BASE=//p' docker/Dockerfile");
         let network = format!("{}_default", self.name);
