@@ -1,6 +1,8 @@
 //! Containers that are not ours are looked at, at most.
 
-use crate::support::{FakeEngine, PATIENCE, Ringmaster, Signal, eventually, exchange, signal};
+use crate::support::{
+    FakeEngine, Mood, PATIENCE, Ringmaster, Signal, eventually, exchange, signal,
+};
 
 fn add(program: &Ringmaster, body: &str) -> (u16, String) {
     let length = body.len();
@@ -77,7 +79,7 @@ fn a_name_that_somebody_takes_meanwhile_costs_the_seat_its_name() {
     // The stranger comes after the look around and before the containers are made.
     engine.mood(
         "POST /containers/create",
-        crate::support::Mood::Slow(std::time::Duration::from_millis(1_000)),
+        Mood::Slow(std::time::Duration::from_millis(1_000)),
         2,
     );
     let program = engine.launch(&["--replicas", "1"]);
@@ -118,4 +120,17 @@ fn a_container_too_many_of_ours_is_removed_after_a_while() {
         !engine.containers().iter().any(|one| one.name == "lost")
     });
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
+}
+
+#[test]
+fn a_name_that_no_container_can_have_is_a_bad_order() {
+    let engine = FakeEngine::start();
+    let program = engine.balancer(&["--replicas", "1"]);
+    engine.mood("POST /containers/create", Mood::Status(400), 1);
+    let (status, text) = add(&program, r#"{"n":1,"hostnames":["a"]}"#);
+    assert_eq!(status, 400, "{text}");
+    assert!(
+        text.contains("<Error> the name a is too short for a container"),
+        "{text}"
+    );
 }
