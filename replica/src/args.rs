@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(long, env = "SERVER_ID", default_value_t = 1)]
     pub(crate) id: u32,
 
-    /// The name in the answer of /heartbeat [default: S<ID>]
+    /// The name in the answer of /heartbeat, by default S and the number
     #[arg(long, env = "REPLICA_NAME", value_parser = parse_name)]
     name: Option<String>,
 

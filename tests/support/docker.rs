@@ -189,7 +189,8 @@ fn image() -> &'static str {
             .spawn()
             .expect("tar");
         let import = Command::new("docker")
-            .args(["import", "-c", "ENTRYPOINT [\"/replica\"]", "-", name])
+            .args(["import", "-c", "ENTRYPOINT [\"/replica\"]"])
+            .args(["-c", &format!("LABEL {LABEL}=image"), "-", name])
             .stdin(tar.stdout.take().expect("a pipe"))
             .output()
             .expect("docker");
@@ -197,6 +198,11 @@ fn image() -> &'static str {
             tar.wait().expect("its end").success() && import.status.success(),
             "{import:?}"
         );
+        // Former runs' images, which have lost their name; not those of a run beside this one.
+        let old = format!("label={LABEL}=image");
+        docker(&[
+            "image", "prune", "-f", "--filter", &old, "--filter", "until=1h",
+        ]);
         // By ID: another run may give the name to an image of its own.
         String::from_utf8(import.stdout)
             .expect("an ID")

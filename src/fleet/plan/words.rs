@@ -110,14 +110,14 @@ pub(in crate::fleet) enum Input {
     Close,
     /// Remove everything; it closes as well.
     Stop,
-    /// The time of [`Plan::deadline`] has come.
+    /// The time of [`super::Plan::deadline`] has come.
     Tick,
 }
 
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum Action {
-    /// Publish [`Plan::view`]; it comes first among the actions of a step.
+    /// Publish [`super::Plan::view`]; it comes first among the actions of a step.
     Publish,
     /// Let the engine start a replica.
     Start(ReplicaId, Seat, ReplicaName),
