@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{Answer, Change, Desk, Kind, Order};
@@ -24,9 +24,11 @@ use crate::shutdown::Shutdown;
 pub mod command;
 mod conn;
 mod http;
+mod places;
 mod text;
 
 use conn::{Conn, Line};
+use places::{Place, Places};
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -58,9 +60,9 @@ pub struct EventView {
 /// What one client, or all of them together, may use up.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many connections are served at once.
+    /// How many connections are served at once; to one more, the one silent longest gives its place.
     pub connections: usize,
-    /// How many more are told so at once; those beyond are closed without a word.
+    /// How many more, when none is silent, are told so at once; those beyond are closed without a word.
     pub refusals: usize,
     /// The longest line, in bytes, without its ending.
     pub line: usize,
@@ -156,7 +158,7 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => port.admit(stream, peer, &mut clients),
+                Ok((stream, peer)) => port.admit(stream, peer, &mut clients).await,
                 Err(err) => {
                     tracing::warn!("control port cannot accept: {err}");
                     sleep(ACCEPT_REST).await;
@@ -188,7 +190,7 @@ struct Port {
     context: Arc<Context>,
     router: http::Router,
     shutdown: Shutdown,
-    served: Arc<Semaphore>,
+    places: Places,
     refused: Arc<Semaphore>,
 }
 
@@ -197,7 +199,7 @@ impl Port {
         let context = Arc::new(context);
         Self {
             router: http::router(Arc::clone(&context)),
-            served: Arc::new(Semaphore::new(context.limits.connections)),
+            places: Places::new(context.limits.connections),
             refused: Arc::new(Semaphore::new(context.limits.refusals)),
             context,
             shutdown,
@@ -205,13 +207,16 @@ impl Port {
     }
 
     /// Gives a new client its place, or the reason why it has none, or nothing.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, clients: &mut JoinSet<()>) {
+    async fn admit(&self, stream: TcpStream, peer: SocketAddr, clients: &mut JoinSet<()>) {
+        if self.places.all_taken() {
+            // Nobody is silent whose line is here already: in the first turn the event loop hears of it,
+            // in the second it is read.
+            yield_now().await;
+            yield_now().await;
+        }
         let port = self.clone();
-        if let Ok(place) = Arc::clone(&self.served).try_acquire_owned() {
-            clients.spawn(async move {
-                port.talk(stream, peer).await;
-                drop(place);
-            });
+        if let Some(place) = self.places.take() {
+            clients.spawn(port.talk(stream, peer, place));
         } else if let Ok(place) = Arc::clone(&self.refused).try_acquire_owned() {
             clients.spawn(async move {
                 port.refuse(stream).await;
@@ -220,15 +225,17 @@ impl Port {
         }
     }
 
-    /// Serves one client, to the close.
-    async fn talk(mut self, stream: TcpStream, peer: SocketAddr) {
+    /// Serves one client, to the close, or until another needs its place while it is silent.
+    async fn talk(mut self, stream: TcpStream, peer: SocketAddr, mut place: Place) {
         let limits = &self.context.limits;
         let mut conn = Conn::new(stream, limits.write_timeout);
         let wait = limits.idle_timeout;
         let first = tokio::select! {
             first = timeout(wait, conn.peek_line(limits.line)) => first,
+            () = place.lost() => return,
             () = self.shutdown.wait() => return,
         };
+        let Some(_place) = place.keep() else { return };
         let done = match first {
             Ok(Ok(Line::Whole(line))) if is_http(&line) => {
                 conn = http::serve(conn, peer, self.router, limits, &mut self.shutdown).await;

@@ -73,18 +73,62 @@ fn a_client_that_stays_is_left_after_a_while() {
 #[test]
 fn one_client_too_many_is_told_so() {
     let port = port_with(|context| context.limits.connections = 2);
-    let mut open = [port.connect(), port.connect()];
-    // In the order of their connecting, so the third is the one too many.
-    assert_eq!(port.ask("rep\n"), "ERR 2 connections are open already\n\n");
-    for stream in &mut open {
-        stream.write_all(b"events; quit\n").unwrap();
-        let mut answer = [0; 17];
-        stream.read_exact(&mut answer).unwrap();
+    let open = [port.connect(), port.connect()];
+    for mut stream in &open {
+        stream
+            .write_all(b"GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        stream.read_exact(&mut [0; 15]).unwrap();
     }
+    assert_eq!(port.ask("rep\n"), "ERR 2 connections are open already\n\n");
     drop(open);
     until("a place is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
+}
+
+#[test]
+fn who_has_been_silent_longest_makes_room() {
+    let port = port_with(|context| context.limits.connections = 3);
+    let mut spoken = port.connect();
+    let request = b"GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    spoken.write_all(request).unwrap();
+    spoken.read_exact(&mut [0; 15]).unwrap();
+    let [first, mut second] = [port.connect(), port.connect()];
+    assert!(port.ask("rep\n").starts_with("N 3"));
+    assert_eq!(rest(first), "");
+    // That place is free again; nobody else had to go.
+    second.write_all(b"rep\n").unwrap();
+    assert!(rest(second).starts_with("N 3"));
+    spoken.write_all(request).unwrap();
+    spoken.read_exact(&mut [0; 15]).unwrap();
+}
+
+#[test]
+fn the_silent_keep_nobody_out() {
+    let port = port();
+    let crowd: Vec<TcpStream> = (0..64).map(|_| port.connect()).collect();
+    for _ in 0..8 {
+        let reply = port.ask("GET /healthz HTTP/1.0\r\n\r\n");
+        assert!(reply.starts_with("HTTP/1.0 200"), "{reply}");
+    }
+    drop(crowd);
+}
+
+#[test]
+fn whose_line_is_here_is_not_silent() {
+    let port = port_with(|context| context.limits.connections = 8);
+    let ask = |_| {
+        let mut stream = port.connect();
+        stream.write_all(b"add 1 hold\n").unwrap();
+        stream
+    };
+    let asking: Vec<TcpStream> = (0..8).map(ask).collect();
+    assert_eq!(port.ask("rep\n"), "ERR 8 connections are open already\n\n");
+    for stream in asking {
+        port.held().reply.send(Ok(Vec::new())).unwrap();
+        drop(stream);
+    }
 }
 
 #[test]

@@ -196,7 +196,8 @@ fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
         let listener = TcpListener::from_std(listener).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let port = Port::new(context, shutdown);
-        let talk = port.talk(stream, format!("{peer}:4711").parse().unwrap());
+        let place = port.places.take().unwrap();
+        let talk = port.talk(stream, format!("{peer}:4711").parse().unwrap(), place);
         timeout(DEADLINE, talk).await.unwrap();
     });
     client.join().unwrap()
