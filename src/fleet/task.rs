@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::engine::{Engine, Keeper, Report};
-use super::events::{Journal, Note};
+use super::events::{Journal, Kind, Note};
 use super::heartbeat::{Heart, Identity, Rhythm};
 use super::names;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
@@ -212,7 +212,11 @@ impl Task {
     }
 
     fn note(&self, note: Note) {
-        tracing::info!("{note}");
+        // A replica that does not start is our own fault: nobody else has anything to do with it.
+        match note.kind {
+            Kind::Failed => tracing::warn!("{note}"),
+            _ => tracing::info!("{note}"),
+        }
         self.journal.push(SystemTime::now(), note);
     }
 }

@@ -229,6 +229,7 @@ fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
         reason.contains("exit status: 3") && reason.contains("cannot see"),
         "{failed}"
     );
+    program.expect_log("WARN replica S1 did not start in seat 1: ");
     assert_eq!(program.rep(), Vec::<String>::new());
     let home = program.client().ask(HOME);
     assert_eq!(home.status(), 503);
