@@ -138,6 +138,10 @@ async fn supervise(
             farewell = &mut told => break Some(farewell.unwrap_or(Farewell::Kill)),
             said = output.next() => reports.send(match said {
                 Said::Listens(addr) => Report::Started { id, addr },
+                Said::Elsewhere(addr) => {
+                    let why = format!("it listens on {addr}, not on a port of the loopback address");
+                    Report::Failed { id, why }
+                }
                 Said::Nonsense(line) => {
                     let why = format!("it said {line:?}, not where it listens");
                     Report::Failed { id, why }

@@ -27,6 +27,8 @@ const MAX_REST: usize = 64 * 1024;
 pub(super) enum Said {
     /// Its first line, which tells where it listens.
     Listens(ReplicaAddr),
+    /// A first line that tells so, of an address that cannot be the child's.
+    Elsewhere(SocketAddr),
     /// A first line that does not.
     Nonsense(String),
 }
@@ -83,7 +85,10 @@ impl Output {
         let line = self.line.take()?;
         let line = &line[..end.unwrap_or(MAX_LINE)];
         Some(match listen_line(line) {
-            Some(addr) => Said::Listens(addr),
+            Some(addr) if addr.ip().to_canonical().is_loopback() && addr.port() != 0 => {
+                Said::Listens(ReplicaAddr(addr))
+            }
+            Some(addr) => Said::Elsewhere(addr),
             None => Said::Nonsense(String::from_utf8_lossy(line).chars().take(100).collect()),
         })
     }
@@ -127,10 +132,9 @@ async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> u
 }
 
 /// Reads `{"listen":"127.0.0.1:43211"}`.
-fn listen_line(line: &[u8]) -> Option<ReplicaAddr> {
+fn listen_line(line: &[u8]) -> Option<SocketAddr> {
     let value: serde_json::Value = serde_json::from_slice(line).ok()?;
-    let addr: SocketAddr = value.get("listen")?.as_str()?.parse().ok()?;
-    Some(ReplicaAddr(addr))
+    value.get("listen")?.as_str()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn the_line_is_read_strictly() {
         let good = listen_line(br#"{"listen":"127.0.0.1:43211"}"#);
-        assert_eq!(good, Some(ReplicaAddr(([127, 0, 0, 1], 43211).into())));
+        assert_eq!(good, Some(([127, 0, 0, 1], 43211).into()));
         for bad in ["", "{}", r#"{"listen":7}"#, r#"{"listen":"localhost:1"}"#] {
             assert_eq!(listen_line(bad.as_bytes()), None, "{bad}");
         }

@@ -173,6 +173,20 @@ async fn a_first_line_that_tells_nothing_is_a_failure() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_the_childs_own_is_a_failure() {
+    for addr in ["127.0.0.1:0", "0.0.0.0:80", "192.0.2.1:80", "[::]:80"] {
+        let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
+        let why = format!("it listens on {addr}, not on a port of the loopback address");
+        assert_eq!(bench.report().await, Report::Failed { id: ID, why });
+    }
+    for addr in ["[::1]:80", "[::ffff:127.0.0.1]:80", "127.0.0.2:80"] {
+        let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
+        let addr = ReplicaAddr(addr.parse().unwrap());
+        assert_eq!(bench.report().await, Report::Started { id: ID, addr });
+    }
+}
+
+#[tokio::test]
 async fn a_child_that_cannot_be_run_is_a_failure_and_removed_at_once() {
     let stand_in = StandIn::new("");
     let (tell, mut reports) = unbounded_channel();
