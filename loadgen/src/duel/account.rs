@@ -10,7 +10,7 @@ use std::ops::Sub;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::process::Pid;
 
 /// What all threads of a process have used since they began.
@@ -32,11 +32,12 @@ impl Usage {
         let folder = format!("/proc/{}/task", pid.as_raw_nonzero());
         let mut sum = Self::default();
         for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
-            // A thread may end while we look.
-            let Ok(used) = thread.map(|thread| of_thread(&thread.path())) else {
+            let thread = thread?.path();
+            let Some(used) = of_thread(&thread) else {
+                // It may have ended while we looked.
+                ensure!(!thread.exists(), "{}: no CPU times", thread.display());
                 continue;
             };
-            let used = used.with_context(|| format!("{folder}: no CPU times"))?;
             sum.cpu += used.cpu;
             sum.user_ticks += used.user_ticks;
             sum.system_ticks += used.system_ticks;
@@ -123,6 +124,7 @@ mod tests {
         let us = rustix::process::getpid();
         assert!(resident_kib(us).unwrap() > 0);
         let before = Usage::of(us).unwrap();
-        assert_eq!(before - before, Usage::default());
+        // The work of this test alone: other threads come and go.
+        assert!(before.cpu > Duration::ZERO);
     }
 }
