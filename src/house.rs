@@ -68,8 +68,8 @@ impl House {
         }
         tracing::info!("draining: no new connections; answering what has begun");
         let stop = async {
-            self.fleet.refuse_changes();
             stop_workers.pull();
+            self.fleet.refuse_changes();
             self.workers.all_ended().await;
             let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;
             stop_control.pull();

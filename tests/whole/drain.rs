@@ -1,5 +1,6 @@
 //! The stop: whoever has begun is answered, whoever waits to be accepted too, and then it ends with 0.
 
+use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
 
 use crate::support::{Backend, Client, End, PATIENCE, Ringmaster, Signal, eventually};
@@ -17,7 +18,10 @@ fn expect_last(client: &mut Client) {
 
 fn told_to_stop(program: &Ringmaster) {
     program.signal(Signal::TERM);
-    eventually(PATIENCE, "it drains", || program.log().contains("draining"));
+    // The workers close their listeners after they have heard of it, and not before.
+    eventually(PATIENCE, "no new connection is taken", || {
+        TcpStream::connect(program.listen).is_err()
+    });
 }
 
 /// A backend that answers when it is let, and tells of each request.
