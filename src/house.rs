@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::fleet::Fleet;
@@ -21,11 +22,33 @@ use crate::start::{self, Addresses};
 /// How long the fleet may take to remove its replicas once nothing is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The signals that end the program, caught from the moment of making: as the first process of a
+/// container we would not even get those that nobody catches (pid_namespaces(7)).
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to catch them.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub(crate) fn catch(runtime: &Runtime) -> io::Result<Self> {
+        let _inside = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// The threads of the program.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
     pub(crate) workers: Watched,
     pub(crate) control: Watched,
+    pub(crate) signals: Signals,
     /// Panics that must end the program.
     pub(crate) alarms: mpsc::UnboundedReceiver<String>,
 }
@@ -39,8 +62,10 @@ impl House {
         stop_workers: shutdown::Trigger,
         stop_control: shutdown::Trigger,
     ) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let Signals {
+            mut terminate,
+            mut interrupt,
+        } = self.signals;
         let mut status = self.fleet.status();
         let ready = async {
             // An error means that the fleet is gone, which is told elsewhere.

@@ -105,6 +105,10 @@ fn report_panics(alarm: mpsc::UnboundedSender<String>) {
 
 /// Serves until a signal, or until a part of it ends that must not.
 fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = house::Signals::catch(&runtime)?;
     start::limit_connections(&mut config.proxy.limits)?;
     if config
         .proxy
@@ -164,11 +168,9 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         fleet,
         workers: Watched::new("a worker", workers),
         control: Watched::new("the control port", [control]),
+        signals,
         alarms,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))
 }
 

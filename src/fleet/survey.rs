@@ -82,6 +82,12 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
             runtime.block_on(async {
                 let ground = Ground::survey(wanted).await?;
                 let sorted = look_around(&ground, names, settings.heartbeat.as_ref()).await;
+                let (asked, seats) = (wanted.count, sorted.first.len());
+                if asked != seats {
+                    tracing::warn!(
+                        "{asked} replicas are asked for; {seats} seats of an earlier run were found and count"
+                    );
+                }
                 match Plan::resume(policy, &sorted.first, now) {
                     Ok(plan) => Ok::<_, anyhow::Error>((plan, Some((ground, sorted)))),
                     Err(err) => {

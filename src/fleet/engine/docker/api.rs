@@ -167,7 +167,10 @@ impl Api {
     /// # Errors
     /// When it does not answer; the sentence says where it was looked for.
     pub(super) async fn connect(fleet: &str) -> anyhow::Result<Self> {
-        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned());
+        let host = std::env::var("DOCKER_HOST").ok();
+        // Set to nothing is not set.
+        let host = host.filter(|host| !host.is_empty());
+        let host = host.unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let there = || format!("cannot reach the container engine at {host} (DOCKER_HOST)");
         let client = Client::connect_with_defaults().with_context(there)?;
         let client = client.with_timeout(CHANGING);

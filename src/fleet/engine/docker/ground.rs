@@ -192,6 +192,9 @@ impl Network {
             Err(Fault::Missing(_)) => bail!("the engine has no network {which} (--network)"),
             Err(fault) => bail!("cannot look at network {which} (--network): {fault}"),
         };
+        if ["host", "none"].contains(&network.name.as_str()) {
+            bail!("containers have no address of their own on network {which} (--network)");
+        }
         let endpoint = own.map(|own| own.endpoints.iter().find(|e| e.network == network.id));
         let endpoint = match endpoint {
             // Not in a container: the host reaches every bridge.

@@ -72,10 +72,13 @@ impl Life {
             }
             Err(Undone::Farewell(farewell)) => farewell,
         };
-        if farewell != Farewell::Leave && self.may_exist {
-            self.end(farewell).await;
+        // One that is left stays in the book: nobody may take it for a stray.
+        if farewell != Farewell::Leave {
+            if self.may_exist {
+                self.end(farewell).await;
+            }
+            self.dock.book.strike(&self.container_name());
         }
-        self.dock.book.strike(&self.container_name());
         self.report(Report::Removed { id });
     }
 

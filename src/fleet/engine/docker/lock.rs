@@ -5,16 +5,22 @@
 //! (a process of another machine or another PID namespace) counts as alive; the sentence says what to
 //! remove.
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+
+use tokio::time::sleep;
 
 use super::api::{Api, Fault, Id};
 use super::seen::{Run, Seen};
 use super::spec::Recipe;
 
 /// How often a lock that changes under our hands is tried for.
-const TRIES: usize = 5;
+const TRIES: u32 = 5;
+/// Between tries; a little longer each time, so that of many who try one gets it.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Who holds a lock: our container, or a process that is in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +148,8 @@ impl Lock {
     ) -> anyhow::Result<Self> {
         let this = Owner::this(container)?;
         let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
+            sleep(attempt * BETWEEN_TRIES).await;
             match api.create(&name, recipe.lock(&this.to_label())).await {
                 Ok(id) => return Ok(Self(id)),
                 Err(Fault::Conflict(_) | Fault::Unclear(_)) => {}
