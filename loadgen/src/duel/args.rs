@@ -17,6 +17,10 @@ const WARM_PART: u32 = 4;
 /// Requests per connection that warm up a load of so many requests.
 const WARM_REQUESTS: u64 = 64;
 
+/// The defaults: all scenarios within eight minutes.
+const ROUNDS: u32 = 5;
+const DURATION: Duration = Duration::from_millis(800);
+
 /// What `--quick` makes of the defaults: enough to see that all works, too little to believe.
 const QUICK_ROUNDS: u32 = 2;
 const QUICK_DURATION: Duration = Duration::from_millis(200);
@@ -45,7 +49,7 @@ pub(crate) struct DuelArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), help = "How often each is asked in turn [default: 5]")]
     pub(crate) rounds: Option<u32>,
 
-    #[arg(long, value_parser = humantime::parse_duration, help = "How long each is asked in a round [default: 1s]")]
+    #[arg(long, value_parser = humantime::parse_duration, help = "How long each is asked in a round [default: 800ms]")]
     pub(crate) duration: Option<Duration>,
 
     #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..), help = "How many requests each gets in a round, instead of a duration")]
@@ -53,6 +57,9 @@ pub(crate) struct DuelArgs {
 
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, help = "The fixed rate of the latencies, the same for all [default: half of what the slowest can do]")]
     pub(crate) rate: Option<Rate>,
+
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000), help = "How many connections [default: what the scenario says]")]
+    pub(crate) connections: Option<u32>,
 
     #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=50_000), help = "How many idle connections")]
     pub(crate) idle: u32,
@@ -111,6 +118,8 @@ pub(crate) struct Plan {
     /// One load, and what is sent before it and not counted, per connection.
     pub(crate) span: End,
     pub(crate) rate: Option<Rate>,
+    /// Instead of what a scenario says.
+    pub(crate) connections: Option<usize>,
     pub(crate) idle: usize,
     /// How long a proxy is given to tidy up before its memory is looked at.
     pub(crate) settle: Duration,
@@ -129,7 +138,7 @@ impl DuelArgs {
         let (rounds, duration) = if self.quick {
             (QUICK_ROUNDS, QUICK_DURATION)
         } else {
-            (5, Duration::from_secs(1))
+            (ROUNDS, DURATION)
         };
         let duration = self.duration.unwrap_or(duration);
         Ok(Plan {
@@ -138,6 +147,7 @@ impl DuelArgs {
             rounds: self.rounds.unwrap_or(rounds),
             span: self.requests.map_or(End::After(duration), End::Requests),
             rate: self.rate,
+            connections: self.connections.map(usize::try_from).transpose()?,
             idle: usize::try_from(self.idle)?,
             settle: if self.quick { QUICK_SETTLE } else { SETTLE },
         })
@@ -181,11 +191,8 @@ mod tests {
     fn all_is_the_default() {
         let plan = plan(&[]);
         assert_eq!((plan.scenarios.len(), plan.peers.len()), (7, 6));
-        assert_eq!(
-            (plan.rounds, plan.span),
-            (5, End::After(Duration::from_secs(1)))
-        );
-        assert_eq!(plan.warm_up(64), End::After(Duration::from_millis(250)));
+        assert_eq!((plan.rounds, plan.span), (5, End::After(DURATION)));
+        assert_eq!(plan.warm_up(64), End::After(Duration::from_millis(200)));
     }
 
     #[test]

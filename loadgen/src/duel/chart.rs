@@ -17,7 +17,9 @@ const PANEL_TITLE: u32 = 30;
 const BAR: u32 = 22;
 const GAP: u32 = 18;
 const LABELS: i32 = 130;
-const VALUES: i32 = 190;
+const VALUES: i32 = 150;
+const RATIO: i32 = 45;
+const MARGIN: i32 = 12;
 
 const FONT: &str = "sans-serif";
 const OWN: RGBColor = RGBColor(0xd1, 0x49, 0x2c);
@@ -81,7 +83,7 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 fn draw(root: &Area<'_>, panels: &[(&Measured, Vec<Bar<'_>>)]) -> Drawn {
     root.fill(&WHITE)?;
     let title = "CPU time of the proxy per request, as a ratio to HAProxy of the same round";
-    root.draw(&Text::new(title, (10, 12), (FONT, 18)))?;
+    root.draw(&Text::new(title, (MARGIN, 12), (FONT, 18)))?;
     let (_, mut rest) = root.split_vertically(TITLE);
     for (measured, bars) in panels {
         let (area, below) = rest.split_vertically(panel_height(bars.len()));
@@ -94,7 +96,7 @@ fn draw(root: &Area<'_>, panels: &[(&Measured, Vec<Bar<'_>>)]) -> Drawn {
 
 fn panel(area: &Area<'_>, measured: &Measured, bars: &[Bar<'_>]) -> Drawn {
     let title = format!("{}: {}", measured.name, measured.title);
-    area.draw(&Text::new(title, (10, 6), (FONT, 15)))?;
+    area.draw(&Text::new(title, (MARGIN, 6), (FONT, 15)))?;
     let longest = bars.iter().map(|bar| bar.ratio.max).fold(1.0, f64::max);
     let full = f64::from(i32::try_from(WIDTH)? - LABELS - VALUES);
     let x = |ratio: f64| LABELS + pixels(full * ratio / longest);
@@ -108,7 +110,7 @@ fn panel(area: &Area<'_>, measured: &Measured, bars: &[Bar<'_>]) -> Drawn {
             OTHERS
         };
         let (low, high, middle) = (y + 3, y + step - 3, y + step / 2);
-        area.draw(&Text::new(bar.name.to_owned(), (10, y + 4), (FONT, 13)))?;
+        area.draw(&Text::new(bar.name.to_owned(), (MARGIN, y + 4), (FONT, 13)))?;
         area.draw(&Rectangle::new(
             [(LABELS, low), (x(bar.ratio.median), high)],
             colour.filled(),
@@ -117,8 +119,10 @@ fn panel(area: &Area<'_>, measured: &Measured, bars: &[Bar<'_>]) -> Drawn {
             vec![(x(bar.ratio.min), middle), (x(bar.ratio.max), middle)],
             BLACK,
         ))?;
-        let value = format!("{:.2}   {}", bar.ratio.median, micros(bar.cpu_us));
-        area.draw(&Text::new(value, (x(bar.ratio.max) + 8, y + 4), (FONT, 13)))?;
+        let (ratio, cpu) = (format!("{:.2}", bar.ratio.median), micros(bar.cpu_us));
+        let column = x(longest) + MARGIN;
+        area.draw(&Text::new(ratio, (column, y + 4), (FONT, 13)))?;
+        area.draw(&Text::new(cpu, (column + RATIO, y + 4), (FONT, 13)))?;
     }
     let bottom = top + step * i32::try_from(bars.len())?;
     area.draw(&PathElement::new(

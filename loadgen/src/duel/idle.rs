@@ -19,7 +19,7 @@ const WARM_CONNECTIONS: usize = 64;
 /// How long its CPU time is watched.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Measures the plan's number of idle connections to a fresh proxy; `None` if there is none.
+/// Measures the shape's number of idle connections to a fresh proxy; `None` if there is none.
 ///
 /// # Errors
 /// A request was not answered, or the proxy has ended.
@@ -32,18 +32,17 @@ pub(crate) async fn measure(
     let Some(pid) = proxy.pid() else {
         return Ok(None);
     };
-    let connections = plan.idle;
-    let of = |connections| Shape {
-        connections,
+    let few = Shape {
+        connections: shape.connections.min(WARM_CONNECTIONS),
         ..shape
     };
-    let mut warm = Load::new(of(WARM_CONNECTIONS), &proxy.addrs);
+    let mut warm = Load::new(few, &proxy.addrs);
     let warmed = warm.drive(None, plan.span).await;
     warmed.context("warming up")?;
     drop(warm);
     tokio::time::sleep(plan.settle).await;
     let kib_before = resident_kib(pid)?;
-    let mut load = Load::new(of(connections), &proxy.addrs);
+    let mut load = Load::new(shape, &proxy.addrs);
     load.each_once().await?;
     tokio::time::sleep(plan.settle).await;
     let (start, before) = (Instant::now(), Usage::of(pid)?);
@@ -53,10 +52,10 @@ pub(crate) async fn measure(
     let grown = as_f64(kib_after) - as_f64(kib_before);
     Ok(Some(Idle {
         name: name.to_owned(),
-        connections,
+        connections: shape.connections,
         kib_before,
         kib_after,
-        kib_per_connection: grown / as_f64(connections as u64),
+        kib_per_connection: grown / as_f64(shape.connections as u64),
         cpu_us_per_second: used.cpu.as_secs_f64() * 1e6 / start.elapsed().as_secs_f64(),
     }))
 }

@@ -90,27 +90,32 @@ impl Rounds<'_> {
         Rate::new(round_down(slowest * FIXED_PART))
     }
 
-    async fn calls(&mut self) {
-        for lane in 0..self.proxies.len() {
-            match self.count_calls(lane).await {
-                Ok(calls) => self.note(|measured| measured.lanes[lane].calls = calls),
+    async fn calls(&self) {
+        for (lane, proxy) in self.proxies.iter().enumerate() {
+            let Some(pid) = proxy.pid() else {
+                continue;
+            };
+            let mut load = Load::new(self.shape, &proxy.addrs);
+            // Connections are made before anything counts.
+            let warm_up = self.plan.warm_up(self.shape.connections);
+            if let Err(err) = load.drive(None, warm_up).await {
+                self.fault(lane, &err);
+                continue;
+            }
+            let strace = match Strace::attach(pid, &self.stand.load_cpus).await {
+                Ok(strace) => strace,
                 Err(err) => return self.stand.without_strace(&err),
+            };
+            match self.count(&mut load, strace).await {
+                Ok(calls) => self.note(|measured| measured.lanes[lane].calls = Some(calls)),
+                Err(err) => self.fault(lane, &err.context("under strace")),
             }
         }
     }
 
-    async fn count_calls(&self, lane: usize) -> anyhow::Result<Option<Calls>> {
-        let proxy = &self.proxies[lane];
-        let Some(pid) = proxy.pid() else {
-            return Ok(None);
-        };
-        let mut load = Load::new(self.shape, &proxy.addrs);
-        // Connections are made before anything counts.
-        load.drive(None, self.plan.warm_up(self.shape.connections))
-            .await?;
-        let strace = Strace::attach(pid, &self.stand.load_cpus).await?;
+    async fn count(&self, load: &mut Load, strace: Strace) -> anyhow::Result<Calls> {
         let driven = load.drive(None, self.plan.span).await?;
-        strace.detach(driven.requests).await.map(Some)
+        strace.detach(driven.requests).await
     }
 
     /// Lanes of a round in their order.

@@ -30,7 +30,7 @@ pub(crate) enum Scenario {
 /// The load of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// What it is, for people.
+    /// What it is, for people, but for the connections.
     pub(crate) title: &'static str,
     pub(crate) body_bytes: usize,
     pub(crate) connections: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Shape {
 }
 
 const SMALL: Shape = Shape {
-    title: "200-byte body, keep-alive, 64 connections",
+    title: "200-byte body, keep-alive",
     body_bytes: 200,
     connections: 64,
     close: false,
@@ -68,31 +68,31 @@ impl Scenario {
             Self::Idle => return None,
             Self::Small => SMALL,
             Self::Close => Shape {
-                title: "200-byte body, Connection: close, 64 clients",
+                title: "200-byte body, Connection: close",
                 close: true,
                 ..SMALL
             },
             Self::Body16KiB => Shape {
-                title: "16 KiB body, keep-alive, 64 connections",
+                title: "16 KiB body, keep-alive",
                 body_bytes: 16 << 10,
                 ..SMALL
             },
             Self::Body1MiB => Shape {
-                title: "1 MiB body, keep-alive, 16 connections",
+                title: "1 MiB body, keep-alive",
                 body_bytes: 1 << 20,
                 connections: 16,
                 paced: false,
                 ..SMALL
             },
             Self::Body16MiB => Shape {
-                title: "16 MiB body, keep-alive, 4 connections",
+                title: "16 MiB body, keep-alive",
                 body_bytes: 16 << 20,
                 connections: 4,
                 paced: false,
                 ..SMALL
             },
             Self::Workers => Shape {
-                title: "200-byte body, keep-alive, 64 connections, one worker against two",
+                title: "200-byte body, keep-alive, one worker against two",
                 paced: false,
                 ..SMALL
             },

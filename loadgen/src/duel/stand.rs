@@ -4,6 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::fs;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::args::Plan;
 use super::backend::Backends;
 use super::calls;
@@ -23,6 +25,10 @@ const ONE: usize = 1;
 /// How many workers are set against one, and for whom.
 const TWO: usize = 2;
 const WITH_WORKERS: [Peer; 2] = [Peer::Ringmaster, Peer::HaproxyHttp];
+
+/// Descriptors for all but idle connections, and for each of those.
+const SPARE_DESCRIPTORS: u64 = 2048;
+const DESCRIPTORS_EACH: u64 = 3;
 
 /// What all scenarios share.
 #[derive(Debug)]
@@ -93,7 +99,14 @@ impl Stand {
         for scenario in &plan.scenarios {
             note(&format!("measuring {}", scenario.name()));
             match scenario.shape() {
-                Some(shape) => self.scenario(plan, *scenario, shape).await,
+                Some(shape) => {
+                    let connections = plan.connections.unwrap_or(shape.connections);
+                    let shape = Shape {
+                        connections,
+                        ..shape
+                    };
+                    self.scenario(plan, *scenario, shape).await;
+                }
                 None => self.idle(plan).await,
             }
         }
@@ -101,7 +114,7 @@ impl Stand {
 
     async fn scenario(&self, plan: &Plan, scenario: Scenario, shape: Shape) {
         let compares_workers = scenario == Scenario::Workers;
-        let mut title = shape.title.to_owned();
+        let mut title = format!("{}, {} connections", shape.title, shape.connections);
         if compares_workers && self.cpus.shared(TWO) {
             title += " (two share a CPU with the load)";
         }
@@ -161,10 +174,20 @@ impl Stand {
         let Some(shape) = Scenario::Small.shape() else {
             return;
         };
+        let connections = plan.idle.min(affordable());
+        if connections < plan.idle {
+            note(&format!(
+                "the descriptors reach for {connections} idle connections only"
+            ));
+        }
         for contender in &self.contenders {
             let name = contender.peer.name();
             let measured = async {
-                let proxy = self.start(contender, ONE, plan.idle).await?;
+                let proxy = self.start(contender, ONE, connections).await?;
+                let shape = Shape {
+                    connections,
+                    ..shape
+                };
                 let idle = idle::measure(name, &proxy, shape, plan).await?;
                 proxy.stop().await?;
                 anyhow::Ok(idle)
@@ -196,6 +219,14 @@ impl Stand {
         note(&what);
         self.record.borrow_mut().faults.push(what);
     }
+}
+
+/// How many idle connections the descriptors reach for: a client's, one to a backend, and HAProxy wants some
+/// for the pipes it might need.
+fn affordable() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left = limit.saturating_sub(SPARE_DESCRIPTORS) / DESCRIPTORS_EACH;
+    usize::try_from(left).unwrap_or(usize::MAX)
 }
 
 fn machine(cpus: &Cpus) -> Machine {
