@@ -34,7 +34,7 @@ test: ## Build the workspace, then run every test
 
 bench: ## Measure ringmaster, HAProxy and nginx side by side (about 7 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
-	@exec $(TARGET)/release/loadgen duel $(ARGS)
+	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

@@ -58,6 +58,10 @@ pub(crate) async fn perform(args: DuelArgs) -> anyhow::Result<ExitCode> {
         print(&configs(&contenders, &skipped))?;
         return Ok(ExitCode::SUCCESS);
     }
+    // A file that cannot be written is noticed now, and not after all the work.
+    for path in [&args.json, &args.svg].into_iter().flatten() {
+        write(path, "")?;
+    }
     raise_descriptor_limit();
     let mut signals = Signals::catch()?;
     for Named { name, about } in &skipped {

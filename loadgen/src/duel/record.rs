@@ -24,6 +24,8 @@ pub(crate) struct Record {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Machine {
     pub(crate) kernel: String,
+    /// How TCP finds its speed: with `bbr` large bodies are paced by timers, even on loopback.
+    pub(crate) congestion_control: String,
     pub(crate) processor: String,
     pub(crate) cpus: usize,
     /// Which of them is whose.

@@ -238,6 +238,9 @@ fn machine(cpus: &Cpus) -> Machine {
     let processor = processor.and_then(|line| line.split_once(": "));
     Machine {
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        congestion_control: read("/proc/sys/net/ipv4/tcp_congestion_control")
+            .trim()
+            .to_owned(),
         processor: processor
             .map(|(_, name)| name.to_owned())
             .unwrap_or_default(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::record::{Idle, Lane, Measured, Record};
+use super::record::{Idle, Lane, Machine, Measured, Record};
 use super::stats::Spread;
 use crate::bars::{duration, grouped};
 use crate::report::whole;
@@ -34,14 +34,17 @@ pub(crate) fn text(record: &Record) -> String {
 }
 
 fn machine(record: &Record) -> String {
-    let machine = &record.machine;
+    let Machine {
+        kernel,
+        congestion_control,
+        processor,
+        cpus,
+        load_cpus,
+        proxy_cpus,
+    } = &record.machine;
     let mut text = format!(
-        "{}, {} CPUs, Linux {}; proxies on CPU {:?}, load and backends on {:?}; {} rounds\n",
-        machine.processor,
-        machine.cpus,
-        machine.kernel,
-        machine.proxy_cpus,
-        machine.load_cpus,
+        "{processor}, {cpus} CPUs, Linux {kernel}, TCP {congestion_control}; \
+         proxies on CPU {proxy_cpus:?}, load and backends on {load_cpus:?}; {} rounds\n",
         record.rounds
     );
     for peer in record.peers.iter().filter(|peer| !peer.about.is_empty()) {
