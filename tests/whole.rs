@@ -13,6 +13,7 @@ mod whole {
     mod h1;
     mod harness;
     mod life;
+    mod readme;
     mod retry;
     mod ring;
     mod text;
