@@ -1,5 +1,9 @@
 //! The plan put to the test: rule by rule, and against a model of the world under random schedules.
 //! Neither has a clock: both make up the time.
 
+mod beginnings;
+mod bench;
+mod changes;
 mod model;
-mod rules;
+mod patience;
+mod verdicts;

@@ -1,0 +1,140 @@
+//! Fleets that begin or end otherwise: fixed backends, no heartbeats, containers found and kept.
+
+use std::time::Instant;
+
+use super::super::*;
+use super::bench::*;
+use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::events::Kind;
+use crate::roster::{Evidence, Sign};
+
+#[test]
+fn fixed_backends_are_down_until_they_answer_and_come_back() {
+    let mut bench = Bench::fixed(true);
+    let (a, b) = (S1, S2);
+    assert_eq!(bench.did, [Action::Watch(b, addr(b))]);
+    assert_eq!(bench.health(1), Some(Health::Down));
+    bench.pulse(a, Pulse::Answered);
+    assert_eq!(bench.kinds(), [Kind::Joined]);
+    assert_eq!(bench.list(), names("a"));
+    bench.pulse(b, Pulse::Refused("connection refused".to_owned()));
+    assert!(bench.did.is_empty());
+    assert!(!bench.plan.status().complete);
+    bench.pulse(b, Pulse::Answered);
+    assert!(bench.plan.status().complete);
+    bench.pulse(a, Pulse::Refused("connection refused".to_owned()));
+    assert_eq!(bench.health(1), Some(Health::Down));
+    assert!(bench.started().is_empty() && bench.removed().is_empty());
+    bench.pulse(a, Pulse::Answered);
+    assert_eq!(bench.kinds(), [Kind::Up]);
+    bench.falls_silent(b);
+    assert_eq!(bench.list(), names("a"));
+    assert!(bench.after(60 * SEC).is_empty());
+    let sentence = "fixed backends are neither started nor stopped";
+    assert_eq!(bench.add(1, ""), bad(sentence));
+    assert_eq!(bench.rm(9, "x"), bad(sentence));
+    bench.feed(Input::Stop);
+    bench.gone(a);
+    bench.gone(b);
+    assert!(bench.did.contains(&Action::Finished));
+}
+
+#[test]
+fn without_heartbeats_everybody_is_up_for_ever() {
+    let mut bench = Bench::fixed(false);
+    assert!(bench.did.is_empty(), "nobody is watched");
+    let sign = Sign::Refused;
+    bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+    assert!(bench.did.is_empty());
+    assert_eq!(bench.list(), names("a b"));
+    assert!(bench.plan.status().complete);
+}
+
+#[test]
+fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
+    let now = Instant::now();
+    let found = |seat, text: &str, runs: bool| First {
+        seat: Seat(seat),
+        name: name(text),
+        addr: runs.then(|| addr(ReplicaId(seat.into()))),
+    };
+    let first = [
+        found(2, "S2", true),
+        found(5, "r0", false),
+        found(7, "s-x", true),
+    ];
+    let mut bench = Bench {
+        plan: Plan::resume(policy(Keeper::Fleet), &first, now).unwrap(),
+        now,
+        dice: Dice::default(),
+        tickets: 0,
+        did: Vec::new(),
+    };
+    bench.feed(Input::Begin);
+    let expected = [(2, "S2"), (7, "s-x"), (5, "r0")].map(|(seat, name)| (seat, name.to_owned()));
+    assert_eq!(bench.starting_names(), expected);
+    assert_eq!(bench.seats(), [2, 5, 7]);
+    assert_eq!(bench.health(2), Some(Health::Down), "until it answers");
+    bench.rises(S1);
+    assert_eq!(
+        (bench.kinds(), bench.health(2)),
+        (vec![Kind::Joined], Some(Health::Up))
+    );
+    bench.rises(S3);
+    assert!(bench.after(900 * MS).is_empty(), "a moment");
+    bench.after(100 * MS);
+    assert_eq!(bench.starting_names(), [(7, "r1".to_owned())]);
+    assert!(bench.removed().is_empty(), "it may speak first");
+    assert!(!bench.plan.status().complete);
+    bench.pulse(S2, Pulse::Answered);
+    assert_eq!(bench.kinds(), [Kind::Withdrawn, Kind::Joined]);
+    assert_eq!(bench.list(), names("S2 r0 s-x"));
+    assert!(bench.plan.status().complete);
+}
+
+#[test]
+fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
+    let why = || "is taken by a container that is not ours".to_owned();
+    let mut bench = Bench::up(1);
+    assert_eq!(bench.add(2, "lion"), None);
+    let [lion, other] = bench.started()[..] else {
+        panic!("not two")
+    };
+    bench.rises(other);
+    let id = lion;
+    bench.report(Report::NameRefused { id, why: why() });
+    assert_eq!(bench.removed().len(), 2, "all or nothing");
+    bench.gone(lion);
+    bench.gone(other);
+    let sentence = "the name lion is taken by a container that is not ours";
+    assert_eq!(bench.answer(), bad(sentence));
+    assert_eq!(bench.list(), names("S1"));
+
+    let mut bench = Bench::starting(1);
+    bench.report(Report::NameRefused { id: S1, why: why() });
+    assert_eq!(bench.kinds(), [Kind::Failed]);
+    bench.gone(S1);
+    bench.after(SEC);
+    assert_eq!(bench.starting_names(), [(1, "r1".to_owned())]);
+}
+
+#[test]
+fn a_stop_that_keeps_leaves_those_in_their_seats() {
+    let keep = Policy {
+        keep: true,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(keep, 3);
+    bench.rises(S1);
+    bench.rises(S2);
+    bench.falls_silent(S2);
+    let successor = bench.started()[0];
+    bench.feed(Input::Stop);
+    let expected = [
+        (S1, Farewell::Leave),
+        (S2, Farewell::Leave),
+        (S3, Farewell::Kill),
+        (successor, Farewell::Kill),
+    ];
+    assert_eq!(bench.removed(), expected);
+}

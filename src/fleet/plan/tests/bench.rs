@@ -1,0 +1,266 @@
+//! The bench on which the rules are tried: a plan with a made-up time, its actions written down, and dice
+//! that always fall the same way.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use crate::admin::{self, Answer, Refusal};
+use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::events::{Kind, Note};
+use crate::ring::Spec;
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const SEC: Duration = Duration::from_secs(1);
+
+/// Names r1, r2, r3 …; the first of many; answers as set.
+#[derive(Default)]
+pub(super) struct Dice {
+    pub(super) drawn: u32,
+    pub(super) answers: HashMap<ReplicaId, Instant>,
+}
+
+impl World for Dice {
+    fn name(&mut self) -> ReplicaName {
+        self.drawn += 1;
+        name(&format!("r{}", self.drawn))
+    }
+
+    fn below(&mut self, _n: usize) -> usize {
+        0
+    }
+
+    fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
+        self.answers.get(&id).copied()
+    }
+}
+
+/// A plan, its time, and the actions of the last step.
+pub(super) struct Bench {
+    pub(super) plan: Plan,
+    pub(super) now: Instant,
+    pub(super) dice: Dice,
+    pub(super) tickets: u64,
+    pub(super) did: Vec<Action>,
+}
+
+pub(super) fn name(text: &str) -> ReplicaName {
+    text.parse().unwrap()
+}
+
+pub(super) fn names(text: &str) -> Vec<ReplicaName> {
+    text.split_whitespace().map(name).collect()
+}
+
+pub(super) fn addr(id: ReplicaId) -> ReplicaAddr {
+    let port = u16::try_from(1000 + id.0).unwrap();
+    ReplicaAddr(([127, 0, 0, 1], port).into())
+}
+
+pub(super) fn policy(keeper: Keeper) -> Policy {
+    Policy {
+        keeper,
+        watched: true,
+        ring: Spec::Uniform,
+        misses: 3,
+        interval: 250 * MS,
+        start_timeout: 10 * SEC,
+        drain_timeout: 10 * SEC,
+        max_replicas: 256,
+        keep: false,
+    }
+}
+
+impl Bench {
+    pub(super) fn new(policy: Policy, first: &[(ReplicaName, Option<ReplicaAddr>)]) -> Self {
+        let now = Instant::now();
+        let mut bench = Self {
+            plan: Plan::new(policy, first, now).unwrap(),
+            now,
+            dice: Dice::default(),
+            tickets: 0,
+            did: Vec::new(),
+        };
+        bench.feed(Input::Begin);
+        bench
+    }
+
+    /// `n` replicas S1, S2 … that the plan has just ordered to be started.
+    pub(super) fn starting(n: usize) -> Self {
+        Self::with(policy(Keeper::Fleet), n)
+    }
+
+    pub(super) fn with(policy: Policy, n: usize) -> Self {
+        let first: Vec<_> = (1..=n).map(|n| (name(&format!("S{n}")), None)).collect();
+        Self::new(policy, &first)
+    }
+
+    /// `n` replicas that are up.
+    pub(super) fn up(n: usize) -> Self {
+        let mut bench = Self::starting(n);
+        for id in bench.started() {
+            bench.rises(id);
+        }
+        bench
+    }
+
+    pub(super) fn fixed(watched: bool) -> Self {
+        let at = |id| Some(addr(ReplicaId(id)));
+        let backends = [(name("a"), at(1)), (name("b"), at(2))];
+        let policy = Policy {
+            watched,
+            ..policy(Keeper::Nobody)
+        };
+        let mut bench = Self::new(policy, &backends);
+        for id in bench.started() {
+            bench.report(Report::Started { id, addr: addr(id) });
+        }
+        bench
+    }
+
+    pub(super) fn feed(&mut self, input: Input) -> &[Action] {
+        self.did = self.plan.step(input, self.now, &mut self.dice);
+        &self.did
+    }
+
+    pub(super) fn after(&mut self, time: Duration) -> &[Action] {
+        self.now += time;
+        self.feed(Input::Tick)
+    }
+
+    pub(super) fn report(&mut self, report: Report) {
+        self.feed(Input::Engine(report));
+    }
+
+    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: Pulse) {
+        self.feed(Input::Pulse(id, pulse));
+    }
+
+    /// Starts and answers.
+    pub(super) fn rises(&mut self, id: ReplicaId) {
+        self.report(Report::Started { id, addr: addr(id) });
+        self.pulse(id, Pulse::Answered);
+    }
+
+    pub(super) fn ends(&mut self, id: ReplicaId) {
+        let how = "process ended, signal: 9 (SIGKILL)".to_owned();
+        self.report(Report::Ended { id, how });
+    }
+
+    pub(super) fn fails(&mut self, id: ReplicaId) {
+        let why = "no luck".to_owned();
+        self.report(Report::Failed { id, why });
+    }
+
+    pub(super) fn gone(&mut self, id: ReplicaId) {
+        self.report(Report::Removed { id });
+    }
+
+    pub(super) fn misses(&mut self, id: ReplicaId, why: Miss) {
+        let sent = self.now - 200 * MS;
+        self.pulse(id, Pulse::Missed { sent, why });
+    }
+
+    pub(super) fn falls_silent(&mut self, id: ReplicaId) {
+        for _ in 0..3 {
+            self.misses(id, Miss::Silent);
+        }
+    }
+
+    /// Whom the last step started.
+    pub(super) fn started(&self) -> Vec<ReplicaId> {
+        let start = |action: &Action| match action {
+            Action::Start(id, ..) => Some(*id),
+            _ => None,
+        };
+        self.did.iter().filter_map(start).collect()
+    }
+
+    pub(super) fn removed(&self) -> Vec<(ReplicaId, Farewell)> {
+        let remove = |action: &Action| match action {
+            Action::Remove(id, farewell) => Some((*id, *farewell)),
+            _ => None,
+        };
+        self.did.iter().filter_map(remove).collect()
+    }
+
+    pub(super) fn notes(&self) -> Vec<&Note> {
+        let mut notes = Vec::new();
+        for action in &self.did {
+            if let Action::Note(note) = action {
+                notes.push(note);
+            }
+        }
+        notes
+    }
+
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.notes().iter().map(|note| note.kind).collect()
+    }
+
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.answers().into_iter().next()
+    }
+
+    pub(super) fn answers(&self) -> Vec<Answer> {
+        let answer = |action: &Action| match action {
+            Action::Answer(_, answer) => Some(answer.clone()),
+            _ => None,
+        };
+        self.did.iter().filter_map(answer).collect()
+    }
+
+    pub(super) fn published(&self) -> bool {
+        let count = self.did.iter().filter(|a| **a == Action::Publish).count();
+        assert!(count == 0 || self.did[0] == Action::Publish && count == 1);
+        count == 1
+    }
+
+    pub(super) fn order(&mut self, order: Order) -> Option<Answer> {
+        self.tickets += 1;
+        self.feed(Input::Order(Ticket(self.tickets), order));
+        self.answer()
+    }
+
+    pub(super) fn add(&mut self, n: usize, given: &str) -> Option<Answer> {
+        let names = names(given);
+        self.order(Order::Add(admin::Change { n, names }))
+    }
+
+    pub(super) fn rm(&mut self, n: usize, given: &str) -> Option<Answer> {
+        let names = names(given);
+        self.order(Order::Rm(admin::Change { n, names }))
+    }
+
+    /// The list, without the step that asks.
+    pub(super) fn list(&self) -> Vec<ReplicaName> {
+        self.plan.listed()
+    }
+
+    pub(super) fn health(&self, seat: u32) -> Option<Health> {
+        let members = self.plan.view().members;
+        let member = members.into_iter().find(|shown| shown.seat == Seat(seat));
+        member.map(|shown| shown.health)
+    }
+
+    pub(super) fn seats(&self) -> Vec<u32> {
+        let view = self.plan.view();
+        view.ring.seats().iter().map(|seat| seat.0).collect()
+    }
+
+    pub(super) fn starting_names(&self) -> Vec<(u32, String)> {
+        let start = |action: &Action| match action {
+            Action::Start(_, seat, name) => Some((seat.0, name.to_string())),
+            _ => None,
+        };
+        self.did.iter().filter_map(start).collect()
+    }
+}
+
+pub(super) fn bad(sentence: &str) -> Option<Answer> {
+    Some(Err(Refusal::bad(sentence)))
+}
+
+pub(super) const S1: ReplicaId = ReplicaId(1);
+pub(super) const S2: ReplicaId = ReplicaId(2);
+pub(super) const S3: ReplicaId = ReplicaId(3);

@@ -1,0 +1,132 @@
+//! When a successor has to wait: back-off, and the hold when many fall silent at once.
+
+use std::time::Duration;
+
+use super::super::*;
+use super::bench::*;
+use crate::fleet::engine::{Farewell, Report};
+use crate::fleet::events::Kind;
+
+#[test]
+fn a_failed_start_waits_twice_as_long_each_time() {
+    let mut bench = Bench::starting(1);
+    let mut id = S1;
+    let waits = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
+    for wait in waits.map(Duration::from_millis) {
+        bench.fails(id);
+        assert_eq!(bench.kinds(), [Kind::Failed]);
+        assert_eq!(bench.removed(), [(id, Farewell::Kill)]);
+        bench.gone(id);
+        assert_eq!(bench.plan.deadline(), Some(bench.now + wait));
+        assert!(bench.after(wait - MS).is_empty());
+        bench.after(MS);
+        // It has never answered, so its name is free for another try.
+        assert_eq!(bench.starting_names(), [(1, "S1".to_owned())]);
+        id = bench.started()[0];
+    }
+    bench.rises(id);
+    bench.after(59 * SEC);
+    bench.ends(id);
+    assert_eq!(bench.started().len(), 1, "one that answered is replaced");
+    bench.fails(bench.started()[0]);
+    bench.after(29 * SEC);
+    assert!(bench.started().is_empty(), "but the back-off goes on");
+    bench.after(SEC);
+    let id = bench.started()[0];
+    bench.rises(id);
+    bench.after(60 * SEC);
+    bench.ends(id);
+    bench.fails(bench.started()[0]);
+    bench.after(500 * MS);
+    assert_eq!(bench.started().len(), 1, "a minute of health clears it");
+}
+
+#[test]
+fn a_start_that_takes_too_long_has_failed() {
+    let mut bench = Bench::starting(1);
+    bench.report(Report::Started {
+        id: S1,
+        addr: addr(S1),
+    });
+    assert_eq!(bench.plan.deadline(), Some(bench.now + 10 * SEC));
+    bench.after(10 * SEC);
+    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.notes()[0].reason, "it did not answer within 10s");
+}
+
+#[test]
+fn the_eleventh_death_within_a_minute_waits() {
+    let mut bench = Bench::up(1);
+    let mut id = S1;
+    for death in 1..=10 {
+        bench.ends(id);
+        assert_eq!(bench.started().len(), 1, "death {death}");
+        let next = bench.started()[0];
+        bench.gone(id);
+        bench.rises(next);
+        bench.now += SEC;
+        id = next;
+    }
+    bench.ends(id);
+    assert!(bench.started().is_empty());
+    bench.after(499 * MS);
+    assert!(bench.started().is_empty());
+    bench.after(MS);
+    assert_eq!(bench.started().len(), 1);
+}
+
+#[test]
+fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
+    let mut bench = Bench::up(3);
+    bench.falls_silent(S1);
+    assert_eq!(bench.started(), [ReplicaId(4)]);
+    bench.now += 250 * MS;
+    bench.falls_silent(S2);
+    assert_eq!(bench.kinds(), [Kind::Down, Kind::Held, Kind::Withdrawn]);
+    assert_eq!(bench.removed(), [(ReplicaId(4), Farewell::Kill)]);
+    bench.falls_silent(S3);
+    assert!(bench.started().is_empty());
+    bench.ends(S3);
+    assert_eq!(bench.started().len(), 1, "one that is certainly dead");
+    bench.rises(bench.started()[0]);
+    bench.after(1_999 * MS);
+    assert!(bench.started().is_empty());
+    bench.after(MS);
+    let one = bench.started();
+    assert_eq!(one.len(), 1, "one seat at a time");
+    bench.after(SEC);
+    assert!(bench.started().is_empty());
+    bench.rises(one[0]);
+    let two = bench.started();
+    assert_eq!(two.len(), 1, "then the next");
+    bench.rises(two[0]);
+    assert_eq!(bench.plan.status().up, 3);
+    assert_eq!(bench.plan.held_until, None);
+}
+
+#[test]
+fn those_who_speak_again_end_the_hold() {
+    let mut bench = Bench::up(3);
+    bench.falls_silent(S1);
+    bench.falls_silent(S2);
+    bench.pulse(S1, Pulse::Answered);
+    bench.pulse(S2, Pulse::Answered);
+    assert_eq!(bench.plan.status().up, 3);
+    bench.now += 251 * MS;
+    bench.falls_silent(S3);
+    assert_eq!(bench.started().len(), 1);
+}
+
+#[test]
+fn few_or_slowly_silent_seats_are_no_sign_of_our_fault() {
+    let mut two = Bench::up(2);
+    two.falls_silent(S1);
+    two.falls_silent(S2);
+    assert_eq!(two.started().len(), 1);
+    let mut three = Bench::up(3);
+    for id in [S1, S2, S3] {
+        three.falls_silent(id);
+        assert_eq!(three.started().len(), 1);
+        three.now += 251 * MS;
+    }
+}

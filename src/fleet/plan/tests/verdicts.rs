@@ -1,0 +1,200 @@
+//! Who is dead, who is suspect and who keeps a seat, rule by rule.
+
+use super::super::*;
+use super::bench::*;
+use crate::fleet::engine::{Farewell, Report};
+use crate::fleet::events::Kind;
+use crate::roster::{Evidence, Sign};
+
+#[test]
+fn the_first_replicas_start_at_once_and_together() {
+    let mut bench = Bench::starting(3);
+    let expected = [1, 2, 3].map(|n| (n, format!("S{n}"))).to_vec();
+    assert_eq!(bench.starting_names(), expected);
+    assert_eq!((bench.seats(), bench.health(1)), (vec![1, 2, 3], None));
+    bench.report(Report::Started {
+        id: S2,
+        addr: addr(S2),
+    });
+    assert_eq!(bench.did, [Action::Watch(S2, addr(S2))]);
+    assert!(bench.list().is_empty());
+    bench.pulse(S2, Pulse::Answered);
+    assert!(bench.published());
+    assert_eq!(bench.kinds(), [Kind::Joined]);
+    bench.rises(S3);
+    assert_eq!(bench.list(), names("S2 S3"));
+    assert!(!bench.plan.status().complete);
+    bench.rises(S1);
+    assert_eq!(bench.list(), names("S1 S2 S3"));
+    let status = bench.plan.status();
+    let expected = Status {
+        wanted: 3,
+        answered: 3,
+        up: 3,
+        complete: true,
+    };
+    assert_eq!(status, expected);
+}
+
+#[test]
+fn an_end_is_certain_and_the_successor_takes_the_seat() {
+    let mut bench = Bench::up(3);
+    bench.now += 40 * MS;
+    bench.ends(S2);
+    assert!(bench.published());
+    assert_eq!(bench.health(2), Some(Health::Down));
+    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.starting_names(), [(2, "r1".to_owned())]);
+    assert_eq!(bench.notes()[0].detected_within, Some(40 * MS));
+    assert_eq!(bench.notes()[0].up, 2);
+    assert_eq!(bench.list(), names("S1 S3"));
+    bench.gone(S2);
+    bench.now += 20 * MS;
+    bench.rises(ReplicaId(4));
+    assert!(bench.published());
+    let note = bench.notes()[0];
+    assert_eq!(
+        (note.kind, &note.before),
+        (Kind::Replaced, &Some(name("S2")))
+    );
+    assert_eq!(note.replaced_after, Some(20 * MS));
+    assert_eq!(bench.list(), names("S1 r1 S3"));
+    assert_eq!(bench.seats(), [1, 2, 3]);
+}
+
+#[test]
+fn a_refusal_is_certain_and_how_it_ended_is_told_later() {
+    let mut bench = Bench::up(2);
+    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
+    assert_eq!(bench.health(1), Some(Health::Down));
+    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.started().len(), 1);
+    bench.ends(S1);
+    assert_eq!(bench.kinds(), [Kind::Ended]);
+    assert!(bench.removed().is_empty());
+}
+
+#[test]
+fn a_starting_one_may_be_refused() {
+    let mut bench = Bench::starting(1);
+    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
+    bench.falls_silent(S1);
+    assert!(bench.did.is_empty());
+    bench.rises(S1);
+    assert_eq!(bench.list(), names("S1"));
+}
+
+#[test]
+fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers() {
+    let mut bench = Bench::up(3);
+    bench.misses(S2, Miss::Silent);
+    bench.misses(S2, Miss::Silent);
+    assert!(bench.did.is_empty());
+    bench.misses(S2, Miss::Silent);
+    assert!(bench.published());
+    assert_eq!(bench.health(2), Some(Health::Down));
+    assert_eq!(bench.notes()[0].reason, "heartbeat missed 3 times");
+    assert!(bench.removed().is_empty());
+    assert_eq!(bench.started(), [ReplicaId(4)]);
+    assert_eq!(bench.list(), names("S1 S3"));
+    bench.rises(ReplicaId(4));
+    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.list(), names("S1 r1 S3"));
+}
+
+#[test]
+fn an_answer_clears_the_misses() {
+    let mut bench = Bench::up(1);
+    for _ in 0..3 {
+        bench.misses(S1, Miss::Silent);
+        bench.misses(S1, Miss::Silent);
+        bench.pulse(S1, Pulse::Answered);
+    }
+    assert_eq!(bench.health(1), Some(Health::Up));
+}
+
+#[test]
+fn a_silent_one_that_speaks_first_keeps_its_seat() {
+    let mut bench = Bench::up(3);
+    bench.falls_silent(S2);
+    bench.pulse(S2, Pulse::Answered);
+    assert_eq!(bench.health(2), Some(Health::Up));
+    assert_eq!(bench.removed(), [(ReplicaId(4), Farewell::Kill)]);
+    assert_eq!(bench.kinds(), [Kind::Withdrawn, Kind::Up]);
+    // The successor's own word comes too late.
+    bench.rises(ReplicaId(4));
+    bench.gone(ReplicaId(4));
+    assert_eq!(bench.list(), names("S1 S2 S3"));
+    assert!(bench.after(SEC).is_empty());
+}
+
+#[test]
+fn a_silent_one_that_ends_is_not_down_twice() {
+    let mut bench = Bench::up(3);
+    bench.falls_silent(S2);
+    bench.ends(S2);
+    assert_eq!(bench.kinds(), [Kind::Ended]);
+    assert!(bench.started().is_empty(), "its successor is on its way");
+    bench.rises(ReplicaId(4));
+    assert_eq!(bench.list(), names("S1 r1 S3"));
+    assert!(bench.removed().is_empty());
+}
+
+#[test]
+fn a_newer_answer_on_the_data_path_cancels_a_miss() {
+    let mut bench = Bench::up(1);
+    bench.dice.answers.insert(S1, bench.now - 100 * MS);
+    for _ in 0..5 {
+        bench.misses(S1, Miss::Silent);
+    }
+    assert_eq!(bench.health(1), Some(Health::Up));
+    bench.dice.answers.insert(S1, bench.now - 300 * MS);
+    bench.falls_silent(S1);
+    assert_eq!(bench.health(1), Some(Health::Down));
+}
+
+#[test]
+fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
+    for why in [Miss::Wrong(503), Miss::Closed, Miss::Garbled] {
+        let mut bench = Bench::up(1);
+        bench.dice.answers.insert(S1, bench.now);
+        for _ in 0..3 {
+            bench.misses(S1, why);
+        }
+        assert_eq!(bench.health(1), Some(Health::Down), "{why:?}");
+    }
+}
+
+#[test]
+fn a_broken_connection_makes_a_suspect_until_the_next_answer() {
+    let mut bench = Bench::up(2);
+    bench.pulse(S1, Pulse::Broken);
+    assert!(bench.published());
+    assert_eq!(bench.health(1), Some(Health::Suspect));
+    assert!(bench.did.contains(&Action::Look(S1)));
+    assert_eq!(bench.list(), names("S1 S2"));
+    bench.pulse(S1, Pulse::Answered);
+    assert!(bench.published());
+    assert_eq!(bench.health(1), Some(Health::Up));
+}
+
+#[test]
+fn evidence_is_a_reason_to_look_never_a_verdict() {
+    let mut bench = Bench::up(2);
+    for sign in [Sign::Lost, Sign::ConnectTimeout, Sign::ReplyTimeout] {
+        bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+        assert_eq!(bench.did, [Action::Poke(S1, false)], "{sign:?}");
+    }
+    let sign = Sign::Refused;
+    for _ in 0..100 {
+        bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+        assert!(bench.did.contains(&Action::Poke(S1, true)));
+    }
+    assert_eq!(bench.health(1), Some(Health::Suspect));
+    let id = ReplicaId(99);
+    assert!(
+        bench
+            .feed(Input::Evidence(Evidence { id, sign }))
+            .is_empty()
+    );
+}
