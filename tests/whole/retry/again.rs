@@ -1,8 +1,8 @@
 //! Requests that are sent again, and those that are not.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::Backend;
 
