@@ -17,16 +17,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::worker::{Session, Worker};
 use super::{Settings, session};
 use crate::admin::Desk;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
+use crate::wire::socket::is_shortage;
 
 /// How long a worker rests that is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(10);
+/// How long it says nothing more of a shortage that goes on.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the workers are started with.
 #[derive(Debug)]
@@ -137,6 +140,7 @@ async fn accept_all(
     door: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = File::open("/dev/null").ok();
+    let mut shortage = Shortage::default();
     loop {
         match listener.accept().await {
             Ok(arrived) => {
@@ -154,14 +158,33 @@ async fn accept_all(
                 // makes room for that.
                 drop(reserve.take());
                 let shed = at_once(listener.accept()).await;
-                let turned_away = matches!(shed, Some(Ok(_)));
+                shortage.note(&err, matches!(shed, Some(Ok(_))), Instant::now());
                 drop(shed);
-                tracing::warn!("cannot accept: {err}; turned a client away: {turned_away}");
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(REST).await;
             }
             // The client is gone already, or another error of that one connection (accept(2)).
             Err(err) => tracing::debug!("accept: {err}"),
+        }
+    }
+}
+
+/// What a shortage has cost so far, told at most once a second: it can come round a hundred times in one.
+#[derive(Debug, Default)]
+struct Shortage {
+    turned_away: u64,
+    told: Option<Instant>,
+}
+
+impl Shortage {
+    fn note(&mut self, err: &io::Error, turned_away: bool, now: Instant) {
+        self.turned_away += u64::from(turned_away);
+        if self.told.is_none_or(|told| now - told >= TELL_INTERVAL) {
+            tracing::warn!(
+                "cannot accept: {err}; clients turned away so far: {}",
+                self.turned_away
+            );
+            self.told = Some(now);
         }
     }
 }
@@ -184,16 +207,6 @@ fn empty_queue(worker: &Rc<Worker>, listener: TcpListener) -> io::Result<()> {
             Err(err) => tracing::debug!("accept: {err}"),
         }
     }
-}
-
-/// Whether we are out of descriptors or memory, rather than one connection broken. Most of these have no
-/// kind of their own in the standard library.
-fn is_shortage(err: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(err.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }
 
 fn begin(

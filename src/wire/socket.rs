@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::AsyncReadExt;
@@ -135,6 +136,13 @@ pub async fn close_gently(mut stream: TcpStream) {
     };
     // Out of time is as good a reason to stop as out of bytes.
     let _ = timeout(LINGER_TIME, discard).await;
+}
+
+/// Whether we are out of descriptors or memory (accept(2)), rather than one connection broken.
+#[must_use]
+pub fn is_shortage(err: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(err).is_some_and(|errno| shortages.contains(&errno))
 }
 
 /// Raises the soft limit on open descriptors to the hard one, and returns it.
