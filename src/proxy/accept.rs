@@ -5,11 +5,12 @@
 //! resets what waits in its queue, so a stopping worker empties the queue first.
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -139,9 +140,11 @@ async fn accept_all(
     permits: Arc<Semaphore>,
     door: &mut Option<(TcpStream, SocketAddr)>,
 ) {
-    let mut reserve = File::open("/dev/null").ok();
+    let mut reserve = None;
     let mut shortage = Shortage::default();
     loop {
+        // Before anyone else: what was taken from it may just have been given back.
+        reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
             Ok(arrived) => {
                 *door = Some(arrived);
@@ -155,10 +158,10 @@ async fn accept_all(
             }
             Err(err) if is_shortage(&err) => {
                 // One who waits is turned away rather than left hanging: a descriptor held in reserve
-                // makes room for that.
+                // makes room for that. No await that yields may stand in between, or a session takes it.
                 drop(reserve.take());
-                let shed = at_once(listener.accept()).await;
-                shortage.note(&err, matches!(shed, Some(Ok(_))), Instant::now());
+                let shed = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+                shortage.note(&err, matches!(shed, Poll::Ready(Ok(_))), Instant::now());
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(REST).await;
@@ -240,11 +243,6 @@ fn spawn<F>(
         _counted: worker.session(),
         _permit: permit,
     }));
-}
-
-/// What `future` gives at its first poll, if anything.
-async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    timeout(Duration::ZERO, future).await.ok()
 }
 
 #[cfg(test)]
