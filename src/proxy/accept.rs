@@ -5,16 +5,14 @@
 //! resets what waits in its queue, so a stopping worker empties the queue first.
 
 use std::fs::File;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet, spawn_local};
@@ -25,7 +23,10 @@ use super::{Settings, session};
 use crate::admin::Desk;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
+use crate::wire::listener::Listener;
+use crate::wire::options;
 use crate::wire::socket::is_shortage;
+use crate::wire::stream::Stream;
 
 /// How long a worker rests that is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(10);
@@ -66,7 +67,8 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 .enable_all()
                 .build_local(LocalOptions::default())?;
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener)?;
+                options::defer_accept(&listener);
+                let listener = Listener::new(listener)?;
                 let worker = Rc::new(Worker::new(settings, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
@@ -86,7 +88,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
 /// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
 async fn work(
     worker: &Rc<Worker>,
-    listener: TcpListener,
+    listener: Listener,
     chores: JoinSet<()>,
     permits: Arc<Semaphore>,
     shutdown: Shutdown,
@@ -110,7 +112,7 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 
 async fn serve(
     worker: &Rc<Worker>,
-    listener: TcpListener,
+    listener: Listener,
     permits: Arc<Semaphore>,
     mut shutdown: Shutdown,
 ) {
@@ -136,7 +138,7 @@ async fn serve(
 /// worker that held a permit for a client still to come would keep it from the clients of the others.
 async fn accept_all(
     worker: &Rc<Worker>,
-    listener: &TcpListener,
+    listener: &Listener,
     permits: Arc<Semaphore>,
     door: &mut Option<(TcpStream, SocketAddr)>,
 ) {
@@ -158,10 +160,10 @@ async fn accept_all(
             }
             Err(err) if is_shortage(&err) => {
                 // One who waits is turned away rather than left hanging: a descriptor held in reserve
-                // makes room for that. No await that yields may stand in between, or a session takes it.
+                // makes room for that. No await may stand in between, or a session takes it.
                 drop(reserve.take());
-                let shed = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
-                shortage.note(&err, matches!(shed, Poll::Ready(Ok(_))), Instant::now());
+                let shed = listener.try_accept();
+                shortage.note(&err, shed.is_ok(), Instant::now());
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(REST).await;
@@ -197,14 +199,10 @@ impl Shortage {
 ///
 /// # Errors
 /// When we are short of something. The rest of the queue is reset.
-fn empty_queue(worker: &Rc<Worker>, listener: TcpListener) -> io::Result<()> {
-    let listener = listener.into_std()?;
+fn empty_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     loop {
-        match listener.accept() {
-            Ok((stream, addr)) => {
-                stream.set_nonblocking(true)?;
-                begin(worker, TcpStream::from_std(stream)?, addr, None);
-            }
+        match listener.try_accept() {
+            Ok((stream, addr)) => begin(worker, stream, addr, None),
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(err) if is_shortage(&err) => return Err(err),
             Err(err) => tracing::debug!("accept: {err}"),
@@ -219,7 +217,7 @@ fn begin(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     spawn(worker, permit, |admission| {
-        session::run(Rc::clone(worker), stream, addr, admission)
+        session::run(Rc::clone(worker), Stream::new(stream), addr, admission)
     });
 }
 
@@ -275,7 +273,9 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let worker = Rc::new(Worker::before_nobody());
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let listener = Listener::new(listener).unwrap();
             let (_trigger, shutdown) = crate::shutdown::channel();
             let mut chores = JoinSet::new();
             chores.spawn_local(async {});

@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 use super::download::{Broken, Delivered, Download};
 use super::pool::InFlight;
+use super::pump::LowMark;
 use super::request::Request;
 use super::session::Client;
 use super::upload::{Progress, Unsent, Upload};
 use super::worker::Worker;
+use crate::wire::stream::Writer;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -41,7 +43,16 @@ pub(super) async fn run(
     let progress = Progress::default();
     progress.held.set(request.expects);
     progress.repeatable.set(repeatable);
-    let (from_client, to_client) = client.stream.split();
+    // What is owed to nobody is not waited for: then the event loop need not know of the client.
+    let (from_client, to_client) = if request.outgoing.body.is_complete() {
+        (None, Writer::Whole(&mut client.stream))
+    } else {
+        let Ok(stream) = client.stream.known() else {
+            return End::ClientFailed(Unsent::ClientGone);
+        };
+        let (from, to) = stream.split();
+        (Some(from), Writer::Half(to))
+    };
     let (from_replica, to_replica) = replica.split();
     let limits = &worker.settings.limits;
     let download = Download {
@@ -53,6 +64,7 @@ pub(super) async fn run(
         timer: &mut client.timer,
         asked: request.asked,
         keep_alive: request.keep_alive,
+        low_mark: LowMark::default(),
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };

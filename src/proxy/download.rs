@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
 use super::forward::{self, Asked, Ending, Facts};
 use super::pool::InFlight;
-use super::pump::write_whole;
+use super::pump::{LowMark, write_whole};
 use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, worth_parsing};
+use crate::wire::stream::Writer;
 
 /// Interim replies passed on before one request's final reply; more are malice or a fault.
 const MAX_INTERIM: usize = 64;
@@ -57,7 +58,7 @@ pub(super) enum Delivered {
 /// One reply on its way.
 pub(super) struct Download<'a> {
     pub(super) from: ReadHalf<'a>,
-    pub(super) to: WriteHalf<'a>,
+    pub(super) to: Writer<'a>,
     pub(super) worker: &'a Worker,
     pub(super) in_flight: &'a InFlight,
     pub(super) progress: &'a Progress,
@@ -65,6 +66,7 @@ pub(super) struct Download<'a> {
     pub(super) asked: Asked,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
+    pub(super) low_mark: LowMark,
     /// What was read and not yet passed on.
     pub(super) reply: BytesMut,
     /// What is laid out for the client.

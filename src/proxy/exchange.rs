@@ -81,7 +81,7 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
         .await;
         let broken = match end {
             End::Delivered(delivered) => {
-                break settle(worker, client, pool, replica, delivered).await;
+                break settle(worker, client, &request, pool, replica, delivered).await;
             }
             End::ClientFailed(failed) => {
                 break match client_failure(&failed) {
@@ -151,6 +151,7 @@ async fn connect(
 async fn settle(
     worker: &Rc<Worker>,
     client: &mut Client,
+    request: &Request,
     pool: &Pool,
     mut replica: TcpStream,
     delivered: Delivered,
@@ -161,10 +162,14 @@ async fn settle(
             if let Some(keep) = keep {
                 pool.give(replica, keep, limits.pool_per_seat, Instant::now());
             }
-            if client_stays {
-                After::Next
-            } else {
-                After::Close
+            let client_through = !request.keep_alive
+                && !worker.is_stopping()
+                && request.outgoing.body.is_complete()
+                && client.inbox.is_empty();
+            match (client_stays, client_through) {
+                (true, _) => After::Next,
+                (false, true) => After::Done,
+                (false, false) => After::Close,
             }
         }
         Delivered::Tunnel => {
@@ -174,7 +179,10 @@ async fn settle(
                 pipes: &worker.pipes,
                 limits,
             };
-            match tunnel.run(&mut client.stream, &mut replica, early).await {
+            let Ok(stream) = client.stream.known() else {
+                return After::Drop;
+            };
+            match tunnel.run(stream, &mut replica, early).await {
                 TunnelEnd::Closed => After::Drop,
                 TunnelEnd::Broken => {
                     socket::reset(replica);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
@@ -14,6 +15,7 @@ use super::forward::Facts;
 use super::pipes::Fault;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
+use crate::wire::options;
 use crate::wire::splice::{Empty, Pipe};
 
 /// Writes what fits of `bytes`, which are not empty.
@@ -51,6 +53,31 @@ pub(super) async fn write_whole(
     Ok(())
 }
 
+/// How many bytes of a large body should be there before the event loop wakes us for them.
+const LOW_MARK: usize = 128 * 1024;
+/// How long they are waited for. Whoever sends more slowly than that is read byte by byte from then on,
+/// so that none of them is held back.
+const LOW_MARK_PATIENCE: Duration = Duration::from_millis(10);
+
+/// The low mark of the socket that a body comes from (SO_RCVLOWAT): fewer wake-ups while it flows.
+#[derive(Debug, Default)]
+pub(super) struct LowMark {
+    raised: bool,
+    too_slow: bool,
+}
+
+impl LowMark {
+    /// Sets the mark for a body of which so much is certain to come. Returns whether it is raised.
+    fn adapt(&mut self, socket: &TcpStream, ahead: u64) -> bool {
+        let raise = !self.too_slow && ahead >= LOW_MARK as u64;
+        if raise != self.raised {
+            options::set_receive_low_mark(socket, if raise { LOW_MARK } else { 1 });
+            self.raised = raise;
+        }
+        raise
+    }
+}
+
 /// How a body ended before its time.
 #[derive(Debug)]
 enum End {
@@ -60,6 +87,8 @@ enum End {
     Broken,
     /// The client takes no more.
     ClientGone,
+    /// Nothing has ended: bytes come more slowly than it pays to wait for many.
+    TooSlow,
 }
 
 impl Download<'_> {
@@ -77,6 +106,7 @@ impl Download<'_> {
             };
             let until_close = matches!(facts.body, Body::UntilClose);
             match carried {
+                Err(End::TooSlow) => self.low_mark.too_slow = true,
                 Ok(()) => {}
                 Err(End::Proper) if until_close => return Ok(()),
                 Err(End::ClientGone) => return Err(Broken::ClientGone),
@@ -86,6 +116,8 @@ impl Download<'_> {
                 }
             }
         }
+        // The connection may serve others, whose replies are short.
+        self.low_mark.adapt(self.from.as_ref(), 0);
         Ok(())
     }
 
@@ -98,12 +130,29 @@ impl Download<'_> {
     ) -> Result<(), End> {
         let limits = &self.worker.settings.limits;
         let (progress, since) = (self.progress, Instant::now());
-        let due = || progress.reply_body_due(since, limits.body_timeout);
-        let sockets = (self.from.as_ref(), self.to.as_ref());
+        // Chunks are certain only each by itself; between them there may be silence.
+        let certain = match facts.body {
+            Body::Length(length) => length,
+            _ => 0,
+        };
+        let raised = self.low_mark.adapt(self.from.as_ref(), certain);
+        let patience = raised.then(|| since + LOW_MARK_PATIENCE);
+        let due = || match (
+            progress.reply_body_due(since, limits.body_timeout),
+            patience,
+        ) {
+            (Some(due), Some(patience)) => Some(due.min(patience)),
+            (due, patience) => due.or(patience),
+        };
+        let to = self.to.known().map_err(|_| End::ClientGone)?;
+        let sockets = (self.from.as_ref(), to);
         let pipes = &self.worker.pipes;
         let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, limits.write_timeout);
         let moved = carried.await.map_err(|fault| match fault {
             Fault::From(None) => End::Proper,
+            Fault::From(Some(err)) if raised && err.kind() == io::ErrorKind::TimedOut => {
+                End::TooSlow
+            }
             Fault::From(Some(_)) => End::Broken,
             Fault::To => End::ClientGone,
         })?;

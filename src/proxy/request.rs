@@ -7,7 +7,6 @@
 use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
-use tokio::net::TcpStream;
 
 use super::forward::{self, Extra};
 use super::route::Keyed;
@@ -16,6 +15,7 @@ use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, Refused, Request as Head, Room, Version};
+use crate::wire::stream::Stream;
 
 /// Bytes of a request (head and body) that are kept to be sent again.
 pub(super) const REPLAY_BYTES: usize = 64 * 1024;
@@ -101,7 +101,7 @@ impl Outgoing {
 /// The refusal to send; the connection cannot be used further.
 pub(super) fn read(
     worker: &Worker,
-    stream: &TcpStream,
+    stream: &Stream,
     client: SocketAddr,
     inbox: &mut BytesMut,
 ) -> Result<Option<Job>, Refused> {
@@ -151,7 +151,7 @@ pub(super) fn too_long(inbox: &[u8]) -> Refused {
 
 fn prepare(
     worker: &Worker,
-    stream: &TcpStream,
+    stream: &Stream,
     client: SocketAddr,
     head: &Head<'_, '_>,
     body: Body,

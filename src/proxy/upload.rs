@@ -76,7 +76,8 @@ pub(super) enum Unsent {
 /// The direction from the client to the replica.
 #[derive(Debug)]
 pub(super) struct Upload<'a> {
-    pub(super) from: ReadHalf<'a>,
+    /// `None` when nothing of the body is to come.
+    pub(super) from: Option<ReadHalf<'a>>,
     pub(super) to: WriteHalf<'a>,
     pub(super) inbox: &'a mut BytesMut,
     pub(super) outgoing: &'a mut Outgoing,
@@ -141,7 +142,10 @@ impl Upload<'_> {
         self.progress.repeatable.set(false);
         self.progress.reply_due.set(None);
         let due = Instant::now() + self.limits.body_timeout;
-        let sockets = (self.from.as_ref(), self.to.as_ref());
+        let Some(from) = &self.from else {
+            return Err(Unsent::ClientGone);
+        };
+        let sockets = (from.as_ref(), self.to.as_ref());
         let (ahead, limit) = (self.outgoing.body.plain_ahead(), self.limits.write_timeout);
         let carried = self
             .pipes
@@ -173,7 +177,10 @@ impl Upload<'_> {
             .set(progress.held.get().then(|| since + reply_timeout));
         let since = || progress.released.get().unwrap_or(since).max(since);
         let due = || (!progress.held.get()).then(|| since() + body_timeout);
-        match timer.run_while(due, self.from.read_buf(self.inbox)).await {
+        let Some(from) = &mut self.from else {
+            return Err(Unsent::ClientGone);
+        };
+        match timer.run_while(due, from.read_buf(self.inbox)).await {
             Ok(Ok(0) | Err(_)) => Err(Unsent::ClientGone),
             Ok(Ok(_)) => {
                 progress.release(Instant::now());

@@ -7,6 +7,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -106,6 +107,15 @@ pub fn is_silent(stream: &TcpStream) -> bool {
 #[must_use]
 pub fn seems_silent(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(err) if err.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Whether nothing waits to be read, be it that more may come or that none will. Asks the kernel.
+#[must_use]
+pub fn is_read_out(socket: &impl AsFd) -> bool {
+    match SockRef::from(socket).peek(&mut [MaybeUninit::uninit(); 1]) {
+        Ok(waiting) => waiting == 0,
+        Err(err) => err.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Says that nothing more will be written. A peer that is gone already is no error.

@@ -77,7 +77,7 @@ const IMPURE: [&str; 6] = [
 ];
 
 /// Outside crates that only these files may name.
-const OWNERS: [(&str, &[&str]); 7] = [
+const OWNERS: [(&str, &[&str]); 8] = [
     (
         "bollard",
         &[
@@ -88,11 +88,13 @@ const OWNERS: [(&str, &[&str]); 7] = [
     ),
     ("futures_util", &["src/fleet/engine/docker/api.rs"]),
     ("httparse", &["src/wire/head.rs"]),
+    ("nix", &["src/wire/options.rs"]),
     (
         "rustix",
         &[
             "src/wire/splice.rs",
             "src/wire/socket.rs",
+            "src/wire/listener.rs",
             "src/fleet/engine/process.rs",
         ],
     ),
