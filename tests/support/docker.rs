@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::Ringmaster;
+use super::{PATIENCE, Ringmaster, Signal, eventually};
 
 /// On everything that tests make besides the containers of a fleet.
 const LABEL: &str = "ringmaster.test";
@@ -24,8 +24,8 @@ pub(crate) struct Docker {
 }
 
 impl Docker {
-    /// A fleet of this test's own; `None` if no engine answers.
-    pub(crate) fn fleet(test: &str) -> Option<Self> {
+    /// Whether an engine answers; if none does, this says that `test` is skipped.
+    pub(crate) fn answers(test: &str) -> bool {
         static ENGINE: OnceLock<bool> = OnceLock::new();
         let answers = *ENGINE.get_or_init(|| {
             let answers = try_docker(&["version", "--format", "{{.Server.Version}}"]).is_ok();
@@ -46,6 +46,13 @@ impl Docker {
             std::io::stderr()
                 .write_all(line.as_bytes())
                 .expect("stderr");
+        }
+        answers
+    }
+
+    /// A fleet of this test's own; `None` if no engine answers.
+    pub(crate) fn fleet(test: &str) -> Option<Self> {
+        if !Self::answers(test) {
             return None;
         }
         let fleet = format!("{PREFIX}{}-{test}", std::process::id());
@@ -94,6 +101,45 @@ impl Docker {
         let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
         lines.sort();
         lines
+    }
+
+    /// The processes of its replicas, as this machine numbers them.
+    #[track_caller]
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let fleet = format!("label=ringmaster.fleet={}", self.fleet);
+        let seats = ["--filter", &fleet, "--filter", "label=ringmaster.seat"];
+        let mut pids = Vec::new();
+        eventually(PATIENCE, "a look at all containers", || {
+            let list = docker(&[&["ps", "-q"], &seats[..]].concat());
+            let ids: Vec<&str> = list.lines().collect();
+            let look = ["inspect", "--format", "{{.State.Pid}}"];
+            pids.clear();
+            // One of them may be gone since the list was made.
+            ids.is_empty()
+                || try_docker(&[&look, &ids[..]].concat()).is_ok_and(|text| {
+                    let running = text.lines().filter_map(|pid| pid.parse::<u32>().ok());
+                    pids.extend(running.filter(|pid| *pid != 0));
+                    true
+                })
+        });
+        pids
+    }
+
+    /// The process of a replica; 0 when it has ended.
+    #[track_caller]
+    pub(crate) fn process(&self, replica: &str) -> u32 {
+        let seen = inspect(&self.name(replica));
+        let pid = seen["State"]["Pid"].as_u64();
+        pid.and_then(|pid| pid.try_into().ok()).expect("a process")
+    }
+
+    /// Sends `signal` to these replicas.
+    #[track_caller]
+    pub(crate) fn kill(&self, replicas: &[&str], signal: Signal) {
+        let number = signal.as_raw().to_string();
+        let names: Vec<String> = replicas.iter().map(|name| self.name(name)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        docker(&[&["kill", "--signal", &number], &names[..]].concat());
     }
 
     /// Runs a container that is none of the fleet's.
@@ -155,9 +201,10 @@ fn try_docker(args: &[&str]) -> Result<String, String> {
 }
 
 fn remove<'a>(containers: impl Iterator<Item = &'a str>) {
-    for container in containers {
-        // It may be going by itself just now.
-        let _ = try_docker(&["rm", "-fv", container]);
+    let containers: Vec<&str> = containers.collect();
+    if !containers.is_empty() {
+        // Some may be going by themselves just now.
+        let _ = try_docker(&[&["rm", "-fv"], &containers[..]].concat());
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) struct Load {
 struct Shared {
     stop: AtomicBool,
     asked: AtomicU64,
-    answered: AtomicU64,
+    /// By connection.
+    answered: Vec<AtomicU64>,
 }
 
 /// What became of the requests.
@@ -63,10 +64,13 @@ pub(crate) fn six_digits(number: u64) -> u64 {
 impl Load {
     /// Begins to ask over this many connections.
     pub(crate) fn start(addr: SocketAddr, connections: usize) -> Self {
-        let shared = Arc::new(Shared::default());
-        let threads = (0..connections).map(|_| {
+        let shared = Arc::new(Shared {
+            answered: (0..connections).map(|_| AtomicU64::new(0)).collect(),
+            ..Shared::default()
+        });
+        let threads = (0..connections).map(|number| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || ask(addr, &shared))
+            std::thread::spawn(move || ask(addr, number, &shared))
         });
         let threads = threads.collect();
         Self { shared, threads }
@@ -87,7 +91,22 @@ impl Load {
 
     /// How many requests have been answered.
     pub(crate) fn answered(&self) -> u64 {
-        self.shared.answered.load(Ordering::Relaxed)
+        self.by_connection().iter().sum()
+    }
+
+    /// Waits until every connection has had an answer from now on: what was asked before is over.
+    #[track_caller]
+    pub(crate) fn go_round(&self) {
+        let before = self.by_connection();
+        eventually(PATIENCE, "an answer on every connection", || {
+            let now = self.by_connection();
+            now.iter().zip(&before).all(|(now, before)| now > before)
+        });
+    }
+
+    fn by_connection(&self) -> Vec<u64> {
+        let answered = self.shared.answered.iter();
+        answered.map(|one| one.load(Ordering::Relaxed)).collect()
     }
 
     /// Ends it after the requests that are under way.
@@ -116,7 +135,7 @@ impl Tally {
     }
 }
 
-fn ask(addr: SocketAddr, shared: &Shared) -> Tally {
+fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {
     let mut tally = Tally::default();
     let mut wire = None;
     while !shared.stop.load(Ordering::Relaxed) && tally.failures.len() < MAX_FAILURES {
@@ -126,7 +145,7 @@ fn ask(addr: SocketAddr, shared: &Shared) -> Tally {
         match one(addr, &mut wire, id) {
             Ok(server) => {
                 *tally.by_server.entry(server).or_default() += 1;
-                shared.answered.fetch_add(1, Ordering::Relaxed);
+                shared.answered[number].fetch_add(1, Ordering::Relaxed);
             }
             Err(failure) => {
                 wire = None;

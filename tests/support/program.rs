@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::process::{self, Process, TICK};
-use super::{Client, PATIENCE, Signal, eventually, exchange};
+use super::{Client, Docker, PATIENCE, Signal, eventually, exchange};
 
 /// A running `ringmaster serve`.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Ringmaster {
     /// The control port.
     pub(crate) control: SocketAddr,
     process: Process,
+    /// Its fleet, if its replicas are containers; swept after the program is gone.
+    containers: Option<Docker>,
 }
 
 impl Ringmaster {
@@ -71,7 +73,14 @@ impl Ringmaster {
             listen,
             control,
             process,
+            containers: None,
         }
+    }
+
+    /// Its replicas are the containers of this fleet.
+    pub(crate) fn in_containers(mut self, fleet: Docker) -> Self {
+        self.containers = Some(fleet);
+        self
     }
 
     /// Starts it before one fixed backend, S1, without heartbeats.
@@ -91,9 +100,13 @@ impl Ringmaster {
         &self.process.ready_file
     }
 
-    /// The processes it has started and not yet reaped, in ascending order.
+    /// The processes it has started and not yet reaped, or those of its containers, in ascending order.
+    #[track_caller]
     pub(crate) fn children(&self) -> Vec<u32> {
-        let mut children = process::children(self.pid());
+        let mut children = match &self.containers {
+            Some(fleet) => fleet.processes(),
+            None => process::children(self.pid()),
+        };
         children.sort_unstable();
         children
     }
@@ -101,6 +114,9 @@ impl Ringmaster {
     /// The process of the replica of this name.
     #[track_caller]
     pub(crate) fn replica(&self, name: &str) -> u32 {
+        if let Some(fleet) = &self.containers {
+            return fleet.process(name);
+        }
         let runs = |pid: &u32| process::variable(*pid, "REPLICA_NAME").as_deref() == Some(name);
         let found = self.children().into_iter().find(runs);
         found.unwrap_or_else(|| panic!("no process of {name}\n{}", self.log()))
@@ -166,6 +182,19 @@ impl Ringmaster {
         let mut client = Client::connect(self.control);
         client.send(format!("{line}\n"));
         String::from_utf8(client.rest()).expect("UTF-8")
+    }
+
+    /// Sends `signal` to the replicas of these names.
+    #[track_caller]
+    pub(crate) fn strike(&self, names: &[&str], signal: Signal) {
+        match &self.containers {
+            Some(fleet) => fleet.kill(names, signal),
+            None => {
+                let pids: Vec<u32> = names.iter().map(|name| self.replica(name)).collect();
+                pids.into_iter()
+                    .for_each(|pid| process::signal(pid, signal));
+            }
+        }
     }
 
     /// Sends `signal` to the balancer itself.

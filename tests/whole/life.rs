@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use crate::support::{
-    Backend, PATIENCE, Ringmaster, Signal, eventually, is_gone, run_to_end, signal,
+    Backend, Engine, PATIENCE, Ringmaster, Signal, eventually, is_gone, on_both_engines, run_to_end,
 };
+
+on_both_engines!(
+    replicas_end_with_the_program_that_is_told_to_stop,
+    a_killed_replica_is_replaced,
+);
 
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: a.test\r\nX-Request-ID: 132574\r\n\r\n";
 
@@ -19,9 +24,8 @@ fn a_fixed_backend_is_served_and_sigterm_ends_it() {
     assert!(program.stop().success());
 }
 
-#[test]
-fn replicas_end_with_the_program_that_is_told_to_stop() {
-    let program = Ringmaster::start(&["--replicas", "2"]);
+fn replicas_end_with_the_program_that_is_told_to_stop(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
     let replicas = program.children();
     assert_eq!(replicas.len(), 2, "{}", program.log());
     assert_eq!(program.client().ask(HOME).status(), 200);
@@ -40,14 +44,13 @@ fn no_replica_outlives_a_killed_program_by_a_second() {
     });
 }
 
-#[test]
-fn a_killed_replica_is_replaced() {
-    let program = Ringmaster::start(&["--replicas", "2"]);
-    let before = program.children();
-    signal(before[0], Signal::KILL);
+fn a_killed_replica_is_replaced(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
+    let victim = program.replica("S1");
+    program.strike(&["S1"], Signal::KILL);
     eventually(PATIENCE, "another replica in its place", || {
         let now = program.children();
-        now.len() == 2 && !now.contains(&before[0])
+        now.len() == 2 && !now.contains(&victim)
     });
 }
 

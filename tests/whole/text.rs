@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, End, Ringmaster, own_address};
+use crate::support::{Client, End, Engine, Ringmaster, on_both_engines, own_address};
+
+on_both_engines!(
+    the_life_of_a_fleet_in_lines,
+    refusals_are_one_line_and_change_nothing,
+);
 
 /// The answer must end with its only empty line.
 #[track_caller]
@@ -53,9 +58,8 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
     );
 }
 
-#[test]
-fn the_life_of_a_fleet_in_lines() {
-    let program = Ringmaster::start(&["--replicas", "2"]);
+fn the_life_of_a_fleet_in_lines(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
     assert_eq!(ask(&program, "rep"), "N 2\nS1\nS2");
     assert_eq!(ask(&program, "add 2 S5 S4"), "N 4\nS1\nS2\nS5\nS4");
     assert_eq!(ask(&program, "rm 3 S1 S4 S5"), "N 1\nS2");
@@ -92,9 +96,8 @@ fn the_life_of_a_fleet_in_lines() {
     }
 }
 
-#[test]
-fn refusals_are_one_line_and_change_nothing() {
-    let program = Ringmaster::start(&["--replicas", "2", "--max-replicas", "3"]);
+fn refusals_are_one_line_and_change_nothing(engine: Engine) {
+    let program = engine.start(&["--replicas", "2", "--max-replicas", "3"]);
     let before = program.children();
     for (line, sentence) in [
         ("add", "usage: add N [NAME...]"),

@@ -11,6 +11,24 @@ use serde_json::{Value, json};
 use super::super::PATIENCE;
 use super::{Container, Host, Mood};
 
+/// A call that makes or starts a container, as long as it takes.
+struct Busy<'a>(&'a Host);
+
+impl<'a> Busy<'a> {
+    fn begin(host: &'a Host) -> Self {
+        let mut world = host.world();
+        let (now, most) = world.starting;
+        world.starting = (now + 1, most.max(now + 1));
+        Self(host)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.world().starting.0 -= 1;
+    }
+}
+
 impl Host {
     /// Answers one call; a client that leaves is its own affair.
     pub(super) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Option<()> {
@@ -35,6 +53,8 @@ impl Host {
         let target = rest.split(' ').next()?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = format!("{method} {path}");
+        let starts = path.ends_with("/create") || path.ends_with("/start");
+        let _busy = starts.then(|| Busy::begin(self));
         let mood = {
             let mut world = self.world();
             world.calls.push(call.clone());

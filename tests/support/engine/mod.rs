@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::process::{fresh_path, signal};
 use super::program::program;
@@ -58,6 +58,17 @@ struct World {
     moods: Vec<(String, Mood, usize)>,
     listeners: Vec<mpsc::Sender<String>>,
     made: u8,
+    /// Calls that make or start a container, at work now and at most so far.
+    starting: (usize, usize),
+}
+
+impl World {
+    fn tell(&mut self, action: &str, id: &str, attributes: &Value) {
+        let actor = json!({"ID": id, "Attributes": attributes});
+        let event = json!({"Type": "container", "Action": action, "Actor": actor});
+        let told = |listener: &mpsc::Sender<String>| listener.send(format!("{event}\n")).is_ok();
+        self.listeners.retain(told);
+    }
 }
 
 /// What the threads of the engine share.
@@ -182,6 +193,17 @@ impl Host {
         labels.insert(label.to_owned(), value.to_owned());
     }
 
+    /// How many containers have been made or started at the same time, at most.
+    pub(crate) fn most_starts(&self) -> usize {
+        self.world().starting.1
+    }
+
+    /// Somebody else removes a container.
+    #[track_caller]
+    pub(crate) fn lose(&self, name: &str) {
+        self.remove(&self.container(name));
+    }
+
     /// Cuts every stream of events.
     pub(crate) fn cut_events(&self) {
         self.world().listeners.clear();
@@ -273,10 +295,7 @@ impl Host {
         if let Some(one) = world.containers.iter_mut().find(|one| one.id == id) {
             (one.state, one.code, one.pid) = ("exited".to_owned(), code, None);
         }
-        let attributes = json!({"exitCode": code.to_string()});
-        let event = json!({"Type": "container", "Action": "die", "Actor": {"ID": id, "Attributes": attributes}});
-        let told = |listener: &mpsc::Sender<String>| listener.send(format!("{event}\n")).is_ok();
-        world.listeners.retain(told);
+        world.tell("die", id, &json!({"exitCode": code.to_string()}));
     }
 
     fn end(&self, one: &Container, kill: bool) -> (u16, Vec<u8>) {
@@ -296,7 +315,9 @@ impl Host {
             signal(pid, Signal::KILL);
             self.wait_for_end(&one.id);
         }
-        self.world().containers.retain(|other| other.id != one.id);
+        let mut world = self.world();
+        world.containers.retain(|other| other.id != one.id);
+        world.tell("destroy", &one.id, &json!({}));
         (204, Vec::new())
     }
 

@@ -1,7 +1,11 @@
 //! How the bodies of orders may come: in any type and framing, up to 64 KiB and not a byte more.
 
 use super::{PORTS, Port, State, expect, failure, get, listing, request};
-use crate::support::{Client, End, PATIENCE, Ringmaster, eventually, exchange};
+use crate::support::{
+    Client, End, Engine, PATIENCE, Ringmaster, eventually, exchange, on_both_engines,
+};
+
+on_both_engines!(an_order_outlives_whoever_gave_it,);
 
 const LIMIT: usize = 64 * 1024;
 const TOO_LONG: &str = "request body is longer than 65536 bytes";
@@ -164,9 +168,8 @@ fn a_list_can_be_asked_for_with_a_body_and_pipelined() {
     }
 }
 
-#[test]
-fn an_order_outlives_whoever_gave_it() {
-    let program = Ringmaster::start(&["--replicas", "1"]);
+fn an_order_outlives_whoever_gave_it(engine: Engine) {
+    let program = engine.start(&["--replicas", "1"]);
     for (port, name) in [(Port::Data, "T"), (Port::Control, "U")] {
         let mut client = Client::connect(port.of(&program));
         let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);

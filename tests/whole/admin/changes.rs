@@ -1,7 +1,17 @@
 //! What the documented lines do: lists, additions, removals, down to none and back.
 
 use super::{PORTS, expect, get, listing, names, request};
-use crate::support::{PATIENCE, Ringmaster, eventually, exchange, is_gone};
+use crate::support::{Engine, PATIENCE, eventually, exchange, is_gone, on_both_engines};
+
+on_both_engines!(
+    replicas_are_listed_in_the_documented_words,
+    only_the_exact_path_is_an_admin_path,
+    new_replicas_get_the_given_names_in_the_given_order,
+    what_has_no_name_gets_a_random_one,
+    the_named_ones_go_and_the_rest_stay_as_they_are,
+    without_enough_names_others_go_as_well,
+    the_last_one_can_go_and_others_come,
+);
 
 /// A name such as `s-k3f7xq`.
 fn is_random(name: &str) -> bool {
@@ -10,9 +20,8 @@ fn is_random(name: &str) -> bool {
         .is_some_and(|rest| rest.len() == 6 && rest.chars().all(letter))
 }
 
-#[test]
-fn replicas_are_listed_in_the_documented_words() {
-    let program = Ringmaster::start(&[]);
+fn replicas_are_listed_in_the_documented_words(engine: Engine) {
+    let program = engine.start(&[]);
     for port in PORTS {
         let at = port.of(&program);
         let documented = r#"{"message":{"N":3,"replicas":["S1","S2","S3"]},"status":"successful"}"#;
@@ -24,9 +33,8 @@ fn replicas_are_listed_in_the_documented_words() {
     }
 }
 
-#[test]
-fn only_the_exact_path_is_an_admin_path() {
-    let program = Ringmaster::start(&["--replicas", "1"]);
+fn only_the_exact_path_is_an_admin_path(engine: Engine) {
+    let program = engine.start(&["--replicas", "1"]);
     for path in ["/rep/", "/REP", "/rep/x", "//rep", "/reps"] {
         let reply = exchange(program.listen, get(path));
         let json = format!(
@@ -39,10 +47,9 @@ fn only_the_exact_path_is_an_admin_path() {
     }
 }
 
-#[test]
-fn new_replicas_get_the_given_names_in_the_given_order() {
+fn new_replicas_get_the_given_names_in_the_given_order(engine: Engine) {
     for port in PORTS {
-        let program = Ringmaster::start(&["--replicas", "2"]);
+        let program = engine.start(&["--replicas", "2"]);
         let at = port.of(&program);
         let before = program.children();
         let add = request("POST /add", "", r#"{"n":2,"hostnames":["S9","S4"]}"#);
@@ -56,10 +63,9 @@ fn new_replicas_get_the_given_names_in_the_given_order() {
     }
 }
 
-#[test]
-fn what_has_no_name_gets_a_random_one() {
+fn what_has_no_name_gets_a_random_one(engine: Engine) {
     for port in PORTS {
-        let program = Ringmaster::start(&["--replicas", "1"]);
+        let program = engine.start(&["--replicas", "1"]);
         let at = port.of(&program);
         let some = r#"{"n":2,"hostnames":["web.a_1-x"]}"#;
         let listed = names(&exchange(at, request("POST /add", "", some)));
@@ -68,16 +74,15 @@ fn what_has_no_name_gets_a_random_one() {
         for body in [r#"{"n":1}"#, r#"{"n":1,"hostnames":[]}"#] {
             let before = program.rep();
             let listed = names(&exchange(at, request("POST /add", "", body)));
-            let (last, rest) = listed.split_last().unwrap();
+            let (last, rest) = listed.split_last().expect("a name");
             assert!(rest == before && is_random(last), "{listed:?}");
         }
     }
 }
 
-#[test]
-fn the_named_ones_go_and_the_rest_stay_as_they_are() {
+fn the_named_ones_go_and_the_rest_stay_as_they_are(engine: Engine) {
     for port in PORTS {
-        let program = Ringmaster::start(&["--replicas", "4"]);
+        let program = engine.start(&["--replicas", "4"]);
         let at = port.of(&program);
         let (going, staying) = (["S3", "S1"], ["S2", "S4"]);
         let gone = going.map(|name| program.replica(name));
@@ -99,10 +104,9 @@ fn the_named_ones_go_and_the_rest_stay_as_they_are() {
     }
 }
 
-#[test]
-fn without_enough_names_others_go_as_well() {
+fn without_enough_names_others_go_as_well(engine: Engine) {
     for port in PORTS {
-        let program = Ringmaster::start(&["--replicas", "4"]);
+        let program = engine.start(&["--replicas", "4"]);
         let at = port.of(&program);
         let rm = request("DELETE /rm", "", r#"{"n":2,"hostnames":["S2"]}"#);
         let listed = names(&exchange(at, rm));
@@ -117,10 +121,9 @@ fn without_enough_names_others_go_as_well() {
     }
 }
 
-#[test]
-fn the_last_one_can_go_and_others_come() {
+fn the_last_one_can_go_and_others_come(engine: Engine) {
     for port in PORTS {
-        let program = Ringmaster::start(&["--replicas", "2"]);
+        let program = engine.start(&["--replicas", "2"]);
         let at = port.of(&program);
         let rm = request("DELETE /rm", "", r#"{"n":2}"#);
         expect(&exchange(at, rm), 200, &listing::<&str>(&[]));

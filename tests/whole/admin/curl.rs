@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use super::{PORTS, failure, listing};
-use crate::support::{Ringmaster, end_of};
+use crate::support::{Engine, end_of, on_both_engines};
+
+on_both_engines!(the_documented_lines_do_what_is_documented,);
 
 /// What curl prints with these arguments: the body without the line feed at its end, the status, the type.
 #[track_caller]
@@ -18,12 +20,11 @@ fn curl(url: &str, args: &[&str]) -> (String, String) {
     (body.trim_end().to_owned(), rest.to_owned())
 }
 
-#[test]
-fn the_documented_lines_do_what_is_documented() {
+fn the_documented_lines_do_what_is_documented(engine: Engine) {
     if Command::new("curl").arg("--version").output().is_err() {
         return eprintln!("SKIPPED: there is no curl here");
     }
-    let program = Ringmaster::start(&[]);
+    let program = engine.start(&[]);
     for port in PORTS {
         let base = format!("http://localhost:{}", port.of(&program).port());
         let call = |path: &str, args: &[&str]| curl(&format!("{base}{path}"), args);

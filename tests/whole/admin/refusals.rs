@@ -1,7 +1,13 @@
 //! Every check of the contract in its order: the answer, and that nothing has changed.
 
 use super::{PORTS, Port, State, expect, failure, get, request};
-use crate::support::{Backend, Client, Ringmaster, exchange};
+use crate::support::{Backend, Client, Engine, Ringmaster, exchange, on_both_engines};
+
+on_both_engines!(
+    the_first_check_that_fails_answers_and_nothing_changes,
+    an_integer_of_any_size_is_refused_as_too_large,
+    the_classic_ring_has_room_for_so_many_and_no_more,
+);
 
 const NO_OBJECT: &str = "request body is not a JSON object";
 const NO_NUMBER: &str = "n is not a positive integer";
@@ -116,9 +122,8 @@ fn refuse_all(program: &Ringmaster, port: Port, line: &str, cases: &[(String, St
     assert_eq!(client.ask(get("/rep")).status(), 200);
 }
 
-#[test]
-fn the_first_check_that_fails_answers_and_nothing_changes() {
-    let program = Ringmaster::start(&["--max-replicas", "5"]);
+fn the_first_check_that_fails_answers_and_nothing_changes(engine: Engine) {
+    let program = engine.start(&["--max-replicas", "5"]);
     let own = |cases: &[(&str, &str)]| -> Vec<(String, String)> {
         let cases = cases.iter().map(|(b, s)| ((*b).into(), (*s).into()));
         cases.collect()
@@ -134,9 +139,8 @@ fn the_first_check_that_fails_answers_and_nothing_changes() {
     assert_eq!(super::names(&exchange(program.listen, add)).len(), 5);
 }
 
-#[test]
-fn an_integer_of_any_size_is_refused_as_too_large() {
-    let program = Ringmaster::start(&["--replicas", "1"]);
+fn an_integer_of_any_size_is_refused_as_too_large(engine: Engine) {
+    let program = engine.start(&["--replicas", "1"]);
     for port in PORTS {
         for n in ["18446744073709551616", "1e30"] {
             for line in ["POST /add", "DELETE /rm"] {
@@ -225,9 +229,8 @@ fn fixed_backends_cannot_be_changed() {
     assert_eq!(program.rep(), ["S1"]);
 }
 
-#[test]
-fn the_classic_ring_has_room_for_so_many_and_no_more() {
-    let program = Ringmaster::start(&["--ring", "classic", "--replicas", "1"]);
+fn the_classic_ring_has_room_for_so_many_and_no_more(engine: Engine) {
+    let program = engine.start(&["--ring", "classic", "--replicas", "1"]);
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", r#"{"n":56}"#));

@@ -1,6 +1,6 @@
 //! A balancer that was killed and comes back finds its containers, and two of one fleet never meet.
 
-use crate::support::{FakeEngine, PATIENCE, Signal, end_of, eventually, signal};
+use crate::support::{FakeEngine, Mood, PATIENCE, Signal, end_of, eventually, signal};
 
 fn ids(engine: &FakeEngine) -> Vec<String> {
     let all = engine.containers().into_iter();
@@ -142,4 +142,33 @@ fn a_second_balancer_of_a_fleet_is_refused_and_another_fleet_is_not() {
     assert_eq!(other.rep(), ["S1"]);
     assert!(other.stop().success());
     assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn a_lock_that_somebody_removes_is_made_again() {
+    let engine = FakeEngine::start();
+    let program = engine.balancer(&["--replicas", "1"]);
+    let lock = |engine: &FakeEngine| {
+        let mut all = engine.containers().into_iter();
+        all.find(|one| one.name == "ringmaster-lock")
+    };
+    let first = lock(&engine).expect("a lock");
+    engine.lose("ringmaster-lock");
+    eventually(PATIENCE, "another lock", || lock(&engine).is_some());
+    let second = lock(&engine).expect("a lock");
+    assert_ne!(second.id, first.id);
+    assert_eq!(second.labels, first.labels);
+    program.expect_log("somebody removed the lock ringmaster-lock of fleet ringmaster");
+    // An empty list is no sign that it is gone.
+    engine.mood("GET /containers/json", Mood::Says("[]".to_owned()), 100);
+    engine.cut_events();
+    let creates = "POST /containers/create";
+    eventually(PATIENCE, "a try", || {
+        let calls = engine.calls();
+        calls.iter().filter(|call| **call == creates).count() >= 4
+    });
+    engine.calm();
+    assert_eq!(lock(&engine).expect("a lock").id, second.id);
+    assert!(program.stop().success());
+    assert!(engine.containers().is_empty(), "{:?}", engine.containers());
 }

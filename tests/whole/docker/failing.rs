@@ -84,6 +84,18 @@ fn a_slow_engine_starts_replicas_all_the_same() {
 }
 
 #[test]
+fn containers_are_started_together_but_not_all_at_once() {
+    let engine = FakeEngine::start();
+    let slow = Mood::Slow(Duration::from_millis(300));
+    engine.mood("POST /containers", slow, usize::MAX);
+    let program = engine.balancer(&["--replicas", "9"]);
+    engine.calm();
+    assert_eq!(program.rep().len(), 9);
+    let most = engine.most_starts();
+    assert!((2..=4).contains(&most), "{most} at a time");
+}
+
+#[test]
 fn a_call_whose_answer_is_lost_was_made_all_the_same() {
     let engine = FakeEngine::start();
     engine.mood("POST /containers/create", Mood::DoneInSilence, 2);

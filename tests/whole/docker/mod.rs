@@ -5,3 +5,4 @@ mod adopting;
 mod failing;
 mod foreign;
 mod real;
+mod starting;

@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use crate::support::{
-    Client, Load, Ringmaster, Signal, is_gone, load_turn, server_of, signal, six_digits,
+    Client, Engine, Load, Ringmaster, Signal, is_gone, load_turn, on_both_engines, server_of,
+    six_digits,
 };
 
-#[test]
-fn three_come_and_three_go_and_no_request_fails() {
+on_both_engines!(
+    three_come_and_three_go_and_no_request_fails,
+    one_that_leaves_finishes_what_it_has_begun,
+    one_that_does_not_finish_in_time_goes_all_the_same,
+);
+
+fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
     let _turn = load_turn();
-    let program = Ringmaster::start(&[]);
+    let program = engine.start(&[]);
     let load = Load::start(program.listen, 16);
     load.reach(500);
     assert_eq!(
@@ -31,16 +37,16 @@ fn three_come_and_three_go_and_no_request_fails() {
 }
 
 /// A program whose replica in seat 2 was stopped while it had this request; nobody has noticed.
-fn with_a_request_in_flight(args: &[&str]) -> (Ringmaster, u32, Client) {
+fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
     let patient = ["--heartbeat-timeout", "10s"];
-    let program = Ringmaster::start(&[&patient, args].concat());
+    let program = engine.start(&[&patient, args].concat());
     let of_seat_2 = |id: &u64| {
         let reply = program.client().ask(with_id(*id));
         server_of(&reply.text()) == Some(2)
     };
     let id = (0..100).map(six_digits).find(of_seat_2).expect("an ID");
     let victim = program.replica("S2");
-    signal(victim, Signal::STOP);
+    program.strike(&["S2"], Signal::STOP);
     let mut client = program.client();
     client.send(with_id(id));
     assert!(!client.has_bytes_within(Duration::from_millis(50)));
@@ -51,9 +57,8 @@ fn with_id(id: u64) -> String {
     format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n")
 }
 
-#[test]
-fn one_that_leaves_finishes_what_it_has_begun() {
-    let (program, victim, mut client) = with_a_request_in_flight(&[]);
+fn one_that_leaves_finishes_what_it_has_begun(engine: Engine) {
+    let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     let mut order = Client::connect(program.control);
     order.send("rm 1 S2\n");
     // It waits: the one who leaves is still listed, and alive, but off the ring.
@@ -64,15 +69,15 @@ fn one_that_leaves_finishes_what_it_has_begun() {
         let text = program.client().ask(with_id(id)).text();
         assert_ne!(server_of(&text), Some(2), "{id}");
     }
-    signal(victim, Signal::CONT);
+    program.strike(&["S2"], Signal::CONT);
     assert_eq!(server_of(&client.reply().text()), Some(2));
     assert_eq!(order.rest(), b"N 2\nS1\nS3\n\n");
     assert!(is_gone(victim));
 }
 
-#[test]
-fn one_that_does_not_finish_in_time_goes_all_the_same() {
-    let (program, victim, mut client) = with_a_request_in_flight(&["--drain-timeout", "200ms"]);
+fn one_that_does_not_finish_in_time_goes_all_the_same(engine: Engine) {
+    let (program, victim, mut client) =
+        with_a_request_in_flight(engine, &["--drain-timeout", "200ms"]);
     assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
     assert!(is_gone(victim));
     // What it had can be asked again elsewhere.

@@ -2,18 +2,22 @@
 
 use super::millis;
 use crate::support::{
-    Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn, server_of, signal,
-    six_digits,
+    Engine, Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn, on_both_engines,
+    server_of, signal, six_digits,
 };
 
-#[test]
-fn a_stopped_replica_is_replaced_and_no_request_fails() {
+on_both_engines!(
+    a_stopped_replica_is_replaced_and_no_request_fails,
+    one_that_goes_on_before_the_last_miss_is_left_alone,
+);
+
+fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
     let _turn = load_turn();
-    let program = Ringmaster::start(&[]);
+    let program = engine.start(&[]);
     let victim = program.replica("S3");
     let load = Load::start(program.listen, 16);
     load.reach(1_000);
-    signal(victim, Signal::STOP);
+    program.strike(&["S3"], Signal::STOP);
     let down = program.event("down", 3);
     let replaced = program.event("replaced", 3);
     load.go_on(1_000);
@@ -42,14 +46,12 @@ fn a_stopped_replica_is_replaced_and_no_request_fails() {
     );
 }
 
-#[test]
-fn one_that_goes_on_before_the_last_miss_is_left_alone() {
-    // Dead after three seconds of silence at the earliest; it is silent for a fraction of one.
-    let patient = ["--heartbeat-timeout", "1s", "--heartbeat-interval", "50ms"];
-    let program = Ringmaster::start(&patient);
+fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
+    // Dead after 15 seconds of silence at the earliest; it is silent for a few.
+    let patient = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
+    let program = engine.start(&patient);
     let before = (program.rep(), program.children());
-    let victim = program.replica("S2");
-    signal(victim, Signal::STOP);
+    program.strike(&["S2"], Signal::STOP);
     let mut clients: Vec<_> = (0..12)
         .map(|number| {
             let mut client = program.client();
@@ -60,12 +62,12 @@ fn one_that_goes_on_before_the_last_miss_is_left_alone() {
             client
         })
         .collect();
-    // Half of a second is no time for three misses, and enough to see that it is silent.
+    // Half of a second is enough to see that it is silent.
     let waits = clients
         .iter_mut()
         .map(|client| !client.has_bytes_within(HALF));
     let silent = waits.filter(|silent| *silent).count();
-    signal(victim, Signal::CONT);
+    program.strike(&["S2"], Signal::CONT);
     let servers = clients
         .iter_mut()
         .map(|client| server_of(&client.reply().text()));

@@ -5,7 +5,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{PATIENCE, Ringmaster, Workshop, end_of, eventually, exchange, run_to_end};
+use crate::support::{
+    Engine, PATIENCE, Ringmaster, Workshop, end_of, eventually, exchange, on_both_engines,
+    run_to_end,
+};
+
+on_both_engines!(
+    without_replicas_it_waits_for_the_first,
+    the_first_answer_comes_soon_after_the_start,
+);
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -192,9 +200,8 @@ fn more_seats_than_the_classic_ring_has_end_it_with_a_sentence() {
     fails(&[&args[..], &["--replicas", "57"]].concat(), 1, sentence);
 }
 
-#[test]
-fn without_replicas_it_waits_for_the_first() {
-    let program = Ringmaster::start(&["--replicas", "0"]);
+fn without_replicas_it_waits_for_the_first(engine: Engine) {
+    let program = engine.start(&["--replicas", "0"]);
     assert_eq!(program.client().ask(HOME).status(), 503);
     assert_eq!(exchange(program.control, READYZ).status(), 503);
     assert_eq!(program.command("add 1 S1"), "N 1\nS1\n\n");
@@ -254,10 +261,9 @@ fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
     assert_eq!(exchange(program.control, READYZ).status(), 200);
 }
 
-#[test]
-fn the_first_answer_comes_soon_after_the_start() {
+fn the_first_answer_comes_soon_after_the_start(engine: Engine) {
     let begun = std::time::Instant::now();
-    let program = Ringmaster::start(&[]);
+    let program = engine.start(&[]);
     assert_eq!(program.client().ask(HOME).status(), 200);
     println!("first answer {:?} after the start", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(5));

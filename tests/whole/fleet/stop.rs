@@ -6,17 +6,23 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Backend, Client, End, Load, PATIENCE, Ringmaster, Signal, Workshop, eventually, is_gone,
-    load_turn, signal,
+    Backend, Client, End, Engine, Load, PATIENCE, Ringmaster, Signal, Workshop, eventually,
+    is_gone, load_turn, on_both_engines, signal,
 };
+
+on_both_engines!(
+    with_nothing_in_flight_a_stop_is_quick,
+    a_stop_under_load_answers_all_that_was_begun,
+    the_control_port_can_be_asked_to_the_last,
+    stopped_replicas_do_not_hold_up_a_stop,
+);
 
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-#[test]
-fn with_nothing_in_flight_a_stop_is_quick() {
+fn with_nothing_in_flight_a_stop_is_quick(engine: Engine) {
     let mut times = Vec::new();
     for word in [Signal::TERM, Signal::INT, Signal::TERM] {
-        let mut program = Ringmaster::start(&[]);
+        let mut program = engine.start(&[]);
         assert_eq!(program.client().ask(HOME).status(), 200);
         let replicas = program.children();
         let begun = Instant::now();
@@ -27,10 +33,11 @@ fn with_nothing_in_flight_a_stop_is_quick() {
         assert!(replicas.len() == 3 && replicas.into_iter().all(is_gone));
     }
     println!("stop when idle: {times:?}");
-    assert!(
-        times.iter().all(|time| *time < Duration::from_secs(2)),
-        "{times:?}"
-    );
+    let limit = match engine {
+        Engine::Process => Duration::from_secs(2),
+        Engine::Docker => PATIENCE,
+    };
+    assert!(times.iter().all(|time| *time < limit), "{times:?}");
 }
 
 #[test]
@@ -67,10 +74,9 @@ fn what_has_begun_is_answered_and_nothing_new_is_taken() {
     assert_eq!(program.wait().code(), Some(0), "{}", program.log());
 }
 
-#[test]
-fn a_stop_under_load_answers_all_that_was_begun() {
+fn a_stop_under_load_answers_all_that_was_begun(engine: Engine) {
     let _turn = load_turn();
-    let mut program = Ringmaster::start(&[]);
+    let mut program = engine.start(&[]);
     let replicas = program.children();
     let mut clients: Vec<Client> = (0..32).map(|_| program.client()).collect();
     let load = Load::start(program.listen, 8);
@@ -91,8 +97,8 @@ fn a_stop_under_load_answers_all_that_was_begun() {
 }
 
 /// A program that cannot finish its drain: a client owes it the rest of a head.
-fn draining() -> (Ringmaster, Client) {
-    let program = Ringmaster::start(&["--replicas", "2"]);
+fn draining(engine: Engine) -> (Ringmaster, Client) {
+    let program = engine.start(&["--replicas", "2"]);
     let mut client = program.client();
     client.send(&HOME[..20]);
     // The head has been begun once a request after it is served by the same worker, and both are.
@@ -107,7 +113,7 @@ fn draining() -> (Ringmaster, Client) {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     for second in [Signal::TERM, Signal::INT] {
-        let (mut program, client) = draining();
+        let (mut program, client) = draining(Engine::Process);
         let replicas = program.children();
         assert_eq!(replicas.len(), 2);
         let begun = Instant::now();
@@ -124,9 +130,8 @@ fn a_second_signal_ends_it_at_once() {
     }
 }
 
-#[test]
-fn the_control_port_can_be_asked_to_the_last() {
-    let (mut program, mut client) = draining();
+fn the_control_port_can_be_asked_to_the_last(engine: Engine) {
+    let (mut program, mut client) = draining(engine);
     assert_eq!(program.rep(), ["S1", "S2"]);
     client.send(&HOME[20..]);
     assert_eq!(client.reply().status(), 200);
@@ -188,11 +193,10 @@ fn not_even_a_stopped_replica_outlives_a_killed_program_by_a_second() {
     );
 }
 
-#[test]
-fn stopped_replicas_do_not_hold_up_a_stop() {
-    let mut program = Ringmaster::start(&["--heartbeat-timeout", "10s"]);
+fn stopped_replicas_do_not_hold_up_a_stop(engine: Engine) {
+    let mut program = engine.start(&["--heartbeat-timeout", "10s"]);
     let replicas = program.children();
-    signal(replicas[0], Signal::STOP);
+    program.strike(&["S1"], Signal::STOP);
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0), "{}", program.log());
     assert!(replicas.into_iter().all(is_gone));

@@ -3,7 +3,8 @@
 //!
 //! The lock of an owner that is gone is taken over. Surprising: an owner that cannot be judged from here
 //! (a process of another machine or another PID namespace) counts as alive; the sentence says what to
-//! remove.
+//! remove. And whoever cleans an engine up (`docker container prune`) removes what does not run, so the
+//! lock is looked after and made again.
 
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::api::{Api, Fault, Id};
-use super::seen::{Run, Seen};
+use super::seen::{Listed, Run, Seen};
 use super::spec::Recipe;
 
 /// How often a lock that changes under our hands is tried for.
@@ -133,8 +135,12 @@ fn begun(pid: u32) -> Option<u64> {
 }
 
 /// The lock, held.
-#[derive(Clone, Debug)]
-pub(super) struct Lock(Id);
+#[derive(Debug)]
+pub(super) struct Lock {
+    owner: Owner,
+    /// `None` once it was given back. Held across calls, so that nobody makes it again meanwhile.
+    container: Mutex<Option<Id>>,
+}
 
 impl Lock {
     /// Takes the lock for this program; `container` is the one we are in.
@@ -147,11 +153,15 @@ impl Lock {
         container: Option<&Id>,
     ) -> anyhow::Result<Self> {
         let this = Owner::this(container)?;
+        let held_as = |id| Self {
+            owner: this.clone(),
+            container: Mutex::new(Some(id)),
+        };
         let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
         for attempt in 0..TRIES {
             sleep(attempt * BETWEEN_TRIES).await;
             match api.create(&name, recipe.lock(&this.to_label())).await {
-                Ok(id) => return Ok(Self(id)),
+                Ok(id) => return Ok(held_as(id)),
                 Err(Fault::Conflict(_) | Fault::Unclear(_)) => {}
                 Err(fault) => bail!("cannot make the lock {name} of fleet {fleet}: {fault}"),
             }
@@ -163,7 +173,7 @@ impl Lock {
             let owner = owner_of(&held, recipe)?;
             if owner == this {
                 // We made it, and had no clear answer.
-                return Ok(Self(held.id));
+                return Ok(held_as(held.id));
             }
             if !owner.is_gone(&this, api).await {
                 bail!(
@@ -179,10 +189,52 @@ impl Lock {
         bail!("the lock {name} of fleet {fleet} is fought for; try again")
     }
 
+    /// Makes it again if it is not in this list of all containers of the fleet. A list that lies does no
+    /// harm: the name is taken then.
+    pub(super) async fn keep(&self, api: &Api, recipe: &Recipe, list: &[Listed]) {
+        let mut container = self.container.lock().await;
+        let Some(id) = &*container else { return };
+        if list.iter().any(|listed| listed.id == *id) {
+            return;
+        }
+        let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
+        match api.create(&name, recipe.lock(&self.owner.to_label())).await {
+            Ok(made) => {
+                tracing::warn!(
+                    "somebody removed the lock {name} of fleet {fleet}; it is made again"
+                );
+                *container = Some(made);
+            }
+            Err(Fault::Conflict(_)) => match api.inspect(&name).await {
+                Ok(held) if owner_of(&held, recipe).is_ok_and(|owner| owner == self.owner) => {
+                    *container = Some(held.id);
+                }
+                Ok(_) => tracing::warn!(
+                    "another balancer has the lock {name} and takes our containers for its own; stop \
+                     one of the two"
+                ),
+                Err(fault) => tracing::debug!("cannot look at the lock {name}: {fault}"),
+            },
+            Err(fault) => tracing::debug!("cannot make the lock {name} again: {fault}"),
+        }
+    }
+
+    /// Whether it is this container.
+    pub(super) fn is(&self, id: &Id) -> bool {
+        // Whoever holds it looks after it just now.
+        self.container
+            .try_lock()
+            .is_ok_and(|container| container.as_ref() == Some(id))
+    }
+
     /// Gives it back.
     pub(super) async fn release(&self, api: &Api) {
-        if let Err(fault) = api.remove(&self.0).await {
-            tracing::warn!("cannot remove the lock of the fleet: {fault}");
+        let Some(container) = self.container.lock().await.take() else {
+            return;
+        };
+        match api.remove(&container).await {
+            Ok(()) | Err(Fault::Missing(_)) => {}
+            Err(fault) => tracing::warn!("cannot remove the lock of the fleet: {fault}"),
         }
     }
 }

@@ -108,6 +108,7 @@ struct Dock {
     starts: Semaphore,
     removals: Semaphore,
     reports: Reports,
+    lock: Lock,
 }
 
 impl Dock {
@@ -133,7 +134,6 @@ pub(in crate::fleet) struct Docker {
     /// Those that are to go, until the first start.
     discarded: Vec<Id>,
     watching: bool,
-    lock: Lock,
     keep: bool,
 }
 
@@ -165,10 +165,10 @@ impl Docker {
                 starts: Semaphore::new(STARTS),
                 removals: Semaphore::new(REMOVALS),
                 reports,
+                lock: ground.lock,
             }),
             lives: HashMap::new(),
             watching: false,
-            lock: ground.lock,
             keep: ground.keep,
         }
     }
@@ -223,12 +223,12 @@ impl Engine for Docker {
     }
 
     fn close(&mut self) -> Closing {
-        let (dock, lock, keep) = (Arc::clone(&self.dock), self.lock.clone(), self.keep);
+        let (dock, keep) = (Arc::clone(&self.dock), self.keep);
         Box::pin(async move {
             if !keep {
                 sweep(&dock).await;
             }
-            lock.release(&dock.api).await;
+            dock.lock.release(&dock.api).await;
         })
     }
 }

@@ -27,20 +27,23 @@ const REOPEN_MAX: Duration = Duration::from_secs(2);
 
 /// Watches for ever.
 pub(super) async fn watch(dock: Arc<Dock>) {
-    let reopened = Notify::new();
-    tokio::join!(hear(&dock, &reopened), count(&dock, &reopened));
+    let relist = Notify::new();
+    tokio::join!(hear(&dock, &relist), count(&dock, &relist));
 }
 
 /// Reads events and opens their stream again whenever it is cut.
-async fn hear(dock: &Dock, reopened: &Notify) {
+async fn hear(dock: &Dock, relist: &Notify) {
     let mut pause = REOPEN_MIN;
     loop {
         let begun = Instant::now();
         let mut events = dock.api.events();
-        reopened.notify_one();
+        relist.notify_one();
         while let Some(event) = events.next().await {
             if let (Some(id), true) = (&event.id, event.is_end) {
                 dock.book.may_have_ended(id, event.code);
+                if dock.lock.is(id) {
+                    relist.notify_one();
+                }
             }
         }
         pause = if begun.elapsed() > REOPEN_MAX {
@@ -54,12 +57,12 @@ async fn hear(dock: &Dock, reopened: &Notify) {
 }
 
 /// Lists all containers of the fleet, again and again.
-async fn count(dock: &Dock, reopened: &Notify) {
+async fn count(dock: &Dock, relist: &Notify) {
     let mut strays = BTreeSet::new();
     let mut answers = true;
     let mut pause = LIST_EVERY;
     loop {
-        pause = match timeout(pause, reopened.notified()).await {
+        pause = match timeout(pause, relist.notified()).await {
             Ok(()) => LIST_AGAIN,
             Err(_) => LIST_EVERY,
         };
@@ -69,6 +72,7 @@ async fn count(dock: &Dock, reopened: &Notify) {
                     tracing::info!("the container engine answers again");
                 }
                 answers = true;
+                dock.lock.keep(&dock.api, &dock.recipe, &list).await;
                 let met = dock.book.compare(&list).into_iter().collect();
                 strays = remove_strays(dock, &strays, met).await;
             }
