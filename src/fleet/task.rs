@@ -109,8 +109,11 @@ impl Task {
     fn take(&mut self, call: Call) -> Input {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
-        tracing::debug!("{} asks {:?}", call.from, call.order);
         let is_change = call.order != Order::Rep;
+        match &call.order {
+            Order::Rep => tracing::debug!("{} asks {}", call.from, call.order),
+            Order::Add(_) | Order::Rm(_) => tracing::info!("{} asks {}", call.from, call.order),
+        }
         self.work.replies.insert(ticket, (call.reply, is_change));
         Input::Order(ticket, call.order)
     }
