@@ -5,6 +5,7 @@
 //! Checks go in the order of the contract, and the first failure means that nothing has changed.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +36,20 @@ pub enum Order {
     Add(Change),
     /// Remove replicas; answered when they are gone.
     Rm(Change),
+}
+
+/// As the log tells it: `/add n=2 S4 S5`.
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, change) = match self {
+            Self::Rep => return f.write_str("/rep"),
+            Self::Add(change) => ("/add", change),
+            Self::Rm(change) => ("/rm", change),
+        };
+        write!(f, "{path} n={}", change.n)?;
+        let mut names = change.names.iter();
+        names.try_for_each(|name| write!(f, " {name}"))
+    }
 }
 
 /// Why an order was not carried out.
@@ -258,6 +273,14 @@ mod tests {
             .unwrap();
         let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
         assert_eq!((change.n, names), (3, vec!["S5", "S4"]));
+    }
+
+    #[test]
+    fn the_log_tells_an_order_in_short() {
+        let change = Kind::Add.check(2, &["S5", "S4"]).unwrap();
+        assert_eq!(Order::Add(change).to_string(), "/add n=2 S5 S4");
+        let change = Kind::Rm.check::<&str>(3, &[]).unwrap();
+        assert_eq!(Order::Rm(change).to_string(), "/rm n=3");
     }
 
     #[test]

@@ -103,10 +103,8 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
 
 /// Whoever sees the file sees all of it: it is written under another name first.
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
-    let text = serde_json::json!({
-        "listen": addresses.listen.to_string(),
-        "control": addresses.control.to_string(),
-    });
+    let Addresses { listen, control } = addresses;
+    let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     std::fs::write(&temporary, format!("{text}\n"))

@@ -115,8 +115,6 @@ impl Context {
     }
 
     async fn change(&self, kind: Kind, change: Change, peer: SocketAddr) -> Answer {
-        let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
-        tracing::info!("{peer} asks {} n={} names={names:?}", path(kind), change.n);
         let order = kind.order(change);
         self.desk.ask(order, peer.to_string()).await
     }

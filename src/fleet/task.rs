@@ -65,6 +65,9 @@ pub(super) struct Work {
     /// Changes that are done once every worker goes by the newest roster.
     changes: Vec<(oneshot::Sender<Answer>, Answer)>,
     tickets: u64,
+    /// Whether all is told that there is to tell. Asking the workers' cells again instead would miss the
+    /// worker that comes round just between the two questions.
+    settled: bool,
     finished: bool,
 }
 
@@ -109,8 +112,11 @@ impl Task {
     fn take(&mut self, call: Call) -> Input {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
-        tracing::debug!("{} asks {:?}", call.from, call.order);
         let is_change = call.order != Order::Rep;
+        match &call.order {
+            Order::Rep => tracing::debug!("{} asks {}", call.from, call.order),
+            Order::Add(_) | Order::Rm(_) => tracing::info!("{} asks {}", call.from, call.order),
+        }
         self.work.replies.insert(ticket, (call.reply, is_change));
         Input::Order(ticket, call.order)
     }
@@ -135,13 +141,14 @@ impl Task {
     }
 
     fn waits_for_workers(&self) -> bool {
-        !self.work.drains.is_empty() || !self.press.is_seen()
+        !self.work.drains.is_empty() || !self.work.settled
     }
 
     /// Tells how things stand, once every worker goes by it: whoever hears of a replica may ask for it
     /// the next moment.
     fn settle(&mut self) {
-        if !self.press.is_seen() {
+        self.work.settled = self.press.is_seen();
+        if !self.work.settled {
             return;
         }
         self.answer_changes();
@@ -245,5 +252,74 @@ impl World for Outside<'_> {
 
     fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
         self.press.last_answer(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::{Fixed, Reports};
+    use super::super::{Heartbeat, Replicas, Settings, Survey, survey};
+    use super::*;
+    use crate::ring::Spec;
+    use crate::roster::{self, ReplicaAddr, Subscriber};
+
+    /// The task of a fleet of one backend, before one worker that is the test's to play.
+    fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
+        let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
+        let backends = vec![("S1".parse().unwrap(), addr)];
+        let long = Duration::from_secs(60);
+        let survey = survey(Settings {
+            replicas: Replicas::Fixed(backends.clone()),
+            ring: Spec::Uniform,
+            heartbeat: Some(Heartbeat {
+                interval: long,
+                timeout: long,
+                misses: 3,
+                path: "/".to_owned(),
+            }),
+            start_timeout: long,
+            drain_timeout: long,
+            max_replicas: 1,
+            workers: 1,
+        });
+        let survey = survey.unwrap();
+        let (publisher, mut workers) = roster::channel(1, survey.first_roster());
+        let Survey { plan, .. } = survey;
+        let (report, reports) = mpsc::unbounded_channel();
+        let task = Task {
+            rhythm: None,
+            engine: Box::new(Fixed::new(&backends, Reports::new(report))),
+            press: Press::new(publisher, 1),
+            pulses: mpsc::unbounded_channel().0,
+            journal: Journal::new(),
+            status: watch::channel(plan.status()).0,
+            plan,
+            work: Work::default(),
+        };
+        (task, reports, workers.remove(0))
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
+        let (mut task, mut reports, worker) = task();
+        worker.adopted(task.press.version());
+        task.feed(Input::Begin);
+        let Some(Report::Started { id, addr }) = reports.recv().await else {
+            panic!("a backend is there at once");
+        };
+        task.feed(Input::Engine(Report::Started { id, addr }));
+        task.feed(Input::Pulse(id, Pulse::Answered));
+        assert!(
+            !task.status.borrow().complete,
+            "told before the worker knows"
+        );
+        // After the task has looked, and before it asks whether to look again.
+        worker.adopted(task.press.version());
+        assert!(
+            task.waits_for_workers(),
+            "it would sleep until the next input"
+        );
+        task.feed(Input::Tick);
+        assert!(task.status.borrow().complete && !task.waits_for_workers());
     }
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -176,10 +177,18 @@ impl Drop for Docker {
     }
 }
 
-/// What the engine's client says.
+/// What the engine's client says. To freeze a container of a busy machine takes the kernel longer than the
+/// engine waits, which then undoes it: that is asked for again.
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
-    try_docker(args).unwrap_or_else(|err| panic!("docker {args:?}: {err}"))
+    let begun = Instant::now();
+    loop {
+        match try_docker(args) {
+            Ok(text) => return text,
+            Err(err) if err.contains("unable to freeze") && begun.elapsed() < PATIENCE => {}
+            Err(err) => panic!("docker {args:?}: {err}"),
+        }
+    }
 }
 
 /// All that the engine knows of a container.

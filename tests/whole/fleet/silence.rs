@@ -1,5 +1,7 @@
 //! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in time.
 
+use std::time::{Duration, Instant};
+
 use super::millis;
 use crate::support::{
     Engine, Load, PATIENCE, Ringmaster, Signal, eventually, is_gone, load_turn, on_both_engines,
@@ -62,19 +64,25 @@ fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
             client
         })
         .collect();
-    // Half of a second is enough to see that it is silent.
-    let waits = clients
-        .iter_mut()
-        .map(|client| !client.has_bytes_within(HALF));
-    let silent = waits.filter(|silent| *silent).count();
+    // Half of a second is no time for three misses, and enough to see that it is silent.
+    let end = Instant::now() + HALF;
+    let waits = clients.iter_mut().map(|client| {
+        let left = end.saturating_duration_since(Instant::now());
+        !client.has_bytes_within(left.max(Duration::from_millis(1)))
+    });
+    let silent: Vec<bool> = waits.collect();
     program.strike(&["S2"], Signal::CONT);
     let servers = clients
         .iter_mut()
         .map(|client| server_of(&client.reply().text()));
-    let of_the_victim = servers.filter(|server| *server == Some(2)).count();
+    let of_the_victim: Vec<bool> = servers
+        .zip(silent)
+        .filter_map(|(server, silent)| (server == Some(2)).then_some(silent))
+        .collect();
+    // Others may be slow too, on a busy machine.
     assert!(
-        silent > 0 && silent == of_the_victim,
-        "{silent} of {of_the_victim}"
+        !of_the_victim.is_empty() && of_the_victim.iter().all(|silent| *silent),
+        "{of_the_victim:?}"
     );
     assert_eq!((program.rep(), program.children()), before);
     let kinds = program.events();
@@ -107,4 +115,4 @@ fn one_that_speaks_before_its_successor_keeps_the_seat() {
     assert_eq!(program.replica("S1"), victim);
 }
 
-const HALF: std::time::Duration = std::time::Duration::from_millis(500);
+const HALF: Duration = Duration::from_millis(500);

@@ -52,6 +52,10 @@ fn the_ready_file_appears_when_all_have_answered() {
     let ports: Value = serde_json::from_str(&text).expect("whole when it appears");
     assert_eq!(ports["listen"], program.listen.to_string());
     assert_eq!(ports["control"], program.control.to_string());
+    // Whoever cuts it up with sed goes by the documented order.
+    let (listen, control) = (program.listen, program.control);
+    let documented = format!("{{\"listen\":\"{listen}\",\"control\":\"{control}\"}}\n");
+    assert_eq!(text, documented);
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();

@@ -147,7 +147,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
     let change = |line: &str| {
         format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}")
     };
-    let args = ["--replicas", "2", "--workers", "1", "--log-level", "debug"];
+    let args = ["--replicas", "2", "--workers", "1"];
     let times = ["--start-timeout", "60s", "--drain-timeout", "60s"];
     let mut program = Ringmaster::launch(shop.program(), &[&args[..], &times].concat()).ready();
     let (mut adding, mut removing) = (program.client(), program.client());
@@ -155,7 +155,9 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
     adding.send(change("POST /add"));
     eventually(PATIENCE, "it hangs", || program.children().len() == 3);
     removing.send(change("DELETE /rm"));
-    eventually(PATIENCE, "it waits", || program.log().contains("asks Rm"));
+    eventually(PATIENCE, "it waits", || {
+        program.log().contains("asks /rm n=1")
+    });
     assert_eq!(program.client().ask(HOME).status(), 200);
     let replicas = program.children();
     program.signal(Signal::TERM);

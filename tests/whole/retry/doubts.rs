@@ -3,7 +3,7 @@
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use crate::support::{Backend, Message, PATIENCE, Ringmaster, eventually};
+use crate::support::{Backend, Message, PATIENCE, Ringmaster, eventually, exchange};
 
 use super::*;
 
@@ -79,6 +79,11 @@ fn a_lone_suspect_is_given_its_time() {
     let patient = Patient::new();
     let program = patient.program(&[]);
     patient.fall_ill(&program);
+    // It is logged a moment before the last worker knows, and this is told when all do.
+    let readyz = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    eventually(PATIENCE, "every worker knows", || {
+        exchange(program.control, readyz).status() == 503
+    });
     let mut client = program.client();
     client.send(GET);
     patient.asked.recv_timeout(PATIENCE).unwrap();
