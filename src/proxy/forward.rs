@@ -12,7 +12,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
-use crate::wire::head::{self, BadResponse, Fields, Request, Room, Version};
+use crate::wire::head::{self, BadResponse, Field, Fields, Request, Room, Version};
 
 /// What a request's head does not say itself.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,13 @@ pub(super) fn asks_upgrade(head: &Request<'_, '_>) -> bool {
         && protocols.peek().is_some()
         && has_option(&head.fields, "upgrade")
         && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// How many hops a Max-Forwards field allows (RFC 9110 §7.6.2); a number too large for us counts as the
+/// largest. `None` if it is no number.
+pub(super) fn hops(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
 }
 
 /// Writes the head that goes on to a replica.
@@ -89,11 +96,7 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
             put(out, &[field.name.as_bytes(), b": ", field.value, comma]);
             put_client(out, extra.client);
         } else if field.is("max-forwards") && head.method == "OPTIONS" {
-            // RFC 9110 §7.6.2; zero was answered here.
-            let hops = framing::content_length(field.value)
-                .unwrap_or(1)
-                .saturating_sub(1);
-            put_text(out, format_args!("{}: {hops}\r\n", field.name));
+            put_hops(out, &field);
         } else {
             put(out, &[field.line]);
         }
@@ -158,6 +161,8 @@ pub(super) fn reply(
         return Ok(None);
     };
     let body = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
+    let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
     if upgraded && !asked.upgrade {
         return Err(BadResponse("it switches protocols unasked"));
@@ -171,7 +176,7 @@ pub(super) fn reply(
         let framing = coding || field.is("content-length");
         let bodiless = head.status < 200 || head.status == 204;
         let drop = match field.name.len() {
-            7 if upgraded && field.is("upgrade") => false,
+            7 if (upgraded || names_protocol) && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
         // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
@@ -183,6 +188,9 @@ pub(super) fn reply(
     // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
     if head.status >= 200 && head.fields.get("date").is_none() {
         put(out, &[b"Date: ", &date::now(), b"\r\n"]);
+    }
+    if names_protocol {
+        put(out, &[b"Connection: upgrade\r\n"]);
     }
     Ok(Some(Facts {
         status: head.status,
@@ -273,6 +281,17 @@ fn put_text(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     let _ = out.writer().write_fmt(text);
 }
 
+/// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
+fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
+    match hops(field.value) {
+        Some(hops) => {
+            let left = hops.saturating_sub(1);
+            put_text(out, format_args!("{}: {left}\r\n", field.name));
+        }
+        None => put(out, &[field.line]),
+    }
+}
+
 fn put_client(out: &mut BytesMut, client: SocketAddr) {
     put_text(out, format_args!("{}\r\n", client.ip().to_canonical()));
 }
@@ -343,6 +362,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn hops_are_counted_down_for_options_alone() {
+        for (method, value, gone_on) in [
+            ("OPTIONS", "3", "2"),
+            ("OPTIONS", "99999999999999999999", "18446744073709551614"),
+            ("OPTIONS", "x", "x"),
+            ("GET", "3", "3"),
+        ] {
+            let text = format!("{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: {value}\r\n\r\n");
+            let wanted =
+                format!("{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: {gone_on}\r\n{TRAIL}\r\n");
+            assert_eq!(forwarded(&text, None), wanted);
+        }
+    }
+
     fn replied(text: &str, version: Version) -> (Facts, String) {
         let mut out = BytesMut::new();
         let asked = Asked {
@@ -366,6 +400,18 @@ mod tests {
         assert!(facts.keep_alive);
         assert_eq!(facts.keep_for, Some(Duration::from_secs(7)));
         assert_eq!(facts.len, text.len() - 2);
+    }
+
+    #[test]
+    fn a_426_keeps_the_protocol_it_names() {
+        let text = "HTTP/1.1 426 Upgrade Required\r\nDate: x\r\nUpgrade: foo\r\nConnection: upgrade\r\n\
+            Content-Length: 0\r\n\r\n";
+        let (_, head) = replied(text, Version::Http11);
+        assert_eq!(
+            head,
+            "HTTP/1.1 426 Upgrade Required\r\nDate: x\r\nUpgrade: foo\r\nContent-Length: 0\r\n\
+             Connection: upgrade\r\n"
+        );
     }
 
     #[test]

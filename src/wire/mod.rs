@@ -6,9 +6,12 @@
 pub mod chunked;
 pub mod date;
 pub mod deadline;
+mod extension;
 pub mod framing;
 pub mod head;
 pub mod reply;
 pub mod socket;
 pub mod splice;
 pub mod target;
+mod trailer;
+pub mod version;
