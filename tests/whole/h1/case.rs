@@ -14,7 +14,7 @@ pub(crate) const MORE: &str = include_str!("../../h1/more.json");
 const TICK: Duration = Duration::from_millis(2);
 
 /// One request of a client, what the backend answers, and what an intermediary may make of it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) side: Side,

@@ -6,6 +6,7 @@
 
 mod case;
 mod judge;
+mod properties;
 mod stage;
 mod wish;
 
