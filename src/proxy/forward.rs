@@ -377,6 +377,106 @@ mod tests {
         }
     }
 
+    /// Field lines that a gateway must think about, and some that it must not.
+    const LINES: [&str; 26] = [
+        "Host: a",
+        "Host: b:80",
+        "Connection: close",
+        "Connection: X-Hop, content-length",
+        "connection:transfer-encoding,host,x-kept",
+        "X-Hop: 1",
+        "X-Kept:\t2 ",
+        "Keep-Alive: 5",
+        "Proxy-Connection: close",
+        "TE: trailers",
+        "Upgrade: foo",
+        "Upgrade: h2c",
+        "Connection: upgrade",
+        "HTTP2-Settings: x",
+        "Content-Length: 3",
+        "Content-Length: 003",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "Max-Forwards: 7",
+        "X-Forwarded-For: 1.1.1.1",
+        "X-Forwarded-For:",
+        "X-Forwarded-Proto: https",
+        "Via: 1.1 front",
+        "Ringmaster-Seat: 3",
+        "X-Request-ID: 7",
+        "Cookie: a=b;  c",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(9110),
+            ..proptest::prelude::ProptestConfig::with_cases(600)
+        })]
+
+        #[test]
+        fn what_goes_on_is_read_as_the_same_message(
+            method in proptest::sample::select(vec!["GET", "POST", "OPTIONS", "x"]),
+            target in proptest::sample::select(vec!["/", "/a%2F?", "/x?y?z", "*", "http://c?d"]),
+            version in proptest::sample::select(vec!["1.0", "1.1"]),
+            lines in proptest::sample::subsequence(LINES.to_vec(), 0..=8),
+        ) {
+            let lines = lines.join("\r\n") + "\r\n";
+            let host = if lines.contains("Host") { "" } else { "Host: a\r\n" };
+            let text = format!("{method} {target} HTTP/{version}\r\n{host}{}\r\n", lines.trim_start());
+            same_message(&text);
+        }
+    }
+
+    /// Forwards a request, if it is one that is forwarded, and compares what the next hop reads.
+    fn same_message(text: &str) {
+        let mut room = Room::default();
+        let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
+            return;
+        };
+        let Ok(body) = framing::of_request(head.version, &head.fields) else {
+            return;
+        };
+        let gone_on = forwarded(text, None);
+        let mut room = Room::default();
+        let next = head::request(gone_on.as_bytes(), &mut room);
+        let next = next.expect("well-formed").expect("whole");
+        assert_eq!(next.len, gone_on.len());
+        assert_eq!((next.method, next.version), (head.method, Version::Http11));
+        let asked = (head.target.path, head.target.query);
+        assert_eq!((next.target.path, next.target.query), asked);
+        let host = head.target.authority.or_else(|| head.fields.get("host"));
+        assert_eq!(next.fields.get("host"), host);
+        let framed = framing::of_request(next.version, &next.fields).expect("framed");
+        let kind = |body: Body| match body {
+            Body::Chunked(_) => None,
+            body => Some(body.plain_ahead()),
+        };
+        assert_eq!(kind(framed), kind(body));
+        for name in [
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "http2-settings",
+            "ringmaster-seat",
+        ] {
+            assert_eq!(next.fields.get(name), None);
+        }
+        let nominated = |name: &str| has_option(&head.fields, name);
+        for name in ["x-hop", "x-kept", "cookie", "x-request-id"] {
+            let kept = head.fields.get(name).filter(|_| !nominated(name));
+            assert_eq!(next.fields.get(name), kept, "{name}");
+        }
+        // One more hop that is ours changes no more than the trail.
+        let again = |field: &Field<'_>| !field.is("via") && !field.is("x-forwarded-for");
+        let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
+        let mut room = Room::default();
+        let twice = forwarded(&gone_on, None);
+        let twice = head::request(twice.as_bytes(), &mut room);
+        let twice = twice.expect("well-formed").expect("whole");
+        assert_eq!(lines(&twice.fields), lines(&next.fields));
+    }
+
     fn replied(text: &str, version: Version) -> (Facts, String) {
         let mut out = BytesMut::new();
         let asked = Asked {
