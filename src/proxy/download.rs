@@ -20,6 +20,7 @@ use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, worth_parsing};
 use crate::wire::stream::Writer;
+use crate::wire::version;
 
 /// Interim replies passed on before one request's final reply; more are malice or a fault.
 const MAX_INTERIM: usize = 64;
@@ -106,6 +107,7 @@ impl Download<'_> {
         loop {
             if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
                 self.out.clear();
+                version::settle_response(&mut self.reply);
                 let facts = forward::reply(&self.reply, self.asked, &mut self.out);
                 match facts.map_err(|bad| Broken::Bad(bad.0))? {
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
@@ -206,12 +208,9 @@ impl Download<'_> {
         let taken = if facts.decode {
             facts.body.decode(&self.reply, &mut self.out)
         } else {
-            facts.body.take(&self.reply)
+            facts.body.relay(&self.reply, &mut self.out)
         };
         let taken = taken.map_err(|broken| Broken::Bad(broken.0))?;
-        if !facts.decode {
-            self.out.extend_from_slice(&self.reply[..taken]);
-        }
         self.reply.advance(taken);
         self.progress.begun.set(true);
         self.write_out().await?;

@@ -12,7 +12,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
-use crate::wire::head::{self, BadResponse, Fields, Request, Room, Version};
+use crate::wire::head::{self, BadResponse, Field, Fields, Request, Room, Version};
 
 /// What a request's head does not say itself.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,13 @@ pub(super) fn asks_upgrade(head: &Request<'_, '_>) -> bool {
         && protocols.peek().is_some()
         && has_option(&head.fields, "upgrade")
         && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// How many hops a Max-Forwards field allows (RFC 9110 §7.6.2); a number too large for us counts as the
+/// largest. `None` if it is no number.
+pub(super) fn hops(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
 }
 
 /// Writes the head that goes on to a replica.
@@ -89,11 +96,7 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
             put(out, &[field.name.as_bytes(), b": ", field.value, comma]);
             put_client(out, extra.client);
         } else if field.is("max-forwards") && head.method == "OPTIONS" {
-            // RFC 9110 §7.6.2; zero was answered here.
-            let hops = framing::content_length(field.value)
-                .unwrap_or(1)
-                .saturating_sub(1);
-            put_text(out, format_args!("{}: {hops}\r\n", field.name));
+            put_hops(out, &field);
         } else {
             put(out, &[field.line]);
         }
@@ -158,6 +161,8 @@ pub(super) fn reply(
         return Ok(None);
     };
     let body = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
+    let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
     if upgraded && !asked.upgrade {
         return Err(BadResponse("it switches protocols unasked"));
@@ -171,7 +176,7 @@ pub(super) fn reply(
         let framing = coding || field.is("content-length");
         let bodiless = head.status < 200 || head.status == 204;
         let drop = match field.name.len() {
-            7 if upgraded && field.is("upgrade") => false,
+            7 if (upgraded || names_protocol) && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
         // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
@@ -183,6 +188,9 @@ pub(super) fn reply(
     // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
     if head.status >= 200 && head.fields.get("date").is_none() {
         put(out, &[b"Date: ", &date::now(), b"\r\n"]);
+    }
+    if names_protocol {
+        put(out, &[b"Connection: upgrade\r\n"]);
     }
     Ok(Some(Facts {
         status: head.status,
@@ -273,6 +281,17 @@ fn put_text(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     let _ = out.writer().write_fmt(text);
 }
 
+/// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
+fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
+    match hops(field.value) {
+        Some(hops) => {
+            let left = hops.saturating_sub(1);
+            put_text(out, format_args!("{}: {left}\r\n", field.name));
+        }
+        None => put(out, &[field.line]),
+    }
+}
+
 fn put_client(out: &mut BytesMut, client: SocketAddr) {
     put_text(out, format_args!("{}\r\n", client.ip().to_canonical()));
 }
@@ -343,6 +362,121 @@ mod tests {
         );
     }
 
+    #[test]
+    fn hops_are_counted_down_for_options_alone() {
+        for (method, value, gone_on) in [
+            ("OPTIONS", "3", "2"),
+            ("OPTIONS", "99999999999999999999", "18446744073709551614"),
+            ("OPTIONS", "x", "x"),
+            ("GET", "3", "3"),
+        ] {
+            let text = format!("{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: {value}\r\n\r\n");
+            let wanted =
+                format!("{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: {gone_on}\r\n{TRAIL}\r\n");
+            assert_eq!(forwarded(&text, None), wanted);
+        }
+    }
+
+    /// Field lines that a gateway must think about, and some that it must not.
+    const LINES: [&str; 26] = [
+        "Host: a",
+        "Host: b:80",
+        "Connection: close",
+        "Connection: X-Hop, content-length",
+        "connection:transfer-encoding,host,x-kept",
+        "X-Hop: 1",
+        "X-Kept:\t2 ",
+        "Keep-Alive: 5",
+        "Proxy-Connection: close",
+        "TE: trailers",
+        "Upgrade: foo",
+        "Upgrade: h2c",
+        "Connection: upgrade",
+        "HTTP2-Settings: x",
+        "Content-Length: 3",
+        "Content-Length: 003",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "Max-Forwards: 7",
+        "X-Forwarded-For: 1.1.1.1",
+        "X-Forwarded-For:",
+        "X-Forwarded-Proto: https",
+        "Via: 1.1 front",
+        "Ringmaster-Seat: 3",
+        "X-Request-ID: 7",
+        "Cookie: a=b;  c",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(9110),
+            ..proptest::prelude::ProptestConfig::with_cases(600)
+        })]
+
+        #[test]
+        fn what_goes_on_is_read_as_the_same_message(
+            method in proptest::sample::select(vec!["GET", "POST", "OPTIONS", "x"]),
+            target in proptest::sample::select(vec!["/", "/a%2F?", "/x?y?z", "*", "http://c?d"]),
+            version in proptest::sample::select(vec!["1.0", "1.1"]),
+            lines in proptest::sample::subsequence(LINES.to_vec(), 0..=8),
+        ) {
+            let lines = lines.join("\r\n") + "\r\n";
+            let host = if lines.contains("Host") { "" } else { "Host: a\r\n" };
+            let text = format!("{method} {target} HTTP/{version}\r\n{host}{}\r\n", lines.trim_start());
+            same_message(&text);
+        }
+    }
+
+    /// Forwards a request, if it is one that is forwarded, and compares what the next hop reads.
+    fn same_message(text: &str) {
+        let mut room = Room::default();
+        let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
+            return;
+        };
+        let Ok(body) = framing::of_request(head.version, &head.fields) else {
+            return;
+        };
+        let gone_on = forwarded(text, None);
+        let mut room = Room::default();
+        let next = head::request(gone_on.as_bytes(), &mut room);
+        let next = next.expect("well-formed").expect("whole");
+        assert_eq!(next.len, gone_on.len());
+        assert_eq!((next.method, next.version), (head.method, Version::Http11));
+        let asked = (head.target.path, head.target.query);
+        assert_eq!((next.target.path, next.target.query), asked);
+        let host = head.target.authority.or_else(|| head.fields.get("host"));
+        assert_eq!(next.fields.get("host"), host);
+        let framed = framing::of_request(next.version, &next.fields).expect("framed");
+        let kind = |body: Body| match body {
+            Body::Chunked(_) => None,
+            body => Some(body.plain_ahead()),
+        };
+        assert_eq!(kind(framed), kind(body));
+        for name in [
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "http2-settings",
+            "ringmaster-seat",
+        ] {
+            assert_eq!(next.fields.get(name), None);
+        }
+        let nominated = |name: &str| has_option(&head.fields, name);
+        for name in ["x-hop", "x-kept", "cookie", "x-request-id"] {
+            let kept = head.fields.get(name).filter(|_| !nominated(name));
+            assert_eq!(next.fields.get(name), kept, "{name}");
+        }
+        // One more hop that is ours changes no more than the trail.
+        let again = |field: &Field<'_>| !field.is("via") && !field.is("x-forwarded-for");
+        let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
+        let mut room = Room::default();
+        let twice = forwarded(&gone_on, None);
+        let twice = head::request(twice.as_bytes(), &mut room);
+        let twice = twice.expect("well-formed").expect("whole");
+        assert_eq!(lines(&twice.fields), lines(&next.fields));
+    }
+
     fn replied(text: &str, version: Version) -> (Facts, String) {
         let mut out = BytesMut::new();
         let asked = Asked {
@@ -366,6 +500,18 @@ mod tests {
         assert!(facts.keep_alive);
         assert_eq!(facts.keep_for, Some(Duration::from_secs(7)));
         assert_eq!(facts.len, text.len() - 2);
+    }
+
+    #[test]
+    fn a_426_keeps_the_protocol_it_names() {
+        let text = "HTTP/1.1 426 Upgrade Required\r\nDate: x\r\nUpgrade: foo\r\nConnection: upgrade\r\n\
+            Content-Length: 0\r\n\r\n";
+        let (_, head) = replied(text, Version::Http11);
+        assert_eq!(
+            head,
+            "HTTP/1.1 426 Upgrade Required\r\nDate: x\r\nUpgrade: foo\r\nContent-Length: 0\r\n\
+             Connection: upgrade\r\n"
+        );
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Download<'_> {
     /// Copies a piece of the body.
     async fn copy(&mut self, facts: &mut Facts) -> Result<(), End> {
         let limits = self.worker.settings.limits;
-        self.reply.clear();
+        // The begun name of a trailer field may be left in it.
         self.reply.reserve(REPLY_BYTES);
         let (progress, since) = (self.progress, Instant::now());
         let due = || progress.reply_body_due(since, limits.body_timeout);
@@ -173,13 +173,20 @@ impl Download<'_> {
             Ok(Ok(0)) => return Err(End::Proper),
             Ok(Err(_)) | Err(_) => return Err(End::Broken),
         }
-        let (bytes, taken) = if facts.decode {
-            self.out.clear();
-            let taken = facts.body.decode(&self.reply, &mut self.out);
-            (&self.out[..], taken.map_err(|_| End::Broken)?)
-        } else {
-            let taken = facts.body.take(&self.reply).map_err(|_| End::Broken)?;
-            (&self.reply[..taken], taken)
+        self.out.clear();
+        let (bytes, taken) = match &mut facts.body {
+            body @ Body::Chunked(_) => {
+                let taken = if facts.decode {
+                    body.decode(&self.reply, &mut self.out)
+                } else {
+                    body.relay(&self.reply, &mut self.out)
+                };
+                (&self.out[..], taken.map_err(|_| End::Broken)?)
+            }
+            body => {
+                let taken = body.take_plain(&self.reply);
+                (&self.reply[..taken], taken)
+            }
         };
         let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
         written.map_err(|_| End::ClientGone)?;

@@ -16,6 +16,7 @@ use crate::wire::chunked::BadChunk;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, Refused, Request as Head, Room, Version};
 use crate::wire::stream::Stream;
+use crate::wire::version;
 
 /// Bytes of a request (head and body) that are kept to be sent again.
 pub(super) const REPLAY_BYTES: usize = 64 * 1024;
@@ -65,13 +66,12 @@ impl Outgoing {
     /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
     /// sent before anything is given up.
     pub(super) fn absorb(&mut self, inbox: &mut BytesMut) -> Result<(), BadChunk> {
-        let taken = self.body.take(inbox)?;
-        if self.bytes.len() + taken > REPLAY_BYTES {
+        let taken = self.body.relay(inbox, &mut self.bytes)?;
+        if self.bytes.len() > REPLAY_BYTES {
             self.replayable = false;
             self.bytes.advance(self.sent);
             self.sent = 0;
         }
-        self.bytes.extend_from_slice(&inbox[..taken]);
         inbox.advance(taken);
         Ok(())
     }
@@ -106,8 +106,15 @@ pub(super) fn read(
     inbox: &mut BytesMut,
 ) -> Result<Option<Job>, Refused> {
     let mut room = Room::default();
-    let Some(head) = head::request(inbox, &mut room)? else {
-        return Ok(None);
+    let head = match head::request(inbox, &mut room) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Ok(None),
+        Err(refused) => {
+            if refused.status == 505 && version::settle_request(inbox) {
+                return read(worker, stream, client, inbox);
+            }
+            return Err(refused);
+        }
     };
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
@@ -134,9 +141,10 @@ pub(super) fn read(
 /// The refusal of a head over the limit: which part of it is too long?
 pub(super) fn too_long(inbox: &[u8]) -> Refused {
     let text = inbox.trim_ascii_start();
+    let line = text.iter().position(|byte| *byte == b'\n');
     if text.is_empty() {
         Refused::bad("nothing but empty lines")
-    } else if text.contains(&b'\n') {
+    } else if line.is_some_and(|len| len < text.len() / 2) {
         Refused {
             status: 431,
             why: "the request head is too long",
@@ -147,6 +155,11 @@ pub(super) fn too_long(inbox: &[u8]) -> Refused {
             why: "the request line is too long",
         }
     }
+}
+
+/// Whether what is refused asks for no more than a head (RFC 9110 §9.3.2).
+pub(super) fn is_to_head(inbox: &[u8]) -> bool {
+    inbox.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 fn prepare(
@@ -218,12 +231,8 @@ fn expectation(head: &Head<'_, '_>) -> Result<bool, Refused> {
 }
 
 fn is_last_hop(head: &Head<'_, '_>) -> bool {
-    let hops = || {
-        head.fields
-            .get("max-forwards")
-            .and_then(framing::content_length)
-    };
-    head.method == "OPTIONS" && hops() == Some(0)
+    let mut limits = head.fields.iter().filter(|f| f.is("max-forwards"));
+    head.method == "OPTIONS" && limits.any(|limit| forward::hops(limit.value) == Some(0))
 }
 
 fn last_hop(

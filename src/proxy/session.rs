@@ -124,7 +124,8 @@ async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
                 status: refused.status,
                 sentence: refused.why.to_owned(),
             };
-            client.answer(worker, &failure, "", false, false).await
+            let head_only = request::is_to_head(&client.inbox);
+            client.answer(worker, &failure, "", false, head_only).await
         }
     }
 }

@@ -33,20 +33,40 @@ impl Body {
         }
     }
 
-    /// How many leading bytes of `input` belong to this body; they count as taken.
+    /// Appends to `out` what goes on of the leading bytes of `input` that belong to this body. How many
+    /// there are; they count as taken. The others must be shown again, unless the body is complete.
     ///
     /// # Errors
     /// When the chunked coding is broken.
-    pub fn take(&mut self, input: &[u8]) -> Result<usize, BadChunk> {
-        self.follow(input, |_| {})
+    pub fn relay(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
+        self.follow(input, |bytes, run| {
+            if run != Run::Dropped {
+                out.extend_from_slice(bytes);
+            }
+        })
     }
 
-    /// Like [`Self::take`], and appends the data among them to `out`: the chunked coding is removed.
+    /// Like [`Self::relay`], but only the data go on: the chunked coding is removed.
     ///
     /// # Errors
     /// When the chunked coding is broken.
     pub fn decode(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
-        self.follow(input, |data| out.extend_from_slice(data))
+        self.follow(input, |bytes, run| {
+            if run == Run::Data {
+                out.extend_from_slice(bytes);
+            }
+        })
+    }
+
+    /// Like [`Self::relay`] where all that belongs to the body goes on as it is; 0 for chunks.
+    pub fn take_plain(&mut self, input: &[u8]) -> usize {
+        let ahead = usize::try_from(self.plain_ahead()).unwrap_or(usize::MAX);
+        let len = match self {
+            Self::Chunked(_) => 0,
+            _ => ahead.min(input.len()),
+        };
+        self.skip(len as u64);
+        len
     }
 
     /// How many bytes are certain to come next as they are, whatever they hold: data that need not be
@@ -70,32 +90,23 @@ impl Body {
         }
     }
 
-    fn follow(&mut self, input: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, BadChunk> {
-        match self {
-            Self::Length(left) => {
-                let len = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len());
-                *left -= len as u64;
-                data(&input[..len]);
-                Ok(len)
-            }
-            Self::UntilClose => {
-                data(input);
-                Ok(input.len())
-            }
-            Self::Chunked(scanner) => {
-                let mut used = 0;
-                loop {
-                    let (len, run) = scanner.next(&input[used..])?;
-                    if run == Run::Data {
-                        data(&input[used..used + len]);
-                    }
-                    used += len;
-                    if len == 0 || used == input.len() {
-                        return Ok(used);
-                    }
-                }
+    fn follow(
+        &mut self,
+        input: &[u8],
+        mut sink: impl FnMut(&[u8], Run),
+    ) -> Result<usize, BadChunk> {
+        let Self::Chunked(scanner) = self else {
+            let len = self.take_plain(input);
+            sink(&input[..len], Run::Data);
+            return Ok(len);
+        };
+        let mut used = 0;
+        loop {
+            let (len, run) = scanner.next(&input[used..])?;
+            sink(&input[used..used + len], run);
+            used += len;
+            if len == 0 || used == input.len() {
+                return Ok(used);
             }
         }
     }
@@ -124,7 +135,7 @@ pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Ref
     match read(version, fields) {
         Ok(Said::Nothing) => Ok(Body::NONE),
         Ok(Said::Length(length)) => Ok(Body::Length(length)),
-        Ok(Said::Chunked) => Ok(Body::Chunked(Scanner::default())),
+        Ok(Said::Chunked) => Ok(Body::Chunked(scanner(fields))),
         Err(Doubt::Length) => Err(Refused::bad("Content-Length is malformed or given twice")),
         Err(Doubt::Both) => Err(Refused::bad("both Content-Length and Transfer-Encoding")),
         Err(Doubt::Old) => Err(Refused::bad("Transfer-Encoding in HTTP/1.0")),
@@ -162,7 +173,7 @@ pub fn of_response(
         _ if to_head || status == 304 => Body::NONE,
         Said::Nothing => Body::UntilClose,
         Said::Length(length) => Body::Length(length),
-        Said::Chunked => Body::Chunked(Scanner::default()),
+        Said::Chunked => Body::Chunked(scanner(fields)),
     })
 }
 
@@ -180,6 +191,22 @@ fn read(version: Version, fields: &Fields<'_, '_>) -> Result<Said, Doubt> {
         (None, Some(_)) if codings.next().is_some() => Err(Doubt::Coding),
         (None, Some(coding)) if coding.value.eq_ignore_ascii_case(b"chunked") => Ok(Said::Chunked),
         (None, Some(_)) => Err(Doubt::Coding),
+    }
+}
+
+/// RFC 9110 §7.6.1: a field that Connection nominates is removed from the trailers too. Any of them may be
+/// dropped (§6.5.1), so all are where one other than the usual ones is nominated.
+fn scanner(fields: &Fields<'_, '_>) -> Scanner {
+    let usual = ["close", "keep-alive", "upgrade", "te"];
+    let is_usual = |member: &[u8]| {
+        usual
+            .iter()
+            .any(|option| member.eq_ignore_ascii_case(option.as_bytes()))
+    };
+    if fields.members("connection").all(is_usual) {
+        Scanner::default()
+    } else {
+        Scanner::without_trailers()
     }
 }
 
@@ -253,9 +280,11 @@ mod tests {
     #[test]
     fn a_body_takes_its_own_bytes_only() {
         let mut body = Body::Length(3);
-        assert_eq!(body.take(b"ab"), Ok(2));
+        let mut out = BytesMut::new();
+        assert_eq!(body.relay(b"ab", &mut out), Ok(2));
         assert!(!body.is_complete());
-        assert_eq!(body.take(b"cGET"), Ok(1));
+        assert_eq!(body.relay(b"cGET", &mut out), Ok(1));
+        assert_eq!(&out[..], b"abc");
         assert!(body.is_complete());
         let mut chunked = Body::Chunked(Scanner::default());
         let mut out = BytesMut::new();

@@ -7,6 +7,8 @@
 use std::mem::MaybeUninit;
 
 use super::target::{self, Target};
+pub use super::version::Version;
+use super::version::names_another;
 
 /// The most fields a head may have; one more is refused with 431.
 pub const MAX_FIELDS: usize = 100;
@@ -24,15 +26,6 @@ impl Default for Room<'_> {
     fn default() -> Self {
         Self([MaybeUninit::uninit(); MAX_FIELDS])
     }
-}
-
-/// The HTTP version of a message; anything else is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
 }
 
 /// Why a request is refused: its status code and a sentence for the one who sent it.
@@ -215,6 +208,10 @@ pub fn response<'h, 'b>(
     bytes: &'b [u8],
     room: &'h mut Room<'b>,
 ) -> Result<Option<Response<'h, 'b>>, BadResponse> {
+    // RFC 9112 §2.2 has servers skip empty lines, not clients.
+    if matches!(bytes.first(), Some(b'\r' | b'\n')) {
+        return Err(BadResponse("an empty line stands before it"));
+    }
     let mut parsed = httparse::Response::new(&mut []);
     let outcome = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0)
@@ -253,7 +250,7 @@ fn refuse(err: httparse::Error, bytes: &[u8]) -> Refused {
             status: 431,
             why: "too many header fields",
         },
-        httparse::Error::Version if names_another_version(bytes) => Refused {
+        httparse::Error::Version if names_another(bytes) => Refused {
             status: 505,
             why: "only HTTP/1.0 and HTTP/1.1 are spoken here",
         },
@@ -264,21 +261,6 @@ fn refuse(err: httparse::Error, bytes: &[u8]) -> Refused {
         httparse::Error::HeaderName => Refused::bad("a header field name is malformed"),
         httparse::Error::HeaderValue => Refused::bad("a header field value is malformed"),
         httparse::Error::Status => Refused::bad("not a request"),
-    }
-}
-
-/// Whether the first line ends in a well-formed version that is not ours, as `HTTP/2.0` (RFC 9112 §2.3).
-fn names_another_version(bytes: &[u8]) -> bool {
-    let line = bytes
-        .trim_ascii_start()
-        .split(|byte| *byte == b'\r')
-        .next()
-        .unwrap_or_default();
-    let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    match word.strip_prefix(b"HTTP/") {
-        Some([b'1', b'.', b'0' | b'1']) => false,
-        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit(),
-        _ => false,
     }
 }
 
@@ -342,6 +324,16 @@ mod tests {
             assert_eq!(refusal(text), 400, "{text:?}");
         }
         assert_eq!(refusal("PRI * HTTP/2.0\r\n\r\n"), 505);
+    }
+
+    #[test]
+    fn a_response_begins_with_its_status_line() {
+        let text = b"\r\nHTTP/1.1 200 OK\r\n\r\n";
+        assert!(response(text, &mut Room::default()).is_err());
+        assert!(matches!(
+            response(&text[2..], &mut Room::default()),
+            Ok(Some(_))
+        ));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod chunked;
 pub mod date;
 pub mod deadline;
+mod extension;
 pub mod framing;
 pub mod head;
 pub mod listener;
@@ -15,3 +16,5 @@ pub mod socket;
 pub mod splice;
 pub mod stream;
 pub mod target;
+mod trailer;
+pub mod version;

@@ -4,6 +4,8 @@
 //! CONNECT and TRACE are refused here: we are a gateway, not a tunnel to anywhere, and TRACE would show
 //! a browser what it must not see.
 
+use std::net::Ipv6Addr;
+
 use super::head::{Fields, Refused, Version};
 
 /// Where a request goes.
@@ -100,9 +102,7 @@ fn is_host(text: &[u8]) -> bool {
         let Some(end) = text.iter().position(|byte| *byte == b']') else {
             return false;
         };
-        let inside = &text[1..end];
-        let legal = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-        if inside.is_empty() || !inside.iter().all(legal) {
+        if !is_ip_literal(&text[1..end]) {
             return false;
         }
         (&text[..=end], &text[end + 1..])
@@ -113,16 +113,43 @@ fn is_host(text: &[u8]) -> bool {
                 .unwrap_or(text.len()),
         )
     };
-    let named = host.first() == Some(&b'[') || (!host.is_empty() && host.iter().all(is_reg_name));
+    let named = host.first() == Some(&b'[') || is_reg_name(host);
     named
         && matches!(port, [] | [b':', ..])
         && port.iter().skip(1).all(u8::is_ascii_digit)
         && port.len() <= 6
 }
 
-/// unreserved / pct-encoded / sub-delims without the comma, which only ever means two hosts.
-fn is_reg_name(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte)
+/// What stands between brackets (RFC 3986 §3.2.2): an IPv6 address, or one of a version to come.
+fn is_ip_literal(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let Some(future) = text.strip_prefix(['v', 'V']) else {
+        return text.parse::<Ipv6Addr>().is_ok();
+    };
+    future.split_once('.').is_some_and(|(version, address)| {
+        let hex = |byte: u8| byte.is_ascii_hexdigit();
+        let legal = |byte: u8| byte == b':' || is_plain(byte);
+        let filled = !version.is_empty() && !address.is_empty();
+        filled && version.bytes().all(hex) && address.bytes().all(legal)
+    })
+}
+
+/// unreserved / pct-encoded / sub-delims (RFC 3986 §3.2.2), not empty.
+fn is_reg_name(text: &[u8]) -> bool {
+    let mut parts = text.split(|byte| *byte == b'%');
+    let first = parts.next().unwrap_or_default();
+    let encoded = |part: &[u8]| {
+        matches!(part, [a, b, rest @ ..]
+            if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && rest.iter().copied().all(is_plain))
+    };
+    !text.is_empty() && first.iter().copied().all(is_plain) && parts.all(encoded)
+}
+
+/// unreserved / sub-delims without the comma, which only ever means two hosts.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
 #[cfg(test)]
@@ -171,12 +198,33 @@ mod tests {
             "[::1]",
             "[::1]:80",
             "a_b:",
+            "a%2Db",
+            "[::ffff:1.2.3.4]",
+            "[v1.a:b]",
         ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
         for bad in [
-            "a, b", "u@a", "a/evil", "a:8x", "[::1", "[]", "[::1]x", ":80", "a b", "a:123456",
+            "a, b",
+            "u@a",
+            "a/evil",
+            "a:8x",
+            "[::1",
+            "[]",
+            "[::1]x",
+            ":80",
+            "a b",
+            "a:123456",
             "a:80:80",
+            "a%zz",
+            "a%2",
+            "%",
+            "[:::1]",
+            "[1.2.3.4]",
+            "[12345::]",
+            "[fe80::1%25e]",
+            "[v.a]",
+            "[v1.]",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
         }

@@ -1,4 +1,4 @@
-//! The cases of tests/h1/cases.json as values, and how the steps of a script are played on a socket.
+//! The cases of tests/h1/*.json as values, and how the steps of a script are played on a socket.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-const CASES: &str = include_str!("../../h1/cases.json");
+/// The cases that were given.
+pub(crate) const GIVEN: &str = include_str!("../../h1/cases.json");
+/// Cases of our own.
+pub(crate) const MORE: &str = include_str!("../../h1/more.json");
+
 const TICK: Duration = Duration::from_millis(2);
 
 /// One request of a client, what the backend answers, and what an intermediary may make of it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
     pub(crate) side: Side,
@@ -92,12 +96,12 @@ pub(crate) trait World {
     fn heard(&self, bytes: &[u8]) -> bool;
 }
 
-pub(crate) fn load() -> Vec<Case> {
+pub(crate) fn load(text: &str) -> Vec<Case> {
     #[derive(Deserialize)]
     struct File {
         cases: Vec<Case>,
     }
-    let file: File = serde_json::from_str(CASES).expect("well-formed cases");
+    let file: File = serde_json::from_str(text).expect("well-formed cases");
     file.cases
 }
 

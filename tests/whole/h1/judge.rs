@@ -50,7 +50,10 @@ pub(crate) fn problems(
             wrong.push(format!("{} requests at the backend", seen.len()));
         }
         wrong.extend_from_slice(faults);
-        let broken = |wish: &&String| !forwarded_as(wish, seen, &reply);
+        let broken = |wish: &&String| {
+            let met = super::wish::of_exchange(wish, heard, seen);
+            !met.unwrap_or_else(|| forwarded_as(wish, seen, &reply))
+        };
         wrong.extend(
             case.if_forwarded
                 .iter()
@@ -154,6 +157,9 @@ fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
     let has = |message: &Message, names: &[&str]| {
         names.iter().any(|name| !message.fields(name).is_empty())
     };
+    if let Some(met) = super::wish::of_message(wish, request, answer, &reply.body) {
+        return met;
+    }
     match wish {
         "transfer-encoding: chunked only"
         | "if unfolded: chunked only"
@@ -173,6 +179,7 @@ fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
         }
         "h2c and http2-settings removed" => !has(request, &["upgrade", "http2-settings"]),
         "chunked only, no content-length" => chunked(answer) && !has(answer, &["content-length"]),
+        "one content-length to the backend" => request.fields("content-length").len() == 1,
         "one content-length" => answer.fields("content-length").len() == 1,
         "body abcdef" => reply.body == b"abcdef",
         "no body, content-length: 5 kept" => {
@@ -199,10 +206,10 @@ fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
 
 /// Whether what `fear` says came true. Fears that the outcome or the next request shows are not here.
 fn happened(fear: &str, heard: &Heard, seen: &[Seen]) -> bool {
+    if let Some(happened) = super::wish::of_exchange(fear, heard, seen) {
+        return happened;
+    }
     match fear {
-        "backend sees /hidden" => seen
-            .iter()
-            .any(|seen| seen.request.start_line().contains("/hidden")),
         "backend receives a complete message" => seen.iter().any(|seen| seen.whole),
         "forwarded with Host: a.test" => seen
             .iter()

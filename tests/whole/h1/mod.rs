@@ -1,4 +1,4 @@
-//! Plays tests/h1/cases.json through the real binary: what a strict intermediary may make of requests
+//! Plays the cases of tests/h1/ through the real binary: what a strict intermediary may make of requests
 //! and replies that are malformed, ambiguous, endless or cut off. No MUST may be missed.
 //!
 //! After each case one plain request must still be answered, on another backend connection where the
@@ -6,7 +6,9 @@
 
 mod case;
 mod judge;
+mod properties;
 mod stage;
+mod wish;
 
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -52,7 +54,17 @@ struct Miss<'c> {
 
 #[test]
 fn every_case_goes_as_it_may() {
-    let cases = case::load();
+    play("cases.json", case::GIVEN);
+}
+
+#[test]
+fn every_case_of_our_own_goes_as_it_may() {
+    play("more.json", case::MORE);
+}
+
+#[track_caller]
+fn play(file: &str, text: &str) {
+    let cases = case::load(text);
     let next = AtomicUsize::new(0);
     let misses = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -69,11 +81,11 @@ fn every_case_goes_as_it_may() {
             });
         }
     });
-    report(cases.len(), &lock(&misses));
+    report(file, cases.len(), &lock(&misses));
 }
 
 #[track_caller]
-fn report(played: usize, misses: &[Miss<'_>]) {
+fn report(file: &str, played: usize, misses: &[Miss<'_>]) {
     let excuse = |miss: &Miss<'_>| EXCUSED.iter().find(|(id, _)| *id == miss.case.id);
     for miss in misses {
         let reason = excuse(miss).map_or("", |(_, reason)| reason);
@@ -88,7 +100,7 @@ fn report(played: usize, misses: &[Miss<'_>]) {
         .filter(|miss| miss.case.level == Level::Must)
         .count();
     let right = played - misses.len();
-    println!("{played} cases, {right} as expected, MUST misses {must}");
+    println!("{file}: {played} cases, {right} as expected, MUST misses {must}");
     assert!(played > 100, "only {played} cases were found");
     assert_eq!(must, 0, "MUST misses, listed above");
     let inexcusable = misses.iter().filter(|miss| excuse(miss).is_none()).count();

@@ -1,0 +1,157 @@
+//! What must hold of any bytes at all, for the parsers of `wire`: no panic, the same result however the
+//! bytes are split, and what goes on is read by the next hop as it was read here.
+//!
+//! The fuzz targets feed these functions, and so do the property tests of tests/whole/h1/properties.rs.
+
+use std::fmt::Debug;
+
+use bytes::BytesMut;
+use ringmaster::wire::chunked::{BadChunk, Scanner};
+use ringmaster::wire::framing::{self, Body};
+use ringmaster::wire::head::{self, Fields, Room};
+
+/// Heads up to this long are cut at every byte, longer ones at this many places.
+const CUTS: usize = 256;
+
+/// A request head and its framing.
+pub(crate) fn request(bytes: &[u8]) {
+    let read = |bytes: &[u8]| -> Result<_, u16> {
+        let mut room = Room::default();
+        let head = head::request(bytes, &mut room).map_err(|refused| refused.status)?;
+        Ok(head.map(|head| {
+            check_fields(&head.fields);
+            let body = framing::of_request(head.version, &head.fields);
+            check_framing(&head.fields, body.is_ok());
+            let target = head.target;
+            assert!(target.path.starts_with(b"/") || target.path == b"*");
+            (head.len, format!("{head:?} {body:?}"))
+        }))
+    };
+    check_prefixes(bytes, read);
+}
+
+/// A response head and its framing, for an answer to GET and to HEAD.
+pub(crate) fn response(bytes: &[u8]) {
+    let read = |bytes: &[u8]| -> Result<_, &'static str> {
+        let mut room = Room::default();
+        let head = head::response(bytes, &mut room).map_err(|bad| bad.0)?;
+        Ok(head.map(|head| {
+            check_fields(&head.fields);
+            assert!((100..1000).contains(&head.status));
+            let to_get = framing::of_response(head.status, false, head.version, &head.fields);
+            let to_head = framing::of_response(head.status, true, head.version, &head.fields);
+            if head.status >= 200 && head.status != 204 {
+                check_framing(&head.fields, to_get.is_ok());
+            }
+            assert!(to_head.is_err() || to_head.is_ok_and(|body| body.is_complete()));
+            (head.len, format!("{head:?} {to_get:?}"))
+        }))
+    };
+    check_prefixes(bytes, read);
+}
+
+/// A body: `bytes` come in pieces of the lengths that `splits` say, over and over.
+pub(crate) fn body(bytes: &[u8], splits: &[u8]) {
+    let bodies = [
+        Body::Chunked(Scanner::default()),
+        Body::Chunked(Scanner::without_trailers()),
+        Body::Length(u64::from(splits.first().copied().unwrap_or_default())),
+        Body::UntilClose,
+    ];
+    for body in bodies {
+        let whole = pass(body, bytes, &[], Body::relay);
+        let split = pass(body, bytes, splits, Body::relay);
+        let bytewise = pass(body, bytes, &[1], Body::relay);
+        assert_eq!(whole, split);
+        assert_eq!(whole, bytewise);
+        let data = pass(body, bytes, &[], Body::decode);
+        assert_eq!(data, pass(body, bytes, splits, Body::decode));
+        let (Ok(whole), Ok(data)) = (whole, data) else {
+            continue;
+        };
+        assert_eq!((whole.used, whole.complete), (data.used, data.complete));
+        // The next hop reads the same message, to its last byte.
+        let next = pass(body, &whole.out, &[], Body::relay).expect("well-formed");
+        assert_eq!((&next.out, next.complete), (&whole.out, whole.complete));
+        let next = pass(body, &whole.out, &[], Body::decode).expect("well-formed");
+        assert_eq!(next.out, data.out);
+    }
+}
+
+/// What came of a body.
+#[derive(Debug, PartialEq, Eq)]
+struct Passed {
+    used: usize,
+    out: Vec<u8>,
+    complete: bool,
+}
+
+type Step = fn(&mut Body, &[u8], &mut BytesMut) -> Result<usize, BadChunk>;
+
+fn pass(mut body: Body, bytes: &[u8], splits: &[u8], step: Step) -> Result<Passed, BadChunk> {
+    let (mut used, mut here, mut out) = (0, 0, BytesMut::new());
+    let whole = [0];
+    let lengths = if splits.is_empty() { &whole } else { splits };
+    for length in lengths.iter().cycle() {
+        let length = if splits.is_empty() {
+            bytes.len()
+        } else {
+            usize::from(*length).max(1)
+        };
+        here = (here + length).min(bytes.len());
+        used += step(&mut body, &bytes[used..here], &mut out)?;
+        assert!(used <= here);
+        if here == bytes.len() || body.is_complete() {
+            break;
+        }
+    }
+    let complete = body.is_complete();
+    let out = out.to_vec();
+    Ok(Passed {
+        used,
+        out,
+        complete,
+    })
+}
+
+/// A head that is not whole is not there yet; one that is stays the same whatever comes behind it; a
+/// refusal stays one.
+fn check_prefixes<T, E>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Option<(usize, T)>, E>)
+where
+    T: Debug + PartialEq,
+    E: Debug,
+{
+    let whole = read(bytes);
+    let stride = bytes.len() / CUTS + 1;
+    for cut in (0..bytes.len()).step_by(stride) {
+        match (read(&bytes[..cut]), &whole) {
+            (Ok(Some(part)), Ok(Some(whole))) => assert_eq!(part, *whole),
+            (Ok(Some(part)), other) => panic!("{part:?} became {other:?}"),
+            (Ok(None), Ok(Some((len, _)))) => assert!(cut < *len),
+            (Err(refused), Ok(other)) => panic!("{refused:?} became {other:?}"),
+            (Ok(None), _) | (Err(_), Err(_)) => {}
+        }
+    }
+}
+
+/// No line of a field hides another one, or the end of the head.
+fn check_fields(fields: &Fields<'_, '_>) {
+    for field in fields.iter() {
+        let line = field.line.strip_suffix(b"\r\n").expect("a whole line");
+        assert!(!line.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
+        let rest = line.strip_prefix(field.name.as_bytes()).expect("its name");
+        assert_eq!(rest.first(), Some(&b':'));
+        assert_eq!(rest[1..].trim_ascii(), field.value.trim_ascii());
+        assert!(!field.name.is_empty());
+        assert!(field.name.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+}
+
+/// Two framings are never followed, and a length is digits.
+fn check_framing(fields: &Fields<'_, '_>, followed: bool) {
+    let count = |name: &str| fields.iter().filter(|field| field.is(name)).count();
+    let (lengths, codings) = (count("content-length"), count("transfer-encoding"));
+    assert!(!followed || lengths + codings <= 1);
+    let length = fields.get("content-length").unwrap_or(b"0");
+    assert!(!followed || !length.is_empty() && length.iter().all(u8::is_ascii_digit));
+}
