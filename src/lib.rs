@@ -109,7 +109,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         .enable_all()
         .build()?;
     let signals = house::Signals::catch(&runtime)?;
-    start::limit_connections(&mut config.proxy.limits)?;
+    start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     if config
         .proxy
         .admin

@@ -12,6 +12,10 @@ use crate::wire::socket::{self, Port};
 
 /// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
 const SPARE_DESCRIPTORS: u64 = 256;
+/// Pipes that there may always be: their descriptors are some of the spare ones.
+const MIN_PIPES: usize = 64;
+/// Pipes that there may be at most: each holds up to 256 KiB of the kernel's memory.
+const MAX_PIPES: usize = 1024;
 /// With room for fewer client connections than this it does not start.
 const MIN_CONNECTIONS: usize = 16;
 
@@ -21,11 +25,12 @@ pub(crate) struct Addresses {
     pub(crate) control: SocketAddr,
 }
 
-/// Leaves descriptors for everything that is not a client connection; each of those may need two.
+/// Leaves descriptors for everything that is not a client connection; each of those may need two. The
+/// workers' pipes get what is left, or nearly nothing.
 ///
 /// # Errors
 /// When hardly any would be left.
-pub(crate) fn limit_connections(limits: &mut Limits) -> anyhow::Result<()> {
+pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::Result<()> {
     let wanted = &mut limits.max_connections;
     let allowed = socket::raise_descriptor_limit();
     let rest = allowed.saturating_sub(SPARE_DESCRIPTORS);
@@ -42,6 +47,8 @@ pub(crate) fn limit_connections(limits: &mut Limits) -> anyhow::Result<()> {
         );
         *wanted = room;
     }
+    let pipes = (room - *wanted).clamp(MIN_PIPES, MAX_PIPES);
+    limits.pipes_per_worker = (pipes / workers).max(1);
     Ok(())
 }
 

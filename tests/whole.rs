@@ -5,6 +5,7 @@ mod support;
 
 mod whole {
     mod admin;
+    mod balance;
     mod bodies;
     mod docker;
     mod drain;

@@ -13,8 +13,9 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::containers::ContainerArgs;
+use super::values::{DEFAULT_KEY, duration, path, positive};
 use crate::peer::Token;
-use crate::proxy::KeyRule;
+use crate::proxy::{Balance, KeyRule};
 use crate::ring;
 
 /// A layer-4 TCP proxy balancer that keeps its own replicas alive.
@@ -135,8 +136,15 @@ pub struct ServeArgs {
     pub workers: Option<NonZeroUsize>,
     #[arg(
         long,
+        env = "RINGMASTER_BALANCE",
+        default_value = "request",
+        help = "What goes to one replica: a request, a connection or all of a source address"
+    )]
+    pub balance: Balance,
+    #[arg(
+        long,
         env = "RINGMASTER_KEY",
-        default_value = "header:x-request-id,query:id,random",
+        default_value = DEFAULT_KEY,
         help = "What requests are hashed by: the first source that a request has"
     )]
     pub key: KeyRule,
@@ -257,36 +265,4 @@ pub struct ServeArgs {
         help = "The least that is logged: error, warn, info or debug"
     )]
     pub log_level: tracing::Level,
-}
-
-/// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
-const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
-
-/// A duration with its unit, of at most a year.
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
-    if duration > MAX_DURATION {
-        return Err("must not be longer than 366 days".to_owned());
-    }
-    Ok(duration)
-}
-
-/// A duration longer than zero.
-fn positive(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
-    if duration.is_zero() {
-        Err("must be longer than 0s".to_owned())
-    } else {
-        Ok(duration)
-    }
-}
-
-/// A path that can stand in a request line.
-fn path(text: &str) -> Result<String, String> {
-    let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if legal {
-        Ok(text.to_owned())
-    } else {
-        Err("must begin with / and be printable ASCII without blanks".to_owned())
-    }
 }

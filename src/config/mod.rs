@@ -5,6 +5,7 @@
 
 mod args;
 mod containers;
+mod values;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -16,7 +17,7 @@ pub use containers::{ContainerArgs, OnExit};
 
 use crate::fleet::{self, Containers};
 use crate::peer::Access;
-use crate::proxy;
+use crate::proxy::{self, Balance};
 use crate::ring;
 use crate::roster::ReplicaName;
 
@@ -71,6 +72,7 @@ impl ServeArgs {
     /// A sentence for whoever typed them.
     pub fn check(self) -> Result<Config, String> {
         let replicas = self.check_replicas()?;
+        self.check_balance()?;
         let fixed = matches!(replicas, Replicas::Fixed(_));
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
@@ -91,6 +93,7 @@ impl ServeArgs {
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
             proxy: proxy::Settings {
+                balance: self.balance,
                 key: self.key,
                 retries: self.retries,
                 admin,
@@ -107,6 +110,8 @@ impl ServeArgs {
                     seat_wait: self.seat_wait,
                     max_connections: self.max_connections.get(),
                     max_head,
+                    // As many as the descriptors allow, which are counted later.
+                    pipes_per_worker: 1,
                     pool_per_seat: self.pool_per_seat,
                     pool_idle: self.pool_idle,
                 },
@@ -133,6 +138,9 @@ impl ServeArgs {
 
     /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
     fn data_port_access(&self, fixed: bool) -> Option<Access> {
+        if self.balance == Balance::Source {
+            return None;
+        }
         let others = fixed || self.containers.image.is_some();
         let door = self.data_port_admin.unwrap_or(if others {
             DataPortAdmin::Off
@@ -144,6 +152,25 @@ impl ServeArgs {
             anyone: door == DataPortAdmin::Any,
             gateway: None,
         })
+    }
+
+    /// Where nothing is read, nothing that was said can matter.
+    fn check_balance(&self) -> Result<(), String> {
+        if self.balance != Balance::Source {
+            return Ok(());
+        }
+        if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {
+            return Err(
+                "--balance source goes with --data-port-admin off: no path is read".to_owned(),
+            );
+        }
+        let key = self.key.to_string();
+        if [values::DEFAULT_KEY, "source"].contains(&key.as_str()) {
+            return Ok(());
+        }
+        Err(format!(
+            "--key {key} does not go with --balance source: the client's address is the key"
+        ))
     }
 
     fn check_replicas(&self) -> Result<Replicas, String> {
@@ -229,6 +256,7 @@ mod tests {
             config.proxy.key.to_string(),
             "header:x-request-id,query:id,random"
         );
+        assert_eq!(config.proxy.balance, Balance::Request);
         assert_eq!(config.proxy.limits.max_head, 16 * 1024);
         assert_eq!(
             config.proxy.limits.tunnel_timeout,
@@ -249,6 +277,28 @@ mod tests {
         };
         assert_eq!(backends[1].1, "[::1]:2");
         assert!(config.proxy.admin.is_none());
+    }
+
+    #[test]
+    fn where_nothing_is_read_there_are_no_admin_paths() {
+        assert!(
+            check(&["--balance", "source"])
+                .unwrap()
+                .proxy
+                .admin
+                .is_none()
+        );
+        let config = check(&["--balance", "connection"]).unwrap();
+        assert!(config.proxy.admin.is_some());
+        check(&[
+            "--balance",
+            "source",
+            "--key",
+            "source",
+            "--data-port-admin",
+            "off",
+        ])
+        .unwrap();
     }
 
     #[test]
@@ -330,6 +380,15 @@ mod tests {
             (&["--replica-cpus", "0.001"], "at least 0.01"),
             (&["--replica-port", "0"], "invalid value"),
             (&["--fleet", "a b"], "not a legal"),
+            (&["--balance", "url"], "not request, connection or source"),
+            (
+                &["--balance", "source", "--key", "path"],
+                "address is the key",
+            ),
+            (
+                &["--balance", "source", "--data-port-admin", "any"],
+                "goes with --data-port-admin off",
+            ),
         ] {
             let refused = check(flags).unwrap_err();
             assert!(refused.contains(sentence), "{flags:?}: {refused}");

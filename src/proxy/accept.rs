@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
+use super::blind::Balance;
 use super::worker::{Session, Worker};
 use super::{Settings, session};
 use crate::admin::Desk;
@@ -67,7 +68,10 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 .enable_all()
                 .build_local(LocalOptions::default())?;
             runtime.block_on(async {
-                options::defer_accept(&listener);
+                // Nothing is read of these, and their server may be the one who speaks first.
+                if settings.balance != Balance::Source {
+                    options::defer_accept(&listener);
+                }
                 let listener = Listener::new(listener)?;
                 let worker = Rc::new(Worker::new(settings, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();

@@ -18,12 +18,11 @@ use super::pool::{Need, Pool};
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
-use super::tunnel::{Tunnel, TunnelEnd};
+use super::tunnel;
 use super::upload::Unsent;
 use super::worker::Worker;
 use crate::roster::{Health, Sign};
 use crate::wire::head::Version;
-use crate::wire::socket::{self, ConnectError};
 
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
 /// dead by then, and do not count as two that died of this request.
@@ -122,7 +121,6 @@ async fn connect(
     request: &Request,
     journey: &mut Journey,
 ) -> Option<(TcpStream, bool)> {
-    let limits = &worker.settings.limits;
     let fresh_only = journey.afresh.take() == Some(pool.id);
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
@@ -132,19 +130,11 @@ async fn connect(
     if !fresh_only && let Some(kept) = pool.take(need, Instant::now()) {
         return Some((kept, true));
     }
-    let sign = match socket::connect(pool.addr.0, limits.connect_timeout).await {
-        Ok(stream) => return Some((stream, false)),
-        Err(ConnectError::Refused) => Sign::Refused,
-        Err(ConnectError::TimedOut) => Sign::ConnectTimeout,
-        Err(ConnectError::Ours(err)) => {
-            tracing::warn!("cannot connect to {}: {err}", pool.addr);
-            journey.tried.refused.push(pool.id);
-            return None;
-        }
-    };
-    worker.tell(pool.id, sign);
-    journey.tried.refused.push(pool.id);
-    None
+    let fresh = worker.connect(pool).await;
+    if fresh.is_none() {
+        journey.tried.refused.push(pool.id);
+    }
+    Some((fresh?, false))
 }
 
 /// Puts both connections to their next use after a reply.
@@ -156,10 +146,10 @@ async fn settle(
     mut replica: TcpStream,
     delivered: Delivered,
 ) -> After {
-    let limits = &worker.settings.limits;
     match delivered {
         Delivered::Whole { client_stays, keep } => {
             if let Some(keep) = keep {
+                let limits = &worker.settings.limits;
                 pool.give(replica, keep, limits.pool_per_seat, Instant::now());
             }
             let client_through = !request.keep_alive
@@ -174,21 +164,10 @@ async fn settle(
         }
         Delivered::Tunnel => {
             let early = &mut client.inbox;
-            let tunnel = Tunnel {
-                buffers: &worker.replies,
-                pipes: &worker.pipes,
-                limits,
-            };
-            let Ok(stream) = client.stream.known() else {
-                return After::Drop;
-            };
-            match tunnel.run(stream, &mut replica, early).await {
-                TunnelEnd::Closed => After::Drop,
-                TunnelEnd::Broken => {
-                    socket::reset(replica);
-                    After::Reset
-                }
+            if let Ok(stream) = client.stream.known() {
+                tunnel::run(worker, stream, &mut replica, early).await;
             }
+            After::Drop
         }
     }
 }
@@ -236,7 +215,8 @@ async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: 
         .await
 }
 
-fn nobody_up(nobody: Nobody) -> Failure {
+/// What to say when no seat serves a request.
+pub(super) fn nobody_up(nobody: Nobody) -> Failure {
     Failure::new(
         503,
         match nobody {

@@ -9,11 +9,13 @@
 //! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.
 //! 8. The connection to the replica goes back to its pool; the session reads the next head.
 //!
-//! No step waits for a lock, the fleet or another worker; the admin paths (`visit`) and a request that
+//! With `--balance connection` or `source` a whole connection goes to one seat: `blind` makes a tunnel of
+//! it. No step waits for a lock, the fleet or another worker; the admin paths (`visit`) and a request that
 //! waits for a seat do, through channels. Nothing here knows how replicas are started.
 
 mod accept;
 mod attempt;
+mod blind;
 mod buffers;
 mod download;
 mod exchange;
@@ -34,6 +36,7 @@ mod worker;
 use std::time::Duration;
 
 pub use accept::{Start, start};
+pub use blind::{Balance, ParseBalanceError};
 pub use route::{KeyRule, ParseKeyRuleError};
 
 use crate::peer::Access;
@@ -41,6 +44,8 @@ use crate::peer::Access;
 /// How the data port behaves; the same for all workers.
 #[derive(Debug)]
 pub struct Settings {
+    /// What is balanced.
+    pub balance: Balance,
     /// What a request is hashed by.
     pub key: KeyRule,
     /// How often a request is sent again after it was lost.
@@ -76,6 +81,8 @@ pub struct Limits {
     pub seat_wait: Duration,
     /// Client connections over all workers; more wait to be accepted.
     pub max_connections: usize,
+    /// Pipes that a worker may have for large bodies.
+    pub pipes_per_worker: usize,
     /// Bytes of a request head.
     pub max_head: usize,
     /// Idle connections kept per worker and replica.

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::buffers::REPLY_BYTES;
 use super::download::{Broken, Download};
 use super::forward::Facts;
-use super::pipes::Fault;
+use super::pipes::{Fault, Lent};
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::options;
-use crate::wire::splice::{Empty, Pipe};
+use crate::wire::splice::Empty;
 
 /// Writes what fits of `bytes`, which are not empty.
 ///
@@ -125,7 +125,7 @@ impl Download<'_> {
     async fn splice(
         &mut self,
         facts: &mut Facts,
-        pipe: Pipe<Empty>,
+        pipe: Lent<Empty>,
         ahead: u64,
     ) -> Result<(), End> {
         let limits = &self.worker.settings.limits;

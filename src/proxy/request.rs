@@ -4,10 +4,12 @@
 //! What it keeps of the body it may send again: as long as all that was sent is still here, the request
 //! is replayable.
 
+use std::mem;
 use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 
+use super::blind::{self, Balance, Opening};
 use super::forward::{self, Extra};
 use super::route::Keyed;
 use super::visit::{self, Visit};
@@ -26,6 +28,8 @@ pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 pub(super) enum Job {
     /// A request to pass on.
     Forward(Request),
+    /// A request that opens a tunnel; its bytes stay in the inbox.
+    Tunnel(Opening),
     /// One of the admin paths.
     Visit(Visit),
     /// A request that ends here by the letter (RFC 9110 §7.6.2).
@@ -126,6 +130,13 @@ pub(super) fn read(
     let stays = keep_alive && head.version == Version::Http11;
     let job = if let Some(visit) = visit::of(worker, client, &head, body, expects, stays) {
         Job::Visit(visit)
+    } else if worker.settings.balance == Balance::Connection {
+        let (opening, with_id) = blind::open(worker, client, &head, inbox);
+        if let Some(mut bytes) = with_id {
+            mem::swap(inbox, &mut bytes);
+            worker.inboxes.give(&mut bytes);
+        }
+        return Ok(Some(Job::Tunnel(opening)));
     } else if is_last_hop(&head) {
         return last_hop(inbox, head.len, &body, stays);
     } else {

@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::accept::Admission;
+use super::blind::{self, Balance};
 use super::buffers::Buffers;
 use super::exchange::{self, Failure};
 use super::pump::write_whole;
@@ -82,6 +83,9 @@ pub(super) fn run(
 }
 
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
+    if worker.settings.balance == Balance::Source {
+        return Box::pin(blind::by_source(worker, client)).await;
+    }
     loop {
         if client.inbox.is_empty() {
             worker.inboxes.give(&mut client.inbox);
@@ -133,6 +137,7 @@ async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
 async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After {
     match job {
         Job::Forward(request) => exchange::run(worker, client, request).await,
+        Job::Tunnel(opening) => blind::by_head(worker, client, opening).await,
         Job::Visit(visit) => visit::run(worker, client, visit).await,
         Job::LastHop { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;

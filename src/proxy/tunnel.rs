@@ -1,117 +1,156 @@
 //! Tunnels: bytes both ways until both sides have ended. Copied while they are few, moved through pipes
 //! when they are many; half-close is carried across.
+//!
+//! A tunnel has one clock for both directions, which any byte sets back: a side that reads slowly, or
+//! rests while the other speaks, is no fault of a protocol that we do not know. One that is dropped
+//! before its end, for whatever reason, closes both connections with a reset: no side may take what came
+//! for the whole.
 
 use std::cell::Cell;
 use std::io;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::Limits;
-use super::buffers::Buffers;
-use super::pipes::{Fault, Pipes};
-use super::pump::write_whole;
+use super::pipes::{Fault, Lent};
+use super::worker::Worker;
 use crate::wire::deadline::Deadline;
+use crate::wire::socket;
+use crate::wire::splice::Empty;
 
-/// How a tunnel ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum TunnelEnd {
-    /// Both sides said that they were through.
-    Closed,
-    /// One side reset it, or both fell silent: the other must not take it for a proper end.
-    Broken,
+/// Carries bytes both ways until both sides have ended, one resets, or neither moves a byte for the
+/// tunnel timeout. `early` is what the client said before the tunnel opened. The caller has only to close
+/// both connections afterwards.
+pub(super) async fn run(
+    worker: &Worker,
+    client: &mut TcpStream,
+    replica: &mut TcpStream,
+    early: &mut BytesMut,
+) {
+    let heard = Cell::new(Instant::now());
+    let (from_client, to_client) = client.split();
+    let (from_replica, to_replica) = replica.split();
+    let way = |from, to| Way {
+        worker,
+        from,
+        to,
+        heard: &heard,
+        timer: Deadline::default(),
+        over: false,
+    };
+    let forth = way(from_client, to_replica).run(early);
+    let mut nothing = BytesMut::new();
+    let back = way(from_replica, to_client).run(&mut nothing);
+    if let Err(err) = tokio::try_join!(forth, back) {
+        tracing::debug!("a tunnel broke: {err}");
+    }
 }
 
-/// What a tunnel needs of its worker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tunnel<'a> {
-    pub(super) buffers: &'a Buffers,
-    pub(super) pipes: &'a Pipes,
-    pub(super) limits: &'a Limits,
+/// One direction of a tunnel.
+struct Way<'a> {
+    worker: &'a Worker,
+    from: ReadHalf<'a>,
+    to: WriteHalf<'a>,
+    /// When either direction moved a byte last.
+    heard: &'a Cell<Instant>,
+    timer: Deadline,
+    /// Whether it has come to a proper end.
+    over: bool,
 }
 
-impl Tunnel<'_> {
-    /// Carries bytes both ways until both sides have ended, one resets, or neither speaks for
-    /// `tunnel_timeout`. `early` is what the client said before the tunnel opened.
-    pub(super) async fn run(
-        self,
-        client: &mut TcpStream,
-        replica: &mut TcpStream,
-        early: &mut BytesMut,
-    ) -> TunnelEnd {
-        let heard = Cell::new(Instant::now());
-        let (from_client, to_client) = client.split();
-        let (from_replica, to_replica) = replica.split();
-        let mut empty = BytesMut::new();
-        let forth = self.one_way(from_client, to_replica, early, &heard);
-        let back = self.one_way(from_replica, to_client, &mut empty, &heard);
-        match tokio::try_join!(forth, back) {
-            Ok(_) => TunnelEnd::Closed,
-            Err(_) => TunnelEnd::Broken,
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            socket::reset_when_closed(self.from.as_ref());
+            socket::reset_when_closed(self.to.as_ref());
         }
     }
+}
 
-    async fn one_way(
-        self,
-        mut from: ReadHalf<'_>,
-        mut to: WriteHalf<'_>,
-        early: &mut BytesMut,
-        heard: &Cell<Instant>,
-    ) -> io::Result<()> {
-        let mut timer = Deadline::default();
-        let limits = self.limits;
-        write_whole(&mut timer, &mut to, early, limits.write_timeout).await?;
-        self.buffers.give(early);
+impl Way<'_> {
+    async fn run(mut self, early: &mut BytesMut) -> io::Result<()> {
+        self.write(early).await?;
+        self.worker.inboxes.give(early);
         // As much as came last time is expected again.
         let mut expected = 0;
         loop {
-            let due = || Some(heard.get() + limits.tunnel_timeout);
             // Wait without a buffer or a pipe: a tunnel may be silent for long.
-            let readable = timer.run_while(due, from.readable()).await;
+            let due = due(self.worker, self.heard);
+            let readable = self.timer.run_while(due, self.from.readable()).await;
             readable.map_err(|_| io::ErrorKind::TimedOut)??;
-            let moved = match self.pipes.take(expected) {
-                Some(pipe) => {
-                    let sockets = (from.as_ref(), to.as_ref());
-                    let limit = limits.write_timeout;
-                    let carry = self
-                        .pipes
-                        .carry(pipe, sockets, u64::MAX, &mut timer, due, limit);
-                    match carry.await {
-                        Err(Fault::From(None)) => None,
-                        Err(Fault::From(Some(err))) => return Err(err),
-                        Err(Fault::To) => return Err(io::ErrorKind::BrokenPipe.into()),
-                        Ok(moved) => Some(moved),
-                    }
-                }
-                None => self.copy(&mut from, &mut to, &mut timer, due).await?,
+            let moved = match self.worker.pipes.take(expected) {
+                Some(pipe) => self.splice(pipe).await?,
+                None => self.copy().await?,
             };
-            heard.set(Instant::now());
             let Some(moved) = moved else {
-                // ENOTCONN: the other side is gone already.
-                let _ = to.shutdown().await;
+                socket::half_close(self.to.as_ref());
+                self.over = true;
                 return Ok(());
             };
             expected = moved;
         }
     }
 
+    /// Moves what is there through a pipe; `None` at the end.
+    async fn splice(&mut self, pipe: Lent<Empty>) -> io::Result<Option<u64>> {
+        let (pipes, heard) = (&self.worker.pipes, self.heard);
+        let due = due(self.worker, heard);
+        let from = self.from.as_ref();
+        let filled = pipes.fill(pipe, from, u64::MAX, &mut self.timer, &due);
+        let held = match filled.await {
+            Ok(Some(held)) => held,
+            Ok(None) => return Ok(Some(0)),
+            Err(Fault::From(None)) => return Ok(None),
+            Err(fault) => return Err(fault.into()),
+        };
+        let progress = || heard.set(Instant::now());
+        progress();
+        let moved = held.held();
+        let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
+        drained.await?;
+        Ok(Some(moved))
+    }
+
     /// Copies what is there; `None` at the end.
-    async fn copy(
-        self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
-        timer: &mut Deadline,
-        due: impl Fn() -> Option<Instant>,
-    ) -> io::Result<Option<u64>> {
-        let mut buffer = self.buffers.take();
+    async fn copy(&mut self) -> io::Result<Option<u64>> {
+        let mut buffer = self.worker.replies.take();
         // `readable` may have been wrong; then the read waits, and its clock is the same.
-        let read = timer.run_while(due, from.read_buf(&mut buffer)).await;
-        let read = read.map_err(|_| io::ErrorKind::TimedOut)??;
-        write_whole(timer, to, &buffer, self.limits.write_timeout).await?;
-        self.buffers.give(&mut buffer);
+        let due = due(self.worker, self.heard);
+        let read = self.timer.run_while(due, self.from.read_buf(&mut buffer));
+        let read = read.await.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.write(&mut buffer).await?;
+        self.worker.replies.give(&mut buffer);
         Ok((read > 0).then_some(read as u64))
+    }
+
+    async fn write(&mut self, bytes: &mut BytesMut) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.heard.set(Instant::now());
+            let due = due(self.worker, self.heard);
+            let written = self.timer.run_while(due, self.to.write(bytes)).await;
+            match written.map_err(|_| io::ErrorKind::TimedOut)?? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes.advance(written),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a tunnel that was last heard of then has been silent for too long.
+fn due<'a>(worker: &'a Worker, heard: &'a Cell<Instant>) -> impl Fn() -> Option<Instant> + 'a {
+    || Some(heard.get() + worker.settings.limits.tunnel_timeout)
+}
+
+impl From<Fault> for io::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::From(Some(err)) => err,
+            Fault::From(None) => io::ErrorKind::UnexpectedEof.into(),
+            Fault::To => io::ErrorKind::BrokenPipe.into(),
+        }
     }
 }

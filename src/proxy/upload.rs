@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::buffers::Buffers;
-use super::pipes::{Fault, Pipes};
+use super::pipes::{Fault, Lent, Pipes};
 use super::pump::write_some;
 use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
-use crate::wire::splice::{Empty, Pipe};
+use crate::wire::splice::Empty;
 
 /// How far an exchange has come, seen by both of its directions.
 #[derive(Debug, Default)]
@@ -129,7 +129,7 @@ impl Upload<'_> {
     }
 
     /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
-    fn pipe(&self) -> Option<Pipe<Empty>> {
+    fn pipe(&self) -> Option<Lent<Empty>> {
         let ahead = self.outgoing.body.plain_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
         let ready = self.inbox.is_empty() && !self.progress.held.get();
@@ -137,7 +137,7 @@ impl Upload<'_> {
     }
 
     /// Moves a piece of the body through a pipe.
-    async fn splice(&mut self, timer: &mut Deadline, pipe: Pipe<Empty>) -> Result<(), Unsent> {
+    async fn splice(&mut self, timer: &mut Deadline, pipe: Lent<Empty>) -> Result<(), Unsent> {
         self.outgoing.give_up_replay();
         self.progress.repeatable.set(false);
         self.progress.reply_due.set(None);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ use super::pool::Pool;
 use super::retry::Budget;
 use crate::admin::Desk;
 use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
+use crate::wire::socket::{self, ConnectError};
 
 /// Requests that may wait for a seat at the same time, per worker.
 const MAX_WAITING: usize = 1_000;
@@ -78,7 +80,7 @@ impl Worker {
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
             replies: Buffers::new(REPLY_BYTES),
-            pipes: Pipes::new(settings.splice),
+            pipes: Pipes::new(settings.splice, settings.limits.pipes_per_worker),
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
@@ -124,6 +126,23 @@ impl Worker {
     /// plenty of the kind just then.
     pub(super) fn tell(&self, id: ReplicaId, sign: Sign) {
         let _ = self.evidence.try_send(Evidence { id, sign });
+    }
+
+    /// A fresh connection to a replica. When there is none to be had, the fleet hears why, and nothing was
+    /// sent.
+    pub(super) async fn connect(&self, pool: &Pool) -> Option<TcpStream> {
+        let limit = self.settings.limits.connect_timeout;
+        let sign = match socket::connect(pool.addr.0, limit).await {
+            Ok(stream) => return Some(stream),
+            Err(ConnectError::Refused) => Sign::Refused,
+            Err(ConnectError::TimedOut) => Sign::ConnectTimeout,
+            Err(ConnectError::Ours(err)) => {
+                tracing::warn!("cannot connect to {}: {err}", pool.addr);
+                return None;
+            }
+        };
+        self.tell(pool.id, sign);
+        None
     }
 
     /// A place among the requests that wait for a seat, unless too many do.
@@ -248,10 +267,12 @@ mod tests {
                 seat_wait: second,
                 max_connections: 1,
                 max_head: 16 * 1024,
+                pipes_per_worker: 1,
                 pool_per_seat: 1,
                 pool_idle: second,
             };
             let settings = Settings {
+                balance: super::super::Balance::Request,
                 key: "random".parse().unwrap(),
                 retries: 2,
                 admin: None,

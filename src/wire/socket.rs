@@ -126,8 +126,13 @@ pub fn half_close(stream: &TcpStream) {
 
 /// Closes with a reset, so that the peer cannot take what came for the whole.
 pub fn reset(stream: TcpStream) {
+    reset_when_closed(&stream);
+}
+
+/// Makes the coming close a reset.
+pub fn reset_when_closed(stream: &TcpStream) {
     // Where the option cannot be set, an ordinary close is the best that is left.
-    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Closes so that the peer can read our last words although it may still be sending: a close with

@@ -1,0 +1,40 @@
+//! The values of flags: durations, paths, and the one default that is more than a number.
+//!
+//! A sentence that is returned here follows the flag's name in the message of clap.
+
+use std::time::Duration;
+
+/// The key rule where none is given.
+pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
+
+/// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A duration with its unit, of at most a year.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
+    if duration > MAX_DURATION {
+        return Err("must not be longer than 366 days".to_owned());
+    }
+    Ok(duration)
+}
+
+/// A duration longer than zero.
+pub(super) fn positive(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() {
+        Err("must be longer than 0s".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+/// A path that can stand in a request line.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if legal {
+        Ok(text.to_owned())
+    } else {
+        Err("must begin with / and be printable ASCII without blanks".to_owned())
+    }
+}

@@ -1,0 +1,32 @@
+//! `--balance connection` and `source`: one choice for a whole connection, and nothing read after it.
+
+use std::net::SocketAddr;
+
+use crate::support::{Backend, Ringmaster};
+
+mod connection;
+mod source;
+mod stop;
+
+/// Starts the program before fixed backends S1, S2 …, without heartbeats.
+#[track_caller]
+fn before(backends: &[SocketAddr], args: &[&str]) -> Ringmaster {
+    let named = backends.iter().enumerate();
+    let named: Vec<_> = named
+        .map(|(at, addr)| format!("S{}={addr}", at + 1))
+        .collect();
+    let list = named.join(",");
+    let fixed = ["--backend", &list, "--heartbeat-interval", "0s"];
+    Ringmaster::start(&[&fixed, args].concat())
+}
+
+/// A server of a protocol in which the server speaks first: it says `name` and then everything twice.
+fn greeter(name: &'static str) -> Backend {
+    Backend::scripted(move |mut conversation| {
+        conversation.wire.write(name)?;
+        loop {
+            let byte = conversation.wire.take(1)?;
+            conversation.wire.write([byte[0], byte[0]])?;
+        }
+    })
+}
