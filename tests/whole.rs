@@ -17,7 +17,10 @@ mod whole {
     mod readme;
     mod retry;
     mod ring;
+    mod services;
+    mod splice;
     mod text;
     mod timeouts;
     mod tunnel;
+    mod volume;
 }

@@ -112,6 +112,11 @@ impl Wire {
         Ok(self.unread.drain(..n).collect())
     }
 
+    /// What was read and not used yet.
+    pub(crate) fn unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
     /// Everything until the other side ends.
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = std::mem::take(&mut self.unread);

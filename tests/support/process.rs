@@ -56,8 +56,28 @@ pub(crate) fn is_gone(pid: u32) -> bool {
         .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
 }
 
+/// The time that all threads of `pid` have spent on a processor: the first number of
+/// /proc/PID/task/TID/schedstat, in nanoseconds. A thread that has ended takes its time with it.
+pub(crate) fn cpu_time(pid: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+    let spent = tasks.flatten().filter_map(|task| {
+        let stat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+/// A number of kilobytes that /proc/PID/status tells, such as `VmHWM`, the most memory it ever had.
+pub(crate) fn kilobytes(pid: u32, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(name, _)| *name == what).expect("a line");
+    let number = value.trim().trim_end_matches(" kB");
+    number.parse().expect("a number")
+}
+
 /// A path for a file or folder of this run that no other test uses.
-pub(super) fn fresh_path(kind: &str) -> PathBuf {
+pub(crate) fn fresh_path(kind: &str) -> PathBuf {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let number = TAKEN.fetch_add(1, Ordering::Relaxed);
     let name = format!("{kind}-{}-{number}", std::process::id());
