@@ -11,11 +11,13 @@ const BY_SOURCE: [&str; 2] = ["--balance", "source"];
 
 /// A connection from this address of the loopback network, all of which are this machine's.
 fn from(source: Ipv4Addr, program: &Ringmaster) -> Wire {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    let any_port = SocketAddr::new(IpAddr::V4(source), 0);
+    socket.bind(&any_port.into()).expect("a port");
     socket
-        .bind(&SocketAddr::new(IpAddr::V4(source), 0).into())
-        .unwrap();
-    socket.connect(&program.listen.into()).unwrap();
+        .connect(&program.listen.into())
+        .expect("a connection");
     Wire::new(socket.into())
 }
 
