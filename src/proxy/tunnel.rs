@@ -121,6 +121,7 @@ impl Way<'_> {
         let due = due(self.worker, self.heard);
         let read = self.timer.run_while(due, self.from.read_buf(&mut buffer));
         let read = read.await.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.heard.set(Instant::now());
         self.write(&mut buffer).await?;
         self.worker.replies.give(&mut buffer);
         Ok((read > 0).then_some(read as u64))
@@ -128,13 +129,13 @@ impl Way<'_> {
 
     async fn write(&mut self, bytes: &mut BytesMut) -> io::Result<()> {
         while !bytes.is_empty() {
-            self.heard.set(Instant::now());
             let due = due(self.worker, self.heard);
             let written = self.timer.run_while(due, self.to.write(bytes)).await;
             match written.map_err(|_| io::ErrorKind::TimedOut)?? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => bytes.advance(written),
             }
+            self.heard.set(Instant::now());
         }
         Ok(())
     }
