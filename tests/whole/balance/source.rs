@@ -111,6 +111,8 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
     signal(program.replica("S1"), Signal::KILL);
     // Its end is the client's, by a reset or not: the kernel closes for a dead process.
     client.expect_closed();
+    // Its listener outlives that end by an instant, and who comes in then is lost with it.
+    program.event("down", 1);
     assert!(program.client().ask(get).text().contains("Server: 1"));
 }
 
