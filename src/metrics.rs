@@ -20,7 +20,12 @@ pub struct Cells {
 pub struct WorkerCell {
     /// Requests for which the replica was chosen; it only grows.
     pub requests: Counter,
+    /// Those of them whose home is another replica that was full or slow.
+    pub spilled: Counter,
+    /// Those of them whose home is another replica that was not up, or had failed them.
+    pub failed_over: Counter,
     in_flight: AtomicU64,
+    awaiting: AtomicU64,
     answered_micros: AtomicU64,
 }
 
@@ -75,6 +80,13 @@ impl Cells {
         self.by_worker.iter().map(|cell| cell.requests.get()).sum()
     }
 
+    /// Requests over all workers that wait for the head of a reply.
+    #[must_use]
+    pub fn awaiting(&self) -> u64 {
+        let waiting = |cell: &WorkerCell| cell.awaiting.load(Ordering::Relaxed);
+        self.by_worker.iter().map(waiting).sum()
+    }
+
     /// Notes that worker `worker` had an answer from the replica at `now`.
     pub fn answered(&self, worker: usize, now: Instant) {
         let micros = now.saturating_duration_since(self.epoch).as_micros();
@@ -103,6 +115,18 @@ impl WorkerCell {
             self.in_flight.load(Ordering::Relaxed) + 1,
             Ordering::Release,
         );
+    }
+
+    /// One more request that waits for the head of its reply; paired with [`Self::end_waiting`].
+    pub fn begin_waiting(&self) {
+        let waiting = self.awaiting.load(Ordering::Relaxed);
+        self.awaiting.store(waiting + 1, Ordering::Relaxed);
+    }
+
+    /// One request less that waits.
+    pub fn end_waiting(&self) {
+        let waiting = self.awaiting.load(Ordering::Relaxed);
+        self.awaiting.store(waiting - 1, Ordering::Relaxed);
     }
 
     /// One exchange less.

@@ -6,6 +6,7 @@ mod support;
 mod whole {
     mod admin;
     mod bodies;
+    mod bound;
     mod docker;
     mod drain;
     mod fleet;

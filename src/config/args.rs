@@ -13,6 +13,7 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::containers::ContainerArgs;
+use crate::balance::Bound;
 use crate::peer::Token;
 use crate::proxy::KeyRule;
 use crate::ring;
@@ -147,6 +148,14 @@ pub struct ServeArgs {
         help = "Kind of ring: uniform or classic"
     )]
     pub ring: ring::Spec,
+    #[arg(
+        long,
+        env = "RINGMASTER_BOUND",
+        value_name = "X",
+        allow_negative_numbers = true,
+        help = "How far above the mean a replica's load may lie before requests spill; 0: no bound [default: 1.03; 0 with classic]"
+    )]
+    pub bound: Option<Bound>,
     #[arg(
         long,
         env = "RINGMASTER_RETRIES",

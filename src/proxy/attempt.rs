@@ -77,6 +77,7 @@ pub(super) async fn run(
         pipes: &worker.pipes,
         progress: &progress,
         limits,
+        in_flight,
     };
     let end = both(upload.run(), download.run(), &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.

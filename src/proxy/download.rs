@@ -85,6 +85,7 @@ impl Download<'_> {
     async fn deliver(&mut self) -> Result<Delivered, Broken> {
         let mut facts = self.final_head().await?;
         self.in_flight.pool().answered(Instant::now());
+        self.in_flight.end_waiting();
         if facts.status == 101 {
             return self.upgrade(&facts).await;
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
 use super::journey::Journey;
-use super::pool::{Need, Pool};
+use super::pool::{InFlight, Need, Pool};
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
@@ -49,8 +49,15 @@ impl Failure {
 pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: Request) -> After {
     worker.budget.borrow_mut().request(Instant::now());
     let mut journey = Journey::default();
+    // A replica to try again on a fresh connection: a kept one was found closed.
+    let mut afresh: Option<InFlight> = None;
     let after = loop {
-        let next = route::next(worker, request.keyed.key, &mut journey.tried).await;
+        let again = afresh.take().filter(InFlight::may_go_on);
+        let fresh_only = again.is_some();
+        let next = match again {
+            Some(in_flight) => Ok(in_flight),
+            None => route::next(worker, request.keyed.key, &mut journey.tried).await,
+        };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
             Err(nobody) => break fail(worker, client, &request, &nobody_up(nobody)).await,
@@ -66,7 +73,8 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
                 continue;
             }
         }
-        let Some((mut replica, kept)) = connect(worker, pool, &request, &mut journey).await else {
+        let connected = connect(worker, pool, &request, fresh_only, &mut journey).await;
+        let Some((mut replica, kept)) = connected else {
             continue;
         };
         let repeatable = journey.may_repeat(worker, &request, pool.id, kept);
@@ -98,6 +106,7 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
                 }
                 if request.outgoing.is_unsent() {
                     journey.ended_unseen(pool.id, kept);
+                    afresh = kept.then_some(in_flight);
                     continue;
                 }
                 if !repeatable || !request.outgoing.replayable {
@@ -107,6 +116,7 @@ pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: R
                 journey.lost(pool.id, kept);
                 worker.budget.borrow_mut().retry(Instant::now());
                 request.outgoing.rewind();
+                afresh = kept.then_some(in_flight);
             }
             other => break give_up(worker, client, &request, pool, &other).await,
         }
@@ -120,10 +130,10 @@ async fn connect(
     worker: &Worker,
     pool: &Pool,
     request: &Request,
+    fresh_only: bool,
     journey: &mut Journey,
 ) -> Option<(TcpStream, bool)> {
     let limits = &worker.settings.limits;
-    let fresh_only = journey.afresh.take() == Some(pool.id);
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
         (true, true) => Need::Any,

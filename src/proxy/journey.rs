@@ -22,8 +22,6 @@ pub(super) struct Journey {
     retries: u32,
     /// Whether it has paused before another replica.
     paused: bool,
-    /// A replica to try again on a fresh connection: a kept one was found closed.
-    pub(super) afresh: Option<ReplicaId>,
 }
 
 impl Journey {
@@ -56,11 +54,10 @@ impl Journey {
         moves_on
     }
 
-    /// The connection ended before a byte of the request was written: as good as refused.
+    /// The connection ended before a byte of the request was written: as good as refused, unless it was
+    /// a kept one.
     pub(super) fn ended_unseen(&mut self, id: ReplicaId, kept: bool) {
-        if kept {
-            self.afresh = Some(id);
-        } else {
+        if !kept {
             self.tried.refused.push(id);
         }
     }
@@ -70,9 +67,7 @@ impl Journey {
         if !self.holders.contains(&id) {
             self.holders.push(id);
         }
-        if kept {
-            self.afresh = Some(id);
-        } else {
+        if !kept {
             self.tried.lost.push(id);
         }
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::buffers::Buffers;
 use super::pipes::{Fault, Pipes};
+use super::pool::InFlight;
 use super::pump::write_some;
 use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
@@ -85,6 +86,7 @@ pub(super) struct Upload<'a> {
     pub(super) pipes: &'a Pipes,
     pub(super) progress: &'a Progress,
     pub(super) limits: &'a Limits,
+    pub(super) in_flight: &'a InFlight,
 }
 
 impl Upload<'_> {
@@ -104,6 +106,8 @@ impl Upload<'_> {
                     .set(Some(Instant::now() + self.limits.reply_timeout));
                 return Ok(());
             }
+            // A head that comes late may be the client's doing from here on.
+            self.in_flight.end_waiting();
             match self.pipe() {
                 Some(pipe) => self.splice(&mut timer, pipe).await?,
                 None => self.receive(&mut timer).await?,

@@ -3,7 +3,7 @@
 //! All of it belongs to one thread; cells and `Rc` replace locks. The roster is swapped by a task of the
 //! worker's own, between two polls of any session.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::Budget;
 use crate::admin::Desk;
+use crate::balance::Balance;
 use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
 
 /// Requests that may wait for a seat at the same time, per worker.
@@ -55,6 +56,7 @@ pub(super) struct Worker {
     pub(super) changed: Notify,
     index: usize,
     view: RefCell<Rc<View>>,
+    balance: Rc<RefCell<Balance>>,
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
     stopping: Cell<Option<Instant>>,
@@ -73,7 +75,8 @@ impl Worker {
         let index = subscriber.worker();
         let roster = subscriber.latest();
         let version = roster.version;
-        let view = RefCell::new(Rc::new(View::follow(roster, None, index)));
+        let balance = Rc::default();
+        let view = RefCell::new(Rc::new(View::follow(roster, None, index, &balance)));
         subscriber.adopted(version);
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
@@ -86,6 +89,7 @@ impl Worker {
             changed: Notify::new(),
             index,
             view,
+            balance,
             evidence,
             waiting: Cell::new(0),
             stopping: Cell::new(None),
@@ -100,11 +104,25 @@ impl Worker {
         Rc::clone(&self.view.borrow())
     }
 
+    /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
+    pub(super) fn balance(&self) -> Ref<'_, Balance> {
+        self.balance.borrow()
+    }
+
+    /// Reads what all workers have counted.
+    pub(super) fn fold(&self, view: &View) {
+        view.fold(&mut self.balance.borrow_mut());
+    }
+
     /// Follows the roster until its writer is gone.
     pub(super) async fn follow(self: Rc<Self>, mut subscriber: Subscriber) {
         while let Some(roster) = subscriber.changed().await {
             let version = roster.version;
-            let view = Rc::new(View::follow(roster, Some(&self.view()), self.index));
+            let before = self.view();
+            // The last that was counted about those who leave.
+            before.fold(&mut self.balance.borrow_mut());
+            let view = View::follow(roster, Some(&before), self.index, &self.balance);
+            let view = Rc::new(view);
             self.view.replace(view);
             self.changed.notify_waiters();
             subscriber.adopted(version);
@@ -176,7 +194,12 @@ impl Worker {
 
 impl View {
     /// The view of `roster`, with the pools of `before` for replicas that stay.
-    fn follow(roster: Arc<Roster>, before: Option<&Self>, worker: usize) -> Self {
+    fn follow(
+        roster: Arc<Roster>,
+        before: Option<&Self>,
+        worker: usize,
+        balance: &Rc<RefCell<Balance>>,
+    ) -> Self {
         let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
         let mut left: HashMap<ReplicaId, &Rc<Pool>> =
             pools.iter().map(|pool| (pool.id, pool)).collect();
@@ -188,12 +211,21 @@ impl View {
                     pool.set_health(member.health);
                     Rc::clone(pool)
                 }
-                None => Rc::new(Pool::new(member, worker)),
+                None => Rc::new(Pool::new(member, worker, balance)),
             });
-        let pools = pools.collect();
+        let pools: Vec<Rc<Pool>> = pools.collect();
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
         left.values().for_each(|pool| pool.retire());
+        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
+        let members = pools.iter().zip(roster.members()).enumerate();
+        let members = members.map(|(place, (pool, member))| pool.sit(place, member.seat));
+        balance.borrow_mut().follow(roster.bound, afresh, members);
         Self { roster, pools }
+    }
+
+    /// Takes what all workers have counted into `balance`.
+    fn fold(&self, balance: &mut Balance) {
+        balance.fold(self.pools.iter().map(|pool| pool.reading()));
     }
 
     /// The pools a request may use whose seat is `seat`.
@@ -231,6 +263,7 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Bound;
 
     impl Worker {
         /// A worker with an empty roster and limits that matter to nobody.
@@ -259,7 +292,7 @@ mod tests {
                 limits,
             };
             let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();
-            let roster = Roster::new(0, ring, false, Vec::new());
+            let roster = Roster::new(0, ring, Bound::OFF, false, Vec::new());
             let (_, mut subscribers) = crate::roster::channel(1, roster);
             let (desk, _) = crate::admin::desk();
             let (evidence, _) = mpsc::channel(1);
