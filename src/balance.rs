@@ -7,8 +7,9 @@
 //! Surprising: a seat that is down counts neither in the mean nor among those that overflow goes to. With
 //! it in the mean, all others would be full for as long as it is down, and no key would be at home.
 
-use std::fmt;
-use std::str::FromStr;
+mod bound;
+
+pub use bound::{Bound, ParseBoundError};
 
 use crate::ring::Seat;
 
@@ -27,51 +28,6 @@ const GUARD_FROM: f64 = 4.0;
 /// How far above the mean a seat may lie that is not slow: in proportion, and in standard deviations.
 const GUARD_RATIO: f64 = 1.25;
 const GUARD_DEVIATIONS: f64 = 3.0;
-
-/// How far above the mean a seat's load may lie: 1.03 is 3 % above. Or no bound at all.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bound(f64);
-
-impl Bound {
-    /// No bound: every request is served at home.
-    pub const OFF: Self = Self(0.0);
-
-    /// Whether there is no bound.
-    #[must_use]
-    pub fn is_off(self) -> bool {
-        self == Self::OFF
-    }
-}
-
-impl Default for Bound {
-    fn default() -> Self {
-        Self(1.03)
-    }
-}
-
-/// A text that is no bound.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no bound: it must be above 1 (1.03 is 3 % above the mean), or 0 for none")]
-pub struct ParseBoundError(String);
-
-impl FromStr for Bound {
-    type Err = ParseBoundError;
-
-    fn from_str(text: &str) -> Result<Self, ParseBoundError> {
-        match text.parse::<f64>() {
-            Ok(factor) if factor == 0.0 => Ok(Self::OFF),
-            // At 1 every seat above the mean would be full, which is half of them.
-            Ok(factor) if factor > 1.0 && factor.is_finite() => Ok(Self(factor)),
-            _ => Err(ParseBoundError(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What the cells of a replica say, summed over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -297,7 +253,7 @@ impl Balance {
             return;
         };
         // All others at their bound would leave it twice as far behind.
-        let least = mean * (1.0 - (self.bound.0 - 1.0) * (number - 1.0) / 2.0);
+        let least = mean * (1.0 - (self.bound.factor() - 1.0) * (number - 1.0) / 2.0);
         let open = self.places.iter_mut().filter(|place| place.open);
         for place in open.filter(|place| f64::from(place.awaiting) > waiting) {
             place.folded = place.folded.max(least);
@@ -311,8 +267,8 @@ impl Balance {
         match self.mean() {
             Some(mean) if !self.bound.is_off() => {
                 self.share = 1.0 / number;
-                self.step = self.bound.0 / number;
-                self.full = self.bound.0 * mean + SLACK;
+                self.step = self.bound.factor() / number;
+                self.full = self.bound.factor() * mean + SLACK;
                 // What a seat is above it, all workers together make it do without, not each of them.
                 for place in self.places.iter_mut().filter(|p| p.count > self.full) {
                     place.count = self.full + (place.count - self.full) * self.own_share;

@@ -111,12 +111,8 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         .build()?;
     let signals = house::Signals::catch(&runtime)?;
     start::limit_connections(&mut config.proxy.limits)?;
-    if config
-        .proxy
-        .admin
-        .as_ref()
-        .is_some_and(|admin| admin.anyone)
-    {
+    let admin = config.proxy.admin.as_ref();
+    if admin.is_some_and(|admin| admin.anyone) {
         tracing::warn!(
             "--data-port-admin any: whoever reaches the data port may add and remove replicas"
         );
@@ -160,6 +156,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         listeners: data,
         subscribers,
         evidence,
+        port: Arc::new(metrics::Port::new(config.workers)),
         desk: desk.clone(),
         shutdown: workers_stop,
     })?;

@@ -13,7 +13,6 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::containers::ContainerArgs;
-use crate::balance::Bound;
 use crate::peer::Token;
 use crate::proxy::KeyRule;
 use crate::ring;
@@ -153,9 +152,9 @@ pub struct ServeArgs {
         env = "RINGMASTER_BOUND",
         value_name = "X",
         allow_negative_numbers = true,
-        help = "How far above the mean a replica's load may lie before requests spill; 0: no bound [default: 1.03; 0 with classic]"
+        help = "How far above the mean a replica's load may lie; 0: no bound [default: 1.03; 0 with classic]"
     )]
-    pub bound: Option<Bound>,
+    pub bound: Option<crate::balance::Bound>,
     #[arg(
         long,
         env = "RINGMASTER_RETRIES",

@@ -103,6 +103,7 @@ impl ServeArgs {
                 retries: self.retries,
                 admin,
                 splice: !self.no_splice,
+                access_log: None,
                 limits: proxy::Limits {
                     connect_timeout: self.connect_timeout,
                     head_timeout: self.head_timeout,

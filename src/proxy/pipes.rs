@@ -6,11 +6,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::metrics::{Port, PortCell};
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::{self, Drained, Empty, Filled, Pipe};
 
@@ -26,6 +28,8 @@ const MAX_SPARE: usize = 64;
 pub(super) struct Pipes {
     on: Cell<bool>,
     spare: RefCell<Vec<Pipe<Empty>>>,
+    port: Arc<Port>,
+    worker: usize,
 }
 
 /// Which side ended a piece too early.
@@ -38,8 +42,10 @@ pub(super) enum Fault {
 }
 
 impl Pipes {
-    pub(super) fn new(on: bool) -> Self {
+    pub(super) fn new(on: bool, port: Arc<Port>, worker: usize) -> Self {
         Self {
+            port,
+            worker,
             on: Cell::new(on),
             spare: RefCell::default(),
         }
@@ -52,7 +58,15 @@ impl Pipes {
         }
         let spare = self.spare.borrow_mut().pop();
         // Out of descriptors or pipe memory: others get by with copying, too.
-        spare.or_else(|| Pipe::new().ok())
+        let pipe = spare.or_else(|| Pipe::new().ok());
+        if pipe.is_none() {
+            self.cell().splice_fallbacks.add(1);
+        }
+        pipe
+    }
+
+    fn cell(&self) -> &PortCell {
+        self.port.worker(self.worker)
     }
 
     fn give(&self, pipe: Pipe<Empty>) {
@@ -84,6 +98,7 @@ impl Pipes {
             Err(err) if splice::is_unsupported(&err) => {
                 tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
                 self.on.set(false);
+                self.cell().splice_fallbacks.add(1);
                 return Ok(0);
             }
             Err(err) => return Err(Fault::From(Some(err))),
@@ -95,6 +110,7 @@ impl Pipes {
                 Ok(Ok(Drained::Part(rest))) => held = rest,
                 Ok(Ok(Drained::All(pipe))) => {
                     self.give(pipe);
+                    self.cell().spliced.add(moved);
                     return Ok(moved);
                 }
                 Ok(Err(_)) | Err(_) => return Err(Fault::To),

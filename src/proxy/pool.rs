@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
 use crate::ring::Seat;
@@ -26,6 +27,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) id: ReplicaId,
+    pub(super) seat: Seat,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
     cells: Arc<Cells>,
@@ -62,6 +64,7 @@ impl Pool {
     pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<Balance>>) -> Self {
         Self {
             id: member.id,
+            seat: member.seat,
             addr: member.addr,
             health: Cell::new(member.health),
             cells: Arc::clone(&member.cells),
@@ -142,16 +145,17 @@ impl Pool {
         }
     }
 
-    /// Notes an answer of the replica.
-    pub(super) fn answered(&self, now: Instant) {
+    /// Notes an answer of the replica, which took so long.
+    pub(super) fn answered(&self, now: Instant, time: Duration) {
+        self.cell().first_byte.count(time);
         self.cells.answered(self.worker, now.into_std());
     }
 
     /// Takes a place in the worker's view of the load.
-    pub(super) fn sit(&self, place: usize, seat: Seat) -> balance::Member {
+    pub(super) fn sit(&self, place: usize) -> balance::Member {
         self.place.set(place);
         balance::Member {
-            seat,
+            seat: self.seat,
             life: self.id.0,
             open: self.health.get() == Health::Up,
             reading: self.reading(),
@@ -166,7 +170,8 @@ impl Pool {
         }
     }
 
-    fn cell(&self) -> &WorkerCell {
+    /// The worker's own cell.
+    pub(super) fn cell(&self) -> &WorkerCell {
         self.cells.worker(self.worker)
     }
 }
@@ -186,19 +191,9 @@ pub(super) struct InFlight {
     pool: Rc<Pool>,
     /// The replica's health when it was chosen.
     chosen: Health,
+    pub(super) how: How,
     /// Whether the replica owes the head of a reply.
     awaiting: Cell<bool>,
-}
-
-/// How a request came to its replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// The ring names it.
-    Home,
-    /// Its home is full or slow.
-    Spilled,
-    /// Its home is not up, or has failed it.
-    FailedOver,
 }
 
 impl InFlight {
@@ -216,6 +211,7 @@ impl InFlight {
         let fold = pool.balance.borrow_mut().chosen(pool.place.get());
         let in_flight = Self {
             chosen: pool.health.get(),
+            how,
             awaiting: Cell::new(true),
             pool,
         };

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use bytes::{Buf, BytesMut};
 
 use super::forward::{self, Extra};
+use super::record::Note;
 use super::route::Keyed;
 use super::visit::{self, Visit};
 use super::worker::Worker;
@@ -60,6 +61,8 @@ pub(super) struct Outgoing {
     pub(super) replayable: bool,
     /// What the client still owes.
     pub(super) body: Body,
+    /// Bytes of the request that came from the client and are not counted yet.
+    pub(super) uncounted: u64,
 }
 
 impl Outgoing {
@@ -73,6 +76,7 @@ impl Outgoing {
             self.sent = 0;
         }
         inbox.advance(taken);
+        self.uncounted += taken as u64;
         Ok(())
     }
 
@@ -104,6 +108,7 @@ pub(super) fn read(
     stream: &Stream,
     client: SocketAddr,
     inbox: &mut BytesMut,
+    note: Option<&mut Note>,
 ) -> Result<Option<Job>, Refused> {
     let mut room = Room::default();
     let head = match head::request(inbox, &mut room) {
@@ -111,11 +116,14 @@ pub(super) fn read(
         Ok(None) => return Ok(None),
         Err(refused) => {
             if refused.status == 505 && version::settle_request(inbox) {
-                return read(worker, stream, client, inbox);
+                return read(worker, stream, client, inbox, note);
             }
             return Err(refused);
         }
     };
+    if let Some(note) = note {
+        note.asked(head.method, head.target.path, head.len);
+    }
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
     }
@@ -196,6 +204,7 @@ fn prepare(
             sent: 0,
             replayable: true,
             body,
+            uncounted: head.len as u64,
         },
         idempotent: is_idempotent(head.method),
         asked: forward::Asked {

@@ -15,7 +15,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout_at};
 
-use super::pool::{How, InFlight, Pool};
+use super::pool::{InFlight, Pool};
+use super::record::How;
 use super::worker::{View, Worker};
 use crate::balance::Balance;
 use crate::ring::{Key, Seat};
@@ -235,7 +236,7 @@ fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
         pool.health.get() == Health::Up && !tried.contains(pool.id)
     };
     let at_home = view.roster.position(home).filter(|at| up(*at));
-    let first = match at_home.or_else(|| first_up(view, key, &up)) {
+    let first = match at_home.or_else(|| first_up(view, key, up)) {
         Some(first) if balance.takes(first) => first,
         Some(first) => balance.least(up).unwrap_or(first),
         None => {

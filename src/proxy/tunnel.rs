@@ -14,6 +14,7 @@ use super::Limits;
 use super::buffers::Buffers;
 use super::pipes::{Fault, Pipes};
 use super::pump::write_whole;
+use super::record::Flow;
 use crate::wire::deadline::Deadline;
 
 /// How a tunnel ended.
@@ -35,19 +36,21 @@ pub(super) struct Tunnel<'a> {
 
 impl Tunnel<'_> {
     /// Carries bytes both ways until both sides have ended, one resets, or neither speaks for
-    /// `tunnel_timeout`. `early` is what the client said before the tunnel opened.
+    /// `tunnel_timeout`. `early` is what the client said before the tunnel opened; `flows` count what it
+    /// says and what it is told.
     pub(super) async fn run(
         self,
         client: &mut TcpStream,
         replica: &mut TcpStream,
         early: &mut BytesMut,
+        flows: (Flow<'_>, Flow<'_>),
     ) -> TunnelEnd {
         let heard = Cell::new(Instant::now());
         let (from_client, to_client) = client.split();
         let (from_replica, to_replica) = replica.split();
         let mut empty = BytesMut::new();
-        let forth = self.one_way(from_client, to_replica, early, &heard);
-        let back = self.one_way(from_replica, to_client, &mut empty, &heard);
+        let forth = self.one_way(from_client, to_replica, early, &heard, flows.0);
+        let back = self.one_way(from_replica, to_client, &mut empty, &heard, flows.1);
         match tokio::try_join!(forth, back) {
             Ok(_) => TunnelEnd::Closed,
             Err(_) => TunnelEnd::Broken,
@@ -60,10 +63,12 @@ impl Tunnel<'_> {
         mut to: WriteHalf<'_>,
         early: &mut BytesMut,
         heard: &Cell<Instant>,
+        flow: Flow<'_>,
     ) -> io::Result<()> {
         let mut timer = Deadline::default();
         let limits = self.limits;
         write_whole(&mut timer, &mut to, early, limits.write_timeout).await?;
+        flow.add(early.len() as u64);
         self.buffers.give(early);
         // As much as came last time is expected again.
         let mut expected = 0;
@@ -94,6 +99,7 @@ impl Tunnel<'_> {
                 let _ = to.shutdown().await;
                 return Ok(());
             };
+            flow.add(moved);
             expected = moved;
         }
     }

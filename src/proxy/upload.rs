@@ -18,6 +18,7 @@ use super::buffers::Buffers;
 use super::pipes::{Fault, Pipes};
 use super::pool::InFlight;
 use super::pump::write_some;
+use super::record::Flow;
 use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
@@ -87,6 +88,7 @@ pub(super) struct Upload<'a> {
     pub(super) progress: &'a Progress,
     pub(super) limits: &'a Limits,
     pub(super) in_flight: &'a InFlight,
+    pub(super) flow: Flow<'a>,
 }
 
 impl Upload<'_> {
@@ -95,6 +97,7 @@ impl Upload<'_> {
         let mut timer = Deadline::default();
         loop {
             self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
+            self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
                 self.progress.repeatable.set(false);
             }
@@ -166,6 +169,7 @@ impl Upload<'_> {
             }
         })?;
         self.outgoing.body.skip(moved);
+        self.flow.add(moved);
         Ok(())
     }
 

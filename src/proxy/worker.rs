@@ -21,6 +21,7 @@ use super::pool::Pool;
 use super::retry::Budget;
 use crate::admin::Desk;
 use crate::balance::Balance;
+use crate::metrics::{Port, PortCell};
 use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
 
 /// Requests that may wait for a seat at the same time, per worker.
@@ -54,6 +55,7 @@ pub(super) struct Worker {
     pub(super) random: RefCell<StdRng>,
     /// Told after each change of the view.
     pub(super) changed: Notify,
+    port: Arc<Port>,
     index: usize,
     view: RefCell<Rc<View>>,
     balance: Rc<RefCell<Balance>>,
@@ -68,6 +70,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         settings: Arc<Settings>,
+        port: Arc<Port>,
         desk: Desk,
         evidence: mpsc::Sender<Evidence>,
         subscriber: &mut Subscriber,
@@ -81,7 +84,8 @@ impl Worker {
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
             replies: Buffers::new(REPLY_BYTES),
-            pipes: Pipes::new(settings.splice),
+            pipes: Pipes::new(settings.splice, Arc::clone(&port), index),
+            port,
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
@@ -102,6 +106,11 @@ impl Worker {
     /// The roster to choose by. Do not hold it over an await.
     pub(super) fn view(&self) -> Rc<View> {
         Rc::clone(&self.view.borrow())
+    }
+
+    /// What this worker counts that belongs to no replica.
+    pub(super) fn port(&self) -> &PortCell {
+        self.port.worker(self.index)
     }
 
     /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
@@ -181,6 +190,7 @@ impl Worker {
     /// Counts a session for as long as the guard lives.
     pub(super) fn session(self: &Rc<Self>) -> Session {
         self.sessions.set(self.sessions.get() + 1);
+        self.port().accepted.add(1);
         Session(Rc::clone(self))
     }
 
@@ -217,8 +227,8 @@ impl View {
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
         left.values().for_each(|pool| pool.retire());
         let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
-        let members = pools.iter().zip(roster.members()).enumerate();
-        let members = members.map(|(place, (pool, member))| pool.sit(place, member.seat));
+        let members = pools.iter().enumerate();
+        let members = members.map(|(place, pool)| pool.sit(place));
         balance.borrow_mut().follow(roster.bound, afresh, members);
         Self { roster, pools }
     }
@@ -251,9 +261,16 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(super) struct Session(Rc<Worker>);
 
+impl Session {
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.0.sessions.set(self.0.sessions.get() - 1);
+        self.0.port().closed.add(1);
         if self.0.sessions.get() == 0 {
             self.0.no_sessions.notify_one();
         }
@@ -264,10 +281,22 @@ impl Drop for Session {
 mod tests {
     use super::*;
     use crate::balance::Bound;
+    use crate::metrics::Cells;
+    use crate::ring::Seat;
+    use crate::roster::{Member, ReplicaAddr};
+    use std::net::SocketAddr;
 
     impl Worker {
         /// A worker with an empty roster and limits that matter to nobody.
         pub(in super::super) fn before_nobody() -> Self {
+            Self::before(&[], None)
+        }
+
+        /// A worker with these members in seats 1, 2 … of the default ring.
+        pub(in super::super) fn before(
+            addrs: &[SocketAddr],
+            access_log: Option<crate::proxy::AccessLog>,
+        ) -> Self {
             let second = Duration::from_secs(1);
             let limits = super::super::Limits {
                 connect_timeout: second,
@@ -281,22 +310,40 @@ mod tests {
                 seat_wait: second,
                 max_connections: 1,
                 max_head: 16 * 1024,
-                pool_per_seat: 1,
+                pool_per_seat: 4,
                 pool_idle: second,
             };
             let settings = Settings {
-                key: "random".parse().unwrap(),
+                key: "header:x-request-id,random".parse().unwrap(),
                 retries: 2,
                 admin: None,
                 splice: true,
+                access_log,
                 limits,
             };
-            let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();
-            let roster = Roster::new(0, ring, Bound::OFF, false, Vec::new());
+            let member = |(addr, n): (&SocketAddr, u32)| Member {
+                id: ReplicaId(u64::from(n)),
+                seat: Seat(n),
+                name: format!("S{n}").parse().unwrap(),
+                addr: ReplicaAddr(*addr),
+                health: Health::Up,
+                cells: Arc::new(Cells::new(1)),
+            };
+            let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();
+            let seats = members.iter().map(|member| member.seat).collect();
+            let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
+            let roster = Roster::new(0, ring, Bound::OFF, false, members);
             let (_, mut subscribers) = crate::roster::channel(1, roster);
             let (desk, _) = crate::admin::desk();
             let (evidence, _) = mpsc::channel(1);
-            Self::new(Arc::new(settings), desk, evidence, &mut subscribers[0])
+            let port = Arc::new(Port::new(1));
+            Self::new(
+                Arc::new(settings),
+                port,
+                desk,
+                evidence,
+                &mut subscribers[0],
+            )
         }
     }
 }
