@@ -6,15 +6,15 @@
 //! 4  proxy/   the data port     control/         the control port
 //! 3  fleet/   the replica manager
 //! 2  roster   admin (orders as they cross)       peer (who may command)
-//! 1  ring/    who owns a key                     pure: no socket, no clock, no randomness
+//! 1  ring/    who owns a key      balance        pure: no socket, no clock, no randomness
 //! 0  wire/    bytes and sockets                  metrics cells, shutdown
 //! ```
 //!
 //! What holds everywhere, checked by tests/tidy.rs where it can be: `proxy` never imports `fleet` or
 //! `control`; no request waits for a lock, an engine call or a command (but for the admin paths and a
 //! request that waits for a seat, by channel); `wire` never says "replica" and returns what happened;
-//! only `fleet` writes the roster; `ring` and `fleet/plan` never touch a clock, a socket or a random
-//! source; no byte read from a client is ever lost; there is no unsafe code.
+//! only `fleet` writes the roster; `ring`, `balance` and `fleet/plan` never touch a clock, a socket or a
+//! random source; no byte read from a client is ever lost; there is no unsafe code.
 //!
 //! Threads: one per worker, one for the fleet, one for the control port, and the main thread, which
 //! waits for a signal or for one of them to end.
@@ -25,6 +25,7 @@ compile_error!(
 );
 
 pub mod admin;
+pub mod balance;
 pub mod config;
 pub mod control;
 pub mod fleet;
@@ -110,12 +111,8 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         .build()?;
     let signals = house::Signals::catch(&runtime)?;
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
-    if config
-        .proxy
-        .admin
-        .as_ref()
-        .is_some_and(|admin| admin.anyone)
-    {
+    let admin = config.proxy.admin.as_ref();
+    if admin.is_some_and(|admin| admin.anyone) {
         tracing::warn!(
             "--data-port-admin any: whoever reaches the data port may add and remove replicas"
         );
@@ -124,6 +121,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
     let settings = fleet::Settings {
         replicas,
         ring: config.ring,
+        bound: config.bound,
         heartbeat: config.heartbeat.clone(),
         start_timeout: config.start_timeout,
         drain_timeout: config.drain_timeout,
@@ -158,6 +156,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         listeners: data,
         subscribers,
         evidence,
+        port: Arc::new(metrics::Port::new(config.workers)),
         desk: desk.clone(),
         shutdown: workers_stop,
     })?;

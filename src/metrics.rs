@@ -4,6 +4,12 @@
 //! Every cell has a single writer (its worker), which adds with a plain load and store; readers sum
 //! over the workers. Nothing here locks, allocates after its making or decides anything.
 
+mod histogram;
+mod port;
+
+pub use histogram::{BOUNDS_MICROS, Histogram};
+pub use port::{Port, PortCell};
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,8 +26,68 @@ pub struct Cells {
 pub struct WorkerCell {
     /// Requests for which the replica was chosen; it only grows.
     pub requests: Counter,
+    awaiting: AtomicU64,
     in_flight: AtomicU64,
     answered_micros: AtomicU64,
+    /// Those of them whose home is another replica that was full or slow.
+    pub spilled: Counter,
+    /// Those of them whose home is another replica that was not up, or had failed them.
+    pub failed_over: Counter,
+    /// Replies by the class of their status, interim ones too.
+    pub replies: Classes,
+    /// Bytes of requests as they came from clients.
+    pub from_client: Counter,
+    /// Bytes of replies as they went to clients.
+    pub to_client: Counter,
+    /// Replies that broke off after a part of them had gone to the client.
+    pub truncated: Counter,
+    /// From a request's head to the head of its reply.
+    pub first_byte: Histogram,
+    retries: [Counter; Retry::ALL.len()],
+}
+
+/// Why a request left a replica it had been given to, for another connection or another replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// A fresh connection was refused, or there was no way to it.
+    Refused,
+    /// A fresh connection was not made in time.
+    ConnectTimeout,
+    /// A kept connection was found closed.
+    Stale,
+    /// A connection ended before the reply.
+    Lost,
+    /// The replica was declared suspect or dead while its reply was waited for.
+    Doubted,
+}
+
+impl Retry {
+    /// All reasons, in the order of their declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Refused,
+        Self::ConnectTimeout,
+        Self::Stale,
+        Self::Lost,
+        Self::Doubted,
+    ];
+}
+
+/// Counts by the class of a status: 1xx to 5xx.
+#[derive(Debug, Default)]
+pub struct Classes([Counter; 5]);
+
+impl Classes {
+    /// Counts one with this status.
+    pub fn count(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5);
+        self.0[class - 1].add(1);
+    }
+
+    /// How many there were of each class, 1xx first.
+    #[must_use]
+    pub fn get(&self) -> [u64; 5] {
+        self.0.each_ref().map(Counter::get)
+    }
 }
 
 /// A number with a single writer and any number of readers.
@@ -53,6 +119,12 @@ impl Cells {
         }
     }
 
+    /// All cells, by worker.
+    #[must_use]
+    pub fn workers(&self) -> &[WorkerCell] {
+        &self.by_worker
+    }
+
     /// The cell of worker number `worker`, counted from 0.
     #[must_use]
     pub fn worker(&self, worker: usize) -> &WorkerCell {
@@ -73,6 +145,13 @@ impl Cells {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.by_worker.iter().map(|cell| cell.requests.get()).sum()
+    }
+
+    /// Requests over all workers that wait for the head of a reply.
+    #[must_use]
+    pub fn awaiting(&self) -> u64 {
+        let waiting = |cell: &WorkerCell| cell.awaiting.load(Ordering::Relaxed);
+        self.by_worker.iter().map(waiting).sum()
     }
 
     /// Notes that worker `worker` had an answer from the replica at `now`.
@@ -97,12 +176,35 @@ impl Cells {
 }
 
 impl WorkerCell {
+    /// Counts a request that goes on from here for this reason.
+    pub fn retried(&self, why: Retry) {
+        self.retries[why as usize].add(1);
+    }
+
+    /// How many requests have gone on from here, in the order of [`Retry::ALL`].
+    #[must_use]
+    pub fn retries(&self) -> [u64; Retry::ALL.len()] {
+        self.retries.each_ref().map(Counter::get)
+    }
+
     /// One more exchange with the replica. The caller must pair it with [`Self::leave`].
     pub fn enter(&self) {
         self.in_flight.store(
             self.in_flight.load(Ordering::Relaxed) + 1,
             Ordering::Release,
         );
+    }
+
+    /// One more request that waits for the head of its reply; paired with [`Self::end_waiting`].
+    pub fn begin_waiting(&self) {
+        let waiting = self.awaiting.load(Ordering::Relaxed);
+        self.awaiting.store(waiting + 1, Ordering::Relaxed);
+    }
+
+    /// One request less that waits.
+    pub fn end_waiting(&self) {
+        let waiting = self.awaiting.load(Ordering::Relaxed);
+        self.awaiting.store(waiting - 1, Ordering::Relaxed);
     }
 
     /// One exchange less.
@@ -126,6 +228,20 @@ mod tests {
         cells.worker(1).enter();
         cells.worker(0).leave();
         assert_eq!(cells.in_flight(), 2);
+    }
+
+    #[test]
+    fn statuses_and_reasons_are_told_apart() {
+        let cells = Cells::new(1);
+        let cell = cells.worker(0);
+        for status in [100, 200, 299, 304, 404, 599, 999] {
+            cell.replies.count(status);
+        }
+        assert_eq!(cell.replies.get(), [1, 2, 1, 1, 2]);
+        for why in Retry::ALL.into_iter().chain([Retry::Lost]) {
+            cell.retried(why);
+        }
+        assert_eq!(cell.retries(), [1, 1, 1, 2, 1]);
     }
 
     #[test]

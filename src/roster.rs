@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
+use crate::balance::Bound;
 use crate::metrics::Cells;
 use crate::ring::{Ring, Seat};
 
@@ -111,6 +112,8 @@ pub struct Roster {
     pub version: u64,
     /// Who owns which key.
     pub ring: Arc<dyn Ring>,
+    /// How far above the mean a seat's load may lie.
+    pub bound: Bound,
     /// Whether health may change by itself: false when heartbeats are off, and then there is no point
     /// in waiting for a seat to come up.
     pub watched: bool,
@@ -120,14 +123,29 @@ pub struct Roster {
 impl Roster {
     /// A snapshot of `members`, in any order, over `ring`.
     #[must_use]
-    pub fn new(version: u64, ring: Arc<dyn Ring>, watched: bool, mut members: Vec<Member>) -> Self {
+    pub fn new(
+        version: u64,
+        ring: Arc<dyn Ring>,
+        bound: Bound,
+        watched: bool,
+        mut members: Vec<Member>,
+    ) -> Self {
         members.sort_by_key(|member| member.seat);
         Self {
             version,
             ring,
+            bound,
             watched,
             members,
         }
+    }
+
+    /// Whether the ring or the bound differ from those of `other`. The fleet makes a new ring whenever the
+    /// seats change, and for nothing else.
+    #[must_use]
+    pub fn balances_unlike(&self, other: &Self) -> bool {
+        !std::ptr::addr_eq(Arc::as_ptr(&self.ring), Arc::as_ptr(&other.ring))
+            || self.bound != other.bound
     }
 
     /// Who sits in `seat`.
@@ -299,6 +317,7 @@ mod tests {
         let roster = Roster::new(
             1,
             ring,
+            Bound::OFF,
             true,
             vec![member(Seat(7)), member(Seat(1)), member(Seat(3))],
         );

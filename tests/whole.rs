@@ -7,6 +7,7 @@ mod whole {
     mod admin;
     mod balance;
     mod bodies;
+    mod bound;
     mod docker;
     mod drain;
     mod fleet;

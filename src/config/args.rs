@@ -157,6 +157,14 @@ pub struct ServeArgs {
     pub ring: ring::Spec,
     #[arg(
         long,
+        env = "RINGMASTER_BOUND",
+        value_name = "X",
+        allow_negative_numbers = true,
+        help = "How far above the mean a replica's load may lie; 0: no bound [default: 1.03; 0 with classic]"
+    )]
+    pub bound: Option<crate::balance::Bound>,
+    #[arg(
+        long,
         env = "RINGMASTER_RETRIES",
         default_value_t = 2,
         help = "How often a lost idempotent request is sent again"

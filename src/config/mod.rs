@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 
+use crate::balance::Bound;
 use crate::fleet::{self, Containers};
 use crate::peer::Access;
 use crate::proxy::{self, Balance};
@@ -45,6 +46,8 @@ pub struct Config {
     pub workers: usize,
     /// Kind of ring.
     pub ring: ring::Spec,
+    /// How far above the mean a seat's load may lie.
+    pub bound: Bound,
     /// How the data port behaves.
     pub proxy: proxy::Settings,
     /// Who may command on the control port.
@@ -92,12 +95,18 @@ impl ServeArgs {
             replicas,
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
+            bound: self.bound.unwrap_or(match self.ring {
+                ring::Spec::Uniform => Bound::default(),
+                // It is skewed by construction, which a bound would hide.
+                ring::Spec::Classic => Bound::OFF,
+            }),
             proxy: proxy::Settings {
                 balance: self.balance,
                 key: self.key,
                 retries: self.retries,
                 admin,
                 splice: !self.no_splice,
+                access_log: None,
                 limits: proxy::Limits {
                     connect_timeout: self.connect_timeout,
                     head_timeout: self.head_timeout,
@@ -270,6 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn the_classic_ring_has_no_bound_unless_one_is_given() {
+        for (flags, bound) in [
+            (&[][..], "1.03"),
+            (&["--bound", "0"], "0"),
+            (&["--bound", "1.25"], "1.25"),
+            (&["--ring", "classic"], "0"),
+            (&["--ring", "classic", "--bound", "1.1"], "1.1"),
+        ] {
+            assert_eq!(check(flags).unwrap().bound.to_string(), bound, "{flags:?}");
+        }
+    }
+
+    #[test]
     fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
         let config = check(&["--backend", "a=127.0.0.1:1", "--backend", "b=[::1]:2"]).unwrap();
         let Replicas::Fixed(backends) = config.replicas else {
@@ -358,6 +380,11 @@ mod tests {
             (&["--pool-idle", "367days"], "longer than 366 days"),
             (&["--head-timeout", "10"], "invalid value"),
             (&["--ring", "square"], "unknown ring"),
+            (&["--bound", "1"], "'1' is no bound: it must be above 1"),
+            (&["--bound", "-2"], "'-2' is no bound"),
+            (&["--bound", "inf"], "no bound"),
+            (&["--bound", "NaN"], "no bound"),
+            (&["--bound", ""], "no bound"),
             (&["--key", "random,path"], "at the end"),
             (&["--heartbeat-path", "x"], "must begin with /"),
             (&["--workers", "0"], "invalid value"),

@@ -32,6 +32,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::Call;
+use crate::balance::Bound;
 use crate::ring::Spec;
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
@@ -84,6 +85,8 @@ pub struct Settings {
     pub replicas: Replicas,
     /// The kind of ring.
     pub ring: Spec,
+    /// How far above the mean a seat's load may lie.
+    pub bound: Bound,
     /// `None`: everybody counts as up and evidence is ignored; only with [`Replicas::Fixed`].
     pub heartbeat: Option<Heartbeat>,
     /// From the start of a replica to its first answer.

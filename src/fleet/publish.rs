@@ -29,7 +29,7 @@ pub(super) fn render(view: View, watched: bool, workers: usize, cells: &mut Cell
         ),
     };
     let members = view.members.into_iter().map(member).collect();
-    Roster::new(view.version, view.ring, watched, members)
+    Roster::new(view.version, view.ring, view.bound, watched, members)
 }
 
 /// The press: one writer of the roster, with all its cells.

@@ -115,6 +115,7 @@ impl Settings {
             },
             watched: heartbeat.is_some(),
             ring: self.ring,
+            bound: self.bound,
             misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
             interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),
             start_timeout: self.start_timeout,

@@ -271,6 +271,7 @@ mod tests {
         let survey = survey(Settings {
             replicas: Replicas::Fixed(backends.clone()),
             ring: Spec::Uniform,
+            bound: crate::balance::Bound::OFF,
             heartbeat: Some(Heartbeat {
                 interval: long,
                 timeout: long,

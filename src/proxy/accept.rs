@@ -22,6 +22,7 @@ use super::blind::Balance;
 use super::worker::{Session, Worker};
 use super::{Settings, session};
 use crate::admin::Desk;
+use crate::metrics::Port;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
 use crate::wire::listener::Listener;
@@ -45,6 +46,8 @@ pub struct Start {
     pub subscribers: Vec<Subscriber>,
     /// Where to tell what was seen of replicas.
     pub evidence: mpsc::Sender<Evidence>,
+    /// What they count that belongs to no replica.
+    pub port: Arc<Port>,
     /// Where admin orders are handed in.
     pub desk: Desk,
     /// When to stop.
@@ -61,6 +64,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     let mut threads = Vec::new();
     for (listener, mut subscriber) in start.listeners.into_iter().zip(start.subscribers) {
         let settings = Arc::clone(&start.settings);
+        let port = Arc::clone(&start.port);
         let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
         let (permits, shutdown) = (Arc::clone(&permits), start.shutdown.clone());
         let run = move || -> io::Result<()> {
@@ -73,7 +77,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                     options::defer_accept(&listener);
                 }
                 let listener = Listener::new(listener)?;
-                let worker = Rc::new(Worker::new(settings, desk, evidence, &mut subscriber));
+                let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
                 chores.spawn_local(Rc::clone(&worker).sweep());
@@ -221,7 +225,7 @@ fn begin(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     spawn(worker, permit, |admission| {
-        session::run(Rc::clone(worker), Stream::new(stream), addr, admission)
+        session::run(Stream::new(stream), addr, admission)
     });
 }
 
@@ -229,8 +233,14 @@ fn begin(
 /// twice as large.
 #[derive(Debug)]
 pub(super) struct Admission {
-    _counted: Session,
+    counted: Session,
     _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        self.counted.worker()
+    }
 }
 
 /// Starts a session, which ends alone should it panic: its task is unwound, and its admission with it.
@@ -242,7 +252,7 @@ fn spawn<F>(
     F: Future<Output = ()> + 'static,
 {
     spawn_local(session(Admission {
-        _counted: worker.session(),
+        counted: worker.session(),
         _permit: permit,
     }));
 }
@@ -250,6 +260,15 @@ fn spawn<F>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Admission {
+        pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
+            Self {
+                counted: worker.session(),
+                _permit: None,
+            }
+        }
+    }
 
     #[test]
     fn a_panicking_session_ends_alone_and_gives_its_permit_back() {

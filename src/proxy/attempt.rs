@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::download::{Broken, Delivered, Download};
 use super::pool::InFlight;
 use super::pump::LowMark;
+use super::record::{Account, Flow};
 use super::request::Request;
 use super::session::Client;
 use super::upload::{Progress, Unsent, Upload};
@@ -38,8 +39,10 @@ pub(super) async fn run(
     request: &mut Request,
     replica: &mut TcpStream,
     in_flight: &InFlight,
+    account: &Account,
     repeatable: bool,
 ) -> End {
+    account.given(in_flight);
     let progress = Progress::default();
     progress.held.set(request.expects);
     progress.repeatable.set(repeatable);
@@ -60,6 +63,8 @@ pub(super) async fn run(
         to: to_client,
         worker,
         in_flight,
+        account,
+        flow: Flow::to_client(in_flight, account),
         progress: &progress,
         timer: &mut client.timer,
         asked: request.asked,
@@ -77,6 +82,8 @@ pub(super) async fn run(
         pipes: &worker.pipes,
         progress: &progress,
         limits,
+        in_flight,
+        flow: Flow::from_client(in_flight, account),
     };
     let end = both(upload.run(), download.run(), &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.

@@ -12,10 +12,12 @@ use std::str::FromStr;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::exchange;
 use super::pool::InFlight;
 use super::pump::write_some;
+use super::record::{Account, Flow};
 use super::route::{self, Nobody, Tried};
 use super::session::{After, Client};
 use super::tunnel;
@@ -165,11 +167,17 @@ async fn carry(
     mut replica: TcpStream,
     in_flight: InFlight,
 ) -> After {
+    // Nobody knows what the replica owes: that it took the connection is its first answer.
+    in_flight.end_waiting();
+    let account = Account::new(Instant::now());
+    let flows = (
+        Flow::from_client(&in_flight, &account),
+        Flow::to_client(&in_flight, &account),
+    );
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.known() {
-        tunnel::run(worker, stream, &mut replica, early).await;
+        tunnel::run(worker, stream, &mut replica, early, flows).await;
     }
-    drop(in_flight);
     After::Drop
 }
 

@@ -14,6 +14,7 @@ use super::buffers::REPLY_BYTES;
 use super::forward::{self, Asked, Ending, Facts};
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
+use super::record::{Account, Flow};
 use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
@@ -62,6 +63,8 @@ pub(super) struct Download<'a> {
     pub(super) to: Writer<'a>,
     pub(super) worker: &'a Worker,
     pub(super) in_flight: &'a InFlight,
+    pub(super) account: &'a Account,
+    pub(super) flow: Flow<'a>,
     pub(super) progress: &'a Progress,
     pub(super) timer: &'a mut Deadline,
     pub(super) asked: Asked,
@@ -84,7 +87,8 @@ impl Download<'_> {
 
     async fn deliver(&mut self) -> Result<Delivered, Broken> {
         let mut facts = self.final_head().await?;
-        self.in_flight.pool().answered(Instant::now());
+        let now = Instant::now();
+        self.account.replied(self.in_flight, facts.status, now);
         if facts.status == 101 {
             return self.upgrade(&facts).await;
         }
@@ -134,6 +138,7 @@ impl Download<'_> {
 
     async fn pass_interim(&mut self, facts: &Facts) -> Result<(), Broken> {
         self.reply.advance(facts.len);
+        self.in_flight.pool().cell().replies.count(facts.status);
         if facts.status == 100 {
             self.progress.release(Instant::now());
         }
@@ -240,6 +245,8 @@ impl Download<'_> {
     async fn write_out(&mut self) -> Result<(), Broken> {
         let limit = self.worker.settings.limits.write_timeout;
         let written = write_whole(self.timer, &mut self.to, &self.out, limit).await;
-        written.map_err(|_| Broken::ClientGone)
+        written.map_err(|_| Broken::ClientGone)?;
+        self.flow.add(self.out.len() as u64);
+        Ok(())
     }
 }

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep};
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
 use super::journey::Journey;
-use super::pool::{Need, Pool};
+use super::pool::{InFlight, Need, Pool};
+use super::record::{Account, Ended, Flow};
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
@@ -46,72 +47,93 @@ impl Failure {
 
 /// Serves one request. What is left to do with the client's connection.
 pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: Request) -> After {
-    worker.budget.borrow_mut().request(Instant::now());
-    let mut journey = Journey::default();
-    let after = loop {
-        let next = route::next(worker, request.keyed.key, &mut journey.tried).await;
+    let begun = Instant::now();
+    worker.budget.borrow_mut().request(begun);
+    let (mut journey, account) = (Journey::default(), Account::new(begun));
+    let after = travel(worker, client, &mut request, &mut journey, &account).await;
+    if let Some(note) = &mut client.note {
+        note.exchanged(&account, request.keyed.key, journey.moves);
+    }
+    worker.inboxes.give(&mut request.outgoing.bytes);
+    after
+}
+
+/// From attempt to attempt until there is an answer.
+async fn travel(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    request: &mut Request,
+    journey: &mut Journey,
+    account: &Account,
+) -> After {
+    // A replica to try again on a fresh connection: a kept one was found closed.
+    let mut afresh: Option<InFlight> = None;
+    loop {
+        let again = afresh.take().filter(InFlight::may_go_on);
+        let fresh_only = again.is_some();
+        let next = match again {
+            Some(in_flight) => Ok(in_flight),
+            None => route::next(worker, request.keyed.key, &mut journey.tried).await,
+        };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
-            Err(nobody) => break fail(worker, client, &request, &nobody_up(nobody)).await,
+            Err(nobody) => return fail(worker, client, request, &nobody_up(nobody)).await,
         };
         let pool = in_flight.pool();
         if !journey.may_go_to(pool.id) {
             let failure = Failure::new(502, "two replicas were lost with this request");
-            break fail(worker, client, &request, &failure).await;
+            return fail(worker, client, request, &failure).await;
         }
-        if journey.moves_on(pool.id) {
-            sleep(PAUSE).await;
-            if pool.health.get() != Health::Up {
-                continue;
-            }
+        if journey.moves_on(pool.id) && !is_up_after_pause(pool).await {
+            continue;
         }
-        let Some((mut replica, kept)) = connect(worker, pool, &request, &mut journey).await else {
+        let connected = connect(worker, pool, request, fresh_only, journey).await;
+        let Some((mut replica, kept)) = connected else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, &request, pool.id, kept);
+        let repeatable = journey.may_repeat(worker, request, pool.id, kept);
         let end = attempt::run(
             worker,
             client,
-            &mut request,
+            request,
             &mut replica,
             &in_flight,
+            account,
             repeatable,
-        )
-        .await;
-        let broken = match end {
+        );
+        match end.await {
             End::Delivered(delivered) => {
-                break settle(worker, client, &request, pool, replica, delivered).await;
+                let about = (&in_flight, account);
+                return settle(worker, client, request, about, replica, delivered).await;
             }
             End::ClientFailed(failed) => {
-                break match client_failure(&failed) {
-                    Some(failure) => fail(worker, client, &request, &failure).await,
+                account.ended.set(Some(Ended::ByClient));
+                return match client_failure(&failed) {
+                    Some(failure) => fail(worker, client, request, &failure).await,
                     None => After::Drop,
                 };
             }
-            End::Broken(broken) => broken,
-        };
-        match broken {
-            Broken::Lost | Broken::Doubted => {
+            End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
                 if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
                 }
-                if request.outgoing.is_unsent() {
-                    journey.ended_unseen(pool.id, kept);
-                    continue;
-                }
-                if !repeatable || !request.outgoing.replayable {
+                if !journey.goes_on(worker, request, &in_flight, &broken, kept, repeatable) {
                     let failure = Failure::new(502, "the replica closed its connection too early");
-                    break fail(worker, client, &request, &failure).await;
+                    return fail(worker, client, request, &failure).await;
                 }
-                journey.lost(pool.id, kept);
-                worker.budget.borrow_mut().retry(Instant::now());
-                request.outgoing.rewind();
+                afresh = kept.then_some(in_flight);
             }
-            other => break give_up(worker, client, &request, pool, &other).await,
+            End::Broken(other) => {
+                return give_up(worker, client, request, pool, account, &other).await;
+            }
         }
-    };
-    worker.inboxes.give(&mut request.outgoing.bytes);
-    after
+    }
+}
+
+/// Lets a replica's death be heard of that dies together with another.
+async fn is_up_after_pause(pool: &Pool) -> bool {
+    sleep(PAUSE).await;
+    pool.health.get() == Health::Up
 }
 
 /// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.
@@ -119,20 +141,22 @@ async fn connect(
     worker: &Worker,
     pool: &Pool,
     request: &Request,
+    fresh_only: bool,
     journey: &mut Journey,
 ) -> Option<(TcpStream, bool)> {
-    let fresh_only = journey.afresh.take() == Some(pool.id);
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
         (true, true) => Need::Any,
         (true, false) => Need::Alive,
     };
     if !fresh_only && let Some(kept) = pool.take(need, Instant::now()) {
+        worker.port().pool_hits.add(1);
         return Some((kept, true));
     }
     let fresh = worker.connect(pool).await;
     if fresh.is_none() {
         journey.tried.refused.push(pool.id);
+        journey.moves += 1;
     }
     Some((fresh?, false))
 }
@@ -142,14 +166,15 @@ async fn settle(
     worker: &Rc<Worker>,
     client: &mut Client,
     request: &Request,
-    pool: &Pool,
+    (in_flight, account): (&InFlight, &Account),
     mut replica: TcpStream,
     delivered: Delivered,
 ) -> After {
+    account.ended.set(Some(Ended::Whole));
     match delivered {
         Delivered::Whole { client_stays, keep } => {
             if let Some(keep) = keep {
-                let limits = &worker.settings.limits;
+                let (pool, limits) = (in_flight.pool(), &worker.settings.limits);
                 pool.give(replica, keep, limits.pool_per_seat, Instant::now());
             }
             let client_through = !request.keep_alive
@@ -164,8 +189,12 @@ async fn settle(
         }
         Delivered::Tunnel => {
             let early = &mut client.inbox;
+            let flows = (
+                Flow::from_client(in_flight, account),
+                Flow::to_client(in_flight, account),
+            );
             if let Ok(stream) = client.stream.known() {
-                tunnel::run(worker, stream, &mut replica, early).await;
+                tunnel::run(worker, stream, &mut replica, early, flows).await;
             }
             After::Drop
         }
@@ -178,6 +207,7 @@ async fn give_up(
     client: &mut Client,
     request: &Request,
     pool: &Pool,
+    account: &Account,
     broken: &Broken,
 ) -> After {
     match broken {
@@ -192,9 +222,14 @@ async fn give_up(
         }
         Broken::Truncated { reset } => {
             worker.tell(pool.id, Sign::Lost);
+            pool.cell().truncated.add(1);
+            account.ended.set(Some(Ended::ByReplica));
             if *reset { After::Reset } else { After::Drop }
         }
-        Broken::ClientGone | Broken::Lost | Broken::Doubted => After::Drop,
+        Broken::ClientGone | Broken::Lost | Broken::Doubted => {
+            account.ended.set(Some(Ended::ByClient));
+            After::Drop
+        }
     }
 }
 

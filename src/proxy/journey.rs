@@ -4,9 +4,12 @@
 
 use tokio::time::Instant;
 
+use super::download::Broken;
+use super::pool::InFlight;
 use super::request::Request;
 use super::route::Tried;
 use super::worker::Worker;
+use crate::metrics::Retry;
 use crate::roster::ReplicaId;
 
 /// A request is not given to a third replica after this many were lost holding it: it may be what kills
@@ -20,10 +23,10 @@ pub(super) struct Journey {
     /// Replicas that were lost holding the request, each once.
     pub(super) holders: Vec<ReplicaId>,
     retries: u32,
+    /// How often it went on to another connection or another replica.
+    pub(super) moves: u32,
     /// Whether it has paused before another replica.
     paused: bool,
-    /// A replica to try again on a fresh connection: a kept one was found closed.
-    pub(super) afresh: Option<ReplicaId>,
 }
 
 impl Journey {
@@ -56,23 +59,45 @@ impl Journey {
         moves_on
     }
 
-    /// The connection ended before a byte of the request was written: as good as refused.
-    pub(super) fn ended_unseen(&mut self, id: ReplicaId, kept: bool) {
-        if kept {
-            self.afresh = Some(id);
+    /// The connection to a replica ended or is given up, and the client has seen nothing. Whether the
+    /// request goes on.
+    pub(super) fn goes_on(
+        &mut self,
+        worker: &Worker,
+        request: &mut Request,
+        in_flight: &InFlight,
+        broken: &Broken,
+        kept: bool,
+        repeatable: bool,
+    ) -> bool {
+        let pool = in_flight.pool();
+        if request.outgoing.is_unsent() {
+            // As good as refused, unless it was only an old connection.
+            if !kept {
+                self.tried.refused.push(pool.id);
+            }
+        } else if repeatable && request.outgoing.replayable {
+            self.lost(pool.id, kept);
+            worker.budget.borrow_mut().retry(Instant::now());
+            request.outgoing.rewind();
         } else {
-            self.tried.refused.push(id);
+            return false;
         }
+        self.moves += 1;
+        pool.cell().retried(match broken {
+            Broken::Doubted => Retry::Doubted,
+            _ if kept => Retry::Stale,
+            _ => Retry::Lost,
+        });
+        true
     }
 
-    pub(super) fn lost(&mut self, id: ReplicaId, kept: bool) {
+    fn lost(&mut self, id: ReplicaId, kept: bool) {
         self.retries += u32::from(!kept);
         if !self.holders.contains(&id) {
             self.holders.push(id);
         }
-        if kept {
-            self.afresh = Some(id);
-        } else {
+        if !kept {
             self.tried.lost.push(id);
         }
     }

@@ -7,7 +7,8 @@
 //! 5. `pool` lends a connection to the replica in that seat, kept or fresh.
 //! 6. `attempt` runs both directions at once: `upload` carries the request, `download` the reply.
 //! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.
-//! 8. The connection to the replica goes back to its pool; the session reads the next head.
+//! 8. `record` writes down what came of it.
+//! 9. The connection to the replica goes back to its pool; the session reads the next head.
 //!
 //! With `--balance connection` or `source` a whole connection goes to one seat: `blind` makes a tunnel of
 //! it. No step waits for a lock, the fleet or another worker; the admin paths (`visit`) and a request that
@@ -24,6 +25,7 @@ mod journey;
 mod pipes;
 mod pool;
 mod pump;
+mod record;
 mod request;
 mod retry;
 mod route;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 pub use accept::{Start, start};
 pub use blind::{Balance, ParseBalanceError};
+pub use record::{AccessLog, Ended, How, Record};
 pub use route::{KeyRule, ParseKeyRuleError};
 
 use crate::peer::Access;
@@ -54,6 +57,8 @@ pub struct Settings {
     pub admin: Option<Access>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
     pub splice: bool,
+    /// Where every request is written down, if anywhere.
+    pub access_log: Option<AccessLog>,
     /// Times and sizes.
     pub limits: Limits,
 }

@@ -8,12 +8,13 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::metrics::Counter;
+use crate::metrics::{Port, PortCell};
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 
@@ -34,8 +35,8 @@ pub(super) struct Pipes {
     most: usize,
     lent: Rc<Cell<usize>>,
     spare: RefCell<Vec<Pipe<Empty>>>,
-    /// Pieces that were copied for want of a pipe.
-    copied: Counter,
+    port: Arc<Port>,
+    worker: usize,
     told: Cell<Option<Instant>>,
 }
 
@@ -72,13 +73,14 @@ pub(super) enum Fault {
 }
 
 impl Pipes {
-    pub(super) fn new(on: bool, most: usize) -> Self {
+    pub(super) fn new(on: bool, most: usize, port: Arc<Port>, worker: usize) -> Self {
         Self {
+            port,
+            worker,
             on: Cell::new(on),
             most,
             lent: Rc::default(),
             spare: RefCell::default(),
-            copied: Counter::default(),
             told: Cell::new(None),
         }
     }
@@ -92,7 +94,7 @@ impl Pipes {
         let pipe = match spare {
             Some(pipe) => pipe,
             None if self.lent.get() >= self.most => {
-                self.copied.add(1);
+                self.cell().splice_fallbacks.add(1);
                 return None;
             }
             None => match Pipe::new() {
@@ -109,15 +111,19 @@ impl Pipes {
         Some(Lent { pipe, place })
     }
 
+    fn cell(&self) -> &PortCell {
+        self.port.worker(self.worker)
+    }
+
     fn note_shortage(&self, err: &io::Error) {
-        self.copied.add(1);
+        self.cell().splice_fallbacks.add(1);
         let now = Instant::now();
         if self
             .told
             .get()
             .is_none_or(|told| now - told >= TELL_INTERVAL)
         {
-            let so_far = self.copied.get();
+            let so_far = self.cell().splice_fallbacks.get();
             tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {so_far}");
             self.told.set(Some(now));
         }
@@ -174,6 +180,7 @@ impl Pipes {
             Err(err) if splice::is_unsupported(&err) => {
                 tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
                 self.on.set(false);
+                self.cell().splice_fallbacks.add(1);
                 Ok(None)
             }
             Err(err) => Err(Fault::From(Some(err))),
@@ -190,6 +197,7 @@ impl Pipes {
         due: impl Fn() -> Option<Instant>,
         progress: impl Fn(),
     ) -> Result<(), Fault> {
+        let moved = held.held();
         let Lent {
             pipe: mut held,
             place,
@@ -199,6 +207,7 @@ impl Pipes {
                 Ok(Ok(Drained::Part(rest))) => held = rest,
                 Ok(Ok(Drained::All(pipe))) => {
                     self.give(pipe, place);
+                    self.cell().spliced.add(moved);
                     progress();
                     return Ok(());
                 }

@@ -13,7 +13,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::record::How;
+use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
+use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId};
 use crate::wire::socket;
 
@@ -24,10 +27,14 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) id: ReplicaId,
+    pub(super) seat: Seat,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
     cells: Arc<Cells>,
     worker: usize,
+    /// The worker's view of the load, and which place of it is this replica's.
+    balance: Rc<RefCell<Balance>>,
+    place: Cell<usize>,
     idle: RefCell<Vec<Idle>>,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
@@ -54,13 +61,16 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(member: &Member, worker: usize) -> Self {
+    pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<Balance>>) -> Self {
         Self {
             id: member.id,
+            seat: member.seat,
             addr: member.addr,
             health: Cell::new(member.health),
             cells: Arc::clone(&member.cells),
             worker,
+            balance: Rc::clone(balance),
+            place: Cell::new(usize::MAX),
             idle: RefCell::default(),
             retired: Cell::new(false),
             doubt: Notify::new(),
@@ -81,6 +91,7 @@ impl Pool {
     /// Closes all idle connections, and keeps none from here on: the replica left the roster.
     pub(super) fn retire(&self) {
         self.retired.set(true);
+        self.place.set(usize::MAX);
         self.clear();
     }
 
@@ -134,12 +145,33 @@ impl Pool {
         }
     }
 
-    /// Notes an answer of the replica.
-    pub(super) fn answered(&self, now: Instant) {
+    /// Notes an answer of the replica, which took so long.
+    pub(super) fn answered(&self, now: Instant, time: Duration) {
+        self.cell().first_byte.count(time);
         self.cells.answered(self.worker, now.into_std());
     }
 
-    fn cell(&self) -> &WorkerCell {
+    /// Takes a place in the worker's view of the load.
+    pub(super) fn sit(&self, place: usize) -> balance::Member {
+        self.place.set(place);
+        balance::Member {
+            seat: self.seat,
+            life: self.id.0,
+            open: self.health.get() == Health::Up,
+            reading: self.reading(),
+        }
+    }
+
+    /// What the cells of all workers say.
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            requests: self.cells.requests(),
+            awaiting: self.cells.awaiting(),
+        }
+    }
+
+    /// The worker's own cell.
+    pub(super) fn cell(&self) -> &WorkerCell {
         self.cells.worker(self.worker)
     }
 }
@@ -159,14 +191,50 @@ pub(super) struct InFlight {
     pool: Rc<Pool>,
     /// The replica's health when it was chosen.
     chosen: Health,
+    pub(super) how: How,
+    /// Whether the replica owes the head of a reply.
+    awaiting: Cell<bool>,
 }
 
 impl InFlight {
-    pub(super) fn enter(pool: Rc<Pool>) -> Self {
-        pool.cell().requests.add(1);
-        pool.cell().enter();
-        let chosen = pool.health.get();
-        Self { pool, chosen }
+    /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
+    pub(super) fn enter(pool: Rc<Pool>, how: How) -> (Self, bool) {
+        let cell = pool.cell();
+        cell.requests.add(1);
+        match how {
+            How::Home => {}
+            How::Spilled => cell.spilled.add(1),
+            How::FailedOver => cell.failed_over.add(1),
+        }
+        cell.enter();
+        cell.begin_waiting();
+        let fold = pool.balance.borrow_mut().chosen(pool.place.get());
+        let in_flight = Self {
+            chosen: pool.health.get(),
+            how,
+            awaiting: Cell::new(true),
+            pool,
+        };
+        (in_flight, fold)
+    }
+
+    /// The head of the reply came, or it is not the replica alone that is waited for any more.
+    pub(super) fn end_waiting(&self) {
+        if self.awaiting.replace(false) {
+            self.pool.cell().end_waiting();
+            let place = self.pool.place.get();
+            self.pool.balance.borrow_mut().answered(place);
+        }
+    }
+
+    /// Whether the replica may be tried again: still in the roster, and no worse off.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.is_fit() && !self.pool.retired.get()
+    }
+
+    /// Whether the replica is no worse off than when it was chosen.
+    fn is_fit(&self) -> bool {
+        !is_worse(self.pool.health.get(), self.chosen)
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -178,7 +246,7 @@ impl InFlight {
     pub(super) async fn doubted(&self) {
         loop {
             let told = self.pool.doubt.notified();
-            if is_worse(self.pool.health.get(), self.chosen) {
+            if !self.is_fit() {
                 return;
             }
             told.await;
@@ -188,6 +256,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.end_waiting();
         self.pool.cell().leave();
     }
 }
@@ -195,7 +264,6 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::Seat;
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
@@ -209,7 +277,7 @@ mod tests {
             health: Health::Up,
             cells: Arc::new(Cells::new(1)),
         };
-        (Pool::new(&member, 0), listener)
+        (Pool::new(&member, 0, &Rc::default()), listener)
     }
 
     const KEEP: Duration = Duration::from_secs(4);
@@ -279,7 +347,7 @@ mod tests {
             pool.set_health(before);
             let stream = TcpStream::connect(pool.addr.0).await.unwrap();
             pool.give(stream, KEEP, 2, Instant::now());
-            let in_flight = InFlight::enter(Rc::clone(&pool));
+            let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
             let heard = async { timeout(Duration::from_secs(5), in_flight.doubted()).await };
             let (heard, ()) = tokio::join!(heard, async { pool.set_health(now) });
             heard.unwrap();
@@ -292,7 +360,7 @@ mod tests {
         let (pool, _listener) = pool().await;
         let pool = Rc::new(pool);
         pool.set_health(Health::Suspect);
-        let in_flight = InFlight::enter(Rc::clone(&pool));
+        let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
         let mut doubted = std::pin::pin!(in_flight.doubted());
         for health in [Health::Suspect, Health::Up, Health::Suspect] {
             pool.set_health(health);

@@ -157,6 +157,7 @@ impl Download<'_> {
             Fault::To => End::ClientGone,
         })?;
         facts.body.skip(moved);
+        self.flow.add(moved);
         Ok(())
     }
 
@@ -190,6 +191,7 @@ impl Download<'_> {
         };
         let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
         written.map_err(|_| End::ClientGone)?;
+        self.flow.add(bytes.len() as u64);
         self.reply.advance(taken);
         Ok(())
     }

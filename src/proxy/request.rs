@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 
 use super::blind::{self, Balance, Opening};
 use super::forward::{self, Extra};
+use super::record::Note;
 use super::route::Keyed;
 use super::visit::{self, Visit};
 use super::worker::Worker;
@@ -64,6 +65,8 @@ pub(super) struct Outgoing {
     pub(super) replayable: bool,
     /// What the client still owes.
     pub(super) body: Body,
+    /// Bytes of the request that came from the client and are not counted yet.
+    pub(super) uncounted: u64,
 }
 
 impl Outgoing {
@@ -77,6 +80,7 @@ impl Outgoing {
             self.sent = 0;
         }
         inbox.advance(taken);
+        self.uncounted += taken as u64;
         Ok(())
     }
 
@@ -108,6 +112,7 @@ pub(super) fn read(
     stream: &Stream,
     client: SocketAddr,
     inbox: &mut BytesMut,
+    note: Option<&mut Note>,
 ) -> Result<Option<Job>, Refused> {
     let mut room = Room::default();
     let head = match head::request(inbox, &mut room) {
@@ -115,11 +120,14 @@ pub(super) fn read(
         Ok(None) => return Ok(None),
         Err(refused) => {
             if refused.status == 505 && version::settle_request(inbox) {
-                return read(worker, stream, client, inbox);
+                return read(worker, stream, client, inbox, note);
             }
             return Err(refused);
         }
     };
+    if let Some(note) = note {
+        note.asked(head.method, head.target.path, head.len);
+    }
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
     }
@@ -207,6 +215,7 @@ fn prepare(
             sent: 0,
             replayable: true,
             body,
+            uncounted: head.len as u64,
         },
         idempotent: is_idempotent(head.method),
         asked: forward::Asked {

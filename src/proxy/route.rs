@@ -1,7 +1,8 @@
 //! Which key a request has, and which seat serves it.
 //!
 //! A key's home is the ring's word alone. A seat that is not up is passed over in ring order, so only its
-//! own keys move, and they come back.
+//! own keys move, and they come back. What a full or slow one does not take goes to the least loaded of
+//! all: in ring order it would fill the next, and the one after that.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,8 +16,10 @@ use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{InFlight, Pool};
+use super::record::How;
 use super::worker::{View, Worker};
-use crate::ring::Key;
+use crate::balance::Balance;
+use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
 use crate::wire::head::Request;
 
@@ -165,20 +168,27 @@ pub(super) enum Nobody {
 }
 
 enum Choice {
-    Serve(Rc<Pool>),
+    Serve(Rc<Pool>, How),
     Wait,
     Empty,
 }
 
 /// The replica that is to serve `key`, now in flight: the first seat in ring order that is up and not
-/// tried, else the first suspect. When there is none, waits for one for at most the seat-wait.
+/// tried, or the least loaded of these should that be full or slow; else the first suspect. When there is none, waits for one for at most the seat-wait.
 pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result<InFlight, Nobody> {
     let mut until = None;
     loop {
         let view = worker.view();
         // No await may stand between choosing and counting: a drain trusts the count.
-        match choose(&view, key, tried) {
-            Choice::Serve(pool) => return Ok(InFlight::enter(pool)),
+        let choice = choose(&view, &worker.balance(), key, tried);
+        match choice {
+            Choice::Serve(pool, how) => {
+                let (in_flight, fold) = InFlight::enter(pool, how);
+                if fold {
+                    worker.fold(&view);
+                }
+                return Ok(in_flight);
+            }
             Choice::Empty => return Err(Nobody::Empty),
             Choice::Wait => {}
         }
@@ -217,29 +227,64 @@ fn is_up(view: &View, id: ReplicaId) -> bool {
     pools.any(|pool| pool.id == id && pool.health.get() == Health::Up)
 }
 
-fn choose(view: &View, key: Key, tried: &Tried) -> Choice {
-    let home = view.roster.ring.owner(key);
-    let Some(home) = home else {
+fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
+    let Some(home) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
-    let untried = |pool: &&Rc<Pool>| !tried.contains(pool.id);
-    let at_home = view.pool(home).filter(untried);
-    if let Some(pool) = at_home.filter(|pool| pool.health.get() == Health::Up) {
-        return Choice::Serve(Rc::clone(pool));
-    }
-    let mut best: Option<&Rc<Pool>> = None;
-    view.roster.ring.walk(key, &mut |seat| {
-        let Some(pool) = view.pool(seat).filter(untried) else {
-            return ControlFlow::Continue(());
-        };
-        if pool.health.get() == Health::Up {
-            best = Some(pool);
-            return ControlFlow::Break(());
+    let up = |at: usize| {
+        let pool = &view.pools[at];
+        pool.health.get() == Health::Up && !tried.contains(pool.id)
+    };
+    let at_home = view.roster.position(home).filter(|at| up(*at));
+    let first = match at_home.or_else(|| first_up(view, key, up)) {
+        Some(first) if balance.takes(first) => first,
+        Some(first) => balance.least(up).unwrap_or(first),
+        None => {
+            let suspect = first_suspect(view, key, tried);
+            let how = if suspect.is_some_and(|(seat, _)| seat == home) {
+                How::Home
+            } else {
+                How::FailedOver
+            };
+            let serve = |(_, pool): (_, &Rc<Pool>)| Choice::Serve(Rc::clone(pool), how);
+            return suspect.map_or(Choice::Wait, serve);
         }
-        best = best.or(Some(pool));
-        ControlFlow::Continue(())
+    };
+    let how = match at_home {
+        Some(at) if at == first => How::Home,
+        Some(_) => How::Spilled,
+        None => How::FailedOver,
+    };
+    Choice::Serve(Rc::clone(&view.pools[first]), how)
+}
+
+/// The place of the first seat in ring order that is `up`.
+fn first_up(view: &View, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
+    let mut first = None;
+    view.roster.ring.walk(key, &mut |seat| {
+        first = view.roster.position(seat).filter(|at| up(*at));
+        if first.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
-    best.map_or(Choice::Wait, |pool| Choice::Serve(Rc::clone(pool)))
+    first
+}
+
+/// The first seat in ring order that is at least not down.
+fn first_suspect<'v>(view: &'v View, key: Key, tried: &Tried) -> Option<(Seat, &'v Rc<Pool>)> {
+    let mut first = None;
+    view.roster.ring.walk(key, &mut |seat| {
+        let pool = view.pool(seat).filter(|pool| !tried.contains(pool.id));
+        first = pool.map(|pool| (seat, pool));
+        if first.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    first
 }
 
 #[cfg(test)]

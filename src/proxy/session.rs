@@ -19,6 +19,7 @@ use super::blind::{self, Balance};
 use super::buffers::Buffers;
 use super::exchange::{self, Failure};
 use super::pump::write_whole;
+use super::record::Note;
 use super::request::{self, Job};
 use super::visit;
 use super::worker::Worker;
@@ -37,6 +38,8 @@ pub(super) struct Client {
     /// What was read and does not belong to a request yet.
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,
+    /// What the access log will have of the request under way, if there is a log.
+    pub(super) note: Option<Box<Note>>,
 }
 
 /// What is left to do with a client's connection after a request.
@@ -56,7 +59,6 @@ pub(super) enum After {
 
 /// Serves a connection until its end.
 pub(super) fn run(
-    worker: Rc<Worker>,
     stream: Stream,
     addr: SocketAddr,
     admission: Admission,
@@ -66,12 +68,12 @@ pub(super) fn run(
         addr,
         inbox: BytesMut::new(),
         timer: Deadline::default(),
+        note: None,
     };
     // A block, and nothing moved in it: the arguments of an async fn are kept twice.
     async move {
-        let _held = &admission;
-        let after = serve(&worker, &mut client).await;
-        worker.inboxes.give(&mut client.inbox);
+        let after = serve(admission.worker(), &mut client).await;
+        admission.worker().inboxes.give(&mut client.inbox);
         match after {
             After::Next | After::Drop => {}
             After::Done if client.stream.is_read_out() => {}
@@ -120,10 +122,25 @@ async fn close(stream: Stream, reset: bool) {
 
 /// Serves the request that has begun to come.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
+    let log = worker.settings.access_log.as_ref();
+    client.note = log.map(|log| log.begin(client.addr));
+    let after = read_and_answer(worker, client).await;
+    if let (Some(log), Some(note)) = (log, client.note.take()) {
+        log.end(*note, worker.port());
+    }
+    after
+}
+
+async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
     match read_head(worker, client).await {
         Ok(job) => carry_out(worker, client, job).await,
-        Err(NoHead::Ended) => After::Drop,
+        Err(NoHead::Ended) => {
+            // Nothing was asked.
+            client.note = None;
+            After::Drop
+        }
         Err(NoHead::Refused(refused)) => {
+            worker.port().refused.count(refused.status);
             let failure = Failure {
                 status: refused.status,
                 sentence: refused.why.to_owned(),
@@ -174,7 +191,13 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
     let mut parsed = 0;
     loop {
         if worth_parsing(&client.inbox, parsed) {
-            let job = request::read(worker, &client.stream, client.addr, &mut client.inbox)?;
+            let job = request::read(
+                worker,
+                &client.stream,
+                client.addr,
+                &mut client.inbox,
+                client.note.as_deref_mut(),
+            )?;
             if let Some(job) = job {
                 return Ok(job);
             }
@@ -259,6 +282,10 @@ impl Client {
     pub(super) async fn write(&mut self, worker: &Worker, reply: &Reply<'_>) -> After {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
+        worker.port().own_replies.count(reply.status);
+        if let Some(note) = &mut self.note {
+            note.answered(reply.status, bytes.len());
+        }
         match write_whole(&mut self.timer, &mut self.stream, &bytes, limit).await {
             Ok(()) if reply.close => After::Close,
             Ok(()) => After::Next,
@@ -271,7 +298,7 @@ impl Client {
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(Rc<Worker>, Stream, SocketAddr, Admission) -> F) -> usize {
+    fn size_of_future<F>(_: fn(Stream, SocketAddr, Admission) -> F) -> usize {
         size_of::<F>()
     }
 

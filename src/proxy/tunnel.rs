@@ -16,34 +16,37 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::pipes::{Fault, Lent};
+use super::record::Flow;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
 use crate::wire::splice::Empty;
 
 /// Carries bytes both ways until both sides have ended, one resets, or neither moves a byte for the
-/// tunnel timeout. `early` is what the client said before the tunnel opened. The caller has only to close
-/// both connections afterwards.
+/// tunnel timeout. `early` is what the client said before the tunnel opened; `flows` count what it says
+/// and what it is told. The caller has only to close both connections afterwards.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
+    flows: (Flow<'_>, Flow<'_>),
 ) {
     let heard = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
-    let way = |from, to| Way {
+    let way = |from, to, flow| Way {
         worker,
         from,
         to,
         heard: &heard,
+        flow,
         timer: Deadline::default(),
         over: false,
     };
-    let forth = way(from_client, to_replica).run(early);
+    let forth = way(from_client, to_replica, flows.0).run(early);
     let mut nothing = BytesMut::new();
-    let back = way(from_replica, to_client).run(&mut nothing);
+    let back = way(from_replica, to_client, flows.1).run(&mut nothing);
     if let Err(err) = tokio::try_join!(forth, back) {
         tracing::debug!("a tunnel broke: {err}");
     }
@@ -56,6 +59,7 @@ struct Way<'a> {
     to: WriteHalf<'a>,
     /// When either direction moved a byte last.
     heard: &'a Cell<Instant>,
+    flow: Flow<'a>,
     timer: Deadline,
     /// Whether it has come to a proper end.
     over: bool,
@@ -72,6 +76,7 @@ impl Drop for Way<'_> {
 
 impl Way<'_> {
     async fn run(mut self, early: &mut BytesMut) -> io::Result<()> {
+        self.flow.add(early.len() as u64);
         self.write(early).await?;
         self.worker.inboxes.give(early);
         // As much as came last time is expected again.
@@ -90,6 +95,7 @@ impl Way<'_> {
                 self.over = true;
                 return Ok(());
             };
+            self.flow.add(moved);
             expected = moved;
         }
     }

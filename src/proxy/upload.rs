@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use super::Limits;
 use super::buffers::Buffers;
 use super::pipes::{Fault, Lent, Pipes};
+use super::pool::InFlight;
 use super::pump::write_some;
+use super::record::Flow;
 use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
@@ -85,6 +87,8 @@ pub(super) struct Upload<'a> {
     pub(super) pipes: &'a Pipes,
     pub(super) progress: &'a Progress,
     pub(super) limits: &'a Limits,
+    pub(super) in_flight: &'a InFlight,
+    pub(super) flow: Flow<'a>,
 }
 
 impl Upload<'_> {
@@ -93,6 +97,7 @@ impl Upload<'_> {
         let mut timer = Deadline::default();
         loop {
             self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
+            self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
                 self.progress.repeatable.set(false);
             }
@@ -104,6 +109,8 @@ impl Upload<'_> {
                     .set(Some(Instant::now() + self.limits.reply_timeout));
                 return Ok(());
             }
+            // A head that comes late may be the client's doing from here on.
+            self.in_flight.end_waiting();
             match self.pipe() {
                 Some(pipe) => self.splice(&mut timer, pipe).await?,
                 None => self.receive(&mut timer).await?,
@@ -162,6 +169,7 @@ impl Upload<'_> {
             }
         })?;
         self.outgoing.body.skip(moved);
+        self.flow.add(moved);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! All of it belongs to one thread; cells and `Rc` replace locks. The roster is swapped by a task of the
 //! worker's own, between two polls of any session.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::Budget;
 use crate::admin::Desk;
+use crate::balance::Balance;
+use crate::metrics::{Port, PortCell, Retry};
 use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
 use crate::wire::socket::{self, ConnectError};
 
@@ -55,8 +57,10 @@ pub(super) struct Worker {
     pub(super) random: RefCell<StdRng>,
     /// Told after each change of the view.
     pub(super) changed: Notify,
+    port: Arc<Port>,
     index: usize,
     view: RefCell<Rc<View>>,
+    balance: Rc<RefCell<Balance>>,
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
     stopping: Cell<Option<Instant>>,
@@ -68,6 +72,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         settings: Arc<Settings>,
+        port: Arc<Port>,
         desk: Desk,
         evidence: mpsc::Sender<Evidence>,
         subscriber: &mut Subscriber,
@@ -75,12 +80,19 @@ impl Worker {
         let index = subscriber.worker();
         let roster = subscriber.latest();
         let version = roster.version;
-        let view = RefCell::new(Rc::new(View::follow(roster, None, index)));
+        let balance = Rc::default();
+        let view = RefCell::new(Rc::new(View::follow(roster, None, index, &balance)));
         subscriber.adopted(version);
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
             replies: Buffers::new(REPLY_BYTES),
-            pipes: Pipes::new(settings.splice, settings.limits.pipes_per_worker),
+            pipes: Pipes::new(
+                settings.splice,
+                settings.limits.pipes_per_worker,
+                Arc::clone(&port),
+                index,
+            ),
+            port,
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
@@ -88,6 +100,7 @@ impl Worker {
             changed: Notify::new(),
             index,
             view,
+            balance,
             evidence,
             waiting: Cell::new(0),
             stopping: Cell::new(None),
@@ -102,11 +115,30 @@ impl Worker {
         Rc::clone(&self.view.borrow())
     }
 
+    /// What this worker counts that belongs to no replica.
+    pub(super) fn port(&self) -> &PortCell {
+        self.port.worker(self.index)
+    }
+
+    /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
+    pub(super) fn balance(&self) -> Ref<'_, Balance> {
+        self.balance.borrow()
+    }
+
+    /// Reads what all workers have counted.
+    pub(super) fn fold(&self, view: &View) {
+        view.fold(&mut self.balance.borrow_mut());
+    }
+
     /// Follows the roster until its writer is gone.
     pub(super) async fn follow(self: Rc<Self>, mut subscriber: Subscriber) {
         while let Some(roster) = subscriber.changed().await {
             let version = roster.version;
-            let view = Rc::new(View::follow(roster, Some(&self.view()), self.index));
+            let before = self.view();
+            // The last that was counted about those who leave.
+            before.fold(&mut self.balance.borrow_mut());
+            let view = View::follow(roster, Some(&before), self.index, &self.balance);
+            let view = Rc::new(view);
             self.view.replace(view);
             self.changed.notify_waiters();
             subscriber.adopted(version);
@@ -132,16 +164,18 @@ impl Worker {
     /// sent.
     pub(super) async fn connect(&self, pool: &Pool) -> Option<TcpStream> {
         let limit = self.settings.limits.connect_timeout;
-        let sign = match socket::connect(pool.addr.0, limit).await {
+        self.port().pool_misses.add(1);
+        let (sign, why) = match socket::connect(pool.addr.0, limit).await {
             Ok(stream) => return Some(stream),
-            Err(ConnectError::Refused) => Sign::Refused,
-            Err(ConnectError::TimedOut) => Sign::ConnectTimeout,
+            Err(ConnectError::Refused) => (Sign::Refused, Retry::Refused),
+            Err(ConnectError::TimedOut) => (Sign::ConnectTimeout, Retry::ConnectTimeout),
             Err(ConnectError::Ours(err)) => {
                 tracing::warn!("cannot connect to {}: {err}", pool.addr);
                 return None;
             }
         };
         self.tell(pool.id, sign);
+        pool.cell().retried(why);
         None
     }
 
@@ -182,6 +216,7 @@ impl Worker {
     /// Counts a session for as long as the guard lives.
     pub(super) fn session(self: &Rc<Self>) -> Session {
         self.sessions.set(self.sessions.get() + 1);
+        self.port().accepted.add(1);
         Session(Rc::clone(self))
     }
 
@@ -195,7 +230,12 @@ impl Worker {
 
 impl View {
     /// The view of `roster`, with the pools of `before` for replicas that stay.
-    fn follow(roster: Arc<Roster>, before: Option<&Self>, worker: usize) -> Self {
+    fn follow(
+        roster: Arc<Roster>,
+        before: Option<&Self>,
+        worker: usize,
+        balance: &Rc<RefCell<Balance>>,
+    ) -> Self {
         let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
         let mut left: HashMap<ReplicaId, &Rc<Pool>> =
             pools.iter().map(|pool| (pool.id, pool)).collect();
@@ -207,12 +247,21 @@ impl View {
                     pool.set_health(member.health);
                     Rc::clone(pool)
                 }
-                None => Rc::new(Pool::new(member, worker)),
+                None => Rc::new(Pool::new(member, worker, balance)),
             });
-        let pools = pools.collect();
+        let pools: Vec<Rc<Pool>> = pools.collect();
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
         left.values().for_each(|pool| pool.retire());
+        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
+        let members = pools.iter().enumerate();
+        let members = members.map(|(place, pool)| pool.sit(place));
+        balance.borrow_mut().follow(roster.bound, afresh, members);
         Self { roster, pools }
+    }
+
+    /// Takes what all workers have counted into `balance`.
+    fn fold(&self, balance: &mut Balance) {
+        balance.fold(self.pools.iter().map(|pool| pool.reading()));
     }
 
     /// The pools a request may use whose seat is `seat`.
@@ -238,9 +287,16 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(super) struct Session(Rc<Worker>);
 
+impl Session {
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.0.sessions.set(self.0.sessions.get() - 1);
+        self.0.port().closed.add(1);
         if self.0.sessions.get() == 0 {
             self.0.no_sessions.notify_one();
         }
@@ -250,10 +306,23 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Bound;
+    use crate::metrics::Cells;
+    use crate::ring::Seat;
+    use crate::roster::{Member, ReplicaAddr};
+    use std::net::SocketAddr;
 
     impl Worker {
         /// A worker with an empty roster and limits that matter to nobody.
         pub(in super::super) fn before_nobody() -> Self {
+            Self::before(&[], None)
+        }
+
+        /// A worker with these members in seats 1, 2 … of the default ring.
+        pub(in super::super) fn before(
+            addrs: &[SocketAddr],
+            access_log: Option<crate::proxy::AccessLog>,
+        ) -> Self {
             let second = Duration::from_secs(1);
             let limits = super::super::Limits {
                 connect_timeout: second,
@@ -268,23 +337,41 @@ mod tests {
                 max_connections: 1,
                 max_head: 16 * 1024,
                 pipes_per_worker: 1,
-                pool_per_seat: 1,
+                pool_per_seat: 4,
                 pool_idle: second,
             };
             let settings = Settings {
                 balance: super::super::Balance::Request,
-                key: "random".parse().unwrap(),
+                key: "header:x-request-id,random".parse().unwrap(),
                 retries: 2,
                 admin: None,
                 splice: true,
+                access_log,
                 limits,
             };
-            let ring = crate::ring::Spec::Uniform.build(&[].into()).unwrap();
-            let roster = Roster::new(0, ring, false, Vec::new());
+            let member = |(addr, n): (&SocketAddr, u32)| Member {
+                id: ReplicaId(u64::from(n)),
+                seat: Seat(n),
+                name: format!("S{n}").parse().unwrap(),
+                addr: ReplicaAddr(*addr),
+                health: Health::Up,
+                cells: Arc::new(Cells::new(1)),
+            };
+            let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();
+            let seats = members.iter().map(|member| member.seat).collect();
+            let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
+            let roster = Roster::new(0, ring, Bound::OFF, false, members);
             let (_, mut subscribers) = crate::roster::channel(1, roster);
             let (desk, _) = crate::admin::desk();
             let (evidence, _) = mpsc::channel(1);
-            Self::new(Arc::new(settings), desk, evidence, &mut subscribers[0])
+            let port = Arc::new(Port::new(1));
+            Self::new(
+                Arc::new(settings),
+                port,
+                desk,
+                evidence,
+                &mut subscribers[0],
+            )
         }
     }
 }

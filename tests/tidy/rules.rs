@@ -59,9 +59,10 @@ const NEIGHBOURS: [(&str, &str); 10] = [
 const STRANGERS: [(&str, &str); 1] = [("proxy", "fleet")];
 
 /// Files that get time, bytes and chance as values.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "src/ring/",
     "src/balance.rs",
+    "src/balance/",
     "src/fleet/plan.rs",
     "src/fleet/plan/",
 ];

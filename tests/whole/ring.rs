@@ -30,7 +30,7 @@ fn by_formula(seats: u64, id: u64) -> u32 {
 
 /// Who answers each of these requests, sent in groups over one connection.
 #[track_caller]
-fn servers(at: SocketAddr, requests: impl Iterator<Item = String>) -> Vec<u32> {
+pub(super) fn servers(at: SocketAddr, requests: impl Iterator<Item = String>) -> Vec<u32> {
     let requests: Vec<String> = requests.collect();
     let mut client = Client::connect(at);
     let mut servers = Vec::new();
@@ -44,7 +44,7 @@ fn servers(at: SocketAddr, requests: impl Iterator<Item = String>) -> Vec<u32> {
     servers
 }
 
-fn with_id(id: u64) -> String {
+pub(super) fn with_id(id: u64) -> String {
     format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n")
 }
 
@@ -106,7 +106,7 @@ fn on_the_classic_ring_the_shares_are_the_expected_ones() {
 
 #[test]
 fn an_id_has_one_home_whatever_connection_it_comes_by() {
-    let program = Ringmaster::start(&["--workers", "2"]);
+    let program = Ringmaster::start(&["--workers", "2", "--bound", "0"]);
     let ids: Vec<u64> = (0..40).map(six_digits).collect();
     let first = servers(program.listen, ids.iter().copied().map(with_id));
     assert_eq!(

@@ -218,6 +218,7 @@ impl Plan {
         View {
             version: self.version,
             ring: Arc::clone(&self.ring),
+            bound: self.policy.bound,
             members: staying.filter_map(Place::shown).collect(),
         }
     }

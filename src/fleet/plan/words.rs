@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admin::{Answer, Order};
+use crate::balance::Bound;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::Note;
 use crate::ring::{Ring, Seat, Spec};
@@ -21,6 +22,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) watched: bool,
     /// The kind of ring.
     pub(in crate::fleet) ring: Spec,
+    /// How far above the mean a seat's load may lie.
+    pub(in crate::fleet) bound: Bound,
     /// Misses in a row that mean dead by silence.
     pub(in crate::fleet) misses: u32,
     /// Time between heartbeats, and the window of self-suspicion.
@@ -162,6 +165,8 @@ pub(in crate::fleet) struct View {
     pub(in crate::fleet) version: u64,
     /// Over the wanted seats.
     pub(in crate::fleet) ring: Arc<dyn Ring>,
+    /// How far above the mean a seat's load may lie.
+    pub(in crate::fleet) bound: Bound,
     /// At most one for each seat.
     pub(in crate::fleet) members: Vec<Shown>,
 }

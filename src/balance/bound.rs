@@ -1,0 +1,54 @@
+//! The bound as it is typed, kept and shown: a factor above 1, or 0 for none.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How far above the mean a seat's load may lie: 1.03 is 3 % above. Or no bound at all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound(f64);
+
+impl Bound {
+    /// No bound: every request is served at home.
+    pub const OFF: Self = Self(0.0);
+
+    /// Whether there is no bound.
+    #[must_use]
+    pub fn is_off(self) -> bool {
+        self == Self::OFF
+    }
+
+    /// What the mean is multiplied by; 0 when there is no bound.
+    pub(super) fn factor(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for Bound {
+    fn default() -> Self {
+        Self(1.03)
+    }
+}
+
+/// A text that is no bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no bound: it must be above 1 (1.03 is 3 % above the mean), or 0 for none")]
+pub struct ParseBoundError(String);
+
+impl FromStr for Bound {
+    type Err = ParseBoundError;
+
+    fn from_str(text: &str) -> Result<Self, ParseBoundError> {
+        match text.parse::<f64>() {
+            Ok(0.0) => Ok(Self::OFF),
+            // At 1 every seat above the mean would be full, which is half of them.
+            Ok(factor) if factor > 1.0 && factor.is_finite() => Ok(Self(factor)),
+            _ => Err(ParseBoundError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,498 @@
+//! The bound and the guard, tried in a model: several workers with a view each, cells that all of them
+//! read, and the ring that the program has. Seeded, so that a figure means the same for ever.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use super::*;
+use crate::ring::{Key, Ring, Spec};
+
+const SEEDS: u64 = 24;
+const REQUESTS: u64 = 10_000;
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap()) / 2_f64.powi(32)
+    }
+
+    fn key(&mut self) -> Key {
+        Key(self.below(1_000_000))
+    }
+}
+
+/// Who sits in a seat.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Life(u64);
+
+/// The program, as far as balance goes.
+struct House {
+    ring: Arc<dyn Ring>,
+    bound: Bound,
+    workers: Vec<Balance>,
+    /// Seat, life, and whether it is open, by seat.
+    members: Vec<(Seat, Life, bool)>,
+    /// By life: what each worker's cell holds.
+    cells: BTreeMap<Life, Vec<Reading>>,
+    served: BTreeMap<Seat, u64>,
+    home: u64,
+    total: u64,
+}
+
+impl House {
+    fn new(seats: u32, workers: usize, bound: Bound) -> Self {
+        Self::on(build(seats), workers, bound)
+    }
+
+    fn on(ring: Arc<dyn Ring>, workers: usize, bound: Bound) -> Self {
+        let mut house = Self {
+            ring,
+            bound,
+            workers: (0..workers).map(|_| Balance::default()).collect(),
+            members: Vec::new(),
+            cells: BTreeMap::new(),
+            served: BTreeMap::new(),
+            home: 0,
+            total: 0,
+        };
+        house.sit();
+        house
+    }
+
+    fn uniform(seats: u32, workers: usize) -> Self {
+        Self::new(seats, workers, Bound::default())
+    }
+
+    /// Another set of seats.
+    fn reseat(&mut self, seats: BTreeSet<Seat>) {
+        self.ring = Spec::Uniform.build(&seats).unwrap();
+        self.sit();
+    }
+
+    /// Everyone who is on the ring takes a seat.
+    fn sit(&mut self) {
+        let seats = self.ring.seats();
+        let sits = |seat: &Seat| self.members.iter().find(|(its, ..)| its == seat).copied();
+        let fresh = |seat: Seat| (seat, Life(u64::from(seat.0)), true);
+        self.members = seats
+            .iter()
+            .map(|seat| sits(seat).unwrap_or(fresh(*seat)))
+            .collect();
+        self.adopt(true);
+    }
+
+    /// Every worker takes in the members.
+    fn adopt(&mut self, afresh: bool) {
+        for (_, life, _) in &self.members {
+            let none = vec![Reading::default(); self.workers.len()];
+            self.cells.entry(*life).or_insert(none);
+        }
+        for worker in 0..self.workers.len() {
+            let members = self.members.iter().map(|(seat, life, open)| Member {
+                seat: *seat,
+                life: life.0,
+                open: *open,
+                reading: reading(&self.cells, *life),
+            });
+            self.workers[worker].follow(self.bound, afresh, members);
+        }
+    }
+
+    fn fold(&mut self, worker: usize) {
+        let lives = self.members.iter().map(|(_, life, _)| *life);
+        self.workers[worker].fold(lives.map(|life| reading(&self.cells, life)));
+    }
+
+    /// Another life or another health in the same seats.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<(Seat, Life, bool)>)) {
+        (0..self.workers.len()).for_each(|worker| self.fold(worker));
+        change(&mut self.members);
+        self.adopt(false);
+    }
+
+    fn set_open(&mut self, seat: Seat, open: bool) {
+        self.change(|members| {
+            let member = members.iter_mut().find(|(its, ..)| *its == seat);
+            member.unwrap().2 = open;
+        });
+    }
+
+    /// A request through `worker`: the place that gets it.
+    fn begin(&mut self, worker: usize, key: Key) -> usize {
+        let balance = &self.workers[worker];
+        let open = |at: usize| self.members[at].2;
+        let place = |seat: Seat| self.members.iter().position(|(its, ..)| *its == seat);
+        let home = self.ring.owner(key).unwrap();
+        let mut first = place(home).filter(|at| open(*at));
+        if first.is_none() {
+            self.ring.walk(key, &mut |seat| {
+                first = place(seat).filter(|at| open(*at));
+                match first {
+                    Some(_) => std::ops::ControlFlow::Break(()),
+                    None => std::ops::ControlFlow::Continue(()),
+                }
+            });
+        }
+        let mut at = first.unwrap();
+        if !balance.takes(at) {
+            at = balance.least(open).unwrap();
+        }
+        let (seat, life, _) = self.members[at];
+        let cell = &mut self.cells.get_mut(&life).unwrap()[worker];
+        cell.requests += 1;
+        cell.awaiting += 1;
+        if self.workers[worker].chosen(at) {
+            self.fold(worker);
+        }
+        *self.served.entry(seat).or_default() += 1;
+        self.total += 1;
+        self.home += u64::from(seat == home);
+        at
+    }
+
+    /// Its reply begins.
+    fn end(&mut self, worker: usize, at: usize) {
+        let life = self.members[at].1;
+        self.cells.get_mut(&life).unwrap()[worker].awaiting -= 1;
+        self.workers[worker].answered(at);
+    }
+
+    fn serve(&mut self, random: &mut Random, key: Key) {
+        let worker = usize::try_from(random.below(self.workers.len() as u64)).unwrap();
+        let at = self.begin(worker, key);
+        self.end(worker, at);
+    }
+
+    fn run(&mut self, random: &mut Random, requests: u64) {
+        for _ in 0..requests {
+            let key = random.key();
+            self.serve(random, key);
+        }
+    }
+
+    /// The most of one seat over the mean of all, since the figures were last cleared.
+    fn spread(&self) -> f64 {
+        let most = *self.served.values().max().unwrap();
+        most as f64 * self.members.len() as f64 / self.total as f64
+    }
+
+    fn home_share(&self) -> f64 {
+        self.home as f64 / self.total as f64
+    }
+
+    fn clear_figures(&mut self) {
+        self.served.clear();
+        (self.home, self.total) = (0, 0);
+    }
+}
+
+fn build(seats: u32) -> Arc<dyn Ring> {
+    let seats = (1..=seats).map(Seat).collect();
+    Spec::Uniform.build(&seats).unwrap()
+}
+
+fn reading(cells: &BTreeMap<Life, Vec<Reading>>, life: Life) -> Reading {
+    let sum = |of: fn(&Reading) -> u64| cells[&life].iter().map(of).sum();
+    Reading {
+        requests: sum(|cell| cell.requests),
+        awaiting: sum(|cell| cell.awaiting),
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+#[test]
+fn no_seat_is_more_than_5_percent_above_the_mean_and_keys_stay_at_home() {
+    for seats in [2, 3, 4, 5, 6, 8, 16] {
+        let ring = build(seats);
+        for workers in [1, 2, 16] {
+            let (mut spreads, mut homes) = (Vec::new(), Vec::new());
+            for seed in 0..SEEDS {
+                let mut house = House::on(Arc::clone(&ring), workers, Bound::default());
+                house.run(&mut Random(seed), REQUESTS);
+                spreads.push(house.spread());
+                homes.push(house.home_share());
+            }
+            spreads.sort_by(f64::total_cmp);
+            let (late, most) = (
+                spreads[spreads.len() * 95 / 100],
+                spreads[spreads.len() - 1],
+            );
+            let home = median(homes);
+            println!(
+                "N={seats} workers={workers}: max/mean {:.3}, 95 % {late:.3}, at most {most:.3}; at home {home:.4}",
+                median(spreads)
+            );
+            assert!(late <= 1.05, "N={seats}, {workers} workers: {late}");
+            assert!(most <= 1.06, "N={seats}, {workers} workers: {most}");
+            let least = if seats <= 6 { 0.985 } else { 0.98 };
+            assert!(home >= least, "N={seats}, {workers} workers: {home}");
+        }
+    }
+}
+
+#[test]
+fn popular_keys_are_shared() {
+    // zipf(1.1) over 10,000 keys, by the inverse of its distribution.
+    let mut sums = Vec::new();
+    for rank in 1..=10_000_u32 {
+        let before = sums.last().copied().unwrap_or(0.0);
+        sums.push(before + f64::from(rank).powf(-1.1));
+    }
+    for seats in [3, 6, 16] {
+        let (ring, mut homes) = (build(seats), Vec::new());
+        for seed in 0..SEEDS {
+            let mut random = Random(seed);
+            let mut house = House::on(Arc::clone(&ring), 2, Bound::default());
+            for _ in 0..REQUESTS {
+                let at = random.share() * sums.last().unwrap();
+                let rank = sums.partition_point(|sum| *sum < at);
+                // Which key has which rank differs from seed to seed.
+                let key = Random(seed << 32 | rank as u64).key();
+                house.serve(&mut random, key);
+            }
+            assert!(house.spread() <= 1.05, "N={seats}: {}", house.spread());
+            homes.push(house.home_share());
+        }
+        println!("zipf N={seats}: at home {:.3}", median(homes));
+    }
+}
+
+#[test]
+fn few_requests_never_spill() {
+    let mut house = House::uniform(3, 1);
+    // All of one key: the slack is all it has beyond its share.
+    for _ in 0..8 {
+        house.serve(&mut Random(1), Key(7));
+    }
+    assert_eq!(house.home, 8);
+    for _ in 0..1000 {
+        house.serve(&mut Random(1), Key(7));
+    }
+    assert!(house.spread() < 1.06, "{}", house.spread());
+}
+
+#[test]
+fn without_a_bound_every_key_is_at_home() {
+    let mut house = House::new(3, 2, Bound::OFF);
+    for _ in 0..1000 {
+        house.begin(0, Key(7));
+    }
+    assert_eq!(house.home, 1000, "however many wait");
+}
+
+#[test]
+fn counts_begin_again_with_every_change_of_the_seats() {
+    for seed in 0..SEEDS {
+        let random = &mut Random(seed);
+        let mut house = House::uniform(3, 2);
+        house.run(random, 30_000);
+        house.clear_figures();
+        house.reseat((1..=4).map(Seat).collect());
+        house.run(random, 200);
+        let joiner = house.served[&Seat(4)];
+        assert!(joiner < 100, "the joiner draws {joiner} of 200");
+        house.run(random, REQUESTS - 200);
+        assert!(house.spread() <= 1.05, "{}", house.spread());
+        house.clear_figures();
+        house.reseat([1, 2, 4].map(Seat).into());
+        house.run(random, REQUESTS);
+        assert!(house.spread() <= 1.05, "{}", house.spread());
+    }
+}
+
+#[test]
+fn a_successor_goes_on_with_the_count_of_its_seat() {
+    let random = &mut Random(1);
+    let mut house = House::uniform(3, 2);
+    house.run(random, 6_000);
+    house.fold(0);
+    let before: Vec<f64> = house.workers[0]
+        .places
+        .iter()
+        .map(|place| place.count)
+        .collect();
+    house.set_open(Seat(2), false);
+    // Its place is empty for a while, as it is between a death and the successor's first answer.
+    house.change(|members| {
+        members.remove(1);
+    });
+    house.run(random, 100);
+    house.change(|members| members.insert(1, (Seat(2), Life(77), true)));
+    let after = house.workers[0].places[1].count;
+    assert!(
+        (0.98..=1.0).contains(&(after / before[1])),
+        "{before:?} {after}"
+    );
+    // What it serves is counted from its own cells, by all workers alike.
+    house.run(random, 6_000);
+    (0..2).for_each(|worker| house.fold(worker));
+    assert!(house.spread() <= 1.05, "{}", house.spread());
+    let [one, other] = [0, 1].map(|worker| house.workers[worker].places[1].count);
+    assert!((one - other).abs() < 70.0, "{one} {other}");
+}
+
+#[test]
+fn a_seat_that_is_down_makes_no_other_full_and_catches_up_a_little() {
+    let random = &mut Random(1);
+    let mut house = House::uniform(3, 2);
+    house.run(random, 60_000);
+    house.set_open(Seat(3), false);
+    house.clear_figures();
+    house.run(random, 60_000);
+    assert_eq!(house.served.get(&Seat(3)), None);
+    // Two thirds of the keys have their home among the two.
+    let home = house.home_share();
+    assert!((0.63..0.70).contains(&home), "{home}");
+    house.set_open(Seat(3), true);
+    house.clear_figures();
+    house.run(random, 4_000);
+    let drawn = house.served[&Seat(3)];
+    assert!((1_400..2_600).contains(&drawn), "{drawn} of 4,000");
+    house.clear_figures();
+    house.run(random, REQUESTS);
+    assert!(house.home_share() > 0.97, "{}", house.home_share());
+}
+
+/// How a closed loop of clients went.
+#[derive(Debug)]
+struct Loop {
+    /// Requests served by each seat.
+    served: Vec<u64>,
+    /// Of the requests whose home is not the slow one, the share served at home.
+    home: f64,
+    /// The mean time that a request took, in units of the fast seats' time.
+    time: f64,
+}
+
+/// A closed loop: so many clients, each asking again once answered; seat 1 is `slow` times slower. Every
+/// seat serves one request at a time.
+fn closed_loop(
+    house: &mut House,
+    random: &mut Random,
+    clients: usize,
+    slow: u64,
+    requests: u64,
+) -> Loop {
+    const UNIT: u64 = 1000;
+    let mut free_at = vec![0; house.members.len()];
+    let mut ends = BinaryHeap::new();
+    let (mut now, mut begun, mut took) = (0, 0, 0);
+    let (mut of_others, mut at_home) = (0_u64, 0_u64);
+    house.clear_figures();
+    for client in 0..clients {
+        ends.push(Reverse((0, client, None)));
+    }
+    while let Some(Reverse((at, client, serving))) = ends.pop() {
+        now = now.max(at);
+        if let Some((worker, place)) = serving {
+            house.end(worker, place);
+        }
+        if begun == requests {
+            continue;
+        }
+        begun += 1;
+        let worker = client % house.workers.len();
+        let key = random.key();
+        let home = house.ring.owner(key).unwrap();
+        let place = house.begin(worker, key);
+        if home != Seat(1) {
+            of_others += 1;
+            at_home += u64::from(house.members[place].0 == home);
+        }
+        let jitter = UNIT / 2 + random.below(UNIT);
+        let lasts = if place == 0 { jitter * slow } else { jitter };
+        free_at[place] = free_at[place].max(now) + lasts;
+        took += free_at[place] - now;
+        ends.push(Reverse((free_at[place], client, Some((worker, place)))));
+    }
+    Loop {
+        served: house.served.values().copied().collect(),
+        home: at_home as f64 / of_others as f64,
+        time: took as f64 / (requests * UNIT) as f64,
+    }
+}
+
+#[test]
+fn a_slow_seat_is_spared_and_the_others_keep_their_keys() {
+    for workers in [1, 2] {
+        let run = |bound, slow| {
+            let mut house = House::new(3, workers, bound);
+            let end = closed_loop(&mut house, &mut Random(1), 64, slow, 30_000);
+            println!("workers {workers}, bound {bound}, {slow} times slower: {end:.3?}");
+            end
+        };
+        let even = run(Bound::default(), 1);
+        let guarded = run(Bound::default(), 10);
+        let unguarded = run(Bound::OFF, 10);
+        assert!(guarded.time < unguarded.time / 2.0);
+        assert!(guarded.served[0] < 30_000 / 5);
+        assert!(guarded.home > 0.8);
+        assert!(even.home > 0.8);
+    }
+}
+
+#[test]
+fn the_guard_judges_at_its_edges() {
+    let waiting = |counts: &[u64]| {
+        let mut balance = Balance::default();
+        let members = counts.iter().zip(1..).map(|(awaiting, n)| Member {
+            seat: Seat(n),
+            life: u64::from(n),
+            open: true,
+            reading: Reading {
+                requests: 0,
+                awaiting: *awaiting,
+            },
+        });
+        balance.follow(Bound::default(), true, members);
+        balance
+    };
+    // A mean of 4: 4 + 3 * 2 = 10.
+    assert!(waiting(&[10, 1, 1]).takes(0));
+    assert!(!waiting(&[11, 1, 0]).takes(0));
+    assert!(waiting(&[11, 0, 0]).takes(0), "the mean is below 4");
+    // A mean of 400: 1.25 * 400 = 500 is more than 400 + 3 * 20.
+    assert!(waiting(&[500, 300, 400]).takes(0));
+    let mut balance = waiting(&[501, 299, 400]);
+    assert!(!balance.takes(0));
+    assert_eq!(balance.least(|at| at != 1), Some(2));
+    assert_eq!(
+        balance.least(|at| at == 0),
+        Some(0),
+        "better slow than nobody"
+    );
+    balance.answered(0);
+    balance.answered(0);
+    assert!(balance.takes(0));
+    // Who has left is not missed.
+    balance.answered(usize::MAX);
+}
+
+#[test]
+fn a_bound_is_read_as_it_is_written() {
+    for text in ["0", "1.03", "1.5", "2"] {
+        assert_eq!(text.parse::<Bound>().unwrap().to_string(), text);
+    }
+    assert!("0.0".parse::<Bound>().unwrap().is_off());
+    for bad in ["1", "0.9", "-1", "", "x", "inf", "NaN", "1,03"] {
+        assert!(bad.parse::<Bound>().is_err(), "{bad}");
+    }
+}

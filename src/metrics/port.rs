@@ -1,0 +1,60 @@
+//! What a worker counts that belongs to no replica: its clients, its own replies, its means.
+
+use super::{Classes, Counter};
+
+/// The cells of the data port: one per worker.
+#[derive(Debug)]
+pub struct Port(Box<[PortCell]>);
+
+/// One worker's counts. Aligned as [`super::WorkerCell`] is.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct PortCell {
+    /// Client connections that were accepted.
+    pub accepted: Counter,
+    /// Those of them that have ended.
+    pub closed: Counter,
+    /// Heads that were refused, by the class of the status.
+    pub refused: Classes,
+    /// Replies of our own, refusals among them.
+    pub own_replies: Classes,
+    /// Connections to replicas that were found in a pool.
+    pub pool_hits: Counter,
+    /// Connections to replicas that had to be made.
+    pub pool_misses: Counter,
+    /// Bytes that went through pipes.
+    pub spliced: Counter,
+    /// Pieces that were copied although they were large: no pipe was to be had, or the sockets take none.
+    pub splice_fallbacks: Counter,
+    /// Lines of the access log that were lost: its writer did not keep up.
+    pub records_lost: Counter,
+}
+
+impl Port {
+    /// Cells at zero for `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| PortCell::default()).collect())
+    }
+
+    /// The cell of worker number `worker`, counted from 0.
+    #[must_use]
+    pub fn worker(&self, worker: usize) -> &PortCell {
+        &self.0[worker]
+    }
+
+    /// All cells, by worker.
+    #[must_use]
+    pub fn workers(&self) -> &[PortCell] {
+        &self.0
+    }
+
+    /// Client connections that are open, over all workers.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        // Closed first: one that is accepted in between must not make it negative.
+        let closed: u64 = self.0.iter().map(|cell| cell.closed.get()).sum();
+        let accepted: u64 = self.0.iter().map(|cell| cell.accepted.get()).sum();
+        accepted.saturating_sub(closed)
+    }
+}

@@ -1,0 +1,365 @@
+//! What is written down of a request: the counts of its replica always, and a record for the access log
+//! where there is one.
+//!
+//! Without an access log a request costs one branch at its beginning and one at its end. With one, its
+//! record goes into a bounded queue and never waits: a queue that is full loses it, which is counted.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::pool::InFlight;
+use crate::metrics::{Counter, PortCell};
+use crate::ring::{Key, Seat};
+
+/// How a request came to its replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The ring names it.
+    Home,
+    /// Its home is full or slow.
+    Spilled,
+    /// Its home is not up, or has failed it.
+    FailedOver,
+}
+
+/// Who ended an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody before its time: the reply is through.
+    Whole,
+    /// The client went away, or never sent the rest of its request.
+    ByClient,
+    /// The replica broke its reply off.
+    ByReplica,
+    /// We answered ourselves.
+    ByUs,
+}
+
+/// One request, as the access log has it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When its head began to be read.
+    pub time: SystemTime,
+    /// Who asked.
+    pub client: SocketAddr,
+    /// What for; empty when the head could not be read.
+    pub method: String,
+    /// The path without the query, as it came.
+    pub path: String,
+    /// What it was hashed by; `None` if it was not for a replica.
+    pub key: Option<Key>,
+    /// Where it was served or last tried, and how it came there.
+    pub seat: Option<(Seat, How)>,
+    /// The status of the final reply; 0 if the client got none.
+    pub status: u16,
+    /// Bytes of the request.
+    pub from_client: u64,
+    /// Bytes of the reply.
+    pub to_client: u64,
+    /// From the head of the request to the head of the replica's reply.
+    pub first_byte: Option<Duration>,
+    /// From the first byte to the end.
+    pub total: Duration,
+    /// How often it was sent on to another connection or another replica.
+    pub retries: u32,
+    /// Who ended it.
+    pub ended: Ended,
+}
+
+/// Where records go.
+#[derive(Clone, Debug)]
+pub struct AccessLog(mpsc::Sender<Record>);
+
+impl AccessLog {
+    /// A queue for so many records, and its reader's end.
+    #[must_use]
+    pub fn new(waiting: usize) -> (Self, mpsc::Receiver<Record>) {
+        let (log, reader) = mpsc::channel(waiting);
+        (Self(log), reader)
+    }
+
+    /// A record that begins with a request.
+    pub(super) fn begin(&self, client: SocketAddr) -> Box<Note> {
+        let record = Record {
+            time: SystemTime::now(),
+            client,
+            method: String::new(),
+            path: String::new(),
+            key: None,
+            seat: None,
+            status: 0,
+            from_client: 0,
+            to_client: 0,
+            first_byte: None,
+            total: Duration::ZERO,
+            retries: 0,
+            ended: Ended::ByClient,
+        };
+        Box::new(Note {
+            begun: Instant::now(),
+            record,
+        })
+    }
+
+    /// Hands a record in, or loses it.
+    pub(super) fn end(&self, mut note: Note, port: &PortCell) {
+        note.record.total = note.begun.elapsed();
+        if self.0.try_send(note.record).is_err() {
+            port.records_lost.add(1);
+        }
+    }
+}
+
+/// A record in the making.
+#[derive(Debug)]
+pub(super) struct Note {
+    begun: Instant,
+    record: Record,
+}
+
+impl Note {
+    /// The head was read.
+    pub(super) fn asked(&mut self, method: &str, path: &[u8], len: usize) {
+        method.clone_into(&mut self.record.method);
+        self.record.path = String::from_utf8_lossy(path).into_owned();
+        self.record.from_client = len as u64;
+    }
+
+    /// We answered ourselves.
+    pub(super) fn answered(&mut self, status: u16, len: usize) {
+        self.record.status = status;
+        self.record.to_client += len as u64;
+        self.record.ended = Ended::ByUs;
+    }
+
+    /// It was for a replica.
+    pub(super) fn exchanged(&mut self, account: &Account, key: Key, retries: u32) {
+        let record = &mut self.record;
+        record.key = Some(key);
+        record.seat = account.seat.get();
+        record.from_client = account.from_client.get();
+        record.to_client += account.to_client.get();
+        record.first_byte = account.first_byte.get();
+        record.retries = retries;
+        match account.ended.get() {
+            // An error reply of our own may stand there.
+            None => {}
+            Some(ended) => record.ended = ended,
+        }
+        if record.status == 0 && account.to_client.get() > 0 {
+            record.status = account.status.get();
+        }
+    }
+}
+
+/// What is counted of one request for a replica while it goes on.
+#[derive(Debug)]
+pub(super) struct Account {
+    begun: Instant,
+    seat: Cell<Option<(Seat, How)>>,
+    status: Cell<u16>,
+    first_byte: Cell<Option<Duration>>,
+    pub(super) from_client: Cell<u64>,
+    pub(super) to_client: Cell<u64>,
+    pub(super) ended: Cell<Option<Ended>>,
+}
+
+impl Account {
+    pub(super) fn new(begun: Instant) -> Self {
+        Self {
+            begun,
+            seat: Cell::new(None),
+            status: Cell::new(0),
+            first_byte: Cell::new(None),
+            from_client: Cell::new(0),
+            to_client: Cell::new(0),
+            ended: Cell::new(None),
+        }
+    }
+
+    /// It was given to a replica.
+    pub(super) fn given(&self, in_flight: &InFlight) {
+        self.seat.set(Some((in_flight.pool().seat, in_flight.how)));
+    }
+
+    /// The head of the final reply came.
+    pub(super) fn replied(&self, in_flight: &InFlight, status: u16, now: Instant) {
+        let time = now.saturating_duration_since(self.begun);
+        self.status.set(status);
+        self.first_byte.set(Some(time));
+        in_flight.pool().cell().replies.count(status);
+        in_flight.pool().answered(now, time);
+        in_flight.end_waiting();
+    }
+}
+
+/// Bytes of one direction, counted for the replica and for the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow<'a> {
+    pub(super) all: &'a Counter,
+    pub(super) own: &'a Cell<u64>,
+}
+
+impl Flow<'_> {
+    pub(super) fn add(self, bytes: u64) {
+        self.all.add(bytes);
+        self.own.set(self.own.get() + bytes);
+    }
+}
+
+impl<'a> Flow<'a> {
+    /// What comes from the client.
+    pub(super) fn from_client(in_flight: &'a InFlight, account: &'a Account) -> Self {
+        Self {
+            all: &in_flight.pool().cell().from_client,
+            own: &account.from_client,
+        }
+    }
+
+    /// What goes to the client.
+    pub(super) fn to_client(in_flight: &'a InFlight, account: &'a Account) -> Self {
+        Self {
+            all: &in_flight.pool().cell().to_client,
+            own: &account.to_client,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::accept::Admission;
+    use crate::proxy::session;
+    use crate::proxy::worker::Worker;
+    use crate::wire::stream::Stream;
+    use std::rc::Rc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::runtime::{Builder, LocalOptions};
+    use tokio::time::timeout;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// What one client connection was told that said `words`; the replica answers each of its
+    /// connections with `reply` and ends it.
+    fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let whole = async {
+            let replica = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let at = replica.local_addr().unwrap();
+            tokio::task::spawn_local(async move {
+                loop {
+                    let (mut stream, _) = replica.accept().await.unwrap();
+                    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                    stream.write_all(reply.as_bytes()).await.unwrap();
+                }
+            });
+            let worker = Rc::new(Worker::before(&[at], log));
+            let door = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let mut client = TcpStream::connect(door.local_addr().unwrap())
+                .await
+                .unwrap();
+            client.write_all(words.as_bytes()).await.unwrap();
+            let (stream, addr) = door.accept().await.unwrap();
+            let admission = Admission::of(&worker);
+            let session = session::run(Stream::new(stream.into_std().unwrap()), addr, admission);
+            let mut heard = Vec::new();
+            let hear = async {
+                // A reply that breaks off may end in a reset.
+                let _ = client.read_to_end(&mut heard).await;
+            };
+            tokio::join!(session, hear);
+            (worker, heard)
+        };
+        let all = runtime.block_on(async { timeout(PATIENCE, whole).await });
+        all.expect("an end in time")
+    }
+
+    fn drain(reader: &mut mpsc::Receiver<Record>) -> Vec<Record> {
+        std::iter::from_fn(|| reader.try_recv().ok()).collect()
+    }
+
+    const REPLY: &str =
+        "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    const ASK: &str =
+        "POST /a?b=c HTTP/1.1\r\nHost: a\r\nX-Request-ID: 5\r\nContent-Length: 3\r\n\r\nxyz";
+    const NONSENSE: &str = "nonsense\r\n\r\n";
+
+    #[test]
+    fn every_request_is_written_down_and_counted() {
+        let (log, mut reader) = AccessLog::new(8);
+        let (worker, heard) = told(Some(log), REPLY, &format!("{ASK}{NONSENSE}"));
+        let records = drain(&mut reader);
+        let [first, second] = &records[..] else {
+            panic!("{records:?}")
+        };
+        assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/a"));
+        assert_eq!(
+            (first.key, first.seat),
+            (Some(Key(5)), Some((Seat(1), How::Home)))
+        );
+        assert_eq!(
+            (first.status, first.retries, first.ended),
+            (200, 0, Ended::Whole)
+        );
+        assert_eq!(first.from_client, ASK.len() as u64);
+        assert!(first.first_byte.unwrap() <= first.total);
+        assert_eq!((second.status, second.ended), (400, Ended::ByUs));
+        assert_eq!(
+            (second.key, second.seat, second.path.as_str()),
+            (None, None, "")
+        );
+        assert_eq!(first.to_client + second.to_client, heard.len() as u64);
+
+        let view = worker.view();
+        let cell = view.pools[0].cell();
+        assert_eq!(cell.requests.get(), 1);
+        assert_eq!(cell.replies.get(), [0, 1, 0, 0, 0]);
+        assert_eq!(cell.from_client.get(), first.from_client);
+        assert_eq!(cell.to_client.get(), first.to_client);
+        assert_eq!(cell.first_byte.counts().iter().sum::<u64>(), 1);
+        let port = worker.port();
+        assert_eq!((port.accepted.get(), port.closed.get()), (1, 1));
+        assert_eq!(port.refused.get(), [0, 0, 0, 1, 0]);
+        assert_eq!(port.own_replies.get(), [0, 0, 0, 1, 0]);
+        assert_eq!((port.pool_hits.get(), port.pool_misses.get()), (0, 1));
+    }
+
+    #[test]
+    fn who_ended_it_is_written_down() {
+        let (log, mut reader) = AccessLog::new(8);
+        let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
+        let (worker, _) = told(Some(log.clone()), long, ASK);
+        assert_eq!(worker.view().pools[0].cell().truncated.get(), 1);
+        let (worker, _) = told(Some(log), "", ASK);
+        // A request that must not be sent twice is not.
+        assert_eq!(worker.view().pools[0].cell().retries(), [0; 5]);
+        let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
+        let expected = [(200, Ended::ByReplica), (502, Ended::ByUs)];
+        assert_eq!(ends.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_the_writer_does_not_take_is_lost_and_counted() {
+        let (log, mut reader) = AccessLog::new(1);
+        let ask = ASK.repeat(3);
+        let (worker, _) = told(Some(log), REPLY, &format!("{ask}{NONSENSE}"));
+        assert_eq!(drain(&mut reader).len(), 1);
+        assert_eq!(worker.port().records_lost.get(), 3);
+    }
+
+    #[test]
+    fn without_a_log_nothing_is_noted() {
+        let (worker, heard) = told(None, REPLY, &format!("{ASK}{NONSENSE}"));
+        assert!(heard.starts_with(b"HTTP/1.1 200 "));
+        assert_eq!(worker.port().records_lost.get(), 0);
+        assert_eq!(worker.view().pools[0].cell().requests.get(), 1);
+    }
+}
