@@ -224,14 +224,14 @@ mod tests {
 
     #[test]
     fn there_are_only_so_many_and_a_lost_one_makes_room() {
-        let pipes = Pipes::new(true, 2);
+        let pipes = Pipes::new(true, 2, Arc::new(Port::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
         let Some(Lent { pipe, place }) = first else {
             panic!("the first of two")
         };
         assert!(second.is_some() && pipes.take(SPLICE_FROM).is_none());
-        assert_eq!(pipes.copied.get(), 1);
+        assert_eq!(pipes.cell().splice_fallbacks.get(), 1);
         pipes.give(pipe, place);
         assert_eq!(pipes.spare.borrow().len(), 1);
         let again = pipes.take(SPLICE_FROM);
