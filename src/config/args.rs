@@ -160,7 +160,7 @@ pub struct ServeArgs {
         env = "RINGMASTER_BOUND",
         value_name = "X",
         allow_negative_numbers = true,
-        help = "How far above the mean a replica's load may lie; 0: no bound [default: 1.03; 0 with classic]"
+        help = "How far above the mean a replica's load may lie; 0: no bound [default: 1.03; 0 with the ring classic or --balance source]"
     )]
     pub bound: Option<crate::balance::Bound>,
     #[arg(

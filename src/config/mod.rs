@@ -68,6 +68,17 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
+/// The bound where none was given.
+fn default_bound(ring: ring::Spec, balance: Balance) -> Bound {
+    match (ring, balance) {
+        // It is skewed by construction, which a bound would hide.
+        (ring::Spec::Classic, _) => Bound::OFF,
+        // Whoever balances by address counts on it that an address keeps its server.
+        (_, Balance::Source) => Bound::OFF,
+        (ring::Spec::Uniform, _) => Bound::default(),
+    }
+}
+
 impl ServeArgs {
     /// Checks what the flags say together.
     ///
@@ -95,11 +106,7 @@ impl ServeArgs {
             replicas,
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
-            bound: self.bound.unwrap_or(match self.ring {
-                ring::Spec::Uniform => Bound::default(),
-                // It is skewed by construction, which a bound would hide.
-                ring::Spec::Classic => Bound::OFF,
-            }),
+            bound: self.bound.unwrap_or(default_bound(self.ring, self.balance)),
             proxy: proxy::Settings {
                 balance: self.balance,
                 key: self.key,
@@ -279,13 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn the_classic_ring_has_no_bound_unless_one_is_given() {
+    fn there_is_no_bound_where_it_would_surprise_unless_one_is_given() {
         for (flags, bound) in [
             (&[][..], "1.03"),
             (&["--bound", "0"], "0"),
             (&["--bound", "1.25"], "1.25"),
             (&["--ring", "classic"], "0"),
             (&["--ring", "classic", "--bound", "1.1"], "1.1"),
+            (&["--balance", "source"], "0"),
+            (&["--balance", "source", "--bound", "1.5"], "1.5"),
         ] {
             assert_eq!(check(flags).unwrap().bound.to_string(), bound, "{flags:?}");
         }

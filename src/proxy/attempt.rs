@@ -5,7 +5,7 @@
 //! that it stopped reading.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use tokio::net::TcpStream;
@@ -85,7 +85,9 @@ pub(super) async fn run(
         in_flight,
         flow: Flow::from_client(in_flight, account),
     };
-    let end = both(upload.run(), download.run(), &progress).await;
+    // Pinned here: what is moved into an async fn is kept twice.
+    let (upload, download) = (pin!(upload.run()), pin!(download.run()));
+    let end = both(upload, download, &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.
     request.expects = progress.held.get();
     end
@@ -93,11 +95,10 @@ pub(super) async fn run(
 
 /// Polls both directions until the reply's one is through, or the client fails before it began.
 async fn both(
-    upload: impl Future<Output = Result<(), Unsent>>,
-    download: impl Future<Output = Result<Delivered, Broken>>,
+    mut upload: Pin<&mut impl Future<Output = Result<(), Unsent>>>,
+    mut download: Pin<&mut impl Future<Output = Result<Delivered, Broken>>>,
     progress: &Progress,
 ) -> End {
-    let (mut upload, mut download) = (pin!(upload), pin!(download));
     let mut uploading = true;
     std::future::poll_fn(|cx| {
         loop {

@@ -94,7 +94,9 @@ impl Download<'_> {
         }
         self.hold_until_whole(&facts).await?;
         let client_stays = self.begin(&mut facts).await?;
-        self.rest(&mut facts).await?;
+        if !facts.body.is_complete() {
+            Box::pin(self.rest(&mut facts)).await?;
+        }
         // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
         let reusable = facts.keep_alive
             && facts.body.is_complete()

@@ -4,6 +4,9 @@
 //! only if doing it twice is as good as once, it is still here whole, the budget allows it, and no two
 //! replicas have died holding it. Everything else is an error reply, or a broken connection if the
 //! client has seen part of a reply.
+//!
+//! What is rare is boxed: the future of an exchange is made for every request, and as large as the
+//! largest of its parts.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -84,7 +87,7 @@ async fn travel(
             let failure = Failure::new(502, "two replicas were lost with this request");
             return fail(worker, client, request, &failure).await;
         }
-        if journey.moves_on(pool.id) && !is_up_after_pause(pool).await {
+        if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
         let connected = connect(worker, pool, request, fresh_only, journey).await;
@@ -124,7 +127,7 @@ async fn travel(
                 afresh = kept.then_some(in_flight);
             }
             End::Broken(other) => {
-                return give_up(worker, client, request, pool, account, &other).await;
+                return Box::pin(give_up(worker, client, request, pool, account, &other)).await;
             }
         }
     }
@@ -153,7 +156,7 @@ async fn connect(
         worker.port().pool_hits.add(1);
         return Some((kept, true));
     }
-    let fresh = worker.connect(pool).await;
+    let fresh = Box::pin(worker.connect(pool)).await;
     if fresh.is_none() {
         journey.tried.refused.push(pool.id);
         journey.moves += 1;
@@ -194,7 +197,7 @@ async fn settle(
                 Flow::to_client(in_flight, account),
             );
             if let Ok(stream) = client.stream.known() {
-                tunnel::run(worker, stream, &mut replica, early, flows).await;
+                Box::pin(tunnel::run(worker, stream, &mut replica, early, flows)).await;
             }
             After::Drop
         }
@@ -245,9 +248,8 @@ async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: 
         ""
     };
     let head_only = request.asked.to_head;
-    client
-        .answer(worker, failure, fields, stays, head_only)
-        .await
+    let answer = client.answer(worker, failure, fields, stays, head_only);
+    Box::pin(answer).await
 }
 
 /// What to say when no seat serves a request.

@@ -16,6 +16,7 @@
 
 mod accept;
 mod attempt;
+mod bell;
 mod blind;
 mod buffers;
 mod download;
@@ -32,6 +33,7 @@ mod route;
 mod session;
 mod tunnel;
 mod upload;
+mod view;
 mod visit;
 mod worker;
 

@@ -5,14 +5,16 @@
 //! being idle. Only a fresh connection tells.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
@@ -38,7 +40,7 @@ pub(super) struct Pool {
     idle: RefCell<Vec<Idle>>,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
-    doubt: Notify,
+    doubt: Bell,
 }
 
 /// What a request needs of a kept connection.
@@ -73,7 +75,7 @@ impl Pool {
             place: Cell::new(usize::MAX),
             idle: RefCell::default(),
             retired: Cell::new(false),
-            doubt: Notify::new(),
+            doubt: Bell::default(),
         }
     }
 
@@ -84,7 +86,7 @@ impl Pool {
             self.clear();
         }
         if is_worse(health, before) {
-            self.doubt.notify_waiters();
+            self.doubt.ring();
         }
     }
 
@@ -244,13 +246,15 @@ impl InFlight {
     /// Waits until the replica is worse off than when it was chosen: a suspect is chosen when there is
     /// no one better, and then it is given its time. Cancel safe.
     pub(super) async fn doubted(&self) {
-        loop {
-            let told = self.pool.doubt.notified();
+        let mut ear = self.pool.doubt.ear();
+        let fit = poll_fn(|cx| {
             if !self.is_fit() {
-                return;
+                return Poll::Ready(());
             }
-            told.await;
-        }
+            ear.listen(cx);
+            Poll::Pending
+        });
+        fit.await;
     }
 }
 

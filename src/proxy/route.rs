@@ -17,7 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::pool::{InFlight, Pool};
 use super::record::How;
-use super::worker::{View, Worker};
+use super::view::View;
+use super::worker::Worker;
 use crate::balance::Balance;
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
@@ -213,7 +214,7 @@ pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result
             until.min(now + thought)
         };
         let _place = worker.wait_for_seat().ok_or(Nobody::Down)?;
-        match timeout_at(wake, worker.changed.notified()).await {
+        match Box::pin(timeout_at(wake, worker.changed.notified())).await {
             // A replica that refused it may have come back under the same address.
             Ok(()) => tried.refused.retain(|id| !is_up(&worker.view(), *id)),
             // The fleet has nothing against those who lost it: their connection just ended.

@@ -112,8 +112,8 @@ impl Upload<'_> {
             // A head that comes late may be the client's doing from here on.
             self.in_flight.end_waiting();
             match self.pipe() {
-                Some(pipe) => self.splice(&mut timer, pipe).await?,
-                None => self.receive(&mut timer).await?,
+                Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
+                None => Box::pin(self.receive(&mut timer)).await?,
             }
         }
     }

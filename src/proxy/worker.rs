@@ -4,9 +4,10 @@
 //! worker's own, between two polls of any session.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashMap;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -16,14 +17,16 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
+use super::bell::Bell;
 use super::buffers::{Buffers, REPLY_BYTES};
 use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::Budget;
+use super::view::View;
 use crate::admin::Desk;
 use crate::balance::Balance;
 use crate::metrics::{Port, PortCell, Retry};
-use crate::roster::{Evidence, Health, ReplicaId, Roster, Sign, Subscriber};
+use crate::roster::{Evidence, ReplicaId, Sign, Subscriber};
 use crate::wire::socket::{self, ConnectError};
 
 /// Requests that may wait for a seat at the same time, per worker.
@@ -34,13 +37,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const BODY_ROOM: usize = 2 * 1024;
 /// The longest that idle connections stay readable after the word "stop".
 const IDLE_GRACE: Duration = Duration::from_secs(1);
-
-/// The roster and this worker's pools, which stand in the order of its members.
-#[derive(Debug)]
-pub(super) struct View {
-    pub(super) roster: Arc<Roster>,
-    pub(super) pools: Vec<Rc<Pool>>,
-}
 
 /// What the sessions of one worker share.
 #[derive(Debug)]
@@ -64,7 +60,7 @@ pub(super) struct Worker {
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
     stopping: Cell<Option<Instant>>,
-    stop: Notify,
+    stop: Bell,
     sessions: Cell<usize>,
     no_sessions: Notify,
 }
@@ -104,7 +100,7 @@ impl Worker {
             evidence,
             waiting: Cell::new(0),
             stopping: Cell::new(None),
-            stop: Notify::new(),
+            stop: Bell::default(),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
         }
@@ -190,7 +186,7 @@ impl Worker {
     /// Begins to drain: sessions end after the request they are at, idle ones after a grace.
     pub(super) fn begin_stop(&self) {
         self.stopping.set(Some(Instant::now()));
-        self.stop.notify_waiters();
+        self.stop.ring();
     }
 
     /// Whether the word "stop" was said.
@@ -206,11 +202,15 @@ impl Worker {
 
     /// Waits for the word "stop"; for ever if it was said already. Cancel safe.
     pub(super) async fn stop_begins(&self) {
-        let told = self.stop.notified();
-        if self.is_stopping() {
-            std::future::pending::<()>().await;
-        }
-        told.await;
+        let (said_before, mut ear) = (self.is_stopping(), self.stop.ear());
+        let begun = poll_fn(|cx| {
+            if self.is_stopping() && !said_before {
+                return Poll::Ready(());
+            }
+            ear.listen(cx);
+            Poll::Pending
+        });
+        begun.await;
     }
 
     /// Counts a session for as long as the guard lives.
@@ -225,51 +225,6 @@ impl Worker {
         while self.sessions.get() > 0 {
             self.no_sessions.notified().await;
         }
-    }
-}
-
-impl View {
-    /// The view of `roster`, with the pools of `before` for replicas that stay.
-    fn follow(
-        roster: Arc<Roster>,
-        before: Option<&Self>,
-        worker: usize,
-        balance: &Rc<RefCell<Balance>>,
-    ) -> Self {
-        let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
-        let mut left: HashMap<ReplicaId, &Rc<Pool>> =
-            pools.iter().map(|pool| (pool.id, pool)).collect();
-        let pools = roster
-            .members()
-            .iter()
-            .map(|member| match left.remove(&member.id) {
-                Some(pool) => {
-                    pool.set_health(member.health);
-                    Rc::clone(pool)
-                }
-                None => Rc::new(Pool::new(member, worker, balance)),
-            });
-        let pools: Vec<Rc<Pool>> = pools.collect();
-        // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
-        left.values().for_each(|pool| pool.retire());
-        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
-        let members = pools.iter().enumerate();
-        let members = members.map(|(place, pool)| pool.sit(place));
-        balance.borrow_mut().follow(roster.bound, afresh, members);
-        Self { roster, pools }
-    }
-
-    /// Takes what all workers have counted into `balance`.
-    fn fold(&self, balance: &mut Balance) {
-        balance.fold(self.pools.iter().map(|pool| pool.reading()));
-    }
-
-    /// The pools a request may use whose seat is `seat`.
-    pub(super) fn pool(&self, seat: crate::ring::Seat) -> Option<&Rc<Pool>> {
-        let at = self.roster.position(seat)?;
-        self.pools
-            .get(at)
-            .filter(|pool| pool.health.get() != Health::Down)
     }
 }
 
@@ -309,7 +264,7 @@ mod tests {
     use crate::balance::Bound;
     use crate::metrics::Cells;
     use crate::ring::Seat;
-    use crate::roster::{Member, ReplicaAddr};
+    use crate::roster::{Health, Member, ReplicaAddr, Roster};
     use std::net::SocketAddr;
 
     impl Worker {

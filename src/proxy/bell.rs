@@ -1,0 +1,104 @@
+//! Wakes the tasks of one thread that wait for a word. To begin to wait costs no lock and no atomic
+//! operation but the waker's own count: every request waits for one or two, and hardly ever hears any.
+
+use std::cell::RefCell;
+use std::task::{Context, Waker};
+
+use slab::Slab;
+
+/// What is waited for.
+#[derive(Debug, Default)]
+pub(super) struct Bell(RefCell<Slab<Waker>>);
+
+/// One who may be waiting. Dropping it ends that.
+#[derive(Debug)]
+pub(super) struct Ear<'b> {
+    bell: &'b Bell,
+    place: Option<usize>,
+}
+
+impl Bell {
+    /// Wakes everyone who waits. They look for themselves whether what they wait for has come.
+    pub(super) fn ring(&self) {
+        for (_, waker) in self.0.borrow().iter() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// One who does not wait yet.
+    pub(super) fn ear(&self) -> Ear<'_> {
+        Ear {
+            bell: self,
+            place: None,
+        }
+    }
+}
+
+impl Ear<'_> {
+    /// Has the task woken at the next ring, and at every one after it.
+    pub(super) fn listen(&mut self, cx: &Context<'_>) {
+        let mut wakers = self.bell.0.borrow_mut();
+        match self.place.and_then(|place| wakers.get_mut(place)) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.place = Some(wakers.insert(cx.waker().clone())),
+        }
+    }
+}
+
+impl Drop for Ear<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.bell.0.borrow_mut().try_remove(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    #[test]
+    fn a_ring_wakes_those_who_listen_and_who_went_is_forgotten() {
+        let bell = Bell::default();
+        {
+            let (mut first, mut second) = (bell.ear(), bell.ear());
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..2 {
+                first.listen(&cx);
+                second.listen(&cx);
+            }
+            assert_eq!(bell.0.borrow().len(), 2);
+            drop(first);
+            assert_eq!(bell.0.borrow().len(), 1);
+            bell.ring();
+            second.listen(&mut cx);
+            assert_eq!(bell.0.borrow().len(), 1);
+        }
+        assert!(bell.0.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken() {
+        let (bell, heard) = (Bell::default(), std::cell::Cell::new(false));
+        let mut ear = bell.ear();
+        let wait = pin!(poll_fn(|cx| {
+            ear.listen(cx);
+            if heard.get() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }));
+        let tell = async {
+            tokio::task::yield_now().await;
+            heard.set(true);
+            bell.ring();
+        };
+        let both = async { tokio::join!(wait, tell) };
+        let limit = std::time::Duration::from_secs(10);
+        tokio::time::timeout(limit, both).await.unwrap();
+    }
+}

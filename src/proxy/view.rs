@@ -1,0 +1,65 @@
+//! The roster as one worker sees it: the snapshot, and beside each member what the worker holds about it.
+//!
+//! It is made anew for each version and never changed, so a request that holds one goes by one moment.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::pool::Pool;
+use crate::balance::Balance;
+use crate::ring::Seat;
+use crate::roster::{Health, ReplicaId, Roster};
+
+/// The roster and this worker's pools, which stand in the order of its members.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) roster: Arc<Roster>,
+    pub(super) pools: Vec<Rc<Pool>>,
+}
+
+impl View {
+    /// The view of `roster`, with the pools of `before` for replicas that stay.
+    pub(super) fn follow(
+        roster: Arc<Roster>,
+        before: Option<&Self>,
+        worker: usize,
+        balance: &Rc<RefCell<Balance>>,
+    ) -> Self {
+        let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
+        let mut left: HashMap<ReplicaId, &Rc<Pool>> =
+            pools.iter().map(|pool| (pool.id, pool)).collect();
+        let pools = roster
+            .members()
+            .iter()
+            .map(|member| match left.remove(&member.id) {
+                Some(pool) => {
+                    pool.set_health(member.health);
+                    Rc::clone(pool)
+                }
+                None => Rc::new(Pool::new(member, worker, balance)),
+            });
+        let pools: Vec<Rc<Pool>> = pools.collect();
+        // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
+        left.values().for_each(|pool| pool.retire());
+        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
+        let members = pools.iter().enumerate();
+        let members = members.map(|(place, pool)| pool.sit(place));
+        balance.borrow_mut().follow(roster.bound, afresh, members);
+        Self { roster, pools }
+    }
+
+    /// Takes what all workers have counted into `balance`.
+    pub(super) fn fold(&self, balance: &mut Balance) {
+        balance.fold(self.pools.iter().map(|pool| pool.reading()));
+    }
+
+    /// The pools a request may use whose seat is `seat`.
+    pub(super) fn pool(&self, seat: Seat) -> Option<&Rc<Pool>> {
+        let at = self.roster.position(seat)?;
+        self.pools
+            .get(at)
+            .filter(|pool| pool.health.get() != Health::Down)
+    }
+}
