@@ -65,7 +65,7 @@ mod tests {
         let bell = Bell::default();
         {
             let (mut first, mut second) = (bell.ear(), bell.ear());
-            let mut cx = Context::from_waker(Waker::noop());
+            let cx = Context::from_waker(Waker::noop());
             for _ in 0..2 {
                 first.listen(&cx);
                 second.listen(&cx);
@@ -74,7 +74,7 @@ mod tests {
             drop(first);
             assert_eq!(bell.0.borrow().len(), 1);
             bell.ring();
-            second.listen(&mut cx);
+            second.listen(&cx);
             assert_eq!(bell.0.borrow().len(), 1);
         }
         assert!(bell.0.borrow().is_empty());
