@@ -4,6 +4,7 @@
 
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use super::{GET, OK};
 use crate::support::{Backend, PATIENCE, Ringmaster, Wire};
@@ -122,6 +123,73 @@ fn a_large_body_that_stops_for_good_is_cut_off_in_time() {
     }
 }
 
+/// Reads a little, again and again, for longer than twice this.
+fn read_slowly(wire: &mut Wire, limit: Duration) -> usize {
+    let (begun, mut taken) = (Instant::now(), 0);
+    while begun.elapsed() < limit * 5 / 2 {
+        taken += wire.take(32 * 1024).expect("more bytes").len();
+        std::thread::sleep(limit / 20);
+    }
+    taken
+}
+
+#[test]
+fn a_reader_that_is_slow_and_steady_is_not_given_up() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    const LIMIT: Duration = Duration::from_secs(2);
+    let args = [&["--write-timeout", "2s"][..], &["--no-splice"]].concat();
+    let both = [&args[..2], &args[..]].map(|args| {
+        let backend = Backend::scripted(|mut conversation| {
+            let head = conversation.head()?;
+            if head.start_line().starts_with("PUT") {
+                let taken = read_slowly(&mut conversation.wire, LIMIT);
+                conversation.wire.take(LENGTH - taken)?;
+                return conversation.wire.write(OK);
+            }
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+            conversation.wire.write(head)?;
+            conversation.wire.write(vec![b'x'; LENGTH])
+        });
+        let program = Ringmaster::before(backend.addr, args);
+        (backend, program)
+    });
+    std::thread::scope(|scope| {
+        for (_, program) in &both {
+            // The client is the slow one, or the backend is.
+            scope.spawn(|| {
+                let mut client = Wire::new(TcpStream::connect(program.listen).unwrap());
+                client.write(GET).unwrap();
+                assert_eq!(client.head().unwrap().status(), 200);
+                let taken = read_slowly(&mut client, LIMIT);
+                let rest = client.take(LENGTH - taken).unwrap();
+                assert_eq!(taken + rest.len(), LENGTH);
+            });
+            scope.spawn(|| {
+                let mut client = Wire::new(TcpStream::connect(program.listen).unwrap());
+                let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
+                client.write(head).unwrap();
+                client.write(vec![b'x'; LENGTH]).unwrap();
+                assert_eq!(client.head().unwrap().status(), 200);
+            });
+        }
+    });
+}
+
+#[test]
+fn the_head_of_a_reply_must_end_in_time_however_steadily_it_drips() {
+    let backend = Backend::scripted(|mut conversation| {
+        conversation.request()?;
+        conversation.wire.write("HTTP/1.1 200 OK\r\nX-Fill: ")?;
+        while conversation.wire.write("x").is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    });
+    let program = Ringmaster::before(backend.addr, &["--reply-timeout", "150ms"]);
+    assert_eq!(program.client().ask(GET).status(), 504);
+    assert_eq!(backend.requests().len(), 1);
+}
+
 #[test]
 fn a_body_may_drip_as_long_as_it_likes_if_no_pause_is_too_long() {
     // Both ways; each pause is far within the limit, all of them together are beyond it.
@@ -132,7 +200,7 @@ fn a_body_may_drip_as_long_as_it_likes_if_no_pause_is_too_long() {
             .wire
             .write("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n")?;
         for _ in 0..10 {
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(300));
             conversation.wire.write([b'x'; 5000])?;
         }
         conversation.request()?;
@@ -142,7 +210,7 @@ fn a_body_may_drip_as_long_as_it_likes_if_no_pause_is_too_long() {
     let mut client = program.client();
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
     for digit in 0..10 {
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         client.send(digit.to_string());
     }
     assert_eq!(client.reply().body.len(), 50_000);
