@@ -15,6 +15,7 @@ mod whole {
     mod h1;
     mod harness;
     mod life;
+    mod limits;
     mod readme;
     mod retry;
     mod ring;

@@ -26,6 +26,8 @@ use crate::wire::version;
 /// Interim replies passed on before one request's final reply; more are malice or a fault.
 const MAX_INTERIM: usize = 64;
 
+const TOO_LONG: Broken = Broken::Bad("its head is too long");
+
 /// Why no reply, or not all of it, reached the client.
 #[derive(Debug)]
 pub(super) enum Broken {
@@ -116,6 +118,8 @@ impl Download<'_> {
                 version::settle_response(&mut self.reply);
                 let facts = forward::reply(&self.reply, self.asked, &mut self.out);
                 match facts.map_err(|bad| Broken::Bad(bad.0))? {
+                    // The buffer may have room for more than that.
+                    Some(facts) if facts.len > REPLY_BYTES => return Err(TOO_LONG),
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
                     Some(_) if interim == MAX_INTERIM => {
                         return Err(Broken::Bad("too many interim replies"));
@@ -131,7 +135,7 @@ impl Download<'_> {
             }
             parsed = self.reply.len();
             if parsed >= REPLY_BYTES {
-                return Err(Broken::Bad("its head is too long"));
+                return Err(TOO_LONG);
             }
             let progress = self.progress;
             self.read_early(|| progress.reply_due.get()).await?;

@@ -31,6 +31,7 @@ mod request;
 mod retry;
 mod route;
 mod session;
+mod stall;
 mod tunnel;
 mod upload;
 mod view;

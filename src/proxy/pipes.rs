@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::stall::Stall;
 use crate::metrics::{Port, PortCell};
 use crate::wire::deadline::Deadline;
+use crate::wire::options;
 use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 
 /// From this many bytes on, moving them through a pipe is cheaper than copying them.
@@ -152,11 +155,20 @@ impl Pipes {
             return Ok(0);
         };
         let moved = held.held();
-        let since = Cell::new(Instant::now());
-        let stuck = || Some(since.get() + limit);
-        let progress = || since.set(Instant::now());
-        self.drain(held, to, timer, stuck, progress).await?;
-        Ok(moved)
+        let Lent {
+            pipe: mut held,
+            place,
+        } = held;
+        loop {
+            match drain_some(held, to, timer, limit).await? {
+                Drained::Part(rest) => held = rest,
+                Drained::All(pipe) => {
+                    self.give(pipe, place);
+                    self.cell().spliced.add(moved);
+                    return Ok(moved);
+                }
+            }
+        }
     }
 
     /// Waits until `due` for at most `most` bytes. `None`: these sockets cannot be spliced.
@@ -214,6 +226,25 @@ impl Pipes {
                 Ok(Err(_)) | Err(_) => return Err(Fault::To),
             }
             progress();
+        }
+    }
+}
+
+/// Moves some of what a pipe holds on, and gives up when nothing moves for `limit`.
+async fn drain_some(
+    held: Pipe<Holding>,
+    to: &TcpStream,
+    timer: &mut Deadline,
+    limit: Duration,
+) -> Result<Drained, Fault> {
+    let mut stall = Stall::new(limit);
+    // Not begun anew at each look: the pipe would be lost with it.
+    let mut drained = pin!(held.drain(to));
+    loop {
+        match timer.run(stall.next_look(), drained.as_mut()).await {
+            Ok(drained) => return drained.map_err(|_| Fault::To),
+            Err(_) if stall.is_over(options::write_queue(to)) => return Err(Fault::To),
+            Err(_) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Buf;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -13,26 +13,33 @@ use super::buffers::REPLY_BYTES;
 use super::download::{Broken, Download};
 use super::forward::Facts;
 use super::pipes::{Fault, Lent};
+use super::stall::Stall;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::options;
 use crate::wire::splice::Empty;
+use crate::wire::stream::Sink;
 
 /// Writes what fits of `bytes`, which are not empty.
 ///
 /// # Errors
-/// `TimedOut` when not one byte was taken in time, or what the socket says.
+/// `TimedOut` when nothing moved in time, or what the socket says.
 pub(super) async fn write_some(
     timer: &mut Deadline,
-    to: &mut (impl AsyncWrite + Unpin),
+    to: &mut impl Sink,
     bytes: &[u8],
     limit: Duration,
 ) -> io::Result<usize> {
-    let at = Some(Instant::now() + limit);
-    match timer.run(at, to.write(bytes)).await {
-        Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(written) => written,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    let mut stall = Stall::new(limit);
+    loop {
+        match timer.run(stall.next_look(), to.write(bytes)).await {
+            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => return written,
+            Err(_) if stall.is_over(to.write_queue()) => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -42,7 +49,7 @@ pub(super) async fn write_some(
 /// As [`write_some`].
 pub(super) async fn write_whole(
     timer: &mut Deadline,
-    to: &mut (impl AsyncWrite + Unpin),
+    to: &mut impl Sink,
     mut bytes: &[u8],
     limit: Duration,
 ) -> io::Result<()> {

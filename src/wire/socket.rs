@@ -244,4 +244,38 @@ mod tests {
             .unwrap()
             .unwrap();
     }
+
+    /// A connection whose far end has sent so many bytes, all of which are here.
+    async fn after(bytes: usize) -> (TcpStream, TcpStream) {
+        let socket = bound(ANY.into(), Port::Own).unwrap();
+        socket.set_recv_buffer_size(4 * LINGER_BYTES).unwrap();
+        socket.listen(1).unwrap();
+        let listener = tokio::net::TcpListener::from_std(socket.into()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(addr).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut client, &vec![b'x'; bytes])
+            .await
+            .unwrap();
+        // Asked of the kernel in a loop: the clock of the test must not move by itself.
+        let mut all = vec![MaybeUninit::uninit(); bytes];
+        while SockRef::from(&server).peek(&mut all).unwrap() < bytes {
+            std::thread::yield_now();
+        }
+        (client, server)
+    }
+
+    #[tokio::test]
+    async fn a_gentle_close_ends_with_its_bytes_or_its_second() {
+        for (bytes, waits) in [(LINGER_BYTES - 1, true), (LINGER_BYTES, false)] {
+            let (_client, server) = after(bytes).await;
+            tokio::time::pause();
+            let begun = tokio::time::Instant::now();
+            // With nothing left to read, the paused clock runs to the next deadline.
+            close_gently(server).await;
+            let waited = begun.elapsed() >= LINGER_TIME;
+            assert_eq!(waited, waits, "{bytes}: {:?}", begun.elapsed());
+            tokio::time::resume();
+        }
+    }
 }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
+use super::options;
+
 /// The most that is read at once while the event loop does not know the connection: that much memory is
 /// cleared for it.
 const FIRST_READ: usize = 2048;
@@ -141,6 +143,44 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_known()?.poll_shutdown(cx)
+    }
+}
+
+/// Where bytes are written to that somebody else may be slow to read.
+pub trait Sink: AsyncWrite + Unpin {
+    /// What waits in the kernel, as [`super::options::write_queue`] tells it.
+    fn write_queue(&self) -> Option<u32>;
+}
+
+impl Sink for Stream {
+    fn write_queue(&self) -> Option<u32> {
+        match &self.0 {
+            State::Unknown(stream) => options::write_queue(stream),
+            State::Known(stream) => options::write_queue(stream),
+            State::Lost => None,
+        }
+    }
+}
+
+impl Sink for TcpStream {
+    fn write_queue(&self) -> Option<u32> {
+        options::write_queue(self)
+    }
+}
+
+impl Sink for WriteHalf<'_> {
+    fn write_queue(&self) -> Option<u32> {
+        let stream: &TcpStream = self.as_ref();
+        options::write_queue(stream)
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn write_queue(&self) -> Option<u32> {
+        match self {
+            Self::Whole(stream) => stream.write_queue(),
+            Self::Half(half) => half.write_queue(),
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl Backend {
         self.notes.accepted.load(Ordering::Acquire)
     }
 
+    /// How many of them have not been ended by the script.
+    pub(crate) fn open(&self) -> usize {
+        lock(&self.notes.open).len()
+    }
+
     /// An address that refuses every connection for as long as the socket lives: bound, never listening.
     pub(crate) fn refusing() -> (SocketAddr, socket2::Socket) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);

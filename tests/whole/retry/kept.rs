@@ -93,6 +93,8 @@ fn a_connection_on_which_something_was_said_unasked_is_not_used_again() {
 #[test]
 fn connections_are_kept_only_as_long_and_as_many_as_allowed() {
     let keep_alive = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 2\r\n\r\nok";
+    let promised =
+        "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=60, max=9\r\nContent-Length: 2\r\n\r\nok";
     let close = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
     let old = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let old_kept = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok";
@@ -101,6 +103,9 @@ fn connections_are_kept_only_as_long_and_as_many_as_allowed() {
         (OK, &["--pool-per-seat", "0"], 3),
         (OK, &["--pool-idle", "0s"], 3),
         (keep_alive, &[], 3),
+        (promised, &[], 1),
+        // A promise of more is no reason to keep it for longer.
+        (promised, &["--pool-idle", "0s"], 3),
         (close, &[], 3),
         (old, &[], 3),
         (old_kept, &[], 1),

@@ -3,7 +3,10 @@
 
 mod again;
 mod doubts;
+mod edges;
 mod kept;
+mod once;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
