@@ -4,10 +4,10 @@ DENY_VERSION := 0.20.2
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test soak bench lint licences fmt clean
+.PHONY: help run up down image test soak bench experiments lint licences fmt clean
 
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 run: ## Build a release and serve with 3 replicas: data on port 5000, control on 5001
 	cargo build --release --workspace
@@ -39,6 +39,10 @@ soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_S
 bench: ## Measure ringmaster, HAProxy and nginx side by side (about 7 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
 	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
+
+experiments: ## Make the four experiments of the coursework; charts in target/experiments (ARGS=--seed=7 to repeat one)
+	cargo build --release --workspace
+	@exec $(TARGET)/release/loadgen all --spawn --out $(TARGET)/experiments $(ARGS)
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

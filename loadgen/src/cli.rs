@@ -4,6 +4,7 @@
 //! when its part is built, and not before.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use rustix::process::Pid;
@@ -14,6 +15,16 @@ use crate::target::Target;
 
 /// The most connections at once.
 const MAX_CONCURRENCY: u64 = 20_000;
+
+/// The rings of the fourth experiment. The custom one keeps 512 slots and 9 virtual servers but no square:
+/// keys reach every slot, and the virtual servers of 2 to 6 seats lie evenly (found by trying all odd
+/// factors).
+const RINGS: [&str; 4] = [
+    "uniform",
+    "classic",
+    "classic-brief",
+    "classic:h=i,phi=(9*i+j)*45",
+];
 
 /// Experiments and measurements against ringmaster.
 #[derive(Debug, Parser)]
@@ -28,7 +39,15 @@ pub(crate) enum Command {
     /// Send GET requests; report who answered, how fast, and what failed
     Run(RunArgs),
     /// The first experiment: how evenly 3 replicas share requests with random IDs
-    Distribution(LoadArgs),
+    Distribution(LabArgs),
+    /// The second: N = 2 to 6, the average per server, the busiest against the mean, and how far they vary
+    Scaling(ScalingArgs),
+    /// The third: replicas are killed under load; what clients see, when a successor is there
+    Recovery(RecoveryArgs),
+    /// The fourth: distribution and scaling for several rings, beside what each ring alone would give
+    Hashes(HashesArgs),
+    /// All four
+    All(AllArgs),
     /// Ringmaster, HAProxy and nginx side by side: what one request costs each of them
     Duel(DuelArgs),
     /// Become PROGRAM, but die with the parent
@@ -75,6 +94,103 @@ pub(crate) struct LoadArgs {
     pub(crate) spawn: bool,
 }
 
+/// The flags of the four experiments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LabArgs {
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+
+    /// The control port of the target [default: localhost:5001; distribution leaves a target as it is]
+    #[arg(long, value_name = "ADDR", conflicts_with = "spawn", value_parser = parse_control)]
+    pub(crate) control: Option<String>,
+
+    /// Where to put CSV, JSON, SVG and PNG charts, and report.html [default: nowhere]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How often a load is repeated.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Repeats {
+    /// How many loads for each N, each with the seed after the last
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) repeats: u64,
+}
+
+/// What is taken away.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KillArgs {
+    /// How many replicas are killed, at even distances while the load lasts
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) kills: u64,
+
+    /// Kills a replica when its name is added, for example 'docker kill'
+    /// [default: SIGKILL with --spawn, else the command 'replace']
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) kill_with: Option<String>,
+}
+
+/// Which rings are compared.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RingArgs {
+    /// A ring to try; repeatable [default: uniform, classic, classic-brief and a custom one]
+    #[arg(long = "ring", value_name = "SPEC", value_parser = parse_ring)]
+    rings: Vec<String>,
+}
+
+impl RingArgs {
+    /// Those that were given, or those of the experiment.
+    pub(crate) fn rings(self) -> Vec<String> {
+        if self.rings.is_empty() {
+            RINGS.map(str::to_owned).to_vec()
+        } else {
+            self.rings
+        }
+    }
+}
+
+/// The flags of `loadgen scaling`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScalingArgs {
+    #[command(flatten)]
+    pub(crate) lab: LabArgs,
+    #[command(flatten)]
+    pub(crate) repeats: Repeats,
+}
+
+/// The flags of `loadgen recovery`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoveryArgs {
+    #[command(flatten)]
+    pub(crate) lab: LabArgs,
+    #[command(flatten)]
+    pub(crate) kill: KillArgs,
+}
+
+/// The flags of `loadgen hashes`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HashesArgs {
+    #[command(flatten)]
+    pub(crate) lab: LabArgs,
+    #[command(flatten)]
+    pub(crate) repeats: Repeats,
+    #[command(flatten)]
+    pub(crate) rings: RingArgs,
+}
+
+/// The flags of `loadgen all`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AllArgs {
+    #[command(flatten)]
+    pub(crate) lab: LabArgs,
+    #[command(flatten)]
+    pub(crate) repeats: Repeats,
+    #[command(flatten)]
+    pub(crate) kill: KillArgs,
+    #[command(flatten)]
+    pub(crate) rings: RingArgs,
+}
+
 /// What the guard is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuardArgs {
@@ -97,6 +213,27 @@ fn parse_path(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("a path begins with / and is visible ASCII without #")
+    }
+}
+
+fn parse_control(text: &str) -> Result<String, &'static str> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = port.and_then(|(_, port)| port.parse().ok());
+    match port {
+        Some(1_u16..) => Ok(text.to_owned()),
+        _ => Err("a control port is host:port"),
+    }
+}
+
+fn parse_ring(text: &str) -> Result<String, &'static str> {
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b';')
+    {
+        Ok(text.to_owned())
+    } else {
+        Err("a ring is visible ASCII without spaces and ;")
     }
 }
 
@@ -142,6 +279,10 @@ mod tests {
             ["run", "--path", "/a b"],
             ["run", "--target", "ftp://a"],
             ["distribution", "--path", "/home"],
+            ["scaling", "--repeats", "0"],
+            ["recovery", "--kills", "0"],
+            ["hashes", "--ring", "a b"],
+            ["all", "--control", "localhost"],
         ] {
             let args = ["loadgen"].into_iter().chain(args);
             assert!(

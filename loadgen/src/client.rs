@@ -33,10 +33,20 @@ pub(crate) struct Template {
 impl Template {
     /// GET requests for `path`, sent to `addr`, which is called `authority`.
     pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str) -> Self {
+        Self::expecting(addr, authority, path, Expected::of(path))
+    }
+
+    /// The same, with an answer of its own kind.
+    pub(crate) fn expecting(
+        addr: SocketAddr,
+        authority: &str,
+        path: &str,
+        expected: Expected,
+    ) -> Self {
         Self {
             addr,
             head: format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nX-Request-ID: "),
-            expected: Expected::of(path),
+            expected,
         }
     }
 }

@@ -1,12 +1,21 @@
-//! The first experiment: requests with random IDs on three replicas, and how evenly they fell. Pure.
+//! The first experiment: requests with random IDs on three replicas, and how evenly they fell.
 //!
 //! What is expected are equal shares. The chi-square sum says how far the counts are from them: for
 //! fair draws it exceeds the printed bound in 5 % of runs. It judges arcs, not correctness: a
 //! consistent-hash ring cuts its arcs at random, so even a sound one may exceed it.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
 use crate::bars::{bar, grouped, share};
+use crate::chart::{Bars, Body, Chart, Series};
+use crate::figures::{Point, complaint};
+use crate::findings::Findings;
+use crate::lab::Lab;
+use crate::progress::Progress;
 use crate::report::{BAR_WIDTH, Measured, counted};
-use crate::tally::{as_f64, max_to_mean};
+use crate::tally::{Tally, as_f64, max_to_mean};
 
 /// How many replicas the experiment is made with.
 pub(crate) const REPLICAS: u64 = 3;
@@ -14,8 +23,80 @@ pub(crate) const REPLICAS: u64 = 3;
 /// The 95 % point of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_854;
 
+/// Makes the experiment. A target without a known control port is measured as it is, so that a single
+/// server can be looked at too.
+///
+/// # Errors
+/// Nothing could be measured.
+pub(crate) async fn perform(lab: &mut Lab) -> anyhow::Result<Findings> {
+    let control = lab.has_control();
+    if control {
+        lab.open(REPLICAS, None).await?;
+    } else {
+        lab.open_as_it_is().await?;
+    }
+    let seats: BTreeSet<u64> = match lab.control() {
+        Ok(_) if !lab.is_ours() => lab.seats(REPLICAS).await?,
+        _ => (1..=REPLICAS).collect(),
+    };
+    let progress = Progress::of(lab.load.requests);
+    let measured = lab.measure(lab.load.seed, Tally::new()?, &progress).await?;
+    drop(progress);
+    let point = Point::of(&measured, &seats);
+    let mut findings = findings(&measured, &point);
+    // Whoever else answers is a note above, and has lied only if it is known who should.
+    if control {
+        findings.notes += &complaint(std::slice::from_ref(&point));
+    }
+    findings.clean = measured.is_clean() && (point.lies == 0 || !control);
+    Ok(findings)
+}
+
+fn findings(measured: &Measured, point: &Point) -> Findings {
+    let requests = measured.load.requests;
+    let count = as_f64(requests);
+    let fair = count / as_f64(point.n.max(1));
+    let names = point
+        .answers
+        .keys()
+        .map(|server| format!("server {server}"));
+    let counts = point.counts().into_iter().map(as_f64);
+    let mut csv = "server,answers,equal_share\n".to_owned();
+    for (server, answers) in &point.answers {
+        csv += &format!("{server},{answers},{fair:.1}\n");
+    }
+    let chart = Chart {
+        stem: "distribution",
+        title: format!(
+            "Answers per server, {} requests on {REPLICAS} servers",
+            grouped(requests)
+        ),
+        sentence: "One bar for each server; the mark across it is an equal share.".into(),
+        x: "server".into(),
+        y: "answers".into(),
+        body: Body::Bars(Bars {
+            groups: names.collect(),
+            series: vec![Series {
+                name: "answers".into(),
+                values: counts.collect(),
+                expected: vec![Some(fair); point.answers.len()],
+            }],
+        }),
+    };
+    Findings {
+        name: "distribution",
+        title: "Distribution: 3 servers".into(),
+        notes: measured.summary() + &table(measured),
+        csv,
+        json: json!({"load": point, "max_to_mean": point.ratio(), "variation": point.variation()}),
+        charts: vec![chart],
+        told: true,
+        clean: true,
+    }
+}
+
 /// Answers per server, what equal shares would be, and how far apart they are.
-pub(crate) fn table(measured: &Measured) -> String {
+fn table(measured: &Measured) -> String {
     let seen = measured.tally.by_server();
     if seen.is_empty() {
         return String::new();

@@ -1,7 +1,7 @@
-//! The way of an experiment: start what is to be measured, if we were asked to, reach it, put the load
-//! on it, stop what was started, report.
+//! The way of `loadgen run`: start what is to be measured, if we were asked to, reach it, put the load on
+//! it, stop what was started, report.
 //!
-//! Experiments differ in the table they print; what else will differ belongs into `Plan`.
+//! What was measured until Ctrl-C is reported too.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::cli::{LoadArgs, RunArgs};
+use crate::cli::RunArgs;
 use crate::client::Template;
 use crate::distribution;
 use crate::load::{self, Load};
@@ -30,33 +30,16 @@ pub(crate) struct Plan {
     target: Option<Target>,
     path: String,
     load: Load,
-    table: fn(&Measured) -> String,
 }
 
 impl Plan {
     /// `loadgen run`.
     pub(crate) fn run(args: RunArgs) -> Self {
-        Self::new(args.load, args.path, Measured::servers)
-    }
-
-    /// `loadgen distribution`.
-    pub(crate) fn distribution(args: LoadArgs) -> Self {
-        Self::new(args, "/home".to_owned(), distribution::table)
-    }
-
-    fn new(args: LoadArgs, path: String, table: fn(&Measured) -> String) -> Self {
-        let load = Load {
-            requests: args.requests,
-            concurrency: args.concurrency,
-            rate: args.rate,
-            // Short enough to be typed again.
-            seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
-        };
+        let load = Load::of(&args.load);
         Self {
-            target: (!args.spawn).then_some(args.target),
-            path,
+            target: (!args.load.spawn).then_some(args.load.target),
+            path: args.path,
             load,
-            table,
         }
     }
 }
@@ -75,7 +58,7 @@ pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
         }
         None => measure_spawned(&plan, &mut signals).await?,
     };
-    print(&(measured.summary() + &(plan.table)(&measured)))?;
+    print(&(measured.summary() + &measured.servers()))?;
     Ok(if measured.is_clean() {
         ExitCode::SUCCESS
     } else {
@@ -85,7 +68,7 @@ pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
 
 async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<Measured> {
     let spawned = tokio::select! {
-        spawned = Spawned::start(distribution::REPLICAS) => spawned?,
+        spawned = Spawned::start(distribution::REPLICAS, None) => spawned?,
         () = signals.caught() => bail!("interrupted while ringmaster was starting"),
     };
     let target = Target::at(spawned.listen);

@@ -14,6 +14,11 @@ pub(crate) fn request_id(seed: u64, index: u64) -> u64 {
     FIRST + u64::try_from(scaled).unwrap_or_default()
 }
 
+/// Every ID that there is.
+pub(crate) fn all_ids() -> impl Iterator<Item = u64> {
+    FIRST..FIRST + COUNT
+}
+
 /// Output number `index` of the SplitMix64 generator (Steele, Lea, Flood 2014) begun at `seed`.
 fn splitmix64(seed: u64, index: u64) -> u64 {
     let steps = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

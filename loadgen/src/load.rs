@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use tokio::task::JoinSet;
 
+use crate::cli::LoadArgs;
 use crate::client::{Client, Template};
 use crate::ids::request_id;
 use crate::pace::{Arrivals, End, Rate};
@@ -22,6 +23,19 @@ pub(crate) struct Load {
     /// `None`: as fast as it is answered.
     pub(crate) rate: Option<Rate>,
     pub(crate) seed: u64,
+}
+
+impl Load {
+    /// The load that was asked for; its seed is drawn where none was given.
+    pub(crate) fn of(args: &LoadArgs) -> Self {
+        Self {
+            requests: args.requests,
+            concurrency: args.concurrency,
+            rate: args.rate,
+            // Short enough to be typed again.
+            seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
+        }
+    }
 }
 
 /// Sends the whole load, counting in `tally`. Cancel safe: what was counted stays counted, and the

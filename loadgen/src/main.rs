@@ -4,23 +4,36 @@
 //! 2: usage. One thread does it all, so that a measured latency holds as little of ours as possible.
 
 mod bars;
+mod chart;
 mod cli;
 mod client;
+mod control;
 mod distribution;
 mod duel;
 mod experiment;
+mod figures;
+mod findings;
 mod guard;
+mod hashes;
 mod ids;
+mod lab;
 mod latency;
 mod load;
 mod outcome;
 mod pace;
+mod page;
+mod progress;
+mod recovery;
 mod reply;
 mod report;
+mod rings;
+mod scaling;
 mod signals;
 mod spawn;
+mod suite;
 mod tally;
 mod target;
+mod timeline;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,6 +43,7 @@ use clap::Parser;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::cli::{Args, Command};
+use crate::suite::Experiment;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -43,13 +57,32 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = match args.command {
+    let (lab, all) = match args.command {
         Command::Guard(guard) => return Err(guard::become_guarded(&guard)),
         Command::Duel(args) => return event_loop()?.block_on(duel::perform(args)),
-        Command::Run(run) => experiment::Plan::run(run),
-        Command::Distribution(load) => experiment::Plan::distribution(load),
+        Command::Run(run) => {
+            let plan = experiment::Plan::run(run);
+            return event_loop()?.block_on(experiment::perform(plan));
+        }
+        Command::Distribution(lab) => (lab, vec![Experiment::Distribution]),
+        Command::Scaling(args) => (args.lab, vec![Experiment::Scaling(args.repeats)]),
+        Command::Recovery(args) => (args.lab, vec![Experiment::Recovery(args.kill)]),
+        Command::Hashes(args) => (
+            args.lab,
+            vec![Experiment::Hashes(args.repeats, args.rings.rings())],
+        ),
+        Command::All(args) => {
+            let rings = args.rings.rings();
+            let all = vec![
+                Experiment::Distribution,
+                Experiment::Scaling(args.repeats),
+                Experiment::Recovery(args.kill),
+                Experiment::Hashes(args.repeats, rings),
+            ];
+            (args.lab, all)
+        }
     };
-    event_loop()?.block_on(experiment::perform(plan))
+    event_loop()?.block_on(suite::perform(&lab, &all))
 }
 
 fn event_loop() -> anyhow::Result<LocalRuntime> {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::error::Category;
 
 /// The number in `Hello from Server: N`.
@@ -80,6 +81,12 @@ pub(crate) enum Expected {
     Greeting,
     /// Any 2xx.
     Success,
+    /// What `/heartbeat` says: 200 without a body.
+    Empty,
+    /// The list of `/rep`: as many names as it says.
+    Replicas,
+    /// What a replica says of a path that it does not have.
+    Unknown,
 }
 
 impl Expected {
@@ -98,9 +105,13 @@ impl Expected {
     /// The reply is not what was expected.
     pub(crate) fn judge(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
         match self {
+            Self::Unknown => unknown(status, body).map(|()| None),
             _ if !(200..300).contains(&status) => Err(Failure::Status(status)),
             Self::Success => Ok(None),
             Self::Greeting => greeting(body).map(Some),
+            Self::Empty if status == 200 && body.is_empty() => Ok(None),
+            Self::Empty => Err(Failure::WrongAnswer),
+            Self::Replicas => replicas(body).map(|()| None),
         }
     }
 }
@@ -124,6 +135,25 @@ fn greeting(body: &[u8]) -> Result<Server, Failure> {
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse().ok())
         .ok_or(Failure::WrongAnswer)
+}
+
+fn replicas(body: &[u8]) -> Result<(), Failure> {
+    let answer: Value = serde_json::from_slice(body).map_err(|_| Failure::BadBody)?;
+    let names = answer["message"]["replicas"].as_array().map(Vec::len);
+    let count = answer["message"]["N"].as_u64();
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    let right = count.is_some() && names == count && answer["status"] == "successful";
+    right.then_some(()).ok_or(Failure::WrongAnswer)
+}
+
+fn unknown(status: u16, body: &[u8]) -> Result<(), Failure> {
+    if status != 400 {
+        return Err(Failure::Status(status));
+    }
+    let answer: Value = serde_json::from_slice(body).map_err(|_| Failure::BadBody)?;
+    let sentence = answer["message"].as_str().unwrap_or_default();
+    let known = sentence.starts_with("<Error> ") && answer["status"] == "failure";
+    known.then_some(()).ok_or(Failure::WrongAnswer)
 }
 
 #[cfg(test)]
@@ -185,5 +215,24 @@ mod tests {
             let judged = Expected::Greeting.judge(status, body.as_bytes());
             assert_eq!(judged, verdict, "{body}");
         }
+    }
+
+    #[test]
+    fn the_other_endpoints_have_their_own_words() {
+        let list = br#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#;
+        let short = br#"{"message":{"N":3,"replicas":["S1","S2"]},"status":"successful"}"#;
+        let none = br#"{"message":"<Error> '/other' endpoint does not exist","status":"failure"}"#;
+        let wrong = Err(Failure::WrongAnswer);
+        assert_eq!(Expected::Replicas.judge(200, list), Ok(None));
+        assert_eq!(Expected::Replicas.judge(200, short), wrong);
+        assert_eq!(Expected::Replicas.judge(200, b"{"), Err(Failure::BadBody));
+        assert_eq!(Expected::Unknown.judge(400, none), Ok(None));
+        assert_eq!(
+            Expected::Unknown.judge(200, none),
+            Err(Failure::Status(200))
+        );
+        assert_eq!(Expected::Unknown.judge(400, list), wrong);
+        assert_eq!(Expected::Empty.judge(200, b""), Ok(None));
+        assert_eq!(Expected::Empty.judge(200, b"x"), wrong);
     }
 }

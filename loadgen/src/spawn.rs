@@ -1,13 +1,14 @@
 //! A ringmaster of our own: started with the process engine on free loopback ports, stopped at the
 //! end, and gone even if we are killed.
 
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
 use crate::guard::{self, Folder, Guarded, POLL};
@@ -18,18 +19,36 @@ const READY_TIMEOUT: Duration = Duration::from_secs(15);
 /// From SIGTERM to the exit: its drain takes 10 s at most.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The exit code of a program that does not take what it was told.
+const USAGE: i32 = 2;
+
 /// A running ringmaster. Dropped without [`Self::stop`], it is killed, and its replicas with it.
 #[derive(Debug)]
 pub(crate) struct Spawned {
     child: Guarded,
     /// Its data port.
     pub(crate) listen: SocketAddr,
+    /// Its control port.
+    pub(crate) control: Option<SocketAddr>,
 }
+
+/// It would not have what it was told on its command line: its words.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// What the ready file says, as far as we use it.
 #[derive(Debug, Deserialize)]
 struct Ready {
     listen: SocketAddr,
+    control: Option<SocketAddr>,
 }
 
 /// The ringmaster that was built beside us.
@@ -51,12 +70,16 @@ impl Spawned {
     /// Starts one and waits until all its replicas have answered. Cancel safe: nothing is left running.
     ///
     /// # Errors
-    /// There is no ringmaster beside us, it ended at once, or it was not ready in time.
-    pub(crate) async fn start(replicas: u64) -> anyhow::Result<Self> {
+    /// There is no ringmaster beside us, it ended at once ([`Refused`]: it did not take `ring`), or it was
+    /// not ready in time.
+    pub(crate) async fn start(replicas: u64, ring: Option<&str>) -> anyhow::Result<Self> {
         let mut command = guard::command(&ringmaster()?, &[])?;
         let listen = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
         command.arg("serve").args(listen);
         command.args(["--replicas", &replicas.to_string()]);
+        if let Some(ring) = ring {
+            command.args(["--ring", ring]);
+        }
         Self::with(command).await
     }
 
@@ -72,11 +95,20 @@ impl Spawned {
         let start = Instant::now();
         loop {
             if let Ok(text) = fs::read(&ready_file)
-                && let Ok(Ready { listen }) = serde_json::from_slice(&text)
+                && let Ok(Ready { listen, control }) = serde_json::from_slice(&text)
             {
-                return Ok(Self { child, listen });
+                return Ok(Self {
+                    child,
+                    listen,
+                    control,
+                });
             }
             if let Some(status) = child.ended()? {
+                if status.code() == Some(USAGE) {
+                    let log = child.log();
+                    let sentence = log.lines().next().unwrap_or_default();
+                    bail!(Refused(sentence.trim_start_matches("error: ").to_owned()));
+                }
                 bail!("ringmaster ended ({status}){}", child.quoted_log());
             }
             if start.elapsed() > READY_TIMEOUT {
@@ -85,6 +117,11 @@ impl Spawned {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> Pid {
+        self.child.pid()
     }
 
     /// Its process, without a way to stop it in order.

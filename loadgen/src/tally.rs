@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::latency::Latencies;
 use crate::outcome::{Failure, Server};
+use crate::timeline::Timeline;
 
 /// The counts of one load.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Tally {
     failures: BTreeMap<Failure, u64>,
     /// Of answered requests.
     latencies: Latencies,
+    /// When answers came, if that is wanted.
+    timeline: Option<Timeline>,
 }
 
 impl Tally {
@@ -30,11 +33,32 @@ impl Tally {
             by_server: BTreeMap::new(),
             failures: BTreeMap::new(),
             latencies: Latencies::new()?,
+            timeline: None,
         })
+    }
+
+    /// Nothing counted yet; from here on it is kept when answers come.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub(crate) fn timed() -> anyhow::Result<Self> {
+        let timeline = Some(Timeline::start());
+        Ok(Self {
+            timeline,
+            ..Self::new()?
+        })
+    }
+
+    /// When answers came, if that was wanted.
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
+        self.timeline.as_ref()
     }
 
     /// Counts one request that took `latency`.
     pub(crate) fn add(&mut self, outcome: Result<Option<Server>, Failure>, latency: Duration) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.add(outcome.ok());
+        }
         match outcome {
             Ok(server) => {
                 self.answered += 1;

@@ -40,6 +40,7 @@ pub(crate) fn svg(record: &Record) -> anyhow::Result<String> {
         .collect();
     let heights = panels.iter().map(|(_, bars)| panel_height(bars.len()));
     let height = TITLE + heights.sum::<u32>();
+    crate::chart::register_font()?;
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_server;
+mod balancer;
 mod duel;
+mod experiments;
 mod load;
 mod spawn;
 mod support;

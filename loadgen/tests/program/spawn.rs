@@ -30,6 +30,11 @@ fn stage(name: &str, script: &str) -> PathBuf {
 
 /// Becomes a replica, whose one line is a ready file; leaves its arguments and address behind.
 fn stand_in(name: &str) -> PathBuf {
+    stand_in_as(name, 3)
+}
+
+/// The same, as server `id`.
+fn stand_in_as(name: &str, id: u32) -> PathBuf {
     let replica = replica_path();
     stage(
         name,
@@ -38,7 +43,7 @@ fn stand_in(name: &str) -> PathBuf {
 echo "$@" > "$here/args"
 : > "$9"
 ln "$9" "$here/ready"
-exec {} --listen 127.0.0.1:0 --id 3 > "$9""#,
+exec {} --listen 127.0.0.1:0 --id {id} > "$9""#,
             replica.display()
         ),
     )
@@ -94,6 +99,16 @@ fn it_is_started_used_and_stopped() {
     let documented = "serve --listen 127.0.0.1:0 --control 127.0.0.1:0 --replicas 3 --ready-file /";
     assert!(args.starts_with(documented), "{args}");
     assert!(is_gone(address(&folder)) && is_tidy(&folder));
+}
+
+#[test]
+fn a_server_that_is_not_there_has_lied() {
+    let folder = stand_in_as("spawn-liar", 9);
+    let args = ["distribution", "--spawn", "--requests", "40"];
+    let ended = end_of(start(&folder, &args));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let sentence = "not answered rightly: 40 answered in the name of a server that is not there\n";
+    assert!(ended.stdout.ends_with(sentence), "{ended:?}");
 }
 
 #[test]

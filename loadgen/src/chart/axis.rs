@@ -1,0 +1,168 @@
+//! Axes: where a value lies on the page, which values get a number, and how the number is written.
+
+use plotters::prelude::DrawingBackend;
+
+use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
+use super::{Chart, HEIGHT, WIDTH};
+
+/// The field that is drawn in, in units.
+const LEFT: i32 = 84;
+const RIGHT: i32 = WIDTH - 24;
+const TOP: i32 = 122;
+const BOTTOM: i32 = HEIGHT - 62;
+
+/// How many numbers an axis has, about.
+const TICKS: f64 = 5.0;
+
+/// The range of one axis, and the units it lies on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Axis {
+    low: f64,
+    high: f64,
+    from: i32,
+    to: i32,
+}
+
+impl Axis {
+    /// Left to right.
+    pub(super) fn across(low: f64, high: f64) -> Self {
+        Self::over(low, high, LEFT, RIGHT)
+    }
+
+    /// Bottom to top.
+    pub(super) fn up(low: f64, high: f64) -> Self {
+        Self::over(low, high, BOTTOM, TOP)
+    }
+
+    /// Between these units.
+    pub(super) fn over(low: f64, high: f64, from: i32, to: i32) -> Self {
+        let high = if high > low { high } else { low + 1.0 };
+        Self {
+            low,
+            high,
+            from,
+            to,
+        }
+    }
+
+    /// The unit at which `value` lies.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+    pub(super) fn at(self, value: f64) -> i32 {
+        let share = (value - self.low) / (self.high - self.low);
+        (f64::from(self.from) + share * f64::from(self.to - self.from)).round() as i32
+    }
+
+    /// Round values within the range.
+    pub(super) fn ticks(self) -> Vec<f64> {
+        let raw = (self.high - self.low) / TICKS;
+        let power = 10_f64.powf(raw.log10().floor());
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
+        let step = step.into_iter().find(|step| *step >= raw).unwrap_or(raw);
+        let mut value = (self.low / step).ceil() * step;
+        let mut ticks = Vec::new();
+        while value <= self.high + step * 1e-6 {
+            ticks.push(value);
+            value += step;
+        }
+        ticks
+    }
+}
+
+/// A number with as many decimals as it needs, thousands grouped.
+pub(super) fn number(value: f64) -> String {
+    if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
+        return crate::bars::grouped(crate::report::whole(value));
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The lines of the y axis with their numbers, and what both axes say.
+pub(super) fn frame<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+    y: Axis,
+) -> anyhow::Result<()> {
+    for value in y.ticks() {
+        let height = y.at(value);
+        canvas.line(&[(LEFT, height), (RIGHT, height)], FAINT, 1)?;
+        let text = number(value);
+        canvas.text(&text, (LEFT - 10, height), SMALL, INK, Anchor::Right)?;
+    }
+    canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], INK, 1)?;
+    canvas.text(&chart.y, (20, TOP - 24), WORDS, INK, Anchor::Left)?;
+    let middle = i32::midpoint(LEFT, RIGHT);
+    canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)
+}
+
+/// A word below the x axis.
+pub(super) fn below<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    text: &str,
+    at: i32,
+) -> anyhow::Result<()> {
+    canvas.text(text, (at, BOTTOM + 18), SMALL, INK, Anchor::Middle)
+}
+
+/// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
+pub(super) type Keyed = (String, Option<usize>, bool);
+
+/// The key above the field: a swatch and a word for each.
+pub(super) fn key<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    entries: &[Keyed],
+) -> anyhow::Result<()> {
+    let (mut left, mut row) = (20, 56);
+    for (name, colour, expected) in entries {
+        let paint = colour.map_or(INK, |colour| PALETTE[colour % PALETTE.len()]);
+        // About nine units a letter, and a gap.
+        let width = 34 + 28 + i32::try_from(name.chars().count())? * 9;
+        if left + width > RIGHT {
+            (left, row) = (20, row + 22);
+        }
+        let thick = if *expected { 2 } else { 4 };
+        canvas.line(&[(left, row), (left + 26, row)], paint, thick)?;
+        if colour.is_some() {
+            canvas.point((left + 13, row), paint, *expected)?;
+        }
+        canvas.text(name, (left + 34, row), SMALL, INK, Anchor::Left)?;
+        left += width;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_within() {
+        assert_eq!(
+            Axis::up(0.0, 4_000.0).ticks(),
+            [0.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0]
+        );
+        let ticks = Axis::up(1.0, 1.06).ticks();
+        assert!((4..=7).contains(&ticks.len()), "{ticks:?}");
+        assert!(Axis::up(3.0, 3.0).ticks().len() > 1);
+    }
+
+    #[test]
+    fn numbers_are_as_long_as_they_must_be() {
+        let cases = [
+            (0.0, "0"),
+            (3_333.3, "3,333"),
+            (1.05, "1.05"),
+            (0.5, "0.5"),
+            (2.0, "2"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn a_value_lies_where_it_should() {
+        let axis = Axis::over(0.0, 10.0, 100, 0);
+        assert_eq!([0.0, 5.0, 10.0].map(|value| axis.at(value)), [100, 50, 0]);
+    }
+}

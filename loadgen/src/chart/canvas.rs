@@ -1,0 +1,151 @@
+//! Simple shapes and words on a drawing of either kind, in units that do not depend on its resolution,
+//! and the colours of all charts.
+
+use anyhow::anyhow;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::font::FONT;
+
+/// Paper, writing, and what is only there to guide the eye.
+pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
+pub(super) const FAINT: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
+
+/// Six colours that people who see few colours can tell apart (Okabe and Ito 2008).
+pub(super) const PALETTE: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+/// What a light colour becomes on a dark page.
+pub(super) const DARK: [(&str, &str); 5] = [
+    ("#FFFFFF", "#14181D"),
+    ("#1B1F24", "#E6E9EC"),
+    ("#D9DEE3", "#3A4149"),
+    ("#0072B2", "#4AA3DF"),
+    ("#D55E00", "#F07F2E"),
+];
+
+/// Sizes of writing, in units.
+pub(super) const TITLE: i32 = 22;
+pub(super) const WORDS: i32 = 17;
+pub(super) const SMALL: i32 = 16;
+
+/// Where a text stands relative to its point.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Anchor {
+    Left,
+    Middle,
+    Right,
+}
+
+/// A drawing and its resolution.
+pub(super) struct Canvas<'a, DB: DrawingBackend> {
+    area: &'a DrawingArea<DB, Shift>,
+    scale: i32,
+}
+
+impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
+    /// A unit is `scale` pixels.
+    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
+        Self { area, scale }
+    }
+
+    /// Paper, and the title on it.
+    pub(super) fn begin(&self, title: &str) -> anyhow::Result<()> {
+        let filled = self.area.fill(&PAPER);
+        filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
+        self.text(title, (20, 24), TITLE, INK, Anchor::Left)
+    }
+
+    fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
+        (x * self.scale, y * self.scale)
+    }
+
+    fn draw<'b, E>(&self, element: &'b E) -> anyhow::Result<()>
+    where
+        &'b E: plotters::element::PointCollection<'b, (i32, i32)>,
+        E: plotters::element::Drawable<DB>,
+    {
+        let drawn = self.area.draw(element);
+        drawn.map_err(|err| anyhow!("cannot draw: {err}"))
+    }
+
+    /// One line of words, its middle at the height of `at`.
+    pub(super) fn text(
+        &self,
+        text: &str,
+        at: (i32, i32),
+        size: i32,
+        colour: RGBColor,
+        anchor: Anchor,
+    ) -> anyhow::Result<()> {
+        let side = match anchor {
+            Anchor::Left => HPos::Left,
+            Anchor::Middle => HPos::Center,
+            Anchor::Right => HPos::Right,
+        };
+        let style = (FONT, size * self.scale).into_font().color(&colour);
+        let style = style.pos(Pos::new(side, VPos::Center));
+        self.draw(&Text::new(text.to_owned(), self.at(at), style))
+    }
+
+    /// A filled rectangle between two corners.
+    pub(super) fn block(
+        &self,
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: RGBColor,
+    ) -> anyhow::Result<()> {
+        let corners = [self.at(from), self.at(to)];
+        self.draw(&Rectangle::new(corners, colour.filled()))
+    }
+
+    /// A line through points, so many units wide.
+    pub(super) fn line(
+        &self,
+        points: &[(i32, i32)],
+        colour: RGBColor,
+        width: i32,
+    ) -> anyhow::Result<()> {
+        let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
+        let width = (width * self.scale).unsigned_abs();
+        self.draw(&PathElement::new(points, colour.stroke_width(width)))
+    }
+
+    /// A filled shape; `strength` of 1 hides what lies beneath.
+    pub(super) fn shape(
+        &self,
+        points: &[(i32, i32)],
+        colour: RGBColor,
+        strength: f64,
+    ) -> anyhow::Result<()> {
+        let points: Vec<_> = points.iter().map(|point| self.at(*point)).collect();
+        self.draw(&Polygon::new(points, colour.mix(strength)))
+    }
+
+    /// A point, filled or hollow.
+    pub(super) fn point(
+        &self,
+        at: (i32, i32),
+        colour: RGBColor,
+        hollow: bool,
+    ) -> anyhow::Result<()> {
+        let radius = 5 * self.scale;
+        self.draw(&Circle::new(self.at(at), radius, colour.filled()))?;
+        if hollow {
+            self.draw(&Circle::new(
+                self.at(at),
+                radius - 2 * self.scale,
+                PAPER.filled(),
+            ))?;
+        }
+        Ok(())
+    }
+}

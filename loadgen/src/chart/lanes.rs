@@ -1,0 +1,116 @@
+//! A timeline: one strip for each server with its answers over time, and marks through all of them.
+
+use plotters::prelude::DrawingBackend;
+
+use super::axis::{self, Axis, number};
+use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
+use super::{Chart, HEIGHT, Lanes, WIDTH};
+
+/// The strips lie between these, in units.
+const TOP: i32 = 128;
+const BOTTOM: i32 = HEIGHT - 62;
+const LEFT: i32 = 140;
+const RIGHT: i32 = WIDTH - 24;
+const GAP: i32 = 14;
+
+/// The colours of what happens, beside blue for answers.
+const HAPPENINGS: [(&str, usize); 4] = [
+    ("killed", 1),
+    ("ordered", 1),
+    ("detected", 3),
+    ("replaced", 2),
+];
+
+pub(super) fn draw<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+    lanes: &Lanes,
+) -> anyhow::Result<()> {
+    let count = i32::try_from(lanes.lanes.len().max(1))?;
+    let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
+    let steps = f64::from(u32::try_from(steps.unwrap_or_default())?);
+    let end = lanes.from_ms + steps * lanes.step_ms;
+    let x = Axis::over(lanes.from_ms, end, LEFT, RIGHT);
+    let counts = lanes.lanes.iter().flat_map(|lane| &lane.1).copied();
+    let most = f64::from(counts.max().unwrap_or_default().max(1));
+    let height = (BOTTOM - TOP) / count;
+    canvas.text(&chart.y, (20, TOP - 28), WORDS, INK, Anchor::Left)?;
+    for (row, (name, counts)) in (0..count).zip(&lanes.lanes) {
+        let bottom = TOP + (row + 1) * height - GAP;
+        let y = Axis::over(0.0, most, bottom, bottom - height + GAP + 4);
+        canvas.text(name, (20, bottom - height / 3), WORDS, INK, Anchor::Left)?;
+        canvas.text(
+            &number(most),
+            (LEFT - 8, y.at(most) + 4),
+            SMALL,
+            INK,
+            Anchor::Right,
+        )?;
+        canvas.text("0", (LEFT - 8, bottom - 3), SMALL, INK, Anchor::Right)?;
+        canvas.line(&[(LEFT, y.at(most)), (RIGHT, y.at(most))], FAINT, 1)?;
+        canvas.shape(&outline(counts, lanes, x, y), PALETTE[0], 1.0)?;
+        canvas.line(&[(LEFT, bottom), (RIGHT, bottom)], INK, 1)?;
+    }
+    for mark in lanes
+        .marks
+        .iter()
+        .filter(|mark| (lanes.from_ms..=end).contains(&mark.at_ms))
+    {
+        let at = x.at(mark.at_ms);
+        let row = lanes
+            .lanes
+            .iter()
+            .position(|lane| Some(&lane.0) == mark.server.map(lane_name).as_ref());
+        let (top, bottom) = match row {
+            Some(row) => {
+                let row = i32::try_from(row)?;
+                (TOP + row * height - 2, TOP + (row + 1) * height - GAP + 5)
+            }
+            None => (TOP, BOTTOM - GAP),
+        };
+        canvas.line(&[(at, top), (at, bottom)], PALETTE[colour(mark.what)], 2)?;
+    }
+    for value in x.ticks() {
+        let text = number(value);
+        canvas.text(
+            &text,
+            (x.at(value), BOTTOM + 12),
+            SMALL,
+            INK,
+            Anchor::Middle,
+        )?;
+    }
+    let middle = i32::midpoint(LEFT, RIGHT);
+    canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)?;
+    let mut key: Vec<axis::Keyed> = vec![("answers".into(), Some(0), false)];
+    for (what, colour) in HAPPENINGS {
+        if lanes.marks.iter().any(|mark| mark.what == what) {
+            key.push((what.into(), Some(colour), false));
+        }
+    }
+    axis::key(canvas, &key)
+}
+
+/// What the strip of a server is called.
+pub(crate) fn lane_name(server: u64) -> String {
+    format!("server {server}")
+}
+
+fn colour(what: &str) -> usize {
+    let known = HAPPENINGS.iter().find(|(name, _)| *name == what);
+    known.map_or(4, |(_, colour)| *colour)
+}
+
+/// The counts as a shape with flat steps.
+fn outline(counts: &[u32], lanes: &Lanes, x: Axis, y: Axis) -> Vec<(i32, i32)> {
+    let mut points = vec![(x.at(lanes.from_ms), y.at(0.0))];
+    let mut time = lanes.from_ms;
+    for count in counts {
+        let height = y.at(f64::from(*count));
+        points.push((x.at(time), height));
+        time += lanes.step_ms;
+        points.push((x.at(time), height));
+    }
+    points.push((x.at(time), y.at(0.0)));
+    points
+}

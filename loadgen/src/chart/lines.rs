@@ -1,0 +1,66 @@
+//! Lines with points, and the band between the lowest and the highest around them.
+
+use std::collections::BTreeSet;
+
+use plotters::prelude::DrawingBackend;
+
+use super::axis::{self, Axis, below, number};
+use super::canvas::{Canvas, PALETTE};
+use super::{Chart, Line};
+
+pub(super) fn draw<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+    lines: &[Line],
+    floor: f64,
+) -> anyhow::Result<()> {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let bands = || lines.iter().flat_map(|line| &line.band);
+    let values = points().map(|point| point.1);
+    let highest = values.chain(bands().map(|band| band.2)).fold(0.0, f64::max);
+    let y = Axis::up(floor, highest + (highest - floor) * 0.08);
+    axis::frame(canvas, chart, y)?;
+    // Compared as thousandths, since floating numbers have no order of their own.
+    let all: BTreeSet<u64> = points()
+        .map(|point| crate::report::whole(point.0 * 1e3))
+        .collect();
+    let all: Vec<f64> = all.iter().map(|x| crate::tally::as_f64(*x) / 1e3).collect();
+    let (first, last) = (all.first().copied(), all.last().copied());
+    let (first, last) = (first.unwrap_or(0.0), last.unwrap_or(1.0));
+    let room = ((last - first) * 0.08).max(0.1);
+    let x = Axis::across(first - room, last + room);
+    for value in &all {
+        below(canvas, &number(*value), x.at(*value))?;
+    }
+    for line in lines {
+        let colour = PALETTE[line.colour % PALETTE.len()];
+        let upper = line.band.iter().map(|band| (x.at(band.0), y.at(band.2)));
+        let lower = line.band.iter().rev();
+        let lower = lower.map(|band| (x.at(band.0), y.at(band.1)));
+        let outline: Vec<_> = upper.chain(lower).collect();
+        if !outline.is_empty() {
+            canvas.shape(&outline, colour, 0.25)?;
+        }
+    }
+    for line in lines {
+        let colour = PALETTE[line.colour % PALETTE.len()];
+        let way = line
+            .points
+            .iter()
+            .map(|point| (x.at(point.0), y.at(point.1)));
+        let way: Vec<_> = way.collect();
+        canvas.line(&way, colour, if line.expected { 1 } else { 3 })?;
+        for at in way {
+            canvas.point(at, colour, line.expected)?;
+        }
+    }
+    // What an expectation is named after stands beside it already.
+    let measured = lines.iter().filter(|line| !line.expected);
+    let mut key: Vec<axis::Keyed> = measured
+        .map(|line| (line.name.clone(), Some(line.colour), false))
+        .collect();
+    if lines.iter().any(|line| line.expected) {
+        key.push(("hollow: the ring alone".into(), None, true));
+    }
+    axis::key(canvas, &key)
+}

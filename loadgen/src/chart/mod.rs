@@ -1,0 +1,203 @@
+//! Charts as data, and what can be made of them: SVG for pages, PNG for papers, text for the terminal.
+//!
+//! An experiment says what is to be seen; how it looks is decided here, once. Colours are told apart by
+//! people who see few of them, and nothing rests on colour alone: lines have labels, bars have numbers.
+
+mod axis;
+mod bars;
+mod canvas;
+mod font;
+mod lanes;
+mod lines;
+mod png;
+mod terminal;
+
+use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
+
+use canvas::{Canvas, DARK};
+
+pub(crate) use font::register as register_font;
+pub(crate) use lanes::lane_name;
+pub(crate) use terminal::text;
+
+/// The size of every chart, in units that are pixels of an SVG.
+const WIDTH: i32 = 920;
+const HEIGHT: i32 = 500;
+
+/// How many pixels of a PNG a unit is.
+const PNG_SCALE: u32 = 2;
+
+/// One chart with everything that explains it.
+#[derive(Debug)]
+pub(crate) struct Chart {
+    /// The name of its files, without what comes after the dot.
+    pub(crate) stem: &'static str,
+    pub(crate) title: String,
+    /// What is to be seen in it, in a sentence.
+    pub(crate) sentence: String,
+    pub(crate) x: String,
+    pub(crate) y: String,
+    pub(crate) body: Body,
+}
+
+/// The kinds of chart.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Groups of bars, one bar for each series.
+    Bars(Bars),
+    /// Lines over a common x, and the value at which the y axis begins.
+    Lines(Vec<Line>, f64),
+    /// Counts over time, one strip for each server.
+    Lanes(Lanes),
+}
+
+/// Bars in groups.
+#[derive(Debug, Default)]
+pub(crate) struct Bars {
+    pub(crate) groups: Vec<String>,
+    pub(crate) series: Vec<Series>,
+}
+
+/// One bar in each group.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) values: Vec<f64>,
+    /// What is expected, drawn as a mark across the bar.
+    pub(crate) expected: Vec<Option<f64>>,
+}
+
+/// A line through points, with a band around it if it has one.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    /// (x, lowest, highest).
+    pub(crate) band: Vec<(f64, f64, f64)>,
+    /// An expectation: drawn thin, with hollow points.
+    pub(crate) expected: bool,
+    /// Which colour of the palette, so that an expectation can have that of its line.
+    pub(crate) colour: usize,
+}
+
+/// Counts over time.
+#[derive(Debug, Clone)]
+pub(crate) struct Lanes {
+    pub(crate) lanes: Vec<(String, Vec<u32>)>,
+    /// The time of the first count, in milliseconds after the start.
+    pub(crate) from_ms: f64,
+    /// How much time one count stands for, in milliseconds.
+    pub(crate) step_ms: f64,
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) at_ms: f64,
+    /// `killed`, `detected`, `replaced`: equal words have one colour.
+    pub(crate) what: &'static str,
+    /// The number of the server, where it is known.
+    pub(crate) server: Option<u64>,
+}
+
+/// The chart as SVG that follows the reader's light or dark mode.
+///
+/// # Errors
+/// The chart could not be drawn.
+pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
+    register_font()?;
+    let size = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        draw(&Canvas::new(&root, 1), chart)?;
+        root.present()?;
+    }
+    let rules: String = DARK
+        .iter()
+        .map(|(light, dark)| {
+            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
+        })
+        .collect();
+    let style = format!("<style>@media screen and (prefers-color-scheme: dark){{{rules}}}</style>");
+    let head = text.find('>').map_or(0, |at| at + 1);
+    text.insert_str(head, &style);
+    Ok(text)
+}
+
+/// The chart as PNG, dark on white.
+///
+/// # Errors
+/// The chart could not be drawn.
+pub(crate) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
+    register_font()?;
+    let (width, height) = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
+    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    let len = usize::try_from(width * height * 3)?;
+    let mut pixels = vec![0; len];
+    {
+        let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        draw(&Canvas::new(&root, i32::try_from(PNG_SCALE)?), chart)?;
+        root.present()?;
+    }
+    Ok(png::encode(&pixels, width, height))
+}
+
+fn draw<DB: plotters::prelude::DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+) -> anyhow::Result<()> {
+    canvas.begin(&chart.title)?;
+    match &chart.body {
+        Body::Bars(bars) => bars::draw(canvas, chart, bars),
+        Body::Lines(lines, floor) => lines::draw(canvas, chart, lines, *floor),
+        Body::Lanes(lanes) => lanes::draw(canvas, chart, lanes),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A chart of two bars.
+    pub(crate) fn sample() -> Chart {
+        Chart {
+            stem: "sample",
+            title: "Answers per server".into(),
+            sentence: "Two bars.".into(),
+            x: "server".into(),
+            y: "answers".into(),
+            body: Body::Bars(Bars {
+                groups: vec!["1".into(), "2".into()],
+                series: vec![Series {
+                    name: "measured".into(),
+                    values: vec![30.0, 10.0],
+                    expected: vec![Some(20.0), None],
+                }],
+            }),
+        }
+    }
+
+    #[test]
+    fn an_svg_has_its_words_and_both_modes() {
+        let svg = svg(&sample()).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+        for part in [
+            "Answers per server",
+            "prefers-color-scheme",
+            ">\n30\n<",
+            "expected",
+        ] {
+            assert!(svg.contains(part), "{part}: {svg}");
+        }
+    }
+
+    #[test]
+    fn a_png_has_the_size_it_says_and_ink_on_it() {
+        let png = png(&sample()).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        assert_eq!(png[16..24], [0, 0, 0x07, 0x30, 0, 0, 0x03, 0xe8]);
+        assert!(png.len() > 4_000 && png.len() < 200_000, "{}", png.len());
+    }
+}

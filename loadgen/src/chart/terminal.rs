@@ -1,0 +1,133 @@
+//! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
+
+use super::axis::number;
+use super::{Bars, Body, Chart, Lanes, Line};
+use crate::bars::bar;
+use crate::report::{BAR_WIDTH, whole};
+
+/// The most columns of a strip.
+const COLUMNS: usize = 80;
+
+const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The chart as lines of text, with its title.
+pub(crate) fn text(chart: &Chart) -> String {
+    let body = match &chart.body {
+        Body::Bars(bars) => grouped_bars(bars),
+        Body::Lines(lines, _) => lines.iter().map(line).collect(),
+        Body::Lanes(lanes) => strips(lanes),
+    };
+    format!("\n{}\n  {}\n{body}", chart.title, chart.y)
+}
+
+fn grouped_bars(bars: &Bars) -> String {
+    let values = bars.series.iter().flat_map(|series| &series.values);
+    let longest = whole(values.copied().fold(0.0, f64::max));
+    let mut text = String::new();
+    for (at, group) in bars.groups.iter().enumerate() {
+        text += &format!("  {group}\n");
+        for series in &bars.series {
+            let value = series.values.get(at).copied().unwrap_or_default();
+            let expected = series.expected.get(at).copied().flatten();
+            let expected = expected.map(|value| format!("(expected {})", number(value.round())));
+            let row = format!(
+                "    {:<10}{:>9}  {:<18}{}",
+                series.name,
+                number(value.round()),
+                expected.unwrap_or_default(),
+                bar(whole(value), longest, BAR_WIDTH),
+            );
+            text += row.trim_end();
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn line(line: &Line) -> String {
+    let highest = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
+    // Thousandths, so that a ratio has a length too.
+    let length = |value: f64| whole(value * 1e3);
+    let mut text = format!("  {}\n", line.name);
+    for (x, y) in &line.points {
+        let band = line.band.iter().find(|band| (band.0 - x).abs() < 1e-9);
+        let band = band.map(|(_, low, high)| format!("{} to {}", number(*low), number(*high)));
+        let row = format!(
+            "    {:>3}{:>9}  {:<18}{}",
+            number(*x),
+            number(*y),
+            band.unwrap_or_default(),
+            bar(length(*y), length(highest), BAR_WIDTH),
+        );
+        text += row.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn strips(lanes: &Lanes) -> String {
+    let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
+    let steps = steps.unwrap_or_default().max(1);
+    let each = steps.div_ceil(COLUMNS);
+    let sums = |counts: &[u32]| -> Vec<u32> {
+        let chunks = counts.chunks(each);
+        chunks.map(|chunk| chunk.iter().sum()).collect()
+    };
+    let most = lanes.lanes.iter().flat_map(|lane| sums(&lane.1)).max();
+    let most = usize::try_from(most.unwrap_or_default().max(1)).unwrap_or(1);
+    let mut text = String::new();
+    for (name, counts) in &lanes.lanes {
+        let strip = sums(counts).into_iter().map(|sum| {
+            let sum = usize::try_from(sum).unwrap_or(most);
+            BLOCKS[(sum * 8).div_ceil(most).min(8)]
+        });
+        text += &format!("  {name:<10}{}\n", strip.collect::<String>());
+    }
+    let mut marks = vec![' '; steps.div_ceil(each)];
+    for mark in &lanes.marks {
+        let step = (mark.at_ms - lanes.from_ms) / lanes.step_ms;
+        let column = usize::try_from(whole(step.max(0.0))).unwrap_or(usize::MAX) / each;
+        if let Some(cell) = marks.get_mut(column).filter(|_| mark.what != "detected") {
+            *cell = if mark.what == "replaced" && *cell == ' ' {
+                'r'
+            } else {
+                '^'
+            };
+        }
+    }
+    let marks: String = marks.into_iter().collect();
+    format!("{text}  {:<10}{}\n", "", marks.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::super::{Mark, lane_name};
+    use super::*;
+
+    #[test]
+    fn bars_stand_beside_what_was_expected() {
+        let text = text(&sample());
+        assert!(text.contains("Answers per server\n  answers\n"), "{text}");
+        assert!(
+            text.contains("measured         30  (expected 20)     ████"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_strip_has_a_block_for_each_step_and_a_mark_below() {
+        let mark = Mark {
+            at_ms: 10.0,
+            what: "killed",
+            server: None,
+        };
+        let lanes = Lanes {
+            lanes: vec![(lane_name(1), vec![8, 0, 4])],
+            from_ms: 0.0,
+            step_ms: 10.0,
+            marks: vec![mark],
+        };
+        assert_eq!(strips(&lanes), "  server 1  █ ▄\n             ^\n");
+    }
+}

@@ -1,0 +1,174 @@
+//! The counts of one load on N servers, and what is reckoned from them. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::outcome::Server;
+use crate::report::Measured;
+use crate::tally::{as_f64, max_to_mean};
+
+/// One load.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Point {
+    pub(crate) n: u64,
+    pub(crate) seed: u64,
+    /// Answers of each server that should answer.
+    pub(crate) answers: BTreeMap<Server, u64>,
+    /// Answers in the name of a server that is not there.
+    pub(crate) lies: u64,
+    /// Failures by kind.
+    pub(crate) failed: BTreeMap<String, u64>,
+    pub(crate) seconds: f64,
+}
+
+impl Point {
+    /// A load that ended, on these servers.
+    pub(crate) fn of(measured: &Measured, servers: &BTreeSet<Server>) -> Self {
+        let seen = measured.tally.by_server();
+        let count = |server: &Server| (*server, seen.get(server).copied().unwrap_or_default());
+        let lies = seen.iter().filter(|(server, _)| !servers.contains(server));
+        let failures = measured.tally.failures().iter();
+        Self {
+            n: servers.len() as u64,
+            seed: measured.load.seed,
+            answers: servers.iter().map(count).collect(),
+            lies: lies.map(|(_, count)| count).sum(),
+            failed: failures
+                .map(|(kind, count)| (kind.to_string(), *count))
+                .collect(),
+            seconds: measured.took.as_secs_f64(),
+        }
+    }
+
+    /// Requests that were not answered rightly.
+    pub(crate) fn wrong(&self) -> u64 {
+        self.lies + self.failed.values().sum::<u64>()
+    }
+
+    /// Answers per server, in order.
+    pub(crate) fn counts(&self) -> Vec<u64> {
+        self.answers.values().copied().collect()
+    }
+
+    /// The largest count against the mean; 1 where nothing was counted.
+    pub(crate) fn ratio(&self) -> f64 {
+        max_to_mean(&self.counts()).unwrap_or(1.0)
+    }
+
+    /// Answers per server.
+    pub(crate) fn mean(&self) -> f64 {
+        let counts = self.counts();
+        as_f64(counts.iter().sum()) / as_f64(counts.len().max(1) as u64)
+    }
+
+    /// The coefficient of variation: standard deviation of the counts against their mean.
+    pub(crate) fn variation(&self) -> f64 {
+        let (mean, counts) = (self.mean(), self.counts());
+        let squares: f64 = counts
+            .iter()
+            .map(|count| (as_f64(*count) - mean).powi(2))
+            .sum();
+        let deviation = (squares / as_f64(counts.len().max(1) as u64)).sqrt();
+        if mean > 0.0 { deviation / mean } else { 0.0 }
+    }
+}
+
+/// A quantity over repeated loads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Spread {
+    pub(crate) lowest: f64,
+    pub(crate) median: f64,
+    pub(crate) highest: f64,
+}
+
+impl Spread {
+    /// Of at least one value; of none all are 0.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or_default();
+        let (last, middle) = (values.len().saturating_sub(1), values.len() / 2);
+        let median = if values.len().is_multiple_of(2) {
+            f64::midpoint(at(middle.saturating_sub(1)), at(middle))
+        } else {
+            at(middle)
+        };
+        Self {
+            lowest: at(0),
+            median,
+            highest: at(last),
+        }
+    }
+}
+
+/// A sentence if servers lied, failed, or both; nothing if all was well.
+pub(crate) fn complaint(points: &[Point]) -> String {
+    let lies: u64 = points.iter().map(|point| point.lies).sum();
+    let mut failed: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, count) in points.iter().flat_map(|point| &point.failed) {
+        *failed.entry(kind).or_default() += count;
+    }
+    let mut parts: Vec<String> = Vec::new();
+    if lies > 0 {
+        parts.push(format!(
+            "{lies} answered in the name of a server that is not there"
+        ));
+    }
+    parts.extend(failed.iter().map(|(kind, count)| format!("{count} {kind}")));
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!("not answered rightly: {}\n", parts.join(", "))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::report::tests::measured;
+
+    /// A load with these answers of servers 1, 2, …
+    pub(crate) fn point(counts: &[u64]) -> Point {
+        let servers: Vec<(u64, u64)> = (1..).zip(counts.iter().copied()).collect();
+        Point::of(
+            &measured(&servers, false),
+            &servers.iter().map(|pair| pair.0).collect(),
+        )
+    }
+
+    #[test]
+    fn ratios_and_variation_are_reckoned() {
+        let point = point(&[90, 110]);
+        assert_eq!((point.mean(), point.ratio(), point.n), (100.0, 1.1, 2));
+        assert!((point.variation() - 0.1).abs() < 1e-9);
+        assert_eq!((point.wrong(), complaint(&[point])), (0, String::new()));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_has_lied() {
+        let point = Point::of(&measured(&[(1, 5), (9, 2)], true), &BTreeSet::from([1, 2]));
+        assert_eq!(
+            (point.lies, point.wrong(), point.counts()),
+            (2, 3, vec![5, 0])
+        );
+        assert_eq!(
+            complaint(&[point.clone(), point]),
+            "not answered rightly: 4 answered in the name of a server that is not there, 2 status 503\n"
+        );
+    }
+
+    #[test]
+    fn the_spread_of_values() {
+        let of = |values: &[f64]| {
+            let Spread {
+                lowest,
+                median,
+                highest,
+            } = Spread::of(values.iter().copied());
+            (lowest, median, highest)
+        };
+        assert_eq!(of(&[3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
+        assert_eq!(of(&[4.0, 2.0]), (2.0, 3.0, 4.0));
+        assert_eq!(of(&[]), (0.0, 0.0, 0.0));
+    }
+}

@@ -1,0 +1,229 @@
+//! The fourth experiment: the first two again for several rings, beside what each ring alone would give.
+//!
+//! A ring that the balancer does not have is named and left out.
+
+use serde_json::json;
+
+use crate::chart::{Bars, Body, Chart, Line, Series};
+use crate::distribution::REPLICAS;
+use crate::figures::{Point, complaint};
+use crate::findings::Findings;
+use crate::lab::Lab;
+use crate::progress::Progress;
+use crate::rings::Ring;
+use crate::scaling::{self, FROM, TO, by_n, line};
+use crate::spawn::Refused;
+use crate::tally::as_f64;
+
+/// What was measured on one ring.
+#[derive(Debug)]
+struct Measured {
+    spec: String,
+    points: Vec<Point>,
+    /// Shares of seats 1 to N for each N, where they can be worked out.
+    expected: Vec<Option<Vec<f64>>>,
+}
+
+impl Measured {
+    fn expected(&self, n: u64) -> Option<&Vec<f64>> {
+        self.expected.get(usize::try_from(n - FROM).ok()?)?.as_ref()
+    }
+
+    /// A custom ring is known by what is special in it.
+    fn short(&self) -> &str {
+        if self.spec.starts_with("classic:") {
+            "custom"
+        } else {
+            &self.spec
+        }
+    }
+}
+
+/// Makes the experiment on these rings.
+///
+/// # Errors
+/// Nothing could be measured.
+pub(crate) async fn perform(
+    lab: &mut Lab,
+    repeats: u64,
+    rings: &[String],
+) -> anyhow::Result<Findings> {
+    let loads = repeats * (TO - FROM + 1) * rings.len() as u64;
+    let progress = Progress::of(lab.load.requests * loads);
+    let (mut all, mut skipped) = (Vec::new(), Vec::new());
+    for spec in rings {
+        match lab.open(FROM, Some(spec)).await {
+            Ok(()) => {}
+            Err(err) => match err.downcast_ref::<Refused>() {
+                Some(Refused(sentence)) => {
+                    progress.part(&format!("hashes: no {spec}: {sentence}"));
+                    skipped.push((spec.clone(), sentence.clone()));
+                    continue;
+                }
+                None => return Err(err),
+            },
+        }
+        let points = scaling::sweep(lab, repeats, &format!("hashes: {spec}"), &progress).await?;
+        let ring = Ring::of(spec);
+        let shares = |n: u64| ring.as_ref()?.shares(u32::try_from(n).ok()?);
+        let expected = (FROM..=TO).map(shares).collect();
+        all.push(Measured {
+            spec: spec.clone(),
+            points,
+            expected,
+        });
+    }
+    drop(progress);
+    anyhow::ensure!(
+        !all.is_empty(),
+        "the balancer has none of these rings: {}",
+        rings.join(" ")
+    );
+    Ok(findings(&all, &skipped, lab.load.requests))
+}
+
+fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Findings {
+    let mut notes = String::new();
+    for (spec, sentence) in skipped {
+        notes += &format!("left out: {spec}: {sentence}\n");
+    }
+    for measured in all
+        .iter()
+        .filter(|measured| measured.short() != measured.spec)
+    {
+        notes += &format!("custom is {}\n", measured.spec);
+    }
+    let points: Vec<Point> = all.iter().flat_map(|ring| ring.points.clone()).collect();
+    notes += &complaint(&points);
+    let count = crate::bars::grouped(requests);
+    let charts = vec![
+        Chart {
+            stem: "hashes-distribution",
+            title: format!("Answers per server, {count} requests on 3 servers"),
+            sentence: "One group for each ring; the mark across a bar is what the ring alone would give that server, counted over all 900,000 request IDs. A bar that ends elsewhere was evened out by the bound on the load.".into(),
+            x: "ring".into(),
+            y: "answers".into(),
+            body: Body::Bars(distribution(all, requests)),
+        },
+        Chart {
+            stem: "hashes-scaling",
+            title: "Busiest server against the mean, for each ring".into(),
+            sentence: "Filled points are measured (median over the seeds, the band from the best to the worst), hollow ones are what the ring alone would give; 1 means equal shares.".into(),
+            x: "number of servers N".into(),
+            y: "max/mean; band: lowest to highest seed".into(),
+            body: Body::Lines(all.iter().enumerate().flat_map(lines).collect(), 1.0),
+        },
+    ];
+    let rings: Vec<_> = all
+        .iter()
+        .map(|ring| json!({"ring": ring.spec, "points": ring.points, "expected_shares": ring.expected}))
+        .collect();
+    let left_out: Vec<_> = skipped.iter().map(|pair| &pair.0).collect();
+    Findings {
+        name: "hashes",
+        title: "Hash functions".into(),
+        notes,
+        csv: csv(all, requests),
+        json: json!({"rings": rings, "left_out": left_out}),
+        charts,
+        told: false,
+        clean: points.iter().all(|point| point.wrong() == 0),
+    }
+}
+
+/// The first load on three servers, ring by ring.
+fn distribution(all: &[Measured], requests: u64) -> Bars {
+    let series = |index: usize| {
+        let value = |ring: &Measured| {
+            let point = ring.points.iter().find(|point| point.n == REPLICAS);
+            let count = point.and_then(|point| point.counts().get(index).copied());
+            as_f64(count.unwrap_or_default())
+        };
+        let expected = |ring: &Measured| {
+            let share = ring.expected(REPLICAS)?.get(index)?;
+            Some(share * as_f64(requests))
+        };
+        Series {
+            name: format!("server {}", index + 1),
+            values: all.iter().map(value).collect(),
+            expected: all.iter().map(expected).collect(),
+        }
+    };
+    Bars {
+        groups: all.iter().map(|ring| ring.short().to_owned()).collect(),
+        series: (0..3).map(series).collect(),
+    }
+}
+
+fn lines((colour, ring): (usize, &Measured)) -> Vec<Line> {
+    let mut lines = vec![line(
+        ring.short(),
+        &by_n(&ring.points, Point::ratio),
+        colour,
+    )];
+    let ratio = |n: u64| {
+        let shares = ring.expected(n)?;
+        Some((
+            as_f64(n),
+            shares.iter().copied().fold(0.0, f64::max) * as_f64(n),
+        ))
+    };
+    let points: Option<Vec<(f64, f64)>> = (FROM..=TO).map(ratio).collect();
+    lines.extend(points.map(|points| Line {
+        name: format!("{}, ring alone", ring.short()),
+        points,
+        band: Vec::new(),
+        expected: true,
+        colour,
+    }));
+    lines
+}
+
+fn csv(all: &[Measured], requests: u64) -> String {
+    let mut csv = "ring,n,seed,server,answers,expected\n".to_owned();
+    for ring in all {
+        for point in &ring.points {
+            for (index, (server, answers)) in point.answers.iter().enumerate() {
+                let share = ring.expected(point.n).and_then(|shares| shares.get(index));
+                let expected = share.map(|share| format!("{:.1}", share * as_f64(requests)));
+                csv += &format!(
+                    "\"{}\",{},{},{server},{answers},{}\n",
+                    ring.spec,
+                    point.n,
+                    point.seed,
+                    expected.unwrap_or_default(),
+                );
+            }
+        }
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::tests::point;
+
+    #[test]
+    fn measured_stands_beside_expected_and_what_was_left_out_is_named() {
+        let ring = Measured {
+            spec: "classic".into(),
+            points: vec![point(&[84, 5, 11])],
+            expected: vec![None, Some(vec![0.836, 0.047, 0.117])],
+        };
+        let skipped = [("maglev".to_owned(), "unknown ring".to_owned())];
+        let findings = findings(&[ring], &skipped, 100);
+        assert_eq!(findings.notes, "left out: maglev: unknown ring\n");
+        assert!(
+            findings.csv.contains("\"classic\",3,7,1,84,83.6\n"),
+            "{}",
+            findings.csv
+        );
+        let Body::Bars(bars) = &findings.charts[0].body else {
+            panic!("bars")
+        };
+        assert_eq!(bars.series[0].values, [84.0]);
+        let expected = bars.series[2].expected[0].unwrap();
+        assert!((expected - 11.7).abs() < 1e-9, "{expected}");
+    }
+}

@@ -1,0 +1,121 @@
+//! How a running balancer was found, and the commands that make it so again.
+
+use serde_json::Value;
+
+use crate::control::Control;
+use crate::experiment::note;
+
+/// How a running balancer was found.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) names: Vec<String>,
+    pub(super) ring: Option<String>,
+    /// Another one was asked for since.
+    pub(super) switched: bool,
+}
+
+impl Before {
+    /// How it is at this moment; a ring that it does not tell is none.
+    ///
+    /// # Errors
+    /// Nobody answers on its control port.
+    pub(super) async fn look(control: &Control) -> anyhow::Result<Self> {
+        let ring = control.ask("ring").await.ok();
+        Ok(Self {
+            names: control.replicas().await?,
+            ring: ring.as_ref().and_then(spec).map(str::to_owned),
+            switched: false,
+        })
+    }
+
+    /// Puts back the number of replicas and, if it was switched, the ring.
+    ///
+    /// # Errors
+    /// The balancer refuses, or answers no more.
+    pub(super) async fn restore(&self, control: &Control) -> anyhow::Result<()> {
+        let now = control.replicas().await?;
+        let count = change(&now, &self.names, self.names.len());
+        let counted = match &count {
+            Some(command) => control
+                .ask(command)
+                .await
+                .map(|_| note(&format!("put back: {command}"))),
+            None => Ok(()),
+        };
+        // One that could not be put back is no reason to leave the other.
+        if let Some(ring) = self.ring.as_ref().filter(|_| self.switched) {
+            control.ask(&format!("ring set {ring}")).await?;
+            note(&format!("put back: ring {ring}"));
+        }
+        counted
+    }
+}
+
+/// The command that makes `wanted` replicas of those that are there `now`: strangers go first, those
+/// that were there `before` come back first, under their own names.
+pub(super) fn change(now: &[String], before: &[String], wanted: usize) -> Option<String> {
+    if now.len() < wanted {
+        let count = wanted - now.len();
+        let missing = before.iter().filter(|name| !now.contains(name)).take(count);
+        let names: String = missing.map(|name| format!(" {name}")).collect();
+        return Some(format!("add {count}{names}"));
+    }
+    let count = now.len() - wanted;
+    let strangers = now.iter().rev().filter(|name| !before.contains(name));
+    let others = now.iter().rev().filter(|name| before.contains(name));
+    let leaving = strangers.chain(others).take(count);
+    let names: String = leaving.map(|name| format!(" {name}")).collect();
+    (count > 0).then(|| format!("rm {count}{names}"))
+}
+
+/// The ring's name in the answer to `ring`, wherever it stands.
+fn spec(answer: &Value) -> Option<&str> {
+    match answer {
+        Value::Object(fields) => {
+            let named = ["ring", "spec"]
+                .iter()
+                .find_map(|name| fields.get(*name)?.as_str());
+            named.or_else(|| fields.values().find_map(spec))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn strangers_go_first_and_old_names_come_back_first() {
+        let before = names("S1 S2 S3");
+        let cases = [
+            ("S1 S2 S3", 3, None),
+            ("S1 S2 S3", 2, Some("rm 1 S3")),
+            ("S1 S2", 3, Some("add 1 S3")),
+            ("S1 S2 S3", 5, Some("add 2")),
+            ("S1", 4, Some("add 3 S2 S3")),
+            ("S1 a S3 b", 2, Some("rm 2 b a")),
+            // A successor that took a dead one's seat stays where it is.
+            ("S1 a S3", 3, None),
+        ];
+        for (now, wanted, command) in cases {
+            let found = change(&names(now), &before, wanted);
+            assert_eq!(found.as_deref(), command, "{now}");
+        }
+    }
+
+    #[test]
+    fn the_ring_is_found_where_it_stands() {
+        let answer = serde_json::json!({"message": {"ring": "classic"}, "status": "successful"});
+        assert_eq!(spec(&answer), Some("classic"));
+        assert_eq!(
+            spec(&serde_json::json!({"spec": "uniform"})),
+            Some("uniform")
+        );
+        assert_eq!(spec(&serde_json::json!(["x"])), None);
+    }
+}

@@ -1,0 +1,261 @@
+//! What experiments are made on: a ringmaster of our own, or one that runs already and is left as it was
+//! found.
+//!
+//! Whatever ends an experiment (its end, an error, Ctrl-C) [`Lab::close`] comes after it: a ringmaster of
+//! our own is stopped; in another, the number of replicas and the ring are put back.
+
+mod before;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use rustix::process::Pid;
+
+use before::{Before, change};
+
+use crate::cli::LabArgs;
+use crate::client::Template;
+use crate::control::Control;
+use crate::experiment::note;
+use crate::load::{self, Load};
+use crate::outcome::Server;
+use crate::progress::Progress;
+use crate::report::Measured;
+use crate::spawn::{Refused, Spawned};
+use crate::tally::Tally;
+use crate::target::Target;
+
+/// Where the control port is looked for when an experiment needs it.
+const CONTROL: &str = "localhost:5001";
+
+/// What is measured, and how.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) load: Load,
+    /// `None`: a ringmaster of our own.
+    target: Option<Target>,
+    control: Option<String>,
+    open: Option<Open>,
+}
+
+/// A balancer that can be measured.
+#[derive(Debug)]
+struct Open {
+    target: Target,
+    addr: SocketAddr,
+    control: Option<Control>,
+    spawned: Option<Spawned>,
+    before: Option<Before>,
+}
+
+impl Lab {
+    /// Nothing is started or reached yet.
+    pub(crate) fn new(args: &LabArgs) -> Self {
+        Self {
+            load: Load::of(&args.load),
+            target: (!args.load.spawn).then(|| args.load.target.clone()),
+            control: args.control.clone(),
+            open: None,
+        }
+    }
+
+    /// Whether the balancer is our own, and its processes ours to kill.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.target.is_none()
+    }
+
+    /// Whether the number of replicas can be chosen.
+    pub(crate) fn has_control(&self) -> bool {
+        self.is_ours() || self.control.is_some()
+    }
+
+    /// The process of our own ringmaster.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        Some(self.open.as_ref()?.spawned.as_ref()?.pid())
+    }
+
+    /// Makes a balancer with `replicas` and, if it matters, this ring ready to be measured.
+    ///
+    /// # Errors
+    /// It cannot be started or reached; [`Refused`] if it does not have this ring.
+    pub(crate) async fn open(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
+        let Some(target) = self.target.clone() else {
+            self.close().await?;
+            let spawned = Spawned::start(replicas, ring).await?;
+            let target = Target::at(spawned.listen);
+            let with = ring.map_or(String::new(), |ring| format!(" and ring {ring}"));
+            note(&format!(
+                "started ringmaster with {replicas} replicas{with} on {target}"
+            ));
+            self.open = Some(Open {
+                target,
+                addr: spawned.listen,
+                control: spawned.control.map(Control::at),
+                spawned: Some(spawned),
+                before: None,
+            });
+            return Ok(());
+        };
+        if self.open.is_none() {
+            let addr = target.reach().await?;
+            let control = Control::at(self.control.as_deref().unwrap_or(CONTROL));
+            let before = Before::look(&control).await?;
+            self.open = Some(Open {
+                target,
+                addr,
+                control: Some(control),
+                spawned: None,
+                before: Some(before),
+            });
+        }
+        if let Some(ring) = ring {
+            self.switch(ring).await?;
+        }
+        self.scale(replicas).await
+    }
+
+    /// Makes a balancer or a single server ready to be measured just as it is.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub(crate) async fn open_as_it_is(&mut self) -> anyhow::Result<()> {
+        let target = self.target.clone().context("there is nothing to reach")?;
+        let addr = target.reach().await?;
+        self.open = Some(Open {
+            target,
+            addr,
+            control: None,
+            spawned: None,
+            before: None,
+        });
+        Ok(())
+    }
+
+    async fn switch(&mut self, ring: &str) -> anyhow::Result<()> {
+        let control = self.control()?;
+        let before = self.open.as_mut().and_then(|open| open.before.as_mut());
+        let Some(before) = before else {
+            bail!("there is no ring to switch")
+        };
+        if before.ring.as_deref() == Some(ring) && !before.switched {
+            return Ok(());
+        }
+        if before.ring.is_none() {
+            bail!(Refused(
+                "this balancer does not tell its ring, so it could not be put back".into()
+            ));
+        }
+        before.switched = true;
+        let switched = control.ask(&format!("ring set {ring}")).await;
+        switched.map_err(|err| anyhow::Error::new(Refused(format!("{err:#}"))))?;
+        Ok(())
+    }
+
+    /// Adds or removes until there are so many replicas.
+    ///
+    /// # Errors
+    /// The balancer refuses, or could not start one.
+    pub(crate) async fn scale(&self, replicas: u64) -> anyhow::Result<()> {
+        let control = self.control()?;
+        let before = self.open.as_ref().and_then(|open| open.before.as_ref());
+        let known = before.map_or(&[][..], |before| &before.names);
+        let wanted = usize::try_from(replicas)?;
+        let now = control.replicas().await?;
+        let Some(command) = change(&now, known, wanted) else {
+            return Ok(());
+        };
+        control.ask(&command).await?;
+        let now = control.replicas().await?.len();
+        if now != wanted {
+            bail!("there are {now} replicas after '{command}', and not {wanted}");
+        }
+        Ok(())
+    }
+
+    /// The control port.
+    ///
+    /// # Errors
+    /// The balancer has none that we know.
+    pub(crate) fn control(&self) -> anyhow::Result<Control> {
+        let open = self.open.as_ref().context("nothing is open")?;
+        open.control
+            .clone()
+            .context("ringmaster did not say where its control port is")
+    }
+
+    /// Which servers may answer: the seats that are taken, as far as it is known.
+    pub(crate) async fn seats(&self, replicas: u64) -> anyhow::Result<BTreeSet<Server>> {
+        let control = self.control()?;
+        let names = control.replicas().await?;
+        let events = control.ask("events").await?;
+        let taken = |name: &String| {
+            let events = events.as_array()?.iter().rev();
+            let mut joined = events.filter(|event| event["name"] == name.as_str());
+            joined.find_map(|event| event["seat"].as_u64())
+        };
+        let seats: Option<BTreeSet<Server>> = names.iter().map(taken).collect();
+        Ok(seats.unwrap_or_else(|| (1..=replicas).collect()))
+    }
+
+    /// Requests for `/home` with the IDs of `seed`, counted in `tally`.
+    ///
+    /// # Errors
+    /// Nothing is open.
+    pub(crate) async fn measure(
+        &self,
+        seed: u64,
+        tally: Tally,
+        progress: &Progress,
+    ) -> anyhow::Result<Measured> {
+        let (target, addr) = self.reached()?;
+        let load = Load { seed, ..self.load };
+        let template = Rc::new(Template::get(addr, &target.authority, "/home"));
+        let tally = Rc::new(RefCell::new(tally));
+        let (start, begin) = (Instant::now(), progress.position());
+        tokio::select! {
+            () = load::send(load, template, Rc::clone(&tally)) => {}
+            () = progress.follow(&tally) => {}
+        }
+        let took = start.elapsed();
+        progress.show(begin, &tally);
+        Ok(Measured {
+            url: format!("{target}/home"),
+            load,
+            took,
+            interrupted: false,
+            tally: tally.replace(Tally::new()?),
+        })
+    }
+
+    /// Where requests go.
+    ///
+    /// # Errors
+    /// Nothing is open.
+    pub(crate) fn reached(&self) -> anyhow::Result<(Target, SocketAddr)> {
+        let open = self.open.as_ref().context("nothing is open")?;
+        Ok((open.target.clone(), open.addr))
+    }
+
+    /// Stops what is ours, puts back what is not.
+    ///
+    /// # Errors
+    /// That did not work: what is left to be done by hand.
+    pub(crate) async fn close(&mut self) -> anyhow::Result<()> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        if let Some(spawned) = open.spawned {
+            return spawned.stop().await;
+        }
+        let (Some(control), Some(before)) = (open.control, open.before) else {
+            return Ok(());
+        };
+        let names = before.names.join(", ");
+        let restored = before.restore(&control).await;
+        restored.with_context(|| format!("the balancer is not as it was (replicas {names})"))
+    }
+}

@@ -1,0 +1,65 @@
+//! What is seen while an experiment runs: a bar on a terminal, a plain line for each part elsewhere.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::experiment::note;
+use crate::tally::Tally;
+
+/// How often the bar moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The progress of one experiment.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// So many requests are to come.
+    pub(crate) fn of(requests: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(requests), ProgressDrawTarget::stderr());
+        let style = "{bar:40} {human_pos} of {human_len} requests, {elapsed} ({eta} left): {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// A new part begins.
+    pub(crate) fn part(&self, what: &str) {
+        if self.bar.is_hidden() {
+            note(what);
+        }
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// Follows a load until it is dropped. Cancel safe.
+    pub(crate) async fn follow(&self, tally: &RefCell<Tally>) {
+        let begin = self.bar.position();
+        loop {
+            self.show(begin, tally);
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// A load that began at `begin` has come so far.
+    pub(crate) fn show(&self, begin: u64, tally: &RefCell<Tally>) {
+        let tally = tally.borrow();
+        self.bar
+            .set_position(begin + tally.answered() + tally.failed());
+    }
+
+    /// Requests of all loads so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.bar.position()
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,117 @@
+//! What the balancer's own journal (`events`) says of the replicas that were taken away. Its times are cut
+//! to milliseconds.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::control::Control;
+use crate::outcome::Server;
+use crate::timeline::Timeline;
+
+/// How long the last successor may take after the load, and how often is looked.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A replica that was taken away, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    pub(super) seat: Server,
+    pub(super) name: String,
+    pub(super) at: SystemTime,
+    /// When its successor was there, if that was told at once.
+    pub(super) back: Option<SystemTime>,
+}
+
+/// The same with the times that followed, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Kill {
+    pub(super) seat: Server,
+    pub(super) name: String,
+    pub(super) at_ms: f64,
+    pub(super) detected_after_ms: Option<f64>,
+    pub(super) replaced_after_ms: Option<f64>,
+}
+
+/// The name under which `seat` was last taken.
+pub(super) fn name_in(events: &Value, seat: Server) -> Option<&str> {
+    let mut events = events.as_array()?.iter().rev();
+    let last = events.find(|event| {
+        let takes = event["kind"] == "joined" || event["kind"] == "replaced";
+        takes && event["seat"] == seat
+    });
+    last?["name"].as_str()
+}
+
+/// The events, once each of those taken has a successor or it is no use waiting longer.
+///
+/// # Errors
+/// The balancer answers no more.
+pub(super) async fn settled(control: &Control, taken: &[Taken]) -> anyhow::Result<Value> {
+    let start = Instant::now();
+    loop {
+        let events = control.ask("events").await?;
+        let back = |taken: &Taken| taken.back.or_else(|| moment(&events, taken, "replaced"));
+        if taken.iter().all(|taken| back(taken).is_some()) || start.elapsed() > PATIENCE {
+            return Ok(events);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// When the journal says `kind` of the seat for the first time after it was emptied.
+fn moment(events: &Value, taken: &Taken, kind: &str) -> Option<SystemTime> {
+    let from = taken.at - Duration::from_millis(1);
+    let who = if kind == "replaced" { "before" } else { "name" };
+    let mut events = events.as_array()?.iter();
+    events.find_map(|event| {
+        let time = humantime::parse_rfc3339(event["time"].as_str()?).ok()?;
+        let about = event["seat"] == taken.seat && event["kind"] == kind;
+        (about && event[who] == taken.name.as_str() && time >= from).then_some(time)
+    })
+}
+
+/// The times after which it was noticed and replaced.
+pub(super) fn account(taken: &Taken, events: &Value, timeline: &Timeline) -> Kill {
+    let at_ms = timeline.millis(taken.at);
+    let after = |moment: SystemTime| (timeline.millis(moment) - at_ms).max(0.0);
+    let replaced = moment(events, taken, "replaced").or(taken.back);
+    Kill {
+        seat: taken.seat,
+        name: taken.name.clone(),
+        at_ms,
+        detected_after_ms: moment(events, taken, "down").map(after),
+        replaced_after_ms: replaced.map(after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_journal_is_read_by_seat_name_and_time() {
+        let events = json!([
+            {"kind": "down", "name": "S2", "seat": 2, "time": "2026-01-01T00:00:00.900Z"},
+            {"kind": "down", "name": "S2", "seat": 2, "time": "2026-01-01T00:00:01.005Z"},
+            {"kind": "replaced", "name": "x", "before": "S2", "seat": 2, "time": "2026-01-01T00:00:01.012Z"},
+        ]);
+        let at = humantime::parse_rfc3339("2026-01-01T00:00:01.000Z").unwrap();
+        let taken = Taken {
+            seat: 2,
+            name: "S2".into(),
+            at,
+            back: None,
+        };
+        let after =
+            |kind| moment(&events, &taken, kind).map(|time| time.duration_since(at).unwrap());
+        assert_eq!(after("down"), Some(Duration::from_millis(5)));
+        assert_eq!(after("replaced"), Some(Duration::from_millis(12)));
+        assert_eq!(after("suspect"), None);
+        assert_eq!(name_in(&events, 2), Some("x"));
+        assert_eq!(name_in(&events, 1), None);
+    }
+}

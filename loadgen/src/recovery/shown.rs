@@ -1,0 +1,221 @@
+//! What the recovery experiment shows: the whole timeline, the first kill from close by, and the times in
+//! words. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::journal::Kill;
+use crate::chart::{Body, Chart, Lanes, Mark, lane_name};
+use crate::figures::{Point, complaint};
+use crate::findings::Findings;
+use crate::outcome::Server;
+use crate::pace::Rate;
+use crate::report::Measured;
+use crate::tally::as_f64;
+use crate::timeline::{STEP_MS, Timeline};
+
+/// What a zoomed timeline shows around a kill: from so many milliseconds before, so many steps.
+const BEFORE_MS: f64 = 50.0;
+const AROUND_STEPS: usize = 20;
+
+/// An endpoint, and how it answered.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub(super) struct Asked {
+    pub(super) asked: u64,
+    pub(super) wrong: u64,
+}
+
+/// By path.
+pub(super) type Endpoints = BTreeMap<&'static str, Asked>;
+
+/// Everything that was seen.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) point: Point,
+    pub(super) kills: Vec<Kill>,
+    pub(super) endpoints: Endpoints,
+    pub(super) retried: Option<u64>,
+    /// How they were taken away.
+    pub(super) word: &'static str,
+}
+
+impl Found {
+    fn notes(&self) -> String {
+        let Point { answers, .. } = &self.point;
+        let retried = self
+            .retried
+            .map_or("an unknown number".into(), |count| count.to_string());
+        let mut notes = format!(
+            "{} answered, {} failed, {retried} sent again by the balancer\n",
+            crate::bars::grouped(answers.values().sum()),
+            self.point.wrong(),
+        );
+        let ms =
+            |time: Option<f64>| time.map_or("never".into(), |time| format!("after {time:.0} ms"));
+        for kill in &self.kills {
+            notes += &format!(
+                "{} {} (seat {}) {} at {:.0} ms: detected {}, replaced {}\n",
+                if self.word == "killed" {
+                    "replica"
+                } else {
+                    "replacement of"
+                },
+                kill.name,
+                kill.seat,
+                self.word,
+                kill.at_ms,
+                ms(kill.detected_after_ms),
+                ms(kill.replaced_after_ms),
+            );
+        }
+        for (path, Asked { asked, wrong }) in &self.endpoints {
+            notes += &format!("{path:<11} asked {asked} times meanwhile, {wrong} wrong\n");
+        }
+        notes + &complaint(std::slice::from_ref(&self.point))
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for kill in &self.kills {
+            let mut mark = |after: Option<f64>, what| {
+                if let Some(after) = after {
+                    marks.push(Mark {
+                        at_ms: kill.at_ms + after,
+                        what,
+                        server: Some(kill.seat),
+                    });
+                }
+            };
+            mark(Some(0.0), self.word);
+            mark(kill.detected_after_ms, "detected");
+            mark(kill.replaced_after_ms, "replaced");
+        }
+        marks
+    }
+}
+
+/// As it is shown.
+pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) -> Findings {
+    let lane = |server: &Server| (lane_name(*server), timeline.of(*server));
+    let mut lanes: Vec<(String, Vec<u32>)> = found.point.answers.keys().map(lane).collect();
+    if timeline.failed().iter().any(|count| *count > 0) {
+        lanes.push(("failed".into(), timeline.failed()));
+    }
+    let whole = Lanes {
+        lanes,
+        from_ms: 0.0,
+        step_ms: STEP_MS.into(),
+        marks: found.marks(),
+    };
+    let rate = measured.load.rate.map_or(0.0, Rate::per_second);
+    let rate = crate::bars::grouped(crate::report::whole(rate));
+    let chart = |stem, title: String, sentence: &str, lanes| Chart {
+        stem,
+        title,
+        sentence: sentence.to_owned(),
+        x: "time since the start of the load, ms".into(),
+        y: format!("answers in each {STEP_MS} ms"),
+        body: Body::Lanes(lanes),
+    };
+    let mut charts = vec![chart(
+        "recovery",
+        format!(
+            "Answers per server at {rate} requests/s while replicas are {}",
+            found.word
+        ),
+        "One strip for each server; a line marks when its replica was taken away, when the balancer knew, and when a successor had its seat. Gaps would be seen as missing blue.",
+        whole.clone(),
+    )];
+    if let Some(kill) = found.kills.first() {
+        charts.push(chart(
+            "recovery-zoom",
+            format!("The first of them from close by: server {}", kill.seat),
+            "200 ms around the first one: the others serve what belonged to the missing server until its successor answers.",
+            zoom(&whole, kill.at_ms),
+        ));
+    }
+    let wrong: u64 = found.endpoints.values().map(|asked| asked.wrong).sum();
+    let replaced = found
+        .kills
+        .iter()
+        .all(|kill| kill.replaced_after_ms.is_some());
+    Findings {
+        name: "recovery",
+        title: "Recovery: replicas are taken away under load".into(),
+        notes: found.notes(),
+        csv: csv(&whole),
+        json: json!({
+            "load": found.point,
+            "rate": measured.load.rate.map(Rate::per_second),
+            "kills": found.kills,
+            "endpoints": found.endpoints,
+            "retried": found.retried,
+        }),
+        charts,
+        told: false,
+        clean: found.point.wrong() + wrong == 0 && replaced,
+    }
+}
+
+/// The steps around a moment.
+fn zoom(whole: &Lanes, at_ms: f64) -> Lanes {
+    let step = crate::report::whole(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
+    let first = usize::try_from(step).unwrap_or_default();
+    let cut = |counts: &Vec<u32>| {
+        counts
+            .iter()
+            .skip(first)
+            .take(AROUND_STEPS)
+            .copied()
+            .collect()
+    };
+    let lanes = whole
+        .lanes
+        .iter()
+        .map(|(name, counts)| (name.clone(), cut(counts)));
+    Lanes {
+        lanes: lanes.collect(),
+        from_ms: as_f64(step) * whole.step_ms,
+        ..whole.clone()
+    }
+}
+
+fn csv(lanes: &Lanes) -> String {
+    let names: Vec<&str> = lanes.lanes.iter().map(|lane| lane.0.as_str()).collect();
+    let mut csv = format!("ms,{}\n", names.join(","));
+    let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
+    for step in 0..steps.unwrap_or_default() {
+        let counts = lanes
+            .lanes
+            .iter()
+            .map(|lane| lane.1.get(step).copied().unwrap_or_default());
+        let counts: Vec<String> = counts.map(|count| count.to_string()).collect();
+        csv += &format!(
+            "{:.0},{}\n",
+            as_f64(step as u64) * lanes.step_ms,
+            counts.join(",")
+        );
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_by_means_the_steps_around() {
+        let whole = Lanes {
+            lanes: vec![(lane_name(1), (0..100).collect())],
+            from_ms: 0.0,
+            step_ms: 10.0,
+            marks: vec![],
+        };
+        let near = zoom(&whole, 205.0);
+        assert!((near.from_ms - 150.0).abs() < 1e-9);
+        assert_eq!((near.lanes[0].1.len(), near.lanes[0].1[0]), (20, 15));
+        assert!(csv(&whole).starts_with("ms,server 1\n0,0\n10,1\n"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Hash functions of a classic ring as they are typed: whole numbers, i and j, + - * / % and ( ). Pure.
+//!
+//! Read once, then worked out for every key; what overflows or divides by zero has no value.
+
+/// How deep parentheses and signs may lie in each other.
+const MAX_DEPTH: usize = 32;
+
+/// An expression over i and j.
+#[derive(Debug)]
+pub(crate) enum Expression {
+    Number(i64),
+    I,
+    J,
+    Of(u8, Box<[Self; 2]>),
+}
+
+impl Expression {
+    /// Reads `text`; `None` if it is no expression.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+        let mut rest = text.as_slice();
+        let whole = sum(&mut rest, 0)?;
+        rest.is_empty().then_some(whole)
+    }
+
+    /// Its value, if it has one.
+    pub(super) fn value(&self, i: i64, j: i64) -> Option<i64> {
+        let (sign, sides) = match self {
+            Self::Number(number) => return Some(*number),
+            Self::I => return Some(i),
+            Self::J => return Some(j),
+            Self::Of(sign, sides) => (sign, sides),
+        };
+        let (left, right) = (sides[0].value(i, j)?, sides[1].value(i, j)?);
+        match sign {
+            b'+' => left.checked_add(right),
+            b'-' => left.checked_sub(right),
+            b'*' => left.checked_mul(right),
+            b'/' => left.checked_div(right),
+            _ => left.checked_rem(right),
+        }
+    }
+}
+
+fn sum(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+    chain(rest, depth, b"+-", product)
+}
+
+fn product(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+    chain(rest, depth, b"*/%", single)
+}
+
+/// Operands with these signs between them, from left to right.
+fn chain(
+    rest: &mut &[u8],
+    depth: usize,
+    signs: &[u8],
+    operand: fn(&mut &[u8], usize) -> Option<Expression>,
+) -> Option<Expression> {
+    let mut left = operand(rest, depth)?;
+    while let Some((sign, after)) = rest.split_first().filter(|(sign, _)| signs.contains(sign)) {
+        *rest = after;
+        let right = operand(rest, depth)?;
+        left = Expression::Of(*sign, Box::new([left, right]));
+    }
+    Some(left)
+}
+
+fn single(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+    let (first, after) = rest.split_first().filter(|_| depth < MAX_DEPTH)?;
+    if first.is_ascii_digit() {
+        let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, after) = rest.split_at(len);
+        *rest = after;
+        return Some(Expression::Number(
+            str::from_utf8(digits).ok()?.parse().ok()?,
+        ));
+    }
+    *rest = after;
+    match first {
+        b'i' => Some(Expression::I),
+        b'j' => Some(Expression::J),
+        b'-' => {
+            let right = single(rest, depth + 1)?;
+            Some(Expression::Of(
+                b'-',
+                Box::new([Expression::Number(0), right]),
+            ))
+        }
+        b'(' => {
+            let inner = sum(rest, depth + 1)?;
+            *rest = rest.strip_prefix(b")")?;
+            Some(inner)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_is_what_it_was_at_school() {
+        let cases = [
+            ("i*i+2*i+17", Some(41)),
+            ("(i+j)*2 - 20%7", Some(12)),
+            ("10-3-2", Some(5)),
+            ("-i+j", Some(1)),
+            ("j/i", Some(1)),
+            ("i/(j-5)", None),
+            ("9223372036854775807*i", None),
+        ];
+        for (text, value) in cases {
+            assert_eq!(Expression::read(text).unwrap().value(4, 5), value, "{text}");
+        }
+        let deep = "(".repeat(40) + "i" + &")".repeat(40);
+        for text in [
+            "",
+            "i+",
+            "2i",
+            "(i",
+            "k",
+            "i**j",
+            "99999999999999999999",
+            &deep,
+        ] {
+            assert!(Expression::read(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What a ring alone would give each seat, counted over all request IDs there are: the expectation that
+//! stands beside what was measured. Pure.
+//!
+//! Written from the definitions and not from the balancer, so that the two can disagree. A balancer that
+//! bounds the load gives each seat less than its ring would; rings that are not known here have no
+//! expectation.
+
+mod expression;
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::ids::all_ids;
+use crate::tally::as_f64;
+use expression::Expression;
+
+/// Points of each seat on the uniform ring.
+const POINTS: u32 = 1000;
+
+/// What a key is reduced modulo before a classic ring hashes it.
+const KEY_MODULUS: u64 = 1 << 30;
+
+/// The most slots and virtual servers that are worked out here.
+const MAX_SLOTS: usize = 1 << 20;
+const MAX_VNODES: i64 = 10_000;
+
+/// A ring by its definition.
+#[derive(Debug)]
+pub(crate) enum Ring {
+    /// Where each ID lies, in ascending order.
+    Uniform(Vec<u64>),
+    /// How many IDs lie in each slot, and how virtual servers are placed.
+    Classic {
+        ids: Vec<u64>,
+        phi: Expression,
+        vnodes: i64,
+        quadratic: bool,
+    },
+}
+
+impl Ring {
+    /// The ring that `spec` names, if it is known here and can be worked out.
+    pub(crate) fn of(spec: &str) -> Option<Self> {
+        match spec {
+            "uniform" => {
+                let mut places: Vec<u64> = all_ids().map(|id| xxh3_64(&id.to_le_bytes())).collect();
+                places.sort_unstable();
+                Some(Self::Uniform(places))
+            }
+            "classic" => Self::classic("h=i*i+2*i+17,phi=i*i+j*j+2*j+25"),
+            "classic-brief" => Self::classic("h=i+2*i*i+17,phi=i+j+2*j*j+25"),
+            _ => Self::classic(spec.strip_prefix("classic:")?),
+        }
+    }
+
+    fn classic(parts: &str) -> Option<Self> {
+        let (mut h, mut phi) = ("i*i+2*i+17", "i*i+j*j+2*j+25");
+        let (mut slots, mut vnodes, mut quadratic) = (512, 9, false);
+        for part in parts.split(',') {
+            match part.split_once('=')? {
+                ("h", text) => h = text,
+                ("phi", text) => phi = text,
+                ("slots", text) => slots = text.parse().ok()?,
+                ("vnodes", text) => vnodes = text.parse().ok()?,
+                ("probe", "linear") => quadratic = false,
+                ("probe", "quadratic") => quadratic = true,
+                _ => return None,
+            }
+        }
+        if !(1..=MAX_SLOTS).contains(&slots) || !(1..=MAX_VNODES).contains(&vnodes) {
+            return None;
+        }
+        let (h, phi) = (Expression::read(h)?, Expression::read(phi)?);
+        let mut ids = vec![0; slots];
+        for id in all_ids() {
+            let key = i64::try_from(id % KEY_MODULUS).ok()?;
+            ids[slot(h.value(key, 0)?, slots)?] += 1;
+        }
+        Some(Self::Classic {
+            ids,
+            phi,
+            vnodes,
+            quadratic,
+        })
+    }
+
+    /// The share of seats 1 to `seats`; `None` where not all of them have a place.
+    pub(crate) fn shares(&self, seats: u32) -> Option<Vec<f64>> {
+        let counts = match self {
+            Self::Uniform(places) => uniform(places, seats),
+            Self::Classic {
+                ids,
+                phi,
+                vnodes,
+                quadratic,
+            } => {
+                let owners = place(phi, *vnodes, *quadratic, ids.len(), seats)?;
+                clockwise(ids, &owners, seats)
+            }
+        };
+        let all = as_f64(counts.iter().sum());
+        Some(
+            counts
+                .into_iter()
+                .map(|count| as_f64(count) / all)
+                .collect(),
+        )
+    }
+}
+
+fn slot(hash: i64, slots: usize) -> Option<usize> {
+    usize::try_from(hash.rem_euclid(i64::try_from(slots).ok()?)).ok()
+}
+
+/// IDs per seat where the first point at or after an ID owns it.
+fn uniform(places: &[u64], seats: u32) -> Vec<u64> {
+    let mut points = Vec::new();
+    for seat in 1..=seats {
+        for vnode in 0..POINTS {
+            let bytes = [seat.to_le_bytes(), vnode.to_le_bytes()].concat();
+            points.push((xxh3_64_with_seed(&bytes, 1), seat - 1));
+        }
+    }
+    points.sort_unstable();
+    let mut counts = vec![0; seats as usize];
+    let mut before = 0;
+    for (point, seat) in &points {
+        let until = places.partition_point(|place| place <= point);
+        counts[*seat as usize] += (until - before) as u64;
+        before = until;
+    }
+    // What lies behind the last point belongs to the first.
+    if let Some((_, seat)) = points.first() {
+        counts[*seat as usize] += (places.len() - before) as u64;
+    }
+    counts
+}
+
+/// Which seat has each slot when they are placed in ascending order.
+fn place(
+    phi: &Expression,
+    vnodes: i64,
+    quadratic: bool,
+    slots: usize,
+    seats: u32,
+) -> Option<Vec<Option<u32>>> {
+    let mut owners = vec![None; slots];
+    for seat in 1..=seats {
+        for vnode in 1..=vnodes {
+            let wish = slot(phi.value(seat.into(), vnode)?, slots)?;
+            let squares = (0..slots).filter(|_| quadratic).map(|step| step * step);
+            let mut tried = squares.chain(0..slots).map(|step| (wish + step) % slots);
+            let free = tried.find(|at| owners[*at].is_none())?;
+            owners[free] = Some(seat);
+        }
+    }
+    Some(owners)
+}
+
+/// IDs per seat where the first taken slot at or after an ID's owns it.
+fn clockwise(ids: &[u64], owners: &[Option<u32>], seats: u32) -> Vec<u64> {
+    let mut counts = vec![0; seats as usize];
+    let mut owner = None;
+    // Twice around, backwards: the second time the owner of the last slots is known.
+    for at in (0..ids.len()).rev().chain((0..ids.len()).rev()).enumerate() {
+        let (step, slot) = at;
+        owner = owners[slot].or(owner);
+        if let Some(seat) = owner.filter(|_| step >= ids.len()) {
+            counts[seat as usize - 1] += ids[slot];
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_10_000(spec: &str, seats: u32) -> Vec<u64> {
+        let shares = Ring::of(spec).unwrap().shares(seats).unwrap();
+        let counts = shares
+            .into_iter()
+            .map(|share| crate::report::whole(share * 1e4));
+        counts.collect()
+    }
+
+    #[test]
+    fn the_expectations_are_those_worked_out_elsewhere() {
+        assert_eq!(of_10_000("classic", 2), [9531, 469]);
+        assert_eq!(of_10_000("classic", 3), [8359, 469, 1172]);
+        assert_eq!(of_10_000("classic", 6), [7266, 469, 938, 391, 547, 391]);
+        assert_eq!(of_10_000("classic-brief", 3), [9648, 176, 176]);
+    }
+
+    #[test]
+    fn a_spread_expression_is_even_and_nonsense_has_no_expectation() {
+        let even = Ring::of("classic:h=i,phi=(9*i+j)*45").unwrap();
+        let shares = even.shares(3).unwrap();
+        assert!(
+            shares.iter().all(|share| (0.29..0.37).contains(share)),
+            "{shares:?}"
+        );
+        for spec in [
+            "maglev",
+            "classic:h=i/0,phi=j",
+            "classic:h=x",
+            "classic:slots=0",
+            "",
+        ] {
+            assert!(Ring::of(spec).is_none(), "{spec}");
+        }
+        let full = Ring::of("classic:slots=10").unwrap();
+        assert_eq!((full.shares(1).is_some(), full.shares(2)), (true, None));
+    }
+
+    #[test]
+    fn the_uniform_ring_is_nearly_even() {
+        let shares = Ring::of("uniform").unwrap().shares(3).unwrap();
+        assert!(
+            shares.iter().all(|share| (0.28..0.39).contains(share)),
+            "{shares:?}"
+        );
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+}

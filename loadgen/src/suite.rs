@@ -1,0 +1,128 @@
+//! The experiments, one or all: each on its own, then what was left behind is put right, then the report.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::cli::{KillArgs, LabArgs, Repeats};
+use crate::experiment::{note, print, raise_descriptor_limit};
+use crate::findings::{self, Findings};
+use crate::lab::Lab;
+use crate::signals::Signals;
+use crate::{distribution, hashes, recovery, scaling};
+
+/// One experiment with what it needs.
+#[derive(Debug)]
+pub(crate) enum Experiment {
+    Distribution,
+    Scaling(Repeats),
+    Recovery(KillArgs),
+    Hashes(Repeats, Vec<String>),
+}
+
+impl Experiment {
+    async fn perform(&self, lab: &mut Lab) -> anyhow::Result<Findings> {
+        match self {
+            Self::Distribution => distribution::perform(lab).await,
+            Self::Scaling(repeats) => scaling::perform(lab, repeats.repeats).await,
+            Self::Recovery(kill) => {
+                recovery::perform(lab, kill.kills, kill.kill_with.as_deref()).await
+            }
+            Self::Hashes(repeats, rings) => hashes::perform(lab, repeats.repeats, rings).await,
+        }
+    }
+}
+
+/// Makes them one after the other, prints and writes the report.
+///
+/// # Errors
+/// One of them could not be made, or what was changed could not be put back. What was found before that
+/// is printed and written all the same.
+pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
+    check_folder(args.out.as_ref())?;
+    raise_descriptor_limit();
+    let mut signals = Signals::catch()?;
+    // Drawn once, so that all of them are made with the same IDs.
+    let seed = Lab::new(args).load.seed;
+    let (mut found, mut failed) = (Vec::new(), None);
+    for experiment in all {
+        let mut lab = Lab::new(args);
+        lab.load.seed = seed;
+        let outcome = tokio::select! {
+            outcome = experiment.perform(&mut lab) => outcome,
+            () = signals.caught() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
+        };
+        let closed = lab.close().await;
+        match outcome.and_then(|findings| closed.map(|()| findings)) {
+            Ok(findings) => {
+                print(&findings.text())?;
+                found.push(findings);
+            }
+            Err(err) => {
+                failed = Some(err);
+                break;
+            }
+        }
+    }
+    if let Some(folder) = args.out.as_ref().filter(|_| !found.is_empty()) {
+        findings::write(folder, &found, &about(args, seed))?;
+        note(&format!(
+            "charts and figures are in {}",
+            folder.join("report.html").display()
+        ));
+    }
+    match failed {
+        Some(err) => Err(err),
+        None if found.iter().all(|findings| findings.clean) => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// What a reader must know to judge the figures.
+fn about(args: &LabArgs, seed: u64) -> Vec<(&'static str, String)> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let build = if cfg!(debug_assertions) {
+        "debug (not for figures of speed)"
+    } else {
+        "release"
+    };
+    vec![
+        ("command", format!("loadgen {}", words.join(" "))),
+        (
+            "requests",
+            format!(
+                "{} over {} connections, seed {seed}",
+                args.load.requests, args.load.concurrency
+            ),
+        ),
+        (
+            "machine",
+            format!("{cpus} CPUs, {}", model.map_or("unknown", |pair| pair.1)),
+        ),
+        (
+            "kernel",
+            format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
+        ),
+        ("build", build.to_owned()),
+        (
+            "time",
+            humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        ),
+    ]
+}
+
+/// Whether files can be put there: looked at before anything is started.
+///
+/// # Errors
+/// It is no folder, and none can be made.
+fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}

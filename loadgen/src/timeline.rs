@@ -1,0 +1,100 @@
+//! When answers came: counts per server in steps of 10 ms.
+//!
+//! Memory grows with the time that passed, not with the number of answers, and ends growing after ten
+//! minutes: what comes later counts in the last step.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::outcome::Server;
+
+/// How long a step is, in milliseconds.
+pub(crate) const STEP_MS: u32 = 10;
+
+/// The most steps that are kept apart.
+const MAX_STEPS: usize = 60_000;
+
+/// Counts over time.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    start: Instant,
+    began: SystemTime,
+    by_server: BTreeMap<Server, Vec<u32>>,
+    failed: Vec<u32>,
+}
+
+impl Timeline {
+    /// Time counts from here.
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+            began: SystemTime::now(),
+            by_server: BTreeMap::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Counts an answer that came now: of this server, of nobody in particular, or a failure.
+    pub(crate) fn add(&mut self, outcome: Option<Option<Server>>) {
+        let millis = self.start.elapsed().as_millis() / u128::from(STEP_MS);
+        let step = usize::try_from(millis)
+            .unwrap_or(MAX_STEPS)
+            .min(MAX_STEPS - 1);
+        let counts = match outcome {
+            Some(Some(server)) => self.by_server.entry(server).or_default(),
+            Some(None) => return,
+            None => &mut self.failed,
+        };
+        if counts.len() <= step {
+            counts.resize(step + 1, 0);
+        }
+        counts[step] += 1;
+    }
+
+    /// How long after the start a moment of the wall clock lies, in milliseconds; negative before it.
+    pub(crate) fn millis(&self, moment: SystemTime) -> f64 {
+        let span = |time: Duration| time.as_secs_f64() * 1e3;
+        match moment.duration_since(self.began) {
+            Ok(after) => span(after),
+            Err(before) => -span(before.duration()),
+        }
+    }
+
+    /// Answers per step of a server; as long as all others.
+    pub(crate) fn of(&self, server: Server) -> Vec<u32> {
+        let mut counts = self.by_server.get(&server).cloned().unwrap_or_default();
+        counts.resize(self.steps(), 0);
+        counts
+    }
+
+    /// Failures per step.
+    pub(crate) fn failed(&self) -> Vec<u32> {
+        let mut counts = self.failed.clone();
+        counts.resize(self.steps(), 0);
+        counts
+    }
+
+    fn steps(&self) -> usize {
+        let all = self.by_server.values().map(Vec::len);
+        all.chain([self.failed.len()]).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_falls_into_a_step() {
+        let mut timeline = Timeline::start();
+        timeline.add(Some(Some(2)));
+        timeline.add(Some(Some(2)));
+        timeline.add(Some(None));
+        timeline.add(None);
+        assert_eq!(timeline.of(2).iter().sum::<u32>(), 2);
+        assert_eq!(timeline.failed().iter().sum::<u32>(), 1);
+        assert_eq!(timeline.of(2).len(), timeline.of(9).len());
+        let before = timeline.began - Duration::from_millis(20);
+        assert!((timeline.millis(before) + 20.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,102 @@
+//! A ringmaster that runs already: started on free ports, asked on its control port, stopped at the end.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{DEADLINE, beside};
+
+/// A running ringmaster with its replicas, which end with it.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    child: Child,
+    pub(crate) target: String,
+    pub(crate) control: String,
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Balancer {
+    /// Three replicas, and these flags. `name` names its folder.
+    pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
+        let ready = folder(name).join("ready.json");
+        let child = Command::new(beside("ringmaster"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--control",
+                "127.0.0.1:0",
+            ])
+            .arg("--ready-file")
+            .arg(&ready)
+            .args(flags)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut balancer = Self {
+            child,
+            target: String::new(),
+            control: String::new(),
+        };
+        let start = Instant::now();
+        loop {
+            let text = fs::read_to_string(&ready).unwrap_or_default();
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                balancer.target = format!("http://{}", value["listen"].as_str().unwrap());
+                balancer.control = value["control"].as_str().unwrap().to_owned();
+                return balancer;
+            }
+            assert!(start.elapsed() < DEADLINE, "ready in time");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The names of its replicas.
+    pub(crate) fn replicas(&self) -> Vec<String> {
+        let mut stream = TcpStream::connect(&self.control).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(b"rep json\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let answer: Value = serde_json::from_str(answer.trim()).unwrap();
+        let names = answer["message"]["replicas"].as_array().unwrap();
+        names
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Waits until it has so many replicas.
+    pub(crate) fn reaches(&self, count: usize) {
+        let start = Instant::now();
+        while self.replicas().len() != count {
+            assert!(start.elapsed() < DEADLINE, "{count} replicas in time");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// An empty folder.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
