@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Mutex, mpsc};
 
 use super::{before, greeter};
-use crate::support::{Backend, End, PATIENCE, Ringmaster, Signal, Wire, signal};
+use crate::support::{Backend, PATIENCE, Ringmaster, Signal, Wire, signal};
 
 const BY_SOURCE: [&str; 2] = ["--balance", "source"];
 
