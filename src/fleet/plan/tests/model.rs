@@ -114,7 +114,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: crate::balance::Bound::OFF,
+            bound: Some(crate::balance::Bound::OFF),
             misses: 3,
             interval: 250 * MS,
             start_timeout: 1_000 * MS,
