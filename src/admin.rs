@@ -215,6 +215,12 @@ pub fn render(answer: &Answer) -> (u16, String) {
     }
 }
 
+/// The JSON text of a success: `{"message":…,"status":"successful"}`.
+#[must_use]
+pub fn success(message: &Value) -> String {
+    json!({"message": message, "status": "successful"}).to_string()
+}
+
 /// The JSON text of a failure: `{"message":"<Error> …","status":"failure"}`.
 #[must_use]
 pub fn failure(sentence: &str) -> String {

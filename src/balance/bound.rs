@@ -41,6 +41,9 @@ impl Bound {
     }
 }
 
+// It is never a number that differs from itself.
+impl Eq for Bound {}
+
 impl Default for Bound {
     fn default() -> Self {
         Self(1.03)

@@ -26,6 +26,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::command::{self, Command};
 use super::conn::Conn;
 use super::{Context, Limits, path};
 use crate::admin::{self, Kind, MAX_BODY};
@@ -70,6 +71,9 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/rep", get(rep))
         .route(path(Kind::Add), post(add))
         .route(path(Kind::Rm), delete(rm))
+        .route("/ring", get(ring))
+        .route("/where/{key}", get(whose))
+        .route("/plan", get(plan))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(unknown_path)
@@ -152,6 +156,69 @@ async fn change(kind: Kind, context: &Context, request: Request) -> Result<Reply
     };
     let (status, body) = admin::render(&answer);
     Ok(Reply(status, body))
+}
+
+async fn ring(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/ring", Effect::Reads)?;
+    ask(&context, "ring").await
+}
+
+async fn whose(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/where", Effect::Reads)?;
+    let key = request.uri().path().strip_prefix("/where/");
+    ask(
+        &context,
+        &format!("where {}", plain(key.unwrap_or_default())),
+    )
+    .await
+}
+
+/// `/plan?add=2&names=S4,S5`, `/plan?rm=1`, `/plan?ring=SPEC`, `/plan?bound=X`: the text command in a query.
+async fn plan(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/plan", Effect::Reads)?;
+    let query = request.uri().query().unwrap_or_default();
+    let mut line = "plan".to_owned();
+    for field in query.split('&') {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        match name {
+            "names" => line += &format!(" {}", plain(value).replace(',', " ")),
+            name => line += &format!(" {} {}", plain(name), plain(value)),
+        }
+    }
+    ask(&context, &line).await
+}
+
+/// Answers a text command that asks.
+async fn ask(context: &Context, line: &str) -> Result<Reply, Reply> {
+    let refuse = |sentence: &str| Reply::failure(StatusCode::BAD_REQUEST, sentence);
+    let requests = command::parse(line.as_bytes()).map_err(|sentence| refuse(&sentence))?;
+    let mut commands = requests.into_iter().map(|request| request.command);
+    let question = match (commands.next(), commands.next()) {
+        (Some(Ok(Command::Ask(question))), None) => question,
+        (Some(Err(sentence)), None) => return Err(refuse(&sentence)),
+        _ => return Err(refuse("a question is one command, without ';'")),
+    };
+    let answer = context.look(question).await;
+    let (_, message) = answer.map_err(|sentence| refuse(&sentence))?;
+    Ok(Reply(200, admin::success(&message)))
+}
+
+/// A text without its percent signs (RFC 3986 §2.1). `+` stays what it is: it is part of expressions.
+fn plain(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let coded = after.first_chunk().filter(|_| *first == b'%');
+        match coded.and_then(hex) {
+            Some(byte) => (bytes.push(byte), rest = &after[2..]),
+            None => (bytes.push(*first), rest = after),
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
 }
 
 async fn healthz() -> Reply {

@@ -2,7 +2,7 @@
 //! of a connection is, on a thread of its own.
 //!
 //! It knows who may command and how answers look; the work is done by whoever stands behind the desk.
-//! It never touches the roster or a replica. The surprise: an order outlives its sender: a client that
+//! It reads the roster and writes nothing. The surprise: an order outlives its sender: a client that
 //! leaves in the middle of a long `add` still gets the replicas.
 
 use std::fmt;
@@ -19,16 +19,21 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::{Answer, Change, Desk, Kind, Order};
 use crate::peer::Access;
+use crate::roster::Observer;
 use crate::shutdown::Shutdown;
 
 pub mod command;
 mod conn;
 mod http;
+mod outlook;
 mod places;
+pub mod question;
 mod text;
 
 use conn::{Conn, Line};
+use outlook::Outlook;
 use places::{Place, Places};
+use question::Question;
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -40,6 +45,10 @@ pub struct Context {
     pub desk: Desk,
     /// Who may command.
     pub access: Access,
+    /// Where the newest roster is seen.
+    pub roster: Observer,
+    /// The most replicas that may be wanted.
+    pub max_replicas: usize,
     /// Whether requests can be served now; if not, why, in a sentence without `<Error> `.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What happened of late, the oldest first.
@@ -117,6 +126,16 @@ impl Context {
     async fn change(&self, kind: Kind, change: Change, peer: SocketAddr) -> Answer {
         let order = kind.order(change);
         self.desk.ask(order, peer.to_string()).await
+    }
+}
+
+impl Context {
+    /// Answers a question about the ring, beside the port's own thread: it may take tens of milliseconds.
+    async fn look(&self, question: Question) -> Result<Outlook, String> {
+        let (roster, max) = (self.roster.latest(), self.max_replicas);
+        let work = move || outlook::answer(&question, &roster, max);
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Err("the answer could not be worked out".into()))
     }
 }
 

@@ -91,11 +91,11 @@ impl Forecast {
         let both = |key| (before.owner(key), after.owner(key));
         let owners: Vec<(Option<Seat>, Option<Seat>)> = keys().map(both).collect();
         let moved = owners.iter().filter(|(was, is)| was != is);
-        let moved: f64 = moved.map(|_| 1.0).sum();
+        let moved = moved.fold(0_u32, |count, _| count + 1);
         Self {
             before: Shares::count(before, owners.iter().filter_map(|(was, _)| *was)),
             after: Shares::count(after, owners.iter().filter_map(|(_, is)| *is)),
-            moved: moved / f64::from(SAMPLE),
+            moved: f64::from(moved) / f64::from(SAMPLE),
         }
     }
 }

@@ -181,10 +181,12 @@ impl Model {
                         Order::Rep => {}
                         Order::Add(change) => self.wanted += change.n,
                         Order::Rm(change) => self.wanted -= change.n,
+                        Order::Ring(_) | Order::Bound(_) => {}
                     }
                 }
             }
             Action::Finished => self.finished = true,
+            Action::Tell(_) => {}
         }
     }
 
