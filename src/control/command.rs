@@ -127,13 +127,7 @@ pub const COMMANDS: &[Entry] = &[
         name: "ring",
         usage: "ring [set SPEC]",
         about: "the ring and the share of each seat; or another ring",
-        more: &[
-            "SPEC is uniform, classic, classic-brief, rendezvous, maglev, jump, or one of your own:",
-            "classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic, where each part may be left",
-            "out. EXPR is made of i, j, whole numbers, + - * / % ^ and brackets, without blanks; a sign",
-            "binds tightest, then ^, and equals go from left to right. A key is i modulo 2^30.",
-            "No request fails by a switch. Ask first: plan ring SPEC.",
-        ],
+        more: question::RINGS,
         read: question::ring,
     },
     Entry {

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use super::command::{self, Command};
 use super::conn::Conn;
-use super::{Context, Limits, path};
+use super::{Context, Limits, outlook, path, question};
 use crate::admin::{self, Kind, MAX_BODY};
 use crate::peer::{Asker, Effect};
 use crate::shutdown::Shutdown;
@@ -168,23 +168,14 @@ async fn whose(State(context): Shared, request: Request) -> Result<Reply, Reply>
     let key = request.uri().path().strip_prefix("/where/");
     ask(
         &context,
-        &format!("where {}", plain(key.unwrap_or_default())),
+        &format!("where {}", question::plain(key.unwrap_or_default())),
     )
     .await
 }
 
-/// `/plan?add=2&names=S4,S5`, `/plan?rm=1`, `/plan?ring=SPEC`, `/plan?bound=X`: the text command in a query.
 async fn plan(State(context): Shared, request: Request) -> Result<Reply, Reply> {
     admit(&context, &request, "/plan", Effect::Reads)?;
-    let query = request.uri().query().unwrap_or_default();
-    let mut line = "plan".to_owned();
-    for field in query.split('&') {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        match name {
-            "names" => line += &format!(" {}", plain(value).replace(',', " ")),
-            name => line += &format!(" {} {}", plain(name), plain(value)),
-        }
-    }
+    let line = question::planned(request.uri().query().unwrap_or_default());
     ask(&context, &line).await
 }
 
@@ -198,27 +189,9 @@ async fn ask(context: &Context, line: &str) -> Result<Reply, Reply> {
         (Some(Err(sentence)), None) => return Err(refuse(&sentence)),
         _ => return Err(refuse("a question is one command, without ';'")),
     };
-    let answer = context.look(question).await;
+    let answer = outlook::look(context, question).await;
     let (_, message) = answer.map_err(|sentence| refuse(&sentence))?;
     Ok(Reply(200, admin::success(&message)))
-}
-
-/// A text without its percent signs (RFC 3986 §2.1). `+` stays what it is: it is part of expressions.
-fn plain(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, after @ ..] = rest {
-        let coded = after.first_chunk().filter(|_| *first == b'%');
-        match coded.and_then(hex) {
-            Some(byte) => (bytes.push(byte), rest = &after[2..]),
-            None => (bytes.push(*first), rest = after),
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? * 16 + low?).ok()
 }
 
 async fn healthz() -> Reply {

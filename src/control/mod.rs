@@ -31,9 +31,7 @@ pub mod question;
 mod text;
 
 use conn::{Conn, Line};
-use outlook::Outlook;
 use places::{Place, Places};
-use question::Question;
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -126,16 +124,6 @@ impl Context {
     async fn change(&self, kind: Kind, change: Change, peer: SocketAddr) -> Answer {
         let order = kind.order(change);
         self.desk.ask(order, peer.to_string()).await
-    }
-}
-
-impl Context {
-    /// Answers a question about the ring, beside the port's own thread: it may take tens of milliseconds.
-    async fn look(&self, question: Question) -> Result<Outlook, String> {
-        let (roster, max) = (self.roster.latest(), self.max_replicas);
-        let work = move || outlook::answer(&question, &roster, max);
-        let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|_| Err("the answer could not be worked out".into()))
     }
 }
 

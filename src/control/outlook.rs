@@ -1,7 +1,7 @@
 //! Answers about the ring, in lines and in JSON: whose a key is, who has which share, and what a change
 //! would move.
 //!
-//! Pure: it takes one roster and works out the rest. Only the fleet's own checks decide when the change is
+//! It takes one roster and works out the rest by itself. Only the fleet's own checks decide when the change is
 //! made; a plan makes the same ones as far as the roster tells.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Context;
 use super::question::{Proposal, Question};
 use crate::admin::Change;
 use crate::balance::Bound;
@@ -19,6 +20,17 @@ use crate::roster::{Health, ReplicaName, Roster};
 
 /// An answer in both forms; the JSON is the message of a success.
 pub(super) type Outlook = (Vec<String>, Value);
+
+/// Answers `question` beside the port's own thread: it may take tens of milliseconds.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) async fn look(context: &Context, question: Question) -> Result<Outlook, String> {
+    let (roster, max) = (context.roster.latest(), context.max_replicas);
+    let work = move || answer(&question, &roster, max);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err("the answer could not be worked out".into()))
+}
 
 /// Answers `question` about `roster`, in a fleet of at most `max_replicas`.
 ///

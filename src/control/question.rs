@@ -12,6 +12,15 @@ use crate::ring::Spec;
 /// The longest key, in bytes.
 const MAX_KEY: usize = 1024;
 
+/// What `help ring` says of SPEC.
+pub(super) const RINGS: &[&str] = &[
+    "SPEC is uniform, classic, classic-brief, rendezvous, maglev, jump, or one of your own:",
+    "classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic, where each part may be left",
+    "out. EXPR is made of i, j, whole numbers, + - * / % ^ and brackets, without blanks; a sign",
+    "binds tightest, then ^, and equals go from left to right. A key is i modulo 2^30.",
+    "No request fails by a switch. Ask first: plan ring SPEC.",
+];
+
 /// A question about the ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -106,4 +115,35 @@ fn parse<T: std::str::FromStr<Err: fmt::Display>>(word: &str) -> Result<T, Fault
     };
     let sentence = |err: T::Err| err.to_string().chars().map(tame).collect();
     word.parse().map_err(|err| Fault::Because(sentence(err)))
+}
+
+/// The text command of a query: `add=2&names=S4,S5`, `rm=1`, `ring=SPEC`, `bound=X`.
+pub(super) fn planned(query: &str) -> String {
+    let mut line = "plan".to_owned();
+    for field in query.split('&') {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        match name {
+            "names" => line += &format!(" {}", plain(value).replace(',', " ")),
+            name => line += &format!(" {} {}", plain(name), plain(value)),
+        }
+    }
+    line
+}
+
+/// A text without its percent signs (RFC 3986 §2.1). `+` stays what it is: it is part of expressions.
+pub(super) fn plain(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let coded = after.first_chunk().filter(|_| *first == b'%');
+        match coded.and_then(hex) {
+            Some(byte) => (bytes.push(byte), rest = &after[2..]),
+            None => (bytes.push(*first), rest = after),
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
 }

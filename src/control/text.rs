@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::command::{self, COMMANDS, Command, Entry};
 use super::conn::Conn;
-use super::outlook::Outlook;
+use super::outlook::{self, Outlook};
 use super::{Context, Limits, path};
 use crate::admin;
 use crate::peer::{Asker, Denial, Effect};
@@ -89,13 +89,13 @@ async fn run(command: Command, peer: SocketAddr, context: &Context, trusted: &mu
         }
         Command::Ask(question) => {
             admit("/ring", Effect::Reads)?;
-            told(context.look(question).await)
+            told(outlook::look(context, question).await)
         }
         Command::Switch(order, then) => {
             admit("/ring", Effect::Changes)?;
             let done = context.desk.ask(order, peer.to_string()).await;
             done.map_err(|refusal| refusal.sentence)?;
-            told(context.look(then).await)
+            told(outlook::look(context, then).await)
         }
         Command::Events => {
             admit("/events", Effect::Reads)?;
