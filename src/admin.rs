@@ -1,4 +1,4 @@
-//! The three admin paths as they cross from whoever read them (data port, control port) to the fleet:
+//! Orders as they cross from whoever read them (data port, control port) to the fleet:
 //! request and reply types, the checks that need no state, and the JSON both ports answer with.
 //!
 //! The fleet does the checks that need state (a name taken or absent, a number against the wanted N).
@@ -10,6 +10,8 @@ use std::fmt;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::balance::Bound;
+use crate::ring::Spec;
 use crate::roster::ReplicaName;
 
 /// The longest request body the admin paths read, in bytes; a longer one is 413.
@@ -36,6 +38,10 @@ pub enum Order {
     Add(Change),
     /// Remove replicas; answered when they are gone.
     Rm(Change),
+    /// Give the keys out by another kind of ring; answered when all workers do.
+    Ring(Spec),
+    /// Let loads lie so far above the mean; answered when all workers do.
+    Bound(Bound),
 }
 
 /// As the log tells it: `/add n=2 S4 S5`.
@@ -45,6 +51,8 @@ impl fmt::Display for Order {
             Self::Rep => return f.write_str("/rep"),
             Self::Add(change) => ("/add", change),
             Self::Rm(change) => ("/rm", change),
+            Self::Ring(spec) => return write!(f, "ring set {spec}"),
+            Self::Bound(bound) => return write!(f, "bound {bound}"),
         };
         write!(f, "{path} n={}", change.n)?;
         let mut names = change.names.iter();
@@ -205,6 +213,12 @@ pub fn render(answer: &Answer) -> (u16, String) {
         }
         Err(refusal) => (refusal.status, failure(&refusal.sentence)),
     }
+}
+
+/// The JSON text of a success: `{"message":…,"status":"successful"}`.
+#[must_use]
+pub fn success(message: &Value) -> String {
+    json!({"message": message, "status": "successful"}).to_string()
 }
 
 /// The JSON text of a failure: `{"message":"<Error> …","status":"failure"}`.

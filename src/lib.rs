@@ -146,6 +146,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
     }
     let wanted = survey.wanted();
     let (publisher, subscribers) = roster::channel(config.workers, survey.first_roster());
+    let observer = publisher.observer();
     let (desk, orders) = admin::desk();
     let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
     let (stop_workers, workers_stop) = shutdown::channel();
@@ -160,7 +161,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         desk: desk.clone(),
         shutdown: workers_stop,
     })?;
-    let context = control_context(desk, config.access, &fleet);
+    let context = control_context(desk, config.access, &fleet, observer, config.max_replicas);
     let control = control::start(control, context, control_stops)?;
     start::announce(&addresses, &config.replicas, wanted);
     let house = House {
@@ -195,7 +196,13 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
     })
 }
 
-fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> control::Context {
+fn control_context(
+    desk: admin::Desk,
+    access: peer::Access,
+    fleet: &Fleet,
+    roster: roster::Observer,
+    max_replicas: usize,
+) -> control::Context {
     let (status, journal) = (fleet.status(), fleet.journal());
     let past = fleet.journal();
     let ready = move || {
@@ -217,6 +224,8 @@ fn control_context(desk: admin::Desk, access: peer::Access, fleet: &Fleet) -> co
     control::Context {
         desk,
         access,
+        roster,
+        max_replicas,
         ready: Arc::new(ready),
         events: Arc::new(events),
         limits: control::Limits::default(),

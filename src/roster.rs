@@ -182,6 +182,18 @@ pub struct Publisher {
     seen: Arc<[AtomicU64]>,
 }
 
+/// The end of whoever only looks.
+#[derive(Clone, Debug)]
+pub struct Observer(watch::Receiver<Arc<Roster>>);
+
+impl Observer {
+    /// The newest roster.
+    #[must_use]
+    pub fn latest(&self) -> Arc<Roster> {
+        Arc::clone(&self.0.borrow())
+    }
+}
+
 /// A worker's end.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -215,6 +227,12 @@ impl Publisher {
     #[must_use]
     pub fn latest(&self) -> Arc<Roster> {
         Arc::clone(&self.tx.borrow())
+    }
+
+    /// An end to look at the newest roster from.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer(self.tx.subscribe())
     }
 
     /// The oldest version that some worker still works with.

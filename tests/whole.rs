@@ -21,6 +21,7 @@ mod whole {
     mod ring;
     mod services;
     mod splice;
+    mod switch;
     mod text;
     mod timeouts;
     mod tunnel;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ring::Spec;
+
 /// How far above the mean a seat's load may lie: 1.03 is 3 % above. Or no bound at all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound(f64);
@@ -10,6 +12,22 @@ pub struct Bound(f64);
 impl Bound {
     /// No bound: every request is served at home.
     pub const OFF: Self = Self(0.0);
+
+    /// The bound of a ring for which none is given: none on a ring of slots, which is skewed by construction;
+    /// a bound would hide that.
+    #[must_use]
+    pub fn fit_for(ring: &Spec) -> Self {
+        match ring.is_classic() {
+            true => Self::OFF,
+            false => Self::default(),
+        }
+    }
+
+    /// What the mean is multiplied by, if there is a bound.
+    #[must_use]
+    pub fn limit(self) -> Option<f64> {
+        (!self.is_off()).then_some(self.0)
+    }
 
     /// Whether there is no bound.
     #[must_use]
@@ -22,6 +40,9 @@ impl Bound {
         self.0
     }
 }
+
+// It is never a number that differs from itself.
+impl Eq for Bound {}
 
 impl Default for Bound {
     fn default() -> Self {

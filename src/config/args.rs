@@ -152,7 +152,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_RING",
         default_value = "uniform",
-        help = "Kind of ring: uniform or classic"
+        help = "Kind of ring: uniform, classic, classic-brief, rendezvous, maglev, jump, or a classic one of your own: classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic"
     )]
     pub ring: ring::Spec,
     #[arg(

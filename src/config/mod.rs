@@ -46,8 +46,8 @@ pub struct Config {
     pub workers: usize,
     /// Kind of ring.
     pub ring: ring::Spec,
-    /// How far above the mean a seat's load may lie.
-    pub bound: Bound,
+    /// How far above the mean a seat's load may lie; `None`: as fits the ring.
+    pub bound: Option<Bound>,
     /// How the data port behaves.
     pub proxy: proxy::Settings,
     /// Who may command on the control port.
@@ -68,14 +68,12 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
-/// The bound where none was given.
-fn default_bound(ring: ring::Spec, balance: Balance) -> Bound {
-    match (ring, balance) {
-        // It is skewed by construction, which a bound would hide.
-        (ring::Spec::Classic, _) => Bound::OFF,
+/// The bound when none is given and it does not follow from the ring.
+fn blind_bound(balance: Balance) -> Option<Bound> {
+    match balance {
         // Whoever balances by address counts on it that an address keeps its server.
-        (_, Balance::Source) => Bound::OFF,
-        (ring::Spec::Uniform, _) => Bound::default(),
+        Balance::Source => Some(Bound::OFF),
+        _ => None,
     }
 }
 
@@ -106,7 +104,7 @@ impl ServeArgs {
             replicas,
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
-            bound: self.bound.unwrap_or(default_bound(self.ring, self.balance)),
+            bound: self.bound.or(blind_bound(self.balance)),
             proxy: proxy::Settings {
                 balance: self.balance,
                 key: self.key,
@@ -296,7 +294,9 @@ mod tests {
             (&["--balance", "source"], "0"),
             (&["--balance", "source", "--bound", "1.5"], "1.5"),
         ] {
-            assert_eq!(check(flags).unwrap().bound.to_string(), bound, "{flags:?}");
+            let config = check(flags).unwrap();
+            let fit = Bound::fit_for(&config.ring);
+            assert_eq!(config.bound.unwrap_or(fit).to_string(), bound, "{flags:?}");
         }
     }
 

@@ -5,7 +5,8 @@
 
 use std::cmp::min;
 
-use crate::admin::{Change, Kind};
+use super::question::{self, Question};
+use crate::admin::{Change, Kind, Order};
 use crate::peer::Token;
 
 /// How many commands a line may hold, so that a short line cannot make endless work.
@@ -23,6 +24,10 @@ pub enum Command {
     Rep,
     /// More or fewer replicas.
     Change(Kind, Change),
+    /// What there is to know of the ring, as it is or as it would be.
+    Ask(Question),
+    /// A change of the ring or the bound, answered with what there is then.
+    Switch(Order, Question),
     /// What happened of late.
     Events,
     /// Shows a secret, for the commands after it.
@@ -63,7 +68,7 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 /// What can be wrong with the words after a command's name.
-enum Fault {
+pub(super) enum Fault {
     /// They do not fit its usage.
     Usage,
     /// They fit, and yet: the sentence.
@@ -108,6 +113,41 @@ pub const COMMANDS: &[Entry] = &[
             "It answers when their requests are finished and they are gone, with the list of 'rep'.",
         ],
         read: |words| change(Kind::Rm, words),
+    },
+    Entry {
+        name: "where",
+        usage: "where KEY",
+        about: "whose a key is, and who stands in for them",
+        more: &[
+            "One seat a line with its replica: the home of the key first, then the next in order.",
+        ],
+        read: question::whose,
+    },
+    Entry {
+        name: "ring",
+        usage: "ring [set SPEC]",
+        about: "the ring and the share of each seat; or another ring",
+        more: question::RINGS,
+        read: question::ring,
+    },
+    Entry {
+        name: "bound",
+        usage: "bound [X]",
+        about: "how far above the mean a load may lie; or another bound",
+        more: &[
+            "1.03 is 3 % above the mean; 0 is no bound. Every change counts all loads from 0 again.",
+        ],
+        read: question::bound,
+    },
+    Entry {
+        name: "plan",
+        usage: "plan CHANGE",
+        about: "what a change would move, without doing it",
+        more: &[
+            "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over 65536",
+            "sample keys. 'home' is the part of many requests that is served where the ring alone would.",
+        ],
+        read: question::plan,
     },
     Entry {
         name: "events",
@@ -188,11 +228,16 @@ fn find(name: &str) -> Result<&'static Entry, String> {
     })
 }
 
-fn alone(words: &[&str], command: Command) -> Result<Command, Fault> {
+pub(super) fn alone(words: &[&str], command: Command) -> Result<Command, Fault> {
     words.is_empty().then_some(command).ok_or(Fault::Usage)
 }
 
 fn change(kind: Kind, words: &[&str]) -> Result<Command, Fault> {
+    Ok(Command::Change(kind, counted(kind, words)?))
+}
+
+/// A number and names, as `add` and `rm` take them.
+pub(super) fn counted(kind: Kind, words: &[&str]) -> Result<Change, Fault> {
     let [n, names @ ..] = words else {
         return Err(Fault::Usage);
     };
@@ -200,10 +245,8 @@ fn change(kind: Kind, words: &[&str]) -> Result<Command, Fault> {
     let digits = n.bytes().all(|b| b.is_ascii_digit());
     let n = n.parse().ok().filter(|n| digits && *n > 0);
     let n = n.ok_or_else(|| Fault::Because("n is not a positive integer".into()))?;
-    let change = kind
-        .check(n, names)
-        .map_err(|refusal| Fault::Because(refusal.sentence))?;
-    Ok(Command::Change(kind, change))
+    kind.check(n, names)
+        .map_err(|refusal| Fault::Because(refusal.sentence))
 }
 
 /// What of a sender's text may be repeated: the beginning, with nothing in it that moves a terminal.

@@ -26,8 +26,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::command::{self, Command};
 use super::conn::Conn;
-use super::{Context, Limits, path};
+use super::{Context, Limits, outlook, path, question};
 use crate::admin::{self, Kind, MAX_BODY};
 use crate::peer::{Asker, Effect};
 use crate::shutdown::Shutdown;
@@ -70,6 +71,9 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/rep", get(rep))
         .route(path(Kind::Add), post(add))
         .route(path(Kind::Rm), delete(rm))
+        .route("/ring", get(ring))
+        .route("/where/{key}", get(whose))
+        .route("/plan", get(plan))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(unknown_path)
@@ -152,6 +156,42 @@ async fn change(kind: Kind, context: &Context, request: Request) -> Result<Reply
     };
     let (status, body) = admin::render(&answer);
     Ok(Reply(status, body))
+}
+
+async fn ring(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/ring", Effect::Reads)?;
+    ask(&context, "ring").await
+}
+
+async fn whose(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/where", Effect::Reads)?;
+    let key = request.uri().path().strip_prefix("/where/");
+    ask(
+        &context,
+        &format!("where {}", question::plain(key.unwrap_or_default())),
+    )
+    .await
+}
+
+async fn plan(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/plan", Effect::Reads)?;
+    let line = question::planned(request.uri().query().unwrap_or_default());
+    ask(&context, &line).await
+}
+
+/// Answers a text command that asks.
+async fn ask(context: &Context, line: &str) -> Result<Reply, Reply> {
+    let refuse = |sentence: &str| Reply::failure(StatusCode::BAD_REQUEST, sentence);
+    let requests = command::parse(line.as_bytes()).map_err(|sentence| refuse(&sentence))?;
+    let mut commands = requests.into_iter().map(|request| request.command);
+    let question = match (commands.next(), commands.next()) {
+        (Some(Ok(Command::Ask(question))), None) => question,
+        (Some(Err(sentence)), None) => return Err(refuse(&sentence)),
+        _ => return Err(refuse("a question is one command, without ';'")),
+    };
+    let answer = outlook::look(context, question).await;
+    let (_, message) = answer.map_err(|sentence| refuse(&sentence))?;
+    Ok(Reply(200, admin::success(&message)))
 }
 
 async fn healthz() -> Reply {

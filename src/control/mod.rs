@@ -2,7 +2,7 @@
 //! of a connection is, on a thread of its own.
 //!
 //! It knows who may command and how answers look; the work is done by whoever stands behind the desk.
-//! It never touches the roster or a replica. The surprise: an order outlives its sender: a client that
+//! It reads the roster and writes nothing. The surprise: an order outlives its sender: a client that
 //! leaves in the middle of a long `add` still gets the replicas.
 
 use std::fmt;
@@ -19,12 +19,15 @@ use tokio::time::{sleep, timeout};
 
 use crate::admin::{Answer, Change, Desk, Kind, Order};
 use crate::peer::Access;
+use crate::roster::Observer;
 use crate::shutdown::Shutdown;
 
 pub mod command;
 mod conn;
 mod http;
+mod outlook;
 mod places;
+pub mod question;
 mod text;
 
 use conn::{Conn, Line};
@@ -40,6 +43,10 @@ pub struct Context {
     pub desk: Desk,
     /// Who may command.
     pub access: Access,
+    /// Where the newest roster is seen.
+    pub roster: Observer,
+    /// The most replicas that may be wanted.
+    pub max_replicas: usize,
     /// Whether requests can be served now; if not, why, in a sentence without `<Error> `.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What happened of late, the oldest first.

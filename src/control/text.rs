@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::command::{self, COMMANDS, Command, Entry};
 use super::conn::Conn;
+use super::outlook::{self, Outlook};
 use super::{Context, Limits, path};
 use crate::admin;
 use crate::peer::{Asker, Denial, Effect};
@@ -86,6 +87,16 @@ async fn run(command: Command, peer: SocketAddr, context: &Context, trusted: &mu
             admit(path(kind), Effect::Changes)?;
             listed(context.change(kind, change, peer).await)
         }
+        Command::Ask(question) => {
+            admit("/ring", Effect::Reads)?;
+            told(outlook::look(context, question).await)
+        }
+        Command::Switch(order, then) => {
+            admit("/ring", Effect::Changes)?;
+            let done = context.desk.ask(order, peer.to_string()).await;
+            done.map_err(|refusal| refusal.sentence)?;
+            told(outlook::look(context, then).await)
+        }
         Command::Events => {
             admit("/events", Effect::Reads)?;
             Ok(events(context))
@@ -97,6 +108,12 @@ async fn run(command: Command, peer: SocketAddr, context: &Context, trusted: &mu
         }
         Command::Quit => Ok(word("bye")),
     }
+}
+
+fn told(outlook: Result<Outlook, String>) -> Outcome {
+    let (lines, message) = outlook?;
+    let json = admin::success(&message);
+    Ok(Answer { lines, json })
 }
 
 fn said(verdict: Result<(), Denial>) -> Result<(), String> {

@@ -114,7 +114,7 @@ impl Settings {
                 Replicas::Process { .. } | Replicas::Docker(_) => Keeper::Fleet,
             },
             watched: heartbeat.is_some(),
-            ring: self.ring,
+            ring: self.ring.clone(),
             bound: self.bound,
             misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
             interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),

@@ -115,7 +115,7 @@ impl Task {
         let is_change = call.order != Order::Rep;
         match &call.order {
             Order::Rep => tracing::debug!("{} asks {}", call.from, call.order),
-            Order::Add(_) | Order::Rm(_) => tracing::info!("{} asks {}", call.from, call.order),
+            _ => tracing::info!("{} asks {}", call.from, call.order),
         }
         self.work.replies.insert(ticket, (call.reply, is_change));
         Input::Order(ticket, call.order)
@@ -214,6 +214,7 @@ impl Task {
                 }
             }
             Action::Note(note) => self.note(note),
+            Action::Tell(line) => tracing::info!("{line}"),
             Action::Finished => work.finished = true,
         }
     }
@@ -271,7 +272,7 @@ mod tests {
         let survey = survey(Settings {
             replicas: Replicas::Fixed(backends.clone()),
             ring: Spec::Uniform,
-            bound: crate::balance::Bound::OFF,
+            bound: Some(crate::balance::Bound::OFF),
             heartbeat: Some(Heartbeat {
                 interval: long,
                 timeout: long,

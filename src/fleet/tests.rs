@@ -42,7 +42,7 @@ fn settings(replicas: Replicas) -> Settings {
     Settings {
         replicas,
         ring: Spec::Uniform,
-        bound: crate::balance::Bound::OFF,
+        bound: Some(crate::balance::Bound::OFF),
         heartbeat: Some(Heartbeat {
             interval: Duration::from_millis(250),
             timeout: Duration::from_millis(200),

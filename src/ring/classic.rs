@@ -1,83 +1,68 @@
-//! The coursework ring, bit-exact: 512 slots, K = 9 virtual servers per seat, H(i) = i² + 2i + 17 for
-//! a key, Φ(i,j) = i² + j² + 2j + 25 for virtual server j = 1..K of seat i, clockwise, linear probing.
+//! The coursework ring and its relatives: a circle of few slots, on which H(i) is where key i looks and
+//! Φ(i,j) where virtual server j = 1..K of seat i wishes to be; lookups go clockwise.
 //!
 //! The slots of seat i are those it gets when seats 1..i are placed in ascending order, whether or not
 //! the lower ones are there: an absent seat leaves its slots unused, so no survivor's key ever moves.
-//! H reaches only 87 of the 512 slots (it is (i+1)² + 16), hence its well-known skew.
+//! H of the coursework reaches only 87 of its 512 slots (it is (i+1)² + 16), hence its well-known skew.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::{Key, Ring, RingError, Seat};
-
-/// Slots on the circle.
-pub(super) const SLOTS: usize = 512;
-/// Virtual servers per seat.
-pub(super) const VNODES: u64 = 9;
-/// The highest seat that finds a free slot for each of its virtual servers.
-pub(super) const CAPACITY: u32 = 56;
-/// Keys are reduced modulo this before H, which keeps its arithmetic far from overflow.
-const KEY_MODULUS: u64 = 1 << 30;
+use super::recipe::{Probe, Recipe};
+use super::{Key, Ring, RingError, Seat, Spec};
 
 /// The built ring.
 #[derive(Debug)]
 pub struct Classic {
+    spec: Spec,
+    recipe: Recipe,
     seats: BTreeSet<Seat>,
-    slots: Box<[Option<Seat>; SLOTS]>,
+    slots: Vec<Option<Seat>>,
 }
 
 impl Classic {
-    /// Places `seats`.
+    /// Places `seats` as `recipe` says; `spec` is what the ring is called.
     ///
     /// # Errors
-    /// When a seat is above [`CAPACITY`].
-    pub fn new(seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
+    /// When a seat is above [`Recipe::capacity`], or Φ of it has no value.
+    pub fn new(spec: Spec, recipe: Recipe, seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
         let highest = seats.last().map_or(0, |seat| seat.0);
-        if highest > CAPACITY {
+        let capacity = recipe.capacity();
+        if highest > capacity {
+            let seat = Seat(highest);
             return Err(RingError::Full {
-                capacity: CAPACITY,
-                seat: Seat(highest),
+                ring: spec,
+                capacity,
+                seat,
             });
         }
-        let mut slots = Box::new([None; SLOTS]);
+        let mut circle = Circle::new(recipe.slots, recipe.probe);
         for seat in 1..=highest {
-            for vnode in 1..=VNODES {
-                let wish = slot(phi(u64::from(seat), vnode));
-                let free = (0..SLOTS)
-                    .map(|step| (wish + step) % SLOTS)
-                    .find(|at| slots[*at].is_none());
-                // CAPACITY seats need 504 of 512 slots, so there is always a free one.
-                slots[free.unwrap_or(wish)] = Some(Seat(seat));
+            for vnode in 1..=recipe.vnodes {
+                let wish = recipe.phi.phi(seat, vnode);
+                let wish = wish.map_err(|fault| RingError::NoPlace { seat, vnode, fault })?;
+                circle.place(recipe.slot(wish), Seat(seat));
             }
         }
-        for place in slots.iter_mut() {
+        let mut slots = circle.slots;
+        for place in &mut slots {
             *place = place.filter(|seat| seats.contains(seat));
         }
         Ok(Self {
+            spec,
+            recipe,
             seats: seats.clone(),
             slots,
         })
     }
 
     fn clockwise(&self, key: Key) -> impl Iterator<Item = Seat> {
-        let start = slot(h(key.0 % KEY_MODULUS));
+        let start = self.recipe.start(key);
         self.slots[start..]
             .iter()
             .chain(&self.slots[..start])
             .filter_map(|seat| *seat)
     }
-}
-
-fn h(i: u64) -> u64 {
-    i * i + 2 * i + 17
-}
-
-fn phi(i: u64, j: u64) -> u64 {
-    i * i + j * j + 2 * j + 25
-}
-
-fn slot(hash: u64) -> usize {
-    usize::try_from(hash % SLOTS as u64).unwrap_or(0)
 }
 
 impl Ring for Classic {
@@ -92,4 +77,48 @@ impl Ring for Classic {
     fn seats(&self) -> &BTreeSet<Seat> {
         &self.seats
     }
+
+    fn spec(&self) -> Spec {
+        self.spec.clone()
+    }
+}
+
+/// The slots while they are being taken.
+struct Circle {
+    slots: Vec<Option<Seat>>,
+    /// How far from the wish the next tries lie, before every slot in turn is tried.
+    offsets: Vec<usize>,
+}
+
+impl Circle {
+    fn new(slots: u32, probe: Probe) -> Self {
+        let count = slots as usize;
+        let offsets = match probe {
+            Probe::Linear => Vec::new(),
+            Probe::Quadratic => squares(count),
+        };
+        Self {
+            slots: vec![None; count],
+            offsets,
+        }
+    }
+
+    /// Gives `seat` the first free slot that probing finds from `wish`. There must be a free one.
+    fn place(&mut self, wish: usize, seat: Seat) {
+        let count = self.slots.len();
+        let tries = self.offsets.iter().copied().chain(0..count);
+        let mut tries = tries.map(|offset| (wish + offset) % count);
+        if let Some(free) = tries.find(|at| self.slots[*at].is_none()) {
+            self.slots[free] = Some(seat);
+        }
+    }
+}
+
+/// The distinct values of n² modulo `count`, in the order of n. Of 512 slots they reach only 87, so
+/// quadratic probing alone may find no free slot although there are some.
+fn squares(count: usize) -> Vec<usize> {
+    let mut met = vec![false; count];
+    let all = (0..count).map(|n| n * n % count);
+    all.filter(|at| !std::mem::replace(&mut met[*at], true))
+        .collect()
 }

@@ -5,6 +5,13 @@
 //! and they come back. No file of this folder touches a socket, a clock or a random source.
 
 mod classic;
+mod expr;
+mod jump;
+mod maglev;
+mod number;
+pub mod plan;
+mod recipe;
+mod rendezvous;
 mod spec;
 mod uniform;
 
@@ -13,7 +20,13 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 pub use classic::Classic;
-pub use spec::{ParseSpecError, Spec};
+pub use expr::{BadExpr, Expr};
+pub use jump::Jump;
+pub use maglev::Maglev;
+pub use number::Fault;
+pub use recipe::{BadFormula, Formula, Probe, Recipe};
+pub use rendezvous::Rendezvous;
+pub use spec::{CUSTOM_USAGE, NAMED, ParseSpecError, Spec};
 pub use uniform::Uniform;
 
 /// A numbered, stable place on the ring, counted from 1. Its number is the replica's `SERVER_ID`.
@@ -60,6 +73,9 @@ pub trait Ring: fmt::Debug + Send + Sync {
 
     /// The seats it was built from, ascending.
     fn seats(&self) -> &BTreeSet<Seat>;
+
+    /// What kind it is.
+    fn spec(&self) -> Spec;
 }
 
 /// Visits each of `count` distinct seats where it is met first.
@@ -79,13 +95,25 @@ fn each_once(
 /// A ring that cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
-    /// The classic ring's slots are full.
-    #[error("ring classic has room for seats 1 to {capacity}, not for seat {seat}")]
+    /// All slots are taken.
+    #[error("ring {ring} has room for seats 1 to {capacity}, not for seat {seat}")]
     Full {
+        /// Which ring.
+        ring: Spec,
         /// The highest seat number it can hold.
         capacity: u32,
         /// The seat that does not fit.
         seat: Seat,
+    },
+    /// A typed function has no value.
+    #[error("phi {fault} at i={seat}, j={vnode}")]
+    NoPlace {
+        /// The seat's number.
+        seat: u32,
+        /// Its virtual server.
+        vnode: u32,
+        /// Why.
+        fault: Fault,
     },
 }
 

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Key, Ring, Seat};
+use super::{Key, Ring, Seat, Spec};
 
 /// Points each seat has on the circle.
 pub(super) const POINTS_PER_SEAT: u32 = 1000;
@@ -84,5 +84,9 @@ impl Ring for Uniform {
 
     fn seats(&self) -> &BTreeSet<Seat> {
         &self.seats
+    }
+
+    fn spec(&self) -> Spec {
+        Spec::Uniform
     }
 }

@@ -78,7 +78,7 @@ const IMPURE: [&str; 6] = [
 ];
 
 /// Outside crates that only these files may name.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 9] = [
     (
         "bollard",
         &[
@@ -87,6 +87,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
             "src/fleet/engine/docker/spec.rs",
         ],
     ),
+    ("exmex", &["src/ring/expr.rs"]),
     ("futures_util", &["src/fleet/engine/docker/api.rs"]),
     ("httparse", &["src/wire/head.rs"]),
     ("nix", &["src/wire/options.rs"]),

@@ -11,11 +11,15 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admin::{Call, Refusal, desk};
-use crate::roster::ReplicaName;
+use crate::balance::Bound;
+use crate::metrics::Cells;
+use crate::ring::{Seat, Spec};
+use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::shutdown::{self, Trigger};
 
 mod http;
 mod limits;
+mod ring;
 mod text;
 
 /// No test waits longer for anything.
@@ -57,7 +61,11 @@ fn fleet(
             Order::Add(change) if change.names.contains(&name("broken")) => {
                 Err(Refusal::failed("could not start broken"))
             }
-            Order::Rep => Ok(names.clone()),
+            Order::Rep | Order::Bound(_) => Ok(names.clone()),
+            Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
+                Ok(_) => Ok(names.clone()),
+                Err(err) => Err(Refusal::bad(err.to_string())),
+            },
             Order::Add(change) => {
                 names.extend(change.names.iter().cloned());
                 Ok(names.clone())
@@ -69,6 +77,22 @@ fn fleet(
         };
         let _ = call.reply.send(answer);
     }
+}
+
+/// A roster of S1 up, S2 suspect and, in seat 3, nobody yet; the classic ring and no bound.
+fn three_seats() -> Observer {
+    let ring = Spec::Classic.build(&[Seat(1), Seat(2), Seat(3)].into());
+    let member = |number: u32, health| Member {
+        id: ReplicaId(u64::from(number)),
+        seat: Seat(number),
+        name: format!("S{number}").parse().unwrap(),
+        addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
+        health,
+        cells: Arc::new(Cells::new(1)),
+    };
+    let members = vec![member(1, Health::Up), member(2, Health::Suspect)];
+    let roster = Roster::new(7, ring.unwrap(), Bound::OFF, true, members);
+    roster::channel(1, roster).0.observer()
 }
 
 fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
@@ -83,6 +107,8 @@ fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
     let context = Context {
         desk,
         access: Access::default(),
+        roster: three_seats(),
+        max_replicas: 8,
         ready: Arc::new(|| Ok(())),
         events: Arc::new(move || vec![event(1), event(2)]),
         limits: Limits::default(),

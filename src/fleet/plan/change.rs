@@ -40,7 +40,9 @@ impl Plan {
     pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
         if order == Order::Rep {
             self.answer(ticket, Ok(self.listed()));
-        } else if self.policy.keeper == Keeper::Nobody {
+        } else if self.policy.keeper == Keeper::Nobody
+            && matches!(order, Order::Add(_) | Order::Rm(_))
+        {
             let sentence = "fixed backends are neither started nor stopped";
             self.answer(ticket, Err(Refusal::bad(sentence)));
         } else if self.closed {
@@ -69,6 +71,16 @@ impl Plan {
             Order::Rep => return true,
             Order::Add(change) => self.begin_add(ticket, &change, world),
             Order::Rm(change) => self.begin_rm(ticket, &change, world),
+            Order::Ring(spec) => {
+                let answer = self.switch_ring(spec);
+                self.answer(ticket, answer);
+                return true;
+            }
+            Order::Bound(bound) => {
+                self.switch_bound(bound);
+                self.answer(ticket, Ok(self.listed()));
+                return true;
+            }
         };
         match begun {
             Ok(change) => self.change = Some(change),

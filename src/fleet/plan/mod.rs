@@ -11,6 +11,7 @@ mod fill;
 mod reports;
 mod rm;
 mod seats;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -218,7 +219,7 @@ impl Plan {
         View {
             version: self.version,
             ring: Arc::clone(&self.ring),
-            bound: self.policy.bound,
+            bound: self.bound(),
             members: staying.filter_map(Place::shown).collect(),
         }
     }

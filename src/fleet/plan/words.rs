@@ -22,8 +22,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) watched: bool,
     /// The kind of ring.
     pub(in crate::fleet) ring: Spec,
-    /// How far above the mean a seat's load may lie.
-    pub(in crate::fleet) bound: Bound,
+    /// How far above the mean a seat's load may lie; `None`: as fits the ring.
+    pub(in crate::fleet) bound: Option<Bound>,
     /// Misses in a row that mean dead by silence.
     pub(in crate::fleet) misses: u32,
     /// Time between heartbeats, and the window of self-suspicion.
@@ -139,6 +139,8 @@ pub(in crate::fleet) enum Action {
     Answer(Ticket, Answer),
     /// Note a change.
     Note(Note),
+    /// Tell of a change that is about no replica.
+    Tell(String),
     /// After [`Input::Stop`]: nothing is left.
     Finished,
 }

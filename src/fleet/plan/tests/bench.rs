@@ -62,7 +62,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         keeper,
         watched: true,
         ring: Spec::Uniform,
-        bound: crate::balance::Bound::OFF,
+        bound: Some(crate::balance::Bound::OFF),
         misses: 3,
         interval: 250 * MS,
         start_timeout: 10 * SEC,

@@ -6,4 +6,5 @@ mod bench;
 mod changes;
 mod model;
 mod patience;
+mod switch;
 mod verdicts;

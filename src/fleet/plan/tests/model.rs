@@ -114,7 +114,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: crate::balance::Bound::OFF,
+            bound: Some(crate::balance::Bound::OFF),
             misses: 3,
             interval: 250 * MS,
             start_timeout: 1_000 * MS,
@@ -181,10 +181,12 @@ impl Model {
                         Order::Rep => {}
                         Order::Add(change) => self.wanted += change.n,
                         Order::Rm(change) => self.wanted -= change.n,
+                        Order::Ring(_) | Order::Bound(_) => {}
                     }
                 }
             }
             Action::Finished => self.finished = true,
+            Action::Tell(_) => {}
         }
     }
 

@@ -1,0 +1,208 @@
+//! Questions about the ring and changes of it, in text and in HTTP, over the classic ring of three seats,
+//! whose shares are known exactly.
+
+use super::*;
+use crate::control::question::{Proposal, Question};
+
+const RING: &str = "ring classic
+seat 1   S1            83.59 %
+seat 2   S2             4.69 %
+seat 3   -             11.72 %
+max/mean 2.508
+bound 0
+home 1.000
+
+";
+
+#[test]
+fn where_tells_the_home_and_who_stands_in() {
+    let port = port();
+    // H(0) = 17, and the first virtual server from there on is seat 1's.
+    let answer = "key 0\nseat 1 S1 up\nseat 2 S2 suspect\nseat 3 - empty\n\n";
+    assert_eq!(port.ask("where 0\n"), answer);
+    let json = port.ask("where 0 json\n");
+    assert!(
+        json.starts_with(
+            r#"{"message":{"hashed":0,"key":"0","seats":[{"health":"up","name":"S1","#
+        ),
+        "{json}"
+    );
+    // A word is hashed, as in the data path.
+    let word = port.ask("where 2f-e9\n");
+    assert!(word.starts_with("key 2f-e9\nseat "), "{word}");
+    assert_eq!(port.ask("where\n"), "ERR usage: where KEY\n\n");
+    let long = port.ask(format!("where {}\n", "k".repeat(1025)));
+    assert_eq!(long, "ERR key is longer than 1024 bytes\n\n");
+}
+
+#[test]
+fn ring_tells_the_shares_and_set_hands_in_an_order() {
+    let port = port();
+    assert_eq!(port.ask("ring\n"), RING);
+    assert_eq!(port.ask("ring set uniform\n"), RING, "what there is then");
+    assert_eq!(port.order(), Order::Ring(Spec::Uniform));
+    assert_eq!(port.ask("bound 1.25\n"), "bound 0\n\n");
+    assert_eq!(port.order(), Order::Bound("1.25".parse().unwrap()));
+    assert_eq!(port.ask("bound\n"), "bound 0\n\n");
+    let full = "ERR ring classic has room for seats 1 to 56, not for seat 57\n\n";
+    assert_eq!(port.ask("ring set classic\n"), full);
+    for (line, sentence) in [
+        ("ring set", "usage: ring [set SPEC]"),
+        ("ring classic", "usage: ring [set SPEC]"),
+        ("ring set square", "unknown ring 'square'"),
+        ("ring set classic:h=1/i", "h divides by zero at i=0"),
+        ("ring set classic:h=i + 1", "usage: ring [set SPEC]"),
+        ("bound 1", "'1' is no bound"),
+        ("bound 1 2", "usage: bound [X]"),
+    ] {
+        let answer = port.ask(format!("{line}\n"));
+        assert!(answer.starts_with(&format!("ERR {sentence}")), "{answer}");
+    }
+}
+
+#[test]
+fn plan_tells_what_would_move_and_does_nothing() {
+    let port = port();
+    let add = port.ask("plan add 2 T\n");
+    let expected = "plan add 2 T
+seat 1   S1            83.59 % ->  76.56 %
+seat 2   S2             4.69 % ->   4.69 %
+seat 3   -             11.72 % ->   9.38 %
+seat 4   T                   - ->   3.91 %
+seat 5   -                   - ->   5.47 %
+moved 9.38 % of the keys
+max/mean 2.508 -> 3.828
+bound 0 -> 0
+home 1.000 -> 1.000
+
+";
+    assert_eq!(add, expected);
+    let rm = port.ask("plan rm 2\n");
+    assert!(
+        rm.contains("\nassumed: the highest seats go, which are 2, 3;"),
+        "{rm}"
+    );
+    assert!(
+        rm.contains("\nseat 1   S1            83.59 % -> 100.00 %\n"),
+        "{rm}"
+    );
+    assert!(
+        rm.contains("\nseat 3   -             11.72 % ->        -\n"),
+        "{rm}"
+    );
+    assert!(rm.contains("\nmoved 16.41 % of the keys\n"), "{rm}");
+    let named = port.ask("plan rm 1 S2\n");
+    assert!(
+        !named.contains("assumed") && named.contains("moved 4.69 %"),
+        "{named}"
+    );
+    // The bound comes with the ring unless one was given.
+    let even = port.ask("plan ring rendezvous\n");
+    assert!(even.contains("\nbound 0 -> 1.03\n"), "{even}");
+    let bound = port.ask("plan bound 1.03\n");
+    assert!(
+        bound.contains("\nmoved 0.00 %") && bound.contains("\nhome 1.000 -> 0.507\n"),
+        "{bound}"
+    );
+    for (line, sentence) in [
+        (
+            "plan",
+            "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X",
+        ),
+        ("plan add", "usage: plan CHANGE"),
+        ("plan add 1 S1", "the name S1 is taken"),
+        (
+            "plan add 6",
+            "cannot add 6 to 3 replicas: at most 8 are allowed (--max-replicas)",
+        ),
+        (
+            "plan add 99999999999",
+            "cannot add 99999999999 to 3 replicas",
+        ),
+        ("plan rm 1 S9", "there is no replica named S9"),
+        ("plan rm 4", "cannot remove 4 replicas: there are only 3"),
+        (
+            "plan ring classic:slots=20,vnodes=9",
+            "ring classic:h=i^2+2*i+17,",
+        ),
+        (
+            "plan ring classic:phi=9^i^i^i",
+            "phi overflows 64 bits at i=3, j=1",
+        ),
+    ] {
+        let answer = port.ask(format!("{line}\n"));
+        assert!(answer.starts_with(&format!("ERR {sentence}")), "{answer}");
+    }
+    assert!(port.orders.try_recv().is_err(), "a plan is no order");
+}
+
+#[test]
+fn what_is_planned_is_told_as_it_is_typed() {
+    for text in [
+        "add 2 S4 S5",
+        "rm 1",
+        "ring classic-brief",
+        "bound 1.5",
+        "bound 0",
+    ] {
+        let line = format!("plan {text}");
+        let requests = command::parse(line.as_bytes()).unwrap();
+        let Ok(command::Command::Ask(Question::Plan(plan))) = &requests[0].command else {
+            panic!("{line}");
+        };
+        assert_eq!(plan.to_string(), text);
+        assert!(!matches!(plan, Proposal::Add(change) if change.n != 2));
+    }
+}
+
+#[test]
+fn the_same_over_http() {
+    let port = port();
+    let get = |path: &str| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = port.ask(request);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].to_owned(), body.trim_end().to_owned())
+    };
+    for (path, line) in [
+        ("/ring", "ring json"),
+        ("/where/0", "where 0 json"),
+        ("/where/2f%2De9", "where 2f-e9 json"),
+        ("/plan?add=2&names=T,U", "plan add 2 T U json"),
+        ("/plan?rm=1", "plan rm 1 json"),
+        (
+            "/plan?ring=classic:h=i+1,slots=99",
+            "plan ring classic:h=i+1,slots=99 json",
+        ),
+        ("/plan?ring=classic:h=i%257", "plan ring classic:h=i%7 json"),
+        ("/plan?bound=1.1", "plan bound 1.1 json"),
+    ] {
+        let text = port.ask(format!("{line}\n"));
+        assert_eq!(
+            get(path),
+            ("200".to_owned(), text.trim_end().to_owned()),
+            "{path}"
+        );
+    }
+    for (path, sentence) in [
+        ("/plan", "usage: plan add N"),
+        ("/plan?add=x", "n is not a positive integer"),
+        ("/plan?ring=classic:h=i%20+1", "usage: plan add N"),
+        ("/where/a%3Brep", "a question is one command"),
+        ("/where/%FF", "no such"),
+    ] {
+        let (status, body) = get(path);
+        if path.ends_with("FF") {
+            assert_eq!(
+                status, "200",
+                "what is no text is a key all the same: {body}"
+            );
+            continue;
+        }
+        assert!(
+            status == "400" && body.contains(sentence),
+            "{path}: {status} {body}"
+        );
+    }
+}

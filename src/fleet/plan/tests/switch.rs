@@ -1,0 +1,78 @@
+//! Switching the ring and the bound: in one step, for the seats that stay, and not at all when there is
+//! no room.
+
+use super::super::{Action, Policy};
+use super::bench::*;
+use crate::admin::Order;
+use crate::balance::Bound;
+use crate::fleet::engine::Keeper;
+use crate::ring::{Seat, Spec};
+
+fn bound(text: &str) -> Bound {
+    text.parse().unwrap()
+}
+
+#[test]
+fn another_ring_is_published_at_once_over_the_same_seats() {
+    let mut bench = Bench::up(3);
+    let before = bench.plan.view();
+    assert_eq!(
+        bench.order(Order::Ring(Spec::Classic)),
+        Some(Ok(names("S1 S2 S3")))
+    );
+    assert!(bench.published());
+    let after = bench.plan.view();
+    assert_eq!(after.ring.spec(), Spec::Classic);
+    assert_eq!(after.ring.seats(), before.ring.seats());
+    assert_eq!(after.members, before.members);
+    // Whoever comes and goes from here on does so on the new ring.
+    bench.rm(1, "S2");
+    assert_eq!(bench.plan.view().ring.spec(), Spec::Classic);
+    assert_eq!(bench.plan.view().ring.seats(), &[Seat(1), Seat(3)].into());
+}
+
+#[test]
+fn a_ring_without_room_changes_nothing() {
+    let mut bench = Bench::up(3);
+    let small: Spec = "classic:slots=8,vnodes=4".parse().unwrap();
+    let sentence = format!("ring {small} has room for seats 1 to 2, not for seat 3");
+    assert_eq!(bench.order(Order::Ring(small)), bad(&sentence));
+    let faulty: Spec = "classic:phi=1/(i-2)".parse().unwrap();
+    let sentence = "phi divides by zero at i=2, j=1";
+    assert_eq!(bench.order(Order::Ring(faulty)), bad(sentence));
+    assert!(!bench.published());
+    assert_eq!(bench.plan.view().ring.spec(), Spec::Uniform);
+}
+
+#[test]
+fn fixed_backends_have_their_ring_switched_too() {
+    let mut bench = Bench::fixed(true);
+    assert!(matches!(
+        bench.order(Order::Ring(Spec::Maglev)),
+        Some(Ok(_))
+    ));
+    assert_eq!(bench.plan.view().ring.spec(), Spec::Maglev);
+}
+
+#[test]
+fn a_bound_follows_the_ring_until_one_is_given() {
+    let policy = Policy {
+        bound: None,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(policy, 3);
+    assert_eq!(bench.plan.view().bound, bound("1.03"));
+    bench.order(Order::Ring(Spec::ClassicBrief));
+    assert_eq!(bench.plan.view().bound, Bound::OFF);
+    bench.order(Order::Ring(Spec::Jump));
+    assert_eq!(bench.plan.view().bound, bound("1.03"));
+    bench.order(Order::Bound(bound("1.2")));
+    assert!(bench.published());
+    bench.order(Order::Ring(Spec::Classic));
+    assert_eq!(bench.plan.view().bound, bound("1.2"));
+    // The same again is no change, and is told all the same.
+    bench.order(Order::Bound(bound("1.2")));
+    assert!(!bench.published());
+    let tells = |action: &Action| matches!(action, Action::Tell(_));
+    assert!(bench.did.iter().any(tells));
+}

@@ -1,0 +1,220 @@
+//! Whole numbers of 64 bits whose arithmetic never wraps: one number, and a span of numbers by which a
+//! formula is known to be harmless for every key before the first key comes.
+//!
+//! A fault is a value like others and stays one through all further steps, so that the first is told.
+//! Division rounds towards zero and the rest has the sign of the dividend, as in Rust and C.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where arithmetic ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A number does not fit.
+    #[error("overflows 64 bits")]
+    Overflow,
+    /// `/ 0` or `% 0`.
+    #[error("divides by zero")]
+    ByZero,
+    /// A power that is no whole number.
+    #[error("has a negative exponent")]
+    Exponent,
+    /// No value at all.
+    #[error("has no value")]
+    Unknown,
+}
+
+/// What expressions are made of.
+pub(super) trait Arithmetic: Clone + fmt::Debug + Default + FromStr<Err = Fault> {
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    fn over(self, other: Self) -> Self;
+    fn modulo(self, other: Self) -> Self;
+    fn power(self, other: Self) -> Self;
+    fn negative(self) -> Self;
+}
+
+/// A number, or why there is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checked(Result<i64, Fault>);
+
+impl Checked {
+    pub(super) fn of(number: i64) -> Self {
+        Self(Ok(number))
+    }
+
+    pub(super) fn get(self) -> Result<i64, Fault> {
+        self.0
+    }
+
+    fn with(self, other: Self, step: impl FnOnce(i64, i64) -> Result<i64, Fault>) -> Self {
+        Self(self.0.and_then(|a| step(a, other.0?)))
+    }
+}
+
+impl Default for Checked {
+    fn default() -> Self {
+        Self(Err(Fault::Unknown))
+    }
+}
+
+/// Digits alone; a sign is an operator. It never fails: a number that is too large is a value too.
+impl FromStr for Checked {
+    type Err = Fault;
+
+    fn from_str(digits: &str) -> Result<Self, Fault> {
+        Ok(Self(digits.parse().map_err(|_| Fault::Overflow)))
+    }
+}
+
+impl Arithmetic for Checked {
+    fn plus(self, other: Self) -> Self {
+        self.with(other, |a, b| a.checked_add(b).ok_or(Fault::Overflow))
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.with(other, |a, b| a.checked_sub(b).ok_or(Fault::Overflow))
+    }
+
+    fn times(self, other: Self) -> Self {
+        self.with(other, |a, b| a.checked_mul(b).ok_or(Fault::Overflow))
+    }
+
+    fn over(self, other: Self) -> Self {
+        self.with(other, |a, b| match b {
+            0 => Err(Fault::ByZero),
+            _ => a.checked_div(b).ok_or(Fault::Overflow),
+        })
+    }
+
+    fn modulo(self, other: Self) -> Self {
+        self.with(other, |a, b| match b {
+            0 => Err(Fault::ByZero),
+            _ => a.checked_rem(b).ok_or(Fault::Overflow),
+        })
+    }
+
+    fn power(self, other: Self) -> Self {
+        self.with(other, power)
+    }
+
+    fn negative(self) -> Self {
+        Self::of(0).minus(self)
+    }
+}
+
+fn power(base: i64, exponent: i64) -> Result<i64, Fault> {
+    match (base, exponent) {
+        (_, ..=-1) => Err(Fault::Exponent),
+        (0 | 1, 1..) => Ok(base),
+        (-1, _) => Ok(if exponent % 2 == 0 { 1 } else { -1 }),
+        _ => {
+            let exponent = u32::try_from(exponent).map_err(|_| Fault::Overflow)?;
+            base.checked_pow(exponent).ok_or(Fault::Overflow)
+        }
+    }
+}
+
+/// All numbers from the one to the other, or why there are none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(Result<(i64, i64), Fault>);
+
+impl Span {
+    pub(super) fn of(low: i64, high: i64) -> Self {
+        Self(Ok((low, high)))
+    }
+
+    pub(super) fn get(self) -> Result<(i64, i64), Fault> {
+        self.0
+    }
+
+    /// The span of a step whose extremes lie where its operands are extreme.
+    fn corners(self, other: Self, step: impl Fn(i64, i64) -> Result<i64, Fault>) -> Self {
+        let both = self.0.and_then(|a| Ok((a, other.0?)));
+        Self(both.and_then(|((a, b), (c, d))| {
+            let corners = [step(a, c)?, step(a, d)?, step(b, c)?, step(b, d)?];
+            let low = corners.into_iter().fold(corners[0], i64::min);
+            Ok((low, corners.into_iter().fold(low, i64::max)))
+        }))
+    }
+
+    fn has_zero(self) -> bool {
+        self.0.is_ok_and(|(low, high)| low <= 0 && high >= 0)
+    }
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self(Err(Fault::Unknown))
+    }
+}
+
+impl FromStr for Span {
+    type Err = Fault;
+
+    fn from_str(digits: &str) -> Result<Self, Fault> {
+        let number = digits.parse().map_err(|_| Fault::Overflow);
+        Ok(Self(number.map(|number| (number, number))))
+    }
+}
+
+impl Arithmetic for Span {
+    fn plus(self, other: Self) -> Self {
+        self.corners(other, |a, b| a.checked_add(b).ok_or(Fault::Overflow))
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self.corners(other, |a, b| a.checked_sub(b).ok_or(Fault::Overflow))
+    }
+
+    fn times(self, other: Self) -> Self {
+        self.corners(other, |a, b| a.checked_mul(b).ok_or(Fault::Overflow))
+    }
+
+    fn over(self, other: Self) -> Self {
+        if self.0.is_ok() && other.has_zero() {
+            return Self(Err(Fault::ByZero));
+        }
+        self.corners(other, |a, b| a.checked_div(b).ok_or(Fault::Overflow))
+    }
+
+    fn modulo(self, other: Self) -> Self {
+        let (Ok((low, high)), Ok((least, most))) = (self.0, other.0) else {
+            return Self(self.0.and(other.0));
+        };
+        if other.has_zero() {
+            return Self(Err(Fault::ByZero));
+        }
+        if low == i64::MIN && least <= -1 && most >= -1 {
+            return Self(Err(Fault::Overflow));
+        }
+        // The rest is smaller than the divisor and no larger than the dividend, whose sign it has.
+        let below = least.unsigned_abs().max(most.unsigned_abs()) - 1;
+        let cap = i64::try_from(below).unwrap_or(i64::MAX);
+        Self::of(low.clamp(-cap, 0), high.clamp(0, cap))
+    }
+
+    fn power(self, other: Self) -> Self {
+        let both = self.0.and_then(|base| Ok((base, other.0?)));
+        Self(both.and_then(|((low, high), (least, most))| {
+            if least < 0 {
+                return Err(Fault::Exponent);
+            }
+            let size = low.unsigned_abs().max(high.unsigned_abs());
+            let size = i64::try_from(size).map_err(|_| Fault::Overflow)?;
+            let top = power(size, most)?.max(1);
+            // A negative base may give either sign; one from 1 up only grows with the exponent.
+            let bottom = match low {
+                ..=-1 => -top,
+                0 => 0,
+                _ => power(low, least)?,
+            };
+            Ok((bottom, top))
+        }))
+    }
+
+    fn negative(self) -> Self {
+        Self::of(0, 0).minus(self)
+    }
+}

@@ -1,0 +1,72 @@
+//! The forecast: exact where it can be, near where it is sampled, and nothing where there is nothing.
+
+use std::collections::BTreeSet;
+
+use super::super::plan::{Forecast, SAMPLE, Shares};
+use super::super::{Seat, Spec};
+use super::{build, first, stable};
+
+fn near(left: f64, right: f64, by: f64) -> bool {
+    (left - right).abs() <= by
+}
+
+#[test]
+fn shares_of_the_classic_rings_are_exact() {
+    for (spec, per_10_000) in [
+        (Spec::Classic, [8359.0, 469.0, 1172.0]),
+        (Spec::ClassicBrief, [9648.0, 176.0, 176.0]),
+    ] {
+        let shares = Shares::of(&*build(&spec, &first(3)));
+        for ((seat, share), expected) in shares.all().zip(per_10_000) {
+            assert!((share * 10_000.0 - expected).abs() < 0.5, "{spec} {seat}");
+            assert_eq!(shares.share(seat), Some(share));
+        }
+        let ratio = shares.max_over_mean().unwrap();
+        assert!(near(ratio, 3.0 * per_10_000[0] / 10_000.0, 0.001));
+    }
+}
+
+#[test]
+fn home_is_what_the_bound_leaves_at_home() {
+    let shares = Shares::of(&*build(&Spec::Classic, &first(3)));
+    // 1.03 thirds of the first seat's 0.836, and all of the others'.
+    let expected = 1.03 / 3.0 + (469.0 + 1172.0) / 10_000.0;
+    assert!(near(shares.home(Some(1.03)), expected, 0.001));
+    assert!(near(shares.home(None), 1.0, 1e-9));
+    let even = Shares::of(&*build(&Spec::Rendezvous, &first(3)));
+    assert!(even.home(Some(1.03)) > 0.99);
+}
+
+#[test]
+fn a_forecast_tells_who_gains_and_what_moves() {
+    for spec in stable() {
+        let (small, large) = (build(&spec, &first(3)), build(&spec, &first(4)));
+        let add = Forecast::of(&*small, &*large);
+        // Only the new seat gains, so what moves is what it gets.
+        let gained = add.after.share(Seat(4)).unwrap();
+        assert!(near(add.moved, gained, 1e-9), "{spec}");
+        assert_eq!(add.before.share(Seat(4)), None);
+        let rm = Forecast::of(&*large, &*small);
+        assert_eq!((rm.before, rm.after), (add.after, add.before));
+        assert!(near(rm.moved, gained, 1e-9));
+    }
+    for spec in [Spec::Uniform, Spec::Rendezvous, Spec::Maglev, Spec::Jump] {
+        let add = Forecast::of(&*build(&spec, &first(3)), &*build(&spec, &first(4)));
+        let most = if spec == Spec::Maglev { 0.30 } else { 0.27 };
+        assert!((0.23..most).contains(&add.moved), "{spec}: {}", add.moved);
+    }
+    let ring = build(&Spec::Uniform, &first(3));
+    assert!(near(Forecast::of(&*ring, &*ring).moved, 0.0, 0.0));
+}
+
+#[test]
+fn a_ring_without_seats_has_no_shares() {
+    let (none, one) = (BTreeSet::new(), first(1));
+    let (none, one) = (build(&Spec::Uniform, &none), build(&Spec::Uniform, &one));
+    let first_one = Forecast::of(&*none, &*one);
+    assert_eq!(first_one.before.max_over_mean(), None);
+    assert!(near(first_one.before.home(None), 0.0, 0.0));
+    assert!(near(first_one.moved, 1.0, 0.0) && near(first_one.after.home(Some(1.03)), 1.0, 1e-9));
+    // The sample is a whole number of rounds over 512 slots.
+    assert_eq!(SAMPLE % 512, 0);
+}

@@ -1,0 +1,92 @@
+//! What the rings cost: a lookup and a rebuild of every kind, and the refusal of hostile expressions.
+//! Run by `make bench-ring`; a plain test run only tries each once and measures nothing.
+//!
+//! Targets: a lookup on the uniform ring of 64 seats within 50 ns, its rebuild within 10 ms, a hostile
+//! expression refused, or a legal one that is as slow as can be built, within 10 ms.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use ringmaster::ring::{Key, NAMED, Seat, Spec};
+
+/// Keys that are looked up in turn: more than branch prediction learns by heart.
+const KEYS: u64 = 4096;
+
+/// A ring of one's own.
+const CUSTOM: &str = "classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+26";
+
+fn first(n: u32) -> BTreeSet<Seat> {
+    (1..=n).map(Seat).collect()
+}
+
+fn kinds() -> Vec<(Spec, u32)> {
+    let named = NAMED.into_iter().map(|spec| {
+        // Rings of slots have room for 56 seats.
+        let seats = if spec.is_classic() { 56 } else { 64 };
+        (spec, seats)
+    });
+    let custom = (CUSTOM.parse().expect("a ring"), 56);
+    named.chain([custom]).collect()
+}
+
+/// Six-digit IDs in no order.
+fn ids() -> Vec<Key> {
+    let scattered = |n: u64| Key(100_000 + n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 900_000);
+    (0..KEYS).map(scattered).collect()
+}
+
+fn lookup(criterion: &mut Criterion) {
+    let ids = ids();
+    for (spec, seats) in kinds() {
+        let ring = spec.build(&first(seats)).expect("a ring");
+        let mut next = ids.iter().cycle();
+        criterion.bench_function(&format!("lookup, {seats} seats, {spec}"), |bench| {
+            bench.iter(|| ring.owner(*next.next().expect("endless")));
+        });
+    }
+}
+
+fn rebuild(criterion: &mut Criterion) {
+    for (spec, seats) in kinds() {
+        let seats = first(seats);
+        criterion.bench_function(
+            &format!("rebuild, {} seats, {spec}", seats.len()),
+            |bench| {
+                bench.iter(|| spec.build(black_box(&seats)));
+            },
+        );
+    }
+}
+
+/// What can be typed to make it work long: the longest texts, the deepest, the most crowded ring.
+fn hostile(criterion: &mut Criterion) {
+    let longest = format!("{}i", "i+".repeat(63));
+    let powers = format!("1{}", "^i".repeat(63));
+    let deep = format!("{}i{}", "(".repeat(16), ")".repeat(16));
+    let endless = "(".repeat(60_000);
+    let crowd = format!("classic:phi={longest}-j*0,slots=2048,vnodes=1,probe=quadratic");
+    let texts = [
+        ("60,000 brackets", format!("classic:h={endless}")),
+        ("division by zero", "classic:h=1/(i-1073741823)".to_owned()),
+        ("overflow", format!("classic:h={}", "9^".repeat(63) + "9")),
+        ("powers", format!("classic:h={powers},phi={powers}")),
+        ("the deepest", format!("classic:h={deep}")),
+        (
+            "every wish the same, 2048 slots",
+            crowd.replace("i+", "7*").replace("7*i", "7"),
+        ),
+        ("a different wish each, 2048 slots", crowd),
+    ];
+    for (what, text) in texts {
+        criterion.bench_function(&format!("hostile, {what}"), |bench| {
+            bench.iter(|| {
+                let spec: Spec = black_box(&text).parse().ok()?;
+                spec.build(&first(2048)).ok()
+            });
+        });
+    }
+}
+
+criterion_group!(rings, lookup, rebuild, hostile);
+criterion_main!(rings);
