@@ -107,8 +107,15 @@ impl Download<'_> {
             } else {
                 facts.body.plain_ahead()
             };
-            let carried = match self.worker.pipes.take(ahead) {
-                Some(pipe) => self.splice(facts, pipe, ahead).await,
+            let pipe = self.worker.pipes.take(ahead);
+            // Chunks are certain only each by itself; between them there may be silence.
+            let certain = match facts.body {
+                Body::Length(length) if pipe.is_some() => length,
+                _ => 0,
+            };
+            let raised = self.low_mark.adapt(self.from.as_ref(), certain);
+            let carried = match pipe {
+                Some(pipe) => self.splice(facts, pipe, ahead, raised).await,
                 None => self.copy(facts).await,
             };
             let until_close = matches!(facts.body, Body::UntilClose);
@@ -128,21 +135,16 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// Moves a piece of the body through a pipe.
+    /// Moves a piece of the body through a pipe; with a `raised` low mark it is not waited for long.
     async fn splice(
         &mut self,
         facts: &mut Facts,
         pipe: Lent<Empty>,
         ahead: u64,
+        raised: bool,
     ) -> Result<(), End> {
         let limits = &self.worker.settings.limits;
         let (progress, since) = (self.progress, Instant::now());
-        // Chunks are certain only each by itself; between them there may be silence.
-        let certain = match facts.body {
-            Body::Length(length) => length,
-            _ => 0,
-        };
-        let raised = self.low_mark.adapt(self.from.as_ref(), certain);
         let patience = raised.then(|| since + LOW_MARK_PATIENCE);
         let due = || match (
             progress.reply_body_due(since, limits.body_timeout),

@@ -13,8 +13,9 @@ use crate::support::{Backend, PATIENCE, Ringmaster, Wire};
 const LOW_MARK: usize = 128 * 1024;
 
 /// Asks for a body that comes in `pieces` of these sizes, each sent when the client has the one before.
-fn step_by_step(pieces: &'static [usize], args: &[&str]) {
+fn step_by_step(pieces: &[usize], args: &[&str]) {
     let length: usize = pieces.iter().sum();
+    let sent = pieces.to_vec();
     let (tell, arrived) = mpsc::channel::<()>();
     let arrived = Mutex::new(arrived);
     let backend = Backend::scripted(move |mut conversation| {
@@ -22,7 +23,7 @@ fn step_by_step(pieces: &'static [usize], args: &[&str]) {
             conversation.request()?;
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
             conversation.wire.write(head)?;
-            for piece in pieces {
+            for piece in &sent {
                 conversation.wire.write(vec![b'x'; *piece])?;
                 let told = arrived.lock().expect("a lock").recv_timeout(PATIENCE);
                 told.map_err(std::io::Error::other)?;
@@ -57,6 +58,14 @@ fn no_piece_of_a_slow_body_waits_for_the_next() {
         step_by_step(&[LOW_MARK - 1, 1], args);
         step_by_step(&[1, LOW_MARK], args);
         step_by_step(&[LOW_MARK, LOW_MARK - 1, 1, LOW_MARK, 1], args);
+    }
+}
+
+#[test]
+fn what_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
+    // So much is above the mark when the head has been read, and a piece takes it all but the last.
+    for first in (150_000..400_000).step_by(10_000) {
+        step_by_step(&[first, 1_000], &[]);
     }
 }
 
