@@ -4,7 +4,7 @@ DENY_VERSION := 0.20.2
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test soak bench bench-ring experiments lint licences fmt clean
+.PHONY: help run up down image test soak bench bench-ring experiments docs lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ experiments: ## Make the four experiments of the coursework; charts in target/ex
 
 bench-ring: ## Measure lookup and rebuild of every kind of ring, and what a hostile expression costs
 	cargo bench -p ringmaster --bench ring -- $(ARGS)
+
+docs: ## Write the manual pages and the completions for shells into target/docs
+	cargo run --quiet -p ringmaster -- docs $(TARGET)/docs
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

@@ -4,8 +4,10 @@
 //! Surprising: an address that means "every interface" to a listener is asked for on loopback.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::wire::socket::reachable;
 
 /// Connecting, and each read and write.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,15 +35,6 @@ pub(crate) fn ask(control: SocketAddr) -> io::Result<String> {
         let reason = format!("it answered {status:?}");
         Err(io::Error::new(ErrorKind::InvalidData, reason))
     }
-}
-
-fn reachable(listens: SocketAddr) -> SocketAddr {
-    let ip = match listens.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    (ip, listens.port()).into()
 }
 
 #[cfg(test)]

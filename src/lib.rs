@@ -28,6 +28,8 @@ pub mod admin;
 pub mod balance;
 pub mod config;
 pub mod control;
+mod ctl;
+mod docs;
 pub mod fleet;
 mod healthcheck;
 mod house;
@@ -48,7 +50,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use config::{Args, Command, Config, Replicas};
+use config::{Args, Command, Config, CtlArgs, Replicas};
 use fleet::Fleet;
 use house::{House, Watched};
 use roster::ReplicaAddr;
@@ -61,32 +63,49 @@ const EVIDENCE_WAITING: usize = 1024;
 pub fn run() -> ExitCode {
     let serve_args = match Args::read().command {
         Command::Serve(serve_args) => serve_args,
+        Command::Ctl(ctl_args) => return command(&ctl_args),
         Command::Healthcheck { control } => {
-            return match healthcheck::ask(control) {
-                Ok(_) => ExitCode::SUCCESS,
-                Err(err) => {
-                    log::say(format_args!("ringmaster: {control}: {err}"));
-                    ExitCode::FAILURE
-                }
-            };
+            return ended(healthcheck::ask(control).map_err(|err| format!("{control}: {err}")));
+        }
+        Command::Docs { folder } => {
+            let written = docs::write(&folder);
+            return ended(written.map_err(|err| format!("{}: {err}", folder.display())));
         }
     };
     let config = match serve_args.check() {
         Ok(config) => config,
-        Err(sentence) => {
-            log::say(format_args!("error: {sentence}"));
-            return ExitCode::from(2);
-        }
+        Err(sentence) => return misused(&sentence),
     };
     let logging = log::start(config.log_format, config.log_level);
     let (alarm, alarms) = mpsc::unbounded_channel();
     report_panics(alarm);
     let served = serve(config, alarms);
     drop(logging);
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(err) => {
-            log::say(format_args!("ringmaster: {err:#}"));
+    ended(served.map_err(|err| format!("{err:#}")))
+}
+
+/// Sends a running balancer a command; 1 also when it refuses.
+fn command(ctl_args: &CtlArgs) -> ExitCode {
+    let line = match ctl_args.line() {
+        Ok(line) => line,
+        Err(sentence) => return misused(&sentence),
+    };
+    match ctl::send(&ctl_args.control, ctl_args.control_token.as_ref(), &line) {
+        Ok(false) => ExitCode::FAILURE,
+        sent => ended(sent),
+    }
+}
+
+fn misused(sentence: &str) -> ExitCode {
+    log::say(format_args!("error: {sentence}"));
+    ExitCode::from(2)
+}
+
+fn ended<T>(how: Result<T, String>) -> ExitCode {
+    match how {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            log::say(format_args!("ringmaster: {sentence}"));
             ExitCode::FAILURE
         }
     }

@@ -87,7 +87,7 @@ impl Asker<'_> {
 
 /// A shared secret. `Debug` masks it, and comparing takes the same time for every wrong one of its length.
 #[derive(Clone)]
-pub struct Token(Box<[u8]>);
+pub struct Token(Box<str>);
 
 /// A text that is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +104,7 @@ impl FromStr for Token {
         if text.is_empty() || !text.bytes().all(good) {
             return Err(BadToken);
         }
-        Ok(Self(text.as_bytes().into()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -116,15 +116,21 @@ impl fmt::Debug for Token {
 
 impl PartialEq for Token {
     fn eq(&self, other: &Self) -> bool {
-        self.is(&other.0)
+        self.is(other.0.as_bytes())
     }
 }
 
 impl Eq for Token {}
 
 impl Token {
+    /// The secret itself, to be sent and never to be shown.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     fn is(&self, shown: &[u8]) -> bool {
-        self.0.ct_eq(shown).into()
+        self.0.as_bytes().ct_eq(shown).into()
     }
 }
 

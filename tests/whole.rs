@@ -8,6 +8,7 @@ mod whole {
     mod balance;
     mod bodies;
     mod bound;
+    mod ctl;
     mod docker;
     mod drain;
     mod fleet;

@@ -13,6 +13,7 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::containers::ContainerArgs;
+use super::ctl::CtlArgs;
 use super::values::{DEFAULT_KEY, duration, path, positive};
 use crate::peer::Token;
 use crate::proxy::{Balance, KeyRule};
@@ -48,11 +49,18 @@ impl Args {
 pub enum Command {
     /// Balance requests over replicas, and keep the replicas alive.
     Serve(Box<ServeArgs>),
+    /// Send a running balancer a command, and tell by the exit code whether it was done.
+    Ctl(CtlArgs),
     /// Ask a running balancer whether it is alive, and say so by the exit code.
     Healthcheck {
         /// Address of its control port
         #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001")]
         control: SocketAddr,
+    },
+    /// Write the manual pages and the completions for shells.
+    Docs {
+        /// The folder to write them to; it is made
+        folder: PathBuf,
     },
 }
 

@@ -5,6 +5,7 @@
 
 mod args;
 mod containers;
+mod ctl;
 mod values;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
+pub use ctl::CtlArgs;
 
 use crate::balance::Bound;
 use crate::fleet::{self, Containers};

@@ -29,6 +29,16 @@ pub(super) fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A host and a port, which is looked up when it is needed.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("must be a host, a colon and a port".to_owned()),
+    }
+}
+
 /// A path that can stand in a request line.
 pub(super) fn path(text: &str) -> Result<String, String> {
     let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');

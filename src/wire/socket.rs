@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -51,6 +51,17 @@ pub fn listen(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener>
 /// `AddrInUse` when it is taken, also by a socket with SO_REUSEPORT.
 pub fn probe(addr: SocketAddr) -> io::Result<()> {
     bound(addr, Port::Own).map(drop)
+}
+
+/// Where to reach a listener on this machine that was told `listens`: one on every interface is on loopback.
+#[must_use]
+pub fn reachable(listens: SocketAddr) -> SocketAddr {
+    let ip = match listens.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    (ip, listens.port()).into()
 }
 
 fn bound(addr: SocketAddr, port: Port) -> io::Result<Socket> {

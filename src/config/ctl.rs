@@ -1,0 +1,99 @@
+//! The flags of `ctl`, and the one line that they and its words make.
+//!
+//! It checks that there is a line to send, and leaves the command in it to whoever answers.
+
+use super::values;
+use crate::peer::Token;
+
+/// Flags and words of `ctl`.
+#[derive(Debug, clap::Args)]
+pub struct CtlArgs {
+    /// Address of its control port: a host or an IP address, and the port
+    #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = values::host_and_port)]
+    pub control: String,
+    /// Answer in JSON, one value on one line
+    #[arg(long, env = "RINGMASTER_JSON")]
+    pub json: bool,
+    /// The secret that the balancer was given
+    #[arg(long, env = "RINGMASTER_CONTROL_TOKEN", hide_env_values = true)]
+    pub control_token: Option<Token>,
+    /// What to ask or to do: `help` lists it all
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    pub words: Vec<String>,
+}
+
+impl CtlArgs {
+    /// The line to send, without its ending and without the token. `--json` may also be the last word.
+    ///
+    /// # Errors
+    /// A sentence for whoever typed it, when it would be more than a line, or none.
+    pub fn line(&self) -> Result<String, String> {
+        let (words, last) = match self.words.split_last() {
+            Some((last, words)) if last == "--json" => (words, true),
+            _ => (&self.words[..], false),
+        };
+        let text = words.join(" ");
+        if text.contains(['\n', '\r']) {
+            return Err("a command is one line".to_owned());
+        }
+        let commands = text.split(';').map(str::trim);
+        let mut commands: Vec<String> = commands
+            .filter(|command| !command.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if commands.is_empty() {
+            return Err("there is no command; try 'ringmaster ctl help'".to_owned());
+        }
+        if self.json || last {
+            commands
+                .iter_mut()
+                .for_each(|command| command.push_str(" json"));
+        }
+        Ok(commands.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(json: bool, words: &[&str]) -> Result<String, String> {
+        let args = CtlArgs {
+            control: String::new(),
+            json,
+            control_token: None,
+            words: words.iter().map(ToString::to_string).collect(),
+        };
+        args.line()
+    }
+
+    #[test]
+    fn words_make_a_line() {
+        assert_eq!(line(false, &["add", "2", "S4"]).as_deref(), Ok("add 2 S4"));
+        assert_eq!(line(true, &["rep"]).as_deref(), Ok("rep json"));
+        assert_eq!(line(false, &["rep", "--json"]).as_deref(), Ok("rep json"));
+        assert_eq!(line(false, &["events", "-w"]).as_deref(), Ok("events -w"));
+        assert_eq!(
+            line(true, &["rep;", "; events"]).as_deref(),
+            Ok("rep json; events json")
+        );
+    }
+
+    #[test]
+    fn what_is_no_line_is_refused() {
+        for words in [
+            &["rep\nadd 1"][..],
+            &["rep\r"],
+            &["", " "],
+            &[";"],
+            &["--json"],
+        ] {
+            assert!(line(false, words).is_err(), "{words:?}");
+        }
+    }
+}

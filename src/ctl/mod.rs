@@ -1,0 +1,279 @@
+//! `ringmaster ctl`: sends a running balancer one line of text commands, shows each answer as it comes,
+//! and tells by the exit code whether all was done.
+//!
+//! It knows how answers are framed, and no command. It waits as long as an answer takes: the balancer has
+//! limits of its own for everything it does, and `watch` has none. Surprising: a token that was refused is
+//! told of only when the command was refused too, because the variable that holds it may be meant for
+//! another balancer.
+
+mod answer;
+mod paint;
+
+use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use crate::peer::Token;
+use crate::wire::socket::reachable;
+use answer::{Answers, Part};
+use paint::Paint;
+
+/// Connecting, and each write.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sends `line`, which may hold several commands, to the control port at `control` (host and port), after
+/// the `token` if there is one. Answers go to stdout; refusals to stderr, unless they are JSON. Whether
+/// nothing was refused.
+///
+/// # Errors
+/// A sentence, when nobody answers or an answer breaks off.
+pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<bool, String> {
+    let stream = connect(control)?;
+    let token = token.map(|token| format!("auth {}; ", token.reveal()));
+    let words = format!("{}{line}\n", token.as_deref().unwrap_or_default());
+    (&stream)
+        .write_all(words.as_bytes())
+        .map_err(|err| format!("cannot send to {control}: {err}"))?;
+    let mut show = Show {
+        out: Outlet::of(io::stdout().lock()),
+        errors: Outlet::of(io::stderr().lock()),
+        begun: false,
+        gap: false,
+    };
+    let shown = show.all(&mut Answers::of(BufReader::new(stream)), token.is_some());
+    shown.map_err(|err| match err.kind() {
+        ErrorKind::UnexpectedEof => {
+            format!("{control} closed the connection before its answer was whole")
+        }
+        _ => format!("{control}: {err}"),
+    })
+}
+
+fn connect(control: &str) -> Result<TcpStream, String> {
+    let addrs = control
+        .to_socket_addrs()
+        .map_err(|err| format!("cannot find {control} (--control): {err}"))?;
+    let mut fault = format!("{control} has no address (--control)");
+    for addr in addrs.map(reachable) {
+        match open(addr) {
+            Ok(stream) => return Ok(stream),
+            Err(err) if err.kind() == ErrorKind::ConnectionRefused => {
+                fault = format!("nothing listens on {addr} (--control)");
+            }
+            Err(err) => fault = format!("cannot reach {addr} (--control): {err}"),
+        }
+    }
+    Err(fault)
+}
+
+fn open(addr: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Where lines go, and how they look there.
+struct Outlet<W> {
+    to: W,
+    paint: Paint,
+}
+
+impl<W: Write + IsTerminal> Outlet<W> {
+    fn of(to: W) -> Self {
+        let paint = Paint::fit_for(to.is_terminal(), |name| std::env::var_os(name));
+        Self { to, paint }
+    }
+}
+
+impl<W: Write> Outlet<W> {
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        let line = self.paint.line(line) + "\n";
+        self.to.write_all(line.as_bytes())?;
+        // Whoever watches a stream must not wait for more of it.
+        self.to.flush()
+    }
+}
+
+/// What is shown, and where.
+struct Show<O, E> {
+    out: Outlet<O>,
+    errors: Outlet<E>,
+    /// Whether anything was shown on `out`, and its answer has ended since: an empty line parts answers.
+    begun: bool,
+    gap: bool,
+}
+
+impl<O: Write, E: Write> Show<O, E> {
+    /// Shows all answers, but for a first one about the token. It ends early when nobody reads on.
+    fn all(&mut self, answers: &mut Answers<impl BufRead>, token: bool) -> io::Result<bool> {
+        let refused = match token {
+            true => first_refusal(answers)?,
+            false => None,
+        };
+        match self.rest(answers, refused) {
+            // Told apart from a broken connection, which has no such error for readers.
+            Err(err) if err.kind() == ErrorKind::BrokenPipe => Ok(true),
+            shown => shown,
+        }
+    }
+
+    fn rest(
+        &mut self,
+        answers: &mut Answers<impl BufRead>,
+        mut token_refused: Option<String>,
+    ) -> io::Result<bool> {
+        let (mut good, mut whole) = (true, false);
+        while let Some(part) = answers.next()? {
+            match part {
+                Part::End => (self.gap, whole) = (self.begun, true),
+                Part::Refusal(line) => {
+                    good = false;
+                    for line in token_refused.take().iter().chain([&line]) {
+                        self.errors.say(line)?;
+                    }
+                }
+                Part::Failure(line) => {
+                    good = false;
+                    self.answer(&line)?;
+                }
+                Part::Line(line) => self.answer(&line)?,
+            }
+        }
+        match whole {
+            true => Ok(good),
+            false => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn answer(&mut self, line: &str) -> io::Result<()> {
+        // Values are told apart by their lines.
+        if std::mem::take(&mut self.gap) && !line.starts_with(['{', '[']) {
+            self.out.say("")?;
+        }
+        self.begun = true;
+        self.out.say(line)
+    }
+}
+
+/// Reads one answer and keeps of it what refuses.
+fn first_refusal(answers: &mut Answers<impl BufRead>) -> io::Result<Option<String>> {
+    let mut refused = None;
+    while let Some(part) = answers.next()? {
+        match part {
+            Part::End => break,
+            Part::Refusal(line) => refused = Some(line),
+            Part::Line(_) | Part::Failure(_) => {}
+        }
+    }
+    Ok(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether all was done, and what was shown on either outlet.
+    fn shown(answers: &str, token: bool) -> (io::Result<bool>, String, String) {
+        let outlet = || Outlet {
+            to: Vec::new(),
+            paint: Paint::Plain,
+        };
+        let mut show = Show {
+            out: outlet(),
+            errors: outlet(),
+            begun: false,
+            gap: false,
+        };
+        let good = show.all(&mut Answers::of(answers.as_bytes()), token);
+        let text = |outlet: Outlet<Vec<u8>>| String::from_utf8(outlet.to).unwrap();
+        (good, text(show.out), text(show.errors))
+    }
+
+    #[test]
+    fn answers_are_parted_by_an_empty_line() {
+        let (good, out, errors) = shown("N 1\nS1\n\nbound 1.03\n\n", false);
+        assert!(good.unwrap());
+        assert_eq!(
+            (out.as_str(), errors.as_str()),
+            ("N 1\nS1\n\nbound 1.03\n", "")
+        );
+        let (_, out, _) = shown("{}\n\n[]\n\n", false);
+        assert_eq!(out, "{}\n[]\n");
+        let (good, out, _) = shown("\n", false);
+        assert!(good.unwrap() && out.is_empty());
+    }
+
+    #[test]
+    fn one_refusal_is_enough() {
+        let (good, out, errors) = shown("ERR no\n\nN 0\n\n", false);
+        assert!(!good.unwrap());
+        assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", "ERR no\n"));
+        let failure = r#"{"message":"<Error> no","status":"failure"}"#;
+        let (good, out, errors) = shown(&format!("{failure}\n\n"), false);
+        assert!(!good.unwrap());
+        assert_eq!((out, errors.as_str()), (format!("{failure}\n"), ""));
+    }
+
+    #[test]
+    fn the_word_about_the_token_is_shown_when_it_matters() {
+        let (good, out, errors) = shown("ok\n\nN 0\n\n", true);
+        assert!(good.unwrap());
+        assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", ""));
+        let (good, out, errors) = shown("ERR no token is set\n\nN 0\n\n", true);
+        assert!(good.unwrap());
+        assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", ""));
+        let (good, out, errors) = shown("ERR wrong\n\nERR stranger\n\n", true);
+        assert!(!good.unwrap());
+        assert_eq!(
+            (out.as_str(), errors.as_str()),
+            ("", "ERR wrong\nERR stranger\n")
+        );
+    }
+
+    #[test]
+    fn what_breaks_off_is_an_error() {
+        for (answers, token) in [
+            ("", false),
+            ("N 1\nS1\n", false),
+            ("N 1\nS", false),
+            ("ok\n\n", true),
+        ] {
+            let (good, ..) = shown(answers, token);
+            assert_eq!(
+                good.unwrap_err().kind(),
+                ErrorKind::UnexpectedEof,
+                "{answers:?}"
+            );
+        }
+    }
+
+    /// An outlet whose reader has gone.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whoever_reads_no_more_ends_it_quietly() {
+        let mut show = Show {
+            out: Outlet {
+                to: Closed,
+                paint: Paint::Plain,
+            },
+            errors: Outlet {
+                to: Closed,
+                paint: Paint::Plain,
+            },
+            begun: false,
+            gap: false,
+        };
+        assert!(show.all(&mut Answers::of(&b"a\nb\n"[..]), false).unwrap());
+    }
+}

@@ -1,0 +1,296 @@
+//! `ringmaster ctl` as people and scripts run it: what it prints, where, and how it ends; and the manual
+//! and completions that `ringmaster docs` makes.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Ringmaster, end_of, fresh_path, own_address, program, run_to_end};
+
+/// `ctl` before this balancer.
+fn ctl(program: &Ringmaster, words: &[&str]) -> Output {
+    let control = program.control.to_string();
+    run_to_end(&[&["ctl", "--control", &control], words].concat())
+}
+
+/// Exit code, stdout and stderr.
+#[track_caller]
+fn told(output: &Output) -> (i32, &str, &str) {
+    let text = |bytes| std::str::from_utf8(bytes).expect("text");
+    (
+        output.status.code().expect("no signal"),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn the_exit_code_tells_whether_it_was_done() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let cases: [(&[&str], i32, &str, &str); 8] = [
+        (&["rep"], 0, "N 1\nS1\n", ""),
+        (&["add", "1", "S2"], 0, "N 2\nS1\nS2\n", ""),
+        (
+            &["rm", "1", "S9"],
+            1,
+            "",
+            "ERR there is no replica named S9\n",
+        ),
+        (&["rm", "1", "S1"], 0, "N 1\nS2\n", ""),
+        (
+            &["ad"],
+            1,
+            "",
+            "ERR there is no command 'ad'; did you mean 'add'?\n",
+        ),
+        (&["bound; rep"], 0, "bound 1.03\n\nN 1\nS2\n", ""),
+        (
+            &["add 0; rep"],
+            1,
+            "N 1\nS2\n",
+            "ERR n is not a positive integer\n",
+        ),
+        (&["quit; rep"], 0, "bye\n", ""),
+    ];
+    for (words, code, out, errors) in cases {
+        assert_eq!(
+            told(&ctl(&program, words)),
+            (code, out, errors),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn json_comes_by_flag_and_by_word() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let rep = "{\"message\":{\"N\":1,\"replicas\":[\"S1\"]},\"status\":\"successful\"}\n";
+    for words in [&["--json", "rep"][..], &["rep", "--json"], &["rep", "json"]] {
+        assert_eq!(told(&ctl(&program, words)), (0, rep, ""), "{words:?}");
+    }
+    // A refusal is what was asked for too: it goes where the answer would.
+    let refused = ctl(&program, &["--json", "rm", "1", "S9"]);
+    let (code, out, errors) = told(&refused);
+    let failure: Value = serde_json::from_str(out).expect("JSON");
+    assert_eq!((code, errors), (1, ""));
+    assert_eq!(failure["message"], "<Error> there is no replica named S9");
+}
+
+#[test]
+fn bad_usage_is_2_and_sends_nothing() {
+    let usages: [&[&str]; 6] = [
+        &["ctl"],
+        &["ctl", ""],
+        &["ctl", ";"],
+        &["ctl", "rep\nadd 1"],
+        &["ctl", "--control", "5001", "rep"],
+        &["ctl", "--control-token", "a b", "rep"],
+    ];
+    for usage in usages {
+        let output = run_to_end(usage);
+        let (code, out, errors) = told(&output);
+        assert_eq!((code, out), (2, ""), "{usage:?}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+}
+
+#[test]
+fn a_sentence_says_who_does_not_answer() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        let control = format!("{host}:{port}");
+        let output = run_to_end(&["ctl", "--control", &control, "rep"]);
+        let sentence = format!("ringmaster: nothing listens on 127.0.0.1:{port} (--control)\n");
+        assert_eq!(told(&output), (1, "", sentence.as_str()));
+    }
+    let output = run_to_end(&["ctl", "--control", "nobody.invalid:1", "rep"]);
+    let (code, _, errors) = told(&output);
+    assert_eq!(code, 1);
+    assert!(
+        errors.starts_with("ringmaster: cannot find nobody.invalid:1"),
+        "{errors}"
+    );
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let output = run_to_end(&["ctl", "--control", &program.listen.to_string(), "rep"]);
+    let (code, out, errors) = told(&output);
+    assert_eq!((code, out), (1, ""));
+    assert!(
+        errors.contains("it answers in HTTP: is this the data port?"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_name_is_looked_up() {
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    let control = format!("localhost:{}", program.control.port());
+    let output = run_to_end(&["ctl", "--control", &control, "rep"]);
+    assert_eq!(told(&output), (0, "N 1\nS1\n", ""));
+}
+
+#[test]
+fn the_token_opens_and_is_never_shown() {
+    let Some(ip) = own_address() else {
+        return eprintln!("SKIPPED: this machine has no address but loopback");
+    };
+    let open = [
+        "--control",
+        "0.0.0.0:0",
+        "--replicas",
+        "1",
+        "--control-token",
+        "s3cret",
+    ];
+    let balancer = Ringmaster::start(&open);
+    let control = format!("{ip}:{}", balancer.control.port());
+    let ask = |token: &str| {
+        let mut command = program();
+        command
+            .env("RINGMASTER_CONTROL", &control)
+            .env("RINGMASTER_CONTROL_TOKEN", token);
+        end_of(command.args(["ctl", "rep"]))
+    };
+    assert_eq!(told(&ask("s3cret")), (0, "N 1\nS1\n", ""));
+    let stranger =
+        format!("ERR /rep is for local peers or a bearer token, you are {ip} without one\n");
+    assert_eq!(told(&ask("")), (1, "", stranger.as_str()));
+    let wrong = format!("ERR the token is wrong\n{stranger}");
+    assert_eq!(told(&ask("0ther")), (1, "", wrong.as_str()));
+    // Here nobody needs it, and the balancer has none to compare it with.
+    let other = Ringmaster::start(&["--replicas", "1"]);
+    let output = ctl(&other, &["--control-token", "s3cret", "rep"]);
+    assert_eq!(told(&output), (0, "N 1\nS1\n", ""));
+    assert!(!balancer.log().contains("s3cret") && !other.log().contains("s3cret"));
+}
+
+#[test]
+fn lines_are_shown_as_they_come() {
+    // What is sent, and the lines that are shown of it before more is sent. The third answer never ends.
+    const PIECES: [(&str, &[&str]); 3] = [
+        ("one\n", &["one"]),
+        ("two\n\nthr", &["two"]),
+        ("ee\n", &["", "three"]),
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let control = listener.local_addr().unwrap().to_string();
+    let (go_on, may_go_on) = mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        for (piece, _) in PIECES {
+            stream.write_all(piece.as_bytes()).unwrap();
+            may_go_on.recv_timeout(PATIENCE).expect("a word");
+        }
+        line
+    });
+    let mut child = program()
+        .args(["ctl", "--control", &control, "events", "-w"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    for (_, shown) in PIECES {
+        for line in shown {
+            assert_eq!(lines.next().expect("a line").unwrap(), *line);
+        }
+        go_on.send(()).unwrap();
+    }
+    assert_eq!(server.join().unwrap(), "events -w\n");
+    let output = child.wait_with_output().expect("its end");
+    let sentence =
+        format!("ringmaster: {control} closed the connection before its answer was whole\n");
+    assert_eq!(told(&output), (1, "", sentence.as_str()));
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let balancer = Ringmaster::start(&["--replicas", "1"]);
+    let binary = program().get_program().to_owned();
+    let line = format!(
+        "{} ctl --control {} rep",
+        binary.display(),
+        balancer.control
+    );
+    let on_a_terminal = |variables: &[(&str, &str)]| {
+        let mut command = Command::new("script");
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .env_remove("NO_COLOR");
+        command.envs(variables.iter().copied());
+        let output = end_of(&mut command);
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .replace('\r', "")
+    };
+    if Command::new("script").arg("--version").output().is_err() {
+        return eprintln!("SKIPPED: there is no script(1), which makes a terminal");
+    }
+    let coloured = on_a_terminal(&[("TERM", "xterm")]);
+    assert_eq!(coloured, "\u{1b}[1mN\u{1b}[0m 1\nS1\n");
+    let plain = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
+    assert_eq!(plain, "N 1\nS1\n");
+}
+
+/// The flags that a help text lists, without their dashes.
+fn flags(command: &str) -> BTreeSet<String> {
+    let help = run_to_end(&[command, "--help"]);
+    let help = String::from_utf8(help.stdout).expect("text");
+    let begin = |line: &str| {
+        let flag = line.strip_prefix("      --")?;
+        Some(flag.split(' ').next()?.to_owned())
+    };
+    help.lines().filter_map(begin).collect()
+}
+
+#[test]
+fn manual_and_completions_name_every_flag() {
+    let folder = fresh_path("docs");
+    let made = run_to_end(&["docs", folder.to_str().expect("text")]);
+    assert_eq!(told(&made), (0, "", ""));
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
+    let shells = [
+        "ringmaster.bash",
+        "_ringmaster",
+        "ringmaster.fish",
+        "ringmaster.elv",
+        "_ringmaster.ps1",
+    ];
+    for command in ["serve", "ctl", "healthcheck"] {
+        let flags = flags(command);
+        assert!(flags.contains("control"), "{flags:?}");
+        let manual = read(&format!("ringmaster-{command}.1")).replace("\\-", "-");
+        for flag in &flags {
+            let twin = flag.replace('-', "_").to_uppercase();
+            for text in [format!("--{flag}"), format!("RINGMASTER_{twin}")] {
+                assert!(manual.contains(&text), "{command}: {text}");
+            }
+            for shell in shells {
+                assert!(read(shell).contains(flag), "{shell}: {command} --{flag}");
+            }
+        }
+    }
+    assert!(read("ringmaster.1").contains("ringmaster\\-serve(1)"));
+    // What the control port can be told is in the manual, and is offered.
+    assert!(read("ringmaster-ctl.1").contains("add N [NAME...]"));
+    for shell in ["ringmaster.bash", "_ringmaster"] {
+        assert!(read(shell).contains("events"), "{shell}");
+    }
+    std::fs::remove_dir_all(&folder).expect("its removal");
+    let no_folder = run_to_end(&["docs", "/dev/null/docs"]);
+    let (code, _, errors) = told(&no_folder);
+    assert_eq!(code, 1);
+    assert!(
+        errors.starts_with("ringmaster: /dev/null/docs: "),
+        "{errors}"
+    );
+}
