@@ -5,7 +5,7 @@
 //! 5  main -> lib::run -> config                  wiring, exit codes, signals
 //! 4  proxy/   the data port     control/         the control port
 //! 3  fleet/   the replica manager
-//! 2  roster   admin (orders as they cross)       peer (who may command)
+//! 2  roster   admin (orders as they cross)       peer (who may command)   stats (what was counted)
 //! 1  ring/    who owns a key      balance        pure: no socket, no clock, no randomness
 //! 0  wire/    bytes and sockets                  metrics cells, shutdown
 //! ```
@@ -41,11 +41,13 @@ pub mod ring;
 pub mod roster;
 pub mod shutdown;
 mod start;
+pub mod stats;
 pub mod wire;
 
 use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc;
@@ -130,23 +132,10 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         .build()?;
     let signals = house::Signals::catch(&runtime)?;
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
-    let admin = config.proxy.admin.as_ref();
-    if admin.is_some_and(|admin| admin.anyone) {
-        tracing::warn!(
-            "--data-port-admin any: whoever reaches the data port may add and remove replicas"
-        );
-    }
-    let replicas = fleet_replicas(&config.replicas)?;
-    let settings = fleet::Settings {
-        replicas,
-        ring: config.ring,
-        bound: config.bound,
-        heartbeat: config.heartbeat.clone(),
-        start_timeout: config.start_timeout,
-        drain_timeout: config.drain_timeout,
-        max_replicas: config.max_replicas,
-        workers: config.workers,
-    };
+    warn_of_anyone(&config);
+    let port = Arc::new(metrics::Port::new(config.workers));
+    let ledger = stats::Ledger::default();
+    let settings = fleet_settings(&config, ledger.clone())?;
     let control = start::listen(config.control, "--control")?;
     let data = start::listen_shared(config.listen, config.workers)?;
     let addresses = start::Addresses {
@@ -176,12 +165,19 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         listeners: data,
         subscribers,
         evidence,
-        port: Arc::new(metrics::Port::new(config.workers)),
+        port: Arc::clone(&port),
         desk: desk.clone(),
         shutdown: workers_stop,
     })?;
-    let context = control_context(desk, config.access, &fleet, observer, config.max_replicas);
-    let control = control::start(control, context, control_stops)?;
+    let known = Known {
+        desk,
+        access: config.access,
+        roster: observer,
+        max_replicas: config.max_replicas,
+        recorder: stats::Recorder::new(ledger, port, Instant::now()),
+        engine: config.replicas.engine(),
+    };
+    let control = control::start(control, control_context(known, &fleet), control_stops)?;
     start::announce(&addresses, &config.replicas, wanted);
     let house = House {
         fleet,
@@ -191,6 +187,29 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         alarms,
     };
     runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))
+}
+
+fn warn_of_anyone(config: &Config) {
+    let admin = config.proxy.admin.as_ref();
+    if admin.is_some_and(|admin| admin.anyone) {
+        tracing::warn!(
+            "--data-port-admin any: whoever reaches the data port may add and remove replicas"
+        );
+    }
+}
+
+fn fleet_settings(config: &Config, ledger: stats::Ledger) -> anyhow::Result<fleet::Settings> {
+    Ok(fleet::Settings {
+        replicas: fleet_replicas(&config.replicas)?,
+        ring: config.ring.clone(),
+        bound: config.bound,
+        heartbeat: config.heartbeat.clone(),
+        start_timeout: config.start_timeout,
+        drain_timeout: config.drain_timeout,
+        max_replicas: config.max_replicas,
+        workers: config.workers,
+        ledger,
+    })
 }
 
 fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
@@ -215,14 +234,27 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
     })
 }
 
-fn control_context(
+/// What the control port has of others than the fleet.
+struct Known {
     desk: admin::Desk,
     access: peer::Access,
-    fleet: &Fleet,
     roster: roster::Observer,
     max_replicas: usize,
-) -> control::Context {
+    recorder: stats::Recorder,
+    engine: &'static str,
+}
+
+fn control_context(known: Known, fleet: &Fleet) -> control::Context {
     let (status, journal) = (fleet.status(), fleet.journal());
+    let standing = fleet.status();
+    let standing = move || {
+        let status = *standing.borrow();
+        control::Standing {
+            wanted: status.wanted,
+            answered: status.answered,
+            up: status.up,
+        }
+    };
     let past = fleet.journal();
     let ready = move || {
         let status = *status.borrow();
@@ -241,10 +273,15 @@ fn control_context(
         events.iter().map(view).collect()
     };
     control::Context {
-        desk,
-        access,
-        roster,
-        max_replicas,
+        desk: known.desk,
+        access: known.access,
+        roster: known.roster,
+        max_replicas: known.max_replicas,
+        sources: control::Sources {
+            recorder: known.recorder,
+            standing: Arc::new(standing),
+            engine: known.engine,
+        },
         ready: Arc::new(ready),
         events: Arc::new(events),
         limits: control::Limits::default(),

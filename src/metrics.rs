@@ -4,11 +4,13 @@
 //! Every cell has a single writer (its worker), which adds with a plain load and store; readers sum
 //! over the workers. Nothing here locks, allocates after its making or decides anything.
 
+mod fleet;
 mod histogram;
 mod port;
 
-pub use histogram::{BOUNDS_MICROS, Histogram};
-pub use port::{Port, PortCell};
+pub use fleet::{FleetCells, SeatCells};
+pub use histogram::{BOUNDS_MICROS, Histogram, Times};
+pub use port::{LogCell, Port, PortCell};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,9 +22,10 @@ pub struct Cells {
     by_worker: Box<[WorkerCell]>,
 }
 
-/// One worker's counts about one replica. Two cache lines, because processors fetch lines in pairs.
+/// One worker's counts about one replica. Aligned to two cache lines, because processors fetch lines in
+/// pairs; the first pair holds what every request changes, in this order.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub struct WorkerCell {
     /// Requests for which the replica was chosen; it only grows.
     pub requests: Counter,
@@ -41,9 +44,11 @@ pub struct WorkerCell {
     pub to_client: Counter,
     /// Replies that broke off after a part of them had gone to the client.
     pub truncated: Counter,
+    retries: [Counter; Retry::ALL.len()],
     /// From a request's head to the head of its reply.
     pub first_byte: Histogram,
-    retries: [Counter; Retry::ALL.len()],
+    /// From a request's head to its end here, whoever ended it; tunnels are not among them.
+    pub total: Histogram,
 }
 
 /// Why a request left a replica it had been given to, for another connection or another replica.
@@ -70,6 +75,18 @@ impl Retry {
         Self::Lost,
         Self::Doubted,
     ];
+
+    /// The word for it in metrics and statistics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Stale => "stale",
+            Self::Lost => "lost",
+            Self::Doubted => "doubted",
+        }
+    }
 }
 
 /// Counts by the class of a status: 1xx to 5xx.

@@ -85,16 +85,12 @@ pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize)
         }
         _ => format!("http://{addr}"),
     };
-    let engine = match replicas {
-        Replicas::Process(_) => "process",
-        Replicas::Docker(_) => "docker",
-        Replicas::Fixed(_) => "fixed",
-    };
     let (data, control) = (url(addresses.listen), url(addresses.control));
     // A closed stdout is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
-        "data {data}, control {control}, {count} replicas ({engine})"
+        "data {data}, control {control}, {count} replicas ({})",
+        replicas.engine()
     );
 }
 

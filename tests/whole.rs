@@ -22,6 +22,7 @@ mod whole {
     mod ring;
     mod services;
     mod splice;
+    mod stats;
     mod switch;
     mod text;
     mod timeouts;

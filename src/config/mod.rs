@@ -35,6 +35,18 @@ pub enum Replicas {
     Fixed(Vec<(ReplicaName, String)>),
 }
 
+impl Replicas {
+    /// The word for how they are started.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Process(_) => "process",
+            Self::Docker(_) => "docker",
+            Self::Fixed(_) => "fixed",
+        }
+    }
+}
+
 /// What `serve` was asked for, checked.
 #[derive(Debug)]
 pub struct Config {

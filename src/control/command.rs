@@ -3,17 +3,14 @@
 //! Pure: it takes the bytes of a line and returns commands, and never asks who sent them or whether
 //! they can be carried out. A line may hold several commands, and a fault in one spoils only that one.
 
-use std::cmp::min;
-
+use super::hint::{echo, nearest};
 use super::question::{self, Question};
+use super::stats;
 use crate::admin::{Change, Kind, Order};
 use crate::peer::Token;
 
 /// How many commands a line may hold, so that a short line cannot make endless work.
 pub const MAX_COMMANDS: usize = 64;
-
-/// The longest piece of a sender's own text that an answer repeats, in characters.
-const MAX_ECHO: usize = 40;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +25,8 @@ pub enum Command {
     Ask(Question),
     /// A change of the ring or the bound, answered with what there is then.
     Switch(Order, Question),
+    /// What was counted, and how fast things go.
+    Stats,
     /// What happened of late.
     Events,
     /// Shows a secret, for the commands after it.
@@ -56,7 +55,7 @@ pub struct Entry {
     pub about: &'static str,
     /// The rest of what there is to know, in lines.
     pub more: &'static [&'static str],
-    read: fn(&[&str]) -> Result<Command, Fault>,
+    pub(super) read: fn(&[&str]) -> Result<Command, Fault>,
 }
 
 impl PartialEq for Entry {
@@ -149,6 +148,7 @@ pub const COMMANDS: &[Entry] = &[
         ],
         read: question::plan,
     },
+    stats::STATS,
     Entry {
         name: "events",
         usage: "events",
@@ -220,8 +220,9 @@ fn request(mut words: Vec<&str>) -> Request {
 fn find(name: &str) -> Result<&'static Entry, String> {
     let known = COMMANDS.iter().find(|entry| entry.name == name);
     known.ok_or_else(|| {
-        let hint = match nearest(name) {
-            Some(entry) => format!("did you mean '{}'?", entry.name),
+        let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
+        let hint = match nearest(name, &names) {
+            Some(meant) => format!("did you mean '{meant}'?"),
             None => "try 'help'".into(),
         };
         format!("there is no command '{}'; {hint}", echo(name))
@@ -249,52 +250,9 @@ pub(super) fn counted(kind: Kind, words: &[&str]) -> Result<Change, Fault> {
         .map_err(|refusal| Fault::Because(refusal.sentence))
 }
 
-/// What of a sender's text may be repeated: the beginning, with nothing in it that moves a terminal.
-fn echo(word: &str) -> String {
-    let mut begin: String = word
-        .chars()
-        .take(MAX_ECHO)
-        .flat_map(char::escape_debug)
-        .collect();
-    if word.chars().nth(MAX_ECHO).is_some() {
-        begin.push_str("...");
-    }
-    begin
-}
-
-/// The command that was probably meant: one that begins like `name`, or is at most two slips away.
-fn nearest(name: &str) -> Option<&'static Entry> {
-    let longest = COMMANDS.iter().map(|entry| entry.name.len()).max()?;
-    if name.len() > longest + 2 {
-        return None;
-    }
-    let name = name.to_ascii_lowercase();
-    if let Some(entry) = COMMANDS.iter().find(|entry| entry.name.starts_with(&name)) {
-        return Some(entry);
-    }
-    let slips = |entry: &&Entry| distance(entry.name.as_bytes(), name.as_bytes());
-    let best = COMMANDS.iter().min_by_key(slips)?;
-    // Two slips in a word of two or three letters are another word.
-    (slips(&best) <= min(2, best.name.len() / 2)).then_some(best)
-}
-
-/// The edit distance of Levenshtein: how many letters to insert, drop or replace.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = min(replaced, min(row[j], diagonal) + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::hint::MAX_ECHO;
     use super::*;
     use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -319,6 +277,7 @@ mod tests {
             ("add 3 S4 S5", changed(Kind::Add, 3, &["S4", "S5"])),
             ("rm 2 S1 S2", changed(Kind::Rm, 2, &["S1", "S2"])),
             ("rm 007", changed(Kind::Rm, 7, &[])),
+            ("stats", Ok(Command::Stats)),
             ("events", Ok(Command::Events)),
             ("auth x=1", Ok(Command::Auth("x=1".parse().unwrap()))),
             ("quit", Ok(Command::Quit)),
@@ -440,19 +399,6 @@ mod tests {
             parse(line.as_bytes()),
             Err("line holds more than 64 commands".into())
         );
-    }
-
-    #[test]
-    fn distance_counts_slips() {
-        for (a, b, slips) in [
-            ("", "", 0),
-            ("", "ab", 2),
-            ("rep", "rm", 2),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), slips, "{a} {b}");
-            assert_eq!(distance(b.as_bytes(), a.as_bytes()), slips, "{b} {a}");
-        }
     }
 
     #[test]

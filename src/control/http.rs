@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use super::command::{self, Command};
 use super::conn::Conn;
-use super::{Context, Limits, outlook, path, question};
+use super::{Context, Limits, outlook, path, question, stats};
 use crate::admin::{self, Kind, MAX_BODY};
 use crate::peer::{Asker, Effect};
 use crate::shutdown::Shutdown;
@@ -74,6 +74,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/ring", get(ring))
         .route("/where/{key}", get(whose))
         .route("/plan", get(plan))
+        .route("/stats", get(stats))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(unknown_path)
@@ -177,6 +178,14 @@ async fn plan(State(context): Shared, request: Request) -> Result<Reply, Reply> 
     admit(&context, &request, "/plan", Effect::Reads)?;
     let line = question::planned(request.uri().query().unwrap_or_default());
     ask(&context, &line).await
+}
+
+async fn stats(State(context): Shared, request: Request) -> Result<Reply, Reply> {
+    admit(&context, &request, "/stats", Effect::Reads)?;
+    let looked = stats::look(&context).await;
+    let refuse = |sentence: String| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &sentence);
+    let (_, message) = looked.map_err(refuse)?;
+    Ok(Reply(200, admin::success(&message)))
 }
 
 /// Answers a text command that asks.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::admin::{Answer, Change, Desk, Kind, Order};
 use crate::peer::Access;
@@ -24,14 +24,18 @@ use crate::shutdown::Shutdown;
 
 pub mod command;
 mod conn;
+mod hint;
 mod http;
 mod outlook;
 mod places;
 pub mod question;
+mod stats;
 mod text;
 
 use conn::{Conn, Line};
 use places::{Place, Places};
+
+pub use stats::{Sources, Standing};
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -49,6 +53,8 @@ pub struct Context {
     pub max_replicas: usize,
     /// Whether requests can be served now; if not, why, in a sentence without `<Error> `.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What statistics are made of.
+    pub sources: Sources,
     /// What happened of late, the oldest first.
     pub events: Arc<dyn Fn() -> Vec<EventView> + Send + Sync>,
     /// The limits of the port.
@@ -160,6 +166,7 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
     let stop_timeout = context.limits.stop_timeout;
     let port = Port::new(context, shutdown.clone());
     let mut clients = JoinSet::new();
+    let mut ticks = stats::ticks();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -170,6 +177,7 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
                 }
             },
             Some(ended) = clients.join_next() => note(ended),
+            _ = ticks.tick() => port.context.sources.recorder.tick(Instant::now().into_std()),
             () = shutdown.wait() => break,
         }
     }

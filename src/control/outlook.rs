@@ -16,7 +16,7 @@ use crate::admin::Change;
 use crate::balance::Bound;
 use crate::ring::plan::{Forecast, SAMPLE, Shares};
 use crate::ring::{Key, Ring, Seat};
-use crate::roster::{Health, ReplicaName, Roster};
+use crate::roster::{Health, Member, ReplicaName, Roster};
 
 /// An answer in both forms; the JSON is the message of a success.
 pub(super) type Outlook = (Vec<String>, Value);
@@ -59,11 +59,7 @@ fn whose(key: &str, roster: &Roster) -> Outlook {
     roster.ring.walk(number, &mut |seat| {
         let member = roster.member(seat);
         let name = member.map(|member| member.name.as_ref());
-        let health = member.map_or("empty", |member| match member.health {
-            Health::Up => "up",
-            Health::Suspect => "suspect",
-            Health::Down => "down",
-        });
+        let health = health(member);
         lines.push(format!("seat {seat} {} {health}", name.unwrap_or("-")));
         seats.push(json!({"seat": seat.0, "name": name, "health": health}));
         ControlFlow::Continue(())
@@ -72,6 +68,15 @@ fn whose(key: &str, roster: &Roster) -> Outlook {
         lines,
         json!({"key": key, "hashed": number.0, "seats": seats}),
     )
+}
+
+/// The word for how whoever sits in a seat is; `empty` if nobody does.
+pub(super) fn health(member: Option<&Member>) -> &'static str {
+    member.map_or("empty", |member| match member.health {
+        Health::Up => "up",
+        Health::Suspect => "suspect",
+        Health::Down => "down",
+    })
 }
 
 fn ring(roster: &Roster) -> Outlook {

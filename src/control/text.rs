@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use super::command::{self, COMMANDS, Command, Entry};
 use super::conn::Conn;
 use super::outlook::{self, Outlook};
-use super::{Context, Limits, path};
+use super::{Context, Limits, path, stats};
 use crate::admin;
 use crate::peer::{Asker, Denial, Effect};
 
@@ -96,6 +96,10 @@ async fn run(command: Command, peer: SocketAddr, context: &Context, trusted: &mu
             let done = context.desk.ask(order, peer.to_string()).await;
             done.map_err(|refusal| refusal.sentence)?;
             told(outlook::look(context, then).await)
+        }
+        Command::Stats => {
+            admit("/stats", Effect::Reads)?;
+            told(stats::look(context).await)
         }
         Command::Events => {
             admit("/events", Effect::Reads)?;

@@ -24,6 +24,7 @@ mod tests;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,7 @@ use crate::balance::Bound;
 use crate::ring::Spec;
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
+use crate::stats::Ledger;
 use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use heartbeat::Rhythm;
 use publish::Press;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub max_replicas: usize,
     /// How many workers the data path has: each counts in a cell of its own.
     pub workers: usize,
+    /// Where it enters which cells count for which seat, and what it counts itself.
+    pub ledger: Ledger,
 }
 
 /// Where the replica binary is that comes with us: beside our own executable.
@@ -138,8 +142,9 @@ pub fn start(
                 tracing::info!("{note}");
                 journal.push(SystemTime::now(), note);
             }
-            let engine = Docker::new(ground, &sorted.adopted, &sorted.discarded, reports_end);
-            Box::new(engine)
+            let cells = Arc::clone(settings.ledger.fleet());
+            let (adopted, discarded) = (&sorted.adopted, &sorted.discarded);
+            Box::new(Docker::new(ground, adopted, discarded, reports_end, cells))
         }
         (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
     };
@@ -155,7 +160,8 @@ pub fn start(
         rhythm: settings.rhythm(engine.keeper()),
         engine,
         plan,
-        press: Press::new(publisher, settings.workers),
+        press: Press::new(publisher, settings.workers, settings.ledger.clone()),
+        ledger: settings.ledger,
         pulses: pulse,
         journal: journal.clone(),
         status,

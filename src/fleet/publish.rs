@@ -9,24 +9,23 @@ use std::time::Instant;
 
 use super::plan::View;
 use crate::metrics::Cells;
+use crate::ring::Seat;
 use crate::roster::{Member, Publisher, ReplicaId, Roster};
+use crate::stats::Ledger;
 
-/// The cells of every replica that is or was in the roster.
-pub(super) type CellsById = BTreeMap<ReplicaId, Arc<Cells>>;
-
-/// The roster of `view`. Members that have no cells get some, one for each worker.
-pub(super) fn render(view: View, watched: bool, workers: usize, cells: &mut CellsById) -> Roster {
+/// The roster of `view`, with the cells that `cells_of` has for each member.
+pub(super) fn render(
+    view: View,
+    watched: bool,
+    mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<Cells>,
+) -> Roster {
     let member = |shown: super::plan::Shown| Member {
         id: shown.id,
         seat: shown.seat,
         name: shown.name,
         addr: shown.addr,
         health: shown.health,
-        cells: Arc::clone(
-            cells
-                .entry(shown.id)
-                .or_insert_with(|| Arc::new(Cells::new(workers))),
-        ),
+        cells: cells_of(shown.id, shown.seat),
     };
     let members = view.members.into_iter().map(member).collect();
     Roster::new(view.version, view.ring, view.bound, watched, members)
@@ -37,19 +36,25 @@ pub(super) fn render(view: View, watched: bool, workers: usize, cells: &mut Cell
 pub(super) struct Press {
     publisher: Publisher,
     workers: usize,
-    cells: CellsById,
+    /// The cells of every replica that is or was in the roster.
+    cells: BTreeMap<ReplicaId, Arc<Cells>>,
+    ledger: Ledger,
 }
 
 impl Press {
     /// Goes on from the roster that was published first.
-    pub(super) fn new(publisher: Publisher, workers: usize) -> Self {
+    pub(super) fn new(publisher: Publisher, workers: usize, ledger: Ledger) -> Self {
         let first = publisher.latest();
+        for member in first.members() {
+            ledger.enter(member.seat, &member.cells);
+        }
         let members = first.members().iter();
         let cells = members.map(|member| (member.id, Arc::clone(&member.cells)));
         Self {
             cells: cells.collect(),
             publisher,
             workers,
+            ledger,
         }
     }
 
@@ -57,7 +62,21 @@ impl Press {
     pub(super) fn publish(&mut self, view: View, is_known: impl Fn(ReplicaId) -> bool) {
         let watched = self.publisher.latest().watched;
         self.cells.retain(|id, _| is_known(*id));
-        let roster = render(view, watched, self.workers, &mut self.cells);
+        let Self {
+            workers,
+            cells,
+            ledger,
+            ..
+        } = self;
+        let cells_of = |id, seat| {
+            let entry = cells.entry(id).or_insert_with(|| {
+                let new = Arc::new(Cells::new(*workers));
+                ledger.enter(seat, &new);
+                new
+            });
+            Arc::clone(entry)
+        };
+        let roster = render(view, watched, cells_of);
         self.publisher.publish(roster);
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -16,8 +17,9 @@ use super::engine::{Found, Ground, Keeper, State};
 use super::events::{Kind, Note};
 use super::heartbeat::{self, Identity};
 use super::plan::{First, Plan, Policy};
-use super::publish::{self, CellsById};
+use super::publish;
 use super::{Heartbeat, Replicas, Settings, names};
+use crate::metrics::Cells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 
@@ -36,8 +38,9 @@ impl Survey {
     #[must_use]
     pub fn first_roster(&self) -> Roster {
         let watched = self.settings.heartbeat.is_some();
-        let mut cells = CellsById::new();
-        publish::render(self.plan.view(), watched, self.settings.workers, &mut cells)
+        let workers = self.settings.workers;
+        let new = |_, _| Arc::new(Cells::new(workers));
+        publish::render(self.plan.view(), watched, new)
     }
 
     /// How many replicas are wanted.

@@ -21,6 +21,7 @@ use super::publish::Press;
 use crate::admin::{Answer, Call, Order};
 use crate::roster::{Evidence, ReplicaId, ReplicaName};
 use crate::shutdown::Shutdown;
+use crate::stats::Ledger;
 
 /// How often it looks at the cells of the workers, while it waits for them.
 const POLL: Duration = Duration::from_millis(2);
@@ -49,6 +50,7 @@ pub(super) struct Task {
     pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
     pub(super) journal: Journal,
     pub(super) status: watch::Sender<Status>,
+    pub(super) ledger: Ledger,
     pub(super) work: Work,
 }
 
@@ -58,6 +60,8 @@ pub(super) struct Work {
     hearts: HashMap<ReplicaId, Heart>,
     /// Who was started, for as long as it may answer.
     started: HashMap<ReplicaId, Identity>,
+    /// Since when those are being started that have not answered yet.
+    spawning: HashMap<ReplicaId, Instant>,
     /// Who drains, and the roster version that every worker must have seen.
     drains: BTreeMap<ReplicaId, u64>,
     /// Where answers go, and whether the order was a change.
@@ -92,7 +96,7 @@ impl Task {
                     Input::Close
                 }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
-                Some((id, pulse)) = inbox.pulses.recv() => Input::Pulse(id, pulse),
+                Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
                 () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
                 Some(call) = inbox.orders.recv() => self.take(call),
@@ -119,6 +123,16 @@ impl Task {
         }
         self.work.replies.insert(ticket, (call.reply, is_change));
         Input::Order(ticket, call.order)
+    }
+
+    /// Takes what came of a heartbeat. The first answer of one that was started ends its start.
+    fn hear(&mut self, id: ReplicaId, pulse: Pulse) -> Input {
+        if pulse == Pulse::Answered
+            && let Some(since) = self.work.spawning.remove(&id)
+        {
+            self.ledger.fleet().spawns.count(since.elapsed());
+        }
+        Input::Pulse(id, pulse)
     }
 
     fn look_at_drains(&mut self) {
@@ -177,15 +191,21 @@ impl Task {
             }
             Action::Start(id, seat, name) => {
                 self.engine.start(id, seat, &name);
+                if !self.plan.runs(id) {
+                    work.spawning.insert(id, Instant::now());
+                }
                 if self.engine.keeper() == Keeper::Fleet {
                     // Backends of others may call themselves what they like.
                     work.started.insert(id, Identity { name, seat });
                 }
             }
             Action::Watch(id, addr) => {
-                if let Some(rhythm) = self.rhythm.clone() {
+                let seat = self.plan.seat(id);
+                if let (Some(rhythm), Some(seat)) = (self.rhythm.clone(), seat) {
                     let expected = work.started.get(&id).cloned();
-                    let heart = Heart::begin(id, addr, expected, rhythm, self.pulses.clone());
+                    let cells = self.ledger.seat(seat);
+                    let pulses = self.pulses.clone();
+                    let heart = Heart::begin(id, addr, expected, rhythm, cells, pulses);
                     work.hearts.insert(id, heart);
                 }
             }
@@ -202,6 +222,7 @@ impl Task {
             Action::Remove(id, farewell) => {
                 work.hearts.remove(&id);
                 work.started.remove(&id);
+                work.spawning.remove(&id);
                 work.drains.remove(&id);
                 self.engine.remove(id, farewell);
             }
@@ -225,7 +246,23 @@ impl Task {
             Kind::Failed => tracing::warn!("{note}"),
             _ => tracing::info!("{note}"),
         }
+        self.count(&note);
         self.journal.push(SystemTime::now(), note);
+    }
+
+    fn count(&self, note: &Note) {
+        let seat = self.ledger.seat(note.seat);
+        match note.kind {
+            Kind::Down => seat.deaths.add(1),
+            Kind::Failed => seat.failed_starts.add(1),
+            Kind::Replaced => {
+                seat.replaced.add(1);
+                if let Some(time) = note.replaced_after {
+                    self.ledger.fleet().replacements.count(time);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -283,6 +320,7 @@ mod tests {
             drain_timeout: long,
             max_replicas: 1,
             workers: 1,
+            ledger: Ledger::default(),
         });
         let survey = survey.unwrap();
         let (publisher, mut workers) = roster::channel(1, survey.first_roster());
@@ -291,7 +329,8 @@ mod tests {
         let task = Task {
             rhythm: None,
             engine: Box::new(Fixed::new(&backends, Reports::new(report))),
-            press: Press::new(publisher, 1),
+            press: Press::new(publisher, 1, Ledger::default()),
+            ledger: Ledger::default(),
             pulses: mpsc::unbounded_channel().0,
             journal: Journal::new(),
             status: watch::channel(plan.status()).0,

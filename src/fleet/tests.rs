@@ -53,6 +53,7 @@ fn settings(replicas: Replicas) -> Settings {
         drain_timeout: Duration::from_secs(60),
         max_replicas: 256,
         workers: 1,
+        ledger: Ledger::default(),
     }
 }
 

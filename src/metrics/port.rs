@@ -2,9 +2,22 @@
 
 use super::{Classes, Counter};
 
-/// The cells of the data port: one per worker.
+/// The cells of the data port: one per worker, and one of the access log.
 #[derive(Debug)]
-pub struct Port(Box<[PortCell]>);
+pub struct Port {
+    by_worker: Box<[PortCell]>,
+    log: LogCell,
+}
+
+/// What the writer of the access log counts.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct LogCell {
+    /// Lines that were written.
+    pub written: Counter,
+    /// Lines that could not be written: the disk is full, or nobody reads.
+    pub failed: Counter,
+}
 
 /// One worker's counts. Aligned as [`super::WorkerCell`] is.
 #[derive(Debug, Default)]
@@ -26,7 +39,7 @@ pub struct PortCell {
     pub spliced: Counter,
     /// Pieces that were copied although they were large: no pipe was to be had, or the sockets take none.
     pub splice_fallbacks: Counter,
-    /// Lines of the access log that were lost: its writer did not keep up.
+    /// Lines of the access log that were lost before they reached its writer, which did not keep up.
     pub records_lost: Counter,
 }
 
@@ -34,27 +47,36 @@ impl Port {
     /// Cells at zero for `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| PortCell::default()).collect())
+        Self {
+            by_worker: (0..workers).map(|_| PortCell::default()).collect(),
+            log: LogCell::default(),
+        }
     }
 
     /// The cell of worker number `worker`, counted from 0.
     #[must_use]
     pub fn worker(&self, worker: usize) -> &PortCell {
-        &self.0[worker]
+        &self.by_worker[worker]
     }
 
     /// All cells, by worker.
     #[must_use]
     pub fn workers(&self) -> &[PortCell] {
-        &self.0
+        &self.by_worker
+    }
+
+    /// The cell of the access log's writer.
+    #[must_use]
+    pub fn log(&self) -> &LogCell {
+        &self.log
     }
 
     /// Client connections that are open, over all workers.
     #[must_use]
     pub fn open(&self) -> u64 {
         // Closed first: one that is accepted in between must not make it negative.
-        let closed: u64 = self.0.iter().map(|cell| cell.closed.get()).sum();
-        let accepted: u64 = self.0.iter().map(|cell| cell.accepted.get()).sum();
+        let closed: u64 = self.by_worker.iter().map(|cell| cell.closed.get()).sum();
+        let accepted: u64 = self.by_worker.iter().map(|cell| cell.accepted.get()).sum();
         accepted.saturating_sub(closed)
     }
 }

@@ -110,17 +110,14 @@ async fn travel(
                 return settle(worker, client, request, about, replica, delivered).await;
             }
             End::ClientFailed(failed) => {
-                account.ended.set(Some(Ended::ByClient));
-                return match client_failure(&failed) {
-                    Some(failure) => fail(worker, client, request, &failure).await,
-                    None => After::Drop,
-                };
+                return client_failed(worker, client, request, pool, account, &failed).await;
             }
             End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
                 if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
                 }
                 if !journey.goes_on(worker, request, &in_flight, &broken, kept, repeatable) {
+                    account.over(pool, Instant::now());
                     let failure = Failure::new(502, "the replica closed its connection too early");
                     return fail(worker, client, request, &failure).await;
                 }
@@ -176,9 +173,11 @@ async fn settle(
     account.ended.set(Some(Ended::Whole));
     match delivered {
         Delivered::Whole { client_stays, keep } => {
+            let (pool, now) = (in_flight.pool(), Instant::now());
+            account.over(pool, now);
             if let Some(keep) = keep {
-                let (pool, limits) = (in_flight.pool(), &worker.settings.limits);
-                pool.give(replica, keep, limits.pool_per_seat, Instant::now());
+                let most = worker.settings.limits.pool_per_seat;
+                pool.give(replica, keep, most, now);
             }
             let client_through = !request.keep_alive
                 && !worker.is_stopping()
@@ -204,6 +203,23 @@ async fn settle(
     }
 }
 
+/// Ends an exchange whose client broke its request off.
+async fn client_failed(
+    worker: &Worker,
+    client: &mut Client,
+    request: &Request,
+    pool: &Pool,
+    account: &Account,
+    failed: &Unsent,
+) -> After {
+    account.ended.set(Some(Ended::ByClient));
+    account.over(pool, Instant::now());
+    match client_failure(failed) {
+        Some(failure) => fail(worker, client, request, &failure).await,
+        None => After::Drop,
+    }
+}
+
 /// Ends an exchange that cannot be repeated.
 async fn give_up(
     worker: &Worker,
@@ -213,6 +229,7 @@ async fn give_up(
     account: &Account,
     broken: &Broken,
 ) -> After {
+    account.over(pool, Instant::now());
     match broken {
         Broken::TimedOut => {
             worker.tell(pool.id, Sign::ReplyTimeout);

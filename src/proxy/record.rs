@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::pool::InFlight;
+use super::pool::{InFlight, Pool};
 use crate::metrics::{Counter, PortCell};
 use crate::ring::{Key, Seat};
 
@@ -195,6 +195,12 @@ impl Account {
         in_flight.pool().answered(now, time);
         in_flight.end_waiting();
     }
+
+    /// It ended at this replica, however.
+    pub(super) fn over(&self, pool: &Pool, now: Instant) {
+        let time = now.saturating_duration_since(self.begun);
+        pool.cell().total.count(time);
+    }
 }
 
 /// Bytes of one direction, counted for the replica and for the request.
@@ -324,7 +330,9 @@ mod tests {
         assert_eq!(cell.replies.get(), [0, 1, 0, 0, 0]);
         assert_eq!(cell.from_client.get(), first.from_client);
         assert_eq!(cell.to_client.get(), first.to_client);
-        assert_eq!(cell.first_byte.counts().iter().sum::<u64>(), 1);
+        let (first_byte, total) = (cell.first_byte.read(), cell.total.read());
+        assert_eq!((first_byte.count(), total.count()), (1, 1));
+        assert!(first_byte.sum() <= total.sum());
         let port = worker.port();
         assert_eq!((port.accepted.get(), port.closed.get()), (1, 1));
         assert_eq!(port.refused.get(), [0, 0, 0, 1, 0]);

@@ -27,7 +27,7 @@ pub(crate) const RULES: [Rule; 8] = [
 const FLOORS: [&[&str]; 6] = [
     &["wire", "metrics", "shutdown"],
     &["ring", "balance"],
-    &["roster", "admin", "peer"],
+    &["roster", "admin", "peer", "stats"],
     &["fleet"],
     &["proxy", "control"],
     &[

@@ -40,6 +40,7 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
         "ring [set SPEC]",
         "bound [X]",
         "plan CHANGE",
+        "stats",
         "events",
         "auth TOKEN",
         "quit",

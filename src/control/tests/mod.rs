@@ -12,14 +12,16 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::admin::{Call, Refusal, desk};
 use crate::balance::Bound;
-use crate::metrics::Cells;
+use crate::metrics::{self, Cells, Retry};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::shutdown::{self, Trigger};
+use crate::stats::{Ledger, Recorder};
 
 mod http;
 mod limits;
 mod ring;
+mod stats;
 mod text;
 
 /// No test waits longer for anything.
@@ -95,6 +97,28 @@ fn three_seats() -> Observer {
     roster::channel(1, roster).0.observer()
 }
 
+/// What was counted of S1 within a little while.
+fn recorder() -> Recorder {
+    let (ledger, port) = (Ledger::default(), Arc::new(metrics::Port::new(1)));
+    let cells = Arc::new(Cells::new(1));
+    ledger.enter(Seat(1), &cells);
+    let recorder = Recorder::new(ledger, Arc::clone(&port), Instant::now());
+    let cell = cells.worker(0);
+    for (status, millis) in [(200, 1), (200, 1), (200, 9), (404, 1)] {
+        let time = Duration::from_millis(millis);
+        cell.requests.add(1);
+        cell.replies.count(status);
+        cell.first_byte.count(time);
+        cell.total.count(time * 2);
+    }
+    cell.spilled.add(1);
+    cell.retried(Retry::Stale);
+    cell.to_client.add(400);
+    port.worker(0).pool_hits.add(3);
+    port.worker(0).records_lost.add(2);
+    recorder
+}
+
 fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
     let (desk, calls) = desk();
     let (orders_tx, orders) = std_mpsc::channel();
@@ -110,6 +134,15 @@ fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
         roster: three_seats(),
         max_replicas: 8,
         ready: Arc::new(|| Ok(())),
+        sources: Sources {
+            recorder: recorder(),
+            standing: Arc::new(|| Standing {
+                wanted: 3,
+                answered: 2,
+                up: 1,
+            }),
+            engine: "fixed",
+        },
         events: Arc::new(move || vec![event(1), event(2)]),
         limits: Limits::default(),
     };

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::plan::{Miss, Pulse};
+use crate::metrics::SeatCells;
 use crate::roster::{ReplicaAddr, ReplicaId};
 use exchange::Outcome;
 
@@ -70,12 +71,13 @@ struct Poke {
 impl Heart {
     /// Begins to ask `id` at `addr`, at once, and sends what comes of it to `pulses`. There is at most
     /// one heartbeat under way, so the channel cannot grow without end. An answer of somebody else than
-    /// `expected` means that its address is another's by now.
+    /// `expected` means that its address is another's by now. Times and misses are counted in `cells`.
     pub(super) fn begin(
         id: ReplicaId,
         addr: ReplicaAddr,
         expected: Option<Identity>,
         rhythm: Rhythm,
+        cells: Arc<SeatCells>,
         pulses: UnboundedSender<(ReplicaId, Pulse)>,
     ) -> Self {
         let poke = Arc::new(Poke::default());
@@ -84,6 +86,7 @@ impl Heart {
             addr,
             expected,
             rhythm,
+            cells,
             pulses,
             poke: Arc::clone(&poke),
             held: None,
@@ -136,6 +139,7 @@ struct Watcher {
     addr: ReplicaAddr,
     expected: Option<Identity>,
     rhythm: Rhythm,
+    cells: Arc<SeatCells>,
     pulses: UnboundedSender<(ReplicaId, Pulse)>,
     poke: Arc<Poke>,
     held: Option<TcpStream>,
@@ -163,6 +167,9 @@ impl Watcher {
     }
 
     fn tell(&self, pulse: Pulse) {
+        if matches!(pulse, Pulse::Missed { .. } | Pulse::Refused(_)) {
+            self.cells.missed.add(1);
+        }
         // Without a fleet there is nobody to tell, and the loop ends.
         let _ = self.pulses.send((self.id, pulse));
     }
@@ -204,7 +211,9 @@ impl Watcher {
                 if reused {
                     self.ends = 0;
                 }
-                self.last_answer = Some(Instant::now());
+                let now = Instant::now();
+                self.last_answer = Some(now);
+                self.cells.heartbeats.count(now - sent);
                 self.held = stream.filter(|_| !self.is_habit());
                 self.tell(Pulse::Answered);
                 Next::At(beat)

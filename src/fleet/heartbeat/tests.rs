@@ -108,7 +108,14 @@ fn rhythm(interval: Duration, eager: bool) -> Rhythm {
 
 fn begin(addr: SocketAddr, rhythm: Rhythm) -> Bench {
     let (tell, pulses) = unbounded_channel();
-    let heart = Heart::begin(ReplicaId(7), ReplicaAddr(addr), None, rhythm, tell);
+    let heart = Heart::begin(
+        ReplicaId(7),
+        ReplicaAddr(addr),
+        None,
+        rhythm,
+        Arc::default(),
+        tell,
+    );
     Bench { heart, pulses }
 }
 

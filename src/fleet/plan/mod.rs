@@ -234,6 +234,17 @@ impl Plan {
         }
     }
 
+    /// Whose seat `id` has, or is to have.
+    pub(super) fn seat(&self, id: ReplicaId) -> Option<Seat> {
+        self.lives.get(&id).map(|life| life.seat)
+    }
+
+    /// Whether `id` runs already, as far as is known.
+    pub(super) fn runs(&self, id: ReplicaId) -> bool {
+        let life = self.lives.get(&id);
+        life.is_some_and(|life| life.addr.is_some())
+    }
+
     /// Whether `id` is still of any interest.
     pub(super) fn knows(&self, id: ReplicaId) -> bool {
         let mut holders = self.places.iter().filter_map(|place| place.holder.as_ref());

@@ -28,6 +28,7 @@ use self::life::Life;
 use self::lock::Lock;
 use self::spec::Recipe;
 use super::{Closing, Engine, Farewell, Keeper, Reports};
+use crate::metrics::FleetCells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -109,6 +110,8 @@ struct Dock {
     removals: Semaphore,
     reports: Reports,
     lock: Lock,
+    /// Where it is noted whether the engine answers.
+    cells: Arc<FleetCells>,
 }
 
 impl Dock {
@@ -144,6 +147,7 @@ impl Docker {
         adopted: &[Found],
         discarded: &[Found],
         reports: Reports,
+        cells: Arc<FleetCells>,
     ) -> Self {
         let berth = |found: &Found| match found.state {
             State::Runs(addr) => {
@@ -166,6 +170,7 @@ impl Docker {
                 removals: Semaphore::new(REMOVALS),
                 reports,
                 lock: ground.lock,
+                cells,
             }),
             lives: HashMap::new(),
             watching: false,

@@ -72,6 +72,7 @@ async fn count(dock: &Dock, relist: &Notify) {
                     tracing::info!("the container engine answers again");
                 }
                 answers = true;
+                dock.cells.engine_answers(true);
                 dock.lock.keep(&dock.api, &dock.recipe, &list).await;
                 let met = dock.book.compare(&list).into_iter().collect();
                 strays = remove_strays(dock, &strays, met).await;
@@ -81,6 +82,7 @@ async fn count(dock: &Dock, relist: &Notify) {
                     tracing::warn!("cannot list containers, replicas run on unwatched: {fault}");
                 }
                 answers = false;
+                dock.cells.engine_answers(false);
             }
         }
     }

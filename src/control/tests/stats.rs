@@ -1,0 +1,129 @@
+//! What `stats` and `GET /stats` tell of counts that are known, and that both tell the same.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn told(text: &str) -> Value {
+    let answer: Value = serde_json::from_str(text.trim_end()).unwrap();
+    assert_eq!(answer["status"], "successful");
+    answer["message"].clone()
+}
+
+#[test]
+fn the_json_has_what_is_documented() {
+    let port = port();
+    let message = told(&port.ask("stats json\n"));
+    assert_eq!(message["wanted"], 3);
+    assert_eq!((&message["N"], &message["up"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&message["ring"], &message["bound"]),
+        (&json!("classic"), &json!(0.0))
+    );
+    assert_eq!(message["engine"], "fixed");
+    let seats = message["seats"].as_array().unwrap();
+    let of = |name: &str| {
+        seats
+            .iter()
+            .map(|seat| seat[name].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("seat"), [1, 2, 3]);
+    assert_eq!(of("name"), [json!("S1"), json!("S2"), Value::Null]);
+    assert_eq!(of("state"), ["up", "suspect", "empty"]);
+    assert_eq!(of("requests"), [4, 0, 0]);
+    let first = &seats[0];
+    let classes = json!({"1xx": 0, "2xx": 3, "3xx": 0, "4xx": 1, "5xx": 0});
+    assert_eq!(first["responses"], classes);
+    assert_eq!((&first["home"], &first["spilled"]), (&json!(3), &json!(1)));
+    assert_eq!(first["home_share"], 0.75);
+    assert_eq!(first["share"], 1.0);
+    assert_eq!(first["retries"]["stale"], 1);
+    assert!(first["requests_per_s"].as_f64().unwrap() > 0.0);
+    let median = first["first_byte_ms"]["p50"].as_f64().unwrap();
+    assert!((0.8..=1.0).contains(&median), "{median}");
+    let slowest = first["total_ms"]["p99"].as_f64().unwrap();
+    assert!((16.0..=20.0).contains(&slowest), "{slowest}");
+    assert_eq!(seats[1]["first_byte_ms"], json!({"p50": null, "p99": null}));
+    let totals = &message["totals"];
+    assert_eq!(totals["requests"], 4);
+    assert_eq!(totals["pool"], json!({"hits": 3, "misses": 0}));
+    assert_eq!(totals["access_log"], json!({"written": 0, "lost": 2}));
+    for field in first.as_object().unwrap().keys() {
+        let own = ["seat", "name", "address", "state"].contains(&field.as_str());
+        assert_eq!(own, totals.get(field).is_none(), "{field}");
+    }
+}
+
+#[test]
+fn the_lines_are_aligned_and_say_the_same() {
+    let port = port();
+    let answer = port.ask("stats\n");
+    let lines: Vec<&str> = answer.lines().collect();
+    assert_eq!(lines[0], "N 2 wanted 3 up 1");
+    for word in ["load", "time", "way"] {
+        let mut table = lines
+            .iter()
+            .filter(|line| line.split(' ').next() == Some(word));
+        let head = table.next().unwrap().trim_end_matches("  ms");
+        let rows: Vec<&&str> = table.collect();
+        let names: Vec<&str> = head.split_whitespace().collect();
+        assert_eq!(rows.len(), 4, "{answer}");
+        for row in rows {
+            assert_eq!(row.len(), head.len(), "{head}\n{row}");
+            assert_eq!(row.split_whitespace().count(), names.len(), "{head}\n{row}");
+            assert!(row.len() <= 100, "{row}");
+        }
+    }
+    let row = |begin: &str| {
+        let found = lines.iter().find(|line| line.starts_with(begin));
+        found.unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    let load = row("load    1 ");
+    assert_eq!((load[2], load[3], load[4]), ("S1", "up", "4"));
+    assert_eq!(load[6..], ["3", "0", "1", "0", "0"]);
+    assert_eq!(row("load  all ")[4], "4");
+    assert_eq!(row("way     1 ")[3..], ["0.750", "1", "0", "1", "0", "400"]);
+    assert_eq!(row("time    2 ")[3..], ["-"; 6]);
+    assert!(
+        answer.contains("\naccess-log written 0 lost 2\n"),
+        "{answer}"
+    );
+    assert!(answer.ends_with("\n\n"));
+}
+
+#[test]
+fn http_tells_the_same_json() {
+    let port = port();
+    let reply = port.ask("GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"),
+        "{head}"
+    );
+    let (by_http, by_text) = (told(body), told(&port.ask("stats json\n")));
+    assert_eq!(
+        by_http["seats"][0]["responses"],
+        by_text["seats"][0]["responses"]
+    );
+    let names = |message: &Value| {
+        message
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&by_http), names(&by_text));
+}
+
+#[test]
+fn strangers_are_told_nothing() {
+    for bytes in [
+        "stats\n",
+        "GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ] {
+        let refusal = ask_as("192.0.2.7", None, bytes);
+        assert!(refusal.contains("/stats is for local peers"), "{refusal}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Readings of the last seconds, and what changed since: rates, shares and times of late.
+//!
+//! Pure: whoever holds a history reads the cells and passes the time in. It is bounded: a reading for each
+//! of the last [`KEPT`] ticks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::counts::{FleetCounts, PortCounts, SeatCounts};
+use super::ledger::Ledger;
+use crate::metrics::{Port, Times};
+use crate::ring::Seat;
+
+/// Between two readings.
+pub const TICK: Duration = Duration::from_secs(1);
+
+/// How many readings are kept: rates and times are those of as many ticks.
+pub const KEPT: usize = 5;
+
+/// All counts at one moment.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// When.
+    pub at: Instant,
+    /// Of each seat there ever was.
+    pub seats: BTreeMap<Seat, SeatCounts>,
+    /// Of the data port.
+    pub port: PortCounts,
+    /// Of the fleet.
+    pub fleet: FleetCounts,
+}
+
+impl Reading {
+    /// Reads all cells. Takes some microseconds for each seat and worker.
+    #[must_use]
+    pub fn take(ledger: &Ledger, port: &Port, at: Instant) -> Self {
+        Self {
+            at,
+            seats: ledger.seats(),
+            port: PortCounts::read(port),
+            fleet: ledger.fleet_counts(),
+        }
+    }
+
+    /// The counts of all seats together.
+    #[must_use]
+    pub fn total(&self) -> SeatCounts {
+        let mut total = SeatCounts::default();
+        self.seats.values().for_each(|counts| total.add(counts));
+        total
+    }
+}
+
+/// The last readings, the oldest first. It always holds one.
+#[derive(Debug)]
+pub struct History(VecDeque<Arc<Reading>>);
+
+impl History {
+    /// A history that begins with `first`.
+    #[must_use]
+    pub fn new(first: Reading) -> Self {
+        Self(VecDeque::from([Arc::new(first)]))
+    }
+
+    /// Keeps a reading, and forgets the oldest when there are enough.
+    pub fn keep(&mut self, reading: Reading) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(Arc::new(reading));
+    }
+
+    /// The oldest that is kept.
+    #[must_use]
+    pub fn oldest(&self) -> Arc<Reading> {
+        Arc::clone(&self.0[0])
+    }
+}
+
+/// What a seat, or all of them, gained within a window of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    window: Duration,
+    requests: u64,
+    home: u64,
+    /// From a request's head to the head of its reply.
+    pub first_byte: Times,
+    /// From a request's head to its end.
+    pub total: Times,
+    /// From a heartbeat to its answer.
+    pub heartbeats: Times,
+    from_client: u64,
+    to_client: u64,
+}
+
+impl Recent {
+    /// What came between `before` and `now`, which lie `window` apart.
+    #[must_use]
+    pub fn between(before: &SeatCounts, now: &SeatCounts, window: Duration) -> Self {
+        let gained = |count: fn(&SeatCounts) -> u64| count(now).saturating_sub(count(before));
+        Self {
+            window,
+            requests: gained(|counts| counts.requests),
+            home: gained(SeatCounts::home),
+            first_byte: now.first_byte.since(&before.first_byte),
+            total: now.total.since(&before.total),
+            heartbeats: now.heartbeats.since(&before.heartbeats),
+            from_client: gained(|counts| counts.from_client),
+            to_client: gained(|counts| counts.to_client),
+        }
+    }
+
+    /// Requests a second.
+    #[must_use]
+    pub fn requests_per_s(&self) -> f64 {
+        self.per_second(self.requests)
+    }
+
+    /// Bytes of requests a second.
+    #[must_use]
+    pub fn from_client_per_s(&self) -> f64 {
+        self.per_second(self.from_client)
+    }
+
+    /// Bytes of replies a second.
+    #[must_use]
+    pub fn to_client_per_s(&self) -> f64 {
+        self.per_second(self.to_client)
+    }
+
+    /// The part of the requests that the ring alone sent here, from 0 to 1; `None` without requests.
+    #[must_use]
+    pub fn home_share(&self) -> Option<f64> {
+        part(self.home, self.requests)
+    }
+
+    /// This one's part of the requests of `all`, from 0 to 1; `None` without requests.
+    #[must_use]
+    pub fn share_of(&self, all: &Self) -> Option<f64> {
+        part(self.requests, all.requests)
+    }
+
+    fn per_second(&self, count: u64) -> f64 {
+        let seconds = self.window.as_secs_f64();
+        // Of no time there is no rate.
+        if seconds > 0.0 {
+            count as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+}
+
+fn part(some: u64, all: u64) -> Option<f64> {
+    // They are read one after the other, and may be a few requests apart.
+    (all > 0).then(|| (some as f64 / all as f64).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Cells;
+
+    fn counts(requests: u64, spilled: u64) -> SeatCounts {
+        SeatCounts {
+            requests,
+            spilled,
+            to_client: 10 * requests,
+            ..SeatCounts::default()
+        }
+    }
+
+    #[test]
+    fn rates_are_those_of_the_window() {
+        let window = Duration::from_secs(4);
+        let recent = Recent::between(&counts(100, 50), &counts(500, 150), window);
+        assert_eq!(recent.requests_per_s(), 100.0);
+        assert_eq!(recent.to_client_per_s(), 1000.0);
+        assert_eq!(recent.home_share(), Some(0.75));
+        let all = Recent::between(&counts(0, 0), &counts(1600, 0), window);
+        assert_eq!(recent.share_of(&all), Some(0.25));
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_share_and_of_no_time_no_rate() {
+        let nothing = Recent::between(&counts(9, 0), &counts(9, 0), TICK);
+        assert_eq!(nothing.home_share(), None);
+        assert_eq!(nothing.share_of(&nothing), None);
+        assert_eq!(nothing.first_byte.quantile(0.5), None);
+        let at_once = Recent::between(&counts(0, 0), &counts(9, 0), Duration::ZERO);
+        assert_eq!(at_once.requests_per_s(), 0.0);
+    }
+
+    #[test]
+    fn a_history_keeps_the_last_seconds() {
+        let (ledger, port, begin) = (Ledger::default(), Port::new(1), Instant::now());
+        let cells = Arc::new(Cells::new(1));
+        ledger.enter(Seat(1), &cells);
+        let mut history = History::new(Reading::take(&ledger, &port, begin));
+        assert_eq!(history.oldest().at, begin);
+        for tick in 1..=7 {
+            cells.worker(0).requests.add(1);
+            history.keep(Reading::take(&ledger, &port, begin + TICK * tick));
+        }
+        let oldest = history.oldest();
+        assert_eq!(oldest.at, begin + TICK * 3);
+        assert_eq!(oldest.total().requests, 3);
+        assert_eq!(history.0.len(), KEPT);
+    }
+}

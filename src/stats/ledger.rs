@@ -1,0 +1,148 @@
+//! The ledger: which cells belong to which seat, over all the replicas that ever sat there. The fleet enters
+//! each new replica; whoever wants to know reads.
+//!
+//! It has a lock, which the data path never takes: workers know their cells and nothing of this. The
+//! surprise: a replica's cells are kept for as long as anyone else holds them, since a worker may count on
+//! long after the replica left the roster; then their sums go to the seat's past, and no count is lost.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::counts::{FleetCounts, SeatCounts};
+use crate::metrics::{Cells, FleetCells, SeatCells};
+use crate::ring::Seat;
+
+/// All pages; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pages: Arc<Mutex<BTreeMap<Seat, Page>>>,
+    fleet: Arc<FleetCells>,
+}
+
+/// What belongs to one seat.
+#[derive(Debug, Default)]
+struct Page {
+    /// The sums of those whose cells nobody holds any more.
+    past: SeatCounts,
+    /// The cells of the others.
+    lives: Vec<Arc<Cells>>,
+    fleet: Arc<SeatCells>,
+}
+
+impl Ledger {
+    /// Enters the replica that counts in `cells` for `seat`.
+    pub fn enter(&self, seat: Seat, cells: &Arc<Cells>) {
+        let mut pages = self.lock();
+        let page = pages.entry(seat).or_default();
+        // Here too, or those of a seat that dies again and again would pile up unread.
+        page.close();
+        page.lives.push(Arc::clone(cells));
+    }
+
+    /// What the fleet is to count in about `seat`.
+    #[must_use]
+    pub fn seat(&self, seat: Seat) -> Arc<SeatCells> {
+        Arc::clone(&self.lock().entry(seat).or_default().fleet)
+    }
+
+    /// What the fleet is to count in about itself.
+    #[must_use]
+    pub fn fleet(&self) -> &Arc<FleetCells> {
+        &self.fleet
+    }
+
+    /// What was counted about each seat there ever was.
+    #[must_use]
+    pub fn seats(&self) -> BTreeMap<Seat, SeatCounts> {
+        let mut pages = self.lock();
+        let read = |(seat, page): (&Seat, &mut Page)| (*seat, page.read());
+        pages.iter_mut().map(read).collect()
+    }
+
+    /// What the fleet counted about itself.
+    #[must_use]
+    pub fn fleet_counts(&self) -> FleetCounts {
+        FleetCounts::read(&self.fleet)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Seat, Page>> {
+        // Nothing panics while it is held.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    /// Moves the sums of those to the past whose cells only we hold.
+    fn close(&mut self) {
+        for cells in mem::take(&mut self.lives) {
+            // Unwrapping, unlike a look at the count, also makes all visible that was written.
+            match Arc::try_unwrap(cells) {
+                Ok(cells) => self.past.add_cells(&cells),
+                Err(cells) => self.lives.push(cells),
+            }
+        }
+    }
+
+    fn read(&mut self) -> SeatCounts {
+        self.close();
+        let mut counts = self.past.clone();
+        for cells in &self.lives {
+            counts.add_cells(cells);
+        }
+        counts.add_fleet(&self.fleet);
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(requests: u64) -> Arc<Cells> {
+        let cells = Arc::new(Cells::new(1));
+        cells.worker(0).requests.add(requests);
+        cells
+    }
+
+    fn requests(ledger: &Ledger, seat: u32) -> u64 {
+        ledger.seats()[&Seat(seat)].requests
+    }
+
+    #[test]
+    fn a_seat_counts_on_from_one_replica_to_the_next() {
+        let ledger = Ledger::default();
+        let (first, second) = (served(5), served(7));
+        ledger.enter(Seat(1), &first);
+        ledger.enter(Seat(2), &served(1));
+        ledger.enter(Seat(1), &second);
+        assert_eq!((requests(&ledger, 1), requests(&ledger, 2)), (12, 1));
+        // A request that outlives its replica's place in the roster.
+        first.worker(0).requests.add(1);
+        assert_eq!(requests(&ledger, 1), 13);
+        drop(first);
+        assert_eq!(requests(&ledger, 1), 13);
+        second.worker(0).requests.add(1);
+        drop(second);
+        assert_eq!(requests(&ledger, 1), 14);
+        assert_eq!(requests(&ledger, 1), 14, "counted once");
+    }
+
+    #[test]
+    fn cells_that_nobody_else_holds_are_let_go() {
+        let ledger = Ledger::default();
+        for _ in 0..100 {
+            ledger.enter(Seat(1), &served(1));
+        }
+        let kept = ledger.lock()[&Seat(1)].lives.len();
+        assert_eq!((kept, requests(&ledger, 1)), (1, 100));
+    }
+
+    #[test]
+    fn the_fleet_counts_about_seats_that_nobody_sat_in() {
+        let ledger = Ledger::default();
+        ledger.seat(Seat(3)).failed_starts.add(2);
+        ledger.seat(Seat(3)).failed_starts.add(1);
+        assert_eq!(ledger.seats()[&Seat(3)].failed_starts, 3);
+    }
+}
