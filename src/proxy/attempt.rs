@@ -105,7 +105,9 @@ async fn both(
             let held = progress.held.get();
             if uploading && let Poll::Ready(end) = upload.as_mut().poll(cx) {
                 uploading = false;
-                progress.upload_over.set(Some(Instant::now()));
+                if progress.upload_over.get().is_none() {
+                    progress.upload_over.set(Some(Instant::now()));
+                }
                 match end {
                     Ok(()) | Err(Unsent::ReplicaGone) => {}
                     Err(failed) if !progress.begun.get() => {

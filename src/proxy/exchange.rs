@@ -82,7 +82,7 @@ async fn travel(
             Ok(in_flight) => in_flight,
             Err(nobody) => return fail(worker, client, request, &nobody_up(nobody)).await,
         };
-        let pool = in_flight.pool();
+        let (pool, now) = (in_flight.pool(), Instant::now());
         if !journey.may_go_to(pool.id) {
             let failure = Failure::new(502, "two replicas were lost with this request");
             return fail(worker, client, request, &failure).await;
@@ -90,11 +90,11 @@ async fn travel(
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, pool, request, fresh_only, journey).await;
+        let connected = connect(worker, pool, request, fresh_only, journey, now).await;
         let Some((mut replica, kept)) = connected else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, request, pool.id, kept);
+        let repeatable = journey.may_repeat(worker, request, pool.id, kept, now);
         let end = attempt::run(
             worker,
             client,
@@ -143,13 +143,14 @@ async fn connect(
     request: &Request,
     fresh_only: bool,
     journey: &mut Journey,
+    now: Instant,
 ) -> Option<(TcpStream, bool)> {
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
         (true, true) => Need::Any,
         (true, false) => Need::Alive,
     };
-    if !fresh_only && let Some(kept) = pool.take(need, Instant::now()) {
+    if !fresh_only && let Some(kept) = pool.take(need, now) {
         worker.port().pool_hits.add(1);
         return Some((kept, true));
     }

@@ -4,11 +4,10 @@
 //! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
 //! strip the framing of a message we pass on could smuggle requests.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
@@ -108,14 +107,17 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
     if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
         put(out, &[b"X-Forwarded-Proto: http\r\n"]);
     }
-    let received = if head.version == Version::Http10 {
-        "1.0"
-    } else {
-        "1.1"
-    };
-    put_text(out, format_args!("Via: {received} ringmaster\r\n"));
+    put(
+        out,
+        &[match head.version {
+            Version::Http10 => b"Via: 1.0 ringmaster\r\n",
+            Version::Http11 => b"Via: 1.1 ringmaster\r\n",
+        }],
+    );
     if let Some(id) = extra.drawn {
-        put_text(out, format_args!("X-Request-ID: {id}\r\n"));
+        put(out, &[b"X-Request-ID: "]);
+        put_number(out, id);
+        put(out, &[b"\r\n"]);
     }
     if extra.upgrade {
         for field in head.fields.iter().filter(|field| field.is("upgrade")) {
@@ -169,8 +171,9 @@ pub(super) fn reply(
     }
     let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
     let nominated = Nominated::of(&head.fields);
-    put_text(out, format_args!("HTTP/1.1 {} ", head.status));
-    put(out, &[head.reason.as_bytes(), b"\r\n"]);
+    put(out, &[b"HTTP/1.1 "]);
+    put_number(out, head.status);
+    put(out, &[b" ", head.reason.as_bytes(), b"\r\n"]);
     for field in head.fields.iter() {
         let coding = field.is("transfer-encoding");
         let framing = coding || field.is("content-length");
@@ -272,13 +275,12 @@ fn is_ours(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-fn put(out: &mut BytesMut, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+fn put_number(out: &mut BytesMut, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn put_text(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
-    // Writing to a growing buffer cannot fail.
-    let _ = out.writer().write_fmt(text);
+fn put(out: &mut BytesMut, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 /// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
@@ -286,14 +288,26 @@ fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
     match hops(field.value) {
         Some(hops) => {
             let left = hops.saturating_sub(1);
-            put_text(out, format_args!("{}: {left}\r\n", field.name));
+            put(out, &[field.name.as_bytes(), b": "]);
+            put_number(out, left);
+            put(out, &[b"\r\n"]);
         }
         None => put(out, &[field.line]),
     }
 }
 
 fn put_client(out: &mut BytesMut, client: SocketAddr) {
-    put_text(out, format_args!("{}\r\n", client.ip().to_canonical()));
+    match client.ip().to_canonical() {
+        // Written for every request, where the formatter would cost as much as the rest of the head.
+        IpAddr::V4(ip) => {
+            for (at, octet) in ip.octets().into_iter().enumerate() {
+                put(out, &[if at == 0 { b"" } else { b"." }]);
+                put_number(out, octet);
+            }
+        }
+        IpAddr::V6(ip) => put(out, &[ip.to_string().as_bytes()]),
+    }
+    put(out, &[b"\r\n"]);
 }
 
 #[cfg(test)]

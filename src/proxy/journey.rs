@@ -38,13 +38,14 @@ impl Journey {
         request: &Request,
         id: ReplicaId,
         kept: bool,
+        now: Instant,
     ) -> bool {
         let known = self.holders.contains(&id);
         let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
         request.idempotent
             && request.outgoing.replayable
             && (kept || self.retries < worker.settings.retries && second)
-            && worker.budget.borrow().allows_retry(Instant::now())
+            && worker.budget.borrow().allows_retry(now)
     }
 
     /// Whether the request may be given to this replica: not to a third one.

@@ -241,7 +241,7 @@ async fn drain_some(
     // Not begun anew at each look: the pipe would be lost with it.
     let mut drained = pin!(held.drain(to));
     loop {
-        match timer.run(stall.next_look(), drained.as_mut()).await {
+        match timer.run_for(stall.patience(), drained.as_mut()).await {
             Ok(drained) => return drained.map_err(|_| Fault::To),
             Err(_) if stall.is_over(options::write_queue(to)) => return Err(Fault::To),
             Err(_) => {}

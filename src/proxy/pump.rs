@@ -1,11 +1,13 @@
 //! Bytes from one socket to the other: writes under a deadline, and the bodies of replies, copied when
 //! they are small or must be looked at, moved through a pipe when they are large.
 
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Buf;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -20,19 +22,27 @@ use crate::wire::options;
 use crate::wire::splice::Empty;
 use crate::wire::stream::Sink;
 
-/// Writes what fits of `bytes`, which are not empty.
+/// Writes what fits of two parts, of which the second may be empty and the first may not. Two leave in
+/// one call (writev(2)).
 ///
 /// # Errors
 /// `TimedOut` when nothing moved in time, or what the socket says.
 pub(super) async fn write_some(
     timer: &mut Deadline,
     to: &mut impl Sink,
-    bytes: &[u8],
+    (first, second): (&[u8], &[u8]),
     limit: Duration,
 ) -> io::Result<usize> {
     let mut stall = Stall::new(limit);
     loop {
-        match timer.run(stall.next_look(), to.write(bytes)).await {
+        let write = poll_fn(|cx| match second {
+            [] => Pin::new(&mut *to).poll_write(cx, first),
+            _ => {
+                let parts = [IoSlice::new(first), IoSlice::new(second)];
+                Pin::new(&mut *to).poll_write_vectored(cx, &parts)
+            }
+        });
+        match timer.run_for(stall.patience(), write).await {
             Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => return written,
             Err(_) if stall.is_over(to.write_queue()) => {
@@ -43,21 +53,28 @@ pub(super) async fn write_some(
     }
 }
 
-/// Writes all of `bytes`; each write that makes progress has the whole `limit` again.
+/// Writes all of two parts; each write that makes progress has the whole `limit` again.
 ///
 /// # Errors
 /// As [`write_some`].
 pub(super) async fn write_whole(
     timer: &mut Deadline,
     to: &mut impl Sink,
-    mut bytes: &[u8],
+    (mut first, mut second): (&[u8], &[u8]),
     limit: Duration,
 ) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = write_some(timer, to, bytes, limit).await?;
-        bytes = &bytes[written..];
+    loop {
+        if first.is_empty() {
+            if second.is_empty() {
+                return Ok(());
+            }
+            (first, second) = (second, &[]);
+        }
+        let written = write_some(timer, to, (first, second), limit).await?;
+        let of_second = written.saturating_sub(first.len());
+        first = &first[written.min(first.len())..];
+        second = &second[of_second..];
     }
-    Ok(())
 }
 
 /// How many bytes of a large body should be there before the event loop wakes us for them.
@@ -198,7 +215,8 @@ impl Download<'_> {
                 (&self.reply[..taken], taken)
             }
         };
-        let written = write_whole(self.timer, &mut self.to, bytes, limits.write_timeout).await;
+        let written =
+            write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
         written.map_err(|_| End::ClientGone)?;
         self.flow.add(bytes.len() as u64);
         self.reply.advance(taken);

@@ -187,7 +187,8 @@ impl From<Refused> for NoHead {
 /// Reads the rest of a head of which something has come.
 async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> {
     let limits = &worker.settings.limits;
-    let due = Some(Instant::now() + limits.head_timeout);
+    // A head that is here whole costs no look at the clock.
+    let mut due = None;
     let mut parsed = 0;
     loop {
         if worth_parsing(&client.inbox, parsed) {
@@ -206,8 +207,9 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
         if parsed >= limits.max_head {
             return Err(request::too_long(&client.inbox).into());
         }
+        let due = *due.get_or_insert_with(|| Instant::now() + limits.head_timeout);
         let more = client.stream.read_buf(&mut client.inbox);
-        match client.timer.run(due, more).await {
+        match client.timer.run(Some(due), more).await {
             Ok(Ok(0) | Err(_)) => return Err(NoHead::Ended),
             Ok(Ok(_)) => {}
             Err(_) => {
@@ -286,7 +288,7 @@ impl Client {
         if let Some(note) = &mut self.note {
             note.answered(reply.status, bytes.len());
         }
-        match write_whole(&mut self.timer, &mut self.stream, &bytes, limit).await {
+        match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
             Ok(()) if reply.close => After::Close,
             Ok(()) => After::Next,
             Err(_) => After::Drop,

@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 /// The time that one blocked write has.
 #[derive(Debug)]
 pub(super) struct Stall {
@@ -25,9 +23,9 @@ impl Stall {
         }
     }
 
-    /// When to look next.
-    pub(super) fn next_look(&self) -> Option<Instant> {
-        Some(Instant::now() + self.half)
+    /// How long the write may wait before a look.
+    pub(super) fn patience(&self) -> Duration {
+        self.half
     }
 
     /// Looks how much waits now. Whether the write has stood still for its whole time.

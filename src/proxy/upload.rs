@@ -103,10 +103,12 @@ impl Upload<'_> {
             }
             self.send(&mut timer).await?;
             if self.outgoing.body.is_complete() {
+                let now = Instant::now();
                 self.progress.sent.set(true);
+                self.progress.upload_over.set(Some(now));
                 self.progress
                     .reply_due
-                    .set(Some(Instant::now() + self.limits.reply_timeout));
+                    .set(Some(now + self.limits.reply_timeout));
                 return Ok(());
             }
             // A head that comes late may be the client's doing from here on.
@@ -121,7 +123,7 @@ impl Upload<'_> {
     async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
         while self.outgoing.sent < self.outgoing.bytes.len() {
             let rest = &self.outgoing.bytes[self.outgoing.sent..];
-            match write_some(timer, &mut self.to, rest, self.limits.write_timeout).await {
+            match write_some(timer, &mut self.to, (rest, &[]), self.limits.write_timeout).await {
                 Ok(len) => self.outgoing.sent += len,
                 Err(_) => {
                     // What it has answered may still be read; it need not be waited for long.

@@ -160,7 +160,7 @@ async fn read_body(
         let written = write_whole(
             &mut client.timer,
             &mut client.stream,
-            go,
+            (go, &[]),
             limits.write_timeout,
         );
         written.await.map_err(|_| None)?;

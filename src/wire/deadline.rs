@@ -4,9 +4,11 @@
 //! that time is left, and is armed again: a busy connection touches the timer wheel once per timeout,
 //! not once per message.
 
+use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -29,6 +31,21 @@ impl Deadline {
         future: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
         self.run_while(|| at, future).await
+    }
+
+    /// Runs `future` for at most `limit` from when it first has to wait: what is ready at once costs no look
+    /// at the clock. As cancel safe as `future` is.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the time is over first.
+    pub async fn run_for<T>(
+        &mut self,
+        limit: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        let end = OnceCell::new();
+        let due = || Some(*end.get_or_init(|| Instant::now() + limit));
+        self.run_while(due, future).await
     }
 
     /// Runs `future` under a deadline that may be set or moved while it runs: `at` is asked anew at
@@ -74,7 +91,6 @@ impl Deadline {
 mod tests {
     use super::*;
     use std::future::pending;
-    use std::time::Duration;
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
@@ -103,6 +119,17 @@ mod tests {
             Err(Elapsed)
         );
         assert_eq!(start.elapsed(), Duration::from_millis(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_counts_from_the_first_wait() {
+        let (mut deadline, limit) = (Deadline::default(), Duration::from_millis(30));
+        let waiting = deadline.run_for(limit, pending::<()>());
+        advance(Duration::from_millis(20)).await;
+        let start = Instant::now();
+        assert_eq!(waiting.await, Err(Elapsed));
+        assert_eq!(start.elapsed(), limit);
+        assert_eq!(deadline.run_for(Duration::ZERO, async { 7 }).await, Ok(7));
     }
 
     #[tokio::test(start_paused = true)]

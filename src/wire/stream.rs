@@ -1,7 +1,7 @@
 //! A client's connection, of which the event loop learns only when somebody must wait for it: one that
 //! has said its request when it is accepted, and takes its answer at once, costs no call to epoll(7).
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -137,6 +137,24 @@ impl AsyncWrite for Stream {
         self.poll_known()?.poll_write(cx, bytes)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let State::Unknown(stream) = &mut self.0 {
+            match stream.write_vectored(parts) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+        self.poll_known()?.poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -216,6 +234,21 @@ impl AsyncWrite for Writer<'_> {
             Self::Whole(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
             Self::Half(half) => Pin::new(half).poll_write(cx, bytes),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Whole(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, parts),
+            Self::Half(half) => Pin::new(half).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
