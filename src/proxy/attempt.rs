@@ -58,7 +58,7 @@ pub(super) async fn run(
     };
     let (from_replica, to_replica) = replica.split();
     let limits = &worker.settings.limits;
-    let download = Download {
+    let mut download = Download {
         from: from_replica,
         to: to_client,
         worker,
@@ -73,7 +73,7 @@ pub(super) async fn run(
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
-    let upload = Upload {
+    let mut upload = Upload {
         from: from_client,
         to: to_replica,
         inbox: &mut client.inbox,
@@ -85,7 +85,7 @@ pub(super) async fn run(
         in_flight,
         flow: Flow::from_client(in_flight, account),
     };
-    // Pinned here: what is moved into an async fn is kept twice.
+    // Lent: what is moved into an async fn is kept twice.
     let (upload, download) = (pin!(upload.run()), pin!(download.run()));
     let end = both(upload, download, &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.

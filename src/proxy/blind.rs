@@ -150,7 +150,7 @@ async fn reach(
             if client.inbox.is_empty() {
                 return Ok((replica, in_flight));
             }
-            let written = write_some(&mut client.timer, &mut replica, (&client.inbox, &[]), limit);
+            let written = write_some(&mut client.timer, &mut replica, &client.inbox, limit);
             if let Ok(len) = written.await {
                 client.inbox.advance(len);
                 return Ok((replica, in_flight));

@@ -3,6 +3,9 @@
 //! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
 //! leaves whole, in one write, so the request can be sent again as long as anything is missing.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -84,7 +87,7 @@ pub(super) struct Download<'a> {
 }
 
 impl Download<'_> {
-    pub(super) async fn run(mut self) -> Result<Delivered, Broken> {
+    pub(super) async fn run(&mut self) -> Result<Delivered, Broken> {
         let delivered = self.deliver().await;
         self.worker.replies.give(&mut self.reply);
         self.worker.replies.give(&mut self.out);
@@ -160,29 +163,34 @@ impl Download<'_> {
         self.write_out().await
     }
 
-    /// Reads more of a reply of which the client has seen nothing.
-    async fn read_early(&mut self, due: impl Fn() -> Option<Instant>) -> Result<(), Broken> {
+    /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every
+    /// request holds this future.
+    fn read_early(
+        &mut self,
+        due: impl Fn() -> Option<Instant>,
+    ) -> impl Future<Output = Result<(), Broken>> {
         let (in_flight, progress) = (self.in_flight, self.progress);
-        let doubted = async {
-            in_flight.doubted().await;
+        let mut ear = in_flight.doubt_ear();
+        poll_fn(move |cx| {
+            if let Poll::Ready(read) = pin!(self.from.read_buf(&mut self.reply)).poll(cx) {
+                return Poll::Ready(match read {
+                    Ok(0) | Err(_) => Err(Broken::Lost),
+                    Ok(_) => Ok(()),
+                });
+            }
             // One that cannot be sent again is better off waiting.
-            if !progress.repeatable.get() {
-                std::future::pending::<()>().await;
+            if in_flight.is_doubted() && progress.repeatable.get() {
+                return Poll::Ready(Err(Broken::Doubted));
             }
-        };
-        let more = async {
-            tokio::select! {
-                biased;
-                read = self.from.read_buf(&mut self.reply) => Ok(read),
-                () = doubted => Err(Broken::Doubted),
+            ear.listen(cx);
+            match due() {
+                Some(due) => self
+                    .timer
+                    .poll_passed(cx, due)
+                    .map(|()| Err(Broken::TimedOut)),
+                None => Poll::Pending,
             }
-        };
-        match self.timer.run_while(due, more).await {
-            Ok(Ok(Ok(0) | Err(_))) => Err(Broken::Lost),
-            Ok(Ok(Ok(_))) => Ok(()),
-            Ok(Err(doubt)) => Err(doubt),
-            Err(_) => Err(Broken::TimedOut),
-        }
+        })
     }
 
     /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on

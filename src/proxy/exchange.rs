@@ -49,11 +49,11 @@ impl Failure {
 }
 
 /// Serves one request. What is left to do with the client's connection.
-pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, mut request: Request) -> After {
+pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, request: &mut Request) -> After {
     let begun = Instant::now();
     worker.budget.borrow_mut().request(begun);
     let (mut journey, account) = (Journey::default(), Account::new(begun));
-    let after = travel(worker, client, &mut request, &mut journey, &account).await;
+    let after = travel(worker, client, request, &mut journey, &account).await;
     if let Some(note) = &mut client.note {
         note.exchanged(&account, request.keyed.key, journey.moves);
     }

@@ -5,16 +5,14 @@
 //! being idle. Only a fresh connection tells.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::bell::Bell;
+use super::bell::{Bell, Ear};
 use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
@@ -231,30 +229,22 @@ impl InFlight {
 
     /// Whether the replica may be tried again: still in the roster, and no worse off.
     pub(super) fn may_go_on(&self) -> bool {
-        self.is_fit() && !self.pool.retired.get()
-    }
-
-    /// Whether the replica is no worse off than when it was chosen.
-    fn is_fit(&self) -> bool {
-        !is_worse(self.pool.health.get(), self.chosen)
+        !self.is_doubted() && !self.pool.retired.get()
     }
 
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// Waits until the replica is worse off than when it was chosen: a suspect is chosen when there is
-    /// no one better, and then it is given its time. Cancel safe.
-    pub(super) async fn doubted(&self) {
-        let mut ear = self.pool.doubt.ear();
-        let fit = poll_fn(|cx| {
-            if !self.is_fit() {
-                return Poll::Ready(());
-            }
-            ear.listen(cx);
-            Poll::Pending
-        });
-        fit.await;
+    /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
+    /// better, and then it is given its time.
+    pub(super) fn is_doubted(&self) -> bool {
+        is_worse(self.pool.health.get(), self.chosen)
+    }
+
+    /// For whoever waits for [`Self::is_doubted`].
+    pub(super) fn doubt_ear(&self) -> Ear<'_> {
+        self.pool.doubt.ear()
     }
 }
 
@@ -268,6 +258,8 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
+    use std::task::Poll;
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
@@ -282,6 +274,19 @@ mod tests {
             cells: Arc::new(Cells::new(1)),
         };
         (Pool::new(&member, 0, &Rc::default()), listener)
+    }
+
+    /// Waits until a request's replica is doubted.
+    async fn doubted(in_flight: &InFlight) {
+        let mut ear = in_flight.doubt_ear();
+        let doubted = poll_fn(|cx| {
+            if in_flight.is_doubted() {
+                return Poll::Ready(());
+            }
+            ear.listen(cx);
+            Poll::Pending
+        });
+        doubted.await;
     }
 
     const KEEP: Duration = Duration::from_secs(4);
@@ -352,7 +357,7 @@ mod tests {
             let stream = TcpStream::connect(pool.addr.0).await.unwrap();
             pool.give(stream, KEEP, 2, Instant::now());
             let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
-            let heard = async { timeout(Duration::from_secs(5), in_flight.doubted()).await };
+            let heard = async { timeout(Duration::from_secs(5), doubted(&in_flight)).await };
             let (heard, ()) = tokio::join!(heard, async { pool.set_health(now) });
             heard.unwrap();
         }
@@ -365,7 +370,7 @@ mod tests {
         let pool = Rc::new(pool);
         pool.set_health(Health::Suspect);
         let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
-        let mut doubted = std::pin::pin!(in_flight.doubted());
+        let mut doubted = std::pin::pin!(doubted(&in_flight));
         for health in [Health::Suspect, Health::Up, Health::Suspect] {
             pool.set_health(health);
             let doubt = timeout(Duration::ZERO, doubted.as_mut()).await;

@@ -1,9 +1,10 @@
 //! Bytes from one socket to the other: writes under a deadline, and the bodies of replies, copied when
 //! they are small or must be looked at, moved through a pipe when they are large.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
@@ -22,58 +23,115 @@ use crate::wire::options;
 use crate::wire::splice::Empty;
 use crate::wire::stream::Sink;
 
-/// Writes what fits of two parts, of which the second may be empty and the first may not. Two leave in
-/// one call (writev(2)).
+/// Writes what fits of `bytes`, which are not empty.
 ///
 /// # Errors
 /// `TimedOut` when nothing moved in time, or what the socket says.
-pub(super) async fn write_some(
-    timer: &mut Deadline,
-    to: &mut impl Sink,
-    (first, second): (&[u8], &[u8]),
+pub(super) fn write_some<'a>(
+    timer: &'a mut Deadline,
+    to: &'a mut impl Sink,
+    bytes: &'a [u8],
     limit: Duration,
-) -> io::Result<usize> {
-    let mut stall = Stall::new(limit);
-    loop {
-        let write = poll_fn(|cx| match second {
-            [] => Pin::new(&mut *to).poll_write(cx, first),
-            _ => {
-                let parts = [IoSlice::new(first), IoSlice::new(second)];
-                Pin::new(&mut *to).poll_write_vectored(cx, &parts)
-            }
-        });
-        match timer.run_for(stall.patience(), write).await {
-            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => return written,
-            Err(_) if stall.is_over(to.write_queue()) => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(_) => {}
-        }
-    }
+) -> impl Future<Output = io::Result<usize>> {
+    let mut write = Write::new(timer, to, (bytes, &[]), limit);
+    poll_fn(move |cx| write.poll_some(cx))
 }
 
-/// Writes all of two parts; each write that makes progress has the whole `limit` again.
+/// Writes all of two parts, which leave in one call where the socket takes them (writev(2)); each write
+/// that makes progress has the whole `limit` again.
 ///
 /// # Errors
 /// As [`write_some`].
-pub(super) async fn write_whole(
-    timer: &mut Deadline,
-    to: &mut impl Sink,
-    (mut first, mut second): (&[u8], &[u8]),
+pub(super) fn write_whole<'a>(
+    timer: &'a mut Deadline,
+    to: &'a mut impl Sink,
+    parts: (&'a [u8], &'a [u8]),
     limit: Duration,
-) -> io::Result<()> {
-    loop {
-        if first.is_empty() {
-            if second.is_empty() {
-                return Ok(());
-            }
-            (first, second) = (second, &[]);
+) -> impl Future<Output = io::Result<()>> {
+    let mut write = Write::new(timer, to, parts, limit);
+    poll_fn(move |cx| {
+        while !write.is_over() {
+            ready!(write.poll_some(cx))?;
         }
-        let written = write_some(timer, to, (first, second), limit).await?;
-        let of_second = written.saturating_sub(first.len());
-        first = &first[written.min(first.len())..];
-        second = &second[of_second..];
+        Poll::Ready(Ok(()))
+    })
+}
+
+/// A write under way. No async fn: its future would be four times as large, and every request holds two.
+struct Write<'a, S> {
+    timer: &'a mut Deadline,
+    to: &'a mut S,
+    /// What is left of the two parts; the first is empty only if both are.
+    first: &'a [u8],
+    second: &'a [u8],
+    limit: Duration,
+    /// When to look whether it stands still, once it has to wait.
+    stall: Option<(Instant, Stall)>,
+}
+
+impl<'a, S: Sink> Write<'a, S> {
+    fn new(
+        timer: &'a mut Deadline,
+        to: &'a mut S,
+        (first, second): (&'a [u8], &'a [u8]),
+        limit: Duration,
+    ) -> Self {
+        let mut write = Self {
+            timer,
+            to,
+            first,
+            second,
+            limit,
+            stall: None,
+        };
+        write.advance(0);
+        write
+    }
+
+    fn is_over(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    /// Drops what was written.
+    fn advance(&mut self, written: usize) {
+        match written.checked_sub(self.first.len()) {
+            None => self.first = &self.first[written..],
+            Some(of_second) => {
+                self.first = &self.second[of_second..];
+                self.second = &[];
+            }
+        }
+    }
+
+    fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let to = Pin::new(&mut *self.to);
+            let written = if self.second.is_empty() {
+                to.poll_write(cx, self.first)
+            } else {
+                let parts = [IoSlice::new(self.first), IoSlice::new(self.second)];
+                to.poll_write_vectored(cx, &parts)
+            };
+            if let Poll::Ready(written) = written {
+                self.stall = None;
+                return Poll::Ready(match written? {
+                    0 => Err(io::ErrorKind::WriteZero.into()),
+                    written => {
+                        self.advance(written);
+                        Ok(written)
+                    }
+                });
+            }
+            let (look, stall) = self.stall.get_or_insert_with(|| {
+                let stall = Stall::new(self.limit);
+                (Instant::now() + stall.patience(), stall)
+            });
+            ready!(self.timer.poll_passed(cx, *look));
+            if stall.is_over(self.to.write_queue()) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            *look = Instant::now() + stall.patience();
+        }
     }
 }
 

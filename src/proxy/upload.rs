@@ -93,7 +93,7 @@ pub(super) struct Upload<'a> {
 
 impl Upload<'_> {
     /// Sends the request; what the client has sent of its body by now leaves with the head.
-    pub(super) async fn run(mut self) -> Result<(), Unsent> {
+    pub(super) async fn run(&mut self) -> Result<(), Unsent> {
         let mut timer = Deadline::default();
         loop {
             self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
@@ -123,7 +123,7 @@ impl Upload<'_> {
     async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
         while self.outgoing.sent < self.outgoing.bytes.len() {
             let rest = &self.outgoing.bytes[self.outgoing.sent..];
-            match write_some(timer, &mut self.to, (rest, &[]), self.limits.write_timeout).await {
+            match write_some(timer, &mut self.to, rest, self.limits.write_timeout).await {
                 Ok(len) => self.outgoing.sent += len,
                 Err(_) => {
                     // What it has answered may still be read; it need not be waited for long.

@@ -4,10 +4,8 @@
 //! worker's own, between two polls of any session.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -17,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::bell::Bell;
+use super::bell::{Bell, Ear};
 use super::buffers::{Buffers, REPLY_BYTES};
 use super::pipes::Pipes;
 use super::pool::Pool;
@@ -200,17 +198,9 @@ impl Worker {
         self.stopping.get().map(|since| since + grace)
     }
 
-    /// Waits for the word "stop"; for ever if it was said already. Cancel safe.
-    pub(super) async fn stop_begins(&self) {
-        let (said_before, mut ear) = (self.is_stopping(), self.stop.ear());
-        let begun = poll_fn(|cx| {
-            if self.is_stopping() && !said_before {
-                return Poll::Ready(());
-            }
-            ear.listen(cx);
-            Poll::Pending
-        });
-        begun.await;
+    /// For whoever waits for the word "stop".
+    pub(super) fn stop_ear(&self) -> Ear<'_> {
+        self.stop.ear()
     }
 
     /// Counts a session for as long as the guard lives.

@@ -72,7 +72,7 @@ impl Deadline {
     }
 
     /// Ready once `at` has passed.
-    fn poll_passed(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+    pub fn poll_passed(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if timer.is_elapsed() || timer.deadline() > at {
             timer.as_mut().reset(at);
