@@ -82,8 +82,8 @@ fn a_replica_that_falls_silent_is_spared() {
     let program = Ringmaster::start(&args);
     let mut waiting = Vec::new();
     for asked in 1..=40 {
-        let mut client = program.client_after(with_id(100_000));
         let held = silent.requests().len();
+        let mut client = program.client_after(with_id(100_000));
         let seen = || {
             let quick = quick.iter().map(|backend| backend.requests().len());
             quick.sum::<usize>() + silent.requests().len()
