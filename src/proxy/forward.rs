@@ -4,11 +4,12 @@
 //! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
 //! strip the framing of a message we pass on could smuggle requests.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
 
+use super::append::{put, put_client, put_number};
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, BadResponse, Field, Fields, Request, Room, Version};
@@ -275,14 +276,6 @@ fn is_ours(name: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-fn put_number(out: &mut BytesMut, number: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn put(out: &mut BytesMut, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-}
-
 /// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
 fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
     match hops(field.value) {
@@ -294,20 +287,6 @@ fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
         }
         None => put(out, &[field.line]),
     }
-}
-
-fn put_client(out: &mut BytesMut, client: SocketAddr) {
-    match client.ip().to_canonical() {
-        // Written for every request, where the formatter would cost as much as the rest of the head.
-        IpAddr::V4(ip) => {
-            for (at, octet) in ip.octets().into_iter().enumerate() {
-                put(out, &[if at == 0 { b"" } else { b"." }]);
-                put_number(out, octet);
-            }
-        }
-        IpAddr::V6(ip) => put(out, &[ip.to_string().as_bytes()]),
-    }
-    put(out, &[b"\r\n"]);
 }
 
 #[cfg(test)]

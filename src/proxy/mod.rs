@@ -15,6 +15,7 @@
 //! waits for a seat do, through channels. Nothing here knows how replicas are started.
 
 mod accept;
+mod append;
 mod attempt;
 mod bell;
 mod blind;
