@@ -8,6 +8,7 @@ mod whole {
     mod balance;
     mod bodies;
     mod bound;
+    mod chaos;
     mod ctl;
     mod docker;
     mod drain;

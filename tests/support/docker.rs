@@ -143,6 +143,17 @@ impl Docker {
         docker(&[&["kill", "--signal", &number], &names[..]].concat());
     }
 
+    /// Takes the container of a replica off every network it is on.
+    #[track_caller]
+    pub(crate) fn cut_off(&self, replica: &str) {
+        let container = self.name(replica);
+        let found = inspect(&container);
+        let networks = found["NetworkSettings"]["Networks"].as_object();
+        for network in networks.expect("networks").keys() {
+            docker(&["network", "disconnect", "-f", network, &container]);
+        }
+    }
+
     /// Runs a container that is none of the fleet's.
     pub(crate) fn foreign(&self, name: &str, args: &[&str]) -> String {
         let label = format!("{LABEL}={}", self.fleet);

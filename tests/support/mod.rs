@@ -23,7 +23,7 @@ pub(crate) use engine::{FakeEngine, Mood};
 pub(crate) use engines::{Engine, on_both_engines};
 pub(crate) use load::{Load, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
-pub(crate) use process::{cpu_time, fresh_path, is_gone, kilobytes, signal};
+pub(crate) use process::{cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, variable};
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
 pub(crate) use rustix::process::Signal;
 pub(crate) use workshop::Workshop;

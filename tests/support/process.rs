@@ -40,7 +40,7 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
 }
 
 /// A variable of the environment that `pid` was started with.
-pub(super) fn variable(pid: u32, name: &str) -> Option<String> {
+pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
     let all = std::fs::read_to_string(format!("/proc/{pid}/environ")).ok()?;
     let mut pairs = all.split('\0').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(found, _)| *found == name)?;
@@ -65,6 +65,12 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
         stat.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(spent.sum())
+}
+
+/// How many descriptors `pid` has open.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a process");
+    all.count()
 }
 
 /// A number of kilobytes that /proc/PID/status tells, such as `VmHWM`, the most memory it ever had.

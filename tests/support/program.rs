@@ -197,6 +197,13 @@ impl Ringmaster {
         }
     }
 
+    /// Takes the container of a replica off its network.
+    #[track_caller]
+    pub(crate) fn cut_off(&self, name: &str) {
+        let fleet = self.containers.as_ref().expect("containers");
+        fleet.cut_off(name);
+    }
+
     /// Sends `signal` to the balancer itself.
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(self.pid(), signal);
