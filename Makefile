@@ -4,7 +4,7 @@ DENY_VERSION := 0.20.2
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test soak chaos bench bench-ring experiments docs lint licences fmt clean
+.PHONY: help run up down image test soak faults chaos bench bench-ring experiments docs lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test: ## Build the workspace, then run every test
 # Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
 soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
 	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test whole volume:: -- --test-threads 1
+
+faults: ## Lose replicas of a release in every way under load, and print what it cost as a table
+	cargo test --release --test whole faults:: -- --test-threads 1 --nocapture
 
 chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SECONDS=600 SEED=N)
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \

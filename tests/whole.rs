@@ -12,6 +12,7 @@ mod whole {
     mod ctl;
     mod docker;
     mod drain;
+    mod faults;
     mod fleet;
     mod forward;
     mod h1;
