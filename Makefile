@@ -4,7 +4,7 @@ DENY_VERSION := 0.20.2
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test soak faults chaos bench bench-ring experiments docs lint licences fmt clean
+.PHONY: help run up down image test test-api soak faults chaos bench bench-ring experiments docs lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -31,6 +31,10 @@ test: ## Build the workspace, then run every test
 	cargo build --workspace
 	cargo test --workspace --doc --quiet
 	cargo test --workspace --all-targets --no-fail-fast
+
+test-api: ## Check the answers of the control port against its own description, with schemathesis (ARGS=--seed=7 for others)
+	cargo build --workspace
+	tests/api/run $(ARGS)
 
 # Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
 soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)

@@ -264,14 +264,6 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             _ => Ok(()),
         }
     };
-    let events = move || {
-        let events = journal.since(0);
-        let view = |event: &fleet::Event| control::EventView {
-            text: event.to_string(),
-            json: event.to_json(),
-        };
-        events.iter().map(view).collect()
-    };
     control::Context {
         desk: known.desk,
         access: known.access,
@@ -283,7 +275,7 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             engine: known.engine,
         },
         ready: Arc::new(ready),
-        events: Arc::new(events),
+        journal,
         limits: control::Limits::default(),
     }
 }
@@ -291,7 +283,7 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
 /// What went wrong last, as the end of a sentence.
 fn blame(past: &fleet::Journal) -> String {
     let events = past.since(0);
-    let mut notes = events.iter().rev().map(|event| &event.note);
+    let mut notes = events.iter().rev().filter_map(fleet::Event::note);
     let fault = notes.find(|note| matches!(note.kind, fleet::Kind::Failed | fleet::Kind::Down));
     fault.map_or_else(String::new, |note| {
         format!("; {}: {}", note.name, note.reason)

@@ -19,6 +19,7 @@ mod whole {
     mod harness;
     mod life;
     mod limits;
+    mod lines;
     mod readme;
     mod retry;
     mod ring;

@@ -1,13 +1,16 @@
-//! The text commands: what there is to say, in one table, and how a line is read.
+//! The text commands: what there is to say, and how a line of them is read.
 //!
 //! Pure: it takes the bytes of a line and returns commands, and never asks who sent them or whether
 //! they can be carried out. A line may hold several commands, and a fault in one spoils only that one.
 
+use std::time::Duration;
+
 use super::hint::{echo, nearest};
-use super::question::{self, Question};
-use super::stats;
+use super::question::Question;
 use crate::admin::{Change, Kind, Order};
 use crate::peer::Token;
+
+pub use super::entries::{COMMANDS, Entry, FOOTNOTE};
 
 /// How many commands a line may hold, so that a short line cannot make endless work.
 pub const MAX_COMMANDS: usize = 64;
@@ -27,10 +30,19 @@ pub enum Command {
     Switch(Order, Question),
     /// What was counted, and how fast things go.
     Stats,
+    /// The same again and again, after so much time each.
+    Watch(Duration),
     /// What happened of late.
-    Events,
+    Events {
+        /// Only what has a higher number.
+        since: u64,
+        /// Whether what happens from here on is told, too, as it happens.
+        follow: bool,
+    },
     /// Shows a secret, for the commands after it.
     Auth(Token),
+    /// More lines of commands.
+    Prompt,
     /// No more commands.
     Quit,
 }
@@ -44,28 +56,6 @@ pub struct Request {
     pub json: bool,
 }
 
-/// What makes a command: a new one is one more entry in [`COMMANDS`].
-#[derive(Debug)]
-pub struct Entry {
-    /// The word it begins with.
-    pub name: &'static str,
-    /// How to write it.
-    pub usage: &'static str,
-    /// What it does, in half a line.
-    pub about: &'static str,
-    /// The rest of what there is to know, in lines.
-    pub more: &'static [&'static str],
-    pub(super) read: fn(&[&str]) -> Result<Command, Fault>,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Entry {}
-
 /// What can be wrong with the words after a command's name.
 pub(super) enum Fault {
     /// They do not fit its usage.
@@ -73,115 +63,6 @@ pub(super) enum Fault {
     /// They fit, and yet: the sentence.
     Because(String),
 }
-
-/// All commands, in the order in which `help` lists them.
-pub const COMMANDS: &[Entry] = &[
-    Entry {
-        name: "help",
-        usage: "help [COMMAND]",
-        about: "this list, or all about one command",
-        more: &[],
-        read: |words| match words {
-            [] => Ok(Command::Help(None)),
-            [name] => Ok(Command::Help(Some(find(name).map_err(Fault::Because)?))),
-            _ => Err(Fault::Usage),
-        },
-    },
-    Entry {
-        name: "rep",
-        usage: "rep",
-        about: "the replicas that have answered and are not dead",
-        more: &["The first line is 'N' and their number; then one name a line."],
-        read: |words| alone(words, Command::Rep),
-    },
-    Entry {
-        name: "add",
-        usage: "add N [NAME...]",
-        about: "start N replicas, the first of them under these names",
-        more: &[
-            "The others get random names. It answers when all of them answer, with the list of 'rep';",
-            "when one of them cannot be started, none stays.",
-        ],
-        read: |words| change(Kind::Add, words),
-    },
-    Entry {
-        name: "rm",
-        usage: "rm N [NAME...]",
-        about: "remove N replicas, these first and the others at random",
-        more: &[
-            "It answers when their requests are finished and they are gone, with the list of 'rep'.",
-        ],
-        read: |words| change(Kind::Rm, words),
-    },
-    Entry {
-        name: "where",
-        usage: "where KEY",
-        about: "whose a key is, and who stands in for them",
-        more: &[
-            "One seat a line with its replica: the home of the key first, then the next in order.",
-        ],
-        read: question::whose,
-    },
-    Entry {
-        name: "ring",
-        usage: "ring [set SPEC]",
-        about: "the ring and the share of each seat; or another ring",
-        more: question::RINGS,
-        read: question::ring,
-    },
-    Entry {
-        name: "bound",
-        usage: "bound [X]",
-        about: "how far above the mean a load may lie; or another bound",
-        more: &[
-            "1.03 is 3 % above the mean; 0 is no bound. Every change counts all loads from 0 again.",
-        ],
-        read: question::bound,
-    },
-    Entry {
-        name: "plan",
-        usage: "plan CHANGE",
-        about: "what a change would move, without doing it",
-        more: &[
-            "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over 65536",
-            "sample keys. 'home' is the part of many requests that is served where the ring alone would.",
-        ],
-        read: question::plan,
-    },
-    stats::STATS,
-    Entry {
-        name: "events",
-        usage: "events",
-        about: "what happened of late, the oldest first, one line each",
-        more: &[],
-        read: |words| alone(words, Command::Events),
-    },
-    Entry {
-        name: "auth",
-        usage: "auth TOKEN",
-        about: "show the token of --control-token, for the commands after it",
-        more: &["Local peers need none. Example: auth TOKEN; rep"],
-        read: |words| match words {
-            [token] => Ok(Command::Auth(
-                token
-                    .parse()
-                    .map_err(|err| Fault::Because(format!("{err}")))?,
-            )),
-            _ => Err(Fault::Usage),
-        },
-    },
-    Entry {
-        name: "quit",
-        usage: "quit",
-        about: "close the connection; what follows in the line is not done",
-        more: &[],
-        read: |words| alone(words, Command::Quit),
-    },
-];
-
-/// What holds for every command, as `help` ends.
-pub const FOOTNOTE: &str =
-    "Several in one line: separate them by ';'. As JSON: end a command with ' json'.";
 
 /// Reads a line that has lost its line ending.
 ///
@@ -193,13 +74,27 @@ pub fn parse(line: &[u8]) -> Result<Vec<Request>, String> {
         .split(';')
         .map(|part| Vec::from_iter(part.split_ascii_whitespace()))
         .filter(|words| !words.is_empty());
-    let requests: Vec<Request> = parts.by_ref().take(MAX_COMMANDS).map(request).collect();
-    if requests.is_empty() {
-        return Err("line is empty; try 'help'".into());
+    let mut requests: Vec<Request> = parts.by_ref().take(MAX_COMMANDS).map(request).collect();
+    if parts.next().is_some() {
+        return Err(format!("line holds more than {MAX_COMMANDS} commands"));
     }
-    match parts.next() {
-        None => Ok(requests),
-        Some(_) => Err(format!("line holds more than {MAX_COMMANDS} commands")),
+    let Some((_, others)) = requests.split_last_mut() else {
+        return Err("line is empty; try 'help'".into());
+    };
+    for request in others {
+        if request.command.as_ref().is_ok_and(Command::streams) {
+            request.command =
+                Err("it goes on until you leave, so it must be the last of its line".into());
+        }
+    }
+    Ok(requests)
+}
+
+impl Command {
+    /// Whether it goes on until the sender leaves.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        matches!(self, Self::Events { follow: true, .. } | Self::Watch(_))
     }
 }
 
@@ -217,7 +112,8 @@ fn request(mut words: Vec<&str>) -> Request {
     Request { command, json }
 }
 
-fn find(name: &str) -> Result<&'static Entry, String> {
+/// The entry of this name.
+pub(super) fn find(name: &str) -> Result<&'static Entry, String> {
     let known = COMMANDS.iter().find(|entry| entry.name == name);
     known.ok_or_else(|| {
         let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
@@ -229,32 +125,9 @@ fn find(name: &str) -> Result<&'static Entry, String> {
     })
 }
 
-pub(super) fn alone(words: &[&str], command: Command) -> Result<Command, Fault> {
-    words.is_empty().then_some(command).ok_or(Fault::Usage)
-}
-
-fn change(kind: Kind, words: &[&str]) -> Result<Command, Fault> {
-    Ok(Command::Change(kind, counted(kind, words)?))
-}
-
-/// A number and names, as `add` and `rm` take them.
-pub(super) fn counted(kind: Kind, words: &[&str]) -> Result<Change, Fault> {
-    let [n, names @ ..] = words else {
-        return Err(Fault::Usage);
-    };
-    // A leading `+` is a number to Rust and none to anyone who types a command.
-    let digits = n.bytes().all(|b| b.is_ascii_digit());
-    let n = n.parse().ok().filter(|n| digits && *n > 0);
-    let n = n.ok_or_else(|| Fault::Because("n is not a positive integer".into()))?;
-    kind.check(n, names)
-        .map_err(|refusal| Fault::Because(refusal.sentence))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::hint::MAX_ECHO;
     use super::*;
-    use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     fn one(line: &str) -> Result<Command, String> {
         let mut requests = parse(line.as_bytes()).unwrap();
@@ -265,6 +138,14 @@ mod tests {
     fn changed(kind: Kind, n: usize, names: &[&str]) -> Result<Command, String> {
         let names = names.iter().map(|name| name.parse().unwrap()).collect();
         Ok(Command::Change(kind, Change { n, names }))
+    }
+
+    fn told(since: u64, follow: bool) -> Result<Command, String> {
+        Ok(Command::Events { since, follow })
+    }
+
+    fn watch(seconds: f64) -> Result<Command, String> {
+        Ok(Command::Watch(Duration::from_secs_f64(seconds)))
     }
 
     #[test]
@@ -278,7 +159,15 @@ mod tests {
             ("rm 2 S1 S2", changed(Kind::Rm, 2, &["S1", "S2"])),
             ("rm 007", changed(Kind::Rm, 7, &[])),
             ("stats", Ok(Command::Stats)),
-            ("events", Ok(Command::Events)),
+            ("watch", watch(1.0)),
+            ("watch 0.1", watch(0.1)),
+            ("watch 3600", watch(3600.0)),
+            ("watch 2.5", watch(2.5)),
+            ("events", told(0, false)),
+            ("events 017", told(17, false)),
+            ("events -w", told(0, true)),
+            ("events -w 18446744073709551615", told(u64::MAX, true)),
+            ("prompt", Ok(Command::Prompt)),
             ("auth x=1", Ok(Command::Auth("x=1".parse().unwrap()))),
             ("quit", Ok(Command::Quit)),
         ];
@@ -301,6 +190,26 @@ mod tests {
             ("rep S1", "usage: rep"),
             ("add", "usage: add N [NAME...]"),
             ("help add rm", "usage: help [COMMAND]"),
+            ("events -x", "'-x' is not the number of an event"),
+            ("events +1", "'+1' is not the number of an event"),
+            (
+                "events -w 18446744073709551616",
+                "'18446744073709551616' is not the number of an event",
+            ),
+            ("events 1 -w", "usage: events [-w] [NUMBER]"),
+            ("prompt on", "usage: prompt"),
+            ("watch 0", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 0.0999", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 3600.001", "SECONDS is a number from 0.1 to 3600"),
+            ("watch -1", "SECONDS is a number from 0.1 to 3600"),
+            ("watch +1", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 1e3", "SECONDS is a number from 0.1 to 3600"),
+            ("watch inf", "SECONDS is a number from 0.1 to 3600"),
+            ("watch NaN", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 1s", "SECONDS is a number from 0.1 to 3600"),
+            ("watch .", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 1.2.3", "SECONDS is a number from 0.1 to 3600"),
+            ("watch 1 2", "usage: watch [SECONDS]"),
             ("auth", "usage: auth TOKEN"),
             ("auth a b", "usage: auth TOKEN"),
             (
@@ -339,30 +248,28 @@ mod tests {
 
     #[test]
     fn an_unknown_command_hints_at_the_nearest() {
-        let cases = [
+        for (line, hint) in [
             ("ad", "did you mean 'add'?"),
-            ("ev", "did you mean 'events'?"),
-            ("REP", "did you mean 'rep'?"),
             ("evnets", "did you mean 'events'?"),
-            ("rmm", "did you mean 'rm'?"),
-            ("exit", "did you mean 'quit'?"),
-            ("scale", "try 'help'"),
             ("xx", "try 'help'"),
-            ("json", "try 'help'"),
-            ("addaddaddadd", "try 'help'"),
-        ];
-        for (line, hint) in cases {
+        ] {
             let expected = format!("there is no command '{line}'; {hint}");
             assert_eq!(one(line), Err(expected));
         }
+        let sentence = one("\u{1b}[2J\0").unwrap_err();
+        assert!(sentence.contains(r"'\u{1b}[2J\0'"), "{sentence}");
     }
 
     #[test]
-    fn foreign_bytes_are_repeated_tamely_and_in_part() {
-        let sentence = one("\u{1b}[2J\0").unwrap_err();
-        assert!(sentence.contains(r"'\u{1b}[2J\0'"), "{sentence}");
-        let sentence = one(&"x".repeat(MAX_ECHO + 1)).unwrap_err();
-        assert!(sentence.contains(&format!("'{}...'", "x".repeat(MAX_ECHO))));
+    fn what_goes_on_for_ever_is_the_last_of_its_line() {
+        let good = |line: &[u8]| -> Vec<bool> {
+            let requests = parse(line).unwrap();
+            requests.iter().map(|r| r.command.is_ok()).collect()
+        };
+        assert_eq!(good(b"rep; events -w json;"), [true, true]);
+        assert_eq!(good(b"events -w; rep"), [false, true]);
+        assert_eq!(good(b"watch; watch 2"), [false, true]);
+        assert_eq!(good(b"events; rep"), [true, true]);
     }
 
     #[test]
@@ -399,40 +306,5 @@ mod tests {
             parse(line.as_bytes()),
             Err("line holds more than 64 commands".into())
         );
-    }
-
-    #[test]
-    fn no_bytes_make_the_parser_panic() {
-        let mut rng = StdRng::seed_from_u64(7);
-        let words = [
-            "add",
-            "rm",
-            "rep",
-            "help",
-            "auth",
-            "json",
-            ";",
-            " ",
-            "1",
-            "18446744073709551615",
-            "S1",
-            "é",
-            "\u{1b}",
-            "\0",
-        ];
-        for _ in 0..20_000 {
-            let mut line = Vec::new();
-            for _ in 0..rng.random_range(0..12) {
-                match rng.random_range(0..4) {
-                    0 => line.push(rng.random()),
-                    1 => line.push(b' '),
-                    _ => line.extend(words[rng.random_range(0..words.len())].as_bytes()),
-                }
-            }
-            for request in parse(&line).into_iter().flatten() {
-                let sentence = request.command.err().unwrap_or_else(|| "ok".into());
-                assert!(!sentence.is_empty() && !sentence.contains(char::is_control));
-            }
-        }
     }
 }

@@ -83,6 +83,27 @@ impl Conn {
         }
     }
 
+    /// Takes the line that [`Self::peek_line`] has found, with its ending, out of what is to be read.
+    pub(super) fn skip_line(&mut self) {
+        let end = self.ahead.iter().position(|b| *b == b'\n');
+        self.ahead
+            .advance(end.map_or(self.ahead.len(), |end| end + 1));
+    }
+
+    /// Waits for input and drops it; how many bytes that were, 0 at the end of all input. Cancel safe.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub(super) async fn drop_input(&mut self) -> io::Result<usize> {
+        if self.ahead.is_empty() {
+            self.ahead.reserve(CHUNK);
+            self.stream.read_buf(&mut self.ahead).await?;
+        }
+        let dropped = self.ahead.len();
+        self.ahead.clear();
+        Ok(dropped)
+    }
+
     /// Closes, so that the client can read what was written: ends our direction, then drops what still
     /// comes, as long as the limits and `shutdown` allow.
     pub(super) async fn farewell(mut self, limits: &Limits, shutdown: &mut Shutdown) {

@@ -3,7 +3,7 @@
 //!
 //! It knows no command; the names to choose from are handed in.
 
-use std::cmp::min;
+use strsim::osa_distance;
 
 /// The longest piece of a sender's own text that an answer repeats, in characters.
 pub(super) const MAX_ECHO: usize = 40;
@@ -21,35 +21,21 @@ pub(super) fn echo(word: &str) -> String {
     begin
 }
 
-/// The name that was probably meant: one that begins like `word`, or is at most two slips away.
+/// The name that was probably meant: one that begins like `word`, or is at most two slips away (a letter too
+/// much, too few, another one, or two changed about).
 pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let longest = names.iter().map(|name| name.len()).max()?;
-    if word.len() > longest + 2 {
+    if word.is_empty() || word.len() > longest + 2 {
         return None;
     }
     let word = word.to_ascii_lowercase();
     if let Some(name) = names.iter().find(|name| name.starts_with(&word)) {
         return Some(name);
     }
-    let slips = |name: &&&str| distance(name.as_bytes(), word.as_bytes());
+    let slips = |name: &&&str| osa_distance(name, &word);
     let best = names.iter().min_by_key(slips)?;
     // Two slips in a word of two or three letters are another word.
-    (slips(&best) <= min(2, best.len() / 2)).then_some(best)
-}
-
-/// The edit distance of Levenshtein: how many letters to insert, drop or replace.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = min(replaced, min(row[j], diagonal) + 1);
-        }
-    }
-    row[b.len()]
+    (slips(&best) <= (best.len() / 2).min(2)).then_some(best)
 }
 
 #[cfg(test)]
@@ -57,15 +43,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distance_counts_slips() {
-        for (a, b, slips) in [
-            ("", "", 0),
-            ("", "ab", 2),
-            ("rep", "rm", 2),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), slips, "{a} {b}");
-            assert_eq!(distance(b.as_bytes(), a.as_bytes()), slips, "{b} {a}");
+    fn the_nearest_is_not_far() {
+        let names = ["help", "rep", "add", "rm", "events", "quit"];
+        let cases = [
+            ("ad", Some("add")),
+            ("ev", Some("events")),
+            ("REP", Some("rep")),
+            ("evnets", Some("events")),
+            ("rmm", Some("rm")),
+            ("exit", Some("quit")),
+            ("xx", None),
+            ("json", None),
+            ("", None),
+            ("addaddaddadd", None),
+        ];
+        for (word, meant) in cases {
+            assert_eq!(nearest(word, &names), meant, "{word}");
         }
+        assert_eq!(nearest("rep", &[]), None);
+    }
+
+    #[test]
+    fn foreign_text_is_repeated_tamely_and_in_part() {
+        assert_eq!(echo("\u{1b}[2J\0"), r"\u{1b}[2J\0");
+        assert_eq!(echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
+        let long = echo(&"x".repeat(MAX_ECHO + 1));
+        assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
     }
 }

@@ -6,39 +6,34 @@
 //! leaves in the middle of a long `add` still gets the replicas.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet, yield_now};
-use tokio::time::{Instant, sleep, timeout};
-
 use crate::admin::{Answer, Change, Desk, Kind, Order};
+use crate::fleet::{Event, Journal};
 use crate::peer::Access;
 use crate::roster::Observer;
-use crate::shutdown::Shutdown;
 
+mod answer;
 pub mod command;
 mod conn;
+mod entries;
+mod follow;
 mod hint;
 mod http;
 mod outlook;
 mod places;
+mod port;
 pub mod question;
 mod stats;
+mod stream;
 mod text;
 
-use conn::{Conn, Line};
-use places::{Place, Places};
+use port::Shared;
 
+pub use port::start;
 pub use stats::{Sources, Standing};
-
-/// How long accepting rests after it failed, most likely for want of descriptors.
-const ACCEPT_REST: Duration = Duration::from_millis(200);
 
 /// What the control port may ask of the rest of the program.
 #[derive(Clone)]
@@ -55,19 +50,10 @@ pub struct Context {
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What statistics are made of.
     pub sources: Sources,
-    /// What happened of late, the oldest first.
-    pub events: Arc<dyn Fn() -> Vec<EventView> + Send + Sync>,
+    /// What happened of late.
+    pub journal: Journal,
     /// The limits of the port.
     pub limits: Limits,
-}
-
-/// One event, in both forms that are shown.
-#[derive(Debug, Clone)]
-pub struct EventView {
-    /// One line for people.
-    pub text: String,
-    /// The same for programs.
-    pub json: serde_json::Value,
 }
 
 /// What one client, or all of them together, may use up.
@@ -77,17 +63,25 @@ pub struct Limits {
     pub connections: usize,
     /// How many more, when none is silent, are told so at once; those beyond are closed without a word.
     pub refusals: usize,
+    /// How many connections may be streams (`-w`, `watch`, server-sent events), which hold their places for
+    /// long: the others are for health checks and commands.
+    pub streams: usize,
     /// The longest line, in bytes, without its ending.
     pub line: usize,
     /// Until the whole first line is here.
     pub idle_timeout: Duration,
+    /// From a prompt until the next whole line is here.
+    pub prompt_timeout: Duration,
     /// From the first line, or from an answer, until the whole (next) HTTP head is here.
     pub head_timeout: Duration,
     /// From an HTTP head until its whole body is here.
     pub body_timeout: Duration,
     /// How long a client may read nothing while something is written to it.
     pub write_timeout: Duration,
-    /// How much is read and dropped before a close, in bytes.
+    /// After so long without an event, a server-sent stream gets a comment, so that a client who left is
+    /// noticed.
+    pub stream_pulse: Duration,
+    /// How much is read and dropped before a close, or behind a command that streams, in bytes.
     pub discard_bytes: usize,
     /// How long it is read and dropped before a close.
     pub discard_time: Duration,
@@ -100,11 +94,14 @@ impl Default for Limits {
         Self {
             connections: 64,
             refusals: 16,
+            streams: 32,
             line: 64 * 1024,
             idle_timeout: Duration::from_secs(60),
+            prompt_timeout: Duration::from_secs(600),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(10),
+            stream_pulse: Duration::from_secs(15),
             discard_bytes: 1024 * 1024,
             discard_time: Duration::from_secs(1),
             stop_timeout: Duration::from_secs(1),
@@ -127,6 +124,13 @@ impl Context {
         self.desk.ask(Order::Rep, peer.to_string()).await
     }
 
+    /// The events after `number`, or all if none has that number yet: then it is of an earlier start.
+    fn events_since(&self, number: u64) -> Vec<Event> {
+        let newest = *self.journal.newest().borrow();
+        let after = if number > newest { 0 } else { number };
+        self.journal.since(after)
+    }
+
     async fn change(&self, kind: Kind, change: Change, peer: SocketAddr) -> Answer {
         let order = kind.order(change);
         self.desk.ask(order, peer.to_string()).await
@@ -139,162 +143,6 @@ fn path(kind: Kind) -> &'static str {
         Kind::Add => "/add",
         Kind::Rm => "/rm",
     }
-}
-
-/// Serves the control port until `shutdown`, on a thread of its own that then ends.
-///
-/// # Errors
-/// When the system refuses the thread or its event loop.
-pub fn start(
-    listener: std::net::TcpListener,
-    context: Context,
-    shutdown: Shutdown,
-) -> io::Result<thread::JoinHandle<()>> {
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        TcpListener::from_std(listener)?
-    };
-    let serve = move || runtime.block_on(serve(listener, context, shutdown));
-    thread::Builder::new().name("control".into()).spawn(serve)
-}
-
-async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) {
-    let stop_timeout = context.limits.stop_timeout;
-    let port = Port::new(context, shutdown.clone());
-    let mut clients = JoinSet::new();
-    let mut ticks = stats::ticks();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => port.admit(stream, peer, &mut clients).await,
-                Err(err) => {
-                    tracing::warn!("control port cannot accept: {err}");
-                    sleep(ACCEPT_REST).await;
-                }
-            },
-            Some(ended) = clients.join_next() => note(ended),
-            _ = ticks.tick() => port.context.sources.recorder.tick(Instant::now().into_std()),
-            () = shutdown.wait() => break,
-        }
-    }
-    drop(listener);
-    let rest = async {
-        while let Some(ended) = clients.join_next().await {
-            note(ended);
-        }
-    };
-    // What is not done by then is dropped with the set.
-    let _ = timeout(stop_timeout, rest).await;
-}
-
-fn note(ended: Result<(), JoinError>) {
-    if let Err(err) = ended {
-        tracing::error!("a control connection ended unexpectedly: {err}");
-    }
-}
-
-/// What each connection gets.
-#[derive(Clone)]
-struct Port {
-    context: Arc<Context>,
-    router: http::Router,
-    shutdown: Shutdown,
-    places: Places,
-    refused: Arc<Semaphore>,
-}
-
-impl Port {
-    fn new(context: Context, shutdown: Shutdown) -> Self {
-        let context = Arc::new(context);
-        Self {
-            router: http::router(Arc::clone(&context)),
-            places: Places::new(context.limits.connections),
-            refused: Arc::new(Semaphore::new(context.limits.refusals)),
-            context,
-            shutdown,
-        }
-    }
-
-    /// Gives a new client its place, or the reason why it has none, or nothing.
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr, clients: &mut JoinSet<()>) {
-        if self.places.all_taken() {
-            // Nobody is silent whose line is here already: in the first turn the event loop hears of it,
-            // in the second it is read.
-            yield_now().await;
-            yield_now().await;
-        }
-        let port = self.clone();
-        if let Some(place) = self.places.take() {
-            clients.spawn(port.talk(stream, peer, place));
-        } else if let Ok(place) = Arc::clone(&self.refused).try_acquire_owned() {
-            clients.spawn(async move {
-                port.refuse(stream).await;
-                drop(place);
-            });
-        }
-    }
-
-    /// Serves one client, to the close, or until another needs its place while it is silent.
-    async fn talk(mut self, stream: TcpStream, peer: SocketAddr, mut place: Place) {
-        let limits = &self.context.limits;
-        let mut conn = Conn::new(stream, limits.write_timeout);
-        let wait = limits.idle_timeout;
-        let first = tokio::select! {
-            first = timeout(wait, conn.peek_line(limits.line)) => first,
-            () = place.lost() => return,
-            () = self.shutdown.wait() => return,
-        };
-        let Some(_place) = place.keep() else { return };
-        let done = match first {
-            Ok(Ok(Line::Whole(line))) if is_http(&line) => {
-                conn = http::serve(conn, peer, self.router, limits, &mut self.shutdown).await;
-                Ok(())
-            }
-            Ok(Ok(Line::Whole(line))) => text::session(&mut conn, &line, peer, &self.context).await,
-            Ok(Ok(Line::TooLong)) => text::fail(&mut conn, &text::too_long(limits)).await,
-            Err(_) if conn.has_begun() => {
-                let sentence = format!("no line within {} s", wait.as_secs_f32());
-                text::fail(&mut conn, &sentence).await
-            }
-            Ok(Ok(Line::Nothing)) | Err(_) => return,
-            Ok(Err(err)) => Err(err),
-        };
-        match done {
-            Ok(()) => conn.farewell(limits, &mut self.shutdown).await,
-            Err(err) => tracing::debug!("control connection of {peer} broke: {err}"),
-        }
-    }
-
-    /// Tells one client too many so, in its own protocol.
-    async fn refuse(mut self, stream: TcpStream) {
-        let limits = &self.context.limits;
-        let mut conn = Conn::new(stream, limits.write_timeout);
-        let first = tokio::select! {
-            first = timeout(limits.discard_time, conn.peek_line(limits.line)) => first,
-            () = self.shutdown.wait() => return,
-        };
-        let sentence = format!("{} connections are open already", limits.connections);
-        let done = match first {
-            Ok(Ok(Line::Whole(line))) if is_http(&line) => http::fail(&mut conn, &sentence).await,
-            Ok(Ok(_)) | Err(_) => text::fail(&mut conn, &sentence).await,
-            Ok(Err(err)) => Err(err),
-        };
-        if done.is_ok() {
-            conn.farewell(limits, &mut self.shutdown).await;
-        }
-    }
-}
-
-/// Whether a first line is an HTTP request line: three words, the last a version (RFC 9112 §3). One with
-/// more words is a malformed one, and answered as HTTP too.
-fn is_http(line: &[u8]) -> bool {
-    let mut words = line.split(|b| *b == b' ');
-    let version = words.next_back().unwrap_or_default();
-    version.starts_with(b"HTTP/") && words.count() >= 2
 }
 
 #[cfg(test)]

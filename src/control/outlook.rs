@@ -52,8 +52,9 @@ pub(super) fn answer(
     }
 }
 
-fn whose(key: &str, roster: &Roster) -> Outlook {
-    let number = Key::of(key.as_bytes());
+fn whose(key: &[u8], roster: &Roster) -> Outlook {
+    let number = Key::of(key);
+    let key = String::from_utf8_lossy(key);
     let mut lines = vec![format!("key {key}")];
     let mut seats = Vec::new();
     roster.ring.walk(number, &mut |seat| {

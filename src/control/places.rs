@@ -1,6 +1,6 @@
 //! The places of the control port: how many clients are served at once, and who makes room.
 //!
-//! A client that has not sent its first line holds its place on sufferance: when all places are taken, the
+//! A client that has not sent its first line, or waits at a prompt, holds its place on sufferance: when all places are taken, the
 //! one that has been silent longest gives its place up to the newcomer, so that a neighbour who only
 //! connects cannot keep a health check out. It knows nothing of what clients say.
 
@@ -54,15 +54,24 @@ impl Places {
             Some(permit) => permit,
             None => silent.places.pop_first()?.1.0,
         };
+        Some(self.note(&mut silent, permit))
+    }
+
+    /// Puts the place of a client who falls silent again on sufferance, behind those who are silent already.
+    pub(super) fn lend(&self, permit: OwnedSemaphorePermit) -> Place {
+        self.note(&mut self.silent(), permit)
+    }
+
+    fn note(&self, silent: &mut Silent, permit: OwnedSemaphorePermit) -> Place {
         let (stay, lost) = oneshot::channel();
         silent.came += 1;
         let number = silent.came;
         silent.places.insert(number, (permit, stay));
-        Some(Place {
+        Place {
             places: self.clone(),
             number,
             lost,
-        })
+        }
     }
 
     fn forget(&self, number: u64) -> Option<OwnedSemaphorePermit> {

@@ -3,8 +3,10 @@
 //! Pure: it reads words and knows neither the ring nor who is there.
 
 use std::fmt;
+use std::str::FromStr;
 
-use super::command::{Command, Fault, alone, counted};
+use super::command::{Command, Fault};
+use super::entries::{alone, counted};
 use crate::admin::{Change, Kind, Order};
 use crate::balance::Bound;
 use crate::ring::Spec;
@@ -24,8 +26,8 @@ pub(super) const RINGS: &[&str] = &[
 /// A question about the ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Whose is this key?
-    Whose(String),
+    /// Whose is this key, in bytes?
+    Whose(Vec<u8>),
     /// Which ring is it, and how do its seats share the keys?
     Ring,
     /// How far above the mean may a load lie?
@@ -62,14 +64,24 @@ impl fmt::Display for Proposal {
     }
 }
 
+impl Question {
+    /// Asks whose `key` is.
+    ///
+    /// # Errors
+    /// A sentence, when it is too long.
+    pub fn whose(key: impl Into<Vec<u8>>) -> Result<Self, String> {
+        let key = key.into();
+        match key.len() > MAX_KEY {
+            true => Err(format!("key is longer than {MAX_KEY} bytes")),
+            false => Ok(Self::Whose(key)),
+        }
+    }
+}
+
 /// The words after `where`.
 pub(super) fn whose(words: &[&str]) -> Result<Command, Fault> {
     match words {
-        [key] if key.len() > MAX_KEY => {
-            let sentence = format!("key is longer than {MAX_KEY} bytes");
-            Err(Fault::Because(sentence))
-        }
-        [key] => Ok(Command::Ask(Question::Whose((*key).to_owned()))),
+        [key] => Ok(Command::Ask(Question::whose(*key).map_err(Fault::Because)?)),
         _ => Err(Fault::Usage),
     }
 }
@@ -108,42 +120,30 @@ pub(super) fn plan(words: &[&str]) -> Result<Command, Fault> {
     Ok(Command::Ask(Question::Plan(proposal)))
 }
 
-fn parse<T: std::str::FromStr<Err: fmt::Display>>(word: &str) -> Result<T, Fault> {
+/// The same for words that are put together by a program.
+///
+/// # Errors
+/// A sentence, when they make no plan.
+pub(super) fn planned(words: &[&str]) -> Result<Command, String> {
+    plan(words).map_err(|fault| match fault {
+        Fault::Because(sentence) => sentence,
+        Fault::Usage => "that is no change to plan".into(),
+    })
+}
+
+fn parse<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, Fault> {
+    typed(word).map_err(Fault::Because)
+}
+
+/// Reads what somebody typed; the sentence repeats nothing that moves a terminal.
+///
+/// # Errors
+/// What the type says.
+pub(super) fn typed<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, String> {
     let tame = |c: char| match c.is_control() {
         true => c.escape_debug().to_string(),
         false => c.to_string(),
     };
     let sentence = |err: T::Err| err.to_string().chars().map(tame).collect();
-    word.parse().map_err(|err| Fault::Because(sentence(err)))
-}
-
-/// The text command of a query: `add=2&names=S4,S5`, `rm=1`, `ring=SPEC`, `bound=X`.
-pub(super) fn planned(query: &str) -> String {
-    let mut line = "plan".to_owned();
-    for field in query.split('&') {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        match name {
-            "names" => line += &format!(" {}", plain(value).replace(',', " ")),
-            name => line += &format!(" {} {}", plain(name), plain(value)),
-        }
-    }
-    line
-}
-
-/// A text without its percent signs (RFC 3986 §2.1). `+` stays what it is: it is part of expressions.
-pub(super) fn plain(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, after @ ..] = rest {
-        let coded = after.first_chunk().filter(|_| *first == b'%');
-        match coded.and_then(hex) {
-            Some(byte) => (bytes.push(byte), rest = &after[2..]),
-            None => (bytes.push(*first), rest = after),
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? * 16 + low?).ok()
+    word.parse().map_err(sentence)
 }

@@ -1,60 +1,201 @@
-//! The text protocol, for people with netcat and for scripts: carries out the commands of one line and
+//! The text protocol, for people with netcat and for scripts: has the commands of a line carried out and
 //! writes an answer for each. Every answer ends with an empty line, and none contains one.
 //!
-//! It reads nothing (its caller holds the line) and closes nothing. In an answer every text that came
+//! It closes nothing, and only after `prompt` does it read more than the line its caller has found. In an answer every text that came
 //! from elsewhere is one line: control characters are escaped, so that no name, event or sentence can
 //! break the framing or move a terminal's cursor.
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
-use super::command::{self, COMMANDS, Command, Entry};
-use super::conn::Conn;
-use super::outlook::{self, Outlook};
-use super::{Context, Limits, path, stats};
-use crate::admin;
-use crate::peer::{Asker, Denial, Effect};
+use super::Limits;
+use super::answer::{self, Answer, Outcome};
+use super::command::{self, Command, Request};
+use super::conn::{Conn, Line};
+use super::places::Place;
+use super::port::{Port, Shared};
+use crate::admin::{self, Refusal};
+use crate::peer::Asker;
+use crate::shutdown::Shutdown;
 
-/// What a command brought: the same in lines and in JSON. A failure is a sentence.
-type Outcome = Result<Answer, String>;
+/// What is written when the next line is waited for.
+const PROMPT: &[u8] = b"> ";
 
-struct Answer {
-    lines: Vec<String>,
-    json: String,
+/// What a connection does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It shows a prompt and waits for a line.
+    Prompt,
+    /// It closes.
+    Close,
 }
 
-/// Carries out `line`, a command after the other, and writes each answer when it is there. When the
-/// future is dropped, an order already handed to the fleet goes on.
+/// A connection from its first line on.
+pub(super) struct Session<'a> {
+    pub(super) conn: &'a mut Conn,
+    pub(super) shared: &'a Shared,
+    pub(super) shutdown: Shutdown,
+    /// Whether more lines are taken.
+    pub(super) prompting: bool,
+    peer: SocketAddr,
+    /// Whether the right token was shown.
+    trusted: bool,
+}
+
+/// Carries out the line that [`Conn::peek_line`] has found, a command after the other, and writes each answer
+/// when it is there; after `prompt` also the lines that follow, and while it waits for one its place is on
+/// sufferance: then `held` may be lost. When the future is dropped, an order already handed to the fleet goes
+/// on.
 ///
 /// # Errors
 /// What the socket says, a client too slow to read included.
 pub(super) async fn session(
     conn: &mut Conn,
-    line: &[u8],
+    first: Vec<u8>,
     peer: SocketAddr,
-    context: &Context,
+    port: &Port,
+    held: &mut Option<OwnedSemaphorePermit>,
 ) -> io::Result<()> {
-    let requests = match command::parse(line) {
-        Ok(requests) => requests,
-        Err(sentence) => return fail(conn, &sentence).await,
+    let mut session = Session {
+        conn,
+        shared: &port.shared,
+        shutdown: port.shared.shutdown.clone(),
+        prompting: false,
+        peer,
+        trusted: false,
     };
-    let mut trusted = false;
-    for request in requests {
-        let last = request.command == Ok(Command::Quit);
-        let outcome = match request.command {
-            Ok(command) => run(command, peer, context, &mut trusted).await,
-            Err(sentence) => Err(sentence),
+    let mut line = first;
+    loop {
+        session.conn.skip_line();
+        if session.obey(&line).await? == Next::Close {
+            return session.conn.flush().await;
+        }
+        session.conn.write_all(PROMPT).await?;
+        let Some(permit) = held.take() else {
+            return Ok(());
         };
-        conn.write_all(render(&outcome, request.json).as_bytes())
-            .await?;
-        if last {
-            break;
+        let mut place = port.places.lend(permit);
+        let next = session.next_line(&mut place).await?;
+        *held = place.keep();
+        match next {
+            Some(next) => line = next,
+            None => return Ok(()),
         }
     }
-    conn.flush().await
+}
+
+impl Session<'_> {
+    /// Carries out one line.
+    async fn obey(&mut self, line: &[u8]) -> io::Result<Next> {
+        let requests = match command::parse(line) {
+            Ok(requests) => requests,
+            // At a prompt, to press Enter asks for nothing but another prompt.
+            Err(_) if self.prompting && line.trim_ascii().is_empty() => return Ok(Next::Prompt),
+            Err(sentence) => {
+                fail(self.conn, &sentence).await?;
+                return Ok(self.next());
+            }
+        };
+        for Request { command, json } in requests {
+            let quits = command == Ok(Command::Quit);
+            let outcome = match command {
+                Ok(command) if command.streams() => match self.admit_stream(&command) {
+                    Ok(_permit) => {
+                        self.stream(&command, json).await?;
+                        return Ok(self.next());
+                    }
+                    Err(refusal) => Err(refusal),
+                },
+                Ok(command) => self.answer(command).await,
+                Err(sentence) => Err(Refusal::bad(sentence)),
+            };
+            let text = render(outcome, json);
+            self.conn.write_all(text.as_bytes()).await?;
+            if quits {
+                return Ok(Next::Close);
+            }
+        }
+        Ok(self.next())
+    }
+
+    fn next(&self) -> Next {
+        match self.prompting {
+            true => Next::Prompt,
+            false => Next::Close,
+        }
+    }
+
+    async fn answer(&mut self, command: Command) -> Outcome {
+        self.admit(&command)?;
+        match command {
+            Command::Auth(token) => {
+                let verdict = self.shared.context.access.check_token(&token);
+                verdict.map_err(|denial| Refusal::bad(denial.to_string()))?;
+                self.trusted = true;
+                Ok(Answer::word("ok"))
+            }
+            Command::Prompt => {
+                self.prompting = true;
+                Ok(Answer::word("ok"))
+            }
+            Command::Quit => Ok(Answer::word("bye")),
+            command => self.carry_out(command).await,
+        }
+    }
+
+    /// Has a command carried out that was admitted.
+    pub(super) async fn carry_out(&self, command: Command) -> Outcome {
+        answer::carry_out(command, self.peer, &self.shared.context).await
+    }
+
+    fn admit(&self, command: &Command) -> Result<(), Refusal> {
+        let access = &self.shared.context.access;
+        match answer::needs(command) {
+            Some((path, effect)) if !self.trusted => access
+                .check(&Asker::at(self.peer.ip()), path, effect)
+                .map_err(|denial| Refusal::bad(denial.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    fn admit_stream(&self, command: &Command) -> Result<OwnedSemaphorePermit, Refusal> {
+        self.admit(command)?;
+        self.shared.stream().map_err(Refusal::failed)
+    }
+
+    /// Waits for the line after a prompt; `None`: there is none, and the client was told why.
+    async fn next_line(&mut self, place: &mut Place) -> io::Result<Option<Vec<u8>>> {
+        let limits = &self.shared.context.limits;
+        let wait = limits.prompt_timeout;
+        let line = tokio::select! {
+            biased;
+            line = timeout(wait, self.conn.peek_line(limits.line)) => line,
+            () = place.lost() => {
+                // It has no place any more, so it may not take its time about reading this.
+                let sentence = format!(
+                    "{} connections are open, and you were silent longest",
+                    limits.connections
+                );
+                let _ = timeout(Duration::ZERO, fail(self.conn, &sentence)).await;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            () = self.shutdown.wait() => return Ok(None),
+        };
+        let sentence = match line {
+            Ok(Ok(Line::Whole(line))) => return Ok(Some(line)),
+            Ok(Ok(Line::Nothing)) => return Ok(None),
+            Ok(Ok(Line::TooLong)) => too_long(limits),
+            Ok(Err(err)) => return Err(err),
+            Err(_) => format!("no line within {} s", wait.as_secs_f32()),
+        };
+        fail(self.conn, &sentence).await?;
+        Ok(None)
+    }
 }
 
 /// Answers a line that is none.
@@ -62,7 +203,7 @@ pub(super) async fn session(
 /// # Errors
 /// What the socket says.
 pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
-    let answer = render(&Err(sentence.into()), false);
+    let answer = render(Err(Refusal::bad(sentence)), false);
     conn.write_all(answer.as_bytes()).await
 }
 
@@ -71,121 +212,18 @@ pub(super) fn too_long(limits: &Limits) -> String {
     format!("line is longer than {} bytes", limits.line)
 }
 
-async fn run(command: Command, peer: SocketAddr, context: &Context, trusted: &mut bool) -> Outcome {
-    let admit = |path: &str, effect| match trusted {
-        true => Ok(()),
-        false => said(context.access.check(&Asker::at(peer.ip()), path, effect)),
-    };
-    match command {
-        Command::Help(None) => Ok(help()),
-        Command::Help(Some(entry)) => Ok(help_about(entry)),
-        Command::Rep => {
-            admit("/rep", Effect::Reads)?;
-            listed(context.rep(peer).await)
-        }
-        Command::Change(kind, change) => {
-            admit(path(kind), Effect::Changes)?;
-            listed(context.change(kind, change, peer).await)
-        }
-        Command::Ask(question) => {
-            admit("/ring", Effect::Reads)?;
-            told(outlook::look(context, question).await)
-        }
-        Command::Switch(order, then) => {
-            admit("/ring", Effect::Changes)?;
-            let done = context.desk.ask(order, peer.to_string()).await;
-            done.map_err(|refusal| refusal.sentence)?;
-            told(outlook::look(context, then).await)
-        }
-        Command::Stats => {
-            admit("/stats", Effect::Reads)?;
-            told(stats::look(context).await)
-        }
-        Command::Events => {
-            admit("/events", Effect::Reads)?;
-            Ok(events(context))
-        }
-        Command::Auth(token) => {
-            said(context.access.check_token(&token))?;
-            *trusted = true;
-            Ok(word("ok"))
-        }
-        Command::Quit => Ok(word("bye")),
-    }
-}
-
-fn told(outlook: Result<Outlook, String>) -> Outcome {
-    let (lines, message) = outlook?;
-    let json = admin::success(&message);
-    Ok(Answer { lines, json })
-}
-
-fn said(verdict: Result<(), Denial>) -> Result<(), String> {
-    verdict.map_err(|denial| denial.to_string())
-}
-
-fn listed(answer: admin::Answer) -> Outcome {
-    let json = admin::render(&answer).1;
-    let names = answer.map_err(|refusal| refusal.sentence)?;
-    let mut lines = vec![format!("N {}", names.len())];
-    lines.extend(names.iter().map(ToString::to_string));
-    Ok(Answer { lines, json })
-}
-
-fn events(context: &Context) -> Answer {
-    let (lines, json): (_, Vec<Value>) = (context.events)()
-        .into_iter()
-        .map(|event| (event.text, event.json))
-        .unzip();
-    Answer {
-        lines,
-        json: Value::from(json).to_string(),
-    }
-}
-
-fn help() -> Answer {
-    let width = COMMANDS.iter().map(|entry| entry.usage.len()).max();
-    let width = width.unwrap_or(0);
-    let line = |entry: &Entry| format!("{:width$}  {}", entry.usage, entry.about);
-    let mut lines: Vec<String> = COMMANDS.iter().map(line).collect();
-    lines.push(command::FOOTNOTE.into());
-    let json = COMMANDS.iter().map(described).collect::<Vec<_>>();
-    Answer {
-        lines,
-        json: Value::from(json).to_string(),
-    }
-}
-
-fn help_about(entry: &Entry) -> Answer {
-    let mut lines = vec![entry.usage.into(), format!("  {}", entry.about)];
-    lines.extend(entry.more.iter().map(|line| format!("  {line}")));
-    Answer {
-        lines,
-        json: described(entry).to_string(),
-    }
-}
-
-fn described(entry: &Entry) -> Value {
-    json!({"command": entry.name, "usage": entry.usage, "about": entry.about, "more": entry.more.join(" ")})
-}
-
-fn word(word: &str) -> Answer {
-    Answer {
-        lines: vec![word.into()],
-        json: json!({"message": word, "status": "successful"}).to_string(),
-    }
-}
-
-fn render(outcome: &Outcome, as_json: bool) -> String {
+/// The text of an answer, its empty line included.
+pub(super) fn render(outcome: Outcome, as_json: bool) -> String {
     let mut text = String::new();
     match outcome {
-        Ok(answer) if as_json => say(&mut text, &answer.json),
+        Ok(answer) if as_json => say(&mut text, &answer.json()),
         Ok(answer) => {
-            let spoken = answer.lines.iter().filter(|line| !line.trim().is_empty());
+            let lines = answer.lines();
+            let spoken = lines.iter().filter(|line| !line.trim().is_empty());
             spoken.for_each(|line| say(&mut text, line));
         }
-        Err(sentence) if as_json => say(&mut text, &admin::failure(sentence)),
-        Err(sentence) => say(&mut text, &format!("ERR {sentence}")),
+        Err(refusal) if as_json => say(&mut text, &admin::failure(&refusal.sentence)),
+        Err(refusal) => say(&mut text, &format!("ERR {}", refusal.sentence)),
     }
     text.push('\n');
     text
@@ -193,7 +231,13 @@ fn render(outcome: &Outcome, as_json: bool) -> String {
 
 /// Adds one line. A control character is written as JSON would, so that JSON stays JSON: in it they
 /// occur within strings only.
-fn say(text: &mut String, line: &str) {
+pub(super) fn say(text: &mut String, line: &str) {
+    // Nearly every line is such a one.
+    if line.is_ascii() && !line.bytes().any(|byte| byte.is_ascii_control()) {
+        text.push_str(line);
+        text.push('\n');
+        return;
+    }
     for c in line.chars() {
         match c.is_control() {
             true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -208,7 +252,7 @@ mod tests {
     use super::*;
 
     fn lines(lines: &[&str]) -> Outcome {
-        Ok(Answer {
+        Ok(Answer::Told {
             lines: lines.iter().map(ToString::to_string).collect(),
             json: "[]".into(),
         })
@@ -224,38 +268,21 @@ mod tests {
                 lines(&["a\n\nb\u{1b}[2J"]),
                 "a\\u000a\\u000ab\\u001b[2J\n\n",
             ),
-            (Err("no\n".into()), "ERR no\\u000a\n\n"),
+            (Err(Refusal::bad("no\n")), "ERR no\\u000a\n\n"),
         ];
         for (outcome, text) in cases {
-            assert_eq!(render(&outcome, false), text);
+            assert_eq!(render(outcome, false), text);
         }
     }
 
     #[test]
     fn json_is_one_value_on_one_line() {
-        assert_eq!(render(&lines(&["x"]), true), "[]\n\n");
+        assert_eq!(render(lines(&["x"]), true), "[]\n\n");
         assert_eq!(
-            render(&Err("a \"b\"\n\u{9b}".into()), true),
+            render(Err(Refusal::bad("a \"b\"\n\u{9b}")), true),
             "{\"message\":\"<Error> a \\\"b\\\"\\n\\u009b\",\"status\":\"failure\"}\n\n"
         );
-        for answer in [help(), help_about(&COMMANDS[2]), word("ok")] {
-            let text = render(&Ok(answer), true);
-            let (json, end) = text.split_once('\n').unwrap();
-            assert!(serde_json::from_str::<Value>(json).is_ok() && end == "\n");
-        }
-    }
-
-    #[test]
-    fn help_is_aligned_and_fits_a_terminal() {
-        let text = render(&Ok(help()), false);
-        assert!(
-            text.contains("\nadd N [NAME...]  start N replicas"),
-            "{text}"
-        );
-        assert!(text.contains("\nrep              the replicas"), "{text}");
-        for entry in COMMANDS {
-            let text = render(&Ok(help_about(entry)), false);
-            assert!(text.lines().all(|line| line.len() <= 100), "{text}");
-        }
+        let ok = "{\"message\":\"ok\",\"status\":\"successful\"}\n\n";
+        assert_eq!(render(Ok(Answer::word("ok")), true), ok);
     }
 }

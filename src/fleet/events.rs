@@ -1,21 +1,14 @@
-//! What happened to the fleet: one event for every change, as a line for people, and the journal, a
-//! bounded ring buffer that any thread may read.
+//! What happens to replicas, and to how keys are given out: one note for every change, in the words of
+//! the log.
 //!
-//! It decides nothing: the plan says what happened, the clock time is added here. "detected within" is
-//! the time since the replica's last good answer, which bounds what cannot be known: when it died.
+//! It decides nothing: the plan says what happened, and the journal adds when. "detected within" is the
+//! time since the replica's last good answer, which bounds what cannot be known: when it died.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
-
-use tokio::sync::watch;
+use std::time::Duration;
 
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
-
-/// How many events the journal keeps; older ones are forgotten.
-pub const JOURNAL_EVENTS: usize = 1024;
 
 /// What kind of change an event tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +38,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Joined,
+        Self::Suspect,
+        Self::Up,
+        Self::Down,
+        Self::Replaced,
+        Self::Failed,
+        Self::Withdrawn,
+        Self::Held,
+        Self::Leaving,
+        Self::Left,
+        Self::Ended,
+    ];
+
     /// The word for it in the list of events.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -89,7 +97,7 @@ pub struct Note {
 
 impl Note {
     /// The reason with the times, in one phrase; may be empty.
-    fn account(&self) -> String {
+    pub(super) fn account(&self) -> String {
         let mut parts = Vec::new();
         if !self.reason.is_empty() {
             parts.push(self.reason.clone());
@@ -130,6 +138,54 @@ impl fmt::Display for Note {
     }
 }
 
+/// A switch of how keys are given out. Displayed, it is the log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// What was switched.
+    pub dial: Dial,
+    /// What it was, as it is typed.
+    pub from: String,
+    /// What it is, as it is typed.
+    pub to: String,
+    /// Why, in a phrase; empty when it was ordered.
+    pub reason: String,
+    /// How many replicas are up.
+    pub up: usize,
+    /// How many are wanted.
+    pub wanted: usize,
+}
+
+/// What can be switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// The kind of ring.
+    Ring,
+    /// How far above the mean a load may lie.
+    Bound,
+}
+
+impl Dial {
+    /// The word for it in the list of events.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Bound => "bound",
+        }
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dial, to, from) = (self.dial.word(), &self.to, &self.from);
+        write!(f, "the {dial} is {to}, it was {from}")?;
+        match self.reason.as_str() {
+            "" => Ok(()),
+            reason => write!(f, ": {reason}"),
+        }
+    }
+}
+
 /// A duration in milliseconds as people read it: `0.4 ms`, `41 ms`.
 struct Millis(Duration);
 
@@ -138,110 +194,6 @@ impl fmt::Display for Millis {
         let millis = self.0.as_secs_f64() * 1000.0;
         let digits = usize::from(millis < 10.0);
         write!(f, "{millis:.digits$} ms")
-    }
-}
-
-/// A note with its number and time. Displayed, it is one aligned line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Counts from 1 without gaps.
-    pub number: u64,
-    /// The clock time at which the fleet noted it.
-    pub at: SystemTime,
-    /// What happened.
-    pub note: Note,
-}
-
-impl Event {
-    /// The event for programs: `time` in RFC 3339, durations in milliseconds.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let note = &self.note;
-        let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
-        serde_json::json!({
-            "number": self.number,
-            "time": humantime::format_rfc3339_millis(self.at).to_string(),
-            "kind": note.kind.word(),
-            "seat": note.seat.0,
-            "name": note.name.as_ref(),
-            "before": note.before.as_ref().map(AsRef::as_ref),
-            "reason": note.reason,
-            "detected_within_ms": millis(note.detected_within),
-            "replaced_after_ms": millis(note.replaced_after),
-            "up": note.up,
-            "wanted": note.wanted,
-        })
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let note = &self.note;
-        write!(
-            f,
-            "{} seat {:<3} {:<9} {:<10} {}/{} up",
-            humantime::format_rfc3339_millis(self.at),
-            note.seat,
-            note.kind.word(),
-            note.name,
-            note.up,
-            note.wanted,
-        )?;
-        match (&note.before, note.account().as_str()) {
-            (None, "") => Ok(()),
-            (None, account) => write!(f, "  {account}"),
-            (Some(before), "") => write!(f, "  after {before}"),
-            (Some(before), account) => write!(f, "  after {before}, {account}"),
-        }
-    }
-}
-
-/// The last [`JOURNAL_EVENTS`] events; clones share them.
-#[derive(Clone, Debug)]
-pub struct Journal {
-    kept: Arc<Mutex<VecDeque<Event>>>,
-    newest: watch::Sender<u64>,
-}
-
-impl Journal {
-    pub(super) fn new() -> Self {
-        Self {
-            kept: Arc::default(),
-            newest: watch::Sender::new(0),
-        }
-    }
-
-    /// The events that are kept and have a number above `after`, oldest first; 0 means all.
-    #[must_use]
-    pub fn since(&self, after: u64) -> Vec<Event> {
-        let kept = self.lock();
-        kept.iter()
-            .filter(|event| event.number > after)
-            .cloned()
-            .collect()
-    }
-
-    /// The number of the newest event, now and whenever it grows.
-    #[must_use]
-    pub fn newest(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
-    }
-
-    pub(super) fn push(&self, at: SystemTime, note: Note) {
-        let number = *self.newest.borrow() + 1;
-        {
-            let mut kept = self.lock();
-            if kept.len() == JOURNAL_EVENTS {
-                kept.pop_front();
-            }
-            kept.push_back(Event { number, at, note });
-        }
-        self.newest.send_replace(number);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
-        // Nothing panics while it is held, and half a push would still be a valid buffer.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -293,45 +245,5 @@ mod tests {
             replaced.to_string(),
             "replica s-k3f9xq took seat 2 after S2: 41 ms after its death; 3 of 3 up"
         );
-    }
-
-    #[test]
-    fn events_are_one_aligned_line() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
-        let line = |note| {
-            Event {
-                number: 1,
-                at,
-                note,
-            }
-            .to_string()
-        };
-        assert_eq!(
-            line(note(Kind::Joined)),
-            "1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
-        );
-        let withdrawn = Note {
-            seat: Seat(117),
-            reason: "S2 spoke first".to_owned(),
-            name: "s-abcdef".parse().unwrap(),
-            ..note(Kind::Withdrawn)
-        };
-        assert_eq!(
-            line(withdrawn),
-            "1970-01-01T00:00:01.500Z seat 117 withdrawn s-abcdef   2/3 up  S2 spoke first"
-        );
-    }
-
-    #[test]
-    fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
-        let journal = Journal::new();
-        let newest = journal.newest();
-        for _ in 0..JOURNAL_EVENTS + 5 {
-            journal.push(SystemTime::UNIX_EPOCH, note(Kind::Up));
-        }
-        let all = journal.since(0);
-        assert_eq!((all.len(), all[0].number), (JOURNAL_EVENTS, 6));
-        assert_eq!(*newest.borrow(), 1029);
-        assert_eq!(journal.since(1027).len(), 2);
     }
 }

@@ -11,7 +11,9 @@
 mod engine;
 mod events;
 mod heartbeat;
+mod journal;
 mod names;
+mod noting;
 mod plan;
 mod publish;
 #[cfg(test)]
@@ -44,7 +46,8 @@ use publish::Press;
 use task::{Inbox, Task, Work};
 
 pub use engine::{Containers, Image};
-pub use events::{Event, JOURNAL_EVENTS, Journal, Kind, Note};
+pub use events::{Dial, Kind, Note, Switch};
+pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
 pub use plan::Status;
 pub use survey::{Survey, survey};
 
@@ -132,7 +135,7 @@ pub fn start(
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
     let (status, status_seen) = watch::channel(plan.status());
-    let journal = Journal::new();
+    let journal = Journal::default();
     let reports_end = Reports::new(report);
     let engine: Box<dyn Engine> = match (&settings.replicas, containers) {
         (Replicas::Process { binary, .. }, _) => Box::new(Process::new(binary, reports_end)?),
@@ -140,7 +143,7 @@ pub fn start(
         (Replicas::Docker(_), Some((ground, sorted))) => {
             for note in sorted.lost.clone() {
                 tracing::info!("{note}");
-                journal.push(SystemTime::now(), note);
+                journal.push(SystemTime::now(), What::Replica(note));
             }
             let cells = Arc::clone(settings.ledger.fleet());
             let (adopted, discarded) = (&sorted.adopted, &sorted.discarded);

@@ -7,14 +7,14 @@
 //! nor the fleet ready, before every worker goes by it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::engine::{Engine, Keeper, Report};
-use super::events::{Journal, Kind, Note};
 use super::heartbeat::{Heart, Identity, Rhythm};
+use super::journal::Journal;
 use super::names;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
 use super::publish::Press;
@@ -64,8 +64,7 @@ pub(super) struct Work {
     spawning: HashMap<ReplicaId, Instant>,
     /// Who drains, and the roster version that every worker must have seen.
     drains: BTreeMap<ReplicaId, u64>,
-    /// Where answers go, and whether the order was a change.
-    replies: HashMap<Ticket, (oneshot::Sender<Answer>, bool)>,
+    asked: HashMap<Ticket, Asked>,
     /// Changes that are done once every worker goes by the newest roster.
     changes: Vec<(oneshot::Sender<Answer>, Answer)>,
     tickets: u64,
@@ -73,6 +72,16 @@ pub(super) struct Work {
     /// worker that comes round just between the two questions.
     settled: bool,
     finished: bool,
+}
+
+/// An order that was not answered yet.
+#[derive(Debug)]
+struct Asked {
+    /// Whose it is: an address.
+    from: String,
+    reply: oneshot::Sender<Answer>,
+    /// Whether it is a change.
+    changes: bool,
 }
 
 impl Task {
@@ -116,12 +125,17 @@ impl Task {
     fn take(&mut self, call: Call) -> Input {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
-        let is_change = call.order != Order::Rep;
+        let changes = call.order != Order::Rep;
         match &call.order {
             Order::Rep => tracing::debug!("{} asks {}", call.from, call.order),
             _ => tracing::info!("{} asks {}", call.from, call.order),
         }
-        self.work.replies.insert(ticket, (call.reply, is_change));
+        let asked = Asked {
+            from: call.from,
+            reply: call.reply,
+            changes,
+        };
+        self.work.asked.insert(ticket, asked);
         Input::Order(ticket, call.order)
     }
 
@@ -227,41 +241,23 @@ impl Task {
                 self.engine.remove(id, farewell);
             }
             Action::Answer(ticket, answer) => {
-                match work.replies.remove(&ticket) {
-                    Some((reply, true)) if answer.is_ok() => work.changes.push((reply, answer)),
+                let Some(asked) = work.asked.remove(&ticket) else {
+                    return;
+                };
+                if asked.changes && answer.is_ok() {
+                    work.changes.push((asked.reply, answer));
+                } else {
                     // Whoever asked may have left.
-                    Some((reply, _)) => drop(reply.send(answer)),
-                    None => {}
+                    drop(asked.reply.send(answer));
                 }
             }
             Action::Note(note) => self.note(note),
-            Action::Tell(line) => tracing::info!("{line}"),
-            Action::Finished => work.finished = true,
-        }
-    }
-
-    fn note(&self, note: Note) {
-        // A replica that does not start is our own fault: nobody else has anything to do with it.
-        match note.kind {
-            Kind::Failed => tracing::warn!("{note}"),
-            _ => tracing::info!("{note}"),
-        }
-        self.count(&note);
-        self.journal.push(SystemTime::now(), note);
-    }
-
-    fn count(&self, note: &Note) {
-        let seat = self.ledger.seat(note.seat);
-        match note.kind {
-            Kind::Down => seat.deaths.add(1),
-            Kind::Failed => seat.failed_starts.add(1),
-            Kind::Replaced => {
-                seat.replaced.add(1);
-                if let Some(time) = note.replaced_after {
-                    self.ledger.fleet().replacements.count(time);
-                }
+            Action::Switched(ticket, switch) => {
+                let asked = work.asked.get(&ticket);
+                let by = asked.map_or_else(String::new, |asked| asked.from.clone());
+                self.switched(switch, by);
             }
-            _ => {}
+            Action::Finished => work.finished = true,
         }
     }
 }
@@ -332,7 +328,7 @@ mod tests {
             press: Press::new(publisher, 1, Ledger::default()),
             ledger: Ledger::default(),
             pulses: mpsc::unbounded_channel().0,
-            journal: Journal::new(),
+            journal: Journal::default(),
             status: watch::channel(plan.status()).0,
             plan,
             work: Work::default(),

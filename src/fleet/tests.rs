@@ -114,7 +114,8 @@ impl Bench {
 
     fn kinds(&self) -> Vec<Kind> {
         let events = self.fleet.journal().since(0);
-        events.iter().map(|event| event.note.kind).collect()
+        let notes = events.iter().filter_map(Event::note);
+        notes.map(|note| note.kind).collect()
     }
 }
 
@@ -155,10 +156,11 @@ async fn a_killed_replica_is_replaced_in_its_seat() {
     let listed = names(bench.ask(Order::Rep).await);
     assert!(listed[1].starts_with("s-"), "{listed:?}");
     let events = bench.fleet.journal().since(3);
-    let down = events.iter().find(|event| event.note.kind == Kind::Down);
-    let reason = &down.unwrap().note.reason;
+    let mut notes = events.iter().filter_map(Event::note);
+    let down = notes.find(|note| note.kind == Kind::Down);
+    let reason = &down.unwrap().reason;
     assert_eq!(reason, "process ended, signal: 9 (SIGKILL)");
-    let replaced = &events.last().unwrap().note;
+    let replaced = events.last().unwrap().note().unwrap();
     assert_eq!(replaced.kind, Kind::Replaced);
     assert_eq!(replaced.before, Some("S2".parse().unwrap()));
     assert!(replaced.replaced_after.unwrap() < Duration::from_secs(5));

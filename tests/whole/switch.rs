@@ -43,8 +43,30 @@ fn a_switch_under_traffic_fails_no_request() {
         load.go_on(100);
     }
     load.finish().expect_no_failure();
-    program.expect_log("the ring is classic-brief, it was jump; the bound is 0");
-    program.expect_log("the ring is uniform, it was classic-brief; the bound is 1.03");
+    program.expect_log("the ring is classic-brief, it was jump");
+    program.expect_log("the bound is 0, it was 1.03: it goes with the ring");
+    let events = program.events();
+    let told: Vec<[&str; 3]> = events
+        .iter()
+        .filter(|event| event["kind"] == "ring" || event["kind"] == "bound")
+        .map(|event| ["kind", "from", "to"].map(|field| event[field].as_str().expect("text")))
+        .collect();
+    // The last two of the ring, each with the bound that goes with it.
+    assert_eq!(
+        told[told.len() - 4..],
+        [
+            ["ring", "jump", "classic-brief"],
+            ["bound", "1.03", "0"],
+            ["ring", "classic-brief", "uniform"],
+            ["bound", "0", "1.03"],
+        ]
+    );
+    let by = |event: &&Value| {
+        event["by"]
+            .as_str()
+            .is_some_and(|by| by.starts_with("127.0.0.1:"))
+    };
+    assert_eq!(events.iter().filter(by).count(), told.len());
 }
 
 #[test]

@@ -41,8 +41,10 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
         "bound [X]",
         "plan CHANGE",
         "stats",
-        "events",
+        "watch [SECONDS]",
+        "events [-w] [NUMBER]",
         "auth TOKEN",
+        "prompt",
         "quit",
     ] {
         assert!(

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Context;
-use super::command::{Command, Entry, alone};
+use super::command::Command;
+use super::entries::{Entry, alone};
 use super::outlook::{Outlook, health};
 use crate::metrics::{Retry, Times};
 use crate::ring::Seat;

@@ -143,7 +143,15 @@ fn health_and_readiness() {
 #[test]
 fn head_is_get_without_the_body() {
     let port = port();
-    for path in ["/rep", "/healthz", "/readyz"] {
+    for path in [
+        "/rep",
+        "/healthz",
+        "/readyz",
+        "/ring",
+        "/where/1",
+        "/events",
+        "/openapi.json",
+    ] {
         let answer = port.ask(request(&format!("HEAD {path}"), ""));
         let (status, head, body) = split(&answer);
         assert_eq!((status, body.as_str()), (200, ""), "{answer}");
@@ -168,17 +176,22 @@ fn unknown_paths_are_404() {
 fn wrong_methods_are_405_and_say_which_are_right() {
     let port = port();
     let cases = [
-        ("POST /rep", "get,head"),
-        ("OPTIONS /rep", "get,head"),
-        ("GET /add", "post"),
-        ("PUT /add", "post"),
-        ("POST /rm", "delete"),
-        ("DELETE /healthz", "get,head"),
-        ("BREW /readyz", "get,head"),
+        ("POST /rep", "get,head,options"),
+        ("GET /add", "post,options"),
+        ("HEAD /add", "post,options"),
+        ("PUT /add", "post,options"),
+        ("POST /rm", "delete,options"),
+        ("DELETE /ring", "get,head,post,options"),
+        ("PATCH /where/1", "get,head,options"),
+        ("DELETE /healthz", "get,head,options"),
+        ("BREW /readyz", "get,head,options"),
     ];
     for (line, allow) in cases {
         let answer = port.ask(with_body(line, r#"{"n":1}"#));
-        assert_failure(&answer, 405, "does not take");
+        match line.starts_with("HEAD") {
+            true => assert_eq!(split(&answer).0, 405, "{answer}"),
+            false => assert_failure(&answer, 405, "does not take"),
+        }
         assert!(
             split(&answer)
                 .1
@@ -186,6 +199,29 @@ fn wrong_methods_are_405_and_say_which_are_right() {
             "{answer}"
         );
     }
+    assert!(port.orders.try_recv().is_err());
+}
+
+#[test]
+fn options_tells_the_methods_and_does_nothing() {
+    let port = port();
+    for (target, allow) in [
+        ("/rep", "get,head,options"),
+        ("/add", "post,options"),
+        ("/ring", "get,head,post,options"),
+        ("/where/x%2Fy", "get,head,options"),
+        ("*", "get,head,post,delete,options"),
+    ] {
+        let answer = port.ask(request(&format!("OPTIONS {target}"), ""));
+        let (status, head, body) = split(&answer);
+        assert_eq!((status, body.as_str()), (204, ""), "{answer}");
+        assert!(
+            head.contains(&format!("\r\nallow: {allow}\r\n")),
+            "{answer}"
+        );
+        assert!(!head.contains("access-control"), "{answer}");
+    }
+    assert_failure(&port.ask(request("OPTIONS /x", "")), 404, "/x");
     assert!(port.orders.try_recv().is_err());
 }
 
@@ -319,7 +355,7 @@ fn a_page_of_another_site_may_not_change() {
     ];
     for fields in cases {
         let fields = format!("{fields}Connection: close\r\nContent-Length: 7\r\n\r\n{body}");
-        for line in ["POST /add", "DELETE /rm"] {
+        for line in ["POST /add", "DELETE /rm", "POST /ring", "POST /bound"] {
             let answer = port.ask(format!("{line} HTTP/1.1\r\n{fields}"));
             assert_failure(&answer, 403, "web pages of other sites");
         }

@@ -47,7 +47,7 @@ fn what_follows_is_dropped_up_to_a_limit() {
     });
     let mut stream = port.connect();
     stream.write_all(b"events\n").unwrap();
-    let mut answer = [0; 17];
+    let mut answer = [0; EVENTS.len()];
     stream.read_exact(&mut answer).unwrap();
     stream.write_all(b"x").unwrap();
     // One byte is the limit, so the place is free before the time is over.
@@ -169,11 +169,8 @@ fn who_leaves_without_a_word_leaves_nothing() {
 fn a_slow_reader_is_cut() {
     // More than the buffers of both sockets hold.
     let port = port_with(|context| {
-        let event = EventView {
-            text: "x".repeat(1024 * 1024),
-            json: serde_json::Value::Null,
-        };
-        context.events = Arc::new(move || vec![event.clone(); 16]);
+        let long = "x".repeat(1024 * 1024);
+        (3..19).for_each(|n| happen(&context.journal, n, &long));
         context.limits.connections = 1;
         context.limits.write_timeout = SOON;
     });
@@ -215,7 +212,7 @@ fn idle_connections_do_not_delay_the_end() {
     http.read_exact(&mut begin).unwrap();
     let mut lingering = port.connect();
     lingering.write_all(b"events\n").unwrap();
-    let mut answer = [0; 17];
+    let mut answer = [0; EVENTS.len()];
     lingering.read_exact(&mut answer).unwrap();
     let took = port.stop();
     assert!(took < Duration::from_millis(500), "{took:?}");

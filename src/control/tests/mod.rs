@@ -4,14 +4,18 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown as Half, SocketAddr, TcpStream};
 use std::sync::mpsc as std_mpsc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
 
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
+use super::port::{Port, is_http};
 use super::*;
 use crate::admin::{Call, Refusal, desk};
 use crate::balance::Bound;
+use crate::fleet::{self, Note, What};
 use crate::metrics::{self, Cells, Retry};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, ReplicaName, Roster};
@@ -20,12 +24,15 @@ use crate::stats::{Ledger, Recorder};
 
 mod http;
 mod limits;
+mod open;
+mod prompt;
 mod ring;
+mod sse;
 mod stats;
 mod text;
 
 /// No test waits longer for anything.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Short enough for a test, for limits that are meant to be hit.
 const SOON: Duration = Duration::from_millis(50);
@@ -33,9 +40,16 @@ const SOON: Duration = Duration::from_millis(50);
 /// What a whole `/rep` says of the scripted fleet.
 const REP: &str = r#"{"message":{"N":3,"replicas":["S1","S2","S3"]},"status":"successful"}"#;
 
+/// What `events` says of the scripted fleet.
+const EVENTS: &str = "1     1970-01-01T00:00:00.001Z seat 1   joined    S1         1/3 up
+2     1970-01-01T00:00:00.002Z seat 2   joined    S2         2/3 up
+
+";
+
 /// A control port under test. Dropping it stops the port and checks that its thread ends.
 struct Fixture {
     addr: SocketAddr,
+    journal: Journal,
     orders: std_mpsc::Receiver<Order>,
     held: std_mpsc::Receiver<Call>,
     trigger: Option<Trigger>,
@@ -43,7 +57,7 @@ struct Fixture {
 }
 
 /// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
-fn fleet(
+fn scripted(
     mut calls: mpsc::Receiver<Call>,
     orders: std_mpsc::Sender<Order>,
     held: std_mpsc::Sender<Call>,
@@ -119,15 +133,31 @@ fn recorder() -> Recorder {
     recorder
 }
 
+/// Notes that S1, S2 … has joined, for a reason.
+fn happen(journal: &Journal, n: u32, reason: &str) {
+    let note = Note {
+        kind: fleet::Kind::Joined,
+        seat: Seat(n),
+        name: format!("S{n}").parse().unwrap(),
+        before: None,
+        reason: reason.to_owned(),
+        detected_within: None,
+        replaced_after: None,
+        up: usize::try_from(n).unwrap(),
+        wanted: 3,
+    };
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(n.into());
+    journal.push(at, What::Replica(note));
+}
+
 fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
     let (desk, calls) = desk();
     let (orders_tx, orders) = std_mpsc::channel();
     let (held_tx, held) = std_mpsc::channel();
-    thread::spawn(move || fleet(calls, orders_tx, held_tx));
-    let event = |n: u32| EventView {
-        text: format!("event {n}"),
-        json: serde_json::json!({"event": n}),
-    };
+    thread::spawn(move || scripted(calls, orders_tx, held_tx));
+    let journal = Journal::default();
+    happen(&journal, 1, "");
+    happen(&journal, 2, "");
     let context = Context {
         desk,
         access: Access::default(),
@@ -143,7 +173,7 @@ fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
             }),
             engine: "fixed",
         },
-        events: Arc::new(move || vec![event(1), event(2)]),
+        journal,
         limits: Limits::default(),
     };
     (context, orders, held)
@@ -161,6 +191,7 @@ fn port_with(change: impl FnOnce(&mut Context)) -> Fixture {
     let (trigger, shutdown) = shutdown::channel();
     Fixture {
         addr,
+        journal: context.journal.clone(),
         orders,
         held,
         trigger: Some(trigger),

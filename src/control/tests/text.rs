@@ -34,16 +34,37 @@ fn a_line_may_come_in_pieces() {
 
 #[test]
 fn only_the_first_line_is_carried_out() {
-    assert_eq!(port().ask("events\nrep\n"), "event 1\nevent 2\n\n");
+    assert_eq!(port().ask("events\nrep\n"), EVENTS);
 }
 
 #[test]
 fn each_command_of_a_line_has_its_answer() {
     assert_eq!(
-        port().ask("events; bogus; rep json; events json\n"),
+        port().ask("events; bogus; rep json; events 1\n"),
         format!(
-            "event 1\nevent 2\n\nERR there is no command 'bogus'; try 'help'\n\n{REP}\n\n[{{\"event\":1}},{{\"event\":2}}]\n\n"
+            "{EVENTS}ERR there is no command 'bogus'; try 'help'\n\n{REP}\n\n{}",
+            &EVENTS[EVENTS.find('2').unwrap()..]
         )
+    );
+}
+
+#[test]
+fn events_are_listed_from_any_number_on_in_either_form() {
+    let port = port();
+    let second = EVENTS.split_once('\n').unwrap().1;
+    assert_eq!(port.ask("events 0\n"), EVENTS);
+    assert_eq!(port.ask("events 1\n"), second);
+    assert_eq!(port.ask("events 2\n"), "\n");
+    // No event has that number yet: it is of an earlier start.
+    assert_eq!(port.ask("events 3\n"), EVENTS);
+    let json: serde_json::Value = serde_json::from_str(&port.ask("events 1 json\n")).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!([{
+            "seq": 2, "time": "1970-01-01T00:00:00.002Z", "kind": "joined", "seat": 2, "name": "S2",
+            "before": null, "reason": "", "detected_within_ms": null, "replaced_after_ms": null,
+            "from": null, "to": null, "by": null, "up": 2, "wanted": 3,
+        }])
     );
 }
 
@@ -115,7 +136,7 @@ fn quit_ends_the_line() {
     let port = port();
     assert_eq!(
         port.ask("events; quit; add 1 S9\n"),
-        "event 1\nevent 2\n\nbye\n\n"
+        format!("{EVENTS}bye\n\n")
     );
     assert!(port.orders.try_recv().is_err());
 }

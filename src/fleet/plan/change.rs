@@ -72,12 +72,12 @@ impl Plan {
             Order::Add(change) => self.begin_add(ticket, &change, world),
             Order::Rm(change) => self.begin_rm(ticket, &change, world),
             Order::Ring(spec) => {
-                let answer = self.switch_ring(spec);
+                let answer = self.switch_ring(ticket, spec);
                 self.answer(ticket, answer);
                 return true;
             }
             Order::Bound(bound) => {
-                self.switch_bound(bound);
+                self.switch_bound(ticket, bound);
                 self.answer(ticket, Ok(self.listed()));
                 return true;
             }

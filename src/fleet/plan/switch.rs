@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Plan};
+use super::{Action, Plan, Ticket};
 use crate::admin::{Answer, Refusal};
 use crate::balance::Bound;
+use crate::fleet::events::{Dial, Switch};
 use crate::ring::{Seat, Spec};
 
 impl Plan {
@@ -18,25 +19,45 @@ impl Plan {
     }
 
     /// Gives the keys out by `spec`, or changes nothing when that has no room for the seats.
-    pub(super) fn switch_ring(&mut self, spec: Spec) -> Answer {
+    pub(super) fn switch_ring(&mut self, ticket: Ticket, spec: Spec) -> Answer {
         let staying = self.places.iter().filter(|place| !place.leaving);
         let seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
         let ring = spec.build(&seats);
         self.ring = ring.map_err(|err| Refusal::bad(err.to_string()))?;
+        let bound = self.bound();
         let before = std::mem::replace(&mut self.policy.ring, spec);
         self.changed = true;
-        let (after, bound) = (&self.policy.ring, self.bound());
-        let line = format!("the ring is {after}, it was {before}; the bound is {bound}");
-        self.actions.push(Action::Tell(line));
+        let after = self.policy.ring.clone();
+        self.switched(ticket, Dial::Ring, before, after, "");
+        if bound != self.bound() {
+            self.switched(
+                ticket,
+                Dial::Bound,
+                bound,
+                self.bound(),
+                "it goes with the ring",
+            );
+        }
         Ok(self.listed())
     }
 
     /// Lets loads lie so far above the mean.
-    pub(super) fn switch_bound(&mut self, bound: Bound) {
+    pub(super) fn switch_bound(&mut self, ticket: Ticket, bound: Bound) {
         let before = self.bound();
         self.policy.bound = Some(bound);
         self.changed |= before != bound;
-        let line = format!("the bound is {bound}, it was {before}");
-        self.actions.push(Action::Tell(line));
+        self.switched(ticket, Dial::Bound, before, bound, "");
+    }
+
+    fn switched<T: ToString>(&mut self, ticket: Ticket, dial: Dial, from: T, to: T, why: &str) {
+        let switch = Switch {
+            dial,
+            from: from.to_string(),
+            to: to.to_string(),
+            reason: why.to_owned(),
+            up: self.up(),
+            wanted: self.wanted(),
+        };
+        self.actions.push(Action::Switched(ticket, switch));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::admin::{Answer, Order};
 use crate::balance::Bound;
 use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::Note;
+use crate::fleet::events::{Note, Switch};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -139,8 +139,8 @@ pub(in crate::fleet) enum Action {
     Answer(Ticket, Answer),
     /// Note a change.
     Note(Note),
-    /// Tell of a change that is about no replica.
-    Tell(String),
+    /// Note a switch that this order made.
+    Switched(Ticket, Switch),
     /// After [`Input::Stop`]: nothing is left.
     Finished,
 }

@@ -7,6 +7,7 @@ mod changes;
 mod curl;
 mod failing;
 mod refusals;
+mod stranger;
 
 use std::net::SocketAddr;
 

@@ -186,7 +186,7 @@ impl Model {
                 }
             }
             Action::Finished => self.finished = true,
-            Action::Tell(_) => {}
+            Action::Switched(..) => {}
         }
     }
 

@@ -73,6 +73,34 @@ fn a_bound_follows_the_ring_until_one_is_given() {
     // The same again is no change, and is told all the same.
     bench.order(Order::Bound(bound("1.2")));
     assert!(!bench.published());
-    let tells = |action: &Action| matches!(action, Action::Tell(_));
-    assert!(bench.did.iter().any(tells));
+    let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
+    assert_eq!(noted, ["the bound is 1.2, it was 1.2"]);
+}
+
+fn told(action: &Action) -> Option<String> {
+    match action {
+        Action::Switched(_, switch) => Some(switch.to_string()),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_switch_is_noted_with_what_it_was() {
+    let policy = Policy {
+        bound: None,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(policy, 3);
+    bench.order(Order::Ring(Spec::Classic));
+    let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
+    assert_eq!(
+        noted,
+        [
+            "the ring is classic, it was uniform",
+            "the bound is 0, it was 1.03: it goes with the ring",
+        ]
+    );
+    // A refused one is not.
+    bench.order(Order::Ring("classic:slots=8,vnodes=4".parse().unwrap()));
+    assert!(!bench.did.iter().any(|action| told(action).is_some()));
 }

@@ -1,0 +1,205 @@
+//! `/events`: what happened of late as a JSON list, or, for whoever accepts `text/event-stream` (an
+//! `EventSource` of a page does), that and whatever happens from here on, as server-sent events.
+//!
+//! Each server-sent event has the JSON of one event as its data, and an id by which a client that lost the
+//! connection takes up where it was: `Last-Event-ID`. The surprise: an id names the run as well, since
+//! numbers begin with 1 again when the balancer is started again.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::request::{Said, admit};
+use super::{Reply, routes};
+use crate::admin::Refusal;
+use crate::control::command::Command;
+use crate::control::entries::event_number;
+use crate::control::follow::Follower;
+use crate::control::{Shared, answer};
+use crate::fleet::{Event, Journal};
+use crate::peer::Effect;
+use crate::shutdown::Shutdown;
+
+/// After how long a client whose connection broke may come again.
+const RETRY: Duration = Duration::from_secs(1);
+
+const STREAM: &str = "text/event-stream";
+
+/// Answers in the form that is asked for.
+pub(super) async fn serve(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, Reply> {
+    let peer = admit(&shared.context, &request, "/events", Effect::Reads)?;
+    let since = since(request.uri().query().unwrap_or_default());
+    let since = since.map_err(routes::refused)?;
+    let mut response = if accepts_stream(request.headers()) {
+        let last = request.headers().get("last-event-id");
+        let journal = &shared.context.journal;
+        let after = last.map_or(since, |last| number(last.as_bytes(), journal));
+        stream(&shared, after)?.into_response()
+    } else {
+        let follow = false;
+        let list = Command::Events { since, follow };
+        let list = answer::carry_out(list, peer, &shared.context).await;
+        routes::reply(list).into_response()
+    };
+    let vary = HeaderValue::from_static("accept");
+    response.headers_mut().insert(header::VARY, vary);
+    Ok(response)
+}
+
+/// The number in the query; 0 if there is none.
+fn since(query: &str) -> Result<u64, Refusal> {
+    let [since] = Said::new("", query, b"").fields(["since"])?;
+    match since {
+        None => Ok(0),
+        Some(text) => event_number(&text).map_err(Refusal::bad),
+    }
+}
+
+fn accepts_stream(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut ranges = values.flat_map(|value| value.split(','));
+    ranges.any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(STREAM));
+        // A weight of nothing is a refusal (RFC 9110 §12.4.2).
+        let refused = parts.any(|part| {
+            let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+            weight.is_some_and(|weight| weight.parse() == Ok(0.0))
+        });
+        named && !refused
+    })
+}
+
+fn id(event: &Event, journal: &Journal) -> String {
+    format!("{:x}-{}", journal.run(), event.seq)
+}
+
+/// The number in an id of ours. One of another run, or none of ours at all, is before all events.
+fn number(id: &[u8], journal: &Journal) -> u64 {
+    let text = std::str::from_utf8(id).unwrap_or_default();
+    let number = text
+        .split_once('-')
+        .filter(|(run, _)| *run == format!("{:x}", journal.run()));
+    number.and_then(|(_, seq)| seq.parse().ok()).unwrap_or(0)
+}
+
+/// What a stream goes by.
+struct Teller {
+    follower: Follower,
+    journal: Journal,
+    pending: VecDeque<Event>,
+    shutdown: Shutdown,
+    greeted: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Teller {
+    /// The next thing to tell; `None` once the port is stopped.
+    async fn next(&mut self) -> Option<sse::Event> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Some(sse::Event::default().retry(RETRY));
+        }
+        while self.pending.is_empty() {
+            tokio::select! {
+                biased;
+                () = self.shutdown.wait() => return None,
+                () = self.follower.ready() => self.pending.extend(self.follower.take()),
+            }
+        }
+        let event = self.pending.pop_front()?;
+        let data = event.to_json().to_string();
+        Some(
+            sse::Event::default()
+                .id(id(&event, &self.journal))
+                .data(data),
+        )
+    }
+}
+
+fn stream(shared: &Shared, after: u64) -> Result<impl IntoResponse + use<>, Reply> {
+    let permit = shared.stream();
+    let busy = |sentence: String| Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
+    let journal = shared.context.journal.clone();
+    let teller = Teller {
+        follower: Follower::after(after, &journal),
+        journal,
+        pending: VecDeque::new(),
+        shutdown: shared.shutdown.clone(),
+        greeted: false,
+        _permit: permit.map_err(busy)?,
+    };
+    let events = unfold(teller, |mut teller| async move {
+        let event = teller.next().await?;
+        Some((Ok::<_, Infallible>(event), teller))
+    });
+    let pulse = KeepAlive::new().interval(shared.context.limits.stream_pulse);
+    // A proxy in front must not hold events back.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    Ok((unbuffered, Sse::new(events).keep_alive(pulse)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(values: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::ACCEPT, value.parse().unwrap());
+        }
+        accepts_stream(&headers)
+    }
+
+    #[test]
+    fn only_who_names_a_stream_gets_one() {
+        assert!(accepts(&["text/event-stream"]));
+        assert!(accepts(&["application/json", "Text/Event-Stream;q=0.5"]));
+        assert!(accepts(&[
+            "application/json, text/event-stream ; charset=utf-8"
+        ]));
+        for other in [
+            "*/*",
+            "text/*",
+            "application/json",
+            "text/event-stream;q=0",
+            "text/event-stream; Q=0.000",
+            "",
+        ] {
+            assert!(!accepts(&[other]), "{other}");
+        }
+        assert!(!accepts(&[]));
+    }
+
+    #[test]
+    fn an_id_is_good_for_one_run() {
+        let journal = Journal::default();
+        let run = format!("{:x}", journal.run());
+        assert_eq!(number(format!("{run}-17").as_bytes(), &journal), 17);
+        for other in [
+            "17",
+            "1-17",
+            "-17",
+            "",
+            "x",
+            &format!("{run}-"),
+            &format!("{run}-x"),
+        ] {
+            assert_eq!(number(other.as_bytes(), &journal), 0, "{other}");
+        }
+        assert_eq!(number(b"\xff-1", &journal), 0);
+    }
+}

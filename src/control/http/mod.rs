@@ -1,0 +1,178 @@
+//! HTTP on the control port: a connection's way through the HTTP library, and the paths that any table of
+//! routes has besides its own.
+//!
+//! Only the files of this folder name axum and hyper. Bodies are JSON and end with a line feed. The surprise:
+//! hyper gives the socket back after the last answer, because its own close could destroy the answer to
+//! a request whose body was not read (see `conn.rs`).
+
+mod events;
+mod request;
+mod routes;
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode, Uri, Version, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+
+use super::conn::Conn;
+use super::{Limits, Shared};
+use crate::admin::{self, MAX_BODY};
+use crate::shutdown::Shutdown;
+
+#[cfg(test)]
+pub(super) use routes::OPENAPI;
+
+/// Method and path of every route.
+#[cfg(test)]
+pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    routes::ROWS.iter().map(|row| (row.method, row.path))
+}
+
+/// The paths, ready to be served.
+pub(super) type Router = axum::Router;
+
+/// The least that the library takes as the size of its buffer, in bytes.
+const MIN_BUFFER: usize = 8192;
+
+/// The longest piece of a path that an answer repeats, in characters.
+const MAX_ECHO: usize = 200;
+
+/// An answer under way; the library wants it movable.
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
+
+/// A status and a JSON text.
+#[derive(Debug)]
+struct Reply(u16, String);
+
+impl Reply {
+    fn failure(status: StatusCode, sentence: &str) -> Self {
+        Self(status.as_u16(), admin::failure(sentence))
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = [(header::CONTENT_TYPE, "application/json")];
+        (status, kind, self.1 + "\n").into_response()
+    }
+}
+
+/// The table of routes, with what all of them have in common: `OPTIONS`, 404, 405 and one `Host`.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let mut router = axum::Router::new();
+    for (path, serve) in routes::by_path() {
+        router = router.route(path, serve);
+    }
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(one_host))
+        .with_state(shared)
+}
+
+/// Speaks HTTP until either side has had enough, and gives the connection back to be closed.
+pub(super) async fn serve(
+    conn: Conn,
+    peer: SocketAddr,
+    router: Router,
+    limits: &Limits,
+    shutdown: &mut Shutdown,
+) -> Conn {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| -> Answering {
+        request.extensions_mut().insert(Peer(peer));
+        Box::pin(router.call(request))
+    });
+    let mut http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .half_close(true)
+        .max_buf_size(limits.line.max(MIN_BUFFER))
+        .serve_connection(TokioIo::new(conn), service);
+    let stop = tokio::select! {
+        done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
+        () = shutdown.wait() => None,
+    };
+    let done = match stop {
+        Some(done) => done,
+        None => {
+            Pin::new(&mut http).graceful_shutdown();
+            poll_fn(|cx| http.poll_without_shutdown(cx)).await
+        }
+    };
+    if let Err(err) = done {
+        tracing::debug!("HTTP from {peer} broke: {err}");
+    }
+    http.into_parts().io.into_inner()
+}
+
+/// Answers 503 to a request that is not read, in the name of one that cannot be served.
+///
+/// # Errors
+/// What the socket says.
+pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
+    let body = admin::failure(sentence) + "\n";
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    conn.write_all((head + &body).as_bytes()).await
+}
+
+/// What no route has. `OPTIONS *` is about the port as a whole (RFC 9110 §9.3.7).
+async fn unknown_path(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS && uri.path() == "*" {
+        return (
+            [(header::ALLOW, routes::all_methods())],
+            StatusCode::NO_CONTENT,
+        )
+            .into_response();
+    }
+    let sentence = format!(
+        "'{}' endpoint does not exist on the control port",
+        shown(&uri)
+    );
+    Reply::failure(StatusCode::NOT_FOUND, &sentence).into_response()
+}
+
+/// The library adds `Allow`.
+async fn wrong_method(method: Method, uri: Uri) -> Reply {
+    let method: String = method.as_str().chars().take(MAX_ECHO).collect();
+    let sentence = format!("{} does not take {method}", shown(&uri));
+    Reply::failure(StatusCode::METHOD_NOT_ALLOWED, &sentence)
+}
+
+fn shown(uri: &Uri) -> String {
+    uri.path().chars().take(MAX_ECHO).collect()
+}
+
+/// Refuses what RFC 9112 §3.2 says must be refused, and the library lets pass.
+async fn one_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        let sentence = "an HTTP/1.1 request has exactly one Host";
+        let reply = Reply::failure(StatusCode::BAD_REQUEST, sentence);
+        return ([(header::CONNECTION, "close")], reply).into_response();
+    }
+    next.run(request).await
+}

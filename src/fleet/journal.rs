@@ -1,0 +1,322 @@
+//! The journal: every change with its number and its time, in a bounded ring buffer that any thread may
+//! read, follow and take up again.
+//!
+//! Numbers begin with 1 whenever the program starts, so a number alone does not tell which journal it is
+//! of: [`Journal::run`] does.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::events::{Note, Switch};
+
+/// How many events the journal keeps; older ones are forgotten.
+pub const JOURNAL_EVENTS: usize = 1024;
+
+/// What an event tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A change of a replica.
+    Replica(Note),
+    /// A switch of the ring or the bound, and who ordered it: an address.
+    Switch(Switch, String),
+}
+
+/// A change with its number and time. Displayed, it is one aligned line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    /// The clock time at which the fleet noted it.
+    pub at: SystemTime,
+    /// What happened.
+    pub what: What,
+}
+
+impl Event {
+    /// What it tells of a replica, if it does.
+    #[must_use]
+    pub fn note(&self) -> Option<&Note> {
+        match &self.what {
+            What::Replica(note) => Some(note),
+            What::Switch(..) => None,
+        }
+    }
+
+    /// The event for programs. Every event has all of these fields, and what does not apply is null:
+    ///
+    /// | field | what |
+    /// |---|---|
+    /// | `seq` | its number: counts from 1 without gaps while the program runs |
+    /// | `time` | RFC 3339, UTC, with milliseconds |
+    /// | `kind` | the [`super::Kind::word`] of a replica's change, or `ring`, `bound` for a switch |
+    /// | `seat`, `name` | where on the ring, and who; null for a switch |
+    /// | `before` | for `replaced`: whose seat it took |
+    /// | `from`, `to` | for a switch: what it was, and what it is, as it is typed |
+    /// | `by` | for a switch: the address of whoever ordered it |
+    /// | `reason` | why, in a phrase; may be empty |
+    /// | `detected_within_ms` | for `down`: the time since its last good answer, in milliseconds |
+    /// | `replaced_after_ms` | for `replaced`: from the verdict on the dead one to its own first answer |
+    /// | `up`, `wanted` | how many replicas are up after it, and how many are wanted |
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut json = json!({
+            "seq": self.seq,
+            "time": humantime::format_rfc3339_millis(self.at).to_string(),
+            "seat": null, "name": null, "before": null, "from": null, "to": null, "by": null,
+            "detected_within_ms": null, "replaced_after_ms": null,
+        });
+        match &self.what {
+            What::Replica(note) => {
+                let millis = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+                json["kind"] = note.kind.word().into();
+                json["seat"] = note.seat.0.into();
+                json["name"] = note.name.as_ref().into();
+                json["before"] = note.before.as_ref().map(AsRef::as_ref).into();
+                json["reason"] = note.reason.as_str().into();
+                json["detected_within_ms"] = note.detected_within.map(millis).into();
+                json["replaced_after_ms"] = note.replaced_after.map(millis).into();
+                json["up"] = note.up.into();
+                json["wanted"] = note.wanted.into();
+            }
+            What::Switch(switch, by) => {
+                json["kind"] = switch.dial.word().into();
+                json["from"] = switch.from.as_str().into();
+                json["to"] = switch.to.as_str().into();
+                json["by"] = by.as_str().into();
+                json["reason"] = switch.reason.as_str().into();
+                json["up"] = switch.up.into();
+                json["wanted"] = switch.wanted.into();
+            }
+        }
+        json
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, seat, name, up, wanted) = match &self.what {
+            What::Replica(note) => (
+                note.kind.word(),
+                note.seat.to_string(),
+                note.name.as_ref(),
+                note.up,
+                note.wanted,
+            ),
+            What::Switch(switch, _) => (
+                switch.dial.word(),
+                "-".to_owned(),
+                switch.to.as_str(),
+                switch.up,
+                switch.wanted,
+            ),
+        };
+        write!(
+            f,
+            "{:<5} {} seat {seat:<3} {kind:<9} {name:<10} {up}/{wanted} up",
+            self.seq,
+            humantime::format_rfc3339_millis(self.at),
+        )?;
+        match self.account().as_str() {
+            "" => Ok(()),
+            account => write!(f, "  {account}"),
+        }
+    }
+}
+
+impl Event {
+    /// Whom or what it comes after, why, by whom, and the times; may be empty.
+    fn account(&self) -> String {
+        let parts = match &self.what {
+            What::Replica(note) => [
+                note.before.as_ref().map(|before| format!("after {before}")),
+                Some(note.account()),
+                None,
+            ],
+            What::Switch(switch, by) => [
+                Some(format!("after {}", switch.from)),
+                Some(switch.reason.clone()),
+                Some(format!("by {by}")),
+            ],
+        };
+        let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The last [`JOURNAL_EVENTS`] events; clones share them.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    run: u64,
+    kept: Arc<Mutex<VecDeque<Event>>>,
+    newest: watch::Sender<u64>,
+}
+
+impl Default for Journal {
+    /// An empty one.
+    fn default() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let millis = since.map_or(0, |since| since.as_millis());
+        Self {
+            run: u64::try_from(millis).unwrap_or_default(),
+            kept: Arc::default(),
+            newest: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Journal {
+    /// Tells this journal from those of earlier and later starts: when it began, in milliseconds since 1970.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// The events that are kept and have a number above `after`, oldest first; 0 means all.
+    #[must_use]
+    pub fn since(&self, after: u64) -> Vec<Event> {
+        let kept = self.lock();
+        let from = kept.partition_point(|event| event.seq <= after);
+        kept.range(from..).cloned().collect()
+    }
+
+    /// The number of the newest event, now and whenever it grows.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Adds an event. The journal is the fleet's to write.
+    pub(crate) fn push(&self, at: SystemTime, what: What) {
+        let seq = *self.newest.borrow() + 1;
+        {
+            let mut kept = self.lock();
+            if kept.len() == JOURNAL_EVENTS {
+                kept.pop_front();
+            }
+            kept.push_back(Event { seq, at, what });
+        }
+        self.newest.send_replace(seq);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        // Nothing panics while it is held, and half a push would still be a valid buffer.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::events::{Dial, Kind};
+    use super::*;
+    use crate::ring::Seat;
+
+    fn note(kind: Kind) -> Note {
+        Note {
+            kind,
+            seat: Seat(2),
+            name: "S2".parse().unwrap(),
+            before: None,
+            reason: String::new(),
+            detected_within: None,
+            replaced_after: None,
+            up: 2,
+            wanted: 3,
+        }
+    }
+
+    fn switch() -> What {
+        let switch = Switch {
+            dial: Dial::Bound,
+            from: "1.03".to_owned(),
+            to: "0".to_owned(),
+            reason: "it goes with the ring".to_owned(),
+            up: 3,
+            wanted: 3,
+        };
+        What::Switch(switch, "127.0.0.1:4711".to_owned())
+    }
+
+    fn event(what: What) -> Event {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        Event { seq: 17, at, what }
+    }
+
+    #[test]
+    fn events_are_one_aligned_line() {
+        let line = |what| event(what).to_string();
+        assert_eq!(
+            line(What::Replica(note(Kind::Joined))),
+            "17    1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
+        );
+        let withdrawn = Note {
+            seat: Seat(117),
+            reason: "S2 spoke first".to_owned(),
+            name: "s-abcdef".parse().unwrap(),
+            ..note(Kind::Withdrawn)
+        };
+        assert_eq!(
+            line(What::Replica(withdrawn)),
+            "17    1970-01-01T00:00:01.500Z seat 117 withdrawn s-abcdef   2/3 up  S2 spoke first"
+        );
+        let replaced = Note {
+            before: Some("S1".parse().unwrap()),
+            replaced_after: Some(Duration::from_millis(41)),
+            ..note(Kind::Replaced)
+        };
+        assert_eq!(
+            line(What::Replica(replaced)),
+            "17    1970-01-01T00:00:01.500Z seat 2   replaced  S2         2/3 up  after S1, 41 ms after its death"
+        );
+        assert_eq!(
+            line(switch()),
+            "17    1970-01-01T00:00:01.500Z seat -   bound     0          3/3 up  after 1.03, it goes with the ring, by 127.0.0.1:4711"
+        );
+    }
+
+    #[test]
+    fn every_event_has_the_same_fields() {
+        let down = Note {
+            detected_within: Some(Duration::from_micros(1_250)),
+            ..note(Kind::Down)
+        };
+        let (down, switch) = (event(What::Replica(down)), event(switch()));
+        let fields = |event: &Event| -> Vec<String> {
+            let json = event.to_json();
+            json.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(fields(&down), fields(&switch));
+        let json = down.to_json();
+        assert_eq!(json["seq"], 17);
+        assert_eq!(json["detected_within_ms"], 1.25);
+        assert_eq!(json["from"], Value::Null);
+        let json = switch.to_json();
+        assert_eq!(
+            (&json["kind"], &json["seat"]),
+            (&"bound".into(), &Value::Null)
+        );
+        assert_eq!((&json["from"], &json["to"]), (&"1.03".into(), &"0".into()));
+        assert_eq!(json["by"], "127.0.0.1:4711");
+    }
+
+    #[test]
+    fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
+        let journal = Journal::default();
+        let newest = journal.newest();
+        assert!(journal.since(0).is_empty());
+        for _ in 0..JOURNAL_EVENTS + 5 {
+            journal.push(SystemTime::UNIX_EPOCH, What::Replica(note(Kind::Up)));
+        }
+        let all = journal.since(0);
+        assert_eq!((all.len(), all[0].seq), (JOURNAL_EVENTS, 6));
+        assert_eq!(*newest.borrow(), 1029);
+        assert_eq!(journal.since(1027).len(), 2);
+        assert!(journal.since(1029).is_empty() && journal.since(u64::MAX).is_empty());
+    }
+}

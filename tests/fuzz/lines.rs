@@ -1,0 +1,42 @@
+//! What must hold of any bytes at all as a line of the control port: no panic, and either commands or one
+//! sentence that moves no terminal; a plan is told as it could be typed.
+//!
+//! The fuzz target `command` feeds it, and so does the property test of tests/whole/lines.rs.
+
+use ringmaster::control::command::{self, Command, MAX_COMMANDS, Request};
+use ringmaster::control::question::Question;
+
+/// A line without its ending.
+pub(crate) fn line(bytes: &[u8]) {
+    let read = command::parse(bytes);
+    assert_eq!(read, command::parse(bytes));
+    let requests = match read {
+        Ok(requests) => requests,
+        Err(sentence) => return check_sentence(&sentence),
+    };
+    assert!((1..=MAX_COMMANDS).contains(&requests.len()));
+    let last = requests.len() - 1;
+    for (at, Request { command, .. }) in requests.into_iter().enumerate() {
+        match command {
+            Err(sentence) => check_sentence(&sentence),
+            Ok(command) => {
+                assert!(at == last || !command.streams(), "nothing comes after it");
+                check_plan(&command);
+            }
+        }
+    }
+}
+
+fn check_sentence(sentence: &str) {
+    assert!(!sentence.trim().is_empty());
+    assert!(!sentence.contains(char::is_control), "{sentence:?}");
+}
+
+/// What is planned reads the same when it is typed as it is told.
+fn check_plan(command: &Command) {
+    if let Command::Ask(Question::Plan(proposal)) = command {
+        let told = format!("plan {proposal}");
+        let again = command::parse(told.as_bytes()).expect("a line");
+        assert_eq!(again[0].command.as_ref(), Ok(command), "{told}");
+    }
+}

@@ -1,0 +1,172 @@
+//! A peer from elsewhere: another host, as far as the network can tell, which is a network namespace at the
+//! other end of a virtual cable. Every path asks it for the token, but for those that are for all.
+
+use std::process::Command;
+
+use crate::support::{Message, Ringmaster, end_of};
+
+/// A namespace with one end of a cable, the other of which is ours. Dropping it takes both away.
+struct Elsewhere {
+    name: String,
+    /// Our end's address, and theirs.
+    here: String,
+    there: String,
+}
+
+/// Runs `ip`; what it says if it fails.
+fn ip(line: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(line.split(' ')).output();
+    let output = output.map_err(|err| format!("ip: {err}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+impl Elsewhere {
+    /// Makes one, or says why the system does not let us.
+    fn make() -> Result<Self, String> {
+        let number = std::process::id();
+        let name = format!("rm-{number}");
+        // Of the block for tests of networks (RFC 2544), four addresses to each process.
+        let (third, fourth) = (number / 64 % 256, number % 64 * 4);
+        let [here, there] = [1, 2].map(|host| format!("198.18.{third}.{}", fourth + host));
+        ip(&format!("netns add {name}"))?;
+        let made = Self { name, here, there };
+        let (name, cable) = (&made.name, format!("rm{number}"));
+        ip(&format!(
+            "link add {cable} type veth peer name rm-there netns {name}"
+        ))?;
+        ip(&format!("addr add {}/30 dev {cable}", made.here))?;
+        ip(&format!("link set {cable} up"))?;
+        ip(&format!(
+            "-n {name} addr add {}/30 dev rm-there",
+            made.there
+        ))?;
+        ip(&format!("-n {name} link set rm-there up"))?;
+        Ok(made)
+    }
+
+    /// Sends `bytes` to the control port from there, and reads to the close.
+    #[track_caller]
+    fn ask(&self, program: &Ringmaster, bytes: &str) -> String {
+        let script = "exec 3<>/dev/tcp/$0/$1; printf %s \"$2\" >&3; cat <&3";
+        let port = program.control.port().to_string();
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, "bash", "-c", script]);
+        let output = end_of(command.args([&self.here, &port, bytes]));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    #[track_caller]
+    fn http(&self, program: &Ringmaster, line: &str, fields: &str, body: &str) -> Message {
+        let length = body.len();
+        let host = format!("Host: {}\r\nConnection: close\r\n{fields}", self.here);
+        let request = format!("{line} HTTP/1.1\r\n{host}Content-Length: {length}\r\n\r\n{body}");
+        let answer = self.ask(program, &request);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        Message {
+            head: head.to_owned(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // The cable goes with either of its ends.
+        if let Err(err) = ip(&format!("netns del {}", self.name)) {
+            eprintln!("{} is left over: {err}", self.name);
+        }
+    }
+}
+
+/// What is asked, with a body that would change something.
+const ASKED: [(&str, &str); 12] = [
+    ("GET /rep", ""),
+    ("GET /ring", ""),
+    ("GET /bound", ""),
+    ("GET /where/1", ""),
+    ("GET /plan?add=1", ""),
+    ("GET /events", ""),
+    ("GET /events?since=1", ""),
+    ("HEAD /rep", ""),
+    ("POST /add", r#"{"n":1}"#),
+    ("DELETE /rm", r#"{"n":1}"#),
+    ("POST /ring", r#"{"ring":"classic"}"#),
+    ("POST /bound", r#"{"bound":2}"#),
+];
+
+#[test]
+fn a_peer_of_another_host_is_asked_for_the_token() {
+    let elsewhere = match Elsewhere::make() {
+        Ok(elsewhere) => elsewhere,
+        Err(reason) => return eprintln!("SKIPPED: no network namespace: {reason}"),
+    };
+    let from = &elsewhere.there;
+    let open = ["--control", "0.0.0.0:0", "--replicas", "1"];
+    let program = Ringmaster::start(&open);
+    let before = program.command("ring");
+    for (line, body) in ASKED {
+        let answer = elsewhere.http(&program, line, "", body);
+        assert_eq!(answer.status(), 403, "{line}");
+        let said = format!(" is for local peers, you are {from}; set --control-token");
+        assert!(
+            line.starts_with("HEAD") || answer.text().contains(&said),
+            "{line}"
+        );
+    }
+    for path in ["/healthz", "/readyz", "/help", "/openapi.json"] {
+        let answer = elsewhere.http(&program, &format!("GET {path}"), "", "");
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+    let denied = format!("ERR /rep is for local peers, you are {from}; set --control-token\n\n");
+    assert_eq!(
+        elsewhere.ask(&program, "prompt\nrep\nquit\n"),
+        format!("ok\n\n> {denied}> bye\n\n")
+    );
+    assert_eq!(
+        (program.command("ring"), program.rep()),
+        (before, vec!["S1".to_owned()])
+    );
+    drop(program);
+
+    let program = Ringmaster::start(&[&open[..], &["--control-token", "s3cret"]].concat());
+    for (line, body) in ASKED {
+        for (fields, status) in [
+            ("", 403),
+            ("Authorization: Bearer guess\r\n", 403),
+            ("Authorization: Basic s3cret\r\n", 403),
+            ("Authorization: Bearer s3cret\r\n", 200),
+        ] {
+            let answer = elsewhere.http(&program, line, fields, body);
+            assert_eq!(
+                answer.status(),
+                status,
+                "{line} {fields}: {}",
+                answer.text()
+            );
+        }
+    }
+    let answer = elsewhere.ask(&program, "auth s3cret; bound 1.5\n");
+    assert_eq!(answer, "ok\n\nbound 1.5\n\n");
+    // Whoever changes something is named.
+    for order in [
+        "/add n=1",
+        "/rm n=1",
+        "ring set classic",
+        "bound 2",
+        "bound 1.5",
+    ] {
+        let told = |line: &str| {
+            line.contains(&format!("{from}:")) && line.ends_with(&format!(" asks {order}"))
+        };
+        assert!(
+            program.log().lines().any(told),
+            "{order}: {}",
+            program.log()
+        );
+    }
+    assert!(!program.log().contains("s3cret"));
+}
