@@ -59,32 +59,41 @@ fn rebuild(criterion: &mut Criterion) {
     }
 }
 
-/// What can be typed to make it work long: the longest texts, the deepest, the most crowded ring.
+/// What can be typed to make it work long: texts that are refused, and the longest, deepest and most
+/// crowded that are not.
 fn hostile(criterion: &mut Criterion) {
-    let longest = format!("{}i", "i+".repeat(63));
     let powers = format!("1{}", "^i".repeat(63));
     let deep = format!("{}i{}", "(".repeat(16), ")".repeat(16));
     let endless = "(".repeat(60_000);
-    let crowd = format!("classic:phi={longest}-j*0,slots=2048,vnodes=1,probe=quadratic");
+    let overflow = format!("{}9", "9^".repeat(63));
+    let crowd = |phi: String| format!("classic:phi={phi}-j*0,slots=2048,vnodes=1,probe=quadratic");
+    let (one_wish, own_wishes) = ("1*".repeat(61) + "1", "i+".repeat(61) + "i");
     let texts = [
-        ("60,000 brackets", format!("classic:h={endless}")),
-        ("division by zero", "classic:h=1/(i-1073741823)".to_owned()),
-        ("overflow", format!("classic:h={}", "9^".repeat(63) + "9")),
-        ("powers", format!("classic:h={powers},phi={powers}")),
-        ("the deepest", format!("classic:h={deep}")),
+        ("60,000 brackets", format!("classic:h={endless}"), None),
         (
-            "every wish the same, 2048 slots",
-            crowd.replace("i+", "7*").replace("7*i", "7"),
+            "division by zero",
+            "classic:h=1/(i-1073741823)".to_owned(),
+            None,
         ),
-        ("a different wish each, 2048 slots", crowd),
+        ("overflow", format!("classic:h={overflow}"), None),
+        (
+            "powers",
+            format!("classic:h={powers},phi={powers}"),
+            Some(56),
+        ),
+        ("the deepest", format!("classic:h={deep}"), Some(56)),
+        (
+            "every wish the same, 2048 seats",
+            crowd(one_wish),
+            Some(2048),
+        ),
+        ("a wish for each, 2048 seats", crowd(own_wishes), Some(2048)),
     ];
-    for (what, text) in texts {
-        criterion.bench_function(&format!("hostile, {what}"), |bench| {
-            bench.iter(|| {
-                let spec: Spec = black_box(&text).parse().ok()?;
-                spec.build(&first(2048)).ok()
-            });
-        });
+    for (what, text, seats) in texts {
+        let first = first(seats.unwrap_or(1));
+        let made = || black_box(&text).parse::<Spec>().ok()?.build(&first).ok();
+        assert_eq!(made().is_some(), seats.is_some(), "{text}");
+        criterion.bench_function(&format!("hostile, {what}"), |bench| bench.iter(made));
     }
 }
 
