@@ -216,7 +216,7 @@ impl Port {
 
 /// Has the kernel ask whether the client is still there, for connections on which nothing is to be written
 /// for long. One that the system refuses goes without.
-fn probe(stream: &TcpStream) {
+pub(super) fn probe(stream: &TcpStream) {
     let probes = TcpKeepalive::new()
         .with_time(PROBE_AFTER)
         .with_interval(PROBE_INTERVAL)

@@ -83,8 +83,8 @@ pub(super) async fn session(
         let next = session.next_line(&mut place).await?;
         *held = place.keep();
         match next {
-            Some(next) => line = next,
-            None => return Ok(()),
+            Some(next) if held.is_some() => line = next,
+            _ => return Ok(()),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -72,7 +72,8 @@ impl Event {
         });
         match &self.what {
             What::Replica(note) => {
-                let millis = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
+                // To the microsecond: more would only be noise.
+                let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
                 json["kind"] = note.kind.word().into();
                 json["seat"] = note.seat.0.into();
                 json["name"] = note.name.as_ref().into();
@@ -211,8 +212,6 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::events::{Dial, Kind};
     use super::*;
     use crate::ring::Seat;
@@ -283,7 +282,7 @@ mod tests {
     #[test]
     fn every_event_has_the_same_fields() {
         let down = Note {
-            detected_within: Some(Duration::from_micros(1_250)),
+            detected_within: Some(Duration::from_nanos(27_530_448)),
             ..note(Kind::Down)
         };
         let (down, switch) = (event(What::Replica(down)), event(switch()));
@@ -294,7 +293,7 @@ mod tests {
         assert_eq!(fields(&down), fields(&switch));
         let json = down.to_json();
         assert_eq!(json["seq"], 17);
-        assert_eq!(json["detected_within_ms"], 1.25);
+        assert_eq!(json["detected_within_ms"], 27.53);
         assert_eq!(json["from"], Value::Null);
         let json = switch.to_json();
         assert_eq!(

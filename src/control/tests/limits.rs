@@ -165,6 +165,25 @@ fn who_leaves_without_a_word_leaves_nothing() {
     });
 }
 
+#[tokio::test]
+async fn the_kernel_asks_after_a_silent_client() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    port::probe(&stream);
+    let socket = socket2::SockRef::from(&stream);
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(
+        socket.tcp_keepalive_time().unwrap(),
+        Duration::from_secs(30)
+    );
+    assert_eq!(
+        socket.tcp_keepalive_interval().unwrap(),
+        Duration::from_secs(10)
+    );
+    assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+}
+
 #[test]
 fn a_slow_reader_is_cut() {
     // More than the buffers of both sockets hold.
