@@ -23,6 +23,7 @@ mod buffers;
 mod download;
 mod exchange;
 mod forward;
+mod idle;
 mod journey;
 mod pipes;
 mod pool;

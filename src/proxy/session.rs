@@ -3,12 +3,9 @@
 //! Between requests it holds no buffer. A connection that falls silent is closed without a word; only a
 //! head that was begun and not finished earns a 408.
 
-use std::future::{Future, poll_fn};
-use std::io;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -16,8 +13,8 @@ use tokio::time::Instant;
 
 use super::accept::Admission;
 use super::blind::{self, Balance};
-use super::buffers::Buffers;
 use super::exchange::{self, Failure};
+use super::idle::{begins_nothing, wait_for_bytes};
 use super::pump::write_whole;
 use super::record::Note;
 use super::request::{self, Job};
@@ -89,7 +86,7 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
         return Box::pin(blind::by_source(worker, client)).await;
     }
     loop {
-        if client.inbox.is_empty() {
+        if begins_nothing(&client.inbox) {
             worker.inboxes.give(&mut client.inbox);
             if !wait_for_bytes(worker, client).await {
                 return After::Drop;
@@ -218,45 +215,6 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
             }
         }
     }
-}
-
-/// Waits for the first bytes of a request; `false` when there are none to come, or not in time. No async
-/// fn, nor a select: of all that a connection holds, this is what it holds while it is idle.
-fn wait_for_bytes(worker: &Worker, client: &mut Client) -> impl Future<Output = bool> {
-    let idle_end = Instant::now() + worker.settings.limits.idle_timeout;
-    let mut ear = worker.stop_ear();
-    poll_fn(move |cx| {
-        let Client {
-            stream,
-            inbox,
-            timer,
-            ..
-        } = &mut *client;
-        if let Poll::Ready(read) = poll_first_bytes(stream, inbox, &worker.inboxes, cx) {
-            return Poll::Ready(matches!(read, Ok(1..)));
-        }
-        // The word "stop" brings the end nearer.
-        ear.listen(cx);
-        let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
-        timer.poll_passed(cx, due).map(|()| false)
-    })
-}
-
-/// Reads what there is into a buffer taken for it. The event loop may announce bytes in vain, and does so
-/// for each new connection; then the buffer is given back.
-fn poll_first_bytes(
-    stream: &mut Stream,
-    inbox: &mut BytesMut,
-    buffers: &Buffers,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    ready!(stream.poll_read_ready(cx))?;
-    *inbox = buffers.take();
-    let read = pin!(stream.read_buf(inbox)).poll(cx);
-    if read.is_pending() {
-        buffers.give(inbox);
-    }
-    read
 }
 
 impl Client {

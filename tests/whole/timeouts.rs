@@ -65,6 +65,22 @@ fn an_idle_connection_is_closed_without_a_word() {
 }
 
 #[test]
+fn an_empty_line_behind_a_request_begins_no_other() {
+    let backend = Backend::answering(OK);
+    let limits = ["--idle-timeout", "150ms", "--head-timeout", "1h"];
+    let program = Ringmaster::before(backend.addr, &limits);
+    // Some clients end a request with one (RFC 9112 §2.2): with it, or after its reply.
+    let mut client = program.client();
+    assert_eq!(client.ask([GET, "\r\n"].concat()).status(), 200);
+    assert_eq!(client.ask(GET).status(), 200);
+    client.send("\r\n");
+    assert_eq!(client.expect_closed(), End::Fin);
+    let mut client = program.client();
+    assert_eq!(client.ask([GET, "\r\n"].concat()).status(), 200);
+    assert_eq!(client.expect_closed(), End::Fin);
+}
+
+#[test]
 fn a_client_that_owes_its_body_is_told_so() {
     let backend = falling_silent("");
     let program = Ringmaster::before(backend.addr, &["--body-timeout", "150ms"]);

@@ -1,0 +1,66 @@
+//! A client's connection between two requests: it waits for the first bytes of the next one, for the end of
+//! its time, or for the word "stop", and holds no buffer.
+//!
+//! Nothing is read here of what a request says; only an empty line is known to begin none.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::buffers::Buffers;
+use super::session::Client;
+use super::worker::Worker;
+use crate::wire::stream::Stream;
+
+/// Waits for the first bytes of a request; `false` when there are none to come, or not in time. No async
+/// fn, nor a select: of all that a connection holds, this is what it holds while it is idle.
+pub(super) fn wait_for_bytes(worker: &Worker, client: &mut Client) -> impl Future<Output = bool> {
+    let idle_end = Instant::now() + worker.settings.limits.idle_timeout;
+    let mut ear = worker.stop_ear();
+    poll_fn(move |cx| {
+        let Client {
+            stream,
+            inbox,
+            timer,
+            ..
+        } = &mut *client;
+        while let Poll::Ready(read) = poll_first_bytes(stream, inbox, &worker.inboxes, cx) {
+            if inbox.is_empty() || !begins_nothing(inbox) {
+                return Poll::Ready(matches!(read, Ok(1..)));
+            }
+            worker.inboxes.give(inbox);
+        }
+        // The word "stop" brings the end nearer.
+        ear.listen(cx);
+        let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
+        timer.poll_passed(cx, due).map(|()| false)
+    })
+}
+
+/// Whether no request has begun: an empty line behind one, with which some clients end it, is none
+/// (RFC 9112 §2.2).
+pub(super) fn begins_nothing(inbox: &[u8]) -> bool {
+    matches!(inbox, b"" | b"\r\n")
+}
+
+/// Reads what there is into a buffer taken for it. The event loop may announce bytes in vain, and does so
+/// for each new connection; then the buffer is given back.
+fn poll_first_bytes(
+    stream: &mut Stream,
+    inbox: &mut BytesMut,
+    buffers: &Buffers,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    ready!(stream.poll_read_ready(cx))?;
+    *inbox = buffers.take();
+    let read = pin!(stream.read_buf(inbox)).poll(cx);
+    if read.is_pending() {
+        buffers.give(inbox);
+    }
+    read
+}
