@@ -110,6 +110,10 @@ async fn both(
                 }
                 match end {
                     Ok(()) | Err(Unsent::ReplicaGone) => {}
+                    // Behind half an interim reply, nothing could be read.
+                    Err(_) if progress.amid.get() => {
+                        return Poll::Ready(End::Broken(Broken::ClientGone));
+                    }
                     Err(failed) if !progress.begun.get() => {
                         return Poll::Ready(End::ClientFailed(failed));
                     }

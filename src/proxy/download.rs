@@ -160,7 +160,10 @@ impl Download<'_> {
             return Ok(());
         }
         forward::finish(Ending::Plain, &mut self.out);
-        self.write_out().await
+        self.progress.amid.set(true);
+        self.write_out().await?;
+        self.progress.amid.set(false);
+        Ok(())
     }
 
     /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every

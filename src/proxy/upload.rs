@@ -35,6 +35,8 @@ pub(super) struct Progress {
     pub(super) held: Cell<bool>,
     /// When it was told to send it.
     released: Cell<Option<Instant>>,
+    /// Whether an interim reply is being written to the client.
+    pub(super) amid: Cell<bool>,
     /// Whether any of the final reply was written to the client.
     pub(super) begun: Cell<bool>,
     /// Whether the request may be sent again should this attempt be lost.

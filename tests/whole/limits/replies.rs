@@ -1,9 +1,11 @@
 //! Replies that go to the limits of what is passed on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use super::{GET, OK};
-use crate::support::{Backend, Ringmaster};
+use crate::support::{Backend, PATIENCE, Ringmaster};
+use crate::whole::splice::narrow;
 
 /// The longest head of a reply.
 const LONGEST_HEAD: usize = 36 * 1024;
@@ -69,4 +71,33 @@ fn so_many_interim_replies_are_passed_on_and_not_one_more() {
         assert_eq!(client.reply().status(), if over == 0 { 200 } else { 502 });
         assert_eq!(backend.requests().len(), 1);
     }
+}
+
+#[test]
+fn an_interim_reply_that_was_begun_is_not_followed_by_an_error() {
+    let interim = format!(
+        "HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n",
+        "l".repeat(30_000)
+    );
+    let (tell, over) = mpsc::channel();
+    let (flood, tell) = (interim.repeat(MOST_INTERIM), Mutex::new(tell));
+    let backend = Backend::scripted(move |mut conversation| {
+        conversation.head()?;
+        // Given up with the client, be it that all of it was written or not.
+        let _ = conversation.wire.write(&flood);
+        let _ = conversation.wire.rest();
+        tell.lock().expect("a lock").send(()).expect("a listener");
+        Ok(())
+    });
+    let program = Ringmaster::before(backend.addr, &["--body-timeout", "150ms"]);
+    // It owes its body, and does not read either.
+    let mut client = narrow(program.listen);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n";
+    client.write(head).expect("sending");
+    over.recv_timeout(PATIENCE).expect("an end");
+    let heard = client.rest().expect("an end in order");
+    let whole = interim.repeat(MOST_INTERIM);
+    assert!(!heard.is_empty() && heard.len() < whole.len());
+    let end = String::from_utf8_lossy(&heard[heard.len() - 30..]);
+    assert!(whole.as_bytes().starts_with(&heard), "ends in {end:?}");
 }

@@ -95,7 +95,7 @@ fn roomy(addr: SocketAddr) -> Wire {
 
 /// A connection whose receive buffer is as small as may be, with segments of an Ethernet's size: by those
 /// the kernel on the other side sizes its send buffer, which would hold megabytes with loopback's.
-fn narrow(addr: SocketAddr) -> Wire {
+pub(crate) fn narrow(addr: SocketAddr) -> Wire {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let socket = socket.expect("a socket");
     socket.set_recv_buffer_size(4096).expect("SO_RCVBUF");
