@@ -14,6 +14,10 @@ use crate::balance::Bound;
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 
+mod card;
+
+pub use card::{Card, Cards, Past, State};
+
 /// The longest request body the admin paths read, in bytes; a longer one is 413.
 pub const MAX_BODY: usize = 64 * 1024;
 
@@ -38,10 +42,28 @@ pub enum Order {
     Add(Change),
     /// Remove replicas; answered when they are gone.
     Rm(Change),
+    /// Have so many, by starting more or by removing the highest seats; answered as these are.
+    Scale(usize),
+    /// Put another replica in the place of one, or of all, one at a time; answered when the old ones are
+    /// gone.
+    Replace(Target),
+    /// Give this one no new requests, and keep it; answered when all workers go by it.
+    Drain(ReplicaName),
+    /// Undo that.
+    Ready(ReplicaName),
     /// Give the keys out by another kind of ring; answered when all workers do.
     Ring(Spec),
     /// Let loads lie so far above the mean; answered when all workers do.
     Bound(Bound),
+}
+
+/// Whom a replacement is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Everybody.
+    All,
+    /// The replica of this name.
+    One(ReplicaName),
 }
 
 /// As the log tells it: `/add n=2 S4 S5`.
@@ -51,6 +73,11 @@ impl fmt::Display for Order {
             Self::Rep => return f.write_str("/rep"),
             Self::Add(change) => ("/add", change),
             Self::Rm(change) => ("/rm", change),
+            Self::Scale(n) => return write!(f, "scale {n}"),
+            Self::Replace(Target::All) => return f.write_str("replace all"),
+            Self::Replace(Target::One(name)) => return write!(f, "replace {name}"),
+            Self::Drain(name) => return write!(f, "drain {name}"),
+            Self::Ready(name) => return write!(f, "ready {name}"),
             Self::Ring(spec) => return write!(f, "ring set {spec}"),
             Self::Bound(bound) => return write!(f, "bound {bound}"),
         };
@@ -63,7 +90,7 @@ impl fmt::Display for Order {
 /// Why an order was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// HTTP status: 400 for a bad order, 503 for one that failed.
+    /// HTTP status: 400 for a bad order, 404 for one about nobody, 503 for one that failed.
     pub status: u16,
     /// The reason in a sentence, without the leading `<Error> `.
     pub sentence: String,
@@ -75,6 +102,15 @@ impl Refusal {
         Self {
             status: 400,
             sentence: sentence.into(),
+        }
+    }
+
+    /// There is no replica of this name; nothing has changed.
+    #[must_use]
+    pub fn nobody(name: &ReplicaName) -> Self {
+        Self {
+            status: 404,
+            sentence: format!("there is no replica named {name}"),
         }
     }
 
@@ -101,13 +137,22 @@ pub struct Call {
     pub reply: oneshot::Sender<Answer>,
 }
 
+/// What lies on the fleet's end of the desk.
+#[derive(Debug)]
+pub enum Letter {
+    /// An order.
+    Call(Call),
+    /// A question: how does everybody stand? It may be answered to nobody, as an order may.
+    Show(oneshot::Sender<Cards>),
+}
+
 /// Where orders are handed in; any thread may.
 #[derive(Debug, Clone)]
-pub struct Desk(mpsc::Sender<Call>);
+pub struct Desk(mpsc::Sender<Letter>);
 
 /// A desk and the fleet's end of it.
 #[must_use]
-pub fn desk() -> (Desk, mpsc::Receiver<Call>) {
+pub fn desk() -> (Desk, mpsc::Receiver<Letter>) {
     let (tx, rx) = mpsc::channel(MAX_WAITING);
     (Desk(tx), rx)
 }
@@ -116,15 +161,27 @@ impl Desk {
     /// Hands in `order` and waits for its answer. Dropping the future does not undo the order.
     pub async fn ask(&self, order: Order, from: String) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.0
-            .try_send(Call { order, from, reply })
-            .map_err(|err| match err {
-                mpsc::error::TrySendError::Full(_) => {
-                    Refusal::failed(format!("{MAX_WAITING} commands wait already"))
-                }
-                mpsc::error::TrySendError::Closed(_) => stopping(),
-            })?;
+        self.hand_in(Letter::Call(Call { order, from, reply }))?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// A card for every replica and every seat that waits for one, by seat.
+    ///
+    /// # Errors
+    /// When too many commands wait, or the fleet is gone.
+    pub async fn show(&self) -> Result<Cards, Refusal> {
+        let (reply, cards) = oneshot::channel();
+        self.hand_in(Letter::Show(reply))?;
+        cards.await.map_err(|_| stopping())
+    }
+
+    fn hand_in(&self, letter: Letter) -> Result<(), Refusal> {
+        self.0.try_send(letter).map_err(|err| match err {
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::failed(format!("{MAX_WAITING} commands wait already"))
+            }
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })
     }
 }
 

@@ -245,7 +245,6 @@ struct Known {
 }
 
 fn control_context(known: Known, fleet: &Fleet) -> control::Context {
-    let (status, journal) = (fleet.status(), fleet.journal());
     let standing = fleet.status();
     let standing = move || {
         let status = *standing.borrow();
@@ -253,15 +252,6 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             wanted: status.wanted,
             answered: status.answered,
             up: status.up,
-        }
-    };
-    let past = fleet.journal();
-    let ready = move || {
-        let status = *status.borrow();
-        match (status.wanted, status.up) {
-            (0, _) => Err("there are no replicas".to_owned()),
-            (wanted, 0) => Err(format!("none of {wanted} replicas is up{}", blame(&past))),
-            _ => Ok(()),
         }
     };
     control::Context {
@@ -274,18 +264,8 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             standing: Arc::new(standing),
             engine: known.engine,
         },
-        ready: Arc::new(ready),
-        journal,
+        ready: Arc::new(fleet.readiness()),
+        journal: fleet.journal(),
         limits: control::Limits::default(),
     }
-}
-
-/// What went wrong last, as the end of a sentence.
-fn blame(past: &fleet::Journal) -> String {
-    let events = past.since(0);
-    let mut notes = events.iter().rev().filter_map(fleet::Event::note);
-    let fault = notes.find(|note| matches!(note.kind, fleet::Kind::Failed | fleet::Kind::Down));
-    fault.map_or_else(String::new, |note| {
-        format!("; {}: {}", note.name, note.reason)
-    })
 }

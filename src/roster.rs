@@ -101,6 +101,8 @@ pub struct Member {
     pub addr: ReplicaAddr,
     /// What routing may do with it.
     pub health: Health,
+    /// Whether it gets no new requests, by order. Those it has go on.
+    pub drained: bool,
     /// What the workers count about it.
     pub cells: Arc<Cells>,
 }
@@ -330,6 +332,7 @@ mod tests {
             name: format!("S{seat}").parse().unwrap(),
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
+            drained: false,
             cells: Arc::new(Cells::new(1)),
         };
         let roster = Roster::new(

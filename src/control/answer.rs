@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::command::{self, COMMANDS, Command, Entry};
 use super::outlook::{self, Outlook};
 use super::question::Question;
-use super::{Context, path, stats};
+use super::{Context, path, replicas, stats};
 use crate::admin::{self, Order, Refusal};
 use crate::fleet::Event;
 use crate::peer::Effect;
@@ -69,7 +69,9 @@ pub(super) fn needs(command: &Command) -> Option<(&'static str, Effect)> {
     match command {
         Command::Help(_) | Command::Auth(_) | Command::Prompt | Command::Quit => None,
         Command::Rep => reads("/rep"),
+        Command::Show(_) => reads("/replicas"),
         Command::Change(kind, _) => changes(path(*kind)),
+        Command::Fleet(order) => changes(replicas::path_of(order)),
         Command::Ask(Question::Whose(_)) => reads("/where"),
         Command::Ask(Question::Ring) => reads("/ring"),
         Command::Ask(Question::Bound) => reads("/bound"),
@@ -88,7 +90,9 @@ pub(super) async fn carry_out(command: Command, peer: SocketAddr, context: &Cont
         Command::Help(None) => Ok(help()),
         Command::Help(Some(entry)) => Ok(help_about(entry)),
         Command::Rep => listed(context.rep(peer).await),
+        Command::Show(name) => told(replicas::show(context, name.as_ref()).await),
         Command::Change(kind, change) => listed(context.change(kind, change, peer).await),
+        Command::Fleet(order) => listed(context.desk.ask(order, peer.to_string()).await),
         Command::Ask(question) => {
             told(outlook::look(context, question).await.map_err(Refusal::bad))
         }

@@ -9,6 +9,7 @@ use super::hint::{echo, nearest};
 use super::question::Question;
 use crate::admin::{Change, Kind, Order};
 use crate::peer::Token;
+use crate::roster::ReplicaName;
 
 pub use super::entries::{COMMANDS, Entry, FOOTNOTE};
 
@@ -22,8 +23,12 @@ pub enum Command {
     Help(Option<&'static Entry>),
     /// The replicas.
     Rep,
+    /// How the replicas stand, or one of them.
+    Show(Option<ReplicaName>),
     /// More or fewer replicas.
     Change(Kind, Change),
+    /// Another order about replicas, answered with those there are then.
+    Fleet(Order),
     /// What there is to know of the ring, as it is or as it would be.
     Ask(Question),
     /// A change of the ring or the bound, answered with what there is then.
@@ -128,6 +133,7 @@ pub(super) fn find(name: &str) -> Result<&'static Entry, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Target;
 
     fn one(line: &str) -> Result<Command, String> {
         let mut requests = parse(line.as_bytes()).unwrap();
@@ -148,6 +154,14 @@ mod tests {
         Ok(Command::Watch(Duration::from_secs_f64(seconds)))
     }
 
+    fn s2() -> ReplicaName {
+        "S2".parse().unwrap()
+    }
+
+    fn replaced(target: Target) -> Command {
+        Command::Fleet(Order::Replace(target))
+    }
+
     #[test]
     fn every_command_is_read() {
         let cases = [
@@ -159,6 +173,14 @@ mod tests {
             ("rm 2 S1 S2", changed(Kind::Rm, 2, &["S1", "S2"])),
             ("rm 007", changed(Kind::Rm, 7, &[])),
             ("stats", Ok(Command::Stats)),
+            ("show", Ok(Command::Show(None))),
+            ("show S2", Ok(Command::Show(Some(s2())))),
+            ("scale 0", Ok(Command::Fleet(Order::Scale(0)))),
+            ("scale 007", Ok(Command::Fleet(Order::Scale(7)))),
+            ("replace all", Ok(replaced(Target::All))),
+            ("replace S2", Ok(replaced(Target::One(s2())))),
+            ("drain S2", Ok(Command::Fleet(Order::Drain(s2())))),
+            ("ready S2", Ok(Command::Fleet(Order::Ready(s2())))),
             ("watch", watch(1.0)),
             ("watch 0.1", watch(0.1)),
             ("watch 3600", watch(3600.0)),
@@ -210,6 +232,17 @@ mod tests {
             ("watch .", "SECONDS is a number from 0.1 to 3600"),
             ("watch 1.2.3", "SECONDS is a number from 0.1 to 3600"),
             ("watch 1 2", "usage: watch [SECONDS]"),
+            ("show S1 S2", "usage: show [NAME]"),
+            ("scale", "usage: scale N"),
+            ("scale 1 2", "usage: scale N"),
+            ("scale -1", "N is not a whole number"),
+            ("scale +1", "N is not a whole number"),
+            ("scale all", "N is not a whole number"),
+            ("scale 99999999999999999999", "N is not a whole number"),
+            ("replace", "usage: replace NAME|all"),
+            ("replace all S1", "usage: replace NAME|all"),
+            ("drain", "usage: drain NAME"),
+            ("ready S1 S2", "usage: ready NAME"),
             ("auth", "usage: auth TOKEN"),
             ("auth a b", "usage: auth TOKEN"),
             (
@@ -239,11 +272,10 @@ mod tests {
         for (line, sentence) in cases {
             assert_eq!(one(line), Err(sentence.into()), "{line}");
         }
-        assert!(
-            one("add 1 -x")
-                .unwrap_err()
-                .contains("not a legal replica name")
-        );
+        for line in ["add 1 -x", "show -x", "replace a/b", "drain ä", "ready _"] {
+            let sentence = one(line).unwrap_err();
+            assert!(sentence.contains("not a legal replica name"), "{sentence}");
+        }
     }
 
     #[test]

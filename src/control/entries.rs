@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::command::{Command, Fault, find};
 use super::hint::echo;
-use super::{question, stats};
+use super::{question, replicas, stats};
 use crate::admin::{Change, Kind};
 
 /// How often `watch` may tell, in seconds between.
@@ -55,6 +55,7 @@ pub const COMMANDS: &[Entry] = &[
         more: &["The first line is 'N' and their number; then one name a line."],
         read: |words| alone(words, Command::Rep),
     },
+    replicas::SHOW,
     Entry {
         name: "add",
         usage: "add N [NAME...]",
@@ -74,6 +75,10 @@ pub const COMMANDS: &[Entry] = &[
         ],
         read: |words| change(Kind::Rm, words),
     },
+    replicas::SCALE,
+    replicas::REPLACE,
+    replicas::DRAIN,
+    replicas::READY,
     Entry {
         name: "where",
         usage: "where KEY",

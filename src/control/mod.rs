@@ -26,6 +26,7 @@ mod outlook;
 mod places;
 mod port;
 pub mod question;
+mod replicas;
 mod stats;
 mod stream;
 mod text;

@@ -29,6 +29,10 @@ pub enum Kind {
     Withdrawn,
     /// Many fell silent at once: perhaps it is us, so nobody is replaced for a while.
     Held,
+    /// It gets no new requests, by order.
+    Drained,
+    /// It gets requests again, by order.
+    Ready,
     /// It left the ring by order and finishes what it has begun.
     Leaving,
     /// Nothing is left of one that was removed by order.
@@ -39,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
@@ -48,6 +52,8 @@ impl Kind {
         Self::Failed,
         Self::Withdrawn,
         Self::Held,
+        Self::Drained,
+        Self::Ready,
         Self::Leaving,
         Self::Left,
         Self::Ended,
@@ -65,6 +71,8 @@ impl Kind {
             Self::Failed => "failed",
             Self::Withdrawn => "withdrawn",
             Self::Held => "held",
+            Self::Drained => "drained",
+            Self::Ready => "ready",
             Self::Leaving => "leaving",
             Self::Left => "left",
             Self::Ended => "ended",
@@ -123,6 +131,8 @@ impl fmt::Display for Note {
             Kind::Failed => write!(f, "replica {name} did not start in seat {seat}")?,
             Kind::Withdrawn => write!(f, "replica {name} is withdrawn from seat {seat}")?,
             Kind::Held => f.write_str("nobody is replaced for a while")?,
+            Kind::Drained => write!(f, "replica {name} gets no new requests")?,
+            Kind::Ready => write!(f, "replica {name} gets requests again")?,
             Kind::Leaving => write!(f, "replica {name} leaves seat {seat}")?,
             Kind::Left => write!(f, "replica {name} is gone from seat {seat}")?,
             Kind::Ended => write!(f, "replica {name} ended")?,

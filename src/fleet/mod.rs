@@ -16,6 +16,7 @@ mod names;
 mod noting;
 mod plan;
 mod publish;
+mod readiness;
 #[cfg(test)]
 mod stand_in;
 mod survey;
@@ -28,13 +29,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::admin::Call;
+use crate::admin::Letter;
 use crate::balance::Bound;
 use crate::ring::Spec;
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
@@ -122,7 +123,7 @@ pub fn bundled_replica() -> io::Result<PathBuf> {
 pub fn start(
     survey: Survey,
     publisher: Publisher,
-    orders: mpsc::Receiver<Call>,
+    orders: mpsc::Receiver<Letter>,
     evidence: mpsc::Receiver<Evidence>,
 ) -> anyhow::Result<Fleet> {
     let Survey {
@@ -168,6 +169,7 @@ pub fn start(
         pulses: pulse,
         journal: journal.clone(),
         status,
+        began: (Instant::now(), SystemTime::now()),
         work: Work::default(),
     };
     Ok(Fleet {

@@ -25,6 +25,7 @@ pub(super) fn render(
         name: shown.name,
         addr: shown.addr,
         health: shown.health,
+        drained: shown.drained,
         cells: cells_of(shown.id, shown.seat),
     };
     let members = view.members.into_iter().map(member).collect();
@@ -90,11 +91,15 @@ impl Press {
         self.publisher.seen_by_all() >= self.version()
     }
 
+    /// What is under way with `id`, over all workers.
+    pub(super) fn in_flight(&self, id: ReplicaId) -> u64 {
+        self.cells.get(&id).map_or(0, |cells| cells.in_flight())
+    }
+
     /// Whether every worker routes by `version` or newer and nothing is in flight to `id`. The order
     /// of the two questions matters: once the version is seen, no new request can enter.
     pub(super) fn is_idle(&self, id: ReplicaId, version: u64) -> bool {
-        let in_flight = || self.cells.get(&id).map_or(0, |cells| cells.in_flight());
-        self.publisher.seen_by_all() >= version && in_flight() == 0
+        self.publisher.seen_by_all() >= version && self.in_flight(id) == 0
     }
 
     /// When the data path last had an answer from `id`.

@@ -6,8 +6,10 @@
 //! is polled, since the cells that tell are plain numbers that wake nobody; and a change is not done,
 //! nor the fleet ready, before every worker goes by it.
 
+mod outside;
+
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
@@ -15,13 +17,13 @@ use tokio::time::{sleep, sleep_until};
 use super::engine::{Engine, Keeper, Report};
 use super::heartbeat::{Heart, Identity, Rhythm};
 use super::journal::Journal;
-use super::names;
-use super::plan::{Action, Input, Plan, Pulse, Status, Ticket, World};
+use super::plan::{Action, Input, Plan, Pulse, Status, Ticket};
 use super::publish::Press;
-use crate::admin::{Answer, Call, Order};
-use crate::roster::{Evidence, ReplicaId, ReplicaName};
+use crate::admin::{Answer, Call, Letter, Order};
+use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
 use crate::stats::Ledger;
+use outside::Outside;
 
 /// How often it looks at the cells of the workers, while it waits for them.
 const POLL: Duration = Duration::from_millis(2);
@@ -35,7 +37,7 @@ pub(super) struct Inbox {
     pub(super) stop: oneshot::Receiver<Duration>,
     pub(super) reports: mpsc::UnboundedReceiver<Report>,
     pub(super) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
-    pub(super) orders: mpsc::Receiver<Call>,
+    pub(super) orders: mpsc::Receiver<Letter>,
     pub(super) evidence: mpsc::Receiver<Evidence>,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Task {
     pub(super) journal: Journal,
     pub(super) status: watch::Sender<Status>,
     pub(super) ledger: Ledger,
+    /// One moment by both clocks.
+    pub(super) began: (Instant, SystemTime),
     pub(super) work: Work,
 }
 
@@ -108,7 +112,14 @@ impl Task {
                 Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
                 () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
-                Some(call) = inbox.orders.recv() => self.take(call),
+                Some(letter) = inbox.orders.recv() => match letter {
+                    Letter::Call(call) => self.take(call),
+                    Letter::Show(reply) => {
+                        // Whoever asked may have left.
+                        let _ = reply.send(self.cards());
+                        continue;
+                    }
+                },
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
             self.feed(input);
@@ -179,13 +190,14 @@ impl Task {
         if !self.work.settled {
             return;
         }
-        self.answer_changes();
+        // Before the answers: whoever gets one may ask how the fleet stands.
         let status = self.plan.status();
         self.status.send_if_modified(|last| {
             let differs = *last != status;
             *last = status;
             differs
         });
+        self.answer_changes();
     }
 
     /// Answers the changes that are done. At a drain that does not wait for the workers, of which some
@@ -270,25 +282,6 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// The world as the plan may ask it.
-struct Outside<'a> {
-    press: &'a Press,
-}
-
-impl World for Outside<'_> {
-    fn name(&mut self) -> ReplicaName {
-        names::draw()
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        names::below(n)
-    }
-
-    fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
-        self.press.last_answer(id)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::engine::{Fixed, Reports};
@@ -331,6 +324,7 @@ mod tests {
             journal: Journal::default(),
             status: watch::channel(plan.status()).0,
             plan,
+            began: (Instant::now(), SystemTime::now()),
             work: Work::default(),
         };
         (task, reports, workers.remove(0))

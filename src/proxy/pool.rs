@@ -30,6 +30,8 @@ pub(super) struct Pool {
     pub(super) seat: Seat,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
+    /// Whether it gets no new requests, by order.
+    drained: Cell<bool>,
     cells: Arc<Cells>,
     worker: usize,
     /// The worker's view of the load, and which place of it is this replica's.
@@ -67,6 +69,7 @@ impl Pool {
             seat: member.seat,
             addr: member.addr,
             health: Cell::new(member.health),
+            drained: Cell::new(member.drained),
             cells: Arc::clone(&member.cells),
             worker,
             balance: Rc::clone(balance),
@@ -77,10 +80,12 @@ impl Pool {
         }
     }
 
-    /// Takes in what the roster says. Whoever waits for the replica hears of a turn for the worse.
-    pub(super) fn set_health(&self, health: Health) {
+    /// Takes in what the roster says. Whoever waits for the replica hears of a turn for the worse; to be
+    /// drained is none.
+    pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
-        if health == Health::Down {
+        self.drained.set(drained);
+        if !self.may_serve() {
             self.clear();
         }
         if is_worse(health, before) {
@@ -135,7 +140,7 @@ impl Pool {
     /// Keeps a connection on which nothing is owed, for at most `keep`.
     pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        let wanted = !self.retired.get() && self.health.get() != Health::Down;
+        let wanted = !self.retired.get() && self.may_serve();
         if wanted && idle.len() < most && !keep.is_zero() {
             idle.push(Idle {
                 stream,
@@ -151,13 +156,23 @@ impl Pool {
         self.cells.answered(self.worker, now.into_std());
     }
 
+    /// Whether new requests go to it without hesitation.
+    pub(super) fn is_open(&self) -> bool {
+        self.health.get() == Health::Up && !self.drained.get()
+    }
+
+    /// Whether new requests may go to it, should there be nobody better.
+    pub(super) fn may_serve(&self) -> bool {
+        self.health.get() != Health::Down && !self.drained.get()
+    }
+
     /// Takes a place in the worker's view of the load.
     pub(super) fn sit(&self, place: usize) -> balance::Member {
         self.place.set(place);
         balance::Member {
             seat: self.seat,
             life: self.id.0,
-            open: self.health.get() == Health::Up,
+            open: self.is_open(),
             reading: self.reading(),
         }
     }
@@ -227,9 +242,9 @@ impl InFlight {
         }
     }
 
-    /// Whether the replica may be tried again: still in the roster, and no worse off.
+    /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
     pub(super) fn may_go_on(&self) -> bool {
-        !self.is_doubted() && !self.pool.retired.get()
+        !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -271,6 +286,7 @@ mod tests {
             name: "S1".parse().unwrap(),
             addr: ReplicaAddr(listener.local_addr().unwrap()),
             health: Health::Up,
+            drained: false,
             cells: Arc::new(Cells::new(1)),
         };
         (Pool::new(&member, 0, &Rc::default()), listener)
@@ -353,12 +369,12 @@ mod tests {
             (Health::Up, Health::Down),
             (Health::Suspect, Health::Down),
         ] {
-            pool.set_health(before);
+            pool.set_health(before, false);
             let stream = TcpStream::connect(pool.addr.0).await.unwrap();
             pool.give(stream, KEEP, 2, Instant::now());
             let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
             let heard = async { timeout(Duration::from_secs(5), doubted(&in_flight)).await };
-            let (heard, ()) = tokio::join!(heard, async { pool.set_health(now) });
+            let (heard, ()) = tokio::join!(heard, async { pool.set_health(now, false) });
             heard.unwrap();
         }
         assert!(pool.take(Need::Any, Instant::now()).is_none());
@@ -368,13 +384,36 @@ mod tests {
     async fn a_suspect_that_was_chosen_knowingly_is_not_doubted_for_that() {
         let (pool, _listener) = pool().await;
         let pool = Rc::new(pool);
-        pool.set_health(Health::Suspect);
+        pool.set_health(Health::Suspect, false);
         let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
         let mut doubted = std::pin::pin!(doubted(&in_flight));
         for health in [Health::Suspect, Health::Up, Health::Suspect] {
-            pool.set_health(health);
+            pool.set_health(health, false);
             let doubt = timeout(Duration::ZERO, doubted.as_mut()).await;
             assert!(doubt.is_err(), "{health:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_drained_keeps_what_it_has_and_gets_no_more() {
+        let (pool, _listener) = pool().await;
+        let pool = Rc::new(pool);
+        let give = async || {
+            let stream = TcpStream::connect(pool.addr.0).await.unwrap();
+            pool.give(stream, KEEP, 2, Instant::now());
+        };
+        give().await;
+        let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
+        pool.set_health(Health::Up, true);
+        give().await;
+        assert!(pool.take(Need::Any, Instant::now()).is_none());
+        assert!(!pool.is_open() && !pool.may_serve() && !in_flight.may_go_on());
+        let doubt = timeout(Duration::ZERO, doubted(&in_flight)).await;
+        assert!(doubt.is_err(), "what it has is no worse off");
+        pool.set_health(Health::Down, true);
+        let doubt = timeout(Duration::ZERO, doubted(&in_flight)).await;
+        assert!(doubt.is_ok(), "it died");
+        pool.set_health(Health::Up, false);
+        assert!(pool.is_open() && pool.may_serve());
     }
 }

@@ -21,7 +21,7 @@ use super::view::View;
 use super::worker::Worker;
 use crate::balance::Balance;
 use crate::ring::{Key, Seat};
-use crate::roster::{Health, ReplicaId};
+use crate::roster::ReplicaId;
 use crate::wire::head::Request;
 
 /// How long a request that every seat has lost or refused waits for the roster to say more, before it
@@ -225,7 +225,7 @@ pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result
 
 fn is_up(view: &View, id: ReplicaId) -> bool {
     let mut pools = view.pools.iter();
-    pools.any(|pool| pool.id == id && pool.health.get() == Health::Up)
+    pools.any(|pool| pool.id == id && pool.is_open())
 }
 
 fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
@@ -234,7 +234,7 @@ fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
     };
     let up = |at: usize| {
         let pool = &view.pools[at];
-        pool.health.get() == Health::Up && !tried.contains(pool.id)
+        pool.is_open() && !tried.contains(pool.id)
     };
     let at_home = view.roster.position(home).filter(|at| up(*at));
     let first = match at_home.or_else(|| first_up(view, key, up)) {
@@ -273,7 +273,7 @@ fn first_up(view: &View, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> 
     first
 }
 
-/// The first seat in ring order that is at least not down.
+/// The first seat in ring order that is at least not down and not drained.
 fn first_suspect<'v>(view: &'v View, key: Key, tried: &Tried) -> Option<(Seat, &'v Rc<Pool>)> {
     let mut first = None;
     view.roster.ring.walk(key, &mut |seat| {

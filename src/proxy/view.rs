@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::pool::Pool;
 use crate::balance::Balance;
 use crate::ring::Seat;
-use crate::roster::{Health, ReplicaId, Roster};
+use crate::roster::{ReplicaId, Roster};
 
 /// The roster and this worker's pools, which stand in the order of its members.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl View {
             .iter()
             .map(|member| match left.remove(&member.id) {
                 Some(pool) => {
-                    pool.set_health(member.health);
+                    pool.set_health(member.health, member.drained);
                     Rc::clone(pool)
                 }
                 None => Rc::new(Pool::new(member, worker, balance)),
@@ -58,8 +58,6 @@ impl View {
     /// The pools a request may use whose seat is `seat`.
     pub(super) fn pool(&self, seat: Seat) -> Option<&Rc<Pool>> {
         let at = self.roster.position(seat)?;
-        self.pools
-            .get(at)
-            .filter(|pool| pool.health.get() != Health::Down)
+        self.pools.get(at).filter(|pool| pool.may_serve())
     }
 }

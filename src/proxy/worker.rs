@@ -300,6 +300,7 @@ mod tests {
                 name: format!("S{n}").parse().unwrap(),
                 addr: ReplicaAddr(*addr),
                 health: Health::Up,
+                drained: false,
                 cells: Arc::new(Cells::new(1)),
             };
             let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();

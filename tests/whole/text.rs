@@ -34,6 +34,11 @@ fn every_command_of_help_is_there_and_tells_of_itself() {
     for command in [
         "help [COMMAND]",
         "rep",
+        "show [NAME]",
+        "scale N",
+        "replace NAME|all",
+        "drain NAME",
+        "ready NAME",
         "add N [NAME...]",
         "rm N [NAME...]",
         "where KEY",

@@ -13,12 +13,13 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
 use super::{Reply, events};
-use crate::admin::{Kind, Order, Refusal};
+use crate::admin::{Kind, Order, Refusal, Target};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
 use crate::control::question::{self, Question};
 use crate::control::{Context, Shared};
 use crate::peer::Effect;
+use crate::roster::ReplicaName;
 
 /// A method and a path, as the library writes it: `{name}` is one piece of any text.
 pub(super) struct Row {
@@ -48,6 +49,18 @@ pub(super) const ROWS: &[Row] = &[
         "/rm",
         Answers::Command(|said| change(Kind::Rm, said)),
     ),
+    asks("/replicas", |_| Ok(Command::Show(None))),
+    asks("/replicas/{name}", |said| {
+        Ok(Command::Show(Some(name(said)?)))
+    }),
+    row(
+        "POST",
+        "/replicas/{name}/replace",
+        Answers::Command(replace),
+    ),
+    row("POST", "/replicas/{name}/drain", Answers::Command(drain)),
+    row("POST", "/replicas/{name}/ready", Answers::Command(ready)),
+    row("POST", "/scale", Answers::Command(scale)),
     asks("/ring", |_| Ok(Command::Ask(Question::Ring))),
     row("POST", "/ring", Answers::Command(set_ring)),
     asks("/bound", |_| Ok(Command::Ask(Question::Bound))),
@@ -188,6 +201,38 @@ pub(super) fn reply(outcome: Outcome) -> Reply {
 
 fn change(kind: Kind, said: &Said<'_>) -> Result<Command, Refusal> {
     Ok(Command::Change(kind, kind.parse(said.body())?))
+}
+
+fn name(said: &Said<'_>) -> Result<ReplicaName, Refusal> {
+    // What is no text is no name, and may be shown with a sign for what it is not.
+    let piece = said.piece(1);
+    let name = String::from_utf8_lossy(&piece).parse::<ReplicaName>();
+    name.map_err(|err| Refusal::bad(err.to_string()))
+}
+
+/// The name `all` stands for everybody, as in the text command.
+fn replace(said: &Said<'_>) -> Result<Command, Refusal> {
+    let target = match name(said)? {
+        name if name.as_ref() == "all" => Target::All,
+        name => Target::One(name),
+    };
+    Ok(Command::Fleet(Order::Replace(target)))
+}
+
+fn drain(said: &Said<'_>) -> Result<Command, Refusal> {
+    Ok(Command::Fleet(Order::Drain(name(said)?)))
+}
+
+fn ready(said: &Said<'_>) -> Result<Command, Refusal> {
+    Ok(Command::Fleet(Order::Ready(name(said)?)))
+}
+
+/// `{"n":5}`
+fn scale(said: &Said<'_>) -> Result<Command, Refusal> {
+    let n = said.value("n")?.as_u64();
+    let n = n.and_then(|n| usize::try_from(n).ok());
+    let n = n.ok_or_else(|| Refusal::bad("n is not a whole number"))?;
+    Ok(Command::Fleet(Order::Scale(n)))
 }
 
 /// `{"ring":"classic"}`

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::port::{Port, is_http};
 use super::*;
-use crate::admin::{Call, Refusal, desk};
+use crate::admin::{Call, Card, Cards, Letter, Past, Refusal, State, Target, desk};
 use crate::balance::Bound;
 use crate::fleet::{self, Note, What};
 use crate::metrics::{self, Cells, Retry};
@@ -26,6 +26,7 @@ mod http;
 mod limits;
 mod open;
 mod prompt;
+mod replicas;
 mod ring;
 mod sse;
 mod stats;
@@ -58,13 +59,20 @@ struct Fixture {
 
 /// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
 fn scripted(
-    mut calls: mpsc::Receiver<Call>,
+    mut letters: mpsc::Receiver<Letter>,
     orders: std_mpsc::Sender<Order>,
     held: std_mpsc::Sender<Call>,
 ) {
     let name = |text: &str| text.parse::<ReplicaName>().unwrap();
     let mut names = ["S1", "S2", "S3"].map(name).to_vec();
-    while let Some(call) = calls.blocking_recv() {
+    while let Some(letter) = letters.blocking_recv() {
+        let call = match letter {
+            Letter::Call(call) => call,
+            Letter::Show(reply) => {
+                let _ = reply.send(cards(&names));
+                continue;
+            }
+        };
         let _ = orders.send(call.order.clone());
         let answer = match &call.order {
             Order::Add(change) | Order::Rm(change) if change.names.contains(&name("hold")) => {
@@ -77,7 +85,13 @@ fn scripted(
             Order::Add(change) if change.names.contains(&name("broken")) => {
                 Err(Refusal::failed("could not start broken"))
             }
-            Order::Rep | Order::Bound(_) => Ok(names.clone()),
+            Order::Replace(Target::One(name)) | Order::Drain(name) | Order::Ready(name)
+                if !names.contains(name) =>
+            {
+                Err(Refusal::nobody(name))
+            }
+            Order::Rep | Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
+            Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
                 Err(err) => Err(Refusal::bad(err.to_string())),
@@ -95,6 +109,38 @@ fn scripted(
     }
 }
 
+/// A card for each of these, in seats from 1 on; the last one's seat had another before.
+fn cards(names: &[ReplicaName]) -> Cards {
+    let card = |(name, seat): (&ReplicaName, u32)| Card {
+        name: name.clone(),
+        seat: Some(Seat(seat)),
+        state: State::Up,
+        addr: Some(ReplicaAddr(([127, 0, 0, 1], 4000).into())),
+        engine_id: Some(format!("pid:{seat}")),
+        up_for: Some(Duration::from_secs(60)),
+        deaths: 0,
+        heartbeat: Some(Duration::from_micros(250)),
+        in_flight: 2,
+        listed: true,
+        reason: None,
+        past: Vec::new(),
+    };
+    let mut cards: Vec<Card> = names.iter().zip(1..).map(card).collect();
+    if let Some(last) = cards.last_mut() {
+        last.past.push(Past {
+            name: "lion".parse().unwrap(),
+            ago: Duration::from_secs(90),
+            reason: "heartbeat missed 3 times".into(),
+            ended: Some("process ended, exit status: 3".into()),
+            said: vec!["no luck".into(), "bye\u{7}".into()],
+        });
+    }
+    Cards {
+        at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
+        all: cards,
+    }
+}
+
 /// A roster of S1 up, S2 suspect and, in seat 3, nobody yet; the classic ring and no bound.
 fn three_seats() -> Observer {
     let ring = Spec::Classic.build(&[Seat(1), Seat(2), Seat(3)].into());
@@ -104,6 +150,7 @@ fn three_seats() -> Observer {
         name: format!("S{number}").parse().unwrap(),
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health,
+        drained: false,
         cells: Arc::new(Cells::new(1)),
     };
     let members = vec![member(1, Health::Up), member(2, Health::Suspect)];

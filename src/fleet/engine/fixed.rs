@@ -41,6 +41,10 @@ impl Engine for Fixed {
         });
     }
 
+    fn handle(&self, _id: ReplicaId) -> Option<String> {
+        None
+    }
+
     fn look(&mut self, _id: ReplicaId) {}
 
     fn remove(&mut self, id: ReplicaId, _farewell: Farewell) {

@@ -22,6 +22,7 @@ pub use docker::{Containers, Image};
 pub(super) use docker::{Docker, Found, Ground, State};
 pub(super) use fixed::Fixed;
 pub(super) use process::Process;
+pub(super) use words::Ending;
 
 /// Who sees to it that there are N replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +72,8 @@ pub(super) enum Report {
     Ended {
         /// Which one.
         id: ReplicaId,
-        /// How, in a phrase, with its last words.
-        how: String,
+        /// How, with its last words.
+        how: Ending,
     },
     /// Nothing is left of the replica; the last report about it.
     Removed {
@@ -90,6 +91,10 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Starts a replica: `Started`, `Failed` or `NameRefused` follows, or `Ended` when it ended
     /// meanwhile. One that was found running under this name and in this seat is taken over.
     fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName);
+
+    /// What a replica is to the machine, for people who look for it there: `pid:4711`,
+    /// `container:0123456789ab`. `None` if it is nothing, or nothing yet.
+    fn handle(&self, id: ReplicaId) -> Option<String>;
 
     /// Looks whether a suspect still runs: `Ended` follows if it does not. An engine that is told of
     /// every end by itself has nothing to do here.

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use self::output::{Output, Said};
+use super::words::Ending;
 use super::{Engine, Farewell, Keeper, Report, Reports};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
@@ -38,7 +39,14 @@ const OUR_SETTINGS: &str = "RINGMASTER_";
 pub(in crate::fleet) struct Process {
     binary: PathBuf,
     reports: Reports,
-    children: HashMap<ReplicaId, Option<oneshot::Sender<Farewell>>>,
+    children: HashMap<ReplicaId, Option<Leash>>,
+}
+
+/// The order to go, for the task that looks after a child, and the child's process.
+#[derive(Debug)]
+struct Leash {
+    tell: oneshot::Sender<Farewell>,
+    pid: Option<u32>,
 }
 
 impl Process {
@@ -98,8 +106,14 @@ impl Engine for Process {
             }
         };
         let (tell, told) = oneshot::channel();
-        self.children.insert(id, Some(tell));
+        let pid = child.id();
+        self.children.insert(id, Some(Leash { tell, pid }));
         tokio::spawn(supervise(id, child, told, reports));
+    }
+
+    fn handle(&self, id: ReplicaId) -> Option<String> {
+        let pid = self.children.get(&id)?.as_ref()?.pid?;
+        Some(format!("pid:{pid}"))
     }
 
     fn look(&mut self, _id: ReplicaId) {
@@ -108,7 +122,7 @@ impl Engine for Process {
 
     fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
         let told = match self.children.remove(&id) {
-            Some(Some(tell)) => tell.send(farewell).is_ok(),
+            Some(Some(leash)) => leash.tell.send(farewell).is_ok(),
             _ => false,
         };
         if !told {
@@ -174,13 +188,11 @@ fn report_end(
     output: &mut Output,
     reports: &Reports,
 ) -> Option<Farewell> {
-    let mut how = match status {
+    let how = match status {
         Ok(status) => format!("process ended, {status}"),
         Err(err) => format!("process lost, {err}"),
     };
-    if let Some(words) = output.last_words() {
-        how = format!("{how}; it said: {words}");
-    }
+    let how = Ending::with_words(how, output.last_words());
     reports.send(Report::Ended { id, how });
     None
 }

@@ -8,21 +8,23 @@
 
 mod answer;
 mod exchange;
+mod wait;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::plan::{Miss, Pulse};
 use crate::metrics::SeatCells;
 use crate::roster::{ReplicaAddr, ReplicaId};
 use exchange::Outcome;
+use wait::{punctual, stir};
 
 pub(super) use answer::Identity;
 pub(super) use exchange::identify;
@@ -39,8 +41,6 @@ const RIGHT_AFTER: Duration = Duration::from_millis(20);
 const HABIT: u32 = 2;
 /// The least time between two heartbeats, however often we are poked.
 const POKE_GAP: Duration = Duration::from_millis(10);
-/// Waking up this long after a deadline, we were asleep ourselves.
-const LATE: Duration = Duration::from_millis(50);
 
 /// How to ask.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub(super) struct Heart {
 struct Poke {
     now: Notify,
     fresh: AtomicBool,
+    /// How long the last answer took, in microseconds and at least 1; 0 before the first.
+    latency: AtomicU64,
 }
 
 impl Heart {
@@ -104,25 +106,17 @@ impl Heart {
         }
         self.poke.now.notify_one();
     }
+
+    /// How long the last heartbeat took that was answered.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        let micros = self.poke.latency.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
 }
 
 impl Drop for Heart {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Runs `work` for at most `limit`. Waking up much later than the deadline means that we, or the whole
-/// machine, stood still: then nobody had the time to answer, and the time begins again.
-async fn punctual<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::pin!(work);
-    loop {
-        let deadline = Instant::now() + limit;
-        match timeout_at(deadline, &mut work).await {
-            Ok(done) => return Some(done),
-            Err(_) if Instant::now() > deadline + LATE => {}
-            Err(_) => return None,
-        }
     }
 }
 
@@ -214,6 +208,8 @@ impl Watcher {
                 let now = Instant::now();
                 self.last_answer = Some(now);
                 self.cells.heartbeats.count(now - sent);
+                let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
+                self.poke.latency.store(micros.max(1), Ordering::Relaxed);
                 self.held = stream.filter(|_| !self.is_habit());
                 self.tell(Pulse::Answered);
                 Next::At(beat)
@@ -274,25 +270,6 @@ impl Watcher {
         }
         sleep_until(sent + POKE_GAP).await;
         self.rhythm.timeout
-    }
-}
-
-/// Waits until something happens on an idle connection, which then is of no more use; forever without
-/// one. Returns whether the server said something, rather than just ending it. Cancel safe.
-async fn stir(held: Option<&TcpStream>) -> bool {
-    let Some(stream) = held else {
-        return std::future::pending().await;
-    };
-    loop {
-        let mut byte = [0];
-        if stream.readable().await.is_err() {
-            return false;
-        }
-        match stream.try_read(&mut byte) {
-            Ok(read) => return read > 0,
-            Err(err) if err.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return false,
-        }
     }
 }
 

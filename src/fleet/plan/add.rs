@@ -97,6 +97,7 @@ impl Plan {
             name: name.clone(),
             addr,
             health: Health::Up,
+            drained: false,
         });
         place.holder_answers(now);
         self.places.push(place);

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::replace::Rotation;
 use super::{Action, Phase, Plan, Ticket, World};
 use crate::admin::{Answer, MAX_WAITING, Order, Refusal};
 use crate::fleet::engine::{Farewell, Keeper};
@@ -33,6 +34,8 @@ pub(super) enum Change {
         ticket: Option<Ticket>,
         seats: BTreeSet<Seat>,
     },
+    /// Waits for one seat after the other.
+    Replace(Rotation),
 }
 
 impl Plan {
@@ -41,7 +44,10 @@ impl Plan {
         if order == Order::Rep {
             self.answer(ticket, Ok(self.listed()));
         } else if self.policy.keeper == Keeper::Nobody
-            && matches!(order, Order::Add(_) | Order::Rm(_))
+            && matches!(
+                order,
+                Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
+            )
         {
             let sentence = "fixed backends are neither started nor stopped";
             self.answer(ticket, Err(Refusal::bad(sentence)));
@@ -55,7 +61,7 @@ impl Plan {
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
         self.actions.push(Action::Answer(ticket, answer));
     }
 
@@ -69,28 +75,28 @@ impl Plan {
         };
         let begun = match order {
             Order::Rep => return true,
-            Order::Add(change) => self.begin_add(ticket, &change, world),
-            Order::Rm(change) => self.begin_rm(ticket, &change, world),
-            Order::Ring(spec) => {
-                let answer = self.switch_ring(ticket, spec);
-                self.answer(ticket, answer);
-                return true;
-            }
+            Order::Add(change) => self.begin_add(ticket, &change, world).map(Some),
+            Order::Rm(change) => self.begin_rm(ticket, &change, world).map(Some),
+            Order::Scale(n) => self.begin_scale(ticket, n, world),
+            Order::Replace(target) => self.begin_replace(ticket, &target).map(Some),
+            Order::Drain(name) => self.set_drained(&name, true).map(|()| None),
+            Order::Ready(name) => self.set_drained(&name, false).map(|()| None),
+            Order::Ring(spec) => self.switch_ring(ticket, spec).map(|()| None),
             Order::Bound(bound) => {
                 self.switch_bound(ticket, bound);
-                self.answer(ticket, Ok(self.listed()));
-                return true;
+                Ok(None)
             }
         };
         match begun {
-            Ok(change) => self.change = Some(change),
+            Ok(None) => self.answer(ticket, Ok(self.listed())),
+            Ok(change) => self.change = change,
             Err(refusal) => self.answer(ticket, Err(refusal)),
         }
         true
     }
 
     /// Answers the order that is being carried out if it is complete; whether it was.
-    pub(super) fn conclude(&mut self) -> bool {
+    pub(super) fn conclude(&mut self, world: &mut dyn World) -> bool {
         let complete = match &self.change {
             None => false,
             Some(Change::Add { group, .. }) => {
@@ -101,6 +107,7 @@ impl Plan {
             Some(Change::Rm { seats, .. }) => {
                 !self.lives.values().any(|life| seats.contains(&life.seat))
             }
+            Some(Change::Replace(_)) => self.go_on_replacing(world),
         };
         if !complete {
             return false;
@@ -130,12 +137,14 @@ impl Plan {
                     self.answer(ticket, Ok(self.listed()));
                 }
             }
+            Some(Change::Replace(rotation)) => self.answer(rotation.ticket, rotation.result()),
         }
         true
     }
 
     /// [`super::Input::Close`]: refuses the present change, those that wait and all to come. An `/add` is
-    /// undone; an `/rm` goes on, since its replicas have left the ring.
+    /// undone; an `/rm` goes on, since its replicas have left the ring. A replica that was being replaced
+    /// and still serves goes on to.
     pub(super) fn close(&mut self) {
         self.closed = true;
         let present = match self.change.take() {
@@ -154,6 +163,10 @@ impl Plan {
                 };
                 self.change = Some(goes_on);
                 ticket
+            }
+            Some(Change::Replace(rotation)) => {
+                self.end_turn(&rotation);
+                Some(rotation.ticket)
             }
         };
         let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();

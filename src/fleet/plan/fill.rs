@@ -37,14 +37,20 @@ impl Plan {
                 }
                 allowed -= 1;
             }
-            let (seat, first) = (place.seat, place.first_name.clone());
-            let name = if place.holder.is_none() && !self.is_in_use(&first) {
-                first
-            } else {
-                self.free_name(world)
-            };
-            self.places[at].successor = Some(self.start(seat, name));
+            self.start_successor(at, world);
         }
+    }
+
+    /// Starts one for the place at `at`, which has no successor.
+    pub(super) fn start_successor(&mut self, at: usize, world: &mut dyn World) {
+        let place = &self.places[at];
+        let (seat, first) = (place.seat, place.first_name.clone());
+        let name = if place.holder.is_none() && !self.is_in_use(&first) {
+            first
+        } else {
+            self.free_name(world)
+        };
+        self.places[at].successor = Some(self.start(seat, name));
     }
 
     /// How many silent seats may get a successor now.
@@ -95,7 +101,9 @@ impl Plan {
         self.note(Kind::Held, seat, name, reason, |_| {});
         let silent = self.places.iter().filter(|place| self.is_silent(place));
         for seat in silent.map(|place| place.seat).collect::<Vec<_>>() {
-            self.withdraw(seat, "replacing is held back");
+            if !self.is_turn_of(seat) {
+                self.withdraw(seat, "replacing is held back");
+            }
         }
     }
 

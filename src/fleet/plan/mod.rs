@@ -7,10 +7,15 @@
 
 mod add;
 mod change;
+mod duty;
 mod fill;
+mod past;
+mod replace;
 mod reports;
 mod rm;
+mod scale;
 mod seats;
+mod show;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -139,6 +144,7 @@ impl Plan {
                 name: name.clone(),
                 addr,
                 health,
+                drained: false,
             });
             lives.insert(id, Life::new(place.seat, name.clone(), Some(addr), phase));
         }
@@ -191,7 +197,7 @@ impl Plan {
         if self.stopping {
             self.finish();
         } else {
-            while self.conclude() || self.begin_next(world) {}
+            while self.conclude(world) || self.begin_next(world) {}
             self.fill(world);
         }
         if mem::take(&mut self.changed) {
@@ -230,6 +236,7 @@ impl Plan {
             wanted: self.wanted(),
             answered: self.places.iter().filter(|p| p.is_held()).count(),
             up: self.up(),
+            drained: self.off_duty(),
             complete: self.awaited.is_empty(),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::{Action, Phase, Plan, World};
 use crate::admin::Refusal;
-use crate::fleet::engine::{Farewell, Report};
+use crate::fleet::engine::{Ending, Farewell, Report};
 use crate::fleet::events::Kind;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
@@ -82,13 +82,21 @@ impl Plan {
         let (seat, name, now) = (life.seat, life.name.clone(), self.now);
         if let Some(place) = self.place_mut(seat) {
             place.successor = None;
-            place.wait(now);
+            // Nobody waits for the successor of one that still serves.
+            if !place.is_held() {
+                place.wait(now);
+                place.failure = Some(format!("{name}: {why}"));
+            }
         }
-        self.note(Kind::Failed, seat, name, why, |_| {});
+        self.note(Kind::Failed, seat, name.clone(), why.clone(), |_| {});
         self.remove(id, Farewell::Kill);
+        if self.is_turn_of(seat) {
+            self.refuse_replace(&name, &why);
+        }
     }
 
-    fn ended(&mut self, id: ReplicaId, how: String, world: &mut dyn World) {
+    fn ended(&mut self, id: ReplicaId, ending: Ending, world: &mut dyn World) {
+        let how = ending.to_string();
         match self.phase(id) {
             Some(Phase::Starting { .. }) => self.not_started(id, how),
             Some(Phase::Ready) => self.undo_add(id, how),
@@ -104,6 +112,7 @@ impl Plan {
             Some(Phase::Removing { unexplained: false }) => self.set_health(id, Health::Down),
             None => {}
         }
+        self.note_ending(id, &ending);
     }
 
     /// Notes how one ended that had been given up before.

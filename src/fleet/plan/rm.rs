@@ -12,7 +12,7 @@ use crate::admin::{self, Refusal};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::Kind;
 use crate::ring::Seat;
-use crate::roster::ReplicaName;
+use crate::roster::{ReplicaId, ReplicaName};
 
 impl Plan {
     /// Checks an `/rm`, takes its seats off the ring and begins to part from their replicas.
@@ -25,9 +25,9 @@ impl Plan {
         let mut seats = BTreeSet::new();
         for name in &change.names {
             let seat = self.seat_of(name);
-            seats.insert(
-                seat.ok_or_else(|| Refusal::bad(format!("there is no replica named {name}")))?,
-            );
+            // By contract a bad order, not one about nobody.
+            let nobody = || Refusal::bad(Refusal::nobody(name).sentence);
+            seats.insert(seat.ok_or_else(nobody)?);
         }
         let (n, wanted) = (change.n, self.wanted());
         if n > wanted {
@@ -39,6 +39,15 @@ impl Plan {
         while seats.len() < n && !others.is_empty() {
             seats.insert(others.swap_remove(world.below(others.len())));
         }
+        self.part_from(ticket, seats)
+    }
+
+    /// Takes these seats off the ring and begins to part from their replicas.
+    pub(super) fn part_from(
+        &mut self,
+        ticket: Ticket,
+        seats: BTreeSet<Seat>,
+    ) -> Result<Change, Refusal> {
         let all = self.places.iter().map(|place| place.seat);
         let rest = all.filter(|seat| !seats.contains(seat)).collect();
         let ring = self.policy.ring.build(&rest);
@@ -54,7 +63,7 @@ impl Plan {
     }
 
     /// The seat whose present or coming replica has this name.
-    fn seat_of(&self, name: &ReplicaName) -> Option<Seat> {
+    pub(super) fn seat_of(&self, name: &ReplicaName) -> Option<Seat> {
         let named = |place: &&Place| {
             let holder = place.holder.as_ref().map(|holder| &holder.name);
             let coming = place.successor.and_then(|id| self.lives.get(&id));
@@ -80,6 +89,11 @@ impl Plan {
         let Some(Holder { id, .. }) = holder else {
             return;
         };
+        self.let_finish(id);
+    }
+
+    /// Parts from one that is off the ring: it finishes what it has begun, if it can.
+    pub(super) fn let_finish(&mut self, id: ReplicaId) {
         let until = self.now + self.policy.drain_timeout;
         let Some(life) = self.lives.get_mut(&id) else {
             return;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::past::Obituaries;
 use super::{Action, Life, Phase, Plan, Shown};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::{Kind, Note};
@@ -29,6 +30,8 @@ pub(super) struct Holder {
     pub(super) name: ReplicaName,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Health,
+    /// Whether it gets no new requests, by order.
+    pub(super) drained: bool,
 }
 
 /// A seat that is wanted, or is being left.
@@ -48,6 +51,12 @@ pub(super) struct Place {
     pub(super) up_since: Option<Instant>,
     /// It is off the ring by order and waits for the end of its replicas.
     pub(super) leaving: bool,
+    /// How often a holder of it was found dead.
+    pub(super) died: u64,
+    /// Who held it before.
+    pub(super) past: Obituaries,
+    /// Why the last start for it failed, until one succeeds.
+    pub(super) failure: Option<String>,
     back_off: Option<Duration>,
     deaths: VecDeque<Instant>,
 }
@@ -63,6 +72,9 @@ impl Place {
             down_since: None,
             up_since: None,
             leaving: false,
+            died: 0,
+            past: Obituaries::default(),
+            failure: None,
             back_off: None,
             deaths: VecDeque::new(),
         }
@@ -76,6 +88,7 @@ impl Place {
             name: holder.name.clone(),
             addr: holder.addr,
             health: holder.health,
+            drained: holder.drained,
         })
     }
 
@@ -96,6 +109,7 @@ impl Place {
             self.back_off = None;
         }
         self.down_since = Some(now);
+        self.died += 1;
         self.deaths.retain(|death| now - *death < MEMORY);
         self.deaths.push_back(now);
         self.retry_at = None;
@@ -109,6 +123,7 @@ impl Place {
         self.up_since = Some(now);
         self.down_since = None;
         self.retry_at = None;
+        self.failure = None;
     }
 
     /// Nothing is started for it for a while; every time twice as long as before.
@@ -144,12 +159,21 @@ impl Plan {
         self.places.iter().filter(|place| !place.leaving).count()
     }
 
-    /// How many wanted seats are served by one that is up.
+    /// How many wanted seats are served by one that is up and takes requests.
     pub(super) fn up(&self) -> usize {
         let shown = self.places.iter().filter(|place| !place.leaving);
         shown
             .filter_map(|place| place.holder.as_ref())
-            .filter(|holder| holder.health == Health::Up)
+            .filter(|holder| holder.health == Health::Up && !holder.drained)
+            .count()
+    }
+
+    /// How many wanted seats are held by one that gets no requests by order.
+    pub(super) fn off_duty(&self) -> usize {
+        let shown = self.places.iter().filter(|place| !place.leaving);
+        shown
+            .filter_map(|place| place.holder.as_ref())
+            .filter(|holder| holder.health != Health::Down && holder.drained)
             .count()
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Plan, Ticket};
-use crate::admin::{Answer, Refusal};
+use crate::admin::Refusal;
 use crate::balance::Bound;
 use crate::fleet::events::{Dial, Switch};
 use crate::ring::{Seat, Spec};
@@ -19,7 +19,7 @@ impl Plan {
     }
 
     /// Gives the keys out by `spec`, or changes nothing when that has no room for the seats.
-    pub(super) fn switch_ring(&mut self, ticket: Ticket, spec: Spec) -> Answer {
+    pub(super) fn switch_ring(&mut self, ticket: Ticket, spec: Spec) -> Result<(), Refusal> {
         let staying = self.places.iter().filter(|place| !place.leaving);
         let seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
         let ring = spec.build(&seats);
@@ -38,7 +38,7 @@ impl Plan {
                 "it goes with the ring",
             );
         }
-        Ok(self.listed())
+        Ok(())
     }
 
     /// Lets loads lie so far above the mean.

@@ -68,22 +68,30 @@ impl Plan {
             name: name.clone(),
             addr,
             health: Health::Up,
+            drained: false,
         };
-        let dead = place.holder.replace(holder);
+        let former = place.holder.replace(holder);
         let down_since = place.down_since;
         place.successor = None;
         place.holder_answers(now);
         self.awaited.remove(&seat);
         self.changed = true;
-        let Some(dead) = dead else {
+        let Some(former) = former else {
             return self.note(Kind::Joined, seat, name, "", |_| {});
         };
-        self.note(Kind::Replaced, seat, name, "", |note| {
-            note.before = Some(dead.name);
+        let by_order = matches!(self.phase(former.id), Some(Phase::Up | Phase::Suspect));
+        let reason = if by_order { "by order" } else { "" };
+        self.note(Kind::Replaced, seat, name.clone(), reason, |note| {
+            note.before = Some(former.name);
             note.replaced_after = down_since.map(|down| now - down);
         });
-        // It was silent, and nobody needs it to speak any more.
-        self.remove(dead.id, Farewell::Kill);
+        if by_order {
+            self.bury(former.id, format!("replaced by {name}, by order"));
+            self.let_finish(former.id);
+        } else {
+            // It was silent, and nobody needs it to speak any more.
+            self.remove(former.id, Farewell::Kill);
+        }
     }
 
     /// One that was down answers before its successor does: it keeps the seat.
@@ -98,7 +106,9 @@ impl Plan {
         if let Some(place) = self.place_mut(seat) {
             place.holder_answers(now);
         }
-        self.withdraw(seat, &format!("{name} spoke first"));
+        if !self.is_turn_of(seat) {
+            self.withdraw(seat, &format!("{name} spoke first"));
+        }
         let first = self.awaited.remove(&seat);
         let kind = if first { Kind::Joined } else { Kind::Up };
         self.note(kind, seat, name, "", |_| {});
@@ -168,6 +178,7 @@ impl Plan {
         }
         place.holder_died(now);
         self.set_health(id, Health::Down);
+        self.bury(id, reason.clone());
         let Some(life) = self.lives.get(&id) else {
             return;
         };

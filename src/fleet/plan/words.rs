@@ -158,6 +158,8 @@ pub(in crate::fleet) struct Shown {
     pub(in crate::fleet) addr: ReplicaAddr,
     /// What routing may do with it.
     pub(in crate::fleet) health: Health,
+    /// Whether it gets no new requests, by order.
+    pub(in crate::fleet) drained: bool,
 }
 
 /// The roster, but for its cells.
@@ -182,6 +184,8 @@ pub struct Status {
     pub answered: usize,
     /// How many of them requests are routed to without hesitation.
     pub up: usize,
+    /// How many get no new requests by order.
+    pub drained: usize,
     /// Whether each of the first replicas has answered at least once, or was removed by order.
     pub complete: bool,
 }

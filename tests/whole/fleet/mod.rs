@@ -3,6 +3,7 @@
 
 mod deaths;
 mod once;
+mod orders;
 mod scale;
 mod silence;
 mod start;

@@ -37,7 +37,7 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
 }
 
 /// A program whose replica in seat 2 was stopped while it had this request; nobody has noticed.
-fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
+pub(super) fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
     let patient = ["--heartbeat-timeout", "10s"];
     let program = engine.start(&[&patient, args].concat());
     let of_seat_2 = |id: &u64| {
@@ -53,7 +53,7 @@ fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, 
     (program, victim, client)
 }
 
-fn with_id(id: u64) -> String {
+pub(super) fn with_id(id: u64) -> String {
     format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n")
 }
 

@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::seen::{Endpoint, Listed, Run, Seen};
 use super::spec::{BUNDLED, OUR_TITLE, Recipe, TITLE_LABEL};
 use super::{Containers, Found, Image, State};
-use crate::fleet::engine::words::quote;
+use crate::fleet::engine::Ending;
 use crate::roster::ReplicaAddr;
 
 /// Where a balancer outside any container puts its replicas: the engine's own bridge, whose addresses
@@ -112,10 +112,8 @@ impl Ground {
         let addr = seen.addr_on(&self.recipe.network);
         let state = match (&seen.run, addr) {
             (Run::Ended(how), _) => {
-                State::Ended(match quote(&self.api.last_words(&seen.id).await) {
-                    Some(words) => format!("{how}; it said: {words}"),
-                    None => how.clone(),
-                })
+                let words = self.api.last_words(&seen.id).await;
+                State::Ended(Ending::with_words(how.clone(), &words).to_string())
             }
             (Run::Runs, None) => State::Ended("its container is not on our network".to_owned()),
             (Run::Runs, Some(ip)) => State::Runs(ReplicaAddr((ip, self.recipe.port).into())),

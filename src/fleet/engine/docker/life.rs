@@ -16,8 +16,7 @@ use super::api::{Fault, Id};
 use super::book::Nudge;
 use super::seen::{self, Run, Seen};
 use super::{Berth, Dock};
-use crate::fleet::engine::words::quote;
-use crate::fleet::engine::{Farewell, Report};
+use crate::fleet::engine::{Ending, Farewell, Report};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -228,7 +227,7 @@ impl Life {
     }
 
     /// Looks whether the container has ended, and how.
-    pub(super) async fn look(&self, container: &Id) -> Option<String> {
+    pub(super) async fn look(&self, container: &Id) -> Option<Ending> {
         match self.dock.api.inspect(container.as_str()).await {
             Ok(seen) => match seen.run {
                 Run::Runs => None,
@@ -237,7 +236,7 @@ impl Life {
             Err(Fault::Missing(_)) => {
                 // An event may have told of its exit code.
                 let code = seen::code(self.nudge.code());
-                Some(format!("{code}, and was removed"))
+                Some(format!("{code}, and was removed").into())
             }
             Err(fault) => {
                 tracing::debug!("cannot look at container {container}: {fault}");
@@ -246,10 +245,7 @@ impl Life {
         }
     }
 
-    async fn with_words(&self, how: String, container: &Id) -> String {
-        match quote(&self.dock.api.last_words(container).await) {
-            Some(words) => format!("{how}; it said: {words}"),
-            None => how,
-        }
+    async fn with_words(&self, how: String, container: &Id) -> Ending {
+        Ending::with_words(how, &self.dock.api.last_words(container).await)
     }
 }

@@ -123,6 +123,7 @@ impl Dock {
 /// The order to go, for the task that looks after a container, and its nudge.
 #[derive(Debug)]
 struct Leash {
+    container_name: String,
     tell: oneshot::Sender<Farewell>,
     nudge: Arc<Nudge>,
 }
@@ -203,7 +204,12 @@ impl Engine for Docker {
             may_exist: berth.is_some(),
             is_told: false,
         };
-        self.lives.insert(id, Leash { tell, nudge });
+        let leash = Leash {
+            container_name,
+            tell,
+            nudge,
+        };
+        self.lives.insert(id, leash);
         tokio::spawn(life.live(berth));
         if !self.watching {
             self.watching = true;
@@ -212,6 +218,12 @@ impl Engine for Docker {
                 tokio::spawn(discard(Arc::clone(&self.dock), container));
             }
         }
+    }
+
+    fn handle(&self, id: ReplicaId) -> Option<String> {
+        let name = &self.lives.get(&id)?.container_name;
+        let container = self.dock.book.container(name)?;
+        Some(format!("container:{container}"))
     }
 
     fn look(&mut self, id: ReplicaId) {

@@ -12,7 +12,6 @@ use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
-use crate::fleet::engine::words::quote;
 use crate::roster::ReplicaAddr;
 
 /// The longest line that tells where a child listens, in bytes.
@@ -69,10 +68,10 @@ impl Output {
         }
     }
 
-    /// What a child that has ended said last; `None` if it said nothing.
-    pub(super) fn last_words(&mut self) -> Option<String> {
+    /// What a child that has ended wrote last.
+    pub(super) fn last_words(&mut self) -> &[u8] {
         self.fetch();
-        quote(&self.words)
+        &self.words
     }
 
     fn hear(&mut self, bytes: &[u8]) -> Option<Said> {

@@ -43,8 +43,10 @@ impl Bench {
     }
 
     async fn has_ended(&mut self, expected: &str) {
-        let how = expected.to_owned();
-        assert_eq!(self.report().await, Report::Ended { id: ID, how });
+        match self.report().await {
+            Report::Ended { id: ID, how } => assert_eq!(how.to_string(), expected),
+            other => panic!("{other:?}"),
+        }
     }
 
     async fn is_removed(&mut self) {
@@ -137,7 +139,7 @@ async fn what_a_child_leaves_behind_goes_with_it() {
             }
             report = bench.report().await;
         }
-        let how = "process ended, exit status: 3".to_owned();
+        let how = "process ended, exit status: 3".to_owned().into();
         assert_eq!(report, Report::Ended { id: ID, how });
         bench.engine.remove(ID, farewell);
         bench.is_removed().await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::admin::{self, Answer, Refusal};
+use crate::admin::{self, Answer, Refusal, Target};
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::{Kind, Note};
 use crate::ring::Spec;
@@ -144,7 +144,7 @@ impl Bench {
     }
 
     pub(super) fn ends(&mut self, id: ReplicaId) {
-        let how = "process ended, signal: 9 (SIGKILL)".to_owned();
+        let how = "process ended, signal: 9 (SIGKILL)".to_owned().into();
         self.report(Report::Ended { id, how });
     }
 
@@ -231,6 +231,34 @@ impl Bench {
     pub(super) fn rm(&mut self, n: usize, given: &str) -> Option<Answer> {
         let names = names(given);
         self.order(Order::Rm(admin::Change { n, names }))
+    }
+
+    pub(super) fn replace(&mut self, given: &str) -> Option<Answer> {
+        self.order(Order::Replace(match given {
+            "all" => Target::All,
+            given => Target::One(name(given)),
+        }))
+    }
+
+    /// Whom the last step began to drain.
+    pub(super) fn draining(&self) -> Vec<ReplicaId> {
+        let drain = |action: &Action| match action {
+            Action::Drain(id) => Some(*id),
+            _ => None,
+        };
+        self.did.iter().filter_map(drain).collect()
+    }
+
+    /// All cards, as `seat name state`.
+    pub(super) fn cards(&self) -> Vec<String> {
+        let cards = self.plan.cards(self.now).into_iter();
+        let line = |card: admin::Card| {
+            let seat = card
+                .seat
+                .map_or_else(|| "-".to_owned(), |seat| seat.to_string());
+            format!("{seat} {} {}", card.name, card.state.word())
+        };
+        cards.map(|(_, card)| line(card)).collect()
     }
 
     /// The list, without the step that asks.

@@ -6,5 +6,6 @@ mod bench;
 mod changes;
 mod model;
 mod patience;
+mod rotation;
 mod switch;
 mod verdicts;

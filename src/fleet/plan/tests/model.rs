@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::admin;
-use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::engine::{Ending, Farewell, Keeper, Report};
 use crate::ring::Spec;
 use crate::roster::{Evidence, Sign};
 
@@ -181,6 +181,8 @@ impl Model {
                         Order::Rep => {}
                         Order::Add(change) => self.wanted += change.n,
                         Order::Rm(change) => self.wanted -= change.n,
+                        Order::Scale(n) => self.wanted = n,
+                        Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
                         Order::Ring(_) | Order::Bound(_) => {}
                     }
                 }
@@ -210,12 +212,13 @@ impl Model {
         let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
         let started = Report::Started { id, addr };
         let text = String::new;
+        let how = Ending::default;
         let fate = if self.calm { 0 } else { self.dice.roll(10) };
         let due = self.now + self.dice.millis(300);
         match fate {
             0..7 => self.reports.push((due, started)),
             7 => self.reports.push((due, Report::Failed { id, why: text() })),
-            8 => self.reports.push((due, Report::Ended { id, how: text() })),
+            8 => self.reports.push((due, Report::Ended { id, how: how() })),
             _ => {}
         }
     }
@@ -230,7 +233,7 @@ impl Model {
         self.reports
             .retain(|(at, report)| about(report) != id || *at < due);
         if self.dice.roll(2) == 0 {
-            let how = String::new();
+            let how = Ending::default();
             self.reports.push((due, Report::Ended { id, how }));
         }
         self.reports.push((due, Report::Removed { id }));
@@ -245,6 +248,18 @@ impl Model {
         let distinct: BTreeSet<_> = listed.iter().collect();
         assert_eq!(distinct.len(), listed.len());
         assert_eq!(self.plan.status().answered, listed.len());
+    }
+
+    fn check_cards(&self) {
+        let cards = self.plan.cards(self.now);
+        let listed = cards.iter().filter(|(_, card)| card.listed).count();
+        assert_eq!(listed, self.plan.listed().len());
+        let seats: BTreeSet<_> = cards.iter().filter_map(|(_, card)| card.seat).collect();
+        let members = self.members.iter().map(|member| member.seat);
+        assert!(
+            members.collect::<BTreeSet<_>>().is_subset(&seats),
+            "each has a card"
+        );
     }
 
     /// Lets time pass, with what is due meanwhile.
@@ -268,6 +283,7 @@ impl Model {
         }
         self.now = until;
         self.feed(Input::Tick);
+        self.check_cards();
     }
 
     fn deliver(&mut self, report: Report) {
@@ -338,6 +354,26 @@ impl Model {
             _ if add => Order::Add(change),
             _ => Order::Rm(change),
         };
+        self.hand_in(order);
+    }
+
+    fn other_order(&mut self) {
+        let listed = self.plan.listed();
+        let name = match listed.len() {
+            0 => self.dice.name(),
+            n => listed[self.dice.roll(n)].clone(),
+        };
+        let order = match self.dice.roll(6) {
+            0 => Order::Scale(self.dice.roll(8)),
+            1 => Order::Replace(admin::Target::All),
+            2 => Order::Replace(admin::Target::One(name)),
+            3 | 4 => Order::Drain(name),
+            _ => Order::Ready(name),
+        };
+        self.hand_in(order);
+    }
+
+    fn hand_in(&mut self, order: Order) {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         self.tickets.insert(ticket, order.clone());
@@ -346,7 +382,7 @@ impl Model {
 
     /// One random thing happens.
     fn stumble(&mut self) {
-        match self.dice.roll(24) {
+        match self.dice.roll(26) {
             0..3 => {
                 let time = self.dice.millis(400);
                 self.pass(time);
@@ -363,7 +399,7 @@ impl Model {
                     self.sim(id).state = State::Dead;
                     if !self.sim(id).removing {
                         let due = self.now + self.dice.millis(100);
-                        let how = String::new();
+                        let how = Ending::default();
                         self.reports.push((due, Report::Ended { id, how }));
                     }
                 }
@@ -403,6 +439,7 @@ impl Model {
                 let add = self.dice.roll(2) == 0;
                 self.order(add);
             }
+            23 | 24 => self.other_order(),
             _ => {
                 for id in self.watched() {
                     if self.sims.contains_key(&id) && self.sim(id).watched {
@@ -414,7 +451,8 @@ impl Model {
     }
 
     fn is_settled(&self) -> bool {
-        let up = self.members.iter().filter(|m| m.health == Health::Up);
+        let up = self.members.iter();
+        let up = up.filter(|m| m.health == Health::Up && !m.drained);
         self.tickets.is_empty()
             && self.reports.is_empty()
             && up.count() == self.wanted
@@ -435,6 +473,10 @@ impl Model {
                 }
             }
             self.pass(250 * MS);
+            let drained = self.members.iter().find(|member| member.drained);
+            if let Some(name) = drained.map(|member| member.name.clone()) {
+                self.hand_in(Order::Ready(name));
+            }
         }
         assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
         let status = self.plan.status();

@@ -1,0 +1,259 @@
+//! The commands about replicas, in text and over HTTP, before the scripted fleet.
+
+use serde_json::Value;
+
+use super::*;
+
+const TABLE: &str = "\
+SEAT  NAME  STATE  ADDRESS         ENGINE  UP_SINCE                  DEATHS  HEARTBEAT  IN_FLIGHT
+1     S1    up     127.0.0.1:4000  pid:1   1970-01-01T00:00:40.000Z  0       0.25ms     2
+2     S2    up     127.0.0.1:4000  pid:2   1970-01-01T00:00:40.000Z  0       0.25ms     2
+3     S3    up     127.0.0.1:4000  pid:3   1970-01-01T00:00:40.000Z  0       0.25ms     2
+
+";
+
+const CARD: &str = "\
+seat 3
+name S3
+state up
+address 127.0.0.1:4000
+engine pid:3
+up_since 1970-01-01T00:00:40.000Z
+deaths 0
+heartbeat 0.25ms
+in_flight 2
+past lion 1970-01-01T00:00:10.000Z heartbeat missed 3 times
+ended lion process ended, exit status: 3
+said lion no luck
+said lion bye\\u0007
+
+";
+
+#[test]
+fn show_is_a_table_or_all_about_one() {
+    let port = port();
+    assert_eq!(port.ask("show\n"), TABLE);
+    assert_eq!(port.ask("show S3\n"), CARD);
+    // A name of the past stands for its seat.
+    assert_eq!(port.ask("show lion\n"), CARD);
+    let nobody = "ERR there is no replica named S9\n\n";
+    assert_eq!(port.ask("show S9\n"), nobody);
+}
+
+#[test]
+fn every_row_has_one_cell_for_each_column() {
+    let port = port();
+    let answer = port.ask("show\n");
+    for line in answer.lines().filter(|line| !line.is_empty()) {
+        assert_eq!(line.split_ascii_whitespace().count(), 9, "{line}");
+    }
+}
+
+fn json(answer: &str) -> Value {
+    serde_json::from_str(answer.trim_end()).expect(answer)
+}
+
+#[test]
+fn show_is_the_same_in_json() {
+    let port = port();
+    let all = json(&port.ask("show json\n"));
+    assert_eq!(
+        (&all["status"], &all["message"]["N"]),
+        (&"successful".into(), &3.into())
+    );
+    let cards = all["message"]["replicas"].as_array().unwrap();
+    assert_eq!(cards.len(), 3);
+    let one = json(&port.ask("show S3 json\n"));
+    assert_eq!(one["message"], cards[2]);
+    let card = &one["message"];
+    for (field, value) in [
+        ("name", Value::from("S3")),
+        ("seat", 3.into()),
+        ("state", "up".into()),
+        ("address", "127.0.0.1:4000".into()),
+        ("engine_id", "pid:3".into()),
+        ("up_since", "1970-01-01T00:00:40.000Z".into()),
+        ("deaths", 0.into()),
+        ("heartbeat_ms", 0.25.into()),
+        ("in_flight", 2.into()),
+        ("listed", true.into()),
+        ("reason", Value::Null),
+    ] {
+        assert_eq!(card[field], value, "{field}");
+    }
+    let past = &card["past"][0];
+    assert_eq!(
+        (&past["name"], &past["said"][1]),
+        (&"lion".into(), &"bye\u{7}".into())
+    );
+    assert_eq!(past["time"], "1970-01-01T00:00:10.000Z");
+}
+
+/// Status and JSON of an answer over HTTP.
+fn ask(port: &Fixture, line: &str, body: &str) -> (u16, Value) {
+    let length = body.len();
+    let answer = port.ask(format!(
+        "{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    ));
+    let (head, body) = answer.split_once("\r\n\r\n").expect(&answer);
+    assert!(head.contains("content-type: application/json"), "{head}");
+    (head[9..12].parse().unwrap(), json(body))
+}
+
+#[test]
+fn http_shows_what_text_shows() {
+    let port = port();
+    for (path, command) in [
+        ("/replicas", "show json\n"),
+        ("/replicas/S3", "show S3 json\n"),
+        ("/replicas/lion", "show lion json\n"),
+    ] {
+        let (status, value) = ask(&port, &format!("GET {path}"), "");
+        assert_eq!((status, value), (200, json(&port.ask(command))), "{path}");
+    }
+    let refusals = [
+        (
+            "GET /replicas/S9",
+            404,
+            "<Error> there is no replica named S9",
+        ),
+        (
+            "GET /replicas/%20",
+            400,
+            "<Error> ' ' is not a legal replica name",
+        ),
+        ("GET /replicas/", 404, "endpoint does not exist"),
+        ("GET /replicas/S1/S2", 404, "endpoint does not exist"),
+        ("POST /replicas", 405, "does not take POST"),
+        ("DELETE /replicas/S1", 405, "does not take DELETE"),
+        ("GET /replicas/S1/drain", 405, "does not take GET"),
+    ];
+    for (line, status, part) in refusals {
+        let (is, value) = ask(&port, line, "");
+        let message = value["message"].as_str().unwrap();
+        assert!(
+            is == status && message.contains(part),
+            "{line}: {is} {value}"
+        );
+    }
+}
+
+#[test]
+fn orders_reach_the_fleet_from_both_protocols() {
+    let port = port();
+    let name = |text: &str| text.parse::<ReplicaName>().unwrap();
+    let rep = json(REP);
+    for (command, line, body, order) in [
+        ("scale 3", "POST /scale", r#"{"n":3}"#, Order::Scale(3)),
+        (
+            "scale 0",
+            "POST /scale",
+            r#"{"n":0,"x":1}"#,
+            Order::Scale(0),
+        ),
+        (
+            "replace all",
+            "POST /replicas/all/replace",
+            "",
+            Order::Replace(Target::All),
+        ),
+        (
+            "replace S2",
+            "POST /replicas/S2/replace",
+            "{}",
+            Order::Replace(Target::One(name("S2"))),
+        ),
+        (
+            "drain S2",
+            "POST /replicas/S2/drain",
+            "",
+            Order::Drain(name("S2")),
+        ),
+        (
+            "ready S2",
+            "POST /replicas/%532/ready",
+            "",
+            Order::Ready(name("S2")),
+        ),
+    ] {
+        assert_eq!(port.ask(format!("{command}\n")), "N 3\nS1\nS2\nS3\n\n");
+        assert_eq!(port.order(), order, "{command}");
+        assert_eq!(ask(&port, line, body), (200, rep.clone()), "{line}");
+        assert_eq!(port.order(), order, "{line}");
+    }
+}
+
+#[test]
+fn orders_that_are_none_are_refused_and_reach_nobody() {
+    let port = port();
+    let name_all = "<Error> there is no replica named all";
+    for (line, body, status, sentence) in [
+        (
+            "POST /scale",
+            "",
+            400,
+            "<Error> request body is not a JSON object",
+        ),
+        (
+            "POST /scale",
+            "[1]",
+            400,
+            "<Error> request body is not a JSON object",
+        ),
+        ("POST /scale", "{}", 400, "<Error> n is missing"),
+        (
+            "POST /scale",
+            r#"{"n":-1}"#,
+            400,
+            "<Error> n is not a whole number",
+        ),
+        (
+            "POST /scale",
+            r#"{"n":"3"}"#,
+            400,
+            "<Error> n is not a whole number",
+        ),
+        (
+            "POST /scale",
+            r#"{"n":1.5}"#,
+            400,
+            "<Error> n is not a whole number",
+        ),
+    ] {
+        let (is, value) = ask(&port, line, body);
+        assert_eq!(
+            (is, &value["message"]),
+            (status, &sentence.into()),
+            "{line} {body}"
+        );
+    }
+    assert!(port.orders.try_recv().is_err());
+    // Only to replace is done to all at once.
+    let (status, value) = ask(&port, "POST /replicas/all/drain", "");
+    assert_eq!((status, &value["message"]), (404, &name_all.into()));
+    let (status, _) = ask(&port, "POST /replicas/S9/replace", "");
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn strangers_may_not() {
+    let lines = "show; show S1; scale 1; replace all; drain S1; ready S1\n";
+    let answer = ask_as("192.168.65.1", None, lines);
+    let denied = |path| {
+        format!("ERR {path} is for local peers, you are 192.168.65.1; set --control-token\n\n")
+    };
+    let paths = [
+        "/replicas",
+        "/replicas",
+        "/scale",
+        "/replicas",
+        "/replicas",
+        "/replicas",
+    ];
+    assert_eq!(answer, paths.map(denied).concat());
+    for line in ["GET /replicas", "POST /scale", "POST /replicas/S1/replace"] {
+        let request = format!("{line} HTTP/1.0\r\n\r\n");
+        let answer = ask_as("192.168.65.1", None, &request);
+        assert!(answer.contains(" 403 "), "{answer}");
+    }
+}

@@ -1,0 +1,43 @@
+//! `scale`: from what there is to so many, as an `/add` of random names or an `/rm` of the highest seats.
+//!
+//! It is checked when its turn comes, so two that wait do not add up. Surprising: which seats are the
+//! highest has nothing to do with who came last, since freed seats are taken again.
+
+use std::collections::BTreeSet;
+
+use super::change::Change;
+use super::{Plan, Ticket, World};
+use crate::admin::{self, Refusal};
+use crate::ring::Seat;
+
+impl Plan {
+    /// Checks a `scale` and begins it; `None` if there are so many already.
+    pub(super) fn begin_scale(
+        &mut self,
+        ticket: Ticket,
+        n: usize,
+        world: &mut dyn World,
+    ) -> Result<Option<Change>, Refusal> {
+        let (wanted, max) = (self.wanted(), self.policy.max_replicas);
+        if n > max && n > wanted {
+            return Err(Refusal::bad(format!(
+                "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
+            )));
+        }
+        if n > wanted {
+            let (n, names) = (n - wanted, Vec::new());
+            let more = admin::Change { n, names };
+            return self.begin_add(ticket, &more, world).map(Some);
+        }
+        if n == wanted {
+            return Ok(None);
+        }
+        let staying = self.places.iter().filter(|place| !place.leaving);
+        let mut seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
+        let mut highest = BTreeSet::new();
+        for _ in n..wanted {
+            highest.extend(seats.pop_last());
+        }
+        self.part_from(ticket, highest).map(Some)
+    }
+}

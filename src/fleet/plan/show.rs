@@ -1,0 +1,95 @@
+//! What `show` tells: a card for every replica, and for every seat in which there is none.
+//!
+//! It changes nothing. What only the engine, the heartbeats and the workers know is filled in by the
+//! fleet's task, which finds them by the replica's id.
+
+use std::time::Instant;
+
+use super::seats::Place;
+use super::{Life, Phase, Plan};
+use crate::admin::{Card, State};
+use crate::fleet::engine::Keeper;
+use crate::roster::ReplicaId;
+
+impl Plan {
+    /// All cards, by seat; the holder of a seat before its successor.
+    pub(in crate::fleet) fn cards(&self, now: Instant) -> Vec<(Option<ReplicaId>, Card)> {
+        let lives = self.lives.iter();
+        let mut cards: Vec<_> = lives
+            .map(|(id, life)| (Some(*id), self.card(*id, life, now)))
+            .collect();
+        let empty = self.places.iter().filter(|place| self.is_empty(place));
+        cards.extend(empty.map(|place| (None, self.empty(place, now))));
+        cards.sort_by_key(|(id, card)| (card.seat.is_none(), card.seat, *id));
+        cards
+    }
+
+    fn card(&self, id: ReplicaId, life: &Life, now: Instant) -> Card {
+        let place = self.places.iter().find(|place| place.seat == life.seat);
+        let holds = |place: &&Place| place.holder.as_ref().is_some_and(|h| h.id == id);
+        let held = place.filter(holds);
+        let drained = held.is_some_and(|place| place.holder.as_ref().is_some_and(|h| h.drained));
+        let up_since = held.and_then(|place| place.up_since);
+        Card {
+            name: life.name.clone(),
+            seat: Some(life.seat),
+            state: self.state(life.phase, drained),
+            addr: life.addr,
+            engine_id: None,
+            up_for: up_since.map(|at| now.saturating_duration_since(at)),
+            deaths: place.map_or(0, |place| place.died),
+            heartbeat: None,
+            in_flight: 0,
+            listed: held.is_some_and(Place::is_held),
+            reason: None,
+            past: place.map_or_else(Vec::new, |place| place.past.told(now)),
+        }
+    }
+
+    fn state(&self, phase: Phase, drained: bool) -> State {
+        match phase {
+            Phase::Starting { .. } => State::Starting,
+            Phase::Ready => State::Answered,
+            Phase::Up | Phase::Suspect if drained => State::Drained,
+            Phase::Up => State::Up,
+            Phase::Suspect => State::Suspect,
+            Phase::Silent if self.policy.keeper == Keeper::Nobody => State::Down,
+            Phase::Silent => State::Silent,
+            Phase::Draining { .. } => State::Leaving,
+            Phase::Removing { .. } => State::Removing,
+        }
+    }
+
+    /// Whether nobody serves in a seat, and nobody is being started for it.
+    fn is_empty(&self, place: &Place) -> bool {
+        let holder = place.holder.as_ref().map(|holder| holder.id);
+        let all = holder.into_iter().chain(place.successor);
+        let mut phases = all.filter_map(|id| self.phase(id));
+        let is_dead = |phase: &Phase| matches!(phase, Phase::Removing { .. });
+        !place.leaving && phases.all(|phase| is_dead(&phase))
+    }
+
+    /// The card of a seat that waits.
+    fn empty(&self, place: &Place, now: Instant) -> Card {
+        let wait = place.retry_at.map(|at| {
+            let wait = at.saturating_duration_since(now);
+            format!("the next start is in {:.1} s", wait.as_secs_f64())
+        });
+        let reasons: Vec<String> = wait.into_iter().chain(place.failure.clone()).collect();
+        let holder = place.holder.as_ref().map(|holder| &holder.name);
+        Card {
+            name: holder.unwrap_or(&place.first_name).clone(),
+            seat: Some(place.seat),
+            state: State::Waiting,
+            addr: None,
+            engine_id: None,
+            up_for: None,
+            deaths: place.died,
+            heartbeat: None,
+            in_flight: 0,
+            listed: false,
+            reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            past: place.past.told(now),
+        }
+    }
+}
