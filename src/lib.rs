@@ -24,6 +24,7 @@ compile_error!(
     "ringmaster runs on Linux only; elsewhere use it in a container: docker-compose up --build"
 );
 
+mod access_log;
 pub mod admin;
 pub mod balance;
 pub mod config;
@@ -44,18 +45,15 @@ mod start;
 pub mod stats;
 pub mod wire;
 
-use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use anyhow::Context as _;
 use tokio::sync::mpsc;
 
-use config::{Args, Command, Config, CtlArgs, Replicas};
+use config::{Args, Command, Config, CtlArgs};
 use fleet::Fleet;
 use house::{House, Watched};
-use roster::ReplicaAddr;
 
 /// Evidence that may wait for the fleet; more is lost, being hints.
 const EVIDENCE_WAITING: usize = 1024;
@@ -134,8 +132,9 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_of_anyone(&config);
     let port = Arc::new(metrics::Port::new(config.workers));
+    let writer = start_access_log(&mut config, &port)?;
     let ledger = stats::Ledger::default();
-    let settings = fleet_settings(&config, ledger.clone())?;
+    let settings = start::fleet_settings(&config, ledger.clone())?;
     let control = start::listen(config.control, "--control")?;
     let data = start::listen_shared(config.listen, config.workers)?;
     let addresses = start::Addresses {
@@ -186,7 +185,23 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         signals,
         alarms,
     };
-    runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))
+    runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))?;
+    if let Some(writer) = writer {
+        writer.finish();
+    }
+    Ok(())
+}
+
+fn start_access_log(
+    config: &mut Config,
+    port: &Arc<metrics::Port>,
+) -> anyhow::Result<Option<access_log::Writer>> {
+    let Some(target) = &config.access_log else {
+        return Ok(None);
+    };
+    let (log, writer) = access_log::start(target, config.access_log_format, Arc::clone(port))?;
+    config.proxy.access_log = Some(log);
+    Ok(Some(writer))
 }
 
 fn warn_of_anyone(config: &Config) {
@@ -196,42 +211,6 @@ fn warn_of_anyone(config: &Config) {
             "--data-port-admin any: whoever reaches the data port may add and remove replicas"
         );
     }
-}
-
-fn fleet_settings(config: &Config, ledger: stats::Ledger) -> anyhow::Result<fleet::Settings> {
-    Ok(fleet::Settings {
-        replicas: fleet_replicas(&config.replicas)?,
-        ring: config.ring.clone(),
-        bound: config.bound,
-        heartbeat: config.heartbeat.clone(),
-        start_timeout: config.start_timeout,
-        drain_timeout: config.drain_timeout,
-        max_replicas: config.max_replicas,
-        workers: config.workers,
-        ledger,
-    })
-}
-
-fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
-    Ok(match replicas {
-        Replicas::Process(count) => fleet::Replicas::Process {
-            binary: fleet::bundled_replica()?,
-            count: *count,
-        },
-        Replicas::Docker(containers) => fleet::Replicas::Docker(containers.clone()),
-        Replicas::Fixed(backends) => {
-            let resolved = backends.iter().map(|(name, addr)| {
-                let mut found = addr
-                    .to_socket_addrs()
-                    .with_context(|| format!("--backend {name}={addr}"))?;
-                let first = found
-                    .next()
-                    .with_context(|| format!("--backend {name}={addr}: no address"))?;
-                Ok((name.clone(), ReplicaAddr(first)))
-            });
-            fleet::Replicas::Fixed(resolved.collect::<anyhow::Result<_>>()?)
-        }
-    })
 }
 
 /// What the control port has of others than the fleet.
@@ -263,6 +242,7 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             recorder: known.recorder,
             standing: Arc::new(standing),
             engine: known.engine,
+            started: SystemTime::now(),
         },
         ready: Arc::new(fleet.readiness()),
         journal: fleet.journal(),

@@ -1,13 +1,17 @@
-//! What is done once at the start: room for descriptors, the ports, the line for people, the ready file.
+//! What is done once at the start: room for descriptors, what the fleet goes by, the ports, the line for
+//! people, the ready file.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::config::Replicas;
+use crate::config::{Config, Replicas};
+use crate::fleet;
 use crate::proxy::Limits;
+use crate::roster::ReplicaAddr;
+use crate::stats::Ledger;
 use crate::wire::socket::{self, Port};
 
 /// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
@@ -50,6 +54,46 @@ pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::
     let pipes = (room - *wanted).clamp(MIN_PIPES, MAX_PIPES);
     limits.pipes_per_worker = (pipes / workers).max(1);
     Ok(())
+}
+
+/// What the fleet goes by.
+///
+/// # Errors
+/// When a backend has no address, or the bundled replica cannot be looked for.
+pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<fleet::Settings> {
+    Ok(fleet::Settings {
+        replicas: fleet_replicas(&config.replicas)?,
+        ring: config.ring.clone(),
+        bound: config.bound,
+        heartbeat: config.heartbeat.clone(),
+        start_timeout: config.start_timeout,
+        drain_timeout: config.drain_timeout,
+        max_replicas: config.max_replicas,
+        workers: config.workers,
+        ledger,
+    })
+}
+
+fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
+    Ok(match replicas {
+        Replicas::Process(count) => fleet::Replicas::Process {
+            binary: fleet::bundled_replica()?,
+            count: *count,
+        },
+        Replicas::Docker(containers) => fleet::Replicas::Docker(containers.clone()),
+        Replicas::Fixed(backends) => {
+            let resolved = backends.iter().map(|(name, addr)| {
+                let mut found = addr
+                    .to_socket_addrs()
+                    .with_context(|| format!("--backend {name}={addr}"))?;
+                let first = found
+                    .next()
+                    .with_context(|| format!("--backend {name}={addr}: no address"))?;
+                Ok((name.clone(), ReplicaAddr(first)))
+            });
+            fleet::Replicas::Fixed(resolved.collect::<anyhow::Result<_>>()?)
+        }
+    })
 }
 
 /// A listener of the program's own on `addr`, which `flag` asks for.

@@ -4,6 +4,7 @@
 mod support;
 
 mod whole {
+    mod access_log;
     mod admin;
     mod balance;
     mod bodies;
@@ -20,6 +21,7 @@ mod whole {
     mod life;
     mod limits;
     mod lines;
+    mod metrics;
     mod readme;
     mod retry;
     mod ring;

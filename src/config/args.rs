@@ -14,7 +14,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, Va
 
 use super::containers::ContainerArgs;
 use super::ctl::CtlArgs;
-use super::values::{DEFAULT_KEY, duration, path, positive};
+use super::values::{DEFAULT_KEY, Target, duration, path, positive, target};
 use crate::peer::Token;
 use crate::proxy::{Balance, KeyRule};
 use crate::ring;
@@ -267,6 +267,15 @@ pub struct ServeArgs {
         help = "Written once all replicas have answered: the two addresses in JSON"
     )]
     pub ready_file: Option<PathBuf>,
+    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = target, help = "A file for one line for each request, or - for standard output; opened anew on SIGHUP")]
+    pub access_log: Option<Target>,
+    #[arg(
+        long,
+        env = "RINGMASTER_ACCESS_LOG_FORMAT",
+        default_value = "text",
+        help = "How these lines look"
+    )]
+    pub access_log_format: LogFormat,
     #[arg(
         long,
         env = "RINGMASTER_LOG_FORMAT",

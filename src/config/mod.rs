@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
+pub use values::Target;
 
 use crate::balance::Bound;
 use crate::fleet::{self, Containers};
@@ -76,6 +77,10 @@ pub struct Config {
     pub max_replicas: usize,
     /// Where to write the two addresses.
     pub ready_file: Option<PathBuf>,
+    /// Where to write a line for each request, if anywhere.
+    pub access_log: Option<Target>,
+    /// How such lines look.
+    pub access_log_format: LogFormat,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least that is logged.
@@ -125,6 +130,7 @@ impl ServeArgs {
                 retries: self.retries,
                 admin,
                 splice: !self.no_splice,
+                // Its writer is not running yet.
                 access_log: None,
                 limits: proxy::Limits {
                     connect_timeout: self.connect_timeout,
@@ -159,6 +165,8 @@ impl ServeArgs {
             drain_timeout: self.drain_timeout,
             max_replicas: self.max_replicas,
             ready_file: self.ready_file,
+            access_log: self.access_log,
+            access_log_format: self.access_log_format,
             log_format: self.log_format,
             log_level: self.log_level,
         })

@@ -2,6 +2,7 @@
 //!
 //! A sentence that is returned here follows the flag's name in the message of clap.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The key rule where none is given.
@@ -9,6 +10,24 @@ pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
 
 /// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, or a pipe with a name.
+    File(PathBuf),
+}
+
+/// A target; `-` is standard output.
+pub(super) fn target(text: &str) -> Result<Target, String> {
+    match text {
+        "" => Err("must not be empty".to_owned()),
+        "-" => Ok(Target::Stdout),
+        path => Ok(Target::File(path.into())),
+    }
+}
 
 /// A duration with its unit, of at most a year.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

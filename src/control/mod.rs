@@ -22,6 +22,7 @@ mod entries;
 mod follow;
 mod hint;
 mod http;
+mod metrics;
 mod outlook;
 mod places;
 mod port;

@@ -109,7 +109,7 @@ fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
 /// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
 pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: Opening) -> After {
     match reach(worker, opening.key, client).await {
-        Ok((replica, in_flight)) => carry(worker, client, replica, in_flight).await,
+        Ok(reached) => carry(worker, client, opening.key, reached).await,
         Err(nobody) => {
             let (failure, later) = (exchange::nobody_up(nobody), "Retry-After: 1\r\n");
             let head_only = opening.head_only;
@@ -121,8 +121,9 @@ pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: O
 
 /// Serves a connection of which nothing is known but where it comes from.
 pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> After {
-    match reach(worker, key_of(client.addr.ip()), client).await {
-        Ok((replica, in_flight)) => carry(worker, client, replica, in_flight).await,
+    let key = key_of(client.addr.ip());
+    match reach(worker, key, client).await {
+        Ok(reached) => carry(worker, client, key, reached).await,
         // There are no words that every protocol understands. This is what a client would see of a server
         // that is down, if a little late.
         Err(_) => After::Reset,
@@ -134,49 +135,69 @@ pub(super) fn key_of(client: IpAddr) -> Key {
     Key::of(client.to_canonical().to_string().as_bytes())
 }
 
+/// A replica that has a client's first bytes, if any were here.
+struct Reached {
+    replica: TcpStream,
+    in_flight: InFlight,
+    /// How many bytes it has.
+    sent: usize,
+    /// How many others were tried in vain.
+    moves: u32,
+}
+
 /// A connection to the replica that is to have this client, to which was written what is here of the
 /// client's bytes, as far as it fits. Until then, every seat is tried once.
-async fn reach(
-    worker: &Worker,
-    key: Key,
-    client: &mut Client,
-) -> Result<(TcpStream, InFlight), Nobody> {
+async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached, Nobody> {
     let limit = worker.settings.limits.write_timeout;
     let mut tried = Tried::default();
+    let mut moves = 0;
     loop {
         let in_flight = route::next(worker, key, &mut tried).await?;
         let id = in_flight.pool().id;
         if let Some(mut replica) = worker.connect(in_flight.pool()).await {
-            if client.inbox.is_empty() {
-                return Ok((replica, in_flight));
-            }
-            let written = write_some(&mut client.timer, &mut replica, &client.inbox, limit);
-            if let Ok(len) = written.await {
-                client.inbox.advance(len);
-                return Ok((replica, in_flight));
+            let sent = match client.inbox.is_empty() {
+                true => Ok(0),
+                false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
+            };
+            if let Ok(sent) = sent {
+                client.inbox.advance(sent);
+                return Ok(Reached {
+                    replica,
+                    in_flight,
+                    sent,
+                    moves,
+                });
             }
         }
         tried.refused.push(id);
+        moves += 1;
     }
 }
 
 /// Moves bytes until the end; a drain waits for it as for any exchange.
-async fn carry(
-    worker: &Worker,
-    client: &mut Client,
-    mut replica: TcpStream,
-    in_flight: InFlight,
-) -> After {
+async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached) -> After {
+    let Reached {
+        mut replica,
+        in_flight,
+        sent,
+        moves,
+    } = reached;
     // Nobody knows what the replica owes: that it took the connection is its first answer.
     in_flight.end_waiting();
     let account = Account::new(Instant::now());
+    account.given(&in_flight);
     let flows = (
         Flow::from_client(&in_flight, &account),
         Flow::to_client(&in_flight, &account),
     );
+    flows.0.add(sent as u64);
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.known() {
-        tunnel::run(worker, stream, &mut replica, early, flows).await;
+        let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
+        account.ended.set(Some(ended));
+    }
+    if let Some(note) = &mut client.note {
+        note.exchanged(&account, key, moves);
     }
     After::Drop
 }

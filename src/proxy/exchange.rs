@@ -197,7 +197,8 @@ async fn settle(
                 Flow::to_client(in_flight, account),
             );
             if let Ok(stream) = client.stream.known() {
-                Box::pin(tunnel::run(worker, stream, &mut replica, early, flows)).await;
+                let ended = tunnel::run(worker, stream, &mut replica, early, flows);
+                account.ended.set(Some(Box::pin(ended).await));
             }
             After::Drop
         }

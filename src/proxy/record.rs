@@ -2,18 +2,26 @@
 //! where there is one.
 //!
 //! Without an access log a request costs one branch at its beginning and one at its end. With one, its
-//! record goes into a bounded queue and never waits: a queue that is full loses it, which is counted.
+//! record goes into a bounded queue and never waits: a queue that is full loses it, which is counted. A
+//! request that is cut off, because the drain timeout is over, is written down all the same.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::pool::{InFlight, Pool};
-use crate::metrics::{Counter, PortCell};
+use super::worker::Worker;
+use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
+
+/// The longest method that is written down, in bytes; of a longer one the beginning is.
+pub(super) const MAX_METHOD: usize = 32;
+/// The longest path that is.
+pub(super) const MAX_PATH: usize = 1024;
 
 /// How a request came to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +54,10 @@ pub struct Record {
     pub time: SystemTime,
     /// Who asked.
     pub client: SocketAddr,
-    /// What for; empty when the head could not be read.
+    /// What for; empty when the head could not be read. At most 32 bytes.
     pub method: String,
-    /// The path without the query, as it came.
-    pub path: String,
+    /// The path without the query, as it came. At most 1024 bytes.
+    pub path: Vec<u8>,
     /// What it was hashed by; `None` if it was not for a replica.
     pub key: Option<Key>,
     /// Where it was served or last tried, and how it came there.
@@ -81,14 +89,26 @@ impl AccessLog {
         let (log, reader) = mpsc::channel(waiting);
         (Self(log), reader)
     }
+}
 
-    /// A record that begins with a request.
-    pub(super) fn begin(&self, client: SocketAddr) -> Box<Note> {
+/// A record in the making. Dropping it hands it in.
+#[derive(Debug)]
+pub(super) struct Note {
+    worker: Rc<Worker>,
+    begun: Instant,
+    /// `None` when there is nothing to write down.
+    record: Option<Record>,
+}
+
+impl Note {
+    /// A record that begins with a request, if there is a log.
+    pub(super) fn begin(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
+        worker.settings.access_log.as_ref()?;
         let record = Record {
             time: SystemTime::now(),
             client,
             method: String::new(),
-            path: String::new(),
+            path: Vec::new(),
             key: None,
             seat: None,
             status: 0,
@@ -97,48 +117,57 @@ impl AccessLog {
             first_byte: None,
             total: Duration::ZERO,
             retries: 0,
-            ended: Ended::ByClient,
+            ended: Ended::ByUs,
         };
-        Box::new(Note {
+        Some(Box::new(Self {
+            worker: Rc::clone(worker),
             begun: Instant::now(),
-            record,
-        })
+            record: Some(record),
+        }))
     }
 
-    /// Hands a record in, or loses it.
-    pub(super) fn end(&self, mut note: Note, port: &PortCell) {
-        note.record.total = note.begun.elapsed();
-        if self.0.try_send(note.record).is_err() {
-            port.records_lost.add(1);
-        }
+    /// Nothing was asked.
+    pub(super) fn forget(&mut self) {
+        self.record = None;
     }
-}
 
-/// A record in the making.
-#[derive(Debug)]
-pub(super) struct Note {
-    begun: Instant,
-    record: Record,
-}
-
-impl Note {
     /// The head was read.
     pub(super) fn asked(&mut self, method: &str, path: &[u8], len: usize) {
-        method.clone_into(&mut self.record.method);
-        self.record.path = String::from_utf8_lossy(path).into_owned();
-        self.record.from_client = len as u64;
+        if let Some(record) = &mut self.record {
+            record.method = method.chars().take(MAX_METHOD).collect();
+            record.path = path[..path.len().min(MAX_PATH)].to_vec();
+            record.from_client = len as u64;
+        }
+    }
+
+    /// The head was refused, of which so much is here.
+    pub(super) fn refused(&mut self, len: usize) {
+        if let Some(record) = &mut self.record {
+            record.from_client = record.from_client.max(len as u64);
+        }
+    }
+
+    /// So many bytes of a body came that is for no replica.
+    pub(super) fn took(&mut self, len: usize) {
+        if let Some(record) = &mut self.record {
+            record.from_client += len as u64;
+        }
     }
 
     /// We answered ourselves.
     pub(super) fn answered(&mut self, status: u16, len: usize) {
-        self.record.status = status;
-        self.record.to_client += len as u64;
-        self.record.ended = Ended::ByUs;
+        if let Some(record) = &mut self.record {
+            record.status = status;
+            record.to_client += len as u64;
+            record.ended = Ended::ByUs;
+        }
     }
 
     /// It was for a replica.
     pub(super) fn exchanged(&mut self, account: &Account, key: Key, retries: u32) {
-        let record = &mut self.record;
+        let Some(record) = &mut self.record else {
+            return;
+        };
         record.key = Some(key);
         record.seat = account.seat.get();
         record.from_client = account.from_client.get();
@@ -152,6 +181,19 @@ impl Note {
         }
         if record.status == 0 && account.to_client.get() > 0 {
             record.status = account.status.get();
+        }
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let log = self.worker.settings.access_log.as_ref();
+        let (Some(log), Some(mut record)) = (log, self.record.take()) else {
+            return;
+        };
+        record.total = self.begun.elapsed();
+        if log.0.try_send(record).is_err() {
+            self.worker.port().records_lost.add(1);
         }
     }
 }
@@ -240,9 +282,7 @@ mod tests {
     use super::*;
     use crate::proxy::accept::Admission;
     use crate::proxy::session;
-    use crate::proxy::worker::Worker;
     use crate::wire::stream::Stream;
-    use std::rc::Rc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::runtime::{Builder, LocalOptions};
@@ -306,7 +346,10 @@ mod tests {
         let [first, second] = &records[..] else {
             panic!("{records:?}")
         };
-        assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/a"));
+        assert_eq!(
+            (first.method.as_str(), &first.path[..]),
+            ("POST", &b"/a"[..])
+        );
         assert_eq!(
             (first.key, first.seat),
             (Some(Key(5)), Some((Seat(1), How::Home)))
@@ -319,8 +362,8 @@ mod tests {
         assert!(first.first_byte.unwrap() <= first.total);
         assert_eq!((second.status, second.ended), (400, Ended::ByUs));
         assert_eq!(
-            (second.key, second.seat, second.path.as_str()),
-            (None, None, "")
+            (second.key, second.seat, &second.path[..]),
+            (None, None, &b""[..])
         );
         assert_eq!(first.to_client + second.to_client, heard.len() as u64);
 

@@ -83,7 +83,10 @@ pub(super) fn run(
 
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
     if worker.settings.balance == Balance::Source {
-        return Box::pin(blind::by_source(worker, client)).await;
+        client.note = Note::begin(worker, client.addr);
+        let after = Box::pin(blind::by_source(worker, client)).await;
+        client.note = None;
+        return after;
     }
     loop {
         if begins_nothing(&client.inbox) {
@@ -119,12 +122,9 @@ async fn close(stream: Stream, reset: bool) {
 
 /// Serves the request that has begun to come.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
-    let log = worker.settings.access_log.as_ref();
-    client.note = log.map(|log| log.begin(client.addr));
+    client.note = Note::begin(worker, client.addr);
     let after = read_and_answer(worker, client).await;
-    if let (Some(log), Some(note)) = (log, client.note.take()) {
-        log.end(*note, worker.port());
-    }
+    client.note = None;
     after
 }
 
@@ -132,12 +132,13 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
     match read_head(worker, client).await {
         Ok(job) => carry_out(worker, client, job).await,
         Err(NoHead::Ended) => {
-            // Nothing was asked.
-            client.note = None;
+            client.note.iter_mut().for_each(|note| note.forget());
             After::Drop
         }
         Err(NoHead::Refused(refused)) => {
             worker.port().refused.count(refused.status);
+            let len = client.inbox.len();
+            client.note.iter_mut().for_each(|note| note.refused(len));
             let failure = Failure {
                 status: refused.status,
                 sentence: refused.why.to_owned(),

@@ -16,7 +16,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::pipes::{Fault, Lent};
-use super::record::Flow;
+use super::record::{Ended, Flow};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
@@ -24,31 +24,57 @@ use crate::wire::splice::Empty;
 
 /// Carries bytes both ways until both sides have ended, one resets, or neither moves a byte for the
 /// tunnel timeout. `early` is what the client said before the tunnel opened; `flows` count what it says
-/// and what it is told. The caller has only to close both connections afterwards.
+/// and what it is told. The caller has only to close both connections afterwards. Returns who ended it.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
     flows: (Flow<'_>, Flow<'_>),
-) {
+) -> Ended {
     let heard = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
-    let way = |from, to, flow| Way {
+    let way = |from, to, flow, ends| Way {
         worker,
         from,
         to,
+        ends,
         heard: &heard,
         flow,
         timer: Deadline::default(),
         over: false,
     };
-    let forth = way(from_client, to_replica, flows.0).run(early);
+    let ends = [Ended::ByClient, Ended::ByReplica];
+    let forth = way(from_client, to_replica, flows.0, ends).run(early);
     let mut nothing = BytesMut::new();
-    let back = way(from_replica, to_client, flows.1).run(&mut nothing);
-    if let Err(err) = tokio::try_join!(forth, back) {
-        tracing::debug!("a tunnel broke: {err}");
+    let ends = [Ended::ByReplica, Ended::ByClient];
+    let back = way(from_replica, to_client, flows.1, ends).run(&mut nothing);
+    match tokio::try_join!(forth, back) {
+        Ok(_) => Ended::Whole,
+        Err(Broken { by, err }) => {
+            tracing::debug!("a tunnel broke: {err}");
+            by
+        }
+    }
+}
+
+/// What broke a tunnel.
+struct Broken {
+    by: Ended,
+    err: io::Error,
+}
+
+impl Broken {
+    /// The fault of this side, unless it is that nothing has moved for too long.
+    fn by(side: Ended) -> impl Fn(io::Error) -> Self {
+        move |err| match err.kind() {
+            io::ErrorKind::TimedOut => Self {
+                by: Ended::ByUs,
+                err,
+            },
+            _ => Self { by: side, err },
+        }
     }
 }
 
@@ -57,6 +83,8 @@ struct Way<'a> {
     worker: &'a Worker,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
+    /// Who ends the tunnel when `from`, and when `to` fails.
+    ends: [Ended; 2],
     /// When either direction moved a byte last.
     heard: &'a Cell<Instant>,
     flow: Flow<'a>,
@@ -75,7 +103,7 @@ impl Drop for Way<'_> {
 }
 
 impl Way<'_> {
-    async fn run(mut self, early: &mut BytesMut) -> io::Result<()> {
+    async fn run(mut self, early: &mut BytesMut) -> Result<(), Broken> {
         self.flow.add(early.len() as u64);
         self.write(early).await?;
         self.worker.inboxes.give(early);
@@ -85,7 +113,8 @@ impl Way<'_> {
             // Wait without a buffer or a pipe: a tunnel may be silent for long.
             let due = due(self.worker, self.heard);
             let readable = self.timer.run_while(due, self.from.readable()).await;
-            readable.map_err(|_| io::ErrorKind::TimedOut)??;
+            let readable = readable.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            readable.map_err(Broken::by(self.ends[0]))?;
             let moved = match self.worker.pipes.take(expected) {
                 Some(pipe) => self.splice(pipe).await?,
                 None => self.copy().await?,
@@ -101,7 +130,7 @@ impl Way<'_> {
     }
 
     /// Moves what is there through a pipe; `None` at the end.
-    async fn splice(&mut self, pipe: Lent<Empty>) -> io::Result<Option<u64>> {
+    async fn splice(&mut self, pipe: Lent<Empty>) -> Result<Option<u64>, Broken> {
         let (pipes, heard) = (&self.worker.pipes, self.heard);
         let due = due(self.worker, heard);
         let from = self.from.as_ref();
@@ -110,37 +139,44 @@ impl Way<'_> {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(Some(0)),
             Err(Fault::From(None)) => return Ok(None),
-            Err(fault) => return Err(fault.into()),
+            Err(fault) => return Err(Broken::by(self.ends[0])(fault.into())),
         };
         let progress = || heard.set(Instant::now());
         progress();
         let moved = held.held();
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
-        drained.await?;
+        drained
+            .await
+            .map_err(|fault| Broken::by(self.ends[1])(fault.into()))?;
         Ok(Some(moved))
     }
 
     /// Copies what is there; `None` at the end.
-    async fn copy(&mut self) -> io::Result<Option<u64>> {
+    async fn copy(&mut self) -> Result<Option<u64>, Broken> {
         let mut buffer = self.worker.replies.take();
         // `readable` may have been wrong; then the read waits, and its clock is the same.
         let due = due(self.worker, self.heard);
         let read = self.timer.run_while(due, self.from.read_buf(&mut buffer));
-        let read = read.await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let read = read
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let read = read.map_err(Broken::by(self.ends[0]))?;
         self.heard.set(Instant::now());
         self.write(&mut buffer).await?;
         self.worker.replies.give(&mut buffer);
         Ok((read > 0).then_some(read as u64))
     }
 
-    async fn write(&mut self, bytes: &mut BytesMut) -> io::Result<()> {
+    async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), Broken> {
         while !bytes.is_empty() {
             let due = due(self.worker, self.heard);
             let written = self.timer.run_while(due, self.to.write(bytes)).await;
-            match written.map_err(|_| io::ErrorKind::TimedOut)?? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => bytes.advance(written),
-            }
+            let written = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let written = written.and_then(|written| match written {
+                0 => Err(io::ErrorKind::WriteZero.into()),
+                written => Ok(written),
+            });
+            bytes.advance(written.map_err(Broken::by(self.ends[1]))?);
             self.heard.set(Instant::now());
         }
         Ok(())

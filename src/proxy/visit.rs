@@ -177,6 +177,7 @@ async fn read_body(
                 })
             })?;
         client.inbox.advance(taken);
+        client.note.iter_mut().for_each(|note| note.took(taken));
         if body.len() > MAX_BODY {
             return Err(too_large());
         }

@@ -55,9 +55,11 @@ impl Ledger {
     /// What was counted about each seat there ever was.
     #[must_use]
     pub fn seats(&self) -> BTreeMap<Seat, SeatCounts> {
-        let mut pages = self.lock();
-        let read = |(seat, page): (&Seat, &mut Page)| (*seat, page.read());
-        pages.iter_mut().map(read).collect()
+        let copy = |(seat, page): (&Seat, &mut Page)| (*seat, page.copy());
+        let pages: Vec<(Seat, Page)> = self.lock().iter_mut().map(copy).collect();
+        // Cells are far apart and many; the fleet must not wait while they are read.
+        let read = |(seat, page): (Seat, Page)| (seat, page.read());
+        pages.into_iter().map(read).collect()
     }
 
     /// What the fleet counted about itself.
@@ -84,9 +86,18 @@ impl Page {
         }
     }
 
-    fn read(&mut self) -> SeatCounts {
+    /// A page that can be read on its own: as long as it is there, none of its cells goes to the past.
+    fn copy(&mut self) -> Self {
         self.close();
-        let mut counts = self.past.clone();
+        Self {
+            past: self.past.clone(),
+            lives: self.lives.clone(),
+            fleet: Arc::clone(&self.fleet),
+        }
+    }
+
+    fn read(self) -> SeatCounts {
+        let mut counts = self.past;
         for cells in &self.lives {
             counts.add_cells(cells);
         }

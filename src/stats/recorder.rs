@@ -51,11 +51,17 @@ impl Recorder {
 
     /// To be called every [`super::TICK`].
     pub fn tick(&self, now: Instant) {
-        let reading = Reading::take(&self.ledger, &self.port, now);
+        let reading = self.read(now);
         self.history().keep(reading);
     }
 
-    /// Reads everything.
+    /// Reads everything there is now.
+    #[must_use]
+    pub fn read(&self, now: Instant) -> Reading {
+        Reading::take(&self.ledger, &self.port, now)
+    }
+
+    /// Reads everything, and compares it with the last seconds.
     #[must_use]
     pub fn look(&self, now: Instant) -> Look {
         let before = self.history().oldest();
@@ -63,7 +69,7 @@ impl Recorder {
             uptime: now.saturating_duration_since(self.begun),
             window: now.saturating_duration_since(before.at),
             workers: self.port.workers().len(),
-            now: Reading::take(&self.ledger, &self.port, now),
+            now: self.read(now),
             before,
         }
     }

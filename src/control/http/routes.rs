@@ -17,7 +17,7 @@ use crate::admin::{Kind, Order, Refusal, Target};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
 use crate::control::question::{self, Question};
-use crate::control::{Context, Shared};
+use crate::control::{Context, Shared, metrics as prometheus};
 use crate::peer::Effect;
 use crate::roster::ReplicaName;
 
@@ -89,6 +89,11 @@ pub(super) const ROWS: &[Row] = &[
         Answers::Own(|method| on(method, healthz)),
     ),
     row("GET", "/readyz", Answers::Own(|method| on(method, readyz))),
+    row(
+        "GET",
+        "/metrics",
+        Answers::Own(|method| on(method, metrics)),
+    ),
 ];
 
 /// The description of the table, in the language of OpenAPI 3.1.
@@ -290,4 +295,11 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Reply {
         Ok(()) => healthz().await,
         Err(reason) => Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &reason),
     }
+}
+
+/// For anyone: it tells of no client, and of no replica by name.
+async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Reply> {
+    let text = prometheus::look(&shared.context).await;
+    let text = text.map_err(|fault| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
+    Ok(([(header::CONTENT_TYPE, prometheus::MEDIA_TYPE)], text).into_response())
 }

@@ -7,6 +7,50 @@ use super::{Sheet, Standing, millis};
 use crate::metrics::Times;
 use crate::stats::{PortCounts, Recent, SeatCounts};
 
+/// A column: its name and its least width. Text stands to the left, numbers to the right.
+type Column = (&'static str, usize);
+
+/// The columns that every table begins with, after its own word.
+const FIRST: [Column; 2] = [("seat", 4), ("replica", 12)];
+/// Those of them and of the others that hold text.
+const TEXT: [&str; 2] = ["replica", "state"];
+
+const LOAD: [Column; 8] = [
+    ("state", 7),
+    ("requests", 10),
+    ("req/s", 7),
+    ("2xx", 9),
+    ("3xx", 7),
+    ("4xx", 7),
+    ("5xx", 7),
+    ("in-flight", 9),
+];
+const TIME: [Column; 6] = [
+    ("first-p50-ms", 12),
+    ("first-p99-ms", 12),
+    ("total-p50-ms", 12),
+    ("total-p99-ms", 12),
+    ("beat-p50-ms", 11),
+    ("beat-p99-ms", 11),
+];
+const WAY: [Column; 6] = [
+    ("home-share", 10),
+    ("spilled", 9),
+    ("failed-over", 11),
+    ("retries", 9),
+    ("bytes-in", 12),
+    ("bytes-out", 12),
+];
+
+/// A seat, or all of them: its number, who sits there and how they are, its counts.
+struct Row {
+    seat: String,
+    name: String,
+    state: &'static str,
+    counts: SeatCounts,
+    recent: Recent,
+}
+
 impl Sheet<'_> {
     pub(super) fn lines(&self) -> Vec<String> {
         let Standing {
@@ -14,86 +58,121 @@ impl Sheet<'_> {
             answered,
             up,
         } = self.standing;
+        let (uptime, window) = (
+            self.look.uptime.as_secs_f64(),
+            self.look.window.as_secs_f64(),
+        );
         let mut lines = vec![
             format!("N {answered} wanted {wanted} up {up}"),
-            format!(
-                "uptime {:.1} s window {:.1} s",
-                self.look.uptime.as_secs_f64(),
-                self.look.window.as_secs_f64()
-            ),
-            LOAD_HEAD.to_owned(),
+            format!("uptime {uptime:.1} s window {window:.1} s"),
         ];
-        let all = ("all".to_owned(), "-", "-", &self.all);
-        let rows: Vec<_> = self
-            .seats()
-            .map(|(seat, counts, recent)| (seat, (counts, recent)))
-            .collect();
-        let rows = rows.iter().map(|(seat, both)| {
-            let (name, _, state) = self.holder(*seat);
-            (seat.to_string(), name.unwrap_or("-"), state, both)
-        });
-        let rows: Vec<_> = rows.chain([all]).collect();
-        for (seat, name, state, (counts, recent)) in &rows {
-            lines.push(load(seat, name, state, counts, recent));
-        }
-        lines.push(TIME_HEAD.to_owned());
-        for (seat, name, _, (_, recent)) in &rows {
-            lines.push(time(seat, name, recent));
-        }
-        lines.push(WAY_HEAD.to_owned());
-        for (seat, name, _, (counts, recent)) in &rows {
-            lines.push(way(seat, name, counts, recent));
-        }
-        port_lines(&mut lines, &self.look.now.port);
+        let rows = self.rows();
+        table(&mut lines, "load", &LOAD, &rows, load);
+        table(&mut lines, "time", &TIME, &rows, time);
+        table(&mut lines, "way", &WAY, &rows, way);
+        port(&mut lines, &self.look.now.port);
         lines
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let seats = self.seats().map(|(seat, counts, recent)| {
+            let (name, _, state) = self.holder(seat);
+            Row {
+                seat: seat.to_string(),
+                name: name.unwrap_or("-").to_owned(),
+                state,
+                counts,
+                recent,
+            }
+        });
+        let (counts, recent) = self.all.clone();
+        let all = Row {
+            seat: "all".to_owned(),
+            name: "-".to_owned(),
+            state: "-",
+            counts,
+            recent,
+        };
+        seats.chain([all]).collect()
     }
 }
 
-const LOAD_HEAD: &str =
-    "load seat replica      state     requests   req/s       2xx     3xx     4xx     5xx in-flight";
-
-fn load(seat: &str, name: &str, state: &str, counts: &SeatCounts, recent: &Recent) -> String {
-    let [_, ok, moved, theirs, ours] = counts.replies;
-    format!(
-        "load {seat:>4} {name:<12} {state:<7} {:>10} {:>7.1} {ok:>9} {moved:>7} {theirs:>7} {ours:>7} {:>9}",
-        counts.requests,
-        recent.requests_per_s(),
-        counts.in_flight,
-    )
+/// Adds a table whose lines begin with `word`; `cells` are what stands in its columns.
+fn table<const N: usize>(
+    lines: &mut Vec<String>,
+    word: &str,
+    columns: &[Column; N],
+    rows: &[Row],
+    cells: impl Fn(&Row) -> [String; N],
+) {
+    let columns: Vec<Column> = FIRST.iter().chain(columns).copied().collect();
+    let head = columns.iter().map(|(name, _)| (*name).to_owned());
+    let mut all: Vec<Vec<String>> = vec![head.collect()];
+    all.extend(rows.iter().map(|row| {
+        let first = [row.seat.clone(), row.name.clone()];
+        first.into_iter().chain(cells(row)).collect()
+    }));
+    let widest = |at: usize| all.iter().map(|row| row[at].len()).max().unwrap_or(0);
+    let widths = columns.iter().enumerate();
+    let widths: Vec<usize> = widths
+        .map(|(at, (_, least))| widest(at).max(*least))
+        .collect();
+    for row in &all {
+        let mut line = format!("{word:<4}");
+        for ((cell, (name, _)), width) in row.iter().zip(&columns).zip(&widths) {
+            line += &match TEXT.contains(name) {
+                true => format!(" {cell:<width$}"),
+                false => format!(" {cell:>width$}"),
+            };
+        }
+        lines.push(line);
+    }
 }
 
-const TIME_HEAD: &str = "time seat replica      first-p50 first-p99 total-p50 total-p99 heartbeat-p50 heartbeat-p99  ms";
+fn load(row: &Row) -> [String; 8] {
+    let [_, ok, moved, theirs, ours] = row.counts.replies;
+    [
+        row.state.to_owned(),
+        row.counts.requests.to_string(),
+        format!("{:.1}", row.recent.requests_per_s()),
+        ok.to_string(),
+        moved.to_string(),
+        theirs.to_string(),
+        ours.to_string(),
+        row.counts.in_flight.to_string(),
+    ]
+}
 
-fn time(seat: &str, name: &str, recent: &Recent) -> String {
+fn time(row: &Row) -> [String; 6] {
     let ms = |times: &Times, q| match times.quantile(q) {
         Some(time) => format!("{:.2}", millis(time)),
         None => "-".to_owned(),
     };
-    format!(
-        "time {seat:>4} {name:<12} {:>9} {:>9} {:>9} {:>9} {:>13} {:>13}",
+    let recent = &row.recent;
+    [
         ms(&recent.first_byte, 0.5),
         ms(&recent.first_byte, 0.99),
         ms(&recent.total, 0.5),
         ms(&recent.total, 0.99),
         ms(&recent.heartbeats, 0.5),
         ms(&recent.heartbeats, 0.99),
-    )
+    ]
 }
 
-const WAY_HEAD: &str =
-    "way  seat replica      home-share   spilled failed-over   retries     bytes-in    bytes-out";
-
-fn way(seat: &str, name: &str, counts: &SeatCounts, recent: &Recent) -> String {
-    let share = recent.home_share();
-    let share = share.map_or_else(|| "-".to_owned(), |share| format!("{share:.3}"));
-    let retries: u64 = counts.retries.iter().sum();
-    format!(
-        "way  {seat:>4} {name:<12} {share:>10} {:>9} {:>11} {retries:>9} {:>12} {:>12}",
-        counts.spilled, counts.failed_over, counts.from_client, counts.to_client,
-    )
+fn way(row: &Row) -> [String; 6] {
+    let share = row.recent.home_share();
+    let counts = &row.counts;
+    [
+        share.map_or_else(|| "-".to_owned(), |share| format!("{share:.3}")),
+        counts.spilled.to_string(),
+        counts.failed_over.to_string(),
+        counts.retries.iter().sum::<u64>().to_string(),
+        counts.from_client.to_string(),
+        counts.to_client.to_string(),
+    ]
 }
 
-fn port_lines(lines: &mut Vec<String>, port: &PortCounts) {
+fn port(lines: &mut Vec<String>, port: &PortCounts) {
     let own: u64 = port.own_replies.iter().sum();
     let refused: u64 = port.refused.iter().sum();
     lines.extend([

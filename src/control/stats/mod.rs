@@ -8,7 +8,7 @@ mod lines;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -29,7 +29,7 @@ pub(super) const STATS: Entry = Entry {
     about: "what each seat and the port have served, and how fast",
     more: &[
         "Lines begin with load, time and way: one of each for a seat and one for all, under a line with",
-        "their names. Counts are since the start; req/s, home-share and times (ms) of the last 5 seconds.",
+        "their names. Counts are since the start; req/s, home-share and times are of the last 5 seconds.",
     ],
     read: |words| alone(words, Command::Stats),
 };
@@ -43,6 +43,8 @@ pub struct Sources {
     pub standing: Arc<dyn Fn() -> Standing + Send + Sync>,
     /// How replicas are started, in a word.
     pub engine: &'static str,
+    /// When the program began.
+    pub started: SystemTime,
 }
 
 impl fmt::Debug for Sources {

@@ -16,7 +16,7 @@ use super::*;
 use crate::admin::{Call, Card, Cards, Letter, Past, Refusal, State, Target, desk};
 use crate::balance::Bound;
 use crate::fleet::{self, Note, What};
-use crate::metrics::{self, Cells, Retry};
+use crate::metrics::{Cells, Port as PortCells, Retry};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::shutdown::{self, Trigger};
@@ -24,6 +24,7 @@ use crate::stats::{Ledger, Recorder};
 
 mod http;
 mod limits;
+mod metrics;
 mod open;
 mod prompt;
 mod replicas;
@@ -160,7 +161,7 @@ fn three_seats() -> Observer {
 
 /// What was counted of S1 within a little while.
 fn recorder() -> Recorder {
-    let (ledger, port) = (Ledger::default(), Arc::new(metrics::Port::new(1)));
+    let (ledger, port) = (Ledger::default(), Arc::new(PortCells::new(1)));
     let cells = Arc::new(Cells::new(1));
     ledger.enter(Seat(1), &cells);
     let recorder = Recorder::new(ledger, Arc::clone(&port), Instant::now());
@@ -219,6 +220,7 @@ fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
                 up: 1,
             }),
             engine: "fixed",
+            started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         },
         journal,
         limits: Limits::default(),

@@ -1,0 +1,252 @@
+//! One line of the access log, as text or as JSON.
+//!
+//! Pure. What a client sent is written so that it stays within its field and its line: in text, every byte that
+//! is not printable ASCII, and quotes and backslashes, as `\x1b`; in JSON by its own escapes, with no control
+//! character left as it is.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::config::LogFormat;
+use crate::proxy::{Ended, How, Record};
+
+/// Appends the line of `record`, with its end.
+pub(super) fn write(record: &Record, format: LogFormat, out: &mut String) {
+    match format {
+        LogFormat::Text => text(record, out),
+        LogFormat::Json => json_line(record, out),
+    }
+    out.push('\n');
+}
+
+fn text(record: &Record, out: &mut String) {
+    let time = humantime::format_rfc3339_millis(record.time);
+    let seat = record.seat.map(|(seat, _)| seat.0);
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{time} client={} method=", client(record));
+    match record.method.as_str() {
+        "" => out.push('-'),
+        method => escape(method.as_bytes(), out),
+    }
+    out.push_str(" path=\"");
+    escape(&record.path, out);
+    let _ = write!(
+        out,
+        "\" key={} seat={} way={} status={} from_client={} to_client={} first_byte_ms={} total_ms={:.3} \
+         retries={} ended={}",
+        Or(record.key.map(|key| key.0)),
+        Or(seat),
+        Or(record.seat.map(|(_, how)| way(how))),
+        Or(status(record)),
+        record.from_client,
+        record.to_client,
+        Or(record.first_byte.map(|time| format!("{:.3}", millis(time)))),
+        millis(record.total),
+        record.retries,
+        ended(record.ended),
+    );
+}
+
+fn json_line(record: &Record, out: &mut String) {
+    let line = json!({
+        "time": humantime::format_rfc3339_millis(record.time).to_string(),
+        "client": client(record),
+        "method": (!record.method.is_empty()).then_some(&record.method),
+        "path": String::from_utf8_lossy(&record.path),
+        "key": record.key.map(|key| key.0),
+        "seat": record.seat.map(|(seat, _)| seat.0),
+        "way": record.seat.map(|(_, how)| way(how)),
+        "status": status(record),
+        "from_client": record.from_client,
+        "to_client": record.to_client,
+        "first_byte_ms": record.first_byte.map(millis),
+        "total_ms": millis(record.total),
+        "retries": record.retries,
+        "ended": ended(record.ended),
+    });
+    for c in line.to_string().chars() {
+        // Within strings only: outside of them there are none.
+        match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            true => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            false => out.push(c),
+        }
+    }
+}
+
+/// A value, or a dash for none.
+struct Or<T>(Option<T>);
+
+impl<T: std::fmt::Display> std::fmt::Display for Or<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+fn escape(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+            0x20..0x7f => out.push(char::from(*byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+}
+
+fn client(record: &Record) -> String {
+    let addr = record.client;
+    std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
+}
+
+fn status(record: &Record) -> Option<u16> {
+    (record.status > 0).then_some(record.status)
+}
+
+/// In milliseconds, to the microsecond.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn way(how: How) -> &'static str {
+    match how {
+        How::Home => "home",
+        How::Spilled => "spilled",
+        How::FailedOver => "failed_over",
+    }
+}
+
+fn ended(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Whole => "whole",
+        Ended::ByClient => "client",
+        Ended::ByReplica => "replica",
+        Ended::ByUs => "us",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{Key, Seat};
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use std::time::SystemTime;
+
+    fn record() -> Record {
+        Record {
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+            client: "[::ffff:10.0.0.7]:4711".parse().unwrap(),
+            method: "GET".to_owned(),
+            path: b"/home".to_vec(),
+            key: Some(Key(132_574)),
+            seat: Some((Seat(2), How::FailedOver)),
+            status: 200,
+            from_client: 80,
+            to_client: 170,
+            first_byte: Some(Duration::from_micros(412)),
+            total: Duration::from_nanos(530_400),
+            retries: 1,
+            ended: Ended::Whole,
+        }
+    }
+
+    fn unread() -> Record {
+        Record {
+            method: String::new(),
+            path: Vec::new(),
+            key: None,
+            seat: None,
+            status: 0,
+            first_byte: None,
+            ended: Ended::ByClient,
+            ..record()
+        }
+    }
+
+    fn line(record: &Record, format: LogFormat) -> String {
+        let mut out = String::new();
+        write(record, format, &mut out);
+        let line = out.strip_suffix('\n').unwrap();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        line.to_owned()
+    }
+
+    #[test]
+    fn text_is_read_by_eyes() {
+        assert_eq!(
+            line(&record(), LogFormat::Text),
+            "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=GET path=\"/home\" key=132574 seat=2 \
+             way=failed_over status=200 from_client=80 to_client=170 first_byte_ms=0.412 total_ms=0.530 \
+             retries=1 ended=whole"
+        );
+        assert_eq!(
+            line(&unread(), LogFormat::Text),
+            "1970-01-01T00:00:01.500Z client=10.0.0.7:4711 method=- path=\"\" key=- seat=- way=- status=- \
+             from_client=80 to_client=170 first_byte_ms=- total_ms=0.530 retries=1 ended=client"
+        );
+    }
+
+    #[test]
+    fn json_has_the_same_fields_under_the_same_names() {
+        let told: Value = serde_json::from_str(&line(&record(), LogFormat::Json)).unwrap();
+        let expected = json!({
+            "time": "1970-01-01T00:00:01.500Z", "client": "10.0.0.7:4711", "method": "GET", "path": "/home",
+            "key": 132574, "seat": 2, "way": "failed_over", "status": 200, "from_client": 80,
+            "to_client": 170, "first_byte_ms": 0.412, "total_ms": 0.53, "retries": 1, "ended": "whole",
+        });
+        assert_eq!(told, expected);
+        let text = line(&record(), LogFormat::Text);
+        for name in expected
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|name| *name != "time")
+        {
+            assert!(text.contains(&format!(" {name}=")), "{name}");
+        }
+        let told: Value = serde_json::from_str(&line(&unread(), LogFormat::Json)).unwrap();
+        let absent = ["method", "key", "seat", "way", "status", "first_byte_ms"];
+        assert!(absent.iter().all(|name| told[name].is_null()), "{told}");
+    }
+
+    #[test]
+    fn what_a_client_sent_stays_in_its_field() {
+        let hostile = Record {
+            path: b"/\" status=200 \\ \r\n\x1b[2J\x7f\xc2\x9b\xff".to_vec(),
+            ..record()
+        };
+        let text = line(&hostile, LogFormat::Text);
+        let path = r#" path="/\x22 status=200 \x5c \x0d\x0a\x1b[2J\x7f\xc2\x9b\xff" key="#;
+        assert!(text.contains(path), "{text}");
+        let json = line(&hostile, LogFormat::Json);
+        let told: Value = serde_json::from_str(&json).unwrap();
+        let path = "/\" status=200 \\ \r\n\u{1b}[2J\u{7f}\u{9b}\u{fffd}";
+        assert_eq!(
+            (told["path"].as_str(), &told["status"]),
+            (Some(path), &json!(200))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_one_line(path in prop::collection::vec(any::<u8>(), 0..64)) {
+            let record = Record { path, ..record() };
+            let text = line(&record, LogFormat::Text);
+            prop_assert!(text.is_ascii());
+            prop_assert_eq!(text.matches('"').count(), 2);
+            let told: Value = serde_json::from_str(&line(&record, LogFormat::Json)).unwrap();
+            let path = String::from_utf8_lossy(&record.path);
+            prop_assert_eq!(told["path"].as_str(), Some(&*path));
+        }
+    }
+}

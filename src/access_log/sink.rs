@@ -1,0 +1,209 @@
+//! Where the lines go: a file, which may be opened anew under its name, or standard output.
+//!
+//! It may block, on a thread that may be blocked. Every line is counted, as written or as failed. Surprising:
+//! a full disk can take half of a line; then the next that is written begins with a line end, so that only
+//! the one is spoilt.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+
+use crate::config::Target;
+use crate::metrics::LogCell;
+
+/// How long to wait before a pipe that is full is tried again.
+const FULL_REST: Duration = Duration::from_millis(10);
+
+/// An open target.
+#[derive(Debug)]
+pub(super) struct Sink<W = File> {
+    out: W,
+    /// The name to open anew.
+    path: Option<PathBuf>,
+    /// Whether half of a line stands at the end.
+    torn: bool,
+    /// How many lines have failed since one was written.
+    failing: u64,
+}
+
+impl Sink {
+    /// Opens `target`, at its end.
+    pub(super) fn open(target: &Target) -> io::Result<Self> {
+        let (out, path) = match target {
+            // Without a buffer of its own: lines come in batches.
+            Target::Stdout => (File::from(io::stdout().as_fd().try_clone_to_owned()?), None),
+            Target::File(path) => (append_to(path)?, Some(path.clone())),
+        };
+        Ok(Self {
+            out,
+            path,
+            torn: false,
+            failing: 0,
+        })
+    }
+
+    /// Whether there is a name to open anew.
+    pub(super) fn is_file(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Opens the file anew that has the name now: the old one was moved away. If that fails, lines still go
+    /// to the old one.
+    pub(super) fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        match append_to(path) {
+            Ok(file) => {
+                self.out = file;
+                self.torn = false;
+                tracing::info!("the access log {} was opened anew", path.display());
+            }
+            Err(err) => tracing::warn!(
+                "cannot open the access log {} anew, lines go to the old one: {err}",
+                path.display()
+            ),
+        }
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK: to open a named pipe that nobody reads is an error then, and not a wait (fifo(7)).
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes whole lines, or counts those that cannot be written as failed.
+    pub(super) fn write(&mut self, lines: &str, cell: &LogCell) {
+        let mut rest = lines.as_bytes();
+        let done = self.mend().and_then(|()| {
+            while !rest.is_empty() {
+                let written = self.try_write(rest)?;
+                self.torn = rest[written - 1] != b'\n';
+                cell.written.add(count(&rest[..written]));
+                rest = &rest[written..];
+            }
+            Ok(())
+        });
+        match done {
+            Ok(()) if self.failing > 0 => {
+                let lost = std::mem::take(&mut self.failing);
+                tracing::info!("the access log can be written again; {lost} lines were lost");
+            }
+            Ok(()) => {}
+            Err(err) => {
+                let lost = count(rest);
+                cell.failed.add(lost);
+                if self.failing == 0 {
+                    tracing::warn!("cannot write the access log, lines are lost: {err}");
+                }
+                self.failing += lost;
+            }
+        }
+    }
+
+    /// Ends a line of which only a half was written.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.try_write(b"\n")?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
+    /// Writes some bytes, at least one.
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.out.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => return Ok(written),
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                // A pipe whose reader is slow.
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_REST),
+                Err(err) => return Err(err),
+            }
+        }
+    }
+}
+
+/// How many lines end in `bytes`.
+fn count(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes and then no more; each write takes at most five.
+    struct Disk {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.room - self.taken.len();
+            if room == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let len = bytes.len().min(room).min(5);
+            self.taken.extend(&bytes[..len]);
+            Ok(len)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sink(room: usize) -> Sink<Disk> {
+        Sink {
+            out: Disk {
+                taken: Vec::new(),
+                room,
+            },
+            path: None,
+            torn: false,
+            failing: 0,
+        }
+    }
+
+    fn counts(cell: &LogCell) -> (u64, u64) {
+        (cell.written.get(), cell.failed.get())
+    }
+
+    #[test]
+    fn a_full_disk_spoils_one_line_and_loses_those_that_follow() {
+        // The third line fits but for its end, then not at all, then whole.
+        for (room, kept) in [(17, "line1\nline2\nline3"), (12, "line1\nline2\n")] {
+            let (mut sink, cell) = (sink(room), LogCell::default());
+            sink.write("line1\nline2\nline3\nline4\n", &cell);
+            assert_eq!(counts(&cell), (2, 2));
+            assert_eq!(sink.out.taken, kept.as_bytes());
+            sink.write("line5\n", &cell);
+            assert_eq!((counts(&cell), sink.failing), ((2, 3), 3));
+            sink.out.room = 100;
+            sink.write("line6\n", &cell);
+            assert_eq!((counts(&cell), sink.failing), ((3, 3), 0));
+            let mended = kept.trim_end().to_owned() + "\nline6\n";
+            assert_eq!(sink.out.taken, mended.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_disk_with_room_to_the_byte_takes_all() {
+        let (mut sink, cell) = (sink(12), LogCell::default());
+        sink.write("line1\nline2\n", &cell);
+        assert_eq!((counts(&cell), sink.torn), ((2, 0), false));
+    }
+}

@@ -1,0 +1,249 @@
+//! `GET /metrics`: all that is counted, for Prometheus. The list of its families is the list in README.md.
+//!
+//! Labels are seats, classes and reasons, never names, keys, paths or addresses: so there are never more
+//! series than seats times a constant, however often replicas are replaced and whatever clients send. Counts of a
+//! seat go on when its replica dies or the seat leaves the ring; its state is shown only while it is on it.
+
+mod family;
+
+use std::time::{Instant, UNIX_EPOCH};
+
+use self::family::{Families, Labels};
+use super::Context;
+use super::outlook::health;
+use crate::metrics::{Retry, Times};
+use crate::ring::Seat;
+use crate::stats::{FleetCounts, PortCounts, SeatCounts};
+
+pub(super) use self::family::MEDIA_TYPE;
+
+/// The classes of requests and starts, in microseconds: 0.1 ms to 50 s.
+const LADDER: [u64; 18] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
+];
+
+/// Those of heartbeats, which are given up soon: 0.1 ms to 1 s.
+const SHORT_LADDER: usize = 13;
+
+/// What a replica may be.
+const STATES: [&str; 4] = ["up", "suspect", "down", "empty"];
+
+/// Reads and renders, beside the port's own thread: with many seats it takes milliseconds.
+///
+/// # Errors
+/// A sentence; it is a fault of ours.
+pub(super) async fn look(context: &Context) -> Result<String, String> {
+    let context = context.clone();
+    let work = move || render(&context, Instant::now());
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err("the metrics could not be read".into()))
+}
+
+/// The text of this moment.
+///
+/// # Errors
+/// As [`look`].
+fn render(context: &Context, now: Instant) -> Result<String, String> {
+    let reading = context.sources.recorder.read(now);
+    let mut families = Families::default();
+    about(&mut families, context, &reading.fleet);
+    states(&mut families, context);
+    let seats: Vec<(Seat, SeatCounts)> = reading.seats.into_iter().collect();
+    requests(&mut families, &seats);
+    times(&mut families, &seats);
+    lives(&mut families, &seats, &reading.fleet);
+    port(&mut families, &reading.port);
+    families.text()
+}
+
+fn one<T>(value: T) -> [(Labels, T); 1] {
+    [(Labels::new(), value)]
+}
+
+fn seat(seat: Seat) -> (&'static str, String) {
+    ("seat", seat.to_string())
+}
+
+/// One sample for each seat.
+fn by_seat<'a, T: 'a>(
+    seats: &'a [(Seat, SeatCounts)],
+    value: impl Fn(&SeatCounts) -> T + 'a,
+) -> impl Iterator<Item = (Labels, T)> + 'a {
+    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat(*at)], value(counts));
+    seats.iter().map(sample)
+}
+
+/// A sample for each seat and each of the `values`, which `name` tells apart.
+fn by_seat_and<'a, const N: usize>(
+    seats: &'a [(Seat, SeatCounts)],
+    name: &'static str,
+    values: impl Fn(&SeatCounts) -> [(&'static str, u64); N] + 'a,
+) -> impl Iterator<Item = (Labels, u64)> + 'a {
+    seats.iter().flat_map(move |(at, counts)| {
+        let labels = |value: &str| vec![seat(*at), (name, value.to_owned())];
+        values(counts).map(|(value, count)| (labels(value), count))
+    })
+}
+
+fn classes(counts: [u64; 5]) -> [(&'static str, u64); 5] {
+    let [one, two, three, four, five] = counts;
+    [
+        ("1xx", one),
+        ("2xx", two),
+        ("3xx", three),
+        ("4xx", four),
+        ("5xx", five),
+    ]
+}
+
+fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (Labels, u64)> {
+    let labelled = |(class, count): (&str, u64)| (vec![("class", class.to_owned())], count);
+    classes(counts).into_iter().map(labelled)
+}
+
+fn about(families: &mut Families, context: &Context, fleet: &FleetCounts) {
+    let sources = &context.sources;
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    let help = "Always 1; its label is the version of this program.";
+    families.gauge("build_info", help, [(version, 1.0)]);
+    let started = sources.started.duration_since(UNIX_EPOCH);
+    let started = started.unwrap_or_default().as_secs_f64();
+    let help = "When this program began to serve, in seconds since 1970.";
+    families.gauge("start_time_seconds", help, one(started));
+    let engine = vec![("engine", sources.engine.to_owned())];
+    let help = "Whether the engine that starts replicas answered when it was last asked: 1 or 0.";
+    families.gauge(
+        "engine_up",
+        help,
+        [(engine, f64::from(u8::from(fleet.engine_up)))],
+    );
+    let standing = (sources.standing)();
+    let help = "Replicas that are wanted, in replicas.";
+    families.gauge("replicas_wanted", help, one(standing.wanted as f64));
+    let help = "Replicas that have answered and are not dead, in replicas.";
+    families.gauge("replicas_answered", help, one(standing.answered as f64));
+    let help = "Replicas that requests are routed to without hesitation, in replicas.";
+    families.gauge("replicas_up", help, one(standing.up as f64));
+}
+
+fn states(families: &mut Families, context: &Context) {
+    let roster = context.roster.latest();
+    let samples = roster.ring.seats().iter().flat_map(|at| {
+        let state = health(roster.member(*at));
+        STATES.map(|word| {
+            let labels = vec![seat(*at), ("state", word.to_owned())];
+            (labels, f64::from(u8::from(word == state)))
+        })
+    });
+    let help =
+        "State of the replica in each seat on the ring: 1 for the one it is in, 0 for the others.";
+    families.gauge("replica_state", help, samples.collect::<Vec<_>>());
+}
+
+fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
+    let help = "Requests given to the replica in a seat, by how they came there: home (the ring names it), \
+                spilled (their home was full or slow) or failed_over (it was not up, or had failed them).";
+    let ways = |counts: &SeatCounts| {
+        [
+            ("home", counts.home()),
+            ("spilled", counts.spilled),
+            ("failed_over", counts.failed_over),
+        ]
+    };
+    families.counter("requests_total", help, by_seat_and(seats, "way", ways));
+    let help = "Replies of the replica in a seat, by the class of their status, interim ones too.";
+    let replies = |counts: &SeatCounts| classes(counts.replies);
+    families.counter("replies_total", help, by_seat_and(seats, "class", replies));
+    let help =
+        "Requests that went on from a seat to another connection or another replica, by reason.";
+    let retries = |counts: &SeatCounts| {
+        let count = |why: Retry| (why.word(), counts.retries[why as usize]);
+        Retry::ALL.map(count)
+    };
+    families.counter("retries_total", help, by_seat_and(seats, "reason", retries));
+    let help = "Replies that broke off after a part of them had gone to the client.";
+    let truncated = by_seat(seats, |counts| counts.truncated);
+    families.counter("truncated_replies_total", help, truncated);
+    let help = "Requests under way with the replica in a seat, tunnels among them, in requests.";
+    let in_flight = by_seat(seats, |counts| counts.in_flight as f64);
+    families.gauge("requests_in_flight", help, in_flight);
+    let help = "Requests from clients for a seat, heads and bodies as they came, in bytes.";
+    let bytes = by_seat(seats, |counts| counts.from_client);
+    families.counter("received_bytes_total", help, bytes);
+    let help = "Replies of a seat to clients, heads and bodies as they went, in bytes.";
+    let bytes = by_seat(seats, |counts| counts.to_client);
+    families.counter("sent_bytes_total", help, bytes);
+}
+
+fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
+    let mut add = |name, help, bounds, times: fn(&SeatCounts) -> Times| {
+        families.histogram(name, help, bounds, by_seat(seats, times));
+    };
+    let help = "From the head of a request to the head of its reply, in seconds.";
+    add("first_byte_seconds", help, &LADDER[..], |counts| {
+        counts.first_byte
+    });
+    let help =
+        "From the head of a request to its end, whoever ended it, in seconds; without tunnels.";
+    add("request_duration_seconds", help, &LADDER[..], |counts| {
+        counts.total
+    });
+    let help = "From a heartbeat to its answer, in seconds.";
+    add(
+        "heartbeat_seconds",
+        help,
+        &LADDER[..SHORT_LADDER],
+        |counts| counts.heartbeats,
+    );
+}
+
+fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCounts) {
+    let mut count = |name, help, count: fn(&SeatCounts) -> u64| {
+        families.counter(name, help, by_seat(seats, count));
+    };
+    let help = "Heartbeats that were not answered in time, or not with health.";
+    count("heartbeats_missed_total", help, |counts| counts.missed);
+    let help = "Replicas that died in a seat.";
+    count("replica_deaths_total", help, |counts| counts.deaths);
+    let help = "Successors that took a seat after a death.";
+    count("replacements_total", help, |counts| counts.replaced);
+    let help = "Replicas that could not be started for a seat.";
+    count("failed_starts_total", help, |counts| counts.failed_starts);
+    let help =
+        "From the verdict on a dead replica to the first answer of its successor, in seconds.";
+    families.histogram(
+        "replacement_seconds",
+        help,
+        &LADDER,
+        one(fleet.replacements),
+    );
+    let help = "From the order to start a replica to its first answer, in seconds.";
+    families.histogram("spawn_seconds", help, &LADDER, one(fleet.spawns));
+}
+
+fn port(families: &mut Families, port: &PortCounts) {
+    let help = "Client connections that are open, in connections.";
+    families.gauge("connections_open", help, one(port.open as f64));
+    let mut count = |name, help, count| families.counter(name, help, one(count));
+    let help = "Client connections that were accepted.";
+    count("connections_accepted_total", help, port.accepted);
+    let help = "Connections to replicas that were taken from a pool.";
+    count("pool_hits_total", help, port.pool_hits);
+    let help = "Connections to replicas that had to be made.";
+    count("pool_misses_total", help, port.pool_misses);
+    let help = "Bytes of bodies and tunnels that went through pipes, by splice(2).";
+    count("spliced_bytes_total", help, port.spliced);
+    let help =
+        "Large pieces that were copied because no pipe was to be had, or the sockets take none.";
+    count("splice_fallbacks_total", help, port.splice_fallbacks);
+    let help = "Lines of the access log that were written.";
+    count("access_log_lines_total", help, port.log_written);
+    let help =
+        "Lines of the access log that were lost: the writer did not keep up, or could not write.";
+    count("access_log_lost_total", help, port.log_lost);
+    let help = "Requests that were refused as malformed, by the class of the answer's status.";
+    families.counter("refused_requests_total", help, by_class(port.refused));
+    let help = "Replies of the balancer itself, refusals among them, by the class of their status.";
+    families.counter("own_replies_total", help, by_class(port.own_replies));
+}
