@@ -17,7 +17,7 @@ use crate::admin::{Kind, Order, Refusal, Target};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
 use crate::control::question::{self, Question};
-use crate::control::{Context, Shared, metrics as prometheus};
+use crate::control::{Context, Shared, metrics as counted};
 use crate::peer::Effect;
 use crate::roster::ReplicaName;
 
@@ -299,7 +299,7 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Reply {
 
 /// For anyone: it tells of no client, and of no replica by name.
 async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Reply> {
-    let text = prometheus::look(&shared.context).await;
+    let text = counted::look(&shared.context).await;
     let text = text.map_err(|fault| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
-    Ok(([(header::CONTENT_TYPE, prometheus::MEDIA_TYPE)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, counted::MEDIA_TYPE)], text).into_response())
 }
