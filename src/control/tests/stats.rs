@@ -139,6 +139,7 @@ fn a_long_name_keeps_the_columns_aligned() {
             name: long.parse().unwrap(),
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
+            drained: false,
             cells: Arc::new(Cells::new(1)),
         };
         let roster = Roster::new(7, ring, Bound::OFF, true, vec![member]);
