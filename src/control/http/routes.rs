@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
-use super::{Reply, events};
+use super::{Reply, events, own};
 use crate::admin::{Kind, Order, Refusal, Target};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
 use crate::control::question::{self, Question};
-use crate::control::{Context, Shared, metrics as counted};
+use crate::control::{Context, Shared};
 use crate::peer::Effect;
 use crate::roster::ReplicaName;
 
@@ -77,22 +76,26 @@ pub(super) const ROWS: &[Row] = &[
         "/events",
         Answers::Own(|method| on(method, events::serve)),
     ),
-    row("GET", "/help", Answers::Own(|method| on(method, help))),
+    row("GET", "/help", Answers::Own(|method| on(method, own::help))),
     row(
         "GET",
         "/openapi.json",
-        Answers::Own(|method| on(method, openapi)),
+        Answers::Own(|method| on(method, own::openapi)),
     ),
     row(
         "GET",
         "/healthz",
-        Answers::Own(|method| on(method, healthz)),
+        Answers::Own(|method| on(method, own::healthz)),
     ),
-    row("GET", "/readyz", Answers::Own(|method| on(method, readyz))),
+    row(
+        "GET",
+        "/readyz",
+        Answers::Own(|method| on(method, own::readyz)),
+    ),
     row(
         "GET",
         "/metrics",
-        Answers::Own(|method| on(method, metrics)),
+        Answers::Own(|method| on(method, own::metrics)),
     ),
 ];
 
@@ -276,30 +279,4 @@ fn plan(said: &Said<'_>) -> Result<Command, Refusal> {
     let mut words = vec![word, value];
     words.extend(names.into_iter().flatten());
     question::planned(&words).map_err(Refusal::bad)
-}
-
-async fn help() -> Reply {
-    reply(Ok(answer::help()))
-}
-
-async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
-}
-
-async fn healthz() -> Reply {
-    reply(Ok(answer::Answer::word("ok")))
-}
-
-async fn readyz(State(shared): State<Arc<Shared>>) -> Reply {
-    match (shared.context.ready)() {
-        Ok(()) => healthz().await,
-        Err(reason) => Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &reason),
-    }
-}
-
-/// For anyone: it tells of no client, and of no replica by name.
-async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Reply> {
-    let text = counted::look(&shared.context).await;
-    let text = text.map_err(|fault| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
-    Ok(([(header::CONTENT_TYPE, counted::MEDIA_TYPE)], text).into_response())
 }
