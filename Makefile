@@ -4,7 +4,7 @@ DENY_VERSION := 0.20.2
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down image test test-api soak faults chaos bench bench-ring experiments docs lint licences fmt clean
+.PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs lint licences fmt clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -36,6 +36,10 @@ test-api: ## Check the answers of the control port against its own description, 
 	cargo build --workspace
 	tests/api/run $(ARGS)
 
+test-page: ## Try the dashboard in a real browser (needs chromium and chromium-driver); pictures in target/page
+	cargo build --workspace
+	cargo test -p ringmaster --test page -- --test-threads 2
+
 # Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
 soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
 	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test whole volume:: -- --test-threads 1
@@ -64,6 +68,7 @@ docs: ## Write the manual pages and the completions for shells into target/docs
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p ringmaster --test page -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
 
 licences: ## Check the licences, crates and sources of the lock file (part of lint)

@@ -73,7 +73,7 @@ pub(super) fn needs(command: &Command) -> Option<(&'static str, Effect)> {
         Command::Change(kind, _) => changes(path(*kind)),
         Command::Fleet(order) => changes(replicas::path_of(order)),
         Command::Ask(Question::Whose(_)) => reads("/where"),
-        Command::Ask(Question::Ring) => reads("/ring"),
+        Command::Ask(Question::Ring | Question::Picture(_)) => reads("/ring"),
         Command::Ask(Question::Bound) => reads("/bound"),
         Command::Ask(Question::Plan(_)) => reads("/plan"),
         Command::Switch(Order::Bound(_), _) => changes("/bound"),

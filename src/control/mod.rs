@@ -18,6 +18,7 @@ use crate::roster::Observer;
 mod answer;
 pub mod command;
 mod conn;
+mod dashboard;
 mod entries;
 mod follow;
 mod hint;

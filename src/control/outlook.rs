@@ -15,7 +15,7 @@ use super::question::{Proposal, Question};
 use crate::admin::Change;
 use crate::balance::Bound;
 use crate::ring::plan::{Forecast, SAMPLE, Shares};
-use crate::ring::{Key, Ring, Seat};
+use crate::ring::{Key, Picture, Ring, Seat};
 use crate::roster::{Health, Member, ReplicaName, Roster};
 
 /// An answer in both forms; the JSON is the message of a success.
@@ -43,7 +43,8 @@ pub(super) fn answer(
 ) -> Result<Outlook, String> {
     match question {
         Question::Whose(key) => Ok(whose(key, roster)),
-        Question::Ring => Ok(ring(roster)),
+        Question::Ring => Ok(ring(roster, None)),
+        Question::Picture(arcs) => Ok(ring(roster, Some(*arcs))),
         Question::Bound => Ok((
             vec![format!("bound {}", roster.bound)],
             json!({"bound": roster.bound.limit().unwrap_or(0.0)}),
@@ -65,9 +66,12 @@ fn whose(key: &[u8], roster: &Roster) -> Outlook {
         seats.push(json!({"seat": seat.0, "name": name, "health": health}));
         ControlFlow::Continue(())
     });
+    // As a part of the whole turn; no more bits than such a number has, so that it is always less than 1.
+    let place = roster.ring.place(number);
+    let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
     (
         lines,
-        json!({"key": key, "hashed": number.0, "seats": seats}),
+        json!({"key": key, "hashed": number.0, "place": place, "seats": seats}),
     )
 }
 
@@ -80,7 +84,7 @@ pub(super) fn health(member: Option<&Member>) -> &'static str {
     })
 }
 
-fn ring(roster: &Roster) -> Outlook {
+fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
     let shares = Shares::of(&*roster.ring);
     let mut lines = vec![format!("ring {}", roster.ring.spec())];
     let mut seats = Vec::new();
@@ -99,6 +103,13 @@ fn ring(roster: &Roster) -> Outlook {
     let mut message = side(&roster.ring, roster.bound, &shares);
     message["seats"] = seats.into();
     message["sampled_keys"] = SAMPLE.into();
+    if let Some(arcs) = arcs {
+        let picture = Picture::of(&*roster.ring, &shares, arcs);
+        let owners = picture.owners.iter();
+        let owners = owners.map(|owner| owner.map(|seat| seat.0));
+        message["circle"] = picture.circle.into();
+        message["points"] = owners.collect::<Vec<_>>().into();
+    }
     (lines, message)
 }
 

@@ -13,6 +13,8 @@ use crate::ring::Spec;
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 1024;
+/// The most arcs that a picture of the ring may have.
+const MAX_ARCS: u32 = 4096;
 
 /// What `help ring` says of SPEC.
 pub(super) const RINGS: &[&str] = &[
@@ -30,6 +32,8 @@ pub enum Question {
     Whose(Vec<u8>),
     /// Which ring is it, and how do its seats share the keys?
     Ring,
+    /// The same, and who owns each of so many equal arcs?
+    Picture(u32),
     /// How far above the mean may a load lie?
     Bound,
     /// What would this change?
@@ -75,6 +79,20 @@ impl Question {
             true => Err(format!("key is longer than {MAX_KEY} bytes")),
             false => Ok(Self::Whose(key)),
         }
+    }
+
+    /// Asks for a picture of the ring with this many arcs, in digits.
+    ///
+    /// # Errors
+    /// A sentence, when it is no number, or too large a one.
+    pub fn picture(arcs: &str) -> Result<Self, String> {
+        let digits = arcs.bytes().all(|b| b.is_ascii_digit());
+        let arcs = arcs
+            .parse()
+            .ok()
+            .filter(|arcs| (1..=MAX_ARCS).contains(arcs));
+        let arcs = arcs.filter(|_| digits).map(Self::Picture);
+        arcs.ok_or_else(|| format!("points is not a whole number from 1 to {MAX_ARCS}"))
     }
 }
 

@@ -56,6 +56,8 @@ impl<R: BufRead> Answers<R> {
         match line.pop() {
             None if self.first => return Ok(None),
             Some(b'\n') => {}
+            // After 'prompt' it would take more lines, and none came.
+            Some(b' ') if self.first && line == b">" => return Ok(None),
             Some(_) if line.len() as u64 + 1 == MAX_LINE => {
                 let sentence = format!("a line is longer than {MAX_LINE} bytes");
                 return Err(io::Error::new(ErrorKind::InvalidData, sentence));
@@ -128,6 +130,7 @@ mod tests {
             ]
         );
         assert_eq!(parts(b"\r\n").unwrap(), [Part::End]);
+        assert_eq!(parts(b"ok\n\n> ").unwrap(), [line("ok"), Part::End]);
         let failure = br#"{"message":"<Error> no","status":"failure"}"#;
         let told = String::from_utf8_lossy(failure).into_owned();
         let answer = [&failure[..], b"\n\n"].concat();

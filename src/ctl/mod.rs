@@ -10,7 +10,7 @@ mod answer;
 mod paint;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use crate::peer::Token;
@@ -34,6 +34,9 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
     (&stream)
         .write_all(words.as_bytes())
         .map_err(|err| format!("cannot send to {control}: {err}"))?;
+    // There is no second line: whoever waits for one ('prompt') need not. It fails when the other side has
+    // gone, and then there is something to read about that.
+    let _ = stream.shutdown(Shutdown::Write);
     let mut show = Show {
         out: Outlet::of(io::stdout().lock()),
         errors: Outlet::of(io::stderr().lock()),

@@ -56,8 +56,7 @@ impl Classic {
         })
     }
 
-    fn clockwise(&self, key: Key) -> impl Iterator<Item = Seat> {
-        let start = self.recipe.start(key);
+    fn clockwise(&self, start: usize) -> impl Iterator<Item = Seat> {
         self.slots[start..]
             .iter()
             .chain(&self.slots[..start])
@@ -67,11 +66,22 @@ impl Classic {
 
 impl Ring for Classic {
     fn owner(&self, key: Key) -> Option<Seat> {
-        self.clockwise(key).next()
+        self.clockwise(self.recipe.start(key)).next()
+    }
+
+    fn place(&self, key: Key) -> Option<u64> {
+        let slot = self.recipe.start(key) as u64;
+        Some(super::middle(slot, self.slots.len() as u64))
+    }
+
+    fn owner_at(&self, place: u64) -> Option<Seat> {
+        let slot = super::slot(place, self.slots.len() as u64);
+        self.clockwise(usize::try_from(slot).ok()?).next()
     }
 
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        super::each_once(self.clockwise(key), self.seats.len(), visit);
+        let start = self.recipe.start(key);
+        super::each_once(self.clockwise(start), self.seats.len(), visit);
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {

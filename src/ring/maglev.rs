@@ -48,12 +48,16 @@ impl Maglev {
         }
     }
 
-    fn onwards(&self, key: Key) -> impl Iterator<Item = Seat> {
-        let start = entry(xxh3_64(&key.0.to_le_bytes()) % ENTRIES);
-        let start = start.min(self.table.len());
+    fn onwards(&self, start: u64) -> impl Iterator<Item = Seat> {
+        let start = entry(start).min(self.table.len());
         let (before, after) = self.table.split_at(start);
         after.iter().chain(before).copied()
     }
+}
+
+/// Where a key looks in the table.
+fn start(key: Key) -> u64 {
+    xxh3_64(&key.0.to_le_bytes()) % ENTRIES
 }
 
 fn entry(number: u64) -> usize {
@@ -62,11 +66,19 @@ fn entry(number: u64) -> usize {
 
 impl Ring for Maglev {
     fn owner(&self, key: Key) -> Option<Seat> {
-        self.onwards(key).next()
+        self.onwards(start(key)).next()
+    }
+
+    fn place(&self, key: Key) -> Option<u64> {
+        Some(super::middle(start(key), ENTRIES))
+    }
+
+    fn owner_at(&self, place: u64) -> Option<Seat> {
+        self.onwards(super::slot(place, ENTRIES)).next()
     }
 
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        super::each_once(self.onwards(key), self.seats.len(), visit);
+        super::each_once(self.onwards(start(key)), self.seats.len(), visit);
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {

@@ -9,6 +9,7 @@ mod expr;
 mod jump;
 mod maglev;
 mod number;
+mod picture;
 pub mod plan;
 mod recipe;
 mod rendezvous;
@@ -24,6 +25,7 @@ pub use expr::{BadExpr, Expr};
 pub use jump::Jump;
 pub use maglev::Maglev;
 pub use number::Fault;
+pub use picture::Picture;
 pub use recipe::{BadFormula, Formula, Probe, Recipe};
 pub use rendezvous::Rendezvous;
 pub use spec::{CUSTOM_USAGE, NAMED, ParseSpecError, Spec};
@@ -71,6 +73,17 @@ pub trait Ring: fmt::Debug + Send + Sync {
     /// until `visit` breaks.
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>);
 
+    /// Where `key` looks on the circle, in 2^-64ths of a turn; `None` when this kind has no circle.
+    fn place(&self, _key: Key) -> Option<u64> {
+        None
+    }
+
+    /// Who owns the keys that look at `place`, in 2^-64ths of a turn; `None` when this kind has no circle, or
+    /// the ring no seat.
+    fn owner_at(&self, _place: u64) -> Option<Seat> {
+        None
+    }
+
     /// The seats it was built from, ascending.
     fn seats(&self) -> &BTreeSet<Seat>;
 
@@ -90,6 +103,18 @@ fn each_once(
             return;
         }
     }
+}
+
+/// The middle of slot `slot` of `slots` on a circle of 2^64 places.
+fn middle(slot: u64, slots: u64) -> u64 {
+    let middle = ((2 * u128::from(slot) + 1) << 63) / u128::from(slots);
+    u64::try_from(middle).unwrap_or(u64::MAX)
+}
+
+/// The slot of `slots` in which `place` lies.
+fn slot(place: u64, slots: u64) -> u64 {
+    let slot = (u128::from(place) * u128::from(slots)) >> 64;
+    u64::try_from(slot).unwrap_or(u64::MAX)
 }
 
 /// A ring that cannot be built.

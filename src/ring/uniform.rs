@@ -55,9 +55,8 @@ impl Uniform {
         }
     }
 
-    /// The number of the point that owns `key`, or `points.len()` where the circle closes.
-    fn find(&self, key: Key) -> usize {
-        let place = xxh3_64(&key.0.to_le_bytes());
+    /// The number of the first point at or after `place`, or `points.len()` where the circle closes.
+    fn find(&self, place: u64) -> usize {
         let arc = usize::try_from(place >> self.shift).unwrap_or(0);
         let from = self.index[arc] as usize;
         let beyond = self.points[from..]
@@ -67,17 +66,30 @@ impl Uniform {
     }
 }
 
+/// Where a key lies.
+fn spot(key: Key) -> u64 {
+    xxh3_64(&key.0.to_le_bytes())
+}
+
 impl Ring for Uniform {
     fn owner(&self, key: Key) -> Option<Seat> {
+        self.owner_at(spot(key))
+    }
+
+    fn place(&self, key: Key) -> Option<u64> {
+        Some(spot(key))
+    }
+
+    fn owner_at(&self, place: u64) -> Option<Seat> {
         let (_, seat) = self
             .points
-            .get(self.find(key))
+            .get(self.find(place))
             .or_else(|| self.points.first())?;
         Some(*seat)
     }
 
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        let start = self.find(key);
+        let start = self.find(spot(key));
         let clockwise = self.points[start..].iter().chain(&self.points[..start]);
         super::each_once(clockwise.map(|(_, seat)| *seat), self.seats.len(), visit);
     }

@@ -124,6 +124,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
             "src/control/http/mod.rs",
             "src/control/http/events.rs",
             "src/control/http/request.rs",
+            "src/control/http/files.rs",
             "src/control/http/own.rs",
             "src/control/http/routes.rs",
         ],

@@ -31,7 +31,7 @@ fn told(output: &Output) -> (i32, &str, &str) {
 #[test]
 fn the_exit_code_tells_whether_it_was_done() {
     let program = Ringmaster::start(&["--replicas", "1"]);
-    let cases: [(&[&str], i32, &str, &str); 8] = [
+    let cases: [(&[&str], i32, &str, &str); 9] = [
         (&["rep"], 0, "N 1\nS1\n", ""),
         (&["add", "1", "S2"], 0, "N 2\nS1\nS2\n", ""),
         (
@@ -55,6 +55,7 @@ fn the_exit_code_tells_whether_it_was_done() {
             "ERR n is not a positive integer\n",
         ),
         (&["quit; rep"], 0, "bye\n", ""),
+        (&["prompt"], 0, "ok\n", ""),
     ];
     for (words, code, out, errors) in cases {
         assert_eq!(

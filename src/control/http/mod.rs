@@ -6,6 +6,7 @@
 //! a request whose body was not read (see `conn.rs`).
 
 mod events;
+mod files;
 mod own;
 mod request;
 mod routes;

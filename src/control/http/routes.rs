@@ -11,12 +11,12 @@ use axum::http::{Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
-use super::{Reply, events, own};
+use super::{Reply, events, files, own};
 use crate::admin::{Kind, Order, Refusal, Target};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
 use crate::control::question::{self, Question};
-use crate::control::{Context, Shared};
+use crate::control::{Context, Shared, dashboard};
 use crate::peer::Effect;
 use crate::roster::ReplicaName;
 
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     row("POST", "/replicas/{name}/drain", Answers::Command(drain)),
     row("POST", "/replicas/{name}/ready", Answers::Command(ready)),
     row("POST", "/scale", Answers::Command(scale)),
-    asks("/ring", |_| Ok(Command::Ask(Question::Ring))),
+    asks("/ring", ring),
     row("POST", "/ring", Answers::Command(set_ring)),
     asks("/bound", |_| Ok(Command::Ask(Question::Bound))),
     row("POST", "/bound", Answers::Command(set_bound)),
@@ -96,6 +96,12 @@ pub(super) const ROWS: &[Row] = &[
         "GET",
         "/metrics",
         Answers::Own(|method| on(method, own::metrics)),
+    ),
+    row("GET", "/", Answers::Own(|method| on(method, files::serve))),
+    row(
+        "GET",
+        dashboard::FOLDER,
+        Answers::Own(|method| on(method, files::serve)),
     ),
 ];
 
@@ -241,6 +247,13 @@ fn scale(said: &Said<'_>) -> Result<Command, Refusal> {
     let n = n.and_then(|n| usize::try_from(n).ok());
     let n = n.ok_or_else(|| Refusal::bad("n is not a whole number"))?;
     Ok(Command::Fleet(Order::Scale(n)))
+}
+
+/// Nothing, or `?points=720`
+fn ring(said: &Said<'_>) -> Result<Command, Refusal> {
+    let [points] = said.fields(["points"])?;
+    let question = points.map_or(Ok(Question::Ring), |points| Question::picture(&points));
+    Ok(Command::Ask(question.map_err(Refusal::bad)?))
 }
 
 /// `{"ring":"classic"}`

@@ -22,6 +22,7 @@ use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, ReplicaName, R
 use crate::shutdown::{self, Trigger};
 use crate::stats::{Ledger, Recorder};
 
+mod dashboard;
 mod http;
 mod limits;
 mod metrics;

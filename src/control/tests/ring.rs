@@ -23,7 +23,7 @@ fn where_tells_the_home_and_who_stands_in() {
     let json = port.ask("where 0 json\n");
     assert!(
         json.starts_with(
-            r#"{"message":{"hashed":0,"key":"0","seats":[{"health":"up","name":"S1","#
+            r#"{"message":{"hashed":0,"key":"0","place":0.0341796875,"seats":[{"health":"up","name":"S1","#
         ),
         "{json}"
     );

@@ -14,6 +14,7 @@ use super::{Key, Ring, Seat, Spec};
 mod classic;
 mod expr;
 mod hashed;
+mod picture;
 mod plan;
 
 /// The kinds whose seats never give a key to one that was there before.

@@ -1,0 +1,100 @@
+// Sparklines of the last two minutes, drawn from what the page has heard since it was opened. A second in
+// which nothing was heard is a gap.
+
+import { make, say } from "./words.js";
+
+const KEPT = 120;
+const [WIDTH, HEIGHT] = [240, 56];
+const LATE_MS = 2500;
+const SVG = "http://www.w3.org/2000/svg";
+
+/** One chart of one or two lines, in the figure of this id. */
+export class Chart {
+  constructor(id, title, lines, write) {
+    this.lines = lines.map((name) => ({ name, values: Array(KEPT).fill(null) }));
+    this.write = write;
+    this.title = title;
+    this.now = make("span", { class: "now" });
+    this.top = make("span", { class: "scale" });
+    this.shown = this.lines.map((_, index) => make("span", { class: `l${index}` }));
+    this.shown.forEach((shown, index) => this.now.append(...(lines[index] ? [make("small", {}, lines[index])] : []), shown));
+    this.picture = document.createElementNS(SVG, "svg");
+    this.picture.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+    this.picture.setAttribute("preserveAspectRatio", "none");
+    this.picture.setAttribute("role", "img");
+    this.paths = this.lines.map((_, index) => {
+      const both = ["area", "line"].map((kind) => {
+        const path = document.createElementNS(SVG, "path");
+        path.setAttribute("class", `${kind} l${index}`);
+        this.picture.append(path);
+        return path;
+      });
+      return both;
+    });
+    const caption = make("figcaption", {}, make("span", { class: "name" }, title), this.now);
+    document.getElementById(id).append(caption, make("div", { class: "plot" }, this.picture, this.top, make("span", { class: "scale from" }, "2 min ago")));
+  }
+
+  /** Adds a second: one value for each line, null where there is none. Seconds left out are gaps too. */
+  add(values) {
+    const now = Date.now();
+    const silence = now - (this.last ?? now);
+    // A late second is no gap yet.
+    const missed = silence < LATE_MS ? 0 : Math.min(KEPT, Math.round(silence / 1000) - 1);
+    for (let n = 0; n < missed; n += 1) this.push([]);
+    this.last = now;
+    this.push(values);
+    this.draw();
+  }
+
+  push(values) {
+    this.lines.forEach(({ values: kept }, index) => {
+      kept.push(values[index] ?? null);
+      kept.shift();
+    });
+  }
+
+  draw() {
+    const all = this.lines.flatMap(({ values }) => values).filter((value) => value !== null);
+    const top = nice(Math.max(0, ...all));
+    this.lines.forEach(({ values }, index) => {
+      const [area, line] = this.paths[index];
+      const d = segments(values, top);
+      line.setAttribute("d", d.map(({ points }) => `M${points.join("L")}`).join(""));
+      area.setAttribute("d", index ? "" : d.map(({ points, from, to }) =>
+        `M${from} ${HEIGHT}L${points.join("L")}L${to} ${HEIGHT}Z`).join(""));
+    });
+    const last = this.lines.map(({ name, values }) => {
+      const value = this.write(values[KEPT - 1]);
+      return name ? `${name} ${value}` : value;
+    });
+    this.shown.forEach((shown, index) => say(shown, this.write(this.lines[index].values[KEPT - 1])));
+    say(this.top, all.some((value) => value > 0) ? this.write(top) : "");
+    this.picture.setAttribute("aria-label", `${this.title}: now ${last.join(", ")}; scale to ${this.write(top)}`);
+  }
+}
+
+/** The next of 1, 2, 5, 10, 20 … at or above `n`. */
+function nice(n) {
+  if (n <= 0) return 1;
+  const size = 10 ** Math.floor(Math.log10(n));
+  return [1, 2, 5, 10].map((step) => step * size).find((step) => step >= n);
+}
+
+/** Stretches without a gap. */
+function segments(values, top) {
+  const found = [];
+  values.forEach((value, index) => {
+    if (value === null) return;
+    const x = (index * WIDTH) / (KEPT - 1);
+    const point = `${x.toFixed(1)} ${(HEIGHT - 2 - (value / top) * (HEIGHT - 6)).toFixed(1)}`;
+    if (index > 0 && values[index - 1] !== null) {
+      const last = found[found.length - 1];
+      last.points.push(point);
+      last.to = x.toFixed(1);
+    } else {
+      found.push({ points: [point], from: x.toFixed(1), to: x.toFixed(1) });
+    }
+  });
+  return found;
+}

@@ -1,0 +1,23 @@
+//! The files of the dashboard, as HTTP has them. Anyone may read them: what they show, they must ask for.
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+
+use super::unknown_path;
+use crate::control::dashboard::{FIELDS, find};
+
+/// Answers with the file of the path.
+pub(super) async fn serve(request: Request) -> Response {
+    let Some(file) = find(request.uri().path()) else {
+        return unknown_path(Method::GET, request.uri().clone()).await;
+    };
+    let mut response = ([(header::CONTENT_TYPE, file.kind)], file.text).into_response();
+    for (name, value) in FIELDS {
+        let name = HeaderName::from_static(name);
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

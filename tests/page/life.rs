@@ -1,0 +1,104 @@
+//! What the page shows by itself when something happens, and where it says a key is.
+
+use crate::support::{Load, Ringmaster, Signal};
+
+use super::browser::Browser;
+
+#[test]
+fn a_death_and_its_successor_show_by_themselves() {
+    let program = Ringmaster::start(&["--replicas", "3"]);
+    let browser = Browser::at(&program);
+    browser.until(
+        "the rows",
+        "document.querySelectorAll('#rows tr').length === 3",
+    );
+    browser.eval("window.same = true");
+    // What is told at once when the page opens is not said aloud.
+    browser.until(
+        "events",
+        "document.querySelectorAll('#events li').length === 3",
+    );
+    assert_eq!(browser.text("#rows tr:nth-child(2) span.name"), "S2");
+    program.strike(&["S2"], Signal::KILL);
+    program.event("replaced", 2);
+    let successor = program.rep()[1].clone();
+    browser.until(
+        "the successor in its seat",
+        &format!(
+            "document.querySelector('#rows tr:nth-child(2) span.name').textContent === '{successor}'"
+        ),
+    );
+    browser.until(
+        "the event, with its reason and how long it took",
+        "(() => { const first = document.querySelector('#events li[data-kind=replaced]'); \
+         return first !== null && /after S2, .* ms after its death/.test(first.textContent); })()",
+    );
+    browser.until(
+        "the death",
+        "document.querySelector('#events li[data-kind=down]')?.textContent.includes('detected within')",
+    );
+    assert_eq!(browser.eval("window.same"), true, "without a reload");
+    browser.until("all are up", "document.title === '3/3 up · Ringmaster'");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn requests_show_as_they_are_served() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let browser = Browser::at(&program);
+    let load = Load::start(program.listen, 2);
+    browser.until(
+        "a rate, a time and a share in each row",
+        "[...document.querySelectorAll('#rows tr')].filter(row => { \
+         const cells = row.querySelectorAll('.n'); \
+         return parseFloat(cells[0].textContent) > 0 && parseFloat(cells[1].textContent) > 0 \
+         && parseFloat(row.querySelector('.got-text').textContent) > 20; }).length === 2",
+    );
+    browser.until(
+        "a line in each chart",
+        "[...document.querySelectorAll('.plot .line.l0')].every(line => line.getAttribute('d').length > 10)",
+    );
+    browser.until(
+        "the innermost circle",
+        "document.querySelectorAll('#ring .got path').length === 2",
+    );
+    assert_eq!(load.finish().failures, [""; 0]);
+}
+
+#[test]
+fn a_key_is_found_and_its_arc_lights_up() {
+    let program = Ringmaster::start(&["--replicas", "3"]);
+    let browser = Browser::at(&program);
+    browser.until(
+        "the arcs",
+        "document.querySelectorAll('#ring .band path').length === 3",
+    );
+    for key in ["132574", "some/text?&;=ä"] {
+        browser.fill("#key", key);
+        browser.press("\u{e007}");
+        browser.until(
+            "an answer",
+            &format!("document.getElementById('key-answer').textContent.startsWith({key:?})"),
+        );
+        let said = browser.text("#key-answer");
+        if key == "132574" {
+            let told = program.command("where 132574");
+            let home = told.lines().nth(1).expect("a seat");
+            let words: Vec<&str> = home.split(' ').collect();
+            assert!(
+                said.contains(&format!("with {} in seat {}", words[2], words[1])),
+                "{said} {told}"
+            );
+        }
+        let lit = browser.eval("[...new Set([...document.querySelectorAll('#ring path.lit')].map(p => p.dataset.seat))].join()");
+        let lit = lit.as_str().expect("a seat");
+        assert!(said.contains(&format!("in seat {lit}.")), "{said} {lit}");
+        assert_eq!(browser.count("#ring .mark .pin"), 1);
+    }
+    browser.click("#key-clear");
+    browser.until(
+        "the mark is gone",
+        "document.querySelectorAll('#ring .lit, #ring .mark *').length === 0",
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}

@@ -1,0 +1,159 @@
+//! Pictures of the page in `target/page`, to be looked at; and what can be judged of its look by numbers:
+//! nothing sticks out, and every text stands out from what is behind it.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Load, Ringmaster, Signal};
+
+use super::browser::{Browser, Screen};
+
+/// A phone's width, and as high as the page is.
+const PHONE: Screen = Screen {
+    width: 390,
+    height: 0,
+    dark: false,
+};
+
+/// Texts below this ratio to their background are hard to read (WCAG 2.2, 1.4.3).
+const CONTRAST: f64 = 4.5;
+
+fn keep(name: &str, png: &[u8]) {
+    let folder = folder();
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join(format!("{name}.png"));
+    std::fs::write(&path, png).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+    assert!(
+        png.starts_with(b"\x89PNG") && png.len() > 20_000,
+        "{name}: {} bytes",
+        png.len()
+    );
+}
+
+fn folder() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    target.expect("the target folder").join("page")
+}
+
+/// Texts whose contrast to what is behind them is too low, and elements that are wider than the window.
+const FAULTS: &str = "(() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => {
+    const part = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = rgb(getComputedStyle(element).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const faults = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walker.nextNode());) {
+    const element = node.parentElement;
+    const box = element.getBoundingClientRect();
+    const style = getComputedStyle(element);
+    if (!node.textContent.trim() || box.width < 2 || style.visibility === 'hidden' || element.closest(':disabled, option, svg, script, noscript')) continue;
+    const [a, b] = [light(rgb(style.color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < CONTRAST) faults.push(`${node.textContent.trim()}: contrast ${ratio.toFixed(2)}`);
+    if (box.right > innerWidth + 1 && !element.closest('.scroll')) faults.push(`${node.textContent.trim()}: sticks out`);
+  }
+  if (document.documentElement.scrollWidth > innerWidth) faults.push('the page is wider than the window');
+  return faults;
+})()";
+
+#[track_caller]
+fn expect_readable(browser: &Browser, what: &str) {
+    let faults = browser.eval(&FAULTS.replace("CONTRAST", &CONTRAST.to_string()));
+    assert_eq!(faults.as_array().map(Vec::len), Some(0), "{what}: {faults}");
+}
+
+#[test]
+fn it_looks_right_in_light_and_dark_and_on_a_phone() {
+    let program = Ringmaster::start(&["--replicas", "3"]);
+    let browser = Browser::at(&program);
+    let load = Load::start(program.listen, 4);
+    program.strike(&["S2"], Signal::KILL);
+    program.event("replaced", 2);
+    browser.until(
+        "a line of ten seconds",
+        "document.querySelector('.plot .line').getAttribute('d').split('L').length > 10",
+    );
+    for dark in [false, true] {
+        let theme = if dark { "dark" } else { "light" };
+        keep(
+            theme,
+            &browser.picture(Screen {
+                dark,
+                ..Screen::WIDE
+            }),
+        );
+        expect_readable(&browser, theme);
+        keep(
+            &format!("phone-{theme}"),
+            &browser.picture(Screen { dark, ..PHONE }),
+        );
+        expect_readable(&browser, &format!("phone, {theme}"));
+    }
+    browser.see(Screen::WIDE);
+    browser.fill("#key", "132574");
+    browser.press("\u{e007}");
+    browser.until("the mark", "document.querySelector('#ring .pin') !== null");
+    browser.click("#preview");
+    browser.until("a plan", "!document.getElementById('plan').hidden");
+    for (name, width, dark) in [
+        ("plan", 1440, false),
+        ("plan-narrow", 1000, true),
+        ("plan-phone", 390, true),
+    ] {
+        keep(
+            name,
+            &browser.picture(Screen {
+                width,
+                height: 0,
+                dark,
+            }),
+        );
+        expect_readable(&browser, name);
+    }
+    assert_eq!(load.finish().failures, [""; 0]);
+    program.kill();
+    browser.until("the word", "!document.getElementById('lost').hidden");
+    for dark in [false, true] {
+        let name = if dark { "lost-dark" } else { "lost" };
+        keep(
+            name,
+            &browser.picture(Screen {
+                dark,
+                ..Screen::WIDE
+            }),
+        );
+        assert!(!browser.text("#lost").is_empty());
+    }
+}
+
+#[test]
+fn many_replicas_and_none_look_right_too() {
+    let program = Ringmaster::start(&["--replicas", "24", "--ring", "classic"]);
+    let browser = Browser::at(&program);
+    browser.until(
+        "the rows",
+        "document.querySelectorAll('#rows tr').length === 24",
+    );
+    browser.until(
+        "the arcs",
+        "document.querySelectorAll('#ring .band path').length > 12",
+    );
+    keep("many", &browser.picture(Screen::WIDE));
+    expect_readable(&browser, "many");
+    program.command("rm 24");
+    browser.until("no rows", "!document.getElementById('no-rows').hidden");
+    keep("none", &browser.picture(Screen::WIDE));
+    expect_readable(&browser, "none");
+}

@@ -1,0 +1,67 @@
+//! Whoever looks from another machine shows the token, and then may do all.
+
+use crate::support::{Ringmaster, own_address};
+
+use super::browser::{Browser, Screen};
+
+#[test]
+fn a_stranger_shows_the_token_and_may_command() {
+    let Some(ip) = own_address() else {
+        return eprintln!("SKIPPED: this machine has no address but loopback");
+    };
+    let open = [
+        "--control",
+        "0.0.0.0:0",
+        "--replicas",
+        "1",
+        "--control-token",
+        "s3cret",
+    ];
+    let program = Ringmaster::start(&open);
+    let url = format!("http://{ip}:{}/", program.control.port());
+    let browser = Browser::open(Screen::WIDE, &url);
+    browser.until(
+        "the refusal",
+        "document.getElementById('lost').textContent.includes('bearer token')",
+    );
+    assert_eq!(browser.count("#rows tr"), 0);
+    assert_eq!(
+        browser.eval("document.getElementById('token-box').open"),
+        true
+    );
+    browser.fill("#token", "wrong");
+    browser.press("\u{e007}");
+    browser.until(
+        "another refusal",
+        "document.getElementById('lost').textContent.includes('yours is wrong')",
+    );
+    browser.fill("#token", "s3cret");
+    browser.press("\u{e007}");
+    browser.until(
+        "the rows",
+        "document.querySelectorAll('#rows tr').length === 1",
+    );
+    browser.until(
+        "the events",
+        "document.querySelectorAll('#events li').length === 1",
+    );
+    assert_eq!(browser.eval("document.getElementById('token').value"), "");
+    browser.click("#preview");
+    browser.until("the offer", "!document.getElementById('apply').disabled");
+    browser.click("#apply");
+    browser.until(
+        "another row",
+        "document.querySelectorAll('#rows tr').length === 2",
+    );
+    assert_eq!(
+        browser.eval("document.documentElement.outerHTML.includes('s3cret')"),
+        false
+    );
+    assert!(
+        browser
+            .asked()
+            .iter()
+            .all(|asked| !asked.contains("s3cret"))
+    );
+    assert!(!program.log().contains("s3cret"));
+}
