@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
@@ -102,6 +102,14 @@ impl Conn {
         let dropped = self.ahead.len();
         self.ahead.clear();
         Ok(dropped)
+    }
+
+    /// Waits until the connection is broken, without reading. Cancel safe.
+    pub(super) async fn broken(&self) -> io::Error {
+        let ready = self.stream.ready(Interest::ERROR).await;
+        let error = ready.and_then(|_| self.stream.take_error());
+        let reset = || io::ErrorKind::ConnectionReset.into();
+        error.unwrap_or_else(Some).unwrap_or_else(reset)
     }
 
     /// Closes, so that the client can read what was written: ends our direction, then drops what still

@@ -37,8 +37,8 @@ impl Source {
 
 /// What was heard of the client.
 enum Heard {
-    /// Something that is not to be answered.
-    Noise,
+    /// So many bytes that are not to be answered.
+    Noise(usize),
     /// Its next line, which waits to be carried out unless it is empty.
     Line,
     /// Nothing will come any more.
@@ -63,7 +63,8 @@ impl Session<'_> {
             }
             _ => return Ok(()),
         };
-        let (mut listens, mut allowance) = (true, self.shared.context.limits.discard_bytes);
+        let limits = &self.shared.context.limits;
+        let (mut listens, mut allowance) = (true, limits.discard_bytes);
         loop {
             tokio::select! {
                 biased;
@@ -72,11 +73,12 @@ impl Session<'_> {
                     let piece = self.piece(&mut source, json).await;
                     self.conn.write_all(piece.as_bytes()).await?;
                 }
-                heard = hear(self.conn, self.prompting, &mut allowance, self.shared.context.limits.line), if listens => {
-                    match heard? {
-                        Heard::Line => return Ok(()),
-                        Heard::End => listens = false,
-                        Heard::Noise => listens = allowance > 0,
+                heard = hear(self.conn, listens, self.prompting, limits.line) => match heard? {
+                    Heard::Line => return Ok(()),
+                    Heard::End => listens = false,
+                    Heard::Noise(bytes) => {
+                        allowance = allowance.saturating_sub(bytes);
+                        listens = allowance > 0;
                     }
                 }
             }
@@ -107,29 +109,29 @@ impl Session<'_> {
     }
 }
 
-/// Listens to the client. Cancel safe.
+/// Listens to the client, or no more than whether the connection breaks. Cancel safe.
 async fn hear(
     conn: &mut Conn,
+    listens: bool,
     prompting: bool,
-    allowance: &mut usize,
     longest: usize,
 ) -> io::Result<Heard> {
-    if prompting {
-        return Ok(match conn.peek_line(longest).await? {
-            Line::Nothing => Heard::End,
-            Line::Whole(line) if line.trim_ascii().is_empty() => {
-                // It has done what it was for.
-                conn.skip_line();
-                Heard::Line
-            }
-            Line::Whole(_) | Line::TooLong => Heard::Line,
+    if !listens {
+        return Err(conn.broken().await);
+    }
+    if !prompting {
+        return Ok(match conn.drop_input().await? {
+            0 => Heard::End,
+            dropped => Heard::Noise(dropped),
         });
     }
-    Ok(match conn.drop_input().await? {
-        0 => Heard::End,
-        dropped => {
-            *allowance = allowance.saturating_sub(dropped);
-            Heard::Noise
+    Ok(match conn.peek_line(longest).await? {
+        Line::Nothing => Heard::End,
+        Line::Whole(line) if line.trim_ascii().is_empty() => {
+            // It has done what it was for.
+            conn.skip_line();
+            Heard::Line
         }
+        Line::Whole(_) | Line::TooLong => Heard::Line,
     })
 }

@@ -166,6 +166,29 @@ fn an_ended_input_ends_no_stream_and_further_input_is_dropped() {
 }
 
 #[test]
+fn a_client_that_breaks_off_after_its_input_is_noticed_at_once() {
+    for (line, noise) in [("events -w 2\n", 0), ("events -w 2\n", 4096)] {
+        let port = port_with(|context| {
+            context.limits.connections = 1;
+            context.limits.discard_bytes = 1;
+        });
+        let mut stream = open(&port, line);
+        stream.write_all(&vec![b'x'; noise]).unwrap();
+        happen(&port.journal, 3, "");
+        expect(&mut stream, &event(3));
+        if noise == 0 {
+            stream.shutdown(Half::Write).unwrap();
+        }
+        // A reset, as the kernel sends it for a client who is gone.
+        let socket = socket2::SockRef::from(&stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        // No event happens any more.
+        free_again(&port);
+    }
+}
+
+#[test]
 fn a_stream_listens_to_noise_up_to_a_limit() {
     let port = port_with(|context| context.limits.discard_bytes = 1);
     let mut stream = open(&port, "events -w 2\n");
