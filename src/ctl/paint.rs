@@ -1,7 +1,7 @@
 //! Colours for eyes: the words of the fleet stand out in the lines of an answer, on a terminal.
 //!
 //! It knows words, not commands; JSON and pipes get none. Whoever sets NO_COLOR, to anything, gets none
-//! either (https://no-color.org), nor does a terminal that calls itself dumb.
+//! either (<https://no-color.org>), nor does a terminal that calls itself dumb.
 
 use std::ffi::OsString;
 
