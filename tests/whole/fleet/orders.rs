@@ -193,8 +193,11 @@ fn show_tells_how_the_one_before_ended(engine: Engine) {
             .map(str::to_owned)
     };
     eventually(PATIENCE, "how it ended", || ended().is_some());
+    // The name is the dead one's until its container is removed, and its successor's from then on.
+    eventually(PATIENCE, "its successor's card", || {
+        card(&program, "S2")["name"] == program.rep()[1]
+    });
     let after = card(&program, "S2");
-    assert_eq!(after["name"], program.rep()[1]);
     assert_eq!(
         (&after["deaths"], &after["past"][0]["name"]),
         (&1.into(), &"S2".into())
