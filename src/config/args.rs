@@ -14,7 +14,8 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, Va
 
 use super::containers::ContainerArgs;
 use super::ctl::CtlArgs;
-use super::values::{DEFAULT_KEY, Target, duration, path, positive, target};
+use super::values::{DEFAULT_KEY, Target, ask, duration, positive, target};
+use crate::fleet;
 use crate::peer::Token;
 use crate::proxy::{Balance, KeyRule};
 use crate::ring;
@@ -209,8 +210,8 @@ pub struct ServeArgs {
         help = "Misses in a row until a replica is dead"
     )]
     pub heartbeat_misses: NonZeroU32,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = path, help = "What heartbeats ask for")]
-    pub heartbeat_path: String,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = ask, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
+    pub heartbeat_path: fleet::Ask,
     #[arg(
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",

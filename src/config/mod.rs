@@ -159,7 +159,7 @@ impl ServeArgs {
                 interval: self.heartbeat_interval,
                 timeout: self.heartbeat_timeout,
                 misses: self.heartbeat_misses.get(),
-                path: self.heartbeat_path,
+                ask: self.heartbeat_path,
             }),
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
@@ -417,7 +417,7 @@ mod tests {
             (&["--bound", "NaN"], "no bound"),
             (&["--bound", ""], "no bound"),
             (&["--key", "random,path"], "at the end"),
-            (&["--heartbeat-path", "x"], "must begin with /"),
+            (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
             (&["--workers", "0"], "invalid value"),
             (&["--image", "a"], "--image goes with --engine docker"),
             (

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::fleet::Ask;
+
 /// The key rule where none is given.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
 
@@ -58,12 +60,15 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     }
 }
 
-/// A path that can stand in a request line.
-pub(super) fn path(text: &str) -> Result<String, String> {
+/// A path that can stand in a request line, or `tcp`.
+pub(super) fn ask(text: &str) -> Result<Ask, String> {
+    if text == "tcp" {
+        return Ok(Ask::Connect);
+    }
     let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     if legal {
-        Ok(text.to_owned())
+        Ok(Ask::Path(text.to_owned()))
     } else {
-        Err("must begin with / and be printable ASCII without blanks".to_owned())
+        Err("must be tcp, or begin with / and be printable ASCII without blanks".to_owned())
     }
 }

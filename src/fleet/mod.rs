@@ -48,6 +48,7 @@ use task::{Inbox, Task, Work};
 
 pub use engine::{Containers, Image};
 pub use events::{Dial, Kind, Note, Switch};
+pub use heartbeat::Ask;
 pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
 pub use plan::Status;
 pub use survey::{Survey, survey};
@@ -80,8 +81,8 @@ pub struct Heartbeat {
     pub timeout: Duration,
     /// Misses in a row that mean dead by silence; at least 1.
     pub misses: u32,
-    /// What is asked for, beginning with `/`.
-    pub path: String,
+    /// What is asked.
+    pub ask: Ask,
 }
 
 /// What the fleet goes by.
@@ -224,7 +225,7 @@ impl Settings {
         self.heartbeat.as_ref().map(|heartbeat| Rhythm {
             interval: heartbeat.interval,
             timeout: heartbeat.timeout,
-            path: heartbeat.path.clone(),
+            ask: heartbeat.ask.clone(),
             eager: keeper == Keeper::Fleet,
         })
     }

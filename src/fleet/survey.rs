@@ -183,8 +183,8 @@ async fn ask_all(found: &[Found], heartbeat: Option<&Heartbeat>) -> Vec<Asked> {
         let heartbeat = heartbeat.cloned();
         asking.spawn(async move {
             let answer = match (&found.state, heartbeat) {
-                (State::Runs(addr), Some(Heartbeat { path, timeout, .. })) => {
-                    heartbeat::identify(*addr, &path, timeout).await
+                (State::Runs(addr), Some(Heartbeat { ask, timeout, .. })) => {
+                    heartbeat::identify(*addr, &ask, timeout).await
                 }
                 _ => None,
             };

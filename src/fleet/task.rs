@@ -285,7 +285,7 @@ async fn at(time: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::super::engine::{Fixed, Reports};
-    use super::super::{Heartbeat, Replicas, Settings, Survey, survey};
+    use super::super::{Ask, Heartbeat, Replicas, Settings, Survey, survey};
     use super::*;
     use crate::ring::Spec;
     use crate::roster::{self, ReplicaAddr, Subscriber};
@@ -303,7 +303,7 @@ mod tests {
                 interval: long,
                 timeout: long,
                 misses: 3,
-                path: "/".to_owned(),
+                ask: Ask::Path("/".to_owned()),
             }),
             start_timeout: long,
             drain_timeout: long,

@@ -47,7 +47,7 @@ fn settings(replicas: Replicas) -> Settings {
             interval: Duration::from_millis(250),
             timeout: Duration::from_millis(200),
             misses: 3,
-            path: "/heartbeat".to_owned(),
+            ask: Ask::Path("/heartbeat".to_owned()),
         }),
         start_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(60),

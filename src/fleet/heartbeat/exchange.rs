@@ -1,4 +1,5 @@
-//! One heartbeat: a request, on the held connection or a fresh one, and its answer.
+//! One heartbeat: a request, on the held connection or a fresh one, and its answer; or, of a server that
+//! speaks no HTTP, a connection and no more.
 //!
 //! It waits without a deadline, which is its caller's, and judges nothing. Surprising: to connect to a
 //! free local port of the ephemeral range may succeed, for the kernel may pick that very port as ours
@@ -19,10 +20,19 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long the rest of a body may take to come, if its connection is to be kept.
 const BODY_WAIT: Duration = Duration::from_millis(50);
 
+/// What a heartbeat is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A request for this path, which begins with `/`; 2xx and 3xx are health.
+    Path(String),
+    /// A connection that can be made is health; nothing is sent on it.
+    Connect,
+}
+
 /// What came of one heartbeat.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// 2xx or 3xx, the connection if it can be used again, and who answers, if it says so.
+    /// 2xx, 3xx or a connection as such; the connection if it can be kept; and who answers, if it says so.
     Healthy(Option<TcpStream>, Option<Identity>),
     /// Another status.
     Wrong(u16, Option<TcpStream>),
@@ -39,7 +49,7 @@ pub(super) enum Outcome {
 }
 
 /// The bytes of the request.
-pub(super) fn request(addr: ReplicaAddr, path: &str, keep: bool) -> String {
+fn request(addr: ReplicaAddr, path: &str, keep: bool) -> String {
     let close = if keep { "" } else { "Connection: close\r\n" };
     format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n{close}\r\n")
 }
@@ -48,18 +58,34 @@ pub(super) fn request(addr: ReplicaAddr, path: &str, keep: bool) -> String {
 /// does not say.
 pub(in crate::fleet) async fn identify(
     addr: ReplicaAddr,
-    path: &str,
+    ask: &Ask,
     limit: Duration,
 ) -> Option<Option<Identity>> {
-    let request = request(addr, path, false);
-    match timeout(limit, run(addr, &request, None)).await.ok()? {
+    match timeout(limit, run(addr, ask, None, false)).await.ok()? {
         Outcome::Healthy(_, identity) => Some(identity),
         _ => None,
     }
 }
 
-/// Sends `request` and reads the answer. Dropping it closes the connection.
-pub(super) async fn run(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> Outcome {
+/// Asks once, with the words that `keep` the connection or do not. Dropping it closes all connections.
+pub(super) async fn run(
+    addr: ReplicaAddr,
+    ask: &Ask,
+    held: Option<TcpStream>,
+    keep: bool,
+) -> Outcome {
+    match ask {
+        Ask::Path(path) => converse(addr, &request(addr, path, keep), held).await,
+        // The held one says nothing of a server that is frozen, or behind a cut cable: a new one does.
+        Ask::Connect => match connect(addr).await {
+            Ok(stream) => Outcome::Healthy(Some(stream), None),
+            Err(outcome) => outcome,
+        },
+    }
+}
+
+/// Sends `request` and reads the answer.
+async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> Outcome {
     let stream = match held {
         Some(stream) => Ok(stream),
         None => connect(addr).await,

@@ -2,6 +2,7 @@
 //!
 //! It gives no verdict: it says answered, missed, broken or refused, and the plan judges. Between two
 //! heartbeats it holds the connection and notices its end at once, which is the fastest sign of death.
+//! A heartbeat that is only a connection is a fresh one each time, which takes the held one's place.
 //! Surprising: such an end alone proves nothing, since servers close kept connections as they like; so
 //! it is only a reason to ask again at once, and a server that makes it a habit gets a connection for
 //! each heartbeat. Our own lateness is no miss: see [`punctual`].
@@ -24,9 +25,10 @@ use super::plan::{Miss, Pulse};
 use crate::metrics::SeatCells;
 use crate::roster::{ReplicaAddr, ReplicaId};
 use exchange::Outcome;
-use wait::{punctual, stir};
+use wait::{end, punctual, stir};
 
 pub(super) use answer::Identity;
+pub use exchange::Ask;
 pub(super) use exchange::identify;
 
 /// The deadline of the heartbeat that follows an unexpected end.
@@ -49,8 +51,8 @@ pub(super) struct Rhythm {
     pub(super) interval: Duration,
     /// An answer later than this is a miss.
     pub(super) timeout: Duration,
-    /// What to ask for, beginning with `/`.
-    pub(super) path: String,
+    /// What to ask.
+    pub(super) ask: Ask,
     /// Ask one that has never answered again and again without delay: it is just starting.
     pub(super) eager: bool,
 }
@@ -148,9 +150,8 @@ impl Watcher {
         while !self.pulses.is_closed() {
             let sent = Instant::now();
             let reused = self.held.is_some();
-            let request = exchange::request(self.addr, &self.rhythm.path, !self.is_habit());
-            let held = self.held.take();
-            let work = exchange::run(self.addr, &request, held);
+            let (held, keep) = (self.held.take(), !self.is_habit());
+            let work = exchange::run(self.addr, &self.rhythm.ask, held, keep);
             let outcome = punctual(limit, work).await.unwrap_or(Outcome::Silent);
             let outcome = self.recognise(outcome);
             limit = match self.judge(outcome, reused, sent) {
@@ -256,12 +257,27 @@ impl Watcher {
         CHECK.min(self.rhythm.timeout)
     }
 
+    /// Waits for the end of the held connection; forever without one. Returns whether the server said
+    /// something before, where it has nothing to say unasked. Cancel safe.
+    async fn stirs(&self) -> bool {
+        let Some(held) = &self.held else {
+            return std::future::pending().await;
+        };
+        match self.rhythm.ask {
+            Ask::Path(_) => stir(held).await,
+            Ask::Connect => {
+                end(held).await;
+                false
+            }
+        }
+    }
+
     /// Waits until `then`, a poke, or the end of the held connection. Returns the time that the next
     /// heartbeat has.
     async fn rest(&mut self, sent: Instant, then: Instant) -> Duration {
         tokio::select! {
             biased;
-            expected = stir(self.held.as_ref()) => return self.ended(expected),
+            expected = self.stirs() => return self.ended(expected),
             () = self.poke.now.notified() => {}
             () = sleep_until(then) => return self.rhythm.timeout,
         }

@@ -25,21 +25,40 @@ pub(super) async fn punctual<T>(limit: Duration, work: impl Future<Output = T>) 
     }
 }
 
-/// Waits until something happens on an idle connection, which then is of no more use; forever without
-/// one. Returns whether the server said something, rather than just ending it. Cancel safe.
-pub(super) async fn stir(held: Option<&TcpStream>) -> bool {
-    let Some(stream) = held else {
-        return std::future::pending().await;
-    };
-    loop {
-        let mut byte = [0];
-        if stream.readable().await.is_err() {
-            return false;
+/// The most that a server may say unasked on one connection and still be heard to end it, in bytes.
+const CHATTER: usize = 64 * 1024;
+
+/// Waits until something happens on an idle connection, which then is of no more use. Returns whether the
+/// server said something, rather than just ending it. Cancel safe.
+pub(super) async fn stir(stream: &TcpStream) -> bool {
+    read(stream, &mut [0]).await > 0
+}
+
+/// Waits until a connection ends on which the server may speak as it likes: many begin with a greeting.
+/// One that says too much is not heard any longer, and this waits forever. Cancel safe: what was read is
+/// of no use to anyone.
+pub(super) async fn end(stream: &TcpStream) {
+    let mut waste = [0; 1024];
+    let mut heard = 0;
+    while heard < CHATTER {
+        match read(stream, &mut waste).await {
+            0 => return,
+            some => heard += some,
         }
-        match stream.try_read(&mut byte) {
-            Ok(read) => return read > 0,
+    }
+    std::future::pending().await
+}
+
+/// Reads what comes; 0 is the end, in whatever way. Cancel safe.
+async fn read(stream: &TcpStream, bytes: &mut [u8]) -> usize {
+    loop {
+        if stream.readable().await.is_err() {
+            return 0;
+        }
+        match stream.try_read(bytes) {
+            Ok(read) => return read,
             Err(err) if err.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return false,
+            Err(_) => return 0,
         }
     }
 }

@@ -62,6 +62,24 @@ fn a_seat_that_refuses_is_passed_over() {
 }
 
 #[test]
+fn a_heartbeat_may_be_a_connection_to_whatever_listens() {
+    let [first, second] = [greeter("S1"), greeter("S2")];
+    let backends = format!("S1={},S2={}", first.addr, second.addr);
+    let flags = ["--backend", &backends, "--heartbeat-path", "tcp"];
+    let program = Ringmaster::start(&[&flags[..], &BY_SOURCE].concat());
+    let all = |last| from(Ipv4Addr::new(127, 0, 0, last), &program);
+    let homes: BTreeSet<_> = (1..=20).map(|last| all(last).take(2).unwrap()).collect();
+    assert_eq!(homes.len(), 2, "{homes:?}");
+    drop(first);
+    let down = program.event("down", 1);
+    assert_eq!(down["reason"], "connection refused");
+    for last in 1..=20 {
+        assert_eq!(all(last).take(2).unwrap(), b"S2");
+    }
+    assert_eq!(program.rep(), ["S2"]);
+}
+
+#[test]
 fn where_nobody_is_up_a_client_is_reset() {
     let (refusing, _socket) = Backend::refusing();
     let program = Ringmaster::before(refusing, &BY_SOURCE);

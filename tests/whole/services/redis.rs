@@ -1,5 +1,5 @@
 //! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which the
-//! server speaks unasked.
+//! server speaks unasked. Its heartbeats are connections: it speaks no HTTP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +25,7 @@ fn before_two(test: &str) -> Option<([Service; 2], Ringmaster)> {
         service
     });
     let backends = format!("S1={},S2={}", services[0].addr, services[1].addr);
-    let fixed = ["--backend", &backends, "--heartbeat-interval", "0s"];
+    let fixed = ["--backend", &backends, "--heartbeat-path", "tcp"];
     let program = Ringmaster::start(&[&fixed[..], &["--balance", "source"]].concat());
     Some((services, program))
 }
@@ -80,6 +80,25 @@ fn a_large_value_comes_back_as_it_went() {
     assert_eq!(set, "OK\n");
     let got = outcome(cli(port).args(["get", "large"])).stdout;
     assert!(got.len() == value.len() + 1 && got.starts_with(&value));
+}
+
+#[test]
+fn where_one_has_ended_the_other_serves() {
+    let Some((services, program)) = before_two("redis, one ends") else {
+        return;
+    };
+    let port = program.listen.port();
+    let home = says(cli(port).args(["get", "name"]));
+    let (home, other) = match home.as_str() {
+        "S1\n" => (1, "S2\n"),
+        _ => (2, "S1\n"),
+    };
+    let [mut first, mut second] = services;
+    let ended = if home == 1 { &mut first } else { &mut second };
+    ended.child.kill().unwrap();
+    let down = program.event("down", home);
+    assert_eq!(down["reason"], "connection refused");
+    assert_eq!(says(cli(port).args(["get", "name"])), other);
 }
 
 /// A client that subscribes until its value is dropped.

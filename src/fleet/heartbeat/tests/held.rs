@@ -1,0 +1,91 @@
+//! What becomes of the connection between heartbeats: held, ended, asked for anew.
+
+use super::*;
+
+#[tokio::test]
+async fn a_connection_is_held_and_the_request_is_plain() {
+    let answers = ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", OK];
+    let script = move |_, nth: usize| Reply::Say(answers[nth % 2]);
+    let mut server = Server::new(script).await;
+    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+    for _ in 0..5 {
+        bench.expect(Pulse::Answered).await;
+        let (connection, request) = server.request().await;
+        assert_eq!(connection, 1);
+        let addr = server.addr;
+        let expected =
+            format!("GET /heartbeat HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n\r\n");
+        assert_eq!(request, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_held_connection_is_noticed_at_once() {
+    let script = |connection, _| match connection {
+        1 => Reply::SayAndCloseAfter(OK, 10 * RIGHT_AFTER),
+        _ => Reply::Say(OK),
+    };
+    let mut server = Server::new(script).await;
+    let mut bench = begin(server.addr, rhythm(HOUR, false));
+    bench.expect(Pulse::Answered).await;
+    bench.expect(Pulse::Broken).await;
+    bench.expect(Pulse::Answered).await;
+    assert_eq!(server.request().await.0, 1);
+    assert_eq!(server.request().await.0, 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_under_a_request_is_broken_too() {
+    let script = |connection, nth| match (connection, nth) {
+        (1, 2) => Reply::Close,
+        _ => Reply::Say(OK),
+    };
+    let server = Server::new(script).await;
+    let mut bench = begin(server.addr, rhythm(10 * RIGHT_AFTER, false));
+    bench.expect(Pulse::Answered).await;
+    bench.expect(Pulse::Broken).await;
+    bench.expect(Pulse::Answered).await;
+}
+
+#[tokio::test]
+async fn a_close_right_after_each_answer_is_the_servers_style() {
+    let mut server = Server::new(|_, _| Reply::SayAndClose(OK)).await;
+    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+    for nth in 1..=6 {
+        bench.expect(Pulse::Answered).await;
+        let (connection, request) = server.request().await;
+        assert_eq!(connection, nth);
+        let says_so = request.contains("Connection: close");
+        assert_eq!(says_so, nth > 2, "{nth}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_announce_the_close_get_a_connection_for_each_heartbeat() {
+    for answer in [
+        "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 302 Found\r\n\r\n",
+    ] {
+        let mut server = Server::new(move |_, _| Reply::SayAndClose(answer)).await;
+        let mut bench = begin(server.addr, rhythm(5 * MS, false));
+        for nth in 1..=4 {
+            bench.expect(Pulse::Answered).await;
+            assert_eq!(server.request().await.0, nth, "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_poke_asks_now_and_if_so_said_afresh() {
+    let mut server = Server::new(|_, _| Reply::Say(OK)).await;
+    let mut bench = begin(server.addr, rhythm(HOUR, false));
+    bench.expect(Pulse::Answered).await;
+    bench.heart.beat_now(false);
+    bench.expect(Pulse::Answered).await;
+    bench.heart.beat_now(true);
+    bench.expect(Pulse::Answered).await;
+    for connection in [1, 1, 2] {
+        assert_eq!(server.request().await.0, connection);
+    }
+}

@@ -1,0 +1,103 @@
+//! What counts as a miss or a refusal, and how soon the next heartbeat follows.
+
+use super::*;
+
+#[tokio::test]
+async fn after_a_miss_the_next_goes_out_at_once_on_a_fresh_connection() {
+    let script = |connection, nth| match (connection, nth) {
+        (1, 1) | (4.., _) => Reply::Say(OK),
+        _ => Reply::Silence,
+    };
+    let mut server = Server::new(script).await;
+    let rhythm = Rhythm {
+        timeout: 50 * MS,
+        ..rhythm(HOUR, false)
+    };
+    let mut bench = begin(server.addr, rhythm);
+    bench.expect(Pulse::Answered).await;
+    bench.heart.beat_now(false);
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let (sent, why) = bench.miss().await;
+        assert_eq!(why, Miss::Silent);
+        times.push(sent);
+    }
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 50 * MS));
+    bench.expect(Pulse::Answered).await;
+    for connection in [1, 1, 2, 3, 4] {
+        assert_eq!(server.request().await.0, connection);
+    }
+}
+
+#[tokio::test]
+async fn wrong_answers_are_misses_at_the_usual_pace() {
+    let cases = [
+        (
+            Reply::Say("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"),
+            Miss::Wrong(503),
+        ),
+        (
+            Reply::SayAndClose("HTTP/1.1 404 No\r\n\r\n"),
+            Miss::Wrong(404),
+        ),
+        (Reply::SayAndClose("SSH-2.0-x\r\n"), Miss::Garbled),
+        (Reply::Close, Miss::Closed),
+    ];
+    for (reply, expected) in cases {
+        let server = Server::new(move |_, _| reply).await;
+        let mut bench = begin(server.addr, rhythm(60 * MS, false));
+        let (first, why) = bench.miss().await;
+        assert_eq!(why, expected);
+        let (second, _) = bench.miss().await;
+        assert!(second - first >= 60 * MS, "{expected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_and_asked_again_at_the_usual_pace() {
+    // Bound and not listening: the port is ours, and connections are refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    let mut bench = begin(addr, rhythm(30 * MS, false));
+    for _ in 0..2 {
+        bench
+            .expect(Pulse::Refused("connection refused".to_owned()))
+            .await;
+    }
+    let _server = Server::on(socket.listen(8).unwrap(), |_, _| Reply::Say(OK));
+    while bench.pulse().await != Pulse::Answered {}
+}
+
+#[tokio::test]
+async fn one_that_is_just_starting_is_asked_without_delay() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    let mut bench = begin(addr, rhythm(HOUR, true));
+    let early = timeout(50 * MS, bench.pulses.recv()).await;
+    assert!(early.is_err(), "{early:?}");
+    let _server = Server::on(socket.listen(8).unwrap(), |_, _| Reply::Say(OK));
+    bench.expect(Pulse::Answered).await;
+}
+
+#[tokio::test]
+async fn our_own_lateness_is_no_miss() {
+    let work = sleep(220 * MS);
+    tokio::spawn(async {
+        std::thread::sleep(200 * MS);
+    });
+    assert!(punctual(30 * MS, work).await.is_some());
+    assert!(punctual(30 * MS, sleep(HOUR)).await.is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_heart_asks_no_more() {
+    let mut server = Server::new(|_, _| Reply::Say(OK)).await;
+    let mut bench = begin(server.addr, rhythm(MS, false));
+    bench.expect(Pulse::Answered).await;
+    drop(bench.heart);
+    let end = async { while bench.pulses.recv().await.is_some() {} };
+    timeout(DEADLINE, end).await.expect("its channel closes");
+    server.requests.close();
+}
