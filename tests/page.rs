@@ -18,6 +18,7 @@ mod page {
     mod life;
     mod load;
     mod lost;
+    mod orders;
     mod pictures;
     mod token;
 }

@@ -143,6 +143,13 @@ impl Browser {
         );
     }
 
+    /// Runs a script before those of the page, when it is loaded anew.
+    pub(crate) fn load_after(&self, script: &str) {
+        let load = json!({"source": script});
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", load);
+        self.run(self.client().refresh());
+    }
+
     pub(crate) fn go(&self, url: &str) {
         self.run(self.client().goto(url));
     }

@@ -6,7 +6,7 @@ use super::browser::Browser;
 
 /// Waits for the word about the last change.
 #[track_caller]
-fn said(browser: &Browser, state: &str) -> String {
+pub(super) fn said(browser: &Browser, state: &str) -> String {
     browser.until(
         &format!("a word that is {state:?}"),
         &format!("(said => said.dataset.state === '{state}' && said.textContent !== '')(document.getElementById('change-said'))"),
@@ -14,13 +14,13 @@ fn said(browser: &Browser, state: &str) -> String {
     browser.text("#change-said")
 }
 
-fn can_apply(browser: &Browser) -> bool {
+pub(super) fn can_apply(browser: &Browser) -> bool {
     browser.eval("!document.getElementById('apply').disabled") == true
 }
 
 /// Waits until the button says this and can be clicked.
 #[track_caller]
-fn offered(browser: &Browser, text: &str) {
+pub(super) fn offered(browser: &Browser, text: &str) {
     browser.until(
         &format!("the button {text:?}"),
         &format!("(apply => !apply.disabled && apply.textContent === {text:?})(document.getElementById('apply'))"),
@@ -56,7 +56,7 @@ fn replicas_are_added_and_removed_by_click() {
     );
     assert!(!can_apply(&browser), "what was done is not offered again");
 
-    browser.click("#rows tr:nth-child(2) button");
+    browser.click("#rows tr:nth-child(2) button[data-order=remove]");
     offered(&browser, "Remove S2");
     browser.click("#apply");
     assert_eq!(said(&browser, "good"), "Done: Remove S2. Now 3 replicas.");

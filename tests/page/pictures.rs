@@ -64,6 +64,8 @@ const FAULTS: &str = "(() => {
     if (ratio < CONTRAST) faults.push(`${node.textContent.trim()}: contrast ${ratio.toFixed(2)}`);
     if (box.right > innerWidth + 1 && !element.closest('.scroll')) faults.push(`${node.textContent.trim()}: sticks out`);
   }
+  const table = document.querySelector('.replicas .scroll');
+  if (table.scrollWidth > table.clientWidth) faults.push(`the table is ${table.scrollWidth - table.clientWidth} wider than its card`);
   if (document.documentElement.scrollWidth > innerWidth) faults.push('the page is wider than the window');
   return faults;
 })()";
@@ -101,7 +103,27 @@ fn it_looks_right_in_light_and_dark_and_on_a_phone() {
         );
         expect_readable(&browser, &format!("phone, {theme}"));
     }
+    for width in [320, 700, 900, 1060, 1160, 1280, 1440, 1920] {
+        browser.see(Screen {
+            width,
+            ..Screen::WIDE
+        });
+        expect_readable(&browser, &format!("{width} wide"));
+    }
     browser.see(Screen::WIDE);
+    program.command("drain S1");
+    browser.until("it is drained", "document.title.startsWith('2/3')");
+    browser.click("#rows tr:nth-child(3) button[data-order=replace]");
+    browser.until("a plan", "!document.getElementById('plan').hidden");
+    keep(
+        "replace",
+        &browser.picture(Screen {
+            height: 0,
+            ..Screen::WIDE
+        }),
+    );
+    expect_readable(&browser, "replace");
+    browser.click("input[value=add]");
     browser.fill("#key", "132574");
     browser.press("\u{e007}");
     browser.until("the mark", "document.querySelector('#ring .pin') !== null");

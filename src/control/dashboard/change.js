@@ -1,48 +1,38 @@
 // Changes, each in two steps: what it would move, then the button that does it. A preview is good for what
-// was typed and for the ring it was made from; anything else takes the button away again.
+// was typed and for the ring it was made from; anything else takes the button away again. Only what one
+// click undoes, and nobody is left without, is done by one click.
 
 import { ask, change } from "./ask.js";
-import { NOTHING, make, percent, span, tint } from "./words.js";
+import { about, choose, many, offer, typeOrder, typeRemoval, typed } from "./typed.js";
+import { NOTHING, count, make, percent, span, tint } from "./words.js";
 
 const form = document.getElementById("change-form");
 const apply = document.getElementById("apply");
 const preview = document.getElementById("preview");
 const said = document.getElementById("change-said");
 const plan = document.getElementById("plan");
-const own = document.getElementById("own-spec");
-
-const value = (id) => document.getElementById(id).value.trim();
-const names = () => value("names").split(/[\s,]+/).filter(Boolean);
-const many = (n) => `${n} replica${n === 1 ? "" : "s"}`;
-
-/** What is typed: how to ask for its plan, how to do it, and what the button says. */
-function typed() {
-  const kind = new FormData(form).get("kind");
-  const n = Number(value("n"));
-  const query = new URLSearchParams();
-  if (kind === "add" || kind === "rm") {
-    query.set(kind, String(n));
-    if (names().length) query.set("names", names().join(","));
-    const fields = { n, hostnames: names() };
-    return kind === "add"
-      ? { query, act: ["POST", "/add", fields], says: `Add ${many(n)}`, lists: true }
-      : { query, act: ["DELETE", "/rm", fields], says: `Remove ${names().join(", ") || many(n)}`, lists: true, drops: true };
-  }
-  if (kind === "ring") {
-    const spec = value("spec") || value("own-spec");
-    query.set("ring", spec);
-    return { query, act: ["POST", "/ring", { ring: spec }], says: `Switch to ${spec.split(":")[0]}` };
-  }
-  const bound = Number(value("bound"));
-  query.set("bound", String(bound));
-  return { query, act: ["POST", "/bound", { bound }], says: bound ? `Set the bound to ${bound}` : "Take the bound away" };
-}
-
 /** A query in which `+` stays what it is and blanks are percent signs. */
 const coded = (query) => [...query].map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
 
 let ready = null;
 let doing = false;
+
+/** What is told when a change begins, and when it is over. */
+let lock = () => {};
+export const onDoing = (act) => (lock = act);
+
+/** Whom an order can be about: [{name, state}]. */
+let present = [];
+const othersUp = (name) => present.filter((other) => other.state === "up" && other.name !== name).length;
+
+/** Takes note of who is there. */
+export function know(replicas) {
+  present = replicas;
+  offer(present.map(({ name }) => name));
+  if (ready?.name && !ready.everybody && !present.some(({ name }) => name === ready.name)) {
+    stale(`${ready.name} is gone since.`);
+  }
+}
 
 function say(state, text) {
   said.dataset.state = state;
@@ -69,9 +59,35 @@ function cell(part, largest, kind) {
   return make("td", {}, bar(part, largest, kind), make("span", { class: "part" }, percent(part)));
 }
 
+const pair = (what, text) => [make("dt", {}, what), make("dd", {}, text)];
+
+/** What an order about one replica, or about all, will do: nothing moves for good, but somebody goes. */
+async function foresee({ what, name, everybody }) {
+  const [{ replicas }, ring] = await Promise.all([
+    everybody ? ask("/replicas") : ask(`/replicas/${encodeURIComponent(name)}`).then((one) => ({ replicas: [one] })),
+    ask("/ring"),
+  ]);
+  const flight = replicas.reduce((sum, one) => sum + one.in_flight, 0);
+  const facts = make("dl", { class: "facts" });
+  const seats = new Set(replicas.map(({ seat }) => seat).filter((seat) => seat != null));
+  facts.append(...pair(seats.size === 1 ? "Seat" : "Seats", seats.size === 1 ? String([...seats][0]) : `${seats.size}, one after the other`));
+  if (replicas.length === 1) facts.append(...pair("Is now", [replicas[0].state, replicas[0].engine_id].filter(Boolean).join(", ")));
+  if (what === "replace") {
+    facts.append(make("dt", {}, "Moved"), make("dd", { class: "moved" }, "none of the keys"));
+    facts.append(...pair("In flight", `${count(flight)}, finished before ${replicas.length === 1 ? "it goes" : "they go"}`));
+  } else if (what === "drain") {
+    const share = ring.seats.find(({ seat }) => seats.has(seat))?.share;
+    facts.append(...pair("Served elsewhere", `${percent(share, 2)} of the keys, until it is ready again`));
+    facts.append(...pair("Besides it", othersUp(name) ? `${othersUp(name)} up` : "nobody is up: requests will fail"));
+    facts.append(...pair("In flight", `${count(flight)}, which it finishes`));
+  }
+  plan.replaceChildren(facts);
+  plan.hidden = false;
+}
+
 function show(answer) {
   const { before, after, seats, moved } = answer;
-  const row = (what, was, is) => [make("dt", {}, what), make("dd", {}, was === is ? String(is) : `${was} → ${is}`)];
+  const row = (what, was, is) => pair(what, was === is ? String(is) : `${was} → ${is}`);
   const ratio = (side) => side.max_over_mean?.toFixed(3) ?? NOTHING;
   const facts = make("dl", { class: "facts" },
     make("dt", {}, "Moved"), make("dd", { class: "moved" }, `${percent(moved, 2)} of the keys`),
@@ -91,29 +107,37 @@ function show(answer) {
   plan.hidden = false;
 }
 
+/** What is said below a preview. */
+function caution(wanted) {
+  if (wanted.query) {
+    const drawn = wanted.drops && !wanted.act[2].hostnames.length;
+    return drawn ? "Assumed: the highest seats go; which ones are drawn when it is done." : "Nothing has changed yet.";
+  }
+  return wanted.what === "replace"
+    ? `Nothing has changed yet. ${wanted.everybody ? "Each" : "The old one"} goes when its successor answers; if that does not start, ${wanted.everybody ? "it stays and the others too" : "it stays"}.`
+    : "Nothing has changed yet.";
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (doing) return;
   stale();
   const wanted = typed();
   try {
-    show(await ask(`/plan?${coded(wanted.query)}`));
+    await (wanted.query ? ask(`/plan?${coded(wanted.query)}`).then(show) : foresee(wanted));
     ready = wanted;
     apply.textContent = wanted.says;
     apply.disabled = false;
     apply.classList.toggle("drops", Boolean(wanted.drops));
-    say("", wanted.drops && !wanted.act[2].hostnames.length
-      ? "Assumed: the highest seats go; which ones are drawn when it is done."
-      : "Nothing has changed yet.");
+    say("", caution(wanted));
   } catch (err) {
     say("bad", err.message);
   }
 });
 
-apply.addEventListener("click", async () => {
-  if (!ready || doing) return;
-  const { act, says, lists } = ready;
+async function carryOut({ act, says, lists }) {
   doing = true;
+  lock(true);
   apply.disabled = preview.disabled = true;
   const begun = Date.now();
   const tick = () => say("busy", `${says}: under way for ${span((Date.now() - begun) / 1000)} …`);
@@ -130,19 +154,16 @@ apply.addEventListener("click", async () => {
   }
   clearInterval(ticking);
   doing = false;
+  lock(false);
   preview.disabled = false;
   stale();
   say(state, text);
-});
-
-function choose() {
-  const kind = new FormData(form).get("kind");
-  for (const group of form.querySelectorAll(".fields")) {
-    group.hidden = !group.dataset.for.split(" ").includes(kind);
-    for (const input of group.querySelectorAll("input, select")) input.disabled = group.hidden;
-  }
-  own.closest("label").hidden = value("spec") !== "";
+  if (state === "bad") said.scrollIntoView({ block: "nearest" });
 }
+
+apply.addEventListener("click", () => {
+  if (ready && !doing) carryOut(ready);
+});
 
 form.addEventListener("input", () => {
   choose();
@@ -150,14 +171,17 @@ form.addEventListener("input", () => {
 });
 choose();
 
-/** Fills in the removal of one replica and previews it. */
-export function proposeRemoval(name) {
-  if (doing) return;
-  form.elements.kind.value = "rm";
-  choose();
-  document.getElementById("n").value = "1";
-  document.getElementById("names").value = name;
+function propose() {
   form.requestSubmit();
   preview.focus();
   form.closest("section").scrollIntoView({ block: "nearest" });
+}
+
+/** What a button of the table asks for, about a replica or all of them. */
+export function asked(what, name) {
+  if (doing) return;
+  if (what === "remove") typeRemoval(name);
+  else if (what === "ready" || (what === "drain" && othersUp(name))) return void carryOut(about(what, name));
+  else typeOrder(what, name);
+  propose();
 }

@@ -7,6 +7,7 @@ import { clock, make, ms, tint } from "./words.js";
 const SHOWN = 200;
 const AGAIN_MS = 1000;
 const SETTLED_MS = 1000;
+const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "seat", "seq", "time", "to", "up", "wanted"]);
 const ALOUD = new Set(["down", "replaced", "failed", "held"]);
 
 const list = document.getElementById("events");
@@ -20,6 +21,11 @@ function account(event) {
   if (event.reason) parts.push(event.reason);
   if (event.detected_within_ms != null) parts.push(`detected within ${ms(event.detected_within_ms)} ms`);
   if (event.replaced_after_ms != null) parts.push(`${ms(event.replaced_after_ms)} ms after its death`);
+  if (event.by) parts.push(`by ${event.by}`);
+  // What else a balancer may tell, in its own words.
+  for (const [name, value] of Object.entries(event)) {
+    if (!KNOWN.has(name) && value != null && typeof value !== "object") parts.push(`${name.replaceAll("_", " ")} ${value}`);
+  }
   return parts.join(", ");
 }
 

@@ -2,12 +2,12 @@
 // when, keeps what was last heard in sight, and goes on by itself once there is an answer again.
 
 import { ask, now, Refusal, useToken } from "./ask.js";
-import { proposeRemoval, stale } from "./change.js";
+import { asked, know, onDoing, stale } from "./change.js";
 import { Chart } from "./charts.js";
 import { followEvents } from "./events.js";
 import { lookAgain } from "./key.js";
 import { drawLoad, drawRing } from "./ring.js";
-import { onRemove, showReplicas } from "./seats.js";
+import { lockOrders, onOrder, showReplicas } from "./seats.js";
 import { bytes, clock, count, make, ms, percent, rate, say, span } from "./words.js";
 
 const EVERY_MS = 1000;
@@ -55,8 +55,11 @@ function show(stats, replicas) {
   facts(stats);
   counts(stats);
   const kind = stats.ring.split(":")[0];
-  drawLoad(stats.seats, ring, [stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas", kind, stats.bound ? `bound ${stats.bound}` : "no bound"]);
-  showReplicas(views(stats, replicas));
+  const rows = views(stats, replicas);
+  drawLoad(stats.seats, idle(rows), ring, [stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas", kind, stats.bound ? `bound ${stats.bound}` : "no bound"]);
+  showReplicas(rows);
+  know(rows.filter(({ orders }) => orders.length));
+  page("replace-all").hidden = !rows.some(({ orders }) => orders.includes("replace"));
   const state = stats.up === stats.wanted && stats.up > 0 ? "good" : stats.up > 0 ? "some" : "bad";
   page("pulse").dataset.state = state;
   say(page("pulse-text"), stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas");
@@ -98,6 +101,18 @@ function counts(stats) {
   ]);
 }
 
+/** The seats that get no new requests. */
+const idle = (rows) => new Set(rows.filter(({ idle }) => idle).map(({ seat }) => seat));
+
+const IDLE = new Set(["down", "silent", "empty", "waiting", "drained"]);
+const WATCHED = new Set(["up", "suspect", "silent", "down"]);
+
+/** What can be ordered about a replica in this state; nothing is started or stopped by fixed engines. */
+function orders(state, engine) {
+  const duty = state === "drained" ? ["ready"] : WATCHED.has(state) ? ["drain"] : [];
+  return engine === "fixed" ? duty : ["replace", ...duty, "remove"];
+}
+
 /** How many seconds ago a time was, by the balancer's clock. */
 const since = (time) => (time ? (now() - Date.parse(time)) / 1000 : null);
 
@@ -110,19 +125,21 @@ function views(stats, replicas) {
   const largest = Math.max(1e-9, ...shares.values(), ...stats.seats.map(({ share }) => share ?? 0));
   const seated = stats.seats.map((seat) => {
     const more = card(seat);
+    const name = seat.name ?? more?.name;
+    const state = more?.state ?? seat.state;
     return {
-      key: `seat ${seat.seat}`, seat: seat.seat, name: seat.name ?? more?.name, address: seat.address,
-      state: more?.state ?? seat.state, reason: more?.reason, upFor: since(more?.up_since),
+      key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,
+      state, idle: IDLE.has(state), reason: more?.reason, upFor: since(more?.up_since),
       rps: seat.requests_per_s, p50: seat.total_ms.p50, p99: seat.total_ms.p99, flight: seat.in_flight,
       home: seat.home_share, keys: shares.get(seat.seat), got: seat.share, largest,
       beat: seat.heartbeat_ms.p50, missed: seat.heartbeats_missed,
-      removable: seat.name !== null && stats.engine !== "fixed",
+      orders: name ? orders(state, stats.engine) : [],
     };
   });
   const shown = new Set(stats.seats.map(card));
   const others = replicas.filter((more) => !shown.has(more)).map((more) => ({
-    key: `name ${more.name}`, seat: more.seat, name: more.name, address: more.address, state: more.state,
-    reason: more.reason, upFor: since(more.up_since), flight: more.in_flight, beat: more.heartbeat_ms, largest, removable: false,
+    key: `name ${more.name}`, seat: more.seat, name: more.name, address: more.address, engineId: more.engine_id, state: more.state,
+    reason: more.reason, upFor: since(more.up_since), flight: more.in_flight, beat: more.heartbeat_ms, largest, orders: [],
   }));
   return [...seated, ...others];
 }
@@ -173,6 +190,11 @@ page("token-form").addEventListener("submit", (event) => {
   page("token-box").open = false;
 });
 
-onRemove(proposeRemoval);
+onOrder(asked);
+onDoing((doing) => {
+  lockOrders(doing);
+  page("replace-all").setAttribute("aria-disabled", doing);
+});
+page("replace-all").addEventListener("click", () => asked("replace", "all"));
 turn();
 followEvents();

@@ -22,7 +22,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 pub(super) const FOLDER: &str = "/dashboard/{file}";
 
 /// All files, the page itself first.
-pub(super) const FILES: [File; 12] = [
+pub(super) const FILES: [File; 13] = [
     file("/", "text/html; charset=utf-8", include_str!("index.html")),
     file(
         "/dashboard/page.css",
@@ -42,6 +42,7 @@ pub(super) const FILES: [File; 12] = [
     file("/dashboard/key.js", SCRIPT, include_str!("key.js")),
     file("/dashboard/ring.js", SCRIPT, include_str!("ring.js")),
     file("/dashboard/seats.js", SCRIPT, include_str!("seats.js")),
+    file("/dashboard/typed.js", SCRIPT, include_str!("typed.js")),
     file("/dashboard/words.js", SCRIPT, include_str!("words.js")),
 ];
 

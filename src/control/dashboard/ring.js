@@ -87,12 +87,11 @@ export function drawRing(ring) {
   mark(null);
 }
 
-/** Draws what each seat got: [{seat, share, state, name}]. */
-export function drawLoad(seats, ring, lines) {
+/** Draws what each seat got: [{seat, share, name}]; `idle` are the seats that get no new requests. */
+export function drawLoad(seats, idle, ring, lines) {
   let from = 0;
   const got = seats.map(({ seat, share }) => [seat, from, (from += share ?? 0)]);
   paths(layers.got, got, GOT);
-  const idle = new Set(seats.filter(({ state }) => state === "down" || state === "empty").map(({ seat }) => seat));
   for (const path of picture.querySelectorAll("path[data-seat]")) {
     path.classList.toggle("absent", idle.has(Number(path.dataset.seat)));
   }

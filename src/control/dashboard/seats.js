@@ -12,9 +12,20 @@ const CELLS = ["seat", "name", "state", "up", "rps", "p50", "p99", "flight", "ho
 const LABELS = ["Seat", "Replica", "State", "Up for", "Req/s", "p50 ms", "p99 ms", "In flight", "At home", "Keys / requests", "Heartbeat", ""];
 const NUMBERS = new Set(["rps", "p50", "p99", "flight", "home", "beat"]);
 
-/** What the button of a row does, with the name of its replica. */
-let remove = () => {};
-export const onRemove = (act) => (remove = act);
+/** The buttons of a row. Those with three dots ask before they do it. */
+const ORDERS = { replace: "Replace …", drain: "Drain", ready: "Ready", remove: "Remove …" };
+
+/** What a button does, with the name of its replica. */
+let order = () => {};
+export const onOrder = (act) => (order = act);
+
+let locked = false;
+
+/** While a change is under way, no other is asked for. Disabled buttons would lose the focus. */
+export function lockOrders(doing) {
+  locked = doing;
+  for (const button of body.querySelectorAll("button")) button.setAttribute("aria-disabled", locked);
+}
 
 function build(key, seat) {
   const cells = {};
@@ -35,8 +46,11 @@ function build(key, seat) {
   cells.state.append(make("span", { class: "badge" }));
   const bar = (kind) => make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, make("i"));
   cells.share.append(bar("keys"), make("span", { class: "keys-text" }), bar("got"), make("span", { class: "got-text" }));
-  const button = make("button", { type: "button", class: "small", onclick: () => remove(row.dataset.name) }, "Remove …");
-  cells.act.append(button);
+  cells.up.append(make("span", { class: "time" }), make("span", { class: "address engine" }));
+  // Drain and ready are one button, so that the focus stays on it.
+  const buttons = ["replace", "drain", "remove"].map((what) =>
+    make("button", { type: "button", class: "small", onclick: ({ target }) => order(target.dataset.order, row.dataset.name) }, ORDERS[what]));
+  cells.act.append(make("span", { class: "orders" }, ...buttons));
   if (seat != null) {
     tint(row, seat);
     row.addEventListener("pointerenter", () => highlight(seat));
@@ -44,19 +58,22 @@ function build(key, seat) {
     row.addEventListener("focusin", () => highlight(seat));
     row.addEventListener("focusout", () => highlight(null));
   }
-  return { row, cells, button };
+  return { row, cells, buttons };
 }
 
-function fill({ row, cells, button }, view) {
+function fill({ row, cells, buttons }, view) {
   row.dataset.name = view.name ?? "";
   say(cells.seat.querySelector(".number"), view.seat == null ? NOTHING : String(view.seat));
   say(cells.name.querySelector(".name"), view.name ?? NOTHING);
-  say(cells.name.querySelector(".address"), view.address ?? "");
+  say(cells.name.querySelector(".address"), view.address ?? view.reason ?? "");
   const badge = cells.state.querySelector(".badge");
   say(badge, view.state);
   badge.dataset.state = view.state;
   cells.state.title = view.reason ?? "";
-  say(cells.up, span(view.upFor));
+  say(cells.up.querySelector(".time"), span(view.upFor));
+  // Which kind of engine it is says the top line.
+  say(cells.up.querySelector(".engine"), (view.engineId ?? "").replace("container:", ""));
+  cells.up.title = view.engineId ?? "";
   say(cells.rps, rate(view.rps));
   say(cells.p50, ms(view.p50));
   say(cells.p99, ms(view.p99));
@@ -70,8 +87,15 @@ function fill({ row, cells, button }, view) {
   const scale = (part) => `${Math.min(100, (100 * (part ?? 0)) / view.largest)}%`;
   cells.share.querySelector(".keys i").style.inlineSize = scale(view.keys);
   cells.share.querySelector(".got i").style.inlineSize = scale(view.got);
-  button.setAttribute("aria-label", `Remove ${view.name} …`);
-  button.hidden = !view.removable;
+  const may = (what) => view.orders.includes(what);
+  ["replace", may("ready") ? "ready" : "drain", "remove"].forEach((what, index) => {
+    const button = buttons[index];
+    button.dataset.order = what;
+    say(button, ORDERS[what]);
+    button.setAttribute("aria-label", ORDERS[what].replace(/^\w+/, `$& ${view.name}`));
+    button.hidden = !may(what);
+    button.setAttribute("aria-disabled", locked);
+  });
 }
 
 /** Shows these replicas, in this order. */
