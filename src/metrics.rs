@@ -45,6 +45,8 @@ pub struct WorkerCell {
     /// Replies that broke off after a part of them had gone to the client.
     pub truncated: Counter,
     retries: [Counter; Retry::ALL.len()],
+    /// Requests that another replica got, because this one was not up, or had refused or lost them.
+    pub saved: Counter,
     /// From a request's head to the head of its reply.
     pub first_byte: Histogram,
     /// From a request's head to its end here, whoever ended it; tunnels are not among them.

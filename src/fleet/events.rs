@@ -97,6 +97,8 @@ pub struct Note {
     pub detected_within: Option<Duration>,
     /// For a successor: the time from the verdict on the dead one to its own first answer.
     pub replaced_after: Option<Duration>,
+    /// When a seat's trouble is over: the requests that others got meanwhile. The plan does not know it.
+    pub saved: Option<u64>,
     /// How many replicas are up after it.
     pub up: usize,
     /// How many are wanted.
@@ -115,6 +117,11 @@ impl Note {
         }
         if let Some(time) = self.replaced_after {
             parts.push(format!("{} after its death", Millis(time)));
+        }
+        match self.saved {
+            None | Some(0) => {}
+            Some(1) => parts.push("1 request saved".to_owned()),
+            Some(saved) => parts.push(format!("{saved} requests saved")),
         }
         parts.join(", ")
     }
@@ -220,6 +227,7 @@ mod tests {
             reason: String::new(),
             detected_within: None,
             replaced_after: None,
+            saved: None,
             up: 2,
             wanted: 3,
         }
@@ -248,12 +256,22 @@ mod tests {
             name: "s-k3f9xq".parse().unwrap(),
             before: Some("S2".parse().unwrap()),
             replaced_after: Some(Duration::from_millis(41)),
+            saved: Some(12),
             up: 3,
             ..note(Kind::Replaced)
         };
         assert_eq!(
             replaced.to_string(),
-            "replica s-k3f9xq took seat 2 after S2: 41 ms after its death; 3 of 3 up"
+            "replica s-k3f9xq took seat 2 after S2: 41 ms after its death, 12 requests saved; 3 of 3 up"
+        );
+        let again = |saved| Note {
+            saved: Some(saved),
+            ..note(Kind::Up)
+        };
+        assert_eq!(again(0).to_string(), "replica S2 is up again; 2 of 3 up");
+        assert_eq!(
+            again(1).to_string(),
+            "replica S2 is up again: 1 request saved; 2 of 3 up"
         );
     }
 }

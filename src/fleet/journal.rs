@@ -61,6 +61,7 @@ impl Event {
     /// | `reason` | why, in a phrase; may be empty |
     /// | `detected_within_ms` | for `down`: the time since its last good answer, in milliseconds |
     /// | `replaced_after_ms` | for `replaced`: from the verdict on the dead one to its own first answer |
+    /// | `saved` | for `replaced` and `up`: how many requests other replicas got since the seat's replica last answered its heartbeat, because it was not up, or had refused or lost them |
     /// | `up`, `wanted` | how many replicas are up after it, and how many are wanted |
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -68,7 +69,7 @@ impl Event {
             "seq": self.seq,
             "time": humantime::format_rfc3339_millis(self.at).to_string(),
             "seat": null, "name": null, "before": null, "from": null, "to": null, "by": null,
-            "detected_within_ms": null, "replaced_after_ms": null,
+            "detected_within_ms": null, "replaced_after_ms": null, "saved": null,
         });
         match &self.what {
             What::Replica(note) => {
@@ -81,6 +82,7 @@ impl Event {
                 json["reason"] = note.reason.as_str().into();
                 json["detected_within_ms"] = note.detected_within.map(millis).into();
                 json["replaced_after_ms"] = note.replaced_after.map(millis).into();
+                json["saved"] = note.saved.into();
                 json["up"] = note.up.into();
                 json["wanted"] = note.wanted.into();
             }
@@ -225,6 +227,7 @@ mod tests {
             reason: String::new(),
             detected_within: None,
             replaced_after: None,
+            saved: None,
             up: 2,
             wanted: 3,
         }

@@ -43,6 +43,7 @@ use crate::shutdown;
 use crate::stats::Ledger;
 use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use heartbeat::Rhythm;
+use noting::Notebook;
 use publish::Press;
 use task::{Inbox, Task, Work};
 
@@ -169,6 +170,7 @@ pub fn start(
         ledger: settings.ledger,
         pulses: pulse,
         journal: journal.clone(),
+        notebook: Notebook::default(),
         status,
         began: (Instant::now(), SystemTime::now()),
         work: Work::default(),

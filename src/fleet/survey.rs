@@ -264,6 +264,7 @@ fn loss(found: &Found, reason: String) -> Note {
         reason,
         detected_within: None,
         replaced_after: None,
+        saved: None,
         up: 0,
         wanted: 0,
     }

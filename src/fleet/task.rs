@@ -17,6 +17,7 @@ use tokio::time::{sleep, sleep_until};
 use super::engine::{Engine, Keeper, Report};
 use super::heartbeat::{Heart, Identity, Rhythm};
 use super::journal::Journal;
+use super::noting::Notebook;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket};
 use super::publish::Press;
 use crate::admin::{Answer, Call, Letter, Order};
@@ -51,6 +52,7 @@ pub(super) struct Task {
     pub(super) rhythm: Option<Rhythm>,
     pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
     pub(super) journal: Journal,
+    pub(super) notebook: Notebook,
     pub(super) status: watch::Sender<Status>,
     pub(super) ledger: Ledger,
     /// One moment by both clocks.
@@ -75,6 +77,8 @@ pub(super) struct Work {
     /// Whether all is told that there is to tell. Asking the workers' cells again instead would miss the
     /// worker that comes round just between the two questions.
     settled: bool,
+    /// Whether changes are refused.
+    closed: bool,
     finished: bool,
 }
 
@@ -92,7 +96,7 @@ impl Task {
     /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
     /// nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
-        let (mut closed, mut stop_by) = (false, None::<Instant>);
+        let mut stop_by = None::<Instant>;
         self.feed(Input::Begin);
         while !self.work.finished {
             // Time comes before orders and evidence, which others could send without end.
@@ -102,9 +106,12 @@ impl Task {
                     stop_by = Some(Instant::now() + limit.unwrap_or(STOP));
                     Input::Stop
                 }
-                () = at(stop_by) => return false,
-                () = inbox.close.wait(), if !closed => {
-                    closed = true;
+                () = at(stop_by) => {
+                    self.say(true);
+                    return false;
+                }
+                () = inbox.close.wait(), if !self.work.closed => {
+                    self.work.closed = true;
                     self.answer_changes();
                     Input::Close
                 }
@@ -125,6 +132,7 @@ impl Task {
             self.feed(input);
             self.look_at_drains();
         }
+        self.say(true);
         let close = self.engine.close();
         tokio::select! {
             () = close => true,
@@ -152,10 +160,13 @@ impl Task {
 
     /// Takes what came of a heartbeat. The first answer of one that was started ends its start.
     fn hear(&mut self, id: ReplicaId, pulse: Pulse) -> Input {
-        if pulse == Pulse::Answered
-            && let Some(since) = self.work.spawning.remove(&id)
-        {
-            self.ledger.fleet().spawns.count(since.elapsed());
+        if pulse == Pulse::Answered {
+            if let Some(since) = self.work.spawning.remove(&id) {
+                self.ledger.fleet().spawns.count(since.elapsed());
+            }
+            if let Some(seat) = self.plan.seat(id) {
+                self.is_well(seat);
+            }
         }
         Input::Pulse(id, pulse)
     }
@@ -187,6 +198,8 @@ impl Task {
     /// the next moment.
     fn settle(&mut self) {
         self.work.settled = self.press.is_seen();
+        // After a refusal of changes, workers may have ended that have not seen everything.
+        self.say(self.work.settled || self.work.closed);
         if !self.work.settled {
             return;
         }
@@ -322,6 +335,7 @@ mod tests {
             ledger: Ledger::default(),
             pulses: mpsc::unbounded_channel().0,
             journal: Journal::default(),
+            notebook: Notebook::default(),
             status: watch::channel(plan.status()).0,
             plan,
             began: (Instant::now(), SystemTime::now()),

@@ -18,8 +18,9 @@ use super::exchange;
 use super::pool::InFlight;
 use super::pump::write_some;
 use super::record::{Account, Flow};
-use super::route::{self, Nobody, Tried};
+use super::route::{self, Nobody};
 use super::session::{After, Client};
+use super::tried::Tried;
 use super::tunnel;
 use super::worker::Worker;
 use crate::ring::Key;
@@ -153,7 +154,7 @@ async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached
     let mut moves = 0;
     loop {
         let in_flight = route::next(worker, key, &mut tried).await?;
-        let id = in_flight.pool().id;
+        tried.turn_to(in_flight.pool());
         if let Some(mut replica) = worker.connect(in_flight.pool()).await {
             let sent = match client.inbox.is_empty() {
                 true => Ok(0),
@@ -169,7 +170,8 @@ async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached
                 });
             }
         }
-        tried.refused.push(id);
+        tried.refused.push(in_flight.pool().id);
+        tried.turn_from(in_flight.pool());
         moves += 1;
     }
 }

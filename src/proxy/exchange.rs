@@ -87,10 +87,11 @@ async fn travel(
             let failure = Failure::new(502, "two replicas were lost with this request");
             return fail(worker, client, request, &failure).await;
         }
+        journey.tried.turn_to(pool);
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, pool, request, fresh_only, journey, now).await;
+        let connected = connect(worker, &in_flight, request, fresh_only, journey, now).await;
         let Some((mut replica, kept)) = connected else {
             continue;
         };
@@ -139,12 +140,13 @@ async fn is_up_after_pause(pool: &Pool) -> bool {
 /// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.
 async fn connect(
     worker: &Worker,
-    pool: &Pool,
+    in_flight: &InFlight,
     request: &Request,
     fresh_only: bool,
     journey: &mut Journey,
     now: Instant,
 ) -> Option<(TcpStream, bool)> {
+    let pool = in_flight.pool();
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
         (true, true) => Need::Any,
@@ -157,6 +159,7 @@ async fn connect(
     let fresh = Box::pin(worker.connect(pool)).await;
     if fresh.is_none() {
         journey.tried.refused.push(pool.id);
+        journey.tried.turn_from(pool);
         journey.moves += 1;
     }
     Some((fresh?, false))

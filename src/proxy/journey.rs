@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::download::Broken;
 use super::pool::InFlight;
 use super::request::Request;
-use super::route::Tried;
+use super::tried::Tried;
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::ReplicaId;
@@ -84,6 +84,7 @@ impl Journey {
         } else {
             return false;
         }
+        self.tried.turn_from(pool);
         self.moves += 1;
         pool.cell().retried(match broken {
             Broken::Doubted => Retry::Doubted,

@@ -34,6 +34,7 @@ mod retry;
 mod route;
 mod session;
 mod stall;
+mod tried;
 mod tunnel;
 mod upload;
 mod view;

@@ -247,7 +247,7 @@ impl InFlight {
         !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
     }
 
-    pub(super) fn pool(&self) -> &Pool {
+    pub(super) fn pool(&self) -> &Rc<Pool> {
         &self.pool
     }
 

@@ -17,11 +17,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::pool::{InFlight, Pool};
 use super::record::How;
+use super::tried::Tried;
 use super::view::View;
 use super::worker::Worker;
 use crate::balance::Balance;
 use crate::ring::{Key, Seat};
-use crate::roster::ReplicaId;
+use crate::roster::{Health, ReplicaId};
 use crate::wire::head::Request;
 
 /// How long a request that every seat has lost or refused waits for the roster to say more, before it
@@ -144,21 +145,6 @@ fn parameter<'b>(query: &'b [u8], name: &str) -> Option<&'b [u8]> {
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The replicas that one request has tried in vain.
-#[derive(Debug, Default)]
-pub(super) struct Tried {
-    /// They refused it, unseen.
-    pub(super) refused: Vec<ReplicaId>,
-    /// They took it and fell silent.
-    pub(super) lost: Vec<ReplicaId>,
-}
-
-impl Tried {
-    fn contains(&self, id: ReplicaId) -> bool {
-        self.refused.contains(&id) || self.lost.contains(&id)
-    }
-}
-
 /// Why no seat serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nobody {
@@ -182,6 +168,11 @@ pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result
         let view = worker.view();
         // No await may stand between choosing and counting: a drain trusts the count.
         let choice = choose(&view, &worker.balance(), key, tried);
+        if matches!(choice, Choice::Wait | Choice::Serve(_, How::FailedOver))
+            && let Some(home) = absent(&view, key)
+        {
+            tried.turn_from(home);
+        }
         match choice {
             Choice::Serve(pool, how) => {
                 let (in_flight, fold) = InFlight::enter(pool, how);
@@ -257,6 +248,14 @@ fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
         None => How::FailedOver,
     };
     Choice::Serve(Rc::clone(&view.pools[first]), how)
+}
+
+/// The replica of a key's home, if that is not up.
+fn absent(view: &View, key: Key) -> Option<&Rc<Pool>> {
+    let at = view.roster.position(view.roster.ring.owner(key)?)?;
+    view.pools
+        .get(at)
+        .filter(|pool| pool.health.get() != Health::Up)
 }
 
 /// The place of the first seat in ring order that is `up`.

@@ -135,6 +135,9 @@ impl Worker {
             let view = Rc::new(view);
             self.view.replace(view);
             self.changed.notify_waiters();
+            // Those who were woken count first: whoever hears that a version is seen finds all counted
+            // that the one before it led to.
+            tokio::task::yield_now().await;
             subscriber.adopted(version);
         }
     }

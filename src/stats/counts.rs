@@ -24,6 +24,8 @@ pub struct SeatCounts {
     pub truncated: u64,
     /// Requests that went on from here, in the order of [`Retry::ALL`].
     pub retries: [u64; Retry::ALL.len()],
+    /// Requests that another replica got, because the one here was not up, or had refused or lost them.
+    pub saved: u64,
     /// Requests that are under way now.
     pub in_flight: u64,
     /// Those of them that wait for the head of a reply.
@@ -54,6 +56,7 @@ impl SeatCounts {
             self.requests += cell.requests.get();
             add_all(&mut self.replies, cell.replies.get());
             add_all(&mut self.retries, cell.retries());
+            self.saved += cell.saved.get();
             self.from_client += cell.from_client.get();
             self.to_client += cell.to_client.get();
             self.truncated += cell.truncated.get();
@@ -80,6 +83,7 @@ impl SeatCounts {
         self.failed_over += other.failed_over;
         add_all(&mut self.replies, other.replies);
         add_all(&mut self.retries, other.retries);
+        self.saved += other.saved;
         self.from_client += other.from_client;
         self.to_client += other.to_client;
         self.truncated += other.truncated;
@@ -194,6 +198,7 @@ mod tests {
             cell.failed_over.add(2);
             cell.replies.count(200);
             cell.retried(Retry::Lost);
+            cell.saved.add(1);
             cell.to_client.add(10);
             cell.enter();
             cell.first_byte.count(Duration::from_millis(3));
@@ -203,6 +208,7 @@ mod tests {
         assert_eq!((counts.requests, counts.home()), (12, 6));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
         assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
+        assert_eq!(counts.saved, 2);
         assert_eq!((counts.to_client, counts.in_flight), (20, 2));
         assert_eq!(counts.first_byte.sum(), Duration::from_millis(6));
     }

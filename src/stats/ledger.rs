@@ -62,6 +62,17 @@ impl Ledger {
         pages.into_iter().map(read).collect()
     }
 
+    /// How many requests others got than whoever was to have them in `seat`.
+    #[must_use]
+    pub fn saved(&self, seat: Seat) -> u64 {
+        let pages = self.lock();
+        let Some(page) = pages.get(&seat) else {
+            return 0;
+        };
+        let cells = page.lives.iter().flat_map(|cells| cells.workers());
+        page.past.saved + cells.map(|cell| cell.saved.get()).sum::<u64>()
+    }
+
     /// What the fleet counted about itself.
     #[must_use]
     pub fn fleet_counts(&self) -> FleetCounts {
@@ -130,13 +141,17 @@ mod tests {
         assert_eq!((requests(&ledger, 1), requests(&ledger, 2)), (12, 1));
         // A request that outlives its replica's place in the roster.
         first.worker(0).requests.add(1);
+        first.worker(0).saved.add(2);
+        second.worker(0).saved.add(1);
         assert_eq!(requests(&ledger, 1), 13);
+        assert_eq!((ledger.saved(Seat(1)), ledger.saved(Seat(9))), (3, 0));
         drop(first);
         assert_eq!(requests(&ledger, 1), 13);
         second.worker(0).requests.add(1);
         drop(second);
         assert_eq!(requests(&ledger, 1), 14);
         assert_eq!(requests(&ledger, 1), 14, "counted once");
+        assert_eq!(ledger.saved(Seat(1)), 3, "the past counts");
     }
 
     #[test]

@@ -162,6 +162,9 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         Retry::ALL.map(count)
     };
     families.counter("retries_total", help, by_seat_and(seats, "reason", retries));
+    let help = "Requests that another replica got, because the one in a seat was not up, or had refused or lost them.";
+    let saved = by_seat(seats, |counts| counts.saved);
+    families.counter("saved_requests_total", help, saved);
     let help = "Replies that broke off after a part of them had gone to the client.";
     let truncated = by_seat(seats, |counts| counts.truncated);
     families.counter("truncated_replies_total", help, truncated);

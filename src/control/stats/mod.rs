@@ -109,7 +109,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 ///    "bytes_from_client": 96000, "bytes_to_client": 260000,
 ///    "bytes_from_client_per_s": 1000.0, "bytes_to_client_per_s": 2700.0,
 ///    "retries": {"refused": 0, "connect_timeout": 0, "stale": 1, "lost": 0, "doubted": 0},
-///    "truncated": 0,
+///    "saved": 1, "truncated": 0,
 ///    "heartbeats": 372, "heartbeats_missed": 0, "heartbeat_ms": {"p50": 0.2, "p99": 0.6},
 ///    "deaths": 0, "replacements": 0, "failed_starts": 0}],
 ///  "totals": {
@@ -208,6 +208,7 @@ fn counted(counts: &SeatCounts, recent: &Recent, all: &Recent) -> Value {
         "bytes_from_client_per_s": rounded(recent.from_client_per_s(), 1),
         "bytes_to_client_per_s": rounded(recent.to_client_per_s(), 1),
         "retries": retries.collect::<serde_json::Map<_, _>>(),
+        "saved": counts.saved,
         "truncated": counts.truncated,
         "heartbeats": counts.heartbeats.count(),
         "heartbeats_missed": counts.missed,

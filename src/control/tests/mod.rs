@@ -192,6 +192,7 @@ fn happen(journal: &Journal, n: u32, reason: &str) {
         reason: reason.to_owned(),
         detected_within: None,
         replaced_after: None,
+        saved: None,
         up: usize::try_from(n).unwrap(),
         wanted: 3,
     };

@@ -264,6 +264,7 @@ impl Plan {
             reason: reason.into(),
             detected_within: None,
             replaced_after: None,
+            saved: None,
             up: self.up(),
             wanted: self.wanted(),
         };

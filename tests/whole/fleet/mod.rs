@@ -4,6 +4,7 @@
 mod deaths;
 mod once;
 mod orders;
+mod saved;
 mod scale;
 mod silence;
 mod start;
