@@ -231,6 +231,7 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
             wanted: status.wanted,
             answered: status.answered,
             up: status.up,
+            standbys: status.standbys,
         }
     };
     control::Context {

@@ -69,6 +69,7 @@ pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<
         start_timeout: config.start_timeout,
         drain_timeout: config.drain_timeout,
         max_replicas: config.max_replicas,
+        standbys: config.standbys,
         workers: config.workers,
         ledger,
     })
@@ -76,9 +77,9 @@ pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<
 
 fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
     Ok(match replicas {
-        Replicas::Process(count) => fleet::Replicas::Process {
+        Replicas::Process(wanted) => fleet::Replicas::Process {
             binary: fleet::bundled_replica()?,
-            count: *count,
+            wanted: wanted.clone(),
         },
         Replicas::Docker(containers) => fleet::Replicas::Docker(containers.clone()),
         Replicas::Fixed(backends) => {

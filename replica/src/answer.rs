@@ -3,19 +3,21 @@
 //! The contract knows two endpoints, and a 400 for anything else. That includes the two paths under
 //! another method than GET and HEAD: the 400 then also says what is allowed.
 
+use std::cell::Cell;
 use std::fmt::Write;
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
 use serde_json::json;
 
-use crate::request::{Method, Persistence, Refusal};
+use crate::request::{Method, Persistence, Refusal, Request, SEAT_FIELD};
 
 /// Who this replica is, in the words of its answers.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    greeting: String,
-    heartbeat_fields: String,
+    name: String,
+    /// `None` for a standby, until a heartbeat gives it one.
+    seat: Cell<Option<u32>>,
 }
 
 /// An answer, but for what the connection adds.
@@ -28,26 +30,58 @@ pub(crate) struct Answer {
 }
 
 impl Identity {
-    /// The replica called `name` in seat number `id`. The name goes into a header field as it is.
+    /// The replica called `name` in seat number `id`; 0 is a standby, which has none yet. The name goes
+    /// into a header field as it is.
     pub(crate) fn new(id: u32, name: &str) -> Self {
-        let message = format!("Hello from Server: {id}");
         Self {
-            greeting: json!({"message": message, "status": "successful"}).to_string(),
-            heartbeat_fields: format!("Ringmaster-Replica: {name}\r\nRingmaster-Seat: {id}\r\n"),
+            name: name.to_owned(),
+            seat: Cell::new((id > 0).then_some(id)),
         }
     }
 
-    /// The answer to `method` on `path` (without its query).
+    /// Takes the seat that a heartbeat gives, and says which one; `None` if it gives none, or the replica
+    /// has one already, which it keeps.
+    pub(crate) fn take_seat(&self, request: &Request) -> Option<u32> {
+        let beats = request.method != Method::Other && request.path == "/heartbeat";
+        let given = request
+            .seat
+            .filter(|_| beats && self.seat.get().is_none())?;
+        self.seat.set(Some(given));
+        Some(given)
+    }
+
+    /// The answer to `request`.
     ///
     /// The heartbeat's header fields say who is alive, because an address alone may have been taken
     /// over by another replica.
-    pub(crate) fn answer(&self, method: Method, path: &str) -> Answer {
-        let reads = method != Method::Other;
-        match path {
-            "/home" if reads => Answer::ok(String::new(), self.greeting.clone()),
-            "/heartbeat" if reads => Answer::ok(self.heartbeat_fields.clone(), String::new()),
-            "/home" | "/heartbeat" => Answer::no_endpoint(path, "Allow: GET, HEAD\r\n"),
-            _ => Answer::no_endpoint(path, ""),
+    pub(crate) fn answer(&self, request: &Request) -> Answer {
+        let reads = request.method != Method::Other;
+        match request.path.as_str() {
+            "/home" if reads => self.greeting(),
+            "/heartbeat" if reads => Answer::ok(self.heartbeat_fields(), String::new()),
+            path @ ("/home" | "/heartbeat") => Answer::no_endpoint(path, "Allow: GET, HEAD\r\n"),
+            path => Answer::no_endpoint(path, ""),
+        }
+    }
+
+    fn greeting(&self) -> Answer {
+        let Some(seat) = self.seat.get() else {
+            return Answer {
+                status: "503 Service Unavailable",
+                fields: String::new(),
+                body: failure("this replica is a standby and has no seat yet"),
+            };
+        };
+        let message = format!("Hello from Server: {seat}");
+        let body = json!({"message": message, "status": "successful"}).to_string();
+        Answer::ok(String::new(), body)
+    }
+
+    fn heartbeat_fields(&self) -> String {
+        let name = format!("Ringmaster-Replica: {}\r\n", self.name);
+        match self.seat.get() {
+            None => name,
+            Some(seat) => format!("{name}{SEAT_FIELD}: {seat}\r\n"),
         }
     }
 }
@@ -119,9 +153,53 @@ fn failure(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Body;
+
+    fn request(method: Method, path: &str, seat: Option<u32>) -> Request {
+        Request {
+            method,
+            path: path.to_owned(),
+            body: Body::none(),
+            awaits_continue: false,
+            persistence: Persistence::Silent,
+            seat,
+        }
+    }
 
     fn answer(method: Method, path: &str) -> Answer {
-        Identity::new(3, "S3").answer(method, path)
+        Identity::new(3, "S3").answer(&request(method, path, None))
+    }
+
+    #[test]
+    fn a_standby_takes_the_first_seat_it_is_given() {
+        let standby = Identity::new(0, "s-abc");
+        let ask = |method, path, seat| {
+            let request = request(method, path, seat);
+            standby.take_seat(&request);
+            standby.answer(&request)
+        };
+        let no_seat = ask(Method::Get, "/home", Some(4));
+        assert_eq!(no_seat.status, "503 Service Unavailable");
+        assert_eq!(
+            no_seat.body,
+            r#"{"message":"<Error> this replica is a standby and has no seat yet","status":"failure"}"#
+        );
+        let beat = |seat| ask(Method::Get, "/heartbeat", seat).fields;
+        assert_eq!(beat(None), "Ringmaster-Replica: s-abc\r\n");
+        ask(Method::Other, "/heartbeat", Some(4));
+        assert_eq!(
+            beat(None),
+            "Ringmaster-Replica: s-abc\r\n",
+            "by GET or HEAD only"
+        );
+        let seated = "Ringmaster-Replica: s-abc\r\nRingmaster-Seat: 7\r\n";
+        assert_eq!(
+            beat(Some(7)),
+            seated,
+            "the answer to the word that gives it"
+        );
+        assert_eq!(beat(Some(8)), seated, "it keeps it");
+        assert!(ask(Method::Get, "/home", None).body.contains("Server: 7"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const MAX_NAME: usize = 63;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// The number in the answer of /home: the seat this replica fills
+    /// The number in the answer of /home: the seat this replica fills; 0: a heartbeat will tell
     #[arg(long, env = "SERVER_ID", default_value_t = 1)]
     pub(crate) id: u32,
 

@@ -3,7 +3,7 @@
 //! Bytes are kept only while they are part of an unfinished head or of a request not yet looked at;
 //! an idle connection holds no buffer. A request's body is thrown away before it is answered.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncWriteExt;
@@ -48,6 +48,13 @@ impl From<Refusal> for End {
     }
 }
 
+/// The second line of a standby: what it wrote is all that outlives it.
+fn tell_seat(seat: u32) {
+    let line = serde_json::json!({ "seat": seat });
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
 /// Answers what comes on `client` until it ends.
 pub(crate) async fn serve(client: TcpStream, identity: &Identity) {
     let mut connection = Connection {
@@ -77,7 +84,10 @@ impl Connection {
             Err(_) => return Err(self.no_head_in_time()),
         };
         self.discard_body(&mut request).await?;
-        let answer = identity.answer(request.method, &request.path);
+        if let Some(seat) = identity.take_seat(&request) {
+            tell_seat(seat);
+        }
+        let answer = identity.answer(&request);
         let bytes = answer.encode(request.method, request.persistence, SystemTime::now());
         self.write(&bytes).await?;
         Ok(request.persistence)

@@ -1,7 +1,8 @@
 //! The server bundled with ringmaster. It answers `/home` with its number and `/heartbeat` with
 //! nothing, holds no state, and ends the moment it is told to or its parent is gone.
 //!
-//! Once it listens it prints one line on stdout, `{"listen":"127.0.0.1:43211"}`, and never another.
+//! Once it listens it prints one line on stdout, `{"listen":"127.0.0.1:43211"}`. A standby (`--id 0`) prints
+//! one more when a heartbeat gives it its seat, `{"seat":3}`; there is never another.
 //! One thread, no pool: a fleet starts hundreds of these on one machine.
 
 mod answer;

@@ -11,6 +11,10 @@ use crate::body::Body;
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 128;
 
+/// Where a seat is named: in a heartbeat that gives one, and in the answer of whoever has one. A balancer
+/// lets no client's field of this name through.
+pub(crate) const SEAT_FIELD: &str = "Ringmaster-Seat";
+
 /// Why a request is not answered, and the connection closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -59,6 +63,8 @@ pub(crate) struct Request {
     /// The client waits for a `100 Continue` before it sends the body.
     pub(crate) awaits_continue: bool,
     pub(crate) persistence: Persistence,
+    /// The seat that a standby is given, in the field [`SEAT_FIELD`].
+    pub(crate) seat: Option<u32>,
 }
 
 /// Reads the head that `bytes` begin with, and its length; `None` while it is incomplete.
@@ -90,6 +96,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
         body: fields.body(old)?,
         awaits_continue: !old && fields.lists("expect", "100-continue"),
         persistence: fields.persistence(old),
+        seat: fields.seat(),
     };
     Ok(Some((request, len)))
 }
@@ -137,6 +144,12 @@ impl<'b> Fields<'_, 'b> {
         self.values(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
             .any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// The number of a seat, which is never 0; anything else is no word of a balancer.
+    fn seat(&self) -> Option<u32> {
+        let seat = decimal(self.values(SEAT_FIELD).next()?)?;
+        u32::try_from(seat).ok().filter(|seat| *seat > 0)
     }
 
     fn persistence(&self, old: bool) -> Persistence {
@@ -268,6 +281,21 @@ mod tests {
         }
         let gzip = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n";
         assert_eq!(refused(gzip), "501 Not Implemented");
+    }
+
+    #[test]
+    fn a_seat_is_a_positive_number() {
+        let seat = |value: &str| {
+            request(&format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nringmaster-seat: {value}\r\n\r\n"
+            ))
+            .seat
+        };
+        assert_eq!((seat("1"), seat("4294967295")), (Some(1), Some(u32::MAX)));
+        for no_seat in ["0", "-1", "+1", "", "x", "4294967296"] {
+            assert_eq!(seat(no_seat), None, "{no_seat:?}");
+        }
+        assert_eq!(request("GET / HTTP/1.1\r\nHost: a\r\n\r\n").seat, None);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use bytesize::ByteSize;
 use clap::builder::Resettable;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use super::containers::ContainerArgs;
 use super::ctl::CtlArgs;
+use super::replicas::ReplicasArgs;
 use super::values::{DEFAULT_KEY, Target, ask, duration, positive, target};
 use crate::fleet;
 use crate::peer::Token;
@@ -65,17 +65,6 @@ pub enum Command {
     },
 }
 
-/// How replicas are started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    /// Child processes of this program.
-    Process,
-    /// Containers.
-    Docker,
-    /// Fixed addresses, neither started nor stopped.
-    Fixed,
-}
-
 /// Who may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DataPortAdmin {
@@ -114,29 +103,8 @@ pub struct ServeArgs {
         help = "Address of the control port"
     )]
     pub control: SocketAddr,
-    #[arg(
-        long,
-        env = "RINGMASTER_ENGINE",
-        help = "How replicas are started [default: process, or fixed with --backend]"
-    )]
-    pub engine: Option<Engine>,
-    #[arg(
-        long,
-        env = "RINGMASTER_REPLICAS",
-        default_value_t = 3,
-        help = "Replicas to start"
-    )]
-    pub replicas: usize,
-    #[arg(
-        long = "backend",
-        env = "RINGMASTER_BACKEND",
-        value_delimiter = ',',
-        value_name = "NAME=ADDR",
-        help = "A fixed replica; repeatable, implies --engine fixed"
-    )]
-    pub backends: Vec<String>,
     #[command(flatten)]
-    pub containers: ContainerArgs,
+    pub replicas: ReplicasArgs,
     #[arg(
         long,
         env = "RINGMASTER_WORKERS",
@@ -228,13 +196,6 @@ pub struct ServeArgs {
     pub max_head: ByteSize,
     #[arg(
         long,
-        env = "RINGMASTER_MAX_REPLICAS",
-        default_value_t = 256,
-        help = "The most replicas that /add may lead to"
-    )]
-    pub max_replicas: usize,
-    #[arg(
-        long,
         env = "RINGMASTER_POOL_PER_SEAT",
         default_value_t = 64,
         help = "Idle connections kept per worker and replica"
@@ -251,7 +212,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",
-        help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend or --image]"
+        help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend, --image or --replica-command]"
     )]
     pub data_port_admin: Option<DataPortAdmin>,
     #[arg(

@@ -10,8 +10,6 @@ use clap::ValueEnum;
 use crate::fleet::{Containers, Image};
 use crate::roster::ReplicaName;
 
-/// What every replica is told, each its own.
-const OUR_VARIABLES: [&str; 3] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN"];
 /// The least that an engine grants: a hundredth of a CPU.
 const MIN_NANO_CPUS: i64 = 10_000_000;
 
@@ -44,8 +42,6 @@ pub struct ContainerArgs {
         help = "Where replicas listen in their containers"
     )]
     pub replica_port: NonZeroU16,
-    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "More of the environment of containers; repeatable, one on each line of the variable")]
-    pub replica_env: Vec<String>,
     #[arg(
         long,
         env = "RINGMASTER_REPLICA_MEMORY",
@@ -88,7 +84,6 @@ impl ContainerArgs {
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             (self.image.is_some(), "--image"),
-            (!self.replica_env.is_empty(), "--replica-env"),
             (self.replica_cpus.is_some(), "--replica-cpus"),
             (self.network.is_some(), "--network"),
             (self.on_exit == OnExit::Keep, "--on-exit keep"),
@@ -100,8 +95,8 @@ impl ContainerArgs {
             .map(|(_, flag)| *flag)
     }
 
-    /// Checks what the flags say, for `count` replicas.
-    pub(super) fn check(&self, count: usize) -> Result<Containers, String> {
+    /// Checks what the flags say, for `count` replicas with this much more in their environment.
+    pub(super) fn check(&self, count: usize, env: Vec<String>) -> Result<Containers, String> {
         let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
         if memory < MIN_MEMORY {
             return Err(format!(
@@ -113,7 +108,7 @@ impl ContainerArgs {
             count,
             image: self.image.clone().map_or(Image::Own, Image::Named),
             port: self.replica_port.get(),
-            env: self.replica_env.clone(),
+            env,
             memory,
             nano_cpus: self.replica_cpus,
             network: self.network.clone(),
@@ -121,17 +116,6 @@ impl ContainerArgs {
             keep: self.on_exit == OnExit::Keep,
             trust_gateway: self.trust_gateway,
         })
-    }
-}
-
-/// A variable that is not ours to set.
-fn variable(text: &str) -> Result<String, String> {
-    match text.split_once('=') {
-        Some((name, _)) if OUR_VARIABLES.contains(&name) => {
-            Err(format!("{name} is set for each replica"))
-        }
-        Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err("is not K=V".to_owned()),
     }
 }
 

@@ -6,6 +6,7 @@
 mod args;
 mod containers;
 mod ctl;
+mod replicas;
 mod values;
 
 use std::net::SocketAddr;
@@ -13,40 +14,17 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{Args, Command, DataPortAdmin, Engine, LogFormat, ServeArgs};
+pub use args::{Args, Command, DataPortAdmin, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
+pub use replicas::{Engine, Replicas, ReplicasArgs};
 pub use values::Target;
 
 use crate::balance::Bound;
-use crate::fleet::{self, Containers};
+use crate::fleet;
 use crate::peer::Access;
 use crate::proxy::{self, Balance};
 use crate::ring;
-use crate::roster::ReplicaName;
-
-/// What replicas there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replicas {
-    /// This many child processes.
-    Process(usize),
-    /// Containers.
-    Docker(Containers),
-    /// These names at these addresses (`host:port`).
-    Fixed(Vec<(ReplicaName, String)>),
-}
-
-impl Replicas {
-    /// The word for how they are started.
-    #[must_use]
-    pub fn engine(&self) -> &'static str {
-        match self {
-            Self::Process(_) => "process",
-            Self::Docker(_) => "docker",
-            Self::Fixed(_) => "fixed",
-        }
-    }
-}
 
 /// What `serve` was asked for, checked.
 #[derive(Debug)]
@@ -75,6 +53,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// The most replicas that `/add` may lead to.
     pub max_replicas: usize,
+    /// How many more are kept warm outside the ring.
+    pub standbys: usize,
     /// Where to write the two addresses.
     pub ready_file: Option<PathBuf>,
     /// Where to write a line for each request, if anywhere.
@@ -102,19 +82,13 @@ impl ServeArgs {
     /// # Errors
     /// A sentence for whoever typed them.
     pub fn check(self) -> Result<Config, String> {
-        let replicas = self.check_replicas()?;
+        let replicas = self.replicas.check()?;
         self.check_balance()?;
         let fixed = matches!(replicas, Replicas::Fixed(_));
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
-        let max_head = usize::try_from(self.max_head.as_u64()).unwrap_or(usize::MAX);
-        if !(1024..=1024 * 1024).contains(&max_head) {
-            return Err(format!(
-                "--max-head {} is not between 1KiB and 1MiB",
-                self.max_head
-            ));
-        }
+        let max_head = self.check_max_head()?;
         let admin = self.data_port_access(fixed);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
@@ -163,7 +137,8 @@ impl ServeArgs {
             }),
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
-            max_replicas: self.max_replicas,
+            max_replicas: self.replicas.max_replicas,
+            standbys: self.replicas.standby,
             ready_file: self.ready_file,
             access_log: self.access_log,
             access_log_format: self.access_log_format,
@@ -177,7 +152,7 @@ impl ServeArgs {
         if self.balance == Balance::Source {
             return None;
         }
-        let others = fixed || self.containers.image.is_some();
+        let others = fixed || self.replicas.are_foreign();
         let door = self.data_port_admin.unwrap_or(if others {
             DataPortAdmin::Off
         } else {
@@ -188,6 +163,17 @@ impl ServeArgs {
             anyone: door == DataPortAdmin::Any,
             gateway: None,
         })
+    }
+
+    fn check_max_head(&self) -> Result<usize, String> {
+        let max_head = usize::try_from(self.max_head.as_u64()).unwrap_or(usize::MAX);
+        if !(1024..=1024 * 1024).contains(&max_head) {
+            return Err(format!(
+                "--max-head {} is not between 1KiB and 1MiB",
+                self.max_head
+            ));
+        }
+        Ok(max_head)
     }
 
     /// Where nothing is read, nothing that was said can matter.
@@ -208,69 +194,12 @@ impl ServeArgs {
             "--key {key} does not go with --balance source: the client's address is the key"
         ))
     }
-
-    fn check_replicas(&self) -> Result<Replicas, String> {
-        let engine = self.engine.unwrap_or(if self.backends.is_empty() {
-            Engine::Process
-        } else {
-            Engine::Fixed
-        });
-        if engine != Engine::Docker
-            && let Some(flag) = self.containers.given()
-        {
-            return Err(format!("{flag} goes with --engine docker"));
-        }
-        match engine {
-            Engine::Process | Engine::Docker if !self.backends.is_empty() => {
-                Err("--backend goes with --engine fixed".to_owned())
-            }
-            Engine::Process | Engine::Docker if self.replicas > self.max_replicas => Err(format!(
-                "--replicas {} is more than --max-replicas {}",
-                self.replicas, self.max_replicas
-            )),
-            Engine::Process => Ok(Replicas::Process(self.replicas)),
-            Engine::Docker => self.containers.check(self.replicas).map(Replicas::Docker),
-            Engine::Fixed if self.backends.is_empty() => {
-                Err("--engine fixed needs --backend NAME=ADDR".to_owned())
-            }
-            Engine::Fixed => {
-                let backends: Vec<_> = self
-                    .backends
-                    .iter()
-                    .map(|text| backend(text))
-                    .collect::<Result<_, _>>()?;
-                for (at, (name, _)) in backends.iter().enumerate() {
-                    if backends[..at].iter().any(|(other, _)| other == name) {
-                        return Err(format!("--backend {name} is given twice"));
-                    }
-                }
-                Ok(Replicas::Fixed(backends))
-            }
-        }
-    }
-}
-
-fn backend(text: &str) -> Result<(ReplicaName, String), String> {
-    let (name, addr) = text
-        .split_once('=')
-        .ok_or_else(|| format!("--backend {text} is not NAME=ADDR"))?;
-    let name = name
-        .parse()
-        .map_err(|err| format!("--backend {text}: {err}"))?;
-    match addr.rsplit_once(':') {
-        Some((host, port))
-            if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-        {
-            Ok((name, addr.to_owned()))
-        }
-        _ => Err(format!("--backend {text}: the address is not HOST:PORT")),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Image;
+    use crate::fleet::{Containers, Image};
     use clap::Parser as _;
 
     fn check(flags: &[&str]) -> Result<Config, String> {
@@ -287,7 +216,12 @@ mod tests {
         let config = check(&[]).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:5000");
         assert_eq!(config.control.to_string(), "127.0.0.1:5001");
-        assert_eq!(config.replicas, Replicas::Process(3));
+        let processes = fleet::Processes {
+            count: 3,
+            command: None,
+            env: Vec::new(),
+        };
+        assert_eq!(config.replicas, Replicas::Process(processes));
         assert_eq!(
             config.proxy.key.to_string(),
             "header:x-request-id,query:id,random"
@@ -406,6 +340,11 @@ mod tests {
             (&["--max-head", "1023"], "not between"),
             (&["--max-head", "1048577"], "not between"),
             (&["--replicas", "257"], "more than --max-replicas"),
+            (&["--standby", "257"], "more than --max-replicas"),
+            (
+                &["--standby", "1", "--backend", "a=b:1"],
+                "goes with --engine process or docker",
+            ),
             (&["--head-timeout", "0s"], "longer than 0s"),
             (&["--idle-timeout", "2y"], "longer than 366 days"),
             (&["--pool-idle", "367days"], "longer than 366 days"),
@@ -419,6 +358,10 @@ mod tests {
             (&["--key", "random,path"], "at the end"),
             (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
             (&["--workers", "0"], "invalid value"),
+            (
+                &["--replica-env", "A=B", "--backend", "a=b:1"],
+                "--replica-env goes with --engine process or docker",
+            ),
             (&["--image", "a"], "--image goes with --engine docker"),
             (
                 &["--on-exit", "keep"],
@@ -434,6 +377,12 @@ mod tests {
                 "less than 6MiB",
             ),
             (&["--replica-env", "SERVER_ID=1"], "set for each replica"),
+            (&["--replica-env", "PORT=1"], "set for each replica"),
+            (&["--replica-command", ""], "must not be empty"),
+            (
+                &["--engine", "docker", "--replica-command", "x"],
+                "goes with --engine process",
+            ),
             (&["--replica-env", "A"], "not K=V"),
             (&["--replica-cpus", "0.001"], "at least 0.01"),
             (&["--replica-port", "0"], "invalid value"),

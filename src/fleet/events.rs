@@ -39,11 +39,13 @@ pub enum Kind {
     Left,
     /// The engine's word about one that had been given up already.
     Ended,
+    /// One without a seat answers, and waits for one.
+    Standby,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Joined,
         Self::Suspect,
         Self::Up,
@@ -57,6 +59,7 @@ impl Kind {
         Self::Leaving,
         Self::Left,
         Self::Ended,
+        Self::Standby,
     ];
 
     /// The word for it in the list of events.
@@ -76,6 +79,7 @@ impl Kind {
             Self::Leaving => "leaving",
             Self::Left => "left",
             Self::Ended => "ended",
+            Self::Standby => "standby",
         }
     }
 }
@@ -85,8 +89,8 @@ impl Kind {
 pub struct Note {
     /// What kind of change.
     pub kind: Kind,
-    /// Where on the ring.
-    pub seat: Seat,
+    /// Where on the ring; `None` for a standby.
+    pub seat: Option<Seat>,
     /// Whom it is about.
     pub name: ReplicaName,
     /// Whose seat it took, for a successor.
@@ -129,20 +133,24 @@ impl Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, seat) = (&self.name, self.seat);
+        let name = &self.name;
+        let seat = self
+            .seat
+            .map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
         match self.kind {
-            Kind::Joined | Kind::Replaced => write!(f, "replica {name} took seat {seat}")?,
+            Kind::Joined | Kind::Replaced => write!(f, "replica {name} took {seat}")?,
             Kind::Suspect => write!(f, "replica {name} is suspect")?,
             Kind::Up => write!(f, "replica {name} is up again")?,
             Kind::Down => write!(f, "replica {name} is down")?,
-            Kind::Failed => write!(f, "replica {name} did not start in seat {seat}")?,
-            Kind::Withdrawn => write!(f, "replica {name} is withdrawn from seat {seat}")?,
+            Kind::Failed => write!(f, "replica {name} did not start in {seat}")?,
+            Kind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
             Kind::Held => f.write_str("nobody is replaced for a while")?,
             Kind::Drained => write!(f, "replica {name} gets no new requests")?,
             Kind::Ready => write!(f, "replica {name} gets requests again")?,
-            Kind::Leaving => write!(f, "replica {name} leaves seat {seat}")?,
-            Kind::Left => write!(f, "replica {name} is gone from seat {seat}")?,
+            Kind::Leaving => write!(f, "replica {name} leaves {seat}")?,
+            Kind::Left => write!(f, "replica {name} is gone from {seat}")?,
             Kind::Ended => write!(f, "replica {name} ended")?,
+            Kind::Standby => write!(f, "replica {name} stands by")?,
         }
         if let Some(before) = &self.before {
             write!(f, " after {before}")?;
@@ -221,7 +229,7 @@ mod tests {
     fn note(kind: Kind) -> Note {
         Note {
             kind,
-            seat: Seat(2),
+            seat: Some(Seat(2)),
             name: "S2".parse().unwrap(),
             before: None,
             reason: String::new(),

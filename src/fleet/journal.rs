@@ -54,7 +54,7 @@ impl Event {
     /// | `seq` | its number: counts from 1 without gaps while the program runs |
     /// | `time` | RFC 3339, UTC, with milliseconds |
     /// | `kind` | the [`super::Kind::word`] of a replica's change, or `ring`, `bound` for a switch |
-    /// | `seat`, `name` | where on the ring, and who; null for a switch |
+    /// | `seat`, `name` | where on the ring, and who; null for a switch, and the seat of a standby |
     /// | `before` | for `replaced`: whose seat it took |
     /// | `from`, `to` | for a switch: what it was, and what it is, as it is typed |
     /// | `by` | for a switch: the address of whoever ordered it |
@@ -76,7 +76,7 @@ impl Event {
                 // To the microsecond: more would only be noise.
                 let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
                 json["kind"] = note.kind.word().into();
-                json["seat"] = note.seat.0.into();
+                json["seat"] = note.seat.map(|seat| seat.0).into();
                 json["name"] = note.name.as_ref().into();
                 json["before"] = note.before.as_ref().map(AsRef::as_ref).into();
                 json["reason"] = note.reason.as_str().into();
@@ -105,7 +105,8 @@ impl fmt::Display for Event {
         let (kind, seat, name, up, wanted) = match &self.what {
             What::Replica(note) => (
                 note.kind.word(),
-                note.seat.to_string(),
+                note.seat
+                    .map_or_else(|| "-".to_owned(), |seat| seat.to_string()),
                 note.name.as_ref(),
                 note.up,
                 note.wanted,
@@ -221,7 +222,7 @@ mod tests {
     fn note(kind: Kind) -> Note {
         Note {
             kind,
-            seat: Seat(2),
+            seat: Some(Seat(2)),
             name: "S2".parse().unwrap(),
             before: None,
             reason: String::new(),
@@ -258,7 +259,7 @@ mod tests {
             "17    1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
         );
         let withdrawn = Note {
-            seat: Seat(117),
+            seat: Some(Seat(117)),
             reason: "S2 spoke first".to_owned(),
             name: "s-abcdef".parse().unwrap(),
             ..note(Kind::Withdrawn)

@@ -47,7 +47,7 @@ use noting::Notebook;
 use publish::Press;
 use task::{Inbox, Task, Work};
 
-pub use engine::{Containers, Image};
+pub use engine::{Containers, Image, Processes};
 pub use events::{Dial, Kind, Note, Switch};
 pub use heartbeat::Ask;
 pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
@@ -60,12 +60,12 @@ pub const THREAD: &str = "fleet";
 /// Which replicas there are, and how they come to be.
 #[derive(Clone, Debug)]
 pub enum Replicas {
-    /// `count` child processes, named S1, S2, S3 …
+    /// Child processes, named S1, S2, S3 …
     Process {
-        /// What they run; see [`bundled_replica`].
+        /// What they run, unless told otherwise; see [`bundled_replica`].
         binary: PathBuf,
-        /// How many at first.
-        count: usize,
+        /// How many at first, and more.
+        wanted: Processes,
     },
     /// Containers, named S1, S2, S3 … unless some of the fleet are there already.
     Docker(Containers),
@@ -103,6 +103,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// The most replicas that may be wanted.
     pub max_replicas: usize,
+    /// How many more are kept warm outside the ring; 0 with [`Replicas::Fixed`].
+    pub standbys: usize,
     /// How many workers the data path has: each counts in a cell of its own.
     pub workers: usize,
     /// Where it enters which cells count for which seat, and what it counts itself.
@@ -141,7 +143,9 @@ pub fn start(
     let journal = Journal::default();
     let reports_end = Reports::new(report);
     let engine: Box<dyn Engine> = match (&settings.replicas, containers) {
-        (Replicas::Process { binary, .. }, _) => Box::new(Process::new(binary, reports_end)?),
+        (Replicas::Process { binary, wanted }, _) => {
+            Box::new(Process::new(binary, wanted, reports_end)?)
+        }
         (Replicas::Fixed(backends), _) => Box::new(Fixed::new(backends, reports_end)),
         (Replicas::Docker(_), Some((ground, sorted))) => {
             for note in sorted.lost.clone() {
@@ -213,6 +217,9 @@ impl Settings {
                 bail!("heartbeats can only be off with fixed backends")
             }
             Replicas::Process { .. } | Replicas::Docker(_) => Ok(()),
+            Replicas::Fixed(_) if self.standbys > 0 => {
+                bail!("fixed backends have no standbys")
+            }
             Replicas::Fixed(backends) => {
                 let mut met = HashSet::new();
                 match backends.iter().find(|(name, _)| !met.insert(name)) {

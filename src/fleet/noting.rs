@@ -34,8 +34,16 @@ struct Entry {
 impl Notebook {
     /// Takes up a note at the time of which so many had been saved of its seat.
     fn enter(&mut self, note: Note, saved: u64) {
-        let seat = note.seat;
-        let before = match note.kind {
+        let before = note
+            .seat
+            .and_then(|seat| self.trouble(seat, note.kind, saved));
+        let (at, what) = (SystemTime::now(), What::Replica(note));
+        self.unsaid.push_back(Entry { at, what, before });
+    }
+
+    /// What had been saved of a seat before its trouble, if this is the end of it.
+    fn trouble(&mut self, seat: Seat, kind: Kind, saved: u64) -> Option<u64> {
+        let before = match kind {
             Kind::Suspect | Kind::Down => {
                 let before = self.well.get(&seat).copied().unwrap_or(0);
                 self.troubled.entry(seat).or_insert(before);
@@ -50,8 +58,7 @@ impl Notebook {
             _ => None,
         };
         self.is_well(seat, saved);
-        let (at, what) = (SystemTime::now(), What::Replica(note));
-        self.unsaid.push_back(Entry { at, what, before });
+        before
     }
 
     /// So many had been saved when the replica of a seat answered. In trouble, that may be a successor.
@@ -76,7 +83,7 @@ impl Task {
 
     /// Notes a change of a replica.
     pub(super) fn note(&mut self, note: Note) {
-        let saved = self.ledger.saved(note.seat);
+        let saved = note.seat.map_or(0, |seat| self.ledger.saved(seat));
         self.notebook.enter(note, saved);
     }
 
@@ -97,8 +104,9 @@ impl Task {
         {
             match &mut what {
                 What::Replica(note) => {
-                    let saved = || self.ledger.saved(note.seat);
-                    note.saved = before.map(|before| saved().saturating_sub(before));
+                    let saved = note.seat.map(|seat| self.ledger.saved(seat));
+                    let since = |(saved, before): (u64, u64)| saved.saturating_sub(before);
+                    note.saved = saved.zip(before).map(since);
                     // One that does not start is our own fault: nobody else has anything to do with it.
                     match note.kind {
                         Kind::Failed => tracing::warn!("{note}"),
@@ -113,7 +121,8 @@ impl Task {
     }
 
     fn count(&self, note: &Note) {
-        let seat = self.ledger.seat(note.seat);
+        let Some(seat) = note.seat else { return };
+        let seat = self.ledger.seat(seat);
         match note.kind {
             Kind::Down => seat.deaths.add(1),
             Kind::Failed => seat.failed_starts.add(1),
@@ -135,7 +144,7 @@ mod tests {
     fn note(kind: Kind, seat: u32) -> Note {
         Note {
             kind,
-            seat: Seat(seat),
+            seat: Some(Seat(seat)),
             name: "S".parse().unwrap(),
             before: None,
             reason: String::new(),

@@ -7,6 +7,7 @@
 //! nor the fleet ready, before every worker goes by it.
 
 mod outside;
+mod watching;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant, SystemTime};
@@ -238,15 +239,12 @@ impl Task {
                     work.started.insert(id, Identity { name, seat });
                 }
             }
-            Action::Watch(id, addr) => {
-                let seat = self.plan.seat(id);
-                if let (Some(rhythm), Some(seat)) = (self.rhythm.clone(), seat) {
-                    let expected = work.started.get(&id).cloned();
-                    let cells = self.ledger.seat(seat);
-                    let pulses = self.pulses.clone();
-                    let heart = Heart::begin(id, addr, expected, rhythm, cells, pulses);
-                    work.hearts.insert(id, heart);
+            Action::Watch(id, addr) => self.watch(id, addr, None),
+            Action::Give(id, addr, seat) => {
+                if let Some(identity) = work.started.get_mut(&id) {
+                    identity.seat = Some(seat);
                 }
+                self.watch(id, addr, Some(seat));
             }
             Action::Poke(id, fresh) => {
                 if let Some(heart) = work.hearts.get(&id) {
@@ -321,6 +319,7 @@ mod tests {
             start_timeout: long,
             drain_timeout: long,
             max_replicas: 1,
+            standbys: 0,
             workers: 1,
             ledger: Ledger::default(),
         });

@@ -51,6 +51,7 @@ fn settings(replicas: Replicas) -> Settings {
         }),
         start_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(60),
+        standbys: 0,
         max_replicas: 256,
         workers: 1,
         ledger: Ledger::default(),
@@ -129,15 +130,21 @@ fn change(n: usize, names: &[&str]) -> Change {
     Change { n, names }
 }
 
+fn processes(binary: PathBuf, count: usize) -> Replicas {
+    let wanted = Processes {
+        count,
+        command: None,
+        env: Vec::new(),
+    };
+    Replicas::Process { binary, wanted }
+}
+
 async fn three() -> (StandIn, Bench) {
     let addr = healthy().await;
     let stand_in = StandIn::new(&format!(
         "echo $$ > $DIR/$REPLICA_NAME; echo '{{\"listen\":\"{addr}\"}}'; exec cat"
     ));
-    let bench = begin(settings(Replicas::Process {
-        binary: stand_in.binary(),
-        count: 3,
-    }));
+    let bench = begin(settings(processes(stand_in.binary(), 3)));
     bench.complete().await;
     (stand_in, bench)
 }
@@ -201,10 +208,7 @@ async fn a_change_is_done_when_the_worker_goes_by_it() {
         "echo '{{\"listen\":\"{}\"}}'; exec cat",
         healthy().await
     ));
-    let (bench, mut worker) = begin_alone(settings(Replicas::Process {
-        binary: stand_in.binary(),
-        count: 0,
-    }));
+    let (bench, mut worker) = begin_alone(settings(processes(stand_in.binary(), 0)));
     let desk = bench.desk.clone();
     let add = async move {
         desk.ask(Order::Add(change(1, &["S1"])), String::new())
@@ -267,7 +271,7 @@ async fn fixed_backends_are_watched_and_nothing_else() {
 #[test]
 fn the_first_roster_has_all_seats() {
     let binary = PathBuf::from("replica");
-    let process = settings(Replicas::Process { binary, count: 3 });
+    let process = settings(processes(binary, 3));
     let roster = survey(process).unwrap().first_roster();
     assert_eq!((roster.version, roster.ring.seats().len()), (0, 3));
     assert!(roster.members().is_empty() && roster.watched);
@@ -298,7 +302,7 @@ fn what_cannot_be_is_told_before_anything_is_started() {
         err.to_string()
     };
     let binary = PathBuf::from("/nowhere/replica");
-    let missing = settings(Replicas::Process { binary, count: 3 });
+    let missing = settings(processes(binary, 3));
     let sentence = fail(missing.clone());
     assert!(sentence.starts_with("replica binary not found at /nowhere/replica; build it with: "));
     let unwatched = Settings {

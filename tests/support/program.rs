@@ -151,6 +151,23 @@ impl Ringmaster {
         found.unwrap_or_default()
     }
 
+    /// The names of those that stand by.
+    #[track_caller]
+    pub(crate) fn standbys(&self) -> Vec<String> {
+        let shown: Value = serde_json::from_str(&self.command("show json")).expect("JSON");
+        let all = shown["message"]["replicas"].as_array().expect("a list");
+        let warm = all.iter().filter(|card| card["state"] == "standby");
+        let names = warm.filter_map(|card| card["name"].as_str());
+        names.map(str::to_owned).collect()
+    }
+
+    /// Waits until so many stand by, and names them.
+    #[track_caller]
+    pub(crate) fn standing_by(&self, n: usize) -> Vec<String> {
+        eventually(PATIENCE, "standbys", || self.standbys().len() == n);
+        self.standbys()
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()

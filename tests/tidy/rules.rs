@@ -91,6 +91,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
         "bollard",
         &[
             "src/fleet/engine/docker/api.rs",
+            "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/docker/seen.rs",
             "src/fleet/engine/docker/spec.rs",
         ],
@@ -102,6 +103,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
         "futures_util",
         &[
             "src/fleet/engine/docker/api.rs",
+            "src/fleet/engine/docker/logs.rs",
             "src/control/http/events.rs",
         ],
     ),

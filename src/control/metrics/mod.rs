@@ -125,6 +125,8 @@ fn about(families: &mut Families, context: &Context, fleet: &FleetCounts) {
     families.gauge("replicas_answered", help, one(standing.answered as f64));
     let help = "Replicas that requests are routed to without hesitation, in replicas.";
     families.gauge("replicas_up", help, one(standing.up as f64));
+    let help = "Replicas that are warm and wait for a seat, in replicas.";
+    families.gauge("standbys", help, one(standing.standbys as f64));
 }
 
 fn states(families: &mut Families, context: &Context) {

@@ -57,13 +57,14 @@ impl Sheet<'_> {
             wanted,
             answered,
             up,
+            standbys,
         } = self.standing;
         let (uptime, window) = (
             self.look.uptime.as_secs_f64(),
             self.look.window.as_secs_f64(),
         );
         let mut lines = vec![
-            format!("N {answered} wanted {wanted} up {up}"),
+            format!("N {answered} wanted {wanted} up {up} standby {standbys}"),
             format!("uptime {uptime:.1} s window {window:.1} s"),
         ];
         let rows = self.rows();

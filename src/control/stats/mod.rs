@@ -65,6 +65,8 @@ pub struct Standing {
     pub answered: usize,
     /// How many of them requests are routed to without hesitation.
     pub up: usize,
+    /// How many more are warm and wait for a seat.
+    pub standbys: usize,
 }
 
 /// What there is to show, all of one moment.
@@ -98,7 +100,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 /// ```json
 /// {"version": "0.1.0", "uptime_s": 93.214, "window_s": 4.6, "workers": 2,
 ///  "engine": "process", "engine_up": true, "ring": "uniform", "bound": 1.03,
-///  "wanted": 3, "N": 3, "up": 3,
+///  "wanted": 3, "N": 3, "up": 3, "standby": 0,
 ///  "seats": [
 ///   {"seat": 1, "name": "S1", "address": "127.0.0.1:40001", "state": "up",
 ///    "requests": 1200, "requests_per_s": 12.5, "share": 0.3334,
@@ -180,6 +182,7 @@ impl Sheet<'_> {
             "wanted": self.standing.wanted,
             "N": self.standing.answered,
             "up": self.standing.up,
+            "standby": self.standing.standbys,
             "seats": seats.collect::<Vec<Value>>(),
             "totals": totals,
         })

@@ -25,6 +25,7 @@ fn every_count_is_told_by_seat() {
         "ringmaster_replicas_wanted 3",
         "ringmaster_replicas_answered 2",
         "ringmaster_replicas_up 1",
+        "ringmaster_standbys 1",
         "ringmaster_replica_state{seat=\"1\",state=\"up\"} 1",
         "ringmaster_replica_state{seat=\"1\",state=\"down\"} 0",
         "ringmaster_replica_state{seat=\"2\",state=\"suspect\"} 1",

@@ -186,7 +186,7 @@ fn recorder() -> Recorder {
 fn happen(journal: &Journal, n: u32, reason: &str) {
     let note = Note {
         kind: fleet::Kind::Joined,
-        seat: Seat(n),
+        seat: Some(Seat(n)),
         name: format!("S{n}").parse().unwrap(),
         before: None,
         reason: reason.to_owned(),
@@ -220,6 +220,7 @@ fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
                 wanted: 3,
                 answered: 2,
                 up: 1,
+                standbys: 1,
             }),
             engine: "fixed",
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),

@@ -269,7 +269,7 @@ fn at_a_prompt_the_next_line_ends_a_watch_however_long_its_pause() {
     let port = port();
     let mut stream = open(&port, "prompt\nwatch 3600\n");
     expect(&mut stream, "ok\n\n> ");
-    assert!(answer(&mut stream).starts_with("N 2 wanted 3 up 1\n"));
+    assert!(answer(&mut stream).starts_with("N 2 wanted 3 up 1 standby 1\n"));
     stream.write_all(b"quit\n").unwrap();
     assert_eq!(rest(stream), "> bye\n\n");
 }

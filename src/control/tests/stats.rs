@@ -60,7 +60,7 @@ fn the_lines_are_aligned_and_say_the_same() {
     let port = port();
     let answer = port.ask("stats\n");
     let lines: Vec<&str> = answer.lines().collect();
-    assert_eq!(lines[0], "N 2 wanted 3 up 1");
+    assert_eq!(lines[0], "N 2 wanted 3 up 1 standby 1");
     for word in ["load", "time", "way"] {
         let mut table = lines
             .iter()

@@ -31,7 +31,7 @@ impl Engine for Fixed {
         Keeper::Nobody
     }
 
-    fn start(&mut self, id: ReplicaId, _seat: Seat, name: &ReplicaName) {
+    fn start(&mut self, id: ReplicaId, _seat: Option<Seat>, name: &ReplicaName) {
         self.reports.send(match self.backends.get(name) {
             Some(addr) => Report::Started { id, addr: *addr },
             None => Report::Failed {

@@ -18,10 +18,19 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
+/// The `SERVER_ID` of a standby: no seat has this number.
+const NO_SEAT: u32 = 0;
+
+/// What a replica that is started for `seat` is told as its `SERVER_ID`.
+fn server_id(seat: Option<Seat>) -> u32 {
+    seat.map_or(NO_SEAT, |seat| seat.0)
+}
+
 pub use docker::{Containers, Image};
 pub(super) use docker::{Docker, Found, Ground, State};
 pub(super) use fixed::Fixed;
 pub(super) use process::Process;
+pub use process::Processes;
 pub(super) use words::Ending;
 
 /// Who sees to it that there are N replicas.
@@ -88,9 +97,9 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Who keeps N.
     fn keeper(&self) -> Keeper;
 
-    /// Starts a replica: `Started`, `Failed` or `NameRefused` follows, or `Ended` when it ended
-    /// meanwhile. One that was found running under this name and in this seat is taken over.
-    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName);
+    /// Starts a replica, without a seat as a standby: `Started`, `Failed` or `NameRefused` follows, or
+    /// `Ended` when it ended meanwhile. One that was found running under this name is taken over.
+    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName);
 
     /// What a replica is to the machine, for people who look for it there: `pid:4711`,
     /// `container:0123456789ab`. `None` if it is nothing, or nothing yet.

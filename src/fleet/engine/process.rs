@@ -3,25 +3,29 @@
 //! A child sits in a process group of its own, so that Ctrl-C does not reach it first; it holds our end
 //! of its standard input and ends when that closes; it says on one line of standard output where it
 //! listens. One task for each child reads what it says, waits for its end and removes it, and kills what
-//! is left of its group. Surprising:
+//! is left of its group. Somebody's own command (`--replica-command`) is told its port instead, and need not
+//! say anything. Surprising:
 //! `start` forks on the calling thread, and must: a child's parent-death signal fires when the *thread*
 //! that forked it ends (prctl(2), PR_SET_PDEATHSIG), so only the fleet's own thread may call it.
 
 mod output;
+mod spawn;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use self::output::{Output, Said};
+pub use self::spawn::Processes;
+use self::spawn::Spawner;
 use super::words::Ending;
 use super::{Engine, Farewell, Keeper, Report, Reports};
 use crate::ring::Seat;
@@ -31,13 +35,10 @@ use crate::roster::{ReplicaId, ReplicaName};
 const GRACE: Duration = Duration::from_secs(2);
 /// From SIGKILL to giving up on a process that the kernel does not end.
 const REAP: Duration = Duration::from_secs(5);
-/// Our own settings, which may hold a secret, are not for the replica.
-const OUR_SETTINGS: &str = "RINGMASTER_";
-
 /// Child processes by replica; `None` for one that could not be started.
 #[derive(Debug)]
 pub(in crate::fleet) struct Process {
-    binary: PathBuf,
+    spawner: Spawner,
     reports: Reports,
     children: HashMap<ReplicaId, Option<Leash>>,
 }
@@ -50,43 +51,21 @@ struct Leash {
 }
 
 impl Process {
-    /// An engine that runs `binary`.
+    /// An engine that runs `binary`, or what is wanted instead.
     ///
     /// # Errors
-    /// When there is no such file, with a sentence that says how to build it.
-    pub(in crate::fleet) fn new(binary: &Path, reports: Reports) -> io::Result<Self> {
-        if !binary.is_file() {
-            let sentence = format!(
-                "replica binary not found at {}; build it with: cargo build --release --workspace",
-                binary.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::NotFound, sentence));
-        }
+    /// When there is no such file and it is needed, with a sentence that says how to build it.
+    pub(in crate::fleet) fn new(
+        binary: &Path,
+        wanted: &Processes,
+        reports: Reports,
+    ) -> io::Result<Self> {
+        let spawner = Spawner::new(binary, wanted)?;
         Ok(Self {
-            binary: binary.to_owned(),
+            spawner,
             reports,
             children: HashMap::new(),
         })
-    }
-
-    fn spawn(&self, seat: Seat, name: &ReplicaName) -> io::Result<Child> {
-        let mut command = Command::new(&self.binary);
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with(OUR_SETTINGS) {
-                command.env_remove(key);
-            }
-        }
-        command
-            .env("SERVER_ID", seat.to_string())
-            .env("REPLICA_NAME", name.as_ref())
-            .env("REPLICA_LISTEN", "127.0.0.1:0")
-            .env("REPLICA_PARENT", std::process::id().to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
     }
 }
 
@@ -95,20 +74,24 @@ impl Engine for Process {
         Keeper::Fleet
     }
 
-    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName) {
+    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
         let reports = self.reports.clone();
-        let child = match self.spawn(seat, name) {
-            Ok(child) => child,
+        let (child, addr) = match self.spawner.spawn(seat, name) {
+            Ok(spawned) => spawned,
             Err(err) => {
                 self.children.insert(id, None);
-                let why = format!("cannot run {}: {err}", self.binary.display());
+                let why = format!("cannot run {}: {err}", self.spawner);
                 return reports.send(Report::Failed { id, why });
             }
         };
+        if let Some(addr) = addr {
+            reports.send(Report::Started { id, addr });
+        }
         let (tell, told) = oneshot::channel();
         let pid = child.id();
         self.children.insert(id, Some(Leash { tell, pid }));
-        tokio::spawn(supervise(id, child, told, reports));
+        let is_announced = addr.is_some();
+        tokio::spawn(supervise(id, child, is_announced, told, reports));
     }
 
     fn handle(&self, id: ReplicaId) -> Option<String> {
@@ -135,12 +118,13 @@ impl Engine for Process {
 async fn supervise(
     id: ReplicaId,
     mut child: Child,
+    is_announced: bool,
     mut told: oneshot::Receiver<Farewell>,
     reports: Reports,
 ) {
     // To hold it is its purpose: the child reads its end when we are gone, in whatever way.
     let held_open = child.stdin.take();
-    let mut output = Output::of(&mut child);
+    let mut output = Output::of(&mut child, is_announced);
     let group = group_of(&child);
     let farewell = loop {
         tokio::select! {

@@ -25,8 +25,16 @@ pub(super) enum Parsed {
 pub(in crate::fleet) struct Identity {
     /// The replica's name.
     pub(in crate::fleet) name: ReplicaName,
-    /// Its seat.
-    pub(in crate::fleet) seat: Seat,
+    /// Its seat; a standby has none.
+    pub(in crate::fleet) seat: Option<Seat>,
+}
+
+impl Identity {
+    /// Whether these may be one and the same. Who does not know its seat may have been given one.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        let seats = self.seat.zip(other.seat);
+        self.name == other.name && seats.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// The head of an answer.
@@ -82,14 +90,13 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
             seat = decimal(value).and_then(|seat| u32::try_from(seat).ok());
         }
     }
-    let identity = name.zip(seat).filter(|(_, seat)| *seat > 0);
     Parsed::Whole(Head {
         status,
         bytes: end,
         reusable_after: length.filter(|_| reusable),
-        identity: identity.map(|(name, seat)| Identity {
+        identity: name.map(|name| Identity {
             name,
-            seat: Seat(seat),
+            seat: seat.filter(|seat| *seat > 0).map(Seat),
         }),
     })
 }
@@ -181,21 +188,30 @@ mod tests {
     fn the_bundled_replica_says_who_it_is() {
         let identity =
             |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()) {
-                Parsed::Whole(head) => head.identity.map(|who| (who.name.to_string(), who.seat.0)),
+                Parsed::Whole(head) => head.identity.map(|who| {
+                    let seat = who.seat.map(|seat| seat.0);
+                    (who.name.to_string(), seat)
+                }),
                 other => panic!("{other:?}"),
             };
         let (name, seat) = ("Ringmaster-Replica: S3\r\n", "ringmaster-seat: 3\r\n");
         assert_eq!(
             identity(&format!("{name}{seat}")),
-            Some(("S3".to_owned(), 3))
+            Some(("S3".to_owned(), Some(3)))
         );
-        for half in [
+        for standby in [name, "Ringmaster-Replica: S3\r\nRingmaster-Seat: 0\r\n"] {
+            assert_eq!(
+                identity(standby),
+                Some(("S3".to_owned(), None)),
+                "{standby}"
+            );
+        }
+        for nobody in [
             "",
-            name,
             seat,
-            "Ringmaster-Replica: S3\r\nRingmaster-Seat: 0\r\n",
+            "Ringmaster-Replica: a b\r\nRingmaster-Seat: 3\r\n",
         ] {
-            assert_eq!(identity(half), None, "{half}");
+            assert_eq!(identity(nobody), None, "{nobody}");
         }
     }
 

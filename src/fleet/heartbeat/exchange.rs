@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::answer::{self, Head, Identity, Parsed};
+use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
 /// The longest body that is read so that its connection can be kept, in bytes.
@@ -48,10 +49,12 @@ pub(super) enum Outcome {
     Unable(io::Error),
 }
 
-/// The bytes of the request.
-fn request(addr: ReplicaAddr, path: &str, keep: bool) -> String {
+/// The bytes of the request; it gives this seat to a standby.
+fn request(addr: ReplicaAddr, path: &str, keep: bool, gives: Option<Seat>) -> String {
     let close = if keep { "" } else { "Connection: close\r\n" };
-    format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n{close}\r\n")
+    let seat = gives.map(|seat| format!("Ringmaster-Seat: {seat}\r\n"));
+    let seat = seat.unwrap_or_default();
+    format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n{seat}{close}\r\n")
 }
 
 /// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
@@ -61,21 +64,26 @@ pub(in crate::fleet) async fn identify(
     ask: &Ask,
     limit: Duration,
 ) -> Option<Option<Identity>> {
-    match timeout(limit, run(addr, ask, None, false)).await.ok()? {
+    match timeout(limit, run(addr, ask, None, false, None))
+        .await
+        .ok()?
+    {
         Outcome::Healthy(_, identity) => Some(identity),
         _ => None,
     }
 }
 
-/// Asks once, with the words that `keep` the connection or do not. Dropping it closes all connections.
+/// Asks once, with the words that `keep` the connection or do not, and those that give a standby its seat.
+/// Dropping it closes all connections.
 pub(super) async fn run(
     addr: ReplicaAddr,
     ask: &Ask,
     held: Option<TcpStream>,
     keep: bool,
+    gives: Option<Seat>,
 ) -> Outcome {
     match ask {
-        Ask::Path(path) => converse(addr, &request(addr, path, keep), held).await,
+        Ask::Path(path) => converse(addr, &request(addr, path, keep, gives), held).await,
         // The held one says nothing of a server that is frozen, or behind a cut cable: a new one does.
         Ask::Connect => match connect(addr).await {
             Ok(stream) => Outcome::Healthy(Some(stream), None),

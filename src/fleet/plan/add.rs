@@ -42,7 +42,7 @@ impl Plan {
         // The given names are started first, so that no random name can be one of them.
         for seat in seats {
             let name = given.next().unwrap_or_else(|| self.free_name(world));
-            group.push(self.start(seat, name));
+            group.push(self.start(Some(seat), name));
         }
         Ok(Change::Add {
             ticket,
@@ -89,8 +89,9 @@ impl Plan {
             return;
         };
         let Some(addr) = life.addr else { return };
+        let Some(seat) = life.seat else { return };
         life.phase = Phase::Up;
-        let (seat, name) = (life.seat, life.name.clone());
+        let name = life.name.clone();
         let mut place = Place::new(seat, name.clone());
         place.holder = Some(Holder {
             id,
@@ -98,6 +99,7 @@ impl Plan {
             addr,
             health: Health::Up,
             drained: false,
+            stands_in: false,
         });
         place.holder_answers(now);
         self.places.push(place);

@@ -105,7 +105,8 @@ impl Plan {
             }
             Some(Change::Undo { group, .. }) => !group.iter().any(|id| self.lives.contains_key(id)),
             Some(Change::Rm { seats, .. }) => {
-                !self.lives.values().any(|life| seats.contains(&life.seat))
+                let mut taken = self.lives.values().filter_map(|life| life.seat);
+                !taken.any(|seat| seats.contains(&seat))
             }
             Some(Change::Replace(_)) => self.go_on_replacing(world),
         };
@@ -187,8 +188,12 @@ impl Plan {
             .collect();
         for (id, phase) in all {
             let farewell = match phase {
-                Phase::Starting { .. } => Farewell::Kill,
-                Phase::Up | Phase::Suspect | Phase::Silent if self.policy.keep => Farewell::Leave,
+                Phase::Starting { .. } | Phase::Called { .. } => Farewell::Kill,
+                Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. }
+                    if self.policy.keep =>
+                {
+                    Farewell::Leave
+                }
                 Phase::Silent => Farewell::Kill,
                 _ => Farewell::Ask,
             };

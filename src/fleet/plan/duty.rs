@@ -11,9 +11,7 @@ use crate::roster::ReplicaName;
 impl Plan {
     /// Takes the replica of this name off duty, or puts it on duty again; it may be so already.
     pub(super) fn set_drained(&mut self, name: &ReplicaName, drained: bool) -> Result<(), Refusal> {
-        let Some(seat) = self.seat_of(name) else {
-            return Err(Refusal::nobody(name));
-        };
+        let seat = self.seat_named(name)?;
         let holder = self.place_mut(seat).and_then(|p| p.holder.clone());
         let holder = holder.filter(|holder| holder.name == *name);
         let phase = holder.as_ref().and_then(|holder| self.phase(holder.id));

@@ -27,17 +27,20 @@ impl Plan {
         let mut allowed = self.allowed_for_silent();
         for at in 0..self.places.len() {
             let place = &self.places[at];
-            let waits = place.retry_at.is_some_and(|at| at > self.now);
-            if place.leaving || place.is_held() || place.successor.is_some() || waits {
+            let waits = place.patience.must_wait(self.now);
+            if place.leaving || place.is_filled() || place.successor.is_some() || waits {
                 continue;
             }
+            let is_empty = !place.is_held();
             if self.is_silent(place) {
                 if allowed == 0 {
                     continue;
                 }
                 allowed -= 1;
             }
-            self.start_successor(at, world);
+            if !is_empty || !self.call(at) {
+                self.start_successor(at, world);
+            }
         }
     }
 
@@ -50,7 +53,7 @@ impl Plan {
         } else {
             self.free_name(world)
         };
-        self.places[at].successor = Some(self.start(seat, name));
+        self.places[at].successor = Some(self.start(Some(seat), name));
     }
 
     /// How many silent seats may get a successor now.

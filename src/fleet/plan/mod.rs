@@ -10,12 +10,14 @@ mod change;
 mod duty;
 mod fill;
 mod past;
+mod patience;
 mod replace;
 mod reports;
 mod rm;
 mod scale;
 mod seats;
 mod show;
+mod standby;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use crate::fleet::engine::Keeper;
 use crate::ring::{Ring, RingError, Seat};
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 use change::Change;
+use patience::Patience;
 use seats::{Holder, Place};
 pub(super) use words::{Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
 
@@ -40,7 +43,8 @@ pub use words::Status;
 /// One replica that the engine holds.
 #[derive(Debug)]
 struct Life {
-    seat: Seat,
+    /// `None` for a standby.
+    seat: Option<Seat>,
     name: ReplicaName,
     addr: Option<ReplicaAddr>,
     phase: Phase,
@@ -56,6 +60,10 @@ enum Phase {
     Starting { until: Instant },
     /// It has answered and waits for the others of its `/add`.
     Ready,
+    /// It is warm and has no seat.
+    Standby { since: Instant },
+    /// It was a standby, and is being given a seat.
+    Called { until: Instant },
     /// It holds its seat.
     Up,
     /// It holds its seat, and routing skips it.
@@ -80,6 +88,8 @@ pub(super) struct Plan {
     places: Vec<Place>,
     lives: BTreeMap<ReplicaId, Life>,
     next_id: u64,
+    /// How long to wait before the next start of a standby.
+    standbys: Patience,
     /// The first seats that have not answered yet.
     awaited: BTreeSet<Seat>,
     change: Option<Change>,
@@ -112,15 +122,20 @@ impl Plan {
             name: name.clone(),
             addr: *addr,
         });
-        Self::resume(policy, &first.collect::<Vec<_>>(), now)
+        Self::resume(policy, &first.collect::<Vec<_>>(), &[], now)
     }
 
-    /// The plan for what was found; seats are distinct. One that runs has a moment to answer before a
-    /// successor is started beside it.
+    /// The plan for what was found, in seats and standing by; seats are distinct. One that runs has a
+    /// moment to answer before a successor is started beside it.
     ///
     /// # Errors
     /// When the ring has no room for them.
-    pub(super) fn resume(policy: Policy, first: &[First], now: Instant) -> Result<Self, RingError> {
+    pub(super) fn resume(
+        policy: Policy,
+        first: &[First],
+        standbys: &[(ReplicaName, ReplicaAddr)],
+        now: Instant,
+    ) -> Result<Self, RingError> {
         let place = |first: &First| Place::new(first.seat, first.name.clone());
         let mut places: Vec<Place> = first.iter().map(place).collect();
         let on_ring: BTreeSet<Seat> = places.iter().map(|place| place.seat).collect();
@@ -130,7 +145,7 @@ impl Plan {
         for (place, First { name, addr, .. }) in places.iter_mut().zip(first) {
             let Some(addr) = *addr else { continue };
             if policy.keeper == Keeper::Fleet {
-                place.retry_at = Some(now + policy.interval * (policy.misses + 1));
+                place.patience.retry_at = Some(now + policy.interval * (policy.misses + 1));
             }
             let id = ReplicaId(next_id);
             next_id += 1;
@@ -145,8 +160,16 @@ impl Plan {
                 addr,
                 health,
                 drained: false,
+                stands_in: false,
             });
-            lives.insert(id, Life::new(place.seat, name.clone(), Some(addr), phase));
+            let seat = Some(place.seat);
+            lives.insert(id, Life::new(seat, name.clone(), Some(addr), phase));
+        }
+        for (name, addr) in standbys {
+            let warm = Phase::Standby { since: now };
+            let life = Life::new(None, name.clone(), Some(*addr), warm);
+            lives.insert(ReplicaId(next_id), life);
+            next_id += 1;
         }
         let awaited = if policy.watched {
             on_ring
@@ -162,6 +185,7 @@ impl Plan {
             places,
             lives,
             next_id,
+            standbys: Patience::default(),
             awaited,
             change: None,
             waiting: VecDeque::new(),
@@ -199,6 +223,7 @@ impl Plan {
         } else {
             while self.conclude(world) || self.begin_next(world) {}
             self.fill(world);
+            self.fill_standbys(world);
         }
         if mem::take(&mut self.changed) {
             self.version += 1;
@@ -210,11 +235,15 @@ impl Plan {
     /// When the plan wants to be asked again at the latest, whatever happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let lives = self.lives.values().filter_map(|life| match life.phase {
-            Phase::Starting { until } | Phase::Draining { until } => Some(until),
+            Phase::Starting { until } | Phase::Called { until } | Phase::Draining { until } => {
+                Some(until)
+            }
             _ => None,
         });
-        let places = self.places.iter().filter_map(|place| place.retry_at);
-        let times = lives.chain(places).chain(self.held_until);
+        let waiting = self.places.iter().map(|place| &place.patience);
+        let waiting = waiting.chain([&self.standbys]);
+        let starts = waiting.filter_map(|patience| patience.retry_at);
+        let times = lives.chain(starts).chain(self.held_until);
         // What is due and was not done now waits for something else than time.
         times.filter(|at| *at > self.now).min()
     }
@@ -237,13 +266,14 @@ impl Plan {
             answered: self.places.iter().filter(|p| p.is_held()).count(),
             up: self.up(),
             drained: self.off_duty(),
+            standbys: self.warm(),
             complete: self.awaited.is_empty(),
         }
     }
 
-    /// Whose seat `id` has, or is to have.
+    /// Whose seat `id` has, or is to have; `None` for a standby.
     pub(super) fn seat(&self, id: ReplicaId) -> Option<Seat> {
-        self.lives.get(&id).map(|life| life.seat)
+        self.lives.get(&id).and_then(|life| life.seat)
     }
 
     /// Whether `id` runs already, as far as is known.

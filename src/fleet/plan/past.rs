@@ -52,7 +52,7 @@ impl Plan {
             return;
         };
         let (seat, name, at) = (life.seat, life.name.clone(), self.now);
-        let Some(place) = self.place_mut(seat) else {
+        let Some(place) = seat.and_then(|seat| self.place_mut(seat)) else {
             return;
         };
         let kept = &mut place.past.0;

@@ -49,7 +49,7 @@ impl Plan {
     ) -> Result<Change, Refusal> {
         let only = match target {
             Target::All => None,
-            Target::One(name) => Some(self.seat_of(name).ok_or_else(|| Refusal::nobody(name))?),
+            Target::One(name) => Some(self.seat_named(name)?),
         };
         let meant = self.places.iter().filter(|place| !place.leaving);
         let meant = meant.filter(|place| only.is_none_or(|seat| seat == place.seat));
@@ -100,7 +100,7 @@ impl Plan {
         let place = &mut self.places[at];
         let same = place.holder.as_ref().map(|holder| holder.id) == turn.holder;
         if same && place.successor.is_none() {
-            place.retry_at = None;
+            place.patience.retry_at = None;
             self.start_successor(at, world);
         }
     }

@@ -49,7 +49,9 @@ impl Plan {
                 life.addr = Some(addr);
                 self.actions.push(Action::Watch(id, addr));
             }
-            Phase::Silent if watched => self.actions.push(Action::Watch(id, addr)),
+            Phase::Silent | Phase::Standby { .. } if watched => {
+                self.actions.push(Action::Watch(id, addr));
+            }
             _ => {}
         }
     }
@@ -61,6 +63,9 @@ impl Plan {
             return;
         };
         let (seat, sentence) = (life.seat, format!("the name {} {why}", life.name));
+        let Some(seat) = seat else {
+            return self.standby_not_started(id, &sentence);
+        };
         if self.is_in_group(id) {
             return self.refuse_add(id, Refusal::bad(sentence));
         }
@@ -79,12 +84,15 @@ impl Plan {
         let Some(life) = self.lives.get(&id) else {
             return;
         };
-        let (seat, name, now) = (life.seat, life.name.clone(), self.now);
+        let Some(seat) = life.seat else {
+            return self.standby_not_started(id, &why);
+        };
+        let (name, now) = (life.name.clone(), self.now);
         if let Some(place) = self.place_mut(seat) {
             place.successor = None;
-            // Nobody waits for the successor of one that still serves.
-            if !place.is_held() {
-                place.wait(now);
+            // Nobody waits for the successor of one that still serves, and may go on to.
+            if !place.is_filled() {
+                place.patience.wait(now);
                 place.failure = Some(format!("{name}: {why}"));
             }
         }
@@ -100,6 +108,7 @@ impl Plan {
         match self.phase(id) {
             Some(Phase::Starting { .. }) => self.not_started(id, how),
             Some(Phase::Ready) => self.undo_add(id, how),
+            Some(Phase::Standby { .. } | Phase::Called { .. }) => self.lose_standby(id, &how),
             Some(Phase::Up | Phase::Suspect | Phase::Silent) => {
                 self.die(id, how, world);
                 self.remove(id, Farewell::Kill);
@@ -134,16 +143,18 @@ impl Plan {
     pub(super) fn expire(&mut self) {
         let now = self.now;
         let due = self.lives.iter().filter(|(_, life)| match life.phase {
-            Phase::Starting { until } | Phase::Draining { until } => until <= now,
+            Phase::Starting { until } | Phase::Called { until } | Phase::Draining { until } => {
+                until <= now
+            }
             _ => false,
         });
         let due: Vec<_> = due.map(|(id, life)| (*id, life.phase)).collect();
         for (id, phase) in due {
-            if let Phase::Draining { .. } = phase {
-                self.remove(id, Farewell::Ask);
-            } else {
-                let limit = self.policy.start_timeout;
-                self.not_started(id, format!("it did not answer within {limit:?}"));
+            let late = |limit| format!("it did not answer within {limit:?}");
+            match phase {
+                Phase::Draining { .. } => self.remove(id, Farewell::Ask),
+                Phase::Called { .. } => self.lose_standby(id, &late(self.policy.interval)),
+                _ => self.not_started(id, late(self.policy.start_timeout)),
             }
         }
     }

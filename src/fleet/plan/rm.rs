@@ -24,10 +24,9 @@ impl Plan {
     ) -> Result<Change, Refusal> {
         let mut seats = BTreeSet::new();
         for name in &change.names {
-            let seat = self.seat_of(name);
             // By contract a bad order, not one about nobody.
-            let nobody = || Refusal::bad(Refusal::nobody(name).sentence);
-            seats.insert(seat.ok_or_else(nobody)?);
+            let bad = |refusal: Refusal| Refusal::bad(refusal.sentence);
+            seats.insert(self.seat_named(name).map_err(bad)?);
         }
         let (n, wanted) = (change.n, self.wanted());
         if n > wanted {
@@ -62,6 +61,16 @@ impl Plan {
         })
     }
 
+    /// The seat of this name, for an order about it.
+    pub(super) fn seat_named(&self, name: &ReplicaName) -> Result<Seat, Refusal> {
+        let mut lives = self.lives.values();
+        let stands_by = lives.any(|life| life.name == *name && life.seat.is_none());
+        self.seat_of(name).ok_or_else(|| match stands_by {
+            true => Refusal::bad(format!("{name} is a standby and has no seat")),
+            false => Refusal::nobody(name),
+        })
+    }
+
     /// The seat whose present or coming replica has this name.
     pub(super) fn seat_of(&self, name: &ReplicaName) -> Option<Seat> {
         let named = |place: &&Place| {
@@ -79,7 +88,7 @@ impl Plan {
             return;
         };
         place.leaving = true;
-        place.retry_at = None;
+        place.patience.retry_at = None;
         let holder = place.holder.clone();
         let name = holder.as_ref().map(|holder| holder.name.clone());
         let name = name.unwrap_or_else(|| place.first_name.clone());

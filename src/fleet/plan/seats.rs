@@ -4,24 +4,15 @@
 //! It gives no verdicts. Surprising: a dead holder stays in its seat, as `Down`, until its successor
 //! has answered, so that the roster always says who sat there last.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::past::Obituaries;
+use super::patience::Patience;
 use super::{Action, Life, Phase, Plan, Shown};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::{Kind, Note};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
-
-/// The window in which deaths are counted, and how long health must last to clear the back-off.
-const MEMORY: Duration = Duration::from_secs(60);
-/// Deaths within [`MEMORY`] after which a successor is still started at once.
-const FREE_DEATHS: usize = 10;
-/// The first back-off.
-const BACK_OFF_MIN: Duration = Duration::from_millis(500);
-/// The longest back-off.
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
 /// Who was the last to answer in a seat.
 #[derive(Clone, Debug)]
@@ -32,6 +23,8 @@ pub(super) struct Holder {
     pub(super) health: Health,
     /// Whether it gets no new requests, by order.
     pub(super) drained: bool,
+    /// Whether it does not know its seat, and one that does is to follow.
+    pub(super) stands_in: bool,
 }
 
 /// A seat that is wanted, or is being left.
@@ -43,8 +36,8 @@ pub(super) struct Place {
     pub(super) holder: Option<Holder>,
     /// Who is being started for it.
     pub(super) successor: Option<ReplicaId>,
-    /// No start before this time.
-    pub(super) retry_at: Option<Instant>,
+    /// How long to wait before the next start.
+    pub(super) patience: Patience,
     /// Since when its holder is down.
     pub(super) down_since: Option<Instant>,
     /// Since when its holder is up.
@@ -57,8 +50,6 @@ pub(super) struct Place {
     pub(super) past: Obituaries,
     /// Why the last start for it failed, until one succeeds.
     pub(super) failure: Option<String>,
-    back_off: Option<Duration>,
-    deaths: VecDeque<Instant>,
 }
 
 impl Place {
@@ -68,15 +59,13 @@ impl Place {
             first_name,
             holder: None,
             successor: None,
-            retry_at: None,
+            patience: Patience::default(),
             down_since: None,
             up_since: None,
             leaving: false,
             died: 0,
             past: Obituaries::default(),
             failure: None,
-            back_off: None,
-            deaths: VecDeque::new(),
         }
     }
 
@@ -98,6 +87,12 @@ impl Place {
         holder.is_some_and(|holder| holder.health != Health::Down)
     }
 
+    /// Whether somebody holds it for whom no other is to be started.
+    pub(super) fn is_filled(&self) -> bool {
+        let stands_in = self.holder.as_ref().is_some_and(|h| h.stands_in);
+        self.is_held() && !stands_in
+    }
+
     /// Whether nobody has answered in it, and one of this name is to be the first.
     pub(super) fn is_kept_for(&self, name: &ReplicaName) -> bool {
         self.holder.is_none() && self.first_name == *name
@@ -105,39 +100,24 @@ impl Place {
 
     /// Its holder died, who once answered: the successor may start at once, unless this is a habit.
     pub(super) fn holder_died(&mut self, now: Instant) {
-        if self.up_since.take().is_some_and(|up| now - up >= MEMORY) {
-            self.back_off = None;
-        }
+        let up_for = self.up_since.take().map(|up| now - up);
+        self.patience.death(now, up_for);
         self.down_since = Some(now);
         self.died += 1;
-        self.deaths.retain(|death| now - *death < MEMORY);
-        self.deaths.push_back(now);
-        self.retry_at = None;
-        if self.deaths.len() > FREE_DEATHS {
-            self.wait(now);
-        }
     }
 
     /// Its holder answers, as a new one or again.
     pub(super) fn holder_answers(&mut self, now: Instant) {
         self.up_since = Some(now);
         self.down_since = None;
-        self.retry_at = None;
+        self.patience.retry_at = None;
         self.failure = None;
-    }
-
-    /// Nothing is started for it for a while; every time twice as long as before.
-    pub(super) fn wait(&mut self, now: Instant) {
-        let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);
-        let next = next.min(BACK_OFF_MAX);
-        self.back_off = Some(next);
-        self.retry_at = Some(now + next);
     }
 }
 
 impl Life {
     pub(super) fn new(
-        seat: Seat,
+        seat: Option<Seat>,
         name: ReplicaName,
         addr: Option<ReplicaAddr>,
         phase: Phase,
@@ -225,8 +205,8 @@ impl Plan {
         }
     }
 
-    /// Starts a replica for `seat`.
-    pub(super) fn start(&mut self, seat: Seat, name: ReplicaName) -> ReplicaId {
+    /// Starts a replica for `seat`, or a standby.
+    pub(super) fn start(&mut self, seat: Option<Seat>, name: ReplicaName) -> ReplicaId {
         let id = ReplicaId(self.next_id);
         self.next_id += 1;
         let until = self.now + self.policy.start_timeout;
@@ -251,14 +231,14 @@ impl Plan {
     pub(super) fn note(
         &mut self,
         kind: Kind,
-        seat: Seat,
+        seat: impl Into<Option<Seat>>,
         name: ReplicaName,
         reason: impl Into<String>,
         add: impl FnOnce(&mut Note),
     ) {
         let mut note = Note {
             kind,
-            seat,
+            seat: seat.into(),
             name,
             before: None,
             reason: reason.into(),

@@ -25,14 +25,20 @@ impl Plan {
     }
 
     fn card(&self, id: ReplicaId, life: &Life, now: Instant) -> Card {
-        let place = self.places.iter().find(|place| place.seat == life.seat);
+        let place = self
+            .places
+            .iter()
+            .find(|place| Some(place.seat) == life.seat);
         let holds = |place: &&Place| place.holder.as_ref().is_some_and(|h| h.id == id);
         let held = place.filter(holds);
         let drained = held.is_some_and(|place| place.holder.as_ref().is_some_and(|h| h.drained));
-        let up_since = held.and_then(|place| place.up_since);
+        let up_since = match life.phase {
+            Phase::Standby { since } => Some(since),
+            _ => held.and_then(|place| place.up_since),
+        };
         Card {
             name: life.name.clone(),
-            seat: Some(life.seat),
+            seat: life.seat,
             state: self.state(life.phase, drained),
             addr: life.addr,
             engine_id: None,
@@ -50,6 +56,8 @@ impl Plan {
         match phase {
             Phase::Starting { .. } => State::Starting,
             Phase::Ready => State::Answered,
+            Phase::Standby { .. } => State::Standby,
+            Phase::Called { .. } => State::Promoting,
             Phase::Up | Phase::Suspect if drained => State::Drained,
             Phase::Up => State::Up,
             Phase::Suspect => State::Suspect,
@@ -71,7 +79,7 @@ impl Plan {
 
     /// The card of a seat that waits.
     fn empty(&self, place: &Place, now: Instant) -> Card {
-        let wait = place.retry_at.map(|at| {
+        let wait = place.patience.retry_at.map(|at| {
             let wait = at.saturating_duration_since(now);
             format!("the next start is in {:.1} s", wait.as_secs_f64())
         });

@@ -17,9 +17,13 @@ impl Plan {
     pub(super) fn pulse(&mut self, id: ReplicaId, pulse: Pulse, world: &mut dyn World) {
         match pulse {
             Pulse::Answered => self.answered(id),
+            Pulse::Seated { knows } => self.seated(id, knows),
             Pulse::Missed { sent, why } => self.missed(id, sent, why, world),
             Pulse::Broken => {
                 let usable = matches!(self.phase(id), Some(Phase::Up | Phase::Suspect));
+                if let Some(Phase::Standby { .. }) = self.phase(id) {
+                    self.actions.push(Action::Look(id));
+                }
                 if usable {
                     self.suspect(id, "its connection ended");
                     self.actions.push(Action::Look(id));
@@ -39,7 +43,8 @@ impl Plan {
         life.last_ok = Some(now);
         match life.phase {
             Phase::Starting { .. } if in_group => life.phase = Phase::Ready,
-            Phase::Starting { .. } => self.take_seat(id),
+            Phase::Starting { .. } if life.seat.is_none() => self.stand_by(id),
+            Phase::Starting { .. } => self.take_seat(id, false),
             Phase::Suspect => {
                 life.phase = Phase::Up;
                 let (seat, name) = (life.seat, life.name.clone());
@@ -47,19 +52,27 @@ impl Plan {
                 self.note(Kind::Up, seat, name, "", |_| {});
             }
             Phase::Silent => self.speak_again(id),
-            Phase::Ready | Phase::Up | Phase::Draining { .. } | Phase::Removing { .. } => {}
+            Phase::Ready
+            | Phase::Standby { .. }
+            | Phase::Called { .. }
+            | Phase::Up
+            | Phase::Draining { .. }
+            | Phase::Removing { .. } => {}
         }
     }
 
-    /// A replica that was started for a wanted seat has answered for the first time.
-    fn take_seat(&mut self, id: ReplicaId) {
+    /// A replica has answered for the first time since it was started for a wanted seat, or called to it.
+    pub(super) fn take_seat(&mut self, id: ReplicaId, stands_in: bool) {
         let now = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
-        let Some(addr) = life.addr else { return };
+        let (Some(seat), Some(addr)) = (life.seat, life.addr) else {
+            return;
+        };
+        let was_called = matches!(life.phase, Phase::Called { .. });
         life.phase = Phase::Up;
-        let (seat, name) = (life.seat, life.name.clone());
+        let name = life.name.clone();
         let Some(place) = self.place_mut(seat) else {
             return;
         };
@@ -69,6 +82,7 @@ impl Plan {
             addr,
             health: Health::Up,
             drained: false,
+            stands_in,
         };
         let former = place.holder.replace(holder);
         let down_since = place.down_since;
@@ -76,17 +90,22 @@ impl Plan {
         place.holder_answers(now);
         self.awaited.remove(&seat);
         self.changed = true;
+        let origin = if was_called { "from standby" } else { "" };
         let Some(former) = former else {
-            return self.note(Kind::Joined, seat, name, "", |_| {});
+            return self.note(Kind::Joined, seat, name, origin, |_| {});
         };
-        let by_order = matches!(self.phase(former.id), Some(Phase::Up | Phase::Suspect));
-        let reason = if by_order { "by order" } else { "" };
+        let serves = matches!(self.phase(former.id), Some(Phase::Up | Phase::Suspect));
+        let reason = match (serves, former.stands_in) {
+            (true, true) => "it stood in",
+            (true, false) => "by order",
+            (false, _) => origin,
+        };
         self.note(Kind::Replaced, seat, name.clone(), reason, |note| {
             note.before = Some(former.name);
             note.replaced_after = down_since.map(|down| now - down);
         });
-        if by_order {
-            self.bury(former.id, format!("replaced by {name}, by order"));
+        if serves {
+            self.bury(former.id, format!("replaced by {name}, {reason}"));
             self.let_finish(former.id);
         } else {
             // It was silent, and nobody needs it to speak any more.
@@ -100,8 +119,9 @@ impl Plan {
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
+        let Some(seat) = life.seat else { return };
         life.phase = Phase::Up;
-        let (seat, name) = (life.seat, life.name.clone());
+        let name = life.name.clone();
         self.set_health(id, Health::Up);
         if let Some(place) = self.place_mut(seat) {
             place.holder_answers(now);
@@ -119,7 +139,10 @@ impl Plan {
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
-        if !matches!(life.phase, Phase::Ready | Phase::Up | Phase::Suspect) {
+        if !matches!(
+            life.phase,
+            Phase::Ready | Phase::Standby { .. } | Phase::Up | Phase::Suspect
+        ) {
             return;
         }
         let served = world.last_answer(id).is_some_and(|at| at > sent);
@@ -137,18 +160,22 @@ impl Plan {
             Miss::Closed => format!("heartbeat failed {limit} times, last without an answer"),
             Miss::Garbled => format!("heartbeat failed {limit} times, last with no HTTP"),
         };
-        if life.phase == Phase::Ready {
-            return self.undo_add(id, reason);
+        match life.phase {
+            Phase::Ready => return self.undo_add(id, reason),
+            Phase::Standby { .. } => return self.lose_standby(id, &reason),
+            _ => life.phase = Phase::Silent,
         }
-        life.phase = Phase::Silent;
         let (seat, name) = (life.seat, life.name.clone());
         self.die(id, reason, world);
-        self.fell_silent(seat, name);
+        if let Some(seat) = seat {
+            self.fell_silent(seat, name);
+        }
     }
 
     fn refused(&mut self, id: ReplicaId, why: String, world: &mut dyn World) {
         match (self.phase(id), self.policy.keeper) {
             (Some(Phase::Ready), _) => self.undo_add(id, why),
+            (Some(Phase::Standby { .. } | Phase::Called { .. }), _) => self.lose_standby(id, &why),
             (Some(Phase::Up | Phase::Suspect), Keeper::Nobody) => {
                 if let Some(life) = self.lives.get_mut(&id) {
                     life.phase = Phase::Silent;

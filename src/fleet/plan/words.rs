@@ -36,6 +36,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) max_replicas: usize,
     /// Whether those that hold seats are left running when everything is stopped.
     pub(in crate::fleet) keep: bool,
+    /// How many more are kept warm, without seats.
+    pub(in crate::fleet) standbys: usize,
 }
 
 /// A replica to begin with.
@@ -81,6 +83,11 @@ pub(in crate::fleet) enum Miss {
 pub(in crate::fleet) enum Pulse {
     /// It was answered with health.
     Answered,
+    /// The one that gave it a seat was answered with health; an ordinary answer follows.
+    Seated {
+        /// Whether it says that seat itself. Somebody's own server does not.
+        knows: bool,
+    },
     /// It was not.
     Missed {
         /// When it was sent.
@@ -122,10 +129,12 @@ pub(in crate::fleet) enum Input {
 pub(in crate::fleet) enum Action {
     /// Publish [`super::Plan::view`]; it comes first among the actions of a step.
     Publish,
-    /// Let the engine start a replica.
-    Start(ReplicaId, Seat, ReplicaName),
+    /// Let the engine start a replica, for a seat or as a standby.
+    Start(ReplicaId, Option<Seat>, ReplicaName),
     /// Begin its heartbeats, the first at once.
     Watch(ReplicaId, ReplicaAddr),
+    /// Give a standby this seat, with the next heartbeat, which is due now.
+    Give(ReplicaId, ReplicaAddr, Seat),
     /// Heartbeat now; on a fresh connection if so said.
     Poke(ReplicaId, bool),
     /// Let the engine look whether it still runs.
@@ -186,6 +195,8 @@ pub struct Status {
     pub up: usize,
     /// How many get no new requests by order.
     pub drained: usize,
+    /// How many are warm and wait for a seat.
+    pub standbys: usize,
     /// Whether each of the first replicas has answered at least once, or was removed by order.
     pub complete: bool,
 }

@@ -4,9 +4,11 @@
 mod deaths;
 mod once;
 mod orders;
+mod own;
 mod saved;
 mod scale;
 mod silence;
+mod standbys;
 mod start;
 mod stderr;
 mod stop;

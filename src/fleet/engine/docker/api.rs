@@ -18,8 +18,8 @@ use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, EventMessage};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
@@ -33,14 +33,6 @@ const ASKING: Duration = Duration::from_secs(5);
 const CHANGING: Duration = Duration::from_secs(20);
 /// From SIGTERM to SIGKILL, in whole seconds as the API has it.
 const GRACE: i32 = 2;
-/// Fetching last words: whoever waits for them wants to start a successor.
-const WORDS: Duration = Duration::from_millis(500);
-/// How many lines of last words are fetched, from standard output and standard error together.
-const WORD_LINES: &str = "10";
-/// How many bytes of them are kept.
-const WORD_BYTES: usize = 4096;
-/// How the line begins by which a bundled replica tells where it listens; it is nobody's last word.
-const FIRST_LINE: &[u8] = b"{\"listen\":";
 /// Where the engine is when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
@@ -140,7 +132,7 @@ impl From<Error> for Fault {
 /// from one event loop after another.
 #[derive(Clone)]
 pub(super) struct Api {
-    client: Client,
+    pub(super) client: Client,
     fleet: Arc<str>,
 }
 
@@ -234,28 +226,6 @@ impl Api {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
         let options = Some(options.build());
         call(CHANGING, self.client.remove_container(id.as_str(), options)).await
-    }
-
-    /// What it wrote last; empty if that cannot be had.
-    pub(super) async fn last_words(&self, id: &Id) -> Vec<u8> {
-        let options = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .tail(WORD_LINES);
-        let mut lines = Box::pin(self.client.logs(id.as_str(), Some(options.build())));
-        let mut words = Vec::new();
-        // Whoever sends without end is stopped by the deadline.
-        let _ = timeout(WORDS, async {
-            while let Some(Ok(line)) = lines.next().await {
-                if line.as_ref().starts_with(FIRST_LINE) {
-                    continue;
-                }
-                words.extend_from_slice(line.as_ref());
-                words.drain(..words.len().saturating_sub(WORD_BYTES));
-            }
-        })
-        .await;
-        words
     }
 
     /// The events of the fleet's containers.

@@ -114,7 +114,7 @@ impl Book {
             book.contains_key(&listed.name)
                 || entries.any(|entry| entry.container.as_ref() == Some(&listed.id))
         };
-        let strays = list.iter().filter(|listed| listed.labels.seat.is_some());
+        let strays = list.iter().filter(|listed| listed.labels.is_replica());
         let strays = strays.filter(|listed| !is_looked_after(listed));
         strays.map(|listed| listed.id.clone()).collect()
     }
@@ -128,7 +128,7 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::engine::docker::seen::Labels;
+    use crate::fleet::engine::docker::seen::{Labels, Post};
     use crate::ring::Seat;
 
     fn id(number: u8) -> Id {
@@ -140,7 +140,7 @@ mod tests {
             id: id(number),
             name: name.to_owned(),
             labels: Labels {
-                seat: Some(Seat(1)),
+                post: Some(Post::Seat(Seat(1))),
                 ..Labels::default()
             },
             runs,
@@ -161,7 +161,7 @@ mod tests {
             book.identify(name, &id(number));
         }
         let mut lock = listed(9, "lock", false);
-        lock.labels.seat = None;
+        lock.labels.post = None;
         let list = [
             listed(1, "a", true),
             listed(2, "b", false),

@@ -102,7 +102,7 @@ impl Ground {
             Err(Fault::Missing(_)) => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let (Some(seat), Some(name)) = (seen.labels.seat, seen.labels.name.clone()) else {
+        let (Some(post), Some(name)) = (seen.labels.post, seen.labels.name.clone()) else {
             tracing::warn!(
                 "container {} has our label and no seat; it is left alone",
                 seen.name
@@ -117,6 +117,10 @@ impl Ground {
             }
             (Run::Runs, None) => State::Ended("its container is not on our network".to_owned()),
             (Run::Runs, Some(ip)) => State::Runs(ReplicaAddr((ip, self.recipe.port).into())),
+        };
+        let seat = match post.seat() {
+            Some(seat) => Some(seat),
+            None => self.api.seat_told(&seen.id).await,
         };
         Ok(Some(Found {
             container: seen.id,

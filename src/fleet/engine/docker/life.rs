@@ -34,7 +34,7 @@ pub(super) const LOOK_AGAIN: [Duration; 6] = [
 #[derive(Debug)]
 pub(super) struct Life {
     pub(super) id: ReplicaId,
-    pub(super) seat: Seat,
+    pub(super) seat: Option<Seat>,
     pub(super) name: ReplicaName,
     pub(super) dock: Arc<Dock>,
     pub(super) nudge: Arc<Nudge>,
@@ -167,8 +167,10 @@ impl Life {
     fn may_give_way(&self, other: &Seen) -> bool {
         let Dock { recipe, book, .. } = &*self.dock;
         let is_ours = other.labels.fleet.as_ref() == Some(&recipe.fleet);
-        let is_replica = other.labels.owner.is_none() && other.labels.seat.is_some();
-        is_ours && is_replica && other.name == self.container_name() && !book.has(&other.id)
+        is_ours
+            && other.labels.is_replica()
+            && other.name == self.container_name()
+            && !book.has(&other.id)
     }
 
     /// Looks for the container that may have been made.

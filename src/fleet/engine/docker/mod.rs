@@ -3,7 +3,7 @@
 //!
 //! One task looks after each container (`life`), one more listens to the engine's events and lists (`watch`).
 //! Before the first start `ground` finds out where we are and what is there already. The client library
-//! is named in `api`, `seen` and `spec` alone. Surprising: containers outlive us, on purpose (`--on-exit
+//! is named in `api`, `logs`, `seen` and `spec` alone. Surprising: containers outlive us, on purpose (`--on-exit
 //! keep`) or not (SIGKILL), and the next balancer of the fleet takes them over as they are; so a lock
 //! keeps two balancers of one fleet apart.
 
@@ -12,6 +12,7 @@ mod book;
 mod ground;
 mod life;
 mod lock;
+mod logs;
 mod parting;
 mod seen;
 mod spec;
@@ -77,7 +78,8 @@ pub struct Containers {
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct Found {
     pub(in crate::fleet) container: Id,
-    pub(in crate::fleet) seat: Seat,
+    /// The seat it was made for or was given; `None` for a standby.
+    pub(in crate::fleet) seat: Option<Seat>,
     pub(in crate::fleet) name: ReplicaName,
     pub(in crate::fleet) state: State,
     /// When it was made, in seconds since 1970.
@@ -185,7 +187,7 @@ impl Engine for Docker {
         Keeper::Fleet
     }
 
-    fn start(&mut self, id: ReplicaId, seat: Seat, name: &ReplicaName) {
+    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
         let berth = self.berths.remove(name);
         let container_name = self.dock.recipe.container_name(name.as_ref());
         let nudge = self.dock.book.enter(&container_name);
@@ -261,7 +263,7 @@ async fn discard(dock: Arc<Dock>, container: Id) {
 /// Removes what calls without a clear answer have left.
 async fn sweep(dock: &Dock) {
     let left = dock.api.list().await.unwrap_or_default();
-    let left = left.iter().filter(|listed| listed.labels.seat.is_some());
+    let left = left.iter().filter(|listed| listed.labels.is_replica());
     for listed in left {
         if let Err(fault) = dock.api.remove(&listed.id).await {
             tracing::warn!("cannot remove container {}: {fault}", listed.name);

@@ -14,7 +14,7 @@ use bollard::models::{
 };
 
 use super::api::Id;
-use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL};
+use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, STANDBY};
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
@@ -28,20 +28,51 @@ const BY_SIGNAL: i64 = 128;
 pub(super) struct Labels {
     /// Whose it is.
     pub(super) fleet: Option<String>,
-    /// The seat it was made for.
-    pub(super) seat: Option<Seat>,
+    /// What it was made for; `None` if that is not said.
+    pub(super) post: Option<Post>,
     /// Its replica's name.
     pub(super) name: Option<ReplicaName>,
     /// Who holds the lock, if it is one.
     pub(super) owner: Option<String>,
 }
 
+/// What a replica's container was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Post {
+    /// This seat.
+    Seat(Seat),
+    /// To wait for one.
+    Standby,
+}
+
+impl Post {
+    fn of(label: &str) -> Option<Self> {
+        let number = || label.parse().ok().filter(|number| *number > 0);
+        match label {
+            STANDBY => Some(Self::Standby),
+            _ => number().map(|number| Self::Seat(Seat(number))),
+        }
+    }
+
+    /// The seat, if it is one.
+    pub(super) fn seat(self) -> Option<Seat> {
+        match self {
+            Self::Seat(seat) => Some(seat),
+            Self::Standby => None,
+        }
+    }
+}
+
 impl Labels {
+    /// Whether it is a replica's, and not the lock's or somebody's who has our label by mistake.
+    pub(super) fn is_replica(&self) -> bool {
+        self.owner.is_none() && self.post.is_some()
+    }
+
     fn of(labels: Option<HashMap<String, String>>) -> Self {
         let mut labels = labels.unwrap_or_default();
-        let number = |text: String| text.parse().ok().filter(|number| *number > 0);
         Self {
-            seat: labels.remove(SEAT_LABEL).and_then(number).map(Seat),
+            post: labels.remove(SEAT_LABEL).and_then(|text| Post::of(&text)),
             name: labels.remove(NAME_LABEL).and_then(|name| name.parse().ok()),
             fleet: labels.remove(FLEET_LABEL),
             owner: labels.remove(OWNER_LABEL),

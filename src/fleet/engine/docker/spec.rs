@@ -12,13 +12,16 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use crate::fleet::engine::server_id;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
 /// Whose a container is. Every container of ours has it; no other is ever touched.
 pub(super) const FLEET_LABEL: &str = "ringmaster.fleet";
-/// The seat a container was made for.
+/// The seat a container was made for, or [`STANDBY`]; labels cannot change when it gets one.
 pub(super) const SEAT_LABEL: &str = "ringmaster.seat";
+/// What stands there for a container that was made for no seat.
+pub(super) const STANDBY: &str = "standby";
 /// The name of a container's replica.
 pub(super) const NAME_LABEL: &str = "ringmaster.name";
 /// Who holds the lock; only the lock has it.
@@ -77,16 +80,17 @@ impl Recipe {
         format!("{}-lock", self.fleet)
     }
 
-    /// A container for `name` in `seat`.
-    pub(super) fn replica(&self, seat: Seat, name: &ReplicaName) -> ContainerCreateBody {
+    /// A container for `name` in `seat`, or for a standby.
+    pub(super) fn replica(&self, seat: Option<Seat>, name: &ReplicaName) -> ContainerCreateBody {
         let mut env = vec![
-            format!("SERVER_ID={seat}"),
+            format!("SERVER_ID={}", server_id(seat)),
             format!("REPLICA_NAME={name}"),
             format!("REPLICA_LISTEN=0.0.0.0:{}", self.port),
         ];
         env.extend(self.env.iter().cloned());
         let mut labels = self.labels(&format!("ringmaster replica {name}"));
-        labels.insert(SEAT_LABEL.to_owned(), seat.to_string());
+        let label = seat.map_or_else(|| STANDBY.to_owned(), |seat| seat.to_string());
+        labels.insert(SEAT_LABEL.to_owned(), label);
         labels.insert(NAME_LABEL.to_owned(), name.to_string());
         let endpoint = EndpointSettings {
             aliases: self.aliases.then(|| vec![name.to_string()]),

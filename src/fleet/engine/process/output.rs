@@ -40,15 +40,18 @@ pub(super) struct Output {
     /// The first line, as far as it was read; `None` after it.
     line: Option<Vec<u8>>,
     words: Vec<u8>,
+    is_announced: bool,
 }
 
 impl Output {
-    /// Takes the pipes of `child`.
-    pub(super) fn of(child: &mut Child) -> Self {
+    /// Takes the pipes of `child`. One whose address is known has nothing to tell: all that it writes are
+    /// words.
+    pub(super) fn of(child: &mut Child, is_announced: bool) -> Self {
         Self {
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            line: Some(Vec::new()),
+            line: (!is_announced).then(Vec::new),
+            is_announced,
             words: Vec::new(),
         }
     }
@@ -59,7 +62,9 @@ impl Output {
         loop {
             tokio::select! {
                 read = read(&mut self.stdout, &mut out) => {
-                    if let Some(said) = self.hear(&out[..read]) {
+                    if self.is_announced {
+                        self.keep(&out[..read]);
+                    } else if let Some(said) = self.hear(&out[..read]) {
                         return said;
                     }
                 }

@@ -18,12 +18,20 @@ struct Bench {
     reports: UnboundedReceiver<Report>,
 }
 
+fn bundled() -> Processes {
+    Processes {
+        count: 1,
+        command: None,
+        env: vec!["MORE=a=b".to_owned()],
+    }
+}
+
 /// An engine that has just been told to start one with these commands.
 fn begin(commands: &str) -> Bench {
     let stand_in = StandIn::new(commands);
     let (tell, reports) = unbounded_channel();
-    let mut engine = Process::new(&stand_in.binary(), Reports::new(tell)).unwrap();
-    engine.start(ID, Seat(7), &"S7".parse().unwrap());
+    let mut engine = Process::new(&stand_in.binary(), &bundled(), Reports::new(tell)).unwrap();
+    engine.start(ID, Some(Seat(7)), &"S7".parse().unwrap());
     Bench {
         stand_in,
         engine,
@@ -193,8 +201,8 @@ async fn a_child_that_cannot_be_run_is_a_failure_and_removed_at_once() {
     let stand_in = StandIn::new("");
     let (tell, mut reports) = unbounded_channel();
     let binary = stand_in.binary().with_file_name("commands");
-    let mut engine = Process::new(&binary, Reports::new(tell)).unwrap();
-    engine.start(ID, Seat(1), &"S1".parse().unwrap());
+    let mut engine = Process::new(&binary, &bundled(), Reports::new(tell)).unwrap();
+    engine.start(ID, Some(Seat(1)), &"S1".parse().unwrap());
     engine.remove(ID, Farewell::Kill);
     match reports.recv().await {
         Some(Report::Failed { why, .. }) => assert!(why.starts_with("cannot run /"), "{why}"),
@@ -220,10 +228,71 @@ async fn children_go_with_the_engine() {
 #[test]
 fn a_missing_binary_is_told_with_the_way_to_build_it() {
     let (tell, _reports) = unbounded_channel();
-    let err = Process::new(Path::new("/nowhere/replica"), Reports::new(tell)).unwrap_err();
+    let err = Process::new(
+        Path::new("/nowhere/replica"),
+        &bundled(),
+        Reports::new(tell),
+    )
+    .unwrap_err();
     assert_eq!(
         err.to_string(),
         "replica binary not found at /nowhere/replica; \
          build it with: cargo build --release --workspace"
     );
+}
+
+/// An engine of somebody's own command, which has just been told to start one.
+fn begin_own(command: &str) -> (Process, UnboundedReceiver<Report>) {
+    let (tell, reports) = unbounded_channel();
+    let own = Processes {
+        command: Some(command.to_owned()),
+        ..bundled()
+    };
+    let nowhere = Path::new("/nowhere/replica");
+    let mut engine = Process::new(nowhere, &own, Reports::new(tell)).unwrap();
+    engine.start(ID, None, &"s-a".parse().unwrap());
+    (engine, reports)
+}
+
+#[tokio::test]
+async fn somebodys_own_command_is_told_its_port_and_need_not_speak() {
+    let stand_in = StandIn::new("");
+    let dir = stand_in.binary();
+    let dir = dir.parent().unwrap().display();
+    let (mut engine, mut reports) = begin_own(&format!(
+        r#"sh -c 'echo "$SERVER_ID $REPLICA_NAME $PORT $REPLICA_LISTEN $MORE ${{REPLICA_PARENT-none}}" > {dir}/told; echo chatter; exec sleep 60'"#
+    ));
+    let report = timeout(DEADLINE, reports.recv()).await.unwrap();
+    let Some(Report::Started { id: ID, addr }) = report else {
+        panic!("{report:?}");
+    };
+    assert!(addr.0.ip().is_loopback());
+    let port = addr.0.port();
+    assert_eq!(
+        stand_in.file("told"),
+        format!("0 s-a {port} 127.0.0.1:{port} a=b none\n")
+    );
+    engine.remove(ID, Farewell::Ask);
+    let report = timeout(DEADLINE, reports.recv()).await.unwrap();
+    let Some(Report::Ended { how, .. }) = report else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        how.to_string(),
+        "process ended, signal: 15 (SIGTERM); it said: chatter"
+    );
+}
+
+#[tokio::test]
+async fn somebodys_own_command_may_fail() {
+    for (command, code) in [("/nowhere/server", 127), ("sh -c 'exit 3'", 3)] {
+        let (_engine, mut reports) = begin_own(command);
+        assert!(matches!(reports.recv().await, Some(Report::Started { .. })));
+        let report = timeout(DEADLINE, reports.recv()).await.unwrap();
+        let Some(Report::Ended { how, .. }) = report else {
+            panic!("{report:?}");
+        };
+        let expected = format!("process ended, exit status: {code}");
+        assert!(how.to_string().starts_with(&expected), "{how}");
+    }
 }

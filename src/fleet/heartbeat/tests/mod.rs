@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
+use super::wait::punctual;
+use super::watcher::RIGHT_AFTER;
 use super::*;
+use crate::fleet::plan::Miss;
 
 mod connect;
 mod held;
 mod pace;
+mod seats;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const MS: Duration = Duration::from_millis(1);
@@ -111,15 +115,24 @@ fn rhythm(interval: Duration, eager: bool) -> Rhythm {
 }
 
 fn begin(addr: SocketAddr, rhythm: Rhythm) -> Bench {
+    begin_with(None, None, addr, rhythm)
+}
+
+/// With one who is expected, and a seat that it is given.
+fn begin_with(
+    expected: Option<Identity>,
+    gives: Option<Seat>,
+    addr: SocketAddr,
+    rhythm: Rhythm,
+) -> Bench {
     let (tell, pulses) = unbounded_channel();
-    let heart = Heart::begin(
-        ReplicaId(7),
-        ReplicaAddr(addr),
-        None,
-        rhythm,
-        Arc::default(),
-        tell,
-    );
+    let patient = Patient {
+        id: ReplicaId(7),
+        addr: ReplicaAddr(addr),
+        expected,
+        gives,
+    };
+    let heart = Heart::begin(patient, rhythm, Arc::default(), tell);
     Bench { heart, pulses }
 }
 

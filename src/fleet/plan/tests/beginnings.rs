@@ -64,7 +64,7 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         found(7, "s-x", true),
     ];
     let mut bench = Bench {
-        plan: Plan::resume(policy(Keeper::Fleet), &first, now).unwrap(),
+        plan: Plan::resume(policy(Keeper::Fleet), &first, &[], now).unwrap(),
         now,
         dice: Dice::default(),
         tickets: 0,

@@ -69,6 +69,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         drain_timeout: 10 * SEC,
         max_replicas: 256,
         keep: false,
+        standbys: 0,
     }
 }
 
@@ -240,6 +241,15 @@ impl Bench {
         }))
     }
 
+    /// Who was called to which seat in the last step.
+    pub(super) fn called(&self) -> Vec<(ReplicaId, u32)> {
+        let give = |action: &Action| match action {
+            Action::Give(id, _, seat) => Some((*id, seat.0)),
+            _ => None,
+        };
+        self.did.iter().filter_map(give).collect()
+    }
+
     /// Whom the last step began to drain.
     pub(super) fn draining(&self) -> Vec<ReplicaId> {
         let drain = |action: &Action| match action {
@@ -277,9 +287,10 @@ impl Bench {
         view.ring.seats().iter().map(|seat| seat.0).collect()
     }
 
+    /// Whom the last step started and for which seat, 0 for a standby.
     pub(super) fn starting_names(&self) -> Vec<(u32, String)> {
         let start = |action: &Action| match action {
-            Action::Start(_, seat, name) => Some((seat.0, name.to_string())),
+            Action::Start(_, seat, name) => Some((seat.map_or(0, |seat| seat.0), name.to_string())),
             _ => None,
         };
         self.did.iter().filter_map(start).collect()

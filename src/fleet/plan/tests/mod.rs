@@ -7,5 +7,6 @@ mod changes;
 mod model;
 mod patience;
 mod rotation;
+mod standbys;
 mod switch;
 mod verdicts;

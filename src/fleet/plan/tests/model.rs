@@ -74,6 +74,8 @@ struct Sim {
     name: ReplicaName,
     state: State,
     watched: bool,
+    /// Its next good heartbeat gives it a seat.
+    called: bool,
     removing: bool,
     /// The plan was told that it ended.
     end_told: bool,
@@ -90,6 +92,7 @@ struct Model {
     next_ticket: u64,
     last_id: u64,
     wanted: usize,
+    standbys: usize,
     version: u64,
     members: Vec<Shown>,
     /// From here on the engine starts what it is told to.
@@ -110,6 +113,7 @@ fn about(report: &Report) -> ReplicaId {
 impl Model {
     fn new(seed: u64) -> Self {
         let now = Instant::now();
+        let standbys = [0, 1, 2][usize::try_from(seed % 3).unwrap()];
         let policy = Policy {
             keeper: Keeper::Fleet,
             watched: true,
@@ -121,6 +125,7 @@ impl Model {
             drain_timeout: 1_000 * MS,
             max_replicas: 12,
             keep: false,
+            standbys,
         };
         let first = (1..=FIRST).map(|n| (format!("S{n}").parse().unwrap(), None));
         let first: Vec<_> = first.collect();
@@ -138,6 +143,7 @@ impl Model {
             next_ticket: 0,
             last_id: 0,
             wanted: FIRST,
+            standbys,
             version: 0,
             members: Vec::new(),
             calm: false,
@@ -167,6 +173,12 @@ impl Model {
             }
             Action::Start(id, _, name) => self.engine_starts(id, name),
             Action::Watch(id, _) => self.sim(id).watched = true,
+            Action::Give(id, _, seat) => {
+                assert!(self.sim(id).watched && !self.sim(id).called, "a warm one");
+                assert!(!self.members.iter().any(|m| m.id == id), "without a seat");
+                assert_eq!(self.plan.seat(id), Some(seat));
+                self.sim(id).called = true;
+            }
             Action::Poke(..) | Action::Look(_) | Action::Note(_) => {}
             Action::Drain(id) => {
                 self.sim(id).watched = false;
@@ -205,6 +217,7 @@ impl Model {
             name,
             state: State::Starting,
             watched: false,
+            called: false,
             removing: false,
             end_told: false,
         };
@@ -309,6 +322,12 @@ impl Model {
         let sent = self.now - 200 * MS;
         let why = Miss::Silent;
         let lie = lies && self.dice.roll(20) == 0;
+        if self.sim(id).state == State::Running && self.sim(id).called && !lie {
+            self.sim(id).called = false;
+            // Every second one is somebody's own server.
+            let knows = id.0.is_multiple_of(2);
+            self.feed(Input::Pulse(id, Pulse::Seated { knows }));
+        }
         let pulse = match self.sim(id).state {
             State::Running if lie => {
                 [Pulse::Broken, Pulse::Missed { sent, why }][self.dice.roll(2)].clone()
@@ -456,8 +475,9 @@ impl Model {
         self.tickets.is_empty()
             && self.reports.is_empty()
             && up.count() == self.wanted
-            && self.sims.len() == self.wanted
-            && self.in_state(State::Running).len() == self.wanted
+            && self.sims.len() == self.wanted + self.standbys
+            && self.in_state(State::Running).len() == self.wanted + self.standbys
+            && self.plan.status().standbys == self.standbys
     }
 
     /// Nothing happens any more but what must.
@@ -487,8 +507,14 @@ impl Model {
         assert_eq!(seats, *self.plan.view().ring.seats());
         let members: BTreeSet<_> = self.members.iter().map(|m| m.id).collect();
         let held: BTreeSet<_> = self.sims.keys().copied().collect();
-        assert_eq!(members, held, "nothing orphaned");
-        assert_eq!(self.in_state(State::Running).len(), n);
+        let (all, standbys) = (held.len(), held.difference(&members).count());
+        assert_eq!(
+            (all, standbys),
+            (n + self.standbys, self.standbys),
+            "nothing orphaned"
+        );
+        assert_eq!(status.standbys, self.standbys);
+        assert_eq!(self.in_state(State::Running).len(), all);
     }
 
     fn close(&mut self) {

@@ -32,6 +32,7 @@ fn the_first_replicas_start_at_once_and_together() {
         answered: 3,
         up: 3,
         drained: 0,
+        standbys: 0,
         complete: true,
     };
     assert_eq!(status, expected);

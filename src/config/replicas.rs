@@ -1,0 +1,206 @@
+//! The flags that say which replicas there are, and what they say together.
+//!
+//! Those of containers alone are in `containers`. Nothing is looked up here: whether there is such a program,
+//! image or host is for whoever starts the replicas.
+
+use clap::ValueEnum;
+
+use super::containers::ContainerArgs;
+use crate::fleet::{Containers, Processes};
+use crate::roster::ReplicaName;
+
+/// What every replica is told, each its own.
+const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
+/// How replicas are started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Child processes of this program.
+    Process,
+    /// Containers.
+    Docker,
+    /// Fixed addresses, neither started nor stopped.
+    Fixed,
+}
+
+/// What replicas there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// Child processes.
+    Process(Processes),
+    /// Containers.
+    Docker(Containers),
+    /// These names at these addresses (`host:port`).
+    Fixed(Vec<(ReplicaName, String)>),
+}
+
+impl Replicas {
+    /// The word for how they are started.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Process(_) => "process",
+            Self::Docker(_) => "docker",
+            Self::Fixed(_) => "fixed",
+        }
+    }
+}
+
+/// Flags of `serve` about replicas.
+#[derive(Debug, clap::Args)]
+#[expect(missing_docs, reason = "the help texts are the docs")]
+pub struct ReplicasArgs {
+    #[arg(
+        long,
+        env = "RINGMASTER_ENGINE",
+        help = "How replicas are started [default: process, or fixed with --backend]"
+    )]
+    pub engine: Option<Engine>,
+    #[arg(
+        long,
+        env = "RINGMASTER_REPLICAS",
+        default_value_t = 3,
+        help = "Replicas to start"
+    )]
+    pub replicas: usize,
+    #[arg(
+        long = "backend",
+        env = "RINGMASTER_BACKEND",
+        value_delimiter = ',',
+        value_name = "NAME=ADDR",
+        help = "A fixed replica; repeatable, implies --engine fixed"
+    )]
+    pub backends: Vec<String>,
+    #[arg(
+        long,
+        env = "RINGMASTER_MAX_REPLICAS",
+        default_value_t = 256,
+        help = "The most replicas that /add may lead to"
+    )]
+    pub max_replicas: usize,
+    #[arg(
+        long,
+        env = "RINGMASTER_STANDBY",
+        value_name = "K",
+        default_value_t = 0,
+        help = "More replicas that are kept warm, without seats, to take the place of the dead at once"
+    )]
+    pub standby: usize,
+    #[arg(
+        long,
+        env = "RINGMASTER_REPLICA_COMMAND",
+        value_name = "COMMAND",
+        value_parser = command,
+        help = "What child processes run, by /bin/sh; they are to listen on 127.0.0.1:$PORT [default: the replica beside us]"
+    )]
+    pub replica_command: Option<String>,
+    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "More of the environment of replicas; repeatable, one on each line of the variable")]
+    pub replica_env: Vec<String>,
+    #[command(flatten)]
+    pub containers: ContainerArgs,
+}
+
+impl ReplicasArgs {
+    /// Whether they are somebody's own, who may have a path `/add` too.
+    pub(super) fn are_foreign(&self) -> bool {
+        self.containers.image.is_some() || self.replica_command.is_some()
+    }
+
+    /// Checks what the flags say together.
+    pub(super) fn check(&self) -> Result<Replicas, String> {
+        let engine = self.engine.unwrap_or(if self.backends.is_empty() {
+            Engine::Process
+        } else {
+            Engine::Fixed
+        });
+        if engine != Engine::Docker
+            && let Some(flag) = self.containers.given()
+        {
+            return Err(format!("{flag} goes with --engine docker"));
+        }
+        if engine != Engine::Process && self.replica_command.is_some() {
+            return Err("--replica-command goes with --engine process".to_owned());
+        }
+        if engine == Engine::Fixed && !self.replica_env.is_empty() {
+            return Err("--replica-env goes with --engine process or docker".to_owned());
+        }
+        match engine {
+            Engine::Process | Engine::Docker if !self.backends.is_empty() => {
+                Err("--backend goes with --engine fixed".to_owned())
+            }
+            Engine::Process | Engine::Docker if self.replicas > self.max_replicas => Err(format!(
+                "--replicas {} is more than --max-replicas {}",
+                self.replicas, self.max_replicas
+            )),
+            Engine::Process | Engine::Docker if self.standby > self.max_replicas => Err(format!(
+                "--standby {} is more than --max-replicas {}",
+                self.standby, self.max_replicas
+            )),
+            Engine::Fixed if self.standby > 0 => {
+                Err("--standby goes with --engine process or docker".to_owned())
+            }
+            Engine::Process => Ok(Replicas::Process(Processes {
+                count: self.replicas,
+                command: self.replica_command.clone(),
+                env: self.replica_env.clone(),
+            })),
+            Engine::Docker => {
+                let env = self.replica_env.clone();
+                let containers = self.containers.check(self.replicas, env);
+                containers.map(Replicas::Docker)
+            }
+            Engine::Fixed if self.backends.is_empty() => {
+                Err("--engine fixed needs --backend NAME=ADDR".to_owned())
+            }
+            Engine::Fixed => {
+                let backends: Vec<_> = self
+                    .backends
+                    .iter()
+                    .map(|text| backend(text))
+                    .collect::<Result<_, _>>()?;
+                for (at, (name, _)) in backends.iter().enumerate() {
+                    if backends[..at].iter().any(|(other, _)| other == name) {
+                        return Err(format!("--backend {name} is given twice"));
+                    }
+                }
+                Ok(Replicas::Fixed(backends))
+            }
+        }
+    }
+}
+
+fn backend(text: &str) -> Result<(ReplicaName, String), String> {
+    let (name, addr) = text
+        .split_once('=')
+        .ok_or_else(|| format!("--backend {text} is not NAME=ADDR"))?;
+    let name = name
+        .parse()
+        .map_err(|err| format!("--backend {text}: {err}"))?;
+    match addr.rsplit_once(':') {
+        Some((host, port))
+            if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
+        {
+            Ok((name, addr.to_owned()))
+        }
+        _ => Err(format!("--backend {text}: the address is not HOST:PORT")),
+    }
+}
+
+/// What a shell is to run.
+fn command(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("must not be empty"),
+        _ if text.contains('\0') => Err("must not have a NUL"),
+        command => Ok(command.to_owned()),
+    }
+}
+
+/// A variable that is not ours to set.
+fn variable(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if OUR_VARIABLES.contains(&name) => {
+            Err(format!("{name} is set for each replica"))
+        }
+        Some((name, _)) if !name.is_empty() && !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err("is not K=V".to_owned()),
+    }
+}

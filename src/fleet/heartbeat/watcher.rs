@@ -1,0 +1,231 @@
+//! The loop behind the heartbeats of one replica: when to ask, on which connection, and what an outcome means.
+//!
+//! It judges one answer, never the replica. Surprising: the first good answer of a standby that is being given
+//! its seat tells whether it knows it.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep_until};
+
+use super::answer::Identity;
+use super::exchange::{self, Ask, Outcome};
+use super::wait::{end, punctual, stir};
+use super::{Patient, Poke, Rhythm};
+use crate::fleet::plan::{Miss, Pulse};
+use crate::metrics::SeatCells;
+use crate::roster::ReplicaId;
+
+/// The deadline of the heartbeat that follows an unexpected end.
+const CHECK: Duration = Duration::from_millis(100);
+/// Between tries of one that has just been started.
+const EAGER: Duration = Duration::from_millis(10);
+/// Until the next try after a fresh connection ended without an answer.
+const AFTER_CLOSED: Duration = Duration::from_millis(100);
+/// An end this soon after an answer is the server's style, not suspicious.
+pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(20);
+/// Ends in a row, each of a connection that carried one answer, that make it a habit.
+const HABIT: u32 = 2;
+/// The least time between two heartbeats, however often we are poked.
+const POKE_GAP: Duration = Duration::from_millis(10);
+
+/// When to ask next.
+enum Next {
+    /// At once, with this much time for the answer.
+    Now(Duration),
+    /// Then, unless something happens before.
+    At(Instant),
+}
+
+/// The loop of one replica's heartbeats.
+pub(super) struct Watcher {
+    patient: Patient,
+    /// Whether it has the seat that was to be given to it.
+    is_seated: bool,
+    rhythm: Rhythm,
+    cells: Arc<SeatCells>,
+    pulses: UnboundedSender<(ReplicaId, Pulse)>,
+    poke: Arc<Poke>,
+    held: Option<TcpStream>,
+    last_answer: Option<Instant>,
+    /// Held connections in a row that ended before they carried a second answer.
+    ends: u32,
+}
+
+impl Watcher {
+    /// Before the first heartbeat.
+    pub(super) fn new(
+        patient: Patient,
+        rhythm: Rhythm,
+        cells: Arc<SeatCells>,
+        pulses: UnboundedSender<(ReplicaId, Pulse)>,
+        poke: Arc<Poke>,
+    ) -> Self {
+        Self {
+            is_seated: patient.gives.is_none(),
+            patient,
+            rhythm,
+            cells,
+            pulses,
+            poke,
+            held: None,
+            last_answer: None,
+            ends: 0,
+        }
+    }
+
+    /// Asks until nobody listens.
+    pub(super) async fn run(mut self) {
+        let mut limit = self.rhythm.timeout;
+        while !self.pulses.is_closed() {
+            let sent = Instant::now();
+            let reused = self.held.is_some();
+            let Patient { addr, gives, .. } = self.patient;
+            let (held, keep) = (self.held.take(), !self.is_habit());
+            let work = exchange::run(addr, &self.rhythm.ask, held, keep, gives);
+            let outcome = punctual(limit, work).await.unwrap_or(Outcome::Silent);
+            let outcome = self.recognise(outcome);
+            limit = match self.judge(outcome, reused, sent) {
+                Next::Now(limit) => limit,
+                Next::At(then) => self.rest(sent, then).await,
+            };
+        }
+    }
+
+    fn tell(&self, pulse: Pulse) {
+        if matches!(pulse, Pulse::Missed { .. } | Pulse::Refused(_)) {
+            self.cells.missed.add(1);
+        }
+        // Without a fleet there is nobody to tell, and the loop ends.
+        let _ = self.pulses.send((self.patient.id, pulse));
+    }
+
+    fn missed(&self, sent: Instant, why: Miss) {
+        let sent = sent.into_std();
+        self.tell(Pulse::Missed { sent, why });
+    }
+
+    /// Somebody else's answer is as good as a refusal.
+    fn recognise(&self, outcome: Outcome) -> Outcome {
+        match (outcome, &self.patient.expected) {
+            (Outcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
+                let Identity { name, seat } = who;
+                let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
+                Outcome::Refused(format!("its address is that of {name} in {seat}"))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Whether this server ends each connection after one answer.
+    fn is_habit(&self) -> bool {
+        self.ends >= HABIT
+    }
+
+    /// Tells what came of a heartbeat and says when to send the next.
+    fn judge(&mut self, outcome: Outcome, reused: bool, sent: Instant) -> Next {
+        let starting = self.rhythm.eager && self.last_answer.is_none();
+        let soon = |usual: Instant| {
+            if starting {
+                Instant::now() + EAGER
+            } else {
+                usual
+            }
+        };
+        let beat = sent + self.rhythm.interval;
+        match outcome {
+            Outcome::Healthy(stream, identity) => {
+                if reused {
+                    self.ends = 0;
+                }
+                if !mem::replace(&mut self.is_seated, true) {
+                    // Whoever takes no notice of seats does not say one either.
+                    let knows = identity.is_some_and(|who| who.seat.is_some());
+                    self.tell(Pulse::Seated { knows });
+                }
+                let now = Instant::now();
+                self.last_answer = Some(now);
+                self.cells.heartbeats.count(now - sent);
+                let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
+                self.poke.latency.store(micros.max(1), Ordering::Relaxed);
+                self.held = stream.filter(|_| !self.is_habit());
+                self.tell(Pulse::Answered);
+                Next::At(beat)
+            }
+            Outcome::Wrong(status, stream) => {
+                self.held = stream.filter(|_| !self.is_habit());
+                self.missed(sent, Miss::Wrong(status));
+                Next::At(soon(beat))
+            }
+            Outcome::Silent => {
+                self.missed(sent, Miss::Silent);
+                Next::Now(self.rhythm.timeout)
+            }
+            Outcome::Closed if reused => Next::Now(self.ended(false)),
+            Outcome::Closed => {
+                self.missed(sent, Miss::Closed);
+                Next::At(soon(sent + AFTER_CLOSED))
+            }
+            Outcome::Garbled => {
+                self.missed(sent, Miss::Garbled);
+                Next::At(soon(beat))
+            }
+            Outcome::Refused(_) if starting => Next::At(soon(beat)),
+            Outcome::Refused(why) => {
+                self.tell(Pulse::Refused(why));
+                Next::At(beat)
+            }
+            Outcome::Unable(err) => {
+                tracing::warn!("cannot send a heartbeat to {}: {err}", self.patient.addr);
+                Next::At(beat)
+            }
+        }
+    }
+
+    /// The held connection ended; `expected` if the server said something before. Returns the time that
+    /// the next heartbeat has.
+    fn ended(&mut self, expected: bool) -> Duration {
+        self.held = None;
+        self.ends = self.ends.saturating_add(1);
+        let after = self.last_answer.map(|at| at.elapsed());
+        if !expected && after.is_none_or(|after| after > RIGHT_AFTER) {
+            self.tell(Pulse::Broken);
+        }
+        CHECK.min(self.rhythm.timeout)
+    }
+
+    /// Waits for the end of the held connection; forever without one. Returns whether the server said
+    /// something before, where it has nothing to say unasked. Cancel safe.
+    async fn stirs(&self) -> bool {
+        let Some(held) = &self.held else {
+            return std::future::pending().await;
+        };
+        match self.rhythm.ask {
+            Ask::Path(_) => stir(held).await,
+            Ask::Connect => {
+                end(held).await;
+                false
+            }
+        }
+    }
+
+    /// Waits until `then`, a poke, or the end of the held connection. Returns the time that the next
+    /// heartbeat has.
+    async fn rest(&mut self, sent: Instant, then: Instant) -> Duration {
+        tokio::select! {
+            biased;
+            expected = self.stirs() => return self.ended(expected),
+            () = self.poke.now.notified() => {}
+            () = sleep_until(then) => return self.rhythm.timeout,
+        }
+        if self.poke.fresh.swap(false, Ordering::Relaxed) {
+            self.held = None;
+        }
+        sleep_until(sent + POKE_GAP).await;
+        self.rhythm.timeout
+    }
+}

@@ -1,0 +1,52 @@
+//! How long to wait before the next start: not at all, unless starts fail or deaths become a habit.
+//!
+//! It counts and waits for one seat, or for all standbys together; it starts nobody.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The window in which deaths are counted, and how long health must last to clear the back-off.
+const MEMORY: Duration = Duration::from_secs(60);
+/// Deaths within [`MEMORY`] after which a successor is still started at once.
+const FREE_DEATHS: usize = 10;
+/// The first back-off.
+const BACK_OFF_MIN: Duration = Duration::from_millis(500);
+/// The longest back-off.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// What is remembered of past starts and deaths.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// No start before this time.
+    pub(super) retry_at: Option<Instant>,
+    back_off: Option<Duration>,
+    deaths: VecDeque<Instant>,
+}
+
+impl Patience {
+    /// Whether nothing may be started yet.
+    pub(super) fn must_wait(&self, now: Instant) -> bool {
+        self.retry_at.is_some_and(|at| at > now)
+    }
+
+    /// One who had answered, and was up for so long, died: the next may start at once, unless this is a habit.
+    pub(super) fn death(&mut self, now: Instant, up_for: Option<Duration>) {
+        if up_for.is_some_and(|up| up >= MEMORY) {
+            self.back_off = None;
+        }
+        self.deaths.retain(|death| now - *death < MEMORY);
+        self.deaths.push_back(now);
+        self.retry_at = None;
+        if self.deaths.len() > FREE_DEATHS {
+            self.wait(now);
+        }
+    }
+
+    /// Nothing is started for a while; every time twice as long as before.
+    pub(super) fn wait(&mut self, now: Instant) {
+        let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);
+        let next = next.min(BACK_OFF_MAX);
+        self.back_off = Some(next);
+        self.retry_at = Some(now + next);
+    }
+}

@@ -1,0 +1,114 @@
+//! Standbys: replicas that are warm and have no seat, so that an empty one is filled within milliseconds.
+//!
+//! A standby is called to a seat by the heartbeat that gives it the seat's number, and takes it by its
+//! answer, which is what makes its own answers right from the first on. Surprising: somebody's own server
+//! takes no notice of the number; it only stands in, until one that was started for the seat follows it, for
+//! no other way would teach it its seat, or let the next balancer know which seat its container has.
+
+use super::{Action, Life, Phase, Plan, World};
+use crate::fleet::engine::{Farewell, Keeper};
+use crate::fleet::events::Kind;
+use crate::roster::{ReplicaAddr, ReplicaId};
+
+impl Plan {
+    /// Starts standbys for those that are lacking, unless it must wait.
+    pub(super) fn fill_standbys(&mut self, world: &mut dyn World) {
+        let waits = self.standbys.must_wait(self.now);
+        if self.policy.keeper == Keeper::Nobody || self.closed || waits {
+            return;
+        }
+        let lives = self.lives.values();
+        let have = lives.filter(|life| life.seat.is_none() && !life.is_going());
+        for _ in have.count()..self.policy.standbys {
+            let name = self.free_name(world);
+            self.start(None, name);
+        }
+    }
+
+    /// How many are warm.
+    pub(super) fn warm(&self) -> usize {
+        self.lives.values().filter(|life| life.is_warm()).count()
+    }
+
+    /// A standby has answered for the first time.
+    pub(super) fn stand_by(&mut self, id: ReplicaId) {
+        let since = self.now;
+        let Some(life) = self.lives.get_mut(&id) else {
+            return;
+        };
+        life.phase = Phase::Standby { since };
+        let name = life.name.clone();
+        self.note(Kind::Standby, None, name, "", |_| {});
+    }
+
+    /// Calls a standby to the empty place at `at`; whether there is one.
+    pub(super) fn call(&mut self, at: usize) -> bool {
+        let until = self.now + self.policy.interval;
+        let Some((id, addr)) = self.fittest() else {
+            return false;
+        };
+        let place = &mut self.places[at];
+        let seat = place.seat;
+        place.successor = Some(id);
+        if let Some(life) = self.lives.get_mut(&id) {
+            life.seat = Some(seat);
+            life.phase = Phase::Called { until };
+        }
+        self.actions.push(Action::Give(id, addr, seat));
+        true
+    }
+
+    /// The standby that has missed the fewest heartbeats, and of these the oldest.
+    fn fittest(&self) -> Option<(ReplicaId, ReplicaAddr)> {
+        let warm = self.lives.iter().filter(|(_, life)| life.is_warm());
+        let fittest = warm.min_by_key(|(id, life)| (life.misses, **id));
+        fittest.and_then(|(id, life)| Some((*id, life.addr?)))
+    }
+
+    /// [`super::Pulse::Seated`].
+    pub(super) fn seated(&mut self, id: ReplicaId, knows: bool) {
+        if let Some(Phase::Called { .. }) = self.phase(id) {
+            self.take_seat(id, !knows);
+        }
+    }
+
+    /// A standby is dead, with a seat before it or without.
+    pub(super) fn lose_standby(&mut self, id: ReplicaId, why: &str) {
+        let now = self.now;
+        let Some(life) = self.lives.get(&id) else {
+            return;
+        };
+        let (seat, name) = (life.seat, life.name.clone());
+        let warm_for = match life.phase {
+            Phase::Standby { since } => Some(now - since),
+            _ => None,
+        };
+        self.standbys.death(now, warm_for);
+        if let Some(place) = seat.and_then(|seat| self.place_mut(seat)) {
+            place.successor = None;
+        }
+        self.note(Kind::Down, None, name, why, |_| {});
+        self.remove(id, Farewell::Kill);
+    }
+
+    /// A standby did not start.
+    pub(super) fn standby_not_started(&mut self, id: ReplicaId, why: &str) {
+        let Some(life) = self.lives.get(&id) else {
+            return;
+        };
+        let name = life.name.clone();
+        self.standbys.wait(self.now);
+        self.note(Kind::Failed, None, name, why, |_| {});
+        self.remove(id, Farewell::Kill);
+    }
+}
+
+impl Life {
+    fn is_warm(&self) -> bool {
+        matches!(self.phase, Phase::Standby { .. })
+    }
+
+    fn is_going(&self) -> bool {
+        matches!(self.phase, Phase::Removing { .. })
+    }
+}
