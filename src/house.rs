@@ -14,6 +14,7 @@ use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::fleet::Fleet;
 use crate::shutdown;
@@ -21,6 +22,9 @@ use crate::start::{self, Addresses};
 
 /// How long the fleet may take to remove its replicas once nothing is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the workers may take to drop what they are at; a second signal asks for no more than that.
+const CUT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The signals that end the program, caught from the moment of making: as the first process of a
 /// container we would not even get those that nobody catches (pid_namespaces(7)).
@@ -43,6 +47,33 @@ impl Signals {
     }
 }
 
+/// The words that end the threads, as they are said or as they are heard.
+pub(crate) struct Stops<T> {
+    /// The workers are to end what they are at.
+    pub(crate) workers: T,
+    /// They are to end at once.
+    pub(crate) cut: T,
+    pub(crate) control: T,
+}
+
+/// Both ends of these words. What was not said when its end is dropped is said by that.
+pub(crate) fn stops() -> (Stops<shutdown::Trigger>, Stops<shutdown::Shutdown>) {
+    let (workers, workers_stop) = shutdown::channel();
+    let (cut, workers_cut) = shutdown::channel();
+    let (control, control_stops) = shutdown::channel();
+    let said = Stops {
+        workers,
+        cut,
+        control,
+    };
+    let heard = Stops {
+        workers: workers_stop,
+        cut: workers_cut,
+        control: control_stops,
+    };
+    (said, heard)
+}
+
 /// The threads of the program.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
@@ -54,13 +85,13 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Runs until a signal, or until a thread ends that must not.
+    /// Runs until a signal, or until a thread ends that must not. Afterwards what is left of the threads has
+    /// been told to end at once.
     pub(crate) async fn live(
         mut self,
         ready_file: Option<PathBuf>,
         addresses: &Addresses,
-        stop_workers: shutdown::Trigger,
-        stop_control: shutdown::Trigger,
+        stops: Stops<shutdown::Trigger>,
     ) -> anyhow::Result<()> {
         let Signals {
             mut terminate,
@@ -92,19 +123,32 @@ impl House {
             }
         }
         tracing::info!("draining: no new connections; answering what has begun");
+        let mut second = std::pin::pin!(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        stops.workers.pull();
+        self.fleet.refuse_changes();
+        tokio::select! {
+            () = self.workers.all_ended() => {}
+            () = &mut second => {
+                // Before the fleet goes, or requests would see that and look for another replica.
+                stops.cut.pull();
+                let _ = timeout(CUT_TIMEOUT, self.workers.all_ended()).await;
+                bail!("a second signal; stopped at once");
+            }
+        }
         let stop = async {
-            stop_workers.pull();
-            self.fleet.refuse_changes();
-            self.workers.all_ended().await;
             let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;
-            stop_control.pull();
+            stops.control.pull();
             self.control.all_ended().await;
             stopped
         };
         tokio::select! {
             stopped = stop => stopped,
-            _ = terminate.recv() => bail!("a second signal; stopped at once"),
-            _ = interrupt.recv() => bail!("a second signal; stopped at once"),
+            () = &mut second => bail!("a second signal; stopped at once"),
         }
     }
 }

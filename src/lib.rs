@@ -156,8 +156,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
     let observer = publisher.observer();
     let (desk, orders) = admin::desk();
     let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
-    let (stop_workers, workers_stop) = shutdown::channel();
-    let (stop_control, control_stops) = shutdown::channel();
+    let (stops, heard) = house::stops();
     let fleet = fleet::start(survey, publisher, orders, evidence_seen)?;
     let workers = proxy::start(proxy::Start {
         settings: Arc::new(config.proxy),
@@ -166,7 +165,8 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         evidence,
         port: Arc::clone(&port),
         desk: desk.clone(),
-        shutdown: workers_stop,
+        shutdown: heard.workers,
+        cut: heard.cut,
     })?;
     let known = Known {
         desk,
@@ -176,7 +176,7 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         recorder: stats::Recorder::new(ledger, port, Instant::now()),
         engine: config.replicas.engine(),
     };
-    let control = control::start(control, control_context(known, &fleet), control_stops)?;
+    let control = control::start(control, control_context(known, &fleet), heard.control)?;
     start::announce(&addresses, &config.replicas, wanted);
     let house = House {
         fleet,
@@ -185,11 +185,12 @@ fn serve(mut config: Config, alarms: mpsc::UnboundedReceiver<String>) -> anyhow:
         signals,
         alarms,
     };
-    runtime.block_on(house.live(config.ready_file, &addresses, stop_workers, stop_control))?;
+    let lived = runtime.block_on(house.live(config.ready_file, &addresses, stops));
+    // However it ended: what was cut off is written down, too.
     if let Some(writer) = writer {
         writer.finish();
     }
-    Ok(())
+    lived
 }
 
 fn start_access_log(

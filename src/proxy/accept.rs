@@ -52,10 +52,13 @@ pub struct Start {
     pub desk: Desk,
     /// When to stop.
     pub shutdown: Shutdown,
+    /// When to cut off what is still under way.
+    pub cut: Shutdown,
 }
 
 /// Starts the workers. Each thread ends once its sessions have ended after the word "stop", or have been
-/// cut off when the drain timeout was over; or with an error, at once, when it cannot go on.
+/// cut off when the drain timeout was over or the word "cut" was said; or with an error, at once, when it
+/// cannot go on.
 ///
 /// # Errors
 /// When a thread or its event loop cannot be made.
@@ -66,7 +69,8 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
         let settings = Arc::clone(&start.settings);
         let port = Arc::clone(&start.port);
         let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
-        let (permits, shutdown) = (Arc::clone(&permits), start.shutdown.clone());
+        let permits = Arc::clone(&permits);
+        let ends = (start.shutdown.clone(), start.cut.clone());
         let run = move || -> io::Result<()> {
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -81,7 +85,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 let mut chores = JoinSet::new();
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
                 chores.spawn_local(Rc::clone(&worker).sweep());
-                work(&worker, listener, chores, permits, shutdown).await
+                work(&worker, listener, chores, permits, ends).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -99,10 +103,10 @@ async fn work(
     listener: Listener,
     chores: JoinSet<()>,
     permits: Arc<Semaphore>,
-    shutdown: Shutdown,
+    ends: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        () = serve(worker, listener, permits, shutdown) => Ok(()),
+        () = serve(worker, listener, permits, ends) => Ok(()),
         fault = first_fault(chores) => Err(fault.into()),
     }
 }
@@ -122,7 +126,7 @@ async fn serve(
     worker: &Rc<Worker>,
     listener: Listener,
     permits: Arc<Semaphore>,
-    mut shutdown: Shutdown,
+    (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) {
     let mut door = None;
     tokio::select! {
@@ -137,8 +141,11 @@ async fn serve(
         tracing::warn!("clients that still waited to be accepted are lost: {err}");
     }
     let drain = timeout(worker.settings.limits.drain_timeout, worker.sessions_end());
-    if drain.await.is_err() {
-        tracing::warn!("the drain timeout is over; open connections are cut off");
+    tokio::select! {
+        drained = drain => if drained.is_err() {
+            tracing::warn!("the drain timeout is over; open connections are cut off");
+        },
+        () = cut.wait() => {}
     }
 }
 
@@ -307,7 +314,8 @@ mod tests {
                 panic!("on purpose");
             });
             let permits = Arc::new(Semaphore::new(1));
-            let work = work(&worker, listener, chores, permits, shutdown);
+            let ends = (shutdown.clone(), shutdown);
+            let work = work(&worker, listener, chores, permits, ends);
             let end = timeout(Duration::from_secs(10), work).await;
             let err = end.expect("its end in time").unwrap_err();
             assert!(err.to_string().contains("panicked"), "{err}");

@@ -12,9 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::download::{Broken, Delivered, Download};
+use super::flow::Flow;
 use super::pool::InFlight;
 use super::pump::LowMark;
-use super::record::{Account, Flow};
+use super::record::Account;
 use super::request::Request;
 use super::session::Client;
 use super::upload::{Progress, Unsent, Upload};

@@ -15,9 +15,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::exchange;
+use super::flow::Flow;
 use super::pool::InFlight;
 use super::pump::write_some;
-use super::record::{Account, Flow};
+use super::record::Account;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
 use super::tried::Tried;
@@ -186,7 +187,8 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
     } = reached;
     // Nobody knows what the replica owes: that it took the connection is its first answer.
     in_flight.end_waiting();
-    let account = Account::new(Instant::now());
+    let account = Account::new(Instant::now(), key, client.note.take());
+    account.moves.set(moves);
     account.given(&in_flight);
     let flows = (
         Flow::from_client(&in_flight, &account),
@@ -197,9 +199,6 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
     if let Ok(stream) = client.stream.known() {
         let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
         account.ended.set(Some(ended));
-    }
-    if let Some(note) = &mut client.note {
-        note.exchanged(&account, key, moves);
     }
     After::Drop
 }

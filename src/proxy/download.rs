@@ -14,10 +14,11 @@ use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
+use super::flow::Flow;
 use super::forward::{self, Asked, Ending, Facts};
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
-use super::record::{Account, Flow};
+use super::record::Account;
 use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;

@@ -16,9 +16,10 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
+use super::flow::Flow;
 use super::journey::Journey;
 use super::pool::{InFlight, Need, Pool};
-use super::record::{Account, Ended, Flow};
+use super::record::{Account, Ended};
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
@@ -52,26 +53,29 @@ impl Failure {
 pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, request: &mut Request) -> After {
     let begun = Instant::now();
     worker.budget.borrow_mut().request(begun);
-    let (mut journey, account) = (Journey::default(), Account::new(begun));
-    let after = travel(worker, client, request, &mut journey, &account).await;
-    if let Some(note) = &mut client.note {
-        note.exchanged(&account, request.keyed.key, journey.moves);
-    }
+    let mut account = Account::new(begun, request.keyed.key, client.note.take());
+    let answered = travel(worker, client, request, &account).await;
+    client.note = account.close();
+    let after = match answered {
+        Ok(after) => after,
+        Err(failure) => fail(worker, client, request, &failure).await,
+    };
     worker.inboxes.give(&mut request.outgoing.bytes);
     after
 }
 
-/// From attempt to attempt until there is an answer.
+/// From attempt to attempt until there is an answer, or a failure to be told the client.
 async fn travel(
     worker: &Rc<Worker>,
     client: &mut Client,
     request: &mut Request,
-    journey: &mut Journey,
     account: &Account,
-) -> After {
+) -> Result<After, Failure> {
+    let mut journey = Journey::default();
     // A replica to try again on a fresh connection: a kept one was found closed.
     let mut afresh: Option<InFlight> = None;
     loop {
+        account.moves.set(journey.moves);
         let again = afresh.take().filter(InFlight::may_go_on);
         let fresh_only = again.is_some();
         let next = match again {
@@ -80,18 +84,18 @@ async fn travel(
         };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
-            Err(nobody) => return fail(worker, client, request, &nobody_up(nobody)).await,
+            Err(nobody) => return Err(nobody_up(nobody)),
         };
         let (pool, now) = (in_flight.pool(), Instant::now());
         if !journey.may_go_to(pool.id) {
-            let failure = Failure::new(502, "two replicas were lost with this request");
-            return fail(worker, client, request, &failure).await;
+            let sentence = "two replicas were lost with this request";
+            return Err(Failure::new(502, sentence));
         }
         journey.tried.turn_to(pool);
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, &in_flight, request, fresh_only, journey, now).await;
+        let connected = connect(worker, &in_flight, request, fresh_only, &mut journey, now).await;
         let Some((mut replica, kept)) = connected else {
             continue;
         };
@@ -108,10 +112,10 @@ async fn travel(
         match end.await {
             End::Delivered(delivered) => {
                 let about = (&in_flight, account);
-                return settle(worker, client, request, about, replica, delivered).await;
+                return Ok(settle(worker, client, request, about, replica, delivered).await);
             }
             End::ClientFailed(failed) => {
-                return client_failed(worker, client, request, pool, account, &failed).await;
+                return client_failed(pool, account, &failed);
             }
             End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
                 if matches!(broken, Broken::Lost) {
@@ -119,13 +123,13 @@ async fn travel(
                 }
                 if !journey.goes_on(worker, request, &in_flight, &broken, kept, repeatable) {
                     account.over(pool, Instant::now());
-                    let failure = Failure::new(502, "the replica closed its connection too early");
-                    return fail(worker, client, request, &failure).await;
+                    let sentence = "the replica closed its connection too early";
+                    return Err(Failure::new(502, sentence));
                 }
                 afresh = kept.then_some(in_flight);
             }
             End::Broken(other) => {
-                return Box::pin(give_up(worker, client, request, pool, account, &other)).await;
+                return give_up(worker, pool, account, &other);
             }
         }
     }
@@ -174,9 +178,9 @@ async fn settle(
     mut replica: TcpStream,
     delivered: Delivered,
 ) -> After {
-    account.ended.set(Some(Ended::Whole));
     match delivered {
         Delivered::Whole { client_stays, keep } => {
+            account.ended.set(Some(Ended::Whole));
             let (pool, now) = (in_flight.pool(), Instant::now());
             account.over(pool, now);
             if let Some(keep) = keep {
@@ -209,51 +213,38 @@ async fn settle(
 }
 
 /// Ends an exchange whose client broke its request off.
-async fn client_failed(
-    worker: &Worker,
-    client: &mut Client,
-    request: &Request,
-    pool: &Pool,
-    account: &Account,
-    failed: &Unsent,
-) -> After {
+fn client_failed(pool: &Pool, account: &Account, failed: &Unsent) -> Result<After, Failure> {
     account.ended.set(Some(Ended::ByClient));
     account.over(pool, Instant::now());
-    match client_failure(failed) {
-        Some(failure) => fail(worker, client, request, &failure).await,
-        None => After::Drop,
-    }
+    client_failure(failed).map_or(Ok(After::Drop), Err)
 }
 
 /// Ends an exchange that cannot be repeated.
-async fn give_up(
+fn give_up(
     worker: &Worker,
-    client: &mut Client,
-    request: &Request,
     pool: &Pool,
     account: &Account,
     broken: &Broken,
-) -> After {
+) -> Result<After, Failure> {
     account.over(pool, Instant::now());
     match broken {
         Broken::TimedOut => {
             worker.tell(pool.id, Sign::ReplyTimeout);
-            let failure = Failure::new(504, "the replica did not answer in time");
-            fail(worker, client, request, &failure).await
+            Err(Failure::new(504, "the replica did not answer in time"))
         }
         Broken::Bad(why) => {
-            let failure = Failure::new(502, format!("the replica's reply is malformed: {why}"));
-            fail(worker, client, request, &failure).await
+            let sentence = format!("the replica's reply is malformed: {why}");
+            Err(Failure::new(502, sentence))
         }
         Broken::Truncated { reset } => {
             worker.tell(pool.id, Sign::Lost);
             pool.cell().truncated.add(1);
             account.ended.set(Some(Ended::ByReplica));
-            if *reset { After::Reset } else { After::Drop }
+            Ok(if *reset { After::Reset } else { After::Drop })
         }
         Broken::ClientGone | Broken::Lost | Broken::Doubted => {
             account.ended.set(Some(Ended::ByClient));
-            After::Drop
+            Ok(After::Drop)
         }
     }
 }

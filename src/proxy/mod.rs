@@ -22,6 +22,7 @@ mod blind;
 mod buffers;
 mod download;
 mod exchange;
+mod flow;
 mod forward;
 mod idle;
 mod journey;

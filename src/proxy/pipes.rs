@@ -141,7 +141,8 @@ impl Pipes {
     }
 
     /// Moves a piece of at most `most` bytes, which is waited for until `due`. Each write that makes
-    /// progress has `limit`. Returns how much was moved: 0 if these sockets cannot be spliced.
+    /// progress has `limit`, and `tell` hears of it. Returns how much was moved: 0 if these sockets cannot
+    /// be spliced.
     pub(super) async fn carry(
         &self,
         pipe: Lent<Empty>,
@@ -149,7 +150,7 @@ impl Pipes {
         most: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
-        limit: Duration,
+        (limit, tell): (Duration, impl Fn(u64)),
     ) -> Result<u64, Fault> {
         let Some(held) = self.fill(pipe, from, most, timer, due).await? else {
             return Ok(0);
@@ -159,10 +160,16 @@ impl Pipes {
             pipe: mut held,
             place,
         } = held;
+        let mut left = moved;
         loop {
             match drain_some(held, to, timer, limit).await? {
-                Drained::Part(rest) => held = rest,
+                Drained::Part(rest) => {
+                    let still = rest.held() as u64;
+                    tell(left - still);
+                    (held, left) = (rest, still);
+                }
                 Drained::All(pipe) => {
+                    tell(left);
                     self.give(pipe, place);
                     self.cell().spliced.add(moved);
                     return Ok(moved);
@@ -199,33 +206,37 @@ impl Pipes {
         }
     }
 
-    /// Writes what a pipe holds, and keeps the pipe; tells of all `progress`. The write may be stuck until
-    /// `due`.
+    /// Writes what a pipe holds, and keeps the pipe; tells of all `progress`, in bytes. The write may be
+    /// stuck until `due`.
     pub(super) async fn drain(
         &self,
         held: Lent<Holding>,
         to: &TcpStream,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
-        progress: impl Fn(),
+        progress: impl Fn(u64),
     ) -> Result<(), Fault> {
         let moved = held.held();
+        let mut left = moved;
         let Lent {
             pipe: mut held,
             place,
         } = held;
         loop {
             match timer.run_while(&due, held.drain(to)).await {
-                Ok(Ok(Drained::Part(rest))) => held = rest,
+                Ok(Ok(Drained::Part(rest))) => {
+                    let still = rest.held() as u64;
+                    progress(left - still);
+                    (held, left) = (rest, still);
+                }
                 Ok(Ok(Drained::All(pipe))) => {
+                    progress(left);
                     self.give(pipe, place);
                     self.cell().spliced.add(moved);
-                    progress();
                     return Ok(());
                 }
                 Ok(Err(_)) | Err(_) => return Err(Fault::To),
             }
-            progress();
         }
     }
 }

@@ -231,7 +231,9 @@ impl Download<'_> {
         let to = self.to.known().map_err(|_| End::ClientGone)?;
         let sockets = (self.from.as_ref(), to);
         let pipes = &self.worker.pipes;
-        let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, limits.write_timeout);
+        let flow = self.flow;
+        let steps = (limits.write_timeout, |moved| flow.add(moved));
+        let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, steps);
         let moved = carried.await.map_err(|fault| match fault {
             Fault::From(None) => End::Proper,
             Fault::From(Some(err)) if raised && err.kind() == io::ErrorKind::TimedOut => {
@@ -241,7 +243,6 @@ impl Download<'_> {
             Fault::To => End::ClientGone,
         })?;
         facts.body.skip(moved);
-        self.flow.add(moved);
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 //!
 //! Without an access log a request costs one branch at its beginning and one at its end. With one, its
 //! record goes into a bounded queue and never waits: a queue that is full loses it, which is counted. A
-//! request that is cut off, because the drain timeout is over, is written down all the same.
+//! request that is cut off, because the drain timeout is over or a second signal came, is written down with
+//! all that was counted of it: while it is with a replica, its account holds the record, and whichever of the
+//! two is dropped hands it in.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -15,7 +17,6 @@ use tokio::time::Instant;
 
 use super::pool::{InFlight, Pool};
 use super::worker::Worker;
-use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
 
 /// The longest method that is written down, in bytes; of a longer one the beginning is.
@@ -154,32 +155,34 @@ impl Note {
         }
     }
 
-    /// We answered ourselves.
+    /// We answered ourselves; who is to blame for that is known already.
     pub(super) fn answered(&mut self, status: u16, len: usize) {
         if let Some(record) = &mut self.record {
             record.status = status;
             record.to_client += len as u64;
-            record.ended = Ended::ByUs;
         }
     }
 
-    /// It was for a replica.
-    pub(super) fn exchanged(&mut self, account: &Account, key: Key, retries: u32) {
+    /// It is for a replica.
+    fn hashed_by(&mut self, key: Key) {
+        if let Some(record) = &mut self.record {
+            record.key = Some(key);
+        }
+    }
+
+    /// What was counted of it on its way.
+    fn exchanged(&mut self, account: &Account) {
         let Some(record) = &mut self.record else {
             return;
         };
-        record.key = Some(key);
         record.seat = account.seat.get();
         record.from_client = account.from_client.get();
-        record.to_client += account.to_client.get();
+        record.to_client = account.to_client.get();
         record.first_byte = account.first_byte.get();
-        record.retries = retries;
-        match account.ended.get() {
-            // An error reply of our own may stand there.
-            None => {}
-            Some(ended) => record.ended = ended,
-        }
-        if record.status == 0 && account.to_client.get() > 0 {
+        record.retries = account.moves.get();
+        record.ended = account.ended.get().unwrap_or(Ended::ByUs);
+        // Of a reply of which nothing was passed on, the client knows nothing.
+        if record.to_client > 0 {
             record.status = account.status.get();
         }
     }
@@ -198,29 +201,45 @@ impl Drop for Note {
     }
 }
 
-/// What is counted of one request for a replica while it goes on.
+/// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
+/// record in, unless that was taken back.
 #[derive(Debug)]
 pub(super) struct Account {
     begun: Instant,
+    note: Option<Box<Note>>,
     seat: Cell<Option<(Seat, How)>>,
     status: Cell<u16>,
     first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
     pub(super) to_client: Cell<u64>,
+    /// How often it went on to another connection or another replica.
+    pub(super) moves: Cell<u32>,
+    /// Who ended it, once that is known: until then it would be us.
     pub(super) ended: Cell<Option<Ended>>,
 }
 
 impl Account {
-    pub(super) fn new(begun: Instant) -> Self {
+    /// Begins with a request for this key, whose record is in `note`, if there is a log.
+    pub(super) fn new(begun: Instant, key: Key, mut note: Option<Box<Note>>) -> Self {
+        note.iter_mut().for_each(|note| note.hashed_by(key));
         Self {
             begun,
+            note,
             seat: Cell::new(None),
             status: Cell::new(0),
             first_byte: Cell::new(None),
             from_client: Cell::new(0),
             to_client: Cell::new(0),
+            moves: Cell::new(0),
             ended: Cell::new(None),
         }
+    }
+
+    /// The record with what was counted, for an answer of our own to be noted in it.
+    pub(super) fn close(&mut self) -> Option<Box<Note>> {
+        let mut note = self.note.take()?;
+        note.exchanged(self);
+        Some(note)
     }
 
     /// It was given to a replica.
@@ -245,35 +264,9 @@ impl Account {
     }
 }
 
-/// Bytes of one direction, counted for the replica and for the request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flow<'a> {
-    pub(super) all: &'a Counter,
-    pub(super) own: &'a Cell<u64>,
-}
-
-impl Flow<'_> {
-    pub(super) fn add(self, bytes: u64) {
-        self.all.add(bytes);
-        self.own.set(self.own.get() + bytes);
-    }
-}
-
-impl<'a> Flow<'a> {
-    /// What comes from the client.
-    pub(super) fn from_client(in_flight: &'a InFlight, account: &'a Account) -> Self {
-        Self {
-            all: &in_flight.pool().cell().from_client,
-            own: &account.from_client,
-        }
-    }
-
-    /// What goes to the client.
-    pub(super) fn to_client(in_flight: &'a InFlight, account: &'a Account) -> Self {
-        Self {
-            all: &in_flight.pool().cell().to_client,
-            own: &account.to_client,
-        }
+impl Drop for Account {
+    fn drop(&mut self) {
+        drop(self.close());
     }
 }
 

@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
+use super::flow::Flow;
 use super::pipes::{Fault, Lent};
-use super::record::{Ended, Flow};
+use super::record::Ended;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
@@ -104,7 +105,6 @@ impl Drop for Way<'_> {
 
 impl Way<'_> {
     async fn run(mut self, early: &mut BytesMut) -> Result<(), Broken> {
-        self.flow.add(early.len() as u64);
         self.write(early).await?;
         self.worker.inboxes.give(early);
         // As much as came last time is expected again.
@@ -124,7 +124,6 @@ impl Way<'_> {
                 self.over = true;
                 return Ok(());
             };
-            self.flow.add(moved);
             expected = moved;
         }
     }
@@ -141,8 +140,12 @@ impl Way<'_> {
             Err(Fault::From(None)) => return Ok(None),
             Err(fault) => return Err(Broken::by(self.ends[0])(fault.into())),
         };
-        let progress = || heard.set(Instant::now());
-        progress();
+        let flow = self.flow;
+        let progress = |moved| {
+            heard.set(Instant::now());
+            flow.add(moved);
+        };
+        progress(0);
         let moved = held.held();
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
         drained
@@ -176,7 +179,9 @@ impl Way<'_> {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 written => Ok(written),
             });
-            bytes.advance(written.map_err(Broken::by(self.ends[1]))?);
+            let written = written.map_err(Broken::by(self.ends[1]))?;
+            bytes.advance(written);
+            self.flow.add(written as u64);
             self.heard.set(Instant::now());
         }
         Ok(())

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::buffers::Buffers;
+use super::flow::Flow;
 use super::pipes::{Fault, Lent, Pipes};
 use super::pool::InFlight;
 use super::pump::write_some;
-use super::record::Flow;
 use super::request::{Outgoing, REPLAY_BYTES};
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
@@ -157,10 +157,11 @@ impl Upload<'_> {
             return Err(Unsent::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
-        let (ahead, limit) = (self.outgoing.body.plain_ahead(), self.limits.write_timeout);
+        let (ahead, flow) = (self.outgoing.body.plain_ahead(), self.flow);
+        let steps = (self.limits.write_timeout, |moved| flow.add(moved));
         let carried = self
             .pipes
-            .carry(pipe, sockets, ahead, timer, || Some(due), limit)
+            .carry(pipe, sockets, ahead, timer, || Some(due), steps)
             .await;
         let moved = carried.map_err(|fault| match fault {
             Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
@@ -173,7 +174,6 @@ impl Upload<'_> {
             }
         })?;
         self.outgoing.body.skip(moved);
-        self.flow.add(moved);
         Ok(())
     }
 
