@@ -45,7 +45,7 @@ soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_S
 	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test whole volume:: -- --test-threads 1
 
 faults: ## Lose replicas of a release in every way under load, and print what it cost as a table
-	cargo test --release --test whole faults:: -- --test-threads 1 --nocapture
+	RINGMASTER_FAULTS=all cargo test --release --test whole faults:: -- --test-threads 1 --nocapture
 
 chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SECONDS=600 SEED=N)
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange, own_address};
-pub(crate) use docker::{Docker, docker, inspect};
+pub(crate) use docker::{Docker, Stuff, binary, docker, inspect};
 pub(crate) use engine::{FakeEngine, Mood};
 pub(crate) use engines::{Engine, on_both_engines};
-pub(crate) use load::{Load, load_turn, server_of, six_digits};
+pub(crate) use load::{Load, Tally, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
 pub(crate) use process::{cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, variable};
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};

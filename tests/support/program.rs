@@ -221,6 +221,13 @@ impl Ringmaster {
         fleet.cut_off(name);
     }
 
+    /// Lets nothing in and out of the container of a replica any more.
+    #[track_caller]
+    pub(crate) fn drop_packets(&self, name: &str) {
+        let fleet = self.containers.as_ref().expect("containers");
+        fleet.drop_packets(name);
+    }
+
     /// Sends `signal` to the balancer itself.
     pub(crate) fn signal(&self, signal: Signal) {
         process::signal(self.pid(), signal);

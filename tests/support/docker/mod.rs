@@ -1,17 +1,21 @@
-//! The real container engine, if one answers: an image of the replica alone, and for each test a fleet of
-//! its own, swept by label before and after.
+//! The real container engine, if one answers: for each test a fleet of its own, swept by label before and
+//! after.
 //!
 //! Where no engine answers a test has nothing to do, and says so on standard error even when it passes.
 
+mod image;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use super::{PATIENCE, Ringmaster, Signal, eventually};
+
+pub(crate) use image::{Stuff, binary};
 
 /// On everything that tests make besides the containers of a fleet.
 const LABEL: &str = "ringmaster.test";
@@ -22,6 +26,8 @@ const PREFIX: &str = "rmtest";
 #[derive(Debug)]
 pub(crate) struct Docker {
     pub(crate) fleet: String,
+    /// What its containers run.
+    stuff: Stuff,
 }
 
 impl Docker {
@@ -57,9 +63,16 @@ impl Docker {
             return None;
         }
         let fleet = format!("{PREFIX}{}-{test}", std::process::id());
-        let docker = Self { fleet };
+        let stuff = Stuff::Replica;
+        let docker = Self { fleet, stuff };
         docker.sweep();
         Some(docker)
+    }
+
+    /// The same with other containers.
+    pub(crate) fn of(mut self, stuff: Stuff) -> Self {
+        self.stuff = stuff;
+        self
     }
 
     /// A balancer of this fleet, ready.
@@ -70,7 +83,7 @@ impl Docker {
 
     /// What a balancer of this fleet is told.
     pub(crate) fn flags(&self) -> [&str; 6] {
-        let image = image();
+        let image = self.stuff.image();
         [
             "--engine",
             "docker",
@@ -154,11 +167,32 @@ impl Docker {
         }
     }
 
+    /// Whether [`Self::drop_packets`] can be asked for.
+    pub(crate) fn can_drop_packets() -> bool {
+        let own = std::process::id().to_string();
+        let look = ["--target", &own, "--net", "iptables", "--list", "INPUT"];
+        let output = Command::new("nsenter").args(look).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+
+    /// Lets nothing in and out of a replica's container any more, unseen by everybody.
+    #[track_caller]
+    pub(crate) fn drop_packets(&self, replica: &str) {
+        let pid = self.process(replica).to_string();
+        for chain in ["INPUT", "OUTPUT"] {
+            let inside = ["--target", &pid, "--net"];
+            let rule = ["iptables", "--insert", chain, "--jump", "DROP"];
+            let output = Command::new("nsenter").args(inside).args(rule).output();
+            let output = output.expect("nsenter");
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
+
     /// Runs a container that is none of the fleet's.
     pub(crate) fn foreign(&self, name: &str, args: &[&str]) -> String {
         let label = format!("{LABEL}={}", self.fleet);
         let run = ["run", "-d", "--name", name, "--label", &label];
-        docker(&[&run[..], args, &[image()]].concat())
+        docker(&[&run[..], args, &[Stuff::Replica.image()]].concat())
     }
 
     /// Makes a network for the test.
@@ -237,72 +271,4 @@ fn sweep_the_dead() {
         let pid = fleet.strip_prefix(PREFIX)?.split('-').next()?;
         (!Path::new("/proc").join(pid).exists()).then_some(id)
     }));
-}
-
-/// The image of the replica, built once in a run.
-fn image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let binary = build();
-        let (folder, name) = (
-            binary.parent().expect("a folder"),
-            "ringmaster-test:replica",
-        );
-        let mut tar = Command::new("tar")
-            .arg("-C")
-            .arg(folder)
-            .args(["-c", "replica"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("tar");
-        let import = Command::new("docker")
-            .args(["import", "-c", "ENTRYPOINT [\"/replica\"]"])
-            .args(["-c", &format!("LABEL {LABEL}=image"), "-", name])
-            .stdin(tar.stdout.take().expect("a pipe"))
-            .output()
-            .expect("docker");
-        assert!(
-            tar.wait().expect("its end").success() && import.status.success(),
-            "{import:?}"
-        );
-        // Former runs' images, which have lost their name; not those of a run beside this one.
-        let old = format!("label={LABEL}=image");
-        docker(&[
-            "image", "prune", "-f", "--filter", &old, "--filter", "until=1h",
-        ]);
-        // By ID: another run may give the name to an image of its own.
-        String::from_utf8(import.stdout)
-            .expect("an ID")
-            .trim()
-            .to_owned()
-    })
-}
-
-/// Builds the replica without anything it would have to load.
-fn build() -> PathBuf {
-    let version = Command::new("rustc").arg("-vV").output().expect("rustc");
-    let version = String::from_utf8(version.stdout).expect("text");
-    let target = version.lines().find_map(|line| line.strip_prefix("host: "));
-    let target = target.expect("a host");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
-    let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "replica",
-            "--target",
-            target,
-        ])
-        .arg("--target-dir")
-        .arg(&folder)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env(
-            "RUSTFLAGS",
-            "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols",
-        )
-        .status();
-    assert!(status.expect("cargo").success(), "the static replica");
-    folder.join(target).join("debug").join("replica")
 }

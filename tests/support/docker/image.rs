@@ -1,0 +1,95 @@
+//! What runs in the containers of tests: the bundled replica, or one that can be told to misbehave, each
+//! alone in an image of its own that is built once in a run.
+//!
+//! Nothing is fetched: a binary that loads nothing needs no other file.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::{LABEL, docker};
+
+/// What an image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stuff {
+    /// The bundled replica.
+    Replica,
+    /// One in moods: replica/examples/moody.rs.
+    Moody,
+}
+
+impl Stuff {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Moody => "moody",
+        }
+    }
+
+    /// The image that holds it.
+    pub(super) fn image(self) -> &'static str {
+        static IMAGES: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
+        IMAGES[self as usize].get_or_init(|| import(self))
+    }
+}
+
+fn import(stuff: Stuff) -> String {
+    let (binary, name) = (binary(stuff), stuff.name());
+    let mut tar = Command::new("tar")
+        .arg("-C")
+        .arg(binary.parent().expect("a folder"))
+        .args(["-c", name])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tar");
+    let import = Command::new("docker")
+        .args(["import", "-c", &format!("ENTRYPOINT [\"/{name}\"]")])
+        .args(["-c", &format!("LABEL {LABEL}=image"), "-"])
+        .arg(format!("ringmaster-test:{name}"))
+        .stdin(tar.stdout.take().expect("a pipe"))
+        .output()
+        .expect("docker");
+    assert!(
+        tar.wait().expect("its end").success() && import.status.success(),
+        "{import:?}"
+    );
+    // Former runs' images, which have lost their name; not those of a run beside this one.
+    let old = format!("label={LABEL}=image");
+    docker(&[
+        "image", "prune", "-f", "--filter", &old, "--filter", "until=1h",
+    ]);
+    // By ID: another run may give the name to an image of its own.
+    let id = String::from_utf8(import.stdout).expect("an ID");
+    id.trim().to_owned()
+}
+
+/// Builds it without anything it would have to load.
+pub(crate) fn binary(stuff: Stuff) -> PathBuf {
+    let version = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let version = String::from_utf8(version.stdout).expect("text");
+    let target = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let target = target.expect("a host");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+    let (what, below): (&[&str], _) = match stuff {
+        Stuff::Replica => (&["--bin", "replica"], "debug"),
+        Stuff::Moody => (&["--example", "moody"], "debug/examples"),
+    };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "replica"])
+        .args(what)
+        .args(["--target", target, "--target-dir"])
+        .arg(&folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C debuginfo=0 -C strip=symbols",
+        )
+        .status();
+    assert!(
+        status.expect("cargo").success(),
+        "the static {}",
+        stuff.name()
+    );
+    folder.join(target).join(below).join(stuff.name())
+}
