@@ -17,8 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::fleet::Fleet;
+use crate::roster;
 use crate::shutdown;
 use crate::start::{self, Addresses};
+use crate::takeover::{Giver, Request, State};
 
 /// How long the fleet may take to remove its replicas once nothing is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,6 +46,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for the next one. Cancel safe.
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -76,33 +86,37 @@ pub(crate) fn stops() -> (Stops<shutdown::Trigger>, Stops<shutdown::Shutdown>) {
 
 /// The threads of the program.
 pub(crate) struct House {
-    pub(crate) fleet: Fleet,
+    /// `None` once it was left to another process.
+    pub(crate) fleet: Option<Fleet>,
+    /// Whether it is left to another process that takes over, or kept until the end.
+    pub(crate) leaves: bool,
     pub(crate) workers: Watched,
     pub(crate) control: Watched,
+    pub(crate) stops: Stops<shutdown::Trigger>,
     pub(crate) signals: Signals,
     /// Panics that must end the program.
     pub(crate) alarms: mpsc::UnboundedReceiver<String>,
+    /// Who asks to take over; `None`: nobody can.
+    pub(crate) giver: Option<Giver>,
+    pub(crate) roster: roster::Observer,
+    /// What is written where once all replicas have answered.
+    pub(crate) ready: (Option<PathBuf>, Addresses),
 }
 
 impl House {
-    /// Runs until a signal, or until a thread ends that must not. Afterwards what is left of the threads has
-    /// been told to end at once.
-    pub(crate) async fn live(
-        mut self,
-        ready_file: Option<PathBuf>,
-        addresses: &Addresses,
-        stops: Stops<shutdown::Trigger>,
-    ) -> anyhow::Result<()> {
-        let Signals {
-            mut terminate,
-            mut interrupt,
-        } = self.signals;
-        let mut status = self.fleet.status();
+    /// Runs until a signal, until another process has taken over, or until a thread ends that must not.
+    /// Afterwards what is left of the threads has been told to end at once.
+    pub(crate) async fn live(mut self) -> anyhow::Result<()> {
+        let (ready_file, addresses) = (self.ready.0.take(), self.ready.1);
+        let mut status = self.fleet.as_ref().map(Fleet::status);
         let ready = async {
             // An error means that the fleet is gone, which is told elsewhere.
-            let complete = status.wait_for(|status| status.complete).await.is_ok();
+            let complete = match &mut status {
+                Some(status) => status.wait_for(|status| status.complete).await.is_ok(),
+                None => false,
+            };
             match ready_file.filter(|_| complete) {
-                Some(path) => start::write_ready_file(&path, addresses),
+                Some(path) => start::write_ready_file(&path, &addresses),
                 None => Ok(()),
             }
         };
@@ -114,42 +128,103 @@ impl House {
                     waiting = false;
                     written?;
                 }
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = self.signals.any() => break,
                 Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
-                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
+                () = ended(self.fleet.as_ref()) => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
+                request = next(&mut self.giver) => if self.give(request).await? {
+                    break;
+                },
             }
         }
-        tracing::info!("draining: no new connections; answering what has begun");
-        let mut second = std::pin::pin!(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        self.stop().await
+    }
+
+    /// Does what another process asks for that takes over; whether it serves from now on.
+    async fn give(&mut self, request: Request) -> anyhow::Result<bool> {
+        match request {
+            Request::Yield(reply) => {
+                if self.leaves {
+                    if let Some(fleet) = self.fleet.take() {
+                        fleet.leave(FLEET_STOP_TIMEOUT).await?;
+                    }
+                } else if let Some(fleet) = &self.fleet {
+                    fleet.hold(true);
+                }
+                // It may be gone, which is heard next.
+                let _ = reply.send(State::of(&self.roster.latest()));
+                Ok(false)
             }
-        });
-        stops.workers.pull();
-        self.fleet.refuse_changes();
+            Request::Withdrawn => {
+                match &self.fleet {
+                    Some(fleet) => {
+                        tracing::warn!(
+                            "the process that was to take over is gone; all is as before"
+                        );
+                        fleet.hold(false);
+                    }
+                    None => tracing::error!(
+                        "the process that was to take over is gone, and the replicas were left to it: \
+                         nobody replaces them until another takes over (serve --takeover)"
+                    ),
+                }
+                Ok(false)
+            }
+            Request::Go(pid) => {
+                tracing::info!("process {pid} serves from now on");
+                Ok(true)
+            }
+        }
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("draining: no new connections; answering what has begun");
+        if let Some(giver) = &self.giver {
+            giver.close();
+        }
+        self.stops.workers.pull();
+        if let Some(fleet) = &self.fleet {
+            fleet.refuse_changes();
+        }
         tokio::select! {
             () = self.workers.all_ended() => {}
-            () = &mut second => {
+            () = self.signals.any() => {
                 // Before the fleet goes, or requests would see that and look for another replica.
-                stops.cut.pull();
+                self.stops.cut.pull();
                 let _ = timeout(CUT_TIMEOUT, self.workers.all_ended()).await;
                 bail!("a second signal; stopped at once");
             }
         }
         let stop = async {
-            let stopped = self.fleet.stop(FLEET_STOP_TIMEOUT).await;
-            stops.control.pull();
+            let stopped = match self.fleet {
+                Some(fleet) => fleet.stop(FLEET_STOP_TIMEOUT).await,
+                None => Ok(()),
+            };
+            self.stops.control.pull();
             self.control.all_ended().await;
             stopped
         };
         tokio::select! {
             stopped = stop => stopped,
-            () = &mut second => bail!("a second signal; stopped at once"),
+            () = self.signals.any() => bail!("a second signal; stopped at once"),
         }
+    }
+}
+
+/// Waits for the end of a fleet; for ever if there is none. Cancel safe.
+async fn ended(fleet: Option<&Fleet>) {
+    match fleet {
+        Some(fleet) => fleet.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next request of whoever takes over. Cancel safe.
+async fn next(giver: &mut Option<Giver>) -> Request {
+    match giver {
+        Some(giver) => giver.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -24,6 +24,7 @@ const MAX_PIPES: usize = 1024;
 const MIN_CONNECTIONS: usize = 16;
 
 /// The two addresses that were bound.
+#[derive(Clone, Copy)]
 pub(crate) struct Addresses {
     pub(crate) listen: SocketAddr,
     pub(crate) control: SocketAddr,
@@ -70,6 +71,8 @@ pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<
         drain_timeout: config.drain_timeout,
         max_replicas: config.max_replicas,
         standbys: config.standbys,
+        seats: None,
+        is_taken_over: false,
         workers: config.workers,
         ledger,
     })
@@ -107,12 +110,19 @@ pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<
     let fail = |err: io::Error| taken(&err, addr, "--listen");
     socket::probe(addr).map_err(fail)?;
     let first = socket::listen(addr, Port::Shared).map_err(fail)?;
-    let bound = first.local_addr()?;
     let mut listeners = vec![first];
-    for _ in 1..workers {
-        listeners.push(socket::listen(bound, Port::Shared).map_err(fail)?);
-    }
+    listen_more(&mut listeners, workers)?;
     Ok(listeners)
+}
+
+/// More listeners on the port of those that there are, until there is one for each worker.
+pub(crate) fn listen_more(listeners: &mut Vec<TcpListener>, workers: usize) -> anyhow::Result<()> {
+    let bound = listeners[0].local_addr()?;
+    while listeners.len() < workers {
+        let more = socket::listen(bound, Port::Shared);
+        listeners.push(more.map_err(|err| taken(&err, bound, "--listen"))?);
+    }
+    Ok(())
 }
 
 fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {

@@ -29,6 +29,7 @@ mod whole {
     mod splice;
     mod stats;
     mod switch;
+    mod takeover;
     mod text;
     mod timeouts;
     mod tunnel;

@@ -103,6 +103,12 @@ pub struct ServeArgs {
         help = "Address of the control port"
     )]
     pub control: SocketAddr,
+    #[arg(
+        long,
+        env = "RINGMASTER_TAKEOVER",
+        help = "Take sockets and replicas over from the balancer that has this control port, if there is one"
+    )]
+    pub takeover: bool,
     #[command(flatten)]
     pub replicas: ReplicasArgs,
     #[arg(

@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address of the control port.
     pub control: SocketAddr,
+    /// Whether to take over from the balancer that has this control port.
+    pub takeover: bool,
     /// What replicas there are.
     pub replicas: Replicas,
     /// Data-plane threads.
@@ -88,12 +90,16 @@ impl ServeArgs {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
+        if self.takeover && self.control.port() == 0 {
+            return Err("--takeover needs the port of the one that serves (--control)".to_owned());
+        }
         let max_head = self.check_max_head()?;
         let admin = self.data_port_access(fixed);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
             listen: self.listen,
             control: self.control,
+            takeover: self.takeover,
             replicas,
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
@@ -340,6 +346,10 @@ mod tests {
             (&["--max-head", "1023"], "not between"),
             (&["--max-head", "1048577"], "not between"),
             (&["--replicas", "257"], "more than --max-replicas"),
+            (
+                &["--takeover", "--control", "127.0.0.1:0"],
+                "needs the port of the one that serves",
+            ),
             (&["--standby", "257"], "more than --max-replicas"),
             (
                 &["--standby", "1", "--backend", "a=b:1"],

@@ -34,6 +34,15 @@ pub enum Replicas {
 }
 
 impl Replicas {
+    /// Whose containers they are; any other replica is nobody else's.
+    #[must_use]
+    pub fn fleet(&self) -> &str {
+        match self {
+            Self::Docker(containers) => &containers.fleet,
+            Self::Process(_) | Self::Fixed(_) => "",
+        }
+    }
+
     /// The word for how they are started.
     #[must_use]
     pub fn engine(&self) -> &'static str {

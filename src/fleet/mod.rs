@@ -37,7 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::Letter;
 use crate::balance::Bound;
-use crate::ring::Spec;
+use crate::ring::{Seat, Spec};
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
 use crate::stats::Ledger;
@@ -45,7 +45,7 @@ use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use heartbeat::Rhythm;
 use noting::Notebook;
 use publish::Press;
-use task::{Inbox, Task, Work};
+use task::{Inbox, Stop, Task, Work};
 
 pub use engine::{Containers, Image, Processes};
 pub use events::{Dial, Kind, Note, Switch};
@@ -107,6 +107,10 @@ pub struct Settings {
     pub standbys: usize,
     /// How many workers the data path has: each counts in a cell of its own.
     pub workers: usize,
+    /// For child processes: the seats to begin with and who is to sit there, instead of S1, S2, S3 …
+    pub seats: Option<Vec<(Seat, Option<ReplicaName>)>>,
+    /// Whether another balancer has left it to us: if we are dropped, it is left again.
+    pub is_taken_over: bool,
     /// Where it enters which cells count for which seat, and what it counts itself.
     pub ledger: Ledger,
 }
@@ -139,6 +143,7 @@ pub fn start(
     let (pulse, pulses) = mpsc::unbounded_channel();
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
+    let (hold, held) = watch::channel(false);
     let (status, status_seen) = watch::channel(plan.status());
     let journal = Journal::default();
     let reports_end = Reports::new(report);
@@ -161,6 +166,7 @@ pub fn start(
     let inbox = Inbox {
         close: closed,
         stop: stopped,
+        hold: held,
         reports,
         pulses,
         orders,
@@ -177,12 +183,14 @@ pub fn start(
         notebook: Notebook::default(),
         status,
         began: (Instant::now(), SystemTime::now()),
+        is_taken_over: settings.is_taken_over,
         work: Work::default(),
     };
     Ok(Fleet {
         status: status_seen,
         journal,
         close,
+        hold,
         stop,
         thread: launch(task, inbox)?,
     })
@@ -246,7 +254,8 @@ pub struct Fleet {
     status: watch::Receiver<Status>,
     journal: Journal,
     close: shutdown::Trigger,
-    stop: oneshot::Sender<Duration>,
+    hold: watch::Sender<bool>,
+    stop: oneshot::Sender<Stop>,
     thread: thread::JoinHandle<bool>,
 }
 
@@ -275,13 +284,34 @@ impl Fleet {
         self.close.pull();
     }
 
+    /// Refuses the changes that are under way and all to come until told otherwise. The dead are replaced as
+    /// ever.
+    pub fn hold(&self, holds: bool) {
+        self.hold.send_replace(holds);
+    }
+
     /// Removes all replicas within `limit` and ends. What is left after that dies with us.
     ///
     /// # Errors
     /// When something was left, or the thread had panicked.
     pub async fn stop(self, limit: Duration) -> anyhow::Result<()> {
+        let leave = false;
+        self.end(Stop { limit, leave }).await
+    }
+
+    /// Ends within `limit` and leaves to another balancer what can outlive us. The roster stays as it is.
+    ///
+    /// # Errors
+    /// When that was not possible in time, or the thread had panicked.
+    pub async fn leave(self, limit: Duration) -> anyhow::Result<()> {
+        let leave = true;
+        self.end(Stop { limit, leave }).await
+    }
+
+    async fn end(self, stop: Stop) -> anyhow::Result<()> {
+        let limit = stop.limit;
         // A fleet that is gone needs no word; the thread tells how it went.
-        let _ = self.stop.send(limit);
+        let _ = self.stop.send(stop);
         gone(self.status).await;
         match self.thread.join() {
             Ok(true) => Ok(()),

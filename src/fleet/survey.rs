@@ -5,6 +5,7 @@
 
 mod sorting;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -67,8 +68,17 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
     let numbered = |count: usize| (1..=count).filter_map(|n| format!("S{n}").parse().ok());
     let (plan, containers) = match &settings.replicas {
         Replicas::Process { wanted, .. } => {
-            let first: Vec<_> = numbered(wanted.count).map(|name| (name, None)).collect();
-            (Plan::new(policy, &first, now)?, None)
+            let first = match &settings.seats {
+                None => (1..).map(Seat).zip(numbered(wanted.count)).collect(),
+                Some(seats) => named(seats),
+            };
+            let first = first.into_iter().map(|(seat, name)| First {
+                seat,
+                name,
+                addr: None,
+            });
+            let first: Vec<First> = first.collect();
+            (Plan::resume(policy, &first, &[], now)?, None)
         }
         Replicas::Fixed(backends) => {
             let backends = backends.iter().cloned();
@@ -127,6 +137,24 @@ impl Settings {
             keep: matches!(&self.replicas, Replicas::Docker(wanted) if wanted.keep),
         }
     }
+}
+
+/// These seats, with a random name for those who have none.
+fn named(seats: &[(Seat, Option<ReplicaName>)]) -> Vec<(Seat, ReplicaName)> {
+    let mut taken: BTreeSet<ReplicaName> =
+        seats.iter().filter_map(|(_, name)| name.clone()).collect();
+    let named = seats.iter().map(|(seat, name)| {
+        let name = name.clone().unwrap_or_else(|| {
+            loop {
+                let name = names::draw();
+                if taken.insert(name.clone()) {
+                    break name;
+                }
+            }
+        });
+        (*seat, name)
+    });
+    named.collect()
 }
 
 /// Finds the seats; `names` are for those that begin when nothing is there.

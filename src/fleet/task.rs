@@ -6,6 +6,7 @@
 //! is polled, since the cells that tell are plain numbers that wake nobody; and a change is not done,
 //! nor the fleet ready, before every worker goes by it.
 
+mod inbox;
 mod outside;
 mod watching;
 
@@ -15,34 +16,20 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
-use super::engine::{Engine, Keeper, Report};
+use super::engine::{Engine, Keeper};
 use super::heartbeat::{Heart, Identity, Rhythm};
 use super::journal::Journal;
 use super::noting::Notebook;
 use super::plan::{Action, Input, Plan, Pulse, Status, Ticket};
 use super::publish::Press;
 use crate::admin::{Answer, Call, Letter, Order};
-use crate::roster::{Evidence, ReplicaId};
-use crate::shutdown::Shutdown;
+use crate::roster::ReplicaId;
 use crate::stats::Ledger;
+pub(super) use inbox::{Inbox, Stop};
 use outside::Outside;
 
 /// How often it looks at the cells of the workers, while it waits for them.
 const POLL: Duration = Duration::from_millis(2);
-/// How long a stop may take when nobody says so, because the fleet was dropped.
-const STOP: Duration = Duration::from_secs(5);
-
-/// Everything that can arrive.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) close: Shutdown,
-    pub(super) stop: oneshot::Receiver<Duration>,
-    pub(super) reports: mpsc::UnboundedReceiver<Report>,
-    pub(super) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
-    pub(super) orders: mpsc::Receiver<Letter>,
-    pub(super) evidence: mpsc::Receiver<Evidence>,
-}
-
 /// The fleet's state and its tools.
 #[derive(Debug)]
 pub(super) struct Task {
@@ -58,6 +45,8 @@ pub(super) struct Task {
     pub(super) ledger: Ledger,
     /// One moment by both clocks.
     pub(super) began: (Instant, SystemTime),
+    /// Whether it is left to another balancer when we are dropped.
+    pub(super) is_taken_over: bool,
     pub(super) work: Work,
 }
 
@@ -97,15 +86,17 @@ impl Task {
     /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
     /// nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
-        let mut stop_by = None::<Instant>;
+        let (mut stop_by, mut leave) = (None::<Instant>, false);
         self.feed(Input::Begin);
         while !self.work.finished {
             // Time comes before orders and evidence, which others could send without end.
             let input = tokio::select! {
                 biased;
-                limit = &mut inbox.stop, if stop_by.is_none() => {
-                    stop_by = Some(Instant::now() + limit.unwrap_or(STOP));
-                    Input::Stop
+                stop = &mut inbox.stop, if stop_by.is_none() => {
+                    let stop = stop.unwrap_or(Stop::dropped(self.is_taken_over));
+                    stop_by = Some(Instant::now() + stop.limit);
+                    leave = stop.leave;
+                    Input::Stop { leave }
                 }
                 () = at(stop_by) => {
                     self.say(true);
@@ -115,6 +106,11 @@ impl Task {
                     self.work.closed = true;
                     self.answer_changes();
                     Input::Close
+                }
+                Ok(()) = inbox.hold.changed(), if !self.work.closed => {
+                    self.answer_changes();
+                    let holds = *inbox.hold.borrow_and_update();
+                    if holds { Input::Close } else { Input::Open }
                 }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
                 Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
@@ -134,7 +130,7 @@ impl Task {
             self.look_at_drains();
         }
         self.say(true);
-        let close = self.engine.close();
+        let close = self.engine.close(leave);
         tokio::select! {
             () = close => true,
             () = at(stop_by) => false,
@@ -295,7 +291,7 @@ async fn at(time: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::{Fixed, Reports};
+    use super::super::engine::{Fixed, Report, Reports};
     use super::super::{Ask, Heartbeat, Replicas, Settings, Survey, survey};
     use super::*;
     use crate::ring::Spec;
@@ -320,6 +316,8 @@ mod tests {
             drain_timeout: long,
             max_replicas: 1,
             standbys: 0,
+            seats: None,
+            is_taken_over: false,
             workers: 1,
             ledger: Ledger::default(),
         });
@@ -338,6 +336,7 @@ mod tests {
             status: watch::channel(plan.status()).0,
             plan,
             began: (Instant::now(), SystemTime::now()),
+            is_taken_over: false,
             work: Work::default(),
         };
         (task, reports, workers.remove(0))

@@ -52,6 +52,8 @@ fn settings(replicas: Replicas) -> Settings {
         start_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(60),
         standbys: 0,
+        seats: None,
+        is_taken_over: false,
         max_replicas: 256,
         workers: 1,
         ledger: Ledger::default(),

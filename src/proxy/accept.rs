@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
@@ -50,6 +50,8 @@ pub struct Start {
     pub port: Arc<Port>,
     /// Where admin orders are handed in.
     pub desk: Desk,
+    /// When to begin to accept: once this is true.
+    pub opens: watch::Receiver<bool>,
     /// When to stop.
     pub shutdown: Shutdown,
     /// When to cut off what is still under way.
@@ -71,6 +73,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
         let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
         let permits = Arc::clone(&permits);
         let ends = (start.shutdown.clone(), start.cut.clone());
+        let opens = start.opens.clone();
         let run = move || -> io::Result<()> {
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -83,9 +86,10 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 let listener = Listener::new(listener)?;
                 let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();
+                let door = Door { listener, opens };
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
                 chores.spawn_local(Rc::clone(&worker).sweep());
-                work(&worker, listener, chores, permits, ends).await
+                work(&worker, door, chores, permits, ends).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -94,19 +98,26 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     Ok(threads)
 }
 
+/// Where a worker's clients come in.
+struct Door {
+    listener: Listener,
+    /// Once it is true.
+    opens: watch::Receiver<bool>,
+}
+
 /// Serves until the word "stop" and then drains.
 ///
 /// # Errors
 /// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
 async fn work(
     worker: &Rc<Worker>,
-    listener: Listener,
+    door: Door,
     chores: JoinSet<()>,
     permits: Arc<Semaphore>,
     ends: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        () = serve(worker, listener, permits, ends) => Ok(()),
+        () = serve(worker, door, permits, ends) => Ok(()),
         fault = first_fault(chores) => Err(fault.into()),
     }
 }
@@ -124,18 +135,33 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 
 async fn serve(
     worker: &Rc<Worker>,
-    listener: Listener,
+    door: Door,
     permits: Arc<Semaphore>,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) {
-    let mut door = None;
+    let Door {
+        listener,
+        mut opens,
+    } = door;
+    let mut threshold = None;
     tokio::select! {
-        () = accept_all(worker, &listener, permits, &mut door) => {}
+        () = async {
+            // An error means that it will never open; then the word "stop" is on its way.
+            if opens.wait_for(|open| *open).await.is_ok() {
+                accept_all(worker, &listener, permits, &mut threshold).await;
+            } else {
+                std::future::pending().await
+            }
+        } => {}
         () = shutdown.wait() => {}
     }
     worker.begin_stop();
-    if let Some((stream, addr)) = door {
+    if let Some((stream, addr)) = threshold {
         begin(worker, stream, addr, None);
+    }
+    if !*opens.borrow() {
+        // Whoever waits in the queue waits for another process.
+        return;
     }
     if let Err(err) = empty_queue(worker, listener) {
         tracing::warn!("clients that still waited to be accepted are lost: {err}");
@@ -315,7 +341,9 @@ mod tests {
             });
             let permits = Arc::new(Semaphore::new(1));
             let ends = (shutdown.clone(), shutdown);
-            let work = work(&worker, listener, chores, permits, ends);
+            let (_open, opens) = watch::channel(true);
+            let door = Door { listener, opens };
+            let work = work(&worker, door, chores, permits, ends);
             let end = timeout(Duration::from_secs(10), work).await;
             let err = end.expect("its end in time").unwrap_err();
             assert!(err.to_string().contains("panicked"), "{err}");

@@ -83,6 +83,18 @@ impl Ringmaster {
         self
     }
 
+    /// Starts another with `args` that takes over from it, and waits until it says that it is ready.
+    #[track_caller]
+    pub(crate) fn taken_over(&mut self, args: &[&str]) -> Self {
+        let (listen, control) = (self.listen.to_string(), self.control.to_string());
+        let ports = ["--takeover", "--listen", &listen, "--control", &control];
+        let args = [&ports[..], args].concat();
+        match self.containers.take() {
+            None => Self::start(&args),
+            Some(fleet) => fleet.balancer(&args).in_containers(fleet),
+        }
+    }
+
     /// Starts it before one fixed backend, S1, without heartbeats.
     #[track_caller]
     pub(crate) fn before(backend: SocketAddr, args: &[&str]) -> Self {

@@ -112,8 +112,9 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, farewell: Farewell);
 
-    /// The last call, after everything was removed: gives back what the engine holds besides.
-    fn close(&mut self) -> Closing {
+    /// The last call, after everything was removed: gives back what the engine holds besides. With `leave`
+    /// another balancer goes on with what was left.
+    fn close(&mut self, _leave: bool) -> Closing {
         Box::pin(std::future::ready(()))
     }
 }

@@ -176,8 +176,10 @@ impl Plan {
         }
     }
 
-    /// [`super::Input::Stop`]: closes, and removes everybody or leaves those in their seats.
-    pub(super) fn stop(&mut self) {
+    /// [`super::Input::Stop { leave: false }`]: closes, and removes everybody or leaves those who serve and who stand by.
+    pub(super) fn stop(&mut self, leave: bool) {
+        self.left = leave;
+        let leave = leave || self.policy.keep;
         self.close();
         self.change = None;
         self.stopping = true;
@@ -189,9 +191,7 @@ impl Plan {
         for (id, phase) in all {
             let farewell = match phase {
                 Phase::Starting { .. } | Phase::Called { .. } => Farewell::Kill,
-                Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. }
-                    if self.policy.keep =>
-                {
+                Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. } if leave => {
                     Farewell::Leave
                 }
                 Phase::Silent => Farewell::Kill,

@@ -101,6 +101,8 @@ pub(super) struct Plan {
     /// Whether changes are refused.
     closed: bool,
     stopping: bool,
+    /// Whether those who serve are left to another balancer: the roster stays as it is.
+    left: bool,
     finished: bool,
     actions: Vec<Action>,
 }
@@ -193,6 +195,7 @@ impl Plan {
             held_until: None,
             closed: false,
             stopping: false,
+            left: false,
             finished: false,
             actions: Vec::new(),
         })
@@ -214,7 +217,8 @@ impl Plan {
             Input::Drained(id) => self.drained(id),
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Close => self.close(),
-            Input::Stop => self.stop(),
+            Input::Open => self.closed = false,
+            Input::Stop { leave } => self.stop(leave),
             Input::Tick => {}
         }
         self.expire();

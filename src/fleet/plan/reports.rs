@@ -33,7 +33,9 @@ impl Plan {
             }
             Report::Ended { id, how } => self.ended(id, how, world),
             Report::Removed { id } => {
-                self.set_health(id, Health::Down);
+                if !self.left {
+                    self.set_health(id, Health::Down);
+                }
                 self.lives.remove(&id);
             }
         }

@@ -118,8 +118,13 @@ pub(in crate::fleet) enum Input {
     Order(Ticket, Order),
     /// Refuse all changes from here on.
     Close,
-    /// Remove everything; it closes as well.
-    Stop,
+    /// Accept them again.
+    Open,
+    /// Remove everything, or leave what serves to another balancer; it closes as well.
+    Stop {
+        /// Whether it is left.
+        leave: bool,
+    },
     /// The time of [`super::Plan::deadline`] has come.
     Tick,
 }
@@ -150,7 +155,7 @@ pub(in crate::fleet) enum Action {
     Note(Note),
     /// Note a switch that this order made.
     Switched(Ticket, Switch),
-    /// After [`Input::Stop`]: nothing is left.
+    /// After [`Input::Stop { leave: false }`]: nothing is left.
     Finished,
 }
 

@@ -241,8 +241,8 @@ impl Engine for Docker {
         }
     }
 
-    fn close(&mut self) -> Closing {
-        let (dock, keep) = (Arc::clone(&self.dock), self.keep);
+    fn close(&mut self, leave: bool) -> Closing {
+        let (dock, keep) = (Arc::clone(&self.dock), self.keep || leave);
         Box::pin(async move {
             if !keep {
                 sweep(&dock).await;

@@ -33,7 +33,7 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.add(1, ""), bad(sentence));
     assert_eq!(bench.rm(9, "x"), bad(sentence));
-    bench.feed(Input::Stop);
+    bench.feed(Input::Stop { leave: false });
     bench.gone(a);
     bench.gone(b);
     assert!(bench.did.contains(&Action::Finished));
@@ -129,7 +129,7 @@ fn a_stop_that_keeps_leaves_those_in_their_seats() {
     bench.rises(S2);
     bench.falls_silent(S2);
     let successor = bench.started()[0];
-    bench.feed(Input::Stop);
+    bench.feed(Input::Stop { leave: false });
     let expected = [
         (S1, Farewell::Leave),
         (S2, Farewell::Leave),

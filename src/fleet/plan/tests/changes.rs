@@ -252,7 +252,7 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
     bench.falls_silent(S2);
     bench.add(1, "");
     let [silent_successor, added] = [ReplicaId(4), ReplicaId(5)];
-    bench.feed(Input::Stop);
+    bench.feed(Input::Stop { leave: false });
     let expected = [
         (added, Farewell::Kill),
         (S1, Farewell::Ask),

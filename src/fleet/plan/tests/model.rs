@@ -524,7 +524,7 @@ impl Model {
     }
 
     fn stop(&mut self) {
-        self.feed(Input::Stop);
+        self.feed(Input::Stop { leave: false });
         self.pass(Duration::from_secs(60));
         assert!(self.finished && self.sims.is_empty() && self.tickets.is_empty());
     }

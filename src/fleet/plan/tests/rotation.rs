@@ -190,7 +190,7 @@ fn a_stop_ends_a_replacement_and_the_old_one_serves_on_until_then() {
     assert_eq!(bench.removed(), [(new, Farewell::Kill)]);
     bench.gone(new);
     assert_eq!(bench.cards(), ["1 S1 up"]);
-    bench.feed(Input::Stop);
+    bench.feed(Input::Stop { leave: false });
     assert_eq!(bench.removed(), [(S1, Farewell::Ask)]);
 }
 

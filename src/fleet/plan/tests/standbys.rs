@@ -195,7 +195,11 @@ fn orders_about_it_say_that_it_has_no_seat() {
 
 #[test]
 fn a_stop_removes_it_or_leaves_it_with_the_others() {
-    for (keep, farewell) in [(false, Farewell::Ask), (true, Farewell::Leave)] {
+    for (keep, leave, farewell) in [
+        (false, false, Farewell::Ask),
+        (true, false, Farewell::Leave),
+        (false, true, Farewell::Leave),
+    ] {
         let policy = Policy {
             keep,
             standbys: 1,
@@ -204,9 +208,12 @@ fn a_stop_removes_it_or_leaves_it_with_the_others() {
         let mut bench = Bench::with(policy, 1);
         bench.rises(S1);
         bench.rises(S2);
-        bench.feed(Input::Stop);
+        bench.feed(Input::Stop { leave });
         assert_eq!(bench.removed(), [(S1, farewell), (S2, farewell)]);
         bench.gone(S1);
+        // Whom another balancer goes on with, requests still go to.
+        let health = if leave { Health::Up } else { Health::Down };
+        assert_eq!(bench.health(1), Some(health));
         bench.gone(S2);
         assert_eq!(bench.did, [Action::Finished]);
     }

@@ -1,0 +1,41 @@
+//! Everything that can arrive at the fleet's task.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::admin::Letter;
+use crate::fleet::engine::Report;
+use crate::fleet::plan::Pulse;
+use crate::roster::{Evidence, ReplicaId};
+use crate::shutdown::Shutdown;
+
+/// The word to end.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fleet) struct Stop {
+    /// How long that may take.
+    pub(in crate::fleet) limit: Duration,
+    /// Whether what can outlive us is left to another balancer.
+    pub(in crate::fleet) leave: bool,
+}
+
+impl Stop {
+    /// When nobody says how, because the fleet was dropped.
+    pub(in crate::fleet) fn dropped(leave: bool) -> Self {
+        let limit = Duration::from_secs(5);
+        Self { limit, leave }
+    }
+}
+
+/// Everything that can arrive.
+#[derive(Debug)]
+pub(in crate::fleet) struct Inbox {
+    pub(in crate::fleet) close: Shutdown,
+    pub(in crate::fleet) stop: oneshot::Receiver<Stop>,
+    /// Whether changes are refused for the time being.
+    pub(in crate::fleet) hold: watch::Receiver<bool>,
+    pub(in crate::fleet) reports: mpsc::UnboundedReceiver<Report>,
+    pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
+    pub(in crate::fleet) orders: mpsc::Receiver<Letter>,
+    pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
+}

@@ -1,0 +1,270 @@
+//! The wiring of `serve`: which parts there are, what each is given, and in which order they begin.
+//!
+//! It decides nothing that a part could. Surprising: what can fail for a reason of the user's comes before
+//! anything is taken from another balancer or from the engine of containers, and nobody is let in before the
+//! replicas of one that is taken over have answered.
+
+mod ports;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, bail};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::config::{Config, Replicas};
+use crate::fleet::{self, Fleet};
+use crate::house::{self, House, Signals, Watched};
+use crate::takeover::{self, Around, Giver, Taken};
+use crate::{access_log, admin, control, metrics, peer, proxy, roster, start, stats};
+use ports::Ports;
+
+/// Evidence that may wait for the fleet; more is lost, being hints.
+const EVIDENCE_WAITING: usize = 1024;
+/// How much longer than their start the replicas of a taken over fleet may take to be ready.
+const TAKEOVER_SLACK: Duration = Duration::from_secs(5);
+
+/// Serves until a signal, until another process has taken over, or until a part of it ends that must not.
+pub(crate) fn serve(
+    mut config: Config,
+    alarms: mpsc::UnboundedReceiver<String>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = Signals::catch(&runtime)?;
+    let mut taken = take_over(&mut config)?;
+    start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
+    warn_of_anyone(&config);
+    let counts = Arc::new(metrics::Port::new(config.workers));
+    let writer = start_access_log(&mut config, &counts)?;
+    let ledger = stats::Ledger::default();
+    let mut settings = start::fleet_settings(&config, ledger.clone())?;
+    let ports = Ports::open(&config, taken.as_mut())?;
+
+    // Only now: another program that serves on these ports may have written it.
+    if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
+        start::remove_ready_file(path)?;
+    }
+    if let Some(taken) = &mut taken {
+        begin_with(taken.ask_for_the_fleet()?, &mut settings);
+    }
+    // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
+    let survey = fleet::survey(settings)?;
+    for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
+        access.gateway = survey.gateway();
+    }
+    let prepared = Prepared {
+        config,
+        ports,
+        taken,
+        survey,
+        counts,
+        ledger,
+        signals,
+        alarms,
+    };
+    let house = prepared.begin(&runtime)?;
+    let lived = runtime.block_on(house.live());
+    // However it ended: what was cut off is written down, too.
+    if let Some(writer) = writer {
+        writer.finish();
+    }
+    lived
+}
+
+/// What the threads are made of.
+struct Prepared {
+    config: Config,
+    ports: Ports,
+    taken: Option<Taken>,
+    survey: fleet::Survey,
+    counts: Arc<metrics::Port>,
+    ledger: stats::Ledger,
+    signals: Signals,
+    alarms: mpsc::UnboundedReceiver<String>,
+}
+
+impl Prepared {
+    /// Starts the threads, and lets clients in.
+    fn begin(self, runtime: &Runtime) -> anyhow::Result<House> {
+        let (config, ports) = (self.config, self.ports);
+        let (addresses, kept) = (ports.addresses()?, ports.keep()?);
+        let wanted = self.survey.wanted();
+        let first = self.survey.first_roster();
+        let (publisher, subscribers) = roster::channel(config.workers, first);
+        let observer = publisher.observer();
+        let (desk, orders) = admin::desk();
+        let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
+        let (stops, heard) = house::stops();
+        let (open, opens) = watch::channel(self.taken.is_none());
+        let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
+        let workers = proxy::start(proxy::Start {
+            settings: Arc::new(config.proxy),
+            listeners: ports.data,
+            subscribers,
+            evidence,
+            port: Arc::clone(&self.counts),
+            desk: desk.clone(),
+            opens,
+            shutdown: heard.workers,
+            cut: heard.cut,
+        })?;
+        if self.taken.is_some() {
+            until_ready(runtime, &fleet, config.start_timeout + TAKEOVER_SLACK)?;
+        }
+        let known = Known {
+            desk,
+            access: config.access,
+            roster: observer.clone(),
+            max_replicas: config.max_replicas,
+            recorder: stats::Recorder::new(self.ledger, self.counts, Instant::now()),
+            engine: config.replicas.engine(),
+        };
+        let control = control::start(ports.control, control_context(known, &fleet), heard.control)?;
+        open.send_replace(true);
+        if let Some(taken) = self.taken {
+            taken.go().context("the one that served is gone")?;
+        }
+        start::announce(&addresses, &config.replicas, wanted);
+        let around = Around::of(&config.replicas);
+        let giver = ports.desk.map(|desk| Giver::start(desk, kept, around));
+        Ok(House {
+            leaves: matches!(config.replicas, Replicas::Docker(_)),
+            fleet: Some(fleet),
+            workers: Watched::new("a worker", workers),
+            control: Watched::new("the control port", [control]),
+            stops,
+            signals: self.signals,
+            alarms: self.alarms,
+            giver: giver.transpose()?,
+            roster: observer,
+            ready: (config.ready_file, addresses),
+        })
+    }
+}
+
+/// Asks the one that serves for its sockets, if that is wanted and there is one; each of its workers needs one
+/// of ours.
+fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
+    if !config.takeover {
+        return Ok(None);
+    }
+    let Some(taken) = takeover::take(config.control)? else {
+        tracing::info!("nobody serves on {} to take over from", config.control);
+        return Ok(None);
+    };
+    let ours = Around::of(&config.replicas);
+    if taken.around != ours {
+        bail!(
+            "cannot take over {} from a balancer of {}",
+            ours,
+            taken.around
+        );
+    }
+    let listens = taken.data[0].local_addr()?;
+    if config.listen.port() != 0 && config.listen != listens {
+        bail!(
+            "the one that serves listens on {listens}, not on {} (--listen)",
+            config.listen
+        );
+    }
+    config.listen = listens;
+    let workers = taken.data.len();
+    if config.workers < workers {
+        tracing::info!(
+            "--workers {} is raised to {workers}, as many as there were",
+            config.workers
+        );
+        config.workers = workers;
+    }
+    Ok(Some(taken))
+}
+
+/// What a fleet that is taken over goes by instead of flags.
+fn begin_with(state: takeover::State, settings: &mut fleet::Settings) {
+    settings.is_taken_over = true;
+    settings.ring = state.ring;
+    settings.bound = Some(state.bound);
+    match &mut settings.replicas {
+        fleet::Replicas::Process { .. } => settings.seats = Some(state.seats),
+        // Only how many: who sits where, the containers say themselves.
+        fleet::Replicas::Docker(containers) => containers.count = state.seats.len(),
+        fleet::Replicas::Fixed(_) => {}
+    }
+}
+
+/// Waits until all of the first replicas have answered.
+fn until_ready(runtime: &Runtime, fleet: &Fleet, limit: Duration) -> anyhow::Result<()> {
+    let mut status = fleet.status();
+    let ready = async {
+        let complete = status.wait_for(|status| status.complete);
+        timeout(limit, complete).await.map(|seen| seen.is_ok())
+    };
+    match runtime.block_on(ready) {
+        Ok(true) => Ok(()),
+        Ok(false) => bail!("the fleet ended unexpectedly"),
+        Err(_) => bail!("not all replicas answered within {limit:?}; the one that served goes on"),
+    }
+}
+
+fn start_access_log(
+    config: &mut Config,
+    port: &Arc<metrics::Port>,
+) -> anyhow::Result<Option<access_log::Writer>> {
+    let Some(target) = &config.access_log else {
+        return Ok(None);
+    };
+    let (log, writer) = access_log::start(target, config.access_log_format, Arc::clone(port))?;
+    config.proxy.access_log = Some(log);
+    Ok(Some(writer))
+}
+
+fn warn_of_anyone(config: &Config) {
+    let admin = config.proxy.admin.as_ref();
+    if admin.is_some_and(|admin| admin.anyone) {
+        tracing::warn!(
+            "--data-port-admin any: whoever reaches the data port may add and remove replicas"
+        );
+    }
+}
+
+/// What the control port has of others than the fleet.
+struct Known {
+    desk: admin::Desk,
+    access: peer::Access,
+    roster: roster::Observer,
+    max_replicas: usize,
+    recorder: stats::Recorder,
+    engine: &'static str,
+}
+
+fn control_context(known: Known, fleet: &Fleet) -> control::Context {
+    let standing = fleet.status();
+    let standing = move || {
+        let status = *standing.borrow();
+        control::Standing {
+            wanted: status.wanted,
+            answered: status.answered,
+            up: status.up,
+            standbys: status.standbys,
+        }
+    };
+    control::Context {
+        desk: known.desk,
+        access: known.access,
+        roster: known.roster,
+        max_replicas: known.max_replicas,
+        sources: control::Sources {
+            recorder: known.recorder,
+            standing: Arc::new(standing),
+            engine: known.engine,
+            started: SystemTime::now(),
+        },
+        ready: Arc::new(fleet.readiness()),
+        journal: fleet.journal(),
+        limits: control::Limits::default(),
+    }
+}

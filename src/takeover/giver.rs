@@ -1,0 +1,160 @@
+//! The old process: a thread that waits for whoever wants to take over, one at a time, and carries its words to
+//! whoever runs the house.
+//!
+//! It decides nothing but who may: a process of our own user, or of root. Surprising: it holds the listening
+//! sockets open too, so it must let go of them when the house stops, or clients would wait in them in vain.
+
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::words::{Around, GO, MAX_LINE, State, YIELD};
+use crate::wire::pass;
+
+/// How long the new one may take to read what it is sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to have its replicas ready.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What whoever runs the house is asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Leave the fleet as it is, and say how that is.
+    Yield(std_mpsc::Sender<State>),
+    /// The one who asked for it is gone before it served: take it back.
+    Withdrawn,
+    /// Answer what has begun, and end. The process of this number serves.
+    Go(u32),
+}
+
+/// What is given away: the data port's sockets, the control port's, and this one.
+#[derive(Debug)]
+struct Sockets(Vec<OwnedFd>);
+
+/// The end of whoever runs the house.
+#[derive(Debug)]
+pub(crate) struct Giver {
+    sockets: Arc<Mutex<Option<Sockets>>>,
+    requests: mpsc::UnboundedReceiver<Request>,
+}
+
+impl Giver {
+    /// Begins to wait on `listener` for whoever wants these sockets: those of the data port, and the
+    /// control port's.
+    ///
+    /// # Errors
+    /// When the system has no descriptor or no thread for it.
+    pub(crate) fn start(
+        listener: UnixListener,
+        mut sockets: Vec<OwnedFd>,
+        around: Around,
+    ) -> io::Result<Self> {
+        sockets.push(listener.as_fd().try_clone_to_owned()?);
+        let sockets = Arc::new(Mutex::new(Some(Sockets(sockets))));
+        let (tell, requests) = mpsc::unbounded_channel();
+        let desk = Desk {
+            sockets: Arc::clone(&sockets),
+            around,
+            tell,
+        };
+        let run = move || desk.wait(&listener);
+        thread::Builder::new().name("takeover".into()).spawn(run)?;
+        Ok(Self { sockets, requests })
+    }
+
+    /// The next request; never, when there can be none. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Request {
+        match self.requests.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets go of the sockets; nobody can take over any more.
+    pub(crate) fn close(&self) {
+        lock(&self.sockets).take();
+    }
+}
+
+/// Makes the Unix socket of the balancer with this control port.
+///
+/// # Errors
+/// `AddrInUse` when somebody has the name.
+pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
+    UnixListener::bind_addr(&super::name(control)?)
+}
+
+fn lock(sockets: &Mutex<Option<Sockets>>) -> MutexGuard<'_, Option<Sockets>> {
+    // Nothing panics while it is held, and either value is valid.
+    sockets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's own.
+struct Desk {
+    sockets: Arc<Mutex<Option<Sockets>>>,
+    around: Around,
+    tell: mpsc::UnboundedSender<Request>,
+}
+
+impl Desk {
+    fn wait(&self, listener: &UnixListener) {
+        while let Ok((stream, _)) = listener.accept() {
+            match self.serve(&stream) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(err) => tracing::warn!("a takeover came to nothing: {err}"),
+            }
+        }
+    }
+
+    /// Serves one who wants to take over; whether that is done.
+    fn serve(&self, stream: &UnixStream) -> io::Result<bool> {
+        let (pid, user) = pass::peer(stream)?;
+        if user != pass::own_user() && user != 0 {
+            let sentence = format!("process {pid} is of user {user}");
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
+        }
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        match &*lock(&self.sockets) {
+            // The house stops: the end tells it.
+            None => return Ok(false),
+            Some(Sockets(all)) => {
+                let all: Vec<BorrowedFd<'_>> = all.iter().map(OwnedFd::as_fd).collect();
+                pass::send(stream, self.around.to_line().as_bytes(), &all)?;
+            }
+        }
+        let mut lines = BufReader::new(stream.take(MAX_LINE));
+        if word(&mut lines)? != YIELD {
+            return Ok(false);
+        }
+        tracing::info!("process {pid} takes over");
+        let (reply, state) = std_mpsc::channel();
+        let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
+        let Some(state) = state.recv().ok().filter(|_| is_heard) else {
+            return Ok(false);
+        };
+        let goes = (&*stream).write_all(state.to_line().as_bytes());
+        let goes = goes.and_then(|()| word(&mut lines)).map(|word| word == GO);
+        let request = match goes {
+            Ok(true) => Request::Go(pid),
+            _ => Request::Withdrawn,
+        };
+        // A house that is gone needs no word.
+        let _ = self.tell.send(request);
+        goes
+    }
+}
+
+/// The next line without its end; empty at the end of all.
+fn word(lines: &mut impl io::BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    lines.read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}

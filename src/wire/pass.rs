@@ -1,0 +1,114 @@
+//! Sockets passed from one process to another over a Unix socket (unix(7), SCM_RIGHTS), and who is at its
+//! other end.
+//!
+//! The surprise: an accept queue belongs to the socket and not to a process, so whoever waits in it is
+//! served as long as any process has the socket open.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// How many sockets one message carries at most (the kernel's SCM_MAX_FD is 253).
+pub const MAX_SOCKETS: usize = 250;
+
+/// Sends `bytes`, which must not be empty, and with their first one these sockets.
+///
+/// # Errors
+/// `InvalidInput` for more than [`MAX_SOCKETS`]; what sendmsg(2) says.
+pub fn send(stream: &UnixStream, bytes: &[u8], sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if sockets.len() > MAX_SOCKETS || !control.push(SendAncillaryMessage::ScmRights(sockets)) {
+        let sentence = format!("{} sockets are too many to pass", sockets.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+    }
+    let sent = sendmsg(
+        stream,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    io::Write::write_all(&mut &*stream, &bytes[sent..])
+}
+
+/// Receives the first bytes of what was sent into `bytes`, and the sockets that came with them. 0 bytes are
+/// the end.
+///
+/// # Errors
+/// What recvmsg(2) says.
+pub fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = recvmsg(stream, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
+    let mut sockets = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            sockets.extend(passed);
+        }
+    }
+    Ok((received.bytes, sockets))
+}
+
+/// The process at the other end when it connected, and its user (unix(7), SO_PEERCRED).
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn peer(stream: impl AsFd) -> io::Result<(u32, u32)> {
+    let peer = socket_peercred(stream)?;
+    let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).unwrap_or_default();
+    Ok((pid, peer.uid.as_raw()))
+}
+
+/// The user whose rights this process has.
+#[must_use]
+pub fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_listener_goes_with_the_bytes_and_whoever_waits_in_it_is_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let client = TcpStream::connect(addr).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send(&ours, b"hello", &[listener.as_fd(), listener.as_fd()]).unwrap();
+        drop(listener);
+        let mut bytes = [0; 16];
+        let (length, mut sockets) = receive(&theirs, &mut bytes).unwrap();
+        assert_eq!((&bytes[..length], sockets.len()), (&b"hello"[..], 2));
+        let passed = TcpListener::from(sockets.remove(0));
+        let (_, from) = passed.accept().unwrap();
+        assert_eq!(from, client.local_addr().unwrap());
+        drop(ours);
+        assert_eq!(receive(&theirs, &mut bytes).unwrap().0, 0);
+    }
+
+    #[test]
+    fn no_more_than_the_kernel_takes() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let many = vec![ours.as_fd(); MAX_SOCKETS + 1];
+        let refused = send(&ours, b"x", &many).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        send(&ours, b"x", &many[1..]).unwrap();
+        assert_eq!(receive(&theirs, &mut [0]).unwrap().1.len(), MAX_SOCKETS);
+    }
+
+    #[test]
+    fn the_other_end_is_known() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        assert_eq!(peer(&ours).unwrap(), (std::process::id(), own_user()));
+    }
+}
