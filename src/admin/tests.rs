@@ -1,0 +1,85 @@
+//! The checks in the order of the contract, and the JSON of the answers.
+
+use super::*;
+
+#[test]
+fn the_first_failing_check_answers() {
+    let cases = [
+        ("", "request body is not a JSON object"),
+        ("[1]", "request body is not a JSON object"),
+        ("{}", "n is not a positive integer"),
+        (r#"{"n":0,"hostnames":7}"#, "n is not a positive integer"),
+        (r#"{"n":-1}"#, "n is not a positive integer"),
+        (r#"{"n":1.5}"#, "n is not a positive integer"),
+        (r#"{"n":"2"}"#, "n is not a positive integer"),
+        (
+            r#"{"n":1,"hostnames":"S4"}"#,
+            "hostnames is not a list of strings",
+        ),
+        (
+            r#"{"n":1,"hostnames":null}"#,
+            "hostnames is not a list of strings",
+        ),
+        (
+            r#"{"n":1,"hostnames":["S4",5]}"#,
+            "hostnames is not a list of strings",
+        ),
+        (
+            r#"{"n":1,"hostnames":["-","-"]}"#,
+            "Length of hostname list is more than newly added instances",
+        ),
+        (
+            r#"{"n":2,"hostnames":["S4","S4"]}"#,
+            "hostname S4 is given twice",
+        ),
+    ];
+    for (body, sentence) in cases {
+        assert_eq!(
+            Kind::Add.parse(body.as_bytes()),
+            Err(Refusal::bad(sentence)),
+            "{body}"
+        );
+    }
+    let illegal = Kind::Add
+        .parse(br#"{"n":2,"hostnames":["a b","a b"]}"#)
+        .unwrap_err();
+    assert!(
+        illegal
+            .sentence
+            .contains("'a b' is not a legal replica name"),
+        "{illegal:?}"
+    );
+}
+
+#[test]
+fn a_good_body_keeps_the_order_of_names() {
+    let change = Kind::Rm
+        .parse(br#"{"n":3,"hostnames":["S5","S4"],"more":true}"#)
+        .unwrap();
+    let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
+    assert_eq!((change.n, names), (3, vec!["S5", "S4"]));
+}
+
+#[test]
+fn the_log_tells_an_order_in_short() {
+    let change = Kind::Add.check(2, &["S5", "S4"]).unwrap();
+    assert_eq!(Order::Add(change).to_string(), "/add n=2 S5 S4");
+    let change = Kind::Rm.check::<&str>(3, &[]).unwrap();
+    assert_eq!(Order::Rm(change).to_string(), "/rm n=3");
+}
+
+#[test]
+fn answers_look_as_documented() {
+    let names = ["S1", "S2"].map(|name| name.parse().unwrap()).to_vec();
+    let (status, body) = render(&Ok(names));
+    assert_eq!(status, 200);
+    assert_eq!(
+        body,
+        r#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#
+    );
+    let (status, body) = render(&Err(Refusal::bad("no")));
+    assert_eq!(
+        (status, body.as_str()),
+        (400, r#"{"message":"<Error> no","status":"failure"}"#)
+    );
+}

@@ -1,0 +1,209 @@
+//! Flags as they are typed: the defaults, and what does not go together.
+
+use super::*;
+use crate::fleet::{Containers, Image};
+use clap::Parser as _;
+
+fn check(flags: &[&str]) -> Result<Config, String> {
+    let args = ["ringmaster", "serve"].iter().chain(flags);
+    let args = Args::try_parse_from(args).map_err(|err| err.to_string())?;
+    match args.command {
+        Command::Serve(serve) => serve.check(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config = check(&[]).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:5000");
+    assert_eq!(config.control.to_string(), "127.0.0.1:5001");
+    let processes = fleet::Processes {
+        count: 3,
+        command: None,
+        env: Vec::new(),
+    };
+    assert_eq!(config.replicas, Replicas::Process(processes));
+    assert_eq!(
+        config.proxy.key.to_string(),
+        "header:x-request-id,query:id,random"
+    );
+    assert_eq!(config.proxy.balance, Balance::Request);
+    assert_eq!(config.proxy.limits.max_head, 16 * 1024);
+    assert_eq!(
+        config.proxy.limits.tunnel_timeout,
+        Duration::from_secs(3600)
+    );
+    assert_eq!(
+        config.heartbeat.unwrap().interval,
+        Duration::from_millis(250)
+    );
+    assert!(config.proxy.admin.is_some_and(|access| !access.anyone));
+}
+
+#[test]
+fn there_is_no_bound_where_it_would_surprise_unless_one_is_given() {
+    for (flags, bound) in [
+        (&[][..], "1.03"),
+        (&["--bound", "0"], "0"),
+        (&["--bound", "1.25"], "1.25"),
+        (&["--ring", "classic"], "0"),
+        (&["--ring", "classic", "--bound", "1.1"], "1.1"),
+        (&["--balance", "source"], "0"),
+        (&["--balance", "source", "--bound", "1.5"], "1.5"),
+    ] {
+        let config = check(flags).unwrap();
+        let fit = Bound::fit_for(&config.ring);
+        assert_eq!(config.bound.unwrap_or(fit).to_string(), bound, "{flags:?}");
+    }
+}
+
+#[test]
+fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
+    let config = check(&["--backend", "a=127.0.0.1:1", "--backend", "b=[::1]:2"]).unwrap();
+    let Replicas::Fixed(backends) = config.replicas else {
+        panic!("not fixed")
+    };
+    assert_eq!(backends[1].1, "[::1]:2");
+    assert!(config.proxy.admin.is_none());
+}
+
+#[test]
+fn where_nothing_is_read_there_are_no_admin_paths() {
+    assert!(
+        check(&["--balance", "source"])
+            .unwrap()
+            .proxy
+            .admin
+            .is_none()
+    );
+    let config = check(&["--balance", "connection"]).unwrap();
+    assert!(config.proxy.admin.is_some());
+    check(&[
+        "--balance",
+        "source",
+        "--key",
+        "source",
+        "--data-port-admin",
+        "off",
+    ])
+    .unwrap();
+}
+
+#[test]
+fn containers_are_asked_for_with_their_defaults() {
+    let config = check(&["--engine", "docker"]).unwrap();
+    assert!(config.proxy.admin.is_some(), "the replicas are ours");
+    let Replicas::Docker(containers) = config.replicas else {
+        panic!("not docker")
+    };
+    let expected = Containers {
+        count: 3,
+        image: Image::Own,
+        port: 5000,
+        env: Vec::new(),
+        memory: 64 * 1024 * 1024,
+        nano_cpus: None,
+        network: None,
+        fleet: "ringmaster".to_owned(),
+        keep: false,
+        trust_gateway: false,
+    };
+    assert_eq!(containers, expected);
+    let flags = [
+        "--engine",
+        "docker",
+        "--image",
+        "x",
+        "--replica-cpus",
+        "1.5",
+    ];
+    let config = check(&flags).unwrap();
+    assert!(config.proxy.admin.is_none(), "their /add is theirs");
+    match config.replicas {
+        Replicas::Docker(own) => assert_eq!(own.nano_cpus, Some(1_500_000_000)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_refused() {
+    for (flags, sentence) in [
+        (&["--heartbeat-interval", "0s"][..], "needs --engine fixed"),
+        (&["--engine", "fixed"], "needs --backend"),
+        (
+            &["--engine", "process", "--backend", "a=b:1"],
+            "goes with --engine fixed",
+        ),
+        (&["--backend", "a=b:1", "--backend", "a=c:1"], "given twice"),
+        (&["--backend", "a=b"], "not HOST:PORT"),
+        (&["--backend", "a"], "not NAME=ADDR"),
+        (&["--backend", "a b=c:1"], "not a legal replica name"),
+        (&["--max-head", "1023"], "not between"),
+        (&["--max-head", "1048577"], "not between"),
+        (&["--replicas", "257"], "more than --max-replicas"),
+        (
+            &["--takeover", "--control", "127.0.0.1:0"],
+            "needs the port of the one that serves",
+        ),
+        (&["--standby", "257"], "more than --max-replicas"),
+        (
+            &["--standby", "1", "--backend", "a=b:1"],
+            "goes with --engine process or docker",
+        ),
+        (&["--head-timeout", "0s"], "longer than 0s"),
+        (&["--idle-timeout", "2y"], "longer than 366 days"),
+        (&["--pool-idle", "367days"], "longer than 366 days"),
+        (&["--head-timeout", "10"], "invalid value"),
+        (&["--ring", "square"], "unknown ring"),
+        (&["--bound", "1"], "'1' is no bound: it must be above 1"),
+        (&["--bound", "-2"], "'-2' is no bound"),
+        (&["--bound", "inf"], "no bound"),
+        (&["--bound", "NaN"], "no bound"),
+        (&["--bound", ""], "no bound"),
+        (&["--key", "random,path"], "at the end"),
+        (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
+        (&["--workers", "0"], "invalid value"),
+        (
+            &["--replica-env", "A=B", "--backend", "a=b:1"],
+            "--replica-env goes with --engine process or docker",
+        ),
+        (&["--image", "a"], "--image goes with --engine docker"),
+        (
+            &["--on-exit", "keep"],
+            "--on-exit keep goes with --engine docker",
+        ),
+        (&["--trust-gateway"], "goes with --engine docker"),
+        (
+            &["--engine", "docker", "--backend", "a=b:1"],
+            "goes with --engine fixed",
+        ),
+        (
+            &["--engine", "docker", "--replica-memory", "5MiB"],
+            "less than 6MiB",
+        ),
+        (&["--replica-env", "SERVER_ID=1"], "set for each replica"),
+        (&["--replica-env", "PORT=1"], "set for each replica"),
+        (&["--replica-command", ""], "must not be empty"),
+        (
+            &["--engine", "docker", "--replica-command", "x"],
+            "goes with --engine process",
+        ),
+        (&["--replica-env", "A"], "not K=V"),
+        (&["--replica-cpus", "0.001"], "at least 0.01"),
+        (&["--replica-port", "0"], "invalid value"),
+        (&["--fleet", "a b"], "not a legal"),
+        (&["--balance", "url"], "not request, connection or source"),
+        (
+            &["--balance", "source", "--key", "path"],
+            "address is the key",
+        ),
+        (
+            &["--balance", "source", "--data-port-admin", "any"],
+            "goes with --data-port-admin off",
+        ),
+    ] {
+        let refused = check(flags).unwrap_err();
+        assert!(refused.contains(sentence), "{flags:?}: {refused}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Lines that are commands, and those that are not.
+
+use super::*;
+use crate::admin::Target;
+
+fn one(line: &str) -> Result<Command, String> {
+    let mut requests = parse(line.as_bytes()).unwrap();
+    assert_eq!(requests.len(), 1, "{line}");
+    requests.remove(0).command
+}
+
+fn changed(kind: Kind, n: usize, names: &[&str]) -> Result<Command, String> {
+    let names = names.iter().map(|name| name.parse().unwrap()).collect();
+    Ok(Command::Change(kind, Change { n, names }))
+}
+
+fn told(since: u64, follow: bool) -> Result<Command, String> {
+    Ok(Command::Events { since, follow })
+}
+
+fn watch(seconds: f64) -> Result<Command, String> {
+    Ok(Command::Watch(Duration::from_secs_f64(seconds)))
+}
+
+fn s2() -> ReplicaName {
+    "S2".parse().unwrap()
+}
+
+fn replaced(target: Target) -> Command {
+    Command::Fleet(Order::Replace(target))
+}
+
+#[test]
+fn every_command_is_read() {
+    let cases = [
+        ("help", Ok(Command::Help(None))),
+        ("rep", Ok(Command::Rep)),
+        (" \t rep \t", Ok(Command::Rep)),
+        ("add 1", changed(Kind::Add, 1, &[])),
+        ("add 3 S4 S5", changed(Kind::Add, 3, &["S4", "S5"])),
+        ("rm 2 S1 S2", changed(Kind::Rm, 2, &["S1", "S2"])),
+        ("rm 007", changed(Kind::Rm, 7, &[])),
+        ("stats", Ok(Command::Stats)),
+        ("show", Ok(Command::Show(None))),
+        ("show S2", Ok(Command::Show(Some(s2())))),
+        ("scale 0", Ok(Command::Fleet(Order::Scale(0)))),
+        ("scale 007", Ok(Command::Fleet(Order::Scale(7)))),
+        ("replace all", Ok(replaced(Target::All))),
+        ("replace S2", Ok(replaced(Target::One(s2())))),
+        ("drain S2", Ok(Command::Fleet(Order::Drain(s2())))),
+        ("ready S2", Ok(Command::Fleet(Order::Ready(s2())))),
+        ("watch", watch(1.0)),
+        ("watch 0.1", watch(0.1)),
+        ("watch 3600", watch(3600.0)),
+        ("watch 2.5", watch(2.5)),
+        ("events", told(0, false)),
+        ("events 017", told(17, false)),
+        ("events -w", told(0, true)),
+        ("events -w 18446744073709551615", told(u64::MAX, true)),
+        ("prompt", Ok(Command::Prompt)),
+        ("auth x=1", Ok(Command::Auth("x=1".parse().unwrap()))),
+        ("quit", Ok(Command::Quit)),
+    ];
+    for (line, command) in cases {
+        assert_eq!(one(line), command, "{line}");
+    }
+}
+
+#[test]
+fn help_knows_every_command() {
+    for entry in COMMANDS {
+        let asked = one(&format!("help {}", entry.name));
+        assert_eq!(asked, Ok(Command::Help(Some(entry))));
+    }
+}
+
+#[test]
+fn a_fault_is_told_in_a_sentence() {
+    let cases = [
+        ("rep S1", "usage: rep"),
+        ("add", "usage: add N [NAME...]"),
+        ("help add rm", "usage: help [COMMAND]"),
+        ("events -x", "'-x' is not the number of an event"),
+        ("events +1", "'+1' is not the number of an event"),
+        (
+            "events -w 18446744073709551616",
+            "'18446744073709551616' is not the number of an event",
+        ),
+        ("events 1 -w", "usage: events [-w] [NUMBER]"),
+        ("prompt on", "usage: prompt"),
+        ("watch 0", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 0.0999", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 3600.001", "SECONDS is a number from 0.1 to 3600"),
+        ("watch -1", "SECONDS is a number from 0.1 to 3600"),
+        ("watch +1", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 1e3", "SECONDS is a number from 0.1 to 3600"),
+        ("watch inf", "SECONDS is a number from 0.1 to 3600"),
+        ("watch NaN", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 1s", "SECONDS is a number from 0.1 to 3600"),
+        ("watch .", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 1.2.3", "SECONDS is a number from 0.1 to 3600"),
+        ("watch 1 2", "usage: watch [SECONDS]"),
+        ("show S1 S2", "usage: show [NAME]"),
+        ("scale", "usage: scale N"),
+        ("scale 1 2", "usage: scale N"),
+        ("scale -1", "N is not a whole number"),
+        ("scale +1", "N is not a whole number"),
+        ("scale all", "N is not a whole number"),
+        ("scale 99999999999999999999", "N is not a whole number"),
+        ("replace", "usage: replace NAME|all"),
+        ("replace all S1", "usage: replace NAME|all"),
+        ("drain", "usage: drain NAME"),
+        ("ready S1 S2", "usage: ready NAME"),
+        ("auth", "usage: auth TOKEN"),
+        ("auth a b", "usage: auth TOKEN"),
+        (
+            "help frobnicate",
+            "there is no command 'frobnicate'; try 'help'",
+        ),
+        ("add two", "n is not a positive integer"),
+        ("add 0", "n is not a positive integer"),
+        ("add +1", "n is not a positive integer"),
+        ("add -1", "n is not a positive integer"),
+        ("rm 1.5", "n is not a positive integer"),
+        ("rm 99999999999999999999", "n is not a positive integer"),
+        (
+            "add 1 a b",
+            "Length of hostname list is more than newly added instances",
+        ),
+        (
+            "rm 1 a b",
+            "Length of hostname list is more than removable instances",
+        ),
+        ("add 2 a a", "hostname a is given twice"),
+        (
+            "auth ä",
+            "a token is one or more visible ASCII characters without ';'",
+        ),
+    ];
+    for (line, sentence) in cases {
+        assert_eq!(one(line), Err(sentence.into()), "{line}");
+    }
+    for line in ["add 1 -x", "show -x", "replace a/b", "drain ä", "ready _"] {
+        let sentence = one(line).unwrap_err();
+        assert!(sentence.contains("not a legal replica name"), "{sentence}");
+    }
+}
+
+#[test]
+fn an_unknown_command_hints_at_the_nearest() {
+    for (line, hint) in [
+        ("ad", "did you mean 'add'?"),
+        ("evnets", "did you mean 'events'?"),
+        ("xx", "try 'help'"),
+    ] {
+        let expected = format!("there is no command '{line}'; {hint}");
+        assert_eq!(one(line), Err(expected));
+    }
+    let sentence = one("\u{1b}[2J\0").unwrap_err();
+    assert!(sentence.contains(r"'\u{1b}[2J\0'"), "{sentence}");
+}
+
+#[test]
+fn what_goes_on_for_ever_is_the_last_of_its_line() {
+    let good = |line: &[u8]| -> Vec<bool> {
+        let requests = parse(line).unwrap();
+        requests.iter().map(|r| r.command.is_ok()).collect()
+    };
+    assert_eq!(good(b"rep; events -w json;"), [true, true]);
+    assert_eq!(good(b"events -w; rep"), [false, true]);
+    assert_eq!(good(b"watch; watch 2"), [false, true]);
+    assert_eq!(good(b"events; rep"), [true, true]);
+}
+
+#[test]
+fn json_belongs_to_the_command_it_ends() {
+    let line = b"rep json; events; add 2 S4 json ; bogus json";
+    let json: Vec<bool> = parse(line).unwrap().iter().map(|r| r.json).collect();
+    assert_eq!(json, [true, false, true, true]);
+}
+
+#[test]
+fn a_fault_spoils_only_its_own_command() {
+    let requests = parse(b";rep;; bogus ;events;").unwrap();
+    let good: Vec<bool> = requests.iter().map(|r| r.command.is_ok()).collect();
+    assert_eq!(good, [true, false, true]);
+}
+
+#[test]
+fn a_line_without_a_command_is_an_error() {
+    for line in ["", " ", ";", " ; ;\t"] {
+        assert_eq!(
+            parse(line.as_bytes()),
+            Err("line is empty; try 'help'".into())
+        );
+    }
+    assert_eq!(parse(b"rep \xff"), Err("line is not UTF-8 text".into()));
+}
+
+#[test]
+fn a_line_holds_a_limited_number_of_commands() {
+    let line = "rep;".repeat(MAX_COMMANDS);
+    assert_eq!(parse(line.as_bytes()).unwrap().len(), MAX_COMMANDS);
+    let line = line + "rep";
+    assert_eq!(
+        parse(line.as_bytes()),
+        Err("line holds more than 64 commands".into())
+    );
+}

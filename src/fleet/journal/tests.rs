@@ -1,0 +1,109 @@
+//! Events as lines and as JSON, and how many are kept.
+
+use super::super::events::{Dial, Kind};
+use super::*;
+use crate::ring::Seat;
+
+fn note(kind: Kind) -> Note {
+    Note {
+        kind,
+        seat: Some(Seat(2)),
+        name: "S2".parse().unwrap(),
+        before: None,
+        reason: String::new(),
+        detected_within: None,
+        replaced_after: None,
+        saved: None,
+        up: 2,
+        wanted: 3,
+    }
+}
+
+fn switch() -> What {
+    let switch = Switch {
+        dial: Dial::Bound,
+        from: "1.03".to_owned(),
+        to: "0".to_owned(),
+        reason: "it goes with the ring".to_owned(),
+        up: 3,
+        wanted: 3,
+    };
+    What::Switch(switch, "127.0.0.1:4711".to_owned())
+}
+
+fn event(what: What) -> Event {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+    Event { seq: 17, at, what }
+}
+
+#[test]
+fn events_are_one_aligned_line() {
+    let line = |what| event(what).to_string();
+    assert_eq!(
+        line(What::Replica(note(Kind::Joined))),
+        "17    1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
+    );
+    let withdrawn = Note {
+        seat: Some(Seat(117)),
+        reason: "S2 spoke first".to_owned(),
+        name: "s-abcdef".parse().unwrap(),
+        ..note(Kind::Withdrawn)
+    };
+    assert_eq!(
+        line(What::Replica(withdrawn)),
+        "17    1970-01-01T00:00:01.500Z seat 117 withdrawn s-abcdef   2/3 up  S2 spoke first"
+    );
+    let replaced = Note {
+        before: Some("S1".parse().unwrap()),
+        replaced_after: Some(Duration::from_millis(41)),
+        ..note(Kind::Replaced)
+    };
+    assert_eq!(
+        line(What::Replica(replaced)),
+        "17    1970-01-01T00:00:01.500Z seat 2   replaced  S2         2/3 up  after S1, 41 ms after its death"
+    );
+    assert_eq!(
+        line(switch()),
+        "17    1970-01-01T00:00:01.500Z seat -   bound     0          3/3 up  after 1.03, it goes with the ring, by 127.0.0.1:4711"
+    );
+}
+
+#[test]
+fn every_event_has_the_same_fields() {
+    let down = Note {
+        detected_within: Some(Duration::from_nanos(27_530_448)),
+        ..note(Kind::Down)
+    };
+    let (down, switch) = (event(What::Replica(down)), event(switch()));
+    let fields = |event: &Event| -> Vec<String> {
+        let json = event.to_json();
+        json.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(fields(&down), fields(&switch));
+    let json = down.to_json();
+    assert_eq!(json["seq"], 17);
+    assert_eq!(json["detected_within_ms"], 27.53);
+    assert_eq!(json["from"], Value::Null);
+    let json = switch.to_json();
+    assert_eq!(
+        (&json["kind"], &json["seat"]),
+        (&"bound".into(), &Value::Null)
+    );
+    assert_eq!((&json["from"], &json["to"]), (&"1.03".into(), &"0".into()));
+    assert_eq!(json["by"], "127.0.0.1:4711");
+}
+
+#[test]
+fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
+    let journal = Journal::default();
+    let newest = journal.newest();
+    assert!(journal.since(0).is_empty());
+    for _ in 0..JOURNAL_EVENTS + 5 {
+        journal.push(SystemTime::UNIX_EPOCH, What::Replica(note(Kind::Up)));
+    }
+    let all = journal.since(0);
+    assert_eq!((all.len(), all[0].seq), (JOURNAL_EVENTS, 6));
+    assert_eq!(*newest.borrow(), 1029);
+    assert_eq!(journal.since(1027).len(), 2);
+    assert!(journal.since(1029).is_empty() && journal.since(u64::MAX).is_empty());
+}

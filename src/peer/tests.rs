@@ -1,0 +1,308 @@
+//! Who may command, from where, with which fields.
+
+use super::*;
+
+const LOCAL: &str = "127.0.0.1";
+const REMOTE: &str = "192.168.65.1";
+
+fn asker(addr: &str) -> Asker<'static> {
+    Asker::at(addr.parse().unwrap())
+}
+
+fn open() -> Access {
+    Access::default()
+}
+
+fn guarded() -> Access {
+    Access {
+        token: Some("s3cret".parse().unwrap()),
+        ..open()
+    }
+}
+
+fn change(access: &Access, asker: &Asker<'_>) -> Result<(), String> {
+    let verdict = access.check(asker, "/add", Effect::Changes);
+    verdict.map_err(|denial| denial.to_string())
+}
+
+#[test]
+fn loopback_is_local_in_every_spelling() {
+    for addr in [LOCAL, "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
+        assert_eq!(change(&open(), &asker(addr)), Ok(()), "{addr}");
+    }
+    for addr in [REMOTE, "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1"] {
+        for effect in [Effect::Reads, Effect::Changes] {
+            assert!(
+                open().check(&asker(addr), "/rep", effect).is_err(),
+                "{addr}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_trusted_gateway_is_local_unless_it_forwards() {
+    let access = Access {
+        gateway: Some("172.18.0.1".parse().unwrap()),
+        ..open()
+    };
+    for addr in ["172.18.0.1", "::ffff:172.18.0.1", LOCAL] {
+        assert_eq!(change(&access, &asker(addr)), Ok(()), "{addr}");
+    }
+    assert!(change(&access, &asker("172.18.0.2")).is_err());
+    let mut forwarding = asker("172.18.0.1");
+    forwarding.forwarded = true;
+    assert!(change(&access, &forwarding).is_err());
+}
+
+#[test]
+fn a_stranger_learns_what_to_set() {
+    for addr in [REMOTE, "::ffff:192.168.65.1"] {
+        assert_eq!(
+            change(&open(), &asker(addr)).unwrap_err(),
+            "/add is for local peers, you are 192.168.65.1; set --control-token"
+        );
+    }
+}
+
+#[test]
+fn a_forwarded_request_is_not_local() {
+    let mut asker = asker(LOCAL);
+    asker.forwarded = true;
+    assert_eq!(
+        change(&open(), &asker).unwrap_err(),
+        "/add is for local peers, you are 127.0.0.1 and the request was forwarded; set --control-token"
+    );
+}
+
+#[test]
+fn a_stranger_needs_the_right_token() {
+    let cases: [(Option<&str>, bool, &str); 11] = [
+        (Some("Bearer s3cret"), true, ""),
+        (Some("bEARER s3cret"), true, ""),
+        (Some("Bearer   s3cret"), true, ""),
+        (None, false, "without one"),
+        (Some("Basic s3cret"), false, "without one"),
+        (Some("s3cret"), false, "without one"),
+        (Some("Bearer "), false, "without one"),
+        (Some("Bearer S3cret"), false, "yours is wrong"),
+        (Some("Bearer s3cre"), false, "yours is wrong"),
+        (Some("Bearer s3cret s3cret"), false, "yours is wrong"),
+        (Some("Bearer s3cretx"), false, "yours is wrong"),
+    ];
+    for (value, good, why) in cases {
+        let mut asker = asker(REMOTE);
+        asker.authorization = value.map(str::as_bytes);
+        for effect in [Effect::Reads, Effect::Changes] {
+            let verdict = guarded().check(&asker, "/rep", effect);
+            assert_eq!(verdict.is_ok(), good, "{value:?}");
+            let text = verdict.map_or_else(|denial| denial.to_string(), |()| String::new());
+            assert!(text.contains(why) && !text.contains("s3cret"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn without_a_token_set_no_token_is_right() {
+    let mut asker = asker(REMOTE);
+    for value in [&b"Bearer "[..], b"Bearer x"] {
+        asker.authorization = Some(value);
+        assert!(change(&open(), &asker).is_err());
+    }
+}
+
+#[test]
+fn a_local_peer_needs_no_token_and_a_wrong_one_does_not_hurt() {
+    let mut asker = asker(LOCAL);
+    assert_eq!(change(&guarded(), &asker), Ok(()));
+    asker.authorization = Some(b"Bearer wrong");
+    assert_eq!(change(&guarded(), &asker), Ok(()));
+}
+
+/// Origin, Sec-Fetch-Site, Host, and whether a change may pass.
+type Page = (
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<&'static str>,
+    bool,
+);
+
+const PAGES: &[Page] = &[
+    // Hosts.
+    (None, None, None, true),
+    (None, None, Some("localhost"), true),
+    (None, None, Some("LOCALHOST:5001"), true),
+    (None, None, Some("localhost:"), true),
+    (None, None, Some("127.0.0.1:5001"), true),
+    (None, None, Some("192.168.65.1:5001"), true),
+    (None, None, Some("[::1]:5001"), true),
+    (None, None, Some("[::1]"), true),
+    (None, None, Some("[::ffff:127.0.0.1]:5001"), true),
+    (None, None, Some(""), false),
+    (None, None, Some(":5001"), false),
+    (None, None, Some("localhost.:5001"), false),
+    (None, None, Some("127.0.0.1."), false),
+    (None, None, Some("127.0.0.1.evil.com"), false),
+    (None, None, Some("localhost.evil.com:5001"), false),
+    (None, None, Some("evil.com"), false),
+    (None, None, Some("evillocalhost"), false),
+    (None, None, Some("user@localhost"), false),
+    (None, None, Some("localhost:5001:80"), false),
+    (None, None, Some("localhost:+80"), false),
+    (None, None, Some("localhost:65536"), false),
+    (None, None, Some("localhost:5001 "), false),
+    (None, None, Some("::1"), false),
+    (None, None, Some("[::1"), false),
+    (None, None, Some("[::1]x"), false),
+    (None, None, Some("[::1].evil.com"), false),
+    (None, None, Some("[127.0.0.1]"), false),
+    // Origins.
+    (
+        Some("http://localhost:5001"),
+        None,
+        Some("localhost:5001"),
+        true,
+    ),
+    (
+        Some("HTTP://LocalHost:5001"),
+        None,
+        Some("localhost:5001"),
+        true,
+    ),
+    (Some("http://localhost"), None, Some("localhost:80"), true),
+    (Some("http://[::1]:5001"), None, Some("[0:0::1]:5001"), true),
+    (Some("null"), None, Some("localhost:5001"), false),
+    (Some(""), None, Some("localhost:5001"), false),
+    (
+        Some("http://localhost:5000"),
+        None,
+        Some("localhost:5001"),
+        false,
+    ),
+    (
+        Some("http://localhost"),
+        None,
+        Some("localhost:5001"),
+        false,
+    ),
+    (
+        Some("https://localhost:5001"),
+        None,
+        Some("localhost:5001"),
+        false,
+    ),
+    (
+        Some("http://127.0.0.1:5001"),
+        None,
+        Some("localhost:5001"),
+        false,
+    ),
+    (Some("http://evil.com"), None, Some("localhost:5001"), false),
+    (
+        Some("http://localhost:5001/"),
+        None,
+        Some("localhost:5001"),
+        false,
+    ),
+    (Some("http://evil.com"), None, Some("evil.com"), false),
+    (Some("http://localhost:5001"), None, None, false),
+    (Some("null"), None, None, false),
+    // Sec-Fetch-Site.
+    (None, Some("same-origin"), Some("localhost:5001"), true),
+    (None, Some("none"), Some("localhost:5001"), true),
+    (None, Some("same-site"), Some("localhost:5001"), false),
+    (None, Some("cross-site"), Some("localhost:5001"), false),
+    (None, Some(""), Some("localhost:5001"), false),
+    (None, Some("cross-site"), None, false),
+    (
+        Some("http://localhost:5001"),
+        Some("cross-site"),
+        Some("localhost:5001"),
+        false,
+    ),
+];
+
+fn page(addr: &str, page: Page) -> Asker<'static> {
+    Asker {
+        origin: page.0.map(str::as_bytes),
+        fetch_site: page.1.map(str::as_bytes),
+        host: page.2.map(str::as_bytes),
+        ..asker(addr)
+    }
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing_though_local() {
+    for case in PAGES {
+        let verdict = change(&open(), &page(LOCAL, *case));
+        assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
+        let read = open().check(&page(LOCAL, *case), "/rep", Effect::Reads);
+        assert_eq!(read, Ok(()), "{case:?}");
+    }
+}
+
+#[test]
+fn where_anyone_may_a_page_of_another_site_may_not() {
+    let anyone = Access {
+        token: None,
+        anyone: true,
+        ..open()
+    };
+    for case in PAGES {
+        let verdict = change(&anyone, &page(REMOTE, *case));
+        assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_right_token_allows_pages_too() {
+    for case in PAGES {
+        let mut asker = page(REMOTE, *case);
+        asker.authorization = Some(b"Bearer s3cret");
+        assert_eq!(change(&guarded(), &asker), Ok(()), "{case:?}");
+    }
+}
+
+#[test]
+fn a_page_is_told_what_gave_it_away() {
+    let denied = change(
+        &open(),
+        &page(LOCAL, (Some("null"), None, Some("[::1]"), false)),
+    );
+    assert_eq!(
+        denied.unwrap_err(),
+        "/add is not for web pages of other sites without a bearer token: Origin is not this host and port"
+    );
+}
+
+#[test]
+fn a_token_is_what_both_protocols_can_carry() {
+    for good in ["x", "s3cret!", "a=b/c+d~", "\"'"] {
+        assert!(good.parse::<Token>().is_ok(), "{good}");
+    }
+    for bad in ["", "a b", "a;b", "a\n", "ä", "\0"] {
+        assert!(bad.parse::<Token>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn tokens_are_checked_by_themselves() {
+    let token = |text: &str| text.parse::<Token>().unwrap();
+    assert_eq!(guarded().check_token(&token("s3cret")), Ok(()));
+    let wrong = guarded().check_token(&token("secret")).unwrap_err();
+    assert_eq!(wrong.to_string(), "the token is wrong");
+    let none = open().check_token(&token("s3cret")).unwrap_err();
+    assert_eq!(none.to_string(), "no token is set; set --control-token");
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let mut asker = asker(LOCAL);
+    asker.authorization = Some(b"Bearer s3cret");
+    asker.host = Some(b"localhost");
+    let text = format!("{:?} {asker:?}", guarded());
+    assert!(
+        !text.contains("s3cret") && text.contains("localhost"),
+        "{text}"
+    );
+}

@@ -1,0 +1,59 @@
+//! What panics: a session, which ends alone, and a chore, which ends its worker.
+
+use super::*;
+
+impl Admission {
+    pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
+        Self {
+            counted: worker.session(),
+            _permit: None,
+        }
+    }
+}
+
+#[test]
+fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
+    let runtime = Builder::new_current_thread()
+        .build_local(LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
+        let worker = Rc::new(Worker::before_nobody());
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        spawn(&worker, Some(permit), |admission| async move {
+            let _held = admission;
+            panic!("on purpose");
+        });
+        worker.sessions_end().await;
+        assert_eq!(permits.available_permits(), 1);
+    });
+}
+
+#[test]
+fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
+        let worker = Rc::new(Worker::before_nobody());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = Listener::new(listener).unwrap();
+        let (_trigger, shutdown) = crate::shutdown::channel();
+        let mut chores = JoinSet::new();
+        chores.spawn_local(async {});
+        chores.spawn_local(async {
+            tokio::task::yield_now().await;
+            panic!("on purpose");
+        });
+        let permits = Arc::new(Semaphore::new(1));
+        let ends = (shutdown.clone(), shutdown);
+        let (_open, opens) = watch::channel(true);
+        let door = Door { listener, opens };
+        let work = work(&worker, door, chores, permits, ends);
+        let end = timeout(Duration::from_secs(10), work).await;
+        let err = end.expect("its end in time").unwrap_err();
+        assert!(err.to_string().contains("panicked"), "{err}");
+    });
+}

@@ -1,0 +1,55 @@
+//! Which source gives the key of a request, and the ID that is drawn for one that has none.
+
+use super::*;
+use crate::wire::head::{self, Room};
+use rand::SeedableRng;
+
+fn key_of(rule: &str, target: &str, fields: &str) -> Keyed {
+    let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let mut room = Room::default();
+    let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+    let rule: KeyRule = rule.parse().unwrap();
+    rule.key(
+        &head,
+        IpAddr::from([10, 0, 0, 7]),
+        &mut StdRng::seed_from_u64(1),
+    )
+}
+
+const DEFAULT: &str = "header:x-request-id,query:id,random";
+
+#[test]
+fn the_first_source_with_a_value_wins() {
+    let key = |target, fields| key_of(DEFAULT, target, fields).key;
+    assert_eq!(key("/a?id=5", "X-REQUEST-ID: 132574\r\n"), Key(132_574));
+    assert_eq!(key("/a?x=1&id=5&id=6", "X-Request-ID:\r\n"), Key(5));
+    assert_eq!(key("/a?idx=7&id=5", ""), Key(5));
+    assert_eq!(key_of("path", "/a?b", "").key, Key::of(b"/a"));
+    assert_eq!(key_of("source", "/a", "").key, Key::of(b"10.0.0.7"));
+}
+
+#[test]
+fn a_drawn_id_has_six_digits_and_is_the_key() {
+    let keyed = key_of(DEFAULT, "/a?ident=5", "");
+    let drawn = keyed.drawn.unwrap();
+    assert!((100_000..1_000_000).contains(&drawn));
+    assert_eq!(keyed.key, Key(u64::from(drawn)));
+}
+
+#[test]
+fn rules_end_in_a_source_that_always_gives_a_key() {
+    for good in [DEFAULT, "random", "path", "header:A,source"] {
+        let rule: KeyRule = good.parse().unwrap();
+        assert_eq!(rule.to_string(), good.to_ascii_lowercase());
+    }
+    for bad in [
+        "",
+        "header:x",
+        "random,path",
+        "header:,random",
+        "cookie:a,random",
+        "header:a b,random",
+    ] {
+        assert!(bad.parse::<KeyRule>().is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Workers for the tests of others: before nobody, and before one that the test plays.
+
+use super::*;
+use crate::balance::Bound;
+use crate::metrics::Cells;
+use crate::ring::Seat;
+use crate::roster::{Health, Member, ReplicaAddr, Roster};
+use std::net::SocketAddr;
+
+impl Worker {
+    /// A worker with an empty roster and limits that matter to nobody.
+    pub(in super::super) fn before_nobody() -> Self {
+        Self::before(&[], None)
+    }
+
+    /// A worker with these members in seats 1, 2 … of the default ring.
+    pub(in super::super) fn before(
+        addrs: &[SocketAddr],
+        access_log: Option<crate::proxy::AccessLog>,
+    ) -> Self {
+        let second = Duration::from_secs(1);
+        let limits = super::super::Limits {
+            connect_timeout: second,
+            head_timeout: second,
+            body_timeout: second,
+            reply_timeout: second,
+            write_timeout: second,
+            idle_timeout: second,
+            tunnel_timeout: second,
+            drain_timeout: second,
+            seat_wait: second,
+            max_connections: 1,
+            max_head: 16 * 1024,
+            pipes_per_worker: 1,
+            pool_per_seat: 4,
+            pool_idle: second,
+        };
+        let settings = Settings {
+            balance: super::super::Balance::Request,
+            key: "header:x-request-id,random".parse().unwrap(),
+            retries: 2,
+            admin: None,
+            splice: true,
+            access_log,
+            limits,
+        };
+        let member = |(addr, n): (&SocketAddr, u32)| Member {
+            id: ReplicaId(u64::from(n)),
+            seat: Seat(n),
+            name: format!("S{n}").parse().unwrap(),
+            addr: ReplicaAddr(*addr),
+            health: Health::Up,
+            drained: false,
+            cells: Arc::new(Cells::new(1)),
+        };
+        let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();
+        let seats = members.iter().map(|member| member.seat).collect();
+        let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
+        let roster = Roster::new(0, ring, Bound::OFF, false, members);
+        let (_, mut subscribers) = crate::roster::channel(1, roster);
+        let (desk, _) = crate::admin::desk();
+        let (evidence, _) = mpsc::channel(1);
+        let port = Arc::new(Port::new(1));
+        Self::new(
+            Arc::new(settings),
+            port,
+            desk,
+            evidence,
+            &mut subscribers[0],
+        )
+    }
+}

@@ -1,0 +1,130 @@
+//! Chunked bodies whole, in any pieces and malformed, and the edges of what is put up with.
+
+use super::*;
+
+/// The data and the number of bytes used when `input` comes in pieces of `size` bytes.
+fn scan(input: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), BadChunk> {
+    let (data, _, used, done) = sort(Scanner::default(), input, size)?;
+    Ok((data, used, done))
+}
+
+/// The data, what goes on, the number of bytes used, and whether the message has ended.
+fn sort(
+    mut scanner: Scanner,
+    input: &[u8],
+    size: usize,
+) -> Result<(Vec<u8>, Vec<u8>, usize, bool), BadChunk> {
+    let (mut data, mut kept, mut used, mut here) = (Vec::new(), Vec::new(), 0, 0);
+    while here < input.len() && !scanner.is_done() {
+        here = (here + size).min(input.len());
+        loop {
+            let (len, run) = scanner.next(&input[used..here])?;
+            let bytes = &input[used..used + len];
+            used += len;
+            if run == Run::Data {
+                data.extend_from_slice(bytes);
+            }
+            if run != Run::Dropped {
+                kept.extend_from_slice(bytes);
+            }
+            if len == 0 || used == here {
+                break;
+            }
+        }
+    }
+    Ok((data, kept, used, scanner.is_done()))
+}
+
+#[test]
+fn any_split_gives_the_same_data() {
+    let body = b"3;a=b;c=\"d e\"\r\nabc\r\n00a\r\n0123456789\r\n0;z\r\nT: 1\r\nU:\r\n\r\n";
+    let stream = [&body[..], b"GET / HTTP/1.1"].concat();
+    for size in 1..=stream.len() {
+        let (data, used, done) = scan(&stream, size).unwrap();
+        assert_eq!(
+            (data.as_slice(), used, done),
+            (&b"abc0123456789"[..], body.len(), true)
+        );
+    }
+}
+
+#[test]
+fn broken_codings_are_refused() {
+    for text in [
+        "\r\n",
+        ";a\r\n",
+        "g\r\n",
+        "0x3\r\n",
+        "+3\r\n",
+        "-3\r\n",
+        " 3\r\n",
+        "3 \r\n",
+        "0_3\r\n",
+        "3\nabc",
+        "3;a\nabc",
+        "3;a\rb\r\n",
+        "3;\0\r\n",
+        "3;\r\n",
+        "3;=b\r\n",
+        "3;a=\r\n",
+        "3;a;\r\n",
+        "3;a \r\n",
+        "3;a b\r\n",
+        "3;a=b c\r\n",
+        "3;a=\"b\r\n",
+        "3;a=\"b\"c\r\n",
+        "3\r\nabcX",
+        "3\r\nabc\rX",
+        "3\r\nabc\n",
+        "0\r\nnot a field\r\n",
+        "0\r\n: x\r\n",
+        "0\r\n x: y\r\n",
+        "0\r\nA: b\nC: d\r\n",
+        "0\r\nA: \x01\r\n",
+        "0\r\n\rX",
+        "10000000000000000\r\n",
+        "8000000000000000\r\n",
+    ] {
+        for size in [1, text.len()] {
+            assert!(
+                scan(text.as_bytes(), size).is_err(),
+                "{text:?} in pieces of {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn extensions_end_here_and_so_do_fields_that_belong_to_a_head() {
+    let body = b"3 ; a=b;c = \"\\\"\r\n\";d\r\n".as_slice();
+    assert!(scan(body, 1).is_err(), "no line ends inside quotes");
+    let body = b"3\t;\ta=b;c = \"\\\";\";d\r\nabc\r\n00;z\r\nX-A: 1\r\nHost: a\r\n\
+        content-LENGTH: 5\r\nX-B:\r\nRingmaster-Seat: 1\r\n\r\n";
+    for size in 1..=body.len() {
+        let (_, kept, used, _) = sort(Scanner::default(), body, size).unwrap();
+        let kept = String::from_utf8(kept).unwrap();
+        assert_eq!(kept, "3\r\nabc\r\n00\r\nX-A: 1\r\nX-B:\r\n\r\n");
+        assert_eq!(used, body.len());
+        let (_, kept, ..) = sort(Scanner::without_trailers(), body, size).unwrap();
+        assert_eq!(kept, b"3\r\nabc\r\n00\r\n\r\n");
+    }
+}
+
+#[test]
+fn the_name_of_a_trailer_field_is_bounded_at_the_edge() {
+    let trailer = |len: usize| format!("0\r\n{}:\r\n\r\n", "x".repeat(len));
+    for size in [1, 1000] {
+        assert!(scan(trailer(MAX_TRAILER_NAME).as_bytes(), size).is_ok());
+        assert!(scan(trailer(MAX_TRAILER_NAME + 1).as_bytes(), size).is_err());
+    }
+}
+
+#[test]
+fn extensions_and_trailers_are_bounded_at_the_edge() {
+    let extension = |len: usize| format!("0;{}\r\n\r\n", "x".repeat(len - 1));
+    assert!(scan(extension(MAX_EXTENSIONS).as_bytes(), 999).is_ok());
+    assert!(scan(extension(MAX_EXTENSIONS + 1).as_bytes(), 999).is_err());
+    let trailer = |len: usize| format!("0\r\nA:{}\r\n\r\n", "x".repeat(len - 5));
+    assert!(scan(trailer(MAX_TRAILERS).as_bytes(), 999).is_ok());
+    assert!(scan(trailer(MAX_TRAILERS + 1).as_bytes(), 999).is_err());
+}
