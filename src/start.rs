@@ -144,7 +144,7 @@ pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize)
     // A closed stdout is no reason not to serve.
     let _ = writeln!(
         io::stdout(),
-        "data {data}, control {control}, {count} replicas ({})",
+        "data {data}, control and dashboard {control}, {count} replicas ({})",
         replicas.engine()
     );
 }
