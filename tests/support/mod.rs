@@ -6,6 +6,8 @@
 mod backend;
 mod client;
 mod docker;
+mod dockerd;
+mod elsewhere;
 mod engine;
 mod engines;
 mod load;
@@ -19,11 +21,15 @@ use std::time::{Duration, Instant};
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange, own_address};
 pub(crate) use docker::{Docker, Stuff, binary, docker, inspect};
+pub(crate) use dockerd::Dockerd;
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use engine::{FakeEngine, Mood};
 pub(crate) use engines::{Engine, on_both_engines};
 pub(crate) use load::{Load, Tally, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};
-pub(crate) use process::{cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, variable};
+pub(crate) use process::{
+    cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, stands_still, variable,
+};
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
 pub(crate) use rustix::process::Signal;
 pub(crate) use workshop::Workshop;

@@ -56,6 +56,14 @@ pub(crate) fn is_gone(pid: u32) -> bool {
         .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
 }
 
+/// Whether all threads of a process stand still after a SIGSTOP, which takes effect a little later.
+pub(crate) fn stands_still(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let stats = tasks.expect("a process").flatten();
+    let mut stats = stats.map(|task| std::fs::read_to_string(task.path().join("stat")));
+    stats.all(|stat| stat.is_ok_and(|stat| stat.contains(") T ")))
+}
+
 /// The time that all threads of `pid` have spent on a processor: the first number of
 /// /proc/PID/task/TID/schedstat, in nanoseconds. A thread that has ended takes its time with it.
 pub(crate) fn cpu_time(pid: u32) -> Duration {

@@ -19,6 +19,14 @@ pub(crate) enum Stuff {
 }
 
 impl Stuff {
+    /// What its image is called.
+    pub(crate) fn tag(self) -> &'static str {
+        match self {
+            Self::Replica => "ringmaster-test:replica",
+            Self::Moody => "ringmaster-test:moody",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Replica => "replica",
@@ -29,11 +37,20 @@ impl Stuff {
     /// The image that holds it.
     pub(super) fn image(self) -> &'static str {
         static IMAGES: [OnceLock<String>; 2] = [OnceLock::new(), OnceLock::new()];
-        IMAGES[self as usize].get_or_init(|| import(self))
+        IMAGES[self as usize].get_or_init(|| {
+            let id = import(None, self);
+            // Former runs' images, which have lost their name; not those of a run beside this one.
+            let old = format!("label={LABEL}=image");
+            docker(&[
+                "image", "prune", "-f", "--filter", &old, "--filter", "until=1h",
+            ]);
+            id
+        })
     }
 }
 
-fn import(stuff: Stuff) -> String {
+/// Gives the engine at `host`, or the machine's own, the image, and returns its ID.
+pub(crate) fn import(host: Option<&str>, stuff: Stuff) -> String {
     let (binary, name) = (binary(stuff), stuff.name());
     let mut tar = Command::new("tar")
         .arg("-C")
@@ -43,9 +60,10 @@ fn import(stuff: Stuff) -> String {
         .spawn()
         .expect("tar");
     let import = Command::new("docker")
+        .args(host.iter().flat_map(|host| ["--host", host]))
         .args(["import", "-c", &format!("ENTRYPOINT [\"/{name}\"]")])
         .args(["-c", &format!("LABEL {LABEL}=image"), "-"])
-        .arg(format!("ringmaster-test:{name}"))
+        .arg(stuff.tag())
         .stdin(tar.stdout.take().expect("a pipe"))
         .output()
         .expect("docker");
@@ -53,11 +71,6 @@ fn import(stuff: Stuff) -> String {
         tar.wait().expect("its end").success() && import.status.success(),
         "{import:?}"
     );
-    // Former runs' images, which have lost their name; not those of a run beside this one.
-    let old = format!("label={LABEL}=image");
-    docker(&[
-        "image", "prune", "-f", "--filter", &old, "--filter", "until=1h",
-    ]);
     // By ID: another run may give the name to an image of its own.
     let id = String::from_utf8(import.stdout).expect("an ID");
     id.trim().to_owned()

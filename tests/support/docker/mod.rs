@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{PATIENCE, Ringmaster, Signal, eventually};
 
+pub(super) use image::import;
 pub(crate) use image::{Stuff, binary};
 
 /// On everything that tests make besides the containers of a fleet.

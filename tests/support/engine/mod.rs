@@ -5,14 +5,15 @@
 //! It notes every call, and is moody when told to: slow, failing, cut off, saying words nobody knows.
 
 mod api;
+mod containers;
+mod hand;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Deref;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -21,8 +22,7 @@ use serde_json::{Value, json};
 
 use super::process::{fresh_path, signal};
 use super::program::program;
-use super::{PATIENCE, Ringmaster, Signal, eventually};
-use api::failure;
+use super::{Ringmaster, Signal};
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Container {
     env: Vec<String>,
     ip: Ipv4Addr,
     code: i32,
+    /// Whether the engine has not noticed that its process is another.
+    usurped: bool,
 }
 
 /// What is to happen to a call instead of what was asked for.
@@ -170,38 +172,9 @@ impl Host {
         self.world().calls.clone()
     }
 
-    /// A container that runs and is not ringmaster's, but for what the labels say.
-    pub(crate) fn foreign(self: &Arc<Self>, name: &str, labels: &[(&str, &str)]) -> Container {
-        let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
-        let (id, _) = self.make(name, labels.collect(), vec!["SERVER_ID=99".into()]);
-        self.run(&id);
-        self.container(name)
-    }
-
-    /// Changes what a container says of its state; its process is as it was.
-    pub(crate) fn say_state(&self, name: &str, state: &str) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.name == name);
-        found.expect("a container").state = state.to_owned();
-    }
-
-    /// Changes a label of a container.
-    pub(crate) fn relabel(&self, name: &str, label: &str, value: &str) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.name == name);
-        let labels = &mut found.expect("a container").labels;
-        labels.insert(label.to_owned(), value.to_owned());
-    }
-
     /// How many containers have been made or started at the same time, at most.
     pub(crate) fn most_starts(&self) -> usize {
         self.world().starting.1
-    }
-
-    /// Somebody else removes a container.
-    #[track_caller]
-    pub(crate) fn lose(&self, name: &str) {
-        self.remove(&self.container(name));
     }
 
     /// Cuts every stream of events.
@@ -229,102 +202,5 @@ impl Host {
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes a container, unless its name is taken.
-    fn make(
-        &self,
-        name: &str,
-        labels: BTreeMap<String, String>,
-        env: Vec<String>,
-    ) -> (String, bool) {
-        let mut world = self.world();
-        if let Some(other) = world.containers.iter().find(|one| one.name == name) {
-            return (other.id.clone(), false);
-        }
-        world.made += 1;
-        let [low, _, _, _] = std::process::id().to_le_bytes();
-        let id = format!(
-            "{:0>64}",
-            format!("{:x}{:02x}", 0xfa4e + u32::from(self.number), world.made)
-        );
-        let container = Container {
-            id: id.clone(),
-            name: name.to_owned(),
-            labels,
-            state: "created".to_owned(),
-            pid: None,
-            env,
-            ip: Ipv4Addr::new(127, 100 + self.number, low.max(1), world.made),
-            code: 0,
-        };
-        world.containers.push(container);
-        (id, true)
-    }
-
-    fn run(self: &Arc<Self>, id: &str) -> (u16, Vec<u8>) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.id == id);
-        let one = found.expect("a container");
-        if one.pid.is_some() {
-            return (304, Vec::new());
-        }
-        let binary = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
-        let pairs = one.env.iter().filter_map(|pair| pair.split_once('='));
-        let mut child = Command::new(binary)
-            .env_clear()
-            .envs(pairs)
-            .env("REPLICA_LISTEN", format!("{}:{}", one.ip, self.port))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("build the workspace first");
-        one.pid = Some(child.id());
-        one.state = "running".to_owned();
-        let (engine, id) = (Arc::clone(self), id.to_owned());
-        std::thread::spawn(move || {
-            let status = child.wait().expect("its end");
-            let code = status.code().or(status.signal().map(|signal| 128 + signal));
-            engine.ended(&id, code.unwrap_or_default());
-        });
-        (204, Vec::new())
-    }
-
-    fn ended(&self, id: &str, code: i32) {
-        let mut world = self.world();
-        if let Some(one) = world.containers.iter_mut().find(|one| one.id == id) {
-            (one.state, one.code, one.pid) = ("exited".to_owned(), code, None);
-        }
-        world.tell("die", id, &json!({"exitCode": code.to_string()}));
-    }
-
-    fn end(&self, one: &Container, kill: bool) -> (u16, Vec<u8>) {
-        let Some(pid) = one.pid else {
-            return match kill {
-                true => (409, failure("is not running")),
-                false => (304, Vec::new()),
-            };
-        };
-        signal(pid, if kill { Signal::KILL } else { Signal::TERM });
-        self.wait_for_end(&one.id);
-        (204, Vec::new())
-    }
-
-    fn remove(&self, one: &Container) -> (u16, Vec<u8>) {
-        if let Some(pid) = one.pid {
-            signal(pid, Signal::KILL);
-            self.wait_for_end(&one.id);
-        }
-        let mut world = self.world();
-        world.containers.retain(|other| other.id != one.id);
-        world.tell("destroy", &one.id, &json!({}));
-        (204, Vec::new())
-    }
-
-    fn wait_for_end(&self, id: &str) {
-        eventually(PATIENCE, "the end of a container", || {
-            let all = self.containers();
-            !all.iter().any(|one| one.id == id && one.pid.is_some())
-        });
     }
 }

@@ -5,50 +5,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Message, Ringmaster, end_of};
-
-/// A namespace with one end of a cable, the other of which is ours. Dropping it takes both away.
-struct Elsewhere {
-    name: String,
-    /// Our end's address, and theirs.
-    here: String,
-    there: String,
-}
-
-/// Runs `ip`; what it says if it fails.
-fn ip(line: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(line.split(' ')).output();
-    let output = output.map_err(|err| format!("ip: {err}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-    }
-}
+use crate::support::{Elsewhere, Message, Ringmaster, end_of};
 
 impl Elsewhere {
-    /// Makes one, or says why the system does not let us.
-    fn make() -> Result<Self, String> {
-        let number = std::process::id();
-        let name = format!("rm-{number}");
-        // Of the block for tests of networks (RFC 2544), four addresses to each process.
-        let (third, fourth) = (number / 64 % 256, number % 64 * 4);
-        let [here, there] = [1, 2].map(|host| format!("198.18.{third}.{}", fourth + host));
-        ip(&format!("netns add {name}"))?;
-        let made = Self { name, here, there };
-        let (name, cable) = (&made.name, format!("rm{number}"));
-        ip(&format!(
-            "link add {cable} type veth peer name rm-there netns {name}"
-        ))?;
-        ip(&format!("addr add {}/30 dev {cable}", made.here))?;
-        ip(&format!("link set {cable} up"))?;
-        ip(&format!(
-            "-n {name} addr add {}/30 dev rm-there",
-            made.there
-        ))?;
-        ip(&format!("-n {name} link set rm-there up"))?;
-        Ok(made)
-    }
-
     /// Sends `bytes` to the control port from there, and reads to the close.
     #[track_caller]
     fn ask(&self, program: &Ringmaster, bytes: &str) -> String {
@@ -71,15 +30,6 @@ impl Elsewhere {
         Message {
             head: head.to_owned(),
             body: body.as_bytes().to_vec(),
-        }
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        // The cable goes with either of its ends.
-        if let Err(err) = ip(&format!("netns del {}", self.name)) {
-            eprintln!("{} is left over: {err}", self.name);
         }
     }
 }

@@ -189,3 +189,31 @@ fn it_does_not_begin_when_it_cannot_tell_what_is_there() {
     engine.goes();
     fails("cannot reach the container engine at unix:///");
 }
+
+#[test]
+fn an_engine_that_takes_too_long_stops_nothing_and_doubles_nobody() {
+    let engine = FakeEngine::start();
+    let program = engine.balancer(&["--start-timeout", "3s"]);
+    // Longer than anybody waits for an answer, whatever is asked.
+    engine.mood("", Mood::Slow(Duration::from_secs(7)), usize::MAX);
+    engine.cut_events();
+    signal(engine.container("S3").pid.expect("it runs"), Signal::KILL);
+    program.event("down", 3);
+    let failed = program.event("failed", 3);
+    assert_eq!(failed["reason"], "it did not answer within 3s");
+    program.expect_log("cannot list containers, replicas run on unwatched");
+    assert_eq!(program.rep(), ["S1", "S2"]);
+    for _ in 0..20 {
+        assert_eq!(program.client().ask(HOME).status(), 200);
+    }
+    engine.calm();
+    program.event("replaced", 3);
+    program.expect_log("the container engine answers again");
+    // What was asked for too late, and made all the same, is removed again.
+    eventually(3 * PATIENCE, "three containers and the lock", || {
+        let all = engine.containers();
+        all.len() == 4 && all.iter().filter(|one| one.pid.is_some()).count() == 3
+    });
+    assert!(program.stop().success());
+    assert!(engine.containers().is_empty(), "{:?}", engine.containers());
+}

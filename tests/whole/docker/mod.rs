@@ -2,7 +2,9 @@
 //! one, if one answers.
 
 mod adopting;
+mod away;
 mod failing;
 mod foreign;
+mod hand;
 mod real;
 mod starting;

@@ -162,7 +162,7 @@ async fn recipe(
         env: wanted.env.clone(),
         memory: wanted.memory,
         nano_cpus: wanted.nano_cpus,
-        network: network.id.clone(),
+        network: network.handle.clone(),
         aliases: network.aliases,
     })
 }
@@ -175,7 +175,8 @@ pub(super) fn no_image(name: &str) -> String {
 /// The network of the replicas.
 #[derive(Debug)]
 struct Network {
-    id: String,
+    /// See [`super::seen::NetworkSeen::handle`].
+    handle: String,
     aliases: bool,
     gateway: Option<IpAddr>,
 }
@@ -210,7 +211,7 @@ impl Network {
         Ok(Self {
             aliases: network.is_user_defined(),
             gateway: gateway.filter(|_| network.is_bridge),
-            id: network.id,
+            handle: network.handle(),
         })
     }
 }

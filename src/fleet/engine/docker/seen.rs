@@ -155,6 +155,14 @@ impl Endpoint {
     pub(super) fn is_user_defined(&self) -> bool {
         !BUILT_IN.contains(&self.network_name.as_str())
     }
+
+    /// The [`NetworkSeen::handle`] of the network.
+    fn handle(&self) -> &str {
+        match self.is_user_defined() {
+            true => &self.network,
+            false => &self.network_name,
+        }
+    }
 }
 
 impl Seen {
@@ -170,10 +178,10 @@ impl Seen {
         })
     }
 
-    /// Its address on the network with this ID.
-    pub(super) fn addr_on(&self, network: &str) -> Option<IpAddr> {
+    /// Its address on the network of this [`NetworkSeen::handle`].
+    pub(super) fn addr_on(&self, handle: &str) -> Option<IpAddr> {
         let mut endpoints = self.endpoints.iter();
-        endpoints.find(|endpoint| endpoint.network == network)?.addr
+        endpoints.find(|endpoint| endpoint.handle() == handle)?.addr
     }
 }
 
@@ -236,6 +244,16 @@ impl NetworkSeen {
     pub(super) fn is_user_defined(&self) -> bool {
         !BUILT_IN.contains(&self.name.as_str())
     }
+
+    /// What tells it from all others for as long as it is there: its ID, since several may have one name. But
+    /// those that every engine has it makes anew whenever it starts, each with another ID, and nobody else
+    /// may use their names.
+    pub(super) fn handle(&self) -> String {
+        match self.is_user_defined() {
+            true => self.id.clone(),
+            false => self.name.clone(),
+        }
+    }
 }
 
 /// An image that was looked at.
@@ -277,5 +295,52 @@ impl From<EventMessage> for Happening {
                 .and_then(|code| code.parse().ok()),
             is_end: matches!(action.as_str(), "die" | "destroy"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(id: &str, name: &str, addr: &str) -> Endpoint {
+        let settings = EndpointSettings {
+            network_id: Some(id.to_owned()),
+            ip_address: Some(addr.to_owned()),
+            ..EndpointSettings::default()
+        };
+        Endpoint::of((name.to_owned(), settings))
+    }
+
+    #[test]
+    fn the_engines_own_network_is_known_by_name_and_any_other_by_id() {
+        let network = |id: &str, name: &str| NetworkSeen {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            is_bridge: true,
+        };
+        let seen = |endpoint| Seen {
+            id: Id::new(&"0".repeat(64)).unwrap(),
+            name: "S1".to_owned(),
+            labels: Labels::of(None),
+            run: Run::Runs,
+            image: String::new(),
+            endpoints: vec![endpoint],
+        };
+        let addr = Some(IpAddr::from([10, 0, 0, 7]));
+        // Another ID since the engine was started again.
+        let own = network("n1", "bridge").handle();
+        assert_eq!(
+            seen(endpoint("n2", "bridge", "10.0.0.7")).addr_on(&own),
+            addr
+        );
+        let other = network("n1", "blue").handle();
+        assert_eq!(
+            seen(endpoint("n1", "blue", "10.0.0.7")).addr_on(&other),
+            addr
+        );
+        assert_eq!(
+            seen(endpoint("n2", "blue", "10.0.0.7")).addr_on(&other),
+            None
+        );
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Recipe {
     pub(super) memory: i64,
     /// In billionths of a CPU.
     pub(super) nano_cpus: Option<i64>,
-    /// The ID of the network.
+    /// The network: its ID, or the name of one that every engine has.
     pub(super) network: String,
     /// Whether it knows aliases.
     pub(super) aliases: bool,
