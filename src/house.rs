@@ -13,10 +13,10 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Status};
 use crate::roster;
 use crate::shutdown;
 use crate::start::{self, Addresses};
@@ -24,6 +24,9 @@ use crate::takeover::{Giver, Request, State};
 
 /// How long the fleet may take to remove its replicas once nothing is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a fleet may take to bring what is under way to its end before another process is told how it stands.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the workers may take to drop what they are at; a second signal asks for no more than that.
 const CUT_TIMEOUT: Duration = Duration::from_millis(250);
@@ -86,8 +89,7 @@ pub(crate) fn stops() -> (Stops<shutdown::Trigger>, Stops<shutdown::Shutdown>) {
 
 /// The threads of the program.
 pub(crate) struct House {
-    /// `None` once it was left to another process.
-    pub(crate) fleet: Option<Fleet>,
+    pub(crate) fleet: Fleet,
     /// Whether it is left to another process that takes over, or kept until the end.
     pub(crate) leaves: bool,
     pub(crate) workers: Watched,
@@ -103,90 +105,78 @@ pub(crate) struct House {
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
 
+/// One who waits to be told of the fleet.
+struct Waiting {
+    reply: std::sync::mpsc::Sender<State>,
+    /// When it is told at the latest.
+    until: Instant,
+}
+
 impl House {
     /// Runs until a signal, until another process has taken over, or until a thread ends that must not.
     /// Afterwards what is left of the threads has been told to end at once.
     pub(crate) async fn live(mut self) -> anyhow::Result<()> {
         let (ready_file, addresses) = (self.ready.0.take(), self.ready.1);
-        let mut status = self.fleet.as_ref().map(Fleet::status);
+        let mut status = self.fleet.status();
         let ready = async {
             // An error means that the fleet is gone, which is told elsewhere.
-            let complete = match &mut status {
-                Some(status) => status.wait_for(|status| status.complete).await.is_ok(),
-                None => false,
-            };
+            let complete = status.wait_for(|status| status.complete).await.is_ok();
             match ready_file.filter(|_| complete) {
                 Some(path) => start::write_ready_file(&path, &addresses),
                 None => Ok(()),
             }
         };
         let mut ready = std::pin::pin!(ready);
-        let mut waiting = true;
-        loop {
+        let mut is_ready = false;
+        let mut rest = self.fleet.status();
+        let mut waiting: Option<Waiting> = None;
+        let is_taken_over = loop {
             tokio::select! {
-                written = &mut ready, if waiting => {
-                    waiting = false;
+                written = &mut ready, if !is_ready => {
+                    is_ready = true;
                     written?;
                 }
-                () = self.signals.any() => break,
+                () = self.signals.any() => break false,
                 Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
-                () = ended(self.fleet.as_ref()) => bail!("the fleet ended unexpectedly"),
+                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                request = next(&mut self.giver) => if self.give(request).await? {
-                    break;
+                () = at_rest(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                    // It may be gone, which is heard next.
+                    let _ = waiting.reply.send(State::of(&self.roster.latest()));
+                },
+                request = next(&mut self.giver) => match request {
+                    Request::Yield(reply) => {
+                        self.fleet.hold(true);
+                        let until = Instant::now() + REST_TIMEOUT;
+                        waiting = Some(Waiting { reply, until });
+                    }
+                    Request::Withdrawn => {
+                        tracing::warn!("the process that was to take over is gone; all is as before");
+                        self.fleet.hold(false);
+                        waiting = None;
+                    }
+                    Request::Go(pid) => {
+                        tracing::info!("process {pid} serves from now on");
+                        break true;
+                    }
                 },
             }
-        }
-        self.stop().await
+        };
+        self.stop(is_taken_over).await
     }
 
-    /// Does what another process asks for that takes over; whether it serves from now on.
-    async fn give(&mut self, request: Request) -> anyhow::Result<bool> {
-        match request {
-            Request::Yield(reply) => {
-                if self.leaves {
-                    if let Some(fleet) = self.fleet.take() {
-                        fleet.leave(FLEET_STOP_TIMEOUT).await?;
-                    }
-                } else if let Some(fleet) = &self.fleet {
-                    fleet.hold(true);
-                }
-                // It may be gone, which is heard next.
-                let _ = reply.send(State::of(&self.roster.latest()));
-                Ok(false)
-            }
-            Request::Withdrawn => {
-                match &self.fleet {
-                    Some(fleet) => {
-                        tracing::warn!(
-                            "the process that was to take over is gone; all is as before"
-                        );
-                        fleet.hold(false);
-                    }
-                    None => tracing::error!(
-                        "the process that was to take over is gone, and the replicas were left to it: \
-                         nobody replaces them until another takes over (serve --takeover)"
-                    ),
-                }
-                Ok(false)
-            }
-            Request::Go(pid) => {
-                tracing::info!("process {pid} serves from now on");
-                Ok(true)
-            }
-        }
-    }
-
-    async fn stop(mut self) -> anyhow::Result<()> {
+    async fn stop(mut self, is_taken_over: bool) -> anyhow::Result<()> {
         tracing::info!("draining: no new connections; answering what has begun");
         if let Some(giver) = &self.giver {
             giver.close();
         }
-        self.stops.workers.pull();
-        if let Some(fleet) = &self.fleet {
-            fleet.refuse_changes();
+        if is_taken_over {
+            // Who asks from now on is to hear of the other one's fleet.
+            self.stops.control.pull();
         }
+        self.stops.workers.pull();
+        self.fleet.refuse_changes();
         tokio::select! {
             () = self.workers.all_ended() => {}
             () = self.signals.any() => {
@@ -197,9 +187,10 @@ impl House {
             }
         }
         let stop = async {
-            let stopped = match self.fleet {
-                Some(fleet) => fleet.stop(FLEET_STOP_TIMEOUT).await,
-                None => Ok(()),
+            let stopped = if is_taken_over && self.leaves {
+                self.fleet.leave(FLEET_STOP_TIMEOUT).await
+            } else {
+                self.fleet.stop(FLEET_STOP_TIMEOUT).await
             };
             self.stops.control.pull();
             self.control.all_ended().await;
@@ -212,10 +203,15 @@ impl House {
     }
 }
 
-/// Waits for the end of a fleet; for ever if there is none. Cancel safe.
-async fn ended(fleet: Option<&Fleet>) {
-    match fleet {
-        Some(fleet) => fleet.ended().await,
+/// Waits until the fleet takes no orders and nothing is under way in it, or until the time for that is over; for
+/// ever when nobody waits for it. Cancel safe.
+async fn at_rest(status: &mut watch::Receiver<Status>, waiting: Option<&Waiting>) {
+    match waiting {
+        Some(waiting) => {
+            let at_rest = status.wait_for(|status| status.held && !status.busy);
+            // A fleet that is gone is told of elsewhere.
+            let _ = timeout_at(waiting.until, at_rest).await;
+        }
         None => std::future::pending().await,
     }
 }

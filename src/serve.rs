@@ -9,7 +9,7 @@ mod ports;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -48,9 +48,7 @@ pub(crate) fn serve(
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         start::remove_ready_file(path)?;
     }
-    if let Some(taken) = &mut taken {
-        begin_with(taken.ask_for_the_fleet()?, &mut settings);
-    }
+    let alive = begin_with(taken.as_mut(), &mut settings)?;
     // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
     let survey = fleet::survey(settings)?;
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
@@ -60,6 +58,7 @@ pub(crate) fn serve(
         config,
         ports,
         taken,
+        alive,
         survey,
         counts,
         ledger,
@@ -80,6 +79,8 @@ struct Prepared {
     config: Config,
     ports: Ports,
     taken: Option<Taken>,
+    /// How many replicas of a fleet that is taken over must have answered before anybody is let in.
+    alive: usize,
     survey: fleet::Survey,
     counts: Arc<metrics::Port>,
     ledger: stats::Ledger,
@@ -113,7 +114,8 @@ impl Prepared {
             cut: heard.cut,
         })?;
         if self.taken.is_some() {
-            until_ready(runtime, &fleet, config.start_timeout + TAKEOVER_SLACK)?;
+            let limit = config.start_timeout + TAKEOVER_SLACK;
+            until_ready(runtime, &fleet, self.alive, limit)?;
         }
         let known = Known {
             desk,
@@ -126,14 +128,14 @@ impl Prepared {
         let control = control::start(ports.control, control_context(known, &fleet), heard.control)?;
         open.send_replace(true);
         if let Some(taken) = self.taken {
-            taken.go().context("the one that served is gone")?;
+            taken.go();
         }
         start::announce(&addresses, &config.replicas, wanted);
         let around = Around::of(&config.replicas);
         let giver = ports.desk.map(|desk| Giver::start(desk, kept, around));
         Ok(House {
             leaves: matches!(config.replicas, Replicas::Docker(_)),
-            fleet: Some(fleet),
+            fleet,
             workers: Watched::new("a worker", workers),
             control: Watched::new("the control port", [control]),
             stops,
@@ -183,30 +185,38 @@ fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
     Ok(Some(taken))
 }
 
-/// What a fleet that is taken over goes by instead of flags.
-fn begin_with(state: takeover::State, settings: &mut fleet::Settings) {
-    settings.is_taken_over = true;
+/// What a fleet that is taken over goes by instead of flags; how many of its replicas live.
+fn begin_with(taken: Option<&mut Taken>, settings: &mut fleet::Settings) -> anyhow::Result<usize> {
+    let Some(taken) = taken else { return Ok(0) };
+    settings.taken_over_from = Some(taken.pid());
+    let Some(state) = taken.ask_for_the_fleet()? else {
+        return Ok(0);
+    };
+    let alive = state.alive();
     settings.ring = state.ring;
     settings.bound = Some(state.bound);
-    match &mut settings.replicas {
-        fleet::Replicas::Process { .. } => settings.seats = Some(state.seats),
-        // Only how many: who sits where, the containers say themselves.
-        fleet::Replicas::Docker(containers) => containers.count = state.seats.len(),
-        fleet::Replicas::Fixed(_) => {}
-    }
+    settings.seats = Some(state.seats);
+    Ok(alive)
 }
 
-/// Waits until all of the first replicas have answered.
-fn until_ready(runtime: &Runtime, fleet: &Fleet, limit: Duration) -> anyhow::Result<()> {
+/// Waits until so many replicas have answered.
+fn until_ready(
+    runtime: &Runtime,
+    fleet: &Fleet,
+    alive: usize,
+    limit: Duration,
+) -> anyhow::Result<()> {
     let mut status = fleet.status();
     let ready = async {
-        let complete = status.wait_for(|status| status.complete);
-        timeout(limit, complete).await.map(|seen| seen.is_ok())
+        let answered = status.wait_for(|status| status.answered >= alive);
+        timeout(limit, answered).await.map(|seen| seen.is_ok())
     };
     match runtime.block_on(ready) {
         Ok(true) => Ok(()),
         Ok(false) => bail!("the fleet ended unexpectedly"),
-        Err(_) => bail!("not all replicas answered within {limit:?}; the one that served goes on"),
+        Err(_) => {
+            bail!("not all replicas answered within {limit:?}; the one that served goes on")
+        }
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<
         max_replicas: config.max_replicas,
         standbys: config.standbys,
         seats: None,
-        is_taken_over: false,
+        taken_over_from: None,
         workers: config.workers,
         ledger,
     })
@@ -111,15 +111,15 @@ pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<
     socket::probe(addr).map_err(fail)?;
     let first = socket::listen(addr, Port::Shared).map_err(fail)?;
     let mut listeners = vec![first];
-    listen_more(&mut listeners, workers)?;
+    reserve_more(&mut listeners, workers)?;
     Ok(listeners)
 }
 
-/// More listeners on the port of those that there are, until there is one for each worker.
-pub(crate) fn listen_more(listeners: &mut Vec<TcpListener>, workers: usize) -> anyhow::Result<()> {
+/// More sockets on the port of those that there are, until there is one for each worker; these do not listen yet.
+pub(crate) fn reserve_more(listeners: &mut Vec<TcpListener>, workers: usize) -> anyhow::Result<()> {
     let bound = listeners[0].local_addr()?;
     while listeners.len() < workers {
-        let more = socket::listen(bound, Port::Shared);
+        let more = socket::reserve(bound, Port::Shared);
         listeners.push(more.map_err(|err| taken(&err, bound, "--listen"))?);
     }
     Ok(())

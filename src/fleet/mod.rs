@@ -86,6 +86,17 @@ pub struct Heartbeat {
     pub ask: Ask,
 }
 
+/// A seat of the balancer that is taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Which one.
+    pub seat: Seat,
+    /// Who sits there; `None`: nobody who lives.
+    pub name: Option<ReplicaName>,
+    /// Whether it gets no new requests, by order.
+    pub drained: bool,
+}
+
 /// What the fleet goes by.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -107,10 +118,10 @@ pub struct Settings {
     pub standbys: usize,
     /// How many workers the data path has: each counts in a cell of its own.
     pub workers: usize,
-    /// For child processes: the seats to begin with and who is to sit there, instead of S1, S2, S3 …
-    pub seats: Option<Vec<(Seat, Option<ReplicaName>)>>,
-    /// Whether another balancer has left it to us: if we are dropped, it is left again.
-    pub is_taken_over: bool,
+    /// The seats of the balancer that is taken over, in the order of its list, instead of S1, S2, S3 …
+    pub seats: Option<Vec<Inherited>>,
+    /// The process that is taken over: its lock is no obstacle, and if we are dropped, all is left to it.
+    pub taken_over_from: Option<u32>,
     /// Where it enters which cells count for which seat, and what it counts itself.
     pub ledger: Ledger,
 }
@@ -183,7 +194,7 @@ pub fn start(
         notebook: Notebook::default(),
         status,
         began: (Instant::now(), SystemTime::now()),
-        is_taken_over: settings.is_taken_over,
+        taken_over: settings.taken_over_from.is_some(),
         work: Work::default(),
     };
     Ok(Fleet {
@@ -284,8 +295,9 @@ impl Fleet {
         self.close.pull();
     }
 
-    /// Refuses the changes that are under way and all to come until told otherwise. The dead are replaced as
-    /// ever.
+    /// Refuses the changes to come until told otherwise, because another process takes over. What is under
+    /// way is finished, and the dead are replaced as ever; with containers, those that the other one has
+    /// started are let be.
     pub fn hold(&self, holds: bool) {
         self.hold.send_replace(holds);
     }

@@ -3,9 +3,9 @@
 //!
 //! It starts nothing. Only containers can be there before us; child processes end with their parent.
 
+mod inherited;
 mod sorting;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +21,7 @@ use super::{Heartbeat, Replicas, Settings, names};
 use crate::metrics::Cells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
+use inherited::inherited;
 use sorting::{Asked, SortedOut, sort_out};
 
 /// What was found, and the plan for it.
@@ -69,21 +70,30 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
     let (plan, containers) = match &settings.replicas {
         Replicas::Process { wanted, .. } => {
             let first = match &settings.seats {
-                None => (1..).map(Seat).zip(numbered(wanted.count)).collect(),
-                Some(seats) => named(seats),
+                None => fresh(numbered(wanted.count)),
+                Some(seats) => inherited(seats, &names::draw),
             };
-            let first = first.into_iter().map(|(seat, name)| First {
-                seat,
-                name,
-                addr: None,
-            });
-            let first: Vec<First> = first.collect();
             (Plan::resume(policy, &first, &[], now)?, None)
         }
         Replicas::Fixed(backends) => {
-            let backends = backends.iter().cloned();
-            let first: Vec<_> = backends.map(|(name, addr)| (name, Some(addr))).collect();
-            (Plan::new(policy, &first, now)?, None)
+            let seats = settings.seats.iter().flatten();
+            let drained: Vec<_> = seats
+                .filter(|before| before.drained)
+                .filter_map(|before| before.name.as_ref())
+                .collect();
+            let first = (1..)
+                .map(Seat)
+                .zip(backends)
+                .map(|(seat, (name, addr))| First {
+                    seat,
+                    name: name.clone(),
+                    addr: Some(*addr),
+                    drained: drained.contains(&name),
+                });
+            (
+                Plan::resume(policy, &first.collect::<Vec<_>>(), &[], now)?,
+                None,
+            )
         }
         Replicas::Docker(wanted) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,10 +102,10 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
                 .context("no event loop to look around")?;
             let names: Vec<ReplicaName> = numbered(wanted.count).collect();
             runtime.block_on(async {
-                let ground = Ground::survey(wanted).await?;
+                let ground = Ground::survey(wanted, settings.taken_over_from).await?;
                 let sorted = look_around(&ground, names, &settings).await;
                 let (asked, seats) = (wanted.count, sorted.first.len());
-                if asked != seats {
+                if asked != seats && settings.seats.is_none() {
                     tracing::warn!(
                         "{asked} replicas are asked for; {seats} seats of an earlier run were found and count"
                     );
@@ -139,28 +149,23 @@ impl Settings {
     }
 }
 
-/// These seats, with a random name for those who have none.
-fn named(seats: &[(Seat, Option<ReplicaName>)]) -> Vec<(Seat, ReplicaName)> {
-    let mut taken: BTreeSet<ReplicaName> =
-        seats.iter().filter_map(|(_, name)| name.clone()).collect();
-    let named = seats.iter().map(|(seat, name)| {
-        let name = name.clone().unwrap_or_else(|| {
-            loop {
-                let name = names::draw();
-                if taken.insert(name.clone()) {
-                    break name;
-                }
-            }
-        });
-        (*seat, name)
-    });
-    named.collect()
+/// Seats 1, 2, 3 … for these names.
+fn fresh(names: impl Iterator<Item = ReplicaName>) -> Vec<First> {
+    let first = (1..)
+        .map(Seat)
+        .zip(names)
+        .map(|(seat, name)| First::new(seat, name, None));
+    first.collect()
 }
 
 /// Finds the seats; `names` are for those that begin when nothing is there.
 async fn look_around(ground: &Ground, names: Vec<ReplicaName>, settings: &Settings) -> SortedOut {
     let asked = ask_all(&ground.found, settings.heartbeat.as_ref()).await;
     let mut sorted = sort_out(asked, settings.standbys, names::draw);
+    if let Some(seats) = &settings.seats {
+        sorted.inherit(seats, &names::draw);
+        return sorted;
+    }
     if !sorted.first.is_empty() {
         return sorted;
     }
@@ -174,11 +179,7 @@ async fn look_around(ground: &Ground, names: Vec<ReplicaName>, settings: &Settin
             );
             other
         };
-        sorted.first.push(First {
-            seat,
-            name,
-            addr: None,
-        });
+        sorted.first.push(First::new(seat, name, None));
     }
     sorted
 }

@@ -46,7 +46,7 @@ pub(super) struct Task {
     /// One moment by both clocks.
     pub(super) began: (Instant, SystemTime),
     /// Whether it is left to another balancer when we are dropped.
-    pub(super) is_taken_over: bool,
+    pub(super) taken_over: bool,
     pub(super) work: Work,
 }
 
@@ -93,7 +93,7 @@ impl Task {
             let input = tokio::select! {
                 biased;
                 stop = &mut inbox.stop, if stop_by.is_none() => {
-                    let stop = stop.unwrap_or(Stop::dropped(self.is_taken_over));
+                    let stop = stop.unwrap_or(Stop::dropped(self.taken_over));
                     stop_by = Some(Instant::now() + stop.limit);
                     leave = stop.leave;
                     Input::Stop { leave }
@@ -107,10 +107,10 @@ impl Task {
                     self.answer_changes();
                     Input::Close
                 }
-                Ok(()) = inbox.hold.changed(), if !self.work.closed => {
-                    self.answer_changes();
+                Ok(()) = inbox.hold.changed() => {
                     let holds = *inbox.hold.borrow_and_update();
-                    if holds { Input::Close } else { Input::Open }
+                    self.engine.hold(holds);
+                    Input::Hold(holds)
                 }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
                 Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
@@ -249,7 +249,6 @@ impl Task {
             }
             Action::Look(id) => self.engine.look(id),
             Action::Drain(id) => {
-                work.hearts.remove(&id);
                 work.drains.insert(id, self.press.version());
             }
             Action::Remove(id, farewell) => {

@@ -53,7 +53,7 @@ fn settings(replicas: Replicas) -> Settings {
         drain_timeout: Duration::from_secs(60),
         standbys: 0,
         seats: None,
-        is_taken_over: false,
+        taken_over_from: None,
         max_replicas: 256,
         workers: 1,
         ledger: Ledger::default(),

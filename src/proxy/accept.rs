@@ -27,7 +27,7 @@ use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
 use crate::wire::listener::Listener;
 use crate::wire::options;
-use crate::wire::socket::is_shortage;
+use crate::wire::socket::{self, is_shortage};
 use crate::wire::stream::Stream;
 
 /// How long a worker rests that is out of descriptors or memory.
@@ -40,7 +40,7 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Start {
     /// How the data port behaves.
     pub settings: Arc<Settings>,
-    /// One listener for each worker, all on one port.
+    /// One socket for each worker, all on one port; those that do not listen yet do when it opens.
     pub listeners: Vec<std::net::TcpListener>,
     /// One end of the roster for each worker.
     pub subscribers: Vec<Subscriber>,
@@ -83,7 +83,6 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 if settings.balance != Balance::Source {
                     options::defer_accept(&listener);
                 }
-                let listener = Listener::new(listener)?;
                 let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();
                 let door = Door { listener, opens };
@@ -100,7 +99,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
 
 /// Where a worker's clients come in.
 struct Door {
-    listener: Listener,
+    listener: std::net::TcpListener,
     /// Once it is true.
     opens: watch::Receiver<bool>,
 }
@@ -117,7 +116,7 @@ async fn work(
     ends: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        () = serve(worker, door, permits, ends) => Ok(()),
+        served = serve(worker, door, permits, ends) => served,
         fault = first_fault(chores) => Err(fault.into()),
     }
 }
@@ -138,30 +137,32 @@ async fn serve(
     door: Door,
     permits: Arc<Semaphore>,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
-) {
+) -> io::Result<()> {
     let Door {
         listener,
         mut opens,
     } = door;
+    tokio::select! {
+        // An error means that it will never open; then the word "stop" is on its way.
+        opened = opens.wait_for(|open| *open) => if opened.is_err() {
+            shutdown.wait().await;
+        },
+        () = shutdown.wait() => {}
+    }
+    if !*opens.borrow() {
+        // Whoever waits in the queue waits for another process.
+        return Ok(());
+    }
+    socket::open(&listener)?;
+    let listener = Listener::new(listener)?;
     let mut threshold = None;
     tokio::select! {
-        () = async {
-            // An error means that it will never open; then the word "stop" is on its way.
-            if opens.wait_for(|open| *open).await.is_ok() {
-                accept_all(worker, &listener, permits, &mut threshold).await;
-            } else {
-                std::future::pending().await
-            }
-        } => {}
+        () = accept_all(worker, &listener, permits, &mut threshold) => {}
         () = shutdown.wait() => {}
     }
     worker.begin_stop();
     if let Some((stream, addr)) = threshold {
         begin(worker, stream, addr, None);
-    }
-    if !*opens.borrow() {
-        // Whoever waits in the queue waits for another process.
-        return;
     }
     if let Err(err) = empty_queue(worker, listener) {
         tracing::warn!("clients that still waited to be accepted are lost: {err}");
@@ -173,6 +174,7 @@ async fn serve(
         },
         () = cut.wait() => {}
     }
+    Ok(())
 }
 
 /// Accepts for ever. One client is let in before there is a permit for it, and waits at the `door`: a

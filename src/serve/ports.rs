@@ -24,7 +24,7 @@ impl Ports {
     pub(super) fn open(config: &Config, taken: Option<&mut Taken>) -> anyhow::Result<Self> {
         if let Some(taken) = taken {
             let mut data = mem::take(&mut taken.data);
-            start::listen_more(&mut data, config.workers)?;
+            start::reserve_more(&mut data, config.workers)?;
             return Ok(Self {
                 data,
                 control: taken.control.try_clone()?,

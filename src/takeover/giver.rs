@@ -19,6 +19,10 @@ use crate::wire::pass;
 
 /// How long the new one may take to read what it is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to say its first word.
+const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two tries to accept when the system is short of something.
+const REST: Duration = Duration::from_millis(200);
 /// How long it may take to have its replicas ready.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -104,8 +108,15 @@ struct Desk {
 
 impl Desk {
     fn wait(&self, listener: &UnixListener) {
-        while let Ok((stream, _)) = listener.accept() {
-            match self.serve(&stream) {
+        loop {
+            let served = match listener.accept() {
+                Ok((stream, _)) => self.serve(&stream),
+                Err(err) => {
+                    thread::sleep(REST);
+                    Err(err)
+                }
+            };
+            match served {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(err) => tracing::warn!("a takeover came to nothing: {err}"),
@@ -121,7 +132,7 @@ impl Desk {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
         }
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(WORD_TIMEOUT))?;
         match &*lock(&self.sockets) {
             // The house stops: the end tells it.
             None => return Ok(false),
@@ -135,6 +146,7 @@ impl Desk {
             return Ok(false);
         }
         tracing::info!("process {pid} takes over");
+        stream.set_read_timeout(Some(PATIENCE))?;
         let (reply, state) = std_mpsc::channel();
         let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
         let Some(state) = state.recv().ok().filter(|_| is_heard) else {

@@ -8,14 +8,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use super::words::{Around, GO, MAX_LINE, State, YIELD};
 use crate::wire::pass;
 
 /// How long the old one may take to send its sockets.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to leave its fleet; it gives itself 15 s for that.
+/// How long it may take to bring the present change to its end; it gives itself 10 s for that.
 const YIELD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What was taken, and the connection to the old one.
@@ -43,24 +43,31 @@ pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
         Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
         Err(err) => return Err(err).context("cannot reach the one that serves"),
     };
-    let (pid, user) = pass::peer(&stream)?;
+    // Of the process that made the socket, and may have given it away since.
+    let (_, user) = pass::peer(&stream)?;
     if user != pass::own_user() && user != 0 {
-        bail!("the one that serves, process {pid}, is of user {user}");
+        bail!("the one that serves is of user {user}");
     }
-    let taken = receive(stream, pid);
-    taken
-        .with_context(|| format!("cannot take over from process {pid}"))
+    receive(stream)
+        .context("cannot take over from the one that serves")
         .map(Some)
 }
 
-fn receive(stream: UnixStream, pid: u32) -> anyhow::Result<Taken> {
+fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     stream.set_write_timeout(Some(READ_TIMEOUT))?;
     let mut bytes = [0; 4096];
-    let (length, mut sockets) = pass::receive(&stream, &mut bytes)?;
+    let (length, mut sockets) =
+        pass::receive(&stream, &mut bytes).map_err(|err| match err.kind() {
+            io::ErrorKind::WouldBlock => anyhow!("it is busy: another process takes over"),
+            _ => err.into(),
+        })?;
+    if length == 0 {
+        bail!("it does not let us, or ends");
+    }
     let line = std::str::from_utf8(&bytes[..length]).ok();
     let around = line.and_then(Around::parse);
-    let around = around.context("it does not speak as we do, is busy, or stops")?;
+    let (around, pid) = around.context("it does not speak as we do")?;
     let (Some(desk), Some(control)) = (sockets.pop(), sockets.pop()) else {
         bail!("it sends no sockets");
     };
@@ -77,34 +84,63 @@ fn receive(stream: UnixStream, pid: u32) -> anyhow::Result<Taken> {
     })
 }
 
+/// Whether the other end is gone, rather than silent.
+fn has_ended(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
 impl Taken {
-    /// Asks the old one to leave its fleet.
+    /// Asks the old one for its fleet; `None` if it has ended meanwhile, so that only its sockets are left.
     ///
     /// # Errors
-    /// When it does not, or not in time.
-    pub(crate) fn ask_for_the_fleet(&mut self) -> anyhow::Result<State> {
+    /// When it does not say how the fleet stands, or not in time.
+    pub(crate) fn ask_for_the_fleet(&mut self) -> anyhow::Result<Option<State>> {
         let pid = self.pid;
         let asked = self.ask();
-        asked.with_context(|| format!("process {pid} does not leave its fleet"))
+        let line = asked.with_context(|| format!("process {pid} does not leave its fleet"))?;
+        if line.is_empty() {
+            tracing::warn!(
+                "process {pid} has ended; its clients are ours, and all else is as at a start"
+            );
+            return Ok(None);
+        }
+        let state = State::parse(&line);
+        state
+            .with_context(|| format!("process {pid} says nothing of its fleet that we understand"))
+            .map(Some)
     }
 
-    fn ask(&mut self) -> anyhow::Result<State> {
+    /// Its line; empty if it has ended.
+    fn ask(&mut self) -> io::Result<String> {
         let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(YIELD_TIMEOUT))?;
-        (&*stream).write_all(format!("{YIELD}\n").as_bytes())?;
         let mut line = String::new();
-        (&mut self.stream).take(MAX_LINE).read_line(&mut line)?;
-        State::parse(&line).context("it says nothing that we understand")
+        let said = (&*stream).write_all(format!("{YIELD}\n").as_bytes());
+        let said = said.and_then(|()| (&mut self.stream).take(MAX_LINE).read_line(&mut line));
+        match said {
+            Err(err) if has_ended(&err) => Ok(String::new()),
+            said => said.map(|_| line),
+        }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Tells the old one to end: we serve.
-    ///
-    /// # Errors
-    /// When it is gone already.
-    pub(crate) fn go(self) -> io::Result<()> {
-        tracing::info!("took over from process {}", self.pid);
-        self.stream
+    pub(crate) fn go(self) {
+        let pid = self.pid;
+        match self
+            .stream
             .get_ref()
             .write_all(format!("{GO}\n").as_bytes())
+        {
+            Ok(()) => tracing::info!("took over from process {pid}"),
+            Err(err) => tracing::warn!("process {pid} ended before we took over: {err}"),
+        }
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::balance::Bound;
 use crate::config::Replicas;
+use crate::fleet::Inherited;
 use crate::ring::{Seat, Spec};
-use crate::roster::{Health, ReplicaName, Roster};
+use crate::roster::{Health, Roster};
 
 /// The new one asks for the fleet.
 pub(super) const YIELD: &str = "yield";
@@ -49,16 +50,22 @@ impl Around {
 
     pub(super) fn to_line(&self) -> String {
         let Self { engine, fleet } = self;
-        format!("{}\n", json!({ "engine": engine, "fleet": fleet }))
+        let pid = std::process::id();
+        format!(
+            "{}\n",
+            json!({ "engine": engine, "fleet": fleet, "pid": pid })
+        )
     }
 
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    /// Who it is and its process. The kernel knows only who made the socket, which may have been another.
+    pub(super) fn parse(line: &str) -> Option<(Self, u32)> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |field: &str| value[field].as_str().map(str::to_owned);
-        Some(Self {
+        let around = Self {
             engine: text("engine")?,
             fleet: text("fleet")?,
-        })
+        };
+        Some((around, u32::try_from(value["pid"].as_u64()?).ok()?))
     }
 }
 
@@ -69,23 +76,33 @@ pub(crate) struct State {
     pub(crate) ring: Spec,
     /// How far above the mean a seat's load may lie.
     pub(crate) bound: Bound,
-    /// Who sits where, in the order of `/rep`; `None`: nobody who lives.
-    pub(crate) seats: Vec<(Seat, Option<ReplicaName>)>,
+    /// Who sits where, in the order of `/rep`.
+    pub(crate) seats: Vec<Inherited>,
 }
 
 impl State {
+    /// How many of those who sit there live.
+    pub(crate) fn alive(&self) -> usize {
+        self.seats.iter().filter(|one| one.name.is_some()).count()
+    }
+
     /// What a roster tells.
     pub(crate) fn of(roster: &Roster) -> Self {
         let members = roster.members().iter();
         let mut seats: Vec<_> = members
-            .map(|member| {
-                let is_dead = member.health == Health::Down;
-                (member.seat, (!is_dead).then(|| member.name.clone()))
+            .map(|member| Inherited {
+                seat: member.seat,
+                name: (member.health != Health::Down).then(|| member.name.clone()),
+                drained: member.drained,
             })
             .collect();
         let empty = roster.ring.seats().iter();
         let empty = empty.filter(|seat| roster.member(**seat).is_none());
-        seats.extend(empty.map(|seat| (*seat, None)));
+        seats.extend(empty.map(|seat| Inherited {
+            seat: *seat,
+            name: None,
+            drained: false,
+        }));
         Self {
             ring: roster.ring.spec().clone(),
             bound: roster.bound,
@@ -95,9 +112,9 @@ impl State {
 
     pub(super) fn to_line(&self) -> String {
         let seats = self.seats.iter();
-        let seats = seats.map(|(seat, name)| {
-            let name = name.as_ref().map(AsRef::<str>::as_ref);
-            json!({ "seat": seat.0, "name": name })
+        let seats = seats.map(|one| {
+            let name = one.name.as_ref().map(AsRef::<str>::as_ref);
+            json!({ "seat": one.seat.0, "name": name, "drained": one.drained })
         });
         let line = json!({
             "ring": self.ring.to_string(),
@@ -110,9 +127,11 @@ impl State {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         let seat = |entry: &Value| {
-            let seat = u32::try_from(entry["seat"].as_u64()?).ok().map(Seat)?;
-            let name = entry["name"].as_str().and_then(|name| name.parse().ok());
-            Some((seat, name))
+            Some(Inherited {
+                seat: u32::try_from(entry["seat"].as_u64()?).ok().map(Seat)?,
+                name: entry["name"].as_str().and_then(|name| name.parse().ok()),
+                drained: entry["drained"].as_bool().unwrap_or(false),
+            })
         };
         let seats = value["seats"].as_array()?.iter().map(seat);
         Some(Self {
@@ -133,13 +152,25 @@ mod tests {
             engine: "process".to_owned(),
             fleet: "a".to_owned(),
         };
-        assert_eq!(Around::parse(&around.to_line()), Some(around));
+        let expected = Some((around.clone(), std::process::id()));
+        assert_eq!(Around::parse(&around.to_line()), expected);
         let state = State {
             ring: "classic:h=i*i,phi=i+j,slots=64,vnodes=3,probe=linear"
                 .parse()
                 .unwrap(),
             bound: "1.25".parse().unwrap(),
-            seats: vec![(Seat(4), Some("S4".parse().unwrap())), (Seat(1), None)],
+            seats: vec![
+                Inherited {
+                    seat: Seat(4),
+                    name: "S4".parse().ok(),
+                    drained: true,
+                },
+                Inherited {
+                    seat: Seat(1),
+                    name: None,
+                    drained: false,
+                },
+            ],
         };
         assert_eq!(State::parse(&state.to_line()), Some(state.clone()));
         let more = state.to_line().replacen('{', r#"{"later":[1],"#, 1);

@@ -1,7 +1,7 @@
 //! Socket options that no other crate of ours knows: when a listener wakes, when a reader does, and how
 //! much of what was written still waits in the kernel.
 //!
-//! The only file that names nix, whose macro writes the call to setsockopt(2) for an option by its number.
+//! It names nix, whose macro writes the call to setsockopt(2) for an option by its number.
 
 use std::os::fd::AsFd;
 

@@ -9,7 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::net::sockopt::socket_peercred;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -57,14 +58,14 @@ pub fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<
     Ok((received.bytes, sockets))
 }
 
-/// The process at the other end when it connected, and its user (unix(7), SO_PEERCRED).
+/// The process at the other end when it connected, and its user (unix(7), SO_PEERCRED). A process that
+/// cannot be seen from here, being of another PID namespace, is 0.
 ///
 /// # Errors
 /// What getsockopt(2) says.
-pub fn peer(stream: impl AsFd) -> io::Result<(u32, u32)> {
-    let peer = socket_peercred(stream)?;
-    let pid = u32::try_from(peer.pid.as_raw_nonzero().get()).unwrap_or_default();
-    Ok((pid, peer.uid.as_raw()))
+pub fn peer(stream: &impl AsFd) -> io::Result<(u32, u32)> {
+    let peer = getsockopt(stream, PeerCredentials)?;
+    Ok((u32::try_from(peer.pid()).unwrap_or_default(), peer.uid()))
 }
 
 /// The user whose rights this process has.

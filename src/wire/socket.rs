@@ -38,11 +38,28 @@ pub enum Port {
 /// # Errors
 /// What socket(2), bind(2) or listen(2) say; `AddrInUse` when the port is taken.
 pub fn listen(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener> {
+    let listener = reserve(addr, port)?;
+    open(&listener)?;
+    Ok(listener)
+}
+
+/// The same, but it does not listen yet: the kernel gives it no client before [`open`].
+///
+/// # Errors
+/// What socket(2) or bind(2) say.
+pub fn reserve(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener> {
     let socket = bound(addr, port)?;
     // Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
-    socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Lets it listen; it may do so already.
+///
+/// # Errors
+/// What listen(2) says; `AddrInUse` when another socket listens on its port alone.
+pub fn open(listener: &std::net::TcpListener) -> io::Result<()> {
+    SockRef::from(listener).listen(BACKLOG)
 }
 
 /// Whether a port that will be shared is free of anyone else's sockets.

@@ -115,7 +115,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("httparse", &["src/wire/head.rs"]),
-    ("nix", &["src/wire/options.rs"]),
+    ("nix", &["src/wire/options.rs", "src/wire/pass.rs"]),
     ("prometheus", &["src/control/metrics/family.rs"]),
     (
         "rustix",

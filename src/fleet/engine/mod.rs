@@ -112,6 +112,10 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, farewell: Farewell);
 
+    /// Another process takes over and does what it sees fit, or has given that up. An engine that is told of
+    /// its own replicas alone has nothing to do here.
+    fn hold(&mut self, _holds: bool) {}
+
     /// The last call, after everything was removed: gives back what the engine holds besides. With `leave`
     /// another balancer goes on with what was left.
     fn close(&mut self, _leave: bool) -> Closing {

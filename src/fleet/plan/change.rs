@@ -53,6 +53,8 @@ impl Plan {
             self.answer(ticket, Err(Refusal::bad(sentence)));
         } else if self.closed {
             self.answer(ticket, Err(stopping()));
+        } else if self.held {
+            self.answer(ticket, Err(held()));
         } else if self.waiting.len() >= MAX_WAITING {
             let sentence = format!("{MAX_WAITING} commands wait already");
             self.answer(ticket, Err(Refusal::failed(sentence)));
@@ -143,6 +145,29 @@ impl Plan {
         true
     }
 
+    /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
+    pub(super) fn hold(&mut self, holds: bool) {
+        self.held = holds;
+        if holds {
+            let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+            for ticket in waiting {
+                self.answer(ticket, Err(held()));
+            }
+        }
+    }
+
+    /// Whether a change is being carried out, or somebody is on the way to a seat or from it.
+    pub(super) fn is_busy(&self) -> bool {
+        let moves = |phase| {
+            matches!(
+                phase,
+                Phase::Starting { .. } | Phase::Called { .. } | Phase::Draining { .. }
+            )
+        };
+        let mut seated = self.lives.values().filter(|life| life.seat.is_some());
+        self.change.is_some() || seated.any(|life| moves(life.phase))
+    }
+
     /// [`super::Input::Close`]: refuses the present change, those that wait and all to come. An `/add` is
     /// undone; an `/rm` goes on, since its replicas have left the ring. A replica that was being replaced
     /// and still serves goes on to.
@@ -208,6 +233,10 @@ impl Plan {
             self.actions.push(Action::Finished);
         }
     }
+}
+
+fn held() -> Refusal {
+    Refusal::failed("another process takes over this balancer; try again in a moment")
 }
 
 fn stopping() -> Refusal {

@@ -100,6 +100,8 @@ pub(super) struct Plan {
     held_until: Option<Instant>,
     /// Whether changes are refused.
     closed: bool,
+    /// Whether they are for the time being.
+    held: bool,
     stopping: bool,
     /// Whether those who serve are left to another balancer: the roster stays as it is.
     left: bool,
@@ -108,25 +110,6 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plan for these first replicas, in seats 1, 2, 3 …; an address is given for those that run
-    /// already.
-    ///
-    /// # Errors
-    /// When the ring has no room for them.
-    pub(super) fn new(
-        policy: Policy,
-        first: &[(ReplicaName, Option<ReplicaAddr>)],
-        now: Instant,
-    ) -> Result<Self, RingError> {
-        let seats = (1..).map(Seat).zip(first);
-        let first = seats.map(|(seat, (name, addr))| First {
-            seat,
-            name: name.clone(),
-            addr: *addr,
-        });
-        Self::resume(policy, &first.collect::<Vec<_>>(), &[], now)
-    }
-
     /// The plan for what was found, in seats and standing by; seats are distinct. One that runs has a
     /// moment to answer before a successor is started beside it.
     ///
@@ -144,7 +127,17 @@ impl Plan {
         let ring = policy.ring.build(&on_ring)?;
         let mut lives = BTreeMap::new();
         let mut next_id = 1;
-        for (place, First { name, addr, .. }) in places.iter_mut().zip(first) {
+        for (
+            place,
+            First {
+                name,
+                addr,
+                drained,
+                ..
+            },
+        ) in places.iter_mut().zip(first)
+        {
+            place.begins_drained = *drained;
             let Some(addr) = *addr else { continue };
             if policy.keeper == Keeper::Fleet {
                 place.patience.retry_at = Some(now + policy.interval * (policy.misses + 1));
@@ -161,7 +154,7 @@ impl Plan {
                 name: name.clone(),
                 addr,
                 health,
-                drained: false,
+                drained: *drained,
                 stands_in: false,
             });
             let seat = Some(place.seat);
@@ -194,6 +187,7 @@ impl Plan {
             silences: VecDeque::new(),
             held_until: None,
             closed: false,
+            held: false,
             stopping: false,
             left: false,
             finished: false,
@@ -217,7 +211,7 @@ impl Plan {
             Input::Drained(id) => self.drained(id),
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Close => self.close(),
-            Input::Open => self.closed = false,
+            Input::Hold(holds) => self.hold(holds),
             Input::Stop { leave } => self.stop(leave),
             Input::Tick => {}
         }
@@ -271,6 +265,8 @@ impl Plan {
             up: self.up(),
             drained: self.off_duty(),
             standbys: self.warm(),
+            held: self.held,
+            busy: self.is_busy(),
             complete: self.awaited.is_empty(),
         }
     }

@@ -3,6 +3,7 @@
 //! It gives no verdict on the living. Surprising: an engine's word may be late, so each report is read
 //! by the phase its replica is in now, and about one that nobody knows any more it means nothing.
 
+use super::standby::CALL_TIMEOUT;
 use super::{Action, Phase, Plan, World};
 use crate::admin::Refusal;
 use crate::fleet::engine::{Ending, Farewell, Report};
@@ -155,7 +156,7 @@ impl Plan {
             let late = |limit| format!("it did not answer within {limit:?}");
             match phase {
                 Phase::Draining { .. } => self.remove(id, Farewell::Ask),
-                Phase::Called { .. } => self.lose_standby(id, &late(self.policy.interval)),
+                Phase::Called { .. } => self.lose_standby(id, &late(CALL_TIMEOUT)),
                 _ => self.not_started(id, late(self.policy.start_timeout)),
             }
         }

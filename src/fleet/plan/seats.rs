@@ -42,6 +42,8 @@ pub(super) struct Place {
     pub(super) down_since: Option<Instant>,
     /// Since when its holder is up.
     pub(super) up_since: Option<Instant>,
+    /// Whether the first in it is to get no requests, by an order to the balancer before us.
+    pub(super) begins_drained: bool,
     /// It is off the ring by order and waits for the end of its replicas.
     pub(super) leaving: bool,
     /// How often a holder of it was found dead.
@@ -62,6 +64,7 @@ impl Place {
             patience: Patience::default(),
             down_since: None,
             up_since: None,
+            begins_drained: false,
             leaving: false,
             died: 0,
             past: Obituaries::default(),

@@ -5,10 +5,15 @@
 //! takes no notice of the number; it only stands in, until one that was started for the seat follows it, for
 //! no other way would teach it its seat, or let the next balancer know which seat its container has.
 
+use std::time::Duration;
+
 use super::{Action, Life, Phase, Plan, World};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
 use crate::roster::{ReplicaAddr, ReplicaId};
+
+/// How long a standby may take to take the seat that it is called to.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
 impl Plan {
     /// Starts standbys for those that are lacking, unless it must wait.
@@ -43,7 +48,7 @@ impl Plan {
 
     /// Calls a standby to the empty place at `at`; whether there is one.
     pub(super) fn call(&mut self, at: usize) -> bool {
-        let until = self.now + self.policy.interval;
+        let until = self.now + CALL_TIMEOUT;
         let Some((id, addr)) = self.fittest() else {
             return false;
         };

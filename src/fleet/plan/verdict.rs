@@ -81,7 +81,7 @@ impl Plan {
             name: name.clone(),
             addr,
             health: Health::Up,
-            drained: false,
+            drained: place.holder.is_none() && place.begins_drained,
             stands_in,
         };
         let former = place.holder.replace(holder);
@@ -141,7 +141,11 @@ impl Plan {
         };
         if !matches!(
             life.phase,
-            Phase::Ready | Phase::Standby { .. } | Phase::Up | Phase::Suspect
+            Phase::Ready
+                | Phase::Standby { .. }
+                | Phase::Up
+                | Phase::Suspect
+                | Phase::Draining { .. }
         ) {
             return;
         }
@@ -163,6 +167,7 @@ impl Plan {
         match life.phase {
             Phase::Ready => return self.undo_add(id, reason),
             Phase::Standby { .. } => return self.lose_standby(id, &reason),
+            Phase::Draining { .. } => return self.give_up(id, reason),
             _ => life.phase = Phase::Silent,
         }
         let (seat, name) = (life.seat, life.name.clone());
@@ -176,6 +181,7 @@ impl Plan {
         match (self.phase(id), self.policy.keeper) {
             (Some(Phase::Ready), _) => self.undo_add(id, why),
             (Some(Phase::Standby { .. } | Phase::Called { .. }), _) => self.lose_standby(id, &why),
+            (Some(Phase::Draining { .. }), _) => self.give_up(id, why),
             (Some(Phase::Up | Phase::Suspect), Keeper::Nobody) => {
                 if let Some(life) = self.lives.get_mut(&id) {
                     life.phase = Phase::Silent;
@@ -192,6 +198,13 @@ impl Plan {
             // One that is being started may be refused for as long as it has time.
             _ => {}
         }
+    }
+
+    /// One that was finishing what it had begun is dead: others may take that over.
+    fn give_up(&mut self, id: ReplicaId, reason: String) {
+        self.set_health(id, Health::Down);
+        self.explain(id, reason);
+        self.remove(id, Farewell::Kill);
     }
 
     /// A holder is dead; if it was down already, this is only how.

@@ -49,6 +49,20 @@ pub(in crate::fleet) struct First {
     pub(in crate::fleet) name: ReplicaName,
     /// Where it runs already, if it does.
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
+    /// Whether it gets no new requests, by order.
+    pub(in crate::fleet) drained: bool,
+}
+
+impl First {
+    /// One that gets requests, as it runs at this address or is to be started.
+    pub(in crate::fleet) fn new(seat: Seat, name: ReplicaName, addr: Option<ReplicaAddr>) -> Self {
+        Self {
+            seat,
+            name,
+            addr,
+            drained: false,
+        }
+    }
 }
 
 /// What the plan asks of the world outside.
@@ -118,8 +132,8 @@ pub(in crate::fleet) enum Input {
     Order(Ticket, Order),
     /// Refuse all changes from here on.
     Close,
-    /// Accept them again.
-    Open,
+    /// Refuse all changes to come, or accept them again.
+    Hold(bool),
     /// Remove everything, or leave what serves to another balancer; it closes as well.
     Stop {
         /// Whether it is left.
@@ -144,8 +158,8 @@ pub(in crate::fleet) enum Action {
     Poke(ReplicaId, bool),
     /// Let the engine look whether it still runs.
     Look(ReplicaId),
-    /// End its heartbeats, and say when all workers have seen the newest roster and nothing is in
-    /// flight to it.
+    /// Say when all workers have seen the newest roster and nothing is in flight to it. It is watched as
+    /// before: one that falls silent would hold what is in flight to the end of the drain timeout.
     Drain(ReplicaId),
     /// End heartbeats and draining, and let the engine remove it.
     Remove(ReplicaId, Farewell),
@@ -202,6 +216,10 @@ pub struct Status {
     pub drained: usize,
     /// How many are warm and wait for a seat.
     pub standbys: usize,
+    /// Whether changes are refused because another process takes over.
+    pub held: bool,
+    /// Whether a change is being carried out, or somebody starts or leaves.
+    pub busy: bool,
     /// Whether each of the first replicas has answered at least once, or was removed by order.
     pub complete: bool,
 }

@@ -93,7 +93,7 @@ pub(super) fn sort_out(
         let why = match &found.state {
             State::Runs(addr) if sorted.is_new(&found.name) => {
                 let (name, addr) = (found.name.clone(), Some(*addr));
-                sorted.first.push(First { seat, name, addr });
+                sorted.first.push(First::new(seat, name, addr));
                 sorted.adopted.push(found);
                 continue;
             }
@@ -107,7 +107,7 @@ pub(super) fn sort_out(
             }
         };
         let addr = None;
-        sorted.first.push(First { seat, name, addr });
+        sorted.first.push(First::new(seat, name, addr));
         sorted.lost.push(loss(&found, why));
         sorted.discarded.push(found);
     }
@@ -140,25 +140,26 @@ fn loss(found: &Found, reason: String) -> Note {
     }
 }
 
+/// A container for tests; seat 0 is none.
+#[cfg(test)]
+pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, made: i64) -> Found {
+    let addr = crate::roster::ReplicaAddr(([127, 0, 0, number], 1).into());
+    Found {
+        container: format!("{number:064x}").parse().unwrap(),
+        seat: (seat > 0).then_some(Seat(seat)),
+        name: name.parse().unwrap(),
+        state: match runs {
+            true => State::Runs(addr),
+            false => State::Ended("ended".to_owned()),
+        },
+        made,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roster::ReplicaAddr;
     use std::cell::Cell;
-
-    fn found(number: u8, seat: u32, name: &str, runs: bool, made: i64) -> Found {
-        let addr = ReplicaAddr(([127, 0, 0, number], 1).into());
-        Found {
-            container: format!("{number:064x}").parse().unwrap(),
-            seat: (seat > 0).then_some(Seat(seat)),
-            name: name.parse().unwrap(),
-            state: match runs {
-                true => State::Runs(addr),
-                false => State::Ended("ended".to_owned()),
-            },
-            made,
-        }
-    }
 
     /// Seats with their names, an asterisk for those that run; and the names of the discarded.
     fn sorted(asked: Vec<Asked>) -> (Vec<String>, Vec<String>) {

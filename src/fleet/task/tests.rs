@@ -26,7 +26,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         max_replicas: 1,
         standbys: 0,
         seats: None,
-        is_taken_over: false,
+        taken_over_from: None,
         workers: 1,
         ledger: Ledger::default(),
     });
@@ -45,7 +45,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         status: watch::channel(plan.status()).0,
         plan,
         began: (Instant::now(), SystemTime::now()),
-        is_taken_over: false,
+        taken_over: false,
         work: Work::default(),
     };
     (task, reports, workers.remove(0))

@@ -39,7 +39,6 @@ fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
         let worker = Rc::new(Worker::before_nobody());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        let listener = Listener::new(listener).unwrap();
         let (_trigger, shutdown) = crate::shutdown::channel();
         let mut chores = JoinSet::new();
         chores.spawn_local(async {});

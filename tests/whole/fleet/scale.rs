@@ -11,6 +11,7 @@ on_both_engines!(
     three_come_and_three_go_and_no_request_fails,
     one_that_leaves_finishes_what_it_has_begun,
     one_that_does_not_finish_in_time_goes_all_the_same,
+    one_that_falls_silent_while_it_leaves_keeps_nobody_waiting,
 );
 
 fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
@@ -39,7 +40,9 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
 /// A program whose replica in seat 2 was stopped while it had this request; nobody has noticed.
 pub(super) fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
     let patient = ["--heartbeat-timeout", "10s"];
-    let program = engine.start(&[&patient, args].concat());
+    let given = args.contains(&patient[0]);
+    let patient = if given { &[] } else { &patient[..] };
+    let program = engine.start(&[patient, args].concat());
     let of_seat_2 = |id: &u64| {
         let reply = program.client().ask(with_id(*id));
         server_of(&reply.text()) == Some(2)
@@ -81,6 +84,16 @@ fn one_that_does_not_finish_in_time_goes_all_the_same(engine: Engine) {
     assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
     assert!(is_gone(victim));
     // What it had can be asked again elsewhere.
+    let server = server_of(&client.reply().text());
+    assert!(matches!(server, Some(1 | 3)), "{server:?}");
+}
+
+fn one_that_falls_silent_while_it_leaves_keeps_nobody_waiting(engine: Engine) {
+    // Longer than anything here is waited for.
+    let quick = ["--heartbeat-timeout", "200ms", "--drain-timeout", "60s"];
+    let (program, victim, mut client) = with_a_request_in_flight(engine, &quick);
+    assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
+    assert!(is_gone(victim));
     let server = server_of(&client.reply().text());
     assert!(matches!(server, Some(1 | 3)), "{server:?}");
 }

@@ -37,11 +37,14 @@ pub(in crate::fleet) struct Ground {
 }
 
 impl Ground {
-    /// Finds everything out and takes the fleet's lock.
+    /// Finds everything out and takes the fleet's lock, be it from this process.
     ///
     /// # Errors
     /// A sentence about what is missing, or about who holds the lock.
-    pub(in crate::fleet) async fn survey(wanted: &Containers) -> anyhow::Result<Self> {
+    pub(in crate::fleet) async fn survey(
+        wanted: &Containers,
+        from: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let api = Api::connect(&wanted.fleet).await?;
         let own = own_container(&api).await?;
         let network = Network::choose(&api, wanted.network.as_deref(), own.as_ref()).await?;
@@ -49,7 +52,7 @@ impl Ground {
             bail!("--trust-gateway: we are in no container on a bridge, so no gateway is the host");
         }
         let recipe = recipe(&api, wanted, own.as_ref(), &network).await?;
-        let lock = Lock::take(&api, &recipe, own.as_ref().map(|own| &own.id)).await?;
+        let lock = Lock::take(&api, &recipe, own.as_ref().map(|own| &own.id), from).await?;
         let mut ground = Self {
             api,
             recipe,

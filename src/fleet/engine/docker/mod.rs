@@ -20,8 +20,9 @@ mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use self::api::{Api, Id};
 use self::book::{Book, Nudge};
@@ -114,6 +115,10 @@ struct Dock {
     lock: Lock,
     /// Where it is noted whether the engine answers.
     cells: Arc<FleetCells>,
+    /// Whether another process takes over: the lock is its own, and so are containers that nobody here knows.
+    held: AtomicBool,
+    /// A list is due now.
+    relist: Notify,
 }
 
 impl Dock {
@@ -174,6 +179,8 @@ impl Docker {
                 reports,
                 lock: ground.lock,
                 cells,
+                held: AtomicBool::new(false),
+                relist: Notify::new(),
             }),
             lives: HashMap::new(),
             watching: false,
@@ -238,6 +245,15 @@ impl Engine for Docker {
         if let Some(leash) = self.lives.remove(&id) {
             // A task that is gone has panicked; its container is a stray then.
             let _ = leash.tell.send(farewell);
+        }
+    }
+
+    fn hold(&mut self, holds: bool) {
+        self.dock.held.store(holds, Ordering::Relaxed);
+        if !holds {
+            self.dock.relist.notify_one();
+            let dock = Arc::clone(&self.dock);
+            tokio::spawn(async move { dock.lock.retake(&dock.api, &dock.recipe).await });
         }
     }
 

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Dock;
@@ -27,22 +27,21 @@ const REOPEN_MAX: Duration = Duration::from_secs(2);
 
 /// Watches for ever.
 pub(super) async fn watch(dock: Arc<Dock>) {
-    let relist = Notify::new();
-    tokio::join!(hear(&dock, &relist), count(&dock, &relist));
+    tokio::join!(hear(&dock), count(&dock));
 }
 
 /// Reads events and opens their stream again whenever it is cut.
-async fn hear(dock: &Dock, relist: &Notify) {
+async fn hear(dock: &Dock) {
     let mut pause = REOPEN_MIN;
     loop {
         let begun = Instant::now();
         let mut events = dock.api.events();
-        relist.notify_one();
+        dock.relist.notify_one();
         while let Some(event) = events.next().await {
             if let (Some(id), true) = (&event.id, event.is_end) {
                 dock.book.may_have_ended(id, event.code);
                 if dock.lock.is(id) {
-                    relist.notify_one();
+                    dock.relist.notify_one();
                 }
             }
         }
@@ -57,12 +56,12 @@ async fn hear(dock: &Dock, relist: &Notify) {
 }
 
 /// Lists all containers of the fleet, again and again.
-async fn count(dock: &Dock, relist: &Notify) {
+async fn count(dock: &Dock) {
     let mut strays = BTreeSet::new();
     let mut answers = true;
     let mut pause = LIST_EVERY;
     loop {
-        pause = match timeout(pause, relist.notified()).await {
+        pause = match timeout(pause, dock.relist.notified()).await {
             Ok(()) => LIST_AGAIN,
             Err(_) => LIST_EVERY,
         };
@@ -73,9 +72,13 @@ async fn count(dock: &Dock, relist: &Notify) {
                 }
                 answers = true;
                 dock.cells.engine_answers(true);
-                dock.lock.keep(&dock.api, &dock.recipe, &list).await;
                 let met = dock.book.compare(&list).into_iter().collect();
-                strays = remove_strays(dock, &strays, met).await;
+                if dock.held.load(Ordering::Relaxed) {
+                    strays.clear();
+                } else {
+                    dock.lock.keep(&dock.api, &dock.recipe, &list).await;
+                    strays = remove_strays(dock, &strays, met).await;
+                }
             }
             Err(fault) => {
                 if answers {

@@ -20,7 +20,8 @@ const OUR_SETTINGS: &str = "RINGMASTER_";
 
 /// Runs somebody's own command, and ends it when the pipe that we hold on its standard input closes, as the
 /// bundled replica does by itself: a second process of its group waits for that and kills the group.
-const GUARDED: &str = "exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) & exec 3<&-; exec ";
+const GUARDED: &str =
+    "exec 3<&0 </dev/null; (trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0) & exec 3<&-; exec ";
 
 /// What is wanted of the engine of child processes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -307,3 +307,24 @@ fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
     assert!(bench.answers().is_empty());
     assert_eq!(bench.list(), names("S1"));
 }
+
+#[test]
+fn one_that_dies_while_it_finishes_is_given_up() {
+    for silent in [true, false] {
+        let mut bench = Bench::up(2);
+        bench.rm(1, "S2");
+        assert_eq!(bench.draining(), [S2]);
+        if silent {
+            bench.misses(S2, Miss::Silent);
+            bench.misses(S2, Miss::Silent);
+            assert_eq!(bench.removed(), []);
+            bench.misses(S2, Miss::Silent);
+        } else {
+            bench.pulse(S2, Pulse::Refused("connection refused".to_owned()));
+        }
+        assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+        assert_eq!(bench.kinds(), [Kind::Ended]);
+        bench.gone(S2);
+        assert_eq!(bench.answer(), Some(Ok(names("S1"))));
+    }
+}

@@ -181,7 +181,6 @@ impl Model {
             }
             Action::Poke(..) | Action::Look(_) | Action::Note(_) => {}
             Action::Drain(id) => {
-                self.sim(id).watched = false;
                 assert!(!self.members.iter().any(|member| member.id == id));
                 self.draining.insert(id);
             }

@@ -230,6 +230,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         seat: Seat(1),
         name: name("S1"),
         addr: addr_of_s1,
+        drained: false,
     }];
     let mut bench = Bench {
         plan: Plan::resume(policy, &first, &[(name("s-a"), addr(S2))], now).unwrap(),

@@ -33,6 +33,8 @@ fn the_first_replicas_start_at_once_and_together() {
         up: 3,
         drained: 0,
         standbys: 0,
+        held: false,
+        busy: false,
         complete: true,
     };
     assert_eq!(status, expected);

@@ -1,0 +1,58 @@
+//! Who may not take over, and is told why.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Output};
+
+use crate::support::{Ringmaster, end_of, program, run_to_end};
+
+/// What a process says that wants to take over with these flags, and may not.
+#[track_caller]
+pub(super) fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn one_of_another_kind_may_not() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let ports = ["serve", "--takeover", "--control", &control, "--listen"];
+    let fixed = ["--backend", "a=127.0.0.1:1"];
+    let said = refused(&run_to_end(&[&ports[..], &[&listen], &fixed].concat()));
+    let sentence = "cannot take over --engine fixed from a balancer of --engine process";
+    assert!(said.contains(sentence), "{said}");
+    let said = refused(&run_to_end(&[&ports[..], &["127.0.0.1:1"]].concat()));
+    let sentence =
+        format!("the one that serves listens on {listen}, not on 127.0.0.1:1 (--listen)");
+    assert!(said.contains(&sentence), "{said}");
+    assert_eq!(first.rep(), ["S1"]);
+}
+
+#[test]
+fn one_of_another_user_may_not() {
+    let is_root = std::fs::metadata("/proc/self").expect("ourselves").uid() == 0;
+    if !is_root {
+        eprintln!("SKIPPED, because only root can be somebody else");
+        return;
+    }
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let mut nobody = Command::new("setpriv");
+    nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    nobody.arg(program().get_program());
+    nobody.args([
+        "serve",
+        "--takeover",
+        "--control",
+        &control,
+        "--listen",
+        &listen,
+    ]);
+    let said = refused(&end_of(&mut nobody));
+    assert!(
+        said.contains("cannot take over from the one that serves: it does not let us, or ends"),
+        "{said}"
+    );
+    first.expect_log("is of user 65534");
+    assert_eq!(first.rep(), ["S1"]);
+}
