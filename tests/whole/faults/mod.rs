@@ -34,15 +34,18 @@ struct Fault {
     name: &'static str,
     replicas: u32,
     struck: &'static [&'static str],
+    /// How many stand by.
+    standbys: usize,
     way: Way,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 15] = [
     one("killed", Way::Signal(Signal::KILL)),
     Fault {
         name: "killed, the only one",
         replicas: 1,
         struck: &["S1"],
+        standbys: 0,
         way: Way::Signal(Signal::KILL),
     },
     one("ended by SIGTERM", Way::Signal(Signal::TERM)),
@@ -64,12 +67,25 @@ const FAULTS: [Fault; 13] = [
         name: "killed, half at once",
         replicas: 4,
         struck: &["S1", "S3"],
+        standbys: 0,
         way: Way::Signal(Signal::KILL),
     },
     Fault {
         name: "killed, all at once",
         replicas: 3,
         struck: &["S1", "S2", "S3"],
+        standbys: 0,
+        way: Way::Signal(Signal::KILL),
+    },
+    Fault {
+        standbys: 1,
+        ..one("killed, one stands by", Way::Signal(Signal::KILL))
+    },
+    Fault {
+        name: "killed, all at once, three stand by",
+        replicas: 3,
+        struck: &["S1", "S2", "S3"],
+        standbys: 3,
         way: Way::Signal(Signal::KILL),
     },
 ];
@@ -79,6 +95,7 @@ const fn one(name: &'static str, way: Way) -> Fault {
         name,
         replicas: 3,
         struck: &["S2"],
+        standbys: 0,
         way,
     }
 }

@@ -29,12 +29,21 @@ impl Fault {
     pub(super) fn strike(&self, engine: Engine) -> String {
         let replicas = self.replicas.to_string();
         // Without a bound a request is served at home, or its home is lost.
-        let flags = ["--replicas", &replicas, "--bound", "0"];
+        let standbys = self.standbys.to_string();
+        let flags = [
+            "--replicas",
+            &replicas,
+            "--standby",
+            &standbys,
+            "--bound",
+            "0",
+        ];
         if matches!(self.way, Way::Mood(_) | Way::Cursed(_)) {
             let stage = Stage::start(engine, &flags);
             return self.measure(engine, &stage.program, || self.misbehave(&stage));
         }
         let program = engine.start(&flags);
+        program.standing_by(self.standbys);
         let row = self.measure(engine, &program, || {
             match self.way {
                 Way::Signal(signal) => program.strike(self.struck, signal),
