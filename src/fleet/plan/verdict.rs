@@ -170,8 +170,12 @@ impl Plan {
             Phase::Draining { .. } => return self.give_up(id, reason),
             _ => life.phase = Phase::Silent,
         }
-        let (seat, name) = (life.seat, life.name.clone());
-        self.die(id, reason, world);
+        let (seat, name, last_ok) = (life.seat, life.name.clone(), life.last_ok);
+        match why {
+            Miss::Silent => self.die(id, reason, world),
+            // It may answer everything else as ever: that is no measure of when this began.
+            _ => self.die_of(id, reason, last_ok),
+        }
         if let Some(seat) = seat {
             self.fell_silent(seat, name);
         }
@@ -209,6 +213,12 @@ impl Plan {
 
     /// A holder is dead; if it was down already, this is only how.
     pub(super) fn die(&mut self, id: ReplicaId, reason: String, world: &dyn World) {
+        let last = self.lives.get(&id).and_then(|life| life.last_ok);
+        self.die_of(id, reason, last.max(world.last_answer(id)));
+    }
+
+    /// The same of one that was well at `last`.
+    fn die_of(&mut self, id: ReplicaId, reason: String, last: Option<Instant>) {
         let now = self.now;
         let Some(place) = self.held_by(id) else {
             return;
@@ -222,7 +232,6 @@ impl Plan {
         let Some(life) = self.lives.get(&id) else {
             return;
         };
-        let last = life.last_ok.max(world.last_answer(id));
         let (seat, name) = (life.seat, life.name.clone());
         self.note(Kind::Down, seat, name, reason, |note| {
             note.detected_within = last.map(|at| now.saturating_duration_since(at));

@@ -69,17 +69,7 @@ impl Fault {
                 });
                 assert!(stage.is_lifted(), "too few have begun");
             }
-            Way::Mood(mood) => {
-                let struck = SystemTime::now();
-                stage.mood(seat as usize, mood);
-                let mut times = self.wait(&stage.program);
-                if mood != "hungry" {
-                    // It goes on answering everything else: the last of that is no measure.
-                    let down = stage.program.event("down", seat);
-                    times.detected = since(struck, &down);
-                }
-                return times;
-            }
+            Way::Mood(mood) => stage.mood(seat as usize, mood),
             _ => unreachable!("the others need no stage"),
         }
         self.wait(&stage.program)

@@ -161,11 +161,14 @@ fn a_newer_answer_on_the_data_path_cancels_a_miss() {
 fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
     for why in [Miss::Wrong(503), Miss::Closed, Miss::Garbled] {
         let mut bench = Bench::up(1);
+        bench.now += 750 * MS;
         bench.dice.answers.insert(S1, bench.now);
         for _ in 0..3 {
             bench.misses(S1, why);
         }
         assert_eq!(bench.health(1), Some(Health::Down), "{why:?}");
+        let note = bench.notes()[0];
+        assert_eq!(note.detected_within, Some(750 * MS), "nor counts as good");
     }
 }
 
