@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::{Service, is_here, outcome, says};
-use crate::support::Ringmaster;
+use crate::support::{Ringmaster, Signal, signal};
 
 /// Two servers that know their own names, and the program before them.
 fn before_two(test: &str) -> Option<([Service; 2], Ringmaster)> {
@@ -99,6 +99,41 @@ fn where_one_has_ended_the_other_serves() {
     let down = program.event("down", home);
     assert_eq!(down["reason"], "connection refused");
     assert_eq!(says(cli(port).args(["get", "name"])), other);
+}
+
+#[test]
+fn as_child_processes_they_are_replaced() {
+    let test = "redis, as child processes";
+    if !is_here("redis-server", test, true) || !is_here("redis-cli", test, true) {
+        return;
+    }
+    let command = "redis-server --port $PORT --bind 127.0.0.1 --save '' --appendonly no >/dev/null";
+    let own = ["--replica-command", command, "--replicas", "2"];
+    let blind = ["--balance", "source", "--heartbeat-path", "tcp"];
+    let program = Ringmaster::start(&[own, blind].concat());
+    let port = program.listen.port();
+    let first = says(cli(port).args(["info", "server"]));
+    let pid = first
+        .lines()
+        .find_map(|line| line.strip_prefix("process_id:"));
+    let pid: u32 = pid.expect("a process").trim().parse().unwrap();
+    // Its own word for itself is overwritten by its title (proc(5), environ), so we are asked.
+    let shown = program.command("show");
+    let mut lines = shown.lines().map(|line| line.split_whitespace());
+    let seat = lines.find_map(|mut words| {
+        let seat = words.next()?;
+        words
+            .any(|word| word == format!("pid:{pid}"))
+            .then_some(seat)
+    });
+    let home = seat.expect("a seat").parse().unwrap();
+    assert_eq!(says(cli(port).args(["incr", "visits"])), "1\n");
+    assert_eq!(says(cli(port).args(["incr", "visits"])), "2\n");
+    signal(pid, Signal::KILL);
+    program.event("replaced", home);
+    assert_eq!(says(cli(port).args(["incr", "visits"])), "1\n", "a new one");
+    assert_eq!(program.rep().len(), 2);
+    assert!(program.stop().success());
 }
 
 /// A client that subscribes until its value is dropped.
