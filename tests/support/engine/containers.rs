@@ -100,10 +100,14 @@ impl Host {
     }
 
     pub(super) fn remove(&self, one: &Container) -> (u16, Vec<u8>) {
-        if let Some(pid) = one.pid {
-            signal(pid, Signal::KILL);
-            self.wait_for_end(&one.id);
-        }
+        eventually(PATIENCE, "the end of a container", || {
+            // Whatever runs there by now.
+            let all = self.containers();
+            let now = all.iter().find(|other| other.id == one.id);
+            let pid = now.and_then(|now| now.pid);
+            pid.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            pid.is_none()
+        });
         let mut world = self.world();
         world.containers.retain(|other| other.id != one.id);
         world.tell("destroy", &one.id, &json!({}));

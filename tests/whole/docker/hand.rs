@@ -29,7 +29,11 @@ fn expect_one_successor(engine: &FakeEngine, program: &Ringmaster) {
 fn one_that_is_restarted_under_another_address_is_replaced() {
     let engine = FakeEngine::start();
     let program = engine.balancer(&[]);
+    // It sleeps, so that it does not remove what has ended before that begins again.
+    program.signal(Signal::STOP);
+    eventually(PATIENCE, "its sleep", || stands_still(program.pid()));
     engine.restart("S2");
+    program.signal(Signal::CONT);
     program.event("down", 2);
     expect_one_successor(&engine, &program);
     assert!(program.stop().success());
