@@ -1,6 +1,9 @@
 //! Each limit at its edge, and the end of the port.
 
+use tokio::net::TcpListener;
+
 use super::*;
+use crate::admin::desk;
 
 #[test]
 fn a_line_may_have_64_kib_and_no_byte_more() {

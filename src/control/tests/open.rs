@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::control::http;
+use crate::fleet;
 
 fn described() -> Value {
     serde_json::from_str(http::OPENAPI).unwrap()

@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::balance::Bound;
+use crate::metrics::Cells;
+use crate::ring::Seat;
+use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, Roster};
 
 fn told(text: &str) -> Value {
     let answer: Value = serde_json::from_str(text.trim_end()).unwrap();

@@ -1,0 +1,141 @@
+//! A control port of a test's own, and what a test does with it: asks, waits, stops.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown as Half, SocketAddr, TcpStream};
+use std::sync::mpsc as std_mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::world::context;
+use super::{Context, DEADLINE, Journal, Order};
+use crate::admin::Call;
+use crate::control::port::Port;
+use crate::control::start;
+use crate::shutdown::{self, Trigger};
+
+/// A control port under test. Dropping it stops the port and checks that its thread ends.
+pub(super) struct Fixture {
+    pub(super) addr: SocketAddr,
+    pub(super) journal: Journal,
+    pub(super) orders: std_mpsc::Receiver<Order>,
+    held: std_mpsc::Receiver<Call>,
+    pub(super) trigger: Option<Trigger>,
+    thread: Option<JoinHandle<()>>,
+}
+
+pub(super) fn port() -> Fixture {
+    port_with(|_| ())
+}
+
+pub(super) fn port_with(change: impl FnOnce(&mut Context)) -> Fixture {
+    let (mut context, orders, held) = context();
+    change(&mut context);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (trigger, shutdown) = shutdown::channel();
+    Fixture {
+        addr,
+        journal: context.journal.clone(),
+        orders,
+        held,
+        trigger: Some(trigger),
+        thread: Some(start(listener, context, shutdown).unwrap()),
+    }
+}
+
+impl Fixture {
+    pub(super) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&self.addr, DEADLINE).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+
+    /// Sends `bytes` and reads to the close, which is the server's to do.
+    pub(super) fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_ref()).unwrap();
+        rest(stream)
+    }
+
+    /// The same, but our direction ends first, as `nc -N` does.
+    pub(super) fn ask_and_half_close(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_ref()).unwrap();
+        stream.shutdown(Half::Write).unwrap();
+        rest(stream)
+    }
+
+    pub(super) fn order(&self) -> Order {
+        self.orders.recv_timeout(DEADLINE).unwrap()
+    }
+
+    pub(super) fn held(&self) -> Call {
+        self.held.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// Says stop and waits for the thread; how long that took.
+    pub(super) fn stop(&mut self) -> Duration {
+        let begin = Instant::now();
+        drop(self.trigger.take());
+        if let Some(thread) = self.thread.take() {
+            until("the thread ends", || thread.is_finished().then_some(()));
+            thread.join().unwrap();
+        }
+        begin.elapsed()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+pub(super) fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Asks again and again, under the deadline.
+pub(super) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < DEADLINE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sends `bytes` to a port that believes them to come from `peer`, and reads to the close.
+pub(super) fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
+    let (mut context, _orders, _held) = context();
+    context.access.token = token.map(|token| token.parse().unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.write_all(bytes.as_bytes()).unwrap();
+    let client = thread::spawn(move || rest(client));
+    let (_trigger, shutdown) = shutdown::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let port = Port::new(context, shutdown);
+        let place = port.places.take().unwrap();
+        let talk = port.talk(stream, format!("{peer}:4711").parse().unwrap(), place);
+        timeout(DEADLINE, talk).await.unwrap();
+    });
+    client.join().unwrap()
+}

@@ -1,0 +1,189 @@
+//! What stands behind a port under test: a scripted fleet, a roster, what was counted, what has happened.
+
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use crate::admin::{Call, Card, Cards, Letter, Order, Past, Refusal, State, Target, desk};
+use crate::balance::Bound;
+use crate::control::{Context, Limits, Sources, Standing};
+use crate::fleet::{self, Journal, Note, What};
+use crate::metrics::{Cells, Port as PortCells, Retry};
+use crate::peer::Access;
+use crate::ring::{Seat, Spec};
+use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
+use crate::stats::{Ledger, Recorder};
+
+/// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
+pub(super) fn scripted(
+    mut letters: mpsc::Receiver<Letter>,
+    orders: std_mpsc::Sender<Order>,
+    held: std_mpsc::Sender<Call>,
+) {
+    let name = |text: &str| text.parse::<ReplicaName>().unwrap();
+    let mut names = ["S1", "S2", "S3"].map(name).to_vec();
+    while let Some(letter) = letters.blocking_recv() {
+        let call = match letter {
+            Letter::Call(call) => call,
+            Letter::Show(reply) => {
+                let _ = reply.send(cards(&names));
+                continue;
+            }
+        };
+        let _ = orders.send(call.order.clone());
+        let answer = match &call.order {
+            Order::Add(change) | Order::Rm(change) if change.names.contains(&name("hold")) => {
+                let _ = held.send(call);
+                continue;
+            }
+            Order::Rm(change) if change.n > names.len() => {
+                Err(Refusal::bad(format!("there are only {}", names.len())))
+            }
+            Order::Add(change) if change.names.contains(&name("broken")) => {
+                Err(Refusal::failed("could not start broken"))
+            }
+            Order::Replace(Target::One(name)) | Order::Drain(name) | Order::Ready(name)
+                if !names.contains(name) =>
+            {
+                Err(Refusal::nobody(name))
+            }
+            Order::Rep | Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
+            Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
+            Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
+                Ok(_) => Ok(names.clone()),
+                Err(err) => Err(Refusal::bad(err.to_string())),
+            },
+            Order::Add(change) => {
+                names.extend(change.names.iter().cloned());
+                Ok(names.clone())
+            }
+            Order::Rm(change) => {
+                names.retain(|name| !change.names.contains(name));
+                Ok(names.clone())
+            }
+        };
+        let _ = call.reply.send(answer);
+    }
+}
+
+/// A card for each of these, in seats from 1 on; the last one's seat had another before.
+pub(super) fn cards(names: &[ReplicaName]) -> Cards {
+    let card = |(name, seat): (&ReplicaName, u32)| Card {
+        name: name.clone(),
+        seat: Some(Seat(seat)),
+        state: State::Up,
+        addr: Some(ReplicaAddr(([127, 0, 0, 1], 4000).into())),
+        engine_id: Some(format!("pid:{seat}")),
+        up_for: Some(Duration::from_secs(60)),
+        deaths: 0,
+        heartbeat: Some(Duration::from_micros(250)),
+        in_flight: 2,
+        listed: true,
+        reason: None,
+        past: Vec::new(),
+    };
+    let mut cards: Vec<Card> = names.iter().zip(1..).map(card).collect();
+    if let Some(last) = cards.last_mut() {
+        last.past.push(Past {
+            name: "lion".parse().unwrap(),
+            ago: Duration::from_secs(90),
+            reason: "heartbeat missed 3 times".into(),
+            ended: Some("process ended, exit status: 3".into()),
+            said: vec!["no luck".into(), "bye\u{7}".into()],
+        });
+    }
+    Cards {
+        at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
+        all: cards,
+    }
+}
+
+/// A roster of S1 up, S2 suspect and, in seat 3, nobody yet; the classic ring and no bound.
+pub(super) fn three_seats() -> Observer {
+    let ring = Spec::Classic.build(&[Seat(1), Seat(2), Seat(3)].into());
+    let member = |number: u32, health| Member {
+        id: ReplicaId(u64::from(number)),
+        seat: Seat(number),
+        name: format!("S{number}").parse().unwrap(),
+        addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
+        health,
+        drained: false,
+        cells: Arc::new(Cells::new(1)),
+    };
+    let members = vec![member(1, Health::Up), member(2, Health::Suspect)];
+    let roster = Roster::new(7, ring.unwrap(), Bound::OFF, true, members);
+    roster::channel(1, roster).0.observer()
+}
+
+/// What was counted of S1 within a little while.
+pub(super) fn recorder() -> Recorder {
+    let (ledger, port) = (Ledger::default(), Arc::new(PortCells::new(1)));
+    let cells = Arc::new(Cells::new(1));
+    ledger.enter(Seat(1), &cells);
+    let recorder = Recorder::new(ledger, Arc::clone(&port), Instant::now());
+    let cell = cells.worker(0);
+    for (status, millis) in [(200, 1), (200, 1), (200, 9), (404, 1)] {
+        let time = Duration::from_millis(millis);
+        cell.requests.add(1);
+        cell.replies.count(status);
+        cell.first_byte.count(time);
+        cell.total.count(time * 2);
+    }
+    cell.spilled.add(1);
+    cell.retried(Retry::Stale);
+    cell.to_client.add(400);
+    port.worker(0).pool_hits.add(3);
+    port.worker(0).records_lost.add(2);
+    recorder
+}
+
+/// Notes that S1, S2 … has joined, for a reason.
+pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
+    let note = Note {
+        kind: fleet::Kind::Joined,
+        seat: Some(Seat(n)),
+        name: format!("S{n}").parse().unwrap(),
+        before: None,
+        reason: reason.to_owned(),
+        detected_within: None,
+        replaced_after: None,
+        saved: None,
+        up: usize::try_from(n).unwrap(),
+        wanted: 3,
+    };
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(n.into());
+    journal.push(at, What::Replica(note));
+}
+
+pub(super) fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
+    let (desk, calls) = desk();
+    let (orders_tx, orders) = std_mpsc::channel();
+    let (held_tx, held) = std_mpsc::channel();
+    thread::spawn(move || scripted(calls, orders_tx, held_tx));
+    let journal = Journal::default();
+    happen(&journal, 1, "");
+    happen(&journal, 2, "");
+    let context = Context {
+        desk,
+        access: Access::default(),
+        roster: three_seats(),
+        max_replicas: 8,
+        ready: Arc::new(|| Ok(())),
+        sources: Sources {
+            recorder: recorder(),
+            standing: Arc::new(|| Standing {
+                wanted: 3,
+                answered: 2,
+                up: 1,
+                standbys: 1,
+            }),
+            engine: "fixed",
+            started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+        },
+        journal,
+        limits: Limits::default(),
+    };
+    (context, orders, held)
+}
