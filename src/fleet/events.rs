@@ -223,11 +223,10 @@ impl fmt::Display for Millis {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn note(kind: Kind) -> Note {
-        Note {
+impl Note {
+    /// One about S2 in seat 2 that tells no more than it must.
+    pub(crate) fn of(kind: Kind) -> Self {
+        Self {
             kind,
             seat: Some(Seat(2)),
             name: "S2".parse().unwrap(),
@@ -240,12 +239,17 @@ mod tests {
             wanted: 3,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn log_lines_read_as_sentences() {
         let down = Note {
             reason: "heartbeat missed 3 times".to_owned(),
-            ..note(Kind::Down)
+            ..Note::of(Kind::Down)
         };
         assert_eq!(
             down.to_string(),
@@ -254,7 +258,7 @@ mod tests {
         let ended = Note {
             reason: "signal: 9 (SIGKILL)".to_owned(),
             detected_within: Some(Duration::from_micros(1_240)),
-            ..note(Kind::Down)
+            ..Note::of(Kind::Down)
         };
         assert_eq!(
             ended.to_string(),
@@ -266,7 +270,7 @@ mod tests {
             replaced_after: Some(Duration::from_millis(41)),
             saved: Some(12),
             up: 3,
-            ..note(Kind::Replaced)
+            ..Note::of(Kind::Replaced)
         };
         assert_eq!(
             replaced.to_string(),
@@ -274,7 +278,7 @@ mod tests {
         );
         let again = |saved| Note {
             saved: Some(saved),
-            ..note(Kind::Up)
+            ..Note::of(Kind::Up)
         };
         assert_eq!(again(0).to_string(), "replica S2 is up again; 2 of 3 up");
         assert_eq!(

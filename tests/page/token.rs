@@ -1,23 +1,14 @@
 //! Whoever looks from another machine shows the token, and then may do all.
 
-use crate::support::{Ringmaster, own_address};
+use crate::support::open_to_strangers;
 
 use super::browser::{Browser, Screen};
 
 #[test]
 fn a_stranger_shows_the_token_and_may_command() {
-    let Some(ip) = own_address() else {
-        return eprintln!("SKIPPED: this machine has no address but loopback");
+    let Some((program, ip)) = open_to_strangers(&["--control-token", "s3cret"]) else {
+        return;
     };
-    let open = [
-        "--control",
-        "0.0.0.0:0",
-        "--replicas",
-        "1",
-        "--control-token",
-        "s3cret",
-    ];
-    let program = Ringmaster::start(&open);
     let url = format!("http://{ip}:{}/", program.control.port());
     let browser = Browser::open(Screen::WIDE, &url);
     browser.until(

@@ -1,7 +1,7 @@
 //! A client that sends exactly the bytes it is told to and reads replies by their framing.
 
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::{Message, PATIENCE, Wire};
@@ -109,12 +109,4 @@ impl Client {
 #[track_caller]
 pub(crate) fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> Message {
     Client::connect(addr).ask(request)
-}
-
-/// An address of this machine that is not loopback; a UDP socket that is connected sends nothing.
-pub(crate) fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }

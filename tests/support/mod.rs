@@ -14,12 +14,13 @@ mod load;
 mod message;
 mod process;
 mod program;
+mod stranger;
 mod workshop;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
-pub(crate) use client::{Client, End, exchange, own_address};
+pub(crate) use client::{Client, End, exchange};
 pub(crate) use docker::{Docker, Stuff, binary, docker, inspect};
 pub(crate) use dockerd::Dockerd;
 pub(crate) use elsewhere::Elsewhere;
@@ -32,6 +33,7 @@ pub(crate) use process::{
 };
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
 pub(crate) use rustix::process::Signal;
+pub(crate) use stranger::{open_to_strangers, own_address};
 pub(crate) use workshop::Workshop;
 
 /// How long anything may take before a test gives up on it: far above what is needed, even on a busy

@@ -105,6 +105,8 @@ pub(super) struct Process {
     pub(super) ready_file: PathBuf,
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
+    /// What it says on standard output, line by line.
+    said: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Process {
@@ -134,26 +136,30 @@ impl Process {
         let stderr = child.stderr.take().expect("a pipe");
         let copy = Arc::clone(&log);
         let reader = std::thread::spawn(move || keep(stderr, &copy));
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = stdout.lines().map_while(Result::ok);
+            // To its end, whoever listens, or it would get stuck.
+            lines.for_each(|line| drop(tell.send(line)));
+        });
         Self {
             child,
             ready_file,
             log,
             reader,
+            said: Mutex::new(said),
         }
     }
 
-    /// The first line it says; empty if it ended without one.
+    /// The next line it says; `None` if it ended without one.
     #[track_caller]
-    pub(super) fn first_line(&mut self) -> String {
-        let stdout = self.child.stdout.take().expect("a pipe");
-        let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            // What cannot be read is as good as nothing said.
-            let _ = BufReader::new(stdout).read_line(&mut line);
-            let _ = tell.send(line);
-        });
-        told.recv_timeout(PATIENCE).expect("a line")
+    pub(super) fn next_line(&self) -> Option<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match said.recv_timeout(PATIENCE) {
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("it says nothing within {PATIENCE:?}"),
+            said => said.ok(),
+        }
     }
 
     pub(super) fn log(&self) -> String {

@@ -57,8 +57,8 @@ impl Ringmaster {
     /// Starts `serve` of `program` with `args` and waits only for the line that tells its ports.
     #[track_caller]
     pub(crate) fn launch(program: Command, args: &[&str]) -> Self {
-        let mut process = Process::start(program, args);
-        let line = process.first_line();
+        let process = Process::start(program, args);
+        let line = process.next_line().unwrap_or_default();
         let mut ports = line.split("http://localhost:").skip(1).map(|rest| {
             let end = rest
                 .find(|c: char| !c.is_ascii_digit())
@@ -256,6 +256,15 @@ impl Ringmaster {
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.wait()
+    }
+
+    /// SIGTERM, and all that it says on standard output after its first line.
+    #[track_caller]
+    pub(crate) fn last_lines(mut self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        let lines = std::iter::from_fn(|| self.process.next_line()).collect();
+        assert!(self.wait().success());
+        lines
     }
 
     /// SIGKILL. Its replicas must find out by themselves.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, End, Engine, Ringmaster, on_both_engines, own_address};
+use crate::support::{Client, End, Engine, Ringmaster, on_both_engines, open_to_strangers};
 
 on_both_engines!(
     the_life_of_a_fleet_in_lines,
@@ -237,16 +237,14 @@ fn bytes_that_are_no_text_are_answered_and_not_repeated() {
 
 #[test]
 fn a_peer_from_elsewhere_needs_the_token() {
-    let Some(ip) = own_address() else {
-        return eprintln!("SKIPPED: this machine has no address but loopback");
+    let Some((program, ip)) = open_to_strangers(&[]) else {
+        return;
     };
     let ask = |program: &Ringmaster, line: &str| {
         let mut client = Client::connect((ip, program.control.port()).into());
         client.send(format!("{line}\n"));
         String::from_utf8(client.rest()).expect("UTF-8")
     };
-    let open = ["--control", "0.0.0.0:0", "--replicas", "1"];
-    let program = Ringmaster::start(&open);
     for (line, path) in [
         ("rep", "/rep"),
         ("add 1", "/add"),
@@ -260,7 +258,9 @@ fn a_peer_from_elsewhere_needs_the_token() {
     assert_eq!(program.rep(), ["S1"]);
     drop(program);
 
-    let program = Ringmaster::start(&[&open[..], &["--control-token", "s3cret"]].concat());
+    let Some((program, _)) = open_to_strangers(&["--control-token", "s3cret"]) else {
+        return;
+    };
     let answer = ask(
         &program,
         "rm 1; auth wrong; rm 1; auth s3cret; rep; add 1 S2",

@@ -142,16 +142,11 @@ pub(super) fn recorder() -> Recorder {
 /// Notes that S1, S2 … has joined, for a reason.
 pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
     let note = Note {
-        kind: fleet::Kind::Joined,
         seat: Some(Seat(n)),
         name: format!("S{n}").parse().unwrap(),
-        before: None,
         reason: reason.to_owned(),
-        detected_within: None,
-        replaced_after: None,
-        saved: None,
         up: usize::try_from(n).unwrap(),
-        wanted: 3,
+        ..Note::of(fleet::Kind::Joined)
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(n.into());
     journal.push(at, What::Replica(note));

@@ -4,21 +4,6 @@ use super::super::events::{Dial, Kind};
 use super::*;
 use crate::ring::Seat;
 
-fn note(kind: Kind) -> Note {
-    Note {
-        kind,
-        seat: Some(Seat(2)),
-        name: "S2".parse().unwrap(),
-        before: None,
-        reason: String::new(),
-        detected_within: None,
-        replaced_after: None,
-        saved: None,
-        up: 2,
-        wanted: 3,
-    }
-}
-
 fn switch() -> What {
     let switch = Switch {
         dial: Dial::Bound,
@@ -40,14 +25,14 @@ fn event(what: What) -> Event {
 fn events_are_one_aligned_line() {
     let line = |what| event(what).to_string();
     assert_eq!(
-        line(What::Replica(note(Kind::Joined))),
+        line(What::Replica(Note::of(Kind::Joined))),
         "17    1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
     );
     let withdrawn = Note {
         seat: Some(Seat(117)),
         reason: "S2 spoke first".to_owned(),
         name: "s-abcdef".parse().unwrap(),
-        ..note(Kind::Withdrawn)
+        ..Note::of(Kind::Withdrawn)
     };
     assert_eq!(
         line(What::Replica(withdrawn)),
@@ -56,7 +41,7 @@ fn events_are_one_aligned_line() {
     let replaced = Note {
         before: Some("S1".parse().unwrap()),
         replaced_after: Some(Duration::from_millis(41)),
-        ..note(Kind::Replaced)
+        ..Note::of(Kind::Replaced)
     };
     assert_eq!(
         line(What::Replica(replaced)),
@@ -72,7 +57,7 @@ fn events_are_one_aligned_line() {
 fn every_event_has_the_same_fields() {
     let down = Note {
         detected_within: Some(Duration::from_nanos(27_530_448)),
-        ..note(Kind::Down)
+        ..Note::of(Kind::Down)
     };
     let (down, switch) = (event(What::Replica(down)), event(switch()));
     let fields = |event: &Event| -> Vec<String> {
@@ -99,7 +84,7 @@ fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
     let newest = journal.newest();
     assert!(journal.since(0).is_empty());
     for _ in 0..JOURNAL_EVENTS + 5 {
-        journal.push(SystemTime::UNIX_EPOCH, What::Replica(note(Kind::Up)));
+        journal.push(SystemTime::UNIX_EPOCH, What::Replica(Note::of(Kind::Up)));
     }
     let all = journal.since(0);
     assert_eq!((all.len(), all[0].seq), (JOURNAL_EVENTS, 6));

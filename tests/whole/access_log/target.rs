@@ -1,14 +1,12 @@
 //! Where the lines go: standard output, a file that is moved away, a full disk, a slow pipe, nowhere.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::{ASK, Log, OK, expect, fields};
 use crate::support::{
-    Backend, PATIENCE, Ringmaster, Signal, end_of, eventually, exchange, fresh_path, program,
-    run_to_end, signal,
+    Backend, PATIENCE, Ringmaster, Signal, end_of, eventually, exchange, run_to_end,
 };
 
 fn lost(program: &Ringmaster) -> u64 {
@@ -21,45 +19,13 @@ fn lost(program: &Ringmaster) -> u64 {
 #[test]
 fn json_goes_to_standard_output() {
     let backend = Backend::answering(OK);
-    let ready = fresh_path("ready");
-    let mut child = program()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--control",
-            "127.0.0.1:0",
-        ])
-        .args([
-            "--access-log",
-            "-",
-            "--access-log-format",
-            "json",
-            "--heartbeat-interval",
-            "0s",
-        ])
-        .args(["--backend", &format!("S1={}", backend.addr), "--ready-file"])
-        .arg(&ready)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary");
-    eventually(PATIENCE, "the ready file", || ready.exists());
-    let ports: Value =
-        serde_json::from_slice(&std::fs::read(&ready).expect("a file")).expect("JSON");
-    let listen = ports["listen"]
-        .as_str()
-        .expect("an address")
-        .parse()
-        .expect("an address");
-    assert_eq!(exchange(listen, ASK).status(), 200);
+    let args = ["--access-log", "-", "--access-log-format", "json"];
+    let program = Ringmaster::before(backend.addr, &args);
+    assert_eq!(exchange(program.listen, ASK).status(), 200);
     // The last lines are written before the program ends.
-    signal(child.id(), Signal::TERM);
-    let out = BufReader::new(child.stdout.take().expect("a pipe"));
-    let lines: Vec<String> = out.lines().map(|line| line.expect("UTF-8")).collect();
-    assert!(child.wait().expect("its end").success());
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    let told: Value = serde_json::from_str(&lines[1]).expect("JSON");
+    let lines = program.last_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let told: Value = serde_json::from_str(&lines[0]).expect("JSON");
     assert_eq!(
         (&told["path"], &told["status"]),
         (&"/a".into(), &200.into())
