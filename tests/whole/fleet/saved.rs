@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 
-use crate::support::{Engine, Load, Ringmaster, Signal, load_turn, on_both_engines};
-use crate::support::{PATIENCE, eventually, exchange};
+use crate::support::{
+    Backend, Engine, Load, PATIENCE, Ringmaster, Signal, eventually, exchange, load_turn,
+    on_both_engines, six_digits,
+};
 
 on_both_engines!(
     a_death_tells_how_many_requests_it_would_have_cost,
@@ -84,4 +86,27 @@ fn a_replica_that_is_replaced_by_order_costs_nothing(engine: Engine) {
     eventually(PATIENCE, "nothing to be saved", || {
         counted(&program, 2) == 0
     });
+}
+
+#[test]
+fn a_request_is_saved_once_however_far_it_travels() {
+    let [(first, _one), (second, _two)] = [Backend::refusing(), Backend::refusing()];
+    let third = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let backends = format!("S1={first},S2={second},S3={}", third.addr);
+    let fixed = ["--backend", &backends, "--heartbeat-interval", "0s"];
+    let program = Ringmaster::start(&[&fixed[..], &["--bound", "0"]].concat());
+    for number in 0..60 {
+        let id = six_digits(number);
+        let ask = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id}\r\n\r\n");
+        assert_eq!(program.client().ask(ask).status(), 200);
+    }
+    // Some were refused by one, some by both, and all of them came to the third from elsewhere.
+    let stats: Value = serde_json::from_str(&program.command("stats json")).expect("JSON");
+    let third = &stats["message"]["seats"][2];
+    let saved = [1, 2, 3].map(|seat| counted(&program, seat));
+    assert!(saved[0] > 0 && saved[1] > 0, "{saved:?}");
+    assert_eq!(
+        (saved[0] + saved[1], saved[2]),
+        (third["failed_over"].as_u64().unwrap_or(0), 0)
+    );
 }
