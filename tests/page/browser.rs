@@ -21,6 +21,8 @@ use crate::support::{PATIENCE, Ringmaster};
 
 /// How long the driver and the browser may take to start, and any one command.
 const START: Duration = Duration::from_secs(60);
+/// How many drivers are tried.
+const DRIVERS: usize = 3;
 /// How often a condition is looked at.
 const TICK: Duration = Duration::from_millis(40);
 
@@ -74,7 +76,9 @@ impl Browser {
     /// Opens a window of this size at `url`.
     #[track_caller]
     pub(crate) fn open(screen: Screen, url: &str) -> Self {
-        let (driver, port) = start_driver();
+        // One whose port somebody else was given in between ends at once.
+        let started = (0..DRIVERS).find_map(|_| start_driver());
+        let (driver, port) = started.expect("a driver that listens");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -167,8 +171,11 @@ impl Browser {
         let begun = Instant::now();
         while self.eval(expression) != true {
             if begun.elapsed() > PATIENCE {
-                let page = self.text("body");
-                panic!("not within {PATIENCE:?}: {what}: {expression}\n--- the page\n{page}\n---");
+                let (page, seen) = (self.text("body"), self.eval("document.visibilityState"));
+                let complaints = self.complaints().join("\n");
+                panic!(
+                    "not within {PATIENCE:?}: {what}: {expression}\n--- the page, {seen}\n{page}\n{complaints}\n---"
+                );
             }
             std::thread::sleep(TICK);
         }
@@ -299,9 +306,9 @@ fn capabilities() -> Capabilities {
     }
 }
 
-/// Starts the driver, and waits until it says where it listens.
+/// Starts the driver, and waits until it says where it listens; `None` if it ended instead.
 #[track_caller]
-fn start_driver() -> (Child, u16) {
+fn start_driver() -> Option<(Child, u16)> {
     let started = Command::new("chromedriver")
         .arg("--port=0")
         .stdin(Stdio::null())
@@ -326,5 +333,9 @@ fn start_driver() -> (Child, u16) {
     let port = ports
         .filter_map(|port| port.parse().ok())
         .find(|port| *port != 0);
-    (driver, port.expect("a port of the driver"))
+    if port.is_none() {
+        let _ = driver.kill();
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
 }

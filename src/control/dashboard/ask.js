@@ -41,10 +41,15 @@ async function message(response) {
   throw new Refusal(response.status, sentence.replace(/^<Error> /, ""));
 }
 
-/** The message of a path. A TypeError or TimeoutError means that nobody answered. */
-export async function ask(path) {
-  const signal = AbortSignal.timeout(DEADLINE_MS);
-  return message(await fetch(path, { headers: headers(), signal, cache: "no-store" }));
+/** The message of a path. Anything thrown but a Refusal means that nobody answered in time. */
+export async function ask(path, deadline = DEADLINE_MS) {
+  try {
+    const signal = AbortSignal.timeout(deadline);
+    return await message(await fetch(path, { headers: headers(), signal, cache: "no-store" }));
+  } catch (err) {
+    if (err instanceof Refusal) throw err;
+    throw new Error(err.name === "TimeoutError" ? `There was no answer within ${deadline / 1000} s.` : "Nobody answers.");
+  }
 }
 
 /** Changes something. */

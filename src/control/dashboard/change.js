@@ -6,6 +6,9 @@ import { ask, change } from "./ask.js";
 import { about, choose, many, offer, typeOrder, typeRemoval, typed } from "./typed.js";
 import { NOTHING, count, make, percent, span, tint } from "./words.js";
 
+/** A plan may be much to compute, and somebody waits for this one only. */
+const PLAN_DEADLINE_MS = 30000;
+
 const form = document.getElementById("change-form");
 const apply = document.getElementById("apply");
 const preview = document.getElementById("preview");
@@ -20,6 +23,10 @@ let doing = false;
 /** What is told when a change begins, and when it is over. */
 let lock = () => {};
 export const onDoing = (act) => (lock = act);
+
+/** Brings the page up to date. */
+let refresh = async () => {};
+export const onDone = (act) => (refresh = act);
 
 /** Whom an order can be about: [{name, state}]. */
 let present = [];
@@ -124,7 +131,7 @@ form.addEventListener("submit", async (event) => {
   stale();
   const wanted = typed();
   try {
-    await (wanted.query ? ask(`/plan?${coded(wanted.query)}`).then(show) : foresee(wanted));
+    await (wanted.query ? ask(`/plan?${coded(wanted.query)}`, PLAN_DEADLINE_MS).then(show) : foresee(wanted));
     ready = wanted;
     apply.textContent = wanted.says;
     apply.disabled = false;
@@ -153,6 +160,8 @@ async function carryOut({ act, says, lists }) {
     text = err instanceof TypeError ? "The balancer did not answer; whether it was done shows above." : err.message;
   }
   clearInterval(ticking);
+  // What we have changed ourselves must not take the next preview back.
+  await refresh();
   doing = false;
   lock(false);
   preview.disabled = false;

@@ -2,7 +2,7 @@
 // when, keeps what was last heard in sight, and goes on by itself once there is an answer again.
 
 import { ask, now, Refusal, useToken } from "./ask.js";
-import { asked, know, onDoing, stale } from "./change.js";
+import { asked, know, onDoing, onDone, stale } from "./change.js";
 import { Chart } from "./charts.js";
 import { followEvents } from "./events.js";
 import { lookAgain } from "./key.js";
@@ -177,9 +177,14 @@ function found() {
   ringIsOf = "";
 }
 
+let looking = Promise.resolve();
+
+/** One look after the other, so that none shows what was before another. */
+const lookOnce = () => (looking = looking.then(() => look().then(found, lost)));
+
 async function turn() {
   const begun = Date.now();
-  if (!document.hidden) await look().then(found, lost);
+  if (!document.hidden) await lookOnce();
   setTimeout(turn, Math.max(0, EVERY_MS - (Date.now() - begun)));
 }
 
@@ -191,6 +196,7 @@ page("token-form").addEventListener("submit", (event) => {
 });
 
 onOrder(asked);
+onDone(lookOnce);
 onDoing((doing) => {
   lockOrders(doing);
   page("replace-all").setAttribute("aria-disabled", doing);
