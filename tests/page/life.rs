@@ -43,6 +43,42 @@ fn a_death_and_its_successor_show_by_themselves() {
 }
 
 #[test]
+fn a_standby_shows_and_takes_a_seat_and_the_requests_it_saved_are_told() {
+    let program = Ringmaster::start(&["--replicas", "2", "--standby", "1"]);
+    let standby = program.standing_by(1).remove(0);
+    let browser = Browser::at(&program);
+    browser.until(
+        "a row without a seat",
+        "[...document.querySelectorAll('#rows tr')].map(row => row.querySelector('.badge').textContent) \
+         .join(' ') === 'up up standby'",
+    );
+    assert_eq!(browser.text("#rows tr:nth-child(3) span.name"), standby);
+    let load = Load::start(program.listen, 4);
+    load.reach(100);
+    // Whoever is with it waits until it is found silent, and is saved.
+    program.strike(&["S2"], Signal::STOP);
+    let replaced = program.event("replaced", 2);
+    let saved = replaced["saved"].as_u64().expect("a number");
+    assert!(saved > 1, "{replaced}");
+    browser.until(
+        "the standby in the seat",
+        &format!(
+            "document.querySelector('#rows tr:nth-child(2) span.name').textContent === '{standby}'"
+        ),
+    );
+    browser.until(
+        "what it saved",
+        &format!(
+            "document.querySelector('#events li[data-kind=replaced]')?.textContent \
+             .includes('from standby') && document.querySelector('#events li[data-kind=replaced]') \
+             .textContent.includes('{saved} requests saved')"
+        ),
+    );
+    load.finish().expect_no_failure();
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn requests_show_as_they_are_served() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);

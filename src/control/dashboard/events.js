@@ -7,7 +7,7 @@ import { clock, make, ms, tint } from "./words.js";
 const SHOWN = 200;
 const AGAIN_MS = 1000;
 const SETTLED_MS = 1000;
-const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "seat", "seq", "time", "to", "up", "wanted"]);
+const KNOWN = new Set(["before", "by", "detected_within_ms", "from", "kind", "name", "reason", "replaced_after_ms", "saved", "seat", "seq", "time", "to", "up", "wanted"]);
 const ALOUD = new Set(["down", "replaced", "failed", "held"]);
 
 const list = document.getElementById("events");
@@ -21,6 +21,7 @@ function account(event) {
   if (event.reason) parts.push(event.reason);
   if (event.detected_within_ms != null) parts.push(`detected within ${ms(event.detected_within_ms)} ms`);
   if (event.replaced_after_ms != null) parts.push(`${ms(event.replaced_after_ms)} ms after its death`);
+  if (event.saved) parts.push(event.saved === 1 ? "1 request saved" : `${event.saved} requests saved`);
   if (event.by) parts.push(`by ${event.by}`);
   // What else a balancer may tell, in its own words.
   for (const [name, value] of Object.entries(event)) {
