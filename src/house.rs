@@ -52,7 +52,7 @@ impl Signals {
     }
 
     /// Waits for the next one. Cancel safe.
-    async fn any(&mut self) {
+    pub(crate) async fn any(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -90,7 +90,7 @@ struct Prepared {
 
 impl Prepared {
     /// Starts the threads, and lets clients in.
-    fn begin(self, runtime: &Runtime) -> anyhow::Result<House> {
+    fn begin(mut self, runtime: &Runtime) -> anyhow::Result<House> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, kept) = (ports.addresses()?, ports.keep()?);
         let wanted = self.survey.wanted();
@@ -115,7 +115,7 @@ impl Prepared {
         })?;
         if self.taken.is_some() {
             let limit = config.start_timeout + TAKEOVER_SLACK;
-            until_ready(runtime, &fleet, self.alive, limit)?;
+            until_ready(runtime, &fleet, &mut self.signals, self.alive, limit)?;
         }
         let known = Known {
             desk,
@@ -199,25 +199,31 @@ fn begin_with(taken: Option<&mut Taken>, settings: &mut fleet::Settings) -> anyh
     Ok(alive)
 }
 
-/// Waits until so many replicas have answered.
+/// Waits until so many replicas have answered. A signal that came since the start ends it, or we would take
+/// over only to stop, and nobody would serve.
 fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,
+    signals: &mut Signals,
     alive: usize,
     limit: Duration,
 ) -> anyhow::Result<()> {
     let mut status = fleet.status();
     let ready = async {
         let answered = status.wait_for(|status| status.answered >= alive);
-        timeout(limit, answered).await.map(|seen| seen.is_ok())
-    };
-    match runtime.block_on(ready) {
-        Ok(true) => Ok(()),
-        Ok(false) => bail!("the fleet ended unexpectedly"),
-        Err(_) => {
-            bail!("not all replicas answered within {limit:?}; the one that served goes on")
+        tokio::select! {
+            biased;
+            () = signals.any() => bail!("a signal came before we served; the one that served goes on"),
+            answered = timeout(limit, answered) => match answered {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(_)) => bail!("the fleet ended unexpectedly"),
+                Err(_) => {
+                    bail!("not all replicas answered within {limit:?}; the one that served goes on")
+                }
+            },
         }
-    }
+    };
+    runtime.block_on(ready)
 }
 
 fn start_access_log(

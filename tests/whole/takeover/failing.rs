@@ -73,6 +73,22 @@ fn killed(mut process: Child) {
 }
 
 #[test]
+fn one_that_is_told_to_stop_before_it_serves_does_not_take_over() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let mut second = slow(&first, &[]);
+    signal(second.id(), Signal::TERM);
+    let mut end = None;
+    eventually(PATIENCE, "its end", || {
+        end = second.try_wait().expect("a child");
+        end.is_some()
+    });
+    assert_eq!(end.and_then(|end| end.code()), Some(1));
+    first.expect_log("the process that was to take over is gone; all is as before");
+    let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200, "it serves on");
+}
+
+#[test]
 fn changes_are_refused_while_another_process_takes_over() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let second = slow(&first, &[]);
