@@ -174,6 +174,8 @@ impl House {
         if is_taken_over {
             // Who asks from now on is to hear of the other one's fleet.
             self.stops.control.pull();
+            // A signal may end us before we have left it.
+            self.fleet.lend(true);
         }
         self.stops.workers.pull();
         self.fleet.refuse_changes();

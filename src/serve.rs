@@ -129,6 +129,7 @@ impl Prepared {
         open.send_replace(true);
         if let Some(taken) = self.taken {
             taken.go();
+            fleet.lend(false);
         }
         start::announce(&addresses, &config.replicas, wanted);
         let around = Around::of(&config.replicas);

@@ -28,6 +28,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -174,6 +175,7 @@ pub fn start(
         }
         (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
     };
+    let lent = Arc::new(AtomicBool::new(settings.taken_over_from.is_some()));
     let inbox = Inbox {
         close: closed,
         stop: stopped,
@@ -194,10 +196,11 @@ pub fn start(
         notebook: Notebook::default(),
         status,
         began: (Instant::now(), SystemTime::now()),
-        taken_over: settings.taken_over_from.is_some(),
+        lent: Arc::clone(&lent),
         work: Work::default(),
     };
     Ok(Fleet {
+        lent,
         status: status_seen,
         journal,
         close,
@@ -267,6 +270,7 @@ pub struct Fleet {
     close: shutdown::Trigger,
     hold: watch::Sender<bool>,
     stop: oneshot::Sender<Stop>,
+    lent: Arc<AtomicBool>,
     thread: thread::JoinHandle<bool>,
 }
 
@@ -300,6 +304,12 @@ impl Fleet {
     /// started are let be.
     pub fn hold(&self, holds: bool) {
         self.hold.send_replace(holds);
+    }
+
+    /// Whether another balancer has it too, to whom all is left that can outlive us should we be dropped. At first
+    /// that is so when it was taken over.
+    pub fn lend(&self, lent: bool) {
+        self.lent.store(lent, Ordering::Relaxed);
     }
 
     /// Removes all replicas within `limit` and ends. What is left after that dies with us.

@@ -11,6 +11,8 @@ mod outside;
 mod watching;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -46,7 +48,7 @@ pub(super) struct Task {
     /// One moment by both clocks.
     pub(super) began: (Instant, SystemTime),
     /// Whether it is left to another balancer when we are dropped.
-    pub(super) taken_over: bool,
+    pub(super) lent: Arc<AtomicBool>,
     pub(super) work: Work,
 }
 
@@ -93,7 +95,7 @@ impl Task {
             let input = tokio::select! {
                 biased;
                 stop = &mut inbox.stop, if stop_by.is_none() => {
-                    let stop = stop.unwrap_or(Stop::dropped(self.taken_over));
+                    let stop = stop.unwrap_or_else(|_| Stop::dropped(self.lent.load(Ordering::Relaxed)));
                     stop_by = Some(Instant::now() + stop.limit);
                     leave = stop.leave;
                     Input::Stop { leave }

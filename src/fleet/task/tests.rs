@@ -45,7 +45,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         status: watch::channel(plan.status()).0,
         plan,
         began: (Instant::now(), SystemTime::now()),
-        taken_over: false,
+        lent: Arc::default(),
         work: Work::default(),
     };
     (task, reports, workers.remove(0))

@@ -2,6 +2,7 @@
 
 mod failing;
 mod refused;
+mod stopping;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
