@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::fleet::{Fleet, Status};
+use crate::fleet::{Fleet, Hold, Status};
 use crate::roster;
 use crate::shutdown;
 use crate::start::{self, Addresses};
@@ -147,13 +147,13 @@ impl House {
                 },
                 request = next(&mut self.giver) => match request {
                     Request::Yield(reply) => {
-                        self.fleet.hold(true);
+                        self.fleet.hold(Hold::Shared);
                         let until = Instant::now() + REST_TIMEOUT;
                         waiting = Some(Waiting { reply, until });
                     }
                     Request::Withdrawn => {
                         tracing::warn!("the process that was to take over is gone; all is as before");
-                        self.fleet.hold(false);
+                        self.fleet.hold(Hold::Ours);
                         waiting = None;
                     }
                     Request::Go(pid) => {
@@ -168,6 +168,11 @@ impl House {
 
     async fn stop(mut self, is_taken_over: bool) -> anyhow::Result<()> {
         tracing::info!("draining: no new connections; answering what has begun");
+        let which = if is_taken_over {
+            "a signal"
+        } else {
+            "a second signal"
+        };
         if let Some(giver) = &self.giver {
             giver.close();
         }
@@ -176,6 +181,9 @@ impl House {
             self.stops.control.pull();
             // A signal may end us before we have left it.
             self.fleet.lend(true);
+            if self.leaves {
+                self.fleet.hold(Hold::Given);
+            }
         }
         self.stops.workers.pull();
         self.fleet.refuse_changes();
@@ -185,7 +193,7 @@ impl House {
                 // Before the fleet goes, or requests would see that and look for another replica.
                 self.stops.cut.pull();
                 let _ = timeout(CUT_TIMEOUT, self.workers.all_ended()).await;
-                bail!("a second signal; stopped at once");
+                bail!("{which}; stopped at once");
             }
         }
         let stop = async {
@@ -200,7 +208,7 @@ impl House {
         };
         tokio::select! {
             stopped = stop => stopped,
-            () = self.signals.any() => bail!("a second signal; stopped at once"),
+            () = self.signals.any() => bail!("{which}; stopped at once"),
         }
     }
 }

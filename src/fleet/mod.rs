@@ -52,7 +52,7 @@ pub use engine::{Containers, Image, Processes};
 pub use events::{Dial, Kind, Note, Switch};
 pub use heartbeat::Ask;
 pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
-pub use plan::Status;
+pub use plan::{Hold, Status};
 pub use survey::{Survey, survey};
 
 /// The name of the fleet's thread. A panic on it is fatal to the program, whichever task it ends.
@@ -155,7 +155,7 @@ pub fn start(
     let (pulse, pulses) = mpsc::unbounded_channel();
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
-    let (hold, held) = watch::channel(false);
+    let (hold, held) = watch::channel(Hold::Ours);
     let (status, status_seen) = watch::channel(plan.status());
     let journal = Journal::default();
     let reports_end = Reports::new(report);
@@ -268,7 +268,7 @@ pub struct Fleet {
     status: watch::Receiver<Status>,
     journal: Journal,
     close: shutdown::Trigger,
-    hold: watch::Sender<bool>,
+    hold: watch::Sender<Hold>,
     stop: oneshot::Sender<Stop>,
     lent: Arc<AtomicBool>,
     thread: thread::JoinHandle<bool>,
@@ -299,11 +299,10 @@ impl Fleet {
         self.close.pull();
     }
 
-    /// Refuses the changes to come until told otherwise, because another process takes over. What is under
-    /// way is finished, and the dead are replaced as ever; with containers, those that the other one has
-    /// started are let be.
-    pub fn hold(&self, holds: bool) {
-        self.hold.send_replace(holds);
+    /// Says whose the fleet is, because another process takes over. What is under way is finished; with
+    /// containers, those that the other one has started are let be.
+    pub fn hold(&self, hold: Hold) {
+        self.hold.send_replace(hold);
     }
 
     /// Whether another balancer has it too, to whom all is left that can outlive us should we be dropped. At first

@@ -22,7 +22,7 @@ use super::engine::{Engine, Keeper};
 use super::heartbeat::{Heart, Identity, Rhythm};
 use super::journal::Journal;
 use super::noting::Notebook;
-use super::plan::{Action, Input, Plan, Pulse, Status, Ticket};
+use super::plan::{Action, Hold, Input, Plan, Pulse, Status, Ticket};
 use super::publish::Press;
 use crate::admin::{Answer, Call, Letter, Order};
 use crate::roster::ReplicaId;
@@ -110,9 +110,9 @@ impl Task {
                     Input::Close
                 }
                 Ok(()) = inbox.hold.changed() => {
-                    let holds = *inbox.hold.borrow_and_update();
-                    self.engine.hold(holds);
-                    Input::Hold(holds)
+                    let hold = *inbox.hold.borrow_and_update();
+                    self.engine.hold(hold != Hold::Ours);
+                    Input::Hold(hold)
                 }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
                 Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),

@@ -23,8 +23,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const WORD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries to accept when the system is short of something.
 const REST: Duration = Duration::from_millis(200);
-/// How long it may take to have its replicas ready.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What whoever runs the house is asked.
 #[derive(Debug)]
@@ -146,7 +144,8 @@ impl Desk {
             return Ok(false);
         }
         tracing::info!("process {pid} takes over");
-        stream.set_read_timeout(Some(PATIENCE))?;
+        // Only its end takes its word back: were it slow, and we had given up, both would serve.
+        stream.set_read_timeout(None)?;
         let (reply, state) = std_mpsc::channel();
         let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
         let Some(state) = state.recv().ok().filter(|_| is_heard) else {

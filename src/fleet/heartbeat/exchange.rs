@@ -84,7 +84,7 @@ pub(super) async fn run(
 ) -> Outcome {
     match ask {
         Ask::Path(path) => converse(addr, &request(addr, path, keep, gives), held).await,
-        // The held one says nothing of a server that is frozen, or behind a cut cable: a new one does.
+        // The held one says nothing of a server behind a cut cable, or with a full backlog: a new one does.
         Ask::Connect => match connect(addr).await {
             Ok(stream) => Outcome::Healthy(Some(stream), None),
             Err(outcome) => outcome,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::replace::Rotation;
-use super::{Action, Phase, Plan, Ticket, World};
+use super::{Action, Hold, Phase, Plan, Ticket, World};
 use crate::admin::{Answer, MAX_WAITING, Order, Refusal};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::ring::{Ring, Seat};
@@ -53,7 +53,7 @@ impl Plan {
             self.answer(ticket, Err(Refusal::bad(sentence)));
         } else if self.closed {
             self.answer(ticket, Err(stopping()));
-        } else if self.held {
+        } else if self.hold != Hold::Ours {
             self.answer(ticket, Err(held()));
         } else if self.waiting.len() >= MAX_WAITING {
             let sentence = format!("{MAX_WAITING} commands wait already");
@@ -146,9 +146,9 @@ impl Plan {
     }
 
     /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
-    pub(super) fn hold(&mut self, holds: bool) {
-        self.held = holds;
-        if holds {
+    pub(super) fn hold(&mut self, hold: Hold) {
+        self.hold = hold;
+        if hold != Hold::Ours {
             let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
             for ticket in waiting {
                 self.answer(ticket, Err(held()));

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::seats::Place;
-use super::{Phase, Plan, World};
+use super::{Hold, Phase, Plan, World};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
 use crate::ring::Seat;
@@ -21,7 +21,7 @@ const HOLD_SEATS: usize = 3;
 impl Plan {
     /// Starts a successor for every seat that should have one by now.
     pub(super) fn fill(&mut self, world: &mut dyn World) {
-        if self.policy.keeper == Keeper::Nobody {
+        if self.policy.keeper == Keeper::Nobody || self.hold == Hold::Given {
             return;
         }
         let mut allowed = self.allowed_for_silent();

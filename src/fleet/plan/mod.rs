@@ -38,7 +38,7 @@ use patience::Patience;
 use seats::{Holder, Place};
 pub(super) use words::{Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
 
-pub use words::Status;
+pub use words::{Hold, Status};
 
 /// One replica that the engine holds.
 #[derive(Debug)]
@@ -100,8 +100,8 @@ pub(super) struct Plan {
     held_until: Option<Instant>,
     /// Whether changes are refused.
     closed: bool,
-    /// Whether they are for the time being.
-    held: bool,
+    /// Whose the fleet is.
+    hold: Hold,
     stopping: bool,
     /// Whether those who serve are left to another balancer: the roster stays as it is.
     left: bool,
@@ -187,7 +187,7 @@ impl Plan {
             silences: VecDeque::new(),
             held_until: None,
             closed: false,
-            held: false,
+            hold: Hold::Ours,
             stopping: false,
             left: false,
             finished: false,
@@ -211,7 +211,7 @@ impl Plan {
             Input::Drained(id) => self.drained(id),
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Close => self.close(),
-            Input::Hold(holds) => self.hold(holds),
+            Input::Hold(hold) => self.hold(hold),
             Input::Stop { leave } => self.stop(leave),
             Input::Tick => {}
         }
@@ -265,7 +265,7 @@ impl Plan {
             up: self.up(),
             drained: self.off_duty(),
             standbys: self.warm(),
-            held: self.held,
+            held: self.hold != Hold::Ours,
             busy: self.is_busy(),
             complete: self.awaited.is_empty(),
         }

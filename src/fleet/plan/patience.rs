@@ -36,8 +36,10 @@ impl Patience {
         }
         self.deaths.retain(|death| now - *death < MEMORY);
         self.deaths.push_back(now);
-        self.retry_at = None;
-        if self.deaths.len() > FREE_DEATHS {
+        if self.deaths.len() <= FREE_DEATHS {
+            self.retry_at = None;
+        } else if !self.must_wait(now) {
+            // Many that die together are one reason to wait, not many.
             self.wait(now);
         }
     }

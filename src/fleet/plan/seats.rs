@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::past::Obituaries;
 use super::patience::Patience;
-use super::{Action, Life, Phase, Plan, Shown};
+use super::{Action, Hold, Life, Phase, Plan, Shown};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::{Kind, Note};
 use crate::ring::Seat;
@@ -226,6 +226,9 @@ impl Plan {
         };
         if !matches!(life.phase, Phase::Removing { .. }) {
             life.phase = Phase::Removing { unexplained: false };
+            // It may have a seat by now that is not ours to give.
+            let given = self.hold == Hold::Given;
+            let farewell = if given { Farewell::Leave } else { farewell };
             self.actions.push(Action::Remove(id, farewell));
         }
     }

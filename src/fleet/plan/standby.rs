@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Life, Phase, Plan, World};
+use super::{Action, Hold, Life, Phase, Plan, World};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
 use crate::roster::{ReplicaAddr, ReplicaId};
@@ -19,7 +19,7 @@ impl Plan {
     /// Starts standbys for those that are lacking, unless it must wait.
     pub(super) fn fill_standbys(&mut self, world: &mut dyn World) {
         let waits = self.standbys.must_wait(self.now);
-        if self.policy.keeper == Keeper::Nobody || self.closed || waits {
+        if self.policy.keeper == Keeper::Nobody || self.closed || waits || self.hold != Hold::Ours {
             return;
         }
         let lives = self.lives.values();
@@ -49,6 +49,9 @@ impl Plan {
     /// Calls a standby to the empty place at `at`; whether there is one.
     pub(super) fn call(&mut self, at: usize) -> bool {
         let until = self.now + CALL_TIMEOUT;
+        if self.hold != Hold::Ours {
+            return false;
+        }
         let Some((id, addr)) = self.fittest() else {
             return false;
         };

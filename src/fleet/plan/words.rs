@@ -115,6 +115,18 @@ pub(in crate::fleet) enum Pulse {
     Refused(String),
 }
 
+/// Whose the fleet is, when another process takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Ours.
+    Ours,
+    /// Still ours, for as long as the other one gets ready: changes are refused, and no standby is called,
+    /// for the other one may call it too.
+    Shared,
+    /// The other one's: nobody is started, called or removed any more, whoever dies.
+    Given,
+}
+
 /// What the plan is told.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) enum Input {
@@ -132,8 +144,8 @@ pub(in crate::fleet) enum Input {
     Order(Ticket, Order),
     /// Refuse all changes from here on.
     Close,
-    /// Refuse all changes to come, or accept them again.
-    Hold(bool),
+    /// Whose the fleet is, when another process takes over.
+    Hold(Hold),
     /// Remove everything, or leave what serves to another balancer; it closes as well.
     Stop {
         /// Whether it is left.

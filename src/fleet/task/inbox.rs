@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::Letter;
 use crate::fleet::engine::Report;
-use crate::fleet::plan::Pulse;
+use crate::fleet::plan::{Hold, Pulse};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
 
@@ -32,8 +32,8 @@ impl Stop {
 pub(in crate::fleet) struct Inbox {
     pub(in crate::fleet) close: Shutdown,
     pub(in crate::fleet) stop: oneshot::Receiver<Stop>,
-    /// Whether changes are refused for the time being.
-    pub(in crate::fleet) hold: watch::Receiver<bool>,
+    /// Whose the fleet is, when another process takes over.
+    pub(in crate::fleet) hold: watch::Receiver<Hold>,
     pub(in crate::fleet) reports: mpsc::UnboundedReceiver<Report>,
     pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
     pub(in crate::fleet) orders: mpsc::Receiver<Letter>,

@@ -158,7 +158,7 @@ fn a_lock_that_somebody_removes_is_made_again() {
     let second = lock(&engine).expect("a lock");
     assert_ne!(second.id, first.id);
     assert_eq!(second.labels, first.labels);
-    program.expect_log("somebody removed the lock ringmaster-lock of fleet ringmaster");
+    program.expect_log("the lock ringmaster-lock of fleet ringmaster was gone; it is made again");
     // An empty list is no sign that it is gone.
     engine.mood("GET /containers/json", Mood::Says("[]".to_owned()), 100);
     engine.cut_events();

@@ -106,9 +106,7 @@ impl Lock {
         let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
         match api.create(&name, recipe.lock(&self.owner.to_label())).await {
             Ok(made) => {
-                tracing::warn!(
-                    "somebody removed the lock {name} of fleet {fleet}; it is made again"
-                );
+                tracing::warn!("the lock {name} of fleet {fleet} was gone; it is made again");
                 *container = Some(made);
                 true
             }

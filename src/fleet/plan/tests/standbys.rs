@@ -270,3 +270,57 @@ fn one_that_was_found_takes_a_seat_that_was_found_empty() {
     assert_eq!(bench.list(), names("s-a"));
     assert_eq!(bench.notes()[0].reason, "from standby");
 }
+
+#[test]
+fn while_another_process_may_call_it_it_is_not_called() {
+    let mut bench = warm();
+    bench.feed(Input::Hold(Hold::Shared));
+    bench.ends(S2);
+    assert_eq!(bench.called(), []);
+    let starts = bench.starting_names();
+    assert_eq!(starts, [(2, "r2".to_owned())], "it is filled all the same");
+    bench.feed(Input::Hold(Hold::Ours));
+    bench.ends(S1);
+    assert_eq!(bench.called(), [(R1, 1)]);
+}
+
+#[test]
+fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
+    let mut bench = warm();
+    bench.feed(Input::Hold(Hold::Given));
+    bench.ends(S2);
+    assert_eq!((bench.called(), bench.started()), (vec![], vec![]));
+    assert_eq!(bench.removed(), [(S2, Farewell::Leave)]);
+    assert_eq!(bench.health(2), Some(Health::Down), "requests go elsewhere");
+    bench.falls_silent(R1);
+    assert_eq!(bench.removed(), [(R1, Farewell::Leave)]);
+    bench.after(10 * SEC);
+    assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
+    assert_eq!(bench.order(Order::Rep), Some(Ok(names("S1"))));
+    let sentence = "another process takes over this balancer; try again in a moment";
+    assert_eq!(
+        bench.add(1, ""),
+        Some(Err(crate::admin::Refusal::failed(sentence)))
+    );
+}
+
+#[test]
+fn many_that_die_together_are_one_reason_to_wait() {
+    let policy = Policy {
+        standbys: 20,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(policy, 1);
+    let all = bench.started();
+    for id in &all {
+        bench.rises(*id);
+    }
+    let mut started = 0;
+    for id in &all[1..] {
+        bench.ends(*id);
+        started += bench.started().len();
+    }
+    assert_eq!(started, 10, "as many as may die within a minute");
+    bench.after(500 * MS);
+    assert_eq!(bench.started().len(), 10);
+}
