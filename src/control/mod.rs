@@ -29,6 +29,7 @@ mod places;
 mod port;
 pub mod question;
 mod replicas;
+mod room;
 mod stats;
 mod stream;
 mod text;

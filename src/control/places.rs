@@ -1,11 +1,14 @@
 //! The places of the control port: how many clients are served at once, and who makes room.
 //!
-//! A client that has not sent its first line, or waits at a prompt, holds its place on sufferance: when all places are taken, the
+//! A client that has not sent its first line, waits at a prompt or between two requests, holds its place on sufferance: when all places are taken, the
 //! one that has been silent longest gives its place up to the newcomer, so that a neighbour who only
 //! connects cannot keep a health check out. It knows nothing of what clients say.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -88,7 +91,12 @@ impl Places {
 impl Place {
     /// Waits until the place was given to another. Cancel safe.
     pub(super) async fn lost(&mut self) {
-        let _ = (&mut self.lost).await;
+        poll_fn(|cx| self.poll_lost(cx)).await;
+    }
+
+    /// Ready when the place was given to another.
+    pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.lost).poll(cx).map(drop)
     }
 
     /// Keeps the place for good, since its client has spoken; `None` if it was given to another.

@@ -2,7 +2,8 @@
 //! its protocol.
 //!
 //! It carries out nothing. The surprise: a client who has not said a line yet may lose its place (see
-//! `places.rs`), one who has said it keeps it to the end of the close.
+//! `places.rs`), one who has said it keeps it to the end of the close, but for the pauses of a prompt and
+//! between requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::conn::{Conn, Line};
 use super::places::{Place, Places};
+use super::room::Room;
 use super::{Context, http, stats, text};
 use crate::shutdown::Shutdown;
 
@@ -166,16 +168,24 @@ impl Port {
             () = place.lost() => return,
             () = shutdown.wait() => return,
         };
-        // Kept to the end of all, so that those who linger count.
+        if let Ok(Ok(Line::Whole(line))) = &first
+            && is_http(line)
+        {
+            // To the end of all, so that those who linger count.
+            let room = Room::new(&self.places, place);
+            let router = self.router.clone();
+            let served = http::serve(conn, peer, router, limits, &room, &mut shutdown);
+            if let Some(conn) = served.await {
+                conn.farewell(limits, &mut shutdown).await;
+            }
+            return;
+        }
+        // Kept for the same reason.
         let mut held = place.keep();
         if held.is_none() {
             return;
         }
         let done = match first {
-            Ok(Ok(Line::Whole(line))) if is_http(&line) => {
-                conn = http::serve(conn, peer, self.router.clone(), limits, &mut shutdown).await;
-                Ok(())
-            }
             Ok(Ok(Line::Whole(line))) => {
                 text::session(&mut conn, line, peer, &self, &mut held).await
             }

@@ -17,19 +17,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::conn::Conn;
+use super::room::Room;
 use super::{Limits, Shared};
 use crate::admin::{self, MAX_BODY};
 use crate::shutdown::Shutdown;
@@ -54,6 +57,16 @@ const MAX_ECHO: usize = 200;
 
 /// An answer under way; the library wants it movable.
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+/// Why no more requests are served.
+enum Stop {
+    /// Either side had enough.
+    Done(hyper::Result<()>),
+    /// The port stops.
+    Told,
+    /// Another client needs the place.
+    Lost,
+}
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy)]
@@ -91,18 +104,30 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Speaks HTTP until either side has had enough, and gives the connection back to be closed.
+/// Speaks HTTP until either side has had enough, and gives the connection back to be closed; `None` if another
+/// client needed its place.
 pub(super) async fn serve(
     conn: Conn,
     peer: SocketAddr,
     router: Router,
     limits: &Limits,
+    room: &Room,
     shutdown: &mut Shutdown,
-) -> Conn {
+) -> Option<Conn> {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| -> Answering {
         request.extensions_mut().insert(Peer(peer));
-        Box::pin(router.call(request))
+        room.enter();
+        let (answer, room) = (router.call(request), room.clone());
+        Box::pin(async move {
+            let answer = answer.await;
+            // A stream has no end yet.
+            let is_whole = |answer: &Response| answer.body().size_hint().exact().is_some();
+            if answer.as_ref().is_ok_and(is_whole) {
+                room.rest();
+            }
+            answer
+        })
     });
     let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -111,20 +136,31 @@ pub(super) async fn serve(
         .max_buf_size(limits.line.max(MIN_BUFFER))
         .serve_connection(TokioIo::new(conn), service);
     let stop = tokio::select! {
-        done = poll_fn(|cx| http.poll_without_shutdown(cx)) => Some(done),
-        () = shutdown.wait() => None,
+        done = poll_fn(|cx| match http.poll_without_shutdown(cx) {
+            // Asked afterwards, for a request may just have been answered.
+            Poll::Pending => room.poll_lost(cx).map(|()| Stop::Lost),
+            Poll::Ready(done) => Poll::Ready(Stop::Done(done)),
+        }) => done,
+        () = shutdown.wait() => Stop::Told,
     };
     let done = match stop {
-        Some(done) => done,
-        None => {
+        Stop::Done(done) => done,
+        Stop::Told => {
             Pin::new(&mut http).graceful_shutdown();
             poll_fn(|cx| http.poll_without_shutdown(cx)).await
+        }
+        Stop::Lost => {
+            // The last answer may still be on its way.
+            Pin::new(&mut http).graceful_shutdown();
+            let rest = poll_fn(|cx| http.poll_without_shutdown(cx));
+            let _ = timeout(limits.discard_time, rest).await;
+            return None;
         }
     };
     if let Err(err) = done {
         tracing::debug!("HTTP from {peer} broke: {err}");
     }
-    http.into_parts().io.into_inner()
+    Some(http.into_parts().io.into_inner())
 }
 
 /// Answers 503 to a request that is not read, in the name of one that cannot be served.
