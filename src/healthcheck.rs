@@ -26,7 +26,14 @@ pub(crate) fn ask(control: SocketAddr) -> io::Result<String> {
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    let read = stream.take(MAX_ANSWER).read_to_end(&mut answer);
+    read.map_err(|err| match err.kind() {
+        ErrorKind::WouldBlock => io::Error::new(
+            ErrorKind::TimedOut,
+            format!("no answer within {PATIENCE:?}"),
+        ),
+        _ => err,
+    })?;
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.lines().next().unwrap_or_default();
     if status.starts_with("HTTP/1.1 200 ") {

@@ -40,7 +40,9 @@ pub const MAX_NAME: usize = 63;
 
 /// A text that is no replica name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{{0,62}}, and not 'json'")]
+#[error(
+    "'{0}' is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{{0,62}}, and not 'json' or 'all'"
+)]
 pub struct BadName(String);
 
 impl FromStr for ReplicaName {
@@ -52,7 +54,9 @@ impl FromStr for ReplicaName {
         let rest = bytes
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
-        if first && rest && bytes.len() <= MAX_NAME && text != "json" {
+        // Both are words of commands, where a name may stand.
+        let is_word = ["json", "all"].contains(&text);
+        if first && rest && bytes.len() <= MAX_NAME && !is_word {
             Ok(Self(text.into()))
         } else {
             Err(BadName(

@@ -1,8 +1,8 @@
 //! `ringmaster ctl`: sends a running balancer one line of text commands, shows each answer as it comes,
 //! and tells by the exit code whether all was done.
 //!
-//! It knows how answers are framed, and no command. It waits as long as an answer takes: the balancer has
-//! limits of its own for everything it does, and `watch` has none. Surprising: a token that was refused is
+//! It knows how answers are framed, and of commands only which of them just ask: their answers must come soon. For
+//! the others it waits as long as it takes: the balancer has limits of its own, and `watch` has none. Surprising: a token that was refused is
 //! told of only when the command was refused too, because the variable that holds it may be meant for
 //! another balancer.
 
@@ -20,6 +20,12 @@ use paint::Paint;
 
 /// Connecting, and each write.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest silence of a balancer that is only asked.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The first words of commands that only ask; the answer to a change takes as long as the change.
+const QUESTIONS: [&str; 8] = [
+    "help", "rep", "show", "where", "plan", "stats", "events", "quit",
+];
 
 /// Sends `line`, which may hold several commands, to the control port at `control` (host and port), after
 /// the `token` if there is one. Answers go to stdout; refusals to stderr, unless they are JSON. Whether
@@ -37,6 +43,10 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
     // There is no second line: whoever waits for one ('prompt') need not. It fails when the other side has
     // gone, and then there is something to read about that.
     let _ = stream.shutdown(Shutdown::Write);
+    let limit = only_asks(line).then_some(ANSWER_TIMEOUT);
+    stream
+        .set_read_timeout(limit)
+        .map_err(|err| format!("{control}: {err}"))?;
     let mut show = Show {
         out: Outlet::of(io::stdout().lock()),
         errors: Outlet::of(io::stderr().lock()),
@@ -48,7 +58,17 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
         ErrorKind::UnexpectedEof => {
             format!("{control} closed the connection before its answer was whole")
         }
+        ErrorKind::WouldBlock => format!("{control} gave no answer within {ANSWER_TIMEOUT:?}"),
         _ => format!("{control}: {err}"),
+    })
+}
+
+/// Whether no command of this line changes anything or streams.
+fn only_asks(line: &str) -> bool {
+    let mut commands = line.split(';').map(str::split_whitespace);
+    commands.all(|mut words| {
+        let first = words.next().is_none_or(|first| QUESTIONS.contains(&first));
+        first && words.all(|word| word != "-w")
     })
 }
 
@@ -174,6 +194,30 @@ fn first_refusal(answers: &mut Answers<impl BufRead>) -> io::Result<Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_asks_is_answered_soon() {
+        for line in [
+            "rep",
+            "show S1 json; stats",
+            " where 5 ;; rep",
+            "events 7",
+            "plan add 2",
+        ] {
+            assert!(only_asks(line), "{line}");
+        }
+        for line in [
+            "add 1",
+            "rep; rm 1",
+            "events -w",
+            "events json -w",
+            "watch",
+            "replace all",
+            "ring set jump",
+        ] {
+            assert!(!only_asks(line), "{line}");
+        }
+    }
 
     /// Whether all was done, and what was shown on either outlet.
     fn shown(answers: &str, token: bool) -> (io::Result<bool>, String, String) {

@@ -22,6 +22,7 @@ const charts = {
 
 let ring = null;
 let ringIsOf = "";
+let seatsAreOf = "";
 let heard = null;
 let silent = false;
 
@@ -36,6 +37,11 @@ async function look() {
     if (ringIsOf) stale("The ring has changed since; preview it again.");
     ringIsOf = outlined;
     drawRing(ring);
+  }
+  // Where a key is follows from the ring, from who sits there, and from how they are.
+  const seated = outlined + JSON.stringify(stats.seats.map(({ name, state }) => [name, state]));
+  if (seated !== seatsAreOf) {
+    seatsAreOf = seated;
     lookAgain();
   }
   show(stats, replicas?.replicas ?? []);

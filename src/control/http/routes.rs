@@ -224,11 +224,11 @@ fn name(said: &Said<'_>) -> Result<ReplicaName, Refusal> {
     name.map_err(|err| Refusal::bad(err.to_string()))
 }
 
-/// The name `all` stands for everybody, as in the text command.
+/// `all` stands for everybody, as in the text command; it is nobody's name.
 fn replace(said: &Said<'_>) -> Result<Command, Refusal> {
-    let target = match name(said)? {
-        name if name.as_ref() == "all" => Target::All,
-        name => Target::One(name),
+    let target = match &*said.piece(1) {
+        b"all" => Target::All,
+        _ => Target::One(name(said)?),
     };
     Ok(Command::Fleet(Order::Replace(target)))
 }

@@ -13,7 +13,7 @@ const NO_OBJECT: &str = "request body is not a JSON object";
 const NO_NUMBER: &str = "n is not a positive integer";
 const NO_LIST: &str = "hostnames is not a list of strings";
 const ILLEGAL: &str =
-    "is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, and not 'json'";
+    "is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{0,62}, and not 'json' or 'all'";
 const ADDED: &str = "Length of hostname list is more than newly added instances";
 const REMOVABLE: &str = "Length of hostname list is more than removable instances";
 
