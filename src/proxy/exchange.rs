@@ -31,7 +31,7 @@ use crate::wire::head::Version;
 
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
 /// dead by then, and do not count as two that died of this request.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// An error reply: whose fault, and what to say.
 #[derive(Debug)]
