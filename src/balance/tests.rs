@@ -1,5 +1,8 @@
 //! The bound and the guard, tried in a model: several workers with a view each, cells that all of them
 //! read, and the ring that the program has. Seeded, so that a figure means the same for ever.
+//!
+//! Long because the model, its loads and the figures asked of them are one experiment: a figure is only worth what
+//! one can read of how it came about.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};

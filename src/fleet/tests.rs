@@ -1,6 +1,8 @@
 //! The whole fleet on its own thread, with processes that stand in for replicas. They all name one
 //! server as their address, which answers heartbeats for them; so their lives and their answers can be
 //! played with apart.
+//!
+//! One fixture, and every test a story of it; none of them is long.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Who may command, from where, with which fields.
+//!
+//! One table of cases after the other for one function, so that what is missing can be seen.
 
 use super::*;
 

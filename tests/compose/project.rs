@@ -1,5 +1,7 @@
 //! One compose project: names, fleet and ports of its own, so that it disturbs nothing else on the engine.
 //! It is swept when its value is dropped, and by the next test program if this one was killed.
+//!
+//! One value with its ways to be asked and swept; a part of it alone could leave something behind.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

@@ -3,6 +3,8 @@
 //!
 //! Waits look at the page again and again, under the deadline of all tests. Starting a browser has a longer
 //! one, since on a busy machine that takes seconds.
+//!
+//! One value: the driver, its session and what may be asked of it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,7 @@
 //! The real binary: started on ports of the system's choice, waited for by its ready file, stopped by
 //! signal. What it logs is kept and shown when a test fails. Nothing it started outlives its value.
+//!
+//! One value: the program and what may be asked of it, which all tests share.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;

@@ -2,6 +2,8 @@
 //! tests at the bottom let the good pass and the bad be stopped by each: a rule that cannot fail is none.
 //!
 //! A new part of the crate gets its floor here, a new outside crate its owner.
+//!
+//! One list: a rule is only found, and missed, where all the others are.
 
 use std::collections::BTreeSet;
 use std::path::Path;

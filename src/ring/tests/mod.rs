@@ -2,6 +2,8 @@
 //! the slow and obvious way. The golden walks come from a program in another language.
 //!
 //! The generator is splitmix64, written here so that a seed means the same keys for ever.
+//!
+//! What is asked of all kinds of rings stands in one place, for a new kind must meet all of it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

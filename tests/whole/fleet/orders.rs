@@ -1,4 +1,6 @@
 //! Orders of whoever runs the fleet, under load: no request fails by them, and no client sees a reset.
+//!
+//! Replace and drain stand together: each is tried with a death in its middle, and shown by the same cards.
 
 use serde_json::Value;
 

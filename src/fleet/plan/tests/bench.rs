@@ -1,5 +1,7 @@
 //! The bench on which the rules are tried: a plan with a made-up time, its actions written down, and dice
 //! that always fall the same way.
+//!
+//! One thing: the words in which all rules are told. Half of it would be in every file's way.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -76,8 +78,13 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
 impl Bench {
     pub(super) fn new(policy: Policy, first: &[(ReplicaName, Option<ReplicaAddr>)]) -> Self {
         let now = Instant::now();
+        Self::of(Plan::new(policy, first, now).unwrap(), now)
+    }
+
+    /// This plan, which has just begun.
+    pub(super) fn of(plan: Plan, now: Instant) -> Self {
         let mut bench = Self {
-            plan: Plan::new(policy, first, now).unwrap(),
+            plan,
             now,
             dice: Dice::default(),
             tickets: 0,

@@ -1,4 +1,6 @@
 //! Orders: adding, removing, and what happens beside them, rule by rule.
+//!
+//! Adding and removing stand together, since most rules are about one beside the other.
 
 use super::super::*;
 use super::bench::*;

@@ -4,6 +4,7 @@
 mod beginnings;
 mod bench;
 mod changes;
+mod found;
 mod model;
 mod patience;
 mod rotation;

@@ -3,6 +3,8 @@
 //!
 //! After every step the roster is checked, and after things have settled the whole: N live replicas,
 //! each seat once, nothing orphaned in the engine, every order answered. A failure names its seed.
+//!
+//! Long because it is one machine: the world, what can happen in it and what must hold all share its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -130,3 +130,24 @@ fn few_or_slowly_silent_seats_are_no_sign_of_our_fault() {
         three.now += 251 * MS;
     }
 }
+
+#[test]
+fn many_that_die_together_are_one_reason_to_wait() {
+    let policy = Policy {
+        standbys: 20,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(policy, 1);
+    let all = bench.started();
+    for id in &all {
+        bench.rises(*id);
+    }
+    let mut started = 0;
+    for id in &all[1..] {
+        bench.ends(*id);
+        started += bench.started().len();
+    }
+    assert_eq!(started, 10, "as many as may die within a minute");
+    bench.after(500 * MS);
+    assert_eq!(bench.started().len(), 10);
+}

@@ -1,4 +1,6 @@
 //! Orders of whoever runs the fleet: scale, replace, drain and ready, and what is shown of it all.
+//!
+//! Together because each of them is shown by `show`, which the last of the tests ask about all of them.
 
 use super::super::*;
 use super::bench::*;

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
 
 const R1: ReplicaId = ReplicaId(3);
@@ -219,58 +219,6 @@ fn a_stop_removes_it_or_leaves_it_with_the_others() {
     }
 }
 
-/// The plan for S1 where it was found, or for its empty seat, and for s-a, who was found standing by.
-fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
-    let policy = Policy {
-        standbys: 2,
-        ..policy(Keeper::Fleet)
-    };
-    let now = Instant::now();
-    let first = [First {
-        seat: Seat(1),
-        name: name("S1"),
-        addr: addr_of_s1,
-        drained: false,
-    }];
-    let mut bench = Bench {
-        plan: Plan::resume(policy, &first, &[(name("s-a"), addr(S2))], now).unwrap(),
-        now,
-        dice: Dice::default(),
-        tickets: 0,
-        did: Vec::new(),
-    };
-    bench.feed(Input::Begin);
-    bench
-}
-
-#[test]
-fn those_that_were_found_go_on_standing_by() {
-    let mut bench = resumed(Some(addr(S1)));
-    let starts = [(1, "S1"), (0, "s-a"), (0, "r1")].map(|(seat, name)| (seat, name.to_owned()));
-    assert_eq!(bench.starting_names(), starts);
-    bench.report(Report::Started {
-        id: S2,
-        addr: addr(S2),
-    });
-    assert_eq!(bench.did, [Action::Watch(S2, addr(S2))]);
-    assert_eq!(bench.plan.status().standbys, 1);
-}
-
-#[test]
-fn one_that_was_found_takes_a_seat_that_was_found_empty() {
-    let mut bench = resumed(None);
-    let s_a = ReplicaId(1);
-    assert_eq!(bench.called(), [(s_a, 1)]);
-    bench.report(Report::Started {
-        id: s_a,
-        addr: addr(S2),
-    });
-    assert_eq!(bench.did, [], "its heartbeats have begun");
-    bench.pulse(s_a, Pulse::Seated { knows: true });
-    assert_eq!(bench.list(), names("s-a"));
-    assert_eq!(bench.notes()[0].reason, "from standby");
-}
-
 #[test]
 fn while_another_process_may_call_it_it_is_not_called() {
     let mut bench = warm();
@@ -302,25 +250,4 @@ fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
         bench.add(1, ""),
         Some(Err(crate::admin::Refusal::failed(sentence)))
     );
-}
-
-#[test]
-fn many_that_die_together_are_one_reason_to_wait() {
-    let policy = Policy {
-        standbys: 20,
-        ..policy(Keeper::Fleet)
-    };
-    let mut bench = Bench::with(policy, 1);
-    let all = bench.started();
-    for id in &all {
-        bench.rises(*id);
-    }
-    let mut started = 0;
-    for id in &all[1..] {
-        bench.ends(*id);
-        started += bench.started().len();
-    }
-    assert_eq!(started, 10, "as many as may die within a minute");
-    bench.after(500 * MS);
-    assert_eq!(bench.started().len(), 10);
 }
