@@ -165,7 +165,12 @@ impl Watcher {
                 self.missed(sent, Miss::Silent);
                 Next::Now(self.rhythm.timeout)
             }
-            Outcome::Closed if reused => Next::Now(self.ended(false)),
+            Outcome::Closed if reused => {
+                let style = self
+                    .style_until()
+                    .is_some_and(|until| Instant::now() <= until);
+                Next::Now(self.ended(style))
+            }
             Outcome::Closed => {
                 self.missed(sent, Miss::Closed);
                 Next::At(soon(sent + AFTER_CLOSED))
@@ -186,16 +191,20 @@ impl Watcher {
         }
     }
 
-    /// The held connection ended; `expected` if the server said something before. Returns the time that
-    /// the next heartbeat has.
+    /// The held connection ended; `expected` if the server said something before, or ends it right after
+    /// its answers. Returns the time that the next heartbeat has.
     fn ended(&mut self, expected: bool) -> Duration {
         self.held = None;
         self.ends = self.ends.saturating_add(1);
-        let after = self.last_answer.map(|at| at.elapsed());
-        if !expected && after.is_none_or(|after| after > RIGHT_AFTER) {
+        if !expected {
             self.tell(Pulse::Broken);
         }
         CHECK.min(self.rhythm.timeout)
+    }
+
+    /// Until when an end is the server's style.
+    fn style_until(&self) -> Option<Instant> {
+        self.last_answer.map(|at| at + RIGHT_AFTER)
     }
 
     /// Waits for the end of the held connection; forever without one. Returns whether the server said
@@ -215,12 +224,19 @@ impl Watcher {
 
     /// Waits until `then`, a poke, or the end of the held connection. Returns the time that the next
     /// heartbeat has.
+    ///
+    /// What happened before a timer fires is looked at first: an end that we hear of late, having slept
+    /// ourselves, was not late.
     async fn rest(&mut self, sent: Instant, then: Instant) -> Duration {
-        tokio::select! {
-            biased;
-            expected = self.stirs() => return self.ended(expected),
-            () = self.poke.now.notified() => {}
-            () = sleep_until(then) => return self.rhythm.timeout,
+        let mut style = self.style_until();
+        loop {
+            tokio::select! {
+                biased;
+                said = self.stirs() => return self.ended(said || style.is_some()),
+                () = self.poke.now.notified() => break,
+                () = sleep_until(style.unwrap_or(then)), if style.is_some() => style = None,
+                () = sleep_until(then) => return self.rhythm.timeout,
+            }
         }
         if self.poke.fresh.swap(false, Ordering::Relaxed) {
             self.held = None;

@@ -260,7 +260,7 @@ async fn somebodys_own_command_is_told_its_port_and_need_not_speak() {
     let dir = stand_in.binary();
     let dir = dir.parent().unwrap().display();
     let (mut engine, mut reports) = begin_own(&format!(
-        r#"sh -c 'echo "$SERVER_ID $REPLICA_NAME $PORT $REPLICA_LISTEN $MORE ${{REPLICA_PARENT-none}}" > {dir}/told; echo chatter; exec sleep 60'"#
+        r#"sh -c 'echo chatter; echo "$SERVER_ID $REPLICA_NAME $PORT $REPLICA_LISTEN $MORE ${{REPLICA_PARENT-none}}" > {dir}/told; exec sleep 60'"#
     ));
     let report = timeout(DEADLINE, reports.recv()).await.unwrap();
     let Some(Report::Started { id: ID, addr }) = report else {

@@ -1,0 +1,56 @@
+//! Before anything is started: what the first roster shows, and what is refused.
+
+use super::*;
+
+#[test]
+fn the_first_roster_has_all_seats() {
+    let binary = PathBuf::from("replica");
+    let process = settings(processes(binary, 3));
+    let roster = survey(process).unwrap().first_roster();
+    assert_eq!((roster.version, roster.ring.seats().len()), (0, 3));
+    assert!(roster.members().is_empty() && roster.watched);
+    let backend = (
+        "a".parse().unwrap(),
+        ReplicaAddr(([127, 0, 0, 1], 1).into()),
+    );
+    let fixed = Settings {
+        heartbeat: None,
+        ..settings(Replicas::Fixed(vec![backend]))
+    };
+    let roster = survey(fixed).unwrap().first_roster();
+    assert_eq!(roster.members()[0].health, Health::Up);
+    assert!(!roster.watched);
+}
+
+#[test]
+fn what_cannot_be_is_told_before_anything_is_started() {
+    let fail = |settings: Settings| {
+        let survey = match survey(settings) {
+            Ok(survey) => survey,
+            Err(err) => return err.to_string(),
+        };
+        let (publisher, _) = roster::channel(1, survey.first_roster());
+        let (_, orders) = admin::desk();
+        let (_, evidence) = mpsc::channel(1);
+        let err = start(survey, publisher, orders, evidence).unwrap_err();
+        err.to_string()
+    };
+    let binary = PathBuf::from("/nowhere/replica");
+    let missing = settings(processes(binary, 3));
+    let sentence = fail(missing.clone());
+    assert!(sentence.starts_with("replica binary not found at /nowhere/replica; build it with: "));
+    let unwatched = Settings {
+        heartbeat: None,
+        ..missing
+    };
+    assert_eq!(
+        fail(unwatched),
+        "heartbeats can only be off with fixed backends"
+    );
+    let backend = (
+        "a".parse().unwrap(),
+        ReplicaAddr(([127, 0, 0, 1], 1).into()),
+    );
+    let twins = settings(Replicas::Fixed(vec![backend.clone(), backend]));
+    assert_eq!(fail(twins), "two backends are named a");
+}
