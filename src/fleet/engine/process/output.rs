@@ -16,9 +16,9 @@ use crate::roster::ReplicaAddr;
 
 /// The longest line that tells where a child listens, in bytes.
 const MAX_LINE: usize = 1024;
-/// How much of the end of standard error is kept, in bytes.
+/// How much of the end of what it says is kept, in bytes.
 const MAX_WORDS: usize = 2048;
-/// How much is fetched after a child's end, in bytes: a pipe holds no more by default.
+/// How much is fetched of each pipe after a child's end, in bytes: one holds no more by default.
 const MAX_REST: usize = 64 * 1024;
 
 /// What is worth to be told.
@@ -75,7 +75,12 @@ impl Output {
 
     /// What a child that has ended wrote last.
     pub(super) fn last_words(&mut self) -> &[u8] {
-        self.fetch();
+        let mut rest = Vec::new();
+        if self.is_announced {
+            fetch(&mut self.stdout, &mut rest);
+        }
+        fetch(&mut self.stderr, &mut rest);
+        self.keep(&rest);
         &self.words
     }
 
@@ -102,26 +107,6 @@ impl Output {
         let surplus = self.words.len().saturating_sub(MAX_WORDS);
         self.words.drain(..surplus);
     }
-
-    /// Reads what standard error holds at this moment.
-    fn fetch(&mut self) {
-        let mut fetched = 0;
-        while let Some(stderr) = &mut self.stderr
-            && fetched < MAX_REST
-        {
-            let mut bytes = [0; 1024];
-            let mut buf = ReadBuf::new(&mut bytes);
-            let waker = std::task::Waker::noop();
-            let mut context = std::task::Context::from_waker(waker);
-            let poll = Pin::new(stderr).poll_read(&mut context, &mut buf);
-            if !matches!(poll, Poll::Ready(Ok(()))) || buf.filled().is_empty() {
-                return;
-            }
-            fetched += buf.filled().len();
-            let filled = buf.filled().to_vec();
-            self.keep(&filled);
-        }
-    }
 }
 
 /// Reads from a pipe, which is closed at its end; from none it waits for ever. Cancel safe.
@@ -133,6 +118,24 @@ async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> u
         }
     }
     poll_fn(|_| Poll::Pending).await
+}
+
+/// Adds to `rest` what a pipe holds at this moment.
+fn fetch<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
+    let mut fetched = 0;
+    while let Some(open) = pipe
+        && fetched < MAX_REST
+    {
+        let mut bytes = [0; 1024];
+        let mut buf = ReadBuf::new(&mut bytes);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let poll = Pin::new(open).poll_read(&mut context, &mut buf);
+        if !matches!(poll, Poll::Ready(Ok(()))) || buf.filled().is_empty() {
+            return;
+        }
+        fetched += buf.filled().len();
+        rest.extend_from_slice(buf.filled());
+    }
 }
 
 /// Reads `{"listen":"127.0.0.1:43211"}`.

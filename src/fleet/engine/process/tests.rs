@@ -285,14 +285,20 @@ async fn somebodys_own_command_is_told_its_port_and_need_not_speak() {
 
 #[tokio::test]
 async fn somebodys_own_command_may_fail() {
-    for (command, code) in [("/nowhere/server", 127), ("sh -c 'exit 3'", 3)] {
+    for (command, expected) in [
+        ("/nowhere/server", "exit status: 127; it said: "),
+        (
+            "sh -c 'echo out of luck; exit 3'",
+            "exit status: 3; it said: out of luck",
+        ),
+    ] {
         let (_engine, mut reports) = begin_own(command);
         assert!(matches!(reports.recv().await, Some(Report::Started { .. })));
         let report = timeout(DEADLINE, reports.recv()).await.unwrap();
         let Some(Report::Ended { how, .. }) = report else {
             panic!("{report:?}");
         };
-        let expected = format!("process ended, exit status: {code}");
+        let expected = format!("process ended, {expected}");
         assert!(how.to_string().starts_with(&expected), "{how}");
     }
 }

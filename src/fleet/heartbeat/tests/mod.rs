@@ -88,14 +88,17 @@ async fn serve(
         let _ = tell.send((connection, request));
         let (text, closes) = match script(connection, nth) {
             Reply::Say(text) => (text, None),
-            Reply::SayAndClose(text) => (text, Some(Duration::ZERO)),
-            Reply::SayAndCloseAfter(text, time) => (text, Some(time)),
+            Reply::SayAndClose(text) => (text, Some(None)),
+            Reply::SayAndCloseAfter(text, time) => (text, Some(Some(time))),
             Reply::Silence => continue,
             Reply::Close => return,
         };
         stream.write_all(text.as_bytes()).await.unwrap();
-        if let Some(time) = closes {
-            return sleep(time).await;
+        match closes {
+            None => {}
+            // A sleep of no time takes some.
+            Some(None) => return,
+            Some(Some(time)) => return sleep(time).await,
         }
     }
 }
