@@ -156,6 +156,12 @@ impl Browser {
         self.run(self.client().refresh());
     }
 
+    /// Lets no address through that fits one of these patterns.
+    pub(crate) fn block(&self, patterns: &[&str]) {
+        self.devtools("Network.enable", json!({}));
+        self.devtools("Network.setBlockedURLs", json!({"urls": patterns}));
+    }
+
     pub(crate) fn go(&self, url: &str) {
         self.run(self.client().goto(url));
     }
