@@ -15,6 +15,7 @@ mod support;
 mod page {
     mod browser;
     mod changes;
+    mod driver;
     mod life;
     mod load;
     mod lost;

@@ -3,28 +3,21 @@
 //!
 //! Waits look at the page again and again, under the deadline of all tests. Starting a browser has a longer
 //! one, since on a busy machine that takes seconds.
-//!
-//! One value: the driver, its session and what may be asked of it.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use url::{ParseError, Url};
 
+use super::driver::{self, START};
 use crate::support::{PATIENCE, Ringmaster};
 
-/// How long the driver and the browser may take to start, and any one command.
-const START: Duration = Duration::from_secs(60);
-/// How many drivers are tried.
-const DRIVERS: usize = 3;
 /// How often a condition is looked at.
 const TICK: Duration = Duration::from_millis(40);
 
@@ -78,9 +71,7 @@ impl Browser {
     /// Opens a window of this size at `url`.
     #[track_caller]
     pub(crate) fn open(screen: Screen, url: &str) -> Self {
-        // One whose port somebody else was given in between ends at once.
-        let started = (0..DRIVERS).find_map(|_| start_driver());
-        let (driver, port) = started.expect("a driver that listens");
+        let (driver, port) = driver::start();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -92,7 +83,7 @@ impl Browser {
         };
         let connect = async {
             ClientBuilder::new(HttpConnector::new())
-                .capabilities(capabilities())
+                .capabilities(driver::capabilities())
                 .connect(&format!("http://127.0.0.1:{port}"))
                 .await
         };
@@ -296,57 +287,4 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
-}
-
-fn capabilities() -> Capabilities {
-    let all = json!({
-        "browserName": "chrome",
-        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        "goog:chromeOptions": {"args": [
-            "--headless=new",
-            // Root has no sandbox, and a container little shared memory.
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-gpu",
-            "--hide-scrollbars",
-        ]},
-    });
-    match all {
-        Value::Object(all) => all,
-        _ => Capabilities::new(),
-    }
-}
-
-/// Starts the driver, and waits until it says where it listens; `None` if it ended instead.
-#[track_caller]
-fn start_driver() -> Option<(Child, u16)> {
-    let started = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut driver = started.unwrap_or_else(|err| {
-        panic!("no chromedriver ({err}): apt-get install chromium chromium-driver")
-    });
-    let stdout = driver.stdout.take().expect("a pipe");
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let port = line
-                .rsplit_once("on port ")
-                .map(|(_, port)| port.trim_end_matches('.').to_owned());
-            // It goes on to be read, or the driver would get stuck.
-            let _ = port.map(|port| tell.send(port));
-        }
-    });
-    let ports = std::iter::from_fn(|| told.recv_timeout(START).ok());
-    let port = ports
-        .filter_map(|port| port.parse().ok())
-        .find(|port| *port != 0);
-    if port.is_none() {
-        let _ = driver.kill();
-        let _ = driver.wait();
-    }
-    Some((driver, port?))
 }
