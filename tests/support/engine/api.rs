@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::PATIENCE;
 use super::{Container, Host, Mood};
 
-/// A call that makes or starts a container, as long as it takes.
+/// A call that makes or starts a container, until it is answered.
 struct Busy<'a>(&'a Host);
 
 impl<'a> Busy<'a> {
@@ -54,7 +54,7 @@ impl Host {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let call = format!("{method} {path}");
         let starts = path.ends_with("/create") || path.ends_with("/start");
-        let _busy = starts.then(|| Busy::begin(self));
+        let busy = starts.then(|| Busy::begin(self));
         let mood = {
             let mut world = self.world();
             world.calls.push(call.clone());
@@ -76,6 +76,8 @@ impl Host {
         }
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let (status, answer) = self.answer(method, path, query, &body);
+        // Whoever has the answer may make the next call before we go on here.
+        drop(busy);
         if matches!(mood, Some(Mood::DoneInSilence)) {
             return None;
         }
