@@ -131,6 +131,7 @@ fn ended(ended: Ended) -> &'static str {
         Ended::ByClient => "client",
         Ended::ByReplica => "replica",
         Ended::ByUs => "us",
+        Ended::ByBudget => "budget",
     }
 }
 

@@ -31,6 +31,8 @@ pub struct PortCell {
     pub refused: Classes,
     /// Replies of our own, refusals among them.
     pub own_replies: Classes,
+    /// Requests that were lost and not sent again, because the retry budget was spent.
+    pub retries_denied: Counter,
     /// Connections to replicas that were found in a pool.
     pub pool_hits: Counter,
     /// Connections to replicas that had to be made.

@@ -173,7 +173,7 @@ impl Download<'_> {
         &mut self,
         due: impl Fn() -> Option<Instant>,
     ) -> impl Future<Output = Result<(), Broken>> {
-        let (in_flight, progress) = (self.in_flight, self.progress);
+        let (in_flight, progress, worker) = (self.in_flight, self.progress, self.worker);
         let mut ear = in_flight.doubt_ear();
         poll_fn(move |cx| {
             if let Poll::Ready(read) = pin!(self.from.read_buf(&mut self.reply)).poll(cx) {
@@ -183,7 +183,7 @@ impl Download<'_> {
                 });
             }
             // One that cannot be sent again is better off waiting.
-            if in_flight.is_doubted() && progress.repeatable.get() {
+            if in_flight.is_doubted() && progress.repeatable.get() && worker.allows_retry() {
                 return Poll::Ready(Err(Broken::Doubted));
             }
             ear.listen(cx);
@@ -212,7 +212,9 @@ impl Download<'_> {
             let limit = self.worker.settings.limits.body_timeout;
             let due = || progress.reply_body_due(since, limit);
             match self.read_early(due).await {
-                Err(Broken::Lost) if !progress.repeatable.get() => return Ok(()),
+                Err(Broken::Lost) if !(progress.repeatable.get() && self.worker.allows_retry()) => {
+                    return Ok(());
+                }
                 other => other?,
             }
         }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::attempt::{self, End};
 use super::download::{Broken, Delivered};
 use super::flow::Flow;
-use super::journey::Journey;
+use super::journey::{Halted, Journey};
 use super::pool::{InFlight, Need, Pool};
 use super::record::{Account, Ended};
 use super::request::Request;
@@ -52,7 +52,7 @@ impl Failure {
 /// Serves one request. What is left to do with the client's connection.
 pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, request: &mut Request) -> After {
     let begun = Instant::now();
-    worker.budget.borrow_mut().request(begun);
+    worker.begins(begun);
     let mut account = Account::new(begun, request.keyed.key, client.note.take());
     let answered = travel(worker, client, request, &account).await;
     client.note = account.close();
@@ -99,7 +99,7 @@ async fn travel(
         let Some((mut replica, kept)) = connected else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, request, pool.id, kept, now);
+        let repeatable = journey.may_repeat(worker, request, pool.id, kept);
         let end = attempt::run(
             worker,
             client,
@@ -121,11 +121,9 @@ async fn travel(
                 if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
                 }
-                if !journey.goes_on(worker, request, &in_flight, &broken, kept, repeatable) {
-                    account.over(pool, Instant::now());
-                    let sentence = "the replica closed its connection too early";
-                    return Err(Failure::new(502, sentence));
-                }
+                journey
+                    .goes_on(worker, request, &in_flight, &broken, kept, repeatable)
+                    .map_err(|halted| halt(pool, account, &halted))?;
                 afresh = kept.then_some(in_flight);
             }
             End::Broken(other) => {
@@ -210,6 +208,15 @@ async fn settle(
             After::Drop
         }
     }
+}
+
+/// Ends an exchange that was lost and does not go on.
+fn halt(pool: &Pool, account: &Account, halted: &Halted) -> Failure {
+    account.over(pool, Instant::now());
+    if matches!(halted, Halted::OverBudget(_)) {
+        account.ended.set(Some(Ended::ByBudget));
+    }
+    Failure::new(502, halted.to_string())
 }
 
 /// Ends an exchange whose client broke its request off.

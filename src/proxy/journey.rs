@@ -2,11 +2,12 @@
 //!
 //! The one thing that must never be done: give a third replica a request that two were lost with.
 
-use tokio::time::Instant;
+use std::fmt;
 
 use super::download::Broken;
 use super::pool::InFlight;
 use super::request::Request;
+use super::retry::Spent;
 use super::tried::Tried;
 use super::worker::Worker;
 use crate::metrics::Retry;
@@ -29,23 +30,41 @@ pub(super) struct Journey {
     paused: bool,
 }
 
+/// Why a request that was lost does not go on.
+#[derive(Debug)]
+pub(super) enum Halted {
+    /// It cannot be sent again, or was often enough.
+    Unrepeatable,
+    /// Too many others were.
+    OverBudget(Spent),
+}
+
+impl fmt::Display for Halted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unrepeatable => f.write_str("the replica closed its connection too early"),
+            Self::OverBudget(spent) => {
+                write!(f, "the replica was lost with this request, and {spent}")
+            }
+        }
+    }
+}
+
 impl Journey {
-    /// Whether the request may be sent again should it be lost with this replica. A kept connection that
-    /// ends is first of all an old connection: that costs no retry.
+    /// Whether the request may be sent again should it be lost with this replica, if the budget allows it
+    /// then. A kept connection that ends is first of all an old connection: that costs no retry.
     pub(super) fn may_repeat(
         &self,
         worker: &Worker,
         request: &Request,
         id: ReplicaId,
         kept: bool,
-        now: Instant,
     ) -> bool {
         let known = self.holders.contains(&id);
         let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
         request.idempotent
             && request.outgoing.replayable
             && (kept || self.retries < worker.settings.retries && second)
-            && worker.budget.borrow().allows_retry(now)
     }
 
     /// Whether the request may be given to this replica: not to a third one.
@@ -60,8 +79,11 @@ impl Journey {
         moves_on
     }
 
-    /// The connection to a replica ended or is given up, and the client has seen nothing. Whether the
-    /// request goes on.
+    /// The connection to a replica ended or is given up, and the client has seen nothing: the request goes
+    /// on.
+    ///
+    /// # Errors
+    /// When it does not.
     pub(super) fn goes_on(
         &mut self,
         worker: &Worker,
@@ -70,7 +92,7 @@ impl Journey {
         broken: &Broken,
         kept: bool,
         repeatable: bool,
-    ) -> bool {
+    ) -> Result<(), Halted> {
         let pool = in_flight.pool();
         if request.outgoing.is_unsent() {
             // As good as refused, unless it was only an old connection.
@@ -78,11 +100,11 @@ impl Journey {
                 self.tried.refused.push(pool.id);
             }
         } else if repeatable && request.outgoing.replayable {
+            worker.take_retry().map_err(Halted::OverBudget)?;
             self.lost(pool.id, kept);
-            worker.budget.borrow_mut().retry(Instant::now());
             request.outgoing.rewind();
         } else {
-            return false;
+            return Err(Halted::Unrepeatable);
         }
         self.tried.turn_from(pool);
         self.moves += 1;
@@ -91,7 +113,7 @@ impl Journey {
             _ if kept => Retry::Stale,
             _ => Retry::Lost,
         });
-        true
+        Ok(())
     }
 
     fn lost(&mut self, id: ReplicaId, kept: bool) {

@@ -46,6 +46,8 @@ pub enum Ended {
     ByReplica,
     /// We answered ourselves.
     ByUs,
+    /// So we did, because the retry budget was spent.
+    ByBudget,
 }
 
 /// One request, as the access log has it.

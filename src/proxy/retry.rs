@@ -1,6 +1,10 @@
 //! How often a worker may send requests again: a share of its requests over the last seconds, so that a
 //! fleet in trouble is not buried under its own retries. Pure: time comes in as a value.
+//!
+//! A retry is taken when a request was lost, not when it begins: of many that are lost together only so many
+//! go on as are allowed.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,6 +22,29 @@ const SLICES: usize = 10;
 pub(super) struct Budget {
     slices: [Slice; SLICES],
     start: Instant,
+    /// When a refusal was last said to be news.
+    told: Option<Instant>,
+}
+
+/// A retry that was refused.
+#[derive(Debug)]
+pub(super) struct Spent {
+    /// Retries in the window.
+    retries: u32,
+    /// So many are allowed.
+    most: u32,
+    /// Whether it is the first refusal for as long as the window.
+    pub(super) is_news: bool,
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (retries, most, seconds) = (self.retries, self.most, WINDOW.as_secs());
+        write!(
+            f,
+            "the retry budget is spent: {retries} retries in {seconds} s, at most {most} are allowed"
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +60,7 @@ impl Budget {
         Self {
             slices: [Slice::default(); SLICES],
             start: now,
+            told: None,
         }
     }
 
@@ -41,13 +69,35 @@ impl Budget {
         self.slice(now).requests += 1;
     }
 
-    /// Counts a retry.
-    pub(super) fn retry(&mut self, now: Instant) {
-        self.slice(now).retries += 1;
+    /// Takes one retry.
+    ///
+    /// # Errors
+    /// When as many as are allowed were taken.
+    pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), Spent> {
+        let (retries, most) = self.stand(now);
+        if retries < most {
+            self.slice(now).retries += 1;
+            return Ok(());
+        }
+        let is_news = self.told.is_none_or(|told| now >= told + WINDOW);
+        if is_news {
+            self.told = Some(now);
+        }
+        Err(Spent {
+            retries,
+            most,
+            is_news,
+        })
     }
 
     /// Whether one more retry is within the budget.
     pub(super) fn allows_retry(&self, now: Instant) -> bool {
+        let (retries, most) = self.stand(now);
+        retries < most
+    }
+
+    /// The retries in the window, and how many there may be.
+    fn stand(&self, now: Instant) -> (u32, u32) {
         let oldest = (self.second(now) + 1).saturating_sub(WINDOW.as_secs());
         let counted = self.slices.iter().filter(|slice| slice.second >= oldest);
         let (requests, retries) = counted.fold((0_u32, 0_u32), |(requests, retries), slice| {
@@ -56,7 +106,8 @@ impl Budget {
                 retries.saturating_add(slice.retries),
             )
         });
-        retries < MINIMUM.max(requests / 100 * PERCENT + requests % 100 * PERCENT / 100)
+        let share = requests / 100 * PERCENT + requests % 100 * PERCENT / 100;
+        (retries, MINIMUM.max(share))
     }
 
     fn second(&self, now: Instant) -> u64 {
@@ -84,7 +135,7 @@ mod tests {
     fn retries_allowed(budget: &mut Budget, now: Instant) -> u32 {
         let mut count = 0;
         while budget.allows_retry(now) {
-            budget.retry(now);
+            budget.take_retry(now).unwrap();
             count += 1;
         }
         count
@@ -106,5 +157,19 @@ mod tests {
         assert_eq!(retries_allowed(&mut budget, start), 10);
         assert!(!budget.allows_retry(start + Duration::from_millis(9_999)));
         assert!(budget.allows_retry(start + WINDOW));
+    }
+
+    #[test]
+    fn a_refusal_says_how_it_stands_and_is_news_once_in_a_window() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert_eq!(retries_allowed(&mut budget, start), 10);
+        let spent = budget.take_retry(start).unwrap_err();
+        let said = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
+        assert_eq!((spent.to_string().as_str(), spent.is_news), (said, true));
+        assert!(!budget.take_retry(start).unwrap_err().is_news);
+        let later = start + WINDOW;
+        assert_eq!(retries_allowed(&mut budget, later), 10);
+        assert!(budget.take_retry(later).unwrap_err().is_news);
     }
 }

@@ -19,7 +19,7 @@ use super::bell::{Bell, Ear};
 use super::buffers::{Buffers, REPLY_BYTES};
 use super::pipes::Pipes;
 use super::pool::Pool;
-use super::retry::Budget;
+use super::retry::{Budget, Spent};
 use super::view::View;
 use crate::admin::Desk;
 use crate::balance::Balance;
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     pub(super) replies: Buffers,
     /// For large bodies and tunnels.
     pub(super) pipes: Pipes,
-    pub(super) budget: RefCell<Budget>,
+    budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
     /// Told after each change of the view.
     pub(super) changed: Notify,
@@ -174,6 +174,30 @@ impl Worker {
         self.tell(pool.id, sign);
         pool.cell().retried(why);
         None
+    }
+
+    /// Counts a request, of which a share may be sent again.
+    pub(super) fn begins(&self, now: Instant) {
+        self.budget.borrow_mut().request(now);
+    }
+
+    /// Whether one more request may be sent again.
+    pub(super) fn allows_retry(&self) -> bool {
+        self.budget.borrow().allows_retry(Instant::now())
+    }
+
+    /// Has a request sent again.
+    ///
+    /// # Errors
+    /// When the budget is spent, which is counted.
+    pub(super) fn take_retry(&self) -> Result<(), Spent> {
+        let taken = self.budget.borrow_mut().take_retry(Instant::now());
+        taken.inspect_err(|spent| {
+            self.port().retries_denied.add(1);
+            if spent.is_news {
+                tracing::warn!("{spent}; requests that are lost meanwhile get 502");
+            }
+        })
     }
 
     /// A place among the requests that wait for a seat, unless too many do.

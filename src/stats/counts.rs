@@ -117,6 +117,8 @@ pub struct PortCounts {
     pub refused: [u64; 5],
     /// Replies of our own, refusals among them.
     pub own_replies: [u64; 5],
+    /// Requests that were lost and not sent again, because the retry budget was spent.
+    pub retries_denied: u64,
     /// Connections to replicas that were found in a pool.
     pub pool_hits: u64,
     /// Connections to replicas that had to be made.
@@ -146,6 +148,7 @@ impl PortCounts {
             counts.accepted += cell.accepted.get();
             add_all(&mut counts.refused, cell.refused.get());
             add_all(&mut counts.own_replies, cell.own_replies.get());
+            counts.retries_denied += cell.retries_denied.get();
             counts.pool_hits += cell.pool_hits.get();
             counts.pool_misses += cell.pool_misses.get();
             counts.spliced += cell.spliced.get();

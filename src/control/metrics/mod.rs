@@ -233,6 +233,8 @@ fn port(families: &mut Families, port: &PortCounts) {
     let mut count = |name, help, count| families.counter(name, help, one(count));
     let help = "Client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
+    let help = "Requests that were lost and not sent again, because the retry budget was spent.";
+    count("retries_denied_total", help, port.retries_denied);
     let help = "Connections to replicas that were taken from a pool.";
     count("pool_hits_total", help, port.pool_hits);
     let help = "Connections to replicas that had to be made.";

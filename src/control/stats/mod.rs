@@ -117,6 +117,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 ///  "totals": {
 ///    "connections": {"open": 4, "accepted": 97},
 ///    "refused": {"1xx": 0, …}, "own_replies": {"1xx": 0, …},
+///    "retries_denied": 0,
 ///    "pool": {"hits": 3500, "misses": 12},
 ///    "splice": {"bytes": 0, "fallbacks": 0},
 ///    "access_log": {"written": 0, "lost": 0},
@@ -127,7 +128,8 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 /// null. `in_flight` and `awaiting` (a reply's head) are of now; `home_share`, `share` (of all requests) and
 /// times are null when nothing came within the window. Seats are those on the ring, in order; the totals hold
 /// what others served before they left it, too. `refused` are malformed requests, of which `own_replies` are
-/// more than that: errors of ours and admin replies. A `bound` of 0 is none.
+/// more than that: errors of ours and admin replies. `retries_denied` are the requests that the retry budget
+/// kept from being sent again. A `bound` of 0 is none.
 pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
     let look = context.sources.recorder.look(now);
     let sheet = Sheet {
@@ -227,6 +229,7 @@ fn ports(totals: &mut Value, port: &PortCounts) {
     totals["connections"] = json!({"open": port.open, "accepted": port.accepted});
     totals["refused"] = classes(port.refused);
     totals["own_replies"] = classes(port.own_replies);
+    totals["retries_denied"] = json!(port.retries_denied);
     totals["pool"] = json!({"hits": port.pool_hits, "misses": port.pool_misses});
     totals["splice"] = json!({"bytes": port.spliced, "fallbacks": port.splice_fallbacks});
     totals["access_log"] = json!({"written": port.log_written, "lost": port.log_lost});

@@ -46,6 +46,7 @@ fn every_count_is_told_by_seat() {
         "ringmaster_request_duration_seconds_sum{seat=\"1\"} 0.024",
         "ringmaster_heartbeat_seconds_count{seat=\"1\"} 0",
         "ringmaster_replacement_seconds_count 0",
+        "ringmaster_retries_denied_total 4",
         "ringmaster_pool_hits_total 3",
         "ringmaster_access_log_lost_total 2",
         "ringmaster_own_replies_total{class=\"5xx\"} 0",

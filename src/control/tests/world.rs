@@ -134,6 +134,7 @@ pub(super) fn recorder() -> Recorder {
     cell.spilled.add(1);
     cell.retried(Retry::Stale);
     cell.to_client.add(400);
+    port.worker(0).retries_denied.add(4);
     port.worker(0).pool_hits.add(3);
     port.worker(0).records_lost.add(2);
     recorder

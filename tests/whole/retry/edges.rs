@@ -1,8 +1,9 @@
 //! The sizes and shares that decide whether a request is sent again, each at its edge.
 
+use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 
-use crate::support::{Client, End};
+use crate::support::{Client, End, PATIENCE, Workshop, eventually, exchange};
 
 use super::*;
 
@@ -115,4 +116,44 @@ fn a_busy_worker_sends_a_fifth_of_its_requests_again_and_not_one_more() {
     assert_eq!(seen.load(Ordering::SeqCst), 100 + 29 + 25);
     assert_eq!(client.ask(GET).status(), 502);
     assert_eq!(seen.load(Ordering::SeqCst), 100 + 30 + 26);
+}
+
+#[test]
+fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_told() {
+    const TOGETHER: usize = 30;
+    let all_here = Barrier::new(TOGETHER);
+    let (_all, addrs, seen) = backends(1, move |number, _, conversation| {
+        if number < TOGETHER {
+            all_here.wait();
+            return Ok(false);
+        }
+        answer(conversation)
+    });
+    let shop = Workshop::empty();
+    let log = shop.path("access.log");
+    let program = before_all(&addrs, &["--access-log", log.to_str().expect("text")]);
+    let mut clients: Vec<Client> = (0..TOGETHER).map(|_| program.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    let replies: Vec<Message> = clients.iter_mut().map(Client::reply).collect();
+    let (well, denied): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status() == 200);
+    assert_eq!((well.len(), denied.len()), (10, 20));
+    assert_eq!(seen.load(Ordering::SeqCst), TOGETHER + 10);
+    let said = "<Error> the replica was lost with this request, and the retry budget is spent: \
+                10 retries in 10 s, at most 10 are allowed";
+    for reply in denied {
+        assert_eq!(reply.status(), 502);
+        assert!(reply.text().contains(said), "{}", reply.text());
+    }
+    let metrics = exchange(program.control, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").text();
+    assert!(
+        metrics.contains("\nringmaster_retries_denied_total 20\n"),
+        "{metrics}"
+    );
+    let told = || program.log().matches("the retry budget is spent").count();
+    eventually(PATIENCE, "a line in the log", || told() > 0);
+    assert_eq!(told(), 1, "{}", program.log());
+    assert!(program.stop().success());
+    let lines = std::fs::read_to_string(&log).expect("the access log");
+    let by_budget = |line: &&str| line.contains("status=502") && line.ends_with("ended=budget");
+    assert_eq!(lines.lines().filter(by_budget).count(), 20, "{lines}");
 }
