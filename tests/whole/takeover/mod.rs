@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::{
     Backend, Client, Engine, Load, PATIENCE, Ringmaster, Signal, eventually, exchange, fresh_path,
@@ -194,6 +195,31 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
     go.send(()).expect("the backend");
     assert_eq!(client.reply().text(), "ok", "what has begun is answered");
     assert!(first.wait().success());
+}
+
+#[test]
+fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
+    /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT, tcp(7)).
+    const HIDDEN: Duration = Duration::from_secs(2);
+    let mut serving = Ringmaster::start(&["--replicas", "1"]);
+    let deadline = Instant::now() + PATIENCE;
+    // A takeover that takes longer shows nothing: the old one closes who is idle.
+    loop {
+        let connected = Instant::now();
+        let silent: Vec<Client> = (0..16).map(|_| Client::connect(serving.listen)).collect();
+        let second = serving.taken_over(&[]);
+        assert!(serving.wait().success(), "{}", serving.log());
+        serving = second;
+        if connected.elapsed() < HIDDEN {
+            for mut client in silent {
+                let reply = client.ask("GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+                assert_eq!(reply.status(), 200, "{}", reply.text());
+            }
+            break;
+        }
+        assert!(Instant::now() < deadline, "no takeover is quick enough");
+    }
+    assert!(serving.stop().success());
 }
 
 #[test]
