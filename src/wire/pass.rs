@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
@@ -43,10 +43,18 @@ pub fn send(stream: &UnixStream, bytes: &[u8], sockets: &[BorrowedFd<'_>]) -> io
 /// the end.
 ///
 /// # Errors
-/// What recvmsg(2) says.
+/// `InvalidData` when some of the sockets are missing; what recvmsg(2) says.
 pub fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
+    receive_with(stream, bytes, &mut space)
+}
+
+fn receive_with(
+    stream: &UnixStream,
+    bytes: &mut [u8],
+    space: &mut [MaybeUninit<u8>],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut control = RecvAncillaryBuffer::new(space);
     let flags = RecvFlags::CMSG_CLOEXEC;
     let received = recvmsg(stream, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
     let mut sockets = Vec::new();
@@ -54,6 +62,11 @@ pub fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<
         if let RecvAncillaryMessage::ScmRights(passed) = message {
             sockets.extend(passed);
         }
+    }
+    // Which of them are missing nobody can tell.
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        let sentence = "no room for all the sockets that were passed (ulimit -n)";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
     }
     Ok((received.bytes, sockets))
 }
@@ -105,6 +118,16 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
         send(&ours, b"x", &many[1..]).unwrap();
         assert_eq!(receive(&theirs, &mut [0]).unwrap().1.len(), MAX_SOCKETS);
+    }
+
+    #[test]
+    fn sockets_that_are_lost_on_the_way_are_missed() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send(&ours, b"x", &[ours.as_fd(); 16]).unwrap();
+        // So it also is when there is no room for more descriptors (recvmsg(2), MSG_CTRUNC).
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let lost = receive_with(&theirs, &mut [0], &mut space).unwrap_err();
+        assert_eq!(lost.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
