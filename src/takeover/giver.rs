@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::words::{Around, GO, MAX_LINE, State, YIELD};
+use super::words::{Around, GO, LATE, MAX_LINE, State, YIELD};
 use crate::wire::pass;
 
 /// How long the new one may take to read what it is sent.
@@ -140,8 +140,14 @@ impl Desk {
             }
         }
         let mut lines = BufReader::new(stream.take(MAX_LINE));
-        if word(&mut lines)? != YIELD {
-            return Ok(false);
+        match word(&mut lines) {
+            Ok(word) if word == YIELD => {}
+            Ok(_) => return Ok(false),
+            Err(err) => {
+                // It would take our silence for our end, and serve beside us. It may be gone.
+                let _ = (&*stream).write_all(format!("{LATE}\n").as_bytes());
+                return Err(late(&err, pid));
+            }
         }
         tracing::info!("process {pid} takes over");
         // Only its end takes its word back: were it slow, and we had given up, both would serve.
@@ -161,6 +167,15 @@ impl Desk {
         let _ = self.tell.send(request);
         goes
     }
+}
+
+/// Why nothing came of it, when this is how its first word did not come.
+fn late(err: &io::Error, pid: u32) -> io::Error {
+    let sentence = match err.kind() {
+        io::ErrorKind::WouldBlock => format!("process {pid} says nothing for {WORD_TIMEOUT:?}"),
+        _ => format!("process {pid} cannot be heard: {err}"),
+    };
+    io::Error::new(err.kind(), sentence)
 }
 
 /// The next line without its end; empty at the end of all.

@@ -28,3 +28,6 @@ pub(crate) use words::{Around, State};
 fn name(control: SocketAddr) -> io::Result<unix::SocketAddr> {
     unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{control}"))
 }
+
+#[cfg(test)]
+mod tests;

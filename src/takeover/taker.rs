@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 
-use super::words::{Around, GO, MAX_LINE, State, YIELD};
+use super::words::{Around, GO, LATE, MAX_LINE, State, YIELD};
 use crate::wire::pass;
 
 /// How long the old one may take to send its sockets.
@@ -96,7 +96,7 @@ impl Taken {
     /// Asks the old one for its fleet; `None` if it has ended meanwhile, so that only its sockets are left.
     ///
     /// # Errors
-    /// When it does not say how the fleet stands, or not in time.
+    /// When it does not say how the fleet stands, or not in time, or has given us up meanwhile.
     pub(crate) fn ask_for_the_fleet(&mut self) -> anyhow::Result<Option<State>> {
         let pid = self.pid;
         let asked = self.ask();
@@ -106,6 +106,9 @@ impl Taken {
                 "process {pid} has ended; its clients are ours, and all else is as at a start"
             );
             return Ok(None);
+        }
+        if line.trim_end() == LATE {
+            bail!("process {pid} waited for us in vain; it serves on; try again");
         }
         let state = State::parse(&line);
         state
@@ -118,7 +121,11 @@ impl Taken {
         let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(YIELD_TIMEOUT))?;
         let mut line = String::new();
-        let said = (&*stream).write_all(format!("{YIELD}\n").as_bytes());
+        let said = match (&*stream).write_all(format!("{YIELD}\n").as_bytes()) {
+            // Its last word may be here all the same.
+            Err(err) if has_ended(&err) => Ok(()),
+            said => said,
+        };
         let said = said.and_then(|()| (&mut self.stream).take(MAX_LINE).read_line(&mut line));
         match said {
             Err(err) if has_ended(&err) => Ok(String::new()),

@@ -14,6 +14,8 @@ use crate::roster::{Health, Roster};
 
 /// The new one asks for the fleet.
 pub(super) const YIELD: &str = "yield";
+/// The old one has waited for that in vain, and serves on.
+pub(super) const LATE: &str = "late";
 /// The new one serves.
 pub(super) const GO: &str = "go";
 /// The longest line, in bytes: some 60 for each of the most seats that there can be.

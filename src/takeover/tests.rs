@@ -1,0 +1,43 @@
+//! Both ends in one process: what the old one has given up, the new one must not take for its end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use super::*;
+
+/// The desk of a balancer, which gives away one socket of a data port, and the address it goes by.
+fn desk() -> (Giver, SocketAddr) {
+    let port = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (data, control) = (port(), port());
+    let address = control.local_addr().unwrap();
+    let around = Around {
+        engine: "process".to_owned(),
+        fleet: String::new(),
+    };
+    let sockets = [data, control].map(OwnedFd::from).into();
+    let giver = Giver::start(listen(address).unwrap(), sockets, around);
+    (giver.unwrap(), address)
+}
+
+#[test]
+fn one_that_asks_too_late_is_told_so() {
+    let (_giver, address) = desk();
+    let mut late = take(address).unwrap().expect("one who serves");
+    // It is served only when the first has been given up.
+    drop(take(address).unwrap().expect("one who serves"));
+    let told = late.ask_for_the_fleet().unwrap_err().to_string();
+    assert!(told.ends_with("it serves on; try again"), "{told}");
+}
+
+#[tokio::test]
+async fn one_that_has_ended_leaves_its_sockets() {
+    let (mut giver, address) = desk();
+    let mut taken = take(address).unwrap().expect("one who serves");
+    let asks = std::thread::spawn(move || taken.ask_for_the_fleet().map(|state| state.is_none()));
+    let Request::Yield(reply) = giver.next().await else {
+        panic!("no wish to take over")
+    };
+    // Whoever runs the house ends.
+    drop(reply);
+    assert!(asks.join().unwrap().unwrap(), "nothing is known");
+}
