@@ -35,13 +35,15 @@ pub(crate) fn serve(
         .enable_all()
         .build()?;
     let signals = Signals::catch(&runtime)?;
+    let ledger = stats::Ledger::default();
+    // It may ask for the addresses of names, which takes long where nobody answers.
+    let mut settings = start::fleet_settings(&config, ledger.clone())?;
     let mut taken = take_over(&mut config)?;
+    settings.workers = config.workers;
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_of_anyone(&config);
     let counts = Arc::new(metrics::Port::new(config.workers));
     let writer = start_access_log(&mut config, &counts)?;
-    let ledger = stats::Ledger::default();
-    let mut settings = start::fleet_settings(&config, ledger.clone())?;
     let ports = Ports::open(&config, taken.as_mut())?;
 
     // Only now: another program that serves on these ports may have written it.
