@@ -117,7 +117,9 @@ impl Prepared {
         })?;
         if self.taken.is_some() {
             let limit = config.start_timeout + TAKEOVER_SLACK;
-            until_ready(runtime, &fleet, &mut self.signals, self.alive, limit)?;
+            // Of fixed backends there may be fewer than before.
+            let alive = self.alive.min(wanted);
+            until_ready(runtime, &fleet, &mut self.signals, alive, limit)?;
         }
         let known = Known {
             desk,

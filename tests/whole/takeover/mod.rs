@@ -134,6 +134,33 @@ fn more_workers_than_before_serve_and_fewer_are_raised() {
 }
 
 #[test]
+fn one_with_fewer_backends_waits_for_no_more_than_it_has() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let [one, two] = ["a", "b"].map(|name| format!("{name}={}", backend.addr));
+    let mut first = Ringmaster::start(&[
+        "--heartbeat-path",
+        "/",
+        "--backend",
+        &one,
+        "--backend",
+        &two,
+    ]);
+    assert_eq!(first.rep(), ["a", "b"]);
+    let flags = [
+        "--heartbeat-path",
+        "/",
+        "--backend",
+        &two,
+        "--start-timeout",
+        "10ms",
+    ];
+    let second = first.taken_over(&flags);
+    assert!(first.wait().success(), "{}", first.log());
+    assert_eq!(second.rep(), ["b"]);
+    assert!(second.stop().success());
+}
+
+#[test]
 fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
     for kill in [Signal::KILL, Signal::TERM] {
         let mut first = Ringmaster::start(&["--replicas", "1"]);
