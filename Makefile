@@ -40,14 +40,18 @@ test-page: ## Try the dashboard in a real browser (needs chromium and chromium-d
 	cargo build --workspace
 	cargo test -p ringmaster --test page -- --test-threads 2
 
+# The replica must stand beside ringmaster here, too: a test alone does not build it.
 # Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
 soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
+	cargo build --release --workspace
 	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test whole volume:: -- --test-threads 1
 
 faults: ## Lose replicas of a release in every way under load, and print what it cost as a table
+	cargo build --release --workspace
 	RINGMASTER_FAULTS=all cargo test --release --test whole faults:: -- --test-threads 1 --nocapture
 
 chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SECONDS=600 SEED=N)
+	cargo build --workspace
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \
 	cargo test --test whole chaos:: -- --test-threads 1 --nocapture
 
