@@ -3,7 +3,8 @@
 //!
 //! It answers `/home` and `/heartbeat` as the real one does, and `GET /mood/WORD` puts it in a mood: `slow`,
 //! `sick`, `garbled`, `hungry`. How one begins is not its own affair: it asks the address in
-//! `MOODY_CONDUCTOR`, by its name, and is told `well`, `stillborn` or `shortlived`.
+//! `MOODY_CONDUCTOR`, by its name, and is told `well`, `stillborn` or `shortlived`. With `MOODY_STRANGER` it says
+//! no more of itself than somebody's own server does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -93,8 +94,12 @@ fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
                 "sick" => answer(stream, "500 Internal Server Error", "", "")?,
                 "garbled" => return (&*stream).write_all(b"SSH-2.0-moody\r\n"),
                 mood => {
-                    let who =
-                        format!("Ringmaster-Replica: {name}\r\nRingmaster-Seat: {number}\r\n");
+                    let who = match std::env::var_os("MOODY_STRANGER") {
+                        Some(_) => String::new(),
+                        None => {
+                            format!("Ringmaster-Replica: {name}\r\nRingmaster-Seat: {number}\r\n")
+                        }
+                    };
                     answer(stream, "200 OK", &who, "")?;
                     if mood == "shortlived" {
                         thread::sleep(SHORT_LIFE);

@@ -142,6 +142,9 @@ impl fmt::Display for Note {
             Kind::Suspect => write!(f, "replica {name} is suspect")?,
             Kind::Up => write!(f, "replica {name} is up again")?,
             Kind::Down => write!(f, "replica {name} is down")?,
+            Kind::Failed if self.seat.is_none() => {
+                write!(f, "replica {name} did not start as a standby")?;
+            }
             Kind::Failed => write!(f, "replica {name} did not start in {seat}")?,
             Kind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
             Kind::Held => f.write_str("nobody is replaced for a while")?,

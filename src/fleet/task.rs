@@ -183,6 +183,9 @@ impl Task {
     fn feed(&mut self, input: Input) {
         let mut world = Outside { press: &self.press };
         let actions = self.plan.step(input, Instant::now(), &mut world);
+        if !actions.is_empty() {
+            self.engine.vacant(self.plan.vacant());
+        }
         for action in actions {
             self.act(action);
         }

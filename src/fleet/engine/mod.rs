@@ -10,6 +10,7 @@ mod fixed;
 mod process;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 
@@ -116,12 +117,19 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// its own replicas alone has nothing to do here.
     fn hold(&mut self, _holds: bool) {}
 
+    /// These wanted seats have nobody who fills them. An engine whose replicas do not outlive us has nothing to
+    /// do here.
+    fn vacant(&mut self, _vacant: Vacant) {}
+
     /// The last call, after everything was removed: gives back what the engine holds besides. With `leave`
     /// another balancer goes on with what was left.
     fn close(&mut self, _leave: bool) -> Closing {
         Box::pin(std::future::ready(()))
     }
 }
+
+/// Seats that nobody fills, and who was the last to answer in each.
+pub(super) type Vacant = BTreeMap<Seat, Option<ReplicaId>>;
 
 /// An engine's last act.
 pub(super) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::past::Obituaries;
 use super::patience::Patience;
 use super::{Action, Hold, Life, Phase, Plan, Shown};
-use crate::fleet::engine::Farewell;
+use crate::fleet::engine::{Farewell, Vacant};
 use crate::fleet::events::{Kind, Note};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
@@ -217,6 +217,14 @@ impl Plan {
         self.lives.insert(id, life);
         self.actions.push(Action::Start(id, seat, name));
         id
+    }
+
+    /// The seats that are wanted and that nobody fills, and who was the last to answer in each.
+    pub(in crate::fleet) fn vacant(&self) -> Vacant {
+        let wanted = |place: &&Place| !self.stopping && !place.leaving && !place.is_filled();
+        let vacant = self.places.iter().filter(wanted);
+        let last = |place: &Place| place.holder.as_ref().map(|holder| holder.id);
+        vacant.map(|place| (place.seat, last(place))).collect()
     }
 
     /// Has the engine remove it, once.

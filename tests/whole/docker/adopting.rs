@@ -1,6 +1,6 @@
 //! A balancer that was killed and comes back finds its containers, and two of one fleet never meet.
 
-use crate::support::{FakeEngine, Mood, PATIENCE, Signal, end_of, eventually, signal};
+use crate::support::{FakeEngine, Mood, PATIENCE, Ringmaster, Signal, end_of, eventually, signal};
 
 fn ids(engine: &FakeEngine) -> Vec<String> {
     let all = engine.containers().into_iter();
@@ -58,6 +58,53 @@ fn the_dead_are_noted_removed_and_replaced_under_new_names() {
     eventually(PATIENCE, "the corpse is removed", || {
         !engine.containers().iter().any(|one| one.id == dead.id)
     });
+}
+
+/// Has the container of this name end while none can be made, and waits for some tries.
+#[track_caller]
+fn dies_for_want_of_an_engine(engine: &FakeEngine, program: &Ringmaster, name: &str) -> String {
+    engine.mood("POST /containers/create", Mood::Status(500), usize::MAX);
+    let dead = engine.container(name);
+    signal(dead.pid.expect("it runs"), Signal::KILL);
+    eventually(PATIENCE, "some tries", || {
+        let events = program.events().into_iter();
+        events.filter(|event| event["kind"] == "failed").count() >= 3
+    });
+    dead.id
+}
+
+#[test]
+fn a_seat_that_waits_for_another_try_outlives_the_balancer() {
+    let engine = FakeEngine::start();
+    let program = engine.balancer(&[]);
+    let dead = dies_for_want_of_an_engine(&engine, &program, "S2");
+    program.kill();
+    engine.calm();
+    let program = engine.balancer(&[]);
+    let rep = program.rep();
+    assert_eq!((rep.len(), &rep[0][..], &rep[2][..]), (3, "S1", "S3"));
+    assert_eq!(program.event("down", 2)["name"], "S2");
+    eventually(PATIENCE, "the corpse is removed", || {
+        !ids(&engine).contains(&dead)
+    });
+    assert!(program.stop().success());
+    assert!(engine.containers().is_empty(), "{:?}", engine.containers());
+}
+
+#[test]
+fn a_seat_that_is_given_up_while_it_waits_leaves_nothing() {
+    let engine = FakeEngine::start();
+    let program = engine.balancer(&[]);
+    let dead = dies_for_want_of_an_engine(&engine, &program, "S3");
+    assert!(ids(&engine).contains(&dead), "it is the seat's last");
+    assert!(program.command("scale 2").starts_with("N 2\n"));
+    eventually(PATIENCE, "the corpse is removed", || {
+        !ids(&engine).contains(&dead)
+    });
+    program.kill();
+    engine.calm();
+    let program = engine.balancer(&[]);
+    assert_eq!(program.rep(), ["S1", "S2"]);
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod away;
 mod failing;
 mod foreign;
 mod hand;
+mod own;
 mod real;
 mod starting;

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::api::{Fault, Id};
 use super::book::Nudge;
+use super::parting::discard;
 use super::seen::{self, Run, Seen};
 use super::{Berth, Dock};
 use crate::fleet::engine::{Ending, Farewell, Report};
@@ -91,6 +92,10 @@ impl Life {
 
     fn identify(&self, container: &Id) {
         self.dock.book.identify(&self.container_name(), container);
+        let before = self
+            .seat
+            .and_then(|seat| self.dock.kept.made(seat, container));
+        discard(&self.dock, before);
     }
 
     /// Waits for the order to go; a fleet that is gone gives it too.

@@ -10,6 +10,7 @@
 mod api;
 mod book;
 mod ground;
+mod kept;
 mod life;
 mod lock;
 mod logs;
@@ -26,10 +27,12 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use self::api::{Api, Id};
 use self::book::{Book, Nudge};
+use self::kept::Kept;
 use self::life::Life;
 use self::lock::Lock;
+use self::parting::{discard, sweep};
 use self::spec::Recipe;
-use super::{Closing, Engine, Farewell, Keeper, Reports};
+use super::{Closing, Engine, Farewell, Keeper, Reports, Vacant};
 use crate::metrics::FleetCells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
@@ -109,6 +112,7 @@ struct Dock {
     api: Api,
     recipe: Recipe,
     book: Book,
+    kept: Kept,
     starts: Semaphore,
     removals: Semaphore,
     reports: Reports,
@@ -135,6 +139,9 @@ struct Leash {
     nudge: Arc<Nudge>,
 }
 
+/// A container that is to go, and the seat that it told of if it has ended.
+type Corpse = (Id, Option<Seat>);
+
 /// Containers by replica.
 #[derive(Debug)]
 pub(in crate::fleet) struct Docker {
@@ -143,7 +150,7 @@ pub(in crate::fleet) struct Docker {
     /// Those that run already, until they are asked for.
     berths: HashMap<ReplicaName, Berth>,
     /// Those that are to go, until the first start.
-    discarded: Vec<Id>,
+    discarded: Vec<Corpse>,
     watching: bool,
     keep: bool,
 }
@@ -164,16 +171,18 @@ impl Docker {
             }
             State::Ended(_) => None,
         };
+        let corpse = |found: &Found| {
+            let has_ended = matches!(found.state, State::Ended(_));
+            (found.container.clone(), found.seat.filter(|_| has_ended))
+        };
         Self {
-            discarded: discarded
-                .iter()
-                .map(|found| found.container.clone())
-                .collect(),
+            discarded: discarded.iter().map(corpse).collect(),
             berths: adopted.iter().filter_map(berth).collect(),
             dock: Arc::new(Dock {
                 api: ground.api,
                 recipe: ground.recipe,
                 book: Book::default(),
+                kept: Kept::default(),
                 starts: Semaphore::new(STARTS),
                 removals: Semaphore::new(REMOVALS),
                 reports,
@@ -223,8 +232,11 @@ impl Engine for Docker {
         if !self.watching {
             self.watching = true;
             tokio::spawn(watch::watch(Arc::clone(&self.dock)));
-            for container in self.discarded.drain(..) {
-                tokio::spawn(discard(Arc::clone(&self.dock), container));
+            for (container, seat) in self.discarded.drain(..) {
+                // Nobody of ours has this number.
+                let (stays, before) = self.dock.kept.stays(ReplicaId(0), seat, &container);
+                let gone = (!stays).then_some(container);
+                discard(&self.dock, before.into_iter().chain(gone));
             }
         }
     }
@@ -257,6 +269,10 @@ impl Engine for Docker {
         }
     }
 
+    fn vacant(&mut self, vacant: Vacant) {
+        discard(&self.dock, self.dock.kept.vacant(vacant));
+    }
+
     fn close(&mut self, leave: bool) -> Closing {
         let (dock, keep) = (Arc::clone(&self.dock), self.keep || leave);
         Box::pin(async move {
@@ -265,24 +281,5 @@ impl Engine for Docker {
             }
             dock.lock.release(&dock.api).await;
         })
-    }
-}
-
-/// Removes a container that nobody looks after; if that fails it is a stray, and tried again.
-async fn discard(dock: Arc<Dock>, container: Id) {
-    let _turn = dock.removals.acquire().await;
-    if let Err(fault) = dock.api.remove(&container).await {
-        tracing::debug!("cannot remove container {container}: {fault}");
-    }
-}
-
-/// Removes what calls without a clear answer have left.
-async fn sweep(dock: &Dock) {
-    let left = dock.api.list().await.unwrap_or_default();
-    let left = left.iter().filter(|listed| listed.labels.is_replica());
-    for listed in left {
-        if let Err(fault) = dock.api.remove(&listed.id).await {
-            tracing::warn!("cannot remove container {}: {fault}", listed.name);
-        }
     }
 }

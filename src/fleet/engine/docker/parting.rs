@@ -4,6 +4,7 @@
 //! that nobody has ever heard of again after it was made is looked for by its name, in the list of the
 //! fleet's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -24,8 +25,9 @@ const REMOVING: Duration = Duration::from_secs(20);
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 impl Life {
-    /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked.
-    async fn say(&self, farewell: Farewell, container: &Id) {
+    /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked. Whether it is
+    /// known to have ended.
+    async fn say(&self, farewell: Farewell, container: &Id) -> bool {
         let api = &self.dock.api;
         let said = match farewell {
             Farewell::Ask => api.stop(container).await,
@@ -36,15 +38,24 @@ impl Life {
             tracing::debug!("container {container} was told to end: {fault}");
         }
         if self.is_told {
-            return;
+            return true;
         }
         for pause in LOOK_AGAIN {
             if let Some(how) = self.look(container).await {
                 let id = self.id;
-                return self.report(Report::Ended { id, how });
+                self.report(Report::Ended { id, how });
+                return true;
             }
             sleep(pause).await;
         }
+        false
+    }
+
+    /// Leaves its corpse there if it is the last that tells of its seat.
+    fn rest(&self, container: &Id) -> bool {
+        let (stays, before) = self.dock.kept.stays(self.id, self.seat, container);
+        discard(&self.dock, before);
+        stays
     }
 
     /// Waits for a while until nothing is being started.
@@ -82,7 +93,10 @@ impl Life {
             let _turn = self.dock.removals.acquire().await;
             if !asked {
                 asked = true;
-                self.say(farewell, &container).await;
+                let has_ended = self.say(farewell, &container).await;
+                if has_ended && farewell == Farewell::Kill && self.rest(&container) {
+                    return;
+                }
             }
             match api.remove(&container).await {
                 Ok(()) | Err(Fault::Missing(_)) => return,
@@ -93,5 +107,29 @@ impl Life {
             sleep(TRY_AGAIN).await;
         }
         tracing::warn!("container {name} could not be removed within {REMOVING:?}");
+    }
+}
+
+/// Removes containers that nobody looks after; one for which that fails is a stray, and tried again.
+pub(super) fn discard(dock: &Arc<Dock>, containers: impl IntoIterator<Item = Id>) {
+    for container in containers {
+        let dock = Arc::clone(dock);
+        tokio::spawn(async move {
+            let _turn = dock.removals.acquire().await;
+            if let Err(fault) = dock.api.remove(&container).await {
+                tracing::debug!("cannot remove container {container}: {fault}");
+            }
+        });
+    }
+}
+
+/// Removes what calls without a clear answer have left.
+pub(super) async fn sweep(dock: &Dock) {
+    let left = dock.api.list().await.unwrap_or_default();
+    let left = left.iter().filter(|listed| listed.labels.is_replica());
+    for listed in left {
+        if let Err(fault) = dock.api.remove(&listed.id).await {
+            tracing::warn!("cannot remove container {}: {fault}", listed.name);
+        }
     }
 }

@@ -93,7 +93,8 @@ async fn count(dock: &Dock) {
 
 /// Removes those that were strays before and still are; returns the new ones.
 async fn remove_strays(dock: &Dock, before: &BTreeSet<Id>, met: BTreeSet<Id>) -> BTreeSet<Id> {
-    for id in met.intersection(before).filter(|id| !dock.book.has(id)) {
+    let is_known = |id: &Id| dock.book.has(id) || dock.kept.has(id);
+    for id in met.intersection(before).filter(|id| !is_known(id)) {
         match dock.api.remove(id).await {
             Ok(()) => tracing::info!("removed container {id}, which nobody looked after"),
             Err(fault) => tracing::debug!("cannot remove the stray container {id}: {fault}"),
