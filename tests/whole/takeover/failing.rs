@@ -67,7 +67,7 @@ fn slow(first: &Ringmaster, more: &[&str]) -> Child {
     second
 }
 
-fn killed(mut process: Child) {
+pub(super) fn killed(mut process: Child) {
     process.kill().expect("a kill");
     process.wait().expect("its end");
 }

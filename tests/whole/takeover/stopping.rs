@@ -1,7 +1,12 @@
-//! A signal to the old process while it answers what it has begun: the replicas are the new one's.
+//! A signal to the old process: while it answers what it has begun the replicas are the new one's, and before
+//! that those are which the new one has started.
 
+use std::process::Stdio;
+
+use super::failing::killed;
 use crate::support::{
-    Client, Engine, PATIENCE, Ringmaster, Signal, eventually, is_gone, on_both_engines,
+    Client, Engine, FakeEngine, PATIENCE, Ringmaster, Signal, eventually, is_gone, on_both_engines,
+    variable,
 };
 
 on_both_engines!(a_signal_to_the_old_one_takes_no_replica_of_the_new_one_along,);
@@ -36,4 +41,35 @@ fn a_signal_to_the_old_one_takes_no_replica_of_the_new_one_along(engine: Engine)
         "{events:?}"
     );
     assert!(!replicas.iter().any(|pid| is_gone(*pid)));
+}
+
+#[test]
+fn a_signal_before_its_time_takes_no_container_of_the_new_one_along() {
+    let engine = FakeEngine::start();
+    let mut first = engine.balancer(&["--replicas", "1"]);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let ports = ["--takeover", "--listen", &listen, "--control", &control];
+    let mut second = engine.command();
+    second.args(["serve", "--engine", "docker", "--image", "replica"]);
+    // On its port nobody answers, so it starts its own and is not ready.
+    second.args(["--replica-env", "WHOSE=second", "--start-timeout", "60s"]);
+    let second = second.args(ports).stderr(Stdio::null()).spawn();
+    let second = second.expect("the binary");
+    let its = |pid| variable(pid, "WHOSE").as_deref() == Some("second");
+    let mut own = None;
+    eventually(PATIENCE, "a container of the new one", || {
+        let mut all = engine.containers().into_iter();
+        own = all.find(|one| one.pid.is_some_and(its));
+        own.is_some()
+    });
+    first.signal(Signal::TERM);
+    first.wait();
+    let own = own.map(|one| (one.id, one.pid));
+    let mut left = engine.containers().into_iter();
+    assert!(
+        left.any(|one| Some((one.id, one.pid)) == own),
+        "{}",
+        first.log()
+    );
+    killed(second);
 }

@@ -276,7 +276,8 @@ impl Engine for Docker {
     fn close(&mut self, leave: bool) -> Closing {
         let (dock, keep) = (Arc::clone(&self.dock), self.keep || leave);
         Box::pin(async move {
-            if !keep {
+            // Of another process that takes over just now, nobody can tell which are its own.
+            if !keep && !dock.held.load(Ordering::Relaxed) {
                 sweep(&dock).await;
             }
             dock.lock.release(&dock.api).await;
