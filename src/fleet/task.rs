@@ -183,8 +183,10 @@ impl Task {
     fn feed(&mut self, input: Input) {
         let mut world = Outside { press: &self.press };
         let actions = self.plan.step(input, Instant::now(), &mut world);
-        if !actions.is_empty() {
-            self.engine.vacant(self.plan.vacant());
+        if !actions.is_empty()
+            && let Some(vacant) = self.plan.vacant()
+        {
+            self.engine.vacant(vacant);
         }
         for action in actions {
             self.act(action);

@@ -219,12 +219,14 @@ impl Plan {
         id
     }
 
-    /// The seats that are wanted and that nobody fills, and who was the last to answer in each.
-    pub(in crate::fleet) fn vacant(&self) -> Vacant {
-        let wanted = |place: &&Place| !self.stopping && !place.leaving && !place.is_filled();
+    /// The seats that are wanted and that nobody fills, and who was the last to answer in each. `None` at the end:
+    /// it stays as it was, for whoever comes next.
+    pub(in crate::fleet) fn vacant(&self) -> Option<Vacant> {
+        let wanted = |place: &&Place| !place.leaving && !place.is_filled();
         let vacant = self.places.iter().filter(wanted);
         let last = |place: &Place| place.holder.as_ref().map(|holder| holder.id);
-        vacant.map(|place| (place.seat, last(place))).collect()
+        let vacant = vacant.map(|place| (place.seat, last(place)));
+        (!self.stopping).then(|| vacant.collect())
     }
 
     /// Has the engine remove it, once.

@@ -75,17 +75,27 @@ fn dies_for_want_of_an_engine(engine: &FakeEngine, program: &Ringmaster, name: &
 
 #[test]
 fn a_seat_that_waits_for_another_try_outlives_the_balancer() {
-    let engine = FakeEngine::start();
-    let program = engine.balancer(&[]);
-    let dead = dies_for_want_of_an_engine(&engine, &program, "S2");
-    program.kill();
+    for is_told in [false, true] {
+        let engine = FakeEngine::start();
+        let program = engine.balancer(&["--on-exit", "keep"]);
+        let dead = dies_for_want_of_an_engine(&engine, &program, "S2");
+        match is_told {
+            true => assert!(program.stop().success()),
+            false => program.kill(),
+        }
+        its_seat_is_filled_again(&engine, &dead);
+    }
+}
+
+#[track_caller]
+fn its_seat_is_filled_again(engine: &FakeEngine, dead: &String) {
     engine.calm();
     let program = engine.balancer(&[]);
     let rep = program.rep();
     assert_eq!((rep.len(), &rep[0][..], &rep[2][..]), (3, "S1", "S3"));
     assert_eq!(program.event("down", 2)["name"], "S2");
     eventually(PATIENCE, "the corpse is removed", || {
-        !ids(&engine).contains(&dead)
+        !ids(engine).contains(dead)
     });
     assert!(program.stop().success());
     assert!(engine.containers().is_empty(), "{:?}", engine.containers());
