@@ -36,7 +36,7 @@ fn text(record: &Record, out: &mut String) {
         out,
         "\" key={} seat={} way={} status={} from_client={} to_client={} first_byte_ms={} total_ms={:.3} \
          retries={} ended={}",
-        Or(record.key.map(|key| key.0)),
+        Or(record.key),
         Or(seat),
         Or(record.seat.map(|(_, how)| way(how))),
         Or(status(record)),
@@ -55,7 +55,7 @@ fn json_line(record: &Record, out: &mut String) {
         "client": client(record),
         "method": (!record.method.is_empty()).then_some(&record.method),
         "path": String::from_utf8_lossy(&record.path),
-        "key": record.key.map(|key| key.0),
+        "key": record.key.map(|key| key.to_string()),
         "seat": record.seat.map(|(seat, _)| seat.0),
         "way": record.seat.map(|(_, how)| way(how)),
         "status": status(record),
@@ -202,7 +202,7 @@ mod tests {
         let told: Value = serde_json::from_str(&line(&record(), LogFormat::Json)).unwrap();
         let expected = json!({
             "time": "1970-01-01T00:00:01.500Z", "client": "10.0.0.7:4711", "method": "GET", "path": "/home",
-            "key": 132574, "seat": 2, "way": "failed_over", "status": 200, "from_client": 80,
+            "key": "132574", "seat": 2, "way": "failed_over", "status": 200, "from_client": 80,
             "to_client": 170, "first_byte_ms": 0.412, "total_ms": 0.53, "retries": 1, "ended": "whole",
         });
         assert_eq!(told, expected);

@@ -84,7 +84,8 @@ pub const COMMANDS: &[Entry] = &[
         usage: "where KEY",
         about: "whose a key is, and who stands in for them",
         more: &[
-            "One seat a line with its replica: the home of the key first, then the next in order.",
+            "One seat a line with its replica: the home of the key first, then the next in order. KEY may also be",
+            "as the access log has it: xxh3: and 16 hexadecimal digits is a hash, and stands for itself.",
         ],
         read: question::whose,
     },

@@ -54,7 +54,7 @@ pub(super) fn answer(
 }
 
 fn whose(key: &[u8], roster: &Roster) -> Outlook {
-    let number = Key::of(key);
+    let number = Key::typed(key);
     let key = String::from_utf8_lossy(key);
     let mut lines = vec![format!("key {key}")];
     let mut seats = Vec::new();

@@ -31,6 +31,7 @@ mod pool;
 mod pump;
 mod record;
 mod request;
+mod request_line;
 mod retry;
 mod route;
 mod session;

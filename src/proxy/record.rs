@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::pool::{InFlight, Pool};
+use super::request_line;
 use super::worker::Worker;
 use crate::ring::{Key, Seat};
 
@@ -57,7 +58,7 @@ pub struct Record {
     pub time: SystemTime,
     /// Who asked.
     pub client: SocketAddr,
-    /// What for; empty when the head could not be read. At most 32 bytes.
+    /// What for; empty when not even its first line could be read. At most 32 bytes.
     pub method: String,
     /// The path without the query, as it came. At most 1024 bytes.
     pub path: Vec<u8>,
@@ -143,10 +144,17 @@ impl Note {
         }
     }
 
-    /// The head was refused, of which so much is here.
-    pub(super) fn refused(&mut self, len: usize) {
+    /// The head was refused, of which this is here.
+    pub(super) fn refused(&mut self, inbox: &[u8]) {
+        let unread = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.method.is_empty());
+        if unread && let Some((method, path)) = request_line::of(inbox) {
+            self.asked(method, path, inbox.len());
+        }
         if let Some(record) = &mut self.record {
-            record.from_client = record.from_client.max(len as u64);
+            record.from_client = record.from_client.max(inbox.len() as u64);
         }
     }
 

@@ -137,8 +137,9 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
         }
         Err(NoHead::Refused(refused)) => {
             worker.port().refused.count(refused.status);
-            let len = client.inbox.len();
-            client.note.iter_mut().for_each(|note| note.refused(len));
+            if let Some(note) = &mut client.note {
+                note.refused(&client.inbox);
+            }
             let failure = Failure {
                 status: refused.status,
                 sentence: refused.why.to_owned(),

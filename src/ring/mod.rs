@@ -61,6 +61,28 @@ impl Key {
             Self(xxhash_rust::xxh3::xxh3_64(bytes))
         }
     }
+
+    /// The same for a key that somebody types, who may have it from the access log: there a hash can be
+    /// `xxh3:` and 16 hexadecimal digits, which stands for itself.
+    #[must_use]
+    pub fn typed(text: &[u8]) -> Self {
+        let digits = text
+            .strip_prefix(b"xxh3:")
+            .filter(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let hash = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        hash.map_or_else(|| Self::of(text), Self)
+    }
+}
+
+/// As [`Key::typed`] reads it: in up to 19 digits where they suffice.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 < 10_u64.pow(19) {
+            true => self.0.fmt(f),
+            false => write!(f, "xxh3:{:016x}", self.0),
+        }
+    }
 }
 
 /// Who owns a key, and who is next. Every ring is built from a *set* of seats: the order in which

@@ -130,6 +130,27 @@ fn moved(from: &dyn Ring, to: &dyn Ring, keys: &[Key]) -> f64 {
 }
 
 #[test]
+fn a_key_that_is_shown_can_be_typed() {
+    for n in [0, 132_574, 10_u64.pow(19) - 1, 10_u64.pow(19), u64::MAX] {
+        let shown = Key(n).to_string();
+        assert_eq!(Key::typed(shown.as_bytes()), Key(n), "{shown}");
+    }
+    assert_eq!(Key(u64::MAX).to_string(), "xxh3:ffffffffffffffff");
+    for other in [
+        "a-1",
+        "xxh3:",
+        "xxh3:+fffffffffffffff",
+        "12345678901234567890",
+    ] {
+        assert_eq!(
+            Key::typed(other.as_bytes()),
+            Key::of(other.as_bytes()),
+            "{other}"
+        );
+    }
+}
+
+#[test]
 fn the_owner_depends_on_the_set_alone() {
     let mut random = Random(1);
     for round in 0..20 {

@@ -69,6 +69,68 @@ fn a_line_tells_what_became_of_a_request() {
 }
 
 #[test]
+fn what_is_refused_is_told_as_far_as_it_can_be_read() {
+    let backend = Backend::answering(OK);
+    let log = Log::new();
+    let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);
+    let cases = [
+        (
+            "GET /bad?q HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "400",
+            "GET",
+            "/bad",
+        ),
+        (
+            "TRACE /trace HTTP/1.1\r\nHost: a\r\n\r\n",
+            "501",
+            "TRACE",
+            "/trace",
+        ),
+        (
+            "GET /later HTTP/2.0\r\nHost: a\r\n\r\n",
+            "505",
+            "GET",
+            "/later",
+        ),
+    ];
+    for (count, (ask, status, method, path)) in (1..).zip(cases) {
+        assert_eq!(exchange(program.listen, ask).status().to_string(), status);
+        let line = log.expect(count).remove(count - 1);
+        expect(
+            &line,
+            &[("status", status), ("method", method), ("path", path)],
+        );
+    }
+}
+
+#[test]
+fn a_key_in_the_log_is_one_that_where_takes() {
+    let backend = Backend::answering(OK);
+    let log = Log::new();
+    let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);
+    let hashed = |key: &str| {
+        let answer = program.command(&format!("where {key} json"));
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        answer["message"]["hashed"].clone()
+    };
+    let ids: Vec<String> = (0..32).map(|n| format!("a-{n}")).collect();
+    let mut client = program.client();
+    for id in &ids {
+        client.ask(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: {id}\r\n\r\n"
+        ));
+    }
+    let lines = log.expect(ids.len());
+    for (id, line) in ids.iter().zip(&lines) {
+        assert_eq!(hashed(id), hashed(&line["key"]), "{id}: {line:?}");
+    }
+    assert!(
+        lines.iter().any(|line| line["key"].starts_with("xxh3:")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn no_client_can_forge_a_line() {
     let log = Log::new();
     let backend = Backend::answering(OK);
