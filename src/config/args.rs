@@ -51,6 +51,9 @@ pub enum Command {
     /// Balance requests over replicas, and keep the replicas alive.
     Serve(Box<ServeArgs>),
     /// Send a running balancer a command, and tell by the exit code whether it was done.
+    ///
+    /// The code is 0 when it was, 1 when it was refused, nobody answered or the balancer broke off, as it does when it
+    /// ends a stream, and 2 for bad usage.
     Ctl(CtlArgs),
     /// Ask a running balancer whether it is alive, and say so by the exit code.
     Healthcheck {

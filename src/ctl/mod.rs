@@ -7,6 +7,7 @@
 //! another balancer.
 
 mod answer;
+mod due;
 mod paint;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
@@ -16,16 +17,13 @@ use std::time::Duration;
 use crate::peer::Token;
 use crate::wire::socket::reachable;
 use answer::{Answers, Part};
+use due::{Due, only_asks};
 use paint::Paint;
 
 /// Connecting, and each write.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest silence of a balancer that is only asked.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The first words of commands that only ask; the answer to a change takes as long as the change.
-const QUESTIONS: [&str; 8] = [
-    "help", "rep", "show", "where", "plan", "stats", "events", "quit",
-];
 
 /// Sends `line`, which may hold several commands, to the control port at `control` (host and port), after
 /// the `token` if there is one. Answers go to stdout; refusals to stderr, unless they are JSON. Whether
@@ -53,22 +51,14 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
         begun: false,
         gap: false,
     };
-    let shown = show.all(&mut Answers::of(BufReader::new(stream)), token.is_some());
+    let answers = &mut Answers::of(BufReader::new(stream));
+    let shown = show.all(answers, token.is_some(), &Due::of(line));
     shown.map_err(|err| match err.kind() {
         ErrorKind::UnexpectedEof => {
             format!("{control} closed the connection before its answer was whole")
         }
         ErrorKind::WouldBlock => format!("{control} gave no answer within {ANSWER_TIMEOUT:?}"),
         _ => format!("{control}: {err}"),
-    })
-}
-
-/// Whether no command of this line changes anything or streams.
-fn only_asks(line: &str) -> bool {
-    let mut commands = line.split(';').map(str::split_whitespace);
-    commands.all(|mut words| {
-        let first = words.next().is_none_or(|first| QUESTIONS.contains(&first));
-        first && words.all(|word| word != "-w")
     })
 }
 
@@ -128,12 +118,17 @@ struct Show<O, E> {
 
 impl<O: Write, E: Write> Show<O, E> {
     /// Shows all answers, but for a first one about the token. It ends early when nobody reads on.
-    fn all(&mut self, answers: &mut Answers<impl BufRead>, token: bool) -> io::Result<bool> {
+    fn all(
+        &mut self,
+        answers: &mut Answers<impl BufRead>,
+        token: bool,
+        due: &Due,
+    ) -> io::Result<bool> {
         let refused = match token {
             true => first_refusal(answers)?,
             false => None,
         };
-        match self.rest(answers, refused) {
+        match self.rest(answers, refused, due) {
             // Told apart from a broken connection, which has no such error for readers.
             Err(err) if err.kind() == ErrorKind::BrokenPipe => Ok(true),
             shown => shown,
@@ -144,11 +139,12 @@ impl<O: Write, E: Write> Show<O, E> {
         &mut self,
         answers: &mut Answers<impl BufRead>,
         mut token_refused: Option<String>,
+        due: &Due,
     ) -> io::Result<bool> {
-        let (mut good, mut whole) = (true, false);
+        let (mut good, mut ended) = (true, 0);
         while let Some(part) = answers.next()? {
             match part {
-                Part::End => (self.gap, whole) = (self.begun, true),
+                Part::End => (self.gap, ended) = (self.begun, ended + 1),
                 Part::Refusal(line) => {
                     good = false;
                     for line in token_refused.take().iter().chain([&line]) {
@@ -162,9 +158,10 @@ impl<O: Write, E: Write> Show<O, E> {
                 Part::Line(line) => self.answer(&line)?,
             }
         }
-        match whole {
-            true => Ok(good),
-            false => Err(ErrorKind::UnexpectedEof.into()),
+        // What was refused is 1 already, and a refused stream has ended by that.
+        match good && (due.streams || ended < due.answers) {
+            true => Err(ErrorKind::UnexpectedEof.into()),
+            false => Ok(good),
         }
     }
 
@@ -195,32 +192,8 @@ fn first_refusal(answers: &mut Answers<impl BufRead>) -> io::Result<Option<Strin
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_only_asks_is_answered_soon() {
-        for line in [
-            "rep",
-            "show S1 json; stats",
-            " where 5 ;; rep",
-            "events 7",
-            "plan add 2",
-        ] {
-            assert!(only_asks(line), "{line}");
-        }
-        for line in [
-            "add 1",
-            "rep; rm 1",
-            "events -w",
-            "events json -w",
-            "watch",
-            "replace all",
-            "ring set jump",
-        ] {
-            assert!(!only_asks(line), "{line}");
-        }
-    }
-
     /// Whether all was done, and what was shown on either outlet.
-    fn shown(answers: &str, token: bool) -> (io::Result<bool>, String, String) {
+    fn shown(line: &str, answers: &str, token: bool) -> (io::Result<bool>, String, String) {
         let outlet = || Outlet {
             to: Vec::new(),
             paint: Paint::Plain,
@@ -231,45 +204,45 @@ mod tests {
             begun: false,
             gap: false,
         };
-        let good = show.all(&mut Answers::of(answers.as_bytes()), token);
+        let good = show.all(&mut Answers::of(answers.as_bytes()), token, &Due::of(line));
         let text = |outlet: Outlet<Vec<u8>>| String::from_utf8(outlet.to).unwrap();
         (good, text(show.out), text(show.errors))
     }
 
     #[test]
     fn answers_are_parted_by_an_empty_line() {
-        let (good, out, errors) = shown("N 1\nS1\n\nbound 1.03\n\n", false);
+        let (good, out, errors) = shown("rep; bound", "N 1\nS1\n\nbound 1.03\n\n", false);
         assert!(good.unwrap());
         assert_eq!(
             (out.as_str(), errors.as_str()),
             ("N 1\nS1\n\nbound 1.03\n", "")
         );
-        let (_, out, _) = shown("{}\n\n[]\n\n", false);
+        let (_, out, _) = shown("a; b", "{}\n\n[]\n\n", false);
         assert_eq!(out, "{}\n[]\n");
-        let (good, out, _) = shown("\n", false);
+        let (good, out, _) = shown("events", "\n", false);
         assert!(good.unwrap() && out.is_empty());
     }
 
     #[test]
     fn one_refusal_is_enough() {
-        let (good, out, errors) = shown("ERR no\n\nN 0\n\n", false);
+        let (good, out, errors) = shown("a; rep", "ERR no\n\nN 0\n\n", false);
         assert!(!good.unwrap());
         assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", "ERR no\n"));
         let failure = r#"{"message":"<Error> no","status":"failure"}"#;
-        let (good, out, errors) = shown(&format!("{failure}\n\n"), false);
+        let (good, out, errors) = shown("a", &format!("{failure}\n\n"), false);
         assert!(!good.unwrap());
         assert_eq!((out, errors.as_str()), (format!("{failure}\n"), ""));
     }
 
     #[test]
     fn the_word_about_the_token_is_shown_when_it_matters() {
-        let (good, out, errors) = shown("ok\n\nN 0\n\n", true);
+        let (good, out, errors) = shown("rep", "ok\n\nN 0\n\n", true);
         assert!(good.unwrap());
         assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", ""));
-        let (good, out, errors) = shown("ERR no token is set\n\nN 0\n\n", true);
+        let (good, out, errors) = shown("rep", "ERR no token is set\n\nN 0\n\n", true);
         assert!(good.unwrap());
         assert_eq!((out.as_str(), errors.as_str()), ("N 0\n", ""));
-        let (good, out, errors) = shown("ERR wrong\n\nERR stranger\n\n", true);
+        let (good, out, errors) = shown("rep", "ERR wrong\n\nERR stranger\n\n", true);
         assert!(!good.unwrap());
         assert_eq!(
             (out.as_str(), errors.as_str()),
@@ -279,18 +252,30 @@ mod tests {
 
     #[test]
     fn what_breaks_off_is_an_error() {
-        for (answers, token) in [
-            ("", false),
-            ("N 1\nS1\n", false),
-            ("N 1\nS", false),
-            ("ok\n\n", true),
+        for (line, answers, token) in [
+            ("rep", "", false),
+            ("rep", "N 1\nS1\n", false),
+            ("rep", "N 1\nS", false),
+            ("rep", "ok\n\n", true),
+            ("rep; add 1", "N 1\nS1\n\n", false),
+            ("watch", "N 1\n\nN 1\n\n", false),
+            ("watch json", "{}\n{}\n", false),
+            ("events -w", "", false),
+            ("rep; events -w json", "N 1\nS1\n\n", false),
+            ("events -w", "1 a\n", false),
         ] {
-            let (good, ..) = shown(answers, token);
-            assert_eq!(
-                good.unwrap_err().kind(),
-                ErrorKind::UnexpectedEof,
-                "{answers:?}"
-            );
+            let (good, ..) = shown(line, answers, token);
+            let kind = good.map_err(|err| err.kind());
+            assert_eq!(kind, Err(ErrorKind::UnexpectedEof), "{line}: {answers:?}");
+        }
+        // Said and done, or refused: nothing is missing.
+        for (line, answers, done) in [
+            ("quit; rep", "bye\n\n", true),
+            ("prompt", "ok\n\n> ", true),
+            ("rep; watch 0", "N 0\n\nERR no\n\n", false),
+        ] {
+            let (good, ..) = shown(line, answers, false);
+            assert_eq!(good.unwrap(), done, "{line}: {answers:?}");
         }
     }
 
@@ -321,6 +306,9 @@ mod tests {
             begun: false,
             gap: false,
         };
-        assert!(show.all(&mut Answers::of(&b"a\nb\n"[..]), false).unwrap());
+        assert!(
+            show.all(&mut Answers::of(&b"a\nb\n"[..]), false, &Due::of("rep"))
+                .unwrap()
+        );
     }
 }

@@ -207,6 +207,30 @@ fn lines_are_shown_as_they_come() {
 }
 
 #[test]
+fn a_stream_that_the_balancer_ends_was_broken_off() {
+    let balancer = Ringmaster::start(&["--replicas", "1"]);
+    let control = balancer.control.to_string();
+    let mut children = Vec::new();
+    for words in [["watch", "60"], ["events", "-w"]] {
+        let mut child = program()
+            .args(["ctl", "--control", &control])
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        lines.next().expect("a line").unwrap();
+        children.push((child, lines));
+    }
+    assert!(balancer.stop().success());
+    for (mut child, lines) in children {
+        lines.for_each(|line| drop(line.unwrap()));
+        assert_eq!(child.wait().expect("its end").code(), Some(1));
+    }
+}
+
+#[test]
 fn colours_are_for_terminals() {
     let balancer = Ringmaster::start(&["--replicas", "1"]);
     let binary = program().get_program().to_owned();
