@@ -8,8 +8,13 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
+
+mod alarm;
+
+use alarm::Alarm;
 
 /// The port of a `Host` or an `http` origin that names none (RFC 9110 §4.2.1).
 const HTTP_PORT: u16 = 80;
@@ -144,6 +149,8 @@ pub struct Access {
     /// An address that counts as local: the gateway of our container's bridge, behind which is the host
     /// (`--trust-gateway`).
     pub gateway: Option<IpAddr>,
+    /// What is told of wrong tokens; clones of a value share it.
+    pub alarm: Arc<Alarm>,
 }
 
 /// Why someone may not: the sentence, without the leading `<Error> `. Its HTTP status is 403.
@@ -162,15 +169,20 @@ impl Access {
         if self.token.as_ref().is_some_and(right) {
             return Ok(());
         }
-        if !self.anyone && !self.is_local(asker) {
-            return Err(self.stranger(asker, path, shown.is_some()));
+        let denial = if !self.anyone && !self.is_local(asker) {
+            self.stranger(asker, path, shown.is_some())
+        } else {
+            match asker.foreign_page() {
+                Some(reason) if effect == Effect::Changes => Denial(format!(
+                    "{path} is not for web pages of other sites without a bearer token: {reason}"
+                )),
+                _ => return Ok(()),
+            }
+        };
+        if self.token.is_some() && shown.is_some() {
+            self.alarm.ring(asker.addr);
         }
-        match asker.foreign_page() {
-            Some(reason) if effect == Effect::Changes => Err(Denial(format!(
-                "{path} is not for web pages of other sites without a bearer token: {reason}"
-            ))),
-            _ => Ok(()),
-        }
+        Err(denial)
     }
 
     fn is_local(&self, asker: &Asker<'_>) -> bool {
@@ -179,14 +191,17 @@ impl Access {
         near && !asker.forwarded
     }
 
-    /// Decides whether `token` is the right one.
+    /// Decides whether `token`, which somebody at `addr` shows, is the right one.
     ///
     /// # Errors
     /// The reason why not.
-    pub fn check_token(&self, token: &Token) -> Result<(), Denial> {
+    pub fn check_token(&self, addr: IpAddr, token: &Token) -> Result<(), Denial> {
         match &self.token {
             Some(own) if own == token => Ok(()),
-            Some(_) => Err(Denial("the token is wrong".into())),
+            Some(_) => {
+                self.alarm.ring(addr);
+                Err(Denial("the token is wrong".into()))
+            }
             None => Err(Denial("no token is set; set --control-token".into())),
         }
     }

@@ -132,8 +132,7 @@ impl ServeArgs {
             },
             access: Access {
                 token: self.control_token,
-                anyone: false,
-                gateway: None,
+                ..Access::default()
             },
             heartbeat: (!self.heartbeat_interval.is_zero()).then_some(fleet::Heartbeat {
                 interval: self.heartbeat_interval,
@@ -167,7 +166,7 @@ impl ServeArgs {
         (door != DataPortAdmin::Off).then(|| Access {
             token: self.control_token.clone(),
             anyone: door == DataPortAdmin::Any,
-            gateway: None,
+            ..Access::default()
         })
     }
 

@@ -134,9 +134,11 @@ impl Session<'_> {
         self.admit(&command)?;
         match command {
             Command::Auth(token) => {
-                let verdict = self.shared.context.access.check_token(&token);
+                let access = &self.shared.context.access;
+                let verdict = access.check_token(self.peer.ip(), &token);
+                // A wrong one takes back what a right one gave.
+                self.trusted = verdict.is_ok();
                 verdict.map_err(|denial| Refusal::bad(denial.to_string()))?;
-                self.trusted = true;
                 Ok(Answer::word("ok"))
             }
             Command::Prompt => {

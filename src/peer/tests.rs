@@ -289,11 +289,14 @@ fn a_token_is_what_both_protocols_can_carry() {
 
 #[test]
 fn tokens_are_checked_by_themselves() {
-    let token = |text: &str| text.parse::<Token>().unwrap();
-    assert_eq!(guarded().check_token(&token("s3cret")), Ok(()));
-    let wrong = guarded().check_token(&token("secret")).unwrap_err();
+    let check = |access: &Access, text: &str| {
+        let token = text.parse::<Token>().unwrap();
+        access.check_token(LOCAL.parse().unwrap(), &token)
+    };
+    assert_eq!(check(&guarded(), "s3cret"), Ok(()));
+    let wrong = check(&guarded(), "secret").unwrap_err();
     assert_eq!(wrong.to_string(), "the token is wrong");
-    let none = open().check_token(&token("s3cret")).unwrap_err();
+    let none = check(&open(), "s3cret").unwrap_err();
     assert_eq!(none.to_string(), "no token is set; set --control-token");
 }
 

@@ -177,6 +177,16 @@ fn a_wrong_token_opens_nothing() {
 }
 
 #[test]
+fn a_wrong_token_takes_back_what_a_right_one_gave() {
+    let line = "auth s3cret; auth secret; rep\n";
+    let answer = ask_as("192.168.65.1", Some("s3cret"), line);
+    assert!(
+        answer.starts_with("ok\n\nERR the token is wrong\n\nERR /rep is for local"),
+        "{answer}"
+    );
+}
+
+#[test]
 fn an_order_outlives_its_sender() {
     let port = port_with(|context| context.limits.connections = 1);
     let mut stream = port.connect();
