@@ -109,7 +109,7 @@ fn a_key_is_found_and_its_arc_lights_up() {
         "the arcs",
         "document.querySelectorAll('#ring .band path').length === 3",
     );
-    for key in ["132574", "some/text?&;=ä"] {
+    for key in ["132574", "some/text?&;=ä", "."] {
         browser.fill("#key", key);
         browser.press("\u{e007}");
         browser.until(

@@ -13,7 +13,7 @@ let asked = null;
 const who = ({ seat, name, health }) => `${name ?? "nobody"} in seat ${seat}${health === "up" ? "" : ` (${health})`}`;
 
 async function find(key) {
-  const { place, seats } = await ask(`/where/${encodeURIComponent(key)}`);
+  const { place, seats } = await ask(`/where?key=${encodeURIComponent(key)}`);
   const [home, ...others] = seats;
   if (!home) {
     mark(null);

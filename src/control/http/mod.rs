@@ -5,6 +5,7 @@
 //! hyper gives the socket back after the last answer, because its own close could destroy the answer to
 //! a request whose body was not read (see `conn.rs`).
 
+mod asked;
 mod events;
 mod files;
 mod own;

@@ -11,14 +11,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
-use super::{Reply, events, files, own};
-use crate::admin::{Kind, Order, Refusal, Target};
+use super::{Reply, asked, events, files, own};
+use crate::admin::{Kind, Refusal};
 use crate::control::answer::{self, Outcome};
 use crate::control::command::Command;
-use crate::control::question::{self, Question};
+use crate::control::question::Question;
 use crate::control::{Context, Shared, dashboard};
 use crate::peer::Effect;
-use crate::roster::ReplicaName;
 
 /// A method and a path, as the library writes it: `{name}` is one piece of any text.
 pub(super) struct Row {
@@ -41,35 +40,44 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "POST",
         "/add",
-        Answers::Command(|said| change(Kind::Add, said)),
+        Answers::Command(|said| asked::change(Kind::Add, said)),
     ),
     row(
         "DELETE",
         "/rm",
-        Answers::Command(|said| change(Kind::Rm, said)),
+        Answers::Command(|said| asked::change(Kind::Rm, said)),
     ),
     asks("/replicas", |_| Ok(Command::Show(None))),
     asks("/replicas/{name}", |said| {
-        Ok(Command::Show(Some(name(said)?)))
+        Ok(Command::Show(Some(asked::name(said)?)))
     }),
     row(
         "POST",
         "/replicas/{name}/replace",
-        Answers::Command(replace),
+        Answers::Command(asked::replace),
     ),
-    row("POST", "/replicas/{name}/drain", Answers::Command(drain)),
-    row("POST", "/replicas/{name}/ready", Answers::Command(ready)),
-    row("POST", "/scale", Answers::Command(scale)),
-    asks("/ring", ring),
-    row("POST", "/ring", Answers::Command(set_ring)),
+    row(
+        "POST",
+        "/replicas/{name}/drain",
+        Answers::Command(asked::drain),
+    ),
+    row(
+        "POST",
+        "/replicas/{name}/ready",
+        Answers::Command(asked::ready),
+    ),
+    row("POST", "/scale", Answers::Command(asked::scale)),
+    asks("/ring", asked::ring),
+    row("POST", "/ring", Answers::Command(asked::set_ring)),
     asks("/bound", |_| Ok(Command::Ask(Question::Bound))),
-    row("POST", "/bound", Answers::Command(set_bound)),
+    row("POST", "/bound", Answers::Command(asked::set_bound)),
     asks("/where/{key}", |said| {
         Ok(Command::Ask(
             Question::whose(said.piece(1)).map_err(Refusal::bad)?,
         ))
     }),
-    asks("/plan", plan),
+    asks("/where", asked::whose),
+    asks("/plan", asked::plan),
     asks("/stats", |_| Ok(Command::Stats)),
     row(
         "GET",
@@ -211,85 +219,4 @@ pub(super) fn reply(outcome: Outcome) -> Reply {
         Ok(answer) => Reply(200, answer.json()),
         Err(refusal) => Reply(refusal.status, crate::admin::failure(&refusal.sentence)),
     }
-}
-
-fn change(kind: Kind, said: &Said<'_>) -> Result<Command, Refusal> {
-    Ok(Command::Change(kind, kind.parse(said.body())?))
-}
-
-fn name(said: &Said<'_>) -> Result<ReplicaName, Refusal> {
-    // What is no text is no name, and may be shown with a sign for what it is not.
-    let piece = said.piece(1);
-    let name = String::from_utf8_lossy(&piece).parse::<ReplicaName>();
-    name.map_err(|err| Refusal::bad(err.to_string()))
-}
-
-/// `all` stands for everybody, as in the text command; it is nobody's name.
-fn replace(said: &Said<'_>) -> Result<Command, Refusal> {
-    let target = match &*said.piece(1) {
-        b"all" => Target::All,
-        _ => Target::One(name(said)?),
-    };
-    Ok(Command::Fleet(Order::Replace(target)))
-}
-
-fn drain(said: &Said<'_>) -> Result<Command, Refusal> {
-    Ok(Command::Fleet(Order::Drain(name(said)?)))
-}
-
-fn ready(said: &Said<'_>) -> Result<Command, Refusal> {
-    Ok(Command::Fleet(Order::Ready(name(said)?)))
-}
-
-/// `{"n":5}`
-fn scale(said: &Said<'_>) -> Result<Command, Refusal> {
-    let n = said.value("n")?.as_u64();
-    let n = n.and_then(|n| usize::try_from(n).ok());
-    let n = n.ok_or_else(|| Refusal::bad("n is not a whole number"))?;
-    Ok(Command::Fleet(Order::Scale(n)))
-}
-
-/// Nothing, or `?points=720`
-fn ring(said: &Said<'_>) -> Result<Command, Refusal> {
-    let [points] = said.fields(["points"])?;
-    let question = points.map_or(Ok(Question::Ring), |points| Question::picture(&points));
-    Ok(Command::Ask(question.map_err(Refusal::bad)?))
-}
-
-/// `{"ring":"classic"}`
-fn set_ring(said: &Said<'_>) -> Result<Command, Refusal> {
-    let value = said.value("ring")?;
-    let spec = value.as_str();
-    let spec = spec.ok_or_else(|| Refusal::bad("ring is not a string"))?;
-    let spec = question::typed(spec).map_err(Refusal::bad)?;
-    Ok(Command::Switch(Order::Ring(spec), Question::Ring))
-}
-
-/// `{"bound":1.03}`
-fn set_bound(said: &Said<'_>) -> Result<Command, Refusal> {
-    let value = said.value("bound")?;
-    if !value.is_number() {
-        return Err(Refusal::bad("bound is not a number"));
-    }
-    let bound = question::typed(&value.to_string()).map_err(Refusal::bad)?;
-    Ok(Command::Switch(Order::Bound(bound), Question::Bound))
-}
-
-/// `?add=2&names=S4,S5`, `?rm=1`, `?ring=SPEC` or `?bound=X`
-fn plan(said: &Said<'_>) -> Result<Command, Refusal> {
-    let [add, rm, ring, bound, names] = said.fields(["add", "rm", "ring", "bound", "names"])?;
-    let changes = [("add", add), ("rm", rm), ("ring", ring), ("bound", bound)];
-    let mut asked = changes
-        .iter()
-        .filter_map(|(word, value)| Some((*word, value.as_deref()?)));
-    let (Some((word, value)), None) = (asked.next(), asked.next()) else {
-        return Err(Refusal::bad("ask for one of add, rm, ring and bound"));
-    };
-    let names = names.as_deref().map(|names| names.split(','));
-    if names.is_some() && !matches!(word, "add" | "rm") {
-        return Err(Refusal::bad("names go with add and rm alone"));
-    }
-    let mut words = vec![word, value];
-    words.extend(names.into_iter().flatten());
-    question::planned(&words).map_err(Refusal::bad)
 }

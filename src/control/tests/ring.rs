@@ -173,6 +173,7 @@ fn the_same_over_http() {
         ("/help", "help json"),
         ("/where/0", "where 0 json"),
         ("/where/2f%2De9", "where 2f-e9 json"),
+        ("/where?key=2f-e9", "where 2f-e9 json"),
         ("/plan?add=2&names=T,U", "plan add 2 T U json"),
         ("/plan?rm=1", "plan rm 1 json"),
         (
@@ -208,6 +209,13 @@ fn the_same_over_http() {
             &format!("/where/{}", "k".repeat(1025)),
             "key is longer than 1024 bytes",
         ),
+        (
+            &format!("/where?key={}", "k".repeat(1025)),
+            "key is longer than 1024 bytes",
+        ),
+        ("/where", "key is missing"),
+        ("/where?key=", "key is missing"),
+        ("/where?key=1&key=2", "key is there twice"),
     ] {
         let (status, body) = get(path);
         assert!(
@@ -234,6 +242,8 @@ fn every_key_that_a_request_can_have_can_be_asked_for() {
         ("/where/a%20b%2Fc", b"a b/c"),
         ("/where/%FF%00", b"\xff\0"),
         ("/where/007", b"7"),
+        ("/where?key=..", b".."),
+        ("/where?key=a%20b%26%2Fc%C3%A4+=", "a b&/cä+=".as_bytes()),
     ] {
         assert_eq!(hashed(path), Some(crate::ring::Key::of(key).0), "{path}");
     }

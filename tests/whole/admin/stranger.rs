@@ -35,11 +35,12 @@ impl Elsewhere {
 }
 
 /// What is answered to whoever has the token, with a body that changes something.
-const ASKED: [(&str, &str); 11] = [
+const ASKED: [(&str, &str); 12] = [
     ("GET /rep", ""),
     ("GET /ring", ""),
     ("GET /bound", ""),
     ("GET /where/1", ""),
+    ("GET /where?key=1", ""),
     ("GET /plan?add=1", ""),
     ("GET /events", ""),
     ("GET /events?since=1", ""),
