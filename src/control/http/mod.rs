@@ -75,19 +75,42 @@ struct Peer(SocketAddr);
 
 /// A status and a JSON text.
 #[derive(Debug)]
-struct Reply(u16, String);
+struct Reply {
+    status: u16,
+    text: String,
+    /// Whether the connection ends with it, because a part of the request may not have been read
+    /// (RFC 9112 §9.6).
+    is_last: bool,
+}
 
 impl Reply {
+    fn new(status: u16, text: String) -> Self {
+        Self {
+            status,
+            text,
+            is_last: false,
+        }
+    }
+
     fn failure(status: StatusCode, sentence: &str) -> Self {
-        Self(status.as_u16(), admin::failure(sentence))
+        Self::new(status.as_u16(), admin::failure(sentence))
+    }
+
+    fn last(self) -> Self {
+        Self {
+            is_last: true,
+            ..self
+        }
     }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = [(header::CONTENT_TYPE, "application/json")];
-        (status, kind, self.1 + "\n").into_response()
+        let end = self.is_last.then_some([(header::CONNECTION, "close")]);
+        (status, kind, end, self.text + "\n").into_response()
     }
 }
 
@@ -211,7 +234,7 @@ async fn one_host(request: Request, next: Next) -> Response {
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         let sentence = "an HTTP/1.1 request has exactly one Host";
         let reply = Reply::failure(StatusCode::BAD_REQUEST, sentence);
-        return ([(header::CONNECTION, "close")], reply).into_response();
+        return reply.last().into_response();
     }
     next.run(request).await
 }

@@ -137,11 +137,11 @@ pub(super) fn admit(
     }
 }
 
-/// The whole body, unless it is too long or too slow.
+/// The whole body, unless it is too long or too slow; then nothing can come behind it.
 pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, Reply> {
     let too_long = || {
         let sentence = format!("request body is longer than {MAX_BODY} bytes");
-        Reply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
+        Reply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence).last()
     };
     // One that announces its length need not be sent at all.
     if request.body().size_hint().lower() > MAX_BODY as u64 {
@@ -150,14 +150,14 @@ pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, Repl
     match timeout(wait, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(err)) if err.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long()),
-        Ok(Err(_)) => Err(Reply::failure(
-            StatusCode::BAD_REQUEST,
-            "request body is malformed or cut off",
-        )),
-        Err(_) => Err(Reply::failure(
-            StatusCode::REQUEST_TIMEOUT,
-            "request body did not come in time",
-        )),
+        Ok(Err(_)) => {
+            let sentence = "request body is malformed or cut off";
+            Err(Reply::failure(StatusCode::BAD_REQUEST, sentence).last())
+        }
+        Err(_) => {
+            let sentence = "request body did not come in time";
+            Err(Reply::failure(StatusCode::REQUEST_TIMEOUT, sentence).last())
+        }
     }
 }
 

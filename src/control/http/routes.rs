@@ -216,7 +216,7 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
 /// What a command brought, as HTTP has it.
 pub(super) fn reply(outcome: Outcome) -> Reply {
     match outcome {
-        Ok(answer) => Reply(200, answer.json()),
-        Err(refusal) => Reply(refusal.status, crate::admin::failure(&refusal.sentence)),
+        Ok(answer) => Reply::new(200, answer.json()),
+        Err(refusal) => Reply::new(refusal.status, crate::admin::failure(&refusal.sentence)),
     }
 }

@@ -95,3 +95,22 @@ fn a_slow_body_is_408() {
     let begun = request("POST /add", "Content-Length: 7\r\n") + "{";
     assert_failure(&port.ask(begun), 408, "in time");
 }
+
+#[test]
+fn nothing_comes_behind_a_body_that_was_not_read() {
+    let port = port_with(|context| context.limits.body_timeout = SOON);
+    let more = "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (status, fields, body) in [
+        (413, "Content-Length: 65537", "x".repeat(65_537)),
+        (400, "Transfer-Encoding: chunked", "zz\r\n".to_owned()),
+        (408, "Content-Length: 9999", String::new()),
+    ] {
+        let mut stream = port.connect();
+        let head = format!("POST /add HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n");
+        stream.write_all((head + &body + more).as_bytes()).unwrap();
+        let answers = rest(stream);
+        assert_eq!(split(&answers).0, status, "{answers}");
+        assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    }
+}
