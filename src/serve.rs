@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::config::{Config, Replicas};
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Hold};
 use crate::house::{self, House, Signals, Watched};
 use crate::takeover::{self, Around, Giver, Taken};
 use crate::{access_log, admin, control, metrics, peer, proxy, roster, start, stats};
@@ -25,6 +25,8 @@ use ports::Ports;
 const EVIDENCE_WAITING: usize = 1024;
 /// How much longer than their start the replicas of a taken over fleet may take to be ready.
 const TAKEOVER_SLACK: Duration = Duration::from_secs(5);
+/// How long it may take to remove what we have started, when we do not take over after all.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, until another process has taken over, or until a part of it ends that must not.
 pub(crate) fn serve(
@@ -50,7 +52,7 @@ pub(crate) fn serve(
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         start::remove_ready_file(path)?;
     }
-    let alive = begin_with(taken.as_mut(), &mut settings)?;
+    begin_with(taken.as_mut(), &mut settings)?;
     // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
     let survey = fleet::survey(settings)?;
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
@@ -60,7 +62,6 @@ pub(crate) fn serve(
         config,
         ports,
         taken,
-        alive,
         survey,
         counts,
         ledger,
@@ -81,8 +82,6 @@ struct Prepared {
     config: Config,
     ports: Ports,
     taken: Option<Taken>,
-    /// How many replicas of a fleet that is taken over must have answered before anybody is let in.
-    alive: usize,
     survey: fleet::Survey,
     counts: Arc<metrics::Port>,
     ledger: stats::Ledger,
@@ -117,9 +116,16 @@ impl Prepared {
         })?;
         if self.taken.is_some() {
             let limit = config.start_timeout + TAKEOVER_SLACK;
-            // Of fixed backends there may be fewer than before.
-            let alive = self.alive.min(wanted);
-            until_ready(runtime, &fleet, &mut self.signals, alive, limit)?;
+            let hint = match &config.replicas {
+                Replicas::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
+                _ => "",
+            };
+            let ready = until_ready(runtime, &fleet, &mut self.signals, limit, hint);
+            if let Err(err) = ready {
+                // How that goes is of no use to whoever reads why we end.
+                let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
+                return Err(err);
+            }
         }
         let known = Known {
             desk,
@@ -133,6 +139,7 @@ impl Prepared {
         open.send_replace(true);
         if let Some(taken) = self.taken {
             taken.go();
+            fleet.hold(Hold::Ours);
             fleet.lend(false);
         }
         start::announce(&addresses, &config.replicas, wanted);
@@ -190,41 +197,40 @@ fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
     Ok(Some(taken))
 }
 
-/// What a fleet that is taken over goes by instead of flags; how many of its replicas live.
-fn begin_with(taken: Option<&mut Taken>, settings: &mut fleet::Settings) -> anyhow::Result<usize> {
-    let Some(taken) = taken else { return Ok(0) };
+/// What a fleet that is taken over goes by instead of flags.
+fn begin_with(taken: Option<&mut Taken>, settings: &mut fleet::Settings) -> anyhow::Result<()> {
+    let Some(taken) = taken else { return Ok(()) };
     settings.taken_over_from = Some(taken.pid());
     let Some(state) = taken.ask_for_the_fleet()? else {
-        return Ok(0);
+        return Ok(());
     };
-    let alive = state.alive();
     settings.ring = state.ring;
     settings.bound = Some(state.bound);
     settings.seats = Some(state.seats);
-    Ok(alive)
+    Ok(())
 }
 
-/// Waits until so many replicas have answered. A signal that came since the start ends it, or we would take
+/// Waits until a replica has answered in every seat that had one. A signal that came since the start ends it, or we would take
 /// over only to stop, and nobody would serve.
 fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,
     signals: &mut Signals,
-    alive: usize,
     limit: Duration,
+    hint: &str,
 ) -> anyhow::Result<()> {
     let mut status = fleet.status();
     let ready = async {
-        let answered = status.wait_for(|status| status.answered >= alive);
+        let answered = status.wait_for(|status| status.owed == 0);
         tokio::select! {
             biased;
             () = signals.any() => bail!("a signal came before we served; the one that served goes on"),
             answered = timeout(limit, answered) => match answered {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(_)) => bail!("the fleet ended unexpectedly"),
-                Err(_) => {
-                    bail!("not all replicas answered within {limit:?}; the one that served goes on")
-                }
+                Err(_) => bail!(
+                    "not all replicas answered within {limit:?}{hint}; the one that served goes on"
+                ),
             },
         }
     };

@@ -121,7 +121,8 @@ pub struct Settings {
     pub workers: usize,
     /// The seats of the balancer that is taken over, in the order of its list, instead of S1, S2, S3 …
     pub seats: Option<Vec<Inherited>>,
-    /// The process that is taken over: its lock is no obstacle, and if we are dropped, all is left to it.
+    /// The process that is taken over: its lock is no obstacle, what is found is its own until we are told
+    /// [`Hold::Ours`], and if we are dropped, all is left to it.
     pub taken_over_from: Option<u32>,
     /// Where it enters which cells count for which seat, and what it counts itself.
     pub ledger: Ledger,
@@ -155,11 +156,12 @@ pub fn start(
     let (pulse, pulses) = mpsc::unbounded_channel();
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
-    let (hold, held) = watch::channel(Hold::Ours);
+    let is_taken = settings.taken_over_from.is_some();
+    let (hold, held) = watch::channel(if is_taken { Hold::Theirs } else { Hold::Ours });
     let (status, status_seen) = watch::channel(plan.status());
     let journal = Journal::default();
     let reports_end = Reports::new(report);
-    let engine: Box<dyn Engine> = match (&settings.replicas, containers) {
+    let mut engine: Box<dyn Engine> = match (&settings.replicas, containers) {
         (Replicas::Process { binary, wanted }, _) => {
             Box::new(Process::new(binary, wanted, reports_end)?)
         }
@@ -175,7 +177,8 @@ pub fn start(
         }
         (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
     };
-    let lent = Arc::new(AtomicBool::new(settings.taken_over_from.is_some()));
+    engine.hold(is_taken);
+    let lent = Arc::new(AtomicBool::new(is_taken));
     let inbox = Inbox {
         close: closed,
         stop: stopped,
@@ -299,8 +302,9 @@ impl Fleet {
         self.close.pull();
     }
 
-    /// Says whose the fleet is, because another process takes over. What is under way is finished; with
-    /// containers, those that the other one has started are let be.
+    /// Says whose the fleet is, because another process takes over, or because we have, who begin with
+    /// [`Hold::Theirs`]. What is under way is finished; with containers, those that the other one has started are
+    /// let be.
     pub fn hold(&self, hold: Hold) {
         self.hold.send_replace(hold);
     }

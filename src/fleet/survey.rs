@@ -67,7 +67,7 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
     let now = Instant::now();
     let policy = settings.policy();
     let numbered = |count: usize| (1..=count).filter_map(|n| format!("S{n}").parse().ok());
-    let (plan, containers) = match &settings.replicas {
+    let (mut plan, containers) = match &settings.replicas {
         Replicas::Process { wanted, .. } => {
             let first = match &settings.seats {
                 None => fresh(numbered(wanted.count)),
@@ -76,11 +76,12 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
             (Plan::resume(policy, &first, &[], now)?, None)
         }
         Replicas::Fixed(backends) => {
-            let seats = settings.seats.iter().flatten();
-            let drained: Vec<_> = seats
-                .filter(|before| before.drained)
-                .filter_map(|before| before.name.as_ref())
-                .collect();
+            let before: Vec<_> = settings.seats.iter().flatten().collect();
+            let before = |name| {
+                before
+                    .iter()
+                    .find(|before| before.name.as_ref() == Some(name))
+            };
             let first = (1..)
                 .map(Seat)
                 .zip(backends)
@@ -88,7 +89,8 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
                     seat,
                     name: name.clone(),
                     addr: Some(*addr),
-                    drained: drained.contains(&name),
+                    drained: before(name).is_some_and(|before| before.drained),
+                    serves: before(name).is_some(),
                 });
             (
                 Plan::resume(policy, &first.collect::<Vec<_>>(), &[], now)?,
@@ -120,6 +122,9 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
             })?
         }
     };
+    if settings.taken_over_from.is_some() {
+        plan.borrow();
+    }
     Ok(Survey {
         settings,
         plan,

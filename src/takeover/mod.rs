@@ -6,7 +6,7 @@
 //! containers to the new one (child processes, which end with their parent, it keeps until the new one has its
 //! own), and says which seats there are and how keys are given out. When all of its replicas have answered the
 //! new one begins to accept, says *go*, and the old one answers what it has begun and ends. Whatever happens
-//! to the new one before that, the old one goes on.
+//! to the new one before that, the old one goes on, with all of its containers.
 //!
 //! Surprising: the socket has no file (unix(7), abstract sockets). Its name is free once nobody has it open, and
 //! whoever is of another user is turned away.

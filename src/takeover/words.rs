@@ -83,11 +83,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// How many of those who sit there live.
-    pub(crate) fn alive(&self) -> usize {
-        self.seats.iter().filter(|one| one.name.is_some()).count()
-    }
-
     /// What a roster tells.
     pub(crate) fn of(roster: &Roster) -> Self {
         let members = roster.members().iter();

@@ -24,7 +24,7 @@ pub(crate) use client::{Client, End, exchange};
 pub(crate) use docker::{Docker, Stuff, binary, docker, inspect};
 pub(crate) use dockerd::Dockerd;
 pub(crate) use elsewhere::Elsewhere;
-pub(crate) use engine::{FakeEngine, Mood};
+pub(crate) use engine::{Container, FakeEngine, Mood};
 pub(crate) use engines::{Engine, on_both_engines};
 pub(crate) use load::{Load, Tally, load_turn, server_of, six_digits};
 pub(crate) use message::{Message, Wire};

@@ -113,7 +113,8 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Removes a replica: `Removed` follows.
     fn remove(&mut self, id: ReplicaId, farewell: Farewell);
 
-    /// Another process takes over and does what it sees fit, or has given that up. An engine that is told of
+    /// Another process takes over and does what it sees fit, or has given that up; or we take over, and may remove
+    /// what was found only when that is over. An engine that is told of
     /// its own replicas alone has nothing to do here.
     fn hold(&mut self, _holds: bool) {}
 

@@ -147,7 +147,10 @@ impl Plan {
 
     /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
     pub(super) fn hold(&mut self, hold: Hold) {
-        self.hold = hold;
+        let before = std::mem::replace(&mut self.hold, hold);
+        if before == Hold::Theirs {
+            self.becomes_ours();
+        }
         if hold != Hold::Ours {
             let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
             for ticket in waiting {
@@ -204,10 +207,14 @@ impl Plan {
     /// [`super::Input::Stop { leave: false }`]: closes, and removes everybody or leaves those who serve and who stand by.
     pub(super) fn stop(&mut self, leave: bool) {
         self.left = leave;
-        let leave = leave || self.policy.keep;
+        // What we have started ourselves is of no use to the one that goes on.
+        let leave = (leave || self.policy.keep) && self.hold != Hold::Theirs;
         self.close();
         self.change = None;
         self.stopping = true;
+        let put_off = std::mem::take(&mut self.put_off).into_iter();
+        let left = put_off.map(|(id, _)| Action::Remove(id, Farewell::Leave));
+        self.actions.extend(left);
         let all: Vec<(ReplicaId, Phase)> = self
             .lives
             .iter()

@@ -31,6 +31,9 @@ impl Plan {
             if place.leaving || place.is_filled() || place.successor.is_some() || waits {
                 continue;
             }
+            if self.is_left_to_them(place) {
+                continue;
+            }
             let is_empty = !place.is_held();
             if self.is_silent(place) {
                 if allowed == 0 {

@@ -21,6 +21,7 @@ mod standby;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod theirs;
 mod verdict;
 mod words;
 
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admin::Order;
-use crate::fleet::engine::Keeper;
+use crate::fleet::engine::{Farewell, Keeper};
 use crate::ring::{Ring, RingError, Seat};
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 use change::Change;
@@ -51,6 +52,10 @@ struct Life {
     misses: u32,
     /// When a heartbeat was last answered.
     last_ok: Option<Instant>,
+    /// Whether it ran before we did.
+    was_found: bool,
+    /// How it ended, if that is known and its removal has to wait.
+    ended: Option<String>,
 }
 
 /// Where a replica is in its life.
@@ -102,6 +107,8 @@ pub(super) struct Plan {
     closed: bool,
     /// Whose the fleet is.
     hold: Hold,
+    /// Removals that wait until the fleet is ours.
+    put_off: Vec<(ReplicaId, Farewell)>,
     stopping: bool,
     /// Whether those who serve are left to another balancer: the roster stays as it is.
     left: bool,
@@ -133,11 +140,13 @@ impl Plan {
                 name,
                 addr,
                 drained,
+                serves,
                 ..
             },
         ) in places.iter_mut().zip(first)
         {
             place.begins_drained = *drained;
+            place.is_owed = *serves;
             let Some(addr) = *addr else { continue };
             if policy.keeper == Keeper::Fleet {
                 place.patience.retry_at = Some(now + policy.interval * (policy.misses + 1));
@@ -158,11 +167,11 @@ impl Plan {
                 stands_in: false,
             });
             let seat = Some(place.seat);
-            lives.insert(id, Life::new(seat, name.clone(), Some(addr), phase));
+            lives.insert(id, Life::found(seat, name.clone(), addr, phase));
         }
         for (name, addr) in standbys {
             let warm = Phase::Standby { since: now };
-            let life = Life::new(None, name.clone(), Some(*addr), warm);
+            let life = Life::found(None, name.clone(), *addr, warm);
             lives.insert(ReplicaId(next_id), life);
             next_id += 1;
         }
@@ -188,6 +197,7 @@ impl Plan {
             held_until: None,
             closed: false,
             hold: Hold::Ours,
+            put_off: Vec::new(),
             stopping: false,
             left: false,
             finished: false,
@@ -263,6 +273,7 @@ impl Plan {
             wanted: self.wanted(),
             answered: self.places.iter().filter(|p| p.is_held()).count(),
             up: self.up(),
+            owed: self.owed(),
             drained: self.off_duty(),
             standbys: self.warm(),
             held: self.hold != Hold::Ours,

@@ -107,6 +107,9 @@ impl Plan {
     }
 
     fn ended(&mut self, id: ReplicaId, ending: Ending, world: &mut dyn World) {
+        if self.is_theirs(id) {
+            return self.theirs_ended(id, &ending, world);
+        }
         let how = ending.to_string();
         match self.phase(id) {
             Some(Phase::Starting { .. }) => self.not_started(id, how),

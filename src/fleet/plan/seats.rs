@@ -44,6 +44,8 @@ pub(super) struct Place {
     pub(super) up_since: Option<Instant>,
     /// Whether the first in it is to get no requests, by an order to the balancer before us.
     pub(super) begins_drained: bool,
+    /// Whether somebody in it served the balancer that is taken over.
+    pub(super) is_owed: bool,
     /// It is off the ring by order and waits for the end of its replicas.
     pub(super) leaving: bool,
     /// How often a holder of it was found dead.
@@ -65,6 +67,7 @@ impl Place {
             down_since: None,
             up_since: None,
             begins_drained: false,
+            is_owed: false,
             leaving: false,
             died: 0,
             past: Obituaries::default(),
@@ -132,6 +135,21 @@ impl Life {
             phase,
             misses: 0,
             last_ok: None,
+            was_found: false,
+            ended: None,
+        }
+    }
+
+    /// One that ran before we did.
+    pub(super) fn found(
+        seat: Option<Seat>,
+        name: ReplicaName,
+        addr: ReplicaAddr,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            was_found: true,
+            ..Self::new(seat, name, Some(addr), phase)
         }
     }
 }
@@ -148,6 +166,13 @@ impl Plan {
         shown
             .filter_map(|place| place.holder.as_ref())
             .filter(|holder| holder.health == Health::Up && !holder.drained)
+            .count()
+    }
+
+    /// In how many seats somebody served the balancer before us, and nobody answers us.
+    pub(super) fn owed(&self) -> usize {
+        let owed = self.places.iter().filter(|place| place.is_owed);
+        owed.filter(|place| !place.leaving && !place.is_held())
             .count()
     }
 
@@ -229,15 +254,19 @@ impl Plan {
         (!self.stopping).then(|| vacant.collect())
     }
 
-    /// Has the engine remove it, once.
+    /// Has the engine remove it, once, and not before it is ours.
     pub(super) fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+        let is_theirs = self.is_theirs(id);
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
         if !matches!(life.phase, Phase::Removing { .. }) {
             life.phase = Phase::Removing { unexplained: false };
             // It may have a seat by now that is not ours to give.
-            let given = self.hold == Hold::Given;
+            let given = self.hold == Hold::Given || is_theirs;
+            if is_theirs && !self.stopping {
+                return self.put_off.push((id, farewell));
+            }
             let farewell = if given { Farewell::Leave } else { farewell };
             self.actions.push(Action::Remove(id, farewell));
         }

@@ -19,7 +19,8 @@ impl Plan {
     /// Starts standbys for those that are lacking, unless it must wait.
     pub(super) fn fill_standbys(&mut self, world: &mut dyn World) {
         let waits = self.standbys.must_wait(self.now);
-        if self.policy.keeper == Keeper::Nobody || self.closed || waits || self.hold != Hold::Ours {
+        let lent = matches!(self.hold, Hold::Shared | Hold::Given);
+        if self.policy.keeper == Keeper::Nobody || self.closed || waits || lent {
             return;
         }
         let lives = self.lives.values();
@@ -82,6 +83,9 @@ impl Plan {
 
     /// A standby is dead, with a seat before it or without.
     pub(super) fn lose_standby(&mut self, id: ReplicaId, why: &str) {
+        if self.is_theirs(id) {
+            return;
+        }
         let now = self.now;
         let Some(life) = self.lives.get(&id) else {
             return;

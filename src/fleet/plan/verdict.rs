@@ -182,6 +182,9 @@ impl Plan {
     }
 
     fn refused(&mut self, id: ReplicaId, why: String, world: &mut dyn World) {
+        if self.is_theirs(id) {
+            return self.theirs_refused(id, why, world);
+        }
         match (self.phase(id), self.policy.keeper) {
             (Some(Phase::Ready), _) => self.undo_add(id, why),
             (Some(Phase::Standby { .. } | Phase::Called { .. }), _) => self.lose_standby(id, &why),

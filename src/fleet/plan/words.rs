@@ -51,16 +51,19 @@ pub(in crate::fleet) struct First {
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
     /// Whether it gets no new requests, by order.
     pub(in crate::fleet) drained: bool,
+    /// Whether somebody in this seat serves another balancer, which is taken over.
+    pub(in crate::fleet) serves: bool,
 }
 
 impl First {
-    /// One that gets requests, as it runs at this address or is to be started.
+    /// One that gets requests from us alone, as it runs at this address or is to be started.
     pub(in crate::fleet) fn new(seat: Seat, name: ReplicaName, addr: Option<ReplicaAddr>) -> Self {
         Self {
             seat,
             name,
             addr,
             drained: false,
+            serves: false,
         }
     }
 }
@@ -115,9 +118,12 @@ pub(in crate::fleet) enum Pulse {
     Refused(String),
 }
 
-/// Whose the fleet is, when another process takes over.
+/// Whose the fleet is, when another process takes over, or we do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// We take over, and get ready: changes are refused, and what was found is the other one's, which serves from
+    /// it still. It is not removed, whatever we think of it, and no successor is started for one that runs.
+    Theirs,
     /// Ours.
     Ours,
     /// Still ours, for as long as the other one gets ready: changes are refused, and no standby is called,
@@ -224,6 +230,8 @@ pub struct Status {
     pub answered: usize,
     /// How many of them requests are routed to without hesitation.
     pub up: usize,
+    /// In how many seats somebody served the balancer that is taken over, and nobody answers us.
+    pub owed: usize,
     /// How many get no new requests by order.
     pub drained: usize,
     /// How many are warm and wait for a seat.

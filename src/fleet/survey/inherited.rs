@@ -19,6 +19,7 @@ pub(super) fn inherited(seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) -> 
         name: before.name.clone().unwrap_or_else(|| new(&mut taken, draw)),
         addr: None,
         drained: before.drained,
+        serves: before.name.is_some(),
     });
     first.collect()
 }
@@ -47,6 +48,7 @@ impl SortedOut {
             };
             // A successor gets requests.
             first.drained = before.drained && before.name.as_ref() == Some(&first.name);
+            first.serves = before.name.is_some();
             self.first.push(first);
         }
         let (kept, unwanted) = std::mem::take(&mut self.adopted)

@@ -56,10 +56,13 @@ impl Host {
         }
         let binary = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
         let pairs = one.env.iter().filter_map(|pair| pair.split_once('='));
+        let mut told = pairs.clone().filter(|(name, _)| *name == "REPLICA_LISTEN");
+        let port = told.find_map(|(_, addr)| addr.rsplit_once(':')?.1.parse().ok());
+        let port: u16 = port.unwrap_or(self.port);
         let mut child = Command::new(binary)
             .env_clear()
             .envs(pairs)
-            .env("REPLICA_LISTEN", format!("{}:{}", one.ip, self.port))
+            .env("REPLICA_LISTEN", format!("{}:{port}", one.ip))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -136,6 +136,11 @@ impl Host {
         Ringmaster::launch(self.command(), &args)
     }
 
+    /// Where its balancers' replicas listen.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The program, which is to talk to this engine.
     pub(crate) fn command(&self) -> Command {
         let mut command = program();

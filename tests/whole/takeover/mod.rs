@@ -3,6 +3,7 @@
 mod failing;
 mod refused;
 mod stopping;
+mod untouched;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};

@@ -51,8 +51,9 @@ fn a_signal_before_its_time_takes_no_container_of_the_new_one_along() {
     let ports = ["--takeover", "--listen", &listen, "--control", &control];
     let mut second = engine.command();
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
-    // On its port nobody answers, so it starts its own and is not ready.
+    // On its port nobody answers, so it is not ready; one in reserve is its own.
     second.args(["--replica-env", "WHOSE=second", "--start-timeout", "60s"]);
+    second.args(["--standby", "1"]);
     let second = second.args(ports).stderr(Stdio::null()).spawn();
     let second = second.expect("the binary");
     let its = |pid| variable(pid, "WHOSE").as_deref() == Some("second");

@@ -173,6 +173,7 @@ impl Life {
         let Dock { recipe, book, .. } = &*self.dock;
         let is_ours = other.labels.fleet.as_ref() == Some(&recipe.fleet);
         is_ours
+            && !self.dock.is_held()
             && other.labels.is_replica()
             && other.name == self.container_name()
             && !book.has(&other.id)

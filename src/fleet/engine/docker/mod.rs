@@ -30,7 +30,7 @@ use self::book::{Book, Nudge};
 use self::kept::Kept;
 use self::life::Life;
 use self::lock::Lock;
-use self::parting::{discard, sweep};
+use self::parting::{discard, discard_found, sweep};
 use self::spec::Recipe;
 use super::{Closing, Engine, Farewell, Keeper, Reports, Vacant};
 use crate::metrics::FleetCells;
@@ -119,7 +119,8 @@ struct Dock {
     lock: Lock,
     /// Where it is noted whether the engine answers.
     cells: Arc<FleetCells>,
-    /// Whether another process takes over: the lock is its own, and so are containers that nobody here knows.
+    /// Whether another process takes over, or we do and do not serve yet: containers that nobody here knows are
+    /// the other one's.
     held: AtomicBool,
     /// A list is due now.
     relist: Notify,
@@ -128,6 +129,10 @@ struct Dock {
 impl Dock {
     fn no_image(&self) -> String {
         ground::no_image(&self.recipe.image_name)
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -149,7 +154,7 @@ pub(in crate::fleet) struct Docker {
     lives: HashMap<ReplicaId, Leash>,
     /// Those that run already, until they are asked for.
     berths: HashMap<ReplicaName, Berth>,
-    /// Those that are to go, until the first start.
+    /// Those that are to go, until the first start, or until all is ours.
     discarded: Vec<Corpse>,
     watching: bool,
     keep: bool,
@@ -232,11 +237,8 @@ impl Engine for Docker {
         if !self.watching {
             self.watching = true;
             tokio::spawn(watch::watch(Arc::clone(&self.dock)));
-            for (container, seat) in self.discarded.drain(..) {
-                // Nobody of ours has this number.
-                let (stays, before) = self.dock.kept.stays(ReplicaId(0), seat, &container);
-                let gone = (!stays).then_some(container);
-                discard(&self.dock, before.into_iter().chain(gone));
+            if !self.dock.is_held() {
+                discard_found(&self.dock, self.discarded.drain(..));
             }
         }
     }
@@ -261,8 +263,9 @@ impl Engine for Docker {
     }
 
     fn hold(&mut self, holds: bool) {
-        self.dock.held.store(holds, Ordering::Relaxed);
-        if !holds {
+        let held = self.dock.held.swap(holds, Ordering::Relaxed);
+        if held && !holds {
+            discard_found(&self.dock, self.discarded.drain(..));
             self.dock.relist.notify_one();
             let dock = Arc::clone(&self.dock);
             tokio::spawn(async move { dock.lock.retake(&dock.api, &dock.recipe).await });
@@ -277,7 +280,7 @@ impl Engine for Docker {
         let (dock, keep) = (Arc::clone(&self.dock), self.keep || leave);
         Box::pin(async move {
             // Of another process that takes over just now, nobody can tell which are its own.
-            if !keep && !dock.held.load(Ordering::Relaxed) {
+            if !keep && !dock.is_held() {
                 sweep(&dock).await;
             }
             dock.lock.release(&dock.api).await;

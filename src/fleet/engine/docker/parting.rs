@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use super::api::{Fault, Id};
 use super::life::{LOOK_AGAIN, Life};
-use super::{Dock, STARTS};
+use super::{Corpse, Dock, STARTS};
 use crate::fleet::engine::{Farewell, Report};
+use crate::roster::ReplicaId;
 
 /// How long those that are being started go first: the engine does one thing at a time, more or less, and
 /// nobody waits for a corpse.
@@ -120,6 +121,16 @@ pub(super) fn discard(dock: &Arc<Dock>, containers: impl IntoIterator<Item = Id>
                 tracing::debug!("cannot remove container {container}: {fault}");
             }
         });
+    }
+}
+
+/// Removes what was found and is to go, but for the last of a seat that nobody fills.
+pub(super) fn discard_found(dock: &Arc<Dock>, found: impl Iterator<Item = Corpse>) {
+    for (container, seat) in found {
+        // Nobody of ours has this number.
+        let (stays, before) = dock.kept.stays(ReplicaId(0), seat, &container);
+        let gone = (!stays).then_some(container);
+        discard(dock, before.into_iter().chain(gone));
     }
 }
 

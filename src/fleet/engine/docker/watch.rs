@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -73,7 +72,7 @@ async fn count(dock: &Dock) {
                 answers = true;
                 dock.cells.engine_answers(true);
                 let met = dock.book.compare(&list).into_iter().collect();
-                if dock.held.load(Ordering::Relaxed) {
+                if dock.is_held() {
                     strays.clear();
                 } else {
                     dock.lock.keep(&dock.api, &dock.recipe, &list).await;

@@ -58,6 +58,7 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
         drained: false,
+        serves: false,
     };
     let first = [
         found(2, "S2", true),

@@ -16,6 +16,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
         name: name("S1"),
         addr: addr_of_s1,
         drained: false,
+        serves: false,
     }];
     Bench::of(
         Plan::resume(policy, &first, &[(name("s-a"), addr(S2))], now).unwrap(),

@@ -10,6 +10,7 @@ mod patience;
 mod rotation;
 mod standbys;
 mod switch;
+mod theirs;
 mod verdicts;
 
 use std::time::Instant;
@@ -35,6 +36,7 @@ impl Plan {
             name: name.clone(),
             addr: *addr,
             drained: false,
+            serves: false,
         });
         Self::resume(policy, &first.collect::<Vec<_>>(), &[], now)
     }

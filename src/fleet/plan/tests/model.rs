@@ -95,11 +95,15 @@ struct Model {
     last_id: u64,
     wanted: usize,
     standbys: usize,
+    /// Who was found, and whether another balancer serves from them still.
+    found: BTreeSet<ReplicaId>,
+    is_theirs: bool,
     version: u64,
     members: Vec<Shown>,
     /// From here on the engine starts what it is told to.
     calm: bool,
     finished: bool,
+    stops: bool,
 }
 
 fn about(report: &Report) -> ReplicaId {
@@ -129,15 +133,31 @@ impl Model {
             keep: false,
             standbys,
         };
-        let first = (1..=FIRST).map(|n| (format!("S{n}").parse().unwrap(), None));
+        // Sometimes they are found, and serve another balancer.
+        let is_theirs = seed % 5 < 2;
+        let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
+        let first = (1..=FIRST).map(|n| First {
+            serves: is_theirs,
+            ..First::new(
+                Seat(u32::try_from(n).unwrap()),
+                format!("S{n}").parse().unwrap(),
+                is_theirs.then_some(addr),
+            )
+        });
         let first: Vec<_> = first.collect();
+        let mut plan = Plan::resume(policy, &first, &[], now).unwrap();
+        let mut found = BTreeSet::new();
+        if is_theirs {
+            plan.borrow();
+            found = (1..=3).map(ReplicaId).collect();
+        }
         Self {
             dice: Dice {
                 state: seed,
                 answers: BTreeMap::new(),
             },
             now,
-            plan: Plan::new(policy, &first, now).unwrap(),
+            plan,
             sims: BTreeMap::new(),
             reports: Vec::new(),
             draining: BTreeSet::new(),
@@ -146,10 +166,13 @@ impl Model {
             last_id: 0,
             wanted: FIRST,
             standbys,
+            found,
+            is_theirs,
             version: 0,
             members: Vec::new(),
             calm: false,
             finished: false,
+            stops: false,
         }
     }
 
@@ -227,7 +250,8 @@ impl Model {
         let started = Report::Started { id, addr };
         let text = String::new;
         let how = Ending::default;
-        let fate = if self.calm { 0 } else { self.dice.roll(10) };
+        let runs = self.calm || self.found.contains(&id);
+        let fate = if runs { 0 } else { self.dice.roll(10) };
         let due = self.now + self.dice.millis(300);
         match fate {
             0..7 => self.reports.push((due, started)),
@@ -237,7 +261,13 @@ impl Model {
         }
     }
 
-    fn engine_removes(&mut self, id: ReplicaId, _farewell: Farewell) {
+    fn engine_removes(&mut self, id: ReplicaId, farewell: Farewell) {
+        if self.is_theirs {
+            // Before that only at a stop, and what it started itself goes.
+            let left = farewell == Farewell::Leave;
+            assert_eq!(left, self.found.contains(&id), "{id:?} {farewell:?}");
+            assert!(!left || self.stops, "{id:?} is theirs");
+        }
         let due = self.now + self.dice.millis(200);
         let sim = self.sim(id);
         assert!(!sim.removing, "removed once");
@@ -254,6 +284,9 @@ impl Model {
     }
 
     fn check_roster(&mut self) {
+        if self.has_left() {
+            return;
+        }
         for member in &self.members {
             let told = self.sims.get(&member.id).is_none_or(|sim| sim.end_told);
             assert!(!told || member.health == Health::Down, "{member:?} ended");
@@ -264,7 +297,15 @@ impl Model {
         assert_eq!(self.plan.status().answered, listed.len());
     }
 
+    /// Whether all was left to another balancer; then the roster stays as it was.
+    fn has_left(&self) -> bool {
+        self.stops && self.is_theirs
+    }
+
     fn check_cards(&self) {
+        if self.has_left() {
+            return;
+        }
         let cards = self.plan.cards(self.now);
         let listed = cards.iter().filter(|(_, card)| card.listed).count();
         assert_eq!(listed, self.plan.listed().len());
@@ -524,8 +565,17 @@ impl Model {
         self.pass(Duration::from_secs(1));
     }
 
+    /// Nobody else serves from what was found.
+    fn all_is_ours(&mut self) {
+        if std::mem::take(&mut self.is_theirs) {
+            self.feed(Input::Hold(Hold::Ours));
+        }
+    }
+
     fn stop(&mut self) {
-        self.feed(Input::Stop { leave: false });
+        self.stops = true;
+        let leave = self.is_theirs;
+        self.feed(Input::Stop { leave });
         self.pass(Duration::from_secs(60));
         assert!(self.finished && self.sims.is_empty() && self.tickets.is_empty());
     }
@@ -534,11 +584,16 @@ impl Model {
 fn run(seed: u64) {
     let mut model = Model::new(seed);
     model.feed(Input::Begin);
-    for _ in 0..STEPS {
+    let got_ready = usize::try_from(seed % 200).unwrap();
+    for step in 0..STEPS {
+        if step == got_ready {
+            model.all_is_ours();
+        }
         model.stumble();
     }
     // Sometimes the stop comes in the middle of everything.
     if !seed.is_multiple_of(8) {
+        model.all_is_ours();
         model.settle();
     }
     if seed.is_multiple_of(3) {

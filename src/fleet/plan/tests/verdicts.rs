@@ -28,6 +28,7 @@ fn the_first_replicas_start_at_once_and_together() {
     assert_eq!(bench.list(), names("S1 S2 S3"));
     let status = bench.plan.status();
     let expected = Status {
+        owed: 0,
         wanted: 3,
         answered: 3,
         up: 3,

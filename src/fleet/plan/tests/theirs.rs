@@ -1,0 +1,133 @@
+//! What was found while another balancer serves from it still: whatever is made of it, it stays.
+
+use super::super::*;
+use super::bench::*;
+use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::events::Kind;
+
+/// The first that is no longer known by the number of one that was found.
+const OWN: ReplicaId = ReplicaId(4);
+
+/// A plan for S1 and S2, who serve another balancer, and s-a, who stands by there; all have answered.
+fn found() -> Bench {
+    let serving = |seat, text: &str| First {
+        serves: true,
+        ..First::new(Seat(seat), name(text), Some(addr(ReplicaId(seat.into()))))
+    };
+    let policy = Policy {
+        standbys: 1,
+        ..policy(Keeper::Fleet)
+    };
+    let (first, now) = ([serving(1, "S1"), serving(2, "S2")], Instant::now());
+    let standbys = [(name("s-a"), addr(S3))];
+    let mut plan = Plan::resume(policy, &first, &standbys, now).unwrap();
+    plan.borrow();
+    let mut bench = Bench::of(plan, now);
+    assert_eq!(bench.plan.status().owed, 2);
+    for id in [S1, S2, S3] {
+        bench.rises(id);
+    }
+    assert_eq!(bench.plan.status().owed, 0);
+    bench
+}
+
+fn refuses(bench: &mut Bench, id: ReplicaId) {
+    bench.pulse(id, Pulse::Refused("connection refused".to_owned()));
+}
+
+#[test]
+fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
+    let mut bench = found();
+    refuses(&mut bench, S1);
+    assert_eq!(bench.kinds(), [Kind::Down]);
+    bench.falls_silent(S2);
+    for _ in 0..20 {
+        refuses(&mut bench, S1);
+        refuses(&mut bench, S3);
+        assert_eq!(bench.did, []);
+        bench.after(SEC);
+        assert_eq!((bench.removed(), bench.started()), (vec![], vec![]));
+    }
+    let status = bench.plan.status();
+    assert_eq!((status.owed, status.answered, status.standbys), (2, 0, 1));
+    // From then on all goes as ever.
+    bench.feed(Input::Hold(Hold::Ours));
+    assert_eq!(bench.called(), [(S3, 1)]);
+    let seats: Vec<u32> = bench.starting_names().iter().map(|one| one.0).collect();
+    assert_eq!(seats, [2, 0], "beside S2, and in reserve");
+    refuses(&mut bench, S3);
+    assert_eq!(bench.removed(), [(S3, Farewell::Kill)]);
+    refuses(&mut bench, S1);
+    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+}
+
+#[test]
+fn one_that_speaks_again_counts_again() {
+    let mut bench = found();
+    refuses(&mut bench, S1);
+    assert_eq!(bench.plan.status().owed, 1);
+    bench.pulse(S1, Pulse::Answered);
+    assert_eq!(bench.kinds(), [Kind::Up]);
+    assert_eq!(bench.plan.status().owed, 0);
+}
+
+#[test]
+fn one_that_has_ended_gets_a_successor_of_ours_and_its_corpse_goes_when_all_is_ours() {
+    let mut bench = found();
+    bench.ends(S1);
+    assert_eq!(bench.removed(), []);
+    assert_eq!(bench.called(), [], "the one that stands by is theirs");
+    assert_eq!(bench.started(), [OWN]);
+    assert_eq!(bench.plan.status().owed, 1);
+    bench.ends(S2);
+    bench.ends(S3);
+    bench.rises(OWN);
+    assert_eq!(bench.plan.status().owed, 1);
+    assert_eq!(bench.removed(), [], "S1 has a successor");
+    bench.feed(Input::Hold(Hold::Ours));
+    let mut removed = bench.removed();
+    removed.sort_by_key(|(id, _)| *id);
+    assert_eq!(removed, [S1, S2, S3].map(|id| (id, Farewell::Kill)));
+    bench.after(SEC);
+    assert_eq!(bench.removed(), []);
+}
+
+#[test]
+fn what_we_started_goes_with_us_and_the_rest_is_left() {
+    for keep in [false, true] {
+        let mut bench = found();
+        bench.plan.policy.keep = keep;
+        bench.ends(S1);
+        bench.rises(OWN);
+        bench.ends(S2);
+        let starting = ReplicaId(5);
+        bench.feed(Input::Stop { leave: true });
+        let mut removed = bench.removed();
+        removed.sort_by_key(|(id, _)| *id);
+        let left = [S1, S2, S3].map(|id| (id, Farewell::Leave));
+        let own = [(OWN, Farewell::Ask), (starting, Farewell::Kill)];
+        assert_eq!(removed, [&left[..], &own].concat());
+        for id in [S1, S2, S3, OWN, starting] {
+            bench.gone(id);
+        }
+        assert_eq!(bench.did, [Action::Finished]);
+    }
+}
+
+#[test]
+fn a_seat_that_nobody_had_is_filled_and_one_that_was_silent_there_is_not_waited_for() {
+    let silent = First::new(Seat(1), name("S1"), Some(addr(S1)));
+    let empty = First::new(Seat(2), name("r9"), None);
+    let now = Instant::now();
+    let mut plan = Plan::resume(policy(Keeper::Fleet), &[silent, empty], &[], now).unwrap();
+    plan.borrow();
+    let mut bench = Bench::of(plan, now);
+    let starts = [(1, "S1"), (2, "r9")].map(|(seat, name)| (seat, name.to_owned()));
+    assert_eq!(bench.starting_names(), starts);
+    assert_eq!(bench.plan.status().owed, 0);
+    bench.after(10 * SEC);
+    assert!(!bench.starting_names().iter().any(|(seat, _)| *seat == 1));
+    bench.feed(Input::Hold(Hold::Ours));
+    assert!(bench.starting_names().iter().any(|(seat, _)| *seat == 1));
+    bench.report(Report::Removed { id: S1 });
+}
