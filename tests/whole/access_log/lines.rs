@@ -73,6 +73,10 @@ fn what_is_refused_is_told_as_far_as_it_can_be_read() {
     let backend = Backend::answering(OK);
     let log = Log::new();
     let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);
+    let big = format!(
+        "GET /big HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(17 * 1024)
+    );
     let cases = [
         (
             "GET /bad?q HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
@@ -92,6 +96,7 @@ fn what_is_refused_is_told_as_far_as_it_can_be_read() {
             "GET",
             "/later",
         ),
+        (&big, "431", "GET", "/big"),
     ];
     for (count, (ask, status, method, path)) in (1..).zip(cases) {
         assert_eq!(exchange(program.listen, ask).status().to_string(), status);
