@@ -12,7 +12,8 @@ pub(crate) const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 128;
 
 /// Where a seat is named: in a heartbeat that gives one, and in the answer of whoever has one. A balancer
-/// lets no client's field of this name through.
+/// that reads every head lets no client's field of this name through. With `--balance connection` and `source` it
+/// may come from a client, who reaches nobody but replicas with a seat, and these keep it.
 pub(crate) const SEAT_FIELD: &str = "Ringmaster-Seat";
 
 /// Why a request is not answered, and the connection closed.
