@@ -130,21 +130,10 @@ impl House {
         let mut is_ready = false;
         let mut rest = self.fleet.status();
         let mut waiting: Option<Waiting> = None;
-        let is_taken_over = loop {
+        let next_one = loop {
+            // Who serves from now on comes before a signal that ends us.
             tokio::select! {
-                written = &mut ready, if !is_ready => {
-                    is_ready = true;
-                    written?;
-                }
-                () = self.signals.any() => break false,
-                Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
-                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
-                end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
-                end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                () = at_rest(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
-                    // It may be gone, which is heard next.
-                    let _ = waiting.reply.send(State::of(&self.roster.latest()));
-                },
+                biased;
                 request = next(&mut self.giver) => match request {
                     Request::Yield(reply) => {
                         self.fleet.hold(Hold::Shared);
@@ -156,35 +145,52 @@ impl House {
                         self.fleet.hold(Hold::Ours);
                         waiting = None;
                     }
-                    Request::Go(pid) => {
-                        tracing::info!("process {pid} serves from now on");
-                        break true;
-                    }
+                    Request::Go(pid) => break Some(pid),
+                },
+                () = self.signals.any() => {
+                    drop(waiting);
+                    break match &mut self.giver {
+                        Some(giver) => giver.last_word().await,
+                        None => None,
+                    };
+                }
+                written = &mut ready, if !is_ready => {
+                    is_ready = true;
+                    written?;
+                }
+                Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
+                () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
+                end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
+                end = self.control.first_end() => bail!("{end} ended unexpectedly"),
+                () = at_rest(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                    // It may be gone, which is heard next.
+                    let _ = waiting.reply.send(State::of(&self.roster.latest()));
                 },
             }
         };
-        self.stop(is_taken_over).await
+        self.stop(next_one).await
     }
 
-    async fn stop(mut self, is_taken_over: bool) -> anyhow::Result<()> {
-        tracing::info!("draining: no new connections; answering what has begun");
-        let which = if is_taken_over {
-            "a signal"
-        } else {
-            "a second signal"
-        };
+    /// Answers what has begun and ends; `next_one` is the process that serves from now on, if one does.
+    async fn stop(mut self, next_one: Option<u32>) -> anyhow::Result<()> {
         if let Some(giver) = &self.giver {
             giver.close();
         }
-        if is_taken_over {
-            // Who asks from now on is to hear of the other one's fleet.
-            self.stops.control.pull();
-            // A signal may end us before we have left it.
-            self.fleet.lend(true);
-            if self.leaves {
-                self.fleet.hold(Hold::Given);
+        let which = match next_one {
+            None => "a second signal",
+            Some(pid) => {
+                tracing::info!("process {pid} serves from now on");
+                // Who asks from now on is to hear of the other one's fleet.
+                self.stops.control.pull();
+                // A signal may end us before we have left it.
+                self.fleet.lend(true);
+                if self.leaves {
+                    self.fleet.hold(Hold::Given);
+                }
+                "a signal"
             }
-        }
+        };
+        tracing::info!("draining: no new connections; answering what has begun");
         self.stops.workers.pull();
         self.fleet.refuse_changes();
         tokio::select! {
@@ -197,7 +203,7 @@ impl House {
             }
         }
         let stop = async {
-            let stopped = if is_taken_over && self.leaves {
+            let stopped = if next_one.is_some() && self.leaves {
                 self.fleet.leave(FLEET_STOP_TIMEOUT).await
             } else {
                 self.fleet.stop(FLEET_STOP_TIMEOUT).await

@@ -5,7 +5,7 @@
 //! sockets open too, so it must let go of them when the house stops, or clients would wait in them in vain.
 
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
@@ -35,14 +35,19 @@ pub(crate) enum Request {
     Go(u32),
 }
 
-/// What is given away: the data port's sockets, the control port's, and this one.
-#[derive(Debug)]
-struct Sockets(Vec<OwnedFd>);
+/// What is given away, and who gets it.
+#[derive(Debug, Default)]
+struct Counter {
+    /// The data port's sockets, the control port's, and this one; `None` once nobody can take over any more.
+    sockets: Option<Vec<OwnedFd>>,
+    /// Who was promised the fleet, until its last word was passed on.
+    taker: Option<UnixStream>,
+}
 
 /// The end of whoever runs the house.
 #[derive(Debug)]
 pub(crate) struct Giver {
-    sockets: Arc<Mutex<Option<Sockets>>>,
+    counter: Arc<Mutex<Counter>>,
     requests: mpsc::UnboundedReceiver<Request>,
 }
 
@@ -58,16 +63,19 @@ impl Giver {
         around: Around,
     ) -> io::Result<Self> {
         sockets.push(listener.as_fd().try_clone_to_owned()?);
-        let sockets = Arc::new(Mutex::new(Some(Sockets(sockets))));
+        let counter = Arc::new(Mutex::new(Counter {
+            sockets: Some(sockets),
+            taker: None,
+        }));
         let (tell, requests) = mpsc::unbounded_channel();
         let desk = Desk {
-            sockets: Arc::clone(&sockets),
+            counter: Arc::clone(&counter),
             around,
             tell,
         };
         let run = move || desk.wait(&listener);
         thread::Builder::new().name("takeover".into()).spawn(run)?;
-        Ok(Self { sockets, requests })
+        Ok(Self { counter, requests })
     }
 
     /// The next request; never, when there can be none. Cancel safe.
@@ -80,7 +88,30 @@ impl Giver {
 
     /// Lets go of the sockets; nobody can take over any more.
     pub(crate) fn close(&self) {
-        lock(&self.sockets).take();
+        lock(&self.counter).sockets.take();
+    }
+
+    /// The same, because we stop; the process that says it serves, if one has said so before. From then on nobody
+    /// can say it: who tries finds us gone.
+    pub(crate) async fn last_word(&mut self) -> Option<u32> {
+        let is_promised = {
+            let mut counter = lock(&self.counter);
+            counter.sockets.take();
+            // What it has said can be read all the same.
+            let ends = |taker: &UnixStream| drop(taker.shutdown(Shutdown::Both));
+            counter.taker.as_ref().map(ends).is_some()
+        };
+        loop {
+            let request = match is_promised {
+                true => self.requests.recv().await,
+                false => self.requests.try_recv().ok(),
+            };
+            match request? {
+                Request::Go(pid) => return Some(pid),
+                Request::Withdrawn => return None,
+                Request::Yield(_) => {}
+            }
+        }
     }
 }
 
@@ -92,14 +123,14 @@ pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
     UnixListener::bind_addr(&super::name(control)?)
 }
 
-fn lock(sockets: &Mutex<Option<Sockets>>) -> MutexGuard<'_, Option<Sockets>> {
-    // Nothing panics while it is held, and either value is valid.
-    sockets.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(counter: &Mutex<Counter>) -> MutexGuard<'_, Counter> {
+    // Nothing panics while it is held, and every single change leaves it valid.
+    counter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's own.
 struct Desk {
-    sockets: Arc<Mutex<Option<Sockets>>>,
+    counter: Arc<Mutex<Counter>>,
     around: Around,
     tell: mpsc::UnboundedSender<Request>,
 }
@@ -131,10 +162,10 @@ impl Desk {
         }
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         stream.set_read_timeout(Some(WORD_TIMEOUT))?;
-        match &*lock(&self.sockets) {
+        match &lock(&self.counter).sockets {
             // The house stops: the end tells it.
             None => return Ok(false),
-            Some(Sockets(all)) => {
+            Some(all) => {
                 let all: Vec<BorrowedFd<'_>> = all.iter().map(OwnedFd::as_fd).collect();
                 pass::send(stream, self.around.to_line().as_bytes(), &all)?;
             }
@@ -152,20 +183,34 @@ impl Desk {
         tracing::info!("process {pid} takes over");
         // Only its end takes its word back: were it slow, and we had given up, both would serve.
         stream.set_read_timeout(None)?;
-        let (reply, state) = std_mpsc::channel();
-        let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
-        let Some(state) = state.recv().ok().filter(|_| is_heard) else {
-            return Ok(false);
-        };
-        let goes = (&*stream).write_all(state.to_line().as_bytes());
-        let goes = goes.and_then(|()| word(&mut lines)).map(|word| word == GO);
+        let taker = stream.try_clone()?;
+        {
+            let mut counter = lock(&self.counter);
+            if counter.sockets.is_none() {
+                return Ok(false);
+            }
+            counter.taker = Some(taker);
+        }
+        let goes = self.promise(stream, &mut lines);
         let request = match goes {
             Ok(true) => Request::Go(pid),
             _ => Request::Withdrawn,
         };
         // A house that is gone needs no word.
         let _ = self.tell.send(request);
+        lock(&self.counter).taker.take();
         goes
+    }
+
+    /// Has the fleet left as it is, says how that is, and waits for the last word; whether that is to go.
+    fn promise(&self, mut stream: &UnixStream, lines: &mut impl io::BufRead) -> io::Result<bool> {
+        let (reply, state) = std_mpsc::channel();
+        let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
+        let Some(state) = state.recv().ok().filter(|_| is_heard) else {
+            return Ok(false);
+        };
+        stream.write_all(state.to_line().as_bytes())?;
+        Ok(word(lines)? == GO)
     }
 }
 

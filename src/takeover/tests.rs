@@ -41,3 +41,35 @@ async fn one_that_has_ended_leaves_its_sockets() {
     drop(reply);
     assert!(asks.join().unwrap().unwrap(), "nothing is known");
 }
+
+/// What it has when it is told of a fleet of no seats.
+async fn promised(giver: &mut Giver, address: SocketAddr) -> Taken {
+    let mut taken = take(address).unwrap().expect("one who serves");
+    let asks = std::thread::spawn(move || {
+        assert!(taken.ask_for_the_fleet().unwrap().is_some());
+        taken
+    });
+    let Request::Yield(reply) = giver.next().await else {
+        panic!("no wish to take over")
+    };
+    let (ring, bound) = ("uniform".parse().unwrap(), "0".parse().unwrap());
+    let seats = Vec::new();
+    reply.send(State { ring, bound, seats }).unwrap();
+    asks.join().unwrap()
+}
+
+#[tokio::test]
+async fn what_the_new_one_said_before_the_end_counts() {
+    let (mut giver, address) = desk();
+    assert_eq!(giver.last_word().await, None, "nobody said anything");
+
+    let (mut giver, address_of_another) = desk();
+    promised(&mut giver, address_of_another).await.go();
+    assert_eq!(giver.last_word().await, Some(std::process::id()));
+
+    let (mut giver, address_of_a_third) = desk();
+    let taken = promised(&mut giver, address_of_a_third).await;
+    assert_eq!(giver.last_word().await, None, "it was not ready");
+    taken.go();
+    assert!(take(address).is_err(), "nobody is let in any more");
+}

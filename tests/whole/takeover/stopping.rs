@@ -2,11 +2,13 @@
 //! that those are which the new one has started.
 
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use super::failing::killed;
 use crate::support::{
-    Client, Engine, FakeEngine, PATIENCE, Ringmaster, Signal, eventually, is_gone, on_both_engines,
-    variable,
+    Client, Engine, FakeEngine, Mood, PATIENCE, Ringmaster, Signal, eventually, is_gone,
+    on_both_engines, variable,
 };
 
 on_both_engines!(a_signal_to_the_old_one_takes_no_replica_of_the_new_one_along,);
@@ -73,4 +75,44 @@ fn a_signal_before_its_time_takes_no_container_of_the_new_one_along() {
         first.log()
     );
     killed(second);
+}
+
+#[test]
+fn a_signal_that_comes_with_the_new_ones_word_takes_no_container_along() {
+    let engine = FakeEngine::start();
+    let mut first = engine.balancer(&["--replicas", "2"]);
+    let count = || {
+        let calls = engine.calls().into_iter();
+        calls
+            .filter(|call| call == "POST /containers/create")
+            .count()
+    };
+    let creates = count();
+    let list = "GET /containers/json";
+    engine.mood(list, Mood::Slow(Duration::from_millis(300)), usize::MAX);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let second = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let ports = ["--takeover", "--listen", &listen, "--control", &control];
+            engine.launch(&ports)
+        });
+        // It makes its lock, in the second try, when it has been told of the fleet.
+        eventually(PATIENCE, "its lock", || count() > creates + 1);
+        first.signal(Signal::STOP);
+        second.join().expect("it is ready")
+    });
+    let pids = || ["S1", "S2"].map(|name| engine.container(name).pid);
+    let before = pids();
+    first.signal(Signal::TERM);
+    first.signal(Signal::CONT);
+    first.wait();
+    first.expect_log("serves from now on");
+    assert_eq!(pids(), before);
+    assert_eq!(second.rep(), ["S1", "S2"]);
+    let events = second.events();
+    assert!(
+        events.iter().all(|event| event["kind"] != "down"),
+        "{events:?}"
+    );
+    assert!(second.stop().success());
 }
