@@ -52,8 +52,9 @@ fn a_client_that_asks_for_the_end_and_talks_on_gets_its_reply_whole() {
 #[test]
 fn so_does_one_that_reads_only_after_all_is_over() {
     let (backend, _) = sending(20_000);
-    // No connection to the backend is kept to be counted.
-    let program = Ringmaster::before(backend.addr, &["--pool-per-seat", "0"]);
+    // No connection to the backend is kept to be counted, and no second worker may begin late.
+    let alone = ["--pool-per-seat", "0", "--workers", "1"];
+    let program = Ringmaster::before(backend.addr, &alone);
     assert_eq!(program.client().ask(LAST_GET).status(), 200);
     let before = open_descriptors(&program);
     for surplus in [0, 20_000] {
