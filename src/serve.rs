@@ -40,6 +40,9 @@ pub(crate) fn serve(
     let ledger = stats::Ledger::default();
     // It may ask for the addresses of names, which takes long where nobody answers.
     let mut settings = start::fleet_settings(&config, ledger.clone())?;
+    if let Some(path) = &config.ready_file {
+        start::try_ready_file(path)?;
+    }
     let mut taken = take_over(&mut config)?;
     settings.workers = config.workers;
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;

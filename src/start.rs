@@ -1,6 +1,7 @@
 //! What is done once at the start: room for descriptors, what the fleet goes by, the ports, the line for
 //! people, the ready file.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::Path;
@@ -149,6 +150,28 @@ pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize)
     );
 }
 
+/// Whether the ready file can be written, as far as can be told beforehand. What stands there stays: it may be
+/// another's.
+///
+/// # Errors
+/// When it cannot; nobody would serve if that were heard of only when all replicas have answered.
+pub(crate) fn try_ready_file(path: &Path) -> anyhow::Result<()> {
+    let temporary = beside(path);
+    let tried = if path.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        std::fs::write(&temporary, "").and_then(|()| std::fs::remove_file(&temporary))
+    };
+    tried.with_context(|| format!("--ready-file {}", path.display()))
+}
+
+/// The name under which it is written first.
+fn beside(path: &Path) -> OsString {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    temporary
+}
+
 /// A ready file of a former run would lie.
 pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
@@ -163,8 +186,7 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
     let Addresses { listen, control } = addresses;
     let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
+    let temporary = beside(path);
     std::fs::write(&temporary, format!("{text}\n"))
         .and_then(|()| std::fs::rename(&temporary, path))
         .inspect_err(|_| {

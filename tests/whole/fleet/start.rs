@@ -86,6 +86,25 @@ fn a_start_that_fails_leaves_no_ready_file() {
 }
 
 #[test]
+fn a_ready_file_that_cannot_be_written_is_told_before_anybody_is_let_in() {
+    let shop = Workshop::empty();
+    let folder = shop.path("ready.json");
+    std::fs::create_dir(&folder).unwrap();
+    for path in [folder.to_str().unwrap(), "/no/such/folder/ready.json"] {
+        let ports = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
+        let sentence = format!("--ready-file {path}: ");
+        fails(
+            &[&ports[..], &["--ready-file", path]].concat(),
+            1,
+            &sentence,
+        );
+    }
+    let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    assert_eq!(left.len(), 2, "a temporary file was left: {left:?}");
+}
+
+#[test]
 fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let (listen, control) = (program.listen.to_string(), program.control.to_string());

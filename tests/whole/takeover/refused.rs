@@ -29,6 +29,26 @@ fn one_of_another_kind_may_not() {
 }
 
 #[test]
+fn one_that_could_not_write_its_ready_file_leaves_the_old_one_alone() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let children = first.children();
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let said = refused(&run_to_end(&[
+        "serve",
+        "--takeover",
+        "--listen",
+        &listen,
+        "--control",
+        &control,
+        "--ready-file",
+        "/no/such/folder/ready.json",
+    ]));
+    assert!(said.contains("--ready-file /no/such/folder"), "{said}");
+    assert_eq!(first.rep(), ["S1"]);
+    assert_eq!(first.children(), children);
+}
+
+#[test]
 fn one_of_another_user_may_not() {
     let is_root = std::fs::metadata("/proc/self").expect("ourselves").uid() == 0;
     if !is_root {
