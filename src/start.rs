@@ -15,8 +15,12 @@ use crate::roster::ReplicaAddr;
 use crate::stats::Ledger;
 use crate::wire::socket::{self, Port};
 
-/// Descriptors kept back from client connections: listeners, heartbeats, children, logs.
+/// Descriptors kept back from client connections: heartbeats, children, logs, and those of a few workers.
 const SPARE_DESCRIPTORS: u64 = 256;
+/// For so many workers the spare ones are enough.
+const FEW_WORKERS: usize = 8;
+/// A worker's own: its listener, that once more for who takes over, and its event loop.
+const WORKER_DESCRIPTORS: u64 = 7;
 /// Pipes that there may always be: their descriptors are some of the spare ones.
 const MIN_PIPES: usize = 64;
 /// Pipes that there may be at most: each holds up to 256 KiB of the kernel's memory.
@@ -39,12 +43,14 @@ pub(crate) struct Addresses {
 pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::Result<()> {
     let wanted = &mut limits.max_connections;
     let allowed = socket::raise_descriptor_limit();
-    let rest = allowed.saturating_sub(SPARE_DESCRIPTORS);
+    let more = u64::try_from(workers.saturating_sub(FEW_WORKERS)).unwrap_or(u64::MAX);
+    let spare = SPARE_DESCRIPTORS.saturating_add(more.saturating_mul(WORKER_DESCRIPTORS));
+    let rest = allowed.saturating_sub(spare);
     let room = usize::try_from(rest / 2).unwrap_or(usize::MAX);
     if room < MIN_CONNECTIONS {
-        let least = SPARE_DESCRIPTORS + 2 * MIN_CONNECTIONS as u64;
+        let least = spare.saturating_add(2 * MIN_CONNECTIONS as u64);
         bail!(
-            "only {allowed} descriptors are allowed (ulimit -n), and {least} are needed at least"
+            "only {allowed} descriptors are allowed (ulimit -n), and {least} are needed at least with --workers {workers}"
         );
     }
     if room < *wanted {

@@ -123,15 +123,20 @@ fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
 
 #[test]
 fn too_few_descriptors_are_named() {
-    let mut shell = std::process::Command::new("sh");
-    shell.args([
-        "-c",
-        "ulimit -n 200; exec \"$0\" serve --listen 127.0.0.1:0",
-    ]);
-    let output = end_of(shell.arg(env!("CARGO_BIN_EXE_ringmaster")));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("only 200 descriptors are allowed"), "{said}");
+    for (limit, workers, least) in [(200, 2, 288), (900, 100, 932)] {
+        let mut shell = std::process::Command::new("sh");
+        let serve = format!(
+            "ulimit -n {limit}; exec \"$0\" serve --listen 127.0.0.1:0 --workers {workers}"
+        );
+        shell.args(["-c", &serve, env!("CARGO_BIN_EXE_ringmaster")]);
+        let output = end_of(&mut shell);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let sentence = format!(
+            "only {limit} descriptors are allowed (ulimit -n), and {least} are needed at least with --workers {workers}"
+        );
+        assert!(said.contains(&sentence), "{said}");
+    }
 }
 
 #[test]
