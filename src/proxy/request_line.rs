@@ -3,7 +3,7 @@
 //! It is lenient, since nothing is chosen by it, and tells no more than the log has of others: no query, and no
 //! host, before which there may be a password.
 
-/// Method and path, if the line is here whole: a method, a target and a version.
+/// Method and path, if the line is here whole: a method, a target and a version. CONNECT has no path.
 pub(super) fn of(inbox: &[u8]) -> Option<(&str, &[u8])> {
     let text = inbox.trim_ascii_start();
     let line = &text[..text.iter().position(|byte| *byte == b'\n')?];
@@ -15,7 +15,8 @@ pub(super) fn of(inbox: &[u8]) -> Option<(&str, &[u8])> {
         return None;
     }
     let path = path(target);
-    (!path.is_empty()).then_some((std::str::from_utf8(method).ok()?, path))
+    let is_told = !path.is_empty() || method == b"CONNECT";
+    is_told.then_some((std::str::from_utf8(method).ok()?, path))
 }
 
 fn path(target: &[u8]) -> &[u8] {
@@ -36,12 +37,13 @@ mod tests {
 
     #[test]
     fn a_line_that_is_whole_is_told() {
-        let cases: [(&[u8], &str, &[u8]); 5] = [
+        let cases: [(&[u8], &str, &[u8]); 6] = [
             (b"GET /a HTTP/2.0\r\n", "GET", b"/a"),
             (b"\r\nPOST /a?token=x HTTP/1.1\nHost", "POST", b"/a"),
             (b"GET /a#b HTTP/1.1\r\n", "GET", b"/a"),
             (b"GET http://u:p@a/x?y HTTP/1.1\r\n", "GET", b"/x"),
             (b"GET /\xff\x1b HTTP/1.1\r\n", "GET", b"/\xff\x1b"),
+            (b"CONNECT a.test:443 HTTP/1.1\r\n", "CONNECT", b""),
         ];
         for (bytes, method, path) in cases {
             assert_eq!(of(bytes), Some((method, path)), "{}", bytes.escape_ascii());
