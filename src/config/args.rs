@@ -14,7 +14,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, Va
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{DEFAULT_KEY, Target, ask, duration, positive, target};
+use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, positive, target};
 use crate::fleet;
 use crate::peer::Token;
 use crate::proxy::{Balance, KeyRule};
@@ -58,7 +58,7 @@ pub enum Command {
     /// Ask a running balancer whether it is alive, and say so by the exit code.
     Healthcheck {
         /// Address of its control port
-        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001")]
+        #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = address)]
         control: SocketAddr,
     },
     /// Write the manual pages and the completions for shells.
@@ -96,6 +96,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_LISTEN",
         default_value = "0.0.0.0:5000",
+        value_parser = address,
         help = "Address of the data port; port 0 is chosen by the system"
     )]
     pub listen: SocketAddr,
@@ -103,6 +104,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_CONTROL",
         default_value = "127.0.0.1:5001",
+        value_parser = address,
         help = "Address of the control port"
     )]
     pub control: SocketAddr,
@@ -117,6 +119,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_WORKERS",
+        value_parser = count::<NonZeroUsize>,
         help = "Data-plane threads [default: the CPUs we may use]"
     )]
     pub workers: Option<NonZeroUsize>,
@@ -184,6 +187,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_HEARTBEAT_MISSES",
         default_value = "3",
+        value_parser = count::<NonZeroU32>,
         help = "Misses in a row until a replica is dead"
     )]
     pub heartbeat_misses: NonZeroU32,
@@ -193,6 +197,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",
         default_value = "10000",
+        value_parser = count::<NonZeroUsize>,
         help = "Client connections at a time; more wait to be accepted"
     )]
     pub max_connections: NonZeroUsize,

@@ -78,6 +78,14 @@ fn blind_bound(balance: Balance) -> Option<Bound> {
     }
 }
 
+/// Whether two sockets cannot listen on these addresses. `[::]` is all of IPv4, too (ipv6(7), IPV6_V6ONLY).
+fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |all: SocketAddr, one: SocketAddr| {
+        all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
+    };
+    a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || covers(a, b) || covers(b, a))
+}
+
 impl ServeArgs {
     /// Checks what the flags say together.
     ///
@@ -89,6 +97,12 @@ impl ServeArgs {
         let fixed = matches!(replicas, Replicas::Fixed(_));
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
+        }
+        if is_one_port(self.listen, self.control) {
+            return Err(format!(
+                "--listen {} and --control {} are one port; give them two",
+                self.listen, self.control
+            ));
         }
         if self.takeover && self.control.port() == 0 {
             return Err("--takeover needs the port of the one that serves (--control)".to_owned());

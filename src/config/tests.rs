@@ -163,7 +163,6 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--bound", ""], "no bound"),
         (&["--key", "random,path"], "at the end"),
         (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
-        (&["--workers", "0"], "invalid value"),
         (
             &["--replica-env", "A=B", "--backend", "a=b:1"],
             "--replica-env goes with --engine process or docker",
@@ -205,5 +204,48 @@ fn flags_that_do_not_go_together_are_refused() {
     ] {
         let refused = check(flags).unwrap_err();
         assert!(refused.contains(sentence), "{flags:?}: {refused}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_told_what_would_be_right() {
+    for (flag, value, sentence) in [
+        (
+            "--listen",
+            "5000",
+            "must be an IP address, a colon and a port",
+        ),
+        ("--listen", ":5000", "such as 127.0.0.1:5000 or [::]:5000"),
+        ("--control", "localhost:5001", "must be an IP address"),
+        ("--workers", "0", "must be a whole number above 0"),
+        (
+            "--max-connections",
+            "many",
+            "must be a whole number above 0",
+        ),
+        ("--heartbeat-misses", "0", "must be a whole number above 0"),
+    ] {
+        let refused = check(&[flag, value]).unwrap_err();
+        assert!(refused.contains(sentence), "{flag} {value}: {refused}");
+    }
+}
+
+#[test]
+fn data_port_and_control_port_are_two() {
+    for (listen, control, are_one) in [
+        ("127.0.0.1:5000", "127.0.0.1:5000", true),
+        ("0.0.0.0:5000", "127.0.0.1:5000", true),
+        ("127.0.0.1:5000", "[::]:5000", true),
+        ("0.0.0.0:5000", "[::1]:5000", false),
+        ("127.0.0.1:5000", "127.0.0.2:5000", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let checked = check(&["--listen", listen, "--control", control]);
+        assert_eq!(checked.is_err(), are_one, "{listen} {control}");
+        if let Err(sentence) = checked {
+            let whole =
+                format!("--listen {listen} and --control {control} are one port; give them two");
+            assert_eq!(sentence, whole);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A sentence that is returned here follows the flag's name in the message of clap.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::fleet::Ask;
@@ -48,6 +50,18 @@ pub(super) fn positive(text: &str) -> Result<Duration, String> {
     } else {
         Ok(duration)
     }
+}
+
+/// Where to listen, or who does: names are not looked up.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let sentence = "must be an IP address, a colon and a port, such as 127.0.0.1:5000 or [::]:5000";
+    text.parse().map_err(|_| sentence.to_owned())
+}
+
+/// A number of which zero is none, such as `NonZeroUsize`.
+pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
+    let sentence = "must be a whole number above 0, and not too large";
+    text.parse().map_err(|_| sentence.to_owned())
 }
 
 /// A host and a port, which is looked up when it is needed.
