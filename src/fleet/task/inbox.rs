@@ -10,6 +10,9 @@ use crate::fleet::plan::{Hold, Pulse};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
 
+/// How long a fleet that was dropped may take to end.
+const DROPPED_LIMIT: Duration = Duration::from_secs(5);
+
 /// The word to end.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::fleet) struct Stop {
@@ -22,8 +25,10 @@ pub(in crate::fleet) struct Stop {
 impl Stop {
     /// When nobody says how, because the fleet was dropped.
     pub(in crate::fleet) fn dropped(leave: bool) -> Self {
-        let limit = Duration::from_secs(5);
-        Self { limit, leave }
+        Self {
+            limit: DROPPED_LIMIT,
+            leave,
+        }
     }
 }
 
