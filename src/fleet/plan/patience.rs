@@ -29,11 +29,16 @@ impl Patience {
         self.retry_at.is_some_and(|at| at > now)
     }
 
-    /// One who had answered, and was up for so long, died: the next may start at once, unless this is a habit.
-    pub(super) fn death(&mut self, now: Instant, up_for: Option<Duration>) {
-        if up_for.is_some_and(|up| up >= MEMORY) {
+    /// One was well for so long.
+    pub(super) fn health(&mut self, up_for: Duration) {
+        if up_for >= MEMORY {
             self.back_off = None;
         }
+    }
+
+    /// One who had answered, and was up for so long, died: the next may start at once, unless this is a habit.
+    pub(super) fn death(&mut self, now: Instant, up_for: Option<Duration>) {
+        self.health(up_for.unwrap_or_default());
         self.deaths.retain(|death| now - *death < MEMORY);
         self.deaths.push_back(now);
         if self.deaths.len() <= FREE_DEATHS {

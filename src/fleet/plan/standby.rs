@@ -60,6 +60,9 @@ impl Plan {
         let seat = place.seat;
         place.successor = Some(id);
         if let Some(life) = self.lives.get_mut(&id) {
+            if let Phase::Standby { since } = life.phase {
+                self.standbys.health(self.now - since);
+            }
             life.seat = Some(seat);
             life.phase = Phase::Called { until };
         }

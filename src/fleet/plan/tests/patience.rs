@@ -151,3 +151,31 @@ fn many_that_die_together_are_one_reason_to_wait() {
     bench.after(500 * MS);
     assert_eq!(bench.started().len(), 10);
 }
+
+#[test]
+fn a_standby_that_was_well_for_long_clears_the_back_off_when_it_is_called_too() {
+    let policy = Policy {
+        standbys: 1,
+        ..policy(Keeper::Fleet)
+    };
+    let mut bench = Bench::with(policy, 1);
+    bench.rises(S1);
+    // Its start fails so often that the next try is long in coming.
+    let mut standby = S2;
+    for _ in 0..7 {
+        bench.fails(standby);
+        bench.gone(standby);
+        bench.after(30 * SEC);
+        standby = bench.started()[0];
+    }
+    bench.rises(standby);
+    bench.after(61 * SEC);
+    bench.ends(S1);
+    assert_eq!(bench.called(), [(standby, 1)]);
+    let next = bench.started()[0];
+    bench.pulse(standby, Pulse::Seated { knows: true });
+    bench.fails(next);
+    bench.gone(next);
+    bench.after(500 * MS);
+    assert_eq!(bench.started().len(), 1, "as after the first failure");
+}
