@@ -63,6 +63,10 @@ pub(super) fn sort_out(
     let mut all: Vec<(Found, bool)> = Vec::new();
     for (mut found, answer) in asked {
         let answers = answer.is_some();
+        if answer == Some(None) && found.is_written {
+            // Somebody's own server: what it writes of seats is not meant for us.
+            found.seat = None;
+        }
         if let Some(Identity { name, seat }) = answer.flatten() {
             // One that says none has only not been told yet.
             let seat = seat.or(found.seat);
@@ -147,6 +151,7 @@ pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, made: i64) ->
     Found {
         container: format!("{number:064x}").parse().unwrap(),
         seat: (seat > 0).then_some(Seat(seat)),
+        is_written: false,
         name: name.parse().unwrap(),
         state: match runs {
             true => State::Runs(addr),
@@ -233,6 +238,29 @@ mod tests {
             (found(2, 2, "S2", true, 1), identity("S1", 2)),
         ];
         assert_eq!(sorted(twins).0, ["1 S1*", "2 r1"]);
+    }
+
+    #[test]
+    fn a_seat_that_an_own_server_writes_of_is_not_its_seat() {
+        let written = |number, name: &str, runs, answer| {
+            let found = found(number, 12, name, runs, 1);
+            let is_written = true;
+            (
+                Found {
+                    is_written,
+                    ..found
+                },
+                answer,
+            )
+        };
+        let own = written(1, "s-own", true, Some(None));
+        let silent = written(2, "s-silent", true, None);
+        let (first, standbys, discarded) = sorted_with(1, vec![own, silent]);
+        assert_eq!(
+            (first, standbys),
+            (vec!["12 s-silent*".to_owned()], vec!["s-own".to_owned()])
+        );
+        assert_eq!(discarded, [""; 0]);
     }
 
     #[test]

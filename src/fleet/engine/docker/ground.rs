@@ -121,13 +121,15 @@ impl Ground {
             (Run::Runs, None) => State::Ended("its container is not on our network".to_owned()),
             (Run::Runs, Some(ip)) => State::Runs(ReplicaAddr((ip, self.recipe.port).into())),
         };
-        let seat = match post.seat() {
+        let made_for = post.seat();
+        let seat = match made_for {
             Some(seat) => Some(seat),
             None => self.api.seat_told(&seen.id).await,
         };
         Ok(Some(Found {
             container: seen.id,
             seat,
+            is_written: made_for.is_none(),
             name,
             state,
             made: listed.made,

@@ -39,9 +39,9 @@ impl Api {
 
     /// The seat that a standby wrote it was given; `None` if it was given none, or that cannot be had.
     pub(super) async fn seat_told(&self, id: &Id) -> Option<Seat> {
-        let mut told = None;
-        self.read_log(id, |line| told = seat(line).or(told)).await;
-        told
+        let mut told = Told::default();
+        self.read_log(id, |line| told.read(line)).await;
+        told.seat
     }
 
     async fn read_log(&self, id: &Id, mut read: impl FnMut(&[u8])) {
@@ -61,6 +61,24 @@ impl Api {
     }
 }
 
+/// What the lines of a standby tell of its seat.
+#[derive(Debug, Default)]
+struct Told {
+    /// Whether it is the bundled replica: that says first where it listens. Somebody's own server may write of
+    /// seats of its own.
+    is_bundled: bool,
+    seat: Option<Seat>,
+}
+
+impl Told {
+    fn read(&mut self, line: &[u8]) {
+        self.is_bundled |= line.starts_with(OWN_LINES[0]);
+        if self.is_bundled {
+            self.seat = seat(line).or(self.seat);
+        }
+    }
+}
+
 /// The seat that a line tells of, if it is such a line.
 fn seat(line: &[u8]) -> Option<Seat> {
     let line: serde_json::Value = serde_json::from_slice(line).ok()?;
@@ -71,6 +89,22 @@ fn seat(line: &[u8]) -> Option<Seat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_bundled_replica_tells_of_its_seat() {
+        let told = |lines: &[&[u8]]| {
+            let mut told = Told::default();
+            lines.iter().for_each(|line| told.read(line));
+            told.seat
+        };
+        let (listens, seated) = (
+            &b"{\"listen\":\"0.0.0.0:5000\"}\n"[..],
+            &b"{\"seat\":3}\n"[..],
+        );
+        assert_eq!(told(&[listens, seated, b"words\n"]), Some(Seat(3)));
+        assert_eq!(told(&[b"words\n", seated]), None);
+        assert_eq!(told(&[listens]), None);
+    }
 
     #[test]
     fn a_line_tells_of_a_seat() {

@@ -84,6 +84,8 @@ pub(in crate::fleet) struct Found {
     pub(in crate::fleet) container: Id,
     /// The seat it was made for or was given; `None` for a standby.
     pub(in crate::fleet) seat: Option<Seat>,
+    /// Whether only what it wrote tells of that.
+    pub(in crate::fleet) is_written: bool,
     pub(in crate::fleet) name: ReplicaName,
     pub(in crate::fleet) state: State,
     /// When it was made, in seconds since 1970.
