@@ -98,15 +98,7 @@ impl ServeArgs {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
-        if is_one_port(self.listen, self.control) {
-            return Err(format!(
-                "--listen {} and --control {} are one port; give them two",
-                self.listen, self.control
-            ));
-        }
-        if self.takeover && self.control.port() == 0 {
-            return Err("--takeover needs the port of the one that serves (--control)".to_owned());
-        }
+        self.check_ports()?;
         let max_head = self.check_max_head()?;
         let admin = self.data_port_access(fixed);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -164,6 +156,19 @@ impl ServeArgs {
             log_format: self.log_format,
             log_level: self.log_level,
         })
+    }
+
+    fn check_ports(&self) -> Result<(), String> {
+        let (listen, control) = (self.listen, self.control);
+        if is_one_port(listen, control) {
+            return Err(format!(
+                "--listen {listen} and --control {control} are one port; give them two"
+            ));
+        }
+        if self.takeover && control.port() == 0 {
+            return Err("--takeover needs the port of the one that serves (--control)".to_owned());
+        }
+        Ok(())
     }
 
     /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
