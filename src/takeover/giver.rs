@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -23,6 +23,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const WORD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries to accept when the system is short of something.
 const REST: Duration = Duration::from_millis(200);
+/// How often it is told in the log that somebody was turned away: anybody on this machine can try.
+const STRANGERS_TOLD: Duration = Duration::from_secs(60);
 
 /// What whoever runs the house is asked.
 #[derive(Debug)]
@@ -137,6 +139,7 @@ struct Desk {
 
 impl Desk {
     fn wait(&self, listener: &UnixListener) {
+        let mut told = None::<Instant>;
         loop {
             let served = match listener.accept() {
                 Ok((stream, _)) => self.serve(&stream),
@@ -148,6 +151,12 @@ impl Desk {
             match served {
                 Ok(true) => return,
                 Ok(false) => {}
+                Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+                    if told.is_none_or(|at| at.elapsed() >= STRANGERS_TOLD) {
+                        told = Some(Instant::now());
+                        tracing::warn!("a takeover was refused: {err}");
+                    }
+                }
                 Err(err) => tracing::warn!("a takeover came to nothing: {err}"),
             }
         }

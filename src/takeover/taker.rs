@@ -13,6 +13,8 @@ use anyhow::{Context as _, anyhow, bail};
 use super::words::{Around, GO, LATE, MAX_LINE, State, YIELD};
 use crate::wire::pass;
 
+/// How long we wait for room in the queue of the old one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the old one may take to send its sockets.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to bring the present change to its end; it gives itself 10 s for that.
@@ -38,9 +40,12 @@ pub(crate) struct Taken {
 /// # Errors
 /// When there is one and it does not give them.
 pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
-    let stream = match UnixStream::connect_addr(&super::name(control)?) {
+    let stream = match pass::connect(&super::name(control)?, CONNECT_TIMEOUT) {
         Ok(stream) => stream,
         Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
+        Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+            bail!("the one that serves does not let us in: too many wait to take over")
+        }
         Err(err) => return Err(err).context("cannot reach the one that serves"),
     };
     // Of the process that made the socket, and may have given it away since.

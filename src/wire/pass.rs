@@ -7,17 +7,34 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::time::Duration;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    connect as connect_to, recvmsg, sendmsg, socket_with, sockopt,
 };
 
 /// How many sockets one message carries at most (the kernel's SCM_MAX_FD is 253).
 pub const MAX_SOCKETS: usize = 250;
+
+/// Connects to the socket of this abstract name, within `limit`: it is waited for as long as the queue of
+/// whoever listens is full (unix(7), and SO_SNDTIMEO in socket(7)).
+///
+/// # Errors
+/// `WouldBlock` after that time; what connect(2) says.
+pub fn connect(address: &SocketAddr, limit: Duration) -> io::Result<UnixStream> {
+    let name = address.as_abstract_name().unwrap_or_default();
+    let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(limit))?;
+    connect_to(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(socket.into())
+}
 
 /// Sends `bytes`, which must not be empty, and with their first one these sockets.
 ///
@@ -108,6 +125,21 @@ mod tests {
         assert_eq!(from, client.local_addr().unwrap());
         drop(ours);
         assert_eq!(receive(&theirs, &mut bytes).unwrap().0, 0);
+    }
+
+    #[test]
+    fn a_full_queue_is_waited_for_no_longer_than_said() {
+        let text = format!("ringmaster-full-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&text).unwrap();
+        let limit = Duration::from_millis(20);
+        let refused = connect(&address, limit).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let first = connect(&address, limit).unwrap();
+        let late = connect(&address, limit).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::WouldBlock);
+        drop((first, listener));
     }
 
     #[test]
