@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::Resettable;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use super::ctl::CtlArgs;
@@ -111,6 +111,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_TAKEOVER",
+        value_parser = BoolishValueParser::new(),
         help = "Take sockets and replicas over from the balancer that has this control port, if there is one"
     )]
     pub takeover: bool,
@@ -220,6 +221,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_NO_SPLICE",
+        value_parser = BoolishValueParser::new(),
         help = "Copy large bodies instead of moving them through pipes"
     )]
     pub no_splice: bool,

@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
 
 use crate::fleet::{Containers, Image};
 use crate::roster::ReplicaName;
@@ -74,6 +75,7 @@ pub struct ContainerArgs {
     #[arg(
         long,
         env = "RINGMASTER_TRUST_GATEWAY",
+        value_parser = BoolishValueParser::new(),
         help = "Let the gateway of our container's bridge command: that is any process or container of this host"
     )]
     pub trust_gateway: bool,

@@ -12,7 +12,7 @@ pub struct CtlArgs {
     #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = values::host_and_port)]
     pub control: String,
     /// Answer in JSON, one value on one line
-    #[arg(long, env = "RINGMASTER_JSON")]
+    #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
     /// The secret that the balancer was given
     #[arg(long, env = "RINGMASTER_CONTROL_TOKEN", hide_env_values = true)]

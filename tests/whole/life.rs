@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Backend, Engine, PATIENCE, Ringmaster, Signal, eventually, is_gone, on_both_engines, run_to_end,
+    Backend, Engine, PATIENCE, Ringmaster, Signal, end_of, eventually, is_gone, on_both_engines,
+    program, run_to_end,
 };
 
 on_both_engines!(
@@ -78,4 +79,33 @@ fn a_port_that_is_taken_ends_with_1_and_names_the_flag() {
         said.contains(&format!("port {} is taken (--listen)", addr.port())),
         "{said}"
     );
+}
+
+#[test]
+fn a_switch_in_the_environment_may_be_1_or_0_or_a_word() {
+    let needs_docker = "--trust-gateway goes with --engine docker";
+    let unwritable = "--ready-file /no/such/folder/ready.json";
+    for (switch, value, code, sentence) in [
+        ("RINGMASTER_TRUST_GATEWAY", "1", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "yes", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "true", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "0", 1, unwritable),
+        ("RINGMASTER_TRUST_GATEWAY", "off", 1, unwritable),
+        (
+            "RINGMASTER_TRUST_GATEWAY",
+            "maybe",
+            2,
+            "invalid value 'maybe'",
+        ),
+        ("RINGMASTER_TAKEOVER", "1", 2, "needs the port"),
+        ("RINGMASTER_NO_SPLICE", "1", 1, unwritable),
+    ] {
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--control"]);
+        command.args(["127.0.0.1:0", "--ready-file", "/no/such/folder/ready.json"]);
+        let output = end_of(command.env(switch, value));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{switch}={value}: {said}");
+        assert!(said.contains(sentence), "{switch}={value}: {said}");
+    }
 }
