@@ -5,21 +5,21 @@
 //! replicas of one that is taken over have answered.
 
 mod ports;
+mod taking;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::bail;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
 use crate::config::{Config, Replicas};
 use crate::fleet::{self, Fleet, Hold};
 use crate::house::{self, House, Signals, Watched};
-use crate::takeover::{self, Around, Giver, Taken};
+use crate::takeover::{Around, Giver, Taken};
 use crate::{access_log, admin, control, metrics, peer, proxy, roster, start, stats};
 use ports::Ports;
+use taking::{begin_with, take_over, until_ready};
 
 /// Evidence that may wait for the fleet; more is lost, being hints.
 const EVIDENCE_WAITING: usize = 1024;
@@ -117,13 +117,13 @@ impl Prepared {
             shutdown: heard.workers,
             cut: heard.cut,
         })?;
-        if self.taken.is_some() {
+        if let Some(taken) = &self.taken {
             let limit = config.start_timeout + TAKEOVER_SLACK;
             let hint = match &config.replicas {
                 Replicas::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
                 _ => "",
             };
-            let ready = until_ready(runtime, &fleet, &mut self.signals, limit, hint);
+            let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
             if let Err(err) = ready {
                 // How that goes is of no use to whoever reads why we end.
                 let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
@@ -161,83 +161,6 @@ impl Prepared {
             ready: (config.ready_file, addresses),
         })
     }
-}
-
-/// Asks the one that serves for its sockets, if that is wanted and there is one; each of its workers needs one
-/// of ours.
-fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
-    if !config.takeover {
-        return Ok(None);
-    }
-    let Some(taken) = takeover::take(config.control)? else {
-        tracing::info!("nobody serves on {} to take over from", config.control);
-        return Ok(None);
-    };
-    let ours = Around::of(&config.replicas);
-    if taken.around != ours {
-        bail!(
-            "cannot take over {} from a balancer of {}",
-            ours,
-            taken.around
-        );
-    }
-    let listens = taken.data[0].local_addr()?;
-    if config.listen.port() != 0 && config.listen != listens {
-        bail!(
-            "the one that serves listens on {listens}, not on {} (--listen)",
-            config.listen
-        );
-    }
-    config.listen = listens;
-    let workers = taken.data.len();
-    if config.workers < workers {
-        tracing::info!(
-            "--workers {} is raised to {workers}, as many as there were",
-            config.workers
-        );
-        config.workers = workers;
-    }
-    Ok(Some(taken))
-}
-
-/// What a fleet that is taken over goes by instead of flags.
-fn begin_with(taken: Option<&mut Taken>, settings: &mut fleet::Settings) -> anyhow::Result<()> {
-    let Some(taken) = taken else { return Ok(()) };
-    settings.taken_over_from = Some(taken.pid());
-    let Some(state) = taken.ask_for_the_fleet()? else {
-        return Ok(());
-    };
-    settings.ring = state.ring;
-    settings.bound = Some(state.bound);
-    settings.seats = Some(state.seats);
-    Ok(())
-}
-
-/// Waits until a replica has answered in every seat that had one. A signal that came since the start ends it, or we would take
-/// over only to stop, and nobody would serve.
-fn until_ready(
-    runtime: &Runtime,
-    fleet: &Fleet,
-    signals: &mut Signals,
-    limit: Duration,
-    hint: &str,
-) -> anyhow::Result<()> {
-    let mut status = fleet.status();
-    let ready = async {
-        let answered = status.wait_for(|status| status.owed == 0);
-        tokio::select! {
-            biased;
-            () = signals.any() => bail!("a signal came before we served; the one that served goes on"),
-            answered = timeout(limit, answered) => match answered {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(_)) => bail!("the fleet ended unexpectedly"),
-                Err(_) => bail!(
-                    "not all replicas answered within {limit:?}{hint}; the one that served goes on"
-                ),
-            },
-        }
-    };
-    runtime.block_on(ready)
 }
 
 fn start_access_log(

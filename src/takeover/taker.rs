@@ -3,12 +3,14 @@
 //! All of it happens before the event loop begins, under deadlines. Dropped before [`Taken::go`], it leaves
 //! everything to the old one.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use tokio::sync::oneshot;
 
 use super::words::{Around, GO, LATE, MAX_LINE, State, YIELD};
 use crate::wire::pass;
@@ -42,8 +44,8 @@ pub(crate) struct Taken {
 pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
     let stream = match pass::connect(&super::name(control)?, CONNECT_TIMEOUT) {
         Ok(stream) => stream,
-        Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
-        Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+        Err(err) if err.kind() == ErrorKind::ConnectionRefused => return Ok(None),
+        Err(err) if err.kind() == ErrorKind::WouldBlock => {
             bail!("the one that serves does not let us in: too many wait to take over")
         }
         Err(err) => return Err(err).context("cannot reach the one that serves"),
@@ -64,7 +66,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
     let mut bytes = [0; 4096];
     let (length, mut sockets) =
         pass::receive(&stream, &mut bytes).map_err(|err| match err.kind() {
-            io::ErrorKind::WouldBlock => anyhow!("it is busy: another process takes over"),
+            ErrorKind::WouldBlock => anyhow!("it is busy: another process takes over"),
             _ => err.into(),
         })?;
     if length == 0 {
@@ -93,7 +95,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
 fn has_ended(err: &io::Error) -> bool {
     matches!(
         err.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
     )
 }
 
@@ -141,6 +143,30 @@ impl Taken {
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Waits for the end of the old one, which has nothing to say any more until we go.
+    ///
+    /// # Errors
+    /// When there is no thread, or no descriptor, to wait with.
+    pub(crate) fn end(&self) -> io::Result<impl Future<Output = ()> + use<>> {
+        let stream = self.stream.get_ref().try_clone()?;
+        let (tell, told) = oneshot::channel::<()>();
+        let wait = move || {
+            // It is silent for longer than the socket's read timeout.
+            let lives = |read: io::Result<usize>| match read {
+                Ok(read) => read > 0,
+                Err(err) => matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+            };
+            while lives((&stream).read(&mut [0])) {}
+            drop(tell);
+        };
+        thread::Builder::new()
+            .name("takeover".to_owned())
+            .spawn(wait)?;
+        Ok(async move {
+            let _ = told.await;
+        })
     }
 
     /// Tells the old one to end: we serve.

@@ -130,3 +130,37 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
     assert!(second.stop().success());
     assert!(engine.containers().is_empty());
 }
+
+#[test]
+fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
+    let engine = FakeEngine::start();
+    let mut first = engine.balancer(&["--replicas", "2"]);
+    let hangs = engine.container("S1").pid.expect("it runs");
+    // The new one is to see it hang, not well.
+    engine.mood(
+        "GET /containers/json",
+        Mood::Slow(Duration::from_millis(300)),
+        usize::MAX,
+    );
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let second = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let ports = ["--takeover", "--listen", &listen, "--control", &control];
+            engine.launch(&[&ports[..], &["--start-timeout", "60s"]].concat())
+        });
+        first.expect_log("takes over");
+        signal(hangs, Signal::STOP);
+        first.signal(Signal::KILL);
+        first.wait();
+        second.join().expect("it serves")
+    });
+    second.expect_log("has ended before we served; its replicas are ours");
+    let rep = second.rep();
+    assert!(
+        rep.len() == 2 && rep[0] != "S1" && rep[1] == "S2",
+        "{rep:?}"
+    );
+    engine.calm();
+    assert!(second.stop().success());
+    assert!(engine.containers().is_empty());
+}
