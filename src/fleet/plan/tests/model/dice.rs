@@ -1,0 +1,44 @@
+//! Chance, from a seed.
+
+use super::*;
+
+/// SplitMix64: small, and the same everywhere.
+pub(super) struct Dice {
+    pub(super) state: u64,
+    pub(super) answers: BTreeMap<ReplicaId, Instant>,
+}
+
+impl Dice {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let sides = u64::try_from(sides).unwrap();
+        usize::try_from((z ^ (z >> 31)) % sides).unwrap()
+    }
+
+    pub(super) fn millis(&mut self, below: usize) -> Duration {
+        let millis = self.roll(below);
+        Duration::from_millis(u64::try_from(millis).unwrap())
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        (!from.is_empty()).then(|| from[self.roll(from.len())])
+    }
+}
+
+impl World for Dice {
+    /// From a small pool, so that names do collide.
+    fn name(&mut self) -> ReplicaName {
+        format!("r{}", self.roll(40)).parse().unwrap()
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.roll(n)
+    }
+
+    fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
+        self.answers.get(&id).copied()
+    }
+}

@@ -1,0 +1,104 @@
+//! What the engine makes of what the plan says.
+
+use super::*;
+
+impl Model {
+    pub(super) fn act(&mut self, at: usize, action: Action) {
+        match action {
+            Action::Publish => {
+                assert_eq!(at, 0, "the roster is published before all else");
+                let view = self.plan.view();
+                assert_eq!(view.version, self.version + 1);
+                self.version = view.version;
+                self.members = view.members;
+                let seats: BTreeSet<Seat> = self.members.iter().map(|m| m.seat).collect();
+                assert_eq!(seats.len(), self.members.len(), "each seat once");
+                assert!(seats.is_subset(view.ring.seats()));
+            }
+            Action::Start(id, _, name) => self.engine_starts(id, name),
+            Action::Watch(id, _) => self.sim(id).watched = true,
+            Action::Give(id, _, seat) => {
+                assert!(self.sim(id).watched && !self.sim(id).called, "a warm one");
+                assert!(!self.members.iter().any(|m| m.id == id), "without a seat");
+                assert_eq!(self.plan.seat(id), Some(seat));
+                self.sim(id).called = true;
+            }
+            Action::Poke(..) | Action::Look(_) | Action::Note(_) => {}
+            Action::Drain(id) => {
+                assert!(!self.members.iter().any(|member| member.id == id));
+                self.draining.insert(id);
+            }
+            Action::Remove(id, farewell) => self.engine_removes(id, farewell),
+            Action::Answer(ticket, answer) => {
+                let order = self.tickets.remove(&ticket).expect("one answer each");
+                if answer.is_ok() {
+                    match order {
+                        Order::Rep => {}
+                        Order::Add(change) => self.wanted += change.n,
+                        Order::Rm(change) => self.wanted -= change.n,
+                        Order::Scale(n) => self.wanted = n,
+                        Order::Replace(_) | Order::Drain(_) | Order::Ready(_) => {}
+                        Order::Ring(_) | Order::Bound(_) => {}
+                    }
+                }
+            }
+            Action::Finished => self.finished = true,
+            Action::Switched(..) => {}
+        }
+    }
+
+    pub(super) fn sim(&mut self, id: ReplicaId) -> &mut Sim {
+        self.sims.get_mut(&id).expect("known to the engine")
+    }
+
+    pub(super) fn engine_starts(&mut self, id: ReplicaId, name: ReplicaName) {
+        assert!(id.0 > self.last_id, "an ID is used once");
+        self.last_id = id.0;
+        let twin = self.sims.values().any(|sim| sim.name == name);
+        assert!(!twin, "{name} is there already");
+        let sim = Sim {
+            name,
+            state: State::Starting,
+            watched: false,
+            called: false,
+            removing: false,
+            end_told: false,
+        };
+        self.sims.insert(id, sim);
+        let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
+        let started = Report::Started { id, addr };
+        let text = String::new;
+        let how = Ending::default;
+        let runs = self.calm || self.found.contains(&id);
+        let fate = if runs { 0 } else { self.dice.roll(10) };
+        let due = self.now + self.dice.millis(300);
+        match fate {
+            0..7 => self.reports.push((due, started)),
+            7 => self.reports.push((due, Report::Failed { id, why: text() })),
+            8 => self.reports.push((due, Report::Ended { id, how: how() })),
+            _ => {}
+        }
+    }
+
+    pub(super) fn engine_removes(&mut self, id: ReplicaId, farewell: Farewell) {
+        if self.is_theirs {
+            // Before that only at a stop, and what it started itself goes.
+            let left = farewell == Farewell::Leave;
+            assert_eq!(left, self.found.contains(&id), "{id:?} {farewell:?}");
+            assert!(!left || self.stops, "{id:?} is theirs");
+        }
+        let due = self.now + self.dice.millis(200);
+        let sim = self.sim(id);
+        assert!(!sim.removing, "removed once");
+        sim.removing = true;
+        sim.watched = false;
+        self.draining.remove(&id);
+        self.reports
+            .retain(|(at, report)| about(report) != id || *at < due);
+        if self.dice.roll(2) == 0 {
+            let how = Ending::default();
+            self.reports.push((due, Report::Ended { id, how }));
+        }
+        self.reports.push((due, Report::Removed { id }));
+    }
+}

@@ -1,0 +1,120 @@
+//! What happens while nobody expects it: people order, and the world stumbles.
+
+use super::*;
+
+impl Model {
+    pub(super) fn order(&mut self, add: bool) {
+        let n = 1 + self.dice.roll(3);
+        let mut names = BTreeSet::new();
+        for _ in 0..self.dice.roll(n + 1) {
+            let listed = self.plan.listed();
+            let name = if !add && !listed.is_empty() && self.dice.roll(4) > 0 {
+                listed[self.dice.roll(listed.len())].clone()
+            } else {
+                self.dice.name()
+            };
+            names.insert(name);
+        }
+        let names = names.into_iter().collect();
+        let change = admin::Change { n, names };
+        let order = match self.dice.roll(10) {
+            0 => Order::Rep,
+            _ if add => Order::Add(change),
+            _ => Order::Rm(change),
+        };
+        self.hand_in(order);
+    }
+
+    pub(super) fn other_order(&mut self) {
+        let listed = self.plan.listed();
+        let name = match listed.len() {
+            0 => self.dice.name(),
+            n => listed[self.dice.roll(n)].clone(),
+        };
+        let order = match self.dice.roll(6) {
+            0 => Order::Scale(self.dice.roll(8)),
+            1 => Order::Replace(admin::Target::All),
+            2 => Order::Replace(admin::Target::One(name)),
+            3 | 4 => Order::Drain(name),
+            _ => Order::Ready(name),
+        };
+        self.hand_in(order);
+    }
+
+    pub(super) fn hand_in(&mut self, order: Order) {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.tickets.insert(ticket, order.clone());
+        self.feed(Input::Order(ticket, order));
+    }
+
+    /// One random thing happens.
+    pub(super) fn stumble(&mut self) {
+        match self.dice.roll(26) {
+            0..3 => {
+                let time = self.dice.millis(400);
+                self.pass(time);
+            }
+            3..6 => self.pass(10 * MS),
+            6..13 => {
+                if let Some(id) = self.dice.pick(&self.watched()) {
+                    self.beat(id, true);
+                }
+            }
+            13 => {
+                // The kernel's word may come at once or late.
+                if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {
+                    self.sim(id).state = State::Dead;
+                    if !self.sim(id).removing {
+                        let due = self.now + self.dice.millis(100);
+                        let how = Ending::default();
+                        self.reports.push((due, Report::Ended { id, how }));
+                    }
+                }
+            }
+            14 => {
+                for id in self.in_state(State::Running) {
+                    if self.dice.roll(3) == 0 {
+                        self.sim(id).state = State::Frozen;
+                    }
+                }
+            }
+            15 | 16 => {
+                for id in self.in_state(State::Frozen) {
+                    self.sim(id).state = State::Running;
+                }
+            }
+            17 => {
+                let last = usize::try_from(self.last_id).unwrap();
+                let id = ReplicaId(u64::try_from(self.dice.roll(last + 1)).unwrap());
+                let signs = [Sign::Refused, Sign::Lost, Sign::ReplyTimeout];
+                let sign = signs[self.dice.roll(3)];
+                self.feed(Input::Evidence(Evidence { id, sign }));
+            }
+            18 => {
+                if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {
+                    self.dice.answers.insert(id, self.now);
+                }
+            }
+            19 | 20 => {
+                let draining: Vec<_> = self.draining.iter().copied().collect();
+                if let Some(id) = self.dice.pick(&draining) {
+                    self.draining.remove(&id);
+                    self.feed(Input::Drained(id));
+                }
+            }
+            21 | 22 => {
+                let add = self.dice.roll(2) == 0;
+                self.order(add);
+            }
+            23 | 24 => self.other_order(),
+            _ => {
+                for id in self.watched() {
+                    if self.sims.contains_key(&id) && self.sim(id).watched {
+                        self.beat(id, false);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The plan against a model of the world: an engine and replicas that die, hang, come back, start late
+//! or not at all, and people who order changes meanwhile; thousands of random schedules from fixed seeds.
+//!
+//! After every step the roster is checked, and after things have settled the whole: N live replicas,
+//! each seat once, nothing orphaned in the engine, every order answered. A failure names its seed.
+//!
+//! One machine in a few files: all of them share its state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use crate::admin;
+use crate::fleet::engine::{Ending, Farewell, Keeper, Report};
+use crate::ring::Spec;
+use crate::roster::{Evidence, Sign};
+use dice::Dice;
+
+mod dice;
+mod ends;
+mod engine;
+mod happenings;
+
+const SCHEDULES: u64 = 3_000;
+const STEPS: usize = 150;
+const FIRST: usize = 3;
+const MS: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Starting,
+    Running,
+    Frozen,
+    Dead,
+}
+
+/// A replica as the engine has it.
+#[derive(Debug)]
+struct Sim {
+    name: ReplicaName,
+    state: State,
+    watched: bool,
+    /// Its next good heartbeat gives it a seat.
+    called: bool,
+    removing: bool,
+    /// The plan was told that it ended.
+    end_told: bool,
+}
+
+struct Model {
+    dice: Dice,
+    now: Instant,
+    plan: Plan,
+    sims: BTreeMap<ReplicaId, Sim>,
+    reports: Vec<(Instant, Report)>,
+    draining: BTreeSet<ReplicaId>,
+    tickets: BTreeMap<Ticket, Order>,
+    next_ticket: u64,
+    last_id: u64,
+    wanted: usize,
+    standbys: usize,
+    /// Who was found, and whether another balancer serves from them still.
+    found: BTreeSet<ReplicaId>,
+    is_theirs: bool,
+    version: u64,
+    members: Vec<Shown>,
+    /// From here on the engine starts what it is told to.
+    calm: bool,
+    finished: bool,
+    stops: bool,
+}
+
+fn about(report: &Report) -> ReplicaId {
+    match report {
+        Report::Started { id, .. }
+        | Report::Failed { id, .. }
+        | Report::NameRefused { id, .. }
+        | Report::Ended { id, .. }
+        | Report::Removed { id } => *id,
+    }
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let now = Instant::now();
+        let standbys = [0, 1, 2][usize::try_from(seed % 3).unwrap()];
+        let policy = Policy {
+            keeper: Keeper::Fleet,
+            watched: true,
+            ring: Spec::Classic,
+            bound: Some(crate::balance::Bound::OFF),
+            misses: 3,
+            interval: 250 * MS,
+            start_timeout: 1_000 * MS,
+            drain_timeout: 1_000 * MS,
+            max_replicas: 12,
+            keep: false,
+            standbys,
+        };
+        // Sometimes they are found, and serve another balancer.
+        let is_theirs = seed % 5 < 2;
+        let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
+        let first = (1..=FIRST).map(|n| First {
+            serves: is_theirs,
+            ..First::new(
+                Seat(u32::try_from(n).unwrap()),
+                format!("S{n}").parse().unwrap(),
+                is_theirs.then_some(addr),
+            )
+        });
+        let first: Vec<_> = first.collect();
+        let mut plan = Plan::resume(policy, &first, &[], now).unwrap();
+        let mut found = BTreeSet::new();
+        if is_theirs {
+            plan.borrow();
+            found = (1..=3).map(ReplicaId).collect();
+        }
+        Self {
+            dice: Dice {
+                state: seed,
+                answers: BTreeMap::new(),
+            },
+            now,
+            plan,
+            sims: BTreeMap::new(),
+            reports: Vec::new(),
+            draining: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            last_id: 0,
+            wanted: FIRST,
+            standbys,
+            found,
+            is_theirs,
+            version: 0,
+            members: Vec::new(),
+            calm: false,
+            finished: false,
+            stops: false,
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let actions = self.plan.step(input, self.now, &mut self.dice);
+        for (at, action) in actions.into_iter().enumerate() {
+            self.act(at, action);
+        }
+        self.check_roster();
+    }
+
+    fn check_roster(&mut self) {
+        if self.has_left() {
+            return;
+        }
+        for member in &self.members {
+            let told = self.sims.get(&member.id).is_none_or(|sim| sim.end_told);
+            assert!(!told || member.health == Health::Down, "{member:?} ended");
+        }
+        let listed = self.plan.listed();
+        let distinct: BTreeSet<_> = listed.iter().collect();
+        assert_eq!(distinct.len(), listed.len());
+        assert_eq!(self.plan.status().answered, listed.len());
+    }
+
+    /// Whether all was left to another balancer; then the roster stays as it was.
+    fn has_left(&self) -> bool {
+        self.stops && self.is_theirs
+    }
+
+    fn check_cards(&self) {
+        if self.has_left() {
+            return;
+        }
+        let cards = self.plan.cards(self.now);
+        let listed = cards.iter().filter(|(_, card)| card.listed).count();
+        assert_eq!(listed, self.plan.listed().len());
+        let seats: BTreeSet<_> = cards.iter().filter_map(|(_, card)| card.seat).collect();
+        let members = self.members.iter().map(|member| member.seat);
+        assert!(
+            members.collect::<BTreeSet<_>>().is_subset(&seats),
+            "each has a card"
+        );
+    }
+
+    /// Lets time pass, with what is due meanwhile.
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        loop {
+            let report = self.reports.iter().map(|(at, _)| *at).min();
+            let deadline = self.plan.deadline();
+            let next = report.into_iter().chain(deadline).min();
+            let Some(next) = next.filter(|next| *next <= until) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            match self.reports.iter().position(|(at, _)| *at <= next) {
+                Some(at) => {
+                    let (_, report) = self.reports.remove(at);
+                    self.deliver(report);
+                }
+                None => self.feed(Input::Tick),
+            }
+        }
+        self.now = until;
+        self.feed(Input::Tick);
+        self.check_cards();
+    }
+
+    fn deliver(&mut self, report: Report) {
+        let id = about(&report);
+        let sim = self.sim(id);
+        match &report {
+            Report::Started { .. } if sim.state == State::Starting => sim.state = State::Running,
+            Report::Started { .. } => {}
+            Report::Failed { .. } | Report::NameRefused { .. } => sim.state = State::Dead,
+            Report::Ended { .. } => {
+                sim.state = State::Dead;
+                sim.end_told = true;
+            }
+            Report::Removed { .. } => {
+                self.sims.remove(&id);
+            }
+        }
+        self.feed(Input::Engine(report));
+    }
+
+    /// A heartbeat of one that is watched, as its state has it; now and then a false one.
+    fn beat(&mut self, id: ReplicaId, lies: bool) {
+        let sent = self.now - 200 * MS;
+        let why = Miss::Silent;
+        let lie = lies && self.dice.roll(20) == 0;
+        if self.sim(id).state == State::Running && self.sim(id).called && !lie {
+            self.sim(id).called = false;
+            // Every second one is somebody's own server.
+            let knows = id.0.is_multiple_of(2);
+            self.feed(Input::Pulse(id, Pulse::Seated { knows }));
+        }
+        let pulse = match self.sim(id).state {
+            State::Running if lie => {
+                [Pulse::Broken, Pulse::Missed { sent, why }][self.dice.roll(2)].clone()
+            }
+            State::Running => Pulse::Answered,
+            State::Frozen | State::Starting => Pulse::Missed { sent, why },
+            State::Dead if lie => Pulse::Broken,
+            State::Dead => Pulse::Refused(String::new()),
+        };
+        self.feed(Input::Pulse(id, pulse));
+    }
+
+    fn watched(&self) -> Vec<ReplicaId> {
+        let sims = self.sims.iter();
+        sims.filter(|(_, sim)| sim.watched)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    fn in_state(&self, state: State) -> Vec<ReplicaId> {
+        let sims = self.sims.iter();
+        sims.filter(|(_, sim)| sim.state == state)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+}
+
+fn run(seed: u64) {
+    let mut model = Model::new(seed);
+    model.feed(Input::Begin);
+    let got_ready = usize::try_from(seed % 200).unwrap();
+    for step in 0..STEPS {
+        if step == got_ready {
+            model.all_is_ours();
+        }
+        model.stumble();
+    }
+    // Sometimes the stop comes in the middle of everything.
+    if !seed.is_multiple_of(8) {
+        model.all_is_ours();
+        model.settle();
+    }
+    if seed.is_multiple_of(3) {
+        model.close();
+    }
+    model.stop();
+}
+
+#[test]
+fn after_random_schedules_the_fleet_is_as_wanted() {
+    for seed in 0..SCHEDULES {
+        let result = catch_unwind(AssertUnwindSafe(|| run(seed)));
+        assert!(result.is_ok(), "seed {seed}");
+    }
+}
