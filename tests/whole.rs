@@ -21,6 +21,7 @@ mod whole {
     mod life;
     mod limits;
     mod lines;
+    mod manual;
     mod metrics;
     mod readme;
     mod retry;

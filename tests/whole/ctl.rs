@@ -1,7 +1,5 @@
-//! `ringmaster ctl` as people and scripts run it: what it prints, where, and how it ends; and the manual
-//! and completions that `ringmaster docs` makes.
+//! `ringmaster ctl` as people and scripts run it: what it prints, where, and how it ends.
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
@@ -9,9 +7,7 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::support::{
-    PATIENCE, Ringmaster, end_of, fresh_path, open_to_strangers, program, run_to_end,
-};
+use crate::support::{PATIENCE, Ringmaster, end_of, open_to_strangers, program, run_to_end};
 
 /// `ctl` before this balancer.
 fn ctl(program: &Ringmaster, words: &[&str]) -> Output {
@@ -21,7 +17,7 @@ fn ctl(program: &Ringmaster, words: &[&str]) -> Output {
 
 /// Exit code, stdout and stderr.
 #[track_caller]
-fn told(output: &Output) -> (i32, &str, &str) {
+pub(super) fn told(output: &Output) -> (i32, &str, &str) {
     let text = |bytes| std::str::from_utf8(bytes).expect("text");
     (
         output.status.code().expect("no signal"),
@@ -257,58 +253,4 @@ fn colours_are_for_terminals() {
     assert_eq!(coloured, "\u{1b}[1mN\u{1b}[0m 1\nS1\n");
     let plain = on_a_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]);
     assert_eq!(plain, "N 1\nS1\n");
-}
-
-/// The flags that a help text lists, without their dashes.
-fn flags(command: &str) -> BTreeSet<String> {
-    let help = run_to_end(&[command, "--help"]);
-    let help = String::from_utf8(help.stdout).expect("text");
-    let begin = |line: &str| {
-        let flag = line.strip_prefix("      --")?;
-        Some(flag.split(' ').next()?.to_owned())
-    };
-    help.lines().filter_map(begin).collect()
-}
-
-#[test]
-fn manual_and_completions_name_every_flag() {
-    let folder = fresh_path("docs");
-    let made = run_to_end(&["docs", folder.to_str().expect("text")]);
-    assert_eq!(told(&made), (0, "", ""));
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
-    let shells = [
-        "ringmaster.bash",
-        "_ringmaster",
-        "ringmaster.fish",
-        "ringmaster.elv",
-        "_ringmaster.ps1",
-    ];
-    for command in ["serve", "ctl", "healthcheck"] {
-        let flags = flags(command);
-        assert!(flags.contains("control"), "{flags:?}");
-        let manual = read(&format!("ringmaster-{command}.1")).replace("\\-", "-");
-        for flag in &flags {
-            let twin = flag.replace('-', "_").to_uppercase();
-            for text in [format!("--{flag}"), format!("RINGMASTER_{twin}")] {
-                assert!(manual.contains(&text), "{command}: {text}");
-            }
-            for shell in shells {
-                assert!(read(shell).contains(flag), "{shell}: {command} --{flag}");
-            }
-        }
-    }
-    assert!(read("ringmaster.1").contains("ringmaster\\-serve(1)"));
-    // What the control port can be told is in the manual, and is offered.
-    assert!(read("ringmaster-ctl.1").contains("add N [NAME...]"));
-    for shell in ["ringmaster.bash", "_ringmaster"] {
-        assert!(read(shell).contains("events"), "{shell}");
-    }
-    std::fs::remove_dir_all(&folder).expect("its removal");
-    let no_folder = run_to_end(&["docs", "/dev/null/docs"]);
-    let (code, _, errors) = told(&no_folder);
-    assert_eq!(code, 1);
-    assert!(
-        errors.starts_with("ringmaster: /dev/null/docs: "),
-        "{errors}"
-    );
 }

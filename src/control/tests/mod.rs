@@ -23,6 +23,7 @@ mod open;
 mod prompt;
 mod replicas;
 mod ring;
+mod ring_paths;
 mod rooms;
 mod sse;
 mod stats;

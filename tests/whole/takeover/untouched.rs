@@ -17,6 +17,12 @@ fn with_standby(engine: &FakeEngine) -> Ringmaster {
     first
 }
 
+/// It takes its time to say which containers there are.
+fn slow_lists(engine: &FakeEngine) {
+    let slow = Mood::Slow(Duration::from_millis(300));
+    engine.mood("GET /containers/json", slow, usize::MAX);
+}
+
 /// Its containers, but for the lock: their IDs, and the processes in them.
 fn replicas(engine: &FakeEngine) -> Vec<(String, Option<u32>)> {
     let is_replica = |one: &Container| one.labels.contains_key("ringmaster.seat");
@@ -93,11 +99,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
     };
     let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
     // The new one is to see who was there before this.
-    engine.mood(
-        "GET /containers/json",
-        Mood::Slow(Duration::from_millis(300)),
-        usize::MAX,
-    );
+    slow_lists(&engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
         let second = scope.spawn(|| {
@@ -137,11 +139,7 @@ fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
     let mut first = engine.balancer(&["--replicas", "2"]);
     let hangs = engine.container("S1").pid.expect("it runs");
     // The new one is to see it hang, not well.
-    engine.mood(
-        "GET /containers/json",
-        Mood::Slow(Duration::from_millis(300)),
-        usize::MAX,
-    );
+    slow_lists(&engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
         let second = scope.spawn(|| {
