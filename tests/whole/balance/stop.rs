@@ -2,7 +2,7 @@
 //! their replica, a stop of the program.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::greeter;
 use crate::support::{Backend, End, PATIENCE, Ringmaster, Signal, Wire, eventually};
@@ -20,11 +20,18 @@ fn silence_ends_it_with_a_reset_and_a_word_now_and_then_does_not() {
         (speaks.take(2), silent.take(2)),
         (b"hi".to_vec(), b"hi".to_vec())
     );
-    // Both are silent for a while, and one of them then says something.
-    assert!(!speaks.has_bytes_within(Duration::from_secs(1)));
+    // The speaking connection sends a byte every half second until the silent one has timed out.
+    std::thread::scope(|scope| {
+        let silent = scope.spawn(|| silent.expect_closed());
+        while !silent.is_finished() {
+            assert!(!speaks.has_bytes_within(Duration::from_millis(500)));
+            speaks.send("x");
+            assert_eq!(speaks.take(2), b"xx");
+        }
+        assert_eq!(silent.join().expect("its end"), End::Reset);
+    });
     speaks.send("x");
-    assert_eq!(speaks.take(2), b"xx");
-    assert_eq!(silent.expect_closed(), End::Reset);
+    assert_eq!(speaks.take(2), b"xx", "it outlives the silent one");
     assert_eq!(speaks.expect_closed(), End::Reset);
 }
 
@@ -67,15 +74,22 @@ fn a_replica_is_removed_when_its_connections_have_ended() {
 
 #[test]
 fn a_stop_waits_for_it_and_then_cuts_it_off_with_a_reset() {
+    const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
     let backend = greeter("hi");
     let mut program = Ringmaster::before(
         backend.addr,
-        &["--balance", "source", "--drain-timeout", "300ms"],
+        &["--balance", "source", "--drain-timeout", "3s"],
     );
     let mut client = program.client();
     assert_eq!(client.take(2), b"hi");
+    let stopped = Instant::now();
     program.signal(Signal::TERM);
+    program.expect_log("draining");
+    client.send("x");
+    assert_eq!(client.take(2), b"xx", "the connection works while draining");
     assert_eq!(client.expect_closed(), End::Reset);
+    // A lower bound holds on a busy machine too; the deadline of `expect_closed` is the upper one.
+    assert!(stopped.elapsed() >= DRAIN_TIMEOUT, "cut off too early");
     assert_eq!(program.wait().code(), Some(0));
 }
 

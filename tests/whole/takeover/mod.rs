@@ -252,10 +252,16 @@ fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
 
 #[test]
 fn where_nobody_serves_it_begins_as_ever() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let control = free.local_addr().expect("its address").to_string();
+    // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is bound
+    // again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's own.
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, 99, high, low), 0));
+    let free = free.expect("a port");
+    let control = free.local_addr().expect("its address");
     drop(free);
-    let program = Ringmaster::start(&["--takeover", "--replicas", "1", "--control", &control]);
+    let flag = control.to_string();
+    let mut program = Ringmaster::start(&["--takeover", "--replicas", "1", "--control", &flag]);
+    program.control = control;
     assert_eq!(program.rep(), ["S1"]);
     program.expect_log("nobody serves on");
 }
