@@ -102,11 +102,11 @@ impl Prepared {
         let first = self.survey.first_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
-        let (desk, orders) = admin::desk();
+        let (desk, counter) = admin::desk();
         let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
         let (stops, heard) = house::stops();
         let (open, opens) = watch::channel(self.taken.is_none());
-        let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
+        let fleet = fleet::start(self.survey, publisher, counter, evidence_seen)?;
         let workers = proxy::start(proxy::Start {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
