@@ -8,15 +8,17 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::balance::Bound;
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 
 mod card;
+mod desk;
 
 pub use card::{Card, Cards, Past, State};
+pub use desk::{Counter, Desk, List, desk};
 
 /// The longest request body the admin paths read, in bytes; a longer one is 413.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -36,8 +38,6 @@ pub struct Change {
 /// What is asked of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Who has answered and is not dead?
-    Rep,
     /// Start replicas; answered when they all answer, or when none of them is left.
     Add(Change),
     /// Remove replicas; answered when they are gone.
@@ -70,7 +70,6 @@ pub enum Target {
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, change) = match self {
-            Self::Rep => return f.write_str("/rep"),
             Self::Add(change) => ("/add", change),
             Self::Rm(change) => ("/rm", change),
             Self::Scale(n) => return write!(f, "scale {n}"),
@@ -135,58 +134,6 @@ pub struct Call {
     pub from: String,
     /// Where the answer goes. It may be dropped: whoever asks may leave.
     pub reply: oneshot::Sender<Answer>,
-}
-
-/// What lies on the fleet's end of the desk.
-#[derive(Debug)]
-pub enum Letter {
-    /// An order.
-    Call(Call),
-    /// A question: how does everybody stand? It may be answered to nobody, as an order may.
-    Show(oneshot::Sender<Cards>),
-}
-
-/// Where orders are handed in; any thread may.
-#[derive(Debug, Clone)]
-pub struct Desk(mpsc::Sender<Letter>);
-
-/// A desk and the fleet's end of it.
-#[must_use]
-pub fn desk() -> (Desk, mpsc::Receiver<Letter>) {
-    let (tx, rx) = mpsc::channel(MAX_WAITING);
-    (Desk(tx), rx)
-}
-
-impl Desk {
-    /// Hands in `order` and waits for its answer. Dropping the future does not undo the order.
-    pub async fn ask(&self, order: Order, from: String) -> Answer {
-        let (reply, answer) = oneshot::channel();
-        self.hand_in(Letter::Call(Call { order, from, reply }))?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
-    }
-
-    /// A card for every replica and every seat that waits for one, by seat.
-    ///
-    /// # Errors
-    /// When too many commands wait, or the fleet is gone.
-    pub async fn show(&self) -> Result<Cards, Refusal> {
-        let (reply, cards) = oneshot::channel();
-        self.hand_in(Letter::Show(reply))?;
-        cards.await.map_err(|_| stopping())
-    }
-
-    fn hand_in(&self, letter: Letter) -> Result<(), Refusal> {
-        self.0.try_send(letter).map_err(|err| match err {
-            mpsc::error::TrySendError::Full(_) => {
-                Refusal::failed(format!("{MAX_WAITING} commands wait already"))
-            }
-            mpsc::error::TrySendError::Closed(_) => stopping(),
-        })
-    }
-}
-
-fn stopping() -> Refusal {
-    Refusal::failed("ringmaster is stopping")
 }
 
 /// Which of the two changes a body asks for; the texts differ.

@@ -11,8 +11,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -22,6 +20,10 @@ use crate::shutdown;
 use crate::start::{self, Addresses};
 use crate::takeover::{Giver, Request, State};
 
+mod signals;
+
+pub(crate) use signals::Signals;
+
 /// How long the fleet may take to remove its replicas once nothing is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -30,35 +32,6 @@ const REST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the workers may take to drop what they are at; a second signal asks for no more than that.
 const CUT_TIMEOUT: Duration = Duration::from_millis(250);
-
-/// The signals that end the program, caught from the moment of making: as the first process of a
-/// container we would not even get those that nobody catches (pid_namespaces(7)).
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// Begins to catch them.
-    ///
-    /// # Errors
-    /// When the system does not let us.
-    pub(crate) fn catch(runtime: &Runtime) -> io::Result<Self> {
-        let _inside = runtime.enter();
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// Waits for the next one. Cancel safe.
-    pub(crate) async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
 
 /// The words that end the threads, as they are said or as they are heard.
 pub(crate) struct Stops<T> {

@@ -1,23 +1,30 @@
-//! Who may command: the one rule for both ports. A sender is judged by its address and by what its
-//! request shows of itself; a right token allows everything.
+//! Who may command: the one rule for both ports. A sender is judged by its address, by the user whose socket
+//! it is, and by what its request shows of itself; a right token allows everything.
 //!
-//! It opens no socket and reads no header: each port collects what it saw into an [`Asker`]. A local
-//! address alone is not enough for a change, because a browser on this machine is local too, whatever
-//! page it shows: cross-site requests, and those through a rebound DNS name, need the token.
+//! It opens no socket and reads no header: each port collects what it saw into an [`Asker`]. A local address
+//! alone is not enough. A browser on this machine is local too, whatever page it shows, so requests of other
+//! sites' pages and those through a rebound DNS name need the token. A web server in front is local too,
+//! whoever its client is, so on loopback a change needs a socket of our own user or of root.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use subtle::ConstantTimeEq;
+use crate::wire::owner::{self, Owner, ROOT};
 
 mod alarm;
+mod front;
+mod page;
+mod throttle;
+mod token;
 
 use alarm::Alarm;
-
-/// The port of a `Host` or an `http` origin that names none (RFC 9110 §4.2.1).
-const HTTP_PORT: u16 = 80;
+use front::Front;
+pub use page::{BadHostName, HostName};
+use throttle::{Throttle, Verdict};
+use token::bearer;
+pub use token::{BadToken, Token};
 
 /// What a command does to the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +51,8 @@ pub struct Asker<'a> {
     pub fetch_site: Option<&'a [u8]>,
     /// The value of `Host`. Without one (HTTP/1.0, the text protocol) the sender is no browser.
     pub host: Option<&'a [u8]>,
+    /// Finds out whose the sender's socket is. It is called only for a change from a loopback address.
+    pub owner: &'a dyn Fn() -> io::Result<Owner>,
 }
 
 impl fmt::Debug for Asker<'_> {
@@ -60,10 +69,10 @@ impl fmt::Debug for Asker<'_> {
     }
 }
 
-impl Asker<'_> {
-    /// A sender of whom nothing but the address is known.
+impl<'a> Asker<'a> {
+    /// A sender of whom nothing but the address and the owner of its socket is known.
     #[must_use]
-    pub fn at(addr: IpAddr) -> Self {
+    pub fn at(addr: IpAddr, owner: &'a dyn Fn() -> io::Result<Owner>) -> Self {
         Self {
             addr,
             forwarded: false,
@@ -71,71 +80,8 @@ impl Asker<'_> {
             origin: None,
             fetch_site: None,
             host: None,
+            owner,
         }
-    }
-
-    /// Why this may be a foreign page that uses a browser here; `None` if it cannot be.
-    fn foreign_page(&self) -> Option<&'static str> {
-        let host = self.host.map(authority);
-        if host == Some(None) {
-            return Some("Host is neither localhost nor an IP address");
-        }
-        let page = self.origin.map(origin);
-        if page.is_some_and(|page| page.is_none() || Some(page) != host) {
-            return Some("Origin is not this host and port");
-        }
-        let site = self.fetch_site?;
-        let own = site == b"same-origin" || site == b"none";
-        (!own).then_some("Sec-Fetch-Site is neither same-origin nor none")
-    }
-}
-
-/// A shared secret. `Debug` masks it, and comparing takes the same time for every wrong one of its length.
-#[derive(Clone)]
-pub struct Token(Box<str>);
-
-/// A text that is no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token is one or more visible ASCII characters without ';'")]
-pub struct BadToken;
-
-impl FromStr for Token {
-    type Err = BadToken;
-
-    /// Takes what both protocols can carry: a header value holds no control character, and the text
-    /// protocol splits at blanks and at `;`.
-    fn from_str(text: &str) -> Result<Self, BadToken> {
-        let good = |b: u8| b.is_ascii_graphic() && b != b';';
-        if text.is_empty() || !text.bytes().all(good) {
-            return Err(BadToken);
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(***)")
-    }
-}
-
-impl PartialEq for Token {
-    fn eq(&self, other: &Self) -> bool {
-        self.is(other.0.as_bytes())
-    }
-}
-
-impl Eq for Token {}
-
-impl Token {
-    /// The secret itself, to be sent and never to be shown.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    fn is(&self, shown: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(shown).into()
     }
 }
 
@@ -149,14 +95,50 @@ pub struct Access {
     /// An address that counts as local: the gateway of our container's bridge, behind which is the host
     /// (`--trust-gateway`).
     pub gateway: Option<IpAddr>,
-    /// What is told of wrong tokens; clones of a value share it.
+    /// Names other than localhost under which the port may be addressed (`--control-host`).
+    pub hosts: Arc<[HostName]>,
+    /// What is told of wrong tokens; clones of a value share this and what follows.
     pub alarm: Arc<Alarm>,
+    /// How often a wrong token may be shown.
+    pub throttle: Arc<Throttle>,
+    /// The watch for a web server in front.
+    pub front: Arc<Front>,
 }
 
-/// Why someone may not: the sentence, without the leading `<Error> `. Its HTTP status is 403.
+/// Why someone may not: the sentence, without the leading `<Error> `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Denial(String);
+#[error("{sentence}")]
+pub struct Denial {
+    /// Its HTTP status: 403, or 429 for too many wrong tokens.
+    pub status: u16,
+    sentence: String,
+}
+
+impl Denial {
+    fn forbidden(sentence: String) -> Self {
+        Self {
+            status: 403,
+            sentence,
+        }
+    }
+
+    fn too_many(addr: IpAddr) -> Self {
+        let seconds = throttle::RETRY_AFTER.as_secs();
+        Self {
+            status: 429,
+            sentence: format!(
+                "too many wrong tokens from {}; wait {seconds} s",
+                addr.to_canonical()
+            ),
+        }
+    }
+
+    /// After how many seconds it may be tried again, for `Retry-After`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        (self.status == 429).then_some(throttle::RETRY_AFTER.as_secs())
+    }
+}
 
 impl Access {
     /// Decides whether `asker` may use `path`, which has this `effect`.
@@ -164,25 +146,49 @@ impl Access {
     /// # Errors
     /// The reason why not.
     pub fn check(&self, asker: &Asker<'_>, path: &str, effect: Effect) -> Result<(), Denial> {
-        let shown = asker.authorization.and_then(bearer);
-        let right = |token: &Token| shown.is_some_and(|shown| token.is(shown));
-        if self.token.as_ref().is_some_and(right) {
-            return Ok(());
-        }
         let denial = if !self.anyone && !self.is_local(asker) {
-            self.stranger(asker, path, shown.is_some())
+            Some(self.stranger(asker, path))
+        } else if let Some(denial) = self.of_another_site(asker, path) {
+            Some(denial)
+        } else if effect == Effect::Changes && !self.anyone {
+            self.of_another_user(asker, path)
         } else {
-            match asker.foreign_page() {
-                Some(reason) if effect == Effect::Changes => Denial(format!(
-                    "{path} is not for web pages of other sites without a bearer token: {reason}"
-                )),
-                _ => return Ok(()),
-            }
+            None
         };
-        if self.token.is_some() && shown.is_some() {
-            self.alarm.ring(asker.addr);
+        let denied = self.unless_token(asker, denial);
+        if denied.is_ok() && effect == Effect::Changes && asker.authorization.is_none() {
+            self.front.ordered(asker.addr);
         }
-        Err(denial)
+        denied
+    }
+
+    /// Decides whether `asker` may use `path`, which is for all but pages of other sites.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check_site(&self, asker: &Asker<'_>, path: &str) -> Result<(), Denial> {
+        self.unless_token(asker, self.of_another_site(asker, path))
+    }
+
+    /// Lets the right token pass; a wrong one is counted if anything depends on it.
+    fn unless_token(&self, asker: &Asker<'_>, denial: Option<Denial>) -> Result<(), Denial> {
+        let Some(denial) = denial else { return Ok(()) };
+        let (Some(own), Some(shown)) = (&self.token, asker.authorization.and_then(bearer)) else {
+            return Err(denial);
+        };
+        match self.judge(asker.addr, own.is(shown)) {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(denial),
+            Verdict::TooMany => Err(Denial::too_many(asker.addr)),
+        }
+    }
+
+    fn judge(&self, addr: IpAddr, is_right: bool) -> Verdict {
+        let verdict = self.throttle.judge(addr, is_right);
+        if verdict == Verdict::Wrong {
+            self.alarm.ring(addr);
+        }
+        verdict
     }
 
     fn is_local(&self, asker: &Asker<'_>) -> bool {
@@ -196,23 +202,38 @@ impl Access {
     /// # Errors
     /// The reason why not.
     pub fn check_token(&self, addr: IpAddr, token: &Token) -> Result<(), Denial> {
-        match &self.token {
-            Some(own) if own == token => Ok(()),
-            Some(_) => {
-                self.alarm.ring(addr);
-                Err(Denial("the token is wrong".into()))
-            }
-            None => Err(Denial("no token is set; set --control-token".into())),
+        let Some(own) = &self.token else {
+            let sentence = "no token is set; set --control-token";
+            return Err(Denial::forbidden(sentence.into()));
+        };
+        match self.judge(addr, own == token) {
+            Verdict::Right => Ok(()),
+            Verdict::Wrong => Err(Denial::forbidden("the token is wrong".into())),
+            Verdict::TooMany => Err(Denial::too_many(addr)),
         }
     }
 
-    fn stranger(&self, asker: &Asker<'_>, path: &str, shown: bool) -> Denial {
+    /// Watches a request that commands nothing: see [`Front`].
+    pub fn pass_by<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
+        self.front.passes(addr, host, &self.hosts);
+    }
+
+    fn of_another_site(&self, asker: &Asker<'_>, path: &str) -> Option<Denial> {
+        let reason = page::foreign(asker, &self.hosts)?;
+        self.pass_by(asker.addr, || asker.host);
+        Some(Denial::forbidden(format!(
+            "{path} is not for web pages of other sites without a bearer token: {reason}"
+        )))
+    }
+
+    fn stranger(&self, asker: &Asker<'_>, path: &str) -> Denial {
         let addr = asker.addr.to_canonical();
         let role = match asker.forwarded {
             true => " and the request was forwarded",
             false => "",
         };
-        Denial(match (&self.token, shown) {
+        let shown = asker.authorization.and_then(bearer).is_some();
+        Denial::forbidden(match (&self.token, shown) {
             (None, _) => {
                 format!("{path} is for local peers, you are {addr}{role}; set --control-token")
             }
@@ -222,58 +243,33 @@ impl Access {
             (Some(_), true) => format!("{path} needs a bearer token, and yours is wrong"),
         })
     }
-}
 
-/// The token of an `Authorization: Bearer` value (RFC 6750 §2.1); schemes ignore case (RFC 9110 §11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
-    let token = rest.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
-}
-
-/// The host of a URL that no DNS server can point elsewhere.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Host {
-    Localhost,
-    Ip(IpAddr),
-}
-
-/// Reads an origin of the `http` scheme, the only one this program speaks. `null` is none.
-fn origin(value: &[u8]) -> Option<(Host, u16)> {
-    let (scheme, rest) = value.split_at_checked(b"http://".len())?;
-    scheme.eq_ignore_ascii_case(b"http://").then_some(())?;
-    authority(rest)
-}
-
-/// Reads `localhost` or an IP address, with an optional port. `localhost.` is refused: with its dot it
-/// passes by /etc/hosts, and then a DNS server has the say.
-fn authority(value: &[u8]) -> Option<(Host, u16)> {
-    let text = std::str::from_utf8(value).ok()?;
-    if let Some(rest) = text.strip_prefix('[') {
-        let (v6, rest) = rest.split_once(']')?;
-        let ip = v6.parse::<Ipv6Addr>().ok()?;
-        return Some((Host::Ip(ip.into()), port(rest)?));
+    /// On loopback, a change is for our own user and root. Whose socket a gateway passes on, nobody here can
+    /// tell.
+    fn of_another_user(&self, asker: &Asker<'_>, path: &str) -> Option<Denial> {
+        if !asker.addr.to_canonical().is_loopback() {
+            return None;
+        }
+        let own = owner::own_user();
+        let whose = match (asker.owner)() {
+            Ok(Owner::User(user)) if user == own || user == ROOT => return None,
+            Ok(Owner::User(user)) => format!("belongs to {}", owner::described(user)),
+            Ok(Owner::Gone) => "was closed before its owner could be looked up".to_owned(),
+            Err(err) => format!("has an owner that the system does not tell: {err}"),
+        };
+        let allowed = match own {
+            ROOT => "root".to_owned(),
+            own => format!("{} and root", owner::described(own)),
+        };
+        let mend = match (&self.token, asker.authorization.and_then(bearer)) {
+            (None, _) => "set --control-token",
+            (Some(_), None) => "show the token",
+            (Some(_), Some(_)) => "the token is wrong",
+        };
+        Some(Denial::forbidden(format!(
+            "{path} is for {allowed} on this machine, and the connection {whose}; {mend}"
+        )))
     }
-    let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-    let host = match name.eq_ignore_ascii_case("localhost") {
-        true => Host::Localhost,
-        false => Host::Ip(name.parse::<Ipv4Addr>().ok()?.into()),
-    };
-    Some((host, port(rest)?))
-}
-
-/// Reads the port from an empty text, `:` or `:digits`.
-fn port(text: &str) -> Option<u16> {
-    if text.is_empty() {
-        return Some(HTTP_PORT);
-    }
-    let digits = text.strip_prefix(':')?;
-    if digits.is_empty() {
-        return Some(HTTP_PORT);
-    }
-    // A leading `+` is a number to Rust and none to a URL.
-    let all = digits.bytes().all(|b| b.is_ascii_digit());
-    all.then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

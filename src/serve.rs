@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, Replicas};
+use crate::config::{Config, Replicas, Target};
 use crate::fleet::{self, Fleet, Hold};
 use crate::house::{self, House, Signals, Watched};
 use crate::takeover::{Around, Giver, Taken};
@@ -36,7 +36,8 @@ pub(crate) fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let signals = Signals::catch(&runtime)?;
+    let reopens = matches!(config.access_log, Some(Target::File(_)));
+    let signals = Signals::catch(&runtime, reopens)?;
     let ledger = stats::Ledger::default();
     // It may ask for the addresses of names, which takes long where nobody answers.
     let mut settings = start::fleet_settings(&config, ledger.clone())?;
@@ -101,11 +102,11 @@ impl Prepared {
         let first = self.survey.first_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
-        let (desk, orders) = admin::desk();
+        let (desk, counter) = admin::desk();
         let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
         let (stops, heard) = house::stops();
         let (open, opens) = watch::channel(self.taken.is_none());
-        let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
+        let fleet = fleet::start(self.survey, publisher, counter, evidence_seen)?;
         let workers = proxy::start(proxy::Start {
             settings: Arc::new(config.proxy),
             listeners: ports.data,

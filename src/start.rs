@@ -15,8 +15,9 @@ use crate::roster::ReplicaAddr;
 use crate::stats::Ledger;
 use crate::wire::socket::{self, Port};
 
-/// Descriptors kept back from client connections: heartbeats, children, logs, and those of a few workers.
-const SPARE_DESCRIPTORS: u64 = 256;
+/// Descriptors kept back from client connections: the control port (224 at most), heartbeats, children, logs, and
+/// those of a few workers.
+const SPARE_DESCRIPTORS: u64 = 400;
 /// For so many workers the spare ones are enough.
 const FEW_WORKERS: usize = 8;
 /// A worker's own: its listener, that once more for who takes over, and its event loop.

@@ -27,6 +27,7 @@ mod whole {
     mod retry;
     mod ring;
     mod services;
+    mod signals;
     mod splice;
     mod stats;
     mod switch;

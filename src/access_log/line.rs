@@ -1,8 +1,8 @@
 //! One line of the access log, as text or as JSON.
 //!
-//! Pure. What a client sent is written so that it stays within its field and its line: in text, every byte that
-//! is not printable ASCII, and quotes and backslashes, as `\x1b`; in JSON by its own escapes, with no control
-//! character left as it is.
+//! Pure. What a client sent is written so that it stays within its field and its line, and looks like what it is:
+//! nothing but printable ASCII is left as it is, since there are characters that are invisible or turn the
+//! direction of a line around. In text other bytes, quotes and backslashes are `\x1b`, in JSON its own escapes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -67,12 +67,14 @@ fn json_line(record: &Record, out: &mut String) {
         "ended": ended(record.ended),
     });
     for c in line.to_string().chars() {
-        // Within strings only: outside of them there are none.
-        match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
-            true => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+        match c {
+            ' '..='~' => out.push(c),
+            // Within strings only: outside of them there are none.
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
             }
-            false => out.push(c),
         }
     }
 }
@@ -238,6 +240,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_invisible_or_turns_a_line_around_is_written_by_its_number() {
+        let path = "/\u{202e}gpj.exe\u{2066}\u{200b}\u{200e}\u{feff}\u{2028}\u{ad}\u{e0041}\u{e9}";
+        let hostile = Record {
+            path: path.as_bytes().to_vec(),
+            ..record()
+        };
+        let json = line(&hostile, LogFormat::Json);
+        let written =
+            r#""path":"/\u202egpj.exe\u2066\u200b\u200e\ufeff\u2028\u00ad\udb40\udc41\u00e9","#;
+        assert!(json.contains(written), "{json}");
+        let told: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(told["path"].as_str(), Some(path));
+        let text = line(&hostile, LogFormat::Text);
+        assert!(
+            text.contains(r#" path="/\xe2\x80\xaegpj.exe\xe2\x81\xa6"#),
+            "{text}"
+        );
+    }
+
     proptest! {
         #[test]
         fn any_bytes_make_one_line(path in prop::collection::vec(any::<u8>(), 0..64)) {
@@ -245,7 +267,9 @@ mod tests {
             let text = line(&record, LogFormat::Text);
             prop_assert!(text.is_ascii());
             prop_assert_eq!(text.matches('"').count(), 2);
-            let told: Value = serde_json::from_str(&line(&record, LogFormat::Json)).unwrap();
+            let json = line(&record, LogFormat::Json);
+            prop_assert!(json.is_ascii());
+            let told: Value = serde_json::from_str(&json).unwrap();
             let path = String::from_utf8_lossy(&record.path);
             prop_assert_eq!(told["path"].as_str(), Some(&*path));
         }

@@ -16,7 +16,7 @@ use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
 use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, positive, target};
 use crate::fleet;
-use crate::peer::Token;
+use crate::peer::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
 use crate::ring;
 
@@ -239,13 +239,21 @@ pub struct ServeArgs {
     )]
     pub control_token: Option<Token>,
     #[arg(
+        long = "control-host",
+        env = "RINGMASTER_CONTROL_HOST",
+        value_delimiter = ',',
+        value_name = "NAME",
+        help = "A name by which the control port may be addressed besides localhost and IP addresses; repeatable"
+    )]
+    pub control_hosts: Vec<HostName>,
+    #[arg(
         long,
         env = "RINGMASTER_READY_FILE",
         value_name = "PATH",
         help = "Written once all replicas have answered: the two addresses in JSON"
     )]
     pub ready_file: Option<PathBuf>,
-    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = target, help = "A file for one line for each request, or - for standard output; opened anew on SIGHUP")]
+    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = target, help = "A file for one line for each request, or - for standard output; a file is opened anew on SIGHUP")]
     pub access_log: Option<Target>,
     #[arg(
         long,

@@ -100,7 +100,12 @@ impl ServeArgs {
         }
         self.check_ports()?;
         let max_head = self.check_max_head()?;
-        let admin = self.data_port_access(fixed);
+        let access = Access {
+            token: self.control_token.clone(),
+            hosts: self.control_hosts.as_slice().into(),
+            ..Access::default()
+        };
+        let admin = self.data_port_access(fixed, &access);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Config {
             listen: self.listen,
@@ -136,10 +141,7 @@ impl ServeArgs {
                     pool_idle: self.pool_idle,
                 },
             },
-            access: Access {
-                token: self.control_token,
-                ..Access::default()
-            },
+            access,
             heartbeat: (!self.heartbeat_interval.is_zero()).then_some(fleet::Heartbeat {
                 interval: self.heartbeat_interval,
                 timeout: self.heartbeat_timeout,
@@ -172,7 +174,7 @@ impl ServeArgs {
     }
 
     /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
-    fn data_port_access(&self, fixed: bool) -> Option<Access> {
+    fn data_port_access(&self, fixed: bool, access: &Access) -> Option<Access> {
         if self.balance == Balance::Source {
             return None;
         }
@@ -183,9 +185,8 @@ impl ServeArgs {
             DataPortAdmin::Local
         });
         (door != DataPortAdmin::Off).then(|| Access {
-            token: self.control_token.clone(),
             anyone: door == DataPortAdmin::Any,
-            ..Access::default()
+            ..access.clone()
         })
     }
 

@@ -89,7 +89,7 @@ pub(super) async fn carry_out(command: Command, peer: SocketAddr, context: &Cont
     match command {
         Command::Help(None) => Ok(help()),
         Command::Help(Some(entry)) => Ok(help_about(entry)),
-        Command::Rep => listed(context.rep(peer).await),
+        Command::Rep => listed(context.desk.list()),
         Command::Show(name) => told(replicas::show(context, name.as_ref()).await),
         Command::Change(kind, change) => listed(context.change(kind, change, peer).await),
         Command::Fleet(order) => listed(context.desk.ask(order, peer.to_string()).await),

@@ -10,11 +10,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Answer, Change, Desk, Kind, Order};
+use crate::admin::{Answer, Change, Desk, Kind};
 use crate::fleet::{Event, Journal};
 use crate::peer::Access;
 use crate::roster::Observer;
 
+mod admission;
 mod answer;
 pub mod command;
 mod conn;
@@ -63,10 +64,16 @@ pub struct Context {
 /// What one client, or all of them together, may use up.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many connections are served at once; to one more, the one silent longest gives its place.
+    /// How many connections are served at once. More than streams and orders (which are 65 at most, one being
+    /// carried out) can hold for long, so that a read always finds a place.
     pub connections: usize,
-    /// How many more, when none is silent, are told so at once; those beyond are closed without a word.
-    pub refusals: usize,
+    /// How many more wait for a place when answers are owed to all of these; the one that has waited longest
+    /// makes room for the next.
+    pub waiting: usize,
+    /// How long one waits for a place before it is refused.
+    pub place_timeout: Duration,
+    /// How many connections may be on their way to the close; the oldest is dropped for the next.
+    pub lingering: usize,
     /// How many connections may be streams (`-w`, `watch`, server-sent events), which hold their places for
     /// long: the others are for health checks and commands.
     pub streams: usize,
@@ -96,8 +103,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 64,
-            refusals: 16,
+            connections: 128,
+            waiting: 32,
+            place_timeout: Duration::from_secs(5),
+            lingering: 64,
             streams: 32,
             line: 64 * 1024,
             idle_timeout: Duration::from_secs(60),
@@ -113,6 +122,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What is said to one client too many.
+    fn all_open(&self) -> String {
+        format!("{} connections are open already", self.connections)
+    }
+}
+
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
@@ -124,10 +140,6 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
-    async fn rep(&self, peer: SocketAddr) -> Answer {
-        self.desk.ask(Order::Rep, peer.to_string()).await
-    }
-
     /// The events after `number`, or all if none has that number yet: then it is of an earlier start.
     fn events_since(&self, number: u64) -> Vec<Event> {
         let newest = *self.journal.newest().borrow();

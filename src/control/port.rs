@@ -1,9 +1,6 @@
-//! The port itself: its thread, accepting, the places of the clients, and the first line of each, which tells
-//! its protocol.
+//! The port itself: its thread, accepting, and what all connections share.
 //!
-//! It carries out nothing. The surprise: a client who has not said a line yet may lose its place (see
-//! `places.rs`), one who has said it keeps it to the end of the close, but for the pauses of a prompt and
-//! between requests.
+//! It carries out nothing; the way of a connection is in `admission.rs`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +11,14 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinSet, yield_now};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::conn::{Conn, Line};
-use super::places::{Place, Places};
-use super::room::Room;
-use super::{Context, http, stats, text};
+use super::admission::Port;
+use super::conn::Conn;
+use super::{Context, Limits, stats};
 use crate::shutdown::Shutdown;
+use crate::wire::owner::{self, Owner};
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -101,6 +98,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(context: Context, shutdown: Shutdown) -> Self {
+        Self {
+            streams: Arc::new(Semaphore::new(context.limits.streams)),
+            context,
+            shutdown,
+        }
+    }
+
     /// Leave to stream, as long as the permit is held.
     ///
     /// # Errors
@@ -112,116 +117,31 @@ impl Shared {
     }
 }
 
-/// What each connection gets.
-#[derive(Clone)]
-pub(super) struct Port {
-    pub(super) shared: Arc<Shared>,
-    router: http::Router,
-    pub(super) places: Places,
-    refused: Arc<Semaphore>,
+/// The two ends of a client's connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) client: SocketAddr,
+    own: SocketAddr,
 }
 
-impl Port {
-    pub(super) fn new(context: Context, shutdown: Shutdown) -> Self {
-        let shared = Arc::new(Shared {
-            streams: Arc::new(Semaphore::new(context.limits.streams)),
-            context,
-            shutdown,
-        });
-        let limits = &shared.context.limits;
-        Self {
-            places: Places::new(limits.connections),
-            refused: Arc::new(Semaphore::new(limits.refusals)),
-            router: http::router(Arc::clone(&shared)),
-            shared,
-        }
+impl Ends {
+    /// Whose the client's socket is.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(super) fn owner(self) -> io::Result<Owner> {
+        owner::of(self.client, self.own)
     }
+}
 
-    /// Gives a new client its place, or the reason why it has none, or nothing.
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr, clients: &mut JoinSet<()>) {
-        if self.places.all_taken() {
-            // Nobody is silent whose line is here already: in the first turn the event loop hears of it,
-            // in the second it is read.
-            yield_now().await;
-            yield_now().await;
-        }
-        let port = self.clone();
-        if let Some(place) = self.places.take() {
-            clients.spawn(port.talk(stream, peer, place));
-        } else if let Ok(place) = Arc::clone(&self.refused).try_acquire_owned() {
-            clients.spawn(async move {
-                port.refuse(stream).await;
-                drop(place);
-            });
-        }
-    }
-
-    /// Serves one client, to the close, or until another needs its place while it is silent.
-    pub(super) async fn talk(self, stream: TcpStream, peer: SocketAddr, mut place: Place) {
-        let limits = &self.shared.context.limits;
-        let mut shutdown = self.shared.shutdown.clone();
-        probe(&stream);
-        let mut conn = Conn::new(stream, limits.write_timeout);
-        let wait = limits.idle_timeout;
-        let first = tokio::select! {
-            first = timeout(wait, conn.peek_line(limits.line)) => first,
-            () = place.lost() => return,
-            () = shutdown.wait() => return,
-        };
-        if let Ok(Ok(Line::Whole(line))) = &first
-            && is_http(line)
-        {
-            // To the end of all, so that those who linger count.
-            let room = Room::new(&self.places, place);
-            let router = self.router.clone();
-            let served = http::serve(conn, peer, router, limits, &room, &mut shutdown);
-            if let Some(conn) = served.await {
-                conn.farewell(limits, &mut shutdown).await;
-            }
-            return;
-        }
-        // Kept for the same reason.
-        let mut held = place.keep();
-        if held.is_none() {
-            return;
-        }
-        let done = match first {
-            Ok(Ok(Line::Whole(line))) => {
-                text::session(&mut conn, line, peer, &self, &mut held).await
-            }
-            Ok(Ok(Line::TooLong)) => text::fail(&mut conn, &text::too_long(limits)).await,
-            Err(_) if conn.has_begun() => {
-                let sentence = format!("no line within {} s", wait.as_secs_f32());
-                text::fail(&mut conn, &sentence).await
-            }
-            Ok(Ok(Line::Nothing)) | Err(_) => return,
-            Ok(Err(err)) => Err(err),
-        };
-        match done {
-            Ok(()) => conn.farewell(limits, &mut shutdown).await,
-            Err(err) => tracing::debug!("control connection of {peer} broke: {err}"),
-        }
-    }
-
-    /// Tells one client too many so, in its own protocol.
-    async fn refuse(self, stream: TcpStream) {
-        let limits = &self.shared.context.limits;
-        let mut shutdown = self.shared.shutdown.clone();
-        let mut conn = Conn::new(stream, limits.write_timeout);
-        let first = tokio::select! {
-            first = timeout(limits.discard_time, conn.peek_line(limits.line)) => first,
-            () = shutdown.wait() => return,
-        };
-        let sentence = format!("{} connections are open already", limits.connections);
-        let done = match first {
-            Ok(Ok(Line::Whole(line))) if is_http(&line) => http::fail(&mut conn, &sentence).await,
-            Ok(Ok(_)) | Err(_) => text::fail(&mut conn, &sentence).await,
-            Ok(Err(err)) => Err(err),
-        };
-        if done.is_ok() {
-            conn.farewell(limits, &mut shutdown).await;
-        }
-    }
+/// A new connection, ready to be read; `None` if it is broken already.
+pub(super) fn open(stream: TcpStream, client: SocketAddr, limits: &Limits) -> Option<(Ends, Conn)> {
+    let own = stream.local_addr().ok()?;
+    probe(&stream);
+    Some((
+        Ends { client, own },
+        Conn::new(stream, limits.write_timeout),
+    ))
 }
 
 /// Has the kernel ask whether the client is still there, for connections on which nothing is to be written

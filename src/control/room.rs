@@ -1,54 +1,56 @@
-//! The place of an HTTP client: its own while a request of it is answered, on sufferance before and after.
+//! The place of one client: held while an answer of it is worked out or streams, lent before and after.
 //!
-//! So connections that are kept open, or that begin a head and go no further, keep nobody out. Surprising: an
-//! answer that streams is under way as long as the stream is open, and its place is never lent.
+//! So connections that are kept open, that begin a line or a head and go no further, or that do not read what is
+//! written to them keep nobody out. Surprising: a stream is under way as long as it is open, and its place is
+//! never lent.
 
+use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::places::{Place, Places};
+use super::places::{Held, Place};
 
 /// The place; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Room {
-    places: Places,
-    now: Arc<Mutex<Now>>,
-}
+pub(super) struct Room(Arc<Mutex<Now>>);
 
 #[derive(Debug)]
 enum Now {
     Lent(Place),
-    Held(OwnedSemaphorePermit),
+    Held(Held),
     /// Another has it.
     Gone,
 }
 
 impl Room {
-    /// Of a client who has begun a request.
-    pub(super) fn new(places: &Places, place: Place) -> Self {
-        Self {
-            places: places.clone(),
-            now: Arc::new(Mutex::new(Now::Lent(place))),
-        }
+    /// Of a client who owes or is owed nothing yet.
+    pub(super) fn new(place: Place) -> Self {
+        Self(Arc::new(Mutex::new(Now::Lent(place))))
     }
 
-    /// A whole head has come: the place is the client's until [`Room::rest`].
-    pub(super) fn enter(&self) {
+    /// A whole line or head has come: the place is the client's until [`Room::rest`]. `false` if another has it.
+    pub(super) fn enter(&self) -> bool {
         let mut now = self.now();
-        if let Now::Lent(place) = mem::replace(&mut *now, Now::Gone) {
-            *now = place.keep().map_or(Now::Gone, Now::Held);
-        }
+        *now = match mem::replace(&mut *now, Now::Gone) {
+            Now::Lent(place) => place.hold().map_or(Now::Gone, Now::Held),
+            other => other,
+        };
+        matches!(*now, Now::Held(_))
     }
 
     /// The answer is made.
     pub(super) fn rest(&self) {
         let mut now = self.now();
-        if let Now::Held(permit) = mem::replace(&mut *now, Now::Gone) {
-            *now = Now::Lent(self.places.lend(permit));
-        }
+        *now = match mem::replace(&mut *now, Now::Gone) {
+            Now::Held(held) => Now::Lent(held.lend()),
+            other => other,
+        };
+    }
+
+    /// Waits until another has the place and no answer is owed. Cancel safe.
+    pub(super) async fn lost(&self) {
+        poll_fn(|cx| self.poll_lost(cx)).await;
     }
 
     /// Ready when another has the place and no answer is owed.
@@ -62,6 +64,6 @@ impl Room {
 
     fn now(&self) -> MutexGuard<'_, Now> {
         // Nothing panics while it is held.
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,6 @@
 //! break the framing or move a terminal's cursor.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -17,8 +16,8 @@ use super::Limits;
 use super::answer::{self, Answer, Outcome};
 use super::command::{self, Command, Request};
 use super::conn::{Conn, Line};
-use super::places::Place;
-use super::port::{Port, Shared};
+use super::port::{Ends, Shared};
+use super::room::Room;
 use crate::admin::{self, Refusal};
 use crate::peer::Asker;
 use crate::shutdown::Shutdown;
@@ -42,31 +41,33 @@ pub(super) struct Session<'a> {
     pub(super) shutdown: Shutdown,
     /// Whether more lines are taken.
     pub(super) prompting: bool,
-    peer: SocketAddr,
+    ends: Ends,
+    pub(super) room: &'a Room,
     /// Whether the right token was shown.
     trusted: bool,
 }
 
 /// Carries out the line that [`Conn::peek_line`] has found, a command after the other, and writes each answer
-/// when it is there; after `prompt` also the lines that follow, and while it waits for one its place is on
-/// sufferance: then `held` may be lost. When the future is dropped, an order already handed to the fleet goes
-/// on.
+/// when it is there; after `prompt` also the lines that follow. Its place is held while an answer is worked out.
+/// When the future is dropped, an order already handed to the fleet goes on.
 ///
 /// # Errors
-/// What the socket says, a client too slow to read included.
+/// What the socket says, a client too slow to read included, or `ConnectionAborted` when another client has its
+/// place.
 pub(super) async fn session(
     conn: &mut Conn,
     first: Vec<u8>,
-    peer: SocketAddr,
-    port: &Port,
-    held: &mut Option<OwnedSemaphorePermit>,
+    ends: Ends,
+    shared: &Shared,
+    room: &Room,
 ) -> io::Result<()> {
     let mut session = Session {
         conn,
-        shared: &port.shared,
-        shutdown: port.shared.shutdown.clone(),
+        shared,
+        shutdown: shared.shutdown.clone(),
         prompting: false,
-        peer,
+        ends,
+        room,
         trusted: false,
     };
     let mut line = first;
@@ -75,16 +76,10 @@ pub(super) async fn session(
         if session.obey(&line).await? == Next::Close {
             return session.conn.flush().await;
         }
-        session.conn.write_all(PROMPT).await?;
-        let Some(permit) = held.take() else {
-            return Ok(());
-        };
-        let mut place = port.places.lend(permit);
-        let next = session.next_line(&mut place).await?;
-        *held = place.keep();
-        match next {
-            Some(next) if held.is_some() => line = next,
-            _ => return Ok(()),
+        session.write(PROMPT).await?;
+        match session.next_line().await? {
+            Some(next) => line = next,
+            None => return Ok(()),
         }
     }
 }
@@ -97,16 +92,20 @@ impl Session<'_> {
             // At a prompt, to press Enter asks for nothing but another prompt.
             Err(_) if self.prompting && line.trim_ascii().is_empty() => return Ok(Next::Prompt),
             Err(sentence) => {
-                fail(self.conn, &sentence).await?;
+                self.write(refusal(&sentence).as_bytes()).await?;
                 return Ok(self.next());
             }
         };
         for Request { command, json } in requests {
+            if !self.room.enter() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             let quits = command == Ok(Command::Quit);
             let outcome = match command {
                 Ok(command) if command.streams() => match self.admit_stream(&command) {
                     Ok(_permit) => {
                         self.stream(&command, json).await?;
+                        self.room.rest();
                         return Ok(self.next());
                     }
                     Err(refusal) => Err(refusal),
@@ -114,13 +113,26 @@ impl Session<'_> {
                 Ok(command) => self.answer(command).await,
                 Err(sentence) => Err(Refusal::bad(sentence)),
             };
-            let text = render(outcome, json);
-            self.conn.write_all(text.as_bytes()).await?;
+            self.room.rest();
+            self.write(render(outcome, json).as_bytes()).await?;
             if quits {
                 return Ok(Next::Close);
             }
         }
         Ok(self.next())
+    }
+
+    /// Writes an answer. Once another client has the place, there is little time left for that.
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let limit = self.shared.context.limits.discard_time;
+        let mut written = std::pin::pin!(self.conn.write_all(bytes));
+        tokio::select! {
+            biased;
+            done = &mut written => done,
+            () = self.room.lost() => timeout(limit, written)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::ConnectionAborted.into())),
+        }
     }
 
     fn next(&self) -> Next {
@@ -135,7 +147,7 @@ impl Session<'_> {
         match command {
             Command::Auth(token) => {
                 let access = &self.shared.context.access;
-                let verdict = access.check_token(self.peer.ip(), &token);
+                let verdict = access.check_token(self.ends.client.ip(), &token);
                 // A wrong one takes back what a right one gave.
                 self.trusted = verdict.is_ok();
                 verdict.map_err(|denial| Refusal::bad(denial.to_string()))?;
@@ -152,14 +164,16 @@ impl Session<'_> {
 
     /// Has a command carried out that was admitted.
     pub(super) async fn carry_out(&self, command: Command) -> Outcome {
-        answer::carry_out(command, self.peer, &self.shared.context).await
+        answer::carry_out(command, self.ends.client, &self.shared.context).await
     }
 
     fn admit(&self, command: &Command) -> Result<(), Refusal> {
         let access = &self.shared.context.access;
+        let owner = || self.ends.owner();
+        let asker = Asker::at(self.ends.client.ip(), &owner);
         match answer::needs(command) {
             Some((path, effect)) if !self.trusted => access
-                .check(&Asker::at(self.peer.ip()), path, effect)
+                .check(&asker, path, effect)
                 .map_err(|denial| Refusal::bad(denial.to_string())),
             _ => Ok(()),
         }
@@ -171,13 +185,13 @@ impl Session<'_> {
     }
 
     /// Waits for the line after a prompt; `None`: there is none, and the client was told why.
-    async fn next_line(&mut self, place: &mut Place) -> io::Result<Option<Vec<u8>>> {
+    async fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let limits = &self.shared.context.limits;
         let wait = limits.prompt_timeout;
         let line = tokio::select! {
             biased;
             line = timeout(wait, self.conn.peek_line(limits.line)) => line,
-            () = place.lost() => {
+            () = self.room.lost() => {
                 // It has no place any more, so it may not take its time about reading this.
                 let sentence = format!(
                     "{} connections are open, and you were silent longest",
@@ -205,8 +219,11 @@ impl Session<'_> {
 /// # Errors
 /// What the socket says.
 pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
-    let answer = render(Err(Refusal::bad(sentence)), false);
-    conn.write_all(answer.as_bytes()).await
+    conn.write_all(refusal(sentence).as_bytes()).await
+}
+
+fn refusal(sentence: &str) -> String {
+    render(Err(Refusal::bad(sentence)), false)
 }
 
 /// What is said about a line of too many bytes.
@@ -231,8 +248,8 @@ pub(super) fn render(outcome: Outcome, as_json: bool) -> String {
     text
 }
 
-/// Adds one line. A control character is written as JSON would, so that JSON stays JSON: in it they
-/// occur within strings only.
+/// Adds one line. A character that moves the cursor, turns the direction of the line around or cannot be seen is
+/// written as JSON would, so that JSON stays JSON: in it they occur within strings only.
 pub(super) fn say(text: &mut String, line: &str) {
     // Nearly every line is such a one.
     if line.is_ascii() && !line.bytes().any(|byte| byte.is_ascii_control()) {
@@ -241,12 +258,21 @@ pub(super) fn say(text: &mut String, line: &str) {
         return;
     }
     for c in line.chars() {
-        match c.is_control() {
-            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => text.push(c),
+        match is_plain(c) {
+            true => text.push(c),
+            false => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
         }
     }
     text.push('\n');
+}
+
+/// Whether a character shows as itself: the standard library escapes none but those that do not, and quotes.
+fn is_plain(c: char) -> bool {
+    matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
 }
 
 #[cfg(test)]
@@ -271,6 +297,10 @@ mod tests {
                 "a\\u000a\\u000ab\\u001b[2J\n\n",
             ),
             (Err(Refusal::bad("no\n")), "ERR no\\u000a\n\n"),
+            (
+                lines(&["\u{e9}'\"\\ \u{202e}\u{200b}\u{2028}\u{e0041}"]),
+                "\u{e9}'\"\\ \\u202e\\u200b\\u2028\\udb40\\udc41\n\n",
+            ),
         ];
         for (outcome, text) in cases {
             assert_eq!(render(outcome, false), text);

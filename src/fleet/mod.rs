@@ -36,7 +36,7 @@ use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::admin::Letter;
+use crate::admin::Counter;
 use crate::balance::Bound;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
@@ -144,7 +144,7 @@ pub fn bundled_replica() -> io::Result<PathBuf> {
 pub fn start(
     survey: Survey,
     publisher: Publisher,
-    orders: mpsc::Receiver<Letter>,
+    desk: Counter,
     evidence: mpsc::Receiver<Evidence>,
 ) -> anyhow::Result<Fleet> {
     let Survey {
@@ -159,6 +159,8 @@ pub fn start(
     let is_taken = settings.taken_over_from.is_some();
     let (hold, held) = watch::channel(if is_taken { Hold::Theirs } else { Hold::Ours });
     let (status, status_seen) = watch::channel(plan.status());
+    // Fixed backends without heartbeats are listed from the beginning.
+    desk.list.send_replace(plan.listed().into());
     let journal = Journal::default();
     let reports_end = Reports::new(report);
     let mut engine: Box<dyn Engine> = match (&settings.replicas, containers) {
@@ -185,7 +187,8 @@ pub fn start(
         hold: held,
         reports,
         pulses,
-        orders,
+        shows: desk.shows,
+        orders: desk.orders,
         evidence,
     };
     let task = Task {
@@ -198,6 +201,7 @@ pub fn start(
         journal: journal.clone(),
         notebook: Notebook::default(),
         status,
+        list: desk.list,
         began: (Instant::now(), SystemTime::now()),
         lent: Arc::clone(&lent),
         work: Work::default(),

@@ -24,7 +24,7 @@ use super::journal::Journal;
 use super::noting::Notebook;
 use super::plan::{Action, Hold, Input, Plan, Pulse, Status, Ticket};
 use super::publish::Press;
-use crate::admin::{Answer, Call, Letter, Order};
+use crate::admin::{Answer, Call, List};
 use crate::roster::ReplicaId;
 use crate::stats::Ledger;
 pub(super) use inbox::{Inbox, Stop};
@@ -43,6 +43,8 @@ pub(super) struct Task {
     pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
     pub(super) journal: Journal,
     pub(super) notebook: Notebook,
+    /// What `/rep` lists. It is dropped before the status, by whose end ours is noticed.
+    pub(super) list: watch::Sender<List>,
     pub(super) status: watch::Sender<Status>,
     pub(super) ledger: Ledger,
     /// One moment by both clocks.
@@ -80,8 +82,6 @@ struct Asked {
     /// Whose it is: an address.
     from: String,
     reply: oneshot::Sender<Answer>,
-    /// Whether it is a change.
-    changes: bool,
 }
 
 impl Task {
@@ -118,14 +118,12 @@ impl Task {
                 Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
                 () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
-                Some(letter) = inbox.orders.recv() => match letter {
-                    Letter::Call(call) => self.take(call),
-                    Letter::Show(reply) => {
-                        // Whoever asked may have left.
-                        let _ = reply.send(self.cards());
-                        continue;
-                    }
-                },
+                Some(reply) = inbox.shows.recv() => {
+                    // Whoever asked may have left.
+                    let _ = reply.send(self.cards());
+                    continue;
+                }
+                Some(call) = inbox.orders.recv() => self.take(call),
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
             self.feed(input);
@@ -143,15 +141,10 @@ impl Task {
     fn take(&mut self, call: Call) -> Input {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
-        let changes = call.order != Order::Rep;
-        match &call.order {
-            Order::Rep => tracing::debug!("{} asks {}", call.from, call.order),
-            _ => tracing::info!("{} asks {}", call.from, call.order),
-        }
+        tracing::info!("{} asks {}", call.from, call.order);
         let asked = Asked {
             from: call.from,
             reply: call.reply,
-            changes,
         };
         self.work.asked.insert(ticket, asked);
         Input::Order(ticket, call.order)
@@ -188,6 +181,7 @@ impl Task {
         {
             self.engine.vacant(vacant);
         }
+        self.publish_list();
         for action in actions {
             self.act(action);
         }
@@ -269,7 +263,7 @@ impl Task {
                 let Some(asked) = work.asked.remove(&ticket) else {
                     return;
                 };
-                if asked.changes && answer.is_ok() {
+                if answer.is_ok() {
                     work.changes.push((asked.reply, answer));
                 } else {
                     // Whoever asked may have left.

@@ -8,7 +8,7 @@ const LOCAL: &str = "127.0.0.1";
 const REMOTE: &str = "192.168.65.1";
 
 fn asker(addr: &str) -> Asker<'static> {
-    Asker::at(addr.parse().unwrap())
+    Asker::at(addr.parse().unwrap(), &|| Ok(Owner::User(ROOT)))
 }
 
 fn open() -> Access {
@@ -239,8 +239,184 @@ fn a_page_of_another_site_changes_nothing_though_local() {
         let verdict = change(&open(), &page(LOCAL, *case));
         assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
         let read = open().check(&page(LOCAL, *case), "/rep", Effect::Reads);
-        assert_eq!(read, Ok(()), "{case:?}");
+        assert_eq!(read.is_ok(), case.3, "{case:?}: {read:?}");
+        // What is for strangers too.
+        let counted = open().check_site(&page(REMOTE, *case), "/metrics");
+        assert_eq!(counted.is_ok(), case.3, "{case:?}: {counted:?}");
     }
+}
+
+#[test]
+fn a_name_of_ours_is_as_good_as_localhost() {
+    let access = Access {
+        hosts: Arc::new(["ringmaster".parse().unwrap(), "lb.example".parse().unwrap()]),
+        ..open()
+    };
+    let cases: [Page; 9] = [
+        (None, None, Some("ringmaster:5001"), true),
+        (None, None, Some("RingMaster"), true),
+        (None, None, Some("lb.example:80"), true),
+        (
+            Some("http://ringmaster:5001"),
+            Some("same-origin"),
+            Some("ringmaster:5001"),
+            true,
+        ),
+        (Some("http://lb.example"), None, Some("ringmaster"), false),
+        (
+            Some("http://ringmaster:5000"),
+            None,
+            Some("ringmaster:5001"),
+            false,
+        ),
+        (None, Some("cross-site"), Some("ringmaster:5001"), false),
+        (None, None, Some("ringmaster.:5001"), false),
+        (None, None, Some("x.ringmaster:5001"), false),
+    ];
+    for case in cases {
+        let verdict = change(&access, &page(LOCAL, case));
+        assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
+    }
+    // It makes nobody local.
+    assert!(change(&access, &page(REMOTE, cases[0])).is_err());
+    for bad in [
+        "",
+        "a:80",
+        "a b",
+        "http://a",
+        "[::1]",
+        "\u{e9}",
+        &"a".repeat(254),
+    ] {
+        assert!(bad.parse::<HostName>().is_err(), "{bad}");
+    }
+    assert_eq!(
+        "LB.example".parse::<HostName>().unwrap().to_string(),
+        "lb.example"
+    );
+}
+
+#[test]
+fn on_loopback_a_change_is_for_our_own_user_and_root() {
+    const STRANGER: u32 = 4_000_000_000;
+    let whose = |access: &Access, owner: io::Result<Owner>, effect, authorization| {
+        let owner = || match &owner {
+            Ok(owner) => Ok(*owner),
+            Err(err) => Err(err.kind().into()),
+        };
+        let mut asker = Asker::at(LOCAL.parse().unwrap(), &owner);
+        asker.authorization = authorization;
+        let verdict = access.check(&asker, "/add", effect);
+        verdict.map_err(|denial| denial.to_string())
+    };
+    for owner in [owner::own_user(), ROOT] {
+        let verdict = whose(&open(), Ok(Owner::User(owner)), Effect::Changes, None);
+        assert_eq!(verdict, Ok(()), "{owner}");
+    }
+    let own = match owner::own_user() {
+        ROOT => "root".to_owned(),
+        own => format!("{} and root", owner::described(own)),
+    };
+    let unsupported = || Err(io::ErrorKind::Unsupported.into());
+    for (owner, why) in [
+        (Ok(Owner::User(STRANGER)), "belongs to user 4000000000"),
+        (
+            Ok(Owner::Gone),
+            "was closed before its owner could be looked up",
+        ),
+        (
+            unsupported(),
+            "has an owner that the system does not tell: unsupported",
+        ),
+    ] {
+        let asked = |access: &Access, effect, shown: Option<&'static [u8]>| {
+            let owner = match &owner {
+                Ok(owner) => Ok(*owner),
+                Err(_) => unsupported(),
+            };
+            whose(access, owner, effect, shown)
+        };
+        assert_eq!(
+            asked(&open(), Effect::Changes, None).unwrap_err(),
+            format!(
+                "/add is for {own} on this machine, and the connection {why}; set --control-token"
+            )
+        );
+        let guarded = guarded();
+        for (shown, mend) in [
+            (None, "; show the token"),
+            (Some(&b"Bearer no"[..]), "; the token is wrong"),
+        ] {
+            let denied = asked(&guarded, Effect::Changes, shown).unwrap_err();
+            assert!(denied.ends_with(mend), "{denied}");
+        }
+        assert_eq!(
+            asked(&guarded, Effect::Changes, Some(b"Bearer s3cret")),
+            Ok(())
+        );
+        assert_eq!(
+            asked(&open(), Effect::Reads, None),
+            Ok(()),
+            "others may look"
+        );
+        let anyone = Access {
+            anyone: true,
+            ..open()
+        };
+        assert_eq!(asked(&anyone, Effect::Changes, None), Ok(()));
+    }
+}
+
+#[test]
+fn nobody_asks_whose_a_socket_is_that_is_not_on_loopback() {
+    let access = Access {
+        gateway: Some("172.18.0.1".parse().unwrap()),
+        ..open()
+    };
+    let asks = || panic!("it was asked");
+    for (addr, good) in [("172.18.0.1", true), (REMOTE, false)] {
+        let asker = Asker::at(addr.parse().unwrap(), &asks);
+        assert_eq!(change(&access, &asker).is_ok(), good, "{addr}");
+    }
+}
+
+#[test]
+fn too_many_wrong_tokens_are_429_and_only_where_a_token_matters() {
+    let access = guarded();
+    let mut asker = asker(REMOTE);
+    let denied = |asker: &Asker<'_>| access.check(asker, "/rep", Effect::Reads).err();
+    asker.authorization = Some(b"Bearer wrong");
+    for _ in 0..10 {
+        let denial = denied(&asker).unwrap();
+        assert_eq!((denial.status, denial.retry_after()), (403, None));
+    }
+    for shown in [&b"Bearer wrong"[..], b"Bearer s3cret"] {
+        asker.authorization = Some(shown);
+        let denial = denied(&asker).unwrap();
+        assert_eq!((denial.status, denial.retry_after()), (429, Some(1)));
+        let sentence = "too many wrong tokens from 192.168.65.1; wait 1 s";
+        assert_eq!(denial.to_string(), sentence);
+    }
+    // In either protocol it is the same count.
+    let token = "s3cret".parse().unwrap();
+    let denial = access.check_token(asker.addr, &token).unwrap_err();
+    assert_eq!(denial.status, 429);
+    // Who shows none is told what is missing, and others are not touched.
+    asker.authorization = None;
+    assert_eq!(denied(&asker).unwrap().status, 403);
+    assert_eq!(access.check_token(LOCAL.parse().unwrap(), &token), Ok(()));
+}
+
+#[test]
+fn a_wrong_token_that_matters_to_nothing_is_not_counted() {
+    let access = guarded();
+    let mut asker = asker(LOCAL);
+    asker.authorization = Some(b"Bearer wrong");
+    for _ in 0..100 {
+        assert_eq!(change(&access, &asker), Ok(()));
+    }
+    let token = "s3cret".parse().unwrap();
+    assert_eq!(access.check_token(asker.addr, &token), Ok(()));
 }
 
 #[test]

@@ -136,7 +136,7 @@ pub(super) fn read(
     let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
-    let job = if let Some(visit) = visit::of(worker, client, &head, body, expects, stays) {
+    let job = if let Some(visit) = visit::of(worker, stream, client, &head, body, expects, stays) {
         Job::Visit(visit)
     } else if worker.settings.balance == Balance::Connection {
         let (opening, with_id) = blind::open(worker, client, &head, inbox);

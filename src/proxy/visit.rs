@@ -13,11 +13,13 @@ use super::exchange::Failure;
 use super::pump::write_whole;
 use super::session::{After, Client};
 use super::worker::Worker;
-use crate::admin::{self, Kind, MAX_BODY, Order};
+use crate::admin::{self, Kind, MAX_BODY};
 use crate::peer::{Asker, Effect};
 use crate::wire::framing::Body;
 use crate::wire::head::Request;
+use crate::wire::owner;
 use crate::wire::reply::Reply;
+use crate::wire::stream::Stream;
 
 /// A request for an admin path.
 #[derive(Debug)]
@@ -37,13 +39,15 @@ enum Errand {
     Refuse {
         status: u16,
         sentence: String,
-        allow: &'static str,
+        /// Field lines that go with it.
+        fields: String,
     },
 }
 
 /// The visit that this head is; `None` if it is for the replicas.
 pub(super) fn of(
     worker: &Worker,
+    stream: &Stream,
     client: SocketAddr,
     head: &Request<'_, '_>,
     body: Body,
@@ -55,7 +59,10 @@ pub(super) fn of(
         b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, Effect::Reads),
         b"/add" => ("/add", "POST", Errand::Change(Kind::Add), Effect::Changes),
         b"/rm" => ("/rm", "DELETE", Errand::Change(Kind::Rm), Effect::Changes),
-        _ => return None,
+        _ => {
+            access.pass_by(client.ip(), || host(head));
+            return None;
+        }
     };
     let fields = &head.fields;
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
@@ -65,20 +72,23 @@ pub(super) fn of(
         authorization: fields.get("authorization"),
         origin: fields.get("origin"),
         fetch_site: fields.get("sec-fetch-site"),
-        host: head.target.authority.or_else(|| fields.get("host")),
+        host: host(head),
+        owner: &|| owner::of(client, stream.local_addr()?),
     };
     let errand = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);
         Errand::Refuse {
             status: 405,
             sentence,
-            allow,
+            fields: format!("Allow: {allow}\r\n"),
         }
     } else if let Err(denial) = access.check(&asker, path, effect) {
+        let wait = denial.retry_after();
+        let wait = wait.map(|seconds| format!("Retry-After: {seconds}\r\n"));
         Errand::Refuse {
-            status: 403,
+            status: denial.status,
             sentence: denial.to_string(),
-            allow: "",
+            fields: wait.unwrap_or_default(),
         }
     } else {
         errand
@@ -92,18 +102,19 @@ pub(super) fn of(
     })
 }
 
+/// The host that a request is for. That of a target in absolute form stands for `Host` (RFC 9112 §3.2.2).
+fn host<'h>(head: &Request<'h, '_>) -> Option<&'h [u8]> {
+    head.target.authority.or_else(|| head.fields.get("host"))
+}
+
 /// Carries out a visit.
 pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) -> After {
     if let Errand::Refuse {
         status,
         sentence,
-        allow,
+        fields,
     } = visit.errand
     {
-        let fields = match allow {
-            "" => String::new(),
-            methods => format!("Allow: {methods}\r\n"),
-        };
         let stays = visit.keep_alive && visit.body.is_complete();
         let failure = Failure { status, sentence };
         return client
@@ -119,13 +130,15 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
         }
         Err(None) => return After::Drop,
     };
-    let order = match visit.errand {
-        Errand::Change(kind) => kind.parse(&body).map(|change| kind.order(change)),
-        _ => Ok(Order::Rep),
-    };
-    let answer = match order {
-        Ok(order) => worker.desk.ask(order, client.addr.to_string()).await,
-        Err(refusal) => Err(refusal),
+    let answer = match visit.errand {
+        Errand::Change(kind) => match kind.parse(&body) {
+            Ok(change) => {
+                let order = kind.order(change);
+                worker.desk.ask(order, client.addr.to_string()).await
+            }
+            Err(refusal) => Err(refusal),
+        },
+        _ => worker.desk.list(),
     };
     let (status, json) = admin::render(&answer);
     let close = !visit.keep_alive || worker.is_stopping();

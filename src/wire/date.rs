@@ -10,10 +10,14 @@ thread_local! {
     static LAST: Cell<(u64, [u8; LEN])> = const { Cell::new((0, [b' '; LEN])) };
 }
 
-/// The current date.
+/// The current date, by the system's clock as it stands: it may have been set forward or back.
 #[must_use]
 pub fn now() -> [u8; LEN] {
-    let time = SystemTime::now();
+    at(SystemTime::now())
+}
+
+/// The date at `time`.
+fn at(time: SystemTime) -> [u8; LEN] {
     let second = time
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
@@ -32,6 +36,22 @@ pub fn now() -> [u8; LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_clock_that_jumps_takes_the_date_with_it() {
+        let hour = Duration::from_secs(3600);
+        let noon = UNIX_EPOCH + 12 * hour;
+        let text = |time| String::from_utf8(at(time).to_vec()).unwrap();
+        for (time, shown) in [
+            (noon, "Thu, 01 Jan 1970 12:00:00 GMT"),
+            (noon + hour, "Thu, 01 Jan 1970 13:00:00 GMT"),
+            (noon, "Thu, 01 Jan 1970 12:00:00 GMT"),
+            (noon - hour, "Thu, 01 Jan 1970 11:00:00 GMT"),
+        ] {
+            assert_eq!(text(time), shown);
+        }
+    }
 
     #[test]
     fn it_is_a_date_of_this_second_or_the_last() {

@@ -11,6 +11,7 @@ pub mod framing;
 pub mod head;
 pub mod listener;
 pub mod options;
+pub mod owner;
 pub mod pass;
 pub mod reply;
 pub mod socket;

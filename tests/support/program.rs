@@ -247,6 +247,15 @@ impl Ringmaster {
         process::signal(self.pid(), signal);
     }
 
+    /// Sends a second signal, again and again until it counts as one: right after the first it does not.
+    #[track_caller]
+    pub(crate) fn signal_again(&self, signal: Signal) {
+        eventually(PATIENCE, "a second signal", || {
+            self.signal(signal);
+            self.log().contains("a second signal")
+        });
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {

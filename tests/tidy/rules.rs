@@ -125,6 +125,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
             "src/wire/splice.rs",
             "src/wire/socket.rs",
             "src/wire/listener.rs",
+            "src/wire/owner.rs",
             "src/wire/pass.rs",
             "src/access_log/sink.rs",
             "src/fleet/engine/process.rs",

@@ -15,13 +15,12 @@ mod routes;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as _, Incoming};
@@ -33,10 +32,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::conn::Conn;
+use super::port::Ends;
 use super::room::Room;
 use super::{Limits, Shared};
 use crate::admin::{self, MAX_BODY};
 use crate::shutdown::Shutdown;
+use crate::wire::date;
 
 #[cfg(test)]
 pub(super) use routes::OPENAPI;
@@ -69,9 +70,8 @@ enum Stop {
     Lost,
 }
 
-/// Who sent a request.
-#[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
+/// Whose answer it is that a probe asks for.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// A status and a JSON text.
 #[derive(Debug)]
@@ -81,6 +81,8 @@ struct Reply {
     /// Whether the connection ends with it, because a part of the request may not have been read
     /// (RFC 9112 §9.6).
     is_last: bool,
+    /// After how many seconds the client may try again.
+    retry_after: Option<u64>,
 }
 
 impl Reply {
@@ -89,6 +91,7 @@ impl Reply {
             status,
             text,
             is_last: false,
+            retry_after: None,
         }
     }
 
@@ -110,7 +113,10 @@ impl IntoResponse for Reply {
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = [(header::CONTENT_TYPE, "application/json")];
         let end = self.is_last.then_some([(header::CONNECTION, "close")]);
-        (status, kind, end, self.text + "\n").into_response()
+        let wait = self
+            .retry_after
+            .map(|seconds| [(header::RETRY_AFTER, seconds.to_string())]);
+        (status, kind, end, wait, self.text + "\n").into_response()
     }
 }
 
@@ -128,11 +134,31 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
+/// What answers probes; anything else is refused, since there is no place for it.
+pub(super) fn probes(shared: Arc<Shared>) -> Router {
+    let sentence = shared.context.limits.all_open();
+    let refuse = move || {
+        let busy = Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
+        async move { busy.last() }
+    };
+    let mut paths = routes::by_path();
+    let mut router = axum::Router::new();
+    for path in PROBES {
+        if let Some(serve) = paths.remove(path) {
+            router = router.route(path, serve);
+        }
+    }
+    router
+        .fallback(refuse)
+        .layer(from_fn(one_host))
+        .with_state(shared)
+}
+
 /// Speaks HTTP until either side has had enough, and gives the connection back to be closed; `None` if another
 /// client needed its place.
 pub(super) async fn serve(
     conn: Conn,
-    peer: SocketAddr,
+    ends: Ends,
     router: Router,
     limits: &Limits,
     room: &Room,
@@ -140,11 +166,14 @@ pub(super) async fn serve(
 ) -> Option<Conn> {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| -> Answering {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(ends);
         room.enter();
         let (answer, room) = (router.call(request), room.clone());
         Box::pin(async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if let Ok(answer) = &mut answer {
+                date(answer);
+            }
             // A stream has no end yet.
             let is_whole = |answer: &Response| answer.body().size_hint().exact().is_some();
             if answer.as_ref().is_ok_and(is_whole) {
@@ -182,9 +211,25 @@ pub(super) async fn serve(
         }
     };
     if let Err(err) = done {
-        tracing::debug!("HTTP from {peer} broke: {err}");
+        tracing::debug!("HTTP from {} broke: {err}", ends.client);
     }
     Some(http.into_parts().io.into_inner())
+}
+
+/// Dates an answer. The library would do that too, by a date that it keeps until the next second of the system's
+/// clock: after a step back of the clock, for ever.
+fn date(answer: &mut Response) {
+    if let Ok(now) = HeaderValue::from_bytes(&date::now()) {
+        answer.headers_mut().insert(header::DATE, now);
+    }
+}
+
+/// Whether a request line asks after our health.
+pub(super) fn is_probe(line: &[u8]) -> bool {
+    let mut words = line.split(|b| *b == b' ');
+    let method = words.next().unwrap_or_default();
+    let target = words.next().unwrap_or_default();
+    [&b"GET"[..], b"HEAD"].contains(&method) && PROBES.iter().any(|path| path.as_bytes() == target)
 }
 
 /// Answers 503 to a request that is not read, in the name of one that cannot be served.

@@ -4,6 +4,7 @@
 //! the expressions of rings, and only forms of pages write blanks that way.
 
 use std::borrow::Cow;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use axum::http::{HeaderName, StatusCode, header};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Peer, Reply};
-use crate::admin::{MAX_BODY, Refusal};
+use super::{Ends, Reply};
+use crate::admin::{self, MAX_BODY, Refusal};
 use crate::control::Context;
-use crate::peer::{Asker, Effect};
+use crate::peer::{Asker, Denial, Effect};
+use crate::wire::owner::Owner;
 
 /// What of a request its route may ask for.
 pub(super) struct Said<'a> {
@@ -118,22 +120,49 @@ pub(super) fn admit(
     path: &str,
     effect: Effect,
 ) -> Result<SocketAddr, Reply> {
-    let Some(Peer(peer)) = request.extensions().get().copied() else {
-        return Err(Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, "no peer"));
-    };
+    let ends = ends(request)?;
+    let owner = || ends.owner();
+    let asker = asker(request, ends, &owner);
+    let verdict = context.access.check(&asker, path, effect);
+    verdict.map_err(|denial| denied(&denial))?;
+    Ok(ends.client)
+}
+
+/// Lets all pass but pages of other sites.
+pub(super) fn admit_site(context: &Context, request: &Request, path: &str) -> Result<(), Reply> {
+    let ends = ends(request)?;
+    let owner = || ends.owner();
+    let asker = asker(request, ends, &owner);
+    let verdict = context.access.check_site(&asker, path);
+    verdict.map_err(|denial| denied(&denial))
+}
+
+fn ends(request: &Request) -> Result<Ends, Reply> {
+    let ends = request.extensions().get().copied();
+    ends.ok_or_else(|| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, "no peer"))
+}
+
+fn asker<'a>(
+    request: &'a Request,
+    ends: Ends,
+    owner: &'a dyn Fn() -> io::Result<Owner>,
+) -> Asker<'a> {
     let field = |name: HeaderName| request.headers().get(name).map(|value| value.as_bytes());
     // The authority of a request in absolute form stands for Host (RFC 9112 §3.2.2).
     let authority = request.uri().authority().map(|at| at.as_str().as_bytes());
-    let asker = Asker {
+    Asker {
         authorization: field(header::AUTHORIZATION),
         origin: field(header::ORIGIN),
         fetch_site: field(HeaderName::from_static("sec-fetch-site")),
         host: authority.or_else(|| field(header::HOST)),
-        ..Asker::at(peer.ip())
-    };
-    match context.access.check(&asker, path, effect) {
-        Ok(()) => Ok(peer),
-        Err(denial) => Err(Reply::failure(StatusCode::FORBIDDEN, &denial.to_string())),
+        ..Asker::at(ends.client.ip(), owner)
+    }
+}
+
+fn denied(denial: &Denial) -> Reply {
+    Reply {
+        retry_after: denial.retry_after(),
+        ..Reply::new(denial.status, admin::failure(&denial.to_string()))
     }
 }
 

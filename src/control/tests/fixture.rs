@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::world::context;
 use super::{Context, DEADLINE, Journal, Order};
 use crate::admin::Call;
-use crate::control::port::Port;
+use crate::control::admission::Port;
 use crate::control::start;
 use crate::shutdown::{self, Trigger};
 

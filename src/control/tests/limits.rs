@@ -4,6 +4,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::admin::desk;
+use crate::wire::owner::{self, Owner};
 
 #[test]
 fn a_line_may_have_64_kib_and_no_byte_more() {
@@ -41,36 +42,60 @@ fn what_follows_an_answer_is_dropped_without_a_reset() {
     }
 }
 
+/// Waits until the port has closed its end of `stream`, whatever still waits to be read here.
+#[track_caller]
+fn until_closed(port: &Fixture, stream: &TcpStream) {
+    let own = stream.local_addr().unwrap();
+    until("the port has closed its end", || {
+        (owner::of(port.addr, own).unwrap() == Owner::Gone).then_some(())
+    });
+}
+
+/// A client that was answered, and stays.
+fn lingering(port: &Fixture) -> TcpStream {
+    let mut stream = port.connect();
+    stream.write_all(b"events\n").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    stream
+}
+
 #[test]
 fn what_follows_is_dropped_up_to_a_limit() {
     let port = port_with(|context| {
-        context.limits.connections = 1;
-        context.limits.discard_bytes = 1;
+        context.limits.discard_bytes = 2;
         context.limits.discard_time = DEADLINE * 2;
     });
-    let mut stream = port.connect();
-    stream.write_all(b"events\n").unwrap();
-    let mut answer = [0; EVENTS.len()];
-    stream.read_exact(&mut answer).unwrap();
+    let mut stream = lingering(&port);
     stream.write_all(b"x").unwrap();
-    // One byte is the limit, so the place is free before the time is over.
-    until("the place is free", || {
-        port.ask("rep\n").starts_with("N 3").then_some(())
-    });
+    assert_eq!(port.ask("quit\n"), "bye\n\n", "a round trip");
+    let own = stream.local_addr().unwrap();
+    assert!(matches!(owner::of(port.addr, own), Ok(Owner::User(_))));
+    stream.write_all(b"x").unwrap();
+    until_closed(&port, &stream);
 }
 
 #[test]
 fn a_client_that_stays_is_left_after_a_while() {
+    let port = port_with(|context| context.limits.discard_time = SOON);
+    until_closed(&port, &lingering(&port));
+}
+
+#[test]
+fn closing_takes_no_place_and_the_oldest_is_dropped_for_the_next() {
     let port = port_with(|context| {
         context.limits.connections = 1;
-        context.limits.discard_time = SOON;
+        context.limits.lingering = 2;
+        context.limits.discard_time = DEADLINE * 2;
+        context.limits.place_timeout = SOON;
     });
-    let mut stream = port.connect();
-    stream.write_all(b"events\n").unwrap();
-    until("the place is free", || {
-        port.ask("rep\n").starts_with("N 3").then_some(())
-    });
-    drop(stream);
+    let [first, second] = [lingering(&port), lingering(&port)];
+    let own = |stream: &TcpStream| owner::of(port.addr, stream.local_addr().unwrap());
+    assert!(matches!(own(&first), Ok(Owner::User(_))));
+    let third = lingering(&port);
+    until_closed(&port, &first);
+    for stream in [&second, &third] {
+        assert!(matches!(own(stream), Ok(Owner::User(_))));
+    }
 }
 
 #[test]
@@ -86,7 +111,10 @@ fn the_silent_keep_nobody_out() {
 
 #[test]
 fn whose_line_is_here_is_not_silent() {
-    let port = port_with(|context| context.limits.connections = 8);
+    let port = port_with(|context| {
+        context.limits.connections = 8;
+        context.limits.place_timeout = SOON;
+    });
     let ask = |_| {
         let mut stream = port.connect();
         stream.write_all(b"add 1 hold\n").unwrap();
@@ -101,15 +129,140 @@ fn whose_line_is_here_is_not_silent() {
 }
 
 #[test]
-fn far_too_many_are_closed_without_a_word() {
+fn of_those_who_wait_for_a_place_the_first_makes_room_for_the_last() {
     let port = port_with(|context| {
         context.limits.connections = 0;
-        context.limits.refusals = 1;
-        context.limits.discard_time = DEADLINE * 2;
+        context.limits.waiting = 1;
+        context.limits.place_timeout = DEADLINE * 2;
     });
-    let _told = port.connect();
-    let mut closed = port.connect();
-    assert_eq!(closed.read(&mut [0; 1]).unwrap(), 0);
+    let mut silent = port.connect();
+    let mut spoken = port.connect();
+    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0, "without a word");
+    spoken.write_all(b"rep\n").unwrap();
+    // Whether its line is read already or not.
+    let _next = port.connect();
+    let said = rest(spoken);
+    assert!(
+        ["", "ERR 0 connections are open already\n\n"].contains(&&*said),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_read_waits_for_a_place() {
+    let port = port_with(|context| {
+        context.limits.connections = 1;
+        context.limits.place_timeout = DEADLINE * 2;
+    });
+    let mut ordering = port.connect();
+    ordering.write_all(b"add 1 hold\n").unwrap();
+    let call = port.held();
+    let mut waiting = port.connect();
+    waiting.write_all(b"rep\n").unwrap();
+    let mut http = port.connect();
+    http.write_all(b"GET /rep HTTP/1.0\r\n\r\n").unwrap();
+    // A round trip: it has not been refused.
+    assert!(
+        port.ask("GET /healthz HTTP/1.0\r\n\r\n")
+            .starts_with("HTTP/1.0 200")
+    );
+    call.reply.send(Ok(Vec::new())).unwrap();
+    assert_eq!(rest(waiting), "N 3\nS1\nS2\nS3\n\n");
+    assert!(rest(http).starts_with("HTTP/1.0 200"));
+}
+
+#[test]
+fn a_probe_needs_no_place() {
+    let port = port_with(|context| {
+        context.limits.connections = 2;
+        context.limits.place_timeout = SOON;
+    });
+    let ordering = [port.connect(), port.connect()];
+    for mut stream in &ordering {
+        stream.write_all(b"add 1 hold\n").unwrap();
+    }
+    let calls = [port.held(), port.held()];
+    for line in ["GET /healthz", "GET /readyz", "HEAD /healthz"] {
+        let answer = port.ask(format!(
+            "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        ));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    // What follows on its connection is no probe, and there is no place for it.
+    let probe = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answer = port.ask(format!(
+        "{probe}GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ));
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
+    assert!(answer.contains("HTTP/1.1 503"), "{answer}");
+    assert!(
+        answer.contains("2 connections are open already"),
+        "{answer}"
+    );
+    for ask in [
+        "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /healthz2 HTTP/1.0\r\n\r\n",
+    ] {
+        let answer = port.ask(ask);
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+    drop(calls);
+}
+
+#[test]
+fn reads_and_probes_are_answered_beside_all_that_can_hold_a_place() {
+    let port = port();
+    let mut open = Vec::new();
+    for line in [
+        "events -w\n",
+        "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+    ] {
+        for _ in 0..16 {
+            let mut stream = port.connect();
+            stream.write_all(line.as_bytes()).unwrap();
+            stream.read_exact(&mut [0; 15]).unwrap();
+            open.push(stream);
+        }
+    }
+    assert_eq!(port.ask("watch\n"), "ERR 32 streams are open already\n\n");
+    let mut calls = Vec::new();
+    for _ in 0..65 {
+        let mut stream = port.connect();
+        stream.write_all(b"add 1 hold\n").unwrap();
+        calls.push(port.held());
+        open.push(stream);
+    }
+    // Half of a line, half of a head, a prompt, a kept connection, and nothing at all.
+    let head = "GET /rep HTTP/1.1\r\nHost: ";
+    let kept = "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for said in ["re", head, "prompt\n", kept, ""].iter().cycle().take(200) {
+        let mut stream = port.connect();
+        stream.write_all(said.as_bytes()).unwrap();
+        open.push(stream);
+    }
+    for _ in 0..8 {
+        for ask in [
+            "rep\n",
+            "show\n",
+            "stats\n",
+            "events\n",
+            "where 1\n",
+            "ring\n",
+            "bound\n",
+            "plan bound 2\n",
+        ] {
+            let answer = port.ask(ask);
+            assert!(
+                !answer.is_empty() && !answer.starts_with("ERR"),
+                "{ask}: {answer}"
+            );
+        }
+        for path in ["/healthz", "/readyz", "/rep", "/stats", "/metrics"] {
+            let answer = port.ask(format!("GET {path} HTTP/1.0\r\n\r\n"));
+            assert!(answer.starts_with("HTTP/1.0 200"), "{path}: {answer}");
+        }
+    }
+    drop((open, calls));
 }
 
 #[test]
@@ -153,23 +306,40 @@ async fn the_kernel_asks_after_a_silent_client() {
     assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
 }
 
+/// More events than the buffers of both sockets hold.
+fn many_events(context: &Context) {
+    let long = "x".repeat(1024 * 1024);
+    (3..19).for_each(|n| happen(&context.journal, n, &long));
+}
+
 #[test]
 fn a_slow_reader_is_cut() {
-    // More than the buffers of both sockets hold.
     let port = port_with(|context| {
-        let long = "x".repeat(1024 * 1024);
-        (3..19).for_each(|n| happen(&context.journal, n, &long));
-        context.limits.connections = 1;
+        many_events(context);
         context.limits.write_timeout = SOON;
     });
     let mut stream = port.connect();
     stream.write_all(b"events\n").unwrap();
-    until("the place is free", || {
-        port.ask("rep\n").starts_with("N 3").then_some(())
-    });
+    stream.read_exact(&mut [0; 16]).unwrap();
+    until_closed(&port, &stream);
     let mut got = Vec::new();
     let _ = stream.read_to_end(&mut got);
     assert!(got.len() < 16 * 1024 * 1024);
+}
+
+#[test]
+fn a_slow_reader_makes_room() {
+    let port = port_with(|context| {
+        many_events(context);
+        context.limits.connections = 1;
+        context.limits.write_timeout = DEADLINE * 2;
+        context.limits.discard_time = SOON;
+    });
+    let mut stream = port.connect();
+    stream.write_all(b"events\n").unwrap();
+    stream.read_exact(&mut [0; 16]).unwrap();
+    assert!(port.ask("rep\n").starts_with("N 3"));
+    until_closed(&port, &stream);
 }
 
 #[test]

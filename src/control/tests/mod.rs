@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::port::is_http;
 use super::*;
-use crate::admin::Target;
+use crate::admin::{Order, Target};
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};

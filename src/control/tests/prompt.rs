@@ -99,7 +99,10 @@ fn who_waits_at_a_prompt_makes_room() {
 
 #[test]
 fn who_is_being_answered_at_a_prompt_does_not_make_room() {
-    let port = port_with(|context| context.limits.connections = 1);
+    let port = port_with(|context| {
+        context.limits.connections = 1;
+        context.limits.place_timeout = SOON;
+    });
     let mut stream = open(&port, "prompt\nadd 1 hold\n");
     let call = port.held();
     assert_eq!(port.ask("rep\n"), "ERR 1 connections are open already\n\n");

@@ -4,7 +4,10 @@ use super::*;
 
 #[test]
 fn one_client_too_many_is_told_so() {
-    let port = port_with(|context| context.limits.connections = 2);
+    let port = port_with(|context| {
+        context.limits.connections = 2;
+        context.limits.place_timeout = SOON;
+    });
     let open = [port.connect(), port.connect()];
     // Answers that are owed: these clients are not silent.
     for mut stream in &open {

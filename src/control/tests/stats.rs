@@ -99,7 +99,7 @@ fn the_lines_are_aligned_and_say_the_same() {
 #[test]
 fn http_tells_the_same_json() {
     let port = port();
-    let reply = port.ask("GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let reply = port.ask("GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     assert!(
         head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"),
@@ -125,7 +125,7 @@ fn http_tells_the_same_json() {
 fn strangers_are_told_nothing() {
     for bytes in [
         "stats\n",
-        "GET /stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ] {
         let refusal = ask_as("192.0.2.7", None, bytes);
         assert!(refusal.contains("/stats is for local peers"), "{refusal}");

@@ -4,9 +4,7 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
-
-use crate::admin::{Call, Card, Cards, Letter, Order, Past, Refusal, State, Target, desk};
+use crate::admin::{Call, Card, Cards, Counter, Order, Past, Refusal, State, Target, desk};
 use crate::balance::Bound;
 use crate::control::{Context, Limits, Sources, Standing};
 use crate::fleet::{self, Journal, Note, What};
@@ -18,20 +16,26 @@ use crate::stats::{Ledger, Recorder};
 
 /// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
 pub(super) fn scripted(
-    mut letters: mpsc::Receiver<Letter>,
+    counter: Counter,
     orders: std_mpsc::Sender<Order>,
     held: std_mpsc::Sender<Call>,
 ) {
     let name = |text: &str| text.parse::<ReplicaName>().unwrap();
-    let mut names = ["S1", "S2", "S3"].map(name).to_vec();
-    while let Some(letter) = letters.blocking_recv() {
-        let call = match letter {
-            Letter::Call(call) => call,
-            Letter::Show(reply) => {
-                let _ = reply.send(cards(&names));
-                continue;
+    let mut names = list_of_three();
+    let Counter {
+        orders: mut calls,
+        mut shows,
+        list,
+    } = counter;
+    thread::spawn({
+        let list = list.subscribe();
+        move || {
+            while let Some(reply) = shows.blocking_recv() {
+                let _ = reply.send(cards(&list.borrow()));
             }
-        };
+        }
+    });
+    while let Some(call) = calls.blocking_recv() {
         let _ = orders.send(call.order.clone());
         let answer = match &call.order {
             Order::Add(change) | Order::Rm(change) if change.names.contains(&name("hold")) => {
@@ -49,7 +53,7 @@ pub(super) fn scripted(
             {
                 Err(Refusal::nobody(name))
             }
-            Order::Rep | Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
+            Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
             Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
@@ -64,8 +68,15 @@ pub(super) fn scripted(
                 Ok(names.clone())
             }
         };
+        list.send_replace(names.clone().into());
         let _ = call.reply.send(answer);
     }
+}
+
+fn list_of_three() -> Vec<ReplicaName> {
+    ["S1", "S2", "S3"]
+        .map(|text| text.parse().unwrap())
+        .to_vec()
 }
 
 /// A card for each of these, in seats from 1 on; the last one's seat had another before.
@@ -154,10 +165,11 @@ pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
 }
 
 pub(super) fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
-    let (desk, calls) = desk();
+    let (desk, counter) = desk();
     let (orders_tx, orders) = std_mpsc::channel();
     let (held_tx, held) = std_mpsc::channel();
-    thread::spawn(move || scripted(calls, orders_tx, held_tx));
+    counter.list.send_replace(list_of_three().into());
+    thread::spawn(move || scripted(counter, orders_tx, held_tx));
     let journal = Journal::default();
     happen(&journal, 1, "");
     happen(&journal, 2, "");

@@ -1,8 +1,8 @@
 //! Orders: the queue of changes, the one that is being carried out, and the stop.
 //!
 //! It knows when a change is complete, not how it is made. Changes are carried out strictly one after
-//! another; only the list is answered at once. Surprising: checks are made when an order's turn comes,
-//! not when it arrives, because those before it change what is true.
+//! another. Surprising: checks are made when an order's turn comes, not when it arrives, because those
+//! before it change what is true.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,9 +41,7 @@ pub(super) enum Change {
 impl Plan {
     /// [`super::Input::Order`].
     pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
-        if order == Order::Rep {
-            self.answer(ticket, Ok(self.listed()));
-        } else if self.policy.keeper == Keeper::Nobody
+        if self.policy.keeper == Keeper::Nobody
             && matches!(
                 order,
                 Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
@@ -76,7 +74,6 @@ impl Plan {
             return false;
         };
         let begun = match order {
-            Order::Rep => return true,
             Order::Add(change) => self.begin_add(ticket, &change, world).map(Some),
             Order::Rm(change) => self.begin_rm(ticket, &change, world).map(Some),
             Order::Scale(n) => self.begin_scale(ticket, n, world),

@@ -186,7 +186,7 @@ impl Plan {
     }
 
     /// What `/rep` lists.
-    pub(super) fn listed(&self) -> Vec<ReplicaName> {
+    pub(in crate::fleet) fn listed(&self) -> Vec<ReplicaName> {
         let held = self.places.iter().filter(|place| place.is_held());
         held.filter_map(|place| place.holder.as_ref())
             .map(|holder| holder.name.clone())

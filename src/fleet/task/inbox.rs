@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::admin::Letter;
+use crate::admin::{Call, Cards};
 use crate::fleet::engine::Report;
 use crate::fleet::plan::{Hold, Pulse};
 use crate::roster::{Evidence, ReplicaId};
@@ -41,6 +41,8 @@ pub(in crate::fleet) struct Inbox {
     pub(in crate::fleet) hold: watch::Receiver<Hold>,
     pub(in crate::fleet) reports: mpsc::UnboundedReceiver<Report>,
     pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
-    pub(in crate::fleet) orders: mpsc::Receiver<Letter>,
+    /// Requests for the cards of all replicas.
+    pub(in crate::fleet) shows: mpsc::Receiver<oneshot::Sender<Cards>>,
+    pub(in crate::fleet) orders: mpsc::Receiver<Call>,
     pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
 }

@@ -1,7 +1,7 @@
 //! What the task knows that the plan does not: the dice and the data path, for the plan to ask, and what the
 //! engine, the heartbeats and the workers have to say of each replica, for whoever is shown them.
 //!
-//! It changes nothing.
+//! It changes nothing in the fleet.
 
 use std::time::Instant;
 
@@ -33,6 +33,16 @@ impl World for Outside<'_> {
 }
 
 impl Task {
+    /// Publishes what `/rep` lists, if it is another list than before.
+    pub(super) fn publish_list(&self) {
+        let list = self.plan.listed();
+        self.list.send_if_modified(|last| {
+            let differs = **last != *list;
+            *last = list.into();
+            differs
+        });
+    }
+
     /// A card for everybody, with what the engine, the heartbeats and the workers know.
     pub(super) fn cards(&self) -> Cards {
         let now = Instant::now();

@@ -43,6 +43,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         journal: Journal::default(),
         notebook: Notebook::default(),
         status: watch::channel(plan.status()).0,
+        list: watch::channel(List::default()).0,
         plan,
         began: (Instant::now(), SystemTime::now()),
         lent: Arc::default(),

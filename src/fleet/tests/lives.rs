@@ -9,7 +9,7 @@ use stand_in::{exists, kill};
 #[tokio::test]
 async fn a_killed_replica_is_replaced_in_its_seat() {
     let (stand_in, mut bench) = three().await;
-    assert_eq!(names(bench.ask(Order::Rep).await), ["S1", "S2", "S3"]);
+    assert_eq!(names(bench.desk.list()), ["S1", "S2", "S3"]);
     let old = bench.roster(|_| true).await.member(Seat(2)).unwrap().id;
     kill("-9", &stand_in.file("S2"));
     let is_new = |roster: &Roster| {
@@ -17,7 +17,7 @@ async fn a_killed_replica_is_replaced_in_its_seat() {
         member.id != old && member.health == Health::Up
     };
     bench.roster(is_new).await;
-    let listed = names(bench.ask(Order::Rep).await);
+    let listed = names(bench.desk.list());
     assert!(listed[1].starts_with("s-"), "{listed:?}");
     let reason = bench.note(Kind::Down).await.reason;
     assert_eq!(reason, "process ended, signal: 9 (SIGKILL)");
@@ -72,7 +72,7 @@ async fn a_change_is_done_when_the_worker_goes_by_it() {
     assert_eq!(published.members().len(), 1);
     sleep(Duration::from_millis(50)).await;
     assert!(!add.is_finished());
-    assert_eq!(names(bench.ask(Order::Rep).await), ["S1"]);
+    assert_eq!(names(bench.desk.list()), ["S1"]);
     worker.adopted(published.version);
     let answer = timeout(DEADLINE, add).await.unwrap().unwrap();
     assert_eq!(names(answer), ["S1"]);
@@ -90,7 +90,7 @@ async fn a_dropped_fleet_stops_unseen() {
         assert!(!exists(&stand_in.file(name)));
     }
     let refusal = Refusal::failed("ringmaster is stopping");
-    let answer = bench.desk.ask(Order::Rep, String::new()).await;
+    let answer = bench.desk.list();
     assert_eq!(answer, Err(refusal));
 }
 
@@ -114,7 +114,7 @@ async fn fixed_backends_are_watched_and_nothing_else() {
     let is_up = |roster: &Roster| roster.member(Seat(1)).unwrap().health == Health::Up;
     let roster = bench.roster(is_up).await;
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);
-    assert_eq!(names(bench.ask(Order::Rep).await), ["a"]);
+    assert_eq!(names(bench.desk.list()), ["a"]);
     let refusal = Refusal::bad("fixed backends are neither started nor stopped");
     let answer = bench.ask(Order::Rm(change(1, &["a"]))).await;
     assert_eq!(answer, Err(refusal));

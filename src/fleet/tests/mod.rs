@@ -90,11 +90,11 @@ fn begin(settings: Settings) -> Bench {
 fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
     let survey = survey(settings).unwrap();
     let (publisher, mut workers) = roster::channel(1, survey.first_roster());
-    let (desk, orders) = admin::desk();
+    let (desk, counter) = admin::desk();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
     let bench = Bench {
-        fleet: start(survey, publisher, orders, evidence).unwrap(),
+        fleet: start(survey, publisher, counter, evidence).unwrap(),
         desk,
         rosters: watch::channel(worker.latest()).1,
         _evidence,

@@ -150,7 +150,7 @@ fn a_second_signal() {
     let mut under_way = UnderWay::begin(&program, &backend);
     program.signal(Signal::TERM);
     program.expect_log("draining");
-    program.signal(Signal::INT);
+    program.signal_again(Signal::INT);
     assert_eq!(program.wait().code(), Some(1));
     under_way.expect(&log);
     // Nobody is left hanging.

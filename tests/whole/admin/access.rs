@@ -62,7 +62,7 @@ fn a_forwarded_request_is_not_local_on_the_data_port() {
 }
 
 #[test]
-fn a_page_of_another_site_changes_nothing() {
+fn a_page_of_another_site_neither_changes_nor_reads() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let before = State::of(&program);
     for port in PORTS {
@@ -83,7 +83,7 @@ fn a_page_of_another_site_changes_nothing() {
                 "{port:?} {fields}"
             );
             let list = format!("GET /rep HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-            assert_eq!(exchange(at, list).status(), 200, "{port:?} {fields}");
+            assert_eq!(exchange(at, list).status(), 403, "{port:?} {fields}");
             let rm = request("DELETE /rm", fields, r#"{"n":1}"#);
             assert_eq!(exchange(at, rm).status(), 403, "{port:?} {fields}");
         }

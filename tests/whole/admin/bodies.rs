@@ -174,6 +174,8 @@ fn an_order_outlives_whoever_gave_it(engine: Engine) {
         let mut client = Client::connect(port.of(&program));
         let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);
         client.send(request("POST /add", "", &body));
+        // Whose the order is must be seen before the socket is closed.
+        program.expect_log(&format!("asks /add n=1 {name}"));
         drop(client);
         eventually(PATIENCE, "the replica is there", || {
             program.rep().iter().any(|listed| listed == name)

@@ -6,6 +6,9 @@ mod bodies;
 mod changes;
 mod curl;
 mod failing;
+mod guesses;
+mod owner;
+mod reads;
 mod refusals;
 mod stranger;
 

@@ -122,7 +122,7 @@ fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
 
 #[test]
 fn too_few_descriptors_are_named() {
-    for (limit, workers, least) in [(200, 2, 288), (900, 100, 932)] {
+    for (limit, workers, least) in [(200, 2, 432), (900, 100, 1076)] {
         let mut shell = std::process::Command::new("sh");
         let serve = format!(
             "ulimit -n {limit}; exec \"$0\" serve --listen 127.0.0.1:0 --workers {workers}"

@@ -1,8 +1,8 @@
 //! Services that are no HTTP, or not for long, with their own clients: through `--balance source`, and a
-//! WebSocket through an upgrade. And Prometheus, which reads our metrics.
+//! WebSocket through an upgrade. And Prometheus, which reads our metrics, and nginx, which stands in front of us.
 //!
 //! A program that is not installed leaves its tests with nothing to do, which they say on standard error
-//! even when they pass. In CI, Redis and Prometheus are installed: there their absence is a failure.
+//! even when they pass. In CI, Redis, Prometheus and nginx are installed: there their absence is a failure.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::support::{PATIENCE, Signal, fresh_path, signal};
 
+mod nginx;
 mod postgres;
 mod prometheus;
 mod redis;

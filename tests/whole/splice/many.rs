@@ -161,7 +161,7 @@ fn two_thousand_sessions_get_by_with_next_to_no_descriptors_for_pipes() {
     let fixed = ["--backend", &name, "--heartbeat-interval", "0s"];
     let args = [&fixed[..], &PATIENT].concat();
     // Two for each session, and those that are kept back.
-    let command = under(&["prlimit", "--nofile=4300:4300", "--"]);
+    let command = under(&["prlimit", "--nofile=4444:4444", "--"]);
     let program = Ringmaster::launch(command, &args).ready();
     program.expect_log("is lowered to 2022");
     let pipes = expect_all_whole(&program);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_page_of_another_site_may_not_change() {
+fn a_page_of_another_site_may_neither_change_nor_read() {
     let port = port();
     let body = r#"{"n":1}"#;
     let cases = [
@@ -21,19 +21,71 @@ fn a_page_of_another_site_may_not_change() {
             let answer = port.ask(format!("{line} HTTP/1.1\r\n{fields}"));
             assert_failure(&answer, 403, "web pages of other sites");
         }
-        let answer = port.ask(format!("GET /rep HTTP/1.1\r\n{fields}"));
-        assert_eq!(split(&answer).0, 200, "{answer}");
+        let get = |path: &str| port.ask(format!("GET {path} HTTP/1.1\r\n{fields}"));
+        let reading = http::rows().filter(|(method, _)| *method == "GET");
+        for (_, path) in reading {
+            let answer = get(&path.replace(['{', '}'], ""));
+            match path {
+                // What tells nothing of the fleet.
+                "/" | "/help" | "/openapi.json" | "/healthz" | "/readyz" => {
+                    assert_eq!(split(&answer).0, 200, "{answer}");
+                }
+                crate::control::dashboard::FOLDER => {}
+                _ => assert_failure(&answer, 403, "web pages of other sites"),
+            }
+        }
+        let stream = format!("Accept: text/event-stream\r\n{fields}");
+        let answer = port.ask(format!("GET /events HTTP/1.1\r\n{stream}"));
+        assert_failure(&answer, 403, "/events is not for web pages of other sites");
     }
     let rebound =
         "POST http://evil.com/add HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_failure(&port.ask(rebound), 403, "Host is neither");
-    assert_eq!(
-        port.orders
-            .try_iter()
-            .filter(|order| *order != Order::Rep)
-            .count(),
-        0
+    assert!(port.orders.try_recv().is_err());
+}
+
+#[test]
+fn a_scraper_may_use_a_name_that_is_ours() {
+    let port = port_with(|context| {
+        context.access.hosts = ["ringmaster".parse().unwrap()].into();
+    });
+    let get = |path: &str, host: &str| {
+        port.ask(format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        ))
+    };
+    for path in ["/metrics", "/rep", "/stats", "/events"] {
+        assert_eq!(split(&get(path, "ringmaster:5001")).0, 200, "{path}");
+        assert_failure(&get(path, "other:5001"), 403, "--control-host");
+    }
+}
+
+#[test]
+fn too_many_wrong_tokens_are_told_when_to_come_again() {
+    let port = port_with(|context| {
+        context.access.token = Some("s3cret".parse().unwrap());
+    });
+    let show = |token: &str| {
+        let fields = format!("Origin: null\r\nAuthorization: Bearer {token}\r\n");
+        port.ask(request("GET /rep", &fields))
+    };
+    // Ten at once, and one more for each quarter of a second that this takes.
+    let refused = until("too many", || {
+        let answer = show("wrong");
+        answer.starts_with("HTTP/1.1 429").then_some(answer)
+    });
+    assert_failure(
+        &refused,
+        429,
+        "too many wrong tokens from 127.0.0.1; wait 1 s",
     );
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    // The right one passes a moment later.
+    let answer = until("it may try again", || {
+        let answer = show("s3cret");
+        (!answer.starts_with("HTTP/1.1 429")).then_some(answer)
+    });
+    assert_eq!(split(&answer).0, 200, "{answer}");
 }
 
 #[test]

@@ -99,9 +99,12 @@ fn a_slow_head_and_an_idle_connection_are_closed() {
 
 #[test]
 fn one_client_too_many_is_told_in_json() {
-    let port = port_with(|context| context.limits.connections = 0);
+    let port = port_with(|context| {
+        context.limits.connections = 0;
+        context.limits.place_timeout = SOON;
+    });
     assert_failure(
-        &port.ask(request("GET /healthz", "")),
+        &port.ask(request("GET /rep", "")),
         503,
         "0 connections are open already",
     );

@@ -223,7 +223,7 @@ fn changes_go_one_after_another_and_the_list_between_them() {
     bench.rm(1, "S2");
     assert_eq!(bench.add(1, "S2"), None);
     assert!(bench.started().is_empty(), "it waits");
-    assert_eq!(bench.order(Order::Rep), Some(Ok(names("S1 S2"))));
+    assert_eq!(bench.list(), names("S1 S2"));
     bench.feed(Input::Drained(S2));
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1"))));

@@ -244,7 +244,7 @@ fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
     assert_eq!(bench.removed(), [(R1, Farewell::Leave)]);
     bench.after(10 * SEC);
     assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
-    assert_eq!(bench.order(Order::Rep), Some(Ok(names("S1"))));
+    assert_eq!(bench.list(), names("S1"));
     let sentence = "another process takes over this balancer; try again in a moment";
     assert_eq!(
         bench.add(1, ""),

@@ -33,7 +33,6 @@ impl Model {
                 let order = self.tickets.remove(&ticket).expect("one answer each");
                 if answer.is_ok() {
                     match order {
-                        Order::Rep => {}
                         Order::Add(change) => self.wanted += change.n,
                         Order::Rm(change) => self.wanted -= change.n,
                         Order::Scale(n) => self.wanted = n,

@@ -17,10 +17,9 @@ impl Model {
         }
         let names = names.into_iter().collect();
         let change = admin::Change { n, names };
-        let order = match self.dice.roll(10) {
-            0 => Order::Rep,
-            _ if add => Order::Add(change),
-            _ => Order::Rm(change),
+        let order = match add {
+            true => Order::Add(change),
+            false => Order::Rm(change),
         };
         self.hand_in(order);
     }

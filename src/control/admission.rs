@@ -1,0 +1,184 @@
+//! The way of one connection: a place, its first line, which tells its protocol, and the close.
+//!
+//! A client to whom no answer is owed may lose its place to a newcomer (see `places.rs`). A newcomer for whom there
+//! is none, because answers are owed to all others, waits for one in a hall: reads are not refused for a crowd of
+//! them, and a probe is answered there, whatever else the port is busy with. Closing takes no place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::error::Elapsed;
+use tokio::time::{sleep, timeout};
+
+use super::conn::{Conn, Line};
+use super::places::{Place, Places};
+use super::port::{Ends, Shared, is_http, open};
+use super::room::Room;
+use super::{Context, http, text};
+use crate::shutdown::Shutdown;
+
+/// What each connection gets.
+#[derive(Clone)]
+pub(super) struct Port {
+    pub(super) shared: Arc<Shared>,
+    router: http::Router,
+    /// Answers probes and nothing else.
+    probes: http::Router,
+    pub(super) places: Places,
+    /// Where those wait for a place for whom there is none.
+    hall: Places,
+    /// Those whose connections are being closed.
+    lingering: Places,
+}
+
+impl Port {
+    pub(super) fn new(context: Context, shutdown: Shutdown) -> Self {
+        let shared = Arc::new(Shared::new(context, shutdown));
+        let limits = &shared.context.limits;
+        Self {
+            places: Places::new(limits.connections),
+            hall: Places::new(limits.waiting),
+            lingering: Places::new(limits.lingering),
+            router: http::router(Arc::clone(&shared)),
+            probes: http::probes(Arc::clone(&shared)),
+            shared,
+        }
+    }
+
+    /// Gives a new client its place, or lets it wait for one.
+    pub(super) async fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        clients: &mut JoinSet<()>,
+    ) {
+        if self.places.all_taken() {
+            // Nobody is silent whose line is here already: in the first turn the event loop hears of it,
+            // in the second it is read.
+            yield_now().await;
+            yield_now().await;
+        }
+        let port = self.clone();
+        if let Some(place) = self.places.take() {
+            clients.spawn(port.talk(stream, peer, place));
+        } else if let Some(spot) = self.hall.take() {
+            clients.spawn(port.wait(stream, peer, spot));
+        }
+    }
+
+    /// Serves one client, to the close, or until another needs its place while no answer is owed.
+    pub(super) async fn talk(self, stream: TcpStream, peer: SocketAddr, mut place: Place) {
+        let limits = &self.shared.context.limits;
+        let mut shutdown = self.shared.shutdown.clone();
+        let Some((ends, mut conn)) = open(stream, peer, limits) else {
+            return;
+        };
+        let first = tokio::select! {
+            first = timeout(limits.idle_timeout, conn.peek_line(limits.line)) => first,
+            () = place.lost() => return,
+            () = shutdown.wait() => return,
+        };
+        self.attend(conn, ends, first, place).await;
+    }
+
+    /// Serves one client whose first line, or what came instead of it, is known.
+    async fn attend(self, mut conn: Conn, ends: Ends, first: First, place: Place) {
+        let limits = &self.shared.context.limits;
+        let room = Room::new(place);
+        let done = match first {
+            Ok(Ok(Line::Whole(line))) if is_http(&line) => {
+                return self.speak_http(conn, ends, self.router.clone(), room).await;
+            }
+            Ok(Ok(Line::Whole(line))) => {
+                text::session(&mut conn, line, ends, &self.shared, &room).await
+            }
+            Ok(Ok(Line::TooLong)) => text::fail(&mut conn, &text::too_long(limits)).await,
+            Err(_) if conn.has_begun() => {
+                let sentence = format!("no line within {} s", limits.idle_timeout.as_secs_f32());
+                text::fail(&mut conn, &sentence).await
+            }
+            Ok(Ok(Line::Nothing)) | Err(_) => return,
+            Ok(Err(err)) => Err(err),
+        };
+        drop(room);
+        match done {
+            Ok(()) => self.part(conn).await,
+            Err(err) => tracing::debug!("control connection of {} broke: {err}", ends.client),
+        }
+    }
+
+    async fn speak_http(&self, conn: Conn, ends: Ends, router: http::Router, room: Room) {
+        let limits = &self.shared.context.limits;
+        let mut shutdown = self.shared.shutdown.clone();
+        let served = http::serve(conn, ends, router, limits, &room, &mut shutdown).await;
+        drop(room);
+        if let Some(conn) = served {
+            self.part(conn).await;
+        }
+    }
+
+    /// Closes so that the client can read the answer; it has no place any more, and when too many are being
+    /// closed, the one that has taken longest is dropped.
+    async fn part(&self, conn: Conn) {
+        let limits = &self.shared.context.limits;
+        let mut shutdown = self.shared.shutdown.clone();
+        let Some(mut place) = self.lingering.take() else {
+            return;
+        };
+        tokio::select! {
+            () = conn.farewell(limits, &mut shutdown) => {}
+            () = place.lost() => {}
+        }
+    }
+
+    /// Lets one client too many wait for a place; a probe is answered without one.
+    async fn wait(self, stream: TcpStream, peer: SocketAddr, mut spot: Place) {
+        let limits = &self.shared.context.limits;
+        let mut shutdown = self.shared.shutdown.clone();
+        let Some((ends, mut conn)) = open(stream, peer, limits) else {
+            return;
+        };
+        let first = tokio::select! {
+            first = timeout(limits.place_timeout, conn.peek_line(limits.line)) => first,
+            () = spot.lost() => return,
+            () = shutdown.wait() => return,
+        };
+        if let Ok(Ok(Line::Whole(line))) = &first
+            && http::is_probe(line)
+        {
+            let (router, room) = (self.probes.clone(), Room::new(spot));
+            return self.speak_http(conn, ends, router, room).await;
+        }
+        let place = tokio::select! {
+            biased;
+            () = shutdown.wait() => return,
+            place = self.places.wait() => Some(place),
+            () = spot.lost() => None,
+            () = sleep(limits.place_timeout) => None,
+        };
+        drop(spot);
+        match place {
+            Some(place) => self.attend(conn, ends, first, place).await,
+            None => self.refuse(conn, first).await,
+        }
+    }
+
+    /// Tells one client too many so, in its own protocol.
+    async fn refuse(self, mut conn: Conn, first: First) {
+        let sentence = self.shared.context.limits.all_open();
+        let done = match first {
+            Ok(Ok(Line::Whole(line))) if is_http(&line) => http::fail(&mut conn, &sentence).await,
+            Ok(Ok(_)) | Err(_) => text::fail(&mut conn, &sentence).await,
+            Ok(Err(err)) => Err(err),
+        };
+        if done.is_ok() {
+            self.part(conn).await;
+        }
+    }
+}
+
+/// The first line of a client, or what came instead of it.
+type First = Result<io::Result<Line>, Elapsed>;
