@@ -12,7 +12,7 @@ pub use fleet::{FleetCells, SeatCells};
 pub use histogram::{BOUNDS_MICROS, Histogram, Times};
 pub use port::{LogCell, Port, PortCell};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The cells of one replica: one per worker.
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub struct Cells {
     epoch: Instant,
     by_worker: Box<[WorkerCell]>,
+    /// Whether the replica serves one connection at a time. The fleet sets it.
+    iterative: AtomicBool,
 }
 
 /// One worker's counts about one replica. Aligned to two cache lines, because processors fetch lines in
@@ -47,6 +49,7 @@ pub struct WorkerCell {
     retries: [Counter; Retry::ALL.len()],
     /// Requests that another replica got, because this one was not up, or had refused or lost them.
     pub saved: Counter,
+    slow: AtomicU64,
     /// From a request's head to the head of its reply.
     pub first_byte: Histogram,
     /// From a request's head to its end here, whoever ended it; tunnels are not among them.
@@ -135,7 +138,32 @@ impl Cells {
         Self {
             epoch: Instant::now(),
             by_worker: (0..workers).map(|_| WorkerCell::default()).collect(),
+            iterative: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that the replica serves one connection at a time.
+    pub fn set_iterative(&self) {
+        self.iterative.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the replica serves one connection at a time, so that an idle one blocks all others.
+    #[must_use]
+    pub fn is_iterative(&self) -> bool {
+        self.iterative.load(Ordering::Relaxed)
+    }
+
+    /// Requests over all workers that wait here although another replica fell silent with them before.
+    #[must_use]
+    pub fn slow(&self) -> u64 {
+        let slow = |cell: &WorkerCell| cell.slow.load(Ordering::Relaxed);
+        self.by_worker.iter().map(slow).sum()
+    }
+
+    /// Bytes of replies over all workers.
+    #[must_use]
+    pub fn replied(&self) -> u64 {
+        self.by_worker.iter().map(|cell| cell.to_client.get()).sum()
     }
 
     /// All cells, by worker.
@@ -224,6 +252,19 @@ impl WorkerCell {
     pub fn end_waiting(&self) {
         let waiting = self.awaiting.load(Ordering::Relaxed);
         self.awaiting.store(waiting - 1, Ordering::Relaxed);
+    }
+
+    /// One more request that waits although another replica fell silent with it; paired with
+    /// [`Self::end_slow`].
+    pub fn begin_slow(&self) {
+        let slow = self.slow.load(Ordering::Relaxed);
+        self.slow.store(slow + 1, Ordering::Relaxed);
+    }
+
+    /// One such request less.
+    pub fn end_slow(&self) {
+        let slow = self.slow.load(Ordering::Relaxed);
+        self.slow.store(slow - 1, Ordering::Relaxed);
     }
 
     /// One exchange less.

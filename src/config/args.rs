@@ -14,7 +14,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, Va
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, positive, target};
+use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, host, positive, target};
 use crate::fleet;
 use crate::peer::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
@@ -160,7 +160,7 @@ pub struct ServeArgs {
         help = "How often a lost idempotent request is sent again"
     )]
     pub retries: u32,
-    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "1s", value_parser = positive, help = "Making a connection to a replica")]
+    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive, help = "Making a connection to a replica; the kernel sends a lost SYN again after 1 s and after 3 s")]
     pub connect_timeout: Duration,
     #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive, help = "First byte of a request to the end of its head")]
     pub head_timeout: Duration,
@@ -189,11 +189,15 @@ pub struct ServeArgs {
         env = "RINGMASTER_HEARTBEAT_MISSES",
         default_value = "3",
         value_parser = count::<NonZeroU32>,
-        help = "Misses in a row until a replica is dead"
+        help = "Misses in a row until requests go to other replicas"
     )]
     pub heartbeat_misses: NonZeroU32,
     #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = ask, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
     pub heartbeat_path: fleet::Ask,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_HOST", value_name = "NAME", value_parser = host, help = "Host field of heartbeats [default: the address of the replica]")]
+    pub heartbeat_host: Option<String>,
+    #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is dead and another is started for it; 0s: after the misses")]
+    pub replace_after: Duration,
     #[arg(
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",

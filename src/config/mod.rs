@@ -99,6 +99,7 @@ impl ServeArgs {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
         self.check_ports()?;
+        let ask = self.heartbeat_ask()?;
         let max_head = self.check_max_head()?;
         let access = Access {
             token: self.control_token.clone(),
@@ -146,7 +147,8 @@ impl ServeArgs {
                 interval: self.heartbeat_interval,
                 timeout: self.heartbeat_timeout,
                 misses: self.heartbeat_misses.get(),
-                ask: self.heartbeat_path,
+                replace_after: self.replace_after,
+                ask,
             }),
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
@@ -158,6 +160,17 @@ impl ServeArgs {
             log_format: self.log_format,
             log_level: self.log_level,
         })
+    }
+
+    fn heartbeat_ask(&self) -> Result<fleet::Ask, String> {
+        match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
+            (fleet::Ask::Connect, Some(_)) => Err(
+                "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
+                    .to_owned(),
+            ),
+            (fleet::Ask::Get { path, .. }, host) => Ok(fleet::Ask::Get { path, host }),
+            (ask, None) => Ok(ask),
+        }
     }
 
     fn check_ports(&self) -> Result<(), String> {

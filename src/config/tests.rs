@@ -34,10 +34,12 @@ fn defaults_are_the_documented_ones() {
         config.proxy.limits.tunnel_timeout,
         Duration::from_secs(3600)
     );
-    assert_eq!(
-        config.heartbeat.unwrap().interval,
-        Duration::from_millis(250)
-    );
+    let heartbeat = config.heartbeat.unwrap();
+    assert_eq!(heartbeat.interval, Duration::from_millis(250));
+    assert_eq!(heartbeat.replace_after, Duration::from_secs(5));
+    // Above the first two retransmissions of a SYN.
+    let connect_timeout = config.proxy.limits.connect_timeout;
+    assert_eq!(connect_timeout, Duration::from_secs(4));
     assert!(config.proxy.admin.is_some_and(|access| !access.anyone));
 }
 
@@ -164,6 +166,13 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--key", "random,path"], "at the end"),
         (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
         (
+            &["--heartbeat-path", "tcp", "--heartbeat-host", "a"],
+            "--heartbeat-host does not go with --heartbeat-path tcp",
+        ),
+        (&["--replace-after", "5"], "invalid value"),
+        (&["--replace-after", "367days"], "longer than 366 days"),
+        (&["--connect-timeout", "0s"], "longer than 0s"),
+        (
             &["--replica-env", "A=B", "--backend", "a=b:1"],
             "--replica-env goes with --engine process or docker",
         ),
@@ -205,6 +214,63 @@ fn flags_that_do_not_go_together_are_refused() {
         let refused = check(flags).unwrap_err();
         assert!(refused.contains(sentence), "{flags:?}: {refused}");
     }
+}
+
+#[test]
+fn heartbeats_name_any_host_that_can_stand_in_its_field() {
+    let host = |value| {
+        let heartbeat = check(&["--heartbeat-host", value])?.heartbeat.unwrap();
+        Ok(heartbeat.ask)
+    };
+    let longest = "a".repeat(255);
+    for legal in [
+        "a",
+        "health.example",
+        "under_score:8080",
+        "10.0.0.1:1",
+        "a:65535",
+        "[::1]",
+        "[2001:db8::1]:80",
+        &longest,
+    ] {
+        let expected = fleet::Ask::Get {
+            path: "/heartbeat".to_owned(),
+            host: Some(legal.to_owned()),
+        };
+        assert_eq!(host(legal), Ok::<_, String>(expected));
+    }
+    let too_long = "a".repeat(256);
+    for bad in [
+        "",
+        "a b",
+        "a/b",
+        "a@b",
+        "a\r\nX: y",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:+1",
+        "a:01",
+        ":80",
+        "::1",
+        "[::1",
+        "[x]",
+        "[::1]x",
+        "\u{e4}",
+        &too_long,
+    ] {
+        let refused = host(bad).unwrap_err();
+        assert!(
+            refused.contains("must be a host name or an IP"),
+            "{bad}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn a_silence_may_be_deadly_at_once() {
+    let heartbeat = check(&["--replace-after", "0s"]).unwrap().heartbeat;
+    assert_eq!(heartbeat.unwrap().replace_after, Duration::ZERO);
 }
 
 #[test]

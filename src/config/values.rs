@@ -2,7 +2,8 @@
 //!
 //! A sentence that is returned here follows the flag's name in the message of clap.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,6 +15,9 @@ pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
 
 /// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The longest host name, in bytes (RFC 1123 §2.1).
+const MAX_HOST: usize = 255;
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +85,33 @@ pub(super) fn ask(text: &str) -> Result<Ask, String> {
     }
     let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     if legal {
-        Ok(Ask::Path(text.to_owned()))
+        Ok(Ask::Get {
+            path: text.to_owned(),
+            host: None,
+        })
     } else {
         Err("must be tcp, or begin with / and be printable ASCII without blanks".to_owned())
+    }
+}
+
+/// A value of the Host field: a name or an address, and a port if it needs one (RFC 9110 §7.2).
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let named = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let legal = match name.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.len() <= MAX_HOST && name.bytes().all(named),
+    };
+    let port = port.is_none_or(|port| {
+        port.parse::<NonZeroU16>()
+            .is_ok_and(|n| n.to_string() == port)
+    });
+    if legal && port {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a host name or an IP address, with :PORT behind it if it needs one".to_owned())
     }
 }

@@ -97,7 +97,7 @@ pub struct Note {
     pub before: Option<ReplicaName>,
     /// Why, in a phrase; may be empty.
     pub reason: String,
-    /// For a death: the time since its last good answer, so at most this long after it died.
+    /// For a death or a silence: the time since its last good answer, so at most this long after it began.
     pub detected_within: Option<Duration>,
     /// For a successor: the time from the verdict on the dead one to its own first answer.
     pub replaced_after: Option<Duration>,

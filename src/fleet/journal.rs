@@ -59,7 +59,7 @@ impl Event {
     /// | `from`, `to` | for a switch: what it was, and what it is, as it is typed |
     /// | `by` | for a switch: the address of whoever ordered it |
     /// | `reason` | why, in a phrase; may be empty |
-    /// | `detected_within_ms` | for `down`: the time since its last good answer, in milliseconds |
+    /// | `detected_within_ms` | for `down`, and for a `suspect` that is silent: the time since its last good answer, in milliseconds |
     /// | `replaced_after_ms` | for `replaced`: from the verdict on the dead one to its own first answer |
     /// | `saved` | for `replaced` and `up`: how many requests other replicas got since the seat's replica last answered its heartbeat, because it was not up, or had refused or lost them |
     /// | `up`, `wanted` | how many replicas are up after it, and how many are wanted |

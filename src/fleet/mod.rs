@@ -81,8 +81,10 @@ pub struct Heartbeat {
     pub interval: Duration,
     /// An answer later than this is a miss.
     pub timeout: Duration,
-    /// Misses in a row that mean dead by silence; at least 1.
+    /// Misses in a row after which routing passes a replica over; at least 1.
     pub misses: u32,
+    /// Silence after which it is dead.
+    pub replace_after: Duration,
     /// What is asked.
     pub ask: Ask,
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::plan::View;
+use super::plan::{Traffic, View};
 use crate::metrics::Cells;
 use crate::ring::Seat;
 use crate::roster::{Member, Publisher, ReplicaId, Roster};
@@ -19,14 +19,20 @@ pub(super) fn render(
     watched: bool,
     mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<Cells>,
 ) -> Roster {
-    let member = |shown: super::plan::Shown| Member {
-        id: shown.id,
-        seat: shown.seat,
-        name: shown.name,
-        addr: shown.addr,
-        health: shown.health,
-        drained: shown.drained,
-        cells: cells_of(shown.id, shown.seat),
+    let member = |shown: super::plan::Shown| {
+        let cells = cells_of(shown.id, shown.seat);
+        if shown.iterative {
+            cells.set_iterative();
+        }
+        Member {
+            id: shown.id,
+            seat: shown.seat,
+            name: shown.name,
+            addr: shown.addr,
+            health: shown.health,
+            drained: shown.drained,
+            cells,
+        }
     };
     let members = view.members.into_iter().map(member).collect();
     Roster::new(view.version, view.ring, view.bound, watched, members)
@@ -105,5 +111,15 @@ impl Press {
     /// When the data path last had an answer from `id`.
     pub(super) fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
         self.cells.get(&id)?.last_answer()
+    }
+
+    /// What the data path has under way with `id`, over all workers.
+    pub(super) fn traffic(&self, id: ReplicaId) -> Traffic {
+        let traffic = |cells: &Arc<Cells>| Traffic {
+            in_flight: cells.in_flight(),
+            slow: cells.slow(),
+            replied: cells.replied(),
+        };
+        self.cells.get(&id).map(traffic).unwrap_or_default()
     }
 }

@@ -144,6 +144,7 @@ impl Settings {
             ring: self.ring.clone(),
             bound: self.bound,
             misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
+            replace_after: heartbeat.map_or_else(Default::default, |h| h.replace_after),
             interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,

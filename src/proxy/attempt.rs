@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::download::{Broken, Delivered, Download};
 use super::flow::Flow;
+use super::journey::Chances;
 use super::pool::InFlight;
 use super::pump::LowMark;
 use super::record::Account;
@@ -41,12 +42,13 @@ pub(super) async fn run(
     replica: &mut TcpStream,
     in_flight: &InFlight,
     account: &Account,
-    repeatable: bool,
+    chances: Chances,
 ) -> End {
     account.given(in_flight);
     let progress = Progress::default();
     progress.held.set(request.expects);
-    progress.repeatable.set(repeatable);
+    progress.repeatable.set(chances.repeatable);
+    progress.on_silence.set(chances.silence);
     // What is owed to nobody is not waited for: then the event loop need not know of the client.
     let (from_client, to_client) = if request.outgoing.body.is_complete() {
         (None, Writer::Whole(&mut client.stream))

@@ -21,7 +21,7 @@ use super::pump::write_some;
 use super::record::Account;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
-use super::tried::Tried;
+use super::tried::{NoConnection, Tried};
 use super::tunnel;
 use super::worker::Worker;
 use crate::ring::Key;
@@ -112,8 +112,9 @@ fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
 pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: Opening) -> After {
     match reach(worker, opening.key, client).await {
         Ok(reached) => carry(worker, client, opening.key, reached).await,
-        Err(nobody) => {
-            let (failure, later) = (exchange::nobody_up(nobody), "Retry-After: 1\r\n");
+        Err((nobody, tried)) => {
+            let failure = exchange::nobody_up(worker, nobody, &tried);
+            let later = "Retry-After: 1\r\n";
             let head_only = opening.head_only;
             let answer = client.answer(worker, &failure, later, false, head_only);
             answer.await
@@ -149,14 +150,20 @@ struct Reached {
 
 /// A connection to the replica that is to have this client, to which was written what is here of the
 /// client's bytes, as far as it fits. Until then, every seat is tried once.
-async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached, Nobody> {
+async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached, (Nobody, Tried)> {
     let limit = worker.settings.limits.write_timeout;
     let mut tried = Tried::default();
     let mut moves = 0;
     loop {
-        let in_flight = route::next(worker, key, &mut tried).await?;
-        tried.turn_to(in_flight.pool());
-        if let Some(mut replica) = worker.connect(in_flight.pool()).await {
+        let in_flight = match route::next(worker, key, &mut tried).await {
+            Ok(in_flight) => in_flight,
+            Err(nobody) => return Err((nobody, tried)),
+        };
+        let pool = in_flight.pool();
+        tried.turn_to(pool);
+        let connected = worker.connect(&in_flight, &tried).await;
+        let why = connected.as_ref().err().copied();
+        if let Ok(mut replica) = connected {
             let sent = match client.inbox.is_empty() {
                 true => Ok(0),
                 false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
@@ -171,8 +178,7 @@ async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached
                 });
             }
         }
-        tried.refused.push(in_flight.pool().id);
-        tried.turn_from(in_flight.pool());
+        tried.not_reached(pool, why.unwrap_or(NoConnection::Refused));
         moves += 1;
     }
 }

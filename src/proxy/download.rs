@@ -182,8 +182,7 @@ impl Download<'_> {
                     Ok(_) => Ok(()),
                 });
             }
-            // One that cannot be sent again is better off waiting.
-            if in_flight.is_doubted() && progress.repeatable.get() && worker.allows_retry() {
+            if worker.leaves(in_flight, progress.on_silence.get()) {
                 return Poll::Ready(Err(Broken::Doubted));
             }
             ear.listen(cx);

@@ -23,6 +23,7 @@ use super::record::{Account, Ended};
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
+use super::tried::Tried;
 use super::tunnel;
 use super::upload::Unsent;
 use super::worker::Worker;
@@ -78,13 +79,12 @@ async fn travel(
         account.moves.set(journey.moves);
         let again = afresh.take().filter(InFlight::may_go_on);
         let fresh_only = again.is_some();
-        let next = match again {
-            Some(in_flight) => Ok(in_flight),
-            None => route::next(worker, request.keyed.key, &mut journey.tried).await,
-        };
-        let in_flight = match next {
-            Ok(in_flight) => in_flight,
-            Err(nobody) => return Err(nobody_up(nobody)),
+        let tried = &mut journey.tried;
+        let in_flight = match again {
+            Some(in_flight) => in_flight,
+            None => route::next(worker, request.keyed.key, tried)
+                .await
+                .map_err(|nobody| nobody_up(worker, nobody, tried))?,
         };
         let (pool, now) = (in_flight.pool(), Instant::now());
         if !journey.may_go_to(pool.id) {
@@ -99,7 +99,7 @@ async fn travel(
         let Some((mut replica, kept)) = connected else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, request, pool.id, kept);
+        let chances = journey.chances(worker, request, &in_flight, kept);
         let end = attempt::run(
             worker,
             client,
@@ -107,7 +107,7 @@ async fn travel(
             &mut replica,
             &in_flight,
             account,
-            repeatable,
+            chances,
         );
         match end.await {
             End::Delivered(delivered) => {
@@ -118,13 +118,15 @@ async fn travel(
                 return client_failed(pool, account, &failed);
             }
             End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
-                if matches!(broken, Broken::Lost) {
+                let lost = matches!(broken, Broken::Lost);
+                if lost {
                     worker.tell(pool.id, Sign::Lost);
                 }
+                let repeatable = chances.repeatable;
                 journey
                     .goes_on(worker, request, &in_flight, &broken, kept, repeatable)
                     .map_err(|halted| halt(pool, account, &halted))?;
-                afresh = kept.then_some(in_flight);
+                afresh = (kept && lost).then_some(in_flight);
             }
             End::Broken(other) => {
                 return give_up(worker, pool, account, &other);
@@ -158,13 +160,14 @@ async fn connect(
         worker.port().pool_hits.add(1);
         return Some((kept, true));
     }
-    let fresh = Box::pin(worker.connect(pool)).await;
-    if fresh.is_none() {
-        journey.tried.refused.push(pool.id);
-        journey.tried.turn_from(pool);
-        journey.moves += 1;
+    match Box::pin(worker.connect(in_flight, &journey.tried)).await {
+        Ok(fresh) => Some((fresh, false)),
+        Err(why) => {
+            journey.tried.not_reached(pool, why);
+            journey.moves += 1;
+            None
+        }
     }
-    Some((fresh?, false))
 }
 
 /// Puts both connections to their next use after a reply.
@@ -273,14 +276,13 @@ async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: 
 }
 
 /// What to say when no seat serves a request.
-pub(super) fn nobody_up(nobody: Nobody) -> Failure {
-    Failure::new(
-        503,
-        match nobody {
-            Nobody::Empty => "there are no replicas",
-            Nobody::Down => "no replica is up",
-        },
-    )
+pub(super) fn nobody_up(worker: &Worker, nobody: Nobody, tried: &Tried) -> Failure {
+    let sentence = match (nobody, &tried.unreached) {
+        (Nobody::Empty, _) => "there are no replicas".to_owned(),
+        (Nobody::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
+        (Nobody::Down, _) => "no replica is up".to_owned(),
+    };
+    Failure::new(503, sentence)
 }
 
 /// What to say to a client that broke its request off; `None` if there is no one to say it to.

@@ -1,6 +1,8 @@
 //! What has happened to one request so far, and what may still be done with it.
 //!
-//! The one thing that must never be done: give a third replica a request that two were lost with.
+//! The one thing that must never be done: give a third replica a request that two were lost with. One with
+//! which a replica fell silent may leave it for a second; if that falls silent too, it is the request that
+//! is slow, and it waits there.
 
 use std::fmt;
 
@@ -30,6 +32,26 @@ pub(super) struct Journey {
     paused: bool,
 }
 
+/// What may be done with a request should it fail with the replica that has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chances {
+    /// Whether it may be sent again if the connection is lost.
+    pub(super) repeatable: bool,
+    pub(super) silence: OnSilence,
+}
+
+/// What a request does when the replica that has it falls silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum OnSilence {
+    /// It goes to another one, if one is up.
+    Leaves,
+    /// It waits, because it cannot be sent again.
+    #[default]
+    Stays,
+    /// It waits, because another replica had it before: it is the request that is slow.
+    IsSlow,
+}
+
 /// Why a request that was lost does not go on.
 #[derive(Debug)]
 pub(super) enum Halted {
@@ -51,20 +73,27 @@ impl fmt::Display for Halted {
 }
 
 impl Journey {
-    /// Whether the request may be sent again should it be lost with this replica, if the budget allows it
-    /// then. A kept connection that ends is first of all an old connection: that costs no retry.
-    pub(super) fn may_repeat(
+    /// What may be done with the request should it fail with this replica, if the budget allows it then.
+    /// A kept connection that ends is first of all an old connection: that costs no retry.
+    pub(super) fn chances(
         &self,
         worker: &Worker,
         request: &Request,
-        id: ReplicaId,
+        in_flight: &InFlight,
         kept: bool,
-    ) -> bool {
-        let known = self.holders.contains(&id);
-        let second = known || self.holders.len() + 1 < MAX_LOST_REPLICAS;
-        request.idempotent
-            && request.outgoing.replayable
-            && (kept || self.retries < worker.settings.retries && second)
+    ) -> Chances {
+        let id = in_flight.pool().id;
+        let has_left = self.holders.iter().any(|holder| *holder != id);
+        let again = request.idempotent && request.outgoing.replayable;
+        let left = self.retries < worker.settings.retries;
+        Chances {
+            repeatable: again && (kept || left && !has_left),
+            silence: match has_left && in_flight.was_up() {
+                true => OnSilence::IsSlow,
+                false if again && left => OnSilence::Leaves,
+                false => OnSilence::Stays,
+            },
+        }
     }
 
     /// Whether the request may be given to this replica: not to a third one.
@@ -94,14 +123,19 @@ impl Journey {
         repeatable: bool,
     ) -> Result<(), Halted> {
         let pool = in_flight.pool();
+        let is_doubted = matches!(broken, Broken::Doubted);
+        // A silent replica is no old connection.
+        let kept = kept && !is_doubted;
         if request.outgoing.is_unsent() {
             // As good as refused, unless it was only an old connection.
             if !kept {
                 self.tried.refused.push(pool.id);
             }
-        } else if repeatable && request.outgoing.replayable {
+        } else if (repeatable || is_doubted) && request.outgoing.replayable {
             worker.take_retry().map_err(Halted::OverBudget)?;
-            self.lost(pool.id, kept);
+            // It was silent before it got the request.
+            let holds = in_flight.was_up() || !is_doubted;
+            self.lost(pool.id, kept, holds);
             request.outgoing.rewind();
         } else {
             return Err(Halted::Unrepeatable);
@@ -116,9 +150,9 @@ impl Journey {
         Ok(())
     }
 
-    fn lost(&mut self, id: ReplicaId, kept: bool) {
+    fn lost(&mut self, id: ReplicaId, kept: bool, holds: bool) {
         self.retries += u32::from(!kept);
-        if !self.holders.contains(&id) {
+        if holds && !self.holders.contains(&id) {
             self.holders.push(id);
         }
         if !kept {

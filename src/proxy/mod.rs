@@ -29,6 +29,7 @@ mod journey;
 mod pipes;
 mod pool;
 mod pump;
+mod reach;
 mod record;
 mod request;
 mod request_line;

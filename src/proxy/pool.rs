@@ -17,7 +17,7 @@ use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
 use crate::ring::Seat;
-use crate::roster::{Health, Member, ReplicaAddr, ReplicaId};
+use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
 
 /// A connection idle for longer than this is not trusted with a request that may be sent only once.
@@ -28,6 +28,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 pub(super) struct Pool {
     pub(super) id: ReplicaId,
     pub(super) seat: Seat,
+    pub(super) name: ReplicaName,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
     /// Whether it gets no new requests, by order.
@@ -67,6 +68,7 @@ impl Pool {
         Self {
             id: member.id,
             seat: member.seat,
+            name: member.name.clone(),
             addr: member.addr,
             health: Cell::new(member.health),
             drained: Cell::new(member.drained),
@@ -85,10 +87,17 @@ impl Pool {
     pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
         self.drained.set(drained);
-        if !self.may_serve() {
+        if !self.may_serve() || self.cells.is_iterative() {
             self.clear();
         }
         if is_worse(health, before) {
+            self.doubt.ring();
+        }
+    }
+
+    /// Has requests that wait for a replica that is not up look again whether another one is.
+    pub(super) fn reconsider(&self) {
+        if self.health.get() != Health::Up {
             self.doubt.ring();
         }
     }
@@ -137,10 +146,11 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection on which nothing is owed, for at most `keep`.
+    /// Keeps a connection on which nothing is owed, for at most `keep`. None is kept to a replica that
+    /// serves one connection at a time: requests of others would wait for its end.
     pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        let wanted = !self.retired.get() && self.may_serve();
+        let wanted = !self.retired.get() && self.may_serve() && !self.cells.is_iterative();
         if wanted && idle.len() < most && !keep.is_zero() {
             idle.push(Idle {
                 stream,
@@ -209,6 +219,8 @@ pub(super) struct InFlight {
     pub(super) how: How,
     /// Whether the replica owes the head of a reply.
     awaiting: Cell<bool>,
+    /// Whether the request counts as slow.
+    slow: Cell<bool>,
 }
 
 impl InFlight {
@@ -228,6 +240,7 @@ impl InFlight {
             chosen: pool.health.get(),
             how,
             awaiting: Cell::new(true),
+            slow: Cell::new(false),
             pool,
         };
         (in_flight, fold)
@@ -239,6 +252,16 @@ impl InFlight {
             self.pool.cell().end_waiting();
             let place = self.pool.place.get();
             self.pool.balance.borrow_mut().answered(place);
+        }
+        if self.slow.replace(false) {
+            self.pool.cell().end_slow();
+        }
+    }
+
+    /// The replica is silent, as another one was with this request: it is the request that is slow.
+    pub(super) fn begin_slow(&self) {
+        if !self.slow.replace(true) {
+            self.pool.cell().begin_slow();
         }
     }
 
@@ -255,6 +278,11 @@ impl InFlight {
     /// better, and then it is given its time.
     pub(super) fn is_doubted(&self) -> bool {
         is_worse(self.pool.health.get(), self.chosen)
+    }
+
+    /// Whether the replica was up when it was chosen.
+    pub(super) fn was_up(&self) -> bool {
+        self.chosen == Health::Up
     }
 
     /// For whoever waits for [`Self::is_doubted`].

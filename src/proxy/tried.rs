@@ -3,10 +3,46 @@
 //! Surprising: a request counts as saved where it would have failed, in the cell of the replica that did not
 //! serve it, and as soon as another has it. Whether that one answers is not waited for.
 
+use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::pool::Pool;
 use crate::roster::ReplicaId;
+
+/// Why there is no fresh connection to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoConnection {
+    /// It refused, or there is no way to it.
+    Refused,
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// Our own fault.
+    Ours,
+    /// The replica fell silent, and another one is up.
+    Doubted,
+}
+
+/// A replica to which no connection was made.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    pool: Rc<Pool>,
+    why: NoConnection,
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.pool.name;
+        match self.why {
+            NoConnection::Refused => write!(f, "{name} refused the connection"),
+            NoConnection::TimedOut(limit) => {
+                write!(f, "the connection to {name} timed out after {limit:?}")
+            }
+            NoConnection::Ours => write!(f, "no connection to {name} could be opened"),
+            NoConnection::Doubted => write!(f, "{name} fell silent"),
+        }
+    }
+}
 
 /// The replicas that one request has tried in vain.
 #[derive(Debug, Default)]
@@ -15,12 +51,22 @@ pub(super) struct Tried {
     pub(super) refused: Vec<ReplicaId>,
     /// They took it and fell silent.
     pub(super) lost: Vec<ReplicaId>,
+    /// The last that was not reached; boxed, because every request holds this and hardly any needs it.
+    pub(super) unreached: Option<Box<Unreached>>,
     /// The first of these, or its home if that is not up; `None` again once another has the request.
     trouble: Option<Rc<Pool>>,
     saved: bool,
 }
 
 impl Tried {
+    /// There was no connection to a replica; nothing was sent.
+    pub(super) fn not_reached(&mut self, pool: &Rc<Pool>, why: NoConnection) {
+        self.refused.push(pool.id);
+        self.turn_from(pool);
+        let pool = Rc::clone(pool);
+        self.unreached = Some(Box::new(Unreached { pool, why }));
+    }
+
     /// A replica has refused or lost it, or is not there to be asked.
     pub(super) fn turn_from(&mut self, pool: &Rc<Pool>) {
         if self.trouble.is_none() && !self.saved {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::buffers::Buffers;
 use super::flow::Flow;
+use super::journey::OnSilence;
 use super::pipes::{Fault, Lent, Pipes};
 use super::pool::InFlight;
 use super::pump::write_some;
@@ -41,6 +42,8 @@ pub(super) struct Progress {
     pub(super) begun: Cell<bool>,
     /// Whether the request may be sent again should this attempt be lost.
     pub(super) repeatable: Cell<bool>,
+    /// What the request does when the replica falls silent.
+    pub(super) on_silence: Cell<OnSilence>,
     /// When the upload ended, well or badly.
     pub(super) upload_over: Cell<Option<Instant>>,
 }
@@ -52,6 +55,14 @@ impl Progress {
         match self.upload_over.get() {
             Some(over) => Some(over.max(since) + limit),
             None => self.held.get().then(|| since + limit),
+        }
+    }
+
+    /// A part of the request is no longer kept.
+    fn give_up_replay(&self) {
+        self.repeatable.set(false);
+        if self.on_silence.get() == OnSilence::Leaves {
+            self.on_silence.set(OnSilence::Stays);
         }
     }
 
@@ -101,7 +112,7 @@ impl Upload<'_> {
             self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
             self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
-                self.progress.repeatable.set(false);
+                self.progress.give_up_replay();
             }
             self.send(&mut timer).await?;
             if self.outgoing.body.is_complete() {
@@ -150,7 +161,7 @@ impl Upload<'_> {
     /// Moves a piece of the body through a pipe.
     async fn splice(&mut self, timer: &mut Deadline, pipe: Lent<Empty>) -> Result<(), Unsent> {
         self.outgoing.give_up_replay();
-        self.progress.repeatable.set(false);
+        self.progress.give_up_replay();
         self.progress.reply_due.set(None);
         let due = Instant::now() + self.limits.body_timeout;
         let Some(from) = &self.from else {

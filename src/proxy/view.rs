@@ -55,6 +55,11 @@ impl View {
         balance.fold(self.pools.iter().map(|pool| pool.reading()));
     }
 
+    /// Whether a replica is up and takes requests.
+    pub(super) fn is_any_open(&self) -> bool {
+        self.pools.iter().any(|pool| pool.is_open())
+    }
+
     /// The pools a request may use whose seat is `seat`.
     pub(super) fn pool(&self, seat: Seat) -> Option<&Rc<Pool>> {
         let at = self.roster.position(seat)?;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -18,14 +17,12 @@ use super::Settings;
 use super::bell::{Bell, Ear};
 use super::buffers::{Buffers, REPLY_BYTES};
 use super::pipes::Pipes;
-use super::pool::Pool;
 use super::retry::{Budget, Spent};
 use super::view::View;
 use crate::admin::Desk;
 use crate::balance::Balance;
-use crate::metrics::{Port, PortCell, Retry};
+use crate::metrics::{Port, PortCell};
 use crate::roster::{Evidence, ReplicaId, Sign, Subscriber};
-use crate::wire::socket::{self, ConnectError};
 
 /// Requests that may wait for a seat at the same time, per worker.
 const MAX_WAITING: usize = 1_000;
@@ -133,7 +130,8 @@ impl Worker {
             before.fold(&mut self.balance.borrow_mut());
             let view = View::follow(roster, Some(&before), self.index, &self.balance);
             let view = Rc::new(view);
-            self.view.replace(view);
+            self.view.replace(Rc::clone(&view));
+            view.pools.iter().for_each(|pool| pool.reconsider());
             self.changed.notify_waiters();
             // Those who were woken count first: whoever hears that a version is seen finds all counted
             // that the one before it led to.
@@ -155,25 +153,6 @@ impl Worker {
     /// plenty of the kind just then.
     pub(super) fn tell(&self, id: ReplicaId, sign: Sign) {
         let _ = self.evidence.try_send(Evidence { id, sign });
-    }
-
-    /// A fresh connection to a replica. When there is none to be had, the fleet hears why, and nothing was
-    /// sent.
-    pub(super) async fn connect(&self, pool: &Pool) -> Option<TcpStream> {
-        let limit = self.settings.limits.connect_timeout;
-        self.port().pool_misses.add(1);
-        let (sign, why) = match socket::connect(pool.addr.0, limit).await {
-            Ok(stream) => return Some(stream),
-            Err(ConnectError::Refused) => (Sign::Refused, Retry::Refused),
-            Err(ConnectError::TimedOut) => (Sign::ConnectTimeout, Retry::ConnectTimeout),
-            Err(ConnectError::Ours(err)) => {
-                tracing::warn!("cannot connect to {}: {err}", pool.addr);
-                return None;
-            }
-        };
-        self.tell(pool.id, sign);
-        pool.cell().retried(why);
-        None
     }
 
     /// Counts a request, of which a share may be sent again.

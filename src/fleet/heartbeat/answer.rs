@@ -50,9 +50,9 @@ pub(super) struct Head {
     pub(super) identity: Option<Identity>,
 }
 
-/// Reads the head at the start of `bytes`.
-pub(super) fn parse(bytes: &[u8]) -> Parsed {
-    let Some(end) = head_end(bytes) else {
+/// Reads the head at the start of `bytes`, of which the first `seen` were found to hold no whole one.
+pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed {
+    let Some(end) = head_end(bytes, seen) else {
         return if bytes.len() > MAX_HEAD || !may_be_http(bytes) {
             Parsed::Garbage
         } else {
@@ -101,9 +101,10 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     })
 }
 
-/// Where the empty line ends.
-fn head_end(bytes: &[u8]) -> Option<usize> {
-    let mut ends = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
+/// Returns the position behind the empty line. One that begins in the first `seen` bytes ends behind them.
+fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
+    let from = seen.saturating_sub(b"\n\r".len());
+    let mut ends = (from..bytes.len()).filter(|at| bytes[*at] == b'\n');
     ends.find_map(|at| match &bytes[at + 1..] {
         [b'\n', ..] => Some(at + 2),
         [b'\r', b'\n', ..] => Some(at + 3),
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> (u16, Option<usize>) {
-        match parse(text.as_bytes()) {
+        match parse(text.as_bytes(), 0) {
             Parsed::Whole(head) => (head.status, head.reusable_after),
             other => panic!("{other:?}: {text:?}"),
         }
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn the_bundled_replica_says_who_it_is() {
         let identity =
-            |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()) {
+            |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), 0) {
                 Parsed::Whole(head) => head.identity.map(|who| {
                     let seat = who.seat.map(|seat| seat.0);
                     (who.name.to_string(), seat)
@@ -219,7 +220,25 @@ mod tests {
     fn every_prefix_is_partial() {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         for end in 0..text.len() {
-            assert_eq!(parse(&text[..end]), Parsed::Partial, "{end}");
+            for seen in 0..=end {
+                assert_eq!(parse(&text[..end], seen), Parsed::Partial, "{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_is_found_wherever_the_last_read_stopped() {
+        for text in [
+            "HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
+            "HTTP/1.1 200 OK\nA: b\n\n",
+        ] {
+            for seen in 0..text.len() {
+                let parsed = parse(format!("{text}body").as_bytes(), seen);
+                let Parsed::Whole(head) = parsed else {
+                    panic!("{parsed:?}: {seen}");
+                };
+                assert_eq!(head.bytes, text.len(), "{seen}");
+            }
         }
     }
 
@@ -235,7 +254,7 @@ mod tests {
             "HTTP/1.1200 OK\r\n\r\n",
             long.as_str(),
         ] {
-            assert_eq!(parse(text.as_bytes()), Parsed::Garbage, "{text:.20}");
+            assert_eq!(parse(text.as_bytes(), 0), Parsed::Garbage, "{text:.20}");
         }
     }
 }

@@ -13,19 +13,28 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::answer::{self, Head, Identity, Parsed};
+use super::wait::{end, stir};
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
 /// The longest body that is read so that its connection can be kept, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+/// The most interim replies that are read before the final one. With more the answer counts as no HTTP:
+/// an endless stream of them must cost no more than any other bad answer.
+pub(super) const MAX_INTERIM: usize = 16;
 /// How long the rest of a body may take to come, if its connection is to be kept.
 const BODY_WAIT: Duration = Duration::from_millis(50);
 
 /// What a heartbeat is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// A request for this path, which begins with `/`; 2xx and 3xx are health.
-    Path(String),
+    /// A request; 2xx and 3xx are health.
+    Get {
+        /// Path of its target; it begins with `/`.
+        path: String,
+        /// Value of its Host field; `None`: the replica's address.
+        host: Option<String>,
+    },
     /// A connection that can be made is health; nothing is sent on it.
     Connect,
 }
@@ -50,11 +59,11 @@ pub(super) enum Outcome {
 }
 
 /// The bytes of the request; it gives this seat to a standby.
-fn request(addr: ReplicaAddr, path: &str, keep: bool, gives: Option<Seat>) -> String {
+fn request(path: &str, host: &str, keep: bool, gives: Option<Seat>) -> String {
     let close = if keep { "" } else { "Connection: close\r\n" };
     let seat = gives.map(|seat| format!("Ringmaster-Seat: {seat}\r\n"));
     let seat = seat.unwrap_or_default();
-    format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nUser-Agent: ringmaster\r\n{seat}{close}\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: ringmaster\r\n{seat}{close}\r\n")
 }
 
 /// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
@@ -83,7 +92,10 @@ pub(super) async fn run(
     gives: Option<Seat>,
 ) -> Outcome {
     match ask {
-        Ask::Path(path) => converse(addr, &request(addr, path, keep, gives), held).await,
+        Ask::Get { path, host } => {
+            let host = host.clone().unwrap_or_else(|| addr.to_string());
+            converse(addr, &request(path, &host, keep, gives), held).await
+        }
         // The held one says nothing of a server behind a cut cable, or with a full backlog: a new one does.
         Ask::Connect => match connect(addr).await {
             Ok(stream) => Outcome::Healthy(Some(stream), None),
@@ -106,12 +118,18 @@ async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> 
         return Outcome::Closed;
     }
     let mut bytes = Vec::with_capacity(512);
+    let (mut seen, mut interim) = (0, 0);
     loop {
-        match answer::parse(&bytes) {
-            Parsed::Partial => {}
+        match answer::parse(&bytes, seen) {
+            Parsed::Partial => seen = bytes.len(),
             Parsed::Garbage => return Outcome::Garbled,
             Parsed::Whole(head) if matches!(head.status, 100 | 102..200) => {
+                interim += 1;
+                if interim > MAX_INTERIM {
+                    return Outcome::Garbled;
+                }
                 bytes.drain(..head.bytes);
+                seen = 0;
                 continue;
             }
             Parsed::Whole(head) => {
@@ -169,4 +187,17 @@ async fn finish(mut stream: TcpStream, head: &Head, read: usize) -> Option<TcpSt
     };
     let whole = timeout(BODY_WAIT, discard).await.unwrap_or(false);
     whole.then_some(stream)
+}
+
+/// Waits for the end of the held connection; forever without one. Returns whether the server said
+/// something before, where it has nothing to say unasked. Cancel safe.
+pub(super) async fn stirs(held: Option<&TcpStream>, ask: &Ask) -> bool {
+    match (held, ask) {
+        (None, _) => std::future::pending().await,
+        (Some(held), Ask::Get { .. }) => stir(held).await,
+        (Some(held), Ask::Connect) => {
+            end(held).await;
+            false
+        }
+    }
 }

@@ -5,10 +5,12 @@
 //! A heartbeat that is only a connection is a fresh one each time, which takes the held one's place.
 //! Surprising: such an end alone proves nothing, since servers close kept connections as they like; so
 //! it is only a reason to ask again at once, and a server that makes it a habit gets a connection for
-//! each heartbeat. Our own lateness is no miss: see [`wait::punctual`].
+//! each heartbeat. So does one that serves one connection at a time ([`iterative`]): a held connection
+//! would leave it none for requests. Our own lateness is no miss: see [`wait::punctual`].
 
 mod answer;
 mod exchange;
+mod iterative;
 mod wait;
 mod watcher;
 
@@ -28,6 +30,7 @@ use watcher::Watcher;
 
 pub(super) use answer::Identity;
 pub use exchange::Ask;
+use exchange::Outcome;
 pub(super) use exchange::identify;
 
 /// How to ask.
@@ -54,6 +57,20 @@ pub(super) struct Patient {
     pub(super) expected: Option<Identity>,
     /// The seat that it was not started for and is to take.
     pub(super) gives: Option<Seat>,
+}
+
+impl Patient {
+    /// Somebody else's answer is as good as a refusal.
+    fn recognise(&self, outcome: Outcome) -> Outcome {
+        match (outcome, &self.expected) {
+            (Outcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
+                let Identity { name, seat } = who;
+                let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
+                Outcome::Refused(format!("its address is that of {name} in {seat}"))
+            }
+            (outcome, _) => outcome,
+        }
+    }
 }
 
 /// The heartbeats of one replica; they end when it is dropped.

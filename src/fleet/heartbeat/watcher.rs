@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer::Identity;
 use super::exchange::{self, Ask, Outcome};
-use super::wait::{end, punctual, stir};
+use super::iterative::{self, Finding, Turns};
+use super::wait::punctual;
 use super::{Patient, Poke, Rhythm};
 use crate::fleet::plan::{Miss, Pulse};
 use crate::metrics::SeatCells;
@@ -30,6 +31,8 @@ const AFTER_CLOSED: Duration = Duration::from_millis(100);
 pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(20);
 /// Ends in a row, each of a connection that carried one answer, that make it a habit.
 const HABIT: u32 = 2;
+/// How often a server is probed with a second connection, if it is not clear what it does.
+const PROBES: u32 = 3;
 /// The least time between two heartbeats, however often we are poked.
 const POKE_GAP: Duration = Duration::from_millis(10);
 
@@ -54,6 +57,12 @@ pub(super) struct Watcher {
     last_answer: Option<Instant>,
     /// Held connections in a row that ended before they carried a second answer.
     ends: u32,
+    /// How often it may still be probed with a second connection.
+    probes: u32,
+    /// Whether the held connection has just carried another answer, and the server is to be probed.
+    probe_due: bool,
+    /// How it is asked if it serves one connection at a time.
+    turns: Option<Turns>,
 }
 
 impl Watcher {
@@ -68,6 +77,10 @@ impl Watcher {
         Self {
             is_seated: patient.gives.is_none(),
             patient,
+            probes: match rhythm.ask {
+                Ask::Get { .. } => PROBES,
+                Ask::Connect => 0,
+            },
             rhythm,
             cells,
             pulses,
@@ -75,6 +88,8 @@ impl Watcher {
             held: None,
             last_answer: None,
             ends: 0,
+            probe_due: false,
+            turns: None,
         }
     }
 
@@ -84,15 +99,53 @@ impl Watcher {
         while !self.pulses.is_closed() {
             let sent = Instant::now();
             let reused = self.held.is_some();
-            let Patient { addr, gives, .. } = self.patient;
-            let (held, keep) = (self.held.take(), !self.is_habit());
-            let work = exchange::run(addr, &self.rhythm.ask, held, keep, gives);
-            let outcome = punctual(limit, work).await.unwrap_or(Outcome::Silent);
-            let outcome = self.recognise(outcome);
-            limit = match self.judge(outcome, reused, sent) {
+            let outcome = self.ask(limit).await;
+            let outcome = self.patient.recognise(outcome);
+            let next = self.judge(outcome, reused, sent);
+            self.probe().await;
+            limit = match next {
                 Next::Now(limit) => limit,
                 Next::At(then) => self.rest(sent, then).await,
             };
+        }
+    }
+
+    /// Sends a heartbeat, or waits on for the one that waits for its turn.
+    async fn ask(&mut self, limit: Duration) -> Outcome {
+        let Patient { addr, gives, .. } = self.patient;
+        let Some(turns) = &mut self.turns else {
+            let (held, keep) = (self.held.take(), !self.is_habit());
+            let work = exchange::run(addr, &self.rhythm.ask, held, keep, gives);
+            return punctual(limit, work).await.unwrap_or(Outcome::Silent);
+        };
+        turns.ask(addr, &self.rhythm.ask, gives, limit).await
+    }
+
+    /// Finds out once whether the server serves one connection at a time, if it is one that keeps them.
+    async fn probe(&mut self) {
+        if !mem::take(&mut self.probe_due) {
+            return;
+        }
+        let Some(first) = self.held.take() else {
+            return;
+        };
+        self.probes -= 1;
+        let Patient { addr, gives, .. } = self.patient;
+        let (ask, limit) = (&self.rhythm.ask, self.rhythm.timeout);
+        match iterative::probe(addr, ask, gives, first, limit).await {
+            Finding::Concurrent(first) => {
+                self.held = first;
+                self.probes = 0;
+            }
+            Finding::Iterative(first, turns) => {
+                tracing::info!("{addr} serves one connection at a time: none to it is kept");
+                self.probes = 0;
+                self.turns = Some(turns);
+                // Before its turn ends, so that nobody keeps the next one.
+                self.tell(Pulse::Iterative);
+                drop(first);
+            }
+            Finding::Unclear => {}
         }
     }
 
@@ -109,21 +162,10 @@ impl Watcher {
         self.tell(Pulse::Missed { sent, why });
     }
 
-    /// Somebody else's answer is as good as a refusal.
-    fn recognise(&self, outcome: Outcome) -> Outcome {
-        match (outcome, &self.patient.expected) {
-            (Outcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
-                let Identity { name, seat } = who;
-                let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
-                Outcome::Refused(format!("its address is that of {name} in {seat}"))
-            }
-            (outcome, _) => outcome,
-        }
-    }
-
-    /// Whether this server ends each connection after one answer.
+    /// Whether each connection is for one answer only, because the server ends it or serves no other
+    /// meanwhile.
     fn is_habit(&self) -> bool {
-        self.ends >= HABIT
+        self.ends >= HABIT || self.turns.is_some()
     }
 
     /// Tells what came of a heartbeat and says when to send the next.
@@ -138,24 +180,7 @@ impl Watcher {
         };
         let beat = sent + self.rhythm.interval;
         match outcome {
-            Outcome::Healthy(stream, identity) => {
-                if reused {
-                    self.ends = 0;
-                }
-                if !mem::replace(&mut self.is_seated, true) {
-                    // Whoever takes no notice of seats does not say one either.
-                    let knows = identity.is_some_and(|who| who.seat.is_some());
-                    self.tell(Pulse::Seated { knows });
-                }
-                let now = Instant::now();
-                self.last_answer = Some(now);
-                self.cells.heartbeats.count(now - sent);
-                let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
-                self.poke.latency.store(micros.max(1), Ordering::Relaxed);
-                self.held = stream.filter(|_| !self.is_habit());
-                self.tell(Pulse::Answered);
-                Next::At(beat)
-            }
+            Outcome::Healthy(stream, identity) => self.answered(stream, identity, reused, sent),
             Outcome::Wrong(status, stream) => {
                 self.held = stream.filter(|_| !self.is_habit());
                 self.missed(sent, Miss::Wrong(status));
@@ -191,6 +216,43 @@ impl Watcher {
         }
     }
 
+    /// Tells of a good answer, and says when to send the next heartbeat.
+    fn answered(
+        &mut self,
+        stream: Option<TcpStream>,
+        identity: Option<Identity>,
+        reused: bool,
+        sent: Instant,
+    ) -> Next {
+        if reused {
+            self.ends = 0;
+        }
+        if identity.is_some() {
+            // The bundled replica serves many connections.
+            self.probes = 0;
+        }
+        if !mem::replace(&mut self.is_seated, true) {
+            // Whoever takes no notice of seats does not say one either.
+            let knows = identity.is_some_and(|who| who.seat.is_some());
+            self.tell(Pulse::Seated { knows });
+        }
+        let now = Instant::now();
+        self.last_answer = Some(now);
+        self.cells.heartbeats.count(now - sent);
+        let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
+        self.poke.latency.store(micros.max(1), Ordering::Relaxed);
+        self.held = stream.filter(|_| !self.is_habit());
+        self.tell(Pulse::Answered);
+        let beat = sent + self.rhythm.interval;
+        let is_unknown = self.held.is_some() && self.probes > 0;
+        self.probe_due = is_unknown && reused;
+        Next::At(match is_unknown && !reused {
+            // Whether the server keeps its connections shows soon.
+            true => beat.min(now + RIGHT_AFTER),
+            false => beat,
+        })
+    }
+
     /// The held connection ended; `expected` if the server said something before, or ends it right after
     /// its answers. Returns the time that the next heartbeat has.
     fn ended(&mut self, expected: bool) -> Duration {
@@ -207,21 +269,6 @@ impl Watcher {
         self.last_answer.map(|at| at + RIGHT_AFTER)
     }
 
-    /// Waits for the end of the held connection; forever without one. Returns whether the server said
-    /// something before, where it has nothing to say unasked. Cancel safe.
-    async fn stirs(&self) -> bool {
-        let Some(held) = &self.held else {
-            return std::future::pending().await;
-        };
-        match self.rhythm.ask {
-            Ask::Path(_) => stir(held).await,
-            Ask::Connect => {
-                end(held).await;
-                false
-            }
-        }
-    }
-
     /// Waits until `then`, a poke, or the end of the held connection. Returns the time that the next
     /// heartbeat has.
     ///
@@ -232,7 +279,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 biased;
-                said = self.stirs() => return self.ended(said || style.is_some()),
+                said = exchange::stirs(self.held.as_ref(), &self.rhythm.ask) => return self.ended(said || style.is_some()),
                 () = self.poke.now.notified() => break,
                 () = sleep_until(style.unwrap_or(then)), if style.is_some() => style = None,
                 () = sleep_until(then) => return self.rhythm.timeout,

@@ -219,6 +219,7 @@ impl Plan {
             .collect();
         for (id, phase) in all {
             let farewell = match phase {
+                Phase::Suspect if !leave && self.is_mute(id) => Farewell::Kill,
                 Phase::Starting { .. } | Phase::Called { .. } => Farewell::Kill,
                 Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. } if leave => {
                     Farewell::Leave

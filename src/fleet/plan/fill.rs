@@ -77,9 +77,9 @@ impl Plan {
 
     /// Whether its holder may speak again.
     fn is_silent(&self, place: &Place) -> bool {
-        let holder = place.holder.as_ref();
-        let phase = holder.and_then(|holder| self.phase(holder.id));
-        !place.leaving && phase == Some(Phase::Silent)
+        let holder = place.holder.as_ref().map(|holder| holder.id);
+        let silent = |id| self.phase(id) == Some(Phase::Silent) || self.is_mute(id);
+        !place.leaving && holder.is_some_and(silent)
     }
 
     /// A random name that nobody has.

@@ -17,6 +17,7 @@ mod rm;
 mod scale;
 mod seats;
 mod show;
+mod silence;
 mod standby;
 mod switch;
 #[cfg(test)]
@@ -37,7 +38,10 @@ use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 use change::Change;
 use patience::Patience;
 use seats::{Holder, Place};
-pub(super) use words::{Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, View, World};
+use silence::Silence;
+pub(super) use words::{
+    Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, Traffic, View, World,
+};
 
 pub use words::{Hold, Status};
 
@@ -52,6 +56,9 @@ struct Life {
     misses: u32,
     /// When a heartbeat was last answered.
     last_ok: Option<Instant>,
+    silence: Option<Silence>,
+    /// Whether it serves one connection at a time.
+    iterative: bool,
     /// Whether it ran before we did.
     was_found: bool,
     /// How it ended, if that is known and its removal has to wait.
@@ -149,7 +156,8 @@ impl Plan {
             place.is_owed = *serves;
             let Some(addr) = *addr else { continue };
             if policy.keeper == Keeper::Fleet {
-                place.patience.retry_at = Some(now + policy.interval * (policy.misses + 1));
+                let moment = policy.interval * (policy.misses + 1);
+                place.patience.retry_at = Some(now + moment.max(policy.replace_after));
             }
             let id = ReplicaId(next_id);
             next_id += 1;
@@ -263,8 +271,23 @@ impl Plan {
             version: self.version,
             ring: Arc::clone(&self.ring),
             bound: self.bound(),
-            members: staying.filter_map(Place::shown).collect(),
+            members: staying.filter_map(|place| self.shown(place)).collect(),
         }
+    }
+
+    /// What the roster shows of `place`.
+    fn shown(&self, place: &Place) -> Option<Shown> {
+        let holder = place.holder.as_ref()?;
+        let life = self.lives.get(&holder.id);
+        Some(Shown {
+            id: holder.id,
+            seat: place.seat,
+            name: holder.name.clone(),
+            addr: holder.addr,
+            health: holder.health,
+            drained: holder.drained,
+            iterative: life.is_some_and(|life| life.iterative),
+        })
     }
 
     /// How the fleet stands.

@@ -49,6 +49,13 @@ impl Patience {
         }
     }
 
+    /// What was given time is dead for certain: the next may start at once, unless starts have failed.
+    pub(super) fn is_certain(&mut self) {
+        if self.back_off.is_none() {
+            self.retry_at = None;
+        }
+    }
+
     /// Nothing is started for a while; every time twice as long as before.
     pub(super) fn wait(&mut self, now: Instant) {
         let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::past::Obituaries;
 use super::patience::Patience;
-use super::{Action, Hold, Life, Phase, Plan, Shown};
+use super::{Action, Hold, Life, Phase, Plan};
 use crate::fleet::engine::{Farewell, Vacant};
 use crate::fleet::events::{Kind, Note};
 use crate::ring::Seat;
@@ -75,18 +75,6 @@ impl Place {
         }
     }
 
-    /// What the roster shows of it.
-    pub(super) fn shown(&self) -> Option<Shown> {
-        self.holder.as_ref().map(|holder| Shown {
-            id: holder.id,
-            seat: self.seat,
-            name: holder.name.clone(),
-            addr: holder.addr,
-            health: holder.health,
-            drained: holder.drained,
-        })
-    }
-
     /// Whether somebody who has answered and is not dead holds it.
     pub(super) fn is_held(&self) -> bool {
         let holder = self.holder.as_ref();
@@ -135,6 +123,8 @@ impl Life {
             phase,
             misses: 0,
             last_ok: None,
+            silence: None,
+            iterative: false,
             was_found: false,
             ended: None,
         }

@@ -39,7 +39,10 @@ impl Plan {
         Card {
             name: life.name.clone(),
             seat: life.seat,
-            state: self.state(life.phase, drained),
+            state: match self.is_mute(id) {
+                true if !drained => State::Silent,
+                _ => self.state(life.phase, drained),
+            },
             addr: life.addr,
             engine_id: None,
             up_for: up_since.map(|at| now.saturating_duration_since(at)),
@@ -47,7 +50,7 @@ impl Plan {
             heartbeat: None,
             in_flight: 0,
             listed: held.is_some_and(Place::is_held),
-            reason: None,
+            reason: self.silence(id, now),
             past: place.map_or_else(Vec::new, |place| place.past.told(now)),
         }
     }

@@ -72,7 +72,8 @@ impl Plan {
 
     /// The standby that has missed the fewest heartbeats, and of these the oldest.
     fn fittest(&self) -> Option<(ReplicaId, ReplicaAddr)> {
-        let warm = self.lives.iter().filter(|(_, life)| life.is_warm());
+        let answers = |life: &Life| life.is_warm() && life.misses < self.policy.misses;
+        let warm = self.lives.iter().filter(|(_, life)| answers(life));
         let fittest = warm.min_by_key(|(id, life)| (life.misses, **id));
         fittest.and_then(|(id, life)| Some((*id, life.addr?)))
     }

@@ -2,7 +2,8 @@
 //!
 //! It starts nobody; that a seat is empty is seen by whoever fills seats. Dead for certain (ended,
 //! refused) is final, unless nobody keeps N; dead by silence is not, for who speaks again before its
-//! successor keeps the seat. Surprising: the data path can make a seat suspect, never dead.
+//! successor keeps the seat. How long a silence must be for that is in `silence`. Surprising: the data
+//! path can make a seat suspect, never dead.
 
 use std::time::Instant;
 
@@ -29,6 +30,7 @@ impl Plan {
                     self.actions.push(Action::Look(id));
                 }
             }
+            Pulse::Iterative => self.is_iterative(id),
             Pulse::Refused(why) => self.refused(id, why, world),
         }
     }
@@ -40,6 +42,7 @@ impl Plan {
             return;
         };
         life.misses = 0;
+        life.silence = None;
         life.last_ok = Some(now);
         match life.phase {
             Phase::Starting { .. } if in_group => life.phase = Phase::Ready,
@@ -135,7 +138,7 @@ impl Plan {
     }
 
     fn missed(&mut self, id: ReplicaId, sent: Instant, why: Miss, world: &mut dyn World) {
-        let limit = self.policy.misses;
+        let (limit, was_mute) = (self.policy.misses, self.is_mute(id));
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
@@ -152,18 +155,27 @@ impl Plan {
         let served = world.last_answer(id).is_some_and(|at| at > sent);
         if served && why == Miss::Silent {
             life.misses = 0;
+            life.silence = None;
             return;
         }
-        life.misses += 1;
-        if life.misses < limit {
-            return;
+        if why != Miss::Silent && life.silence.take().is_some() && was_mute {
+            // Wrong answers after a silence are counted from the first of them.
+            life.misses = 0;
         }
+        life.misses = life.misses.saturating_add(1);
+        let late = why == Miss::Silent && self.is_silent_too_long(id, sent, world);
+        let Some(life) = self.lives.get_mut(&id).filter(|life| life.misses >= limit) else {
+            return;
+        };
         let reason = match why {
-            Miss::Silent => format!("heartbeat missed {limit} times"),
+            Miss::Silent => format!("heartbeat missed {} times", life.misses),
             Miss::Wrong(status) => format!("heartbeat failed {limit} times, last with {status}"),
             Miss::Closed => format!("heartbeat failed {limit} times, last without an answer"),
             Miss::Garbled => format!("heartbeat failed {limit} times, last with no HTTP"),
         };
+        if why == Miss::Silent && !late {
+            return self.fall_silent(id, reason, world);
+        }
         match life.phase {
             Phase::Ready => return self.undo_add(id, reason),
             Phase::Standby { .. } => return self.lose_standby(id, &reason),
@@ -176,7 +188,7 @@ impl Plan {
             // It may answer everything else as ever: that is no measure of when this began.
             _ => self.die_of(id, reason, last_ok),
         }
-        if let Some(seat) = seat {
+        if let Some(seat) = seat.filter(|_| !was_mute) {
             self.fell_silent(seat, name);
         }
     }
@@ -227,6 +239,8 @@ impl Plan {
             return;
         };
         if !place.is_held() {
+            // One that was found and has never answered had time to; now it is certain that it will not.
+            place.patience.is_certain();
             return self.explain(id, reason);
         }
         place.holder_died(now);

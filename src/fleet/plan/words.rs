@@ -24,8 +24,10 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) ring: Spec,
     /// How far above the mean a seat's load may lie; `None`: as fits the ring.
     pub(in crate::fleet) bound: Option<Bound>,
-    /// Misses in a row that mean dead by silence.
+    /// Misses in a row after which routing passes a replica over.
     pub(in crate::fleet) misses: u32,
+    /// Silence after which such a replica counts as dead and gets a successor.
+    pub(in crate::fleet) replace_after: Duration,
     /// Time between heartbeats, and the window of self-suspicion.
     pub(in crate::fleet) interval: Duration,
     /// From the start of a replica to its first answer.
@@ -76,6 +78,19 @@ pub(in crate::fleet) trait World {
     fn below(&mut self, n: usize) -> usize;
     /// When the data path last had an answer from `id`.
     fn last_answer(&self, id: ReplicaId) -> Option<Instant>;
+    /// What the data path has under way with `id`.
+    fn traffic(&self, id: ReplicaId) -> Traffic;
+}
+
+/// What the data path has under way with a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::fleet) struct Traffic {
+    /// Number of exchanges.
+    pub(in crate::fleet) in_flight: u64,
+    /// Number of these requests with which another replica fell silent before.
+    pub(in crate::fleet) slow: u64,
+    /// Bytes of its replies that went to clients so far.
+    pub(in crate::fleet) replied: u64,
 }
 
 /// An order's number, by which its answer finds whoever asked.
@@ -114,6 +129,8 @@ pub(in crate::fleet) enum Pulse {
     },
     /// The held connection ended unexpectedly; a fresh one is being tried.
     Broken,
+    /// It serves one connection at a time: a second one is not answered while the first is open.
+    Iterative,
     /// A fresh connection was refused or found no host: dead for certain.
     Refused(String),
 }
@@ -206,6 +223,8 @@ pub(in crate::fleet) struct Shown {
     pub(in crate::fleet) health: Health,
     /// Whether it gets no new requests, by order.
     pub(in crate::fleet) drained: bool,
+    /// Whether it serves one connection at a time, so that none is kept.
+    pub(in crate::fleet) iterative: bool,
 }
 
 /// The roster, but for its cells.

@@ -9,7 +9,7 @@ use super::Task;
 use crate::admin::{Card, Cards};
 use crate::fleet::heartbeat::Heart;
 use crate::fleet::names;
-use crate::fleet::plan::World;
+use crate::fleet::plan::{Traffic, World};
 use crate::fleet::publish::Press;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -29,6 +29,10 @@ impl World for Outside<'_> {
 
     fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
         self.press.last_answer(id)
+    }
+
+    fn traffic(&self, id: ReplicaId) -> Traffic {
+        self.press.traffic(id)
     }
 }
 

@@ -19,7 +19,11 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
             interval: long,
             timeout: long,
             misses: 3,
-            ask: Ask::Path("/".to_owned()),
+            replace_after: Duration::ZERO,
+            ask: Ask::Get {
+                path: "/".to_owned(),
+                host: None,
+            },
         }),
         start_timeout: long,
         drain_timeout: long,

@@ -53,7 +53,11 @@ fn settings(replicas: Replicas) -> Settings {
             // Nobody here falls silent: a busy machine is not to be taken for that.
             timeout: Duration::from_secs(5),
             misses: 3,
-            ask: Ask::Path("/heartbeat".to_owned()),
+            replace_after: Duration::ZERO,
+            ask: Ask::Get {
+                path: "/heartbeat".to_owned(),
+                host: None,
+            },
         }),
         start_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(60),

@@ -122,7 +122,7 @@ fn our_own_answers_are_the_usual_ones() {
         (503, Some("1"))
     );
     assert!(
-        reply.text().contains("<Error> no replica is up"),
+        reply.text().contains("<Error> S1 refused the connection"),
         "{}",
         reply.text()
     );

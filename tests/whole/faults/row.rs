@@ -87,16 +87,15 @@ impl Fault {
             replaced: 0.0,
         };
         for seat in self.seats() {
-            let down = program.event("down", seat);
             program.event("replaced", seat);
-            let mut events = program.events().into_iter();
-            let last = events.rfind(|event| event["kind"] == "replaced" && event["seat"] == seat);
-            let replaced = match self.way {
-                // The last of several: from the first death on.
-                Way::Cursed(_) => since(time(&down), &last.expect("an event")),
-                _ => millis(&last.expect("an event"), "replaced_after_ms"),
-            };
-            times.detected = times.detected.max(millis(&down, "detected_within_ms"));
+            let events = program.events();
+            let mut of_seat = events.iter().filter(|event| event["seat"] == seat);
+            // One that falls silent is passed over long before it is down.
+            let noticed = of_seat.find(|event| event["detected_within_ms"].is_number());
+            let noticed = noticed.expect("an event");
+            let last = of_seat.rfind(|event| event["kind"] == "replaced");
+            let replaced = since(time(noticed), last.expect("an event"));
+            times.detected = times.detected.max(millis(noticed, "detected_within_ms"));
             times.replaced = times.replaced.max(replaced);
         }
         times

@@ -1,7 +1,9 @@
 //! The fleet under fire: replicas that die, fall silent, come and go while clients go on asking, and how
 //! the program itself begins and ends.
 
+mod busy;
 mod deaths;
+mod iterative;
 mod once;
 mod orders;
 mod own;

@@ -6,6 +6,7 @@ mod doubts;
 mod edges;
 mod kept;
 mod once;
+mod silent;
 mod waiting;
 
 use std::io;

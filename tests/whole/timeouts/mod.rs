@@ -2,6 +2,7 @@
 
 mod backends;
 mod clients;
+mod connect;
 mod numbers;
 
 use crate::support::{Backend, Client};

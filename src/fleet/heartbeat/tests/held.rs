@@ -4,7 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn a_connection_is_held_and_the_request_is_plain() {
-    let answers = ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", OK];
+    let hello = "HTTP/1.1 200 OK\r\nRingmaster-Replica: S7\r\nContent-Length: 5\r\n\r\nhello";
+    let answers = [hello, OK];
     let script = move |_, nth: usize| Reply::Say(answers[nth % 2]);
     let mut server = Server::new(script).await;
     let mut bench = begin(server.addr, rhythm(5 * MS, false));

@@ -17,10 +17,13 @@ use crate::fleet::plan::Miss;
 
 mod connect;
 mod held;
+mod iterative;
 mod pace;
 mod seats;
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+/// Of a bundled replica, which is not probed with a second connection.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRingmaster-Replica: S7\r\n\r\n";
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -112,7 +115,10 @@ fn rhythm(interval: Duration, eager: bool) -> Rhythm {
     Rhythm {
         interval,
         timeout: 1_000 * MS,
-        ask: Ask::Path("/heartbeat".to_owned()),
+        ask: Ask::Get {
+            path: "/heartbeat".to_owned(),
+            host: None,
+        },
         eager,
     }
 }

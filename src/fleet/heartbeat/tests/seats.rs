@@ -14,7 +14,7 @@ fn expecting(seat: Option<u32>) -> Option<Identity> {
 
 #[tokio::test]
 async fn a_seat_is_given_with_every_request_and_told_of_once() {
-    for (answer, knows) in [(SEATED, true), (UNSEATED, false), (OK, false)] {
+    for (answer, knows) in [(SEATED, true), (UNSEATED, false), (PLAIN, false)] {
         let mut server = Server::new(move |_, _| Reply::Say(answer)).await;
         let rhythm = rhythm(5 * MS, false);
         let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, rhythm);

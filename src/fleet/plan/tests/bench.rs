@@ -20,6 +20,7 @@ pub(super) const SEC: Duration = Duration::from_secs(1);
 pub(super) struct Dice {
     pub(super) drawn: u32,
     pub(super) answers: HashMap<ReplicaId, Instant>,
+    pub(super) traffic: HashMap<ReplicaId, Traffic>,
 }
 
 impl World for Dice {
@@ -34,6 +35,10 @@ impl World for Dice {
 
     fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
         self.answers.get(&id).copied()
+    }
+
+    fn traffic(&self, id: ReplicaId) -> Traffic {
+        self.traffic.get(&id).copied().unwrap_or_default()
     }
 }
 
@@ -66,6 +71,8 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         ring: Spec::Uniform,
         bound: Some(crate::balance::Bound::OFF),
         misses: 3,
+        // What follows a death by silence is told without the wait; the wait is told in `silence`.
+        replace_after: Duration::ZERO,
         interval: 250 * MS,
         start_timeout: 10 * SEC,
         drain_timeout: 10 * SEC,

@@ -8,6 +8,7 @@ mod found;
 mod model;
 mod patience;
 mod rotation;
+mod silence;
 mod standbys;
 mod switch;
 mod theirs;

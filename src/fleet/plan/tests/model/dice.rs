@@ -6,6 +6,8 @@ use super::*;
 pub(super) struct Dice {
     pub(super) state: u64,
     pub(super) answers: BTreeMap<ReplicaId, Instant>,
+    /// Who holds a request with which another one fell silent before.
+    pub(super) slow: Option<ReplicaId>,
 }
 
 impl Dice {
@@ -40,5 +42,13 @@ impl World for Dice {
 
     fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
         self.answers.get(&id).copied()
+    }
+
+    /// Now and then something explains a silence.
+    fn traffic(&self, id: ReplicaId) -> Traffic {
+        Traffic {
+            slow: u64::from(self.slow == Some(id)),
+            ..Traffic::default()
+        }
     }
 }

@@ -17,6 +17,7 @@ impl Model {
     /// Nothing happens any more but what must.
     pub(super) fn settle(&mut self) {
         self.calm = true;
+        self.dice.slow = None;
         for _ in 0..1_000 {
             if self.is_settled() {
                 break;

@@ -94,6 +94,7 @@ impl Model {
                 if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {
                     self.dice.answers.insert(id, self.now);
                 }
+                self.dice.slow = self.dice.pick(&self.in_state(State::Frozen));
             }
             19 | 20 => {
                 let draining: Vec<_> = self.draining.iter().copied().collect();

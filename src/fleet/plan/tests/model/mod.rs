@@ -91,6 +91,7 @@ impl Model {
             ring: Spec::Classic,
             bound: Some(crate::balance::Bound::OFF),
             misses: 3,
+            replace_after: [0, 1_000, 3_000][usize::try_from(seed % 7 % 3).unwrap()] * MS,
             interval: 250 * MS,
             start_timeout: 1_000 * MS,
             drain_timeout: 1_000 * MS,
@@ -120,6 +121,7 @@ impl Model {
             dice: Dice {
                 state: seed,
                 answers: BTreeMap::new(),
+                slow: None,
             },
             now,
             plan,

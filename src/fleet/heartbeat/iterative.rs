@@ -1,0 +1,117 @@
+//! Finds out whether a server serves one connection at a time, as an iterative server does (Python's
+//! `HTTPServer` with HTTP/1.1, many development servers).
+//!
+//! A connection that is held between heartbeats would be the only one that such a server ever serves. The
+//! probe asks on a second connection while the first one stays open. Silence on the second is no proof,
+//! since a server may be slow to accept. So the first must answer meanwhile, again and again. That the
+//! second is answered as soon as the first is closed cannot be waited for: requests may be before it in the
+//! server's queue.
+//!
+//! Such a server gets one connection per heartbeat, and an unanswered heartbeat keeps its place in the
+//! server's queue: a connection that is given up is still in that queue, which may have room for five.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::exchange::{self, Ask, Outcome};
+use super::wait::punctual;
+use crate::ring::Seat;
+use crate::roster::ReplicaAddr;
+
+/// The longest wait for each answer; less if heartbeats have less.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// How often the first connection must be answered while the second is not.
+const ROUNDS: u32 = 3;
+
+/// The longest wait of one heartbeat for its turn.
+const MAX_TURN: Duration = Duration::from_secs(5);
+
+/// What the probe found.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// Both connections are served; the first, if it can be used further.
+    Concurrent(Option<TcpStream>),
+    /// One connection is served at a time: the first, which is closed when this is dropped. The second
+    /// waits for its turn.
+    Iterative(TcpStream, Turns),
+    /// Neither is certain, and the first connection is closed.
+    Unclear,
+}
+
+/// Probes the server at `addr`, which has answered on `first`. `limit` is the time for each answer.
+/// Dropping it closes all connections.
+pub(super) async fn probe(
+    addr: ReplicaAddr,
+    ask: &Ask,
+    gives: Option<Seat>,
+    mut first: TcpStream,
+    limit: Duration,
+) -> Finding {
+    let limit = limit.min(MAX_WAIT);
+    let (began, mut second) = (Instant::now(), converse(addr, ask, gives));
+    for _ in 0..ROUNDS {
+        if punctual(limit, second.as_mut()).await.is_some() {
+            return Finding::Concurrent(Some(first));
+        }
+        let again = exchange::run(addr, ask, Some(first), true, gives);
+        let again = tokio::select! {
+            biased;
+            _ = second.as_mut() => return Finding::Concurrent(None),
+            again = punctual(limit, again) => again,
+        };
+        match again {
+            Some(Outcome::Healthy(Some(stream), _)) => first = stream,
+            _ => return Finding::Unclear,
+        }
+    }
+    let waiting = Some((began, second));
+    Finding::Iterative(first, Turns { waiting })
+}
+
+/// A heartbeat on a connection of its own.
+fn converse(addr: ReplicaAddr, ask: &Ask, gives: Option<Seat>) -> Conversation {
+    let ask = ask.clone();
+    Box::pin(async move { exchange::run(addr, &ask, None, false, gives).await })
+}
+
+/// The heartbeats of a server that serves one connection at a time.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// The unanswered one, and when it was sent.
+    waiting: Option<(Instant, Conversation)>,
+}
+
+type Conversation = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+impl Turns {
+    /// Asks once, or waits on for the answer that is still due, for at most `limit`.
+    pub(super) async fn ask(
+        &mut self,
+        addr: ReplicaAddr,
+        ask: &Ask,
+        gives: Option<Seat>,
+        limit: Duration,
+    ) -> Outcome {
+        let now = Instant::now();
+        let waiting = self.waiting.take();
+        let waiting = waiting.filter(|(since, _)| now - *since < MAX_TURN);
+        let (since, mut conversation) =
+            waiting.unwrap_or_else(|| (now, converse(addr, ask, gives)));
+        let outcome = punctual(limit, conversation.as_mut()).await;
+        outcome.unwrap_or_else(|| {
+            self.waiting = Some((since, conversation));
+            Outcome::Silent
+        })
+    }
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.waiting.as_ref().map(|(since, _)| since);
+        f.debug_struct("Turns").field("waiting", &since).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! Servers of which it is not known how many connections they serve at a time, and answers without end.
+
+use super::super::exchange::{MAX_INTERIM, Outcome};
+use super::super::iterative::Turns;
+use super::*;
+
+/// Serves one connection after the other, each to its end. Sends the number of each request's connection,
+/// and how many connections are open just then.
+async fn one_at_a_time() -> (SocketAddr, UnboundedReceiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tell, requests) = unbounded_channel();
+    tokio::spawn(async move {
+        for connection in 1.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (tell_text, mut texts) = unbounded_channel();
+            let script = Arc::new(|_, _| Reply::Say(PLAIN));
+            serve(stream, connection, tell_text, script).await;
+            while let Ok((connection, _)) = texts.try_recv() {
+                let _ = tell.send(connection);
+            }
+        }
+    });
+    (addr, requests)
+}
+
+fn soon() -> Rhythm {
+    Rhythm {
+        timeout: 100 * MS,
+        ..rhythm(30 * MS, false)
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_one_connection_is_found_out_and_none_is_held_there() {
+    let (addr, mut requests) = one_at_a_time().await;
+    let mut bench = begin(addr, soon());
+    bench.expect(Pulse::Answered).await;
+    bench.expect(Pulse::Answered).await;
+    bench.expect(Pulse::Iterative).await;
+    for _ in 0..5 {
+        bench.expect(Pulse::Answered).await;
+    }
+    // Each of these connections has ended, and carried one request; but for those before it was known.
+    let mut carried = Vec::new();
+    while carried.iter().filter(|connection| **connection > 2).count() < 4 {
+        let connection = timeout(DEADLINE, requests.recv()).await.unwrap().unwrap();
+        carried.push(connection);
+    }
+    let later: Vec<usize> = carried.iter().copied().filter(|one| *one > 2).collect();
+    assert_eq!(later, [3, 4, 5, 6]);
+    // Somebody else's turn comes, and while it lasts one heartbeat waits.
+    let stranger = TcpStream::connect(addr).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(bench.miss().await.1, Miss::Silent);
+    }
+    drop(stranger);
+    while bench.pulse().await != Pulse::Answered {}
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_waits_for_its_turn_is_sent_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut turns = Turns::default();
+    let addr = ReplicaAddr(listener.local_addr().unwrap());
+    let ask = soon().ask;
+    for _ in 0..5 {
+        let outcome = turns.ask(addr, &ask, None, 10 * MS).await;
+        assert!(matches!(outcome, Outcome::Silent));
+    }
+    let (mut first, _) = listener.accept().await.unwrap();
+    assert!(timeout(50 * MS, listener.accept()).await.is_err());
+    first.write_all(PLAIN.as_bytes()).await.unwrap();
+    let outcome = turns.ask(addr, &ask, None, DEADLINE).await;
+    assert!(matches!(outcome, Outcome::Healthy(..)));
+}
+
+#[tokio::test]
+async fn a_server_of_many_is_probed_once_and_its_connection_held() {
+    let mut server = Server::new(|_, _| Reply::Say(PLAIN)).await;
+    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+    for _ in 0..10 {
+        bench.expect(Pulse::Answered).await;
+    }
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        connections.push(server.request().await.0);
+    }
+    assert_eq!(connections, [1, 1, 2, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn one_that_is_slow_to_accept_is_no_server_of_one() {
+    // The second connection is answered long after it was made, and while the first is open.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for connection in 1.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            if connection == 2 {
+                sleep(150 * MS).await;
+            }
+            let (tell, _told) = unbounded_channel();
+            let script = Arc::new(|_, _| Reply::Say(PLAIN));
+            tokio::spawn(serve(stream, connection, tell, script));
+        }
+    });
+    let mut bench = begin(addr, soon());
+    for _ in 0..20 {
+        bench.expect(Pulse::Answered).await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_ends_each_connection_is_not_probed() {
+    let mut server = Server::new(|_, _| Reply::SayAndClose(PLAIN)).await;
+    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+    for nth in 1..=6 {
+        bench.expect(Pulse::Answered).await;
+        assert_eq!(server.request().await.0, nth);
+    }
+}
+
+#[tokio::test]
+async fn interim_replies_are_read_up_to_a_limit() {
+    for (count, expected) in [(MAX_INTERIM, None), (MAX_INTERIM + 1, Some(Miss::Garbled))] {
+        let text = "HTTP/1.1 102 Processing\r\n\r\n".repeat(count) + OK;
+        let text: &'static str = text.leak();
+        let server = Server::new(move |_, _| Reply::Say(text)).await;
+        let mut bench = begin(server.addr, rhythm(HOUR, false));
+        match expected {
+            None => bench.expect(Pulse::Answered).await,
+            Some(miss) => assert_eq!(bench.miss().await.1, miss),
+        }
+    }
+}
+
+/// A server that writes this again and again, and counts the connections.
+async fn without_end(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tell, connections) = unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tell.send(());
+            tokio::spawn(async move { while stream.write_all(text).await.is_ok() {} });
+        }
+    });
+    (addr, connections)
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_a_bad_answer_and_asked_for_no_sooner() {
+    for text in [
+        &b"HTTP/1.1 102 Processing\r\n\r\n"[..],
+        b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"\r\n",
+    ] {
+        let (addr, mut connections) = without_end(text).await;
+        let mut bench = begin(addr, rhythm(60 * MS, false));
+        let (first, why) = bench.miss().await;
+        assert_eq!(why, Miss::Garbled);
+        for _ in 0..3 {
+            assert_eq!(bench.miss().await.1, Miss::Garbled);
+        }
+        let (last, _) = bench.miss().await;
+        assert!(last - first >= 4 * 60 * MS, "{text:?}");
+        let mut count = 0;
+        while connections.try_recv().is_ok() {
+            count += 1;
+        }
+        assert!(count <= 6, "{count}");
+    }
+}

@@ -1,0 +1,317 @@
+//! How long a silence must be: routing passes a silent replica over soon, and ends it late.
+
+use super::super::*;
+use super::bench::*;
+use crate::admin::State;
+use crate::fleet::engine::{Farewell, Keeper, Report};
+use crate::fleet::events::Kind;
+
+fn patient() -> Policy {
+    Policy {
+        replace_after: 5 * SEC,
+        ..policy(Keeper::Fleet)
+    }
+}
+
+/// `n` replicas that are up, and may be silent for 5 s.
+fn up(n: usize) -> Bench {
+    let mut bench = Bench::with(patient(), n);
+    for id in bench.started() {
+        bench.rises(id);
+    }
+    bench
+}
+
+/// Misses one heartbeat after the other, each within 200 ms, for so long. The last step is kept.
+fn silent_for(bench: &mut Bench, id: ReplicaId, time: std::time::Duration) {
+    let end = bench.now + time;
+    while bench.now < end {
+        bench.now += 200 * MS;
+        bench.misses(id, Miss::Silent);
+    }
+}
+
+#[test]
+fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
+    let mut bench = up(3);
+    silent_for(&mut bench, S2, 400 * MS);
+    assert!(bench.did.is_empty());
+    silent_for(&mut bench, S2, 200 * MS);
+    assert!(bench.published());
+    assert_eq!(bench.health(2), Some(Health::Suspect));
+    assert_eq!(bench.kinds(), [Kind::Suspect]);
+    let note = bench.notes()[0];
+    assert_eq!(note.reason, "heartbeat missed 3 times");
+    assert_eq!((note.detected_within, note.up), (Some(600 * MS), 2));
+    assert_eq!(bench.list(), names("S1 S2 S3"), "it is not dead");
+    // The first heartbeat that it missed was sent at 0; this is all but the last.
+    silent_for(&mut bench, S2, 4_200 * MS);
+    assert_eq!(
+        (bench.started(), bench.health(2)),
+        (vec![], Some(Health::Suspect))
+    );
+    silent_for(&mut bench, S2, 200 * MS);
+    assert_eq!(bench.health(2), Some(Health::Down));
+    assert_eq!(bench.kinds(), [Kind::Down]);
+    assert_eq!(bench.notes()[0].reason, "heartbeat missed 25 times");
+    assert_eq!(bench.started(), [ReplicaId(4)]);
+    assert_eq!(bench.removed(), [], "it may yet speak");
+    bench.rises(ReplicaId(4));
+    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.list(), names("S1 r1 S3"));
+}
+
+#[test]
+fn one_is_passed_over_before_it_is_dead_however_long_a_miss_takes() {
+    let mut bench = up(2);
+    let sent = bench.now;
+    for health in [Health::Up, Health::Up, Health::Suspect, Health::Down] {
+        bench.now += 3 * SEC;
+        let why = Miss::Silent;
+        bench.pulse(S1, Pulse::Missed { sent, why });
+        assert_eq!(bench.health(1), Some(health));
+    }
+}
+
+#[test]
+fn one_that_computed_is_up_again_and_nobody_was_started() {
+    let mut bench = up(2);
+    silent_for(&mut bench, S1, 2 * SEC);
+    assert_eq!(bench.cards(), ["1 S1 silent", "2 S2 up"]);
+    bench.pulse(S1, Pulse::Answered);
+    assert_eq!(
+        (bench.kinds(), bench.health(1)),
+        (vec![Kind::Up], Some(Health::Up))
+    );
+    assert_eq!(bench.started(), []);
+    // The next silence begins at its own first miss.
+    silent_for(&mut bench, S1, 4_800 * MS);
+    assert_eq!(bench.health(1), Some(Health::Suspect));
+}
+
+#[test]
+fn show_says_for_how_long_it_has_been_silent() {
+    let mut bench = up(2);
+    silent_for(&mut bench, S1, 2 * SEC);
+    let cards = bench.plan.cards(bench.now);
+    let reasons: Vec<_> = cards
+        .iter()
+        .map(|(_, card)| card.reason.as_deref())
+        .collect();
+    assert_eq!(reasons, [Some("silent for 2.0 s, dead after 5s"), None]);
+    let drain = Order::Drain(name("S1"));
+    bench.order(drain);
+    assert_eq!(bench.plan.cards(bench.now)[0].1.state, State::Drained);
+}
+
+#[test]
+fn a_silence_that_something_explains_does_not_count() {
+    let slow = Traffic {
+        slow: 1,
+        in_flight: 1,
+        ..Traffic::default()
+    };
+    let busy = Traffic { slow: 0, ..slow };
+    for (traffic, iterative, dies) in [
+        (slow, false, false),
+        (busy, false, true),
+        (busy, true, false),
+        (Traffic::default(), true, true),
+    ] {
+        let mut bench = up(2);
+        if iterative {
+            bench.pulse(S1, Pulse::Iterative);
+            assert!(bench.published() && bench.plan.view().members[0].iterative);
+        }
+        bench.dice.traffic.insert(S1, traffic);
+        silent_for(&mut bench, S1, 20 * SEC);
+        let health = if dies { Health::Down } else { Health::Suspect };
+        assert_eq!(bench.health(1), Some(health), "{traffic:?} {iterative}");
+        // What explained it is over.
+        bench.dice.traffic.clear();
+        silent_for(&mut bench, S1, 4_800 * MS);
+        assert_eq!(bench.health(1), Some(health), "{traffic:?} {iterative}");
+        silent_for(&mut bench, S1, 200 * MS);
+        assert_eq!(
+            bench.health(1),
+            Some(Health::Down),
+            "{traffic:?} {iterative}"
+        );
+    }
+}
+
+#[test]
+fn bytes_of_a_reply_start_the_clock_again() {
+    let mut bench = up(2);
+    for replied in 1..10 {
+        let traffic = Traffic {
+            replied,
+            ..Traffic::default()
+        };
+        bench.dice.traffic.insert(S1, traffic);
+        silent_for(&mut bench, S1, 4 * SEC);
+        assert_eq!(bench.health(1), Some(Health::Suspect), "{replied}");
+    }
+    silent_for(&mut bench, S1, 1_200 * MS);
+    assert_eq!(bench.health(1), Some(Health::Down));
+}
+
+#[test]
+fn what_is_certain_is_so_of_a_silent_one_too() {
+    let mut bench = up(2);
+    silent_for(&mut bench, S1, SEC);
+    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
+    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.started().len(), 1);
+    let mut bench = up(2);
+    silent_for(&mut bench, S1, SEC);
+    bench.ends(S1);
+    assert_eq!(
+        (bench.kinds(), bench.started().len()),
+        (vec![Kind::Down], 1)
+    );
+}
+
+#[test]
+fn wrong_answers_are_replaced_at_once_and_counted_anew_after_a_silence() {
+    let mut bench = up(2);
+    for _ in 0..3 {
+        bench.misses(S1, Miss::Wrong(500));
+    }
+    assert_eq!(
+        (bench.health(1), bench.started().len()),
+        (Some(Health::Down), 1)
+    );
+    silent_for(&mut bench, S2, SEC);
+    for _ in 0..2 {
+        bench.misses(S2, Miss::Wrong(500));
+        assert_eq!(bench.health(2), Some(Health::Suspect));
+    }
+    bench.misses(S2, Miss::Wrong(500));
+    assert_eq!(bench.health(2), Some(Health::Down));
+}
+
+#[test]
+fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
+    let policy = Policy {
+        standbys: 1,
+        ..patient()
+    };
+    let mut bench = Bench::with(policy, 1);
+    for id in bench.started() {
+        bench.rises(id);
+    }
+    silent_for(&mut bench, S2, 4_800 * MS);
+    assert_eq!(bench.plan.status().standbys, 1);
+    // Whoever does not answer is not called.
+    bench.ends(S1);
+    assert_eq!((bench.called(), bench.started().len()), (vec![], 1));
+    silent_for(&mut bench, S2, 200 * MS);
+    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+
+    let mut bench = up(2);
+    bench.rm(1, "S2");
+    assert_eq!(bench.draining(), [S2]);
+    silent_for(&mut bench, S2, 4_800 * MS);
+    assert_eq!(bench.removed(), []);
+    silent_for(&mut bench, S2, 200 * MS);
+    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+
+    let mut bench = up(1);
+    bench.add(2, "a b");
+    let group = bench.started();
+    bench.rises(group[0]);
+    silent_for(&mut bench, group[0], 4_800 * MS);
+    assert_eq!(bench.answer(), None);
+    bench.rises(group[1]);
+    assert_eq!(bench.answer(), Some(Ok(names("S1 a b"))));
+    silent_for(&mut bench, group[0], 200 * MS);
+    assert_eq!(bench.health(2), Some(Health::Down));
+}
+
+#[test]
+fn one_that_is_found_silent_has_as_long_unless_it_ends() {
+    for ends in [false, true] {
+        let mut bench = Bench::new(patient(), &[(name("S1"), Some(addr(S1)))]);
+        bench.report(Report::Started {
+            id: S1,
+            addr: addr(S1),
+        });
+        bench.after(4_999 * MS);
+        assert_eq!(bench.started(), []);
+        if ends {
+            bench.ends(S1);
+        } else {
+            bench.after(MS);
+        }
+        assert_eq!(bench.started().len(), 1);
+    }
+}
+
+#[test]
+fn when_many_are_silent_one_seat_is_replaced_at_a_time() {
+    let mut bench = up(3);
+    while bench.now.elapsed() < SEC {
+        bench.now += 200 * MS;
+        for id in [S1, S2] {
+            bench.misses(id, Miss::Silent);
+        }
+        if bench.kinds().contains(&Kind::Held) {
+            break;
+        }
+    }
+    assert_eq!(bench.kinds(), [Kind::Suspect, Kind::Held]);
+    for _ in 0..21 {
+        bench.now += 200 * MS;
+        for id in [S1, S2] {
+            bench.misses(id, Miss::Silent);
+            assert_eq!(bench.started(), []);
+        }
+    }
+    bench.now += 200 * MS;
+    bench.misses(S1, Miss::Silent);
+    let one = bench.started();
+    assert_eq!(one.len(), 1);
+    bench.misses(S2, Miss::Silent);
+    assert_eq!(
+        (bench.health(2), bench.started()),
+        (Some(Health::Down), vec![])
+    );
+    bench.rises(one[0]);
+    assert_eq!(bench.started().len(), 1);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_silent_one() {
+    let mut bench = up(2);
+    silent_for(&mut bench, S1, SEC);
+    bench.feed(Input::Stop { leave: false });
+    let mut removed = bench.removed();
+    removed.sort_by_key(|(id, _)| *id);
+    assert_eq!(removed, [(S1, Farewell::Kill), (S2, Farewell::Ask)]);
+}
+
+#[test]
+fn a_fixed_one_is_passed_over_and_then_down() {
+    let mut bench = Bench::new(
+        Policy {
+            keeper: Keeper::Nobody,
+            ..patient()
+        },
+        &[(name("a"), Some(addr(S1)))],
+    );
+    bench.rises(S1);
+    silent_for(&mut bench, S1, SEC);
+    assert_eq!(
+        (bench.health(1), bench.cards()),
+        (Some(Health::Suspect), vec!["1 a silent".to_owned()])
+    );
+    silent_for(&mut bench, S1, 4 * SEC);
+    assert_eq!(
+        (bench.health(1), bench.cards()),
+        (Some(Health::Down), vec!["1 a down".to_owned()])
+    );
+    assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
+    bench.pulse(S1, Pulse::Answered);
+    assert_eq!(bench.health(1), Some(Health::Up));
+}
