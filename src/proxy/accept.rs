@@ -88,6 +88,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 let door = Door { listener, opens };
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
                 chores.spawn_local(Rc::clone(&worker).sweep());
+                chores.spawn_local(Rc::clone(&worker).watch_clients());
                 work(&worker, door, chores, permits, ends).await
             })
         };

@@ -20,8 +20,11 @@ mod attempt;
 mod bell;
 mod blind;
 mod buffers;
+mod client_watch;
 mod download;
+mod early;
 mod exchange;
+mod failure;
 mod flow;
 mod forward;
 mod idle;
@@ -86,6 +89,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// A client connection between requests.
     pub idle_timeout: Duration,
+    /// A client that sends nothing more, for a reply to begin, and between the pieces of a reply.
+    pub half_close_grace: Duration,
     /// A tunnel in which neither side speaks.
     pub tunnel_timeout: Duration,
     /// From the word "stop" until what is still under way is cut off.

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::accept::Admission;
 use super::blind::{self, Balance};
-use super::exchange::{self, Failure};
+use super::exchange;
+use super::failure::Failure;
 use super::idle::{begins_nothing, wait_for_bytes};
 use super::pump::write_whole;
 use super::record::Note;

@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::exchange::Failure;
+use super::failure::Failure;
 use super::pump::write_whole;
 use super::session::{After, Client};
 use super::worker::Worker;

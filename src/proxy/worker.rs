@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::bell::{Bell, Ear};
 use super::buffers::{Buffers, REPLY_BYTES};
+use super::client_watch::YoungWaits;
 use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::{Budget, Spent};
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     pub(super) pipes: Pipes,
     budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
+    /// Requests that may soon have waited so long that their clients are watched.
+    pub(super) young_waits: YoungWaits,
     /// Told after each change of the view.
     pub(super) changed: Notify,
     port: Arc<Port>,
@@ -91,6 +94,7 @@ impl Worker {
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
             desk,
+            young_waits: YoungWaits::default(),
             changed: Notify::new(),
             index,
             view,
@@ -149,6 +153,11 @@ impl Worker {
             let now = Instant::now();
             self.view().pools.iter().for_each(|pool| pool.sweep(now));
         }
+    }
+
+    /// Has the clients of long waits watched, for ever.
+    pub(super) async fn watch_clients(self: Rc<Self>) {
+        self.young_waits.run().await;
     }
 
     /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
