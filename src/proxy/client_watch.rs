@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::session::{After, Client};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
+use crate::wire::stream::Stream;
 
 /// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
 /// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
@@ -196,6 +198,26 @@ impl<'a> Watched<'a> {
             reset: Box::pin(reset(client, half_closed)),
             grace: Deadline::default(),
         }
+    }
+}
+
+/// Waits for `step`; `None` when the client resets its connection first. The end of what it sends is no
+/// reason not to be answered, however late.
+pub(super) async fn unless_reset<T>(
+    worker: &Worker,
+    client: &mut Stream,
+    step: impl Future<Output = T>,
+) -> Option<T> {
+    let half_closed = Cell::new(None);
+    let watch = ClientWatch::new(worker, &half_closed, || client.known().map(|known| &*known));
+    watch.run(pin!(step), || None).await
+}
+
+impl Client {
+    /// Notes that the client is gone.
+    pub(super) fn left(&mut self) -> After {
+        self.note.iter_mut().for_each(|note| note.client_left());
+        After::Drop
     }
 }
 

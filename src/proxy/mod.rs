@@ -28,6 +28,7 @@ mod failure;
 mod flow;
 mod forward;
 mod idle;
+mod idle_clients;
 mod journey;
 mod pipes;
 mod pool;
@@ -38,6 +39,7 @@ mod request_line;
 mod retry;
 mod route;
 mod session;
+mod slots;
 mod stall;
 mod tried;
 mod tunnel;
@@ -79,7 +81,7 @@ pub struct Settings {
 pub struct Limits {
     /// Making a connection to a replica.
     pub connect_timeout: Duration,
-    /// From a head's first byte to its last.
+    /// From a head's first byte to its last, and from a connection's beginning to its first byte.
     pub head_timeout: Duration,
     /// Silence of the side that owes bytes of a body.
     pub body_timeout: Duration,
@@ -97,7 +99,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// A request waiting for any seat to be up.
     pub seat_wait: Duration,
-    /// Client connections over all workers; more wait to be accepted.
+    /// Client connections over all workers. For one more, the longest idle one is closed; while none is
+    /// idle, more wait to be accepted.
     pub max_connections: usize,
     /// Pipes that a worker may have for large bodies.
     pub pipes_per_worker: usize,

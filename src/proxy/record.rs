@@ -173,6 +173,13 @@ impl Note {
         }
     }
 
+    /// The client is gone.
+    pub(super) fn client_left(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.ended = Ended::ByClient;
+        }
+    }
+
     /// It is for a replica.
     fn hashed_by(&mut self, key: Key) {
         if let Some(record) = &mut self.record {

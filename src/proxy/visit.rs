@@ -9,6 +9,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::client_watch::unless_reset;
 use super::failure::Failure;
 use super::pump::write_whole;
 use super::session::{After, Client};
@@ -117,14 +118,21 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
                 .answer(worker, &failure, "", false, visit.head_only)
                 .await;
         }
-        Err(None) => return After::Drop,
+        Err(None) => return client.left(),
     };
     let order = match visit.errand {
         Errand::Change(kind) => kind.parse(&body).map(|change| kind.order(change)),
         _ => Ok(Order::Rep),
     };
     let answer = match order {
-        Ok(order) => worker.desk.ask(order, client.addr.to_string()).await,
+        Ok(order) => {
+            let asked = worker.desk.ask(order, client.addr.to_string());
+            match unless_reset(worker, &mut client.stream, asked).await {
+                Some(answer) => answer,
+                // The fleet carries the order out.
+                None => return client.left(),
+            }
+        }
         Err(refusal) => Err(refusal),
     };
     let (status, json) = admin::render(&answer);
