@@ -48,7 +48,8 @@ pub(crate) fn serve(
     settings.workers = config.workers;
     start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_of_anyone(&config);
-    let counts = Arc::new(metrics::Port::new(config.workers));
+    let most = config.proxy.limits.max_connections;
+    let counts = Arc::new(metrics::Port::new(config.workers).limited_to(most));
     let writer = start_access_log(&mut config, &counts)?;
     let ports = Ports::open(&config, taken.as_mut())?;
 

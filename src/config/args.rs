@@ -172,6 +172,8 @@ pub struct ServeArgs {
     pub write_timeout: Duration,
     #[arg(long, env = "RINGMASTER_IDLE_TIMEOUT", default_value = "60s", value_parser = positive, help = "A client connection between requests")]
     pub idle_timeout: Duration,
+    #[arg(long, env = "RINGMASTER_HALF_CLOSE_GRACE", default_value = "1s", value_parser = duration, help = "A client that has ended its input: how long a reply may take to begin, and to go on")]
+    pub half_close_grace: Duration,
     #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive, help = "A tunnel in which neither side speaks")]
     pub tunnel_timeout: Duration,
     #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "The longest wait for requests in flight before a stop")]

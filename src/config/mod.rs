@@ -131,6 +131,7 @@ impl ServeArgs {
                     reply_timeout: self.reply_timeout,
                     write_timeout: self.write_timeout,
                     idle_timeout: self.idle_timeout,
+                    half_close_grace: self.half_close_grace,
                     tunnel_timeout: self.tunnel_timeout,
                     drain_timeout: self.drain_timeout,
                     seat_wait: self.seat_wait,

@@ -7,6 +7,7 @@ use super::{Classes, Counter};
 pub struct Port {
     by_worker: Box<[PortCell]>,
     log: LogCell,
+    limit: u64,
 }
 
 /// What the writer of the access log counts.
@@ -27,6 +28,8 @@ pub struct PortCell {
     pub accepted: Counter,
     /// Those of them that have ended.
     pub closed: Counter,
+    /// Those of them that were idle at the limit of connections and were closed for newcomers.
+    pub evicted: Counter,
     /// Heads that were refused, by the class of the status.
     pub refused: Classes,
     /// Replies of our own, refusals among them.
@@ -52,7 +55,15 @@ impl Port {
         Self {
             by_worker: (0..workers).map(|_| PortCell::default()).collect(),
             log: LogCell::default(),
+            limit: 0,
         }
+    }
+
+    /// The same, for at most so many client connections.
+    #[must_use]
+    pub fn limited_to(self, connections: usize) -> Self {
+        let limit = u64::try_from(connections).unwrap_or(u64::MAX);
+        Self { limit, ..self }
     }
 
     /// The cell of worker number `worker`, counted from 0.
@@ -71,6 +82,12 @@ impl Port {
     #[must_use]
     pub fn log(&self) -> &LogCell {
         &self.log
+    }
+
+    /// The most client connections that may be open, over all workers.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Client connections that are open, over all workers.

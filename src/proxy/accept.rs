@@ -1,5 +1,5 @@
 //! The workers: each a thread with its own listener, event loop and pools. A connection is accepted under
-//! a permit; without one, clients wait in the kernel's queue.
+//! a permit; without one, an idle client makes room, or clients wait in the kernel's queue.
 //!
 //! The kernel spreads connections over the listeners of one port (SO_REUSEPORT). Closing a listener
 //! resets what waits in its queue, so a stopping worker empties the queue first.
@@ -14,11 +14,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
 use super::blind::Balance;
+use super::slots::Slots;
 use super::worker::{Session, Worker};
 use super::{Settings, session};
 use crate::admin::Desk;
@@ -65,13 +66,14 @@ pub struct Start {
 /// # Errors
 /// When a thread or its event loop cannot be made.
 pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
-    let permits = Arc::new(Semaphore::new(start.settings.limits.max_connections));
+    let most = start.settings.limits.max_connections;
+    let slots = Arc::new(Slots::new(most, start.listeners.len()));
     let mut threads = Vec::new();
     for (listener, mut subscriber) in start.listeners.into_iter().zip(start.subscribers) {
         let settings = Arc::clone(&start.settings);
         let port = Arc::clone(&start.port);
         let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
-        let permits = Arc::clone(&permits);
+        let slots = Arc::clone(&slots);
         let ends = (start.shutdown.clone(), start.cut.clone());
         let opens = start.opens.clone();
         let run = move || -> io::Result<()> {
@@ -88,7 +90,8 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 let door = Door { listener, opens };
                 chores.spawn_local(Rc::clone(&worker).follow(subscriber));
                 chores.spawn_local(Rc::clone(&worker).sweep());
-                work(&worker, door, chores, permits, ends).await
+                chores.spawn_local(Rc::clone(&worker).watch_clients());
+                work(&worker, door, chores, slots, ends).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -112,11 +115,11 @@ async fn work(
     worker: &Rc<Worker>,
     door: Door,
     chores: JoinSet<()>,
-    permits: Arc<Semaphore>,
+    slots: Arc<Slots>,
     ends: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        served = serve(worker, door, permits, ends) => served,
+        served = serve(worker, door, &slots, ends) => served,
         fault = first_fault(chores) => Err(fault.into()),
     }
 }
@@ -135,7 +138,7 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 async fn serve(
     worker: &Rc<Worker>,
     door: Door,
-    permits: Arc<Semaphore>,
+    slots: &Slots,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) -> io::Result<()> {
     let Door {
@@ -157,7 +160,8 @@ async fn serve(
     let listener = Listener::new(listener)?;
     let mut threshold = None;
     tokio::select! {
-        () = accept_all(worker, &listener, permits, &mut threshold) => {}
+        () = accept_all(worker, &listener, slots, &mut threshold) => {}
+        () = slots.lend(worker) => {}
         () = shutdown.wait() => {}
     }
     worker.begin_stop();
@@ -182,7 +186,7 @@ async fn serve(
 async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
-    permits: Arc<Semaphore>,
+    slots: &Slots,
     door: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
@@ -193,8 +197,7 @@ async fn accept_all(
         match listener.accept().await {
             Ok(arrived) => {
                 *door = Some(arrived);
-                // The semaphore is never closed.
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                let Some(permit) = slots.take(worker).await else {
                     return;
                 };
                 if let Some((stream, addr)) = door.take() {

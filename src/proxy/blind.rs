@@ -14,6 +14,7 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::client_watch::unless_reset;
 use super::exchange;
 use super::flow::Flow;
 use super::pool::InFlight;
@@ -111,7 +112,8 @@ fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
 /// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
 pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: Opening) -> After {
     match reach(worker, opening.key, client).await {
-        Ok(reached) => carry(worker, client, opening.key, reached).await,
+        Ok(Some(reached)) => carry(worker, client, opening.key, reached).await,
+        Ok(None) => client.left(),
         Err((nobody, tried)) => {
             let failure = exchange::nobody_up(worker, nobody, &tried);
             let later = "Retry-After: 1\r\n";
@@ -126,7 +128,8 @@ pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: O
 pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> After {
     let key = key_of(client.addr.ip());
     match reach(worker, key, client).await {
-        Ok(reached) => carry(worker, client, key, reached).await,
+        Ok(Some(reached)) => carry(worker, client, key, reached).await,
+        Ok(None) => client.left(),
         // There are no words that every protocol understands. This is what a client would see of a server
         // that is down, if a little late.
         Err(_) => After::Reset,
@@ -149,19 +152,30 @@ struct Reached {
 }
 
 /// A connection to the replica that is to have this client, to which was written what is here of the
-/// client's bytes, as far as it fits. Until then, every seat is tried once.
-async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached, (Nobody, Tried)> {
+/// client's bytes, as far as it fits. Until then, every seat is tried once. `None`: the client is gone.
+async fn reach(
+    worker: &Worker,
+    key: Key,
+    client: &mut Client,
+) -> Result<Option<Reached>, (Nobody, Tried)> {
     let limit = worker.settings.limits.write_timeout;
     let mut tried = Tried::default();
     let mut moves = 0;
     loop {
-        let in_flight = match route::next(worker, key, &mut tried).await {
+        let next = route::next(worker, key, &mut tried);
+        let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
+            return Ok(None);
+        };
+        let in_flight = match next {
             Ok(in_flight) => in_flight,
             Err(nobody) => return Err((nobody, tried)),
         };
         let pool = in_flight.pool();
         tried.turn_to(pool);
-        let connected = worker.connect(&in_flight, &tried).await;
+        let connected = worker.connect(&in_flight, &tried);
+        let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
+            return Ok(None);
+        };
         let why = connected.as_ref().err().copied();
         if let Ok(mut replica) = connected {
             let sent = match client.inbox.is_empty() {
@@ -170,12 +184,12 @@ async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached
             };
             if let Ok(sent) = sent {
                 client.inbox.advance(sent);
-                return Ok(Reached {
+                return Ok(Some(Reached {
                     replica,
                     in_flight,
                     sent,
                     moves,
-                });
+                }));
             }
         }
         tried.not_reached(pool, why.unwrap_or(NoConnection::Refused));

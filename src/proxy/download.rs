@@ -3,13 +3,9 @@
 //! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
 //! leaves whole, in one write, so the request can be sent again as long as anything is missing.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncReadExt;
 use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
@@ -164,59 +160,6 @@ impl Download<'_> {
         self.progress.amid.set(true);
         self.write_out().await?;
         self.progress.amid.set(false);
-        Ok(())
-    }
-
-    /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every
-    /// request holds this future.
-    fn read_early(
-        &mut self,
-        due: impl Fn() -> Option<Instant>,
-    ) -> impl Future<Output = Result<(), Broken>> {
-        let (in_flight, progress, worker) = (self.in_flight, self.progress, self.worker);
-        let mut ear = in_flight.doubt_ear();
-        poll_fn(move |cx| {
-            if let Poll::Ready(read) = pin!(self.from.read_buf(&mut self.reply)).poll(cx) {
-                return Poll::Ready(match read {
-                    Ok(0) | Err(_) => Err(Broken::Lost),
-                    Ok(_) => Ok(()),
-                });
-            }
-            if worker.leaves(in_flight, progress.on_silence.get()) {
-                return Poll::Ready(Err(Broken::Doubted));
-            }
-            ear.listen(cx);
-            match due() {
-                Some(due) => self
-                    .timer
-                    .poll_passed(cx, due)
-                    .map(|()| Err(Broken::TimedOut)),
-                None => Poll::Pending,
-            }
-        })
-    }
-
-    /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
-    /// as far as it came.
-    async fn hold_until_whole(&mut self, facts: &Facts) -> Result<(), Broken> {
-        let Body::Length(length) = facts.body else {
-            return Ok(());
-        };
-        let whole = length.saturating_add(facts.len as u64);
-        if whole > REPLY_BYTES as u64 {
-            return Ok(());
-        }
-        while (self.reply.len() as u64) < whole {
-            let (progress, since) = (self.progress, Instant::now());
-            let limit = self.worker.settings.limits.body_timeout;
-            let due = || progress.reply_body_due(since, limit);
-            match self.read_early(due).await {
-                Err(Broken::Lost) if !(progress.repeatable.get() && self.worker.allows_retry()) => {
-                    return Ok(());
-                }
-                other => other?,
-            }
-        }
         Ok(())
     }
 

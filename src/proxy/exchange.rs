@@ -8,6 +8,7 @@
 //! What is rare is boxed: the future of an exchange is made for every request, and as large as the
 //! largest of its parts.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
+use super::client_watch::ClientWatch;
 use super::download::{Broken, Delivered};
+use super::failure::Failure;
 use super::flow::Flow;
 use super::journey::{Halted, Journey};
 use super::pool::{InFlight, Need, Pool};
@@ -33,22 +36,6 @@ use crate::wire::head::Version;
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
 /// dead by then, and do not count as two that died of this request.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// An error reply: whose fault, and what to say.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) status: u16,
-    pub(super) sentence: String,
-}
-
-impl Failure {
-    fn new(status: u16, sentence: impl Into<String>) -> Self {
-        Self {
-            status,
-            sentence: sentence.into(),
-        }
-    }
-}
 
 /// Serves one request. What is left to do with the client's connection.
 pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, request: &mut Request) -> After {
@@ -76,29 +63,19 @@ async fn travel(
     // A replica to try again on a fresh connection: a kept one was found closed.
     let mut afresh: Option<InFlight> = None;
     loop {
-        account.moves.set(journey.moves);
-        let again = afresh.take().filter(InFlight::may_go_on);
-        let fresh_only = again.is_some();
-        let tried = &mut journey.tried;
-        let in_flight = match again {
-            Some(in_flight) => in_flight,
-            None => route::next(worker, request.keyed.key, tried)
-                .await
-                .map_err(|nobody| nobody_up(worker, nobody, tried))?,
+        let reached = {
+            let reached = pin!(reach(worker, request, account, &mut journey, afresh.take()));
+            let watch = ClientWatch::new(worker, &account.half_closed, || {
+                client.stream.known().map(|stream| &*stream)
+            });
+            watch.run(reached, || Some(account.begun)).await
         };
-        let (pool, now) = (in_flight.pool(), Instant::now());
-        if !journey.may_go_to(pool.id) {
-            let sentence = "two replicas were lost with this request";
-            return Err(Failure::new(502, sentence));
-        }
-        journey.tried.turn_to(pool);
-        if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
-            continue;
-        }
-        let connected = connect(worker, &in_flight, request, fresh_only, &mut journey, now).await;
-        let Some((mut replica, kept)) = connected else {
-            continue;
+        let Some(reached) = reached else {
+            account.ended.set(Some(Ended::ByClient));
+            return Ok(After::Drop);
         };
+        let (in_flight, mut replica, kept) = reached?;
+        let pool = in_flight.pool();
         let chances = journey.chances(worker, request, &in_flight, kept);
         let end = attempt::run(
             worker,
@@ -131,6 +108,42 @@ async fn travel(
             End::Broken(other) => {
                 return give_up(worker, pool, account, &other);
             }
+        }
+    }
+}
+
+/// A replica for the request, and a connection to it, which may be a kept one: from seat to seat until there
+/// is one.
+async fn reach(
+    worker: &Worker,
+    request: &Request,
+    account: &Account,
+    journey: &mut Journey,
+    mut afresh: Option<InFlight>,
+) -> Result<(InFlight, TcpStream, bool), Failure> {
+    loop {
+        account.moves.set(journey.moves);
+        let again = afresh.take().filter(InFlight::may_go_on);
+        let fresh_only = again.is_some();
+        let tried = &mut journey.tried;
+        let in_flight = match again {
+            Some(in_flight) => in_flight,
+            None => route::next(worker, request.keyed.key, tried)
+                .await
+                .map_err(|nobody| nobody_up(worker, nobody, tried))?,
+        };
+        let (pool, now) = (in_flight.pool(), Instant::now());
+        if !journey.may_go_to(pool.id) {
+            let sentence = "two replicas were lost with this request";
+            return Err(Failure::new(502, sentence));
+        }
+        journey.tried.turn_to(pool);
+        if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
+            continue;
+        }
+        let connected = connect(worker, &in_flight, request, fresh_only, journey, now).await;
+        if let Some((replica, kept)) = connected {
+            return Ok((in_flight, replica, kept));
         }
     }
 }
@@ -226,7 +239,7 @@ fn halt(pool: &Pool, account: &Account, halted: &Halted) -> Failure {
 fn client_failed(pool: &Pool, account: &Account, failed: &Unsent) -> Result<After, Failure> {
     account.ended.set(Some(Ended::ByClient));
     account.over(pool, Instant::now());
-    client_failure(failed).map_or(Ok(After::Drop), Err)
+    Failure::of_client(failed).map_or(Ok(After::Drop), Err)
 }
 
 /// Ends an exchange that cannot be repeated.
@@ -283,15 +296,4 @@ pub(super) fn nobody_up(worker: &Worker, nobody: Nobody, tried: &Tried) -> Failu
         (Nobody::Down, _) => "no replica is up".to_owned(),
     };
     Failure::new(503, sentence)
-}
-
-/// What to say to a client that broke its request off; `None` if there is no one to say it to.
-fn client_failure(failed: &Unsent) -> Option<Failure> {
-    match failed {
-        // Half of it may be open still (RFC 9112 §8).
-        Unsent::ClientGone => Some(Failure::new(400, "the request body is incomplete")),
-        Unsent::ClientSilent => Some(Failure::new(408, "the request body did not come in time")),
-        Unsent::BadChunk(broken) => Some(Failure::new(400, broken.to_string())),
-        Unsent::ReplicaGone => None,
-    }
 }

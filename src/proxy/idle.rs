@@ -1,5 +1,5 @@
-//! A client's connection between two requests: it waits for the first bytes of the next one, for the end of
-//! its time, or for the word "stop", and holds no buffer.
+//! A client's connection before its first request and between two: it waits for the first bytes of the next
+//! one, for the end of its time, for the word "stop", or until it must make room, and holds no buffer.
 //!
 //! Nothing is read here of what a request says; only an empty line is known to begin none.
 
@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -17,11 +18,17 @@ use super::session::Client;
 use super::worker::Worker;
 use crate::wire::stream::Stream;
 
-/// Waits for the first bytes of a request; `false` when there are none to come, or not in time. No async
-/// fn, nor a select: of all that a connection holds, this is what it holds while it is idle.
-pub(super) fn wait_for_bytes(worker: &Worker, client: &mut Client) -> impl Future<Output = bool> {
-    let idle_end = Instant::now() + worker.settings.limits.idle_timeout;
-    let mut ear = worker.stop_ear();
+/// Waits at most `limit` for the first bytes of a request; `false` when there are none to come, or not in
+/// time, or the client must make room. No async fn, nor a select: of all that a connection holds, this is
+/// what it holds while it is idle.
+pub(super) fn wait_for_bytes(
+    worker: &Worker,
+    client: &mut Client,
+    limit: Duration,
+) -> impl Future<Output = bool> {
+    let since = Instant::now();
+    let idle_end = since + limit;
+    let mut place = worker.idle.place(since);
     poll_fn(move |cx| {
         let Client {
             stream,
@@ -35,8 +42,12 @@ pub(super) fn wait_for_bytes(worker: &Worker, client: &mut Client) -> impl Futur
             }
             worker.inboxes.give(inbox);
         }
+        // The kernel may have bytes that the event loop has not announced yet: that client has spoken.
+        if place.wait(cx) && stream.is_read_out() {
+            worker.port().evicted.add(1);
+            return Poll::Ready(false);
+        }
         // The word "stop" brings the end nearer.
-        ear.listen(cx);
         let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
         timer.poll_passed(cx, due).map(|()| false)
     })

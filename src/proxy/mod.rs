@@ -20,11 +20,15 @@ mod attempt;
 mod bell;
 mod blind;
 mod buffers;
+mod client_watch;
 mod download;
+mod early;
 mod exchange;
+mod failure;
 mod flow;
 mod forward;
 mod idle;
+mod idle_clients;
 mod journey;
 mod pipes;
 mod pool;
@@ -36,6 +40,7 @@ mod request_line;
 mod retry;
 mod route;
 mod session;
+mod slots;
 mod stall;
 mod tried;
 mod tunnel;
@@ -77,7 +82,7 @@ pub struct Settings {
 pub struct Limits {
     /// Making a connection to a replica.
     pub connect_timeout: Duration,
-    /// From a head's first byte to its last.
+    /// From a head's first byte to its last, and from a connection's beginning to its first byte.
     pub head_timeout: Duration,
     /// Silence of the side that owes bytes of a body.
     pub body_timeout: Duration,
@@ -87,13 +92,16 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// A client connection between requests.
     pub idle_timeout: Duration,
+    /// A client that sends nothing more, for a reply to begin, and between the pieces of a reply.
+    pub half_close_grace: Duration,
     /// A tunnel in which neither side speaks.
     pub tunnel_timeout: Duration,
     /// From the word "stop" until what is still under way is cut off.
     pub drain_timeout: Duration,
     /// A request waiting for any seat to be up.
     pub seat_wait: Duration,
-    /// Client connections over all workers; more wait to be accepted.
+    /// Client connections over all workers. For one more, the longest idle one is closed; while none is
+    /// idle, more wait to be accepted.
     pub max_connections: usize,
     /// Pipes that a worker may have for large bodies.
     pub pipes_per_worker: usize,

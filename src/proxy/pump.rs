@@ -1,9 +1,10 @@
 //! Bytes from one socket to the other: writes under a deadline, and the bodies of replies, copied when
 //! they are small or must be looked at, moved through a pipe when they are large.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::buffers::REPLY_BYTES;
+use super::client_watch::ClientWatch;
 use super::download::{Broken, Download};
 use super::forward::Facts;
 use super::pipes::{Fault, Lent};
@@ -221,27 +223,32 @@ impl Download<'_> {
         let limits = &self.worker.settings.limits;
         let (progress, since) = (self.progress, Instant::now());
         let patience = raised.then(|| since + LOW_MARK_PATIENCE);
-        let due = || match (
-            progress.reply_body_due(since, limits.body_timeout),
-            patience,
-        ) {
-            (Some(due), Some(patience)) => Some(due.min(patience)),
-            (due, patience) => due.or(patience),
+        // Asked only while the replica is waited for, not while the client is slow to read.
+        let waits = Cell::new(false);
+        let due = || {
+            waits.set(true);
+            let due = progress.reply_body_due(since, limits.body_timeout);
+            due.into_iter().chain(patience).min()
         };
         let to = self.to.known().map_err(|_| End::ClientGone)?;
         let sockets = (self.from.as_ref(), to);
         let pipes = &self.worker.pipes;
         let flow = self.flow;
         let steps = (limits.write_timeout, |moved| flow.add(moved));
-        let carried = pipes.carry(pipe, sockets, ahead, self.timer, due, steps);
-        let moved = carried.await.map_err(|fault| match fault {
-            Fault::From(None) => End::Proper,
-            Fault::From(Some(err)) if raised && err.kind() == io::ErrorKind::TimedOut => {
-                End::TooSlow
-            }
-            Fault::From(Some(_)) => End::Broken,
-            Fault::To => End::ClientGone,
-        })?;
+        let carried = pin!(pipes.carry(pipe, sockets, ahead, self.timer, due, steps));
+        let watch = ClientWatch::new(self.worker, &self.account.half_closed, || Ok(to));
+        let silent_since = || progress.silent_since(since).filter(|_| waits.take());
+        let carried = watch.run(carried, silent_since).await;
+        let moved = carried
+            .ok_or(End::ClientGone)?
+            .map_err(|fault| match fault {
+                Fault::From(None) => End::Proper,
+                Fault::From(Some(err)) if raised && err.kind() == io::ErrorKind::TimedOut => {
+                    End::TooSlow
+                }
+                Fault::From(Some(_)) => End::Broken,
+                Fault::To => End::ClientGone,
+            })?;
         facts.body.skip(moved);
         Ok(())
     }
@@ -253,8 +260,14 @@ impl Download<'_> {
         self.reply.reserve(REPLY_BYTES);
         let (progress, since) = (self.progress, Instant::now());
         let due = || progress.reply_body_due(since, limits.body_timeout);
-        let more = self.from.read_buf(&mut self.reply);
-        match self.timer.run_while(due, more).await {
+        let read = {
+            let more = self.from.read_buf(&mut self.reply);
+            let more = pin!(self.timer.run_while(due, more));
+            let to = &mut self.to;
+            let watch = ClientWatch::new(self.worker, &self.account.half_closed, || to.known());
+            watch.run(more, || progress.silent_since(since)).await
+        };
+        match read.ok_or(End::ClientGone)? {
             Ok(Ok(1..)) => {}
             Ok(Ok(0)) => return Err(End::Proper),
             Ok(Err(_)) | Err(_) => return Err(End::Broken),

@@ -173,6 +173,13 @@ impl Note {
         }
     }
 
+    /// The client is gone.
+    pub(super) fn client_left(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.ended = Ended::ByClient;
+        }
+    }
+
     /// It is for a replica.
     fn hashed_by(&mut self, key: Key) {
         if let Some(record) = &mut self.record {
@@ -215,7 +222,7 @@ impl Drop for Note {
 /// record in, unless that was taken back.
 #[derive(Debug)]
 pub(super) struct Account {
-    begun: Instant,
+    pub(super) begun: Instant,
     note: Option<Box<Note>>,
     seat: Cell<Option<(Seat, How)>>,
     status: Cell<u16>,
@@ -226,6 +233,8 @@ pub(super) struct Account {
     pub(super) moves: Cell<u32>,
     /// Who ended it, once that is known: until then it would be us.
     pub(super) ended: Cell<Option<Ended>>,
+    /// When the client was found to send nothing more.
+    pub(super) half_closed: Cell<Option<Instant>>,
 }
 
 impl Account {
@@ -242,6 +251,7 @@ impl Account {
             to_client: Cell::new(0),
             moves: Cell::new(0),
             ended: Cell::new(None),
+            half_closed: Cell::new(None),
         }
     }
 

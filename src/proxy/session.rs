@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::accept::Admission;
 use super::blind::{self, Balance};
-use super::exchange::{self, Failure};
+use super::exchange;
+use super::failure::Failure;
 use super::idle::{begins_nothing, wait_for_bytes};
 use super::pump::write_whole;
 use super::record::Note;
@@ -88,13 +89,17 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
         client.note = None;
         return after;
     }
+    let limits = &worker.settings.limits;
+    // A client that has said nothing yet owes the head of a request.
+    let mut limit = limits.head_timeout;
     loop {
         if begins_nothing(&client.inbox) {
             worker.inboxes.give(&mut client.inbox);
-            if !wait_for_bytes(worker, client).await {
+            if !wait_for_bytes(worker, client, limit).await {
                 return After::Drop;
             }
         }
+        limit = limits.idle_timeout;
         // Boxed: an exchange is large, and most sessions are idle most of the time.
         match Box::pin(serve_one(worker, client)).await {
             After::Next => {}

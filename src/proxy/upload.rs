@@ -52,8 +52,8 @@ impl Progress {
     /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
     /// of the request, it is the one who is waited for: the reply may depend on them.
     pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
-        match self.upload_over.get() {
-            Some(over) => Some(over.max(since) + limit),
+        match self.silent_since(since) {
+            Some(since) => Some(since + limit),
             None => self.held.get().then(|| since + limit),
         }
     }
@@ -64,6 +64,12 @@ impl Progress {
         if self.on_silence.get() == OnSilence::Leaves {
             self.on_silence.set(OnSilence::Stays);
         }
+    }
+
+    /// Since when the replica alone has been waited for, in a wait that began at `since`; `None` while the
+    /// request is sent.
+    pub(super) fn silent_since(&self, since: Instant) -> Option<Instant> {
+        self.upload_over.get().map(|over| over.max(since))
     }
 
     /// The client was told to send its body.

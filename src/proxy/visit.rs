@@ -9,7 +9,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::exchange::Failure;
+use super::client_watch::unless_reset;
+use super::failure::Failure;
 use super::pump::write_whole;
 use super::session::{After, Client};
 use super::worker::Worker;
@@ -128,13 +129,18 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
                 .answer(worker, &failure, "", false, visit.head_only)
                 .await;
         }
-        Err(None) => return After::Drop,
+        Err(None) => return client.left(),
     };
     let answer = match visit.errand {
         Errand::Change(kind) => match kind.parse(&body) {
             Ok(change) => {
                 let order = kind.order(change);
-                worker.desk.ask(order, client.addr.to_string()).await
+                let asked = worker.desk.ask(order, client.addr.to_string());
+                match unless_reset(worker, &mut client.stream, asked).await {
+                    Some(answer) => answer,
+                    // The fleet carries the order out.
+                    None => return client.left(),
+                }
             }
             Err(refusal) => Err(refusal),
         },

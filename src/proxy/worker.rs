@@ -14,8 +14,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::bell::{Bell, Ear};
 use super::buffers::{Buffers, REPLY_BYTES};
+use super::client_watch::YoungWaits;
+use super::idle_clients::IdleClients;
 use super::pipes::Pipes;
 use super::retry::{Budget, Spent};
 use super::view::View;
@@ -46,6 +47,10 @@ pub(super) struct Worker {
     pub(super) pipes: Pipes,
     budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
+    /// Requests that may soon have waited so long that their clients are watched.
+    pub(super) young_waits: YoungWaits,
+    /// Clients between requests, and those that have said nothing yet.
+    pub(super) idle: IdleClients,
     /// Told after each change of the view.
     pub(super) changed: Notify,
     port: Arc<Port>,
@@ -55,7 +60,6 @@ pub(super) struct Worker {
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
     stopping: Cell<Option<Instant>>,
-    stop: Bell,
     sessions: Cell<usize>,
     no_sessions: Notify,
 }
@@ -88,6 +92,8 @@ impl Worker {
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
             desk,
+            young_waits: YoungWaits::default(),
+            idle: IdleClients::default(),
             changed: Notify::new(),
             index,
             view,
@@ -95,7 +101,6 @@ impl Worker {
             evidence,
             waiting: Cell::new(0),
             stopping: Cell::new(None),
-            stop: Bell::default(),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
         }
@@ -104,6 +109,11 @@ impl Worker {
     /// The roster to choose by. Do not hold it over an await.
     pub(super) fn view(&self) -> Rc<View> {
         Rc::clone(&self.view.borrow())
+    }
+
+    /// Its number, counted from 0.
+    pub(super) fn index(&self) -> usize {
+        self.index
     }
 
     /// What this worker counts that belongs to no replica.
@@ -149,6 +159,11 @@ impl Worker {
         }
     }
 
+    /// Has the clients of long waits watched, for ever.
+    pub(super) async fn watch_clients(self: Rc<Self>) {
+        self.young_waits.run().await;
+    }
+
     /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
     /// plenty of the kind just then.
     pub(super) fn tell(&self, id: ReplicaId, sign: Sign) {
@@ -190,7 +205,7 @@ impl Worker {
     /// Begins to drain: sessions end after the request they are at, idle ones after a grace.
     pub(super) fn begin_stop(&self) {
         self.stopping.set(Some(Instant::now()));
-        self.stop.ring();
+        self.idle.wake();
     }
 
     /// Whether the word "stop" was said.
@@ -202,11 +217,6 @@ impl Worker {
     pub(super) fn idle_end(&self) -> Option<Instant> {
         let grace = IDLE_GRACE.min(self.settings.limits.drain_timeout);
         self.stopping.get().map(|since| since + grace)
-    }
-
-    /// For whoever waits for the word "stop".
-    pub(super) fn stop_ear(&self) -> Ear<'_> {
-        self.stop.ear()
     }
 
     /// Counts a session for as long as the guard lives.

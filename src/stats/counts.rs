@@ -113,6 +113,10 @@ pub struct PortCounts {
     pub accepted: u64,
     /// Client connections that are open now.
     pub open: u64,
+    /// Client connections that may be open.
+    pub limit: u64,
+    /// Idle client connections that were closed for newcomers, at the limit.
+    pub evicted: u64,
     /// Heads that were refused, by the class of the status, 1xx first.
     pub refused: [u64; 5],
     /// Replies of our own, refusals among them.
@@ -140,12 +144,14 @@ impl PortCounts {
         let log = port.log();
         let mut counts = Self {
             open: port.open(),
+            limit: port.limit(),
             log_written: log.written.get(),
             log_lost: log.failed.get(),
             ..Self::default()
         };
         for cell in port.workers() {
             counts.accepted += cell.accepted.get();
+            counts.evicted += cell.evicted.get();
             add_all(&mut counts.refused, cell.refused.get());
             add_all(&mut counts.own_replies, cell.own_replies.get());
             counts.retries_denied += cell.retries_denied.get();

@@ -67,6 +67,12 @@ impl Client {
         self.0.take(n).expect("more bytes")
     }
 
+    /// The next head, and nothing of what follows it.
+    #[track_caller]
+    pub(crate) fn until_head(&mut self) -> String {
+        self.0.head().expect("a head").head
+    }
+
     /// Everything until the connection ends in order.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {

@@ -230,7 +230,11 @@ fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCou
 fn port(families: &mut Families, port: &PortCounts) {
     let help = "Client connections that are open, in connections.";
     families.gauge("connections_open", help, one(port.open as f64));
+    let help = "Client connections that may be open, in connections.";
+    families.gauge("connections_limit", help, one(port.limit as f64));
     let mut count = |name, help, count| families.counter(name, help, one(count));
+    let help = "Idle client connections that were closed for new ones, at the limit.";
+    count("connections_evicted_total", help, port.evicted);
     let help = "Client connections that were accepted.";
     count("connections_accepted_total", help, port.accepted);
     let help = "Requests that were lost and not sent again, because the retry budget was spent.";

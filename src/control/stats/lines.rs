@@ -177,7 +177,10 @@ fn port(lines: &mut Vec<String>, port: &PortCounts) {
     let own: u64 = port.own_replies.iter().sum();
     let refused: u64 = port.refused.iter().sum();
     lines.extend([
-        format!("connections open {} accepted {}", port.open, port.accepted),
+        format!(
+            "connections open {} accepted {} limit {} evicted {}",
+            port.open, port.accepted, port.limit, port.evicted
+        ),
         format!("own-replies {own} refused {refused}"),
         format!("pool hits {} misses {}", port.pool_hits, port.pool_misses),
         format!(

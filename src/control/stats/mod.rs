@@ -115,7 +115,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 ///    "heartbeats": 372, "heartbeats_missed": 0, "heartbeat_ms": {"p50": 0.2, "p99": 0.6},
 ///    "deaths": 0, "replacements": 0, "failed_starts": 0}],
 ///  "totals": {
-///    "connections": {"open": 4, "accepted": 97},
+///    "connections": {"open": 4, "limit": 10000, "accepted": 97, "evicted": 0},
 ///    "refused": {"1xx": 0, …}, "own_replies": {"1xx": 0, …},
 ///    "retries_denied": 0,
 ///    "pool": {"hits": 3500, "misses": 12},
@@ -129,7 +129,8 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 /// times are null when nothing came within the window. Seats are those on the ring, in order; the totals hold
 /// what others served before they left it, too. `refused` are malformed requests, of which `own_replies` are
 /// more than that: errors of ours and admin replies. `retries_denied` are the requests that the retry budget
-/// kept from being sent again. A `bound` of 0 is none.
+/// kept from being sent again. `evicted` are the idle clients that were closed for newcomers, at the limit of
+/// connections. A `bound` of 0 is none.
 pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
     let look = context.sources.recorder.look(now);
     let sheet = Sheet {
@@ -226,7 +227,12 @@ fn counted(counts: &SeatCounts, recent: &Recent, all: &Recent) -> Value {
 
 /// What the totals have beside.
 fn ports(totals: &mut Value, port: &PortCounts) {
-    totals["connections"] = json!({"open": port.open, "accepted": port.accepted});
+    totals["connections"] = json!({
+        "open": port.open,
+        "limit": port.limit,
+        "accepted": port.accepted,
+        "evicted": port.evicted,
+    });
     totals["refused"] = classes(port.refused);
     totals["own_replies"] = classes(port.own_replies);
     totals["retries_denied"] = json!(port.retries_denied);

@@ -1,6 +1,7 @@
 //! What panics: a session, which ends alone, and a chore, which ends its worker.
 
 use super::*;
+use tokio::sync::Semaphore;
 
 impl Admission {
     pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
@@ -46,11 +47,11 @@ fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
             tokio::task::yield_now().await;
             panic!("on purpose");
         });
-        let permits = Arc::new(Semaphore::new(1));
+        let slots = Arc::new(Slots::new(1, 1));
         let ends = (shutdown.clone(), shutdown);
         let (_open, opens) = watch::channel(true);
         let door = Door { listener, opens };
-        let work = work(&worker, door, chores, permits, ends);
+        let work = work(&worker, door, chores, slots, ends);
         let end = timeout(Duration::from_secs(10), work).await;
         let err = end.expect("its end in time").unwrap_err();
         assert!(err.to_string().contains("panicked"), "{err}");

@@ -26,6 +26,7 @@ impl Worker {
             reply_timeout: second,
             write_timeout: second,
             idle_timeout: second,
+            half_close_grace: second,
             tunnel_timeout: second,
             drain_timeout: second,
             seat_wait: second,

@@ -3,6 +3,7 @@
 
 mod cut;
 mod ends;
+mod gone;
 mod lines;
 mod target;
 

@@ -109,7 +109,7 @@ fn a_backend_that_reads_nothing_is_given_up() {
 }
 
 /// An address at which connecting neither succeeds nor fails: its queue is full (listen(2)).
-fn unanswering() -> (SocketAddr, Vec<socket2::Socket>) {
+pub(in crate::whole) fn unanswering() -> (SocketAddr, Vec<socket2::Socket>) {
     let socket = || {
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket")
     };

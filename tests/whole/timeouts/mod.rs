@@ -1,6 +1,6 @@
 //! Every limit of the data port at its edge: what is said, to whom, and that all else goes on.
 
-mod backends;
+pub(super) mod backends;
 mod clients;
 mod connect;
 mod numbers;

@@ -1,0 +1,241 @@
+//! Notices that a client is gone while its request waits for a replica.
+//!
+//! A wait that ends soon costs no system call: a client is watched only once its wait has lasted for a
+//! whole [`TICK`], because its socket may have to be registered with the event loop for that. A reset ends
+//! the wait at once. An end of file starts the half-close grace, in which a reply may still begin.
+//!
+//! Readiness is awaited for the two ends alone, never for bytes. Pipelined requests that lie unread
+//! therefore neither hide an end nor wake the task again and again.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use super::session::{After, Client};
+use super::worker::Worker;
+use crate::wire::deadline::Deadline;
+use crate::wire::stream::Stream;
+
+/// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
+/// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The waits of one worker that are too young to be watched.
+#[derive(Debug, Default)]
+pub(super) struct YoungWaits {
+    waits: RefCell<Slab<Wait>>,
+    tick: Cell<u64>,
+    /// Whether the ticks have stopped because nothing waits.
+    dormant: Cell<bool>,
+    begun: Notify,
+}
+
+#[derive(Debug)]
+struct Wait {
+    /// The tick that came before it began.
+    since: u64,
+    waker: Waker,
+}
+
+impl YoungWaits {
+    /// Wakes each wait that has lasted for a tick, for ever.
+    pub(super) async fn run(&self) {
+        loop {
+            if self.waits.borrow().is_empty() {
+                self.dormant.set(true);
+                self.begun.notified().await;
+                self.dormant.set(false);
+            }
+            sleep(TICK).await;
+            self.tick.set(self.tick.get() + 1);
+            let waits = self.waits.borrow();
+            let grown = waits.iter().filter(|(_, wait)| self.has_grown(wait.since));
+            grown.for_each(|(_, wait)| wait.waker.wake_by_ref());
+        }
+    }
+
+    /// Returns `true` once a wait that began after the tick `since` has lasted for a whole one.
+    fn has_grown(&self, since: u64) -> bool {
+        self.tick.get() >= since + 2
+    }
+
+    fn begin(&self, cx: &Context<'_>) -> Young<'_> {
+        if self.dormant.get() {
+            self.begun.notify_one();
+        }
+        let since = self.tick.get();
+        let waker = cx.waker().clone();
+        let place = self.waits.borrow_mut().insert(Wait { since, waker });
+        Young { waits: self, place }
+    }
+}
+
+/// A wait among the young ones. Dropping it ends that.
+#[derive(Debug)]
+struct Young<'w> {
+    waits: &'w YoungWaits,
+    place: usize,
+}
+
+impl Young<'_> {
+    /// Returns `true` once it has lasted for a tick; until then, `cx` is woken for that.
+    fn has_grown(&self, cx: &Context<'_>) -> bool {
+        let mut waits = self.waits.waits.borrow_mut();
+        let Some(wait) = waits.get_mut(self.place) else {
+            return true;
+        };
+        wait.waker.clone_from(cx.waker());
+        self.waits.has_grown(wait.since)
+    }
+}
+
+impl Drop for Young<'_> {
+    fn drop(&mut self) {
+        self.waits.waits.borrow_mut().try_remove(self.place);
+    }
+}
+
+/// The watch over one client during one wait.
+pub(super) struct ClientWatch<'a, S> {
+    worker: &'a Worker,
+    /// When the client was first found to send nothing more. It outlives the wait.
+    half_closed: &'a Cell<Option<Instant>>,
+    state: State<'a, S>,
+}
+
+enum State<'a, S> {
+    /// How to get at the client's socket, which is registered with the event loop then.
+    Fresh(S),
+    Young(S, Young<'a>),
+    Watched(Box<Watched<'a>>),
+    /// The event loop is out of memory, and the client's connection is lost.
+    Lost,
+}
+
+struct Watched<'a> {
+    /// Ready with a reset.
+    reset: Pin<Box<dyn Future<Output = ()> + 'a>>,
+    grace: Deadline,
+}
+
+impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
+    /// A watch over the client whose connection `socket` returns.
+    pub(super) fn new(
+        worker: &'a Worker,
+        half_closed: &'a Cell<Option<Instant>>,
+        socket: S,
+    ) -> Self {
+        Self {
+            worker,
+            half_closed,
+            state: State::Fresh(socket),
+        }
+    }
+
+    /// Ready once the client is gone. `silent_since` returns since when the replica alone has been waited
+    /// for; with `None` the end of what the client sends is no reason to go.
+    pub(super) fn poll_gone(
+        &mut self,
+        cx: &mut Context<'_>,
+        silent_since: impl FnOnce() -> Option<Instant>,
+    ) -> Poll<()> {
+        if let State::Young(_, young) = &self.state
+            && !young.has_grown(cx)
+        {
+            return Poll::Pending;
+        }
+        self.state = match std::mem::replace(&mut self.state, State::Lost) {
+            State::Fresh(socket) => {
+                self.state = State::Young(socket, self.worker.young_waits.begin(cx));
+                return Poll::Pending;
+            }
+            State::Young(socket, _) => match socket() {
+                Ok(client) => State::Watched(Box::new(Watched::new(client, self.half_closed))),
+                Err(_) => State::Lost,
+            },
+            other => other,
+        };
+        let State::Watched(watched) = &mut self.state else {
+            return Poll::Ready(());
+        };
+        if watched.reset.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some((end, since)) = self.half_closed.get().zip(silent_since()) else {
+            return Poll::Pending;
+        };
+        let grace = self.worker.settings.limits.half_close_grace;
+        watched.grace.poll_passed(cx, end.max(since) + grace)
+    }
+
+    /// Runs `future` until the client is gone; then it is `None`.
+    pub(super) fn run<F: Future>(
+        mut self,
+        mut future: Pin<&mut F>,
+        silent_since: impl Fn() -> Option<Instant>,
+    ) -> impl Future<Output = Option<F::Output>> {
+        poll_fn(move |cx| {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            self.poll_gone(cx, &silent_since).map(|()| None)
+        })
+    }
+}
+
+impl<'a> Watched<'a> {
+    fn new(client: &'a TcpStream, half_closed: &'a Cell<Option<Instant>>) -> Self {
+        Self {
+            reset: Box::pin(reset(client, half_closed)),
+            grace: Deadline::default(),
+        }
+    }
+}
+
+/// Waits for `step`; `None` when the client resets its connection first. The end of what it sends is no
+/// reason not to be answered, however late.
+pub(super) async fn unless_reset<T>(
+    worker: &Worker,
+    client: &mut Stream,
+    step: impl Future<Output = T>,
+) -> Option<T> {
+    let half_closed = Cell::new(None);
+    let watch = ClientWatch::new(worker, &half_closed, || client.known().map(|known| &*known));
+    watch.run(pin!(step), || None).await
+}
+
+impl Client {
+    /// Notes that the client is gone.
+    pub(super) fn left(&mut self) -> After {
+        self.note.iter_mut().for_each(|note| note.client_left());
+        After::Drop
+    }
+}
+
+/// Waits for a reset of `client`, and notes when the end of what it sends was found.
+async fn reset(client: &TcpStream, half_closed: &Cell<Option<Instant>>) {
+    // Of all readiness, PRIORITY stands for "nothing more comes" without "bytes are here"; urgent data
+    // itself is not registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
+    match client.ready(Interest::PRIORITY | Interest::ERROR).await {
+        Ok(ends) if !ends.is_error() => {
+            if half_closed.get().is_none() {
+                half_closed.set(Some(Instant::now()));
+            }
+            // An error means that the event loop is gone, and this task with it.
+            let _ = client.ready(Interest::ERROR).await;
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

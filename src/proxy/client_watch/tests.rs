@@ -1,0 +1,133 @@
+//! Both ends of a client, over real sockets, with input unread and without.
+
+use super::*;
+use std::rc::Rc;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A client's connection, and the client.
+async fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (client, ours) = tokio::join!(client, listener.accept());
+    (ours.unwrap().0, client.unwrap())
+}
+
+fn on_a_worker(test: impl AsyncFnOnce(Rc<Worker>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
+        let worker = Rc::new(Worker::before_nobody());
+        tokio::task::spawn_local(Rc::clone(&worker).watch_clients());
+        test(worker).await;
+    });
+}
+
+/// Waits until the watch says that the client is gone; `None` if it is not in this time.
+async fn gone(
+    worker: &Worker,
+    half_closed: &Cell<Option<Instant>>,
+    ours: &TcpStream,
+    silent_since: Option<Instant>,
+    limit: Duration,
+) -> Option<()> {
+    let mut watch = ClientWatch::new(worker, half_closed, || Ok(ours));
+    let gone = poll_fn(|cx| watch.poll_gone(cx, || silent_since));
+    timeout(limit, gone).await.ok()
+}
+
+#[test]
+fn a_reset_is_seen_although_input_lies_unread() {
+    for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
+        on_a_worker(async |worker| {
+            let (ours, mut client) = connected().await;
+            client.write_all(input).await.unwrap();
+            crate::wire::socket::reset(client);
+            let half_closed = Cell::default();
+            let seen = gone(&worker, &half_closed, &ours, None, LIMIT).await;
+            assert_eq!(seen, Some(()), "{input:?}");
+        });
+    }
+}
+
+#[test]
+fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
+    for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
+        on_a_worker(async |worker| {
+            let (ours, mut client) = connected().await;
+            client.write_all(input).await.unwrap();
+            client.shutdown().await.unwrap();
+            let half_closed = Cell::default();
+            let grace = worker.settings.limits.half_close_grace;
+            let begun = Instant::now();
+            let long = 2 * grace;
+            let seen = gone(&worker, &half_closed, &ours, None, long).await;
+            assert_eq!(seen, None, "{input:?}");
+            let end = half_closed.get().expect("the end is noted");
+            // A wait that begins later has all of it again.
+            let since = Instant::now();
+            let seen = gone(&worker, &half_closed, &ours, Some(since), LIMIT).await;
+            assert_eq!(seen, Some(()), "{input:?}");
+            assert!(since.elapsed() >= grace, "{:?}", since.elapsed());
+            assert_eq!(half_closed.get(), Some(end));
+            assert!(begun <= end && end < since);
+            // One that began before the end has it from the end.
+            let seen = gone(&worker, &half_closed, &ours, Some(begun), LIMIT).await;
+            assert_eq!(seen, Some(()), "{input:?}");
+            // A reset behind the end is seen, too.
+            client.set_zero_linger().unwrap();
+            drop(client);
+            let seen = gone(&worker, &half_closed, &ours, None, LIMIT).await;
+            assert_eq!(seen, Some(()), "{input:?}");
+        });
+    }
+}
+
+#[test]
+fn a_client_that_stays_is_not_gone_whatever_it_sends() {
+    on_a_worker(async |worker| {
+        let (ours, mut client) = connected().await;
+        client.write_all(&[b'x'; 1000]).await.unwrap();
+        let (half_closed, since) = (Cell::default(), Instant::now());
+        let mut polls = 0;
+        let mut watch = ClientWatch::new(&worker, &half_closed, || Ok(&ours));
+        let gone = poll_fn(|cx| {
+            polls += 1;
+            watch.poll_gone(cx, || Some(since))
+        });
+        assert!(timeout(20 * TICK, gone).await.is_err());
+        // The wait begins, grows, and nothing more.
+        assert!(polls <= 4, "{polls} polls");
+    });
+}
+
+#[test]
+fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
+    on_a_worker(async |worker| {
+        let half_closed = Cell::default();
+        for _ in 0..3 {
+            let asked = Cell::new(false);
+            {
+                let mut watch = ClientWatch::new(&worker, &half_closed, || {
+                    asked.set(true);
+                    Err(io::ErrorKind::NotConnected.into())
+                });
+                let mut poll = |cx: &mut Context<'_>| watch.poll_gone(cx, || None);
+                poll_fn(|cx| Poll::Ready(assert!(poll(cx).is_pending()))).await;
+                assert!(!asked.get());
+                assert_eq!(worker.young_waits.waits.borrow().len(), 1);
+                // One that lasts asks, and a connection that is lost is as good as gone.
+                timeout(LIMIT, poll_fn(poll)).await.unwrap();
+            }
+            assert!(asked.get());
+            assert!(worker.young_waits.waits.borrow().is_empty());
+            sleep(3 * TICK).await;
+            assert!(worker.young_waits.dormant.get());
+        }
+    });
+}

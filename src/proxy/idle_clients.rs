@@ -1,0 +1,240 @@
+//! The idle clients of one worker, the longest idle first: whom a stop wakes, and who makes room for a
+//! newcomer at the limit of connections.
+//!
+//! A client enters whenever it begins to wait, so the order of entries is the order of time, and every
+//! step costs a few instructions however many there are.
+
+use std::cell::RefCell;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::time::Instant;
+
+/// A client is not idle yet that has paused for less: it is between two requests, the next of which may be
+/// on its way.
+pub(super) const SETTLED: Duration = Duration::from_millis(100);
+
+/// No entry.
+const NONE: usize = usize::MAX;
+
+/// The idle clients of one worker.
+#[derive(Debug, Default)]
+pub(super) struct IdleClients(RefCell<List>);
+
+#[derive(Debug)]
+struct List {
+    entries: Slab<Entry>,
+    longest: usize,
+    newest: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    waker: Waker,
+    since: Instant,
+    /// Whether it was told to go. It is out of the order then.
+    evicted: bool,
+    older: usize,
+    newer: usize,
+}
+
+impl Entry {
+    fn has_settled(&self, now: Instant) -> bool {
+        now >= self.since + SETTLED
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            entries: Slab::new(),
+            longest: NONE,
+            newest: NONE,
+        }
+    }
+}
+
+impl List {
+    fn push(&mut self, waker: Waker, since: Instant) -> usize {
+        let at = self.entries.insert(Entry {
+            waker,
+            since,
+            evicted: false,
+            older: self.newest,
+            newer: NONE,
+        });
+        match self.entries.get_mut(self.newest) {
+            Some(newest) => newest.newer = at,
+            None => self.longest = at,
+        }
+        self.newest = at;
+        at
+    }
+
+    /// Takes an entry out of the order; it stays among the entries.
+    fn unlink(&mut self, older: usize, newer: usize) {
+        match self.entries.get_mut(older) {
+            Some(entry) => entry.newer = newer,
+            None => self.longest = newer,
+        }
+        match self.entries.get_mut(newer) {
+            Some(entry) => entry.older = older,
+            None => self.newest = older,
+        }
+    }
+}
+
+impl IdleClients {
+    /// The place of a client that has been idle since `since` and is not among them yet.
+    pub(super) fn place(&self, since: Instant) -> Place<'_> {
+        Place {
+            clients: self,
+            at: NONE,
+            since,
+        }
+    }
+
+    /// Wakes all of them.
+    pub(super) fn wake(&self) {
+        let list = self.0.borrow();
+        let entries = list.entries.iter();
+        entries.for_each(|(_, entry)| entry.waker.wake_by_ref());
+    }
+
+    /// Returns `true` if one of them is [`SETTLED`].
+    pub(super) fn has_settled(&self, now: Instant) -> bool {
+        let list = self.0.borrow();
+        let longest = list.entries.get(list.longest);
+        longest.is_some_and(|entry| entry.has_settled(now))
+    }
+
+    /// Tells the longest idle one to go. `false` when there is none that is [`SETTLED`].
+    pub(super) fn evict_longest(&self, now: Instant) -> bool {
+        let mut list = self.0.borrow_mut();
+        let longest = list.longest;
+        let Some(entry) = list.entries.get_mut(longest) else {
+            return false;
+        };
+        if !entry.has_settled(now) {
+            return false;
+        }
+        entry.evicted = true;
+        entry.waker.wake_by_ref();
+        let (older, newer) = (entry.older, entry.newer);
+        list.unlink(older, newer);
+        true
+    }
+}
+
+/// The place of one client. Dropping it ends its being idle.
+#[derive(Debug)]
+pub(super) struct Place<'c> {
+    clients: &'c IdleClients,
+    at: usize,
+    since: Instant,
+}
+
+impl Place<'_> {
+    /// Has the task woken when the client is to go, or its worker stops. `true` once it is to go.
+    pub(super) fn wait(&mut self, cx: &Context<'_>) -> bool {
+        let mut list = self.clients.0.borrow_mut();
+        match list.entries.get_mut(self.at) {
+            Some(entry) => {
+                entry.waker.clone_from(cx.waker());
+                entry.evicted
+            }
+            None => {
+                self.at = list.push(cx.waker().clone(), self.since);
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut list = self.clients.0.borrow_mut();
+        if let Some(entry) = list.entries.try_remove(self.at)
+            && !entry.evicted
+        {
+            list.unlink(entry.older, entry.newer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Enters each of `places`, in this order.
+    fn enter(places: &mut [Place<'_>]) {
+        let cx = Context::from_waker(Waker::noop());
+        places
+            .iter_mut()
+            .for_each(|place| assert!(!place.wait(&cx)));
+    }
+
+    /// Which of `places` are to go.
+    fn told(places: &mut [Place<'_>]) -> Vec<bool> {
+        let cx = Context::from_waker(Waker::noop());
+        places.iter_mut().map(|place| place.wait(&cx)).collect()
+    }
+
+    #[test]
+    fn the_longest_idle_goes_first_and_each_once() {
+        let (clients, begun) = (IdleClients::default(), Instant::now());
+        let since = |n: u32| begun + n * SETTLED;
+        let mut places: Vec<_> = (0..4).map(|n| clients.place(since(n))).collect();
+        enter(&mut places);
+        // The second is busy again; then the order is 0, 2, 3.
+        let [first, second, third, fourth] = <[Place<'_>; 4]>::try_from(places).unwrap();
+        drop(second);
+        let mut places = vec![first, third, fourth];
+        let late = since(10);
+        assert!(clients.evict_longest(late));
+        assert_eq!(told(&mut places), [true, false, false]);
+        assert!(clients.evict_longest(late));
+        assert_eq!(told(&mut places), [true, true, false]);
+        // A newcomer is behind those who were there.
+        let mut newest = clients.place(since(4));
+        enter(std::slice::from_mut(&mut newest));
+        places.push(newest);
+        assert!(clients.evict_longest(late));
+        assert_eq!(told(&mut places), [true, true, true, false]);
+        assert!(clients.evict_longest(late));
+        assert!(!clients.evict_longest(late), "all were told");
+        places.clear();
+        let list = clients.0.borrow();
+        assert!(list.entries.is_empty());
+        assert_eq!((list.longest, list.newest), (NONE, NONE));
+    }
+
+    #[test]
+    fn a_short_pause_is_not_idleness() {
+        let (clients, since) = (IdleClients::default(), Instant::now());
+        let mut places = [clients.place(since)];
+        enter(&mut places);
+        let almost = SETTLED.checked_sub(Duration::from_nanos(1)).unwrap();
+        assert!(!clients.evict_longest(since + almost));
+        assert!(clients.evict_longest(since + SETTLED));
+        assert_eq!(told(&mut places), [true]);
+    }
+
+    #[test]
+    fn the_order_holds_whoever_leaves() {
+        let (clients, begun) = (IdleClients::default(), Instant::now());
+        for leaves in 0..5_usize {
+            let since = |n: u32| begun + n * SETTLED;
+            let mut places: Vec<_> = (0..5).map(|n| clients.place(since(n))).collect();
+            enter(&mut places);
+            drop(places.remove(leaves));
+            for told_so_far in 1..=4 {
+                assert!(clients.evict_longest(since(10)));
+                let told = told(&mut places);
+                let expected: Vec<bool> = (0..4).map(|at| at < told_so_far).collect();
+                assert_eq!(told, expected, "without {leaves}");
+            }
+        }
+    }
+}
