@@ -15,10 +15,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
+use super::connect::{Kept, Means, connect};
 use super::download::{Broken, Delivered};
 use super::flow::Flow;
 use super::journey::{Halted, Journey};
-use super::pool::{InFlight, Need, Pool};
+use super::pool::{InFlight, Pool};
+use super::private::Private;
 use super::record::{Account, Ended};
 use super::request::Request;
 use super::route::{self, Nobody};
@@ -72,19 +74,20 @@ async fn travel(
     account: &Account,
 ) -> Result<After, Failure> {
     let mut journey = Journey::default();
-    // A replica to try again on a fresh connection: a kept one was found closed.
-    let mut afresh: Option<InFlight> = None;
+    let key = request.keyed.key;
+    // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
+    // again on a fresh connection, because a kept one was found closed.
+    let own = client.private.as_ref();
+    let own = own.and_then(|private| private.enter(worker, key));
+    let mut given = own.map(|in_flight| (in_flight, Means::Own));
     loop {
         account.moves.set(journey.moves);
-        let again = afresh.take().filter(InFlight::may_go_on);
-        let fresh_only = again.is_some();
-        let next = match again {
-            Some(in_flight) => Ok(in_flight),
-            None => route::next(worker, request.keyed.key, &mut journey.tried).await,
-        };
-        let in_flight = match next {
-            Ok(in_flight) => in_flight,
-            Err(nobody) => return Err(nobody_up(nobody)),
+        let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
+            Some(given) => given,
+            None => {
+                let next = route::next(worker, key, &mut journey.tried).await;
+                (next.map_err(nobody_up)?, Means::Any)
+            }
         };
         let (pool, now) = (in_flight.pool(), Instant::now());
         if !journey.may_go_to(pool.id) {
@@ -95,16 +98,18 @@ async fn travel(
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, &in_flight, request, fresh_only, &mut journey, now).await;
+        let own = client.private.as_deref();
+        let connected = connect(worker, own, &in_flight, request, means, &mut journey, now).await;
         let Some((mut replica, kept)) = connected else {
             continue;
         };
-        let repeatable = journey.may_repeat(worker, request, pool.id, kept);
+        let is_kept = kept != Kept::No;
+        let repeatable = journey.may_repeat(worker, request, pool.id, is_kept);
         let end = attempt::run(
             worker,
             client,
             request,
-            &mut replica,
+            (&mut replica, kept),
             &in_flight,
             account,
             repeatable,
@@ -117,14 +122,14 @@ async fn travel(
             End::ClientFailed(failed) => {
                 return client_failed(pool, account, &failed);
             }
-            End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
+            End::Broken(broken @ (Broken::Lost | Broken::Doubted | Broken::Stale)) => {
                 if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
                 }
                 journey
-                    .goes_on(worker, request, &in_flight, &broken, kept, repeatable)
+                    .goes_on(worker, request, &in_flight, &broken, is_kept, repeatable)
                     .map_err(|halted| halt(pool, account, &halted))?;
-                afresh = kept.then_some(in_flight);
+                given = is_kept.then_some((in_flight, Means::Fresh));
             }
             End::Broken(other) => {
                 return give_up(worker, pool, account, &other);
@@ -139,34 +144,6 @@ async fn is_up_after_pause(pool: &Pool) -> bool {
     pool.health.get() == Health::Up
 }
 
-/// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.
-async fn connect(
-    worker: &Worker,
-    in_flight: &InFlight,
-    request: &Request,
-    fresh_only: bool,
-    journey: &mut Journey,
-    now: Instant,
-) -> Option<(TcpStream, bool)> {
-    let pool = in_flight.pool();
-    let need = match (request.idempotent, journey.holders.is_empty()) {
-        (false, _) => Need::Once,
-        (true, true) => Need::Any,
-        (true, false) => Need::Alive,
-    };
-    if !fresh_only && let Some(kept) = pool.take(need, now) {
-        worker.port().pool_hits.add(1);
-        return Some((kept, true));
-    }
-    let fresh = Box::pin(worker.connect(pool)).await;
-    if fresh.is_none() {
-        journey.tried.refused.push(pool.id);
-        journey.tried.turn_from(pool);
-        journey.moves += 1;
-    }
-    Some((fresh?, false))
-}
-
 /// Puts both connections to their next use after a reply.
 async fn settle(
     worker: &Rc<Worker>,
@@ -177,11 +154,20 @@ async fn settle(
     delivered: Delivered,
 ) -> After {
     match delivered {
-        Delivered::Whole { client_stays, keep } => {
+        Delivered::Whole {
+            client_stays,
+            keep,
+            private,
+        } => {
             account.ended.set(Some(Ended::Whole));
             let (pool, now) = (in_flight.pool(), Instant::now());
             account.over(pool, now);
-            if let Some(keep) = keep {
+            if let Some(keep) = keep
+                && private
+                && client_stays
+            {
+                Private::keep(&mut client.private, pool, replica, keep, now);
+            } else if let Some(keep) = keep.filter(|_| !private) {
                 let most = worker.settings.limits.pool_per_seat;
                 pool.give(replica, keep, most, now);
             }
@@ -249,7 +235,7 @@ fn give_up(
             account.ended.set(Some(Ended::ByReplica));
             Ok(if *reset { After::Reset } else { After::Drop })
         }
-        Broken::ClientGone | Broken::Lost | Broken::Doubted => {
+        Broken::ClientGone | Broken::Lost | Broken::Doubted | Broken::Stale => {
             account.ended.set(Some(Ended::ByClient));
             Ok(After::Drop)
         }

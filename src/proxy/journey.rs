@@ -101,7 +101,9 @@ impl Journey {
             }
         } else if repeatable && request.outgoing.replayable {
             worker.take_retry().map_err(Halted::OverBudget)?;
-            self.lost(pool.id, kept);
+            if !matches!(broken, Broken::Stale) {
+                self.lost(pool.id, kept);
+            }
             request.outgoing.rewind();
         } else {
             return Err(Halted::Unrepeatable);

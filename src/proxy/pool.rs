@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::bell::{Bell, Ear};
+use super::private::Register;
 use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
@@ -38,6 +39,8 @@ pub(super) struct Pool {
     balance: Rc<RefCell<Balance>>,
     place: Cell<usize>,
     idle: RefCell<Vec<Idle>>,
+    /// Connections to it that are a client's own.
+    pub(super) private: Register,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
     doubt: Bell,
@@ -75,6 +78,7 @@ impl Pool {
             balance: Rc::clone(balance),
             place: Cell::new(usize::MAX),
             idle: RefCell::default(),
+            private: Register::default(),
             retired: Cell::new(false),
             doubt: Bell::default(),
         }
@@ -103,12 +107,14 @@ impl Pool {
     /// Closes all idle connections.
     fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.private.close();
     }
 
     /// Closes idle connections that are too old or were closed by the replica.
     pub(super) fn sweep(&self, now: Instant) {
         let fit = |idle: &Idle| idle.until > now && socket::seems_silent(&idle.stream);
         self.idle.borrow_mut().retain(fit);
+        self.private.sweep();
     }
 
     /// A kept connection that is fit for a request with this need.
@@ -140,14 +146,18 @@ impl Pool {
     /// Keeps a connection on which nothing is owed, for at most `keep`.
     pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        let wanted = !self.retired.get() && self.may_serve();
-        if wanted && idle.len() < most && !keep.is_zero() {
+        if self.keeps() && idle.len() < most && !keep.is_zero() {
             idle.push(Idle {
                 stream,
                 since: now,
                 until: now + keep,
             });
         }
+    }
+
+    /// Whether connections to it are kept for later requests.
+    pub(super) fn keeps(&self) -> bool {
+        !self.retired.get() && self.may_serve()
     }
 
     /// Notes an answer of the replica, which took so long.
@@ -220,6 +230,7 @@ impl InFlight {
             How::Home => {}
             How::Spilled => cell.spilled.add(1),
             How::FailedOver => cell.failed_over.add(1),
+            How::Private => cell.private.add(1),
         }
         cell.enter();
         cell.begin_waiting();
