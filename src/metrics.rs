@@ -50,6 +50,8 @@ pub struct WorkerCell {
     /// Requests that another replica got, because this one was not up, or had refused or lost them.
     pub saved: Counter,
     slow: AtomicU64,
+    /// Requests whose home is another replica, on a connection that the client has authenticated.
+    pub private: Counter,
     /// From a request's head to the head of its reply.
     pub first_byte: Histogram,
     /// From a request's head to its end here, whoever ended it; tunnels are not among them.

@@ -14,6 +14,8 @@ mod whole {
     mod ctl;
     mod docker;
     mod drain;
+    mod early_reply;
+    mod fairness;
     mod faults;
     mod fleet;
     mod forward;
@@ -24,12 +26,14 @@ mod whole {
     mod lines;
     mod manual;
     mod metrics;
+    mod private_connections;
     mod readme;
     mod retry;
     mod ring;
     mod services;
     mod signals;
     mod splice;
+    mod stale_408;
     mod stats;
     mod switch;
     mod takeover;

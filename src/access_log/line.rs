@@ -124,6 +124,7 @@ fn way(how: How) -> &'static str {
         How::Home => "home",
         How::Spilled => "spilled",
         How::FailedOver => "failed_over",
+        How::Private => "private",
     }
 }
 

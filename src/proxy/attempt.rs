@@ -11,6 +11,7 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::connect::Kept;
 use super::download::{Broken, Delivered, Download};
 use super::flow::Flow;
 use super::journey::Chances;
@@ -19,6 +20,7 @@ use super::pump::LowMark;
 use super::record::Account;
 use super::request::Request;
 use super::session::Client;
+use super::turn::Turn;
 use super::upload::{Progress, Unsent, Upload};
 use super::worker::Worker;
 use crate::wire::stream::Writer;
@@ -39,7 +41,7 @@ pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
     request: &mut Request,
-    replica: &mut TcpStream,
+    (replica, kept): (&mut TcpStream, Kept),
     in_flight: &InFlight,
     account: &Account,
     chances: Chances,
@@ -71,8 +73,11 @@ pub(super) async fn run(
         progress: &progress,
         timer: &mut client.timer,
         asked: request.asked,
+        kept: kept != Kept::No,
+        private: kept == Kept::Private || request.private,
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
+        turn: Turn::default(),
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
@@ -87,6 +92,7 @@ pub(super) async fn run(
         limits,
         in_flight,
         flow: Flow::from_client(in_flight, account),
+        turn: Turn::default(),
     };
     // Lent: what is moved into an async fn is kept twice.
     let (upload, download) = (pin!(upload.run()), pin!(download.run()));

@@ -15,6 +15,7 @@ use super::forward::{self, Asked, Ending, Facts};
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
 use super::record::Account;
+use super::turn::Turn;
 use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
@@ -39,6 +40,8 @@ pub(super) enum Broken {
     Lost,
     /// The replica is not up any more, and the client has seen nothing.
     Doubted,
+    /// The server had given a kept connection up before it read the request, and the client has seen nothing.
+    Stale,
     /// The reply did not come in time, and the client has seen nothing.
     TimedOut,
     /// The reply must not be passed on; what is wrong with it.
@@ -58,6 +61,8 @@ pub(super) enum Delivered {
         client_stays: bool,
         /// How long the replica's connection may be kept, if at all.
         keep: Option<Duration>,
+        /// Whether it may serve this client only.
+        private: bool,
     },
     /// The connections are a tunnel from here on.
     Tunnel,
@@ -74,9 +79,14 @@ pub(super) struct Download<'a> {
     pub(super) progress: &'a Progress,
     pub(super) timer: &'a mut Deadline,
     pub(super) asked: Asked,
+    /// Whether the connection was used before.
+    pub(super) kept: bool,
+    /// Whether it may serve this client only.
+    pub(super) private: bool,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
     pub(super) low_mark: LowMark,
+    pub(super) turn: Turn,
     /// What was read and not yet passed on.
     pub(super) reply: BytesMut,
     /// What is laid out for the client.
@@ -103,14 +113,25 @@ impl Download<'_> {
         if !facts.body.is_complete() {
             Box::pin(self.rest(&mut facts)).await?;
         }
+        if self.is_early() {
+            self.outlast_upload(facts.decode).await;
+        }
         // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
         let reusable = facts.keep_alive
             && facts.body.is_complete()
             && self.reply.is_empty()
             && self.progress.sent.get();
-        let most = self.worker.settings.limits.pool_idle;
+        let private = self.private || facts.private;
+        let most = match private {
+            true => Duration::MAX,
+            false => self.worker.settings.limits.pool_idle,
+        };
         let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
-        Ok(Delivered::Whole { client_stays, keep })
+        Ok(Delivered::Whole {
+            client_stays,
+            keep,
+            private,
+        })
     }
 
     /// Reads up to the final head, and passes interim ones on.
@@ -124,6 +145,7 @@ impl Download<'_> {
                 match facts.map_err(|bad| Broken::Bad(bad.0))? {
                     // The buffer may have room for more than that.
                     Some(facts) if facts.len > REPLY_BYTES => return Err(TOO_LONG),
+                    Some(facts) if self.is_stale(facts.status) => return Err(Broken::Stale),
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
                     Some(_) if interim == MAX_INTERIM => {
                         return Err(Broken::Bad("too many interim replies"));
@@ -206,27 +228,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {
-        // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
-        // the end of the other one is seen at the next poll.
-        let progress = self.progress;
-        std::future::poll_fn(|_| match progress.upload_over.get() {
-            Some(_) => std::task::Poll::Ready(()),
-            None => std::task::Poll::Pending,
-        })
-        .await;
-        if !progress.sent.get() {
-            return Err(Broken::Bad("it switches protocols before the request ends"));
-        }
-        self.reply.advance(facts.len);
-        forward::finish(Ending::Upgrade, &mut self.out);
-        self.out.extend_from_slice(&self.reply);
-        self.progress.begun.set(true);
-        self.write_out().await?;
-        Ok(Delivered::Tunnel)
-    }
-
-    async fn write_out(&mut self) -> Result<(), Broken> {
+    pub(super) async fn write_out(&mut self) -> Result<(), Broken> {
         let limit = self.worker.settings.limits.write_timeout;
         let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
         written.map_err(|_| Broken::ClientGone)?;

@@ -1,83 +1,72 @@
-//! A reply of which the client has seen nothing: it is read until its head, or all of it, is here.
+//! Replies that say something about the request before it is through, and what follows from that.
+//!
+//! A final reply may come before the body was read (a server need not read it first, RFC 9110 §10.1.1). It is passed
+//! on at once, and the client is told that its connection ends; but the replica may read on: 202 at once, and
+//! the upload is stored meanwhile. So the upload goes on until it is through, the client or the replica ends
+//! its connection, or one of the two stands still for its timeout.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use bytes::Buf;
 use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
 
-use super::buffers::REPLY_BYTES;
-use super::client_watch::ClientWatch;
-use super::download::{Broken, Download};
-use super::forward::Facts;
-use crate::wire::framing::Body;
+use super::download::{Broken, Delivered, Download};
+use super::forward::{self, Ending, Facts};
+use crate::wire::socket;
 
 impl Download<'_> {
-    /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every
-    /// request holds this future.
-    pub(super) fn read_early(
-        &mut self,
-        due: impl Fn() -> Option<Instant>,
-    ) -> impl Future<Output = Result<(), Broken>> {
-        let (in_flight, progress, worker) = (self.in_flight, self.progress, self.worker);
-        let mut ear = in_flight.doubt_ear();
-        let (from, to, reply, timer) = (
-            &mut self.from,
-            &mut self.to,
-            &mut self.reply,
-            &mut *self.timer,
-        );
-        let mut watch = ClientWatch::new(worker, &self.account.half_closed, || to.known());
-        poll_fn(move |cx| {
-            if let Poll::Ready(read) = pin!(from.read_buf(reply)).poll(cx) {
-                return Poll::Ready(match read {
-                    Ok(0) | Err(_) => Err(Broken::Lost),
-                    Ok(_) => Ok(()),
-                });
+    /// Whether the reply came before the end of an upload that goes on. A client that waits for a 100 in vain
+    /// sends no body (RFC 9110 §10.1.1).
+    pub(super) fn is_early(&self) -> bool {
+        self.progress.upload_over.get().is_none() && !self.progress.held.get()
+    }
+
+    /// Waits for the end of the upload, or for that of the replica's connection: a server that still reads
+    /// keeps its side open. Where only the end of the connection ends the reply (`open_end`), the client is
+    /// shown it before. Both directions are polled by one task, so the end of the other one is seen at the next
+    /// poll.
+    pub(super) fn outlast_upload(&mut self, open_end: bool) -> impl Future<Output = ()> {
+        if open_end && let Ok(client) = self.to.known() {
+            socket::half_close(client);
+        }
+        poll_fn(|cx| {
+            if !self.is_early() {
+                return Poll::Ready(());
             }
-            if worker.leaves(in_flight, progress.on_silence.get()) {
-                return Poll::Ready(Err(Broken::Doubted));
-            }
-            ear.listen(cx);
-            if watch
-                .poll_gone(cx, || progress.upload_over.get())
-                .is_ready()
-            {
-                return Poll::Ready(Err(Broken::ClientGone));
-            }
-            match due() {
-                Some(due) => timer.poll_passed(cx, due).map(|()| Err(Broken::TimedOut)),
-                None => Poll::Pending,
-            }
+            // More bytes than the reply has are as good as an end: nothing can come after them.
+            let read = pin!(self.from.read_buf(&mut self.reply)).poll(cx);
+            read.map(|_| ())
         })
     }
 
-    /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
-    /// as far as it came. So is what a half-closed client has waited for longer than its grace: only a
-    /// write tells whether it still reads.
-    pub(super) async fn hold_until_whole(&mut self, facts: &Facts) -> Result<(), Broken> {
-        let Body::Length(length) = facts.body else {
-            return Ok(());
-        };
-        let whole = length.saturating_add(facts.len as u64);
-        if whole > REPLY_BYTES as u64 {
-            return Ok(());
+    /// Whether a reply with this status means an earlier request that never came: a server that gives a kept
+    /// connection up may say 408 before it closes, and the request that crosses it was not read (RFC 9110
+    /// §15.5.9). A proxy must not repeat what is not idempotent, whatever it knows (§9.2.2); there the client,
+    /// which may, gets the 408.
+    pub(super) fn is_stale(&self, status: u16) -> bool {
+        status == 408 && self.kept && self.progress.repeatable.get() && self.worker.allows_retry()
+    }
+
+    /// Opens a tunnel once the request is through.
+    pub(super) async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {
+        // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
+        // the end of the other one is seen at the next poll.
+        let progress = self.progress;
+        poll_fn(|_| match progress.upload_over.get() {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        })
+        .await;
+        if !progress.sent.get() {
+            return Err(Broken::Bad("it switches protocols before the request ends"));
         }
-        while (self.reply.len() as u64) < whole {
-            let (progress, since) = (self.progress, Instant::now());
-            let limit = self.worker.settings.limits.body_timeout;
-            let due = || progress.reply_body_due(since, limit);
-            match self.read_early(due).await {
-                Err(Broken::Lost) if !(progress.repeatable.get() && self.worker.allows_retry()) => {
-                    return Ok(());
-                }
-                Err(Broken::ClientGone) if self.account.half_closed.get().is_some() => {
-                    return Ok(());
-                }
-                other => other?,
-            }
-        }
-        Ok(())
+        self.reply.advance(facts.len);
+        forward::finish(Ending::Upgrade, &mut self.out);
+        self.out.extend_from_slice(&self.reply);
+        self.progress.begun.set(true);
+        self.write_out().await?;
+        Ok(Delivered::Tunnel)
     }
 }

@@ -17,11 +17,13 @@ use tokio::time::{Instant, sleep};
 
 use super::attempt::{self, End};
 use super::client_watch::ClientWatch;
+use super::connect::{Kept, Means, connect};
 use super::download::{Broken, Delivered};
 use super::failure::Failure;
 use super::flow::Flow;
 use super::journey::{Halted, Journey};
-use super::pool::{InFlight, Need, Pool};
+use super::pool::{InFlight, Pool};
+use super::private::Private;
 use super::record::{Account, Ended};
 use super::request::Request;
 use super::route::{self, Nobody};
@@ -60,15 +62,20 @@ async fn travel(
     account: &Account,
 ) -> Result<After, Failure> {
     let mut journey = Journey::default();
-    // A replica to try again on a fresh connection: a kept one was found closed.
-    let mut afresh: Option<InFlight> = None;
+    let key = request.keyed.key;
+    // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
+    // again on a fresh connection, because a kept one was found closed.
+    let own = client.private.as_ref();
+    let own = own.and_then(|private| private.enter(worker, key));
+    let mut given = own.map(|in_flight| (in_flight, Means::Own));
     loop {
         let reached = {
-            let reached = pin!(reach(worker, request, account, &mut journey, afresh.take()));
+            let own = client.private.as_deref();
+            let reached = reach(worker, request, account, &mut journey, (own, given.take()));
             let watch = ClientWatch::new(worker, &account.half_closed, || {
                 client.stream.known().map(|stream| &*stream)
             });
-            watch.run(reached, || Some(account.begun)).await
+            watch.run(pin!(reached), || Some(account.begun)).await
         };
         let Some(reached) = reached else {
             account.ended.set(Some(Ended::ByClient));
@@ -76,12 +83,13 @@ async fn travel(
         };
         let (in_flight, mut replica, kept) = reached?;
         let pool = in_flight.pool();
-        let chances = journey.chances(worker, request, &in_flight, kept);
+        let is_kept = kept != Kept::No;
+        let chances = journey.chances(worker, request, &in_flight, is_kept);
         let end = attempt::run(
             worker,
             client,
             request,
-            &mut replica,
+            (&mut replica, kept),
             &in_flight,
             account,
             chances,
@@ -94,16 +102,16 @@ async fn travel(
             End::ClientFailed(failed) => {
                 return client_failed(pool, account, &failed);
             }
-            End::Broken(broken @ (Broken::Lost | Broken::Doubted)) => {
-                let lost = matches!(broken, Broken::Lost);
-                if lost {
+            End::Broken(broken @ (Broken::Lost | Broken::Doubted | Broken::Stale)) => {
+                let is_doubted = matches!(broken, Broken::Doubted);
+                if matches!(broken, Broken::Lost) {
                     worker.tell(pool.id, Sign::Lost);
                 }
                 let repeatable = chances.repeatable;
                 journey
-                    .goes_on(worker, request, &in_flight, &broken, kept, repeatable)
+                    .goes_on(worker, request, &in_flight, &broken, is_kept, repeatable)
                     .map_err(|halted| halt(pool, account, &halted))?;
-                afresh = (kept && lost).then_some(in_flight);
+                given = (is_kept && !is_doubted).then_some((in_flight, Means::Fresh));
             }
             End::Broken(other) => {
                 return give_up(worker, pool, account, &other);
@@ -112,25 +120,25 @@ async fn travel(
     }
 }
 
-/// A replica for the request, and a connection to it, which may be a kept one: from seat to seat until there
-/// is one.
+/// A replica for the request, and a connection to it: the one that is `given`, or the client's `own`, or from
+/// seat to seat until there is one.
 async fn reach(
     worker: &Worker,
     request: &Request,
     account: &Account,
     journey: &mut Journey,
-    mut afresh: Option<InFlight>,
-) -> Result<(InFlight, TcpStream, bool), Failure> {
+    (own, mut given): (Option<&Private>, Option<(InFlight, Means)>),
+) -> Result<(InFlight, TcpStream, Kept), Failure> {
     loop {
         account.moves.set(journey.moves);
-        let again = afresh.take().filter(InFlight::may_go_on);
-        let fresh_only = again.is_some();
         let tried = &mut journey.tried;
-        let in_flight = match again {
-            Some(in_flight) => in_flight,
-            None => route::next(worker, request.keyed.key, tried)
-                .await
-                .map_err(|nobody| nobody_up(worker, nobody, tried))?,
+        let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
+            Some(given) => given,
+            None => {
+                let next = route::next(worker, request.keyed.key, tried).await;
+                let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
+                (next, Means::Any)
+            }
         };
         let (pool, now) = (in_flight.pool(), Instant::now());
         if !journey.may_go_to(pool.id) {
@@ -141,7 +149,7 @@ async fn reach(
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, &in_flight, request, fresh_only, journey, now).await;
+        let connected = connect(worker, own, &in_flight, request, means, journey, now).await;
         if let Some((replica, kept)) = connected {
             return Ok((in_flight, replica, kept));
         }
@@ -154,35 +162,6 @@ async fn is_up_after_pause(pool: &Pool) -> bool {
     pool.health.get() == Health::Up
 }
 
-/// A connection to the replica, and whether it was a kept one. `None`: nothing was sent, try elsewhere.
-async fn connect(
-    worker: &Worker,
-    in_flight: &InFlight,
-    request: &Request,
-    fresh_only: bool,
-    journey: &mut Journey,
-    now: Instant,
-) -> Option<(TcpStream, bool)> {
-    let pool = in_flight.pool();
-    let need = match (request.idempotent, journey.holders.is_empty()) {
-        (false, _) => Need::Once,
-        (true, true) => Need::Any,
-        (true, false) => Need::Alive,
-    };
-    if !fresh_only && let Some(kept) = pool.take(need, now) {
-        worker.port().pool_hits.add(1);
-        return Some((kept, true));
-    }
-    match Box::pin(worker.connect(in_flight, &journey.tried)).await {
-        Ok(fresh) => Some((fresh, false)),
-        Err(why) => {
-            journey.tried.not_reached(pool, why);
-            journey.moves += 1;
-            None
-        }
-    }
-}
-
 /// Puts both connections to their next use after a reply.
 async fn settle(
     worker: &Rc<Worker>,
@@ -193,11 +172,20 @@ async fn settle(
     delivered: Delivered,
 ) -> After {
     match delivered {
-        Delivered::Whole { client_stays, keep } => {
+        Delivered::Whole {
+            client_stays,
+            keep,
+            private,
+        } => {
             account.ended.set(Some(Ended::Whole));
             let (pool, now) = (in_flight.pool(), Instant::now());
             account.over(pool, now);
-            if let Some(keep) = keep {
+            if let Some(keep) = keep
+                && private
+                && client_stays
+            {
+                Private::keep(&mut client.private, pool, replica, keep, now);
+            } else if let Some(keep) = keep.filter(|_| !private) {
                 let most = worker.settings.limits.pool_per_seat;
                 pool.give(replica, keep, most, now);
             }
@@ -265,7 +253,7 @@ fn give_up(
             account.ended.set(Some(Ended::ByReplica));
             Ok(if *reset { After::Reset } else { After::Drop })
         }
-        Broken::ClientGone | Broken::Lost | Broken::Doubted => {
+        Broken::ClientGone | Broken::Lost | Broken::Doubted | Broken::Stale => {
             account.ended.set(Some(Ended::ByClient));
             Ok(After::Drop)
         }

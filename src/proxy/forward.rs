@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::append::{put, put_client, put_number};
+use crate::wire::connection_auth;
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, BadResponse, Field, Fields, Request, Room, Version};
@@ -142,6 +143,8 @@ pub(super) struct Facts {
     pub(super) keep_for: Option<Duration>,
     /// Whether the chunked coding must be removed for this client.
     pub(super) decode: bool,
+    /// Whether the server authenticates the client for the connection.
+    pub(super) private: bool,
 }
 
 /// What of the request decides about the reply.
@@ -203,6 +206,7 @@ pub(super) fn reply(
         keep_alive: keeps_alive(head.version, &head.fields),
         keep_for: keep_for(&head.fields),
         decode,
+        private: connection_auth::is_in_response(&head.fields),
     }))
 }
 

@@ -133,9 +133,11 @@ impl Journey {
             }
         } else if (repeatable || is_doubted) && request.outgoing.replayable {
             worker.take_retry().map_err(Halted::OverBudget)?;
-            // It was silent before it got the request.
-            let holds = in_flight.was_up() || !is_doubted;
-            self.lost(pool.id, kept, holds);
+            if !matches!(broken, Broken::Stale) {
+                // It was silent before it got the request.
+                let holds = in_flight.was_up() || !is_doubted;
+                self.lost(pool.id, kept, holds);
+            }
             request.outgoing.rewind();
         } else {
             return Err(Halted::Unrepeatable);

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::stall::Stall;
+use super::turn::TURN_BYTES;
 use crate::metrics::{Port, PortCell};
 use crate::wire::deadline::Deadline;
 use crate::wire::options;
@@ -23,8 +24,8 @@ use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 
 /// From this many bytes on, moving them through a pipe is cheaper than copying them.
 pub(super) const SPLICE_FROM: u64 = 32 * 1024;
-/// The most bytes of one piece.
-const PIECE: u64 = 1024 * 1024;
+/// The most bytes of one piece: not more than a turn.
+const PIECE: u64 = TURN_BYTES;
 /// Spare pipes kept; each holds two descriptors.
 const MAX_SPARE: usize = 64;
 /// How long nothing more is said of a lack of pipes that goes on.

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::bell::{Bell, Ear};
+use super::private::Register;
 use super::record::How;
 use crate::balance::{self, Balance, Reading};
 use crate::metrics::{Cells, WorkerCell};
@@ -39,6 +40,8 @@ pub(super) struct Pool {
     balance: Rc<RefCell<Balance>>,
     place: Cell<usize>,
     idle: RefCell<Vec<Idle>>,
+    /// Connections to it that are a client's own.
+    pub(super) private: Register,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
     doubt: Bell,
@@ -77,6 +80,7 @@ impl Pool {
             balance: Rc::clone(balance),
             place: Cell::new(usize::MAX),
             idle: RefCell::default(),
+            private: Register::default(),
             retired: Cell::new(false),
             doubt: Bell::default(),
         }
@@ -112,12 +116,14 @@ impl Pool {
     /// Closes all idle connections.
     fn clear(&self) {
         self.idle.borrow_mut().clear();
+        self.private.close();
     }
 
     /// Closes idle connections that are too old or were closed by the replica.
     pub(super) fn sweep(&self, now: Instant) {
         let fit = |idle: &Idle| idle.until > now && socket::seems_silent(&idle.stream);
         self.idle.borrow_mut().retain(fit);
+        self.private.sweep();
     }
 
     /// A kept connection that is fit for a request with this need.
@@ -150,14 +156,18 @@ impl Pool {
     /// serves one connection at a time: requests of others would wait for its end.
     pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        let wanted = !self.retired.get() && self.may_serve() && !self.cells.is_iterative();
-        if wanted && idle.len() < most && !keep.is_zero() {
+        if self.keeps() && idle.len() < most && !keep.is_zero() {
             idle.push(Idle {
                 stream,
                 since: now,
                 until: now + keep,
             });
         }
+    }
+
+    /// Whether connections to it are kept for later requests.
+    pub(super) fn keeps(&self) -> bool {
+        !self.retired.get() && self.may_serve() && !self.cells.is_iterative()
     }
 
     /// Notes an answer of the replica, which took so long.
@@ -232,6 +242,7 @@ impl InFlight {
             How::Home => {}
             How::Spilled => cell.spilled.add(1),
             How::FailedOver => cell.failed_over.add(1),
+            How::Private => cell.private.add(1),
         }
         cell.enter();
         cell.begin_waiting();

@@ -164,7 +164,7 @@ impl LowMark {
 
 /// How a body ended before its time.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The replica said that it was through.
     Proper,
     /// Its connection broke, it fell silent, or its chunks are malformed.
@@ -195,6 +195,7 @@ impl Download<'_> {
                 Some(pipe) => self.splice(facts, pipe, ahead, raised).await,
                 None => self.copy(facts).await,
             };
+            self.turn.pass().await;
             let until_close = matches!(facts.body, Body::UntilClose);
             match carried {
                 Err(End::TooSlow) => self.low_mark.too_slow = true,
@@ -250,6 +251,7 @@ impl Download<'_> {
                 Fault::To => End::ClientGone,
             })?;
         facts.body.skip(moved);
+        self.turn.count(moved);
         Ok(())
     }
 
@@ -274,13 +276,9 @@ impl Download<'_> {
         }
         self.out.clear();
         let (bytes, taken) = match &mut facts.body {
-            body @ Body::Chunked(_) => {
-                let taken = if facts.decode {
-                    body.decode(&self.reply, &mut self.out)
-                } else {
-                    body.relay(&self.reply, &mut self.out)
-                };
-                (&self.out[..], taken.map_err(|_| End::Broken)?)
+            Body::Chunked(_) => {
+                let taken = self.take_chunks(facts).await?;
+                (&self.out[..], taken)
             }
             body => {
                 let taken = body.take_plain(&self.reply);
@@ -291,6 +289,7 @@ impl Download<'_> {
             write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
         written.map_err(|_| End::ClientGone)?;
         self.flow.add(bytes.len() as u64);
+        self.turn.count(taken as u64);
         self.reply.advance(taken);
         Ok(())
     }

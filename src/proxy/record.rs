@@ -34,6 +34,8 @@ pub enum How {
     Spilled,
     /// Its home is not up, or has failed it.
     FailedOver,
+    /// The client has authenticated its connection there.
+    Private,
 }
 
 /// Who ended an exchange.

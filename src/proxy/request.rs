@@ -10,12 +10,15 @@ use std::net::SocketAddr;
 use bytes::{Buf, BytesMut};
 
 use super::blind::{self, Balance, Opening};
+use super::chunks;
 use super::forward::{self, Extra};
 use super::record::Note;
 use super::route::Keyed;
+use super::turn::Turn;
 use super::visit::{self, Visit};
 use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
+use crate::wire::connection_auth;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, Refused, Request as Head, Room, Version};
 use crate::wire::stream::Stream;
@@ -52,6 +55,8 @@ pub(super) struct Request {
     pub(super) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
     pub(super) expects: bool,
+    /// Whether it authenticates the client for the connection.
+    pub(super) private: bool,
 }
 
 /// The bytes for the replica.
@@ -71,9 +76,17 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
-    /// sent before anything is given up.
-    pub(super) fn absorb(&mut self, inbox: &mut BytesMut) -> Result<(), BadChunk> {
-        let taken = self.body.relay(inbox, &mut self.bytes)?;
+    /// sent before anything is given up. Returns `false` if the turn may be over before all was looked at.
+    pub(super) fn absorb(
+        &mut self,
+        inbox: &mut BytesMut,
+        turn: &mut Turn,
+    ) -> Result<bool, BadChunk> {
+        let (part, scanned) = (chunks::window(&self.body, inbox), self.body.scanned());
+        let whole = part.len() == inbox.len();
+        let taken = self.body.relay(part, &mut self.bytes)?;
+        turn.count(taken as u64);
+        turn.count_framing(scanned, self.body.scanned());
         if self.bytes.len() > REPLAY_BYTES {
             self.replayable = false;
             self.bytes.advance(self.sent);
@@ -81,7 +94,7 @@ impl Outgoing {
         }
         inbox.advance(taken);
         self.uncounted += taken as u64;
-        Ok(())
+        Ok(whole || self.body.is_complete())
     }
 
     /// Whether no byte of it has left.
@@ -225,6 +238,7 @@ fn prepare(
         },
         keep_alive,
         expects: expects && !body.is_complete(),
+        private: connection_auth::is_in_request(&head.fields),
     }
 }
 

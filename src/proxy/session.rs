@@ -16,6 +16,7 @@ use super::blind::{self, Balance};
 use super::exchange;
 use super::failure::Failure;
 use super::idle::{begins_nothing, wait_for_bytes};
+use super::private::Private;
 use super::pump::write_whole;
 use super::record::Note;
 use super::request::{self, Job};
@@ -38,6 +39,8 @@ pub(super) struct Client {
     pub(super) timer: Deadline,
     /// What the access log will have of the request under way, if there is a log.
     pub(super) note: Option<Box<Note>>,
+    /// Its own connection to a replica, if a server has authenticated it.
+    pub(super) private: Option<Rc<Private>>,
 }
 
 /// What is left to do with a client's connection after a request.
@@ -67,11 +70,13 @@ pub(super) fn run(
         inbox: BytesMut::new(),
         timer: Deadline::default(),
         note: None,
+        private: None,
     };
     // A block, and nothing moved in it: the arguments of an async fn are kept twice.
     async move {
         let after = serve(admission.worker(), &mut client).await;
         admission.worker().inboxes.give(&mut client.inbox);
+        client.private = None;
         match after {
             After::Next | After::Drop => {}
             After::Done if client.stream.is_read_out() => {}

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::flow::Flow;
 use super::pipes::{Fault, Lent};
 use super::record::Ended;
+use super::turn::Turn;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
@@ -44,6 +45,7 @@ pub(super) async fn run(
         heard: &heard,
         flow,
         timer: Deadline::default(),
+        turn: Turn::default(),
         over: false,
     };
     let ends = [Ended::ByClient, Ended::ByReplica];
@@ -90,6 +92,7 @@ struct Way<'a> {
     heard: &'a Cell<Instant>,
     flow: Flow<'a>,
     timer: Deadline,
+    turn: Turn,
     /// Whether it has come to a proper end.
     over: bool,
 }
@@ -125,6 +128,8 @@ impl Way<'_> {
                 return Ok(());
             };
             expected = moved;
+            self.turn.count(moved);
+            self.turn.pass().await;
         }
     }
 

@@ -21,6 +21,7 @@ use super::pipes::{Fault, Lent, Pipes};
 use super::pool::InFlight;
 use super::pump::write_some;
 use super::request::{Outgoing, REPLAY_BYTES};
+use super::turn::Turn;
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::Empty;
@@ -108,6 +109,7 @@ pub(super) struct Upload<'a> {
     pub(super) limits: &'a Limits,
     pub(super) in_flight: &'a InFlight,
     pub(super) flow: Flow<'a>,
+    pub(super) turn: Turn,
 }
 
 impl Upload<'_> {
@@ -115,7 +117,9 @@ impl Upload<'_> {
     pub(super) async fn run(&mut self) -> Result<(), Unsent> {
         let mut timer = Deadline::default();
         loop {
-            self.outgoing.absorb(self.inbox).map_err(Unsent::BadChunk)?;
+            while !self.absorb()? {
+                self.turn.pass().await;
+            }
             self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
                 self.progress.give_up_replay();
@@ -132,11 +136,17 @@ impl Upload<'_> {
             }
             // A head that comes late may be the client's doing from here on.
             self.in_flight.end_waiting();
+            self.turn.pass().await;
             match self.pipe() {
                 Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
                 None => Box::pin(self.receive(&mut timer)).await?,
             }
         }
+    }
+
+    fn absorb(&mut self) -> Result<bool, Unsent> {
+        let absorbed = self.outgoing.absorb(self.inbox, &mut self.turn);
+        absorbed.map_err(Unsent::BadChunk)
     }
 
     async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
@@ -191,6 +201,7 @@ impl Upload<'_> {
             }
         })?;
         self.outgoing.body.skip(moved);
+        self.turn.count(moved);
         Ok(())
     }
 

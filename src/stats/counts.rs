@@ -14,6 +14,8 @@ pub struct SeatCounts {
     pub spilled: u64,
     /// Those of them whose home was not up, or had failed them.
     pub failed_over: u64,
+    /// Those of them whose home was another, on a connection that the client has authenticated.
+    pub private: u64,
     /// Replies by the class of their status, 1xx first.
     pub replies: [u64; 5],
     /// Bytes of requests as they came from clients.
@@ -53,6 +55,7 @@ impl SeatCounts {
             // Those that came otherwise first: more than all of them would be nonsense.
             self.spilled += cell.spilled.get();
             self.failed_over += cell.failed_over.get();
+            self.private += cell.private.get();
             self.requests += cell.requests.get();
             add_all(&mut self.replies, cell.replies.get());
             add_all(&mut self.retries, cell.retries());
@@ -81,6 +84,7 @@ impl SeatCounts {
         self.requests += other.requests;
         self.spilled += other.spilled;
         self.failed_over += other.failed_over;
+        self.private += other.private;
         add_all(&mut self.replies, other.replies);
         add_all(&mut self.retries, other.retries);
         self.saved += other.saved;
@@ -102,7 +106,7 @@ impl SeatCounts {
     #[must_use]
     pub fn home(&self) -> u64 {
         self.requests
-            .saturating_sub(self.spilled + self.failed_over)
+            .saturating_sub(self.spilled + self.failed_over + self.private)
     }
 }
 
@@ -205,6 +209,7 @@ mod tests {
             cell.requests.add(requests);
             cell.spilled.add(1);
             cell.failed_over.add(2);
+            cell.private.add(1);
             cell.replies.count(200);
             cell.retried(Retry::Lost);
             cell.saved.add(1);
@@ -214,7 +219,7 @@ mod tests {
         }
         let mut counts = SeatCounts::default();
         counts.add_cells(&cells);
-        assert_eq!((counts.requests, counts.home()), (12, 6));
+        assert_eq!((counts.requests, counts.home()), (12, 4));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
         assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
         assert_eq!(counts.saved, 2);

@@ -62,6 +62,7 @@ pub struct Scanner {
     extensions: usize,
     trailers: usize,
     drops_trailers: bool,
+    scanned: u32,
 }
 
 impl Default for Scanner {
@@ -71,6 +72,7 @@ impl Default for Scanner {
             extensions: 0,
             trailers: 0,
             drops_trailers: false,
+            scanned: 0,
         }
     }
 }
@@ -125,7 +127,16 @@ impl Scanner {
             (self.at, run) = (next, kind);
             used += 1;
         }
+        self.scanned = self
+            .scanned
+            .wrapping_add(u32::try_from(used).unwrap_or(u32::MAX));
         Ok((used, run))
+    }
+
+    /// Bytes that were looked at one by one so far (sizes, line ends, extensions, trailers), modulo 2^32.
+    #[must_use]
+    pub fn scanned(&self) -> u32 {
+        self.scanned
     }
 
     /// Bytes of chunk data that are certain to come next.

@@ -80,6 +80,15 @@ impl Body {
         }
     }
 
+    /// Bytes of chunked framing so far, modulo 2^32.
+    #[must_use]
+    pub fn scanned(&self) -> u32 {
+        match self {
+            Self::Chunked(scanner) => scanner.scanned(),
+            Self::Length(_) | Self::UntilClose => 0,
+        }
+    }
+
     /// Counts `len` bytes of [`Self::plain_ahead`] as taken.
     pub fn skip(&mut self, len: u64) {
         debug_assert!(len <= self.plain_ahead());

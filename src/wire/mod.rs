@@ -4,6 +4,7 @@
 //! failure means, is the caller's knowledge. It returns what happened; its caller counts.
 
 pub mod chunked;
+pub mod connection_auth;
 pub mod date;
 pub mod deadline;
 mod extension;

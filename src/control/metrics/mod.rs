@@ -145,12 +145,14 @@ fn states(families: &mut Families, context: &Context) {
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help = "Requests given to the replica in a seat, by how they came there: home (the ring names it), \
-                spilled (their home was full or slow) or failed_over (it was not up, or had failed them).";
+                spilled (their home was full or slow), failed_over (it was not up, or had failed them) or \
+                private (the client has authenticated its connection there by NTLM or Negotiate).";
     let ways = |counts: &SeatCounts| {
         [
             ("home", counts.home()),
             ("spilled", counts.spilled),
             ("failed_over", counts.failed_over),
+            ("private", counts.private),
         ]
     };
     families.counter("requests_total", help, by_seat_and(seats, "way", ways));
