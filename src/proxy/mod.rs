@@ -24,7 +24,9 @@ mod download;
 mod exchange;
 mod flow;
 mod forward;
+mod hop;
 mod idle;
+mod interim;
 mod journey;
 mod pipes;
 mod pool;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub admin: Option<Access>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
     pub splice: bool,
+    /// The name under which Via tells of us; `None` sends no Via.
+    pub via: Option<String>,
     /// Where every request is written down, if anywhere.
     pub access_log: Option<AccessLog>,
     /// Times and sizes.

@@ -12,6 +12,7 @@ pub mod head;
 pub mod listener;
 pub mod options;
 pub mod pass;
+pub mod refusal;
 pub mod reply;
 pub mod socket;
 pub mod splice;
