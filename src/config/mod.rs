@@ -122,6 +122,7 @@ impl ServeArgs {
                 retries: self.retries,
                 admin,
                 splice: !self.no_splice,
+                via: self.via,
                 // Its writer is not running yet.
                 access_log: None,
                 limits: proxy::Limits {

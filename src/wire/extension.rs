@@ -1,7 +1,8 @@
 //! Chunk extensions (RFC 9112 §7.1.1), followed byte by byte: `;name`, `;name=value`, `;name="a value"`.
 //!
 //! None is known here, so all are ignored and go no further. They are read strictly all the same: readers
-//! that disagree about where an extension ends disagree about where the next request begins.
+//! that disagree about where an extension ends disagree about where the next request begins. Responses may
+//! pad a size with blanks, as some servers do: what goes on has neither blanks nor extensions.
 
 use super::chunked::is_token;
 
@@ -34,9 +35,13 @@ impl Extension {
         }
     }
 
-    /// Whether the line may end behind this part.
-    pub(super) fn may_end(self) -> bool {
-        matches!(self, Self::Name | Self::Token | Self::QuoteEnd)
+    /// Whether the line may end behind this part; `padded`: behind white space and a semicolon, too.
+    pub(super) fn may_end(self, padded: bool) -> bool {
+        match self {
+            Self::Name | Self::Token | Self::QuoteEnd => true,
+            Self::Gap | Self::NameEnd | Self::Start => padded,
+            Self::Equals | Self::Quoted | Self::Escape => false,
+        }
     }
 
     /// The part that `byte` is when it follows this one; `None` where none may stand.
