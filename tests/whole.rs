@@ -10,6 +10,7 @@ mod whole {
     mod bodies;
     mod bound;
     mod chaos;
+    mod clock;
     mod ctl;
     mod docker;
     mod drain;
