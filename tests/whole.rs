@@ -11,6 +11,7 @@ mod whole {
     mod bound;
     mod chaos;
     mod client_gone;
+    mod clock;
     mod ctl;
     mod docker;
     mod drain;

@@ -23,6 +23,10 @@ use crate::wire::owner::{self, Owner};
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 
+/// How many answers are worked out beside the port's own thread at once. More wait their turn, so that a crowd that
+/// plans takes no more than that from the data port.
+const HELPERS: usize = 4;
+
 /// After so much silence of both sides the kernel asks whether the client is still there.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 /// How often it asks again.
@@ -42,6 +46,7 @@ pub fn start(
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(HELPERS)
         .build()?;
     let listener = {
         let _inside = runtime.enter();

@@ -144,7 +144,11 @@ fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_t
         assert_eq!(reply.status(), 502);
         assert!(reply.text().contains(said), "{}", reply.text());
     }
-    let metrics = exchange(program.control, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").text();
+    let metrics = exchange(
+        program.control,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    )
+    .text();
     assert!(
         metrics.contains("\nringmaster_retries_denied_total 20\n"),
         "{metrics}"
