@@ -164,7 +164,7 @@ pub struct ServeArgs {
     pub retries: u32,
     #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive, help = "Making a connection to a replica; the kernel sends a lost SYN again after 1 s and after 3 s")]
     pub connect_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive, help = "First byte of a request to the end of its head")]
+    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive, help = "First byte of a request to the end of its head; also a new connection to its first byte")]
     pub head_timeout: Duration,
     #[arg(long, env = "RINGMASTER_BODY_TIMEOUT", default_value = "60s", value_parser = positive, help = "Silence of the side that owes bytes of a body")]
     pub body_timeout: Duration,
@@ -207,7 +207,7 @@ pub struct ServeArgs {
         env = "RINGMASTER_MAX_CONNECTIONS",
         default_value = "10000",
         value_parser = count::<NonZeroUsize>,
-        help = "Client connections at a time; more wait to be accepted"
+        help = "Client connections at a time; for one more, the longest idle is closed"
     )]
     pub max_connections: NonZeroUsize,
     #[arg(

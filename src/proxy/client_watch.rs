@@ -34,6 +34,9 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) struct YoungWaits {
     waits: RefCell<Slab<Wait>>,
     tick: Cell<u64>,
+    /// Whether a wait has begun since the last tick. As long as some do, ticks go on: to set out again
+    /// costs a write to the event loop's own descriptor.
+    busy: Cell<bool>,
     /// Whether the ticks have stopped because nothing waits.
     dormant: Cell<bool>,
     begun: Notify,
@@ -50,7 +53,7 @@ impl YoungWaits {
     /// Wakes each wait that has lasted for a tick, for ever.
     pub(super) async fn run(&self) {
         loop {
-            if self.waits.borrow().is_empty() {
+            if !self.busy.replace(false) && self.waits.borrow().is_empty() {
                 self.dormant.set(true);
                 self.begun.notified().await;
                 self.dormant.set(false);
@@ -69,6 +72,7 @@ impl YoungWaits {
     }
 
     fn begin(&self, cx: &Context<'_>) -> Young<'_> {
+        self.busy.set(true);
         if self.dormant.get() {
             self.begun.notify_one();
         }

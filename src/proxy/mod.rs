@@ -11,8 +11,9 @@
 //! 9. The connection to the replica goes back to its pool; the session reads the next head.
 //!
 //! With `--balance connection` or `source` a whole connection goes to one seat: `blind` makes a tunnel of
-//! it. No step waits for a lock, the fleet or another worker; the admin paths (`visit`) and a request that
-//! waits for a seat do, through channels. Nothing here knows how replicas are started.
+//! it. No step waits for a lock, the fleet or another worker; the admin paths (`visit`), a request that
+//! waits for a seat and a newcomer at the limit of connections (`slots`) do, through channels. While a replica
+//! is waited for, `client_watch` notices that the client is gone. Nothing here knows how replicas are started.
 
 mod accept;
 mod append;

@@ -29,6 +29,25 @@ impl Client {
         self.0.write(bytes).expect("sending");
     }
 
+    /// Sends at most so many bytes, until none has been taken for a while.
+    #[track_caller]
+    pub(crate) fn send_until_stuck(&mut self, most: usize) {
+        let stream = &mut self.0.stream;
+        let limit = Some(Duration::from_millis(500));
+        stream.set_write_timeout(limit).expect("a timeout");
+        let piece = [b'x'; 64 * 1024];
+        let mut left = most;
+        while left > 0 {
+            match io::Write::write(stream, &piece[..left.min(piece.len())]) {
+                Ok(sent) => left -= sent,
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => break,
+                Err(err) => panic!("sending: {err}"),
+            }
+        }
+        assert!(left > 0, "all {most} bytes were taken");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+    }
+
     /// Sends one byte per segment, as far as the kernel does not join them.
     #[track_caller]
     pub(crate) fn send_bytewise(&mut self, bytes: impl AsRef<[u8]>) {
