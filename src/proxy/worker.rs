@@ -20,6 +20,7 @@ use super::buffers::{Buffers, REPLY_BYTES};
 use super::pipes::Pipes;
 use super::pool::Pool;
 use super::retry::{Budget, Spent};
+use super::turn::Line;
 use super::view::View;
 use crate::admin::Desk;
 use crate::balance::Balance;
@@ -47,6 +48,8 @@ pub(super) struct Worker {
     pub(super) replies: Buffers,
     /// For large bodies and tunnels.
     pub(super) pipes: Pipes,
+    /// For sessions at full speed.
+    pub(super) line: Line,
     budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
     /// Told after each change of the view.
@@ -87,6 +90,7 @@ impl Worker {
                 index,
             ),
             port,
+            line: Line::default(),
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
