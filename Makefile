@@ -55,7 +55,7 @@ chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SE
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \
 	cargo test --test whole chaos:: -- --test-threads 1 --nocapture
 
-bench: ## Measure ringmaster, HAProxy and nginx side by side (about 7 minutes; ARGS=--quick for a trial)
+bench: ## Measure ringmaster, HAProxy and nginx side by side (about 9 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
 	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
 

@@ -62,7 +62,6 @@ pub(super) async fn run(
         (Some(from), Writer::Half(to))
     };
     let (from_replica, to_replica) = replica.split();
-    let limits = &worker.settings.limits;
     let mut download = Download {
         from: from_replica,
         to: to_client,
@@ -86,10 +85,8 @@ pub(super) async fn run(
         to: to_replica,
         inbox: &mut client.inbox,
         outgoing: &mut request.outgoing,
-        inboxes: &worker.inboxes,
-        pipes: &worker.pipes,
+        worker,
         progress: &progress,
-        limits,
         in_flight,
         flow: Flow::from_client(in_flight, account),
         turn: Turn::default(),

@@ -37,7 +37,7 @@ impl Download<'_> {
             if is_last || facts.body.is_complete() {
                 return Ok(taken);
             }
-            self.turn.pass().await;
+            self.turn.pass(&self.worker.line).await;
         }
     }
 }

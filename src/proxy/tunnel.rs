@@ -129,7 +129,7 @@ impl Way<'_> {
             };
             expected = moved;
             self.turn.count(moved);
-            self.turn.pass().await;
+            self.turn.pass(&self.worker.line).await;
         }
     }
 

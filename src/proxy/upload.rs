@@ -13,15 +13,14 @@ use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::Limits;
-use super::buffers::Buffers;
 use super::flow::Flow;
 use super::journey::OnSilence;
-use super::pipes::{Fault, Lent, Pipes};
+use super::pipes::{Fault, Lent};
 use super::pool::InFlight;
 use super::pump::write_some;
 use super::request::{Outgoing, REPLAY_BYTES};
 use super::turn::Turn;
+use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::Empty;
@@ -103,10 +102,8 @@ pub(super) struct Upload<'a> {
     pub(super) to: WriteHalf<'a>,
     pub(super) inbox: &'a mut BytesMut,
     pub(super) outgoing: &'a mut Outgoing,
-    pub(super) inboxes: &'a Buffers,
-    pub(super) pipes: &'a Pipes,
+    pub(super) worker: &'a Worker,
     pub(super) progress: &'a Progress,
-    pub(super) limits: &'a Limits,
     pub(super) in_flight: &'a InFlight,
     pub(super) flow: Flow<'a>,
     pub(super) turn: Turn,
@@ -118,7 +115,7 @@ impl Upload<'_> {
         let mut timer = Deadline::default();
         loop {
             while !self.absorb()? {
-                self.turn.pass().await;
+                self.turn.pass(&self.worker.line).await;
             }
             self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
@@ -131,12 +128,12 @@ impl Upload<'_> {
                 self.progress.upload_over.set(Some(now));
                 self.progress
                     .reply_due
-                    .set(Some(now + self.limits.reply_timeout));
+                    .set(Some(now + self.worker.settings.limits.reply_timeout));
                 return Ok(());
             }
             // A head that comes late may be the client's doing from here on.
             self.in_flight.end_waiting();
-            self.turn.pass().await;
+            self.turn.pass(&self.worker.line).await;
             match self.pipe() {
                 Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
                 None => Box::pin(self.receive(&mut timer)).await?,
@@ -152,13 +149,20 @@ impl Upload<'_> {
     async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
         while self.outgoing.sent < self.outgoing.bytes.len() {
             let rest = &self.outgoing.bytes[self.outgoing.sent..];
-            match write_some(timer, &mut self.to, rest, self.limits.write_timeout).await {
+            match write_some(
+                timer,
+                &mut self.to,
+                rest,
+                self.worker.settings.limits.write_timeout,
+            )
+            .await
+            {
                 Ok(len) => self.outgoing.sent += len,
                 Err(_) => {
                     // What it has answered may still be read; it need not be waited for long.
-                    self.progress
-                        .reply_due
-                        .set(Some(Instant::now() + self.limits.reply_timeout));
+                    self.progress.reply_due.set(Some(
+                        Instant::now() + self.worker.settings.limits.reply_timeout,
+                    ));
                     return Err(Unsent::ReplicaGone);
                 }
             }
@@ -171,7 +175,9 @@ impl Upload<'_> {
         let ahead = self.outgoing.body.plain_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
         let ready = self.inbox.is_empty() && !self.progress.held.get();
-        self.pipes.take(if ready && lost { ahead } else { 0 })
+        self.worker
+            .pipes
+            .take(if ready && lost { ahead } else { 0 })
     }
 
     /// Moves a piece of the body through a pipe.
@@ -179,14 +185,17 @@ impl Upload<'_> {
         self.outgoing.give_up_replay();
         self.progress.give_up_replay();
         self.progress.reply_due.set(None);
-        let due = Instant::now() + self.limits.body_timeout;
+        let due = Instant::now() + self.worker.settings.limits.body_timeout;
         let Some(from) = &self.from else {
             return Err(Unsent::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
         let (ahead, flow) = (self.outgoing.body.plain_ahead(), self.flow);
-        let steps = (self.limits.write_timeout, |moved| flow.add(moved));
+        let steps = (self.worker.settings.limits.write_timeout, |moved| {
+            flow.add(moved)
+        });
         let carried = self
+            .worker
             .pipes
             .carry(pipe, sockets, ahead, timer, || Some(due), steps)
             .await;
@@ -194,9 +203,9 @@ impl Upload<'_> {
             Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
             Fault::From(_) => Unsent::ClientGone,
             Fault::To => {
-                self.progress
-                    .reply_due
-                    .set(Some(Instant::now() + self.limits.reply_timeout));
+                self.progress.reply_due.set(Some(
+                    Instant::now() + self.worker.settings.limits.reply_timeout,
+                ));
                 Unsent::ReplicaGone
             }
         })?;
@@ -207,10 +216,13 @@ impl Upload<'_> {
 
     async fn receive(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
         if self.inbox.capacity() == 0 {
-            *self.inbox = self.inboxes.take();
+            *self.inbox = self.worker.inboxes.take();
         }
         let (progress, since) = (self.progress, Instant::now());
-        let (reply_timeout, body_timeout) = (self.limits.reply_timeout, self.limits.body_timeout);
+        let (reply_timeout, body_timeout) = (
+            self.worker.settings.limits.reply_timeout,
+            self.worker.settings.limits.body_timeout,
+        );
         // While the replica has not said that it wants the body, it is the one who is waited for.
         progress
             .reply_due

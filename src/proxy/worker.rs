@@ -19,6 +19,7 @@ use super::client_watch::YoungWaits;
 use super::idle_clients::IdleClients;
 use super::pipes::Pipes;
 use super::retry::{Budget, Spent};
+use super::turn::Line;
 use super::view::View;
 use crate::admin::Desk;
 use crate::balance::Balance;
@@ -45,6 +46,8 @@ pub(super) struct Worker {
     pub(super) replies: Buffers,
     /// For large bodies and tunnels.
     pub(super) pipes: Pipes,
+    /// For sessions at full speed.
+    pub(super) line: Line,
     budget: RefCell<Budget>,
     pub(super) random: RefCell<StdRng>,
     /// Requests that may soon have waited so long that their clients are watched.
@@ -88,6 +91,7 @@ impl Worker {
                 index,
             ),
             port,
+            line: Line::default(),
             budget: RefCell::new(Budget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,

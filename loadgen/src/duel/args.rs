@@ -17,7 +17,7 @@ const WARM_PART: u32 = 4;
 /// Requests per connection that warm up a load of so many requests.
 const WARM_REQUESTS: u64 = 64;
 
-/// The defaults: all scenarios within eight minutes.
+/// The defaults: all scenarios within ten minutes.
 const ROUNDS: u32 = 5;
 const DURATION: Duration = Duration::from_millis(800);
 
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn all_is_the_default() {
         let plan = plan(&[]);
-        assert_eq!((plan.scenarios.len(), plan.peers.len()), (7, 6));
+        assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
         assert_eq!((plan.rounds, plan.span), (5, End::After(DURATION)));
         assert_eq!(plan.warm_up(64), End::After(Duration::from_millis(200)));
     }

@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
+use super::bulk::{Handover, Kind};
+
 /// How many there are.
 pub(crate) const BACKENDS: usize = 3;
 
@@ -37,13 +39,13 @@ impl Backends {
     ///
     /// # Errors
     /// No port could be had.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start(bulk: &Handover) -> anyhow::Result<Self> {
         let mut addrs = Vec::new();
         let mut accepting = JoinSet::new();
         for _ in 0..BACKENDS {
             let listener = listen().context("cannot listen on a loopback port")?;
             addrs.push(listener.local_addr()?);
-            accepting.spawn_local(accept(listener));
+            accepting.spawn_local(accept(listener, bulk.clone()));
         }
         Ok(Self {
             addrs,
@@ -60,13 +62,14 @@ fn listen() -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener) {
+async fn accept(listener: TcpListener, bulk: Handover) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                let bulk = bulk.clone();
                 spawn_local(async move {
                     // Whatever ended it: the load notices what it misses.
-                    let _ = serve(stream).await;
+                    let _ = serve(stream, &bulk).await;
                 });
             }
             Err(_) => tokio::task::yield_now().await,
@@ -74,7 +77,7 @@ async fn accept(listener: TcpListener) {
     }
 }
 
-async fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
+async fn serve(mut stream: TcpStream, bulk: &Handover) -> anyhow::Result<()> {
     let mut unread = Vec::with_capacity(MAX_HEAD);
     let mut head = Vec::new();
     loop {
@@ -86,6 +89,9 @@ async fn serve(mut stream: TcpStream) -> anyhow::Result<()> {
             continue;
         };
         unread.drain(..len);
+        if let Some(kind) = request.endless {
+            return bulk.serve(stream, kind, unread.len());
+        }
         head.clear();
         let close = if request.close {
             "Connection: close\r\n"
@@ -123,6 +129,8 @@ async fn send(stream: &mut TcpStream, head: &[u8], body_bytes: usize) -> std::io
 struct Request {
     body_bytes: usize,
     close: bool,
+    /// A body without end, which another thread serves.
+    endless: Option<Kind>,
 }
 
 /// The request that `bytes` begin with and the length of its head; `None` while it is incomplete.
@@ -132,9 +140,12 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Request, usize)>> {
     let Status::Complete(len) = head.parse(bytes)? else {
         return Ok(None);
     };
+    let endless = head.path.and_then(Kind::of_path);
     let size = head.path.and_then(|path| path.strip_prefix('/'));
+    let size = size.and_then(|size| size.parse().ok());
     let request = Request {
-        body_bytes: size.and_then(|size| size.parse().ok()).context("no size")?,
+        body_bytes: size.or(endless.map(|_| 0)).context("no size")?,
+        endless,
         close: head.headers.iter().any(|field| {
             field.name.eq_ignore_ascii_case("connection")
                 && field.value.eq_ignore_ascii_case(b"close")
@@ -153,6 +164,7 @@ mod tests {
         let request = Request {
             body_bytes: 16_384,
             close: true,
+            endless: None,
         };
         assert_eq!(parse(text).unwrap(), Some((request, text.len() - 3)));
         assert_eq!(parse(&text[..40]).unwrap(), None);

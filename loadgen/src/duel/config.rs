@@ -119,6 +119,10 @@ fn nginx_http(stage: &Stage<'_>) -> String {
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    map $http_upgrade $duel_connection {{
+        default upgrade;
+        \"\" \"\";
+    }}
     upstream duel {{
         hash $http_x_request_id consistent;
 {servers}        keepalive {KEPT};
@@ -129,8 +133,11 @@ fn nginx_http(stage: &Stage<'_>) -> String {
         location / {{
             proxy_pass http://duel;
             proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
+            proxy_set_header Connection $duel_connection;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_request_buffering off;
             proxy_max_temp_file_size 0;
+            client_max_body_size 0;
         }}
     }}
 }}
@@ -247,7 +254,8 @@ mod tests {
             "hash $http_x_request_id consistent;",
             "keepalive 192;",
             "proxy_http_version 1.1;",
-            "proxy_set_header Connection \"\";",
+            "proxy_set_header Connection $duel_connection;",
+            "proxy_request_buffering off;",
             "master_process off;",
             "listen 127.0.0.1:80;",
             "worker_connections 1152;",

@@ -8,11 +8,13 @@
 mod account;
 mod args;
 mod backend;
+mod bulk;
 mod calls;
 mod chart;
 mod config;
 mod connection;
 mod cpus;
+mod fairness;
 mod idle;
 mod load;
 mod peer;
@@ -38,7 +40,7 @@ use crate::signals::Signals;
 use backend::BACKENDS;
 use config::Stage;
 use peer::Contender;
-use record::{Measured, Named};
+use record::{Beside, Measured, Named};
 use stand::Stand;
 
 /// Measures what `args` name, prints the table, writes the files.
@@ -77,6 +79,7 @@ pub(crate) async fn perform(args: DuelArgs) -> anyhow::Result<ExitCode> {
     }
     let mut record = stand.record.into_inner();
     record.scenarios.iter_mut().for_each(Measured::summarise);
+    record.fairness.iter_mut().for_each(Beside::summarise);
     print(&table::text(&record))?;
     if let Some(path) = &args.json {
         write(path, &(serde_json::to_string_pretty(&record)? + "\n"))?;

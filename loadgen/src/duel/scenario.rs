@@ -25,6 +25,8 @@ pub(crate) enum Scenario {
     Idle,
     /// 200-byte bodies, one worker against two
     Workers,
+    /// Small requests beside 20 uploads, downloads, tunnels, bodies in one-byte chunks
+    Fairness,
 }
 
 /// The load of a scenario.
@@ -40,7 +42,8 @@ pub(crate) struct Shape {
     pub(crate) paced: bool,
 }
 
-const SMALL: Shape = Shape {
+/// The load that proxies see most.
+pub(crate) const SMALL: Shape = Shape {
     title: "200-byte body, keep-alive",
     body_bytes: 200,
     connections: 64,
@@ -59,13 +62,14 @@ impl Scenario {
             Self::Body16MiB => "16m",
             Self::Idle => "idle",
             Self::Workers => "workers",
+            Self::Fairness => "fairness",
         }
     }
 
-    /// Its load; `None` for idle connections, which have none.
+    /// Its load; `None` for idle connections, which have none, and where several are set against each other.
     pub(crate) fn shape(self) -> Option<Shape> {
         let shape = match self {
-            Self::Idle => return None,
+            Self::Idle | Self::Fairness => return None,
             Self::Small => SMALL,
             Self::Close => Shape {
                 title: "200-byte body, Connection: close",

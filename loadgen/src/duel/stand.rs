@@ -8,8 +8,10 @@ use rustix::process::{Resource, getrlimit};
 
 use super::args::Plan;
 use super::backend::Backends;
+use super::bulk::{Bulk, CLIENTS};
 use super::calls;
 use super::cpus::Cpus;
+use super::fairness;
 use super::idle;
 use super::peer::{Contender, Peer};
 use super::proxy::{Proxy, Seats};
@@ -35,6 +37,7 @@ const DESCRIPTORS_EACH: u64 = 3;
 pub(crate) struct Stand {
     contenders: Vec<Contender>,
     backends: Backends,
+    bulk: Bulk,
     cpus: Cpus,
     pub(crate) load_cpus: Vec<usize>,
     /// Whether system calls can be counted, as far as is known.
@@ -69,9 +72,11 @@ impl Stand {
             skipped,
             ..Record::default()
         };
+        let bulk = Bulk::start()?;
         let stand = Self {
             contenders,
-            backends: Backends::start()?,
+            backends: Backends::start(&bulk.handover())?,
+            bulk,
             cpus,
             load_cpus,
             strace: Cell::new(true),
@@ -99,6 +104,7 @@ impl Stand {
         for scenario in &plan.scenarios {
             note(&format!("measuring {}", scenario.name()));
             match scenario.shape() {
+                None if *scenario == Scenario::Fairness => self.fairness(plan).await,
                 Some(shape) => {
                     let connections = plan.connections.unwrap_or(shape.connections);
                     let shape = Shape {
@@ -195,6 +201,41 @@ impl Stand {
             match measured.await {
                 Ok(idle) => self.record.borrow_mut().idle.extend(idle),
                 Err(err) => self.fault(format!("idle, {name}: {err:#}")),
+            }
+        }
+    }
+
+    async fn fairness(&self, plan: &Plan) {
+        let (mut peers, mut proxies) = (Vec::new(), Vec::new());
+        let all = self.contenders.iter();
+        for contender in all.filter(|contender| fairness::PEERS.contains(&contender.peer)) {
+            let clients = fairness::SHAPE.connections + CLIENTS;
+            match self.start(contender, ONE, clients).await {
+                Ok(proxy) => {
+                    peers.push(contender.peer);
+                    proxies.push(proxy);
+                }
+                Err(err) => self.fault(format!("{err:#}")),
+            }
+        }
+        self.record.borrow_mut().fairness = fairness::lines(&peers);
+        let count = self.record.borrow().fairness.len();
+        for round in 1..=plan.rounds {
+            for line in 0..count {
+                let kind = self.record.borrow().fairness[line].bulk;
+                let proxy = &proxies[line % proxies.len()];
+                match fairness::sample(&self.bulk, proxy, kind, plan, round).await {
+                    Ok(sample) => self.record.borrow_mut().fairness[line].samples.push(sample),
+                    Err(err) => {
+                        let name = peers[line % peers.len()].name();
+                        self.fault(format!("fairness, {name}, {}: {err:#}", kind.name()));
+                    }
+                }
+            }
+        }
+        for proxy in proxies {
+            if let Err(err) = proxy.stop().await {
+                self.fault(format!("{err:#}"));
             }
         }
     }

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::record::{Idle, Lane, Machine, Measured, Record};
+use super::bulk::CLIENTS;
+use super::fairness::PER_SECOND;
+use super::record::{Beside, Idle, Lane, Machine, Measured, Record};
 use super::stats::Spread;
 use crate::bars::{duration, grouped};
 use crate::report::whole;
@@ -24,6 +26,7 @@ pub(crate) fn text(record: &Record) -> String {
         text += &scenario(measured);
     }
     text += &idle(&record.idle);
+    text += &fairness(&record.fairness);
     if !record.faults.is_empty() {
         text += "\nfaults\n";
         for fault in &record.faults {
@@ -175,6 +178,30 @@ fn idle(rows: &[Idle]) -> String {
             grouped(row.kib_after),
             grouped(whole(row.cpu_us_per_second)),
         );
+    }
+    text
+}
+
+fn fairness(lines: &[Beside]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nfairness: 200-byte bodies at {PER_SECOND} requests/s, beside {CLIENTS} clients at full speed\n\
+         {:<11}{:<15}{:>9}{:>9}{:>9}\n",
+        "beside", "", "p50", "p99", "MiB/s",
+    );
+    for line in lines {
+        let (bulk, name) = (line.bulk.name(), line.name);
+        text += &match &line.summary {
+            Some(summary) => format!(
+                "{bulk:<11}{name:<15}{:>9}{:>9}{:>9}\n",
+                micros(summary.p50_us),
+                micros(summary.p99_us),
+                grouped(whole(summary.mib_per_second)),
+            ),
+            None => format!("{bulk:<11}{name:<15}{NONE:>9}\n"),
+        };
     }
     text
 }

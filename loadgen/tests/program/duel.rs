@@ -233,3 +233,33 @@ fn a_named_program_must_be_there() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     assert_eq!(ended.stderr, "loadgen: there is no /nowhere/haproxy\n");
 }
+
+#[test]
+fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
+    let folder = folder("duel-fairness");
+    let peers = ["--scenario=fairness", "--peer=direct", "--peer=ringmaster"];
+    let ended = tiny(&folder, "40", &peers);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record = json(&folder);
+    let lines = record["fairness"].as_array().unwrap();
+    let kinds = ["nothing", "uploads", "downloads", "tunnels", "chunks"];
+    let expected = kinds.map(|kind| ["direct", "ringmaster"].map(|name| (kind, name)));
+    let met = lines.iter().map(|line| {
+        (
+            line["bulk"].as_str().unwrap(),
+            line["name"].as_str().unwrap(),
+        )
+    });
+    assert_eq!(met.collect::<Vec<_>>(), expected.concat());
+    for line in lines {
+        assert_eq!(line["samples"].as_array().unwrap().len(), 2, "{line}");
+        let summary = &line["summary"];
+        assert_eq!(summary["requests"], 80, "{line}");
+        // Every kind comes through, and nothing else does.
+        let moved = summary["mib_per_second"].as_f64().unwrap() > 0.0;
+        assert_eq!(moved, line["bulk"] != "nothing", "{line}");
+    }
+    let title = "fairness: 200-byte bodies at 200 requests/s, beside 20 clients at full speed";
+    assert!(ended.stdout.contains(title), "{ended:?}");
+    assert!(is_tidy(&folder));
+}

@@ -2,15 +2,16 @@
 
 use super::*;
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
 
 use crate::metrics::Counter;
 use crate::proxy::flow::Flow;
@@ -101,7 +102,95 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
         assert!(!whole, "more is here");
     }
     let scanned = before - inbox.len();
-    assert!((4096..=16 * 1024).contains(&scanned), "{scanned} bytes");
+    assert!((4096..=24 * 1024).contains(&scanned), "{scanned} bytes");
+}
+
+/// Turns of a session, each noted under its number, with a word after each.
+async fn run(line: Rc<Line>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
+    let mut turn = Turn::default();
+    for _ in 0..turns {
+        noted.borrow_mut().push(number);
+        turn.count(TURN_BYTES);
+        turn.pass(&line).await;
+    }
+}
+
+/// How often each number stands in a row.
+fn rows(noted: &[u32]) -> Vec<(u32, u64)> {
+    let rows = noted.chunk_by(|a, b| a == b);
+    rows.map(|row| (row[0], row.len() as u64)).collect()
+}
+
+/// A line, its notes, and an event loop for its sessions.
+fn stage() -> (Rc<Line>, Rc<RefCell<Vec<u32>>>, LocalSet) {
+    Default::default()
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn one_session_runs_and_the_others_stand_in_line() {
+    let (line, noted, sessions) = stage();
+    let turns = 2 * RUN_BYTES / TURN_BYTES;
+    for number in 1..=3 {
+        sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)));
+    }
+    tokio::time::timeout(LIMIT, sessions).await.unwrap();
+    // Each comes with its first turn; then one after the other has its run.
+    let all = rows(&noted.borrow());
+    let numbers: Vec<u32> = all.iter().map(|row| row.0).collect();
+    assert_eq!(numbers, [1, 2, 3, 1, 2, 3, 1, 2, 3], "{all:?}");
+    let long = all[3..6].iter();
+    let whole = RUN_BYTES / TURN_BYTES;
+    assert!(
+        long.clone().all(|row| row.1.abs_diff(whole) <= 1),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_socket_holds_nobody_up() {
+    let (line, noted, sessions) = stage();
+    let go = Rc::new(tokio::sync::Notify::new());
+    let (first, notes, gone) = (Rc::clone(&line), Rc::clone(&noted), Rc::clone(&go));
+    sessions.spawn_local(async move {
+        run(Rc::clone(&first), 1, 2, Rc::clone(&notes)).await;
+        gone.notified().await;
+        run(first, 1, 2, notes).await;
+    });
+    let (second, notes) = (Rc::clone(&line), Rc::clone(&noted));
+    sessions.spawn_local(async move {
+        run(second, 2, 5, notes).await;
+        go.notify_one();
+    });
+    tokio::time::timeout(LIMIT, sessions).await.unwrap();
+    assert_eq!(rows(&noted.borrow()).last(), Some(&(1, 2)));
+    assert_eq!(
+        noted.borrow().iter().filter(|number| **number == 2).count(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_line_or_at_its_run_leaves_the_way_free() {
+    for ends in [vec![0], vec![1], vec![0, 1], vec![1, 2]] {
+        let (line, noted, sessions) = stage();
+        let all: Vec<_> = (1..=4)
+            .map(|number| {
+                let turns = if number == 4 { 3 } else { u64::MAX };
+                sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)))
+            })
+            .collect();
+        let rest = sessions.run_until(async {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            ends.iter().for_each(|at| all[*at].abort());
+            let mut all = all.into_iter();
+            all.next_back().unwrap().await
+        });
+        tokio::time::timeout(LIMIT, rest).await.unwrap().unwrap();
+    }
 }
 
 #[test]

@@ -1,0 +1,311 @@
+//! Clients and servers of endless bodies, for what small requests have to bear beside them.
+//!
+//! Both ends run on a thread of their own: on the event loop of the small requests, they would delay these
+//! themselves. The thread is on the load's CPU and gives way there to the other one (nice(2)).
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rustix::net::{RecvFlags, recv};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::experiment::note;
+
+/// Clients at full speed.
+pub(crate) const CLIENTS: usize = 20;
+
+/// How much the thread gives way (nice(2)).
+const NICE: i32 = 10;
+
+/// From the start of the clients to bytes that arrive.
+const START_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
+
+/// The most that is written or discarded at once.
+const PIECE: usize = 256 * 1024;
+
+/// What a Content-Length says that nobody reaches: a TiB.
+const ENDLESS: u64 = 1 << 40;
+
+/// What goes on beside the small requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Nothing,
+    Uploads,
+    Downloads,
+    Tunnels,
+    /// Replies in chunks of one byte.
+    Chunks,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Nothing,
+        Self::Uploads,
+        Self::Downloads,
+        Self::Tunnels,
+        Self::Chunks,
+    ];
+
+    /// Its name in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Uploads => "uploads",
+            Self::Downloads => "downloads",
+            Self::Tunnels => "tunnels",
+            Self::Chunks => "chunks",
+        }
+    }
+
+    /// The kind that a client asks for with this path.
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        let name = path.strip_prefix("/endless/")?;
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    fn request(self, addr: SocketAddr, id: usize) -> String {
+        let name = self.name();
+        let (method, fields) = match self {
+            Self::Uploads => ("POST", format!("Content-Length: {ENDLESS}\r\n")),
+            Self::Tunnels => ("GET", "Connection: upgrade\r\nUpgrade: bytes\r\n".into()),
+            Self::Nothing | Self::Downloads | Self::Chunks => ("GET", String::new()),
+        };
+        format!(
+            "{method} /endless/{name} HTTP/1.1\r\nHost: {addr}\r\nX-Request-ID: {id}\r\n{fields}\r\n"
+        )
+    }
+
+    /// What the server says before it begins; nothing where it only reads.
+    fn reply(self) -> String {
+        match self {
+            Self::Nothing | Self::Uploads => String::new(),
+            Self::Downloads => format!("HTTP/1.1 200 OK\r\nContent-Length: {ENDLESS}\r\n\r\n"),
+            Self::Chunks => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            Self::Tunnels => {
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: bytes\r\n\r\n"
+                    .into()
+            }
+        }
+    }
+
+    fn piece(self) -> Vec<u8> {
+        match self {
+            Self::Chunks => b"1\r\nx\r\n".repeat(PIECE / 6),
+            _ => vec![b'x'; PIECE],
+        }
+    }
+}
+
+/// An order to the thread.
+#[derive(Debug)]
+enum Order {
+    /// A server's end, from which the head of a request was read, with what came behind it.
+    Serve(std::net::TcpStream, Kind, u64),
+    Begin(SocketAddr, Kind),
+    End,
+}
+
+/// Where connections of endless bodies are handed over to.
+#[derive(Debug, Clone)]
+pub(crate) struct Handover(mpsc::UnboundedSender<Order>);
+
+impl Handover {
+    /// Gives the server's end of a connection away, of which `early` bytes of the body were read already.
+    pub(crate) fn serve(&self, stream: TcpStream, kind: Kind, early: usize) -> anyhow::Result<()> {
+        let order = Order::Serve(stream.into_std()?, kind, early as u64);
+        self.0.send(order).context("the other thread has ended")
+    }
+}
+
+/// The thread, which ends with its last handover.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    orders: Handover,
+    moved: Arc<AtomicU64>,
+}
+
+impl Bulk {
+    /// Starts the thread, on the CPUs of this one.
+    ///
+    /// # Errors
+    /// No thread or no event loop could be had.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let moved = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&moved);
+        let runtime = || {
+            Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default())
+        };
+        let run = move || match runtime() {
+            Ok(runtime) => runtime.block_on(obey(inbox, counted)),
+            Err(err) => note(&format!("no event loop for large bodies: {err}")),
+        };
+        std::thread::Builder::new().name("bulk".into()).spawn(run)?;
+        let orders = Handover(orders);
+        Ok(Self { orders, moved })
+    }
+
+    /// Where servers hand their connections over to.
+    pub(crate) fn handover(&self) -> Handover {
+        self.orders.clone()
+    }
+
+    /// Bytes that have arrived so far.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Connects the clients, and waits until their bytes arrive.
+    ///
+    /// # Errors
+    /// None arrived in time.
+    pub(crate) async fn begin(&self, addr: SocketAddr, kind: Kind) -> anyhow::Result<()> {
+        if kind == Kind::Nothing {
+            return Ok(());
+        }
+        let (start, before) = (Instant::now(), self.moved());
+        self.orders.0.send(Order::Begin(addr, kind))?;
+        while self.moved() - before < PIECE as u64 {
+            ensure!(
+                start.elapsed() < START_TIMEOUT,
+                "no byte of its {} came through",
+                kind.name()
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Closes all connections.
+    pub(crate) fn end(&self) {
+        // A thread that has ended has closed them.
+        let _ = self.orders.0.send(Order::End);
+    }
+}
+
+async fn obey(mut inbox: mpsc::UnboundedReceiver<Order>, moved: Arc<AtomicU64>) {
+    // Without the right to, the small requests are a little slower; for all peers alike.
+    let _ = rustix::process::nice(NICE);
+    let nowhere = Rc::new(RefCell::new(vec![0; PIECE]));
+    let mut running = JoinSet::new();
+    while let Some(order) = inbox.recv().await {
+        let end = |stream| End {
+            stream,
+            moved: Arc::clone(&moved),
+            nowhere: Rc::clone(&nowhere),
+        };
+        match order {
+            Order::End => running.shutdown().await,
+            Order::Serve(stream, kind, early) => {
+                moved.fetch_add(early, Ordering::Relaxed);
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    running.spawn_local(end(stream).serve(kind));
+                }
+            }
+            Order::Begin(addr, kind) => {
+                for id in 0..CLIENTS {
+                    match TcpStream::connect(addr).await {
+                        Ok(stream) => drop(running.spawn_local(end(stream).ask(kind, addr, id))),
+                        Err(err) => note(&format!("a large body has no connection: {err}")),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One end of a connection.
+struct End {
+    stream: TcpStream,
+    moved: Arc<AtomicU64>,
+    nowhere: Rc<RefCell<Vec<u8>>>,
+}
+
+impl End {
+    /// Sends or takes an endless body as a server, until the connection ends.
+    async fn serve(mut self, kind: Kind) {
+        if self
+            .stream
+            .write_all(kind.reply().as_bytes())
+            .await
+            .is_err()
+        {
+            return;
+        }
+        match kind {
+            Kind::Uploads => self.discard().await,
+            _ => self.fill(kind).await,
+        }
+    }
+
+    /// Asks for one, and takes or sends it.
+    async fn ask(mut self, kind: Kind, addr: SocketAddr, id: usize) {
+        let request = kind.request(addr, id);
+        if self.stream.write_all(request.as_bytes()).await.is_err() {
+            return;
+        }
+        match kind {
+            Kind::Uploads => self.fill(kind).await,
+            _ if self.is_granted(kind).await => self.discard().await,
+            _ => note(&format!("{} of {addr} are refused", kind.name())),
+        }
+    }
+
+    /// Whether the reply begins as it should.
+    async fn is_granted(&mut self, kind: Kind) -> bool {
+        let mut start = [0; "HTTP/1.1 200".len()];
+        let read = self.stream.read_exact(&mut start).await;
+        let status: &[u8] = if kind == Kind::Tunnels {
+            b"101"
+        } else {
+            b"200"
+        };
+        read.is_ok() && start.ends_with(status)
+    }
+
+    async fn fill(&mut self, kind: Kind) {
+        let piece = kind.piece();
+        while self.stream.write_all(&piece).await.is_ok() {}
+    }
+
+    /// MSG_TRUNC discards without copying (tcp(7)).
+    async fn discard(&self) {
+        let discard = || {
+            let mut nowhere = self.nowhere.borrow_mut();
+            let (_, len) = recv(&self.stream, &mut nowhere[..], RecvFlags::TRUNC)?;
+            Ok(len)
+        };
+        while let Ok(len @ 1..) = self.stream.async_io(Interest::READABLE, discard).await {
+            self.moved.fetch_add(len as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_kind() {
+        for kind in Kind::ALL {
+            let request = kind.request(SocketAddr::from(([127, 0, 0, 1], 80)), 1);
+            let path = request.split(' ').nth(1).unwrap();
+            assert_eq!(Kind::of_path(path), Some(kind));
+        }
+        assert_eq!(Kind::of_path("/200"), None);
+    }
+}

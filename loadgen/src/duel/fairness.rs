@@ -1,0 +1,81 @@
+//! What small requests have to bear beside 20 clients that send or receive at full speed: their latencies at
+//! a fixed rate, and what the large bodies get meanwhile.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::args::Plan;
+use super::bulk::{Bulk, Kind};
+use super::load::Load;
+use super::peer::Peer;
+use super::proxy::Proxy;
+use super::record::{Beside, BesideSample};
+use super::scenario::{SMALL, Shape};
+use crate::pace::Rate;
+use crate::tally::as_f64;
+
+/// Who takes part: those that read HTTP, and none at all for what the load itself makes of it.
+pub(crate) const PEERS: [Peer; 4] = [
+    Peer::Direct,
+    Peer::Ringmaster,
+    Peer::HaproxyHttp,
+    Peer::NginxHttp,
+];
+
+/// The small requests: few, so that the large bodies have the rest of the proxy.
+pub(crate) const PER_SECOND: f64 = 200.0;
+pub(crate) const SHAPE: Shape = Shape {
+    connections: 8,
+    ..SMALL
+};
+
+/// How long a proxy has the large bodies alone before anything counts.
+const WARM_UP: Duration = Duration::from_millis(200);
+/// How long a proxy is given to close them.
+const SETTLE: Duration = Duration::from_millis(100);
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Lines to fill in, for each kind and peer.
+pub(crate) fn lines(peers: &[Peer]) -> Vec<Beside> {
+    let all = Kind::ALL.into_iter();
+    all.flat_map(|kind| peers.iter().map(move |peer| Beside::new(kind, peer.name())))
+        .collect()
+}
+
+/// Measures one line in one round.
+///
+/// # Errors
+/// A small request was not answered, or no large body came through.
+pub(crate) async fn sample(
+    bulk: &Bulk,
+    proxy: &Proxy,
+    kind: Kind,
+    plan: &Plan,
+    round: u32,
+) -> anyhow::Result<BesideSample> {
+    let addr = *proxy.addrs.first().context("no address")?;
+    let measured = async {
+        bulk.begin(addr, kind).await?;
+        let mut load = Load::new(SHAPE, &proxy.addrs);
+        load.each_once().await.context("beside large bodies")?;
+        tokio::time::sleep(WARM_UP).await;
+        let (start, before) = (Instant::now(), bulk.moved());
+        let driven = load.drive(Rate::new(PER_SECOND), plan.span).await?;
+        let moved = bulk.moved() - before;
+        let at = |quantile| driven.latencies.quantile(quantile).as_secs_f64() * 1e6;
+        anyhow::Ok(BesideSample {
+            round,
+            requests: driven.requests,
+            failed: driven.failed,
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            mib_per_second: as_f64(moved) / MIB / start.elapsed().as_secs_f64(),
+        })
+    };
+    let sample = measured.await;
+    bulk.end();
+    tokio::time::sleep(SETTLE).await;
+    sample
+}
