@@ -12,7 +12,7 @@ pub use fleet::{FleetCells, SeatCells};
 pub use histogram::{BOUNDS_MICROS, Histogram, Times};
 pub use port::{LogCell, Port, PortCell};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The cells of one replica: one per worker.
@@ -32,8 +32,10 @@ pub struct WorkerCell {
     awaiting: AtomicU64,
     in_flight: AtomicU64,
     answered_micros: AtomicU64,
-    /// Those of them whose home is another replica that was full or slow.
+    /// Those of them whose home is another replica that was at its bound.
     pub spilled: Counter,
+    /// Those of them whose home is another replica that was slow.
+    pub diverted: Counter,
     /// Those of them whose home is another replica that was not up, or had failed them.
     pub failed_over: Counter,
     /// Replies by the class of their status, interim ones too.
@@ -44,6 +46,8 @@ pub struct WorkerCell {
     pub to_client: Counter,
     /// Replies that broke off after a part of them had gone to the client.
     pub truncated: Counter,
+    /// Whether the worker goes around the replica because it is slow.
+    pub slow: AtomicBool,
     retries: [Counter; Retry::ALL.len()],
     /// Requests that another replica got, because this one was not up, or had refused or lost them.
     pub saved: Counter,
@@ -171,6 +175,13 @@ impl Cells {
     pub fn awaiting(&self) -> u64 {
         let waiting = |cell: &WorkerCell| cell.awaiting.load(Ordering::Relaxed);
         self.by_worker.iter().map(waiting).sum()
+    }
+
+    /// Whether some worker goes around the replica because it is slow.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        let mut cells = self.by_worker.iter();
+        cells.any(|cell| cell.slow.load(Ordering::Relaxed))
     }
 
     /// Notes that worker `worker` had an answer from the replica at `now`.

@@ -16,8 +16,10 @@ mod whole {
     mod faults;
     mod fleet;
     mod forward;
+    mod guard;
     mod h1;
     mod harness;
+    mod home;
     mod life;
     mod limits;
     mod lines;

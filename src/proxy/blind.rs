@@ -154,7 +154,7 @@ async fn reach(worker: &Worker, key: Key, client: &mut Client) -> Result<Reached
     let mut tried = Tried::default();
     let mut moves = 0;
     loop {
-        let in_flight = route::next(worker, key, &mut tried).await?;
+        let in_flight = route::next(worker, key, &mut tried, Instant::now()).await?;
         tried.turn_to(in_flight.pool());
         if let Some(mut replica) = worker.connect(in_flight.pool()).await {
             let sent = match client.inbox.is_empty() {

@@ -80,13 +80,21 @@ async fn travel(
         let fresh_only = again.is_some();
         let next = match again {
             Some(in_flight) => Ok(in_flight),
-            None => route::next(worker, request.keyed.key, &mut journey.tried).await,
+            None => {
+                // The first attempt needs no look at the clock.
+                let now = match journey.moves {
+                    0 => account.begun,
+                    _ => Instant::now(),
+                };
+                let next = route::next(worker, request.keyed.key, &mut journey.tried, now).await;
+                next.inspect(|next| account.chosen(next.pool().chosen_at.get()))
+            }
         };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
             Err(nobody) => return Err(nobody_up(nobody)),
         };
-        let (pool, now) = (in_flight.pool(), Instant::now());
+        let pool = in_flight.pool();
         if !journey.may_go_to(pool.id) {
             let sentence = "two replicas were lost with this request";
             return Err(Failure::new(502, sentence));
@@ -95,7 +103,7 @@ async fn travel(
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, &in_flight, request, fresh_only, &mut journey, now).await;
+        let connected = connect(worker, &in_flight, request, fresh_only, &mut journey).await;
         let Some((mut replica, kept)) = connected else {
             continue;
         };
@@ -146,9 +154,10 @@ async fn connect(
     request: &Request,
     fresh_only: bool,
     journey: &mut Journey,
-    now: Instant,
 ) -> Option<(TcpStream, bool)> {
     let pool = in_flight.pool();
+    // A moment ago, or before the pause of a request that was lost.
+    let now = pool.chosen_at.get();
     let need = match (request.idempotent, journey.holders.is_empty()) {
         (false, _) => Need::Once,
         (true, true) => Need::Any,

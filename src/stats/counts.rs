@@ -10,8 +10,10 @@ use crate::metrics::{Cells, FleetCells, Port, Retry, SeatCells, Times};
 pub struct SeatCounts {
     /// Requests for which its replica was chosen.
     pub requests: u64,
-    /// Those of them whose home was full or slow.
+    /// Those of them whose home was at its bound.
     pub spilled: u64,
+    /// Those of them whose home was slow.
+    pub diverted: u64,
     /// Those of them whose home was not up, or had failed them.
     pub failed_over: u64,
     /// Replies by the class of their status, 1xx first.
@@ -52,6 +54,7 @@ impl SeatCounts {
         for cell in cells.workers() {
             // Those that came otherwise first: more than all of them would be nonsense.
             self.spilled += cell.spilled.get();
+            self.diverted += cell.diverted.get();
             self.failed_over += cell.failed_over.get();
             self.requests += cell.requests.get();
             add_all(&mut self.replies, cell.replies.get());
@@ -80,6 +83,7 @@ impl SeatCounts {
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.spilled += other.spilled;
+        self.diverted += other.diverted;
         self.failed_over += other.failed_over;
         add_all(&mut self.replies, other.replies);
         add_all(&mut self.retries, other.retries);
@@ -102,7 +106,7 @@ impl SeatCounts {
     #[must_use]
     pub fn home(&self) -> u64 {
         self.requests
-            .saturating_sub(self.spilled + self.failed_over)
+            .saturating_sub(self.spilled + self.diverted + self.failed_over)
     }
 }
 
@@ -198,6 +202,7 @@ mod tests {
             let cell = cells.worker(worker);
             cell.requests.add(requests);
             cell.spilled.add(1);
+            cell.diverted.add(1);
             cell.failed_over.add(2);
             cell.replies.count(200);
             cell.retried(Retry::Lost);
@@ -208,7 +213,7 @@ mod tests {
         }
         let mut counts = SeatCounts::default();
         counts.add_cells(&cells);
-        assert_eq!((counts.requests, counts.home()), (12, 6));
+        assert_eq!((counts.requests, counts.home()), (12, 4));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
         assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
         assert_eq!(counts.saved, 2);

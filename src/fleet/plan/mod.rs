@@ -262,7 +262,7 @@ impl Plan {
         View {
             version: self.version,
             ring: Arc::clone(&self.ring),
-            bound: self.bound(),
+            bound: self.policy.bound,
             members: staying.filter_map(Place::shown).collect(),
         }
     }

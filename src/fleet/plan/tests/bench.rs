@@ -64,7 +64,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         keeper,
         watched: true,
         ring: Spec::Uniform,
-        bound: Some(crate::balance::Bound::OFF),
+        bound: crate::balance::Bound::OFF,
         misses: 3,
         interval: 250 * MS,
         start_timeout: 10 * SEC,

@@ -89,7 +89,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: Some(crate::balance::Bound::OFF),
+            bound: crate::balance::Bound::OFF,
             misses: 3,
             interval: 250 * MS,
             start_timeout: 1_000 * MS,
