@@ -34,8 +34,10 @@ pub struct WorkerCell {
     awaiting: AtomicU64,
     in_flight: AtomicU64,
     answered_micros: AtomicU64,
-    /// Those of them whose home is another replica that was full or slow.
+    /// Those of them whose home is another replica that was at its bound.
     pub spilled: Counter,
+    /// Those of them whose home is another replica that was slow.
+    pub diverted: Counter,
     /// Those of them whose home is another replica that was not up, or had failed them.
     pub failed_over: Counter,
     /// Replies by the class of their status, interim ones too.
@@ -46,10 +48,12 @@ pub struct WorkerCell {
     pub to_client: Counter,
     /// Replies that broke off after a part of them had gone to the client.
     pub truncated: Counter,
+    /// Whether the worker goes around the replica because it is slow.
+    pub slow: AtomicBool,
     retries: [Counter; Retry::ALL.len()],
     /// Requests that another replica got, because this one was not up, or had refused or lost them.
     pub saved: Counter,
-    slow: AtomicU64,
+    slow_requests: AtomicU64,
     /// Requests whose home is another replica, on a connection that the client has authenticated.
     pub private: Counter,
     /// From a request's head to the head of its reply.
@@ -157,8 +161,8 @@ impl Cells {
 
     /// Requests over all workers that wait here although another replica fell silent with them before.
     #[must_use]
-    pub fn slow(&self) -> u64 {
-        let slow = |cell: &WorkerCell| cell.slow.load(Ordering::Relaxed);
+    pub fn slow_requests(&self) -> u64 {
+        let slow = |cell: &WorkerCell| cell.slow_requests.load(Ordering::Relaxed);
         self.by_worker.iter().map(slow).sum()
     }
 
@@ -201,6 +205,13 @@ impl Cells {
     pub fn awaiting(&self) -> u64 {
         let waiting = |cell: &WorkerCell| cell.awaiting.load(Ordering::Relaxed);
         self.by_worker.iter().map(waiting).sum()
+    }
+
+    /// Whether some worker goes around the replica because it is slow.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        let mut cells = self.by_worker.iter();
+        cells.any(|cell| cell.slow.load(Ordering::Relaxed))
     }
 
     /// Notes that worker `worker` had an answer from the replica at `now`.
@@ -259,14 +270,14 @@ impl WorkerCell {
     /// One more request that waits although another replica fell silent with it; paired with
     /// [`Self::end_slow`].
     pub fn begin_slow(&self) {
-        let slow = self.slow.load(Ordering::Relaxed);
-        self.slow.store(slow + 1, Ordering::Relaxed);
+        let slow = self.slow_requests.load(Ordering::Relaxed);
+        self.slow_requests.store(slow + 1, Ordering::Relaxed);
     }
 
     /// One such request less.
     pub fn end_slow(&self) {
-        let slow = self.slow.load(Ordering::Relaxed);
-        self.slow.store(slow - 1, Ordering::Relaxed);
+        let slow = self.slow_requests.load(Ordering::Relaxed);
+        self.slow_requests.store(slow - 1, Ordering::Relaxed);
     }
 
     /// One exchange less.

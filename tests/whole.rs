@@ -20,8 +20,10 @@ mod whole {
     mod faults;
     mod fleet;
     mod forward;
+    mod guard;
     mod h1;
     mod harness;
+    mod home;
     mod life;
     mod limits;
     mod lines;

@@ -1,8 +1,8 @@
 //! The first experiment: requests with random IDs on three replicas, and how evenly they fell.
 //!
 //! What is expected are equal shares. The chi-square sum says how far the counts are from them: for
-//! fair draws it exceeds the printed bound in 5 % of runs. It judges arcs, not correctness: a
-//! consistent-hash ring cuts its arcs at random, so even a sound one may exceed it.
+//! fair draws it exceeds the printed bound in 5 % of runs, so a single run above it proves nothing. It
+//! judges arcs, not correctness: the arcs of some consistent-hash rings are uneven by their making.
 
 use std::collections::BTreeSet;
 
@@ -121,7 +121,12 @@ fn table(measured: &Measured) -> String {
         text += row.trim_end();
         text.push('\n');
     }
-    text + &spread(&counts) + &surprise(&servers, seen.len() as u64)
+    text += &spread(&counts);
+    text += &format!(
+        "seed        {} fixes the IDs: without a bound the counts are the same each time; order and times are not\n",
+        measured.load.seed
+    );
+    text + &surprise(&servers, seen.len() as u64)
 }
 
 fn spread(counts: &[u64]) -> String {
@@ -129,13 +134,25 @@ fn spread(counts: &[u64]) -> String {
     let ratio = max_to_mean(counts).unwrap_or_default();
     let mut text = format!("max/mean    {ratio:.3}  (equal shares: 1.000)\n");
     if freedom > 0 {
+        let (sum, limit) = (chi_square(counts), chi_square_95(freedom));
         text += &format!(
-            "chi-square  {:.2}  (fair draws: below {:.2} in 95 % of runs)\n",
-            chi_square(counts),
-            chi_square_95(freedom),
+            "chi-square  {sum:.2}  (fair draws: below {limit:.2} in 95 % of runs)\nverdict     {}\n",
+            verdict(sum, limit),
         );
     }
     text
+}
+
+/// What the sum says, in words.
+fn verdict(sum: f64, limit: f64) -> &'static str {
+    // So far off that fair draws are out of the question for a few servers.
+    if sum > 5.0 * limit {
+        "uneven: fair draws are never that far from equal shares"
+    } else if sum >= limit {
+        "perhaps uneven: of fair draws, 1 run in 20 is that far from equal shares; try more seeds"
+    } else {
+        "fair: as even as random draws are"
+    }
 }
 
 /// A word about servers that should not, or should, have answered.
@@ -183,7 +200,17 @@ mod tests {
             text.contains("chi-square  2.00  (fair draws: below 5.9"),
             "{text}"
         );
+        assert!(text.contains("\nverdict     fair: as even as"), "{text}");
+        assert!(text.contains("\nseed        7 fixes the IDs"), "{text}");
         assert!(!text.contains("note"), "{text}");
+    }
+
+    #[test]
+    fn the_verdict_follows_the_sum() {
+        let told = |counts: [u64; 3]| spread(&counts);
+        assert!(told([3_334, 3_333, 3_333]).contains("verdict     fair"));
+        assert!(told([3_450, 3_275, 3_275]).contains("verdict     perhaps uneven"));
+        assert!(told([8_359, 469, 1_172]).contains("verdict     uneven"));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Fi
         Chart {
             stem: "hashes-distribution",
             title: format!("Answers per server, {count} requests on 3 servers"),
-            sentence: "One group for each ring; the mark across a bar is what the ring alone would give that server, counted over all 900,000 request IDs. A bar that ends elsewhere was evened out by the bound on the load.".into(),
+            sentence: "One group for each ring; the mark across a bar is what the ring alone would give that server, counted over all 900,000 request IDs. Random IDs differ from all IDs by chance, so a bar ends near its mark; one that ends far from it was evened out by a bound on the load, or moved by a slow replica.".into(),
             x: "ring".into(),
             y: "answers".into(),
             body: Body::Bars(distribution(all, requests)),

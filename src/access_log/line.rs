@@ -123,6 +123,7 @@ fn way(how: How) -> &'static str {
     match how {
         How::Home => "home",
         How::Spilled => "spilled",
+        How::Diverted => "diverted",
         How::FailedOver => "failed_over",
         How::Private => "private",
     }

@@ -3,25 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ring::Spec;
-
-/// How far above the mean a seat's load may lie: 1.03 is 3 % above. Or no bound at all.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How far above the mean a seat's load may lie: 1.03 is 3 % above. The default is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bound(f64);
 
 impl Bound {
     /// No bound: every request is served at home.
     pub const OFF: Self = Self(0.0);
-
-    /// The bound of a ring for which none is given: none on a ring of slots, which is skewed by construction;
-    /// a bound would hide that.
-    #[must_use]
-    pub fn fit_for(ring: &Spec) -> Self {
-        match ring.is_classic() {
-            true => Self::OFF,
-            false => Self::default(),
-        }
-    }
 
     /// What the mean is multiplied by, if there is a bound.
     #[must_use]
@@ -43,12 +31,6 @@ impl Bound {
 
 // It is never a number that differs from itself.
 impl Eq for Bound {}
-
-impl Default for Bound {
-    fn default() -> Self {
-        Self(1.03)
-    }
-}
 
 /// A text that is no bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

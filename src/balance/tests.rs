@@ -1,11 +1,10 @@
-//! The bound and the guard, tried in a model: several workers with a view each, cells that all of them
+//! The bound, tried in a model: several workers with a view each, cells that all of them
 //! read, and the ring that the program has. Seeded, so that a figure means the same for ever.
 //!
 //! Long because the model, its loads and the figures asked of them are one experiment: a figure is only worth what
 //! one can read of how it came about.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
@@ -15,7 +14,7 @@ const SEEDS: u64 = 24;
 const REQUESTS: u64 = 10_000;
 
 /// splitmix64.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -25,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
@@ -50,7 +49,7 @@ struct House {
     /// Seat, life, and whether it is open, by seat.
     members: Vec<(Seat, Life, bool)>,
     /// By life: what each worker's cell holds.
-    cells: BTreeMap<Life, Vec<Reading>>,
+    cells: BTreeMap<Life, Vec<u64>>,
     served: BTreeMap<Seat, u64>,
     home: u64,
     total: u64,
@@ -77,7 +76,7 @@ impl House {
     }
 
     fn uniform(seats: u32, workers: usize) -> Self {
-        Self::new(seats, workers, Bound::default())
+        Self::new(seats, workers, three_percent())
     }
 
     /// Another set of seats.
@@ -101,7 +100,7 @@ impl House {
     /// Every worker takes in the members.
     fn adopt(&mut self, afresh: bool) {
         for (_, life, _) in &self.members {
-            let none = vec![Reading::default(); self.workers.len()];
+            let none = vec![0; self.workers.len()];
             self.cells.entry(*life).or_insert(none);
         }
         for worker in 0..self.workers.len() {
@@ -109,15 +108,16 @@ impl House {
                 seat: *seat,
                 life: life.0,
                 open: *open,
-                reading: reading(&self.cells, *life),
+                requests: requests(&self.cells, *life),
             });
-            self.workers[worker].follow(self.bound, afresh, members);
+            let members: Vec<Member> = members.collect();
+            self.workers[worker].follow(self.bound, false, afresh, &members);
         }
     }
 
     fn fold(&mut self, worker: usize) {
         let lives = self.members.iter().map(|(_, life, _)| *life);
-        self.workers[worker].fold(lives.map(|life| reading(&self.cells, life)));
+        self.workers[worker].fold(lives.map(|life| requests(&self.cells, life)));
     }
 
     /// Another life or another health in the same seats.
@@ -134,8 +134,8 @@ impl House {
         });
     }
 
-    /// A request through `worker`: the place that gets it.
-    fn begin(&mut self, worker: usize, key: Key) -> usize {
+    /// A request through `worker`.
+    fn send(&mut self, worker: usize, key: Key) {
         let balance = &self.workers[worker];
         let open = |at: usize| self.members[at].2;
         let place = |seat: Seat| self.members.iter().position(|(its, ..)| *its == seat);
@@ -151,33 +151,22 @@ impl House {
             });
         }
         let mut at = first.unwrap();
-        if !balance.takes(at) {
+        if balance.is_full(at) {
             at = balance.least(open).unwrap();
         }
         let (seat, life, _) = self.members[at];
-        let cell = &mut self.cells.get_mut(&life).unwrap()[worker];
-        cell.requests += 1;
-        cell.awaiting += 1;
-        if self.workers[worker].chosen(at) {
+        self.cells.get_mut(&life).unwrap()[worker] += 1;
+        if self.workers[worker].chosen(at, Instant::now()) {
             self.fold(worker);
         }
         *self.served.entry(seat).or_default() += 1;
         self.total += 1;
         self.home += u64::from(seat == home);
-        at
-    }
-
-    /// Its reply begins.
-    fn end(&mut self, worker: usize, at: usize) {
-        let life = self.members[at].1;
-        self.cells.get_mut(&life).unwrap()[worker].awaiting -= 1;
-        self.workers[worker].answered(at);
     }
 
     fn serve(&mut self, random: &mut Random, key: Key) {
         let worker = usize::try_from(random.below(self.workers.len() as u64)).unwrap();
-        let at = self.begin(worker, key);
-        self.end(worker, at);
+        self.send(worker, key);
     }
 
     fn run(&mut self, random: &mut Random, requests: u64) {
@@ -208,12 +197,13 @@ fn build(seats: u32) -> Arc<dyn Ring> {
     Spec::Uniform.build(&seats).unwrap()
 }
 
-fn reading(cells: &BTreeMap<Life, Vec<Reading>>, life: Life) -> Reading {
-    let sum = |of: fn(&Reading) -> u64| cells[&life].iter().map(of).sum();
-    Reading {
-        requests: sum(|cell| cell.requests),
-        awaiting: sum(|cell| cell.awaiting),
-    }
+fn requests(cells: &BTreeMap<Life, Vec<u64>>, life: Life) -> u64 {
+    cells[&life].iter().sum()
+}
+
+/// The bound that these tests try.
+fn three_percent() -> Bound {
+    "1.03".parse().unwrap()
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -228,7 +218,7 @@ fn no_seat_is_more_than_5_percent_above_the_mean_and_keys_stay_at_home() {
         for workers in [1, 2, 16] {
             let (mut spreads, mut homes) = (Vec::new(), Vec::new());
             for seed in 0..SEEDS {
-                let mut house = House::on(Arc::clone(&ring), workers, Bound::default());
+                let mut house = House::on(Arc::clone(&ring), workers, three_percent());
                 house.run(&mut Random(seed), REQUESTS);
                 spreads.push(house.spread());
                 homes.push(house.home_share());
@@ -263,7 +253,7 @@ fn popular_keys_are_shared() {
         let (ring, mut homes) = (build(seats), Vec::new());
         for seed in 0..SEEDS {
             let mut random = Random(seed);
-            let mut house = House::on(Arc::clone(&ring), 2, Bound::default());
+            let mut house = House::on(Arc::clone(&ring), 2, three_percent());
             for _ in 0..REQUESTS {
                 let at = random.share() * sums.last().unwrap();
                 let rank = sums.partition_point(|sum| *sum < at);
@@ -296,7 +286,7 @@ fn few_requests_never_spill() {
 fn without_a_bound_every_key_is_at_home() {
     let mut house = House::new(3, 2, Bound::OFF);
     for _ in 0..1000 {
-        house.begin(0, Key(7));
+        house.send(0, Key(7));
     }
     assert_eq!(house.home, 1000, "however many wait");
 }
@@ -341,7 +331,7 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
     house.change(|members| members.insert(1, (Seat(2), Life(77), true)));
     let after = house.workers[0].places[1].count;
     assert!(
-        (0.98..=1.0).contains(&(after / before[1])),
+        (0.98..=1.05).contains(&(after / before[1])),
         "{before:?} {after}"
     );
     // What it serves is counted from its own cells, by all workers alike.
@@ -353,140 +343,71 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
 }
 
 #[test]
-fn a_seat_that_is_down_makes_no_other_full_and_catches_up_a_little() {
+fn a_seat_that_is_down_makes_no_other_full_and_is_not_flooded_when_it_is_back() {
+    for workers in [1, 2, 16] {
+        let random = &mut Random(1);
+        let mut house = House::uniform(3, workers);
+        house.run(random, 60_000);
+        house.set_open(Seat(3), false);
+        house.clear_figures();
+        house.run(random, 60_000);
+        assert_eq!(house.served.get(&Seat(3)), None);
+        // Two thirds of the keys have their home among the two.
+        let home = house.home_share();
+        assert!((0.63..0.70).contains(&home), "{home}");
+        house.set_open(Seat(3), true);
+        // At no time it gets more than twice its share, nor less than half of it.
+        for _ in 0..20 {
+            house.clear_figures();
+            house.run(random, 300);
+            let drawn = house.served[&Seat(3)];
+            assert!((50..=200).contains(&drawn), "{drawn} of 300");
+        }
+        house.clear_figures();
+        house.run(random, REQUESTS);
+        assert!(house.home_share() > 0.97, "{}", house.home_share());
+        assert!(house.spread() <= 1.05, "{}", house.spread());
+    }
+}
+
+#[test]
+fn a_slow_seat_makes_no_other_full() {
     let random = &mut Random(1);
-    let mut house = House::uniform(3, 2);
-    house.run(random, 60_000);
-    house.set_open(Seat(3), false);
-    house.clear_figures();
-    house.run(random, 60_000);
-    assert_eq!(house.served.get(&Seat(3)), None);
-    // Two thirds of the keys have their home among the two.
-    let home = house.home_share();
-    assert!((0.63..0.70).contains(&home), "{home}");
-    house.set_open(Seat(3), true);
-    house.clear_figures();
-    house.run(random, 4_000);
-    let drawn = house.served[&Seat(3)];
-    assert!((1_400..2_600).contains(&drawn), "{drawn} of 4,000");
-    house.clear_figures();
-    house.run(random, REQUESTS);
-    assert!(house.home_share() > 0.97, "{}", house.home_share());
-}
-
-/// How a closed loop of clients went.
-#[derive(Debug)]
-struct Loop {
-    /// Requests served by each seat.
-    served: Vec<u64>,
-    /// Of the requests whose home is not the slow one, the share served at home.
-    home: f64,
-    /// The mean time that a request took, in units of the fast seats' time.
-    time: f64,
-}
-
-/// A closed loop: so many clients, each asking again once answered; seat 1 is `slow` times slower. Every
-/// seat serves one request at a time.
-fn closed_loop(
-    house: &mut House,
-    random: &mut Random,
-    clients: usize,
-    slow: u64,
-    requests: u64,
-) -> Loop {
-    const UNIT: u64 = 1000;
-    let mut free_at = vec![0; house.members.len()];
-    let mut ends = BinaryHeap::new();
-    let (mut now, mut begun, mut took) = (0, 0, 0);
-    let (mut of_others, mut at_home) = (0_u64, 0_u64);
-    house.clear_figures();
-    for client in 0..clients {
-        ends.push(Reverse((0, client, None)));
+    let mut house = House::uniform(3, 1);
+    house.run(random, 6_000);
+    let members: Vec<Member> = house
+        .members
+        .iter()
+        .map(|(seat, life, open)| Member {
+            seat: *seat,
+            life: life.0,
+            open: *open,
+            requests: requests(&house.cells, *life),
+        })
+        .collect();
+    let worker = &mut house.workers[0];
+    worker.follow(three_percent(), true, false, &members);
+    let begin = Instant::now();
+    for _ in 0..8 {
+        worker.guard.begin(0, begin);
     }
-    while let Some(Reverse((at, client, serving))) = ends.pop() {
-        now = now.max(at);
-        if let Some((worker, place)) = serving {
-            house.end(worker, place);
-        }
-        if begun == requests {
-            continue;
-        }
-        begun += 1;
-        let worker = client % house.workers.len();
-        let key = random.key();
-        let home = house.ring.owner(key).unwrap();
-        let place = house.begin(worker, key);
-        if home != Seat(1) {
-            of_others += 1;
-            at_home += u64::from(house.members[place].0 == home);
-        }
-        let jitter = UNIT / 2 + random.below(UNIT);
-        let lasts = if place == 0 { jitter * slow } else { jitter };
-        free_at[place] = free_at[place].max(now) + lasts;
-        took += free_at[place] - now;
-        ends.push(Reverse((free_at[place], client, Some((worker, place)))));
-    }
-    Loop {
-        served: house.served.values().copied().collect(),
-        home: at_home as f64 / of_others as f64,
-        time: took as f64 / (requests * UNIT) as f64,
-    }
-}
-
-#[test]
-fn a_slow_seat_is_spared_and_the_others_keep_their_keys() {
-    for workers in [1, 2] {
-        let run = |bound, slow| {
-            let mut house = House::new(3, workers, bound);
-            let end = closed_loop(&mut house, &mut Random(1), 64, slow, 30_000);
-            println!("workers {workers}, bound {bound}, {slow} times slower: {end:.3?}");
-            end
+    for _ in 0..32 {
+        worker.guard.begin(1, begin);
+        let end = End::Answer {
+            sent: begin,
+            now: begin,
         };
-        let even = run(Bound::default(), 1);
-        let guarded = run(Bound::default(), 10);
-        let unguarded = run(Bound::OFF, 10);
-        assert!(guarded.time < unguarded.time / 2.0);
-        assert!(guarded.served[0] < 30_000 / 5);
-        assert!(guarded.home > 0.8);
-        assert!(even.home > 0.8);
+        worker.guard.end(1, end);
     }
-}
-
-#[test]
-fn the_guard_judges_at_its_edges() {
-    let waiting = |counts: &[u64]| {
-        let mut balance = Balance::default();
-        let members = counts.iter().zip(1..).map(|(awaiting, n)| Member {
-            seat: Seat(n),
-            life: u64::from(n),
-            open: true,
-            reading: Reading {
-                requests: 0,
-                awaiting: *awaiting,
-            },
-        });
-        balance.follow(Bound::default(), true, members);
-        balance
-    };
-    // A mean of 4: 4 + 3 * 2 = 10.
-    assert!(waiting(&[10, 1, 1]).takes(0));
-    assert!(!waiting(&[11, 1, 0]).takes(0));
-    assert!(waiting(&[11, 0, 0]).takes(0), "the mean is below 4");
-    // A mean of 400: 1.25 * 400 = 500 is more than 400 + 3 * 20.
-    assert!(waiting(&[500, 300, 400]).takes(0));
-    let mut balance = waiting(&[501, 299, 400]);
-    assert!(!balance.takes(0));
-    assert_eq!(balance.least(|at| at != 1), Some(2));
-    assert_eq!(
-        balance.least(|at| at == 0),
-        Some(0),
-        "better slow than nobody"
-    );
-    balance.answered(0);
-    balance.answered(0);
-    assert!(balance.takes(0));
-    // Who has left is not missed.
-    balance.answered(usize::MAX);
+    let _ = worker.judge(0, begin + std::time::Duration::from_secs(1));
+    assert!(worker.is_slow(0));
+    assert_ne!(worker.least(|_| true), Some(0));
+    let level = worker.full;
+    house.fold(0);
+    let worker = &house.workers[0];
+    assert!(!worker.places[0].level && worker.places[1].level);
+    // The seats that are left have the same count: the bound follows their mean.
+    assert!((worker.full / level - 1.0).abs() < 0.05);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::builder::{BoolishValueParser, Resettable};
-use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
@@ -151,10 +153,22 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_BOUND",
         value_name = "X",
+        default_value = "0",
         allow_negative_numbers = true,
-        help = "How far above the mean a replica's load may lie; 0: no bound [default: 1.03; 0 with the ring classic or --balance source]"
+        help = "How far above the mean a replica's load may lie, 1.03 for 3 %: the rest of its requests leave their home; 0: no bound"
     )]
-    pub bound: Option<crate::balance::Bound>,
+    pub bound: crate::balance::Bound,
+    #[arg(
+        long,
+        env = "RINGMASTER_SLOW_GUARD",
+        value_name = "on|off",
+        default_value = "on",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(),
+        hide_possible_values = true,
+        help = "Go around a replica that answers far later than the others, until it does not"
+    )]
+    pub slow_guard: bool,
     #[arg(
         long,
         env = "RINGMASTER_RETRIES",

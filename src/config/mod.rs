@@ -41,8 +41,8 @@ pub struct Config {
     pub workers: usize,
     /// Kind of ring.
     pub ring: ring::Spec,
-    /// How far above the mean a seat's load may lie; `None`: as fits the ring.
-    pub bound: Option<Bound>,
+    /// How far above the mean a seat's load may lie.
+    pub bound: Bound,
     /// How the data port behaves.
     pub proxy: proxy::Settings,
     /// Who may command on the control port.
@@ -67,15 +67,6 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The least that is logged.
     pub log_level: tracing::Level,
-}
-
-/// The bound when none is given and it does not follow from the ring.
-fn blind_bound(balance: Balance) -> Option<Bound> {
-    match balance {
-        // Whoever balances by address counts on it that an address keeps its server.
-        Balance::Source => Some(Bound::OFF),
-        _ => None,
-    }
 }
 
 /// Whether two sockets cannot listen on these addresses. `[::]` is all of IPv4, too (ipv6(7), IPV6_V6ONLY).
@@ -115,11 +106,12 @@ impl ServeArgs {
             replicas,
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
-            bound: self.bound.or(blind_bound(self.balance)),
+            bound: self.bound,
             proxy: proxy::Settings {
                 balance: self.balance,
                 key: self.key,
                 retries: self.retries,
+                slow_guard: self.slow_guard,
                 admin,
                 splice: !self.no_splice,
                 via: self.via,

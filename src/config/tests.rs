@@ -44,9 +44,9 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn there_is_no_bound_where_it_would_surprise_unless_one_is_given() {
+fn there_is_no_bound_unless_one_is_given() {
     for (flags, bound) in [
-        (&[][..], "1.03"),
+        (&[][..], "0"),
         (&["--bound", "0"], "0"),
         (&["--bound", "1.25"], "1.25"),
         (&["--ring", "classic"], "0"),
@@ -55,9 +55,24 @@ fn there_is_no_bound_where_it_would_surprise_unless_one_is_given() {
         (&["--balance", "source", "--bound", "1.5"], "1.5"),
     ] {
         let config = check(flags).unwrap();
-        let fit = Bound::fit_for(&config.ring);
-        assert_eq!(config.bound.unwrap_or(fit).to_string(), bound, "{flags:?}");
+        assert_eq!(config.bound.to_string(), bound, "{flags:?}");
     }
+}
+
+#[test]
+fn the_slow_guard_is_on_whatever_the_bound_unless_it_is_switched_off() {
+    for (flags, on) in [
+        (&[][..], true),
+        (&["--bound", "0"], true),
+        (&["--bound", "1.03"], true),
+        (&["--slow-guard", "on"], true),
+        (&["--slow-guard", "off"], false),
+        (&["--slow-guard=off", "--bound", "1.03"], false),
+    ] {
+        let config = check(flags).unwrap();
+        assert_eq!(config.proxy.slow_guard, on, "{flags:?}");
+    }
+    assert!(check(&["--slow-guard", "maybe"]).is_err());
 }
 
 #[test]

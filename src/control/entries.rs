@@ -86,6 +86,7 @@ pub const COMMANDS: &[Entry] = &[
         more: &[
             "One seat a line with its replica: the home of the key first, then the next in order. KEY may also be",
             "as the access log has it: xxh3: and 16 hexadecimal digits is a hash, and stands for itself.",
+            "With a bound, 'home' is the part of all requests that it leaves at home.",
         ],
         read: question::whose,
     },
@@ -101,7 +102,8 @@ pub const COMMANDS: &[Entry] = &[
         usage: "bound [X]",
         about: "how far above the mean a load may lie; or another bound",
         more: &[
-            "1.03 is 3 % above the mean; 0 is no bound. Every change counts all loads from 0 again.",
+            "1.03 is 3 % above the mean; 0 is no bound, so that every key stays at its home. What lies above a",
+            "bound leaves its home: 'plan bound X' tells how much. Every change counts all loads from 0 again.",
         ],
         read: question::bound,
     },
@@ -110,8 +112,8 @@ pub const COMMANDS: &[Entry] = &[
         usage: "plan CHANGE",
         about: "what a change would move, without doing it",
         more: &[
-            "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over 65536",
-            "sample keys. 'home' is the part of many requests that is served where the ring alone would.",
+            "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over up to",
+            "65536 sample keys. 'home' is the part of many requests that is served where the ring alone would.",
         ],
         read: question::plan,
     },

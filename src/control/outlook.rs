@@ -14,7 +14,7 @@ use super::Context;
 use super::question::{Proposal, Question};
 use crate::admin::Change;
 use crate::balance::Bound;
-use crate::ring::plan::{Forecast, SAMPLE, Shares};
+use crate::ring::plan::{Forecast, Shares};
 use crate::ring::{Key, Picture, Ring, Seat};
 use crate::roster::{Health, Member, ReplicaName, Roster};
 
@@ -66,18 +66,36 @@ fn whose(key: &[u8], roster: &Roster) -> Outlook {
         seats.push(json!({"seat": seat.0, "name": name, "health": health}));
         ControlFlow::Continue(())
     });
+    let bound = roster.bound;
+    let home = match bound.limit() {
+        Some(limit) => Shares::of(&*roster.ring).home(Some(limit)),
+        None => 1.0,
+    };
+    if !bound.is_off() {
+        lines.push(format!("bound {bound}"));
+        lines.push(format!("home {home:.3}"));
+    }
     // As a part of the whole turn; no more bits than such a number has, so that it is always less than 1.
     let place = roster.ring.place(number);
     let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
     (
         lines,
-        json!({"key": key, "hashed": number.0, "place": place, "seats": seats}),
+        json!({
+            "key": key,
+            "hashed": number.0,
+            "place": place,
+            "seats": seats,
+            "bound": bound.limit().unwrap_or(0.0),
+            "home": home,
+        }),
     )
 }
 
-/// The word for how whoever sits in a seat is; `empty` if nobody does.
+/// The word for the state of the replica in a seat; `empty` without one, `slow` while some worker goes
+/// around it (`--slow-guard`).
 pub(super) fn health(member: Option<&Member>) -> &'static str {
     member.map_or("empty", |member| match member.health {
+        Health::Up if member.cells.is_slow() => "slow",
         Health::Up => "up",
         Health::Suspect => "suspect",
         Health::Down => "down",
@@ -102,7 +120,7 @@ fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
     lines.push(format!("home {:.3}", shares.home(roster.bound.limit())));
     let mut message = side(&roster.ring, roster.bound, &shares);
     message["seats"] = seats.into();
-    message["sampled_keys"] = SAMPLE.into();
+    message["sampled_keys"] = shares.sample.into();
     if let Some(arcs) = arcs {
         let picture = Picture::of(&*roster.ring, &shares, arcs);
         let owners = picture.owners.iter();
@@ -134,21 +152,18 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
     let members = roster.members().iter();
     names.extend(members.map(|member| (member.seat, member.name.clone())));
     let mut lines = vec![format!("plan {proposal}")];
-    let (spec, seats) = (roster.ring.spec(), roster.ring.seats());
+    let seats = roster.ring.seats();
     let mut bound = roster.bound;
     let after = match proposal {
-        Proposal::Ring(spec) => {
-            // A bound that was given stays; which one that is, the roster does not tell.
-            if bound == Bound::fit_for(&roster.ring.spec()) {
-                bound = Bound::fit_for(spec);
-            }
-            spec.build(seats)
-        }
+        Proposal::Ring(spec) => spec.build(seats),
         Proposal::Bound(other) => {
             bound = *other;
             Ok(Arc::clone(&roster.ring))
         }
-        Proposal::Add(change) => spec.build(&more(change, seats, &mut names, max_replicas)?),
+        Proposal::Add(change) => {
+            let seats = more(change, seats, &mut names, max_replicas)?;
+            roster.ring.reseated(&seats)
+        }
         Proposal::Rm(change) => {
             let (rest, assumed) = fewer(change, seats, &names)?;
             if !assumed.is_empty() {
@@ -158,7 +173,7 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
                     "assumed: the highest seats go, which are {list}; 'rm' draws them"
                 ));
             }
-            spec.build(&rest)
+            roster.ring.reseated(&rest)
         }
     };
     let after = after.map_err(|err| err.to_string())?;
@@ -176,7 +191,7 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
         "before": side(&roster.ring, roster.bound, before),
         "after": side(&after, bound, then),
         "seats": rows,
-        "sampled_keys": SAMPLE,
+        "sampled_keys": before.sample,
     });
     Ok((lines, message))
 }

@@ -175,8 +175,6 @@ pub struct Switch {
     pub from: String,
     /// What it is, as it is typed.
     pub to: String,
-    /// Why, in a phrase; empty when it was ordered.
-    pub reason: String,
     /// How many replicas are up.
     pub up: usize,
     /// How many are wanted.
@@ -206,11 +204,7 @@ impl Dial {
 impl fmt::Display for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (dial, to, from) = (self.dial.word(), &self.to, &self.from);
-        write!(f, "the {dial} is {to}, it was {from}")?;
-        match self.reason.as_str() {
-            "" => Ok(()),
-            reason => write!(f, ": {reason}"),
-        }
+        write!(f, "the {dial} is {to}, it was {from}")
     }
 }
 

@@ -91,7 +91,7 @@ impl Event {
                 json["from"] = switch.from.as_str().into();
                 json["to"] = switch.to.as_str().into();
                 json["by"] = by.as_str().into();
-                json["reason"] = switch.reason.as_str().into();
+                json["reason"] = "".into();
                 json["up"] = switch.up.into();
                 json["wanted"] = switch.wanted.into();
             }
@@ -143,7 +143,7 @@ impl Event {
             ],
             What::Switch(switch, by) => [
                 Some(format!("after {}", switch.from)),
-                Some(switch.reason.clone()),
+                None,
                 Some(format!("by {by}")),
             ],
         };

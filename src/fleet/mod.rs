@@ -107,8 +107,8 @@ pub struct Settings {
     pub replicas: Replicas,
     /// The kind of ring.
     pub ring: Spec,
-    /// How far above the mean a seat's load may lie; `None`: as fits the ring.
-    pub bound: Option<Bound>,
+    /// How far above the mean a seat's load may lie.
+    pub bound: Bound,
     /// `None`: everybody counts as up and evidence is ignored; only with [`Replicas::Fixed`].
     pub heartbeat: Option<Heartbeat>,
     /// From the start of a replica to its first answer.

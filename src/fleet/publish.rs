@@ -117,7 +117,7 @@ impl Press {
     pub(super) fn traffic(&self, id: ReplicaId) -> Traffic {
         let traffic = |cells: &Arc<Cells>| Traffic {
             in_flight: cells.in_flight(),
-            slow: cells.slow(),
+            slow: cells.slow_requests(),
             replied: cells.replied(),
         };
         self.cells.get(&id).map(traffic).unwrap_or_default()

@@ -162,7 +162,7 @@ async fn reach(
     let mut tried = Tried::default();
     let mut moves = 0;
     loop {
-        let next = route::next(worker, key, &mut tried);
+        let next = route::next(worker, key, &mut tried, Instant::now());
         let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
             return Ok(None);
         };

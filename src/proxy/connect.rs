@@ -1,7 +1,6 @@
 //! The connection that a request goes over: the client's own, a kept one of the pool, or a fresh one.
 
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use super::journey::Journey;
 use super::pool::{InFlight, Need};
@@ -39,9 +38,10 @@ pub(super) async fn connect(
     request: &Request,
     means: Means,
     journey: &mut Journey,
-    now: Instant,
 ) -> Option<(TcpStream, Kept)> {
     let pool = in_flight.pool();
+    // A moment ago, or before the pause of a request that was lost.
+    let now = pool.chosen_at.get();
     if means == Means::Own
         && let Some(own) = private.and_then(Private::take)
     {

@@ -66,7 +66,7 @@ async fn travel(
     // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
     // again on a fresh connection, because a kept one was found closed.
     let own = client.private.as_ref();
-    let own = own.and_then(|private| private.enter(worker, key));
+    let own = own.and_then(|private| private.enter(worker, key, account.begun));
     let mut given = own.map(|in_flight| (in_flight, Means::Own));
     loop {
         let reached = {
@@ -135,12 +135,18 @@ async fn reach(
         let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
             Some(given) => given,
             None => {
-                let next = route::next(worker, request.keyed.key, tried).await;
+                // The first attempt needs no look at the clock.
+                let now = match journey.moves {
+                    0 => account.begun,
+                    _ => Instant::now(),
+                };
+                let next = route::next(worker, request.keyed.key, tried, now).await;
                 let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
+                account.chosen(next.pool().chosen_at.get());
                 (next, Means::Any)
             }
         };
-        let (pool, now) = (in_flight.pool(), Instant::now());
+        let pool = in_flight.pool();
         if !journey.may_go_to(pool.id) {
             let sentence = "two replicas were lost with this request";
             return Err(Failure::new(502, sentence));
@@ -149,7 +155,7 @@ async fn reach(
         if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
             continue;
         }
-        let connected = connect(worker, own, &in_flight, request, means, journey, now).await;
+        let connected = connect(worker, own, &in_flight, request, means, journey).await;
         if let Some((replica, kept)) = connected {
             return Ok((in_flight, replica, kept));
         }

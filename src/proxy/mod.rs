@@ -75,6 +75,8 @@ pub struct Settings {
     pub key: KeyRule,
     /// How often a request is sent again after it was lost.
     pub retries: u32,
+    /// Whether requests go around a replica that is slow beside the others.
+    pub slow_guard: bool,
     /// Who may use the admin paths here; `None` makes them ordinary paths.
     pub admin: Option<Access>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::bell::{Bell, Ear};
 use super::private::Register;
 use super::record::How;
-use crate::balance::{self, Balance, Reading};
+use crate::balance::{self, Balance, End, Relief};
 use crate::metrics::{Cells, WorkerCell};
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
@@ -39,12 +40,16 @@ pub(super) struct Pool {
     /// The worker's view of the load, and which place of it is this replica's.
     balance: Rc<RefCell<Balance>>,
     place: Cell<usize>,
+    /// Time at which it was last chosen.
+    pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<Idle>>,
     /// Connections to it that are a client's own.
     pub(super) private: Register,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
     doubt: Bell,
+    /// Wakes requests that the slow guard holds back.
+    relief: Bell,
 }
 
 /// What a request needs of a kept connection.
@@ -79,10 +84,12 @@ impl Pool {
             worker,
             balance: Rc::clone(balance),
             place: Cell::new(usize::MAX),
+            chosen_at: Cell::new(Instant::now()),
             idle: RefCell::default(),
             private: Register::default(),
             retired: Cell::new(false),
             doubt: Bell::default(),
+            relief: Bell::default(),
         }
     }
 
@@ -97,6 +104,7 @@ impl Pool {
         if is_worse(health, before) {
             self.doubt.ring();
         }
+        self.relief.ring();
     }
 
     /// Has requests that wait for a replica that is not up look again whether another one is.
@@ -110,6 +118,7 @@ impl Pool {
     pub(super) fn retire(&self) {
         self.retired.set(true);
         self.place.set(usize::MAX);
+        self.relief.ring();
         self.clear();
     }
 
@@ -193,16 +202,27 @@ impl Pool {
             seat: self.seat,
             life: self.id.0,
             open: self.is_open(),
-            reading: self.reading(),
+            requests: self.requests(),
         }
     }
 
-    /// What the cells of all workers say.
-    pub(super) fn reading(&self) -> Reading {
-        Reading {
-            requests: self.cells.requests(),
-            awaiting: self.cells.awaiting(),
-        }
+    /// Requests for which any worker chose it.
+    pub(super) fn requests(&self) -> u64 {
+        self.cells.requests()
+    }
+
+    /// Publishes that this worker found it slow, and logs why.
+    pub(super) fn becomes_slow(&self) {
+        self.cell().slow.store(true, Ordering::Relaxed);
+        tracing::info!(
+            "seat {} is slow: requests wait that others would have been answered; its keys go to the next seat (--slow-guard)",
+            self.seat
+        );
+    }
+
+    /// A listener for the end of a wait that the slow guard ordered.
+    pub(super) fn relief_ear(&self) -> Ear<'_> {
+        self.relief.ear()
     }
 
     /// The worker's own cell.
@@ -235,18 +255,21 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
-    pub(super) fn enter(pool: Rc<Pool>, how: How) -> (Self, bool) {
+    pub(super) fn enter(pool: Rc<Pool>, how: How, now: Instant) -> (Self, bool) {
         let cell = pool.cell();
         cell.requests.add(1);
         match how {
             How::Home => {}
             How::Spilled => cell.spilled.add(1),
+            How::Diverted => cell.diverted.add(1),
             How::FailedOver => cell.failed_over.add(1),
             How::Private => cell.private.add(1),
         }
         cell.enter();
         cell.begin_waiting();
-        let fold = pool.balance.borrow_mut().chosen(pool.place.get());
+        pool.chosen_at.set(now);
+        let place = pool.place.get();
+        let fold = pool.balance.borrow_mut().chosen(place, now.into_std());
         let in_flight = Self {
             chosen: pool.health.get(),
             how,
@@ -257,12 +280,33 @@ impl InFlight {
         (in_flight, fold)
     }
 
-    /// The head of the reply came, or it is not the replica alone that is waited for any more.
+    /// The head of the reply came, to a request that was given to the replica at `sent`.
+    pub(super) fn answered(&self, sent: Instant, now: Instant) {
+        self.end(End::Answer {
+            sent: sent.into_std(),
+            now: now.into_std(),
+        });
+    }
+
+    /// It is not the replica alone that is waited for any more.
     pub(super) fn end_waiting(&self) {
-        if self.awaiting.replace(false) {
-            self.pool.cell().end_waiting();
-            let place = self.pool.place.get();
-            self.pool.balance.borrow_mut().answered(place);
+        self.end(End::Client);
+    }
+
+    fn end(&self, end: End) {
+        if !self.awaiting.replace(false) {
+            return;
+        }
+        let pool = &self.pool;
+        pool.cell().end_waiting();
+        let relief = pool.balance.borrow_mut().end(pool.place.get(), end);
+        match relief {
+            Relief::None => {}
+            Relief::Room => pool.relief.ring(),
+            Relief::Recovered => {
+                pool.cell().slow.store(false, Ordering::Relaxed);
+                tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
+            }
         }
         if self.slow.replace(false) {
             self.pool.cell().end_slow();
@@ -304,7 +348,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.end_waiting();
+        self.end(End::Gone);
         self.pool.cell().leave();
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Private {
 impl Private {
     /// The replica for a request with this key, now in flight. `None` if the connection was closed, and then
     /// so it is here.
-    pub(super) fn enter(&self, worker: &Worker, key: Key) -> Option<InFlight> {
+    pub(super) fn enter(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
         let mut idle = self.idle.borrow_mut();
         idle.take_if(|(stream, until)| is_over(*until) || !socket::is_silent(stream));
         if idle.is_none() || !self.pool.keeps() {
@@ -40,7 +40,7 @@ impl Private {
             true => How::Home,
             false => How::Private,
         };
-        let (in_flight, fold) = InFlight::enter(Rc::clone(&self.pool), how);
+        let (in_flight, fold) = InFlight::enter(Rc::clone(&self.pool), how, now);
         if fold {
             worker.fold(&view);
         }

@@ -30,8 +30,10 @@ pub(super) const MAX_PATH: usize = 1024;
 pub enum How {
     /// The ring names it.
     Home,
-    /// Its home is full or slow.
+    /// Its home is at its bound.
     Spilled,
+    /// Its home is slow.
+    Diverted,
     /// Its home is not up, or has failed it.
     FailedOver,
     /// The client has authenticated its connection there.
@@ -231,6 +233,8 @@ pub(super) struct Account {
     first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
     pub(super) to_client: Cell<u64>,
+    /// Microseconds from its beginning until the present replica was chosen.
+    given_after: Cell<u32>,
     /// How often it went on to another connection or another replica.
     pub(super) moves: Cell<u32>,
     /// Who ended it, once that is known: until then it would be us.
@@ -251,6 +255,7 @@ impl Account {
             first_byte: Cell::new(None),
             from_client: Cell::new(0),
             to_client: Cell::new(0),
+            given_after: Cell::new(0),
             moves: Cell::new(0),
             ended: Cell::new(None),
             half_closed: Cell::new(None),
@@ -262,6 +267,15 @@ impl Account {
         let mut note = self.note.take()?;
         note.exchanged(self);
         Some(note)
+    }
+
+    /// A replica was chosen for it.
+    pub(super) fn chosen(&self, now: Instant) {
+        // Rounded up, so that it does not seem to have come before what it began.
+        let after = now.saturating_duration_since(self.begun).as_nanos();
+        let after = after.div_ceil(1_000);
+        self.given_after
+            .set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
     /// It was given to a replica.
@@ -276,7 +290,8 @@ impl Account {
         self.first_byte.set(Some(time));
         in_flight.pool().cell().replies.count(status);
         in_flight.pool().answered(now, time);
-        in_flight.end_waiting();
+        let given_after = Duration::from_micros(self.given_after.get().into());
+        in_flight.answered(self.begun + given_after, now);
     }
 
     /// It ended at this replica, however.

@@ -1,14 +1,16 @@
 //! Which key a request has, and which seat serves it.
 //!
-//! A key's home is the ring's word alone. A seat that is not up is passed over in ring order, so only its
-//! own keys move, and they come back. What a full or slow one does not take goes to the least loaded of
+//! A key's home is the ring's word alone. A seat that is not up or slow is passed over in ring order, so
+//! only its own keys move, and they come back. What a full one does not take goes to the least loaded of
 //! all: in ring order it would fill the next, and the one after that.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::str::FromStr;
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -21,7 +23,7 @@ use super::record::How;
 use super::tried::Tried;
 use super::view::View;
 use super::worker::Worker;
-use crate::balance::Balance;
+use crate::balance::{Balance, Verdict};
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
 use crate::wire::head::Request;
@@ -161,62 +163,124 @@ pub(super) enum Nobody {
 
 enum Choice {
     Serve(Rc<Pool>, How),
+    /// The replica may be slow: wait until it answers anything, at most until this time.
+    Hold(Rc<Pool>, How, Instant),
     Wait,
     Empty,
 }
 
-/// The replica that is to serve `key`, now in flight: the first seat in ring order that is up and not
-/// tried, or the least loaded of these should that be full or slow; else the first suspect. When there is none, waits for one for at most the seat-wait.
-pub(super) async fn next(worker: &Worker, key: Key, tried: &mut Tried) -> Result<InFlight, Nobody> {
+/// What a request waits for before it can be given to a replica.
+enum Blocked {
+    /// An answer of this replica, at most until this time.
+    Held(Rc<Pool>, Instant),
+    /// Any seat that is up; whether health may change by itself.
+    Down { watched: bool },
+}
+
+/// The replica that is to serve `key`, now in flight: the first seat in ring order that is up, not slow
+/// and not tried, or the least loaded of these should that be full; else the first suspect. When there is
+/// none, waits for one for at most the seat-wait. `now` is the present time.
+pub(super) async fn next(
+    worker: &Worker,
+    key: Key,
+    tried: &mut Tried,
+    now: Instant,
+) -> Result<InFlight, Nobody> {
+    match at_once(worker, key, tried, now)? {
+        Ok(in_flight) => Ok(in_flight),
+        // Rare, and large: boxed, so that a request is small.
+        Err(blocked) => Box::pin(wait(worker, key, tried, blocked)).await,
+    }
+}
+
+/// The replica if there is one now, else what to wait for.
+fn at_once(
+    worker: &Worker,
+    key: Key,
+    tried: &mut Tried,
+    now: Instant,
+) -> Result<Result<InFlight, Blocked>, Nobody> {
+    let view = worker.view();
+    // No await may stand between choosing and counting: a drain trusts the count.
+    let choice = choose(&view, &mut worker.balance(), key, tried, now);
+    if matches!(choice, Choice::Wait | Choice::Serve(_, How::FailedOver))
+        && let Some(home) = absent(&view, key)
+    {
+        tried.turn_from(home);
+    }
+    let (pool, how) = match choice {
+        Choice::Serve(pool, how) => (pool, how),
+        Choice::Hold(pool, _, due) if worker.may_wait() => {
+            return Ok(Err(Blocked::Held(pool, due)));
+        }
+        Choice::Hold(pool, how, _) => (pool, how),
+        Choice::Empty => return Err(Nobody::Empty),
+        Choice::Wait => {
+            let watched = view.roster.watched;
+            return Ok(Err(Blocked::Down { watched }));
+        }
+    };
+    let (in_flight, fold) = InFlight::enter(pool, how, now);
+    if fold {
+        worker.fold(&view);
+    }
+    Ok(Ok(in_flight))
+}
+
+async fn wait(
+    worker: &Worker,
+    key: Key,
+    tried: &mut Tried,
+    mut blocked: Blocked,
+) -> Result<InFlight, Nobody> {
     let mut until = None;
     loop {
-        let view = worker.view();
-        // No await may stand between choosing and counting: a drain trusts the count.
-        let choice = choose(&view, &worker.balance(), key, tried);
-        if matches!(choice, Choice::Wait | Choice::Serve(_, How::FailedOver))
-            && let Some(home) = absent(&view, key)
-        {
-            tried.turn_from(home);
-        }
-        match choice {
-            Choice::Serve(pool, how) => {
-                let (in_flight, fold) = InFlight::enter(pool, how);
-                if fold {
-                    worker.fold(&view);
+        let place = worker.wait_for_seat();
+        match blocked {
+            Blocked::Held(pool, due) => hold(&pool, due).await,
+            Blocked::Down { watched } => {
+                let _place = place.ok_or(Nobody::Down)?;
+                let now = Instant::now();
+                let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
+                if now >= until || !watched && tried.lost.is_empty() {
+                    return Err(Nobody::Down);
                 }
-                return Ok(in_flight);
+                let thought = if watched {
+                    SECOND_THOUGHT
+                } else {
+                    Duration::ZERO
+                };
+                let wake = if tried.lost.is_empty() {
+                    until
+                } else {
+                    until.min(now + thought)
+                };
+                match timeout_at(wake, worker.changed.notified()).await {
+                    // A replica that refused it may have come back under the same address.
+                    Ok(()) => tried.refused.retain(|id| !is_up(&worker.view(), *id)),
+                    // The fleet has nothing against those who lost it: their connection just ended.
+                    Err(_) => tried.lost.clear(),
+                }
             }
-            Choice::Empty => return Err(Nobody::Empty),
-            Choice::Wait => {}
         }
-        let watched = view.roster.watched;
-        drop(view);
-        if !watched && tried.lost.is_empty() {
-            return Err(Nobody::Down);
-        }
-        let now = Instant::now();
-        let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
-        if now >= until {
-            return Err(Nobody::Down);
-        }
-        let thought = if watched {
-            SECOND_THOUGHT
-        } else {
-            Duration::ZERO
-        };
-        let wake = if tried.lost.is_empty() {
-            until
-        } else {
-            until.min(now + thought)
-        };
-        let _place = worker.wait_for_seat().ok_or(Nobody::Down)?;
-        match Box::pin(timeout_at(wake, worker.changed.notified())).await {
-            // A replica that refused it may have come back under the same address.
-            Ok(()) => tried.refused.retain(|id| !is_up(&worker.view(), *id)),
-            // The fleet has nothing against those who lost it: their connection just ended.
-            Err(_) => tried.lost.clear(),
+        match at_once(worker, key, tried, Instant::now())? {
+            Ok(in_flight) => return Ok(in_flight),
+            Err(next) => blocked = next,
         }
     }
+}
+
+/// Waits until a replica in doubt answers anything or its health changes, at most until `due`.
+async fn hold(pool: &Pool, due: Instant) {
+    let (mut ear, mut listening) = (pool.relief_ear(), false);
+    let relief = poll_fn(|cx| {
+        if std::mem::replace(&mut listening, true) {
+            return Poll::Ready(());
+        }
+        ear.listen(cx);
+        Poll::Pending
+    });
+    let _ = timeout_at(due, relief).await;
 }
 
 fn is_up(view: &View, id: ReplicaId) -> bool {
@@ -224,7 +288,7 @@ fn is_up(view: &View, id: ReplicaId) -> bool {
     pools.any(|pool| pool.id == id && pool.is_open())
 }
 
-fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
+fn choose(view: &View, balance: &mut Balance, key: Key, tried: &Tried, now: Instant) -> Choice {
     let Some(home) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
@@ -233,26 +297,43 @@ fn choose(view: &View, balance: &Balance, key: Key, tried: &Tried) -> Choice {
         pool.is_open() && !tried.contains(pool.id)
     };
     let at_home = view.roster.position(home).filter(|at| up(*at));
-    let first = match at_home.or_else(|| first_up(view, key, up)) {
-        Some(first) if balance.takes(first) => first,
-        Some(first) => balance.least(up).unwrap_or(first),
-        None => {
-            let suspect = first_suspect(view, key, tried);
-            let how = if suspect.is_some_and(|(seat, _)| seat == home) {
-                How::Home
-            } else {
-                How::FailedOver
-            };
-            let serve = |(_, pool): (_, &Rc<Pool>)| Choice::Serve(Rc::clone(pool), how);
-            return suspect.map_or(Choice::Wait, serve);
+    let Some(first) = at_home.or_else(|| first_up(view, key, up)) else {
+        let suspect = first_suspect(view, key, tried);
+        let how = if suspect.is_some_and(|(seat, _)| seat == home) {
+            How::Home
+        } else {
+            How::FailedOver
+        };
+        let serve = |(_, pool): (_, &Rc<Pool>)| Choice::Serve(Rc::clone(pool), how);
+        return suspect.map_or(Choice::Wait, serve);
+    };
+    let serve = |at: usize, away: How| {
+        let how = match at_home {
+            Some(home) if home == at => How::Home,
+            Some(_) => away,
+            None => How::FailedOver,
+        };
+        (Rc::clone(&view.pools[at]), how)
+    };
+    let (pool, how) = if balance.is_full(first) {
+        serve(balance.least(up).unwrap_or(first), How::Spilled)
+    } else {
+        match balance.judge(first, now.into_std()) {
+            Verdict::Send => serve(first, How::Home),
+            Verdict::Hold(due) => {
+                let (pool, how) = serve(first, How::Home);
+                return Choice::Hold(pool, how, Instant::from_std(due));
+            }
+            Verdict::Avoid { news } => {
+                if news {
+                    view.pools[first].becomes_slow();
+                }
+                let other = first_up(view, key, |at| up(at) && !balance.is_slow(at));
+                serve(other.unwrap_or(first), How::Diverted)
+            }
         }
     };
-    let how = match at_home {
-        Some(at) if at == first => How::Home,
-        Some(_) => How::Spilled,
-        None => How::FailedOver,
-    };
-    Choice::Serve(Rc::clone(&view.pools[first]), how)
+    Choice::Serve(pool, how)
 }
 
 /// The replica of a key's home, if that is not up.

@@ -25,6 +25,7 @@ impl View {
         roster: Arc<Roster>,
         before: Option<&Self>,
         worker: usize,
+        slow_guard: bool,
         balance: &Rc<RefCell<Balance>>,
     ) -> Self {
         let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
@@ -45,14 +46,17 @@ impl View {
         left.values().for_each(|pool| pool.retire());
         let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
         let members = pools.iter().enumerate();
-        let members = members.map(|(place, pool)| pool.sit(place));
-        balance.borrow_mut().follow(roster.bound, afresh, members);
+        let members: Vec<_> = members.map(|(place, pool)| pool.sit(place)).collect();
+        let bound = roster.bound;
+        let mut load = balance.borrow_mut();
+        load.follow(bound, slow_guard, afresh, &members);
+        drop(load);
         Self { roster, pools }
     }
 
     /// Takes what all workers have counted into `balance`.
     pub(super) fn fold(&self, balance: &mut Balance) {
-        balance.fold(self.pools.iter().map(|pool| pool.reading()));
+        balance.fold(self.pools.iter().map(|pool| pool.requests()));
     }
 
     /// Whether a replica is up and takes requests.

@@ -3,7 +3,7 @@
 //! All of it belongs to one thread; cells and `Rc` replace locks. The roster is swapped by a task of the
 //! worker's own, between two polls of any session.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,13 @@ impl Worker {
         let roster = subscriber.latest();
         let version = roster.version;
         let balance = Rc::default();
-        let view = RefCell::new(Rc::new(View::follow(roster, None, index, &balance)));
+        let view = RefCell::new(Rc::new(View::follow(
+            roster,
+            None,
+            index,
+            settings.slow_guard,
+            &balance,
+        )));
         subscriber.adopted(version);
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
@@ -126,8 +132,8 @@ impl Worker {
     }
 
     /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
-    pub(super) fn balance(&self) -> Ref<'_, Balance> {
-        self.balance.borrow()
+    pub(super) fn balance(&self) -> RefMut<'_, Balance> {
+        self.balance.borrow_mut()
     }
 
     /// Reads what all workers have counted.
@@ -142,7 +148,8 @@ impl Worker {
             let before = self.view();
             // The last that was counted about those who leave.
             before.fold(&mut self.balance.borrow_mut());
-            let view = View::follow(roster, Some(&before), self.index, &self.balance);
+            let guard = self.settings.slow_guard;
+            let view = View::follow(roster, Some(&before), self.index, guard, &self.balance);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
             view.pools.iter().for_each(|pool| pool.reconsider());
@@ -198,9 +205,14 @@ impl Worker {
         })
     }
 
+    /// Whether there is a place among the requests that wait for a seat.
+    pub(super) fn may_wait(&self) -> bool {
+        self.waiting.get() < MAX_WAITING
+    }
+
     /// A place among the requests that wait for a seat, unless too many do.
     pub(super) fn wait_for_seat(&self) -> Option<Waiting<'_>> {
-        (self.waiting.get() < MAX_WAITING).then(|| {
+        self.may_wait().then(|| {
             self.waiting.set(self.waiting.get() + 1);
             Waiting(self)
         })

@@ -8,8 +8,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use super::plan::SAMPLE;
 use super::recipe::{Probe, Recipe};
 use super::{Key, Ring, RingError, Seat, Spec};
+
+/// The most operands of H that are evaluated to know a ring's shares: a few milliseconds.
+const SAMPLE_OPERANDS: u32 = 1 << 17;
 
 /// The built ring.
 #[derive(Debug)]
@@ -82,6 +86,11 @@ impl Ring for Classic {
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
         let start = self.recipe.start(key);
         super::each_once(self.clockwise(start), self.seats.len(), visit);
+    }
+
+    /// A key costs as much as H has operands.
+    fn sample(&self) -> u32 {
+        (SAMPLE_OPERANDS / self.recipe.h.operands().next_power_of_two()).min(SAMPLE)
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {

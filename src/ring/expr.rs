@@ -67,6 +67,14 @@ impl Expr {
         self.text.contains('j')
     }
 
+    /// Number of its operands.
+    #[must_use]
+    pub(super) fn operands(&self) -> u32 {
+        let operators = self.text.bytes().filter(|b| b"+-*/%^".contains(b));
+        // At most as many as the text is long.
+        operators.fold(1, |operands, _| operands + 1)
+    }
+
     /// Its value.
     ///
     /// # Errors

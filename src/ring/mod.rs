@@ -19,6 +19,7 @@ mod uniform;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 pub use classic::Classic;
 pub use expr::{BadExpr, Expr};
@@ -106,11 +107,25 @@ pub trait Ring: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Number of keys that are looked up to know its shares: a power of two.
+    fn sample(&self) -> u32 {
+        plan::SAMPLE
+    }
+
     /// The seats it was built from, ascending.
     fn seats(&self) -> &BTreeSet<Seat>;
 
     /// What kind it is.
     fn spec(&self) -> Spec;
+
+    /// The ring of the same kind for other seats: what [`Spec::build`] makes, but a kind may reuse
+    /// parts of this ring to be faster.
+    ///
+    /// # Errors
+    /// As [`Spec::build`].
+    fn reseated(&self, seats: &BTreeSet<Seat>) -> Result<Arc<dyn Ring>, RingError> {
+        self.spec().build(seats)
+    }
 }
 
 /// Visits each of `count` distinct seats where it is met first.

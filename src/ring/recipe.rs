@@ -142,6 +142,14 @@ impl Formula {
         }
     }
 
+    /// Operands that the library goes through for a value; the functions known here are as good as one.
+    pub(super) fn operands(&self) -> u32 {
+        match self {
+            Self::Coursework | Self::Brief => 1,
+            Self::Typed(expr) => expr.operands(),
+        }
+    }
+
     /// Φ of virtual server `vnode` of `seat`.
     pub(super) fn phi(&self, seat: u32, vnode: u32) -> Result<i64, Fault> {
         let (i, j) = (i64::from(seat), i64::from(vnode));

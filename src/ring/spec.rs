@@ -14,14 +14,14 @@ use super::{Classic, Jump, Maglev, Rendezvous, Ring, RingError, Seat, Uniform};
 /// A kind of ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Spec {
-    /// 1000 points per seat on a 64-bit ring.
+    /// A table of buckets, each owned by its highest score.
     #[default]
     Uniform,
     /// The coursework ring: 512 slots, 9 virtual servers per seat.
     Classic,
     /// The same with the functions of a common misprint: H(i) = i + 2i² + 17, Φ(i,j) = i + j + 2j² + 25.
     ClassicBrief,
-    /// The highest draw.
+    /// The highest draw of each key.
     Rendezvous,
     /// A table that seats fill in turns.
     Maglev,
@@ -74,7 +74,7 @@ impl Spec {
     pub fn build(&self, seats: &BTreeSet<Seat>) -> Result<Arc<dyn Ring>, RingError> {
         let slots = |recipe| Classic::new(self.clone(), recipe, seats);
         Ok(match self {
-            Self::Uniform => Arc::new(Uniform::new(seats)),
+            Self::Uniform => Arc::new(Uniform::new(seats)?),
             Self::Classic => Arc::new(slots(Recipe::of(&Formula::Coursework))?),
             Self::ClassicBrief => Arc::new(slots(Recipe::of(&Formula::Brief))?),
             Self::Custom(recipe) => Arc::new(slots(Recipe::clone(recipe))?),

@@ -62,7 +62,7 @@ pub(super) fn begin_with(
         return Ok(());
     };
     settings.ring = state.ring;
-    settings.bound = Some(state.bound);
+    settings.bound = state.bound;
     settings.seats = Some(state.seats);
     Ok(())
 }

@@ -10,8 +10,10 @@ use crate::metrics::{Cells, FleetCells, Port, Retry, SeatCells, Times};
 pub struct SeatCounts {
     /// Requests for which its replica was chosen.
     pub requests: u64,
-    /// Those of them whose home was full or slow.
+    /// Those of them whose home was at its bound.
     pub spilled: u64,
+    /// Those of them whose home was slow.
+    pub diverted: u64,
     /// Those of them whose home was not up, or had failed them.
     pub failed_over: u64,
     /// Those of them whose home was another, on a connection that the client has authenticated.
@@ -54,6 +56,7 @@ impl SeatCounts {
         for cell in cells.workers() {
             // Those that came otherwise first: more than all of them would be nonsense.
             self.spilled += cell.spilled.get();
+            self.diverted += cell.diverted.get();
             self.failed_over += cell.failed_over.get();
             self.private += cell.private.get();
             self.requests += cell.requests.get();
@@ -83,6 +86,7 @@ impl SeatCounts {
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.spilled += other.spilled;
+        self.diverted += other.diverted;
         self.failed_over += other.failed_over;
         self.private += other.private;
         add_all(&mut self.replies, other.replies);
@@ -106,7 +110,7 @@ impl SeatCounts {
     #[must_use]
     pub fn home(&self) -> u64 {
         self.requests
-            .saturating_sub(self.spilled + self.failed_over + self.private)
+            .saturating_sub(self.spilled + self.diverted + self.failed_over + self.private)
     }
 }
 
@@ -208,6 +212,7 @@ mod tests {
             let cell = cells.worker(worker);
             cell.requests.add(requests);
             cell.spilled.add(1);
+            cell.diverted.add(1);
             cell.failed_over.add(2);
             cell.private.add(1);
             cell.replies.count(200);

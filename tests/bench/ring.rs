@@ -1,13 +1,15 @@
 //! What the rings cost: a lookup and a rebuild of every kind, and the refusal of hostile expressions.
 //! Run by `make bench-ring`; a plain test run only tries each once and measures nothing.
 //!
-//! Targets: a lookup on the uniform ring of 64 seats within 50 ns, its rebuild within 10 ms, a hostile
-//! expression refused, or a legal one that is as slow as can be built, within 10 ms.
+//! Targets: a lookup on the uniform ring of 64 seats within 30 ns, a change of its seats within 10 ms, a
+//! hostile expression refused, or a legal one that is as slow as can be built and its shares told, within
+//! 10 ms.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ringmaster::ring::plan::Shares;
 use ringmaster::ring::{Key, NAMED, Seat, Spec};
 
 /// Keys that are looked up in turn: more than branch prediction learns by heart.
@@ -59,6 +61,20 @@ fn rebuild(criterion: &mut Criterion) {
     }
 }
 
+/// One seat more and one less.
+fn change(criterion: &mut Criterion) {
+    for (spec, seats) in kinds().into_iter().filter(|(spec, _)| !spec.is_classic()) {
+        let (small, large) = (first(seats - 1), first(seats));
+        let [add, rm] = [(&small, &large), (&large, &small)];
+        for (what, (before, after)) in [("add", add), ("rm", rm)] {
+            let ring = spec.build(before).expect("a ring");
+            criterion.bench_function(&format!("{what}, {seats} seats, {spec}"), |bench| {
+                bench.iter(|| ring.reseated(black_box(after)));
+            });
+        }
+    }
+}
+
 /// What can be typed to make it work long: texts that are refused, and the longest, deepest and most
 /// crowded that are not.
 fn hostile(criterion: &mut Criterion) {
@@ -81,6 +97,11 @@ fn hostile(criterion: &mut Criterion) {
             format!("classic:h={powers},phi={powers}"),
             Some(56),
         ),
+        (
+            "64 operands",
+            format!("classic:h={}i", "i+".repeat(63)),
+            Some(56),
+        ),
         ("the deepest", format!("classic:h={deep}"), Some(56)),
         (
             "every wish the same, 2048 seats",
@@ -94,8 +115,13 @@ fn hostile(criterion: &mut Criterion) {
         let made = || black_box(&text).parse::<Spec>().ok()?.build(&first).ok();
         assert_eq!(made().is_some(), seats.is_some(), "{text}");
         criterion.bench_function(&format!("hostile, {what}"), |bench| bench.iter(made));
+        if let Some(ring) = made() {
+            criterion.bench_function(&format!("shares, {what}"), |bench| {
+                bench.iter(|| Shares::of(&*ring));
+            });
+        }
     }
 }
 
-criterion_group!(rings, lookup, rebuild, hostile);
+criterion_group!(rings, lookup, rebuild, change, hostile);
 criterion_main!(rings);

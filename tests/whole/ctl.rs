@@ -45,7 +45,7 @@ fn the_exit_code_tells_whether_it_was_done() {
             "",
             "ERR there is no command 'ad'; did you mean 'add'?\n",
         ),
-        (&["bound; rep"], 0, "bound 1.03\n\nN 1\nS2\n", ""),
+        (&["bound; rep"], 0, "bound 0\n\nN 1\nS2\n", ""),
         (
             &["add 0; rep"],
             1,

@@ -10,7 +10,7 @@ const SLOTS: u64 = 512;
 
 /// The seat the coursework's formula names for an ID, computed the long way round: every virtual server
 /// is put on its slot in turn, then the circle is walked from the key, one slot at a time.
-fn by_formula(seats: u64, id: u64) -> u32 {
+pub(super) fn by_formula(seats: u64, id: u64) -> u32 {
     let mut circle = BTreeMap::new();
     for i in 1..=seats {
         for j in 1..=9 {

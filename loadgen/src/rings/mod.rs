@@ -7,14 +7,14 @@
 
 mod expression;
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::all_ids;
 use crate::tally::as_f64;
 use expression::Expression;
 
-/// Points of each seat on the uniform ring.
-const POINTS: u32 = 1000;
+/// Buckets of the uniform ring.
+const BUCKETS: usize = 1 << 19;
 
 /// What a key is reduced modulo before a classic ring hashes it.
 const KEY_MODULUS: u64 = 1 << 30;
@@ -26,7 +26,7 @@ const MAX_VNODES: i64 = 10_000;
 /// A ring by its definition.
 #[derive(Debug)]
 pub(crate) enum Ring {
-    /// Where each ID lies, in ascending order.
+    /// How many IDs lie in each bucket.
     Uniform(Vec<u64>),
     /// How many IDs lie in each slot, and how virtual servers are placed.
     Classic {
@@ -42,9 +42,12 @@ impl Ring {
     pub(crate) fn of(spec: &str) -> Option<Self> {
         match spec {
             "uniform" => {
-                let mut places: Vec<u64> = all_ids().map(|id| xxh3_64(&id.to_le_bytes())).collect();
-                places.sort_unstable();
-                Some(Self::Uniform(places))
+                let mut ids = vec![0; BUCKETS];
+                for id in all_ids() {
+                    let bucket = xxh3_64(&id.to_le_bytes()) / (u64::MAX / BUCKETS as u64 + 1);
+                    ids[usize::try_from(bucket).ok()?] += 1;
+                }
+                Some(Self::Uniform(ids))
             }
             "classic" => Self::classic("h=i*i+2*i+17,phi=i*i+j*j+2*j+25"),
             "classic-brief" => Self::classic("h=i+2*i*i+17,phi=i+j+2*j*j+25"),
@@ -86,7 +89,7 @@ impl Ring {
     /// The share of seats 1 to `seats`; `None` where not all of them have a place.
     pub(crate) fn shares(&self, seats: u32) -> Option<Vec<f64>> {
         let counts = match self {
-            Self::Uniform(places) => uniform(places, seats),
+            Self::Uniform(ids) => uniform(ids, seats),
             Self::Classic {
                 ids,
                 phi,
@@ -111,28 +114,29 @@ fn slot(hash: i64, slots: usize) -> Option<usize> {
     usize::try_from(hash.rem_euclid(i64::try_from(slots).ok()?)).ok()
 }
 
-/// IDs per seat where the first point at or after an ID owns it.
-fn uniform(places: &[u64], seats: u32) -> Vec<u64> {
-    let mut points = Vec::new();
-    for seat in 1..=seats {
-        for vnode in 0..POINTS {
-            let bytes = [seat.to_le_bytes(), vnode.to_le_bytes()].concat();
-            points.push((xxh3_64_with_seed(&bytes, 1), seat - 1));
+/// IDs per seat where a bucket belongs to the seat with the highest draw for it.
+fn uniform(ids: &[u64], seats: u32) -> Vec<u64> {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let drawn = |bucket: u64, seat: u64| {
+        let bucket = scattered((bucket + 1).wrapping_mul(GOLDEN));
+        scattered(bucket ^ scattered(!(seat.wrapping_mul(GOLDEN))))
+    };
+    let mut counts = vec![0; seats as usize];
+    for (bucket, ids) in (0..).zip(ids) {
+        let owner = (1..=u64::from(seats)).max_by_key(|seat| drawn(bucket, *seat));
+        if let Some(count) = owner.and_then(|seat| counts.get_mut(usize::try_from(seat).ok()? - 1))
+        {
+            *count += ids;
         }
     }
-    points.sort_unstable();
-    let mut counts = vec![0; seats as usize];
-    let mut before = 0;
-    for (point, seat) in &points {
-        let until = places.partition_point(|place| place <= point);
-        counts[*seat as usize] += (until - before) as u64;
-        before = until;
-    }
-    // What lies behind the last point belongs to the first.
-    if let Some((_, seat)) = points.first() {
-        counts[*seat as usize] += (places.len() - before) as u64;
-    }
     counts
+}
+
+/// The finalizer of splitmix64.
+fn scattered(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 /// Which seat has each slot when they are placed in ascending order.
@@ -216,7 +220,7 @@ mod tests {
     fn the_uniform_ring_is_nearly_even() {
         let shares = Ring::of("uniform").unwrap().shares(3).unwrap();
         assert!(
-            shares.iter().all(|share| (0.28..0.39).contains(share)),
+            shares.iter().all(|share| (0.332..0.335).contains(share)),
             "{shares:?}"
         );
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);

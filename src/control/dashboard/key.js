@@ -2,6 +2,7 @@
 
 import { ask } from "./ask.js";
 import { mark } from "./ring.js";
+import { percent } from "./words.js";
 
 const form = document.getElementById("key-form");
 const field = document.getElementById("key");
@@ -13,7 +14,7 @@ let asked = null;
 const who = ({ seat, name, health }) => `${name ?? "nobody"} in seat ${seat}${health === "up" ? "" : ` (${health})`}`;
 
 async function find(key) {
-  const { place, seats } = await ask(`/where?key=${encodeURIComponent(key)}`);
+  const { place, seats, bound, home: stay } = await ask(`/where?key=${encodeURIComponent(key)}`);
   const [home, ...others] = seats;
   if (!home) {
     mark(null);
@@ -23,7 +24,8 @@ async function find(key) {
   mark(place ?? undefined, home.seat, [shorten(key), `seat ${home.seat}`, home.name ?? ""]);
   const next = others.find(({ health }) => health === "up");
   const then = next ? ` If it is down: ${who(next)}.` : "";
-  answer.textContent = `${shorten(key)} is at home with ${who(home)}.${then}`;
+  const cost = bound ? ` The bound ${bound} takes about ${percent(1 - stay)} of all requests away from their home.` : "";
+  answer.textContent = `${shorten(key)} is at home with ${who(home)}.${then}${cost}`;
 }
 
 const shorten = (key) => (key.length > 14 ? `${key.slice(0, 13)}…` : key);

@@ -99,6 +99,8 @@ function counts(stats) {
     ["In flight", count(all.in_flight)],
     ["Clients", count(all.connections.open)],
     ["At home", percent(all.home_share)],
+    ["Spilled", count(all.spilled)],
+    ["Diverted", count(all.diverted)],
     ["Requests", count(all.requests)],
     ["Retried", count(retries)],
     ["5xx", count(errors)],
@@ -111,7 +113,7 @@ function counts(stats) {
 const idle = (rows) => new Set(rows.filter(({ idle }) => idle).map(({ seat }) => seat));
 
 const IDLE = new Set(["down", "silent", "empty", "waiting", "drained"]);
-const WATCHED = new Set(["up", "suspect", "silent", "down"]);
+const WATCHED = new Set(["up", "slow", "suspect", "silent", "down"]);
 
 /** What can be ordered about a replica in this state; nothing is started or stopped by fixed engines. */
 function orders(state, engine) {
@@ -132,7 +134,8 @@ function views(stats, replicas) {
   const seated = stats.seats.map((seat) => {
     const more = card(seat);
     const name = seat.name ?? more?.name;
-    const state = more?.state ?? seat.state;
+    // Only the workers know that one is slow.
+    const state = more && more.state !== "up" ? more.state : seat.state;
     return {
       key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,
       state, idle: IDLE.has(state), reason: more?.reason, upFor: since(more?.up_since),

@@ -27,7 +27,7 @@ const LADDER: [u64; 18] = [
 const SHORT_LADDER: usize = 13;
 
 /// What a replica may be.
-const STATES: [&str; 4] = ["up", "suspect", "down", "empty"];
+const STATES: [&str; 5] = ["up", "slow", "suspect", "down", "empty"];
 
 /// Reads and renders, beside the port's own thread: with many seats it takes milliseconds.
 ///
@@ -145,12 +145,13 @@ fn states(families: &mut Families, context: &Context) {
 
 fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help = "Requests given to the replica in a seat, by how they came there: home (the ring names it), \
-                spilled (their home was full or slow), failed_over (it was not up, or had failed them) or \
-                private (the client has authenticated its connection there by NTLM or Negotiate).";
+                spilled (their home was at its bound), diverted (it was slow), failed_over (it was not up, or had \
+                failed them) or private (the client has authenticated its connection there by NTLM or Negotiate).";
     let ways = |counts: &SeatCounts| {
         [
             ("home", counts.home()),
             ("spilled", counts.spilled),
+            ("diverted", counts.diverted),
             ("failed_over", counts.failed_over),
             ("private", counts.private),
         ]

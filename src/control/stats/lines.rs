@@ -33,9 +33,10 @@ const TIME: [Column; 6] = [
     ("beat-p50-ms", 11),
     ("beat-p99-ms", 11),
 ];
-const WAY: [Column; 6] = [
+const WAY: [Column; 7] = [
     ("home-share", 10),
-    ("spilled", 9),
+    ("spilled", 8),
+    ("diverted", 8),
     ("failed-over", 11),
     ("retries", 9),
     ("bytes-in", 12),
@@ -160,12 +161,13 @@ fn time(row: &Row) -> [String; 6] {
     ]
 }
 
-fn way(row: &Row) -> [String; 6] {
+fn way(row: &Row) -> [String; 7] {
     let share = row.recent.home_share();
     let counts = &row.counts;
     [
         share.map_or_else(|| "-".to_owned(), |share| format!("{share:.3}")),
         counts.spilled.to_string(),
+        counts.diverted.to_string(),
         counts.failed_over.to_string(),
         counts.retries.iter().sum::<u64>().to_string(),
         counts.from_client.to_string(),

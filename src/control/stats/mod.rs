@@ -106,7 +106,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 ///    "requests": 1200, "requests_per_s": 12.5, "share": 0.3334,
 ///    "responses": {"1xx": 0, "2xx": 1198, "3xx": 0, "4xx": 2, "5xx": 0},
 ///    "in_flight": 1, "awaiting": 1,
-///    "home": 1190, "spilled": 10, "failed_over": 0, "private": 0,
+///    "home": 1190, "spilled": 10, "diverted": 0, "failed_over": 0, "private": 0,
 ///    "home_share": 0.9917,
 ///    "first_byte_ms": {"p50": 0.31, "p99": 1.2}, "total_ms": {"p50": 0.33, "p99": 1.4},
 ///    "bytes_from_client": 96000, "bytes_to_client": 260000,
@@ -125,7 +125,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 ///    … and the sums of all that a seat has, but for name, address and state}}
 /// ```
 ///
-/// `state` is `up`, `suspect`, `down`, or `empty` while nobody has sat there, and then `name` and `address` are
+/// `state` is `up`, `slow` (the slow guard goes around it), `suspect`, `down`, or `empty` while nobody has sat there, and then `name` and `address` are
 /// null. `in_flight` and `awaiting` (a reply's head) are of now; `home_share`, `share` (of all requests) and
 /// times are null when nothing came within the window. Seats are those on the ring, in order; the totals hold
 /// what others served before they left it, too. `refused` are malformed requests, of which `own_replies` are
@@ -206,6 +206,7 @@ fn counted(counts: &SeatCounts, recent: &Recent, all: &Recent) -> Value {
         "awaiting": counts.awaiting,
         "home": counts.home(),
         "spilled": counts.spilled,
+        "diverted": counts.diverted,
         "failed_over": counts.failed_over,
         "private": counts.private,
         "home_share": recent.home_share().map(|share| rounded(share, 4)),

@@ -23,7 +23,7 @@ fn where_tells_the_home_and_who_stands_in() {
     let json = port.ask("where 0 json\n");
     assert!(
         json.starts_with(
-            r#"{"message":{"hashed":0,"key":"0","place":0.0341796875,"seats":[{"health":"up","name":"S1","#
+            r#"{"message":{"bound":0.0,"hashed":0,"home":1.0,"key":"0","place":0.0341796875,"seats":[{"health":"up","name":"S1","#
         ),
         "{json}"
     );
@@ -96,9 +96,9 @@ home 1.000 -> 1.000
         !named.contains("assumed") && named.contains("moved 4.69 %"),
         "{named}"
     );
-    // The bound comes with the ring unless one was given.
+    // The bound stays.
     let even = port.ask("plan ring rendezvous\n");
-    assert!(even.contains("\nbound 0 -> 1.03\n"), "{even}");
+    assert!(even.contains("\nbound 0 -> 0\n"), "{even}");
     let bound = port.ask("plan bound 1.03\n");
     assert!(
         bound.contains("\nmoved 0.00 %") && bound.contains("\nhome 1.000 -> 0.507\n"),

@@ -143,6 +143,7 @@ pub(super) fn recorder() -> Recorder {
         cell.total.count(time * 2);
     }
     cell.spilled.add(1);
+    cell.diverted.add(1);
     cell.retried(Retry::Stale);
     cell.to_client.add(400);
     port.worker(0).retries_denied.add(4);

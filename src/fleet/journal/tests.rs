@@ -9,7 +9,6 @@ fn switch() -> What {
         dial: Dial::Bound,
         from: "1.03".to_owned(),
         to: "0".to_owned(),
-        reason: "it goes with the ring".to_owned(),
         up: 3,
         wanted: 3,
     };
@@ -49,7 +48,7 @@ fn events_are_one_aligned_line() {
     );
     assert_eq!(
         line(switch()),
-        "17    1970-01-01T00:00:01.500Z seat -   bound     0          3/3 up  after 1.03, it goes with the ring, by 127.0.0.1:4711"
+        "17    1970-01-01T00:00:01.500Z seat -   bound     0          3/3 up  after 1.03, by 127.0.0.1:4711"
     );
 }
 

@@ -35,7 +35,7 @@ impl Plan {
         let free = (1..).map(Seat).filter(|seat| !present.contains(seat));
         let seats: Vec<Seat> = free.take(n).collect();
         let all: BTreeSet<Seat> = present.iter().chain(&seats).copied().collect();
-        let ring = self.policy.ring.build(&all);
+        let ring = self.ring.reseated(&all);
         let ring = ring.map_err(|err| Refusal::bad(err.to_string()))?;
         let mut given = change.names.iter().cloned();
         let mut group = Vec::new();

@@ -270,7 +270,7 @@ impl Plan {
         View {
             version: self.version,
             ring: Arc::clone(&self.ring),
-            bound: self.bound(),
+            bound: self.policy.bound,
             members: staying.filter_map(|place| self.shown(place)).collect(),
         }
     }

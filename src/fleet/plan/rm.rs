@@ -49,7 +49,7 @@ impl Plan {
     ) -> Result<Change, Refusal> {
         let all = self.places.iter().map(|place| place.seat);
         let rest = all.filter(|seat| !seats.contains(seat)).collect();
-        let ring = self.policy.ring.build(&rest);
+        let ring = self.ring.reseated(&rest);
         self.ring = ring.map_err(|err| Refusal::failed(err.to_string()))?;
         self.changed = true;
         for seat in &seats {

@@ -1,7 +1,5 @@
 //! A change of how keys are given out: another kind of ring, another bound. Seats and replicas stay as
 //! they are, so it is done in one step, and the next roster has it.
-//!
-//! Surprising: a bound that was never given changes with the ring, since the coursework's rings have none.
 
 use std::collections::BTreeSet;
 
@@ -12,49 +10,31 @@ use crate::fleet::events::{Dial, Switch};
 use crate::ring::{Seat, Spec};
 
 impl Plan {
-    /// The bound in force.
-    pub(super) fn bound(&self) -> Bound {
-        let given = self.policy.bound;
-        given.unwrap_or_else(|| Bound::fit_for(&self.policy.ring))
-    }
-
     /// Gives the keys out by `spec`, or changes nothing when that has no room for the seats.
     pub(super) fn switch_ring(&mut self, ticket: Ticket, spec: Spec) -> Result<(), Refusal> {
         let staying = self.places.iter().filter(|place| !place.leaving);
         let seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
         let ring = spec.build(&seats);
         self.ring = ring.map_err(|err| Refusal::bad(err.to_string()))?;
-        let bound = self.bound();
         let before = std::mem::replace(&mut self.policy.ring, spec);
         self.changed = true;
         let after = self.policy.ring.clone();
-        self.switched(ticket, Dial::Ring, before, after, "");
-        if bound != self.bound() {
-            self.switched(
-                ticket,
-                Dial::Bound,
-                bound,
-                self.bound(),
-                "it goes with the ring",
-            );
-        }
+        self.switched(ticket, Dial::Ring, before, after);
         Ok(())
     }
 
     /// Lets loads lie so far above the mean.
     pub(super) fn switch_bound(&mut self, ticket: Ticket, bound: Bound) {
-        let before = self.bound();
-        self.policy.bound = Some(bound);
+        let before = std::mem::replace(&mut self.policy.bound, bound);
         self.changed |= before != bound;
-        self.switched(ticket, Dial::Bound, before, bound, "");
+        self.switched(ticket, Dial::Bound, before, bound);
     }
 
-    fn switched<T: ToString>(&mut self, ticket: Ticket, dial: Dial, from: T, to: T, why: &str) {
+    fn switched<T: ToString>(&mut self, ticket: Ticket, dial: Dial, from: T, to: T) {
         let switch = Switch {
             dial,
             from: from.to_string(),
             to: to.to_string(),
-            reason: why.to_owned(),
             up: self.up(),
             wanted: self.wanted(),
         };

@@ -22,8 +22,8 @@ pub(in crate::fleet) struct Policy {
     pub(in crate::fleet) watched: bool,
     /// The kind of ring.
     pub(in crate::fleet) ring: Spec,
-    /// How far above the mean a seat's load may lie; `None`: as fits the ring.
-    pub(in crate::fleet) bound: Option<Bound>,
+    /// How far above the mean a seat's load may lie.
+    pub(in crate::fleet) bound: Bound,
     /// Misses in a row after which routing passes a replica over.
     pub(in crate::fleet) misses: u32,
     /// Silence after which such a replica counts as dead and gets a successor.

@@ -14,7 +14,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
     let survey = survey(Settings {
         replicas: Replicas::Fixed(backends.clone()),
         ring: Spec::Uniform,
-        bound: Some(crate::balance::Bound::OFF),
+        bound: crate::balance::Bound::OFF,
         heartbeat: Some(Heartbeat {
             interval: long,
             timeout: long,

@@ -47,7 +47,7 @@ fn settings(replicas: Replicas) -> Settings {
     Settings {
         replicas,
         ring: Spec::Uniform,
-        bound: Some(crate::balance::Bound::OFF),
+        bound: crate::balance::Bound::OFF,
         heartbeat: Some(Heartbeat {
             interval: Duration::from_millis(250),
             // Nobody here falls silent: a busy machine is not to be taken for that.

@@ -100,7 +100,7 @@ async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
         pool.set_health(before, false);
         let stream = TcpStream::connect(pool.addr.0).await.unwrap();
         pool.give(stream, KEEP, 2, Instant::now());
-        let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
+        let in_flight = InFlight::enter(Rc::clone(&pool), How::Home, Instant::now()).0;
         let heard = async { timeout(Duration::from_secs(5), doubted(&in_flight)).await };
         let (heard, ()) = tokio::join!(heard, async { pool.set_health(now, false) });
         heard.unwrap();
@@ -113,7 +113,7 @@ async fn a_suspect_that_was_chosen_knowingly_is_not_doubted_for_that() {
     let (pool, _listener) = pool().await;
     let pool = Rc::new(pool);
     pool.set_health(Health::Suspect, false);
-    let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
+    let in_flight = InFlight::enter(Rc::clone(&pool), How::Home, Instant::now()).0;
     let mut doubted = std::pin::pin!(doubted(&in_flight));
     for health in [Health::Suspect, Health::Up, Health::Suspect] {
         pool.set_health(health, false);
@@ -131,7 +131,7 @@ async fn one_that_is_drained_keeps_what_it_has_and_gets_no_more() {
         pool.give(stream, KEEP, 2, Instant::now());
     };
     give().await;
-    let in_flight = InFlight::enter(Rc::clone(&pool), How::Home).0;
+    let in_flight = InFlight::enter(Rc::clone(&pool), How::Home, Instant::now()).0;
     pool.set_health(Health::Up, true);
     give().await;
     assert!(pool.take(Need::Any, Instant::now()).is_none());

@@ -40,6 +40,7 @@ impl Worker {
             balance: super::super::Balance::Request,
             key: "header:x-request-id,random".parse().unwrap(),
             retries: 2,
+            slow_guard: true,
             admin: None,
             splice: true,
             via: None,

@@ -1,26 +1,27 @@
 //! The hashed rings beside a reference written the slow and obvious way, their golden walks, and how even
 //! they are. The golden walks come from a program in another language.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::super::{Key, Seat, Spec};
-use super::{Random, build, distinct, first, walked};
+use super::super::{Key, Ring, Seat, Spec};
+use super::{Random, build, first, walked};
 
-/// Every point's distance clockwise from the key, all of them, sorted.
+/// Every seat's score for the key's bucket, from the highest down.
 fn uniform_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
-    let place = xxh3_64(&key.0.to_le_bytes());
-    let mut points = Vec::new();
-    for seat in seats {
-        for vnode in 0..1000_u32 {
-            let bytes = [seat.0.to_le_bytes(), vnode.to_le_bytes()].concat();
-            let distance = xxh3_64_with_seed(&bytes, 1).wrapping_sub(place);
-            points.push((distance, *seat));
-        }
-    }
-    points.sort_unstable();
-    distinct(points.into_iter().map(|(_, seat)| seat))
+    let golden: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |z: u64| {
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    };
+    let bucket = xxh3_64(&key.0.to_le_bytes()) / (1 << 45);
+    let bucket = mix((bucket + 1).wrapping_mul(golden));
+    let score = |seat: &Seat| mix(bucket ^ mix(u64::MAX - u64::from(seat.0).wrapping_mul(golden)));
+    let mut scored: Vec<(u64, Seat)> = seats.iter().map(|seat| (score(seat), *seat)).collect();
+    scored.sort_unstable();
+    scored.into_iter().rev().map(|(_, seat)| seat).collect()
 }
 
 /// Every seat's draw for the key, from the highest down.
@@ -73,14 +74,14 @@ fn uniform_golden_walks() {
     golden(
         &Spec::Uniform,
         [
-            [5, 4, 6, 2, 3, 1],
-            [6, 2, 4, 1, 5, 3],
-            [6, 4, 3, 5, 1, 2],
-            [4, 6, 5, 3, 1, 2],
-            [1, 3, 4, 2, 6, 5],
-            [1, 4, 6, 3, 5, 2],
-            [1, 4, 5, 3, 2, 6],
-            [4, 5, 3, 1, 6, 2],
+            [1, 6, 5, 4, 3, 2],
+            [1, 3, 5, 2, 4, 6],
+            [3, 6, 4, 5, 1, 2],
+            [6, 4, 5, 1, 2, 3],
+            [2, 6, 4, 3, 5, 1],
+            [6, 3, 1, 5, 4, 2],
+            [5, 2, 6, 4, 3, 1],
+            [4, 1, 5, 3, 2, 6],
         ],
     );
 }
@@ -139,30 +140,130 @@ fn jump_golden_walks() {
 #[test]
 fn the_hashed_rings_are_as_even_as_chance_allows() {
     // The bounds are the 95th percentiles over many rings; these rings' medians must lie below them.
-    let points = [(3, 1.06), (6, 1.09), (16, 1.14)];
-    let others = [(3, 1.03), (6, 1.06), (16, 1.11)];
-    for (spec, bounds) in [
-        (Spec::Uniform, points),
-        (Spec::Rendezvous, others),
-        (Spec::Maglev, others),
-        (Spec::Jump, others),
-    ] {
-        for (n, bound) in bounds {
+    for spec in [Spec::Rendezvous, Spec::Maglev, Spec::Jump] {
+        for (n, bound) in [(3, 1.03), (6, 1.06), (16, 1.11)] {
             let ring = build(&spec, &first(n));
             let mut ratios: Vec<f64> = (0..21)
-                .map(|seed| {
-                    let mut random = Random(seed);
-                    let mut counts: BTreeMap<Seat, u32> = BTreeMap::new();
-                    for _ in 0..10_000 {
-                        let owner = ring.owner(Key(random.below(1_000_000))).unwrap();
-                        *counts.entry(owner).or_default() += 1;
-                    }
-                    let most = f64::from(counts.into_values().max().unwrap());
-                    most * f64::from(n) / 10_000.0
-                })
+                .map(|seed| max_over_mean(&counts(&*ring, n, seed)))
                 .collect();
             ratios.sort_by(f64::total_cmp);
             assert!(ratios[10] <= bound, "{spec}, {n} seats: {ratios:?}");
         }
     }
+}
+
+/// Keys of each seat among 10,000 random IDs.
+fn counts(ring: &dyn Ring, n: u32, seed: u64) -> Vec<f64> {
+    let mut random = Random(seed);
+    let mut counts = vec![0.0; n as usize];
+    for _ in 0..10_000 {
+        let id = 100_000 + random.below(900_000);
+        let owner = ring.owner(Key(id)).unwrap();
+        counts[owner.0 as usize - 1] += 1.0;
+    }
+    counts
+}
+
+fn max_over_mean(counts: &[f64]) -> f64 {
+    let most = counts.iter().copied().fold(0.0, f64::max);
+    most * counts.len() as f64 / counts.iter().sum::<f64>()
+}
+
+fn chi_square(counts: &[f64]) -> f64 {
+    let mean = counts.iter().sum::<f64>() / counts.len() as f64;
+    counts
+        .iter()
+        .map(|count| (count - mean).powi(2) / mean)
+        .sum()
+}
+
+#[test]
+fn the_default_ring_is_as_fair_as_drawing_lots() {
+    const SEEDS: u64 = 100;
+    // What N-1 degrees of freedom exceed in 5 % of runs.
+    let limits = [
+        (2, 3.841),
+        (3, 5.991),
+        (4, 7.815),
+        (5, 9.488),
+        (6, 11.070),
+        (8, 14.067),
+        (16, 24.996),
+    ];
+    for (n, limit) in limits {
+        let ring = build(&Spec::Uniform, &first(n));
+        let runs: Vec<Vec<f64>> = (0..SEEDS).map(|seed| counts(&*ring, n, seed)).collect();
+        let fair = runs.iter().filter(|run| chi_square(run) < limit).count();
+        let mut ratios: Vec<f64> = runs.iter().map(|run| max_over_mean(run)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios[ratios.len() / 2];
+        println!(
+            "N={n}: chi-square below {limit} in {fair} of {SEEDS}, median max/mean {median:.4}"
+        );
+        assert!(fair >= 90, "N={n}: {fair}");
+        let most = match n {
+            ..=3 => 1.02,
+            ..=6 => 1.035,
+            _ => 1.08,
+        };
+        assert!(median <= most, "N={n}: {median}");
+    }
+}
+
+#[test]
+fn every_seat_of_the_default_ring_expects_its_share() {
+    for n in [2, 3, 4, 5, 6, 8, 16, 64] {
+        let ring = build(&Spec::Uniform, &first(n));
+        let mut counts = vec![0.0; n as usize];
+        for bucket in 0..1 << 19 {
+            let owner = ring.owner_at(bucket << 45).unwrap();
+            counts[owner.0 as usize - 1] += 1.0;
+        }
+        let off = counts
+            .iter()
+            .map(|count| count * f64::from(n) / f64::from(1 << 19) - 1.0);
+        let off = off.map(f64::abs).fold(0.0, f64::max);
+        println!(
+            "N={n}: a share is at most {:.2} % away from 1/N",
+            100.0 * off
+        );
+        if n <= 8 {
+            assert!(off <= 0.005, "N={n}: {off}");
+        }
+        // Buckets are drawn like lots, too: four standard deviations.
+        let sigma = ((f64::from(n) - 1.0) / f64::from(1 << 19)).sqrt();
+        assert!(off <= 4.0 * sigma, "N={n}: {off}");
+    }
+}
+
+#[test]
+fn a_changed_table_is_the_one_built_from_scratch() {
+    let mut random = Random(8);
+    let mut ring = build(&Spec::Uniform, &BTreeSet::new());
+    for round in 0..10 {
+        let seats: BTreeSet<Seat> = match round {
+            // Nothing in common, nothing at all, all new.
+            3 => (60..64).map(Seat).collect(),
+            4 => BTreeSet::new(),
+            _ => random.seats(5).into_iter().collect(),
+        };
+        ring = ring.reseated(&seats).unwrap();
+        let whole = build(&Spec::Uniform, &seats);
+        assert_eq!(ring.seats(), &seats);
+        let places = (0..1_u64 << 19).map(|bucket| bucket << 45);
+        let differs = places.filter(|place| ring.owner_at(*place) != whole.owner_at(*place));
+        assert_eq!(differs.count(), 0, "round {round}: {seats:?}");
+    }
+}
+
+#[test]
+fn the_default_ring_names_the_seat_it_has_no_room_for() {
+    let seats = BTreeSet::from([Seat(1), Seat(65_536)]);
+    let refused = Spec::Uniform.build(&seats).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "ring uniform has room for seats 1 to 65535, not for seat 65536"
+    );
+    let ring = Spec::Uniform.build(&[Seat(65_535)].into()).unwrap();
+    assert_eq!(ring.owner(Key(7)), Some(Seat(65_535)));
 }

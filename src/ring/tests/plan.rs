@@ -60,6 +60,28 @@ fn a_forecast_tells_who_gains_and_what_moves() {
 }
 
 #[test]
+fn a_slow_formula_is_asked_about_fewer_keys() {
+    let sample = |h: &str| {
+        let spec: Spec = format!("classic:h={h}").parse().unwrap();
+        build(&spec, &first(3)).sample()
+    };
+    assert_eq!(sample("i^2+2*i+17"), SAMPLE);
+    assert_eq!(sample("i+1"), SAMPLE);
+    // 64 operands, as many as 128 characters hold: 1.7 microseconds for each key.
+    let long = format!("{}i", "i+".repeat(63));
+    assert_eq!(sample(&long), 2_048);
+    let spec: Spec = format!("classic:h={long}").parse().unwrap();
+    let (ring, even) = (build(&spec, &first(3)), build(&Spec::Uniform, &first(3)));
+    let shares = Shares::of(&*ring);
+    assert_eq!(shares.sample, 2_048);
+    let sum: f64 = shares.all().map(|(_, share)| share).sum();
+    assert!(near(sum, 1.0, 1e-9));
+    // Both sides of a forecast are asked about the same keys.
+    let switch = Forecast::of(&*even, &*ring);
+    assert_eq!((switch.before.sample, switch.after), (2_048, shares));
+}
+
+#[test]
 fn a_ring_without_seats_has_no_shares() {
     let (none, one) = (BTreeSet::new(), first(1));
     let (none, one) = (build(&Spec::Uniform, &none), build(&Spec::Uniform, &one));

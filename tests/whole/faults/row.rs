@@ -28,16 +28,8 @@ impl Fault {
     /// Lets it happen, and tells of it.
     pub(super) fn strike(&self, engine: Engine) -> String {
         let replicas = self.replicas.to_string();
-        // Without a bound a request is served at home, or its home is lost.
         let standbys = self.standbys.to_string();
-        let flags = [
-            "--replicas",
-            &replicas,
-            "--standby",
-            &standbys,
-            "--bound",
-            "0",
-        ];
+        let flags = ["--replicas", &replicas, "--standby", &standbys];
         if matches!(self.way, Way::Mood(_) | Way::Cursed(_)) {
             let stage = Stage::start(engine, &flags);
             return self.measure(engine, &stage.program, || self.misbehave(&stage));

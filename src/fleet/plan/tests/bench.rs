@@ -69,7 +69,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         keeper,
         watched: true,
         ring: Spec::Uniform,
-        bound: Some(crate::balance::Bound::OFF),
+        bound: crate::balance::Bound::OFF,
         misses: 3,
         // What follows a death by silence is told without the wait; the wait is told in `silence`.
         replace_after: Duration::ZERO,

@@ -37,7 +37,7 @@ fn an_add_is_checked_in_order() {
     assert_eq!(bench.add(254, "S9"), bad(sentence));
     let classic = Policy {
         ring: Spec::Classic,
-        bound: Some(crate::balance::Bound::OFF),
+        bound: crate::balance::Bound::OFF,
         ..policy(Keeper::Fleet)
     };
     let mut bench = Bench::with(classic, 3);

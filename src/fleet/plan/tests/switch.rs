@@ -1,7 +1,7 @@
 //! Switching the ring and the bound: in one step, for the seats that stay, and not at all when there is
 //! no room.
 
-use super::super::{Action, Policy};
+use super::super::Action;
 use super::bench::*;
 use crate::admin::Order;
 use crate::balance::Bound;
@@ -55,17 +55,11 @@ fn fixed_backends_have_their_ring_switched_too() {
 }
 
 #[test]
-fn a_bound_follows_the_ring_until_one_is_given() {
-    let policy = Policy {
-        bound: None,
-        ..policy(Keeper::Fleet)
-    };
-    let mut bench = Bench::with(policy, 3);
-    assert_eq!(bench.plan.view().bound, bound("1.03"));
-    bench.order(Order::Ring(Spec::ClassicBrief));
+fn a_bound_stays_whatever_the_ring() {
+    let mut bench = Bench::with(policy(Keeper::Fleet), 3);
     assert_eq!(bench.plan.view().bound, Bound::OFF);
     bench.order(Order::Ring(Spec::Jump));
-    assert_eq!(bench.plan.view().bound, bound("1.03"));
+    assert_eq!(bench.plan.view().bound, Bound::OFF);
     bench.order(Order::Bound(bound("1.2")));
     assert!(bench.published());
     bench.order(Order::Ring(Spec::Classic));
@@ -86,20 +80,10 @@ fn told(action: &Action) -> Option<String> {
 
 #[test]
 fn each_switch_is_noted_with_what_it_was() {
-    let policy = Policy {
-        bound: None,
-        ..policy(Keeper::Fleet)
-    };
-    let mut bench = Bench::with(policy, 3);
+    let mut bench = Bench::with(policy(Keeper::Fleet), 3);
     bench.order(Order::Ring(Spec::Classic));
     let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
-    assert_eq!(
-        noted,
-        [
-            "the ring is classic, it was uniform",
-            "the bound is 0, it was 1.03: it goes with the ring",
-        ]
-    );
+    assert_eq!(noted, ["the ring is classic, it was uniform"]);
     // A refused one is not.
     bench.order(Order::Ring("classic:slots=8,vnodes=4".parse().unwrap()));
     assert!(!bench.did.iter().any(|action| told(action).is_some()));

@@ -89,7 +89,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: Some(crate::balance::Bound::OFF),
+            bound: crate::balance::Bound::OFF,
             misses: 3,
             replace_after: [0, 1_000, 3_000][usize::try_from(seed % 7 % 3).unwrap()] * MS,
             interval: 250 * MS,
