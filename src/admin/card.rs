@@ -41,7 +41,7 @@ pub struct Card {
     pub in_flight: u64,
     /// Whether `/rep` lists it.
     pub listed: bool,
-    /// Why the seat waits.
+    /// Why the seat waits, or for how long the replica has been silent.
     pub reason: Option<String>,
     /// Who sat there before, or how it was down before, the last first.
     pub past: Vec<Past>,

@@ -5,7 +5,8 @@
 //! probe asks on a second connection while the first one stays open. Silence on the second is no proof,
 //! since a server may be slow to accept. So the first must answer meanwhile, again and again. That the
 //! second is answered as soon as the first is closed cannot be waited for: requests may be before it in the
-//! server's queue.
+//! server's queue. A server may also close each second connection, or answer there with an error: for the
+//! heartbeats that is the same.
 //!
 //! Such a server gets one connection per heartbeat, and an unanswered heartbeat keeps its place in the
 //! server's queue: a connection that is given up is still in that queue, which may have room for five.
@@ -33,8 +34,8 @@ const MAX_TURN: Duration = Duration::from_secs(5);
 /// What the probe found.
 #[derive(Debug)]
 pub(super) enum Finding {
-    /// Both connections are served; the first, if it can be used further.
-    Concurrent(Option<TcpStream>),
+    /// Both connections are served; the first one can be used further.
+    Concurrent(TcpStream),
     /// One connection is served at a time: the first, which is closed when this is dropped. The second
     /// waits for its turn.
     Iterative(TcpStream, Turns),
@@ -54,16 +55,13 @@ pub(super) async fn probe(
     let limit = limit.min(MAX_WAIT);
     let (began, mut second) = (Instant::now(), converse(addr, ask, gives));
     for _ in 0..ROUNDS {
-        if punctual(limit, second.as_mut()).await.is_some() {
-            return Finding::Concurrent(Some(first));
+        match punctual(limit, second.as_mut()).await {
+            None => {}
+            Some(Outcome::Closed | Outcome::Wrong(..)) => second = converse(addr, ask, gives),
+            Some(_) => return Finding::Concurrent(first),
         }
         let again = exchange::run(addr, ask, Some(first), true, gives);
-        let again = tokio::select! {
-            biased;
-            _ = second.as_mut() => return Finding::Concurrent(None),
-            again = punctual(limit, again) => again,
-        };
-        match again {
+        match punctual(limit, again).await {
             Some(Outcome::Healthy(Some(stream), _)) => first = stream,
             _ => return Finding::Unclear,
         }

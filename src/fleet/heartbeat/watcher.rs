@@ -134,7 +134,7 @@ impl Watcher {
         let (ask, limit) = (&self.rhythm.ask, self.rhythm.timeout);
         match iterative::probe(addr, ask, gives, first, limit).await {
             Finding::Concurrent(first) => {
-                self.held = first;
+                self.held = Some(first);
                 self.probes = 0;
             }
             Finding::Iterative(first, turns) => {

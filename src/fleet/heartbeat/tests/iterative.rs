@@ -1,6 +1,6 @@
-//! Servers of which it is not known how many connections they serve at a time, and answers without end.
+//! Servers of which it is not known how many connections they serve at a time.
 
-use super::super::exchange::{MAX_INTERIM, Outcome};
+use super::super::exchange::Outcome;
 use super::super::iterative::Turns;
 use super::*;
 
@@ -122,55 +122,33 @@ async fn one_that_ends_each_connection_is_not_probed() {
 }
 
 #[tokio::test]
-async fn interim_replies_are_read_up_to_a_limit() {
-    for (count, expected) in [(MAX_INTERIM, None), (MAX_INTERIM + 1, Some(Miss::Garbled))] {
-        let text = "HTTP/1.1 102 Processing\r\n\r\n".repeat(count) + OK;
-        let text: &'static str = text.leak();
-        let server = Server::new(move |_, _| Reply::Say(text)).await;
-        let mut bench = begin(server.addr, rhythm(HOUR, false));
-        match expected {
-            None => bench.expect(Pulse::Answered).await,
-            Some(miss) => assert_eq!(bench.miss().await.1, miss),
-        }
+async fn one_that_turns_away_each_second_connection_is_left_without_one() {
+    for second in [
+        Reply::Close,
+        Reply::SayAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
+    ] {
+        let script = move |connection, _| match connection {
+            2..=4 => second,
+            _ => Reply::Say(PLAIN),
+        };
+        let server = Server::new(script).await;
+        let mut bench = begin(server.addr, soon());
+        bench.expect(Pulse::Answered).await;
+        bench.expect(Pulse::Answered).await;
+        bench.expect(Pulse::Iterative).await;
+        bench.expect(Pulse::Answered).await;
     }
 }
 
-/// A server that writes this again and again, and counts the connections.
-async fn without_end(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (tell, connections) = unbounded_channel();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = tell.send(());
-            tokio::spawn(async move { while stream.write_all(text).await.is_ok() {} });
-        }
-    });
-    (addr, connections)
-}
-
 #[tokio::test]
-async fn an_answer_without_end_is_a_bad_answer_and_asked_for_no_sooner() {
-    for text in [
-        &b"HTTP/1.1 102 Processing\r\n\r\n"[..],
-        b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: ",
-        b"\r\n",
-    ] {
-        let (addr, mut connections) = without_end(text).await;
-        let mut bench = begin(addr, rhythm(60 * MS, false));
-        let (first, why) = bench.miss().await;
-        assert_eq!(why, Miss::Garbled);
-        for _ in 0..3 {
-            assert_eq!(bench.miss().await.1, Miss::Garbled);
-        }
-        let (last, _) = bench.miss().await;
-        assert!(last - first >= 4 * 60 * MS, "{text:?}");
-        let mut count = 0;
-        while connections.try_recv().is_ok() {
-            count += 1;
-        }
-        assert!(count <= 6, "{count}");
+async fn one_bad_answer_on_a_second_connection_is_no_proof() {
+    let script = |connection, _| match connection {
+        2 => Reply::SayAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
+        _ => Reply::Say(PLAIN),
+    };
+    let server = Server::new(script).await;
+    let mut bench = begin(server.addr, soon());
+    for _ in 0..10 {
+        bench.expect(Pulse::Answered).await;
     }
 }

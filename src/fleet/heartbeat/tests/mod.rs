@@ -15,6 +15,7 @@ use super::watcher::RIGHT_AFTER;
 use super::*;
 use crate::fleet::plan::Miss;
 
+mod bounds;
 mod connect;
 mod held;
 mod iterative;

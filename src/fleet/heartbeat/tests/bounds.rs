@@ -1,0 +1,85 @@
+//! Answers without end: they are bad answers like any other, and cost no more.
+
+use super::super::exchange::MAX_INTERIM;
+use super::*;
+
+#[tokio::test]
+async fn interim_replies_are_read_up_to_a_limit() {
+    for (count, expected) in [(MAX_INTERIM, None), (MAX_INTERIM + 1, Some(Miss::Garbled))] {
+        let text = "HTTP/1.1 102 Processing\r\n\r\n".repeat(count) + OK;
+        let text: &'static str = text.leak();
+        let server = Server::new(move |_, _| Reply::Say(text)).await;
+        let mut bench = begin(server.addr, rhythm(HOUR, false));
+        match expected {
+            None => bench.expect(Pulse::Answered).await,
+            Some(miss) => assert_eq!(bench.miss().await.1, miss),
+        }
+    }
+}
+
+/// A server that writes this again and again, and counts the connections.
+async fn without_end(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tell, connections) = unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tell.send(());
+            tokio::spawn(async move { while stream.write_all(text).await.is_ok() {} });
+        }
+    });
+    (addr, connections)
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_a_bad_answer_and_asked_for_no_sooner() {
+    for text in [
+        &b"HTTP/1.1 102 Processing\r\n\r\n"[..],
+        b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: ",
+        b"\r\n",
+    ] {
+        let (addr, mut connections) = without_end(text).await;
+        let mut bench = begin(addr, rhythm(60 * MS, false));
+        let (first, why) = bench.miss().await;
+        assert_eq!(why, Miss::Garbled);
+        for _ in 0..3 {
+            assert_eq!(bench.miss().await.1, Miss::Garbled);
+        }
+        let (last, _) = bench.miss().await;
+        assert!(last - first >= 4 * 60 * MS, "{text:?}");
+        let mut count = 0;
+        while connections.try_recv().is_ok() {
+            count += 1;
+        }
+        assert!(count <= 6, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_no_answer_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                for byte in b"HTTP/1.1 200 OK\r\n".iter().chain([b'x'; 1000].iter()) {
+                    sleep(5 * MS).await;
+                    if stream.write_all(&[*byte]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let rhythm = Rhythm {
+        timeout: 60 * MS,
+        ..rhythm(HOUR, false)
+    };
+    let mut bench = begin(addr, rhythm);
+    for _ in 0..3 {
+        assert_eq!(bench.miss().await.1, Miss::Silent);
+    }
+}
