@@ -7,7 +7,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -18,17 +17,15 @@ use super::session::Client;
 use super::worker::Worker;
 use crate::wire::stream::Stream;
 
-/// Waits at most `limit` for the first bytes of a request; `false` when there are none to come, or not in
-/// time, or the client must make room. No async fn, nor a select: of all that a connection holds, this is
-/// what it holds while it is idle.
+/// Waits for the first bytes of a request, which is the first of its connection if this is `fresh`; `false`
+/// when there are none to come, or not in time, or the client must make room. No async fn, nor a select: of
+/// all that a connection holds, this is what it holds while it is idle.
 pub(super) fn wait_for_bytes(
     worker: &Worker,
     client: &mut Client,
-    limit: Duration,
+    fresh: bool,
 ) -> impl Future<Output = bool> {
-    let since = Instant::now();
-    let idle_end = since + limit;
-    let mut place = worker.idle.place(since);
+    let mut place = worker.idle.place(Instant::now());
     poll_fn(move |cx| {
         let Client {
             stream,
@@ -47,7 +44,15 @@ pub(super) fn wait_for_bytes(
             worker.port().evicted.add(1);
             return Poll::Ready(false);
         }
+        let limits = &worker.settings.limits;
+        // A client that has said nothing yet owes the head of a request.
+        let limit = if fresh {
+            limits.head_timeout
+        } else {
+            limits.idle_timeout
+        };
         // The word "stop" brings the end nearer.
+        let idle_end = place.since() + limit;
         let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
         timer.poll_passed(cx, due).map(|()| false)
     })

@@ -136,6 +136,11 @@ pub(super) struct Place<'c> {
 }
 
 impl Place<'_> {
+    /// When the client began to be idle.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
     /// Has the task woken when the client is to go, or its worker stops. `true` once it is to go.
     pub(super) fn wait(&mut self, cx: &Context<'_>) -> bool {
         let mut list = self.clients.0.borrow_mut();

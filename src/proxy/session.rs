@@ -94,17 +94,15 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
         client.note = None;
         return after;
     }
-    let limits = &worker.settings.limits;
-    // A client that has said nothing yet owes the head of a request.
-    let mut limit = limits.head_timeout;
+    let mut fresh = true;
     loop {
         if begins_nothing(&client.inbox) {
             worker.inboxes.give(&mut client.inbox);
-            if !wait_for_bytes(worker, client, limit).await {
+            if !wait_for_bytes(worker, client, fresh).await {
                 return After::Drop;
             }
         }
-        limit = limits.idle_timeout;
+        fresh = false;
         // Boxed: an exchange is large, and most sessions are idle most of the time.
         match Box::pin(serve_one(worker, client)).await {
             After::Next => {}

@@ -117,22 +117,25 @@ fn a_grace_of_nothing_ends_a_wait_and_spares_what_is_answered_at_once() {
 
 #[test]
 fn an_upload_is_no_early_end() {
-    // The replica is slow to read, longer than the grace, and the client has said all and ended.
+    // The replica is slow to read, longer than the grace, and the client has said all and ended. What the
+    // kernel holds between the two of us is less than all.
     let length = 8 * 1024 * 1024;
     let (tell, told) = mpsc::channel();
     let tell = Mutex::new(tell);
     let backend = Backend::scripted(move |mut conversation| {
+        let socket = socket2::SockRef::from(&conversation.wire.stream);
+        socket.set_recv_buffer_size(16 * 1024)?;
         let head = conversation.head()?;
         tell.lock()
             .expect("a lock")
             .send(())
             .map_err(std::io::Error::other)?;
-        std::thread::sleep(SECOND / 2);
+        std::thread::sleep(2 * SECOND);
         let body = conversation.wire.body(&head, false)?;
         assert_eq!(body.len(), length);
         conversation.wire.write(OK)
     });
-    let program = Ringmaster::before(backend.addr, &["--half-close-grace", "200ms"]);
+    let program = Ringmaster::before(backend.addr, &["--half-close-grace", "1s"]);
     let mut client = program.client_after(format!(
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
     ));
