@@ -77,9 +77,11 @@ fn moved_beside(request: &'static str) -> u64 {
     let mut bulk = Vec::new();
     let mut threads = Vec::new();
     for _ in 0..BULK {
-        let mut stream = TcpStream::connect(program.listen).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        bulk.push(stream.try_clone().unwrap());
+        let mut stream = TcpStream::connect(program.listen).expect("a connection");
+        stream
+            .write_all(request.as_bytes())
+            .expect("a request sent");
+        bulk.push(stream.try_clone().expect("a second handle"));
         let moved = Arc::clone(&moved);
         threads.push(std::thread::spawn(move || {
             match request.starts_with("POST") {
@@ -103,7 +105,7 @@ fn moved_beside(request: &'static str) -> u64 {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     }
     for thread in threads {
-        thread.join().unwrap();
+        thread.join().expect("a client that ends");
     }
     each.sort_unstable();
     each[each.len() / 2]

@@ -2,7 +2,8 @@
 //!
 //! Fair means: connections to the backends are kept; no access log; the same header is hashed,
 //! consistently, wherever HTTP is read; HAProxy splices both ways (`splice-auto` does not); nothing touches
-//! the disk; and no limit is met. All else is each program's default.
+//! the disk; and no limit is met, nor is a backend given up for a client that leaves. All else is each
+//! program's default.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -164,7 +165,7 @@ fn nginx_stream(stage: &Stage<'_>) -> String {
 fn nginx_servers(stage: &Stage<'_>) -> String {
     let servers = stage.backends.iter();
     servers
-        .map(|backend| format!("        server {backend};\n"))
+        .map(|backend| format!("        server {backend} max_fails=0;\n"))
         .collect()
 }
 
@@ -264,6 +265,9 @@ mod tests {
         assert_eq!(http.matches('{').count(), http.matches('}').count());
         let stream = rendered(Peer::NginxStream, 1);
         assert!(stream.starts_with("load_module /m.so;\n"), "{stream}");
-        holds(&stream, &["proxy_pass duel;", "server 127.0.0.1:2;"]);
+        holds(
+            &stream,
+            &["proxy_pass duel;", "server 127.0.0.1:2 max_fails=0;"],
+        );
     }
 }
