@@ -16,9 +16,7 @@ use clap::{
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{
-    DEFAULT_KEY, Target, address, ask, count, duration, host, positive, pseudonym, target,
-};
+use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, host, positive, target};
 use crate::fleet;
 use crate::peer::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
@@ -247,8 +245,6 @@ pub struct ServeArgs {
         help = "Copy large bodies instead of moving them through pipes"
     )]
     pub no_splice: bool,
-    #[arg(long, env = "RINGMASTER_VIA", value_name = "NAME", value_parser = pseudonym, help = "Add ourselves under this name to the Via field of requests and replies [default: no Via]")]
-    pub via: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",

@@ -114,7 +114,6 @@ impl ServeArgs {
                 slow_guard: self.slow_guard,
                 admin,
                 splice: !self.no_splice,
-                via: self.via,
                 // Its writer is not running yet.
                 access_log: None,
                 limits: proxy::Limits {

@@ -9,7 +9,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::fleet::Ask;
-use crate::wire::chunked::is_token;
 
 /// The key rule where none is given.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
@@ -76,15 +75,6 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         _ => Err("must be a host, a colon and a port".to_owned()),
-    }
-}
-
-/// A name that can stand in a Via field (RFC 9110 §7.6.3, a pseudonym).
-pub(super) fn pseudonym(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(is_token) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be letters, digits and hyphens, such as edge-1".to_owned())
     }
 }
 

@@ -1,5 +1,4 @@
-//! The pieces that heads are made of, appended to a buffer: bytes, numbers, a client's address, and the fields
-//! that are written anew.
+//! The pieces that heads are made of, appended to a buffer: bytes, numbers, a client's address.
 //!
 //! Every request passes here twice. The formatter of the standard library is not used: for numbers it
 //! would cost more than all the rest of a head.
@@ -7,9 +6,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
-
-use crate::wire::framing::Body;
-use crate::wire::head::Version;
 
 /// Appends a number in decimal digits.
 pub(super) fn put_number(out: &mut BytesMut, number: impl itoa::Integer) {
@@ -34,29 +30,6 @@ pub(super) fn put_client(out: &mut BytesMut, client: SocketAddr) {
         IpAddr::V6(ip) => put(out, &[ip.to_string().as_bytes()]),
     }
     put(out, &[b"\r\n"]);
-}
-
-/// The framing field of this body, in the one way that every reader reads alike.
-pub(super) fn put_framing(out: &mut BytesMut, body: &Body) {
-    match body {
-        Body::Length(length) => {
-            put(out, &[b"Content-Length: "]);
-            put_number(out, *length);
-            put(out, &[b"\r\n"]);
-        }
-        Body::Chunked(_) => put(out, &[b"Transfer-Encoding: chunked\r\n"]),
-        Body::UntilClose => {}
-    }
-}
-
-/// Adds us to the trail of a message that was received in this version (RFC 9110 §7.6.3).
-pub(super) fn put_via(out: &mut BytesMut, version: Version, name: Option<&str>) {
-    let Some(name) = name else { return };
-    let version: &[u8] = match version {
-        Version::Http10 => b"1.0 ",
-        Version::Http11 => b"1.1 ",
-    };
-    put(out, &[b"Via: ", version, name.as_bytes(), b"\r\n"]);
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use bytes::{Buf, BytesMut};
 use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
+use super::buffers::REPLY_BYTES;
 use super::flow::Flow;
 use super::forward::{self, Asked, Ending, Facts};
-use super::interim::Interim;
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
 use super::record::Account;
@@ -20,15 +20,18 @@ use super::upload::Progress;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
-use crate::wire::head::{self, MAX_RESPONSE_HEAD, Version, worth_parsing};
+use crate::wire::head::{Version, worth_parsing};
 use crate::wire::stream::Writer;
 use crate::wire::version;
+
+/// Interim replies passed on before one request's final reply; more are malice or a fault.
+const MAX_INTERIM: usize = 64;
 
 /// A body shorter than this is moved behind its head: that costs less than to have the kernel gather two
 /// parts (writev(2)).
 const COPY_BELOW: usize = 2048;
 
-const HEAD_TOO_LONG: Broken = Broken::Bad(head::HEAD_TOO_LONG.0);
+const TOO_LONG: Broken = Broken::Bad("its head is too long");
 
 /// Why no reply, or not all of it, reached the client.
 #[derive(Debug)]
@@ -133,21 +136,23 @@ impl Download<'_> {
 
     /// Reads up to the final head, and passes interim ones on.
     async fn final_head(&mut self) -> Result<Facts, Broken> {
-        let (mut interim, mut parsed) = (Interim::default(), 0);
-        let via = self.worker.settings.via.as_deref();
+        let (mut interim, mut parsed) = (0, 0);
         loop {
             if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
                 self.out.clear();
                 version::settle_response(&mut self.reply);
-                let facts = forward::reply(&self.reply, self.asked, via, &mut self.out);
+                let facts = forward::reply(&self.reply, self.asked, &mut self.out);
                 match facts.map_err(|bad| Broken::Bad(bad.0))? {
                     // The buffer may have room for more than that.
-                    Some(facts) if facts.len > MAX_RESPONSE_HEAD => return Err(HEAD_TOO_LONG),
+                    Some(facts) if facts.len > REPLY_BYTES => return Err(TOO_LONG),
                     Some(facts) if self.is_stale(facts.status) => return Err(Broken::Stale),
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
+                    Some(_) if interim == MAX_INTERIM => {
+                        return Err(Broken::Bad("too many interim replies"));
+                    }
                     Some(facts) => {
-                        interim.count(Instant::now())?;
-                        Box::pin(self.pass_interim(&facts)).await?;
+                        interim += 1;
+                        self.pass_interim(&facts).await?;
                         parsed = 0;
                         continue;
                     }
@@ -155,12 +160,29 @@ impl Download<'_> {
                 }
             }
             parsed = self.reply.len();
-            if parsed >= MAX_RESPONSE_HEAD {
-                return Err(HEAD_TOO_LONG);
+            if parsed >= REPLY_BYTES {
+                return Err(TOO_LONG);
             }
             let progress = self.progress;
             self.read_early(|| progress.reply_due.get()).await?;
         }
+    }
+
+    async fn pass_interim(&mut self, facts: &Facts) -> Result<(), Broken> {
+        self.reply.advance(facts.len);
+        self.in_flight.pool().cell().replies.count(facts.status);
+        if facts.status == 100 {
+            self.progress.release(Instant::now());
+        }
+        // RFC 9110 §15.2: never to an HTTP/1.0 client.
+        if self.asked.version == Version::Http10 {
+            return Ok(());
+        }
+        forward::finish(Ending::Plain, &mut self.out);
+        self.progress.amid.set(true);
+        self.write_out().await?;
+        self.progress.amid.set(false);
+        Ok(())
     }
 
     /// Writes the head and what is here of the body. Whether the client's connection stays.

@@ -1,14 +1,15 @@
 //! What a gateway changes in the heads it passes on (RFC 9110 §7.6, RFC 9112 §9): hop-by-hop fields end
-//! here, the trail of proxies is added, and all else goes on byte for byte and in order. The framing field
-//! is written anew from what was read of it, so that the next hop cannot read it otherwise.
+//! here, the trail of proxies is added, and all else goes on byte for byte and in order.
+//!
+//! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
+//! strip the framing of a message we pass on could smuggle requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::append::{put, put_client, put_framing, put_number, put_via};
-use super::hop::{Nominated, has_option, is_hop_by_hop, is_ours, keeps_alive, takes_trailers};
+use super::append::{put, put_client, put_number};
 use crate::wire::connection_auth;
 use crate::wire::date;
 use crate::wire::framing::{self, Body};
@@ -24,10 +25,21 @@ pub(super) struct Extra<'a> {
     pub(super) drawn: Option<u32>,
     /// Whether the request asks for an upgrade that we let pass.
     pub(super) upgrade: bool,
-    /// The body that follows.
-    pub(super) body: Body,
-    /// The name under which we add ourselves to Via.
-    pub(super) via: Option<&'a str>,
+}
+
+/// Whether the Connection field has this option (lower case).
+pub(super) fn has_option(fields: &Fields<'_, '_>, option: &str) -> bool {
+    fields
+        .members("connection")
+        .any(|member| member.eq_ignore_ascii_case(option.as_bytes()))
+}
+
+/// Whether the sender keeps the connection after this message (RFC 9112 §9.3).
+pub(super) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -> bool {
+    match version {
+        Version::Http11 => !has_option(fields, "close"),
+        Version::Http10 => has_option(fields, "keep-alive") && !has_option(fields, "close"),
+    }
 }
 
 /// Whether a request asks for an upgrade that we let pass: any but h2c, which would carry requests past
@@ -69,10 +81,6 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
         if is_hop_by_hop(field.name) || nominated.has(field.name) || is_ours(field.name) {
             continue;
         }
-        if is_framing(&field) {
-            put_framing(out, &extra.body);
-            continue;
-        }
         if field.is("host") && head.target.authority.is_some() {
             continue;
         }
@@ -101,34 +109,24 @@ pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut Bytes
     if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
         put(out, &[b"X-Forwarded-Proto: http\r\n"]);
     }
-    put_own(head, extra, out);
-}
-
-/// Writes the end of a request's head: the fields that tell the replica of this hop.
-fn put_own(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut BytesMut) {
-    put_via(out, head.version, extra.via);
+    put(
+        out,
+        &[match head.version {
+            Version::Http10 => b"Via: 1.0 ringmaster\r\n",
+            Version::Http11 => b"Via: 1.1 ringmaster\r\n",
+        }],
+    );
     if let Some(id) = extra.drawn {
         put(out, &[b"X-Request-ID: "]);
         put_number(out, id);
         put(out, &[b"\r\n"]);
     }
-    let trailers = head.version == Version::Http11 && takes_trailers(&head.fields);
-    if trailers {
-        put(out, &[b"TE: trailers\r\n"]);
-    }
     if extra.upgrade {
         for field in head.fields.iter().filter(|field| field.is("upgrade")) {
             put(out, &[field.line]);
         }
+        put(out, &[b"Connection: upgrade\r\n"]);
     }
-    // RFC 9110 §7.8, §10.1.4: who sends either of the two must nominate it.
-    let options: &[u8] = match (extra.upgrade, trailers) {
-        (true, true) => b"Connection: upgrade, TE\r\n",
-        (true, false) => b"Connection: upgrade\r\n",
-        (false, true) => b"Connection: TE\r\n",
-        (false, false) => b"",
-    };
-    put(out, &[options]);
     put(out, &[b"\r\n"]);
 }
 
@@ -162,55 +160,48 @@ pub(super) struct Asked {
 pub(super) fn reply(
     bytes: &[u8],
     asked: Asked,
-    via: Option<&str>,
     out: &mut BytesMut,
 ) -> Result<Option<Facts>, BadResponse> {
     let mut room = Room::default();
     let Some(head) = head::response(bytes, &mut room)? else {
         return Ok(None);
     };
-    let framing = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    let body = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
     // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
     let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
     if upgraded && !asked.upgrade {
         return Err(BadResponse("it switches protocols unasked"));
     }
-    let decode = matches!(framing.body, Body::Chunked(_)) && asked.version == Version::Http10;
-    // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
-    let understood = |said: &Body| asked.version == Version::Http11 || !said.is_chunked();
-    let mut said = framing.said.filter(understood);
+    let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
     let nominated = Nominated::of(&head.fields);
     put(out, &[b"HTTP/1.1 "]);
     put_number(out, head.status);
     put(out, &[b" ", head.reason.as_bytes(), b"\r\n"]);
     for field in head.fields.iter() {
-        if is_framing(&field) {
-            // The same value may stand in several fields; one goes on.
-            if let Some(said) = said.take() {
-                put_framing(out, &said);
-            }
-            continue;
-        }
+        let coding = field.is("transfer-encoding");
+        let framing = coding || field.is("content-length");
+        let bodiless = head.status < 200 || head.status == 204;
         let drop = match field.name.len() {
             7 if (upgraded || names_protocol) && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
-        if !drop {
-            field.put(out);
+        // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
+        let unknown = coding && asked.version == Version::Http10;
+        if !(drop || framing && bodiless || unknown) {
+            put(out, &[field.line]);
         }
     }
     // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
     if head.status >= 200 && head.fields.get("date").is_none() {
         put(out, &[b"Date: ", &date::now(), b"\r\n"]);
     }
-    put_via(out, head.version, via);
     if names_protocol {
         put(out, &[b"Connection: upgrade\r\n"]);
     }
     Ok(Some(Facts {
         status: head.status,
-        body: framing.body,
+        body,
         len: head.len,
         keep_alive: keeps_alive(head.version, &head.fields),
         keep_for: keep_for(&head.fields),
@@ -253,12 +244,40 @@ fn keep_for(fields: &Fields<'_, '_>) -> Option<Duration> {
     })
 }
 
-fn is_framing(field: &Field<'_>) -> bool {
-    match field.name.len() {
-        14 => field.is("content-length"),
-        17 => field.is("transfer-encoding"),
+/// The fields that the Connection field nominates for removal.
+struct Nominated<'h, 'b>(Option<Fields<'h, 'b>>);
+
+impl<'h, 'b> Nominated<'h, 'b> {
+    fn of(fields: &Fields<'h, 'b>) -> Self {
+        Self(fields.get("connection").map(|_| *fields))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let framing = ["content-length", "transfer-encoding", "host"];
+        self.0.as_ref().is_some_and(|fields| {
+            has_option(fields, name) && !framing.iter().any(|kept| kept.eq_ignore_ascii_case(name))
+        })
+    }
+}
+
+/// RFC 9110 §7.6.1, and RFC 9113 §3.1 for HTTP2-Settings.
+fn is_hop_by_hop(name: &str) -> bool {
+    let same = |other: &str| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        2 => same("te"),
+        7 => same("upgrade"),
+        10 => same("connection") || same("keep-alive"),
+        14 => same("http2-settings"),
+        16 => same("proxy-connection"),
         _ => false,
     }
+}
+
+/// Fields only we may set.
+fn is_ours(name: &str) -> bool {
+    const PREFIX: &str = "ringmaster-";
+    name.get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.

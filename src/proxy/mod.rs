@@ -30,10 +30,8 @@ mod exchange;
 mod failure;
 mod flow;
 mod forward;
-mod hop;
 mod idle;
 mod idle_clients;
-mod interim;
 mod journey;
 mod pipes;
 mod pool;
@@ -81,8 +79,6 @@ pub struct Settings {
     pub admin: Option<Access>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
     pub splice: bool,
-    /// The name under which Via tells of us; `None` sends no Via.
-    pub via: Option<String>,
     /// Where every request is written down, if anywhere.
     pub access_log: Option<AccessLog>,
     /// Times and sizes.

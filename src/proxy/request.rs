@@ -12,7 +12,6 @@ use bytes::{Buf, BytesMut};
 use super::blind::{self, Balance, Opening};
 use super::chunks;
 use super::forward::{self, Extra};
-use super::hop;
 use super::record::Note;
 use super::route::Keyed;
 use super::turn::Turn;
@@ -147,7 +146,7 @@ pub(super) fn read(
     }
     let body = framing::of_request(head.version, &head.fields)?;
     let expects = expectation(&head)?;
-    let keep_alive = hop::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
+    let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
     let job = if let Some(visit) = visit::of(worker, stream, client, &head, body, expects, stays) {
@@ -220,8 +219,6 @@ fn prepare(
         host: &host,
         drawn: keyed.drawn,
         upgrade,
-        body,
-        via: worker.settings.via.as_deref(),
     };
     forward::request(head, &extra, &mut bytes);
     Request {

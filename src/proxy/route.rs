@@ -17,7 +17,6 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout_at};
 
-use super::hop;
 use super::pool::{InFlight, Pool};
 use super::record::How;
 use super::tried::Tried;
@@ -121,11 +120,7 @@ impl KeyRule {
         };
         for source in &self.0 {
             let bytes = match source {
-                // What the replica does not see, its requests are not spread by.
-                Source::Header(name) => {
-                    let value = head.fields.get(name);
-                    value.filter(|_| hop::reaches(name, &head.fields))
-                }
+                Source::Header(name) => head.fields.get(name),
                 Source::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
                 Source::Path => Some(head.target.path),
                 Source::Address => return found(client.to_canonical().to_string().as_bytes()),

@@ -8,14 +8,10 @@
 use super::extension::Extension;
 use super::trailer;
 
-/// The most bytes of extensions on one chunk, padding included.
-pub const MAX_EXTENSION: u16 = 4 * 1024;
-/// Bytes of extensions that each chunk may have whatever its size. Each byte of data allows another one.
-pub const FREE_EXTENSION: u16 = 64;
-/// The most bytes of extensions in one message beyond what its chunks so far allow.
-pub const MAX_EXCESS: u16 = 16 * 1024;
+/// The most bytes of chunk extensions in one message.
+pub const MAX_EXTENSIONS: usize = 16 * 1024;
 /// The most bytes of trailer fields in one message.
-pub const MAX_TRAILERS: u16 = 16 * 1024;
+pub const MAX_TRAILERS: usize = 16 * 1024;
 /// The most bytes of a trailer field's name.
 pub const MAX_TRAILER_NAME: usize = 256;
 const MAX_SIZE_DIGITS: u8 = 16;
@@ -63,46 +59,31 @@ impl At {
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner {
     at: At,
-    /// Bytes of extensions on the chunk whose size line is being read.
-    extension: u16,
-    /// Bytes of extensions beyond what the chunks so far allow.
-    excess: u16,
-    trailers: u16,
+    extensions: usize,
+    trailers: usize,
     drops_trailers: bool,
     scanned: u32,
-    takes_padding: bool,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
         Self {
             at: At::FIRST,
-            extension: 0,
-            excess: 0,
+            extensions: 0,
             trailers: 0,
             drops_trailers: false,
             scanned: 0,
-            takes_padding: false,
         }
     }
 }
 
 impl Scanner {
-    /// Lets no trailer field pass.
+    /// A scanner that lets no trailer field pass.
     #[must_use]
-    pub fn without_trailers(self) -> Self {
+    pub fn without_trailers() -> Self {
         Self {
             drops_trailers: true,
-            ..self
-        }
-    }
-
-    /// Lets white space stand at the end of a chunk's size line, which is dropped: for responses.
-    #[must_use]
-    pub fn with_padding(self) -> Self {
-        Self {
-            takes_padding: true,
-            ..self
+            ..Self::default()
         }
     }
 
@@ -181,9 +162,7 @@ impl Scanner {
     fn step(&self, byte: u8) -> Result<At, BadChunk> {
         Ok(match (self.at, byte) {
             (At::Size { value, digits }, byte) => return size(byte, value, digits),
-            (At::Extension { size, part }, b'\r') if part.may_end(self.takes_padding) => {
-                At::SizeLf { size }
-            }
+            (At::Extension { size, part }, b'\r') if part.may_end() => At::SizeLf { size },
             (At::Extension { size, part }, byte) => {
                 let part = part.step(byte);
                 let part = part.ok_or(BadChunk("a chunk extension is malformed"))?;
@@ -213,10 +192,8 @@ impl Scanner {
 
     /// Counts the byte that leads from here to `next`.
     fn count(&mut self, next: At) -> Result<(), BadChunk> {
-        match next {
-            At::Extension { .. } => self.extension += 1,
-            At::SizeLf { size } => self.allow(size),
-            _ => {}
+        if matches!(next, At::Extension { .. }) {
+            self.extensions += 1;
         }
         if matches!(
             self.at,
@@ -227,16 +204,8 @@ impl Scanner {
         self.check()
     }
 
-    /// Settles the extensions of one chunk against what a chunk of this size allows.
-    fn allow(&mut self, size: u64) {
-        let size = u16::try_from(size).unwrap_or(u16::MAX);
-        let allowed = size.saturating_add(FREE_EXTENSION);
-        self.excess = (self.excess + self.extension).saturating_sub(allowed);
-        self.extension = 0;
-    }
-
     fn check(&self) -> Result<(), BadChunk> {
-        if self.extension > MAX_EXTENSION || self.excess > MAX_EXCESS {
+        if self.extensions > MAX_EXTENSIONS {
             return Err(BadChunk("chunk extensions are too long"));
         }
         if self.trailers > MAX_TRAILERS {
@@ -259,8 +228,7 @@ impl Scanner {
                     true => Run::Frame,
                     false => Run::Dropped,
                 };
-                let taken = u16::try_from(len + 1).unwrap_or(u16::MAX);
-                self.trailers = self.trailers.saturating_add(taken);
+                self.trailers += len + 1;
                 self.check()?;
                 self.at = At::TrailerValue { run };
                 Ok((len + 1, run))
@@ -294,8 +262,7 @@ fn size(byte: u8, value: u64, digits: u8) -> Result<At, BadChunk> {
 }
 
 /// RFC 9110 §5.6.2 tchar.
-#[must_use]
-pub fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -1,8 +1,7 @@
 //! Chunk extensions (RFC 9112 §7.1.1), followed byte by byte: `;name`, `;name=value`, `;name="a value"`.
 //!
 //! None is known here, so all are ignored and go no further. They are read strictly all the same: readers
-//! that disagree about where an extension ends disagree about where the next request begins. Responses may
-//! pad a size with blanks, as some servers do: what goes on has neither blanks nor extensions.
+//! that disagree about where an extension ends disagree about where the next request begins.
 
 use super::chunked::is_token;
 
@@ -35,13 +34,9 @@ impl Extension {
         }
     }
 
-    /// Whether the line may end behind this part; `padded`: behind white space and a semicolon, too.
-    pub(super) fn may_end(self, padded: bool) -> bool {
-        match self {
-            Self::Name | Self::Token | Self::QuoteEnd => true,
-            Self::Gap | Self::NameEnd | Self::Start => padded,
-            Self::Equals | Self::Quoted | Self::Escape => false,
-        }
+    /// Whether the line may end behind this part.
+    pub(super) fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Token | Self::QuoteEnd)
     }
 
     /// The part that `byte` is when it follows this one; `None` where none may stand.

@@ -1,8 +1,7 @@
 //! Where a message's body ends (RFC 9112 §6), decided once from its head, then followed byte by byte.
 //!
 //! Any doubt is a refusal: two ways to read one body are how requests are smuggled. Content-Length is
-//! digits only (Rust's own parser would take "+5"); Transfer-Encoding is `chunked` alone. A request gives
-//! either of them once. A response may repeat the same value (RFC 9110 §8.6): one field goes on.
+//! digits only (Rust's own parser would take "+5"), given once; Transfer-Encoding is `chunked` alone.
 
 use bytes::BytesMut;
 
@@ -32,12 +31,6 @@ impl Body {
             Self::Chunked(scanner) => scanner.is_done(),
             Self::UntilClose => false,
         }
-    }
-
-    /// Whether it comes in chunks.
-    #[must_use]
-    pub fn is_chunked(&self) -> bool {
-        matches!(self, Self::Chunked(_))
     }
 
     /// Appends to `out` what goes on of the leading bytes of `input` that belong to this body. How many
@@ -128,38 +121,19 @@ impl Body {
     }
 }
 
-/// The framing of a response.
-#[derive(Clone, Copy, Debug)]
-pub struct Framing {
-    /// The body that follows.
-    pub body: Body,
-    /// What its framing field says where it has one that goes on. With an answer to HEAD and a 304 that is
-    /// the body which an answer to GET would have.
-    pub said: Option<Body>,
-}
-
-impl Framing {
-    const NONE: Self = Self {
-        body: Body::NONE,
-        said: None,
-    };
+/// What the framing fields of a head say.
+enum Said {
+    Nothing,
+    Length(u64),
+    Chunked,
 }
 
 /// Why framing fields cannot be followed.
 enum Doubt {
     Length,
     Both,
-    /// The last transfer coding is not `chunked`: the body has no end that we could know.
-    Endless,
     Coding,
     Old,
-}
-
-/// Whose framing fields are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sender {
-    Client,
-    Server,
 }
 
 /// The body of a request.
@@ -167,13 +141,13 @@ enum Sender {
 /// # Errors
 /// 400 when the length is in doubt, 501 for a transfer coding we do not know.
 pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Refused> {
-    match read(Sender::Client, version, fields) {
-        Ok(said) => Ok(said.unwrap_or(Body::NONE)),
+    match read(version, fields) {
+        Ok(Said::Nothing) => Ok(Body::NONE),
+        Ok(Said::Length(length)) => Ok(Body::Length(length)),
+        Ok(Said::Chunked) => Ok(Body::Chunked(scanner(fields))),
         Err(Doubt::Length) => Err(Refused::bad("Content-Length is malformed or given twice")),
         Err(Doubt::Both) => Err(Refused::bad("both Content-Length and Transfer-Encoding")),
         Err(Doubt::Old) => Err(Refused::bad("Transfer-Encoding in HTTP/1.0")),
-        // RFC 9112 §6.3(4).
-        Err(Doubt::Endless) => Err(Refused::bad("the last transfer coding is not chunked")),
         Err(Doubt::Coding) => Err(Refused {
             status: 501,
             why: "only the transfer coding chunked is supported",
@@ -190,105 +164,58 @@ pub fn of_response(
     to_head: bool,
     version: Version,
     fields: &Fields<'_, '_>,
-) -> Result<Framing, BadResponse> {
-    if status < 200 || status == 204 {
+) -> Result<Body, BadResponse> {
+    let bodiless = status < 200 || status == 204;
+    if bodiless {
         // RFC 9112 §6.3(1): whatever its fields say, and they are not passed on.
-        return Ok(Framing::NONE);
+        return Ok(Body::NONE);
     }
-    let read = read(Sender::Server, version, fields);
-    if to_head || status == 304 {
-        // RFC 9112 §6.3(1): no body either. Fields in doubt would be passed on for nothing.
-        let said = read.unwrap_or(None);
-        return Ok(Framing {
-            said,
-            ..Framing::NONE
-        });
-    }
-    let said = read.map_err(|doubt| {
+    let said = read(version, fields).map_err(|doubt| {
         BadResponse(match doubt {
             Doubt::Length => "Content-Length is malformed or given twice",
             Doubt::Both => "both Content-Length and Transfer-Encoding",
             Doubt::Old => "Transfer-Encoding in HTTP/1.0",
-            Doubt::Endless | Doubt::Coding => "unknown transfer coding",
+            Doubt::Coding => "unknown transfer coding",
         })
     })?;
-    let body = said.unwrap_or(Body::UntilClose);
-    Ok(Framing { body, said })
+    Ok(match said {
+        _ if to_head || status == 304 => Body::NONE,
+        Said::Nothing => Body::UntilClose,
+        Said::Length(length) => Body::Length(length),
+        Said::Chunked => Body::Chunked(scanner(fields)),
+    })
 }
 
-/// What the framing fields of a head say; `None` where there are none.
-fn read(sender: Sender, version: Version, fields: &Fields<'_, '_>) -> Result<Option<Body>, Doubt> {
+fn read(version: Version, fields: &Fields<'_, '_>) -> Result<Said, Doubt> {
     let mut lengths = fields.iter().filter(|field| field.is("content-length"));
     let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
     match (lengths.next(), codings.next()) {
-        (None, None) => Ok(None),
+        (None, None) => Ok(Said::Nothing),
         (Some(_), Some(_)) => Err(Doubt::Both),
-        (Some(first), None) => {
-            let more = lengths.map(|field| field.value);
-            length(sender, first.value, more).map(|length| Some(Body::Length(length)))
-        }
+        (Some(_), None) if lengths.next().is_some() => Err(Doubt::Length),
+        (Some(length), None) => content_length(length.value)
+            .map(Said::Length)
+            .ok_or(Doubt::Length),
         (None, Some(_)) if version == Version::Http10 => Err(Doubt::Old),
-        (None, Some(first)) => {
-            let plain = first.value.eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
-            if !plain {
-                check_codings(sender, fields)?;
-            }
-            Ok(Some(Body::Chunked(scanner(sender, fields))))
-        }
-    }
-}
-
-/// The length that all Content-Length fields of a head agree on.
-fn length<'b>(
-    sender: Sender,
-    first: &'b [u8],
-    mut more: impl Iterator<Item = &'b [u8]>,
-) -> Result<u64, Doubt> {
-    let agreed = match sender {
-        Sender::Client => content_length(first).filter(|_| more.next().is_none()),
-        Sender::Server => {
-            let mut values = std::iter::once(first)
-                .chain(more)
-                .flat_map(|value| value.split(|byte| *byte == b','))
-                .map(|value| content_length(value.trim_ascii()));
-            let agreed = values.next().flatten();
-            agreed.filter(|_| values.all(|other| other == agreed))
-        }
-    };
-    agreed.ok_or(Doubt::Length)
-}
-
-/// Checks transfer codings that are more than one plain `chunked`. A response may repeat it: to apply it
-/// twice is forbidden (RFC 9112 §7.1), so a server that says it twice has applied it once.
-fn check_codings(sender: Sender, fields: &Fields<'_, '_>) -> Result<(), Doubt> {
-    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-    let mut codings = fields.members("transfer-encoding");
-    if !codings.by_ref().last().is_some_and(is_chunked) {
-        return Err(Doubt::Endless);
-    }
-    match sender {
-        Sender::Server if fields.members("transfer-encoding").all(is_chunked) => Ok(()),
-        _ => Err(Doubt::Coding),
+        (None, Some(_)) if codings.next().is_some() => Err(Doubt::Coding),
+        (None, Some(coding)) if coding.value.eq_ignore_ascii_case(b"chunked") => Ok(Said::Chunked),
+        (None, Some(_)) => Err(Doubt::Coding),
     }
 }
 
 /// RFC 9110 §7.6.1: a field that Connection nominates is removed from the trailers too. Any of them may be
 /// dropped (§6.5.1), so all are where one other than the usual ones is nominated.
-fn scanner(sender: Sender, fields: &Fields<'_, '_>) -> Scanner {
+fn scanner(fields: &Fields<'_, '_>) -> Scanner {
     let usual = ["close", "keep-alive", "upgrade", "te"];
     let is_usual = |member: &[u8]| {
         usual
             .iter()
             .any(|option| member.eq_ignore_ascii_case(option.as_bytes()))
     };
-    let scanner = match sender {
-        Sender::Client => Scanner::default(),
-        Sender::Server => Scanner::default().with_padding(),
-    };
     if fields.members("connection").all(is_usual) {
-        scanner
+        Scanner::default()
     } else {
-        scanner.without_trailers()
+        Scanner::without_trailers()
     }
 }
 
@@ -306,4 +233,75 @@ pub fn content_length(value: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::wire::head::{self, Room};
+
+    fn request_body(fields: &str) -> Result<Body, Refused> {
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        of_request(head.version, &head.fields)
+    }
+
+    #[test]
+    fn content_length_is_digits_only() {
+        assert_eq!(content_length(b"0003"), Some(3));
+        assert_eq!(content_length(b"9223372036854775807"), Some((1 << 63) - 1));
+        for bad in [
+            "",
+            "+5",
+            "-5",
+            "5 5",
+            "0x3",
+            "3.0",
+            "1_0",
+            "3, 3",
+            "9223372036854775808",
+        ] {
+            assert_eq!(content_length(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn doubtful_requests_are_refused() {
+        for (fields, status) in [
+            ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
+            ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
+            ("Transfer-Encoding: gzip, chunked\r\n", 501),
+            ("Transfer-Encoding: chunked, chunked\r\n", 501),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                501,
+            ),
+            ("Transfer-Encoding: chunked;q=1\r\n", 501),
+            ("Transfer-Encoding:\r\n", 501),
+        ] {
+            assert_eq!(request_body(fields).unwrap_err().status, status, "{fields}");
+        }
+        assert!(matches!(
+            request_body("Transfer-Encoding: CHUNKED \r\n"),
+            Ok(Body::Chunked(_))
+        ));
+        assert!(matches!(request_body(""), Ok(Body::Length(0))));
+    }
+
+    #[test]
+    fn a_body_takes_its_own_bytes_only() {
+        let mut body = Body::Length(3);
+        let mut out = BytesMut::new();
+        assert_eq!(body.relay(b"ab", &mut out), Ok(2));
+        assert!(!body.is_complete());
+        assert_eq!(body.relay(b"cGET", &mut out), Ok(1));
+        assert_eq!(&out[..], b"abc");
+        assert!(body.is_complete());
+        let mut chunked = Body::Chunked(Scanner::default());
+        let mut out = BytesMut::new();
+        assert_eq!(
+            chunked.decode(b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\nGET", &mut out),
+            Ok(19)
+        );
+        assert!(chunked.is_complete());
+        assert_eq!(&out[..], b"abcd");
+    }
+}

@@ -1,34 +1,20 @@
 //! Heads of HTTP/1.1 messages, read strictly (RFC 9112 §2–§5): who reads more leniently than the next
 //! hop lets requests be smuggled past it.
 //!
-//! Responses are read with the two leniencies that RFC 9112 demands of a proxy: a blank before a field's
-//! colon (§5.1) and a folded value (§5.2). [`Field::put`] writes such a line without either.
-//!
 //! The only file that names httparse. What httparse lets pass and we do not: a line that ends in a bare
 //! LF, and two fields where one is allowed. Nothing is copied: a head borrows from the bytes read.
 
 use std::mem::MaybeUninit;
 
-use bytes::BytesMut;
-
-pub use super::refusal::{BadResponse, Refused};
 use super::target::{self, Target};
 pub use super::version::Version;
 use super::version::names_another;
 
-/// The most fields a request may have; one more is refused with 431.
+/// The most fields a head may have; one more is refused with 431.
 pub const MAX_FIELDS: usize = 100;
-/// The most fields a response may have.
-pub const MAX_RESPONSE_FIELDS: usize = 256;
-/// The most bytes of a response's head.
-pub const MAX_RESPONSE_HEAD: usize = 64 * 1024;
-
-const TOO_MANY_FIELDS: BadResponse = BadResponse("it has more than 256 header fields");
-/// A response's head is over [`MAX_RESPONSE_HEAD`].
-pub const HEAD_TOO_LONG: BadResponse = BadResponse("its head is longer than 64 KiB");
 
 /// Room for parsed fields, made by the caller so that a head can borrow from it.
-pub struct Room<'b>([MaybeUninit<httparse::Header<'b>>; MAX_RESPONSE_FIELDS]);
+pub struct Room<'b>([MaybeUninit<httparse::Header<'b>>; MAX_FIELDS]);
 
 impl std::fmt::Debug for Room<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,9 +24,30 @@ impl std::fmt::Debug for Room<'_> {
 
 impl Default for Room<'_> {
     fn default() -> Self {
-        Self([MaybeUninit::uninit(); MAX_RESPONSE_FIELDS])
+        Self([MaybeUninit::uninit(); MAX_FIELDS])
     }
 }
+
+/// Why a request is refused: its status code and a sentence for the one who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// HTTP status code, 4xx or 5xx.
+    pub status: u16,
+    /// What is wrong, without a final stop.
+    pub why: &'static str,
+}
+
+impl Refused {
+    /// A refusal with status 400.
+    #[must_use]
+    pub const fn bad(why: &'static str) -> Self {
+        Self { status: 400, why }
+    }
+}
+
+/// A response that must not be passed on, and what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadResponse(pub &'static str);
 
 /// The fields of a head, in order, with the exact lines they stood on.
 #[derive(Clone, Copy)]
@@ -60,9 +67,9 @@ impl std::fmt::Debug for Fields<'_, '_> {
 pub struct Field<'b> {
     /// Its name as it was sent; compare without case.
     pub name: &'b str,
-    /// Its value without the white space around it. In a response it may be folded: CR LF before a blank.
+    /// Its value without the white space around it.
     pub value: &'b [u8],
-    /// Its whole line as it was sent, CR LF included; several lines if it is folded.
+    /// Its whole line as it was sent, CR LF included.
     pub line: &'b [u8],
 }
 
@@ -71,25 +78,6 @@ impl Field<'_> {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
-    }
-
-    /// Appends the line as it was sent. A blank before the colon is left out, and each fold becomes spaces
-    /// (RFC 9112 §5.1, §5.2).
-    pub fn put(&self, out: &mut BytesMut) {
-        let (name, line) = (self.name.as_bytes(), self.line);
-        let end = line.len() - b"\r\n".len();
-        if line[name.len()] == b':' && !line[..end].contains(&b'\n') {
-            out.extend_from_slice(line);
-            return;
-        }
-        out.extend_from_slice(name);
-        out.extend_from_slice(b": ");
-        let unfolded = |byte: &u8| match *byte {
-            b'\r' | b'\n' => b' ',
-            byte => byte,
-        };
-        out.extend(self.value.iter().map(unfolded));
-        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -179,7 +167,7 @@ pub fn request<'h, 'b>(
 ) -> Result<Option<Request<'h, 'b>>, Refused> {
     let mut parsed = httparse::Request::new(&mut []);
     let outcome = httparse::ParserConfig::default()
-        .parse_request_with_uninit_headers(&mut parsed, bytes, &mut room.0[..MAX_FIELDS])
+        .parse_request_with_uninit_headers(&mut parsed, bytes, &mut room.0)
         .map_err(|err| refuse(err, bytes))?;
     let httparse::Status::Complete(len) = outcome else {
         return Ok(None);
@@ -226,13 +214,8 @@ pub fn response<'h, 'b>(
     }
     let mut parsed = httparse::Response::new(&mut []);
     let outcome = httparse::ParserConfig::default()
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
         .parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0)
-        .map_err(|err| match err {
-            httparse::Error::TooManyHeaders => TOO_MANY_FIELDS,
-            _ => BadResponse("head is malformed"),
-        })?;
+        .map_err(|_| BadResponse("head is malformed"))?;
     let httparse::Status::Complete(len) = outcome else {
         return Ok(None);
     };

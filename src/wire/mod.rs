@@ -14,7 +14,6 @@ pub mod listener;
 pub mod options;
 pub mod owner;
 pub mod pass;
-pub mod refusal;
 pub mod reply;
 pub mod socket;
 pub mod splice;

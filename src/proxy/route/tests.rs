@@ -29,37 +29,6 @@ fn the_first_source_with_a_value_wins() {
 }
 
 #[test]
-fn a_field_that_ends_here_is_no_key() {
-    let key = |rule: &str, fields: &str| key_of(rule, "/a?id=5", fields).key;
-    let nominated = "X-Request-ID: 7\r\nConnection: close, x-request-id\r\n";
-    assert_eq!(key(DEFAULT, nominated), Key(5));
-    assert_eq!(
-        key("header:x-user,path", "X-User: 7\r\nConnection: X-USER\r\n"),
-        Key::of(b"/a")
-    );
-    assert_eq!(
-        key("header:x-user,path", "X-User: 7\r\nConnection: X-Use\r\n"),
-        Key(7)
-    );
-    for field in ["TE: 7", "Keep-Alive: 7", "Ringmaster-Seat: 7"] {
-        let (name, _) = field.split_once(':').unwrap();
-        let rule = format!("header:{name},path");
-        assert_eq!(
-            key(&rule, &format!("{field}\r\n")),
-            Key::of(b"/a"),
-            "{field}"
-        );
-    }
-    // The Host cannot be nominated away.
-    assert_eq!(
-        key("header:host,path", "Connection: host\r\n"),
-        Key::of(b"a")
-    );
-    let drawn = key_of("header:x-request-id,random", "/", nominated);
-    assert!(drawn.drawn.is_some());
-}
-
-#[test]
 fn a_drawn_id_has_six_digits_and_is_the_key() {
     let keyed = key_of(DEFAULT, "/a?ident=5", "");
     let drawn = keyed.drawn.unwrap();

@@ -43,7 +43,6 @@ impl Worker {
             slow_guard: true,
             admin: None,
             splice: true,
-            via: None,
             access_log,
             limits,
         };
