@@ -23,6 +23,7 @@ mod whole {
     mod lines;
     mod manual;
     mod metrics;
+    mod passed_on;
     mod readme;
     mod retry;
     mod ring;

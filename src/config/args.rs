@@ -14,7 +14,7 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, Va
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, positive, target};
+use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, positive, target, via};
 use crate::fleet;
 use crate::peer::Token;
 use crate::proxy::{Balance, KeyRule};
@@ -225,6 +225,14 @@ pub struct ServeArgs {
         help = "Copy large bodies instead of moving them through pipes"
     )]
     pub no_splice: bool,
+    #[arg(
+        long,
+        env = "RINGMASTER_VIA",
+        value_name = "NAME",
+        value_parser = via,
+        help = "Add a Via field with this name to what is passed on [default: none]"
+    )]
+    pub via: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",

@@ -41,6 +41,7 @@ impl Worker {
             retries: 2,
             admin: None,
             splice: true,
+            via: None,
             access_log,
             limits,
         };
