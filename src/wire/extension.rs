@@ -8,14 +8,14 @@ use super::chunked::{BadChunk, is_token};
 
 /// The most bytes of extensions that one chunk may have.
 pub(super) const MAX_EXTENSION: u32 = 4 * 1024;
-/// Bytes of extensions that every chunk may have besides as many as it has data. What goes beyond counts
-/// against [`MAX_EXTENSION_EXCESS`].
-pub(super) const EXTENSION_PER_CHUNK: u32 = 64;
+/// Bytes of extensions that every chunk may have besides as many as it has data: room for a signature
+/// (`;chunk-signature=` and 64 digits). What goes beyond counts against [`MAX_EXTENSION_EXCESS`].
+pub(super) const EXTENSION_PER_CHUNK: u32 = 128;
 /// The most bytes of extensions that a message may have beyond what its chunks allow at the time: more
 /// extensions than data are no body but a way to keep a reader busy. What a chunk does not use is taken off.
 pub(super) const MAX_EXTENSION_EXCESS: u32 = 16 * 1024;
 
-/// How much of extensions a message has had.
+/// Extension bytes of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
     /// Bytes of the chunk that begins.

@@ -138,7 +138,7 @@ pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Ref
     }
 }
 
-/// How a response is framed.
+/// Framing of a response.
 #[derive(Clone, Copy, Debug)]
 pub struct Framing {
     /// The body that comes.

@@ -10,14 +10,14 @@ use bytes::BytesMut;
 
 use super::chunked::is_token;
 
-/// What became of a head that was refused.
+/// Outcome of [`response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewritten {
-    /// It was rewritten: reading it again may succeed.
+    /// The head was rewritten; reading it again may succeed.
     Changed,
-    /// Nothing is wrong with it, if its last line goes on with a colon: more must be read.
+    /// The last line is well-formed if a colon follows, so more must be read.
     Incomplete,
-    /// It is refused for good.
+    /// No rewriting helps; the refusal stands.
     Unchanged,
 }
 
@@ -125,7 +125,7 @@ impl Head {
     }
 }
 
-/// Whether this is the name of a field and blanks, which a colon may follow.
+/// Returns `true` for the name of a field and blanks, which a colon may follow.
 fn is_name_before_blanks(line: &[u8]) -> bool {
     let name = line.trim_ascii_end();
     let blanks = line[name.len()..].iter().all(|b| matches!(b, b' ' | b'\t'));

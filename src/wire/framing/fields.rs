@@ -3,7 +3,7 @@
 
 use crate::wire::head::{Fields, Version};
 
-/// What the framing fields of a head say. They are passed on in this form only.
+/// Content of the framing fields of a head. They are passed on in this form only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
     /// Neither a length nor chunks.
@@ -14,7 +14,7 @@ pub enum Announced {
     Chunked,
 }
 
-/// Why framing fields cannot be followed.
+/// Reason why framing fields cannot be followed.
 #[derive(Clone, Copy)]
 pub(super) enum Doubt {
     Length,
@@ -97,7 +97,7 @@ fn is_chunked(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"chunked")
 }
 
-/// What is wrong with transfer codings other than `chunked` alone. RFC 9112 §6.3(4): where `chunked` is not
+/// Classifies transfer codings other than `chunked` alone. RFC 9112 §6.3(4): where `chunked` is not
 /// the last, the length cannot be known; §7.1: it must not be applied twice.
 fn coding_doubt(fields: &Fields<'_, '_>) -> Doubt {
     let codings = || fields.members("transfer-encoding");
