@@ -29,6 +29,7 @@ mod whole {
     mod lines;
     mod manual;
     mod metrics;
+    mod passed_on;
     mod private_connections;
     mod readme;
     mod retry;

@@ -16,7 +16,9 @@ use clap::{
 
 use super::ctl::CtlArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{DEFAULT_KEY, Target, address, ask, count, duration, host, positive, target};
+use super::values::{
+    DEFAULT_KEY, Target, address, ask, count, duration, host, positive, target, via,
+};
 use crate::fleet;
 use crate::peer::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
@@ -245,6 +247,14 @@ pub struct ServeArgs {
         help = "Copy large bodies instead of moving them through pipes"
     )]
     pub no_splice: bool,
+    #[arg(
+        long,
+        env = "RINGMASTER_VIA",
+        value_name = "NAME",
+        value_parser = via,
+        help = "Add a Via field with this name to what is passed on [default: none]"
+    )]
+    pub via: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",

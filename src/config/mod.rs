@@ -114,6 +114,7 @@ impl ServeArgs {
                 slow_guard: self.slow_guard,
                 admin,
                 splice: !self.no_splice,
+                via: self.via,
                 // Its writer is not running yet.
                 access_log: None,
                 limits: proxy::Limits {
@@ -209,6 +210,11 @@ impl ServeArgs {
 
     /// Where nothing is read, nothing that was said can matter.
     fn check_balance(&self) -> Result<(), String> {
+        if self.via.is_some() && self.balance != Balance::Request {
+            return Err(
+                "--via goes with --balance request: otherwise no head is written here".to_owned(),
+            );
+        }
         if self.balance != Balance::Source {
             return Ok(());
         }

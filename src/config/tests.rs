@@ -305,9 +305,33 @@ fn a_wrong_value_is_told_what_would_be_right() {
             "must be a whole number above 0",
         ),
         ("--heartbeat-misses", "0", "must be a whole number above 0"),
+        ("--via", "", "must be a name of letters"),
+        ("--via", "a b", "must be a name of letters"),
+        ("--via", "a:+5", "must be a name of letters"),
+        ("--via", ":80", "must be a name of letters"),
     ] {
         let refused = check(&[flag, value]).unwrap_err();
         assert!(refused.contains(sentence), "{flag} {value}: {refused}");
+    }
+}
+
+#[test]
+fn a_via_field_needs_a_name_and_heads_that_are_written() {
+    assert_eq!(check(&[]).unwrap().proxy.via, None);
+    let longest = "x".repeat(255);
+    for name in ["ringmaster", "edge-1.example:5000", &longest] {
+        assert_eq!(
+            check(&["--via", name]).unwrap().proxy.via.as_deref(),
+            Some(name)
+        );
+    }
+    assert!(check(&["--via", &format!("{longest}x")]).is_err());
+    for balance in ["connection", "source"] {
+        let refused = check(&["--via", "edge", "--balance", balance]).unwrap_err();
+        assert!(
+            refused.starts_with("--via goes with --balance request"),
+            "{refused}"
+        );
     }
 }
 

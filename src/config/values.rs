@@ -68,6 +68,20 @@ pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| sentence.to_owned())
 }
 
+/// A pseudonym, with a port or not (RFC 9110 §7.6.3).
+pub(super) fn via(text: &str) -> Result<String, String> {
+    let (name, port) = text.rsplit_once(':').unwrap_or((text, "80"));
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let is_name = !name.is_empty() && name.len() <= 255 && name.bytes().all(token);
+    if is_name && port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "must be a name of letters, digits, dots and dashes, such as edge-1 or edge-1:5000"
+            .to_owned(),
+    )
+}
+
 /// A host and a port, which is looked up when it is needed.
 pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {

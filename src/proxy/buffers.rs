@@ -8,6 +8,8 @@ use bytes::BytesMut;
 
 /// Bytes of a reply that may be held back until it is whole.
 pub(super) const REPLY_BYTES: usize = 36 * 1024;
+/// The longest head of a reply. The buffers of one that is longer than [`REPLY_BYTES`] are not kept.
+pub(super) const MAX_REPLY_HEAD: usize = 64 * 1024;
 /// Spare buffers kept per kind; more are freed.
 const MAX_SPARE: usize = 256;
 
@@ -65,5 +67,15 @@ mod tests {
         let again = buffers.take();
         assert_eq!((again.as_ptr(), again.len()), (memory, 0));
         assert!(again.capacity() >= 1000);
+    }
+
+    #[test]
+    fn what_grew_for_a_long_head_is_freed() {
+        let buffers = Buffers::new(REPLY_BYTES);
+        let mut buffer = buffers.take();
+        buffer.resize(REPLY_BYTES, 1);
+        buffer.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
+        buffers.give(&mut buffer);
+        assert!(buffers.spare.borrow().is_empty());
     }
 }

@@ -9,9 +9,10 @@ use bytes::{Buf, BytesMut};
 use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
-use super::buffers::REPLY_BYTES;
+use super::buffers::{MAX_REPLY_HEAD, REPLY_BYTES};
 use super::flow::Flow;
 use super::forward::{self, Asked, Ending, Facts};
+use super::interim::Pace;
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
 use super::record::Account;
@@ -21,17 +22,15 @@ use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, worth_parsing};
+use crate::wire::lenient::{self, Rewritten};
 use crate::wire::stream::Writer;
 use crate::wire::version;
-
-/// Interim replies passed on before one request's final reply; more are malice or a fault.
-const MAX_INTERIM: usize = 64;
 
 /// A body shorter than this is moved behind its head: that costs less than to have the kernel gather two
 /// parts (writev(2)).
 const COPY_BELOW: usize = 2048;
 
-const TOO_LONG: Broken = Broken::Bad("its head is too long");
+const TOO_LONG: Broken = Broken::Bad("its head is longer than 65536 bytes");
 
 /// Why no reply, or not all of it, reached the client.
 #[derive(Debug)]
@@ -136,23 +135,30 @@ impl Download<'_> {
 
     /// Reads up to the final head, and passes interim ones on.
     async fn final_head(&mut self) -> Result<Facts, Broken> {
-        let (mut interim, mut parsed) = (0, 0);
+        let (mut pace, mut parsed) = (Pace::default(), 0);
+        let via = self.worker.settings.via.as_deref();
         loop {
             if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
                 self.out.clear();
                 version::settle_response(&mut self.reply);
-                let facts = forward::reply(&self.reply, self.asked, &mut self.out);
-                match facts.map_err(|bad| Broken::Bad(bad.0))? {
+                let facts = match forward::reply(&self.reply, self.asked, via, &mut self.out) {
+                    Ok(facts) => facts,
+                    Err(bad) => match lenient::response(&mut self.reply) {
+                        Rewritten::Changed => {
+                            parsed = 0;
+                            continue;
+                        }
+                        Rewritten::Incomplete => None,
+                        Rewritten::Unchanged => return Err(Broken::Bad(bad.0)),
+                    },
+                };
+                match facts {
                     // The buffer may have room for more than that.
-                    Some(facts) if facts.len > REPLY_BYTES => return Err(TOO_LONG),
+                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(TOO_LONG),
                     Some(facts) if self.is_stale(facts.status) => return Err(Broken::Stale),
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
-                    Some(_) if interim == MAX_INTERIM => {
-                        return Err(Broken::Bad("too many interim replies"));
-                    }
                     Some(facts) => {
-                        interim += 1;
-                        self.pass_interim(&facts).await?;
+                        Box::pin(self.pass_interim(&facts, &mut pace)).await?;
                         parsed = 0;
                         continue;
                     }
@@ -160,29 +166,17 @@ impl Download<'_> {
                 }
             }
             parsed = self.reply.len();
-            if parsed >= REPLY_BYTES {
+            if parsed >= MAX_REPLY_HEAD {
                 return Err(TOO_LONG);
+            }
+            if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
+                // Both become too large to be kept for other requests.
+                self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
+                self.out.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
             }
             let progress = self.progress;
             self.read_early(|| progress.reply_due.get()).await?;
         }
-    }
-
-    async fn pass_interim(&mut self, facts: &Facts) -> Result<(), Broken> {
-        self.reply.advance(facts.len);
-        self.in_flight.pool().cell().replies.count(facts.status);
-        if facts.status == 100 {
-            self.progress.release(Instant::now());
-        }
-        // RFC 9110 §15.2: never to an HTTP/1.0 client.
-        if self.asked.version == Version::Http10 {
-            return Ok(());
-        }
-        forward::finish(Ending::Plain, &mut self.out);
-        self.progress.amid.set(true);
-        self.write_out().await?;
-        self.progress.amid.set(false);
-        Ok(())
     }
 
     /// Writes the head and what is here of the body. Whether the client's connection stays.

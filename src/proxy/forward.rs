@@ -2,30 +2,22 @@
 //! here, the trail of proxies is added, and all else goes on byte for byte and in order.
 //!
 //! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
-//! strip the framing of a message we pass on could smuggle requests.
+//! strip the framing of a message we pass on could smuggle requests. The framing itself is written anew,
+//! one field in canonical form.
 
-use std::net::SocketAddr;
+mod request;
+
 use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::append::{put, put_client, put_number};
+use super::append::{put, put_number};
 use crate::wire::connection_auth;
 use crate::wire::date;
-use crate::wire::framing::{self, Body};
-use crate::wire::head::{self, BadResponse, Field, Fields, Request, Room, Version};
+use crate::wire::framing::{self, Announced, Body, Framing};
+use crate::wire::head::{self, BadResponse, Field, Fields, Request, ResponseRoom, Version};
 
-/// What a request's head does not say itself.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extra<'a> {
-    pub(super) client: SocketAddr,
-    /// The Host to name when the client named none (HTTP/1.0).
-    pub(super) host: &'a str,
-    /// The request ID that was drawn here.
-    pub(super) drawn: Option<u32>,
-    /// Whether the request asks for an upgrade that we let pass.
-    pub(super) upgrade: bool,
-}
+pub(super) use request::{Extra, request};
 
 /// Whether the Connection field has this option (lower case).
 pub(super) fn has_option(fields: &Fields<'_, '_>, option: &str) -> bool {
@@ -59,83 +51,12 @@ pub(super) fn hops(value: &[u8]) -> Option<u64> {
     digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
 }
 
-/// Writes the head that goes on to a replica.
-pub(super) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut BytesMut) {
-    put(out, &[head.method.as_bytes(), b" ", head.target.path]);
-    if let Some(query) = head.target.query {
-        put(out, &[b"?", query]);
-    }
-    put(out, &[b" HTTP/1.1\r\n"]);
-    if head.target.authority.is_some() || head.fields.get("host").is_none() {
-        let host = head.target.authority.unwrap_or(extra.host.as_bytes());
-        put(out, &[b"Host: ", host, b"\r\n"]);
-    }
-    let nominated = Nominated::of(&head.fields);
-    let mut trail = head
-        .fields
-        .iter()
-        .rev()
-        .filter(|field| field.is("x-forwarded-for"));
-    let last_trail = trail.next().filter(|_| !nominated.has("x-forwarded-for"));
-    for field in head.fields.iter() {
-        if is_hop_by_hop(field.name) || nominated.has(field.name) || is_ours(field.name) {
-            continue;
-        }
-        if field.is("host") && head.target.authority.is_some() {
-            continue;
-        }
-        // The ID that was drawn is the one that counts.
-        if field.is("x-request-id") && extra.drawn.is_some() {
-            continue;
-        }
-        // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
-        if field.is("expect") && head.version == Version::Http10 {
-            continue;
-        }
-        if last_trail.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
-            let comma: &[u8] = if field.value.is_empty() { b"" } else { b", " };
-            put(out, &[field.name.as_bytes(), b": ", field.value, comma]);
-            put_client(out, extra.client);
-        } else if field.is("max-forwards") && head.method == "OPTIONS" {
-            put_hops(out, &field);
-        } else {
-            put(out, &[field.line]);
-        }
-    }
-    if last_trail.is_none() {
-        put(out, &[b"X-Forwarded-For: "]);
-        put_client(out, extra.client);
-    }
-    if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
-        put(out, &[b"X-Forwarded-Proto: http\r\n"]);
-    }
-    put(
-        out,
-        &[match head.version {
-            Version::Http10 => b"Via: 1.0 ringmaster\r\n",
-            Version::Http11 => b"Via: 1.1 ringmaster\r\n",
-        }],
-    );
-    if let Some(id) = extra.drawn {
-        put(out, &[b"X-Request-ID: "]);
-        put_number(out, id);
-        put(out, &[b"\r\n"]);
-    }
-    if extra.upgrade {
-        for field in head.fields.iter().filter(|field| field.is("upgrade")) {
-            put(out, &[field.line]);
-        }
-        put(out, &[b"Connection: upgrade\r\n"]);
-    }
-    put(out, &[b"\r\n"]);
-}
-
 /// What a reply's head says about what comes after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) status: u16,
     pub(super) body: Body,
-    /// Bytes of the head as it was received.
+    /// Bytes of the head as it was read.
     pub(super) len: usize,
     /// Whether the replica keeps the connection.
     pub(super) keep_alive: bool,
@@ -160,13 +81,18 @@ pub(super) struct Asked {
 pub(super) fn reply(
     bytes: &[u8],
     asked: Asked,
+    via: Option<&str>,
     out: &mut BytesMut,
 ) -> Result<Option<Facts>, BadResponse> {
-    let mut room = Room::default();
+    let mut room = ResponseRoom::default();
     let Some(head) = head::response(bytes, &mut room)? else {
         return Ok(None);
     };
-    let body = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    let Framing {
+        body,
+        mut announced,
+        reusable,
+    } = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
     // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
     let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
@@ -174,27 +100,29 @@ pub(super) fn reply(
         return Err(BadResponse("it switches protocols unasked"));
     }
     let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
+    // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
+    if announced == Announced::Chunked && asked.version == Version::Http10 {
+        announced = Announced::Nothing;
+    }
     let nominated = Nominated::of(&head.fields);
     put(out, &[b"HTTP/1.1 "]);
     put_number(out, head.status);
     put(out, &[b" ", head.reason.as_bytes(), b"\r\n"]);
     for field in head.fields.iter() {
-        let coding = field.is("transfer-encoding");
-        let framing = coding || field.is("content-length");
-        let bodiless = head.status < 200 || head.status == 204;
         let drop = match field.name.len() {
             7 if (upgraded || names_protocol) && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
-        // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
-        let unknown = coding && asked.version == Version::Http10;
-        if !(drop || framing && bodiless || unknown) {
+        if !(drop || put_framing(&field, Some(&mut announced), out)) {
             put(out, &[field.line]);
         }
     }
     // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
     if head.status >= 200 && head.fields.get("date").is_none() {
         put(out, &[b"Date: ", &date::now(), b"\r\n"]);
+    }
+    if head.status >= 200 {
+        put_via(head.version, via, out);
     }
     if names_protocol {
         put(out, &[b"Connection: upgrade\r\n"]);
@@ -203,11 +131,51 @@ pub(super) fn reply(
         status: head.status,
         body,
         len: head.len,
-        keep_alive: keeps_alive(head.version, &head.fields),
+        keep_alive: reusable && keeps_alive(head.version, &head.fields),
         keep_for: keep_for(&head.fields),
         decode,
         private: connection_auth::is_in_response(&head.fields),
     }))
+}
+
+/// Writes a framing field in canonical form; `false` if `field` is none. Of a reply's fields, which may say
+/// it twice or be void, the first that says what is `announced` is written, and the others are dropped.
+fn put_framing(field: &Field<'_>, announced: Option<&mut Announced>, out: &mut BytesMut) -> bool {
+    let own = match field.name.len() {
+        14 if field.is("content-length") => {
+            let number = field.value.split(|byte| *byte == b',').next();
+            let number = number
+                .map(<[u8]>::trim_ascii)
+                .and_then(framing::content_length);
+            number.map(Announced::Length)
+        }
+        17 if field.is("transfer-encoding") => Some(Announced::Chunked),
+        _ => return false,
+    };
+    if let Some(announced) = announced {
+        if own != Some(*announced) {
+            return true;
+        }
+        *announced = Announced::Nothing;
+    }
+    put(out, &[field.name.as_bytes(), b": "]);
+    match own {
+        Some(Announced::Length(length)) => put_number(out, length),
+        _ => put(out, &[b"chunked"]),
+    }
+    put(out, &[b"\r\n"]);
+    true
+}
+
+/// Writes the Via field (RFC 9110 §7.6.3) of a message that came in this version, if there is a name for it.
+fn put_via(version: Version, name: Option<&str>, out: &mut BytesMut) {
+    if let Some(name) = name {
+        let received: &[u8] = match version {
+            Version::Http10 => b"Via: 1.0 ",
+            Version::Http11 => b"Via: 1.1 ",
+        };
+        put(out, &[received, name.as_bytes(), b"\r\n"]);
+    }
 }
 
 /// How a reply's head ends.
@@ -245,14 +213,14 @@ fn keep_for(fields: &Fields<'_, '_>) -> Option<Duration> {
 }
 
 /// The fields that the Connection field nominates for removal.
-struct Nominated<'h, 'b>(Option<Fields<'h, 'b>>);
+pub(super) struct Nominated<'h, 'b>(Option<Fields<'h, 'b>>);
 
 impl<'h, 'b> Nominated<'h, 'b> {
-    fn of(fields: &Fields<'h, 'b>) -> Self {
+    pub(super) fn of(fields: &Fields<'h, 'b>) -> Self {
         Self(fields.get("connection").map(|_| *fields))
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         let framing = ["content-length", "transfer-encoding", "host"];
         self.0.as_ref().is_some_and(|fields| {
             has_option(fields, name) && !framing.iter().any(|kept| kept.eq_ignore_ascii_case(name))
@@ -270,26 +238,6 @@ fn is_hop_by_hop(name: &str) -> bool {
         14 => same("http2-settings"),
         16 => same("proxy-connection"),
         _ => false,
-    }
-}
-
-/// Fields only we may set.
-fn is_ours(name: &str) -> bool {
-    const PREFIX: &str = "ringmaster-";
-    name.get(..PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
-
-/// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
-fn put_hops(out: &mut BytesMut, field: &Field<'_>) {
-    match hops(field.value) {
-        Some(hops) => {
-            let left = hops.saturating_sub(1);
-            put(out, &[field.name.as_bytes(), b": "]);
-            put_number(out, left);
-            put(out, &[b"\r\n"]);
-        }
-        None => put(out, &[field.line]),
     }
 }
 

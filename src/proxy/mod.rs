@@ -32,7 +32,9 @@ mod flow;
 mod forward;
 mod idle;
 mod idle_clients;
+mod interim;
 mod journey;
+mod key;
 mod pipes;
 mod pool;
 mod private;
@@ -59,8 +61,8 @@ use std::time::Duration;
 
 pub use accept::{Start, start};
 pub use blind::{Balance, ParseBalanceError};
+pub use key::{KeyRule, ParseKeyRuleError};
 pub use record::{AccessLog, Ended, How, Record};
-pub use route::{KeyRule, ParseKeyRuleError};
 
 use crate::peer::Access;
 
@@ -79,6 +81,8 @@ pub struct Settings {
     pub admin: Option<Access>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
     pub splice: bool,
+    /// The name in the Via field of what is passed on; without one there is none.
+    pub via: Option<String>,
     /// Where every request is written down, if anywhere.
     pub access_log: Option<AccessLog>,
     /// Times and sizes.

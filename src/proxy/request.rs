@@ -12,8 +12,8 @@ use bytes::{Buf, BytesMut};
 use super::blind::{self, Balance, Opening};
 use super::chunks;
 use super::forward::{self, Extra};
+use super::key::Keyed;
 use super::record::Note;
-use super::route::Keyed;
 use super::turn::Turn;
 use super::visit::{self, Visit};
 use super::worker::Worker;
@@ -146,6 +146,11 @@ pub(super) fn read(
     }
     let body = framing::of_request(head.version, &head.fields)?;
     let expects = expectation(&head)?;
+    if worker.settings.key.is_nominated(&head) {
+        return Err(Refused::bad(
+            "Connection names a field that requests are routed by",
+        ));
+    }
     let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
@@ -219,6 +224,7 @@ fn prepare(
         host: &host,
         drawn: keyed.drawn,
         upgrade,
+        via: worker.settings.via.as_deref(),
     };
     forward::request(head, &extra, &mut bytes);
     Request {

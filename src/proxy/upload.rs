@@ -72,6 +72,13 @@ impl Progress {
         self.upload_over.get().map(|over| over.max(since))
     }
 
+    /// Moves the time when the head of the final reply is due, if it is set.
+    pub(super) fn renew(&self, due: Instant) {
+        if self.reply_due.get().is_some() {
+            self.reply_due.set(Some(due));
+        }
+    }
+
     /// The client was told to send its body.
     pub(super) fn release(&self, now: Instant) {
         if self.held.replace(false) {

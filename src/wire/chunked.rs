@@ -4,12 +4,11 @@
 //! further: extensions, which we do not know, and trailer fields that must not be taken for fields of the
 //! head. It copies and keeps nothing: the begun name of a trailer field is left to be shown again. It is
 //! strict where lenient readers were fooled: sizes of at most 16 hex digits, CR LF only, all bounded.
+//! Responses may have blanks behind a size and in front of the colon of a trailer field; they go no further.
 
-use super::extension::Extension;
+use super::extension::{Budget, Extension};
 use super::trailer;
 
-/// The most bytes of chunk extensions in one message.
-pub const MAX_EXTENSIONS: usize = 16 * 1024;
 /// The most bytes of trailer fields in one message.
 pub const MAX_TRAILERS: usize = 16 * 1024;
 /// The most bytes of a trailer field's name.
@@ -35,15 +34,33 @@ pub enum Run {
 /// Where in the coding the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    Size { value: u64, digits: u8 },
-    Extension { size: u64, part: Extension },
-    SizeLf { size: u64 },
-    Data { left: u64 },
+    Size {
+        value: u64,
+        digits: u8,
+    },
+    Extension {
+        size: u64,
+        part: Extension,
+    },
+    SizeLf {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     TrailerStart,
-    TrailerValue { run: Run },
-    TrailerLf { run: Run },
+    /// The colon, and blanks in front of it.
+    TrailerColon {
+        run: Run,
+    },
+    TrailerValue {
+        run: Run,
+    },
+    TrailerLf {
+        run: Run,
+    },
     LastLf,
     Done,
 }
@@ -59,20 +76,22 @@ impl At {
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner {
     at: At,
-    extensions: usize,
+    extensions: Budget,
     trailers: usize,
     drops_trailers: bool,
     scanned: u32,
+    lenient: bool,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
         Self {
             at: At::FIRST,
-            extensions: 0,
+            extensions: Budget::default(),
             trailers: 0,
             drops_trailers: false,
             scanned: 0,
+            lenient: false,
         }
     }
 }
@@ -84,6 +103,15 @@ impl Scanner {
         Self {
             drops_trailers: true,
             ..Self::default()
+        }
+    }
+
+    /// The same scanner for a response.
+    #[must_use]
+    pub fn leniently(self) -> Self {
+        Self {
+            lenient: true,
+            ..self
         }
     }
 
@@ -117,7 +145,8 @@ impl Scanner {
             let next = self.step(*byte)?;
             let kind = match (self.at, next) {
                 (At::TrailerValue { run } | At::TrailerLf { run }, _) => run,
-                (_, At::Extension { .. }) => Run::Dropped,
+                (_, At::Extension { .. } | At::TrailerColon { .. }) => Run::Dropped,
+                (At::TrailerColon { run }, _) => run,
                 _ => Run::Frame,
             };
             if used > 0 && kind != run {
@@ -161,7 +190,7 @@ impl Scanner {
     /// Where a byte that leads from here leads to.
     fn step(&self, byte: u8) -> Result<At, BadChunk> {
         Ok(match (self.at, byte) {
-            (At::Size { value, digits }, byte) => return size(byte, value, digits),
+            (At::Size { value, digits }, byte) => return self.size(byte, value, digits),
             (At::Extension { size, part }, b'\r') if part.may_end() => At::SizeLf { size },
             (At::Extension { size, part }, byte) => {
                 let part = part.step(byte);
@@ -179,6 +208,8 @@ impl Scanner {
                 return Err(BadChunk("chunk data do not end in CR LF"));
             }
             (At::TrailerStart, b'\r') => At::LastLf,
+            (At::TrailerColon { .. }, b' ' | b'\t') => self.at,
+            (At::TrailerColon { run }, b':') => At::TrailerValue { run },
             (At::TrailerValue { run }, b'\r') => At::TrailerLf { run },
             (At::TrailerValue { .. }, b'\t' | b' '..=b'~' | 0x80..) => self.at,
             (At::TrailerLf { .. }, b'\n') => At::TrailerStart,
@@ -192,24 +223,24 @@ impl Scanner {
 
     /// Counts the byte that leads from here to `next`.
     fn count(&mut self, next: At) -> Result<(), BadChunk> {
-        if matches!(next, At::Extension { .. }) {
-            self.extensions += 1;
-        }
-        if matches!(
-            self.at,
-            At::TrailerStart | At::TrailerValue { .. } | At::TrailerLf { .. }
-        ) {
-            self.trailers += 1;
+        match (self.at, next) {
+            (_, At::Extension { .. }) => return self.extensions.count(),
+            (At::SizeLf { size }, _) => return self.extensions.settle(size),
+            (
+                At::TrailerStart
+                | At::TrailerColon { .. }
+                | At::TrailerValue { .. }
+                | At::TrailerLf { .. },
+                _,
+            ) => self.trailers += 1,
+            _ => return Ok(()),
         }
         self.check()
     }
 
     fn check(&self) -> Result<(), BadChunk> {
-        if self.extensions > MAX_EXTENSIONS {
-            return Err(BadChunk("chunk extensions are too long"));
-        }
         if self.trailers > MAX_TRAILERS {
-            return Err(BadChunk("trailer fields are too long"));
+            return Err(BadChunk("trailer fields have more than 16384 bytes"));
         }
         Ok(())
     }
@@ -218,47 +249,58 @@ impl Scanner {
     fn trailer_name(&mut self, input: &[u8]) -> Result<(usize, Run), BadChunk> {
         let end = input.iter().position(|byte| !is_token(*byte));
         let len = end.unwrap_or(input.len());
-        if len > MAX_TRAILER_NAME {
-            return Err(BadChunk("the name of a trailer field is too long"));
+        let blank = |byte: &&u8| self.lenient && matches!(byte, b' ' | b'\t');
+        let blanks = input[len..].iter().take_while(blank).count();
+        if len + blanks > MAX_TRAILER_NAME {
+            return Err(BadChunk(
+                "the name of a trailer field has more than 256 bytes",
+            ));
         }
-        match input.get(len) {
-            None => Ok((0, Run::Frame)),
-            Some(b':') if len > 0 => {
-                let run = match !self.drops_trailers && trailer::may_pass(&input[..len]) {
-                    true => Run::Frame,
-                    false => Run::Dropped,
-                };
-                self.trailers += len + 1;
-                self.check()?;
-                self.at = At::TrailerValue { run };
-                Ok((len + 1, run))
-            }
-            Some(_) => Err(BadChunk("a trailer field is malformed")),
+        match input.get(len + blanks) {
+            None => return Ok((0, Run::Frame)),
+            Some(b':') if len > 0 => {}
+            Some(_) => return Err(BadChunk("a trailer field is malformed")),
+        }
+        let run = match !self.drops_trailers && trailer::may_pass(&input[..len]) {
+            true => Run::Frame,
+            false => Run::Dropped,
+        };
+        self.trailers += len;
+        self.check()?;
+        self.at = At::TrailerColon { run };
+        Ok((len, run))
+    }
+
+    fn size(&self, byte: u8, value: u64, digits: u8) -> Result<At, BadChunk> {
+        if let Some(digit) = char::from(byte).to_digit(16) {
+            return longer_size(digit, value, digits);
+        }
+        let part = match self.lenient {
+            true => Extension::begin_leniently(byte),
+            false => Extension::begin(byte),
+        };
+        match part {
+            _ if digits == 0 => Err(BadChunk("a chunk size is malformed")),
+            Some(part) => Ok(At::Extension { size: value, part }),
+            None if byte == b'\r' => Ok(At::SizeLf { size: value }),
+            None => Err(BadChunk("a chunk size is malformed")),
         }
     }
 }
 
-fn size(byte: u8, value: u64, digits: u8) -> Result<At, BadChunk> {
-    if let Some(digit) = char::from(byte).to_digit(16) {
-        if digits == MAX_SIZE_DIGITS {
-            return Err(BadChunk("a chunk size has too many digits"));
-        }
-        let value = value
-            .checked_mul(16)
-            .and_then(|value| value.checked_add(u64::from(digit)));
-        let value = value.filter(|value| i64::try_from(*value).is_ok());
-        let value = value.ok_or(BadChunk("a chunk size is too large"))?;
-        return Ok(At::Size {
-            value,
-            digits: digits + 1,
-        });
+fn longer_size(digit: u32, value: u64, digits: u8) -> Result<At, BadChunk> {
+    if digits == MAX_SIZE_DIGITS {
+        return Err(BadChunk("a chunk size has too many digits"));
     }
-    match Extension::begin(byte) {
-        _ if digits == 0 => Err(BadChunk("a chunk size is malformed")),
-        Some(part) => Ok(At::Extension { size: value, part }),
-        None if byte == b'\r' => Ok(At::SizeLf { size: value }),
-        None => Err(BadChunk("a chunk size is malformed")),
-    }
+    let value = value
+        .checked_mul(16)
+        .and_then(|value| value.checked_add(u64::from(digit)));
+    let value = value.filter(|value| i64::try_from(*value).is_ok());
+    let value = value.ok_or(BadChunk("a chunk size is too large"))?;
+    Ok(At::Size {
+        value,
+        digits: digits + 1,
+    })
 }
 
 /// RFC 9110 §5.6.2 tchar.

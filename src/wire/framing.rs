@@ -1,12 +1,18 @@
 //! Where a message's body ends (RFC 9112 §6), decided once from its head, then followed byte by byte.
 //!
-//! Any doubt is a refusal: two ways to read one body are how requests are smuggled. Content-Length is
-//! digits only (Rust's own parser would take "+5"), given once; Transfer-Encoding is `chunked` alone.
+//! In a request any doubt is a refusal: two ways to read one body are how requests are smuggled.
+//! Content-Length is digits only (Rust's own parser would take "+5"), given once; Transfer-Encoding is
+//! `chunked` alone. In a response, what other proxies accept and only one reading fits is accepted too,
+//! and [`Announced`] says how it is passed on: in one field, in canonical form.
+
+mod fields;
 
 use bytes::BytesMut;
 
 use super::chunked::{BadChunk, Run, Scanner};
 use super::head::{BadResponse, Fields, Refused, Version};
+pub use fields::{Announced, content_length};
+use fields::{Doubt, read_response, read_strictly};
 
 /// How much of a body is still to come.
 #[derive(Clone, Copy, Debug)]
@@ -121,86 +127,76 @@ impl Body {
     }
 }
 
-/// What the framing fields of a head say.
-enum Said {
-    Nothing,
-    Length(u64),
-    Chunked,
-}
-
-/// Why framing fields cannot be followed.
-enum Doubt {
-    Length,
-    Both,
-    Coding,
-    Old,
-}
-
 /// The body of a request.
 ///
 /// # Errors
 /// 400 when the length is in doubt, 501 for a transfer coding we do not know.
 pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Refused> {
-    match read(version, fields) {
-        Ok(Said::Nothing) => Ok(Body::NONE),
-        Ok(Said::Length(length)) => Ok(Body::Length(length)),
-        Ok(Said::Chunked) => Ok(Body::Chunked(scanner(fields))),
-        Err(Doubt::Length) => Err(Refused::bad("Content-Length is malformed or given twice")),
-        Err(Doubt::Both) => Err(Refused::bad("both Content-Length and Transfer-Encoding")),
-        Err(Doubt::Old) => Err(Refused::bad("Transfer-Encoding in HTTP/1.0")),
-        Err(Doubt::Coding) => Err(Refused {
-            status: 501,
-            why: "only the transfer coding chunked is supported",
+    match read_strictly(version, fields) {
+        Ok(Announced::Nothing) => Ok(Body::NONE),
+        Ok(Announced::Length(length)) => Ok(Body::Length(length)),
+        Ok(Announced::Chunked) => Ok(Body::Chunked(scanner(fields))),
+        Err(doubt) => Err(Refused {
+            status: if matches!(doubt, Doubt::Coding) {
+                501
+            } else {
+                400
+            },
+            why: doubt.why(),
         }),
     }
 }
 
-/// The body of a response with this status to a request that was (`to_head`) or was not HEAD.
+/// Framing of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Framing {
+    /// The body that comes.
+    pub body: Body,
+    /// What the head that is passed on says of it; what a GET would have got, if the body is left out.
+    pub announced: Announced,
+    /// Whether another response may come on the same connection: not after fields of which one had to be
+    /// ignored (RFC 9112 §6.1).
+    pub reusable: bool,
+}
+
+/// The framing of a response with this status to a request that was (`to_head`) or was not HEAD.
 ///
 /// # Errors
-/// When its length is in doubt.
+/// When a body follows whose length is in doubt.
 pub fn of_response(
     status: u16,
     to_head: bool,
     version: Version,
     fields: &Fields<'_, '_>,
-) -> Result<Body, BadResponse> {
-    let bodiless = status < 200 || status == 204;
-    if bodiless {
-        // RFC 9112 §6.3(1): whatever its fields say, and they are not passed on.
-        return Ok(Body::NONE);
+) -> Result<Framing, BadResponse> {
+    // RFC 9112 §6.3(1): no body whatever the fields say. RFC 9110 §8.6, RFC 9112 §6.1: these have none.
+    if status < 200 || status == 204 {
+        return Ok(Framing {
+            body: Body::NONE,
+            announced: Announced::Nothing,
+            reusable: true,
+        });
     }
-    let said = read(version, fields).map_err(|doubt| {
-        BadResponse(match doubt {
-            Doubt::Length => "Content-Length is malformed or given twice",
-            Doubt::Both => "both Content-Length and Transfer-Encoding",
-            Doubt::Old => "Transfer-Encoding in HTTP/1.0",
-            Doubt::Coding => "unknown transfer coding",
-        })
-    })?;
-    Ok(match said {
-        _ if to_head || status == 304 => Body::NONE,
-        Said::Nothing => Body::UntilClose,
-        Said::Length(length) => Body::Length(length),
-        Said::Chunked => Body::Chunked(scanner(fields)),
+    let read = read_response(version, fields);
+    if to_head || status == 304 {
+        let (announced, reusable) = read.unwrap_or((Announced::Nothing, false));
+        return Ok(Framing {
+            body: Body::NONE,
+            announced,
+            reusable,
+        });
+    }
+    let (announced, reusable) = read.map_err(|doubt| BadResponse(doubt.why()))?;
+    let body = match announced {
+        Announced::Nothing => Body::UntilClose,
+        Announced::Length(length) => Body::Length(length),
+        Announced::Chunked => Body::Chunked(scanner(fields).leniently()),
+    };
+    Ok(Framing {
+        body,
+        announced,
+        reusable,
     })
-}
-
-fn read(version: Version, fields: &Fields<'_, '_>) -> Result<Said, Doubt> {
-    let mut lengths = fields.iter().filter(|field| field.is("content-length"));
-    let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
-    match (lengths.next(), codings.next()) {
-        (None, None) => Ok(Said::Nothing),
-        (Some(_), Some(_)) => Err(Doubt::Both),
-        (Some(_), None) if lengths.next().is_some() => Err(Doubt::Length),
-        (Some(length), None) => content_length(length.value)
-            .map(Said::Length)
-            .ok_or(Doubt::Length),
-        (None, Some(_)) if version == Version::Http10 => Err(Doubt::Old),
-        (None, Some(_)) if codings.next().is_some() => Err(Doubt::Coding),
-        (None, Some(coding)) if coding.value.eq_ignore_ascii_case(b"chunked") => Ok(Said::Chunked),
-        (None, Some(_)) => Err(Doubt::Coding),
-    }
 }
 
 /// RFC 9110 §7.6.1: a field that Connection nominates is removed from the trailers too. Any of them may be
@@ -217,19 +213,6 @@ fn scanner(fields: &Fields<'_, '_>) -> Scanner {
     } else {
         Scanner::without_trailers()
     }
-}
-
-/// 1*DIGIT (RFC 9110 §8.6) up to 2^63-1.
-#[must_use]
-pub fn content_length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let digits = std::str::from_utf8(value).ok()?;
-    digits
-        .parse::<i64>()
-        .ok()
-        .and_then(|length| u64::try_from(length).ok())
 }
 
 #[cfg(test)]
@@ -268,14 +251,26 @@ mod tests {
         for (fields, status) in [
             ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
             ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
+            ("Content-Length: 3, 3\r\n", 400),
             ("Transfer-Encoding: gzip, chunked\r\n", 501),
-            ("Transfer-Encoding: chunked, chunked\r\n", 501),
             (
-                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
                 501,
             ),
-            ("Transfer-Encoding: chunked;q=1\r\n", 501),
-            ("Transfer-Encoding:\r\n", 501),
+            ("Transfer-Encoding: chunked, gzip\r\n", 400),
+            ("Transfer-Encoding: gzip\r\n", 400),
+            ("Transfer-Encoding: chunked, chunked\r\n", 400),
+            ("Transfer-Encoding: , chunked\r\n", 400),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                400,
+            ),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                400,
+            ),
+            ("Transfer-Encoding: chunked;q=1\r\n", 400),
+            ("Transfer-Encoding:\r\n", 400),
         ] {
             assert_eq!(request_body(fields).unwrap_err().status, status, "{fields}");
         }
@@ -284,6 +279,102 @@ mod tests {
             Ok(Body::Chunked(_))
         ));
         assert!(matches!(request_body(""), Ok(Body::Length(0))));
+    }
+
+    /// What is announced of a response's body, and whether the connection may be used again.
+    fn announced(
+        status: u16,
+        to_head: bool,
+        version: &str,
+        fields: &str,
+    ) -> Option<(Announced, bool)> {
+        let text = format!("HTTP/{version} {status} X\r\n{fields}\r\n");
+        let mut room = head::ResponseRoom::default();
+        let head = head::response(text.as_bytes(), &mut room).unwrap().unwrap();
+        let framing = of_response(status, to_head, head.version, &head.fields).ok()?;
+        let left_out = to_head || matches!(status, 100..200 | 204 | 304);
+        let expected = match framing.announced {
+            _ if left_out => Body::NONE,
+            Announced::Nothing => Body::UntilClose,
+            Announced::Length(length) => Body::Length(length),
+            Announced::Chunked => Body::Chunked(Scanner::default().leniently()),
+        };
+        assert_eq!(format!("{:?}", framing.body), format!("{expected:?}"));
+        Some((framing.announced, framing.reusable))
+    }
+
+    #[test]
+    fn a_response_that_has_one_reading_is_followed() {
+        use Announced::{Chunked, Length, Nothing};
+        for (fields, expected) in [
+            ("", Some((Nothing, true))),
+            (
+                "Content-Length: 02\r\nContent-Length: 2\r\n",
+                Some((Length(2), true)),
+            ),
+            ("Content-Length: 2,\t2 ,002\r\n", Some((Length(2), true))),
+            ("Content-Length: 2, 3\r\n", None),
+            ("Content-Length: 2\r\nContent-Length: 3\r\n", None),
+            ("Content-Length: 2,\r\n", None),
+            ("Content-Length: \r\n", None),
+            ("Content-Length: +2\r\n", None),
+            ("Transfer-Encoding: Chunked,\r\n", Some((Chunked, true))),
+            ("Transfer-Encoding: , chunked\r\n", Some((Chunked, true))),
+            (
+                "Transfer-Encoding:\r\nContent-Length: 2\r\n",
+                Some((Length(2), false)),
+            ),
+            (
+                "Content-Length: x\r\nTransfer-Encoding: chunked\r\n",
+                Some((Chunked, false)),
+            ),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                None,
+            ),
+            ("Transfer-Encoding: gzip, chunked\r\n", None),
+            ("Transfer-Encoding: identity\r\n", None),
+        ] {
+            assert_eq!(announced(200, false, "1.1", fields), expected, "{fields}");
+        }
+        let coding = "Transfer-Encoding: chunked\r\n";
+        assert_eq!(announced(200, false, "1.0", coding), Some((Chunked, false)));
+        let both = format!("{coding}Content-Length: 2\r\n");
+        assert_eq!(announced(200, false, "1.0", &both), None);
+    }
+
+    #[test]
+    fn a_response_without_a_body_is_followed_whatever_it_announces() {
+        use Announced::{Chunked, Length, Nothing};
+        for (fields, expected) in [
+            ("", (Nothing, true)),
+            (
+                "Content-Length: 2\r\nContent-Length: 2\r\n",
+                (Length(2), true),
+            ),
+            (
+                "Content-Length: 2\r\nContent-Length: 3\r\n",
+                (Nothing, false),
+            ),
+            ("Content-Length: x\r\n", (Nothing, false)),
+            (
+                "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+                (Chunked, false),
+            ),
+            (
+                "Transfer-Encoding: gzip\r\nContent-Length: 2\r\n",
+                (Nothing, false),
+            ),
+        ] {
+            for (status, to_head) in [(200, true), (404, true), (304, false), (304, true)] {
+                let found = announced(status, to_head, "1.1", fields);
+                assert_eq!(found, Some(expected), "{status} {fields}");
+            }
+            for status in [103, 204] {
+                let found = announced(status, false, "1.1", fields);
+                assert_eq!(found, Some((Nothing, true)), "{status} {fields}");
+            }
+        }
     }
 
     #[test]

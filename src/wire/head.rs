@@ -10,21 +10,26 @@ use super::target::{self, Target};
 pub use super::version::Version;
 use super::version::names_another;
 
-/// The most fields a head may have; one more is refused with 431.
+/// The most fields of a request; one more is refused with 431.
 pub const MAX_FIELDS: usize = 100;
+/// The most fields of a response.
+pub const MAX_RESPONSE_FIELDS: usize = 256;
 
 /// Room for parsed fields, made by the caller so that a head can borrow from it.
-pub struct Room<'b>([MaybeUninit<httparse::Header<'b>>; MAX_FIELDS]);
+pub struct Room<'b, const FIELDS: usize = MAX_FIELDS>([MaybeUninit<httparse::Header<'b>>; FIELDS]);
 
-impl std::fmt::Debug for Room<'_> {
+/// Room for the fields of a response.
+pub type ResponseRoom<'b> = Room<'b, MAX_RESPONSE_FIELDS>;
+
+impl<const FIELDS: usize> std::fmt::Debug for Room<'_, FIELDS> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Room")
     }
 }
 
-impl Default for Room<'_> {
+impl<const FIELDS: usize> Default for Room<'_, FIELDS> {
     fn default() -> Self {
-        Self([MaybeUninit::uninit(); MAX_FIELDS])
+        Self([MaybeUninit::uninit(); FIELDS])
     }
 }
 
@@ -206,7 +211,7 @@ pub fn request<'h, 'b>(
 /// What makes the response unfit to be passed on.
 pub fn response<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut Room<'b>,
+    room: &'h mut ResponseRoom<'b>,
 ) -> Result<Option<Response<'h, 'b>>, BadResponse> {
     // RFC 9112 §2.2 has servers skip empty lines, not clients.
     if matches!(bytes.first(), Some(b'\r' | b'\n')) {
@@ -215,7 +220,12 @@ pub fn response<'h, 'b>(
     let mut parsed = httparse::Response::new(&mut []);
     let outcome = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0)
-        .map_err(|_| BadResponse("head is malformed"))?;
+        .map_err(|err| {
+            BadResponse(match err {
+                httparse::Error::TooManyHeaders => "its head has more than 256 fields",
+                _ => "head is malformed",
+            })
+        })?;
     let httparse::Status::Complete(len) = outcome else {
         return Ok(None);
     };
@@ -248,7 +258,7 @@ fn refuse(err: httparse::Error, bytes: &[u8]) -> Refused {
     match err {
         httparse::Error::TooManyHeaders => Refused {
             status: 431,
-            why: "too many header fields",
+            why: "more than 100 header fields",
         },
         httparse::Error::Version if names_another(bytes) => Refused {
             status: 505,

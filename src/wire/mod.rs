@@ -10,6 +10,7 @@ pub mod deadline;
 mod extension;
 pub mod framing;
 pub mod head;
+pub mod lenient;
 pub mod listener;
 pub mod options;
 pub mod owner;

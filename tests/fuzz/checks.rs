@@ -7,8 +7,9 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use ringmaster::wire::chunked::{BadChunk, Scanner};
-use ringmaster::wire::framing::{self, Body};
-use ringmaster::wire::head::{self, Fields, Room};
+use ringmaster::wire::framing::{self, Announced, Body};
+use ringmaster::wire::head::{self, Fields, ResponseRoom, Room};
+use ringmaster::wire::lenient::{self, Rewritten};
 
 /// Heads up to this long are cut at every byte, longer ones at this many places.
 const CUTS: usize = 256;
@@ -32,22 +33,55 @@ pub(crate) fn request(bytes: &[u8]) {
 
 /// A response head and its framing, for an answer to GET and to HEAD.
 pub(crate) fn response(bytes: &[u8]) {
-    let read = |bytes: &[u8]| -> Result<_, &'static str> {
-        let mut room = Room::default();
-        let head = head::response(bytes, &mut room).map_err(|bad| bad.0)?;
-        Ok(head.map(|head| {
-            check_fields(&head.fields);
-            assert!((100..1000).contains(&head.status));
-            let to_get = framing::of_response(head.status, false, head.version, &head.fields);
-            let to_head = framing::of_response(head.status, true, head.version, &head.fields);
-            if head.status >= 200 && head.status != 204 {
-                check_framing(&head.fields, to_get.is_ok());
-            }
-            assert!(to_head.is_err() || to_head.is_ok_and(|body| body.is_complete()));
-            (head.len, format!("{head:?} {to_get:?}"))
-        }))
-    };
-    check_prefixes(bytes, read);
+    check_prefixes(bytes, read_response);
+    let whole = settled(bytes);
+    let stride = bytes.len() / CUTS + 1;
+    for cut in (0..bytes.len()).step_by(stride) {
+        // What is rewritten before all of it is here becomes the same, unless it is refused at once.
+        if let Ok(begun) = settled(&bytes[..cut]) {
+            let begun = [&begun[..], &bytes[cut..]].concat();
+            assert_eq!(settled(&begun).ok(), whole.clone().ok());
+        }
+    }
+}
+
+fn read_response(bytes: &[u8]) -> Result<Option<(usize, String)>, &'static str> {
+    let mut room = ResponseRoom::default();
+    let head = head::response(bytes, &mut room).map_err(|bad| bad.0)?;
+    Ok(head.map(|head| {
+        check_fields(&head.fields);
+        assert!((100..1000).contains(&head.status));
+        let framing = |to_head| {
+            let framing = framing::of_response(head.status, to_head, head.version, &head.fields);
+            framing.map(|framing| (framing.body, framing.announced, framing.reusable))
+        };
+        let (to_get, to_head) = (framing(false), framing(true));
+        let has_body = head.status >= 200 && !matches!(head.status, 204 | 304);
+        if let Ok((body, announced, _)) = to_get
+            && has_body
+        {
+            check_announced(&head.fields, &body, announced);
+        }
+        // No framing field holds up a reply without a body.
+        assert!(to_head.is_ok_and(|(body, ..)| body.is_complete()));
+        (head.len, format!("{head:?} {to_get:?}"))
+    }))
+}
+
+/// A response head as it is passed on: rewritten as often as it takes, which is not often.
+fn settled(bytes: &[u8]) -> Result<BytesMut, &'static str> {
+    let mut bytes = BytesMut::from(bytes);
+    for _ in 0..3 {
+        let Err(refused) = read_response(&bytes) else {
+            return Ok(bytes);
+        };
+        match lenient::response(&mut bytes) {
+            Rewritten::Changed => {}
+            Rewritten::Incomplete => return Ok(bytes),
+            Rewritten::Unchanged => return Err(refused),
+        }
+    }
+    panic!("rewritten again and again: {bytes:?}");
 }
 
 /// A body: `bytes` come in pieces of the lengths that `splits` say, over and over.
@@ -55,6 +89,7 @@ pub(crate) fn body(bytes: &[u8], splits: &[u8]) {
     let bodies = [
         Body::Chunked(Scanner::default()),
         Body::Chunked(Scanner::without_trailers()),
+        Body::Chunked(Scanner::default().leniently()),
         Body::Length(u64::from(splits.first().copied().unwrap_or_default())),
         Body::UntilClose,
     ];
@@ -71,9 +106,13 @@ pub(crate) fn body(bytes: &[u8], splits: &[u8]) {
         };
         assert_eq!((whole.used, whole.complete), (data.used, data.complete));
         // The next hop reads the same message, to its last byte.
-        let next = pass(body, &whole.out, &[], Body::relay).expect("well-formed");
+        let strict = match body {
+            Body::Chunked(_) => Body::Chunked(Scanner::default()),
+            body => body,
+        };
+        let next = pass(strict, &whole.out, &[], Body::relay).expect("well-formed");
         assert_eq!((&next.out, next.complete), (&whole.out, whole.complete));
-        let next = pass(body, &whole.out, &[], Body::decode).expect("well-formed");
+        let next = pass(strict, &whole.out, &[], Body::decode).expect("well-formed");
         assert_eq!(next.out, data.out);
     }
 }
@@ -154,4 +193,27 @@ fn check_framing(fields: &Fields<'_, '_>, followed: bool) {
     assert!(!followed || lengths + codings <= 1);
     let length = fields.get("content-length").unwrap_or(b"0");
     assert!(!followed || !length.is_empty() && length.iter().all(u8::is_ascii_digit));
+}
+
+/// What is announced of a response's body is what its fields say, all of them.
+fn check_announced(fields: &Fields<'_, '_>, body: &Body, announced: Announced) {
+    match (announced, body) {
+        (Announced::Length(length), Body::Length(left)) => {
+            assert_eq!(length, *left);
+            let said = fields.members("content-length");
+            let said = said.map(framing::content_length);
+            assert!(said.into_iter().all(|said| said == Some(length)));
+            assert!(fields.members("transfer-encoding").next().is_none());
+        }
+        (Announced::Chunked, Body::Chunked(_)) => {
+            let codings: Vec<_> = fields.members("transfer-encoding").collect();
+            assert!(codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked"));
+        }
+        (Announced::Nothing, Body::UntilClose) => {
+            assert!(fields.get("content-length").is_none());
+            assert!(fields.members("transfer-encoding").next().is_none());
+        }
+        (Announced::Nothing, body) => assert!(body.is_complete()),
+        other => panic!("{other:?}"),
+    }
 }

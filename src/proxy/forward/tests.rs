@@ -1,8 +1,15 @@
 //! Heads as they go on, byte for byte.
 
 use super::*;
+use crate::wire::head::Room;
+use crate::wire::lenient::{self, Rewritten};
+use proptest::strategy::Strategy as _;
 
 fn forwarded(text: &str, drawn: Option<u32>) -> String {
+    forwarded_by(text, drawn, None)
+}
+
+fn forwarded_by(text: &str, drawn: Option<u32>, via: Option<&str>) -> String {
     let mut room = Room::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
@@ -11,14 +18,14 @@ fn forwarded(text: &str, drawn: Option<u32>) -> String {
         host: "here:5000",
         drawn,
         upgrade: asks_upgrade(&head),
+        via,
     };
     let mut out = BytesMut::new();
     request(&head, &extra, &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
-const TRAIL: &str =
-    "X-Forwarded-For: 10.0.0.7\r\nX-Forwarded-Proto: http\r\nVia: 1.1 ringmaster\r\n";
+const TRAIL: &str = "X-Forwarded-For: 10.0.0.7\r\nX-Forwarded-Proto: http\r\n";
 
 #[test]
 fn all_else_goes_on_byte_for_byte_and_in_order() {
@@ -33,7 +40,7 @@ fn all_else_goes_on_byte_for_byte_and_in_order() {
 #[test]
 fn hop_by_hop_fields_end_here_and_framing_cannot_be_nominated() {
     let text = "POST / HTTP/1.1\r\nHost: a\r\nConnection: X-Hop, close, Content-Length, host\r\nx-hop: 1\r\n\
-        Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nTE: trailers\r\nHTTP2-Settings: x\r\n\
+        Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nTE: gzip\r\nHTTP2-Settings: x\r\n\
         Upgrade: h2c\r\nRingmaster-Seat: 9\r\nContent-Length: 3\r\n\r\n";
     assert_eq!(
         forwarded(text, None),
@@ -48,7 +55,7 @@ fn the_trail_is_appended_to_its_last_line() {
     assert_eq!(
         forwarded(text, Some(123_456)),
         "GET / HTTP/1.1\r\nHost: here:5000\r\nX-Forwarded-For: 1.1.1.1\r\n\
-         X-Forwarded-For: 2.2.2.2, 10.0.0.7\r\nX-Forwarded-Proto: https\r\nVia: 1.0 ringmaster\r\n\
+         X-Forwarded-For: 2.2.2.2, 10.0.0.7\r\nX-Forwarded-Proto: https\r\n\
          X-Request-ID: 123456\r\n\r\n"
     );
 }
@@ -62,6 +69,115 @@ fn an_upgrade_passes_and_an_absolute_target_replaces_the_host() {
             "GET /x HTTP/1.1\r\nHost: b.test:80\r\n{TRAIL}Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"
         )
     );
+}
+
+#[test]
+fn a_via_field_is_added_both_ways_under_a_name_that_was_given() {
+    for (version, via) in [("1.0", "Via: 1.0 edge\r\n"), ("1.1", "Via: 1.1 edge\r\n")] {
+        let text = format!("GET / HTTP/{version}\r\nHost: a\r\nVia: 1.1 front\r\n\r\n");
+        let expected = format!("GET / HTTP/1.1\r\nHost: a\r\nVia: 1.1 front\r\n{TRAIL}");
+        assert_eq!(
+            forwarded_by(&text, None, Some("edge")),
+            format!("{expected}{via}\r\n")
+        );
+        assert_eq!(forwarded(&text, None), format!("{expected}\r\n"));
+        let text = format!("HTTP/{version} 200 OK\r\nDate: x\r\n\r\n");
+        let plain = "HTTP/1.1 200 OK\r\nDate: x\r\n";
+        assert_eq!(
+            replied_by(&text, ASKED, Some("edge")).1,
+            format!("{plain}{via}")
+        );
+        assert_eq!(replied_by(&text, ASKED, None).1, plain);
+    }
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n";
+    let (_, head) = replied_by(interim, ASKED, Some("edge"));
+    assert_eq!(head, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n");
+}
+
+#[test]
+fn of_te_only_trailers_go_on_and_connection_names_them() {
+    for (version, fields, gone_on) in [
+        (
+            "1.1",
+            "TE: trailers\r\n",
+            "TE: trailers\r\nConnection: TE\r\n",
+        ),
+        (
+            "1.1",
+            "te: gzip;q=0.5 , Trailers\r\nConnection: TE, close\r\n",
+            "TE: trailers\r\nConnection: TE\r\n",
+        ),
+        (
+            "1.1",
+            "TE: trailers\r\nConnection: upgrade\r\nUpgrade: foo\r\n",
+            "TE: trailers\r\nUpgrade: foo\r\nConnection: upgrade, TE\r\n",
+        ),
+        (
+            "1.1",
+            "TE: gzip, trailers2, chunked\r\nConnection: TE\r\n",
+            "",
+        ),
+        ("1.1", "TE:\r\n", ""),
+        ("1.0", "TE: trailers\r\nConnection: TE\r\n", ""),
+    ] {
+        let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+        let expected = format!("GET / HTTP/1.1\r\nHost: a\r\n{TRAIL}{gone_on}\r\n");
+        assert_eq!(forwarded(&text, None), expected, "{fields}");
+    }
+}
+
+#[test]
+fn framing_goes_on_in_canonical_form() {
+    for (field, gone_on) in [
+        ("Content-Length:\t005 ", "Content-Length: 5"),
+        ("content-length:5", "content-length: 5"),
+        (
+            "Transfer-Encoding:  CHUNKED\t",
+            "Transfer-Encoding: chunked",
+        ),
+    ] {
+        let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+        let expected = format!("POST / HTTP/1.1\r\nHost: a\r\n{gone_on}\r\n{TRAIL}\r\n");
+        assert_eq!(forwarded(&text, None), expected);
+    }
+    let head = ASKED_HEAD;
+    for (asked, fields, gone_on) in [
+        (
+            ASKED,
+            "Content-Length: 02, 2\r\nX: y\r\ncontent-length: 2\r\n",
+            "Content-Length: 2\r\nX: y\r\n",
+        ),
+        (
+            ASKED,
+            "Content-Length: 9\r\nX: y\r\nTransfer-Encoding: Chunked,\r\n",
+            "X: y\r\nTransfer-Encoding: chunked\r\n",
+        ),
+        (
+            ASKED,
+            "Transfer-Encoding: ,\r\nContent-Length: 2\r\n",
+            "Content-Length: 2\r\n",
+        ),
+        (
+            head,
+            "Content-Length: 2\r\nContent-Length: 2\r\n",
+            "Content-Length: 2\r\n",
+        ),
+        (
+            head,
+            "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\n",
+        ),
+        (head, "Content-Length: 2\r\nContent-Length: 3\r\n", ""),
+        (head, "Transfer-Encoding: gzip\r\nContent-Length: x\r\n", ""),
+    ] {
+        let text = format!("HTTP/1.1 200 OK\r\nDate: x\r\n{fields}\r\n");
+        let (_, head) = replied_by(&text, asked, None);
+        assert_eq!(
+            head,
+            format!("HTTP/1.1 200 OK\r\nDate: x\r\n{gone_on}"),
+            "{fields}"
+        );
+    }
 }
 
 #[test]
@@ -155,10 +271,12 @@ fn same_message(text: &str) {
         body => Some(body.plain_ahead()),
     };
     assert_eq!(kind(framed), kind(body));
+    let asks_trailers = head.fields.get("te").is_some() && head.version == Version::Http11;
+    assert_eq!(next.fields.get("te").is_some(), asks_trailers);
+    assert_eq!(has_option(&next.fields, "te"), asks_trailers);
     for name in [
         "keep-alive",
         "proxy-connection",
-        "te",
         "http2-settings",
         "ringmaster-seat",
     ] {
@@ -170,7 +288,7 @@ fn same_message(text: &str) {
         assert_eq!(next.fields.get(name), kept, "{name}");
     }
     // One more hop that is ours changes no more than the trail.
-    let again = |field: &Field<'_>| !field.is("via") && !field.is("x-forwarded-for");
+    let again = |field: &Field<'_>| !field.is("x-forwarded-for");
     let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
     let mut room = Room::default();
     let twice = forwarded(&gone_on, None);
@@ -179,15 +297,118 @@ fn same_message(text: &str) {
     assert_eq!(lines(&twice.fields), lines(&next.fields));
 }
 
+const ASKED: Asked = Asked {
+    to_head: false,
+    version: Version::Http11,
+    upgrade: false,
+};
+
+const ASKED_HEAD: Asked = Asked {
+    to_head: true,
+    ..ASKED
+};
+
 fn replied(text: &str, version: Version) -> (Facts, String) {
+    replied_by(text, Asked { version, ..ASKED }, None)
+}
+
+fn replied_by(text: &str, asked: Asked, via: Option<&str>) -> (Facts, String) {
     let mut out = BytesMut::new();
-    let asked = Asked {
-        to_head: false,
-        version,
-        upgrade: false,
-    };
-    let facts = reply(text.as_bytes(), asked, &mut out).unwrap().unwrap();
+    let facts = reply(text.as_bytes(), asked, via, &mut out);
+    let facts = facts.unwrap().unwrap();
     (facts, String::from_utf8(out.to_vec()).unwrap())
+}
+
+/// Field lines of replies, several of which only one reading fits.
+const REPLY_LINES: [&str; 18] = [
+    "Content-Length: 2",
+    "Content-Length: 02,2",
+    "content-length :2",
+    "Content-Length: 3",
+    "Content-Length:",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding : Chunked ,",
+    "Transfer-Encoding: gzip",
+    "Transfer-Encoding:",
+    "Connection: close",
+    "Connection: X-Hop, Content-Length",
+    "X-Hop\t: 1",
+    "X-Fold: a\r\n b",
+    "X-Control: a\x01b",
+    "Keep-Alive: timeout=3",
+    "Set-Cookie: a=b",
+    "Set-Cookie : c=d",
+    "Upgrade: foo",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(9112),
+        ..proptest::prelude::ProptestConfig::with_cases(1_000)
+    })]
+
+    #[test]
+    fn a_reply_that_goes_on_is_read_as_the_same_one(
+        status in proptest::sample::select(vec!["200 OK", "204", "304 ", " 404 x"]),
+        version in proptest::sample::select(vec!["1.0", "1.1"]),
+        to_head in proptest::prelude::any::<bool>(),
+        end in proptest::sample::select(vec!["\r\n", "\n"]),
+        lines in proptest::sample::subsequence(REPLY_LINES.to_vec(), 0..=5).prop_shuffle(),
+    ) {
+        let lines: String = lines.iter().map(|line| format!("{line}{end}")).collect();
+        let text = format!("HTTP/{version} {status}{end}{lines}{end}");
+        same_reply(&text, Asked { to_head, ..ASKED });
+    }
+}
+
+/// Passes a reply on, if it is one that is passed on, and compares what the strict reader of the next hop
+/// reads.
+fn same_reply(text: &str, asked: Asked) {
+    let mut bytes = BytesMut::from(text);
+    let (mut out, mut tries) = (BytesMut::new(), 0);
+    let facts = loop {
+        out.clear();
+        match reply(&bytes, asked, None, &mut out) {
+            Ok(facts) => break facts.expect("whole"),
+            Err(_) if lenient::response(&mut bytes) == Rewritten::Changed => tries += 1,
+            Err(_) => return,
+        }
+        assert!(tries < 3, "{text:?}");
+    };
+    finish(Ending::Plain, &mut out);
+    let mut room = ResponseRoom::default();
+    let next = head::response(&out, &mut room)
+        .expect("well-formed")
+        .expect("whole");
+    assert_eq!((next.len, next.status), (out.len(), facts.status));
+    let named = |name: &'static str| next.fields.iter().filter(move |field| field.is(name));
+    for name in ["connection", "keep-alive", "upgrade", "x-hop"] {
+        let kept = name == "x-hop" && !text.contains("X-Hop, Content");
+        assert!(kept || named(name).next().is_none(), "{name} in {out:?}");
+    }
+    assert_eq!(
+        named("set-cookie").count(),
+        text.matches("Set-Cookie").count()
+    );
+    let lengths: Vec<_> = named("content-length").map(|field| field.value).collect();
+    let codings: Vec<_> = named("transfer-encoding")
+        .map(|field| field.value)
+        .collect();
+    match facts.body {
+        Body::Chunked(_) => assert_eq!((lengths, codings), (vec![], vec![&b"chunked"[..]])),
+        Body::UntilClose => assert_eq!(lengths.len() + codings.len(), 0),
+        Body::Length(0) => {
+            let bodiless = asked.to_head || matches!(facts.status, 204 | 304);
+            assert!(bodiless && lengths.len() + codings.len() <= 1, "{out:?}");
+        }
+        Body::Length(length) => {
+            assert_eq!(
+                (lengths, codings),
+                (vec![length.to_string().as_bytes()], vec![])
+            );
+        }
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ impl Worker {
             slow_guard: true,
             admin: None,
             splice: true,
+            via: None,
             access_log,
             limits,
         };

@@ -1,6 +1,7 @@
 //! Chunked bodies whole, in any pieces and malformed, and the edges of what is put up with.
 
 use super::*;
+use crate::wire::extension::{EXTENSION_PER_CHUNK, MAX_EXTENSION, MAX_EXTENSION_EXCESS};
 
 /// The data and the number of bytes used when `input` comes in pieces of `size` bytes.
 fn scan(input: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), BadChunk> {
@@ -79,6 +80,7 @@ fn broken_codings_are_refused() {
         "0\r\nnot a field\r\n",
         "0\r\n: x\r\n",
         "0\r\n x: y\r\n",
+        "0\r\nx : y\r\n",
         "0\r\nA: b\nC: d\r\n",
         "0\r\nA: \x01\r\n",
         "0\r\n\rX",
@@ -120,11 +122,75 @@ fn the_name_of_a_trailer_field_is_bounded_at_the_edge() {
 }
 
 #[test]
-fn extensions_and_trailers_are_bounded_at_the_edge() {
-    let extension = |len: usize| format!("0;{}\r\n\r\n", "x".repeat(len - 1));
-    assert!(scan(extension(MAX_EXTENSIONS).as_bytes(), 999).is_ok());
-    assert!(scan(extension(MAX_EXTENSIONS + 1).as_bytes(), 999).is_err());
+fn trailers_are_bounded_at_the_edge() {
     let trailer = |len: usize| format!("0\r\nA:{}\r\n\r\n", "x".repeat(len - 5));
     assert!(scan(trailer(MAX_TRAILERS).as_bytes(), 999).is_ok());
-    assert!(scan(trailer(MAX_TRAILERS + 1).as_bytes(), 999).is_err());
+    let over = scan(trailer(MAX_TRAILERS + 1).as_bytes(), 999).unwrap_err();
+    assert!(over.0.contains(&MAX_TRAILERS.to_string()), "{over}");
+}
+
+#[test]
+fn the_extensions_of_a_chunk_are_bounded_at_the_edge() {
+    let body = |len: u32| format!("0;{}\r\n\r\n", "x".repeat(len as usize - 1));
+    assert!(scan(body(MAX_EXTENSION).as_bytes(), 999).is_ok());
+    let over = scan(body(MAX_EXTENSION + 1).as_bytes(), 999).unwrap_err();
+    assert!(over.0.contains(&MAX_EXTENSION.to_string()), "{over}");
+}
+
+#[test]
+fn extensions_may_be_as_long_as_the_data_and_a_little_more_for_each_chunk() {
+    let chunk = |data: usize, extension: usize| {
+        let (data, extension) = ("d".repeat(data), "x".repeat(extension - 1));
+        format!("{:x};{extension}\r\n{data}\r\n", data.len())
+    };
+    let (free, most) = (EXTENSION_PER_CHUNK as usize, MAX_EXTENSION_EXCESS as usize);
+    let end = "0\r\n\r\n";
+    for data in [1, 9, 1000] {
+        let proper = chunk(data, data + free).repeat(2_000);
+        // So many chunks go beyond it by so much as is allowed, and one of them by one more.
+        let beyond = chunk(data, data + free + 16).repeat(most / 16);
+        let one_more = chunk(data, data + free + 1);
+        for scanner in [Scanner::default(), Scanner::default().leniently()] {
+            let read = |body: String| sort(scanner, body.as_bytes(), body.len());
+            assert!(read(format!("{proper}{beyond}{end}")).unwrap().3, "{data}");
+            let over = read(format!("{beyond}{one_more}{end}")).unwrap_err();
+            assert!(over.0.contains(&most.to_string()), "{over}");
+            // What a later chunk has in hand makes up for one more.
+            let plain = chunk(free, 2);
+            assert!(read(format!("{beyond}{plain}{one_more}{end}")).unwrap().3);
+        }
+    }
+}
+
+#[test]
+fn padding_and_odd_extensions_of_a_response_go_no_further() {
+    let body = b"3  \r\nabc\r\n1\t \r\nd\r\n1;\r\ne\r\n1 ;a b=@,\xe9\r\nf\r\n0 \r\nX-A \t: 1\r\nHost : a\r\nX-B:\r\n\r\n"
+        .as_slice();
+    for size in 1..=body.len() {
+        let scanner = Scanner::default().leniently();
+        let (data, kept, used, done) = sort(scanner, body, size).unwrap();
+        let kept = String::from_utf8(kept).unwrap();
+        assert_eq!(
+            kept,
+            "3\r\nabc\r\n1\r\nd\r\n1\r\ne\r\n1\r\nf\r\n0\r\nX-A: 1\r\nX-B:\r\n\r\n"
+        );
+        assert_eq!(
+            (data.as_slice(), used, done),
+            (&b"abcdef"[..], body.len(), true)
+        );
+    }
+    for bad in [
+        " 3\r\nabc\r\n",
+        "3 a\r\nabc\r\n",
+        "3 3\r\nabc\r\n",
+        "3;\x01\r\nabc\r\n",
+        "3;a\nabc\r\n",
+        "3 \nabc\r\n",
+        "0\r\n : 1\r\n\r\n",
+        "0\r\nX \r\n\r\n",
+        "0\r\nX a: 1\r\n\r\n",
+    ] {
+        let read = sort(Scanner::default().leniently(), bad.as_bytes(), 1);
+        assert!(read.is_err(), "{bad:?}");
+    }
 }

@@ -55,9 +55,9 @@ fn what_a_lenient_parser_takes_is_refused() {
 #[test]
 fn a_response_begins_with_its_status_line() {
     let text = b"\r\nHTTP/1.1 200 OK\r\n\r\n";
-    assert!(response(text, &mut Room::default()).is_err());
+    assert!(response(text, &mut ResponseRoom::default()).is_err());
     assert!(matches!(
-        response(&text[2..], &mut Room::default()),
+        response(&text[2..], &mut ResponseRoom::default()),
         Ok(Some(_))
     ));
 }
@@ -72,6 +72,17 @@ fn fields_are_counted_at_the_edge() {
     };
     assert!(request(head(MAX_FIELDS - 1).as_bytes(), &mut Room::default()).is_ok());
     assert_eq!(refusal(&head(MAX_FIELDS)), 431);
+    let response = |fields: usize| {
+        let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-A: b\r\n".repeat(fields));
+        let mut room = ResponseRoom::default();
+        response(text.as_bytes(), &mut room).map(|head| head.is_some())
+    };
+    assert_eq!(response(MAX_RESPONSE_FIELDS), Ok(true));
+    let over = response(MAX_RESPONSE_FIELDS + 1).unwrap_err();
+    assert!(
+        over.0.contains(&MAX_RESPONSE_FIELDS.to_string()),
+        "{over:?}"
+    );
 }
 
 #[test]

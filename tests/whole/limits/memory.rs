@@ -45,7 +45,8 @@ fn push(stream: &mut TcpStream, piece: &[u8], most: usize, silence: Duration) ->
     stream.set_write_timeout(Some(silence)).expect("a timeout");
     let mut pushed = 0;
     while pushed < most {
-        match stream.write(piece) {
+        // A write that was cut short is gone on with: chunks stay chunks.
+        match stream.write(&piece[pushed % piece.len()..]) {
             Ok(len) => pushed += len,
             Err(_) => break,
         }

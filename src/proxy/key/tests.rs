@@ -53,3 +53,45 @@ fn rules_end_in_a_source_that_always_gives_a_key() {
         assert!(bad.parse::<KeyRule>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
+    let nominated = |rule: &str, fields: &str| {
+        let text = format!("GET /?id=5 HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        rule.parse::<KeyRule>().unwrap().is_nominated(&head)
+    };
+    let other = "header:a,header:X-Shard,path";
+    for (rule, fields, expected) in [
+        (DEFAULT, "X-Request-ID: 7\r\n", false),
+        (
+            DEFAULT,
+            "X-Request-ID: 7\r\nConnection: close, x-request-id\r\n",
+            true,
+        ),
+        (
+            DEFAULT,
+            "Connection: close\r\nConnection: X-REQUEST-ID\r\nX-Request-ID:\r\n",
+            true,
+        ),
+        // Nothing is removed, or nothing that routes.
+        (DEFAULT, "Connection: x-request-id\r\n", false),
+        (
+            DEFAULT,
+            "X-Request-ID: 7\r\nX-Hop: 1\r\nConnection: x-hop\r\n",
+            false,
+        ),
+        (
+            "path",
+            "X-Request-ID: 7\r\nConnection: x-request-id\r\n",
+            false,
+        ),
+        (other, "X-Shard: 1\r\nConnection: x-shard\r\n", true),
+        (other, "A: 1\r\nX-Shard: 1\r\nConnection: x-shard\r\n", true),
+        // This one is never removed.
+        ("header:host,path", "Connection: host\r\n", false),
+    ] {
+        assert_eq!(nominated(rule, fields), expected, "{rule} {fields}");
+    }
+}

@@ -1,0 +1,124 @@
+//! What the framing fields of a head say: strictly in a request, in a response as long as only one reading
+//! fits.
+
+use crate::wire::head::{Fields, Version};
+
+/// Content of the framing fields of a head. They are passed on in this form only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// Neither a length nor chunks.
+    Nothing,
+    /// `Content-Length` with this number.
+    Length(u64),
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// Reason why framing fields cannot be followed.
+#[derive(Clone, Copy)]
+pub(super) enum Doubt {
+    Length,
+    Both,
+    /// Codings that end in `chunked`, as they must, but have others before it.
+    Coding,
+    /// Codings of which `chunked` is not the last, or that have it twice.
+    Open,
+    Old,
+}
+
+impl Doubt {
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::Length => "Content-Length is malformed or given twice",
+            Self::Both => "both Content-Length and Transfer-Encoding",
+            Self::Coding => "only the transfer coding chunked is supported",
+            Self::Open => "Transfer-Encoding does not end in chunked, given once",
+            Self::Old => "Transfer-Encoding in HTTP/1.0",
+        }
+    }
+}
+
+/// The framing of a request.
+pub(super) fn read_strictly(version: Version, fields: &Fields<'_, '_>) -> Result<Announced, Doubt> {
+    let mut lengths = fields.iter().filter(|field| field.is("content-length"));
+    let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(Announced::Nothing),
+        (Some(_), Some(_)) => Err(Doubt::Both),
+        (Some(_), None) if lengths.next().is_some() => Err(Doubt::Length),
+        (Some(length), None) => content_length(length.value)
+            .map(Announced::Length)
+            .ok_or(Doubt::Length),
+        (None, Some(_)) if version == Version::Http10 => Err(Doubt::Old),
+        (None, Some(_)) if codings.next().is_some() => Err(coding_doubt(fields)),
+        (None, Some(coding)) if is_chunked(coding.value) => Ok(Announced::Chunked),
+        (None, Some(_)) => Err(coding_doubt(fields)),
+    }
+}
+
+/// The framing of a response that has a body, and whether no field had to be ignored.
+pub(super) fn read_response(
+    version: Version,
+    fields: &Fields<'_, '_>,
+) -> Result<(Announced, bool), Doubt> {
+    let has_length = fields.get("content-length").is_some();
+    let mut codings = fields.members("transfer-encoding");
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        // RFC 9112 §6.3(3): the coding counts, the length is removed; §6.1: the connection ends.
+        (Some(coding), None) if is_chunked(coding) => {
+            return match version {
+                Version::Http10 if has_length => Err(Doubt::Both),
+                Version::Http10 => Ok((Announced::Chunked, false)),
+                Version::Http11 => Ok((Announced::Chunked, !has_length)),
+            };
+        }
+        _ => return Err(coding_doubt(fields)),
+    }
+    let clear = fields.get("transfer-encoding").is_none();
+    if !has_length {
+        return Ok((Announced::Nothing, clear));
+    }
+    // RFC 9110 §8.6: the same length again and again, in fields or in a list, is that length.
+    let mut same = None;
+    for field in fields.iter().filter(|field| field.is("content-length")) {
+        for member in field.value.split(|byte| *byte == b',') {
+            let length = content_length(member.trim_ascii()).ok_or(Doubt::Length)?;
+            if *same.get_or_insert(length) != length {
+                return Err(Doubt::Length);
+            }
+        }
+    }
+    let length = same.ok_or(Doubt::Length)?;
+    Ok((Announced::Length(length), clear))
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
+}
+
+/// Classifies transfer codings other than `chunked` alone. RFC 9112 §6.3(4): where `chunked` is not
+/// the last, the length cannot be known; §7.1: it must not be applied twice.
+fn coding_doubt(fields: &Fields<'_, '_>) -> Doubt {
+    let codings = || fields.members("transfer-encoding");
+    let ends = codings().last().is_some_and(is_chunked);
+    let once = codings().filter(|coding| is_chunked(coding)).count() == 1;
+    if ends && once && codings().count() > 1 {
+        Doubt::Coding
+    } else {
+        Doubt::Open
+    }
+}
+
+/// 1*DIGIT (RFC 9110 §8.6) up to 2^63-1.
+#[must_use]
+pub fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = std::str::from_utf8(value).ok()?;
+    digits
+        .parse::<i64>()
+        .ok()
+        .and_then(|length| u64::try_from(length).ok())
+}

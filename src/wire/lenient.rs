@@ -1,0 +1,231 @@
+//! Heads of responses that other proxies accept and the strict reader refuses, rewritten so that it reads
+//! them: one way to read a head, in one place, and what is passed on is canonical.
+//!
+//! Rewritten are blanks in front of a colon (RFC 9112 §5.1: a proxy MUST remove them), folded lines (§5.2:
+//! each fold becomes a space), lines that end in a bare LF (§2.2), controls in a value other than CR and NUL
+//! (RFC 9110 §5.5: a space each), and blanks too many behind the version (RFC 9112 §4). A head for which
+//! there is more than one reading stays as it is and is refused.
+
+use bytes::BytesMut;
+
+use super::chunked::is_token;
+
+/// Outcome of [`response`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// The head was rewritten; reading it again may succeed.
+    Changed,
+    /// The last line is well-formed if a colon follows, so more must be read.
+    Incomplete,
+    /// No rewriting helps; the refusal stands.
+    Unchanged,
+}
+
+/// Rewrites the head of a response at the start of `bytes`, as far as it is here. What is behind the head
+/// stays as it is.
+pub fn response(bytes: &mut BytesMut) -> Rewritten {
+    let mut head = Head::default();
+    let mut rest = &bytes[..];
+    while let Some(len) = rest.iter().position(|byte| *byte == b'\n') {
+        let line = &rest[..len];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        rest = &rest[len + 1..];
+        if head.line(line).is_none() {
+            return Rewritten::Unchanged;
+        }
+        head.text.extend_from_slice(b"\r\n");
+        if line.is_empty() {
+            return head.settle(bytes, rest.len());
+        }
+    }
+    if !rest.is_empty() {
+        // An unfinished line.
+        let waits = head.lines > 0 && is_name_before_blanks(rest);
+        if waits && head.text[..] == bytes[..bytes.len() - rest.len()] {
+            return Rewritten::Incomplete;
+        }
+        if head.line(rest).is_none() {
+            return Rewritten::Unchanged;
+        }
+    }
+    head.settle(bytes, 0)
+}
+
+/// A head as far as it is rewritten.
+#[derive(Default)]
+struct Head {
+    text: BytesMut,
+    lines: usize,
+}
+
+impl Head {
+    /// Appends a line without its end; `None` if there is no single reading for it.
+    fn line(&mut self, line: &[u8]) -> Option<()> {
+        self.lines += 1;
+        let is_fold = matches!(line.first(), Some(b' ' | b'\t'));
+        match (self.lines, is_fold) {
+            (1, _) => self.status_line(line),
+            // No field stands before it, or the name of one.
+            (2, true) => return None,
+            (_, true) => self.fold(line)?,
+            (_, false) => self.field(line),
+        }
+        Some(())
+    }
+
+    fn status_line(&mut self, line: &[u8]) {
+        let (version, rest) = line.split_at(line.len().min(b"HTTP/1.1".len()));
+        let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+        self.text.extend_from_slice(version);
+        self.text
+            .extend_from_slice(&rest[blanks.saturating_sub(1)..]);
+    }
+
+    /// Puts a folded line behind the one before it.
+    fn fold(&mut self, line: &[u8]) -> Option<()> {
+        self.text.truncate(self.text.len() - b"\r\n".len());
+        let before = self.text.iter().rposition(|byte| *byte == b'\n');
+        let before = &self.text[before.map_or(0, |at| at + 1)..];
+        before.contains(&b':').then_some(())?;
+        self.text.extend_from_slice(b" ");
+        self.value(line.get(1..).unwrap_or_default());
+        Some(())
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+        let bare = name.trim_ascii_end();
+        let is_name = !value.is_empty() && !bare.is_empty() && bare.iter().all(|b| is_token(*b));
+        self.text
+            .extend_from_slice(if is_name { bare } else { name });
+        self.value(value);
+    }
+
+    fn value(&mut self, value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(value);
+        for byte in &mut self.text[start..] {
+            if matches!(byte, 0x01..=0x1f | 0x7f) && !matches!(byte, b'\t' | b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+    }
+
+    /// Takes the place of the head in `bytes`, of which so many belong to something else.
+    fn settle(mut self, bytes: &mut BytesMut, behind: usize) -> Rewritten {
+        let len = bytes.len() - behind;
+        if self.text[..] == bytes[..len] {
+            return Rewritten::Unchanged;
+        }
+        self.text.extend_from_slice(&bytes[len..]);
+        bytes.clear();
+        bytes.extend_from_slice(&self.text);
+        Rewritten::Changed
+    }
+}
+
+/// Returns `true` for the name of a field and blanks, which a colon may follow.
+fn is_name_before_blanks(line: &[u8]) -> bool {
+    let name = line.trim_ascii_end();
+    let blanks = line[name.len()..].iter().all(|b| matches!(b, b' ' | b'\t'));
+    !name.is_empty() && name.iter().all(|b| is_token(*b)) && blanks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{self, ResponseRoom};
+
+    /// What the strict reader makes of it after as many rewritings as it takes: the bytes, and how many of
+    /// them are the head.
+    fn read(bytes: &[u8]) -> Result<(BytesMut, Option<usize>), &'static str> {
+        let mut bytes = BytesMut::from(bytes);
+        for _ in 0..3 {
+            let len = match head::response(&bytes, &mut ResponseRoom::default()) {
+                Ok(head) => head.map(|head| head.len),
+                Err(bad) => match response(&mut bytes) {
+                    Rewritten::Changed => continue,
+                    Rewritten::Incomplete => None,
+                    Rewritten::Unchanged => return Err(bad.0),
+                },
+            };
+            return Ok((bytes, len));
+        }
+        panic!("rewritten again and again: {bytes:?}");
+    }
+
+    #[test]
+    fn what_has_one_reading_becomes_canonical_however_it_is_split() {
+        let end = "Content-Length: 2\r\n\r\n";
+        for (odd, canonical) in [
+            (
+                "HTTP/1.1 200 OK\r\nX-Old : v\r\n",
+                "HTTP/1.1 200 OK\r\nX-Old: v\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nX-Old \t:v \r\n",
+                "HTTP/1.1 200 OK\r\nX-Old:v \r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nX: v\r\n \t w\r\n\t\r\n x\r\n",
+                "HTTP/1.1 200 OK\r\nX: v \t w  x\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nX:\r\n v\r\n",
+                "HTTP/1.1 200 OK\r\nX: v\r\n",
+            ),
+            (
+                "HTTP/1.1 200\nX: v\r\nY: w\n",
+                "HTTP/1.1 200\r\nX: v\r\nY: w\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\nX : v\n w\n",
+                "HTTP/1.1 200 OK\r\nX: v w\r\n",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nX: \x01v\x7fw\r\n",
+                "HTTP/1.1 200 OK\r\nX:  v w\r\n",
+            ),
+            ("HTTP/1.1   200 OK\r\n", "HTTP/1.1 200 OK\r\n"),
+        ] {
+            let odd = format!("{odd}{end}ok\n : x\r\n y");
+            let canonical = format!("{canonical}{end}");
+            for cut in 0..odd.len() {
+                let (begun, len) = read(&odd.as_bytes()[..cut]).expect(&odd);
+                let begun = [&begun[..], &odd.as_bytes()[cut..]].concat();
+                let (bytes, whole) = read(&begun).expect(&odd);
+                let whole = whole.expect("a head");
+                assert_eq!(&bytes[..whole], canonical.as_bytes(), "{cut}");
+                assert_eq!(&bytes[whole..], b"ok\n : x\r\n y", "{cut}");
+                assert!(len.is_none() || len == Some(whole));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_several_readings_stays_refused() {
+        for text in [
+            "HTTP/1.1 200 OK\r\n X: y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX\r\n : y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX \r\n: y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n: y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n : y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX a: y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX(a) : y\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\r\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
+            "HTTP/1.1 200 O\x01K\r\n\r\n",
+            "HTTP/1.1\t200 OK\r\n\r\n",
+            "http/1.1 200 OK\r\n\r\n",
+            "\nHTTP/1.1 200 OK\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "\x15\x03\x01\0\x02\x02\x46",
+            "garbage ",
+        ] {
+            assert!(read(text.as_bytes()).is_err(), "{text:?}");
+        }
+    }
+}
