@@ -81,12 +81,8 @@ async fn travel(
         let next = match again {
             Some(in_flight) => Ok(in_flight),
             None => {
-                // The first attempt needs no look at the clock.
-                let now = match journey.moves {
-                    0 => account.begun,
-                    _ => Instant::now(),
-                };
-                let next = route::next(worker, request.keyed.key, &mut journey.tried, now).await;
+                let (key, now) = (request.keyed.key, account.now());
+                let next = route::next(worker, key, &mut journey.tried, now).await;
                 next.inspect(|next| account.chosen(next.pool().chosen_at.get()))
             }
         };

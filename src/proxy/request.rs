@@ -11,8 +11,8 @@ use bytes::{Buf, BytesMut};
 
 use super::blind::{self, Balance, Opening};
 use super::forward::{self, Extra};
+use super::key::Keyed;
 use super::record::Note;
-use super::route::Keyed;
 use super::visit::{self, Visit};
 use super::worker::Worker;
 use crate::wire::chunked::BadChunk;

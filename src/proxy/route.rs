@@ -1,20 +1,15 @@
-//! Which key a request has, and which seat serves it.
+//! Which seat serves a key.
 //!
 //! A key's home is the ring's word alone. A seat that is not up or slow is passed over in ring order, so
 //! only its own keys move, and they come back. What a full one does not take goes to the least loaded of
 //! all: in ring order it would fill the next, and the one after that.
 
-use std::fmt;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::task::Poll;
 use std::time::Duration;
 
-use rand::RngExt;
-use rand::rngs::StdRng;
 use tokio::time::{Instant, timeout_at};
 
 use super::pool::{InFlight, Pool};
@@ -25,127 +20,10 @@ use super::worker::Worker;
 use crate::balance::{Balance, Verdict};
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
-use crate::wire::head::Request;
 
 /// How long a request that every seat has lost or refused waits for the roster to say more, before it
 /// tries a seat again that it was lost on.
 const SECOND_THOUGHT: Duration = Duration::from_millis(200);
-
-/// Where keys come from: the first source that a request has. The last one always has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRule(Vec<Source>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    /// The value of this header field (lower case).
-    Header(String),
-    /// The value of this parameter of the query.
-    Query(String),
-    /// The path of the target.
-    Path,
-    /// The client's address.
-    Address,
-    /// A six-digit request ID drawn here and sent on as X-Request-ID.
-    Random,
-}
-
-/// A text that is no key rule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseKeyRuleError {
-    /// An entry is none of those there are.
-    #[error("unknown key source '{0}': use header:NAME, query:NAME, path, source or random")]
-    Unknown(String),
-    /// No source that always gives a key stands at the end, or one stands elsewhere.
-    #[error("of path, source and random, exactly one must stand, and at the end")]
-    End,
-}
-
-impl FromStr for KeyRule {
-    type Err = ParseKeyRuleError;
-
-    fn from_str(text: &str) -> Result<Self, ParseKeyRuleError> {
-        let sources: Vec<Source> = text.split(',').map(source).collect::<Result<_, _>>()?;
-        let always = |source: &Source| !matches!(source, Source::Header(_) | Source::Query(_));
-        match sources.iter().position(always) {
-            Some(at) if at + 1 == sources.len() => Ok(Self(sources)),
-            _ => Err(ParseKeyRuleError::End),
-        }
-    }
-}
-
-fn source(text: &str) -> Result<Source, ParseKeyRuleError> {
-    let unknown = || ParseKeyRuleError::Unknown(text.to_owned());
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    match text.trim().split_once(':') {
-        Some(("header", name)) if !name.is_empty() && name.bytes().all(token) => {
-            Ok(Source::Header(name.to_ascii_lowercase()))
-        }
-        Some(("query", name)) if !name.is_empty() => Ok(Source::Query(name.to_owned())),
-        None if text.trim() == "path" => Ok(Source::Path),
-        None if text.trim() == "source" => Ok(Source::Address),
-        None if text.trim() == "random" => Ok(Source::Random),
-        _ => Err(unknown()),
-    }
-}
-
-impl fmt::Display for KeyRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, source) in self.0.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            match source {
-                Source::Header(name) => write!(f, "{comma}header:{name}")?,
-                Source::Query(name) => write!(f, "{comma}query:{name}")?,
-                Source::Path => write!(f, "{comma}path")?,
-                Source::Address => write!(f, "{comma}source")?,
-                Source::Random => write!(f, "{comma}random")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A request's key, and the request ID if one was drawn for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keyed {
-    pub(super) key: Key,
-    pub(super) drawn: Option<u32>,
-}
-
-impl KeyRule {
-    /// The key of a request from `client`.
-    pub(super) fn key(&self, head: &Request<'_, '_>, client: IpAddr, random: &mut StdRng) -> Keyed {
-        let found = |bytes: &[u8]| Keyed {
-            key: Key::of(bytes),
-            drawn: None,
-        };
-        for source in &self.0 {
-            let bytes = match source {
-                Source::Header(name) => head.fields.get(name),
-                Source::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
-                Source::Path => Some(head.target.path),
-                Source::Address => return found(client.to_canonical().to_string().as_bytes()),
-                Source::Random => {
-                    let id = random.random_range(100_000..1_000_000_u32);
-                    return Keyed {
-                        key: Key(u64::from(id)),
-                        drawn: Some(id),
-                    };
-                }
-            };
-            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
-                return found(bytes);
-            }
-        }
-        // Not reached: the last source always gives a key.
-        found(b"")
-    }
-}
-
-/// The value of the first parameter called `name`, as it was sent.
-fn parameter<'b>(query: &'b [u8], name: &str) -> Option<&'b [u8]> {
-    let mut pairs = query.split(|byte| *byte == b'&');
-    pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
 
 /// Why no seat serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -367,6 +245,3 @@ fn first_suspect<'v>(view: &'v View, key: Key, tried: &Tried) -> Option<(Seat, &
     });
     first
 }
-
-#[cfg(test)]
-mod tests;
