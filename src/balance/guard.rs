@@ -35,7 +35,7 @@ const OTHERS: u64 = 24;
 const UNLIKE: u64 = 8;
 /// From the first request without an answer in time until a replica in doubt is slow, at least. Longer
 /// than a process waits for a CPU that a few others keep busy.
-const SLOW_AFTER: Duration = Duration::from_millis(250);
+const SLOW_AFTER: Duration = Duration::from_millis(400);
 /// The same at most, for replicas that answer some requests late: longer holds would hurt more than help.
 const SLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// Age at which the longest answer of a replica is forgotten.

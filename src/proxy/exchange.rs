@@ -135,12 +135,8 @@ async fn reach(
         let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
             Some(given) => given,
             None => {
-                // The first attempt needs no look at the clock.
-                let now = match journey.moves {
-                    0 => account.begun,
-                    _ => Instant::now(),
-                };
-                let next = route::next(worker, request.keyed.key, tried, now).await;
+                let (key, now) = (request.keyed.key, Instant::now());
+                let next = route::next(worker, key, tried, now).await;
                 let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
                 account.chosen(next.pool().chosen_at.get());
                 (next, Means::Any)

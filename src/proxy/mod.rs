@@ -3,7 +3,7 @@
 //! 1. `accept` takes a connection under a permit and starts its session on this worker.
 //! 2. `session` loops over the requests of the connection until close, upgrade or drain.
 //! 3. `request` reads one head strictly and makes of it what will be sent on, or who must answer it.
-//! 4. `route` draws the key from the head and asks the ring for the first seat that is up.
+//! 4. `key` draws the key from the head, and `route` asks the ring for the first seat that is up.
 //! 5. `pool` lends a connection to the replica in that seat, kept or fresh.
 //! 6. `attempt` runs both directions at once: `upload` carries the request, `download` the reply.
 //! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.

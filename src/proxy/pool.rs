@@ -4,6 +4,8 @@
 //! A kept connection that turns out closed says nothing about the replica: it may have closed it for
 //! being idle. Only a fresh connection tells.
 
+mod in_flight;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,12 +17,13 @@ use tokio::time::Instant;
 
 use super::bell::{Bell, Ear};
 use super::private::Register;
-use super::record::How;
-use crate::balance::{self, Balance, End, Relief};
+use crate::balance::{self, Balance};
 use crate::metrics::{Cells, WorkerCell};
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
+
+pub(super) use in_flight::InFlight;
 
 /// A connection idle for longer than this is not trusted with a request that may be sent only once.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -237,119 +240,6 @@ fn is_worse(health: Health, before: Health) -> bool {
         Health::Up => health != Health::Up,
         Health::Suspect => health == Health::Down,
         Health::Down => false,
-    }
-}
-
-/// An exchange under way with a replica. While one lives, a replica that left is not stopped.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    pool: Rc<Pool>,
-    /// The replica's health when it was chosen.
-    chosen: Health,
-    pub(super) how: How,
-    /// Whether the replica owes the head of a reply.
-    awaiting: Cell<bool>,
-    /// Whether the request counts as slow.
-    slow: Cell<bool>,
-}
-
-impl InFlight {
-    /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
-    pub(super) fn enter(pool: Rc<Pool>, how: How, now: Instant) -> (Self, bool) {
-        let cell = pool.cell();
-        cell.requests.add(1);
-        match how {
-            How::Home => {}
-            How::Spilled => cell.spilled.add(1),
-            How::Diverted => cell.diverted.add(1),
-            How::FailedOver => cell.failed_over.add(1),
-            How::Private => cell.private.add(1),
-        }
-        cell.enter();
-        cell.begin_waiting();
-        pool.chosen_at.set(now);
-        let place = pool.place.get();
-        let fold = pool.balance.borrow_mut().chosen(place, now.into_std());
-        let in_flight = Self {
-            chosen: pool.health.get(),
-            how,
-            awaiting: Cell::new(true),
-            slow: Cell::new(false),
-            pool,
-        };
-        (in_flight, fold)
-    }
-
-    /// The head of the reply came, to a request that was given to the replica at `sent`.
-    pub(super) fn answered(&self, sent: Instant, now: Instant) {
-        self.end(End::Answer {
-            sent: sent.into_std(),
-            now: now.into_std(),
-        });
-    }
-
-    /// It is not the replica alone that is waited for any more.
-    pub(super) fn end_waiting(&self) {
-        self.end(End::Client);
-    }
-
-    fn end(&self, end: End) {
-        if !self.awaiting.replace(false) {
-            return;
-        }
-        let pool = &self.pool;
-        pool.cell().end_waiting();
-        let relief = pool.balance.borrow_mut().end(pool.place.get(), end);
-        match relief {
-            Relief::None => {}
-            Relief::Room => pool.relief.ring(),
-            Relief::Recovered => {
-                pool.cell().slow.store(false, Ordering::Relaxed);
-                tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
-            }
-        }
-        if self.slow.replace(false) {
-            self.pool.cell().end_slow();
-        }
-    }
-
-    /// The replica is silent, as another one was with this request: it is the request that is slow.
-    pub(super) fn begin_slow(&self) {
-        if !self.slow.replace(true) {
-            self.pool.cell().begin_slow();
-        }
-    }
-
-    /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
-    pub(super) fn may_go_on(&self) -> bool {
-        !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
-    }
-
-    pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.pool
-    }
-
-    /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
-    /// better, and then it is given its time.
-    pub(super) fn is_doubted(&self) -> bool {
-        is_worse(self.pool.health.get(), self.chosen)
-    }
-
-    /// Whether the replica was up when it was chosen.
-    pub(super) fn was_up(&self) -> bool {
-        self.chosen == Health::Up
-    }
-
-    /// For whoever waits for [`Self::is_doubted`].
-    pub(super) fn doubt_ear(&self) -> Ear<'_> {
-        self.pool.doubt.ear()
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.end(End::Gone);
-        self.pool.cell().leave();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which key a request has, and which seat serves it.
+//! Which seat serves a key.
 //!
 //! A key's home is the ring's word alone. A seat that is not up or slow is passed over in ring order, so
 //! only its own keys move, and they come back. What a full one does not take goes to the least loaded of

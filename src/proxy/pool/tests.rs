@@ -1,6 +1,7 @@
 //! Kept connections: when one is used again and when it is let go, over real sockets.
 
 use super::*;
+use crate::proxy::How;
 use std::future::poll_fn;
 use std::task::Poll;
 use tokio::net::TcpListener;

@@ -202,8 +202,8 @@ fn the_default_ring_is_as_fair_as_drawing_lots() {
         );
         assert!(fair >= 90, "N={n}: {fair}");
         let most = match n {
-            ..=3 => 1.02,
-            ..=6 => 1.035,
+            2 | 3 => 1.02,
+            4..=6 => 1.035,
             _ => 1.08,
         };
         assert!(median <= most, "N={n}: {median}");
