@@ -81,15 +81,12 @@ async fn travel(
         let next = match again {
             Some(in_flight) => Ok(in_flight),
             None => {
-                let (key, now) = (request.keyed.key, account.now());
+                let (key, now) = (request.keyed.key, Instant::now());
                 let next = route::next(worker, key, &mut journey.tried, now).await;
                 next.inspect(|next| account.chosen(next.pool().chosen_at.get()))
             }
         };
-        let in_flight = match next {
-            Ok(in_flight) => in_flight,
-            Err(nobody) => return Err(nobody_up(nobody)),
-        };
+        let in_flight = next.map_err(nobody_up)?;
         let pool = in_flight.pool();
         if !journey.may_go_to(pool.id) {
             let sentence = "two replicas were lost with this request";

@@ -257,14 +257,6 @@ impl Account {
         Some(note)
     }
 
-    /// The present time, without a look at the clock for the first attempt.
-    pub(super) fn now(&self) -> Instant {
-        match self.moves.get() {
-            0 => self.begun,
-            _ => Instant::now(),
-        }
-    }
-
     /// A replica was chosen for it.
     pub(super) fn chosen(&self, now: Instant) {
         // Rounded up, so that it does not seem to have come before what it began.
