@@ -39,8 +39,9 @@ use crate::experiment::{note, print, raise_descriptor_limit};
 use crate::signals::Signals;
 use backend::BACKENDS;
 use config::Stage;
+use fairness::Beside;
 use peer::Contender;
-use record::{Beside, Measured, Named};
+use record::{Measured, Named};
 use stand::Stand;
 
 /// Measures what `args` name, prints the table, writes the files.

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::bulk::Kind;
 use super::calls::Calls;
+use super::fairness::Beside;
 use super::stats::{InRound, Spread, ratios};
 
 /// All of a run.
@@ -98,28 +98,6 @@ pub(crate) struct Idle {
     pub(crate) cpu_us_per_second: f64,
 }
 
-/// Small requests of one peer beside large bodies of one kind.
-#[derive(Debug, Serialize)]
-pub(crate) struct Beside {
-    pub(crate) bulk: Kind,
-    pub(crate) name: &'static str,
-    pub(crate) samples: Vec<BesideSample>,
-    /// The medians; filled in at the end.
-    pub(crate) summary: Option<BesideSample>,
-}
-
-/// One round of it.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct BesideSample {
-    pub(crate) round: u32,
-    pub(crate) requests: u64,
-    pub(crate) failed: u64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    /// What arrived of the large bodies.
-    pub(crate) mib_per_second: f64,
-}
-
 /// What the table shows of a lane.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
@@ -153,35 +131,6 @@ impl Named {
     pub(crate) fn new(name: &str, about: impl Into<String>) -> Self {
         let (name, about) = (name.to_owned(), about.into());
         Self { name, about }
-    }
-}
-
-impl Beside {
-    /// Nothing measured yet.
-    pub(crate) fn new(bulk: Kind, name: &'static str) -> Self {
-        Self {
-            bulk,
-            name,
-            samples: Vec::new(),
-            summary: None,
-        }
-    }
-
-    /// Fills in what follows from the samples.
-    pub(crate) fn summarise(&mut self) {
-        let median = |of: fn(&BesideSample) -> f64| {
-            let spread = Spread::of(self.samples.iter().map(of));
-            spread.map_or(0.0, |spread| spread.median)
-        };
-        let last = self.samples.last();
-        self.summary = last.map(|last| BesideSample {
-            round: last.round,
-            requests: self.samples.iter().map(|sample| sample.requests).sum(),
-            failed: self.samples.iter().map(|sample| sample.failed).sum(),
-            p50_us: median(|sample| sample.p50_us),
-            p99_us: median(|sample| sample.p99_us),
-            mib_per_second: median(|sample| sample.mib_per_second),
-        });
     }
 }
 

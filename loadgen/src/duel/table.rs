@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::bulk::CLIENTS;
-use super::fairness::PER_SECOND;
-use super::record::{Beside, Idle, Lane, Machine, Measured, Record};
+use super::fairness::{Beside, PER_SECOND};
+use super::record::{Idle, Lane, Machine, Measured, Record};
 use super::stats::Spread;
 use crate::bars::{duration, grouped};
 use crate::report::whole;
