@@ -224,7 +224,7 @@ mod tests {
         }
         let mut counts = SeatCounts::default();
         counts.add_cells(&cells);
-        assert_eq!((counts.requests, counts.home()), (12, 4));
+        assert_eq!((counts.requests, counts.home()), (12, 2));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
         assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
         assert_eq!(counts.saved, 2);
