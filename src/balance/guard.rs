@@ -8,10 +8,11 @@
 //! - *In doubt*: [`ASKED`] requests without an answer in time, and [`OTHERS`] such answers of the others.
 //!   Further requests for it wait here while [`ASKED`] are owed, so that not all clients get stuck with it.
 //! - *Slow*: in doubt for [`SLOW_AFTER`], or twice the longest answer that the others gave of late if that
-//!   is more, but for no longer than [`SLOW_AT_MOST`]. Its keys go to the next seat. One request at a time still goes
-//!   home as a probe; [`PROBES`] answers in time in a row end it.
+//!   is more, but for no longer than [`SLOW_AT_MOST`] or the time in which an answer is in time. Its keys go
+//!   to the next seat. One request at a time still goes home as a probe; [`PROBES`] answers in time in a row
+//!   end it.
 //!
-//! A few slow paths do not make a replica slow: an answer in time of any other path clears it, and a
+//! A few slow paths do not make a replica slow: one timely answer, on any path, clears the doubt, and a
 //! replica that is asked much less than the others is not compared with them ([`UNLIKE`]).
 //!
 //! Pure: the time comes in as a value. Without answers of others there is no verdict, so the guard never

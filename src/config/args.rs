@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,11 +15,9 @@ use clap::{
 };
 
 use super::ctl::CtlArgs;
+use super::heartbeat::HeartbeatArgs;
 use super::replicas::ReplicasArgs;
-use super::values::{
-    DEFAULT_KEY, Target, address, ask, count, duration, host, positive, target, via,
-};
-use crate::fleet;
+use super::values::{DEFAULT_KEY, Target, address, count, duration, positive, target, via};
 use crate::peer::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
 use crate::ring;
@@ -198,24 +196,8 @@ pub struct ServeArgs {
     pub seat_wait: Duration,
     #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive, help = "Start of a replica to its first answer")]
     pub start_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
-    pub heartbeat_interval: Duration,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive, help = "An unanswered heartbeat is a miss after this")]
-    pub heartbeat_timeout: Duration,
-    #[arg(
-        long,
-        env = "RINGMASTER_HEARTBEAT_MISSES",
-        default_value = "3",
-        value_parser = count::<NonZeroU32>,
-        help = "Misses in a row until requests go to other replicas"
-    )]
-    pub heartbeat_misses: NonZeroU32,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = ask, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
-    pub heartbeat_path: fleet::Ask,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_HOST", value_name = "NAME", value_parser = host, help = "Host field of heartbeats [default: the address of the replica]")]
-    pub heartbeat_host: Option<String>,
-    #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is dead and another is started for it; 0s: after the misses")]
-    pub replace_after: Duration,
+    #[command(flatten)]
+    pub heartbeat: HeartbeatArgs,
     #[arg(
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",

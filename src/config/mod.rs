@@ -6,6 +6,7 @@
 mod args;
 mod containers;
 mod ctl;
+mod heartbeat;
 mod replicas;
 mod values;
 
@@ -86,11 +87,8 @@ impl ServeArgs {
         let replicas = self.replicas.check()?;
         self.check_balance()?;
         let fixed = matches!(replicas, Replicas::Fixed(_));
-        if self.heartbeat_interval.is_zero() && !fixed {
-            return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
-        }
         self.check_ports()?;
-        let ask = self.heartbeat_ask()?;
+        let heartbeat = self.heartbeat.check(fixed)?;
         let max_head = self.check_max_head()?;
         let access = Access {
             token: self.control_token.clone(),
@@ -137,13 +135,7 @@ impl ServeArgs {
                 },
             },
             access,
-            heartbeat: (!self.heartbeat_interval.is_zero()).then_some(fleet::Heartbeat {
-                interval: self.heartbeat_interval,
-                timeout: self.heartbeat_timeout,
-                misses: self.heartbeat_misses.get(),
-                replace_after: self.replace_after,
-                ask,
-            }),
+            heartbeat,
             start_timeout: self.start_timeout,
             drain_timeout: self.drain_timeout,
             max_replicas: self.replicas.max_replicas,
@@ -154,17 +146,6 @@ impl ServeArgs {
             log_format: self.log_format,
             log_level: self.log_level,
         })
-    }
-
-    fn heartbeat_ask(&self) -> Result<fleet::Ask, String> {
-        match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
-            (fleet::Ask::Connect, Some(_)) => Err(
-                "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
-                    .to_owned(),
-            ),
-            (fleet::Ask::Get { path, .. }, host) => Ok(fleet::Ask::Get { path, host }),
-            (ask, None) => Ok(ask),
-        }
     }
 
     fn check_ports(&self) -> Result<(), String> {

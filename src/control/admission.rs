@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::error::Elapsed;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::conn::{Conn, Line};
 use super::places::{Place, Places};
@@ -141,8 +141,9 @@ impl Port {
         let Some((ends, mut conn)) = open(stream, peer, limits) else {
             return;
         };
+        let due = Instant::now() + limits.place_timeout;
         let first = tokio::select! {
-            first = timeout(limits.place_timeout, conn.peek_line(limits.line)) => first,
+            first = timeout_at(due, conn.peek_line(limits.line)) => first,
             () = spot.lost() => return,
             () = shutdown.wait() => return,
         };
@@ -152,12 +153,15 @@ impl Port {
             let (router, room) = (self.probes.clone(), Room::new(spot));
             return self.speak_http(conn, ends, router, room).await;
         }
+        if first.is_err() {
+            return self.refuse(conn, first).await;
+        }
         let place = tokio::select! {
             biased;
             () = shutdown.wait() => return,
             place = self.places.wait() => Some(place),
             () = spot.lost() => None,
-            () = sleep(limits.place_timeout) => None,
+            () = sleep_until(due) => None,
         };
         drop(spot);
         match place {

@@ -11,13 +11,13 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::connect::Kept;
 use super::download::{Broken, Delivered, Download};
 use super::flow::Flow;
 use super::journey::Chances;
 use super::pool::InFlight;
 use super::pump::LowMark;
-use super::record::Account;
 use super::request::Request;
 use super::session::Client;
 use super::turn::Turn;

@@ -14,12 +14,12 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::client_watch::unless_reset;
 use super::exchange;
 use super::flow::Flow;
 use super::pool::InFlight;
 use super::pump::write_some;
-use super::record::Account;
 use super::route::{self, Nobody};
 use super::session::{After, Client};
 use super::tried::{NoConnection, Tried};
@@ -192,7 +192,7 @@ async fn reach(
                 }));
             }
         }
-        tried.not_reached(pool, why.unwrap_or(NoConnection::Refused));
+        tried.not_reached(pool, why.unwrap_or(NoConnection::Broken));
         moves += 1;
     }
 }

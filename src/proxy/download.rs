@@ -9,13 +9,13 @@ use bytes::{Buf, BytesMut};
 use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
+use super::account::Account;
 use super::buffers::{MAX_REPLY_HEAD, REPLY_BYTES};
 use super::flow::Flow;
 use super::forward::{self, Asked, Ending, Facts};
 use super::interim::Pace;
 use super::pool::InFlight;
 use super::pump::{LowMark, write_whole};
-use super::record::Account;
 use super::turn::Turn;
 use super::upload::Progress;
 use super::worker::Worker;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use super::account::Account;
 use super::attempt::{self, End};
 use super::client_watch::ClientWatch;
 use super::connect::{Kept, Means, connect};
@@ -24,7 +25,7 @@ use super::flow::Flow;
 use super::journey::{Halted, Journey};
 use super::pool::{InFlight, Pool};
 use super::private::Private;
-use super::record::{Account, Ended};
+use super::record::Ended;
 use super::request::Request;
 use super::route::{self, Nobody};
 use super::session::{After, Client};

@@ -16,6 +16,7 @@
 //! is waited for, `client_watch` notices that the client is gone. Nothing here knows how replicas are started.
 
 mod accept;
+mod account;
 mod append;
 mod attempt;
 mod bell;

@@ -195,7 +195,9 @@ impl Download<'_> {
                 Some(pipe) => self.splice(facts, pipe, ahead, raised).await,
                 None => self.copy(facts).await,
             };
-            self.turn.pass(&self.worker.line).await;
+            if carried.is_ok() {
+                self.turn.pass(&self.worker.line).await;
+            }
             let until_close = matches!(facts.body, Body::UntilClose);
             match carried {
                 Err(End::TooSlow) => self.low_mark.too_slow = true,

@@ -1,6 +1,6 @@
 //! Which seat serves a key.
 //!
-//! A key's home is the ring's word alone. A seat that is not up or slow is passed over in ring order, so
+//! A key's home is the ring's word alone. A seat that is down, suspect or slow is skipped in ring order, so
 //! only its own keys move, and they come back. What a full one does not take goes to the least loaded of
 //! all: in ring order it would fill the next, and the one after that.
 
@@ -201,7 +201,9 @@ fn choose(view: &View, balance: &mut Balance, key: Key, tried: &Tried, now: Inst
                 if news {
                     view.pools[first].becomes_slow();
                 }
-                let other = first_up(view, key, |at| up(at) && !balance.is_slow(at));
+                let quick = |at: usize| up(at) && !balance.is_slow(at);
+                let other = first_up(view, key, |at| quick(at) && !balance.is_full(at));
+                let other = other.or_else(|| first_up(view, key, quick));
                 serve(other.unwrap_or(first), How::Diverted)
             }
         }

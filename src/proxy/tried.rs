@@ -17,6 +17,8 @@ pub(super) enum NoConnection {
     Refused,
     /// It took longer than this.
     TimedOut(Duration),
+    /// It was made, and broke before the first bytes were written.
+    Broken,
     /// Our own fault.
     Ours,
     /// The replica fell silent, and another one is up.
@@ -38,6 +40,7 @@ impl fmt::Display for Unreached {
             NoConnection::TimedOut(limit) => {
                 write!(f, "the connection to {name} timed out after {limit:?}")
             }
+            NoConnection::Broken => write!(f, "{name} closed the connection"),
             NoConnection::Ours => write!(f, "no connection to {name} could be opened"),
             NoConnection::Doubted => write!(f, "{name} fell silent"),
         }

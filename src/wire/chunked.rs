@@ -7,6 +7,7 @@
 //! Responses may have blanks behind a size and in front of the colon of a trailer field; they go no further.
 
 use super::extension::{Budget, Extension};
+use super::head::is_token;
 use super::trailer;
 
 /// The most bytes of trailer fields in one message.
@@ -72,8 +73,14 @@ impl At {
     };
 }
 
+impl Default for At {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
 /// The scanner of one message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Scanner {
     at: At,
     extensions: Budget,
@@ -81,19 +88,6 @@ pub struct Scanner {
     drops_trailers: bool,
     scanned: u32,
     lenient: bool,
-}
-
-impl Default for Scanner {
-    fn default() -> Self {
-        Self {
-            at: At::FIRST,
-            extensions: Budget::default(),
-            trailers: 0,
-            drops_trailers: false,
-            scanned: 0,
-            lenient: false,
-        }
-    }
 }
 
 impl Scanner {
@@ -301,11 +295,6 @@ fn longer_size(digit: u32, value: u64, digits: u8) -> Result<At, BadChunk> {
         value,
         digits: digits + 1,
     })
-}
-
-/// RFC 9110 §5.6.2 tchar.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

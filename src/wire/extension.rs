@@ -4,7 +4,8 @@
 //! same: readers that disagree about where an extension ends disagree about where the next request begins.
 //! In responses everything up to the end of the line is ignored, as other proxies do.
 
-use super::chunked::{BadChunk, is_token};
+use super::chunked::BadChunk;
+use super::head::is_token;
 
 /// The most bytes of extensions that one chunk may have.
 pub(super) const MAX_EXTENSION: u32 = 4 * 1024;

@@ -282,5 +282,10 @@ fn has_bare_lf(head: &[u8]) -> bool {
             .any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
 }
 
+/// Returns `true` for a byte that a token may have (tchar, RFC 9110 §5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 
 use bytes::BytesMut;
 
-use super::chunked::is_token;
+use super::head::is_token;
 
 /// Outcome of [`response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -248,7 +248,8 @@ fn errors_of_our_own_are_json_with_a_line_feed() {
         assert_eq!(reply.status(), 503);
         assert_eq!(reply.field("retry-after"), Some("1"));
         assert_eq!(reply.field("content-type"), Some("application/json"));
-        let expected = "{\"message\":\"<Error> no replica is up\",\"status\":\"failure\"}\n";
+        let expected =
+            "{\"message\":\"<Error> S1 refused the connection\",\"status\":\"failure\"}\n";
         assert_eq!(reply.text(), expected);
     }
 }

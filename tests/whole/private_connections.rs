@@ -67,7 +67,11 @@ fn log_in(client: &mut crate::support::Client, user: &str) {
 }
 
 fn metrics(program: &Ringmaster) -> String {
-    exchange(program.control, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").text()
+    exchange(
+        program.control,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    )
+    .text()
 }
 
 fn connections(backends: &[Backend]) -> usize {

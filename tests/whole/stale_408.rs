@@ -9,7 +9,11 @@ const TIMED_OUT: &str =
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn metrics(program: &Ringmaster) -> String {
-    exchange(program.control, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").text()
+    exchange(
+        program.control,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    )
+    .text()
 }
 
 /// Serves one request on each connection; the second one finds it timed out.

@@ -57,6 +57,8 @@ struct Life {
     /// When a heartbeat was last answered.
     last_ok: Option<Instant>,
     silence: Option<Silence>,
+    /// Whether an event told of the silence that goes on. It may be interrupted by answers of the data path.
+    silence_told: bool,
     /// Whether it serves one connection at a time.
     iterative: bool,
     /// Whether it ran before we did.

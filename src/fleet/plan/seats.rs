@@ -124,6 +124,7 @@ impl Life {
             misses: 0,
             last_ok: None,
             silence: None,
+            silence_told: false,
             iterative: false,
             was_found: false,
             ended: None,

@@ -3,19 +3,26 @@
 //! A missed heartbeat proves little: an event loop that computes answers nothing meanwhile. So routing
 //! passes a silent replica over after a few misses, and it is ended only after a long silence. The clock
 //! of that silence starts again while bytes of its replies arrive. It stands still while the replica holds
-//! a request with which another one fell silent before, or serves its only connection.
+//! a request with which another one fell silent before, or, for [`BUSY_AT_MOST`], while it serves its only
+//! connection.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Phase, Plan, World};
 use crate::fleet::events::Kind;
 use crate::roster::{Health, ReplicaId};
+
+/// Time for which requests under way explain the silence of a replica that serves one connection at a time.
+/// One that computes for longer looks the same as one that is stuck.
+const BUSY_AT_MOST: Duration = Duration::from_secs(30);
 
 /// A run of unanswered heartbeats.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Silence {
     /// When the first of them was sent, or the last time that something explained the silence.
     since: Instant,
+    /// When the first of them was sent, or the last time that bytes of its replies arrived.
+    mute_since: Instant,
     /// Bytes of its replies at the last miss.
     replied: u64,
 }
@@ -36,16 +43,17 @@ impl Plan {
         let replied = traffic.replied;
         let silence = life.silence.get_or_insert(Silence {
             since: sent,
+            mute_since: sent,
             replied,
         });
-        let is_explained = traffic.slow > 0
-            || life.iterative && traffic.in_flight > 0
-            || silence.replied != replied;
-        if is_explained {
-            *silence = Silence {
-                since: now,
-                replied,
-            };
+        if silence.replied != replied {
+            (silence.mute_since, silence.replied) = (now, replied);
+            silence.since = now;
+        }
+        let mute_for = now.saturating_duration_since(silence.mute_since);
+        let is_busy = life.iterative && traffic.in_flight > 0 && mute_for < BUSY_AT_MOST;
+        if traffic.slow > 0 || is_busy {
+            silence.since = now;
         }
         // It is passed over first, however long each miss took: only then does it show whether a request
         // is slow.
@@ -62,10 +70,11 @@ impl Plan {
         };
         match life.phase {
             Phase::Up => {}
-            Phase::Suspect if life.misses == limit => {}
+            Phase::Suspect if life.misses == limit && !life.silence_told => {}
             _ => return,
         }
         life.phase = Phase::Suspect;
+        life.silence_told = true;
         let (seat, name) = (life.seat, life.name.clone());
         let last = life.last_ok.max(world.last_answer(id));
         self.set_health(id, Health::Suspect);

@@ -43,6 +43,7 @@ impl Plan {
         };
         life.misses = 0;
         life.silence = None;
+        life.silence_told = false;
         life.last_ok = Some(now);
         match life.phase {
             Phase::Starting { .. } if in_group => life.phase = Phase::Ready,

@@ -69,10 +69,14 @@ impl InFlight {
     }
 
     fn end(&self, end: End) {
+        let pool = &self.pool;
+        // A request may become slow after its head came, while the reply is held back.
+        if self.slow.replace(false) {
+            pool.cell().end_slow();
+        }
         if !self.awaiting.replace(false) {
             return;
         }
-        let pool = &self.pool;
         pool.cell().end_waiting();
         let relief = pool.balance.borrow_mut().end(pool.place.get(), end);
         match relief {
@@ -82,9 +86,6 @@ impl InFlight {
                 pool.cell().slow.store(false, Ordering::Relaxed);
                 tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
             }
-        }
-        if self.slow.replace(false) {
-            self.pool.cell().end_slow();
         }
     }
 

@@ -145,3 +145,21 @@ async fn one_that_is_drained_keeps_what_it_has_and_gets_no_more() {
     pool.set_health(Health::Up, false);
     assert!(pool.is_open() && pool.may_serve());
 }
+
+#[tokio::test]
+async fn a_slow_request_counts_until_its_end_whenever_it_became_slow() {
+    let (pool, _listener) = pool().await;
+    let pool = Rc::new(pool);
+    let slow = || pool.cells.slow_requests();
+    for head_came_first in [false, true] {
+        let in_flight = InFlight::enter(Rc::clone(&pool), How::Home, Instant::now()).0;
+        if head_came_first {
+            in_flight.end_waiting();
+        }
+        in_flight.begin_slow();
+        in_flight.begin_slow();
+        assert_eq!(slow(), 1, "{head_came_first}");
+        drop(in_flight);
+        assert_eq!(slow(), 0, "{head_came_first}");
+    }
+}

@@ -40,7 +40,7 @@ fn the_longest_idle_client_makes_room() {
         assert_eq!(newcomer.ask(GET).text(), "ok");
     }
     assert_eq!(connections(&program, "limit"), 3);
-    let scrape = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let scrape = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let metrics = Client::connect(program.control).ask(scrape).text();
     for line in [
         "ringmaster_connections_open 3",

@@ -315,3 +315,19 @@ fn a_fixed_one_is_passed_over_and_then_down() {
     bench.pulse(S1, Pulse::Answered);
     assert_eq!(bench.health(1), Some(Health::Up));
 }
+
+#[test]
+fn a_request_explains_the_silence_of_an_iterative_server_for_thirty_seconds() {
+    let mut bench = up(3);
+    bench.pulse(S2, Pulse::Iterative);
+    let traffic = Traffic {
+        in_flight: 1,
+        ..Traffic::default()
+    };
+    bench.dice.traffic.insert(S2, traffic);
+    // The silence that counts begins when the explanation ends.
+    silent_for(&mut bench, S2, 34 * SEC);
+    assert_eq!(bench.health(2), Some(Health::Suspect));
+    silent_for(&mut bench, S2, 2 * SEC);
+    assert_eq!(bench.health(2), Some(Health::Down));
+}

@@ -1,0 +1,61 @@
+//! The flags of heartbeats, and what they say together.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::values::{ask, count, duration, host, positive};
+use crate::fleet;
+
+/// Flags of `serve` about heartbeats.
+#[derive(Debug, clap::Args)]
+pub struct HeartbeatArgs {
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
+    pub heartbeat_interval: Duration,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive, help = "An unanswered heartbeat is a miss after this")]
+    pub heartbeat_timeout: Duration,
+    #[arg(
+        long,
+        env = "RINGMASTER_HEARTBEAT_MISSES",
+        default_value = "3",
+        value_parser = count::<NonZeroU32>,
+        help = "Misses in a row until requests go to other replicas"
+    )]
+    pub heartbeat_misses: NonZeroU32,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = ask, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
+    pub heartbeat_path: fleet::Ask,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_HOST", value_name = "NAME", value_parser = host, help = "Host field of heartbeats [default: the address of the replica]")]
+    pub heartbeat_host: Option<String>,
+    #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is dead and another is started for it; 0s: after the misses")]
+    pub replace_after: Duration,
+}
+
+impl HeartbeatArgs {
+    /// Checks what the flags say together; `None` turns heartbeats off. `fixed`: replicas are addresses, which
+    /// nobody has to replace.
+    ///
+    /// # Errors
+    /// A sentence that names the flags.
+    pub(super) fn check(&self, fixed: bool) -> Result<Option<fleet::Heartbeat>, String> {
+        if self.heartbeat_interval.is_zero() && !fixed {
+            return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
+        }
+        let ask = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
+            (fleet::Ask::Connect, Some(_)) => {
+                return Err(
+                    "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
+                        .to_owned(),
+                );
+            }
+            (fleet::Ask::Get { path, .. }, host) => fleet::Ask::Get { path, host },
+            (ask, None) => ask,
+        };
+        let heartbeat = fleet::Heartbeat {
+            interval: self.heartbeat_interval,
+            timeout: self.heartbeat_timeout,
+            misses: self.heartbeat_misses.get(),
+            replace_after: self.replace_after,
+            ask,
+        };
+        Ok((!self.heartbeat_interval.is_zero()).then_some(heartbeat))
+    }
+}
