@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::client_watch::ClientEnds;
 use super::pool::{InFlight, Pool};
 use super::record::{Ended, How, Note};
 use crate::ring::{Key, Seat};
@@ -27,7 +28,7 @@ pub(super) struct Account {
     /// Who ended it, once that is known: until then it would be us.
     pub(super) ended: Cell<Option<Ended>>,
     /// When the client was found to send nothing more.
-    pub(super) half_closed: Cell<Option<Instant>>,
+    pub(super) ends: ClientEnds,
 }
 
 impl Account {
@@ -45,7 +46,7 @@ impl Account {
             given_after: Cell::new(0),
             moves: Cell::new(0),
             ended: Cell::new(None),
-            half_closed: Cell::new(None),
+            ends: ClientEnds::default(),
         }
     }
 

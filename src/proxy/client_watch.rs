@@ -71,12 +71,13 @@ impl YoungWaits {
         self.tick.get() >= since + 2
     }
 
-    fn begin(&self, cx: &Context<'_>) -> Young<'_> {
+    fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> Young<'_> {
         self.busy.set(true);
         if self.dormant.get() {
             self.begun.notify_one();
         }
-        let since = self.tick.get();
+        let since = first.get().unwrap_or_else(|| self.tick.get());
+        first.set(Some(since));
         let waker = cx.waker().clone();
         let place = self.waits.borrow_mut().insert(Wait { since, waker });
         Young { waits: self, place }
@@ -108,11 +109,20 @@ impl Drop for Young<'_> {
     }
 }
 
+/// What is known of a client over all waits of one request.
+#[derive(Debug, Default)]
+pub(super) struct ClientEnds {
+    /// When the client was first found to send nothing more.
+    pub(super) half_closed: Cell<Option<Instant>>,
+    /// The tick before the first wait. A replica that sends something more often than the ticks come makes
+    /// many short waits of a long one.
+    waits_since: Cell<Option<u64>>,
+}
+
 /// The watch over one client during one wait.
 pub(super) struct ClientWatch<'a, S> {
     worker: &'a Worker,
-    /// When the client was first found to send nothing more. It outlives the wait.
-    half_closed: &'a Cell<Option<Instant>>,
+    ends: &'a ClientEnds,
     state: State<'a, S>,
 }
 
@@ -133,14 +143,10 @@ struct Watched<'a> {
 
 impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
     /// A watch over the client whose connection `socket` returns.
-    pub(super) fn new(
-        worker: &'a Worker,
-        half_closed: &'a Cell<Option<Instant>>,
-        socket: S,
-    ) -> Self {
+    pub(super) fn new(worker: &'a Worker, ends: &'a ClientEnds, socket: S) -> Self {
         Self {
             worker,
-            half_closed,
+            ends,
             state: State::Fresh(socket),
         }
     }
@@ -158,12 +164,15 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
             return Poll::Pending;
         }
         self.state = match std::mem::replace(&mut self.state, State::Lost) {
-            State::Fresh(socket) => {
-                self.state = State::Young(socket, self.worker.young_waits.begin(cx));
+            State::Fresh(socket) if !self.is_old() => {
+                let young = self.worker.young_waits.begin(cx, &self.ends.waits_since);
+                self.state = State::Young(socket, young);
                 return Poll::Pending;
             }
-            State::Young(socket, _) => match socket() {
-                Ok(client) => State::Watched(Box::new(Watched::new(client, self.half_closed))),
+            State::Fresh(socket) | State::Young(socket, _) => match socket() {
+                Ok(client) => {
+                    State::Watched(Box::new(Watched::new(client, &self.ends.half_closed)))
+                }
                 Err(_) => State::Lost,
             },
             other => other,
@@ -174,11 +183,30 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         if watched.reset.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let Some((end, since)) = self.half_closed.get().zip(silent_since()) else {
+        let Some((end, since)) = self.ends.half_closed.get().zip(silent_since()) else {
             return Poll::Pending;
         };
         let grace = self.worker.settings.limits.half_close_grace;
         watched.grace.poll_passed(cx, end.max(since) + grace)
+    }
+
+    /// As [`Self::poll_gone`] for a request that has waited for long; the others are not looked at. To be
+    /// polled before what is waited for: a replica that always has something to read would hide the end.
+    pub(super) fn poll_gone_if_old(
+        &mut self,
+        cx: &mut Context<'_>,
+        silent_since: impl FnOnce() -> Option<Instant>,
+    ) -> Poll<()> {
+        match self.is_old() {
+            true => self.poll_gone(cx, silent_since),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Returns `true` once the waits of the request have lasted for a tick.
+    fn is_old(&self) -> bool {
+        let since = self.ends.waits_since.get();
+        since.is_some_and(|since| self.worker.young_waits.has_grown(since))
     }
 
     /// Runs `future` until the client is gone; then it is `None`.
@@ -188,6 +216,9 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         silent_since: impl Fn() -> Option<Instant>,
     ) -> impl Future<Output = Option<F::Output>> {
         poll_fn(move |cx| {
+            if self.poll_gone_if_old(cx, &silent_since).is_ready() {
+                return Poll::Ready(None);
+            }
             if let Poll::Ready(value) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(value));
             }
@@ -212,8 +243,8 @@ pub(super) async fn unless_reset<T>(
     client: &mut Stream,
     step: impl Future<Output = T>,
 ) -> Option<T> {
-    let half_closed = Cell::new(None);
-    let watch = ClientWatch::new(worker, &half_closed, || client.known().map(|known| &*known));
+    let ends = ClientEnds::default();
+    let watch = ClientWatch::new(worker, &ends, || client.known().map(|known| &*known));
     watch.run(pin!(step), || None).await
 }
 

@@ -113,7 +113,7 @@ impl Download<'_> {
             Box::pin(self.rest(&mut facts)).await?;
         }
         if self.is_early() {
-            self.outlast_upload(facts.decode).await;
+            Box::pin(self.outlast_upload(facts.decode)).await?;
         }
         // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
         let reusable = facts.keep_alive

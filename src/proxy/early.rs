@@ -12,6 +12,7 @@ use std::task::Poll;
 use bytes::Buf;
 use tokio::io::AsyncReadExt;
 
+use super::client_watch::ClientWatch;
 use super::download::{Broken, Delivered, Download};
 use super::forward::{self, Ending, Facts};
 use crate::wire::socket;
@@ -27,17 +28,28 @@ impl Download<'_> {
     /// keeps its side open. Where only the end of the connection ends the reply (`open_end`), the client is
     /// shown it before. Both directions are polled by one task, so the end of the other one is seen at the next
     /// poll.
-    pub(super) fn outlast_upload(&mut self, open_end: bool) -> impl Future<Output = ()> {
+    /// An upload that waits for a replica that reads no more does not look at its client, so a reset ends this.
+    pub(super) fn outlast_upload(
+        &mut self,
+        open_end: bool,
+    ) -> impl Future<Output = Result<(), Broken>> {
         if open_end && let Ok(client) = self.to.known() {
             socket::half_close(client);
         }
-        poll_fn(|cx| {
-            if !self.is_early() {
-                return Poll::Ready(());
+        let (from, to, reply) = (&mut self.from, &mut self.to, &mut self.reply);
+        let progress = self.progress;
+        let mut watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+        poll_fn(move |cx| {
+            if progress.upload_over.get().is_some() || progress.held.get() {
+                return Poll::Ready(Ok(()));
             }
             // More bytes than the reply has are as good as an end: nothing can come after them.
-            let read = pin!(self.from.read_buf(&mut self.reply)).poll(cx);
-            read.map(|_| ())
+            if pin!(from.read_buf(reply)).poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            watch
+                .poll_gone(cx, || None)
+                .map(|()| Err(Broken::ClientGone))
         })
     }
 
@@ -53,12 +65,14 @@ impl Download<'_> {
     pub(super) async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {
         // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
         // the end of the other one is seen at the next poll.
-        let progress = self.progress;
-        poll_fn(|_| match progress.upload_over.get() {
+        let (progress, to) = (self.progress, &mut self.to);
+        let sent = poll_fn(|_| match progress.upload_over.get() {
             Some(_) => Poll::Ready(()),
             None => Poll::Pending,
-        })
-        .await;
+        });
+        let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+        let sent = watch.run(pin!(sent), || None).await;
+        sent.ok_or(Broken::ClientGone)?;
         if !progress.sent.get() {
             return Err(Broken::Bad("it switches protocols before the request ends"));
         }

@@ -73,7 +73,7 @@ async fn travel(
         let reached = {
             let own = client.private.as_deref();
             let reached = reach(worker, request, account, &mut journey, (own, given.take()));
-            let watch = ClientWatch::new(worker, &account.half_closed, || {
+            let watch = ClientWatch::new(worker, &account.ends, || {
                 client.stream.known().map(|stream| &*stream)
             });
             watch.run(pin!(reached), || Some(account.begun)).await

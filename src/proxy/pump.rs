@@ -239,7 +239,7 @@ impl Download<'_> {
         let flow = self.flow;
         let steps = (limits.write_timeout, |moved| flow.add(moved));
         let carried = pin!(pipes.carry(pipe, sockets, ahead, self.timer, due, steps));
-        let watch = ClientWatch::new(self.worker, &self.account.half_closed, || Ok(to));
+        let watch = ClientWatch::new(self.worker, &self.account.ends, || Ok(to));
         let silent_since = || progress.silent_since(since).filter(|_| waits.take());
         let carried = watch.run(carried, silent_since).await;
         let moved = carried
@@ -268,7 +268,7 @@ impl Download<'_> {
             let more = self.from.read_buf(&mut self.reply);
             let more = pin!(self.timer.run_while(due, more));
             let to = &mut self.to;
-            let watch = ClientWatch::new(self.worker, &self.account.half_closed, || to.known());
+            let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
             watch.run(more, || progress.silent_since(since)).await
         };
         match read.ok_or(End::ClientGone)? {

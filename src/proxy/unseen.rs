@@ -28,8 +28,12 @@ impl Download<'_> {
             &mut self.reply,
             &mut *self.timer,
         );
-        let mut watch = ClientWatch::new(worker, &self.account.half_closed, || to.known());
+        let mut watch = ClientWatch::new(worker, &self.account.ends, || to.known());
         poll_fn(move |cx| {
+            let silent_since = || progress.upload_over.get();
+            if watch.poll_gone_if_old(cx, silent_since).is_ready() {
+                return Poll::Ready(Err(Broken::ClientGone));
+            }
             if let Poll::Ready(read) = pin!(from.read_buf(reply)).poll(cx) {
                 return Poll::Ready(match read {
                     Ok(0) | Err(_) => Err(Broken::Lost),
@@ -40,10 +44,7 @@ impl Download<'_> {
                 return Poll::Ready(Err(Broken::Doubted));
             }
             ear.listen(cx);
-            if watch
-                .poll_gone(cx, || progress.upload_over.get())
-                .is_ready()
-            {
+            if watch.poll_gone(cx, silent_since).is_ready() {
                 return Poll::Ready(Err(Broken::ClientGone));
             }
             match due() {
@@ -72,7 +73,7 @@ impl Download<'_> {
                 Err(Broken::Lost) if !(progress.repeatable.get() && self.worker.allows_retry()) => {
                     return Ok(());
                 }
-                Err(Broken::ClientGone) if self.account.half_closed.get().is_some() => {
+                Err(Broken::ClientGone) if self.account.ends.half_closed.get().is_some() => {
                     return Ok(());
                 }
                 other => other?,

@@ -31,12 +31,12 @@ fn on_a_worker(test: impl AsyncFnOnce(Rc<Worker>)) {
 /// Waits until the watch says that the client is gone; `None` if it is not in this time.
 async fn gone(
     worker: &Worker,
-    half_closed: &Cell<Option<Instant>>,
+    ends: &ClientEnds,
     ours: &TcpStream,
     silent_since: Option<Instant>,
     limit: Duration,
 ) -> Option<()> {
-    let mut watch = ClientWatch::new(worker, half_closed, || Ok(ours));
+    let mut watch = ClientWatch::new(worker, ends, || Ok(ours));
     let gone = poll_fn(|cx| watch.poll_gone(cx, || silent_since));
     timeout(limit, gone).await.ok()
 }
@@ -48,8 +48,8 @@ fn a_reset_is_seen_although_input_lies_unread() {
             let (ours, mut client) = connected().await;
             client.write_all(input).await.unwrap();
             crate::wire::socket::reset(client);
-            let half_closed = Cell::default();
-            let seen = gone(&worker, &half_closed, &ours, None, LIMIT).await;
+            let ends = ClientEnds::default();
+            let seen = gone(&worker, &ends, &ours, None, LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
         });
     }
@@ -62,27 +62,27 @@ fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
             let (ours, mut client) = connected().await;
             client.write_all(input).await.unwrap();
             client.shutdown().await.unwrap();
-            let half_closed = Cell::default();
+            let ends = ClientEnds::default();
             let grace = worker.settings.limits.half_close_grace;
             let begun = Instant::now();
             let long = 2 * grace;
-            let seen = gone(&worker, &half_closed, &ours, None, long).await;
+            let seen = gone(&worker, &ends, &ours, None, long).await;
             assert_eq!(seen, None, "{input:?}");
-            let end = half_closed.get().expect("the end is noted");
+            let end = ends.half_closed.get().expect("the end is noted");
             // A wait that begins later has all of it again.
             let since = Instant::now();
-            let seen = gone(&worker, &half_closed, &ours, Some(since), LIMIT).await;
+            let seen = gone(&worker, &ends, &ours, Some(since), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
             assert!(since.elapsed() >= grace, "{:?}", since.elapsed());
-            assert_eq!(half_closed.get(), Some(end));
+            assert_eq!(ends.half_closed.get(), Some(end));
             assert!(begun <= end && end < since);
             // One that began before the end has it from the end.
-            let seen = gone(&worker, &half_closed, &ours, Some(begun), LIMIT).await;
+            let seen = gone(&worker, &ends, &ours, Some(begun), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
             // A reset behind the end is seen, too.
             client.set_zero_linger().unwrap();
             drop(client);
-            let seen = gone(&worker, &half_closed, &ours, None, LIMIT).await;
+            let seen = gone(&worker, &ends, &ours, None, LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
         });
     }
@@ -93,9 +93,9 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
     on_a_worker(async |worker| {
         let (ours, mut client) = connected().await;
         client.write_all(&[b'x'; 1000]).await.unwrap();
-        let (half_closed, since) = (Cell::default(), Instant::now());
+        let (ends, since) = (ClientEnds::default(), Instant::now());
         let mut polls = 0;
-        let mut watch = ClientWatch::new(&worker, &half_closed, || Ok(&ours));
+        let mut watch = ClientWatch::new(&worker, &ends, || Ok(&ours));
         let gone = poll_fn(|cx| {
             polls += 1;
             watch.poll_gone(cx, || Some(since))
@@ -109,11 +109,11 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
 #[test]
 fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
     on_a_worker(async |worker| {
-        let half_closed = Cell::default();
+        let ends = ClientEnds::default();
         for _ in 0..3 {
             let asked = Cell::new(false);
             {
-                let mut watch = ClientWatch::new(&worker, &half_closed, || {
+                let mut watch = ClientWatch::new(&worker, &ends, || {
                     asked.set(true);
                     Err(io::ErrorKind::NotConnected.into())
                 });

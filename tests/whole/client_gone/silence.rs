@@ -96,6 +96,33 @@ fn a_reply_that_drips_lets_go_of_a_client_long_gone() {
 }
 
 #[test]
+fn many_short_waits_hide_a_client_no_better_than_a_long_one() {
+    const BEGIN: &str = "HTTP/1.1 102 Processing\r\n\r\n";
+    let http10 = "GET / HTTP/1.0\r\n\r\n";
+    // Each wait is shorter than the time after which a client is watched.
+    let (pause, pieces) = (SECOND / 250, 10_000);
+    for (request, said, piece) in [
+        // Nothing of it is written to such a client, so no write fails.
+        (http10, BEGIN, "HTTP/1.1 102 Processing\r\n\r\n"),
+        (GET, "HTTP/1.1 200 OK\r\nX: ", "x"),
+        (GET, "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n", "x"),
+    ] {
+        for leaves in [Leaves::ByReset, Leaves::ByClose] {
+            let (backend, told) = dripping(said, piece, pause, pieces);
+            let args = [&leaves.grace()[..], &["--reply-timeout", NEVER]].concat();
+            let program = Ringmaster::before(backend.addr, &args);
+            let client = program.client_after(request);
+            eventually(PATIENCE, "the request is under way", || {
+                backend.requests().len() == 1
+            });
+            leaves.leave(client);
+            expect_end(&told, &format!("{leaves:?} {said:?}"));
+            expect_nothing_held(&program);
+        }
+    }
+}
+
+#[test]
 fn a_half_closed_client_that_reads_gets_a_reply_that_drips() {
     // Each pause is within the grace, all of them together are not.
     let (pause, pieces) = (SECOND / 4, 12);

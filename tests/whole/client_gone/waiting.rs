@@ -171,6 +171,33 @@ fn a_client_that_resets_while_its_upload_is_stuck_is_noticed() {
 }
 
 #[test]
+fn a_client_that_resets_after_an_early_reply_is_noticed_while_its_upload_is_stuck() {
+    const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok";
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let backend = Backend::scripted(move |mut conversation| {
+        // It answers at once and reads nothing of the body.
+        conversation.head()?;
+        conversation.wire.write(ACCEPTED)?;
+        let _ = gone.lock().expect("a lock").recv();
+        Ok(())
+    });
+    for args in [&[][..], &["--no-splice"]] {
+        let limits = ["--write-timeout", NEVER, "--half-close-grace", NEVER];
+        let program = Ringmaster::before(backend.addr, &[args, &limits].concat());
+        let length = 64 * 1024 * 1024;
+        let mut client = program.client_after(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+        ));
+        assert_eq!(client.reply().status(), 202);
+        client.send_until_stuck(length);
+        client.reset();
+        expect_nothing_held(&program);
+    }
+    drop(go);
+}
+
+#[test]
 fn a_client_that_leaves_is_not_connected_for() {
     for balance in ["request", "connection", "source"] {
         let (addr, _held) = unanswering();
