@@ -109,9 +109,9 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
 #[test]
 fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
     on_a_worker(async |worker| {
-        let ends = ClientEnds::default();
+        // Each time another request: the age of one is that of its first wait.
         for _ in 0..3 {
-            let asked = Cell::new(false);
+            let (ends, asked) = (ClientEnds::default(), Cell::new(false));
             {
                 let mut watch = ClientWatch::new(&worker, &ends, || {
                     asked.set(true);
