@@ -143,7 +143,7 @@ fn spread(counts: &[u64]) -> String {
     text
 }
 
-/// What the sum says, in words.
+/// Verdict on the sum, in words.
 fn verdict(sum: f64, limit: f64) -> &'static str {
     // So far off that fair draws are out of the question for a few servers.
     if sum > 5.0 * limit {

@@ -24,7 +24,7 @@ use crate::experiment::note;
 /// Clients at full speed.
 pub(crate) const CLIENTS: usize = 20;
 
-/// How much the thread gives way (nice(2)).
+/// Priority of the thread (nice(2)).
 const NICE: i32 = 10;
 
 /// From the start of the clients to bytes that arrive.
@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// The most that is written or discarded at once.
 const PIECE: usize = 256 * 1024;
 
-/// What a Content-Length says that nobody reaches: a TiB.
+/// A Content-Length that no test reaches: one TiB.
 const ENDLESS: u64 = 1 << 40;
 
 /// What goes on beside the small requests.
