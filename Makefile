@@ -38,22 +38,22 @@ test-api: ## Check the answers of the control port against its own description, 
 
 test-page: ## Try the dashboard in a real browser (needs chromium and chromium-driver); pictures in target/page
 	cargo build --workspace
-	cargo test -p ringmaster --test page -- --test-threads 2
+	cargo test -p ringmaster --test dashboard -- --test-threads 2
 
 # The replica must stand beside ringmaster here, too: a test alone does not build it.
 # Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
 soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
 	cargo build --release --workspace
-	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test whole volume:: -- --test-threads 1
+	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test e2e volume:: -- --test-threads 1
 
 faults: ## Lose replicas of a release in every way under load, and print what it cost as a table
 	cargo build --release --workspace
-	RINGMASTER_FAULTS=all cargo test --release --test whole faults:: -- --test-threads 1 --nocapture
+	RINGMASTER_FAULTS=all cargo test --release --test e2e faults:: -- --test-threads 1 --nocapture
 
 chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SECONDS=600 SEED=N)
 	cargo build --workspace
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \
-	cargo test --test whole chaos:: -- --test-threads 1 --nocapture
+	cargo test --test e2e chaos:: -- --test-threads 1 --nocapture
 
 bench: ## Measure ringmaster, HAProxy and nginx side by side (about 9 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
@@ -72,7 +72,7 @@ docs: ## Write the manual pages and the completions for shells into target/docs
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p ringmaster --test page -- -D warnings
+	cargo clippy -p ringmaster --test dashboard -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
 
 licences: ## Check the licences, crates and sources of the lock file (part of lint)

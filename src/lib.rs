@@ -10,7 +10,7 @@
 //! 0  wire/    bytes and sockets                  metrics cells, shutdown
 //! ```
 //!
-//! What holds everywhere, checked by tests/tidy.rs where it can be: `proxy` never imports `fleet` or
+//! What holds everywhere, checked by tests/architecture.rs where it can be: `proxy` never imports `fleet` or
 //! `control`; no request waits for a lock, an engine call or a command (but for the admin paths and a
 //! request that waits for a seat, by channel); `wire` never says "replica" and returns what happened;
 //! only `fleet` writes the roster; `ring`, `balance` and `fleet/plan` never touch a clock, a socket or a

@@ -16,7 +16,7 @@ use serde_json::Value;
 const PREFIX: &str = "rmcompose";
 
 /// How long anything may take but the build of the image, which has no deadline of ours.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running project.
 #[derive(Debug)]
@@ -145,8 +145,11 @@ impl Project {
     fn eventually(&self, what: &str, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() {
-            if begun.elapsed() > PATIENCE {
-                panic!("not within {PATIENCE:?}: {what}\n{}", self.compose("logs"));
+            if begun.elapsed() > TEST_TIMEOUT {
+                panic!(
+                    "not within {TEST_TIMEOUT:?}: {what}\n{}",
+                    self.compose("logs")
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -322,7 +325,7 @@ fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16
 /// Sends `words`, says that no more will come, and reads to the end.
 fn ask(port: u16, words: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TEST_TIMEOUT))?;
     stream.write_all(words.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();

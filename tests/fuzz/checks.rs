@@ -1,7 +1,7 @@
 //! What must hold of any bytes at all, for the parsers of `wire`: no panic, the same result however the
 //! bytes are split, and what goes on is read by the next hop as it was read here.
 //!
-//! The fuzz targets feed these functions, and so do the property tests of tests/whole/h1/properties.rs.
+//! The fuzz targets feed these functions, and so do the property tests of tests/e2e/h1/properties.rs.
 
 use std::fmt::Debug;
 

@@ -1,7 +1,7 @@
 //! What must hold of any bytes at all as a line of the control port: no panic, and either commands or one
 //! sentence that moves no terminal; a plan is told as it could be typed.
 //!
-//! The fuzz target `command` feeds it, and so does the property test of tests/whole/lines.rs.
+//! The fuzz target `command` feeds it, and so does the property test of tests/e2e/lines.rs.
 
 use ringmaster::control::command::{self, Command, MAX_COMMANDS, Request};
 use ringmaster::control::question::Question;

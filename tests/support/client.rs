@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{Message, PATIENCE, Wire};
+use super::{Message, TEST_TIMEOUT, Wire};
 
 /// One connection to the program under test.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) enum End {
 impl Client {
     #[track_caller]
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE);
+        let stream = TcpStream::connect_timeout(&addr, TEST_TIMEOUT);
         Self(Wire::new(stream.expect("a connection")))
     }
 
@@ -45,7 +45,9 @@ impl Client {
             }
         }
         assert!(left > 0, "all {most} bytes were taken");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .set_write_timeout(Some(TEST_TIMEOUT))
+            .expect("a timeout");
     }
 
     /// Sends one byte per segment, as far as the kernel does not join them.
@@ -114,7 +116,9 @@ impl Client {
         let stream = &self.0.stream;
         stream.set_read_timeout(Some(limit)).expect("a timeout");
         let found = stream.peek(&mut [0]).is_ok();
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+            .set_read_timeout(Some(TEST_TIMEOUT))
+            .expect("a timeout");
         found
     }
 

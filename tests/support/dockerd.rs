@@ -13,10 +13,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::docker::import;
-use super::elsewhere::{Elsewhere, ip};
+use super::netns::{RemoteHost, ip};
 use super::process::{TICK, is_gone, signal};
 use super::program::program;
-use super::{PATIENCE, Ringmaster, Signal, Stuff, end_of, eventually};
+use super::{ContainerImage, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually};
 
 /// What the balancer's fleet is called.
 const FLEET: &str = "alone";
@@ -26,7 +26,7 @@ const FLEET: &str = "alone";
 pub(crate) struct Dockerd {
     folder: PathBuf,
     child: Option<Child>,
-    elsewhere: Elsewhere,
+    elsewhere: RemoteHost,
     subnet: String,
 }
 
@@ -37,7 +37,7 @@ impl Dockerd {
         match made {
             Ok(mut engine) => {
                 engine.comes(true);
-                import(Some(&engine.host()), Stuff::Replica);
+                import(Some(&engine.host()), ContainerImage::Replica);
                 Some(engine)
             }
             Err(why) => {
@@ -57,7 +57,7 @@ impl Dockerd {
             asked.map_err(|err| format!("{program} cannot be run ({err})"))?;
         }
         let elsewhere =
-            Elsewhere::make().map_err(|why| format!("there is no namespace ({why})"))?;
+            RemoteHost::make().map_err(|why| format!("there is no namespace ({why})"))?;
         let process = std::process::id();
         let subnet = format!("198.19.{}", process % 256);
         ip(&format!("route add {subnet}.0/24 via {}", elsewhere.there))?;
@@ -118,7 +118,11 @@ impl Dockerd {
         let begun = Instant::now();
         while self.try_docker(&["version"]).is_none() {
             let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
-            assert!(begun.elapsed() < PATIENCE, "it does not answer:\n{}", log());
+            assert!(
+                begun.elapsed() < TEST_TIMEOUT,
+                "it does not answer:\n{}",
+                log()
+            );
             std::thread::sleep(TICK);
         }
     }
@@ -135,7 +139,9 @@ impl Dockerd {
         let containerd = std::fs::read_to_string(&number).expect("a file");
         let containerd = containerd.trim().parse().expect("a number");
         signal(containerd, Signal::KILL);
-        eventually(PATIENCE, "the end of containerd", || is_gone(containerd));
+        eventually(TEST_TIMEOUT, "the end of containerd", || {
+            is_gone(containerd)
+        });
         std::fs::remove_file(number).expect("its number");
         // So that the next one cannot be given the same inode.
         std::fs::rename(self.path("sock"), self.path("former")).expect("its socket");
@@ -152,7 +158,12 @@ impl Dockerd {
     pub(crate) fn balancer(&self, args: &[&str]) -> Ringmaster {
         let mut command = program();
         command.env("DOCKER_HOST", self.host());
-        let own = ["--engine", "docker", "--image", Stuff::Replica.tag()];
+        let own = [
+            "--engine",
+            "docker",
+            "--image",
+            ContainerImage::Replica.tag(),
+        ];
         let fleet = ["--fleet", FLEET, "--data-port-admin", "local"];
         Ringmaster::launch(command, &[&own[..], &fleet, args].concat()).ready()
     }
@@ -216,7 +227,7 @@ impl Drop for Dockerd {
         if let Some(mut child) = self.child.take() {
             signal(child.id(), Signal::TERM);
             let begun = Instant::now();
-            while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < PATIENCE {
+            while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < TEST_TIMEOUT {
                 std::thread::sleep(TICK);
             }
             // An error means that it has ended.
@@ -227,7 +238,7 @@ impl Drop for Dockerd {
             .into_iter()
             .for_each(|pid| signal(pid, Signal::KILL));
         if !std::thread::panicking() {
-            eventually(PATIENCE, "the end of all it started", || {
+            eventually(TEST_TIMEOUT, "the end of all it started", || {
                 self.processes().is_empty()
             });
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Wire, eventually};
+use super::{TEST_TIMEOUT, Wire, eventually};
 
 /// A connection gives up after so many failures.
 const MAX_FAILURES: usize = 20;
@@ -38,7 +38,7 @@ pub(crate) struct Tally {
 }
 
 /// Waits for the turn to load the machine: one test at a time, or heartbeats would starve in all.
-pub(crate) fn load_turn() -> MutexGuard<'static, ()> {
+pub(crate) fn exclusive_load() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -80,7 +80,7 @@ impl Load {
     #[track_caller]
     pub(crate) fn reach(&self, answered: u64) {
         let what = format!("{answered} answers");
-        eventually(PATIENCE, &what, || self.answered() >= answered);
+        eventually(TEST_TIMEOUT, &what, || self.answered() >= answered);
     }
 
     /// Waits until this many more have been answered.
@@ -96,9 +96,9 @@ impl Load {
 
     /// Waits until every connection has had an answer from now on: what was asked before is over.
     #[track_caller]
-    pub(crate) fn go_round(&self) {
+    pub(crate) fn wait_for_one_reply_per_connection(&self) {
         let before = self.by_connection();
-        eventually(PATIENCE, "an answer on every connection", || {
+        eventually(TEST_TIMEOUT, "an answer on every connection", || {
             let now = self.by_connection();
             now.iter().zip(&before).all(|(now, before)| now > before)
         });
@@ -161,7 +161,7 @@ fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {
 
 /// One request over the connection at hand, or a fresh one; it stays at hand if the reply lets it.
 fn one(addr: SocketAddr, kept: &mut Option<Wire>, id: u64) -> Result<u32, String> {
-    let connect = || TcpStream::connect_timeout(&addr, PATIENCE).map(Wire::new);
+    let connect = || TcpStream::connect_timeout(&addr, TEST_TIMEOUT).map(Wire::new);
     let mut wire = match kept.take() {
         Some(wire) => wire,
         None => connect().map_err(|err| format!("connect: {err}"))?,

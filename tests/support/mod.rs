@@ -7,38 +7,38 @@ mod backend;
 mod client;
 mod docker;
 mod dockerd;
-mod elsewhere;
 mod engine;
-mod engines;
+mod engine_matrix;
+mod http_message;
+mod install_dir;
 mod load;
-mod message;
+mod netns;
 mod process;
 mod program;
-mod stranger;
-mod workshop;
+mod remote_peer;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use backend::{Backend, Conversation};
 pub(crate) use client::{Client, End, exchange};
-pub(crate) use docker::{Docker, Stuff, binary, docker, inspect};
+pub(crate) use docker::{ContainerImage, Docker, binary, docker, inspect};
 pub(crate) use dockerd::Dockerd;
-pub(crate) use elsewhere::Elsewhere;
-pub(crate) use engine::{Container, FakeEngine, Mood};
-pub(crate) use engines::{Engine, on_both_engines};
-pub(crate) use load::{Load, Tally, load_turn, server_of, six_digits};
-pub(crate) use message::{Message, Wire};
+pub(crate) use engine::{Container, FakeDocker, FaultMode};
+pub(crate) use engine_matrix::{Engine, on_both_engines};
+pub(crate) use http_message::{Message, Wire};
+pub(crate) use install_dir::InstallDir;
+pub(crate) use load::{Load, Tally, exclusive_load, server_of, six_digits};
+pub(crate) use netns::RemoteHost;
 pub(crate) use process::{
     cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, stands_still, variable,
 };
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
+pub(crate) use remote_peer::{open_to_strangers, own_address};
 pub(crate) use rustix::process::Signal;
-pub(crate) use stranger::{open_to_strangers, own_address};
-pub(crate) use workshop::Workshop;
 
 /// How long anything may take before a test gives up on it: far above what is needed, even on a busy
 /// machine, because only failures ever wait so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Waits until `condition` holds, and fails the test when it does not within `limit`.
 #[track_caller]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::PATIENCE;
+use super::TEST_TIMEOUT;
 
 /// How often a condition is looked at.
 pub(super) const TICK: Duration = Duration::from_millis(2);
@@ -156,8 +156,10 @@ impl Process {
     #[track_caller]
     pub(super) fn next_line(&self) -> Option<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match said.recv_timeout(PATIENCE) {
-            Err(mpsc::RecvTimeoutError::Timeout) => panic!("it says nothing within {PATIENCE:?}"),
+        match said.recv_timeout(TEST_TIMEOUT) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                panic!("it says nothing within {TEST_TIMEOUT:?}")
+            }
             said => said.ok(),
         }
     }
@@ -175,8 +177,8 @@ impl Process {
                 return status;
             }
             assert!(
-                begun.elapsed() < PATIENCE,
-                "still running after {PATIENCE:?}"
+                begun.elapsed() < TEST_TIMEOUT,
+                "still running after {TEST_TIMEOUT:?}"
             );
             std::thread::sleep(TICK);
         }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::process::{self, Process, TICK};
-use super::{Client, Docker, PATIENCE, Signal, eventually, exchange};
+use super::{Client, Docker, Signal, TEST_TIMEOUT, eventually, exchange};
 
 /// A running `ringmaster serve`.
 #[derive(Debug)]
@@ -44,7 +44,10 @@ impl Ringmaster {
             if let Some(status) = self.process.child.try_wait().expect("a child") {
                 panic!("ended before it was ready: {status}");
             }
-            assert!(begun.elapsed() < PATIENCE, "not ready in {PATIENCE:?}");
+            assert!(
+                begun.elapsed() < TEST_TIMEOUT,
+                "not ready in {TEST_TIMEOUT:?}"
+            );
             std::thread::sleep(TICK);
         };
         let ports: Value = serde_json::from_str(&text).expect("JSON in the ready file");
@@ -157,7 +160,7 @@ impl Ringmaster {
     #[track_caller]
     pub(crate) fn event(&self, kind: &str, seat: u32) -> Value {
         let mut found = None;
-        eventually(PATIENCE, &format!("an event: {kind} {seat}"), || {
+        eventually(TEST_TIMEOUT, &format!("an event: {kind} {seat}"), || {
             let mut events = self.events().into_iter();
             found = events.find(|event| event["kind"] == kind && event["seat"] == seat);
             found.is_some()
@@ -178,7 +181,7 @@ impl Ringmaster {
     /// Waits until so many stand by, and names them.
     #[track_caller]
     pub(crate) fn standing_by(&self, n: usize) -> Vec<String> {
-        eventually(PATIENCE, "standbys", || self.standbys().len() == n);
+        eventually(TEST_TIMEOUT, "standbys", || self.standbys().len() == n);
         self.standbys()
     }
 
@@ -190,7 +193,7 @@ impl Ringmaster {
     /// Waits until it has logged this, which may still be on its way through the pipe.
     #[track_caller]
     pub(crate) fn expect_log(&self, text: &str) {
-        eventually(PATIENCE, text, || self.log().contains(text));
+        eventually(TEST_TIMEOUT, text, || self.log().contains(text));
     }
 
     /// A new connection to the data port.
@@ -250,7 +253,7 @@ impl Ringmaster {
     /// Sends a second signal, again and again until it counts as one: right after the first it does not.
     #[track_caller]
     pub(crate) fn signal_again(&self, signal: Signal) {
-        eventually(PATIENCE, "a second signal", || {
+        eventually(TEST_TIMEOUT, "a second signal", || {
             self.signal(signal);
             self.log().contains("a second signal")
         });
@@ -304,10 +307,10 @@ pub(crate) fn end_of(command: &mut Command) -> Output {
         .expect("the binary");
     let begun = Instant::now();
     while child.try_wait().expect("a child").is_none() {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > TEST_TIMEOUT {
             child.kill().expect("a kill");
             panic!(
-                "still running after {PATIENCE:?}: {:?}",
+                "still running after {TEST_TIMEOUT:?}: {:?}",
                 child.wait_with_output()
             );
         }

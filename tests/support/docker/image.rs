@@ -11,14 +11,14 @@ use super::{LABEL, docker};
 
 /// What an image holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stuff {
+pub(crate) enum ContainerImage {
     /// The bundled replica.
     Replica,
     /// One in moods: replica/examples/moody.rs.
     Moody,
 }
 
-impl Stuff {
+impl ContainerImage {
     /// What its image is called.
     pub(crate) fn tag(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Stuff {
 }
 
 /// Gives the engine at `host`, or the machine's own, the image, and returns its ID.
-pub(crate) fn import(host: Option<&str>, stuff: Stuff) -> String {
+pub(crate) fn import(host: Option<&str>, stuff: ContainerImage) -> String {
     let (binary, name) = (binary(stuff), stuff.name());
     let mut tar = Command::new("tar")
         .arg("-C")
@@ -77,15 +77,15 @@ pub(crate) fn import(host: Option<&str>, stuff: Stuff) -> String {
 }
 
 /// Builds it without anything it would have to load.
-pub(crate) fn binary(stuff: Stuff) -> PathBuf {
+pub(crate) fn binary(stuff: ContainerImage) -> PathBuf {
     let version = Command::new("rustc").arg("-vV").output().expect("rustc");
     let version = String::from_utf8(version.stdout).expect("text");
     let target = version.lines().find_map(|line| line.strip_prefix("host: "));
     let target = target.expect("a host");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
     let (what, below): (&[&str], _) = match stuff {
-        Stuff::Replica => (&["--bin", "replica"], "debug"),
-        Stuff::Moody => (&["--example", "moody"], "debug/examples"),
+        ContainerImage::Replica => (&["--bin", "replica"], "debug"),
+        ContainerImage::Moody => (&["--example", "moody"], "debug/examples"),
     };
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "replica"])

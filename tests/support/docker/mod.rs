@@ -13,10 +13,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{PATIENCE, Ringmaster, Signal, eventually};
+use super::{Ringmaster, Signal, TEST_TIMEOUT, eventually};
 
 pub(super) use image::import;
-pub(crate) use image::{Stuff, binary};
+pub(crate) use image::{ContainerImage, binary};
 
 /// On everything that tests make besides the containers of a fleet.
 const LABEL: &str = "ringmaster.test";
@@ -28,7 +28,7 @@ const PREFIX: &str = "rmtest";
 pub(crate) struct Docker {
     pub(crate) fleet: String,
     /// What its containers run.
-    stuff: Stuff,
+    stuff: ContainerImage,
 }
 
 impl Docker {
@@ -64,14 +64,14 @@ impl Docker {
             return None;
         }
         let fleet = format!("{PREFIX}{}-{test}", std::process::id());
-        let stuff = Stuff::Replica;
+        let stuff = ContainerImage::Replica;
         let docker = Self { fleet, stuff };
         docker.sweep();
         Some(docker)
     }
 
     /// The same with other containers.
-    pub(crate) fn of(mut self, stuff: Stuff) -> Self {
+    pub(crate) fn of(mut self, stuff: ContainerImage) -> Self {
         self.stuff = stuff;
         self
     }
@@ -124,7 +124,7 @@ impl Docker {
         let fleet = format!("label=ringmaster.fleet={}", self.fleet);
         let seats = ["--filter", &fleet, "--filter", "label=ringmaster.seat"];
         let mut pids = Vec::new();
-        eventually(PATIENCE, "a look at all containers", || {
+        eventually(TEST_TIMEOUT, "a look at all containers", || {
             let list = docker(&[&["ps", "-q"], &seats[..]].concat());
             let ids: Vec<&str> = list.lines().collect();
             let look = ["inspect", "--format", "{{.State.Pid}}"];
@@ -193,7 +193,7 @@ impl Docker {
     pub(crate) fn foreign(&self, name: &str, args: &[&str]) -> String {
         let label = format!("{LABEL}={}", self.fleet);
         let run = ["run", "-d", "--name", name, "--label", &label];
-        docker(&[&run[..], args, &[Stuff::Replica.image()]].concat())
+        docker(&[&run[..], args, &[ContainerImage::Replica.image()]].concat())
     }
 
     /// Makes a network for the test.
@@ -231,7 +231,7 @@ pub(crate) fn docker(args: &[&str]) -> String {
     loop {
         match try_docker(args) {
             Ok(text) => return text,
-            Err(err) if err.contains("unable to freeze") && begun.elapsed() < PATIENCE => {}
+            Err(err) if err.contains("unable to freeze") && begun.elapsed() < TEST_TIMEOUT => {}
             Err(err) => panic!("docker {args:?}: {err}"),
         }
     }

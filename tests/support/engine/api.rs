@@ -8,8 +8,8 @@ use std::sync::{Arc, mpsc};
 
 use serde_json::{Value, json};
 
-use super::super::PATIENCE;
-use super::{Container, Host, Mood};
+use super::super::TEST_TIMEOUT;
+use super::{Container, FaultMode, Host};
 
 /// A call that makes or starts a container, until it is answered.
 struct Busy<'a>(&'a Host);
@@ -32,7 +32,7 @@ impl Drop for Busy<'_> {
 impl Host {
     /// Answers one call; a client that leaves is its own affair.
     pub(super) fn serve(self: &Arc<Self>, mut stream: UnixStream) -> Option<()> {
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).ok()?;
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
@@ -66,10 +66,12 @@ impl Host {
             })
         };
         match mood {
-            Some(Mood::Status(status)) => return reply(&mut stream, status, &failure("a mood")),
-            Some(Mood::Says(text)) => return reply(&mut stream, 200, text.as_bytes()),
-            Some(Mood::Slow(time)) => std::thread::sleep(time),
-            Some(Mood::DoneInSilence) | None => {}
+            Some(FaultMode::Status(status)) => {
+                return reply(&mut stream, status, &failure("a mood"));
+            }
+            Some(FaultMode::Says(text)) => return reply(&mut stream, 200, text.as_bytes()),
+            Some(FaultMode::Slow(time)) => std::thread::sleep(time),
+            Some(FaultMode::DoneInSilence) | None => {}
         }
         if path == "/events" {
             return self.tell_events(&mut stream);
@@ -78,7 +80,7 @@ impl Host {
         let (status, answer) = self.answer(method, path, query, &body);
         // Whoever has the answer may make the next call before we go on here.
         drop(busy);
-        if matches!(mood, Some(Mood::DoneInSilence)) {
+        if matches!(mood, Some(FaultMode::DoneInSilence)) {
             return None;
         }
         reply(&mut stream, status, &answer)

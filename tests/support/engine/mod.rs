@@ -5,8 +5,8 @@
 //! It notes every call, and is moody when told to: slow, failing, cut off, saying words nobody knows.
 
 mod api;
-mod containers;
-mod hand;
+mod container_table;
+mod manual_ops;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -41,7 +41,7 @@ pub(crate) struct Container {
 
 /// What is to happen to a call instead of what was asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Mood {
+pub(crate) enum FaultMode {
     /// It is done after this time.
     Slow(Duration),
     /// It is done after this time, and nobody is told.
@@ -57,7 +57,7 @@ struct World {
     containers: Vec<Container>,
     calls: Vec<String>,
     /// By method and beginning of the path, and for how many calls.
-    moods: Vec<(String, Mood, usize)>,
+    moods: Vec<(String, FaultMode, usize)>,
     listeners: Vec<mpsc::Sender<String>>,
     made: u8,
     /// Calls that make or start a container, at work now and at most so far.
@@ -84,9 +84,9 @@ pub(crate) struct Host {
 
 /// The engine; its containers end with it.
 #[derive(Debug)]
-pub(crate) struct FakeEngine(Arc<Host>);
+pub(crate) struct FakeDocker(Arc<Host>);
 
-impl Deref for FakeEngine {
+impl Deref for FakeDocker {
     type Target = Arc<Host>;
 
     fn deref(&self) -> &Arc<Host> {
@@ -94,7 +94,7 @@ impl Deref for FakeEngine {
     }
 }
 
-impl Drop for FakeEngine {
+impl Drop for FakeDocker {
     fn drop(&mut self) {
         for pid in self.containers().iter().filter_map(|one| one.pid) {
             signal(pid, Signal::KILL);
@@ -103,7 +103,7 @@ impl Drop for FakeEngine {
     }
 }
 
-impl FakeEngine {
+impl FakeDocker {
     /// An engine that listens.
     pub(crate) fn start() -> Self {
         static STARTED: AtomicU8 = AtomicU8::new(0);
@@ -150,7 +150,7 @@ impl Host {
     }
 
     /// From now on so many calls that begin so meet this mood.
-    pub(crate) fn mood(&self, call: &str, mood: Mood, times: usize) {
+    pub(crate) fn mood(&self, call: &str, mood: FaultMode, times: usize) {
         self.world().moods.push((call.to_owned(), mood, times));
     }
 

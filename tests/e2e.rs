@@ -1,0 +1,48 @@
+//! Whole-program tests: they start the real binary and speak raw bytes to it. One file per behaviour,
+//! one test per bug, all in one binary, because linking it is the slowest part.
+
+mod support;
+
+mod e2e {
+    mod access_log;
+    mod admin;
+    mod balance;
+    mod bodies;
+    mod bound;
+    mod chaos;
+    mod client_gone;
+    mod clock;
+    mod command_fuzz;
+    mod ctl;
+    mod docker;
+    mod drain;
+    mod early_reply;
+    mod fairness;
+    mod faults;
+    mod fleet;
+    mod forwarded_fields;
+    mod forwarding;
+    mod h1;
+    mod harness_selftest;
+    mod key_affinity;
+    mod limits;
+    mod manual;
+    mod metrics;
+    mod private_connections;
+    mod readme;
+    mod retry;
+    mod ring;
+    mod ring_switch;
+    mod services;
+    mod signals;
+    mod slow_guard;
+    mod soak;
+    mod splice;
+    mod stale_408;
+    mod startup_shutdown;
+    mod stats;
+    mod takeover;
+    mod text;
+    mod timeouts;
+    mod tunnel;
+}

@@ -1,0 +1,94 @@
+//! Clients that leave while something is waited for on their behalf: the wait ends, the replica sees the
+//! end, and nothing is held for them. A half-closed client is answered within its grace.
+//!
+//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit is near.
+
+mod held_slots;
+mod silence;
+mod waiting;
+
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Longer than any test.
+const NEVER: &str = "1h";
+
+/// A backend that reads a request, writes `said`, and then only tells when its peer has ended.
+fn silent_after(said: &'static str) -> (Backend, mpsc::Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let backend = Backend::scripted(move |mut conversation| {
+        conversation.request()?;
+        conversation.wire.write(said)?;
+        // An end or a reset, whichever: it is over.
+        let _ = conversation.wire.rest();
+        let tell = tell.lock().expect("a lock");
+        tell.send(()).map_err(std::io::Error::other)
+    });
+    (backend, told)
+}
+
+/// How a client leaves.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    ByReset,
+    ByClose,
+    HalfClosed,
+}
+
+impl Leaves {
+    const ALL: [Self; 3] = [Self::ByReset, Self::ByClose, Self::HalfClosed];
+
+    /// The grace under which only this way of leaving ends the wait.
+    fn grace(self) -> [&'static str; 2] {
+        let grace = match self {
+            Self::ByReset => NEVER,
+            Self::ByClose | Self::HalfClosed => "100ms",
+        };
+        ["--half-close-grace", grace]
+    }
+
+    /// Lets it leave; what is left of it sees the end of its connection, and no byte before that.
+    #[track_caller]
+    fn leave(self, mut client: Client) {
+        match self {
+            Self::ByReset => client.reset(),
+            Self::ByClose => drop(client),
+            Self::HalfClosed => {
+                client.half_close();
+                client.expect_closed();
+            }
+        }
+    }
+}
+
+/// The totals of `stats`.
+#[track_caller]
+fn totals(program: &Ringmaster) -> Value {
+    let stats: Value = serde_json::from_str(&program.command("stats json")).expect("JSON");
+    stats["message"]["totals"].clone()
+}
+
+/// Waits until no client has a slot, and no replica a request.
+#[track_caller]
+fn expect_nothing_held(program: &Ringmaster) {
+    eventually(TEST_TIMEOUT, "nothing is held for a client", || {
+        let totals = totals(program);
+        totals["connections"]["open"] == 0 && totals["in_flight"] == 0 && totals["awaiting"] == 0
+    });
+}
+
+/// Waits for the backend's word that a connection ended.
+#[track_caller]
+fn expect_end(told: &mpsc::Receiver<()>, what: &str) {
+    let heard = told.recv_timeout(TEST_TIMEOUT);
+    heard.unwrap_or_else(|_| panic!("the backend sees no end: {what}"));
+}
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,45 @@
+//! One replica that answers its heartbeats and takes five seconds for everything else: what gets through
+//! meanwhile, with the slow guard and without it.
+//!
+//! Nothing is lost either way; without the guard every client comes to the slow one sooner or later, and
+//! waits.
+
+use std::time::Duration;
+
+use super::fixture::Stage;
+use crate::support::{Engine, Load};
+
+const CLIENTS: usize = 64;
+/// Less than the slow one takes, so that nobody has been there and back.
+const WINDOW: Duration = Duration::from_secs(4);
+
+pub(super) fn table(engine: Engine) {
+    println!("| replies after 5 s (1 of 3) | engine | answered in 4 s | failed |");
+    println!("|---|---|---|---|");
+    let guarded = measure(engine, "with the guard", &[]);
+    let exposed = measure(
+        engine,
+        "without it (`--slow-guard off`)",
+        &["--slow-guard", "off"],
+    );
+    assert!(
+        guarded > 3 * exposed,
+        "with the guard {guarded}, without {exposed}"
+    );
+}
+
+/// How many requests were answered while the slow one slept.
+fn measure(engine: Engine, name: &str, flags: &[&str]) -> u64 {
+    let stage = Stage::start(engine, flags);
+    let load = Load::start(stage.program.listen, CLIENTS);
+    load.reach(1_000);
+    stage.mood(2, "slow");
+    let before = load.answered();
+    std::thread::sleep(WINDOW);
+    let answered = load.answered() - before;
+    let tally = load.finish();
+    tally.expect_no_failure();
+    let engine = format!("{engine:?}").to_lowercase();
+    println!("| {name} | {engine} | {answered} | 0 |");
+    answered
+}

@@ -1,0 +1,25 @@
+//! The fleet under fire: replicas that die, fall silent, come and go while clients go on asking, and how
+//! the program itself begins and ends.
+
+mod at_most_once;
+mod busy;
+mod custom_command;
+mod deaths;
+mod iterative;
+mod late_recovery;
+mod orders;
+mod saved_requests;
+mod scale;
+mod standbys;
+mod start;
+mod stderr;
+mod stop;
+
+use serde_json::Value;
+
+/// A time that an event tells, in milliseconds.
+#[track_caller]
+fn millis(event: &Value, field: &str) -> f64 {
+    let found = event[field].as_f64();
+    found.unwrap_or_else(|| panic!("no {field}: {event}"))
+}

@@ -1,0 +1,326 @@
+//! Orders of whoever runs the fleet, under load: no request fails by them, and no client sees a reset.
+//!
+//! Replace and drain stand together: each is tried with a death in its middle, and shown by the same cards.
+
+use serde_json::Value;
+
+use super::scale::{with_a_request_in_flight, with_id};
+use crate::support::{
+    Backend, Client, Engine, InstallDir, Load, Ringmaster, Signal, TEST_TIMEOUT, eventually,
+    exchange, exclusive_load, is_gone, on_both_engines, server_of, six_digits,
+};
+
+on_both_engines!(
+    all_are_replaced_one_at_a_time_and_no_request_fails,
+    deaths_in_the_middle_of_a_replacement_cost_no_request,
+    orders_that_come_together_are_carried_out_in_order,
+    one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has,
+    show_tells_how_the_one_before_ended,
+);
+
+/// What `show` says of whom, in JSON.
+#[track_caller]
+fn card(program: &Ringmaster, name: &str) -> Value {
+    let answer = program.command(&format!("show {name} json"));
+    let value: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(value["status"], "successful", "{value}");
+    value["message"].clone()
+}
+
+fn all_are_replaced_one_at_a_time_and_no_request_fails(engine: Engine) {
+    let _turn = exclusive_load();
+    let program = engine.start(&[]);
+    let before = program.children();
+    let load = Load::start(program.listen, 16);
+    load.reach(500);
+    let answer = program.command("replace all");
+    load.go_on(500);
+    let tally = load.finish();
+    println!("replace all under load: slowest GET {:?}", tally.slowest);
+    tally.expect_no_failure();
+    let names: Vec<&str> = answer.split_ascii_whitespace().collect();
+    assert_eq!((names.len(), names[1]), (5, "3"), "{answer}");
+    assert!(
+        names[2..].iter().all(|name| name.starts_with("s-")),
+        "{answer}"
+    );
+    assert_eq!(program.rep(), names[2..]);
+    assert!(before.into_iter().all(is_gone));
+    assert_eq!(program.children().len(), 3);
+    let events = program.events();
+    let told = events.iter().filter(|event| event["kind"] == "replaced");
+    let told: Vec<(u64, &str)> = told
+        .map(|event| {
+            (
+                event["seat"].as_u64().expect("a seat"),
+                event["reason"].as_str().expect("a reason"),
+            )
+        })
+        .collect();
+    assert_eq!(told, [(1, "by order"), (2, "by order"), (3, "by order")]);
+    assert!(
+        events.iter().all(|event| event["kind"] != "down"),
+        "{events:?}"
+    );
+}
+
+fn deaths_in_the_middle_of_a_replacement_cost_no_request(engine: Engine) {
+    let _turn = exclusive_load();
+    let program = engine.start(&[]);
+    let load = Load::start(program.listen, 8);
+    load.reach(300);
+    let mut order = Client::connect(program.control);
+    order.send("replace all\n");
+    program.event("replaced", 1);
+    program.strike(&["S3"], Signal::KILL);
+    program.event("down", 3);
+    let answer = order.rest();
+    load.go_on(300);
+    load.finish().expect_no_failure();
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("N 3\n"), "{answer}");
+    let rep = program.rep();
+    assert!(rep.iter().all(|name| name.starts_with("s-")), "{rep:?}");
+    assert_eq!(program.children().len(), 3);
+}
+
+fn orders_that_come_together_are_carried_out_in_order(engine: Engine) {
+    let _turn = exclusive_load();
+    let program = engine.start(&["--replicas", "2"]);
+    let load = Load::start(program.listen, 8);
+    load.reach(200);
+    let orders = [
+        "scale 4",
+        "replace S1",
+        "scale 1",
+        "drain S2",
+        "add 1 S9",
+        "replace S1",
+    ];
+    let mut answers = Vec::new();
+    for order in orders {
+        let mut client = Client::connect(program.control);
+        client.send(format!("{order}\n"));
+        // It is with the fleet before the next is sent.
+        let asked = format!("asks {}", order.replace("add 1 S9", "/add n=1 S9"));
+        let times = orders
+            .iter()
+            .take(answers.len() + 1)
+            .filter(|o| **o == order)
+            .count();
+        eventually(TEST_TIMEOUT, &asked, || {
+            program.log().matches(&asked).count() >= times
+        });
+        answers.push(client);
+    }
+    let answers: Vec<String> = answers
+        .into_iter()
+        .map(|mut client| String::from_utf8(client.rest()).expect("text"))
+        .collect();
+    load.go_on(200);
+    load.finish().expect_no_failure();
+    let begins = [
+        "N 4\nS1\nS2\ns-",
+        "N 4\ns-",
+        "N 1\ns-",
+        "ERR there is no replica named S2",
+    ];
+    for (answer, begin) in answers.iter().zip(begins) {
+        assert!(answer.starts_with(begin), "{answers:?}");
+    }
+    assert!(answers[4].ends_with("\nS9\n\n"), "{answers:?}");
+    assert_eq!(answers[5], "ERR there is no replica named S1\n\n");
+    let rep = program.rep();
+    assert_eq!((rep.len(), &rep[1][..]), (2, "S9"), "{rep:?}");
+}
+
+fn one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has(engine: Engine) {
+    let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
+    assert_eq!(program.command("drain S2"), "N 3\nS1\nS2\nS3\n\n");
+    let shown = card(&program, "S2");
+    assert_eq!(
+        (&shown["state"], &shown["in_flight"]),
+        (&"drained".into(), &1.into())
+    );
+    let ids: Vec<u64> = (0..60).map(six_digits).collect();
+    let servers = || -> Vec<Option<u32>> {
+        let ask = |id: &u64| server_of(&program.client().ask(with_id(*id)).text());
+        ids.iter().map(ask).collect()
+    };
+    assert!(servers().iter().all(|server| matches!(server, Some(1 | 3))));
+    program.strike(&["S2"], Signal::CONT);
+    assert_eq!(server_of(&client.reply().text()), Some(2));
+    eventually(TEST_TIMEOUT, "nothing in flight", || {
+        card(&program, "S2")["in_flight"] == 0
+    });
+    assert!(!is_gone(victim));
+    assert_eq!(program.command("ready S2"), "N 3\nS1\nS2\nS3\n\n");
+    assert!(servers().contains(&Some(2)), "its keys are back");
+    let kinds = program.events();
+    let kinds: Vec<&str> = kinds
+        .iter()
+        .filter_map(|event| event["kind"].as_str())
+        .collect();
+    assert_eq!(kinds[3..], ["drained", "ready"]);
+}
+
+fn show_tells_how_the_one_before_ended(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
+    let before = card(&program, "S2");
+    assert_eq!(
+        (&before["seat"], &before["state"]),
+        (&2.into(), &"up".into())
+    );
+    assert_eq!(
+        (&before["deaths"], &before["listed"]),
+        (&0.into(), &true.into())
+    );
+    let heartbeat = || card(&program, "S2")["heartbeat_ms"].as_f64();
+    eventually(TEST_TIMEOUT, "a heartbeat", || {
+        heartbeat().is_some_and(|ms| ms > 0.0)
+    });
+    let victim = program.replica("S2");
+    match engine {
+        Engine::Process => assert_eq!(before["engine_id"], format!("pid:{victim}")),
+        Engine::Docker => {
+            let id = before["engine_id"].as_str().expect("an ID");
+            assert!(id.starts_with("container:") && id.len() == 22, "{id}");
+        }
+    }
+    program.strike(&["S2"], Signal::KILL);
+    program.event("replaced", 2);
+    let ended = || {
+        card(&program, "S2")["past"][0]["ended"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    eventually(TEST_TIMEOUT, "how it ended", || ended().is_some());
+    // The name is the dead one's until its container is removed, and its successor's from then on.
+    eventually(TEST_TIMEOUT, "its successor's card", || {
+        card(&program, "S2")["name"] == program.rep()[1]
+    });
+    let after = card(&program, "S2");
+    assert_eq!(
+        (&after["deaths"], &after["past"][0]["name"]),
+        (&1.into(), &"S2".into())
+    );
+    let expected = match engine {
+        Engine::Process => "process ended, signal: 9 (SIGKILL)",
+        Engine::Docker => "container ended with 137 (signal 9)",
+    };
+    assert_eq!(ended().as_deref(), Some(expected));
+    let text = program.command("show S2");
+    assert!(
+        text.contains("\npast S2 20") && text.contains(expected),
+        "{text}"
+    );
+    let table = program.command("show");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    // What is shown does not waver.
+    let since = || card(&program, "S1")["up_since"].clone();
+    assert_eq!(since(), since());
+}
+
+/// Status and sentence of an answer on the control port.
+fn readyz(program: &Ringmaster) -> (u16, String) {
+    let reply = exchange(
+        program.control,
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    (reply.status(), reply.text())
+}
+
+/// The real one, until the gate `broken` is opened, and after the gate `mended` again.
+fn that_breaks() -> InstallDir {
+    InstallDir::with_replica(
+        "if [ -e \"$HERE/broken\" ] && [ ! -e \"$HERE/mended\" ]; then\n\
+         echo 'no memory' >&2\nexit 7\nfi\nexec \"$REAL\"",
+    )
+}
+
+#[test]
+fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
+    let shop = that_breaks();
+    let program = Ringmaster::launch(shop.program(), &["--seat-wait", "15s"]);
+    eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
+    shop.open_gate("broken");
+    let why = "process ended, exit status: 7; it said: no memory";
+    let answer = program.command("replace all");
+    assert!(answer.starts_with("ERR could not start s-"), "{answer}");
+    assert!(
+        answer.ends_with(&format!(": {why}; replaced 0 of 3\n\n")),
+        "{answer}"
+    );
+    let answer = program.command("scale 5");
+    assert!(answer.ends_with(&format!(": {why}\n\n")), "{answer}");
+    assert_eq!(program.rep(), ["S1", "S2", "S3"]);
+    assert_eq!(readyz(&program).0, 200);
+    program.expect_log(why);
+    // One that dies now has no successor for a while, and all is told of why.
+    program.strike(&["S1", "S2", "S3"], Signal::KILL);
+    eventually(TEST_TIMEOUT, "three seats that wait", || {
+        let shown = program.command("show json");
+        shown.matches("\"waiting\"").count() == 3 && shown.contains("the next start is in ")
+    });
+    let shown = program.command("show S1");
+    assert!(shown.contains("no memory"), "{shown}");
+    let (status, text) = readyz(&program);
+    assert_eq!(status, 503, "{text}");
+    assert!(
+        text.contains("none of 3 replicas is up; s-") && text.contains(why),
+        "{text}"
+    );
+    // Whoever asks meanwhile waits for the next.
+    let mut waiting = program.client_after(with_id(132_574));
+    shop.open_gate("mended");
+    assert!(server_of(&waiting.reply().text()).is_some());
+    eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
+    // It is told once every worker goes by them.
+    eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
+}
+
+#[test]
+fn fixed_backends_can_only_be_drained() {
+    let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (one, two) = (Backend::answering(reply), Backend::answering(reply));
+    let backends = format!("a={},b={}", one.addr, two.addr);
+    let program = Ringmaster::start(&["--backend", &backends, "--heartbeat-interval", "0s"]);
+    let sentence = "fixed backends are neither started nor stopped";
+    for order in ["add 1", "rm 1", "scale 1", "replace a", "replace all"] {
+        assert_eq!(
+            program.command(order),
+            format!("ERR {sentence}\n\n"),
+            "{order}"
+        );
+    }
+    let post = |path: &str, body: &str| {
+        let length = body.len();
+        let ask = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let reply = exchange(program.control, ask);
+        (reply.status(), reply.text())
+    };
+    let refused = format!("{{\"message\":\"<Error> {sentence}\",\"status\":\"failure\"}}\n");
+    assert_eq!(post("/scale", r#"{"n":1}"#), (400, refused.clone()));
+    assert_eq!(post("/replicas/all/replace", ""), (400, refused));
+    let rep = "{\"message\":{\"N\":2,\"replicas\":[\"a\",\"b\"]},\"status\":\"successful\"}\n";
+    assert_eq!(post("/replicas/a/drain", ""), (200, rep.to_owned()));
+    for id in (0..20).map(six_digits) {
+        assert_eq!(program.client().ask(with_id(id)).status(), 200);
+    }
+    assert_eq!((one.requests().len(), two.requests().len()), (0, 20));
+    assert_eq!(post("/replicas/b/drain", "").0, 200);
+    let (status, text) = readyz(&program);
+    assert_eq!(status, 503);
+    assert!(
+        text.contains("none of 2 replicas takes requests; 2 are drained"),
+        "{text}"
+    );
+    assert_eq!(program.client().ask(with_id(132_574)).status(), 503);
+    assert_eq!(post("/replicas/a/ready", "").0, 200);
+    assert_eq!(readyz(&program).0, 200);
+    let (status, text) = post("/replicas/c/ready", "");
+    assert_eq!(status, 404);
+    assert!(text.contains("there is no replica named c"), "{text}");
+}

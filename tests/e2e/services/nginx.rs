@@ -1,0 +1,68 @@
+//! nginx in front of us on the same machine, with a bare `proxy_pass`: it sends none of the fields that tell of a
+//! proxy, and a `Host` on loopback, so each of its clients looks local. Its socket is not ours, though.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use super::{Service, is_here, skip};
+use crate::support::{Ringmaster, exchange};
+
+/// nginx whose workers are `user`, before `behind`.
+fn before(behind: SocketAddr, user: &str) -> Service {
+    Service::start(|folder, addr| {
+        let at = folder.display();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let paths = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};"));
+        let text = format!(
+            "user {user}; daemon off; worker_processes 1; pid {at}/pid; error_log stderr;\n\
+             events {{ worker_connections 64; }}\n\
+             http {{ access_log off; {}\n\
+             server {{ listen {addr}; location / {{ proxy_pass http://{behind}; }} }} }}\n",
+            paths.join(" ")
+        );
+        let file = folder.join("nginx.conf");
+        std::fs::write(&file, text).expect("a file");
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(folder).arg("-c").arg(file);
+        command.args(["-e", "stderr"]);
+        command
+    })
+}
+
+fn order(name: &str) -> String {
+    let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);
+    let length = body.len();
+    format!("POST /add HTTP/1.1\r\nHost: www.example\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn its_clients_command_nothing_unless_it_runs_as_root() {
+    let test = "e2e::services::nginx";
+    if !is_here("nginx", test, true) {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip("only root can start it as another user", test, false);
+    }
+    let program = Ringmaster::start(&["--replicas", "1"]);
+    for behind in [program.listen, program.control] {
+        let nginx = before(behind, "nobody nogroup");
+        let reply = exchange(nginx.addr, order("lion"));
+        assert_eq!(reply.status(), 403, "{}", reply.text());
+        let told = "/add is for root on this machine, and the connection belongs to user nobody (65534); \
+                    set --control-token";
+        assert!(reply.text().contains(told), "{}", reply.text());
+        // What only looks is for every local peer, and so for the clients of that server.
+        let get = "GET /rep HTTP/1.1\r\nHost: www.example\r\n\r\n";
+        assert_eq!(exchange(nginx.addr, get).status(), 200);
+    }
+    assert_eq!(program.rep(), ["S1"]);
+    // This is what nothing here can see, and what --data-port-admin off is for.
+    let nginx = before(program.listen, "root");
+    assert_eq!(exchange(nginx.addr, order("lion")).status(), 200);
+    assert_eq!(program.rep(), ["S1", "lion"]);
+    let closed = Ringmaster::start(&["--replicas", "1", "--data-port-admin", "off"]);
+    let nginx = before(closed.listen, "root");
+    assert_eq!(exchange(nginx.addr, order("lion")).status(), 400);
+    assert_eq!(closed.rep(), ["S1"]);
+}

@@ -1,0 +1,145 @@
+//! The slow guard, through the real program: a replica that owes its answers while the others give theirs
+//! gets no more requests but a probe at a time, is shown as slow, and gets its keys back.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+use super::ring::{by_formula, with_id};
+use crate::support::{Backend, Client, Ringmaster, TEST_TIMEOUT, eventually};
+
+const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+/// Requests that a worker lets a replica owe before it doubts it.
+const ASKED: usize = 6;
+
+/// Three backends, of which the first answers nothing until it is released.
+struct Stage {
+    program: Ringmaster,
+    silent: Backend,
+    quick: [Backend; 2],
+    release: Option<Sender<()>>,
+}
+
+impl Stage {
+    fn start(flags: &[&str]) -> Self {
+        let (release, released) = channel::<()>();
+        let released = Mutex::new(released);
+        let silent = Backend::scripted(move |mut conversation| {
+            // More than one request on a connection: it is kept.
+            loop {
+                conversation.request()?;
+                wait(&released);
+                conversation.wire.write(REPLY)?;
+            }
+        });
+        let quick = [Backend::answering(REPLY), Backend::answering(REPLY)];
+        let backends = [&silent, &quick[0], &quick[1]].map(|backend| backend.addr);
+        let backends = (1..).zip(backends);
+        let backends: Vec<String> = backends
+            .map(|(n, addr)| format!("--backend=S{n}={addr}"))
+            .collect();
+        let mut args: Vec<&str> = backends.iter().map(String::as_str).collect();
+        // On the classic ring ID 100000 is at home in seat 1.
+        args.extend(["--ring", "classic", "--workers", "1"]);
+        args.extend(["--heartbeat-interval", "0s", "--access-log", "-"]);
+        args.extend(flags);
+        Self {
+            program: Ringmaster::start(&args),
+            silent,
+            quick,
+            release: Some(release),
+        }
+    }
+
+    /// Asks for the key whose home is silent; the replica has it when this returns.
+    fn ask_home(&self) -> Client {
+        let had = self.silent.requests().len();
+        let client = self.program.client_after(with_id(100_000));
+        eventually(TEST_TIMEOUT, "a request at home", || {
+            self.silent.requests().len() > had
+        });
+        client
+    }
+
+    /// Has the others answer more requests than are evidence.
+    fn ask_others(&self) {
+        let mut client = self.program.client();
+        let ids = (100_000..).filter(|id| by_formula(3, *id) != 1);
+        for id in ids.take(80) {
+            assert_eq!(client.ask(with_id(id)).status(), 200, "{id}");
+        }
+    }
+
+    fn diverted(&self) -> u64 {
+        let stats = self.program.command("stats json");
+        let stats: serde_json::Value = serde_json::from_str(&stats).expect("JSON");
+        let diverted = &stats["message"]["totals"]["diverted"];
+        diverted.as_u64().expect("a number")
+    }
+}
+
+/// Ends when the sender is dropped.
+fn wait(released: &Mutex<Receiver<()>>) {
+    let released = released.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = released.recv();
+}
+
+#[test]
+fn a_replica_that_owes_its_answers_is_spared_and_gets_its_keys_back() {
+    let mut stage = Stage::start(&[]);
+    let mut waiting: Vec<Client> = (0..ASKED).map(|_| stage.ask_home()).collect();
+    stage.ask_others();
+    assert_eq!(stage.diverted(), 0);
+    // The next one is held back, finds out and goes elsewhere.
+    let mut client = stage.program.client();
+    assert_eq!(client.ask(with_id(100_000)).status(), 200);
+    assert_eq!(stage.silent.requests().len(), ASKED);
+    assert_eq!(stage.diverted(), 1);
+    stage.program.expect_log("seat 1 is slow");
+    let told = stage.program.command("where 100000");
+    assert!(told.starts_with("key 100000\nseat 1 S1 slow\n"), "{told}");
+    // One goes home as a probe; while that is owed, the others do not, and wait for nothing.
+    waiting.push(stage.ask_home());
+    for _ in 0..5 {
+        assert_eq!(client.ask(with_id(100_000)).status(), 200);
+    }
+    assert_eq!(stage.silent.requests().len(), ASKED + 1);
+    assert_eq!(stage.diverted(), 6);
+    // It answers again.
+    stage.release = None;
+    for client in &mut waiting {
+        assert_eq!(client.reply().status(), 200);
+    }
+    let there = stage.silent.requests().len();
+    eventually(TEST_TIMEOUT, "its keys return", || {
+        assert_eq!(client.ask(with_id(100_000)).status(), 200);
+        let told = stage.program.command("where 100000");
+        told.starts_with("key 100000\nseat 1 S1 up\n")
+    });
+    assert!(stage.silent.requests().len() > there);
+    stage.program.expect_log("seat 1 is not slow any more");
+    let (there, diverted) = (stage.silent.requests().len(), stage.diverted());
+    for _ in 0..20 {
+        assert_eq!(client.ask(with_id(100_000)).status(), 200);
+    }
+    assert_eq!(stage.silent.requests().len(), there + 20);
+    assert_eq!(stage.diverted(), diverted);
+    // Each way is in the access log, and in the metrics.
+    let lines = stage.program.last_lines();
+    let ways = |way: &str| lines.iter().filter(|line| line.contains(way)).count() as u64;
+    assert_eq!(ways("way=diverted"), diverted);
+    assert_eq!(ways("way=spilled"), 0);
+}
+
+#[test]
+fn without_the_guard_every_request_waits_at_home() {
+    let mut stage = Stage::start(&["--slow-guard", "off", "--bound", "0"]);
+    let mut waiting: Vec<Client> = (0..ASKED).map(|_| stage.ask_home()).collect();
+    stage.ask_others();
+    waiting.extend((0..ASKED).map(|_| stage.ask_home()));
+    assert_eq!(stage.diverted(), 0);
+    stage.release = None;
+    for mut client in waiting {
+        assert_eq!(client.reply().status(), 200);
+    }
+    assert!(stage.quick.iter().all(|quick| !quick.requests().is_empty()));
+}

@@ -1,0 +1,111 @@
+//! How the program begins and ends, and that nothing it started outlives it.
+
+use std::time::Duration;
+
+use crate::support::{
+    Backend, Engine, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, is_gone,
+    on_both_engines, program, run_to_end,
+};
+
+on_both_engines!(
+    replicas_end_with_the_program_that_is_told_to_stop,
+    a_killed_replica_is_replaced,
+);
+
+const HOME: &str = "GET /home HTTP/1.1\r\nHost: a.test\r\nX-Request-ID: 132574\r\n\r\n";
+
+#[test]
+fn a_fixed_backend_is_served_and_sigterm_ends_it() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let program = Ringmaster::before(backend.addr, &[]);
+    assert_eq!(program.client().ask(HOME).text(), "ok");
+    assert_eq!(backend.requests()[0].field("x-request-id"), Some("132574"));
+    assert!(program.command("rep").contains("S1"));
+    assert!(program.children().is_empty());
+    assert!(program.stop().success());
+}
+
+fn replicas_end_with_the_program_that_is_told_to_stop(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
+    let replicas = program.children();
+    assert_eq!(replicas.len(), 2, "{}", program.log());
+    assert_eq!(program.client().ask(HOME).status(), 200);
+    assert!(program.stop().success());
+    assert!(replicas.into_iter().all(is_gone));
+}
+
+#[test]
+fn no_replica_outlives_a_killed_program_by_a_second() {
+    let program = Ringmaster::start(&["--replicas", "2"]);
+    let replicas = program.children();
+    assert_eq!(replicas.len(), 2, "{}", program.log());
+    program.kill();
+    eventually(Duration::from_secs(1), "the replicas are gone", || {
+        replicas.iter().all(|pid| is_gone(*pid))
+    });
+}
+
+fn a_killed_replica_is_replaced(engine: Engine) {
+    let program = engine.start(&["--replicas", "2"]);
+    let victim = program.replica("S1");
+    program.strike(&["S1"], Signal::KILL);
+    eventually(TEST_TIMEOUT, "another replica in its place", || {
+        let now = program.children();
+        now.len() == 2 && !now.contains(&victim)
+    });
+}
+
+#[test]
+fn a_bad_flag_ends_with_2_and_one_sentence() {
+    let output = run_to_end(&["serve", "--no-such-flag"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--no-such-flag"));
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_1_and_names_the_flag() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let addr = taken.local_addr().unwrap();
+    let output = run_to_end(&[
+        "serve",
+        "--listen",
+        &addr.to_string(),
+        "--control",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains(&format!("port {} is taken (--listen)", addr.port())),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_switch_in_the_environment_may_be_1_or_0_or_a_word() {
+    let needs_docker = "--trust-gateway goes with --engine docker";
+    let unwritable = "--ready-file /no/such/folder/ready.json";
+    for (switch, value, code, sentence) in [
+        ("RINGMASTER_TRUST_GATEWAY", "1", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "yes", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "true", 2, needs_docker),
+        ("RINGMASTER_TRUST_GATEWAY", "0", 1, unwritable),
+        ("RINGMASTER_TRUST_GATEWAY", "off", 1, unwritable),
+        (
+            "RINGMASTER_TRUST_GATEWAY",
+            "maybe",
+            2,
+            "invalid value 'maybe'",
+        ),
+        ("RINGMASTER_TAKEOVER", "1", 2, "needs the port"),
+        ("RINGMASTER_NO_SPLICE", "1", 1, unwritable),
+    ] {
+        let mut command = program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--control"]);
+        command.args(["127.0.0.1:0", "--ready-file", "/no/such/folder/ready.json"]);
+        let output = end_of(command.env(switch, value));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{switch}={value}: {said}");
+        assert!(said.contains(sentence), "{switch}={value}: {said}");
+    }
+}

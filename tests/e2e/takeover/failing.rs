@@ -1,0 +1,179 @@
+//! A process that wants to take over and does not get that far: everything is as before.
+
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::knock;
+use super::refused::refused;
+use crate::support::{
+    FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, exchange, program,
+    run_to_end, signal,
+};
+
+#[test]
+fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
+    let first = Ringmaster::start(&["--replicas", "2"]);
+    let children = first.children();
+    let control = first.control.to_string();
+    let listen = first.listen.to_string();
+    let output = run_to_end(&[
+        "serve",
+        "--takeover",
+        "--listen",
+        &listen,
+        "--control",
+        &control,
+        "--start-timeout",
+        "10ms",
+        "--replica-command",
+        "sleep 60",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("not all replicas answered within 5.01s; the one that served goes on"),
+        "{said}"
+    );
+    first.expect_log("the process that was to take over is gone; all is as before");
+    assert_eq!(first.children(), children);
+    assert!(
+        first.command("add 1 lion").contains("lion"),
+        "changes go on"
+    );
+    let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200);
+}
+
+/// One that will not be ready before it is killed, with more flags; once the first has heard of it.
+fn slow(first: &Ringmaster, more: &[&str]) -> Child {
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let flags = ["--replica-command", "sleep 60", "--start-timeout", "60s"];
+    let ports = [
+        "serve",
+        "--takeover",
+        "--listen",
+        &listen,
+        "--control",
+        &control,
+    ];
+    let second = program()
+        .args([&ports[..], &flags, more].concat())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary");
+    first.expect_log("takes over");
+    second
+}
+
+pub(super) fn killed(mut process: Child) {
+    process.kill().expect("a kill");
+    process.wait().expect("its end");
+}
+
+#[test]
+fn one_that_is_told_to_stop_before_it_serves_does_not_take_over() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let mut second = slow(&first, &[]);
+    signal(second.id(), Signal::TERM);
+    let mut end = None;
+    eventually(TEST_TIMEOUT, "its end", || {
+        end = second.try_wait().expect("a child");
+        end.is_some()
+    });
+    assert_eq!(end.and_then(|end| end.code()), Some(1));
+    first.expect_log("the process that was to take over is gone; all is as before");
+    let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200, "it serves on");
+}
+
+#[test]
+fn changes_are_refused_while_another_process_takes_over() {
+    let first = Ringmaster::start(&["--replicas", "1"]);
+    let second = slow(&first, &[]);
+    let refusal = "ERR another process takes over this balancer; try again in a moment\n\n";
+    eventually(TEST_TIMEOUT, "a refusal", || {
+        first.command("add 1") == refusal
+    });
+    assert_eq!(first.rep()[0], "S1", "questions are answered");
+    let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200, "it serves all the same");
+    // A death is made good as ever.
+    signal(first.replica("S1"), Signal::KILL);
+    first.event("replaced", 1);
+    let n = first.rep().len();
+    killed(second);
+    eventually(TEST_TIMEOUT, "changes", || {
+        first.command("add 1").starts_with("N ")
+    });
+    assert_eq!(first.rep().len(), n + 1);
+}
+
+#[test]
+fn nobody_is_let_in_by_one_that_is_not_ready_however_many_workers_it_has() {
+    let first = Ringmaster::start(&["--replicas", "1", "--workers", "1"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let knocking = thread::spawn({
+        let (listen, stop) = (first.listen, Arc::clone(&stop));
+        move || knock(listen, &stop)
+    });
+    let second = slow(&first, &["--workers", "4"]);
+    let refusal = "ERR another process takes over this balancer; try again in a moment\n\n";
+    eventually(TEST_TIMEOUT, "a refusal", || {
+        first.command("add 1") == refusal
+    });
+    for _ in 0..200 {
+        let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(reply.status(), 200);
+    }
+    killed(second);
+    stop.store(true, Ordering::Relaxed);
+    let (_, failures) = knocking.join().expect("the one who knocks");
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
+fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
+    let engine = FakeDocker::start();
+    let first = engine.balancer(&["--replicas", "2"]);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let ports = ["--takeover", "--listen", &listen, "--control", &control];
+    let before = engine.containers().len();
+    engine.mood("GET /containers/json", FaultMode::Status(500), usize::MAX);
+    let mut command = engine.command();
+    command.args(["serve", "--engine", "docker", "--image", "replica"]);
+    let said = refused(&end_of(command.args(ports)));
+    assert!(
+        said.contains("cannot tell which replicas are there"),
+        "{said}"
+    );
+    first.expect_log("the process that was to take over is gone; all is as before");
+    engine.calm();
+    signal(engine.container("S1").pid.expect("it runs"), Signal::KILL);
+    first.event("replaced", 1);
+    eventually(TEST_TIMEOUT, "changes", || {
+        first.command("add 1").starts_with("N 3\n")
+    });
+    eventually(TEST_TIMEOUT, "three, and the lock", || {
+        engine.containers().len() == before + 1
+    });
+    // The lock is its own again.
+    let other = refused(&end_of(engine.command().args([
+        "serve",
+        "--engine",
+        "docker",
+        "--image",
+        "replica",
+        "--listen",
+        "127.0.0.1:0",
+        "--control",
+        "127.0.0.1:0",
+    ])));
+    assert!(
+        other.contains("another balancer runs fleet ringmaster"),
+        "{other}"
+    );
+    assert!(first.stop().success());
+    assert!(engine.containers().is_empty());
+}

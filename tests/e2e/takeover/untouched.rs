@@ -1,0 +1,169 @@
+//! The containers of the old one while the new one gets ready, which takes them over as they are: it touches
+//! none of them, whatever it makes of them.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use super::refused::refused;
+use crate::support::{
+    Container, FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually,
+    exchange, signal,
+};
+
+/// A balancer with one container in reserve.
+fn with_standby(engine: &FakeDocker) -> Ringmaster {
+    let first = engine.balancer(&["--replicas", "2", "--standby", "1"]);
+    first.standing_by(1);
+    first
+}
+
+/// It takes its time to say which containers there are.
+fn slow_lists(engine: &FakeDocker) {
+    let slow = FaultMode::Slow(Duration::from_millis(300));
+    engine.mood("GET /containers/json", slow, usize::MAX);
+}
+
+/// Its containers, but for the lock: their IDs, and the processes in them.
+fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
+    let is_replica = |one: &Container| one.labels.contains_key("ringmaster.seat");
+    let mut all = engine.containers();
+    all.retain(is_replica);
+    let mut all: Vec<_> = all.into_iter().map(|one| (one.id, one.pid)).collect();
+    all.sort();
+    all
+}
+
+/// One that asks them in another way cannot tell whether they live, gives up, and leaves all as it was.
+fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
+    let before = replicas(engine);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let mut second = engine.command();
+    second.args(["serve", "--engine", "docker", "--image", "replica"]);
+    second.args(["--takeover", "--listen", &listen, "--control", &control]);
+    second.args(["--start-timeout", "10ms"]);
+    let said = refused(&end_of(second.args(flags)));
+    assert!(
+        said.contains("not all replicas answered within 5.01s"),
+        "{said}"
+    );
+    assert!(
+        said.contains("--replica-port and --heartbeat-path"),
+        "{said}"
+    );
+    assert_eq!(replicas(engine), before, "{said}");
+    first.expect_log("the process that was to take over is gone; all is as before");
+    let events = first.events();
+    assert!(
+        events.iter().all(|event| event["kind"] != "down"),
+        "{events:?}"
+    );
+    let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(reply.status(), 200);
+    eventually(TEST_TIMEOUT, "changes", || {
+        first.command("add 1").starts_with("N 3\n")
+    });
+}
+
+#[test]
+fn one_that_asks_at_another_port_kills_no_container_of_the_old_one() {
+    let engine = FakeDocker::start();
+    let first = with_standby(&engine);
+    // What it starts itself answers there.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = other.local_addr().expect("its address").port().to_string();
+    expect_untouched(&engine, &first, &["--replica-port", &port]);
+    assert!(first.stop().success());
+    assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn one_that_asks_for_another_path_kills_no_container_of_the_old_one() {
+    let engine = FakeDocker::start();
+    let first = with_standby(&engine);
+    let port = engine.port().to_string();
+    let flags = ["--replica-port", &port, "--heartbeat-path", "/nowhere"];
+    expect_untouched(&engine, &first, &flags);
+    assert!(first.stop().success());
+    assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for() {
+    let engine = FakeDocker::start();
+    let mut first = engine.balancer(&["--replicas", "3"]);
+    let names = ["S1", "S2", "S3"];
+    let [hangs, ends, lives] = names.map(|name| engine.container(name));
+    let count = |beginning: &str| {
+        let calls = engine.calls().into_iter();
+        calls.filter(|call| call.starts_with(beginning)).count()
+    };
+    let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
+    // The new one is to see who was there before this.
+    slow_lists(&engine);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let second = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let ports = ["--takeover", "--listen", &listen, "--control", &control];
+            engine.launch(&ports)
+        });
+        // It makes its lock, in the second try, when it has been told of the fleet.
+        eventually(TEST_TIMEOUT, "its lock", || {
+            count("POST /containers/create") > creates + 1
+        });
+        engine.mood(
+            "POST /containers/create",
+            FaultMode::Status(500),
+            usize::MAX,
+        );
+        signal(hangs.pid.expect("it runs"), Signal::STOP);
+        eventually(TEST_TIMEOUT, "its fleet", || count("GET /events") > streams);
+        signal(ends.pid.expect("it runs"), Signal::KILL);
+        first.event("down", 2);
+        first.event("down", 1);
+        engine.calm();
+        second.join().expect("it is ready")
+    });
+    assert!(first.wait().success(), "{}", first.log());
+    let rep = second.rep();
+    assert_eq!((rep.len(), &rep[2][..]), (3, "S3"), "{}", second.log());
+    eventually(TEST_TIMEOUT, "one container for each, and the lock", || {
+        engine.containers().len() == 4
+    });
+    assert_eq!(engine.container("S3").pid, lives.pid);
+    for name in second.rep() {
+        assert!(engine.container(&name).pid.is_some(), "{name}");
+    }
+    assert!(second.stop().success());
+    assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
+    let engine = FakeDocker::start();
+    let mut first = engine.balancer(&["--replicas", "2"]);
+    let hangs = engine.container("S1").pid.expect("it runs");
+    // The new one is to see it hang, not well.
+    slow_lists(&engine);
+    let (control, listen) = (first.control.to_string(), first.listen.to_string());
+    let second = thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let ports = ["--takeover", "--listen", &listen, "--control", &control];
+            engine.launch(&[&ports[..], &["--start-timeout", "60s"]].concat())
+        });
+        first.expect_log("takes over");
+        signal(hangs, Signal::STOP);
+        first.signal(Signal::KILL);
+        first.wait();
+        second.join().expect("it serves")
+    });
+    second.expect_log("has ended before we served; its replicas are ours");
+    let rep = second.rep();
+    assert!(
+        rep.len() == 2 && rep[0] != "S1" && rep[1] == "S2",
+        "{rep:?}"
+    );
+    engine.calm();
+    assert!(second.stop().success());
+    assert!(engine.containers().is_empty());
+}
