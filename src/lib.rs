@@ -24,26 +24,26 @@ compile_error!(
     "ringmaster runs on Linux only; elsewhere use it in a container: docker-compose up --build"
 );
 
+pub mod access;
 mod access_log;
-pub mod admin;
-pub mod balance;
 pub mod config;
 pub mod control;
 mod ctl;
-mod docs;
 pub mod fleet;
 mod healthcheck;
-mod house;
-mod log;
+pub mod load;
+mod logging;
+mod manpages;
 pub mod metrics;
-pub mod peer;
+pub mod orders;
 pub mod proxy;
 pub mod ring;
 pub mod roster;
 mod serve;
 pub mod shutdown;
-mod start;
+mod startup;
 pub mod stats;
+mod supervisor;
 mod takeover;
 pub mod wire;
 
@@ -63,7 +63,7 @@ pub fn run() -> ExitCode {
             return ended(healthcheck::ask(control).map_err(|err| format!("{control}: {err}")));
         }
         Command::Docs { folder } => {
-            let written = docs::write(&folder);
+            let written = manpages::write(&folder);
             return ended(written.map_err(|err| format!("{}: {err}", folder.display())));
         }
     };
@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(sentence) => return misused(&sentence),
     };
-    let logging = log::start(config.log_format, config.log_level);
+    let logging = logging::start(config.log_format, config.log_level);
     let (alarm, alarms) = mpsc::unbounded_channel();
     report_panics(alarm);
     let served = serve::serve(config, alarms);
@@ -92,7 +92,7 @@ fn command(ctl_args: &CtlArgs) -> ExitCode {
 }
 
 fn misused(sentence: &str) -> ExitCode {
-    log::say(format_args!("error: {sentence}"));
+    logging::say(format_args!("error: {sentence}"));
     ExitCode::from(2)
 }
 
@@ -100,7 +100,7 @@ fn ended<T>(how: Result<T, String>) -> ExitCode {
     match how {
         Ok(_) => ExitCode::SUCCESS,
         Err(sentence) => {
-            log::say(format_args!("ringmaster: {sentence}"));
+            logging::say(format_args!("ringmaster: {sentence}"));
             ExitCode::FAILURE
         }
     }

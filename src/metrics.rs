@@ -4,13 +4,13 @@
 //! Every cell has a single writer (its worker), which adds with a plain load and store; readers sum
 //! over the workers. Nothing here locks, allocates after its making or decides anything.
 
+mod data_port;
 mod fleet;
 mod histogram;
-mod port;
 
+pub use data_port::{LogCell, Port, PortCell};
 pub use fleet::{FleetCells, SeatCells};
 pub use histogram::{BOUNDS_MICROS, Histogram, Times};
-pub use port::{LogCell, Port, PortCell};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::balance::Bound;
+use crate::load::Bound;
 use crate::metrics::Cells;
 use crate::ring::{Ring, Seat};
 

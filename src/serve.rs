@@ -4,8 +4,8 @@
 //! anything is taken from another balancer or from the engine of containers, and nobody is let in before the
 //! replicas of one that is taken over have answered.
 
-mod ports;
-mod taking;
+mod listeners;
+mod successor;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, Replicas, Target};
 use crate::fleet::{self, Fleet, Hold};
-use crate::house::{self, House, Signals, Watched};
+use crate::supervisor::{self, House, Signals, Watched};
 use crate::takeover::{Around, Giver, Taken};
-use crate::{access_log, admin, control, metrics, peer, proxy, roster, start, stats};
-use ports::Ports;
-use taking::{begin_with, take_over, until_ready};
+use crate::{access, access_log, control, metrics, orders, proxy, roster, startup, stats};
+use listeners::Ports;
+use successor::{begin_with, take_over, until_ready};
 
 /// Evidence that may wait for the fleet; more is lost, being hints.
 const EVIDENCE_WAITING: usize = 1024;
@@ -40,13 +40,13 @@ pub(crate) fn serve(
     let signals = Signals::catch(&runtime, reopens)?;
     let ledger = stats::Ledger::default();
     // It may ask for the addresses of names, which takes long where nobody answers.
-    let mut settings = start::fleet_settings(&config, ledger.clone())?;
+    let mut settings = startup::fleet_settings(&config, ledger.clone())?;
     if let Some(path) = &config.ready_file {
-        start::try_ready_file(path)?;
+        startup::try_ready_file(path)?;
     }
     let mut taken = take_over(&mut config)?;
     settings.workers = config.workers;
-    start::limit_descriptors(&mut config.proxy.limits, config.workers)?;
+    startup::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_of_anyone(&config);
     let most = config.proxy.limits.max_connections;
     let counts = Arc::new(metrics::Port::new(config.workers).limited_to(most));
@@ -55,7 +55,7 @@ pub(crate) fn serve(
 
     // Only now: another program that serves on these ports may have written it.
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
-        start::remove_ready_file(path)?;
+        startup::remove_ready_file(path)?;
     }
     begin_with(taken.as_mut(), &mut settings)?;
     // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
@@ -103,9 +103,9 @@ impl Prepared {
         let first = self.survey.first_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
-        let (desk, counter) = admin::desk();
+        let (desk, counter) = orders::desk();
         let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
-        let (stops, heard) = house::stops();
+        let (stops, heard) = supervisor::stops();
         let (open, opens) = watch::channel(self.taken.is_none());
         let fleet = fleet::start(self.survey, publisher, counter, evidence_seen)?;
         let workers = proxy::start(proxy::Start {
@@ -147,7 +147,7 @@ impl Prepared {
             fleet.hold(Hold::Ours);
             fleet.lend(false);
         }
-        start::announce(&addresses, &config.replicas, wanted);
+        startup::announce(&addresses, &config.replicas, wanted);
         let around = Around::of(&config.replicas);
         let giver = ports.desk.map(|desk| Giver::start(desk, kept, around));
         Ok(House {
@@ -188,8 +188,8 @@ fn warn_of_anyone(config: &Config) {
 
 /// What the control port has of others than the fleet.
 struct Known {
-    desk: admin::Desk,
-    access: peer::Access,
+    desk: orders::Desk,
+    access: access::Access,
     roster: roster::Observer,
     max_replicas: usize,
     recorder: stats::Recorder,

@@ -5,8 +5,8 @@
 //! together in one piece, rests a moment, and writes again: so workers wake it rarely, and nothing is held
 //! back while little is to do.
 
-mod line;
-mod sink;
+mod file;
+mod format;
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use self::sink::Sink;
+use self::file::Sink;
 use crate::config::{LogFormat, Target};
 use crate::metrics::Port;
 use crate::proxy::{AccessLog, Record};
@@ -108,7 +108,7 @@ async fn write_all(
         }
         batch
             .drain(..)
-            .for_each(|record| line::write(&record, format, &mut lines));
+            .for_each(|record| format::write(&record, format, &mut lines));
         sink.write(&lines, port.log());
         lines.clear();
         if records.is_empty() {

@@ -16,9 +16,9 @@ use clap::{
 
 use super::ctl::CtlArgs;
 use super::heartbeat::HeartbeatArgs;
+use super::parsers::{DEFAULT_KEY, Target, address, count, duration, positive, target, via};
 use super::replicas::ReplicasArgs;
-use super::values::{DEFAULT_KEY, Target, address, count, duration, positive, target, via};
-use crate::peer::{HostName, Token};
+use crate::access::{HostName, Token};
 use crate::proxy::{Balance, KeyRule};
 use crate::ring;
 
@@ -155,7 +155,7 @@ pub struct ServeArgs {
         allow_negative_numbers = true,
         help = "How far above the mean a replica's load may lie, 1.03 for 3 %: the rest of its requests leave their home; 0: no bound"
     )]
-    pub bound: crate::balance::Bound,
+    pub bound: crate::load::Bound,
     #[arg(
         long,
         env = "RINGMASTER_SLOW_GUARD",

@@ -2,14 +2,14 @@
 //!
 //! It checks that there is a line to send, and leaves the command in it to whoever answers.
 
-use super::values;
-use crate::peer::Token;
+use super::parsers;
+use crate::access::Token;
 
 /// Flags and words of `ctl`.
 #[derive(Debug, clap::Args)]
 pub struct CtlArgs {
     /// Address of its control port: a host or an IP address, and the port
-    #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = values::host_and_port)]
+    #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = parsers::host_and_port)]
     pub control: String,
     /// Answer in JSON, one value on one line
     #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::values::{ask, count, duration, host, positive};
+use super::parsers::{ask, count, duration, host, positive};
 use crate::fleet;
 
 /// Flags of `serve` about heartbeats.

@@ -7,8 +7,8 @@ mod args;
 mod containers;
 mod ctl;
 mod heartbeat;
+mod parsers;
 mod replicas;
-mod values;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,12 +18,12 @@ use std::time::Duration;
 pub use args::{Args, Command, DataPortAdmin, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
+pub use parsers::Target;
 pub use replicas::{Engine, Replicas, ReplicasArgs};
-pub use values::Target;
 
-use crate::balance::Bound;
+use crate::access::Access;
 use crate::fleet;
-use crate::peer::Access;
+use crate::load::Bound;
 use crate::proxy::{self, Balance};
 use crate::ring;
 
@@ -205,7 +205,7 @@ impl ServeArgs {
             );
         }
         let key = self.key.to_string();
-        if [values::DEFAULT_KEY, "source"].contains(&key.as_str()) {
+        if [parsers::DEFAULT_KEY, "source"].contains(&key.as_str()) {
             return Ok(());
         }
         Err(format!(

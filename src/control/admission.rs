@@ -13,11 +13,11 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::conn::{Conn, Line};
-use super::places::{Place, Places};
-use super::port::{Ends, Shared, is_http, open};
-use super::room::Room;
-use super::{Context, http, text};
+use super::connection::{Conn, Line};
+use super::connection_slots::{Place, Places};
+use super::http_slot::Room;
+use super::server::{Ends, Shared, is_http, open};
+use super::{Context, http, text_protocol};
 use crate::shutdown::Shutdown;
 
 /// What each connection gets.
@@ -93,12 +93,14 @@ impl Port {
                 return self.speak_http(conn, ends, self.router.clone(), room).await;
             }
             Ok(Ok(Line::Whole(line))) => {
-                text::session(&mut conn, line, ends, &self.shared, &room).await
+                text_protocol::session(&mut conn, line, ends, &self.shared, &room).await
             }
-            Ok(Ok(Line::TooLong)) => text::fail(&mut conn, &text::too_long(limits)).await,
+            Ok(Ok(Line::TooLong)) => {
+                text_protocol::fail(&mut conn, &text_protocol::too_long(limits)).await
+            }
             Err(_) if conn.has_begun() => {
                 let sentence = format!("no line within {} s", limits.idle_timeout.as_secs_f32());
-                text::fail(&mut conn, &sentence).await
+                text_protocol::fail(&mut conn, &sentence).await
             }
             Ok(Ok(Line::Nothing)) | Err(_) => return,
             Ok(Err(err)) => Err(err),
@@ -175,7 +177,7 @@ impl Port {
         let sentence = self.shared.context.limits.all_open();
         let done = match first {
             Ok(Ok(Line::Whole(line))) if is_http(&line) => http::fail(&mut conn, &sentence).await,
-            Ok(Ok(_)) | Err(_) => text::fail(&mut conn, &sentence).await,
+            Ok(Ok(_)) | Err(_) => text_protocol::fail(&mut conn, &sentence).await,
             Ok(Err(err)) => Err(err),
         };
         if done.is_ok() {

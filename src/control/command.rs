@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use super::hint::{echo, nearest};
-use super::question::Question;
-use crate::admin::{Change, Kind, Order};
-use crate::peer::Token;
+use super::ring_query::Question;
+use super::suggest::{echo, nearest};
+use crate::access::Token;
+use crate::orders::{Change, Kind, Order};
 use crate::roster::ReplicaName;
 
-pub use super::entries::{COMMANDS, Entry, FOOTNOTE};
+pub use super::command_table::{COMMANDS, Entry, FOOTNOTE};
 
 /// How many commands a line may hold, so that a short line cannot make endless work.
 pub const MAX_COMMANDS: usize = 64;

@@ -10,34 +10,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::{Answer, Change, Desk, Kind};
+use crate::access::Access;
 use crate::fleet::{Event, Journal};
-use crate::peer::Access;
+use crate::orders::{Answer, Change, Desk, Kind};
 use crate::roster::Observer;
 
 mod admission;
-mod answer;
 pub mod command;
-mod conn;
+mod command_table;
+mod connection;
+mod connection_slots;
 mod dashboard;
-mod entries;
-mod follow;
-mod hint;
+mod execute;
 mod http;
+mod http_slot;
+mod journal_follower;
 mod metrics;
-mod outlook;
-mod places;
-mod port;
-pub mod question;
-mod replicas;
-mod room;
+mod replica_commands;
+pub mod ring_query;
+mod ring_report;
+mod server;
 mod stats;
-mod stream;
-mod text;
+mod suggest;
+mod text_protocol;
+mod watch;
 
-use port::Shared;
+use server::Shared;
 
-pub use port::start;
+pub use server::start;
 pub use stats::{Sources, Standing};
 
 /// What the control port may ask of the rest of the program.

@@ -6,19 +6,19 @@
 //! told of only when the command was refused too, because the variable that holds it may be meant for
 //! another balancer.
 
-mod answer;
-mod due;
-mod paint;
+mod color;
+mod expect;
+mod reader;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
-use crate::peer::Token;
+use crate::access::Token;
 use crate::wire::socket::reachable;
-use answer::{Answers, Part};
-use due::{Due, only_asks};
-use paint::Paint;
+use color::Paint;
+use expect::{Due, only_asks};
+use reader::{Answers, Part};
 
 /// Connecting, and each write.
 const PATIENCE: Duration = Duration::from_secs(2);

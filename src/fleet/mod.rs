@@ -8,19 +8,19 @@
 //! Surprising: it has a thread of its own that lives as long as the process, because a child's
 //! parent-death signal fires when the thread that forked it ends.
 
+mod discovery;
 mod engine;
+mod event_loop;
+mod event_recorder;
 mod events;
 mod heartbeat;
 mod journal;
 mod names;
-mod noting;
 mod plan;
-mod publish;
+mod publisher;
 mod readiness;
 #[cfg(test)]
 mod stand_in;
-mod survey;
-mod task;
 #[cfg(test)]
 mod tests;
 
@@ -36,24 +36,24 @@ use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::admin::Counter;
-use crate::balance::Bound;
+use crate::load::Bound;
+use crate::orders::Counter;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
 use crate::stats::Ledger;
 use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
+use event_loop::{Inbox, Stop, Task, Work};
+use event_recorder::Notebook;
 use heartbeat::Rhythm;
-use noting::Notebook;
-use publish::Press;
-use task::{Inbox, Stop, Task, Work};
+use publisher::Press;
 
+pub use discovery::{Survey, survey};
 pub use engine::{Containers, Image, Processes};
 pub use events::{Dial, Kind, Note, Switch};
 pub use heartbeat::Ask;
 pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
 pub use plan::{Hold, Status};
-pub use survey::{Survey, survey};
 
 /// The name of the fleet's thread. A panic on it is fatal to the program, whichever task it ends.
 pub const THREAD: &str = "fleet";

@@ -18,18 +18,18 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
-use super::blind::Balance;
-use super::slots::Slots;
+use super::client_slots::Slots;
+use super::passthrough::Balance;
 use super::worker::{Session, Worker};
 use super::{Settings, session};
-use crate::admin::Desk;
 use crate::metrics::Port;
+use crate::orders::Desk;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
+use crate::wire::lazy_stream::Stream;
 use crate::wire::listener::Listener;
-use crate::wire::options;
 use crate::wire::socket::{self, is_shortage};
-use crate::wire::stream::Stream;
+use crate::wire::sockopt;
 
 /// How long a worker rests that is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(10);
@@ -83,7 +83,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
             runtime.block_on(async {
                 // Nothing is read of these, and their server may be the one who speaks first.
                 if settings.balance != Balance::Source {
-                    options::defer_accept(&listener);
+                    sockopt::defer_accept(&listener);
                 }
                 let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();

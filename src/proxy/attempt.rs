@@ -11,19 +11,19 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::account::Account;
-use super::connect::Kept;
-use super::download::{Broken, Delivered, Download};
+use super::connection::Kept;
+use super::fairness::Turn;
 use super::flow::Flow;
-use super::journey::Chances;
-use super::pool::InFlight;
-use super::pump::LowMark;
 use super::request::Request;
+use super::request_sender::{Progress, Unsent, Upload};
+use super::request_stats::Account;
+use super::response::{Broken, Delivered, Download};
+use super::retry_state::Chances;
 use super::session::Client;
-use super::turn::Turn;
-use super::upload::{Progress, Unsent, Upload};
+use super::upstream::InFlight;
 use super::worker::Worker;
-use crate::wire::stream::Writer;
+use super::write::LowMark;
+use crate::wire::lazy_stream::Writer;
 
 /// How an attempt ended.
 #[derive(Debug)]

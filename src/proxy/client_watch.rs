@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use super::session::{After, Client};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
-use crate::wire::stream::Stream;
+use crate::wire::lazy_stream::Stream;
 
 /// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
 /// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.

@@ -1,6 +1,6 @@
 //! An error reply of our own: whose fault, and what to say.
 
-use super::upload::Unsent;
+use super::request_sender::Unsent;
 
 /// An error reply: whose fault, and what to say.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use super::account::Account;
-use super::pool::InFlight;
+use super::request_stats::Account;
+use super::upstream::InFlight;
 use crate::metrics::Counter;
 
 /// Bytes of one direction, counted for the replica and for the request.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Buf;
 use tokio::time::Instant;
 
-use super::download::{Broken, Download};
-use super::forward::{self, Ending, Facts};
+use super::response::{Broken, Download};
+use super::rewrite::{self, Ending, Facts};
 use crate::wire::head::Version;
 
 /// Interim replies to one request that are passed on without delay.
@@ -46,7 +46,7 @@ impl Download<'_> {
             .renew(now + self.worker.settings.limits.reply_timeout);
         // RFC 9110 §15.2: never to an HTTP/1.0 client.
         if self.asked.version == Version::Http11 {
-            forward::finish(Ending::Plain, &mut self.out);
+            rewrite::finish(Ending::Plain, &mut self.out);
             self.progress.amid.set(true);
             self.write_out().await?;
             self.progress.amid.set(false);

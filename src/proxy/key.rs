@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::forward::Nominated;
+use super::rewrite::Nominated;
 use crate::ring::Key;
 use crate::wire::head::Request;
 

@@ -16,56 +16,56 @@
 //! is waited for, `client_watch` notices that the client is gone. Nothing here knows how replicas are started.
 
 mod accept;
-mod account;
-mod append;
+mod access_record;
+mod admin;
 mod attempt;
-mod bell;
-mod blind;
-mod buffers;
-mod chunks;
+mod attempted;
+mod buffer_pool;
+mod chunk_relay;
+mod client_slots;
 mod client_watch;
-mod connect;
-mod download;
-mod early;
+mod connection;
+mod dial;
+mod early_reply;
 mod exchange;
 mod failure;
+mod fairness;
 mod flow;
-mod forward;
-mod idle;
+mod head_writer;
+mod held_reply;
 mod idle_clients;
 mod interim;
-mod journey;
+mod keep_alive;
 mod key;
-mod pipes;
-mod pool;
-mod private;
-mod pump;
-mod reach;
-mod record;
+mod local_notify;
+mod passthrough;
+mod pipe_pool;
+mod private_connections;
 mod request;
 mod request_line;
-mod retry;
+mod request_sender;
+mod request_stats;
+mod response;
+mod retry_budget;
+mod retry_state;
+mod rewrite;
+mod roster_view;
 mod route;
 mod session;
-mod slots;
-mod stall;
-mod tried;
+mod stall_detector;
 mod tunnel;
-mod turn;
-mod unseen;
-mod upload;
-mod view;
-mod visit;
+mod upstream;
 mod worker;
+mod write;
 
 use std::time::Duration;
 
 pub use accept::{Start, start};
-pub use blind::{Balance, ParseBalanceError};
+pub use access_record::{AccessLog, Ended, How, Record};
 pub use key::{KeyRule, ParseKeyRuleError};
-pub use record::{AccessLog, Ended, How, Record};
+pub use passthrough::{Balance, ParseBalanceError};
 
-use crate::peer::Access;
+use crate::access::Access;
 
 /// How the data port behaves; the same for all workers.
 #[derive(Debug)]

@@ -9,19 +9,19 @@ use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 
-use super::blind::{self, Balance, Opening};
-use super::chunks;
-use super::forward::{self, Extra};
+use super::access_record::Note;
+use super::admin::{self, Visit};
+use super::chunk_relay;
+use super::fairness::Turn;
 use super::key::Keyed;
-use super::record::Note;
-use super::turn::Turn;
-use super::visit::{self, Visit};
+use super::passthrough::{self, Balance, Opening};
+use super::rewrite::{self, Extra};
 use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::connection_auth;
 use crate::wire::framing::{self, Body};
 use crate::wire::head::{self, Refused, Request as Head, Room, Version};
-use crate::wire::stream::Stream;
+use crate::wire::lazy_stream::Stream;
 use crate::wire::version;
 
 /// Bytes of a request (head and body) that are kept to be sent again.
@@ -50,7 +50,7 @@ pub(super) struct Request {
     pub(super) outgoing: Outgoing,
     /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
     pub(super) idempotent: bool,
-    pub(super) asked: forward::Asked,
+    pub(super) asked: rewrite::Asked,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
@@ -82,7 +82,7 @@ impl Outgoing {
         inbox: &mut BytesMut,
         turn: &mut Turn,
     ) -> Result<bool, BadChunk> {
-        let (part, scanned) = (chunks::window(&self.body, inbox), self.body.scanned());
+        let (part, scanned) = (chunk_relay::window(&self.body, inbox), self.body.scanned());
         let whole = part.len() == inbox.len();
         let taken = self.body.relay(part, &mut self.bytes)?;
         turn.count(taken as u64);
@@ -151,13 +151,13 @@ pub(super) fn read(
             "Connection names a field that requests are routed by",
         ));
     }
-    let keep_alive = forward::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
+    let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
-    let job = if let Some(visit) = visit::of(worker, stream, client, &head, body, expects, stays) {
+    let job = if let Some(visit) = admin::of(worker, stream, client, &head, body, expects, stays) {
         Job::Visit(visit)
     } else if worker.settings.balance == Balance::Connection {
-        let (opening, with_id) = blind::open(worker, client, &head, inbox);
+        let (opening, with_id) = passthrough::open(worker, client, &head, inbox);
         if let Some(mut bytes) = with_id {
             mem::swap(inbox, &mut bytes);
             worker.inboxes.give(&mut bytes);
@@ -210,7 +210,7 @@ fn prepare(
 ) -> Request {
     let random = &mut worker.random.borrow_mut();
     let keyed = worker.settings.key.key(head, client.ip(), random);
-    let upgrade = forward::asks_upgrade(head);
+    let upgrade = rewrite::asks_upgrade(head);
     let host = match head.fields.get("host") {
         Some(_) => String::new(),
         None => stream
@@ -226,7 +226,7 @@ fn prepare(
         upgrade,
         via: worker.settings.via.as_deref(),
     };
-    forward::request(head, &extra, &mut bytes);
+    rewrite::request(head, &extra, &mut bytes);
     Request {
         keyed,
         outgoing: Outgoing {
@@ -237,7 +237,7 @@ fn prepare(
             uncounted: head.len as u64,
         },
         idempotent: is_idempotent(head.method),
-        asked: forward::Asked {
+        asked: rewrite::Asked {
             to_head: head.method == "HEAD",
             version: head.version,
             upgrade,
@@ -272,7 +272,7 @@ fn expectation(head: &Head<'_, '_>) -> Result<bool, Refused> {
 
 fn is_last_hop(head: &Head<'_, '_>) -> bool {
     let mut limits = head.fields.iter().filter(|f| f.is("max-forwards"));
-    head.method == "OPTIONS" && limits.any(|limit| forward::hops(limit.value) == Some(0))
+    head.method == "OPTIONS" && limits.any(|limit| rewrite::hops(limit.value) == Some(0))
 }
 
 fn last_hop(

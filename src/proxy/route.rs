@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::pool::{InFlight, Pool};
-use super::record::How;
-use super::tried::Tried;
-use super::view::View;
+use super::access_record::How;
+use super::attempted::Tried;
+use super::roster_view::View;
+use super::upstream::{InFlight, Pool};
 use super::worker::Worker;
-use crate::balance::{Balance, Verdict};
+use crate::load::{Balance, Verdict};
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
 

@@ -12,22 +12,22 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::accept::Admission;
-use super::blind::{self, Balance};
+use super::access_record::Note;
+use super::admin;
 use super::exchange;
 use super::failure::Failure;
-use super::idle::{begins_nothing, wait_for_bytes};
-use super::private::Private;
-use super::pump::write_whole;
-use super::record::Note;
+use super::keep_alive::{begins_nothing, wait_for_bytes};
+use super::passthrough::{self, Balance};
+use super::private_connections::Private;
 use super::request::{self, Job};
-use super::visit;
 use super::worker::Worker;
-use crate::admin;
+use super::write::write_whole;
+use crate::orders;
 use crate::wire::deadline::Deadline;
 use crate::wire::head::{Refused, worth_parsing};
-use crate::wire::reply::Reply;
+use crate::wire::lazy_stream::Stream;
+use crate::wire::local_reply::Reply;
 use crate::wire::socket;
-use crate::wire::stream::Stream;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) fn run(
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
     if worker.settings.balance == Balance::Source {
         client.note = Note::begin(worker, client.addr);
-        let after = Box::pin(blind::by_source(worker, client)).await;
+        let after = Box::pin(passthrough::by_source(worker, client)).await;
         client.note = None;
         return after;
     }
@@ -161,8 +161,8 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
 async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After {
     match job {
         Job::Forward(mut request) => exchange::run(worker, client, &mut request).await,
-        Job::Tunnel(opening) => Box::pin(blind::by_head(worker, client, opening)).await,
-        Job::Visit(visit) => Box::pin(visit::run(worker, client, visit)).await,
+        Job::Tunnel(opening) => Box::pin(passthrough::by_head(worker, client, opening)).await,
+        Job::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
         Job::LastHop { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;
             let reply = Reply {
@@ -237,7 +237,7 @@ impl Client {
         stays: bool,
         head_only: bool,
     ) -> After {
-        let json = admin::failure(&failure.sentence);
+        let json = orders::failure(&failure.sentence);
         let close = !stays || worker.is_stopping();
         let reply = Reply {
             status: failure.status,

@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
+use super::access_record::Ended;
+use super::fairness::Turn;
 use super::flow::Flow;
-use super::pipes::{Fault, Lent};
-use super::record::Ended;
-use super::turn::Turn;
+use super::pipe_pool::{Fault, Lent};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;

@@ -14,16 +14,16 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::buffers::{Buffers, REPLY_BYTES};
+use super::buffer_pool::{Buffers, REPLY_BYTES};
 use super::client_watch::YoungWaits;
+use super::fairness::Line;
 use super::idle_clients::IdleClients;
-use super::pipes::Pipes;
-use super::retry::{Budget, Spent};
-use super::turn::Line;
-use super::view::View;
-use crate::admin::Desk;
-use crate::balance::Balance;
+use super::pipe_pool::Pipes;
+use super::retry_budget::{Budget, Spent};
+use super::roster_view::View;
+use crate::load::Balance;
 use crate::metrics::{Port, PortCell};
+use crate::orders::Desk;
 use crate::roster::{Evidence, ReplicaId, Sign, Subscriber};
 
 /// Requests that may wait for a seat at the same time, per worker.

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::plan::SAMPLE;
-use super::recipe::{Probe, Recipe};
+use super::forecast::SAMPLE;
+use super::slot_params::{Probe, Recipe};
 use super::{Key, Ring, RingError, Seat, Spec};
 
 /// The most operands of H that are evaluated to know a ring's shares: a few milliseconds.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use exmex::{BinOp, Express, FlatEx, MakeOperators, Operator};
 
-use super::number::{Arithmetic, Checked, Fault, Span};
+use super::checked::{Arithmetic, Checked, Fault, Span};
 
 /// The longest expression, in characters.
 pub(super) const MAX_LENGTH: usize = 128;

@@ -4,15 +4,15 @@
 //! whose replica is down stays on the ring and is skipped by the caller, so only its own keys move,
 //! and they come back. No file of this folder touches a socket, a clock or a random source.
 
+mod arcs;
+mod checked;
 mod classic;
 mod expr;
+pub mod forecast;
 mod jump;
 mod maglev;
-mod number;
-mod picture;
-pub mod plan;
-mod recipe;
 mod rendezvous;
+mod slot_params;
 mod spec;
 mod uniform;
 
@@ -21,14 +21,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+pub use arcs::Picture;
+pub use checked::Fault;
 pub use classic::Classic;
 pub use expr::{BadExpr, Expr};
 pub use jump::Jump;
 pub use maglev::Maglev;
-pub use number::Fault;
-pub use picture::Picture;
-pub use recipe::{BadFormula, Formula, Probe, Recipe};
 pub use rendezvous::Rendezvous;
+pub use slot_params::{BadFormula, Formula, Probe, Recipe};
 pub use spec::{CUSTOM_USAGE, NAMED, ParseSpecError, Spec};
 pub use uniform::Uniform;
 
@@ -109,7 +109,7 @@ pub trait Ring: fmt::Debug + Send + Sync {
 
     /// Number of keys that are looked up to know its shares: a power of two.
     fn sample(&self) -> u32 {
-        plan::SAMPLE
+        forecast::SAMPLE
     }
 
     /// The seats it was built from, ascending.

@@ -8,7 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::recipe::{BadFormula, COURSEWORK_H, COURSEWORK_PHI, Formula, MAX_SLOTS, Probe, Recipe};
+use super::slot_params::{
+    BadFormula, COURSEWORK_H, COURSEWORK_PHI, Formula, MAX_SLOTS, Probe, Recipe,
+};
 use super::{Classic, Jump, Maglev, Rendezvous, Ring, RingError, Seat, Uniform};
 
 /// A kind of ring.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::counts::{FleetCounts, PortCounts, SeatCounts};
-use super::ledger::Ledger;
+use super::registry::Ledger;
 use crate::metrics::{Port, Times};
 use crate::ring::Seat;
 

@@ -7,10 +7,10 @@
 
 mod counts;
 mod history;
-mod ledger;
-mod recorder;
+mod registry;
+mod sampler;
 
 pub use counts::{FleetCounts, PortCounts, SeatCounts};
 pub use history::{History, KEPT, Reading, Recent, TICK};
-pub use ledger::Ledger;
-pub use recorder::{Look, Recorder};
+pub use registry::Ledger;
+pub use sampler::{Look, Recorder};

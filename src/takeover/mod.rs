@@ -11,18 +11,18 @@
 //! Surprising: the socket has no file (unix(7), abstract sockets). Its name is free once nobody has it open, and
 //! whoever is of another user is turned away.
 
-mod giver;
-mod taker;
-mod words;
+mod client;
+mod protocol;
+mod server;
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net as unix;
 
-pub(crate) use giver::{Giver, Request, listen};
-pub(crate) use taker::{Taken, take};
-pub(crate) use words::{Around, State};
+pub(crate) use client::{Taken, take};
+pub(crate) use protocol::{Around, State};
+pub(crate) use server::{Giver, Request, listen};
 
 /// The name of the Unix socket of the balancer whose control port this is.
 fn name(control: SocketAddr) -> io::Result<unix::SocketAddr> {

@@ -6,7 +6,7 @@
 //! strict where lenient readers were fooled: sizes of at most 16 hex digits, CR LF only, all bounded.
 //! Responses may have blanks behind a size and in front of the colon of a trailer field; they go no further.
 
-use super::extension::{Budget, Extension};
+use super::chunk_extension::{Budget, Extension};
 use super::head::is_token;
 use super::trailer;
 

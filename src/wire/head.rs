@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::target::{self, Target};
+use super::request_target::{self, Target};
 pub use super::version::Version;
 use super::version::names_another;
 
@@ -189,13 +189,13 @@ pub fn request<'h, 'b>(
     if has_bare_lf(&bytes[..len]) {
         return Err(Refused::bad("a line ends without CR LF"));
     }
-    let target = target::parse(method, raw_target.as_bytes())?;
+    let target = request_target::parse(method, raw_target.as_bytes())?;
     let version = if version == 0 {
         Version::Http10
     } else {
         Version::Http11
     };
-    target::check_host(&fields, version)?;
+    request_target::check_host(&fields, version)?;
     Ok(Some(Request {
         method,
         target,

@@ -3,22 +3,22 @@
 //! Everything here is a tool for a party on the other side of a socket; which party, and what its
 //! failure means, is the caller's knowledge. It returns what happened; its caller counts.
 
+mod chunk_extension;
 pub mod chunked;
 pub mod connection_auth;
 pub mod date;
 pub mod deadline;
-mod extension;
+pub mod fd_passing;
 pub mod framing;
 pub mod head;
+pub mod lazy_stream;
 pub mod lenient;
 pub mod listener;
-pub mod options;
-pub mod owner;
-pub mod pass;
-pub mod reply;
+pub mod local_reply;
+pub mod request_target;
 pub mod socket;
+pub mod socket_owner;
+pub mod sockopt;
 pub mod splice;
-pub mod stream;
-pub mod target;
 mod trailer;
 pub mod version;

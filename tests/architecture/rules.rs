@@ -28,47 +28,47 @@ pub(crate) const RULES: [Rule; 8] = [
 /// The floors, lowest first. A part may import what lies on a lower one.
 const FLOORS: [&[&str]; 6] = [
     &["wire", "metrics", "shutdown"],
-    &["ring", "balance"],
-    &["roster", "admin", "peer", "stats"],
+    &["ring", "load"],
+    &["roster", "orders", "access", "stats"],
     &["fleet"],
     &["proxy", "control"],
     &[
         "access_log",
         "config",
         "ctl",
-        "docs",
+        "manpages",
         "healthcheck",
-        "house",
+        "supervisor",
         "lib",
-        "log",
+        "logging",
         "main",
         "serve",
-        "start",
+        "startup",
         "takeover",
     ],
 ];
 
 /// Who may import whom on the same floor.
 const NEIGHBOURS: [(&str, &str); 20] = [
-    ("balance", "ring"),
-    ("admin", "roster"),
+    ("load", "ring"),
+    ("orders", "roster"),
     ("lib", "config"),
     ("lib", "ctl"),
-    ("lib", "docs"),
-    ("docs", "config"),
+    ("lib", "manpages"),
+    ("manpages", "config"),
     ("lib", "healthcheck"),
     ("lib", "serve"),
     ("serve", "access_log"),
     ("serve", "config"),
-    ("serve", "house"),
-    ("serve", "start"),
+    ("serve", "supervisor"),
+    ("serve", "startup"),
     ("serve", "takeover"),
-    ("house", "start"),
-    ("house", "takeover"),
-    ("start", "config"),
+    ("supervisor", "startup"),
+    ("supervisor", "takeover"),
+    ("startup", "config"),
     ("takeover", "config"),
-    ("log", "config"),
-    ("lib", "log"),
+    ("logging", "config"),
+    ("lib", "logging"),
     ("access_log", "config"),
 ];
 
@@ -78,8 +78,8 @@ const STRANGERS: [(&str, &str); 1] = [("proxy", "fleet")];
 /// Files that get time, bytes and chance as values.
 const PURE: [&str; 5] = [
     "src/ring/",
-    "src/balance.rs",
-    "src/balance/",
+    "src/load.rs",
+    "src/load/",
     "src/fleet/plan.rs",
     "src/fleet/plan/",
 ];
@@ -101,12 +101,12 @@ const OWNERS: [(&str, &[&str]); 13] = [
         &[
             "src/fleet/engine/docker/api.rs",
             "src/fleet/engine/docker/logs.rs",
-            "src/fleet/engine/docker/seen.rs",
+            "src/fleet/engine/docker/api_types.rs",
             "src/fleet/engine/docker/spec.rs",
         ],
     ),
-    ("clap_complete", &["src/docs.rs"]),
-    ("clap_mangen", &["src/docs.rs"]),
+    ("clap_complete", &["src/manpages.rs"]),
+    ("clap_mangen", &["src/manpages.rs"]),
     ("exmex", &["src/ring/expr.rs"]),
     (
         "futures_util",
@@ -117,17 +117,17 @@ const OWNERS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("httparse", &["src/wire/head.rs"]),
-    ("nix", &["src/wire/options.rs", "src/wire/pass.rs"]),
-    ("prometheus", &["src/control/metrics/family.rs"]),
+    ("nix", &["src/wire/sockopt.rs", "src/wire/fd_passing.rs"]),
+    ("prometheus", &["src/control/metrics/exposition.rs"]),
     (
         "rustix",
         &[
             "src/wire/splice.rs",
             "src/wire/socket.rs",
             "src/wire/listener.rs",
-            "src/wire/owner.rs",
-            "src/wire/pass.rs",
-            "src/access_log/sink.rs",
+            "src/wire/socket_owner.rs",
+            "src/wire/fd_passing.rs",
+            "src/access_log/file.rs",
             "src/fleet/engine/process.rs",
         ],
     ),
@@ -137,14 +137,14 @@ const OWNERS: [(&str, &[&str]); 13] = [
             "src/control/http/mod.rs",
             "src/control/http/events.rs",
             "src/control/http/request.rs",
-            "src/control/http/files.rs",
-            "src/control/http/own.rs",
+            "src/control/http/assets.rs",
+            "src/control/http/probes.rs",
             "src/control/http/routes.rs",
         ],
     ),
     ("hyper", &["src/control/http/mod.rs"]),
     ("hyper_util", &["src/control/http/mod.rs"]),
-    ("strsim", &["src/control/hint.rs"]),
+    ("strsim", &["src/control/suggest.rs"]),
 ];
 
 /// What stands at the top of the repository: ours, and what tools insist on.
@@ -389,11 +389,11 @@ fn imports_that_go_up_or_aside_are_found() {
         ),
         (
             "src/roster.rs",
-            "use super::admin::Order;",
+            "use super::orders::Order;",
             "use super::ring::Seat;",
         ),
         (
-            "src/balance.rs",
+            "src/load.rs",
             "use crate::roster::Roster;",
             "use crate::ring::Seat;",
         ),
@@ -405,7 +405,7 @@ fn imports_that_go_up_or_aside_are_found() {
         (
             "src/fleet/mod.rs",
             "use crate::Config;",
-            "use crate::admin::Call;",
+            "use crate::orders::Call;",
         ),
         ("src/attic.rs", "", ""),
     ];
@@ -430,7 +430,7 @@ fn clocks_sockets_and_chance_are_found_in_pure_files() {
         "tokio::net::lookup_host",
         "rand::rng()",
     ] {
-        for path in ["src/ring/mod.rs", "src/fleet/plan.rs", "src/balance.rs"] {
+        for path in ["src/ring/mod.rs", "src/fleet/plan.rs", "src/load.rs"] {
             stops(stays_pure, path, bad, "fn at(now: Instant, operand: u8) {}");
         }
         assert!(stays_pure("src/fleet/mod.rs", bad).is_empty());

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ringmaster::ring::plan::Shares;
+use ringmaster::ring::forecast::Shares;
 use ringmaster::ring::{Key, NAMED, Seat, Spec};
 
 /// Keys that are looked up in turn: more than branch prediction learns by heart.

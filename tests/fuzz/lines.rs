@@ -4,7 +4,7 @@
 //! The fuzz target `command` feeds it, and so does the property test of tests/e2e/lines.rs.
 
 use ringmaster::control::command::{self, Command, MAX_COMMANDS, Request};
-use ringmaster::control::question::Question;
+use ringmaster::control::ring_query::Question;
 
 /// A line without its ending.
 pub(crate) fn line(bytes: &[u8]) {

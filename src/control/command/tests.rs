@@ -1,7 +1,7 @@
 //! Lines that are commands, and those that are not.
 
 use super::*;
-use crate::admin::Target;
+use crate::orders::Target;
 
 fn one(line: &str) -> Result<Command, String> {
     let mut requests = parse(line.as_bytes()).unwrap();

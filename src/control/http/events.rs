@@ -19,13 +19,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::request::{Said, admit};
 use super::{Reply, routes};
-use crate::admin::Refusal;
+use crate::access::Effect;
 use crate::control::command::Command;
-use crate::control::entries::event_number;
-use crate::control::follow::Follower;
-use crate::control::{Shared, answer};
+use crate::control::command_table::event_number;
+use crate::control::journal_follower::Follower;
+use crate::control::{Shared, execute};
 use crate::fleet::{Event, Journal};
-use crate::peer::Effect;
+use crate::orders::Refusal;
 use crate::shutdown::Shutdown;
 
 /// After how long a client whose connection broke may come again.
@@ -49,7 +49,7 @@ pub(super) async fn serve(
     } else {
         let follow = false;
         let list = Command::Events { since, follow };
-        let list = answer::carry_out(list, peer, &shared.context).await;
+        let list = execute::carry_out(list, peer, &shared.context).await;
         routes::reply(list).into_response()
     };
     let vary = HeaderValue::from_static("accept");

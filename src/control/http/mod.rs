@@ -5,10 +5,10 @@
 //! hyper gives the socket back after the last answer, because its own close could destroy the answer to
 //! a request whose body was not read (see `conn.rs`).
 
-mod asked;
+mod assets;
 mod events;
-mod files;
-mod own;
+mod parse;
+mod probes;
 mod request;
 mod routes;
 
@@ -31,11 +31,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::conn::Conn;
-use super::port::Ends;
-use super::room::Room;
+use super::connection::Conn;
+use super::http_slot::Room;
+use super::server::Ends;
 use super::{Limits, Shared};
-use crate::admin::{self, MAX_BODY};
+use crate::orders::{self, MAX_BODY};
 use crate::shutdown::Shutdown;
 use crate::wire::date;
 
@@ -96,7 +96,7 @@ impl Reply {
     }
 
     fn failure(status: StatusCode, sentence: &str) -> Self {
-        Self::new(status.as_u16(), admin::failure(sentence))
+        Self::new(status.as_u16(), orders::failure(sentence))
     }
 
     fn last(self) -> Self {
@@ -237,7 +237,7 @@ pub(super) fn is_probe(line: &[u8]) -> bool {
 /// # Errors
 /// What the socket says.
 pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
-    let body = admin::failure(sentence) + "\n";
+    let body = orders::failure(sentence) + "\n";
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n",

@@ -15,10 +15,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Ends, Reply};
-use crate::admin::{self, MAX_BODY, Refusal};
+use crate::access::{Asker, Denial, Effect};
 use crate::control::Context;
-use crate::peer::{Asker, Denial, Effect};
-use crate::wire::owner::Owner;
+use crate::orders::{self, MAX_BODY, Refusal};
+use crate::wire::socket_owner::Owner;
 
 /// What of a request its route may ask for.
 pub(super) struct Said<'a> {
@@ -162,7 +162,7 @@ fn asker<'a>(
 fn denied(denial: &Denial) -> Reply {
     Reply {
         retry_after: denial.retry_after(),
-        ..Reply::new(denial.status, admin::failure(&denial.to_string()))
+        ..Reply::new(denial.status, orders::failure(&denial.to_string()))
     }
 }
 

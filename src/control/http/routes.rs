@@ -11,13 +11,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
-use super::{Reply, asked, events, files, own};
-use crate::admin::{Kind, Refusal};
-use crate::control::answer::{self, Outcome};
+use super::{Reply, assets, events, parse, probes};
+use crate::access::Effect;
 use crate::control::command::Command;
-use crate::control::question::Question;
+use crate::control::execute::{self, Outcome};
+use crate::control::ring_query::Question;
 use crate::control::{Context, Shared, dashboard};
-use crate::peer::Effect;
+use crate::orders::{Kind, Refusal};
 
 /// A method and a path, as the library writes it: `{name}` is one piece of any text.
 pub(super) struct Row {
@@ -40,76 +40,80 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "POST",
         "/add",
-        Answers::Command(|said| asked::change(Kind::Add, said)),
+        Answers::Command(|said| parse::change(Kind::Add, said)),
     ),
     row(
         "DELETE",
         "/rm",
-        Answers::Command(|said| asked::change(Kind::Rm, said)),
+        Answers::Command(|said| parse::change(Kind::Rm, said)),
     ),
     asks("/replicas", |_| Ok(Command::Show(None))),
     asks("/replicas/{name}", |said| {
-        Ok(Command::Show(Some(asked::name(said)?)))
+        Ok(Command::Show(Some(parse::name(said)?)))
     }),
     row(
         "POST",
         "/replicas/{name}/replace",
-        Answers::Command(asked::replace),
+        Answers::Command(parse::replace),
     ),
     row(
         "POST",
         "/replicas/{name}/drain",
-        Answers::Command(asked::drain),
+        Answers::Command(parse::drain),
     ),
     row(
         "POST",
         "/replicas/{name}/ready",
-        Answers::Command(asked::ready),
+        Answers::Command(parse::ready),
     ),
-    row("POST", "/scale", Answers::Command(asked::scale)),
-    asks("/ring", asked::ring),
-    row("POST", "/ring", Answers::Command(asked::set_ring)),
+    row("POST", "/scale", Answers::Command(parse::scale)),
+    asks("/ring", parse::ring),
+    row("POST", "/ring", Answers::Command(parse::set_ring)),
     asks("/bound", |_| Ok(Command::Ask(Question::Bound))),
-    row("POST", "/bound", Answers::Command(asked::set_bound)),
+    row("POST", "/bound", Answers::Command(parse::set_bound)),
     asks("/where/{key}", |said| {
         Ok(Command::Ask(
             Question::whose(said.piece(1)).map_err(Refusal::bad)?,
         ))
     }),
-    asks("/where", asked::whose),
-    asks("/plan", asked::plan),
+    asks("/where", parse::whose),
+    asks("/plan", parse::plan),
     asks("/stats", |_| Ok(Command::Stats)),
     row(
         "GET",
         "/events",
         Answers::Own(|method| on(method, events::serve)),
     ),
-    row("GET", "/help", Answers::Own(|method| on(method, own::help))),
+    row(
+        "GET",
+        "/help",
+        Answers::Own(|method| on(method, probes::help)),
+    ),
     row(
         "GET",
         "/openapi.json",
-        Answers::Own(|method| on(method, own::openapi)),
+        Answers::Own(|method| on(method, probes::openapi)),
     ),
     row(
         "GET",
         "/healthz",
-        Answers::Own(|method| on(method, own::healthz)),
+        Answers::Own(|method| on(method, probes::healthz)),
     ),
     row(
         "GET",
         "/readyz",
-        Answers::Own(|method| on(method, own::readyz)),
+        Answers::Own(|method| on(method, probes::readyz)),
     ),
     row(
         "GET",
         "/metrics",
-        Answers::Own(|method| on(method, own::metrics)),
+        Answers::Own(|method| on(method, probes::metrics)),
     ),
-    row("GET", "/", Answers::Own(|method| on(method, files::serve))),
+    row("GET", "/", Answers::Own(|method| on(method, assets::serve))),
     row(
         "GET",
         dashboard::FOLDER,
-        Answers::Own(|method| on(method, files::serve)),
+        Answers::Own(|method| on(method, assets::serve)),
     ),
 ];
 
@@ -205,7 +209,7 @@ async fn command(
     };
     let said = Said::new(uri.path(), uri.query().unwrap_or_default(), &body);
     let command = read(&said).map_err(refused)?;
-    Ok(reply(answer::carry_out(command, peer, context).await))
+    Ok(reply(execute::carry_out(command, peer, context).await))
 }
 
 /// A refusal in its status.
@@ -217,6 +221,6 @@ pub(super) fn refused(refusal: Refusal) -> Reply {
 pub(super) fn reply(outcome: Outcome) -> Reply {
     match outcome {
         Ok(answer) => Reply::new(200, answer.json()),
-        Err(refusal) => Reply::new(refusal.status, crate::admin::failure(&refusal.sentence)),
+        Err(refusal) => Reply::new(refusal.status, crate::orders::failure(&refusal.sentence)),
     }
 }

@@ -4,18 +4,18 @@
 //! series than seats times a constant, however often replicas are replaced and whatever clients send. Counts of a
 //! seat go on when its replica dies or the seat leaves the ring; its state is shown only while it is on it.
 
-mod family;
+mod exposition;
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use self::family::{Families, Labels};
+use self::exposition::{Families, Labels};
 use super::Context;
-use super::outlook::health;
+use super::ring_report::health;
 use crate::metrics::{Retry, Times};
 use crate::ring::Seat;
 use crate::stats::{FleetCounts, PortCounts, SeatCounts};
 
-pub(super) use self::family::MEDIA_TYPE;
+pub(super) use self::exposition::MEDIA_TYPE;
 
 /// The classes of requests and starts, in microseconds: 0.1 ms to 50 s.
 const LADDER: [u64; 18] = [

@@ -4,7 +4,7 @@
 //! forms counts are those since the start, while rates, shares and times are those of the window, which are
 //! the last seconds. Names and meanings of JSON fields and of words in lines stay; new ones may be added.
 
-mod lines;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Context;
 use super::command::Command;
-use super::entries::{Entry, alone};
-use super::outlook::{Outlook, health};
+use super::command_table::{Entry, alone};
+use super::ring_report::{Outlook, health};
 use crate::metrics::{Retry, Times};
 use crate::ring::Seat;
 use crate::roster::Roster;

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::world::context;
 use super::{Context, DEADLINE, Journal, Order};
-use crate::admin::Call;
 use crate::control::admission::Port;
 use crate::control::start;
+use crate::orders::Call;
 use crate::shutdown::{self, Trigger};
 
 /// A control port under test. Dropping it stops the port and checks that its thread ends.

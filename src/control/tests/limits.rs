@@ -3,8 +3,8 @@
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::admin::desk;
-use crate::wire::owner::{self, Owner};
+use crate::orders::desk;
+use crate::wire::socket_owner::{self, Owner};
 
 #[test]
 fn a_line_may_have_64_kib_and_no_byte_more() {
@@ -47,7 +47,7 @@ fn what_follows_an_answer_is_dropped_without_a_reset() {
 fn until_closed(port: &Fixture, stream: &TcpStream) {
     let own = stream.local_addr().unwrap();
     until("the port has closed its end", || {
-        (owner::of(port.addr, own).unwrap() == Owner::Gone).then_some(())
+        (socket_owner::of(port.addr, own).unwrap() == Owner::Gone).then_some(())
     });
 }
 
@@ -69,7 +69,10 @@ fn what_follows_is_dropped_up_to_a_limit() {
     stream.write_all(b"x").unwrap();
     assert_eq!(port.ask("quit\n"), "bye\n\n", "a round trip");
     let own = stream.local_addr().unwrap();
-    assert!(matches!(owner::of(port.addr, own), Ok(Owner::User(_))));
+    assert!(matches!(
+        socket_owner::of(port.addr, own),
+        Ok(Owner::User(_))
+    ));
     stream.write_all(b"x").unwrap();
     until_closed(&port, &stream);
 }
@@ -89,7 +92,7 @@ fn closing_takes_no_place_and_the_oldest_is_dropped_for_the_next() {
         context.limits.place_timeout = SOON;
     });
     let [first, second] = [lingering(&port), lingering(&port)];
-    let own = |stream: &TcpStream| owner::of(port.addr, stream.local_addr().unwrap());
+    let own = |stream: &TcpStream| socket_owner::of(port.addr, stream.local_addr().unwrap());
     assert!(matches!(own(&first), Ok(Owner::User(_))));
     let third = lingering(&port);
     until_closed(&port, &first);
@@ -292,7 +295,7 @@ async fn the_kernel_asks_after_a_silent_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    port::probe(&stream);
+    server::probe(&stream);
     let socket = socket2::SockRef::from(&stream);
     assert!(socket.keepalive().unwrap());
     assert_eq!(

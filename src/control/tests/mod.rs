@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown as Half, TcpStream};
 use std::time::Duration;
 
-use super::port::is_http;
+use super::server::is_http;
 use super::*;
-use crate::admin::{Order, Target};
+use crate::orders::{Order, Target};
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};

@@ -2,7 +2,7 @@
 //! whose shares are known exactly.
 
 use super::*;
-use crate::control::question::{Proposal, Question};
+use crate::control::ring_query::{Proposal, Question};
 
 const RING: &str = "ring classic
 seat 1   S1            83.59 %

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::balance::Bound;
+use crate::load::Bound;
 use crate::metrics::Cells;
 use crate::ring::Seat;
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, Roster};

@@ -4,12 +4,12 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::admin::{Call, Card, Cards, Counter, Order, Past, Refusal, State, Target, desk};
-use crate::balance::Bound;
+use crate::access::Access;
 use crate::control::{Context, Limits, Sources, Standing};
 use crate::fleet::{self, Journal, Note, What};
+use crate::load::Bound;
 use crate::metrics::{Cells, Port as PortCells, Retry};
-use crate::peer::Access;
+use crate::orders::{Call, Card, Cards, Counter, Order, Past, Refusal, State, Target, desk};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::stats::{Ledger, Recorder};

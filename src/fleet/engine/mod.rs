@@ -6,9 +6,9 @@
 //! ended by itself, until it is told to remove it; only then does it say [`Report::Removed`].
 
 mod docker;
+mod exit_report;
 mod fixed;
 mod process;
-mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,10 +29,10 @@ fn server_id(seat: Option<Seat>) -> u32 {
 
 pub use docker::{Containers, Image};
 pub(super) use docker::{Docker, Found, Ground, State};
+pub(super) use exit_report::Ending;
 pub(super) use fixed::Fixed;
 pub(super) use process::Process;
 pub use process::Processes;
-pub(super) use words::Ending;
 
 /// Who sees to it that there are N replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

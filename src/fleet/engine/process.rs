@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use self::output::{Output, Said};
 pub use self::spawn::Processes;
 use self::spawn::Spawner;
-use super::words::Ending;
+use super::exit_report::Ending;
 use super::{Engine, Farewell, Keeper, Report, Reports};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};

@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::exchange::{self, Ask, Outcome};
-use super::wait::punctual;
+use super::probe::{self, Ask, Outcome};
+use super::timing::punctual;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
@@ -60,7 +60,7 @@ pub(super) async fn probe(
             Some(Outcome::Closed | Outcome::Wrong(..)) => second = converse(addr, ask, gives),
             Some(_) => return Finding::Concurrent(first),
         }
-        let again = exchange::run(addr, ask, Some(first), true, gives);
+        let again = probe::run(addr, ask, Some(first), true, gives);
         match punctual(limit, again).await {
             Some(Outcome::Healthy(Some(stream), _)) => first = stream,
             _ => return Finding::Unclear,
@@ -73,7 +73,7 @@ pub(super) async fn probe(
 /// A heartbeat on a connection of its own.
 fn converse(addr: ReplicaAddr, ask: &Ask, gives: Option<Seat>) -> Conversation {
     let ask = ask.clone();
-    Box::pin(async move { exchange::run(addr, &ask, None, false, gives).await })
+    Box::pin(async move { probe::run(addr, &ask, None, false, gives).await })
 }
 
 /// The heartbeats of a server that serves one connection at a time.

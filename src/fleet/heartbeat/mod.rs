@@ -8,11 +8,11 @@
 //! each heartbeat. So does one that serves one connection at a time ([`iterative`]): a held connection
 //! would leave it none for requests. Our own lateness is no miss: see [`wait::punctual`].
 
-mod answer;
-mod exchange;
 mod iterative;
-mod wait;
-mod watcher;
+mod probe;
+mod prober;
+mod response;
+mod timing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,12 +26,12 @@ use super::plan::Pulse;
 use crate::metrics::SeatCells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
-use watcher::Watcher;
+use prober::Watcher;
 
-pub(super) use answer::Identity;
-pub use exchange::Ask;
-use exchange::Outcome;
-pub(super) use exchange::identify;
+pub use probe::Ask;
+use probe::Outcome;
+pub(super) use probe::identify;
+pub(super) use response::Identity;
 
 /// How to ask.
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::change::Change;
+use super::orders::Change;
 use super::seats::{Holder, Place};
 use super::{Phase, Plan, Ticket, World};
-use crate::admin::{self, Refusal};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::Kind;
+use crate::orders::{self, Refusal};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
 
@@ -19,7 +19,7 @@ impl Plan {
     pub(super) fn begin_add(
         &mut self,
         ticket: Ticket,
-        change: &admin::Change,
+        change: &orders::Change,
         world: &mut dyn World,
     ) -> Result<Change, Refusal> {
         if let Some(name) = change.names.iter().find(|name| self.is_taken(name)) {

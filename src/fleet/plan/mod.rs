@@ -6,44 +6,44 @@
 //! seat is filled because it is empty, not because somebody remembered to fill it.
 
 mod add;
-mod change;
-mod duty;
-mod fill;
-mod past;
-mod patience;
+mod backoff;
+mod drain;
+mod engine_events;
+mod handover;
+mod health;
+mod orders;
 mod replace;
-mod reports;
+mod replacement;
+mod ring_settings;
 mod rm;
 mod scale;
+mod seat_history;
 mod seats;
 mod show;
 mod silence;
 mod standby;
-mod switch;
 #[cfg(test)]
 mod tests;
-mod theirs;
-mod verdict;
-mod words;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::admin::Order;
 use crate::fleet::engine::{Farewell, Keeper};
+use crate::orders::Order;
 use crate::ring::{Ring, RingError, Seat};
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
-use change::Change;
-use patience::Patience;
+use backoff::Patience;
+use orders::Change;
 use seats::{Holder, Place};
 use silence::Silence;
-pub(super) use words::{
+pub(super) use types::{
     Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, Traffic, View, World,
 };
 
-pub use words::{Hold, Status};
+pub use types::{Hold, Status};
 
 /// One replica that the engine holds.
 #[derive(Debug)]

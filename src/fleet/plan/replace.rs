@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
-use super::change::Change;
+use super::orders::Change;
 use super::{Plan, Ticket, World};
-use crate::admin::{Answer, Refusal, Target};
+use crate::orders::{Answer, Refusal, Target};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 

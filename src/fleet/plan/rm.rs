@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::change::Change;
+use super::orders::Change;
 use super::seats::{Holder, Place};
 use super::{Action, Phase, Plan, Ticket, World};
-use crate::admin::{self, Refusal};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::Kind;
+use crate::orders::{self, Refusal};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -19,7 +19,7 @@ impl Plan {
     pub(super) fn begin_rm(
         &mut self,
         ticket: Ticket,
-        change: &admin::Change,
+        change: &orders::Change,
         world: &mut dyn World,
     ) -> Result<Change, Refusal> {
         let mut seats = BTreeSet::new();

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::change::Change;
+use super::orders::Change;
 use super::{Plan, Ticket, World};
-use crate::admin::{self, Refusal};
+use crate::orders::{self, Refusal};
 use crate::ring::Seat;
 
 impl Plan {
@@ -26,7 +26,7 @@ impl Plan {
         }
         if n > wanted {
             let (n, names) = (n - wanted, Vec::new());
-            let more = admin::Change { n, names };
+            let more = orders::Change { n, names };
             return self.begin_add(ticket, &more, world).map(Some);
         }
         if n == wanted {

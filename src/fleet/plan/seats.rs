@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use super::past::Obituaries;
-use super::patience::Patience;
+use super::backoff::Patience;
+use super::seat_history::Obituaries;
 use super::{Action, Hold, Life, Phase, Plan};
 use crate::fleet::engine::{Farewell, Vacant};
 use crate::fleet::events::{Kind, Note};

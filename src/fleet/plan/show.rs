@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::seats::Place;
 use super::{Life, Phase, Plan};
-use crate::admin::{Card, State};
 use crate::fleet::engine::Keeper;
+use crate::orders::{Card, State};
 use crate::roster::ReplicaId;
 
 impl Plan {

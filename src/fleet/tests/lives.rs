@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::admin::Refusal;
+use crate::orders::Refusal;
 use stand_in::{exists, kill};
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::*;
-use crate::admin::{self, Answer, Change, Desk, Order};
+use crate::orders::{self, Answer, Change, Desk, Order};
 use crate::ring::Seat;
 use crate::roster::{self, Health, Roster, Subscriber};
 use stand_in::StandIn;
@@ -47,7 +47,7 @@ fn settings(replicas: Replicas) -> Settings {
     Settings {
         replicas,
         ring: Spec::Uniform,
-        bound: crate::balance::Bound::OFF,
+        bound: crate::load::Bound::OFF,
         heartbeat: Some(Heartbeat {
             interval: Duration::from_millis(250),
             // Nobody here falls silent: a busy machine is not to be taken for that.
@@ -94,7 +94,7 @@ fn begin(settings: Settings) -> Bench {
 fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
     let survey = survey(settings).unwrap();
     let (publisher, mut workers) = roster::channel(1, survey.first_roster());
-    let (desk, counter) = admin::desk();
+    let (desk, counter) = orders::desk();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
     let bench = Bench {

@@ -1,7 +1,7 @@
 //! Workers for the tests of others: before nobody, and before one that the test plays.
 
 use super::*;
-use crate::balance::Bound;
+use crate::load::Bound;
 use crate::metrics::Cells;
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, Roster};
@@ -61,7 +61,7 @@ impl Worker {
         let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
         let roster = Roster::new(0, ring, Bound::OFF, false, members);
         let (_, mut subscribers) = crate::roster::channel(1, roster);
-        let (desk, _) = crate::admin::desk();
+        let (desk, _) = crate::orders::desk();
         let (evidence, _) = mpsc::channel(1);
         let port = Arc::new(Port::new(1));
         Self::new(

@@ -1,8 +1,8 @@
 //! Expressions: by examples, beside a slow evaluator of our own on thousands of generated ones, and
 //! against whatever else may be typed.
 
+use super::super::checked::Fault;
 use super::super::expr::{BadExpr, Expr, MAX_DEPTH, MAX_LENGTH};
-use super::super::number::Fault;
 use super::Random;
 
 fn value(text: &str, i: i64, j: i64) -> Result<i64, Fault> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::plan::Shares;
+use super::super::forecast::Shares;
 use super::super::{Key, Picture, Seat, Spec};
 use super::{Random, build, first, kinds};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::plan::{Forecast, SAMPLE, Shares};
+use super::super::forecast::{Forecast, SAMPLE, Shares};
 use super::super::{Seat, Spec};
 use super::{build, first, stable};
 

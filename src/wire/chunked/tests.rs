@@ -1,7 +1,7 @@
 //! Chunked bodies whole, in any pieces and malformed, and the edges of what is put up with.
 
 use super::*;
-use crate::wire::extension::{EXTENSION_PER_CHUNK, MAX_EXTENSION, MAX_EXTENSION_EXCESS};
+use crate::wire::chunk_extension::{EXTENSION_PER_CHUNK, MAX_EXTENSION, MAX_EXTENSION_EXCESS};
 
 /// The data and the number of bytes used when `input` comes in pieces of `size` bytes.
 fn scan(input: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), BadChunk> {

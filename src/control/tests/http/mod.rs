@@ -5,8 +5,8 @@ mod bodies;
 mod wire;
 
 use super::*;
-use crate::admin::MAX_BODY;
 use crate::control::http;
+use crate::orders::MAX_BODY;
 
 /// A request with a `Host`, that lets the connection end with its answer.
 fn request(line: &str, more: &str) -> String {

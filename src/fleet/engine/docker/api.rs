@@ -24,7 +24,7 @@ use bollard::query_parameters::{
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::seen::{Happening, ImageSeen, Listed, NetworkSeen, Seen};
+use super::api_types::{Happening, ImageSeen, Listed, NetworkSeen, Seen};
 use super::spec::FLEET_LABEL;
 
 /// What only asks.

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::api::{Api, Fault, Id};
-use super::seen::{Listed, Seen};
+use super::api_types::{Listed, Seen};
 use super::spec::Recipe;
 use owner::Owner;
 

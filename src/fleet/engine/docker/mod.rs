@@ -8,16 +8,16 @@
 //! keeps two balancers of one fleet apart.
 
 mod api;
-mod book;
-mod ground;
-mod kept;
-mod life;
+mod api_types;
+mod container_task;
+mod environment;
 mod lock;
 mod logs;
-mod parting;
-mod seen;
+mod reconcile;
+mod registry;
+mod removal;
+mod seat_markers;
 mod spec;
-mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use self::api::{Api, Id};
-use self::book::{Book, Nudge};
-use self::kept::Kept;
-use self::life::Life;
+use self::container_task::Life;
 use self::lock::Lock;
-use self::parting::{discard, discard_found, sweep};
+use self::registry::{Book, Nudge};
+use self::removal::{discard, discard_found, sweep};
+use self::seat_markers::Kept;
 use self::spec::Recipe;
 use super::{Closing, Engine, Farewell, Keeper, Reports, Vacant};
 use crate::metrics::FleetCells;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
-pub(in crate::fleet) use self::ground::Ground;
+pub(in crate::fleet) use self::environment::Ground;
 
 /// Containers that are being started at a time; more slow each other down.
 const STARTS: usize = 4;
@@ -130,7 +130,7 @@ struct Dock {
 
 impl Dock {
     fn no_image(&self) -> String {
-        ground::no_image(&self.recipe.image_name)
+        environment::no_image(&self.recipe.image_name)
     }
 
     fn is_held(&self) -> bool {
@@ -238,7 +238,7 @@ impl Engine for Docker {
         tokio::spawn(life.live(berth));
         if !self.watching {
             self.watching = true;
-            tokio::spawn(watch::watch(Arc::clone(&self.dock)));
+            tokio::spawn(reconcile::watch(Arc::clone(&self.dock)));
             if !self.dock.is_held() {
                 discard_found(&self.dock, self.discarded.drain(..));
             }

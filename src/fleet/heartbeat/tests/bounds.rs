@@ -1,6 +1,6 @@
 //! Answers without end: they are bad answers like any other, and cost no more.
 
-use super::super::exchange::MAX_INTERIM;
+use super::super::probe::MAX_INTERIM;
 use super::*;
 
 #[tokio::test]

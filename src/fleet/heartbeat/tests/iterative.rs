@@ -1,7 +1,7 @@
 //! Servers of which it is not known how many connections they serve at a time.
 
-use super::super::exchange::Outcome;
 use super::super::iterative::Turns;
+use super::super::probe::Outcome;
 use super::*;
 
 /// Serves one connection after the other, each to its end. Sends the number of each request's connection,

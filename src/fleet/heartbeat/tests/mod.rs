@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
-use super::wait::punctual;
-use super::watcher::RIGHT_AFTER;
+use super::prober::RIGHT_AFTER;
+use super::timing::punctual;
 use super::*;
 use crate::fleet::plan::Miss;
 

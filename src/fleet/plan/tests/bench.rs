@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::admin::{self, Answer, Refusal, Target};
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::{Kind, Note};
+use crate::orders::{self, Answer, Refusal, Target};
 use crate::ring::Spec;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -69,7 +69,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         keeper,
         watched: true,
         ring: Spec::Uniform,
-        bound: crate::balance::Bound::OFF,
+        bound: crate::load::Bound::OFF,
         misses: 3,
         // What follows a death by silence is told without the wait; the wait is told in `silence`.
         replace_after: Duration::ZERO,
@@ -240,12 +240,12 @@ impl Bench {
 
     pub(super) fn add(&mut self, n: usize, given: &str) -> Option<Answer> {
         let names = names(given);
-        self.order(Order::Add(admin::Change { n, names }))
+        self.order(Order::Add(orders::Change { n, names }))
     }
 
     pub(super) fn rm(&mut self, n: usize, given: &str) -> Option<Answer> {
         let names = names(given);
-        self.order(Order::Rm(admin::Change { n, names }))
+        self.order(Order::Rm(orders::Change { n, names }))
     }
 
     pub(super) fn replace(&mut self, given: &str) -> Option<Answer> {
@@ -276,7 +276,7 @@ impl Bench {
     /// All cards, as `seat name state`.
     pub(super) fn cards(&self) -> Vec<String> {
         let cards = self.plan.cards(self.now).into_iter();
-        let line = |card: admin::Card| {
+        let line = |card: orders::Card| {
             let seat = card
                 .seat
                 .map_or_else(|| "-".to_owned(), |seat| seat.to_string());

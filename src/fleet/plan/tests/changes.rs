@@ -4,9 +4,9 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::admin::{MAX_WAITING, Refusal};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
+use crate::orders::{MAX_WAITING, Refusal};
 use crate::ring::Spec;
 
 #[test]
@@ -37,7 +37,7 @@ fn an_add_is_checked_in_order() {
     assert_eq!(bench.add(254, "S9"), bad(sentence));
     let classic = Policy {
         ring: Spec::Classic,
-        bound: crate::balance::Bound::OFF,
+        bound: crate::load::Bound::OFF,
         ..policy(Keeper::Fleet)
     };
     let mut bench = Bench::with(classic, 3);

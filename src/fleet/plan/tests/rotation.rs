@@ -4,9 +4,9 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::admin::{Refusal, State};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
+use crate::orders::{Refusal, State};
 
 #[test]
 fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {

@@ -2,9 +2,9 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::admin::State;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::Kind;
+use crate::orders::State;
 
 fn patient() -> Policy {
     Policy {

@@ -3,9 +3,9 @@
 
 use super::super::Action;
 use super::bench::*;
-use crate::admin::Order;
-use crate::balance::Bound;
 use crate::fleet::engine::Keeper;
+use crate::load::Bound;
+use crate::orders::Order;
 use crate::ring::{Seat, Spec};
 
 fn bound(text: &str) -> Bound {

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::fleet::engine::docker::api::{Api, Fault, Id};
-use crate::fleet::engine::docker::seen::Run;
+use crate::fleet::engine::docker::api_types::Run;
 
 /// Who holds a lock: our container, or a process that is in none.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ impl Model {
             names.insert(name);
         }
         let names = names.into_iter().collect();
-        let change = admin::Change { n, names };
+        let change = orders::Change { n, names };
         let order = match add {
             true => Order::Add(change),
             false => Order::Rm(change),
@@ -32,8 +32,8 @@ impl Model {
         };
         let order = match self.dice.roll(6) {
             0 => Order::Scale(self.dice.roll(8)),
-            1 => Order::Replace(admin::Target::All),
-            2 => Order::Replace(admin::Target::One(name)),
+            1 => Order::Replace(orders::Target::All),
+            2 => Order::Replace(orders::Target::One(name)),
             3 | 4 => Order::Drain(name),
             _ => Order::Ready(name),
         };

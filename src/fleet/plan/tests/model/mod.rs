@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::admin;
 use crate::fleet::engine::{Ending, Farewell, Keeper, Report};
+use crate::orders;
 use crate::ring::Spec;
 use crate::roster::{Evidence, Sign};
 use dice::Dice;
@@ -89,7 +89,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: crate::balance::Bound::OFF,
+            bound: crate::load::Bound::OFF,
             misses: 3,
             replace_after: [0, 1_000, 3_000][usize::try_from(seed % 7 % 3).unwrap()] * MS,
             interval: 250 * MS,

@@ -1,0 +1,137 @@
+//! Commands that go on until the client leaves, in text: `events -w` and `watch`.
+//!
+//! What is told comes first, and only then is listened to the client: after `prompt` its next line ends the
+//! stream, otherwise what it sends is dropped. The surprise: the end of its input is no leaving, since
+//! `echo … | nc -N` ends its input at once; who really leaves shows when something is written, or by
+//! the keep-alive probes of the socket.
+
+use std::io;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::command::Command;
+use super::connection::{Conn, Line};
+use super::journal_follower::Follower;
+use super::text_protocol::{self, Session};
+
+/// What a stream tells, piece by piece.
+enum Source {
+    /// Events as they happen, in lines.
+    Events(Follower),
+    /// The answer of a command again and again, each ended as in text.
+    Again(Interval, Command),
+}
+
+impl Source {
+    /// Waits until there is a piece to tell. Cancel safe.
+    async fn ready(&mut self) {
+        match self {
+            Self::Events(follower) => follower.ready().await,
+            Self::Again(ticks, _) => {
+                ticks.tick().await;
+            }
+        }
+    }
+}
+
+/// What was heard of the client.
+enum Heard {
+    /// So many bytes that are not to be answered.
+    Noise(usize),
+    /// Its next line, which waits to be carried out unless it is empty.
+    Line,
+    /// Nothing will come any more.
+    End,
+}
+
+impl Session<'_> {
+    /// Tells until the client leaves or, after `prompt`, says its next line; or the port is stopped.
+    ///
+    /// # Errors
+    /// What the socket says, a client too slow to read included.
+    pub(super) async fn stream(&mut self, command: &Command, json: bool) -> io::Result<()> {
+        let mut source = match command {
+            Command::Events { since, .. } => {
+                Source::Events(Follower::after(*since, &self.shared.context.journal))
+            }
+            Command::Watch(pause) => {
+                let mut ticks = interval(*pause);
+                // To one who reads slowly there is no hurry to catch up.
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                Source::Again(ticks, Command::Stats)
+            }
+            _ => return Ok(()),
+        };
+        let limits = &self.shared.context.limits;
+        let (mut listens, mut allowance) = (true, limits.discard_bytes);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.wait() => return Ok(()),
+                () = source.ready() => {
+                    let piece = self.piece(&mut source, json).await;
+                    self.conn.write_all(piece.as_bytes()).await?;
+                }
+                heard = hear(self.conn, listens, self.prompting, limits.line) => match heard? {
+                    Heard::Line => return Ok(()),
+                    Heard::End => listens = false,
+                    Heard::Noise(bytes) => {
+                        allowance = allowance.saturating_sub(bytes);
+                        listens = allowance > 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What there is to tell, ready to be written. As JSON it is one value a line, without an end.
+    async fn piece(&mut self, source: &mut Source, json: bool) -> String {
+        let mut piece = String::new();
+        match source {
+            Source::Events(follower) => {
+                for event in follower.take() {
+                    match json {
+                        true => text_protocol::say(&mut piece, &event.to_json().to_string()),
+                        false => text_protocol::say(&mut piece, &event.to_string()),
+                    }
+                }
+            }
+            Source::Again(_, command) => {
+                let outcome = self.carry_out(command.clone()).await;
+                piece = text_protocol::render(outcome, json);
+                if json {
+                    piece.pop();
+                }
+            }
+        }
+        piece
+    }
+}
+
+/// Listens to the client, or no more than whether the connection breaks. Cancel safe.
+async fn hear(
+    conn: &mut Conn,
+    listens: bool,
+    prompting: bool,
+    longest: usize,
+) -> io::Result<Heard> {
+    if !listens {
+        return Err(conn.broken().await);
+    }
+    if !prompting {
+        return Ok(match conn.drop_input().await? {
+            0 => Heard::End,
+            dropped => Heard::Noise(dropped),
+        });
+    }
+    Ok(match conn.peek_line(longest).await? {
+        Line::Nothing => Heard::End,
+        Line::Whole(line) if line.trim_ascii().is_empty() => {
+            // It has done what it was for.
+            conn.skip_line();
+            Heard::Line
+        }
+        Line::Whole(_) | Line::TooLong => Heard::Line,
+    })
+}

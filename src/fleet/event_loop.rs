@@ -1,0 +1,293 @@
+//! The one task that owns all state of the fleet: it takes what arrives, asks the plan, and does what
+//! the plan says.
+//!
+//! It decides nothing and waits for nothing but its inbox: engine calls return at once, heartbeats have
+//! tasks of their own, and whoever asked may be gone. Surprising: what the workers have seen and finished
+//! is polled, since the cells that tell are plain numbers that wake nobody; and a change is not done,
+//! nor the fleet ready, before every worker goes by it.
+
+mod environment;
+mod heartbeats;
+mod inbox;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, sleep_until};
+
+use super::engine::{Engine, Keeper};
+use super::event_recorder::Notebook;
+use super::heartbeat::{Heart, Identity, Rhythm};
+use super::journal::Journal;
+use super::plan::{Action, Hold, Input, Plan, Pulse, Status, Ticket};
+use super::publisher::Press;
+use crate::orders::{Answer, Call, List};
+use crate::roster::ReplicaId;
+use crate::stats::Ledger;
+use environment::Outside;
+pub(super) use inbox::{Inbox, Stop};
+
+/// How often it looks at the cells of the workers, while it waits for them.
+const POLL: Duration = Duration::from_millis(2);
+/// The fleet's state and its tools.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) plan: Plan,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) press: Press,
+    /// `None`: no heartbeats.
+    pub(super) rhythm: Option<Rhythm>,
+    pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
+    pub(super) journal: Journal,
+    pub(super) notebook: Notebook,
+    /// What `/rep` lists. It is dropped before the status, by whose end ours is noticed.
+    pub(super) list: watch::Sender<List>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) ledger: Ledger,
+    /// One moment by both clocks.
+    pub(super) began: (Instant, SystemTime),
+    /// Whether it is left to another balancer when we are dropped.
+    pub(super) lent: Arc<AtomicBool>,
+    pub(super) work: Work,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    hearts: HashMap<ReplicaId, Heart>,
+    /// Who was started, for as long as it may answer.
+    started: HashMap<ReplicaId, Identity>,
+    /// Since when those are being started that have not answered yet.
+    spawning: HashMap<ReplicaId, Instant>,
+    /// Who drains, and the roster version that every worker must have seen.
+    drains: BTreeMap<ReplicaId, u64>,
+    asked: HashMap<Ticket, Asked>,
+    /// Changes that are done once every worker goes by the newest roster.
+    changes: Vec<(oneshot::Sender<Answer>, Answer)>,
+    tickets: u64,
+    /// Whether all is told that there is to tell. Asking the workers' cells again instead would miss the
+    /// worker that comes round just between the two questions.
+    settled: bool,
+    /// Whether changes are refused.
+    closed: bool,
+    finished: bool,
+}
+
+/// An order that was not answered yet.
+#[derive(Debug)]
+struct Asked {
+    /// Whose it is: an address.
+    from: String,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Task {
+    /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
+    /// nothing is left.
+    pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
+        let (mut stop_by, mut leave) = (None::<Instant>, false);
+        self.feed(Input::Begin);
+        while !self.work.finished {
+            // Time comes before orders and evidence, which others could send without end.
+            let input = tokio::select! {
+                biased;
+                stop = &mut inbox.stop, if stop_by.is_none() => {
+                    let stop = stop.unwrap_or_else(|_| Stop::dropped(self.lent.load(Ordering::Relaxed)));
+                    stop_by = Some(Instant::now() + stop.limit);
+                    leave = stop.leave;
+                    Input::Stop { leave }
+                }
+                () = at(stop_by) => {
+                    self.say(true);
+                    return false;
+                }
+                () = inbox.close.wait(), if !self.work.closed => {
+                    self.work.closed = true;
+                    self.answer_changes();
+                    Input::Close
+                }
+                Ok(()) = inbox.hold.changed() => {
+                    let hold = *inbox.hold.borrow_and_update();
+                    self.engine.hold(hold != Hold::Ours);
+                    Input::Hold(hold)
+                }
+                Some(report) = inbox.reports.recv() => Input::Engine(report),
+                Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
+                () = at(self.plan.deadline()) => Input::Tick,
+                () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
+                Some(reply) = inbox.shows.recv() => {
+                    // Whoever asked may have left.
+                    let _ = reply.send(self.cards());
+                    continue;
+                }
+                Some(call) = inbox.orders.recv() => self.take(call),
+                Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
+            };
+            self.feed(input);
+            self.look_at_drains();
+        }
+        self.say(true);
+        let close = self.engine.close(leave);
+        tokio::select! {
+            () = close => true,
+            () = at(stop_by) => false,
+        }
+    }
+
+    /// Gives an order a ticket.
+    fn take(&mut self, call: Call) -> Input {
+        self.work.tickets += 1;
+        let ticket = Ticket(self.work.tickets);
+        tracing::info!("{} asks {}", call.from, call.order);
+        let asked = Asked {
+            from: call.from,
+            reply: call.reply,
+        };
+        self.work.asked.insert(ticket, asked);
+        Input::Order(ticket, call.order)
+    }
+
+    /// Takes what came of a heartbeat. The first answer of one that was started ends its start.
+    fn hear(&mut self, id: ReplicaId, pulse: Pulse) -> Input {
+        if pulse == Pulse::Answered {
+            if let Some(since) = self.work.spawning.remove(&id) {
+                self.ledger.fleet().spawns.count(since.elapsed());
+            }
+            if let Some(seat) = self.plan.seat(id) {
+                self.is_well(seat);
+            }
+        }
+        Input::Pulse(id, pulse)
+    }
+
+    fn look_at_drains(&mut self) {
+        let drains = self.work.drains.iter();
+        let idle = drains.filter(|(id, version)| self.press.is_idle(**id, **version));
+        let idle: Vec<ReplicaId> = idle.map(|(id, _)| *id).collect();
+        for id in idle {
+            self.work.drains.remove(&id);
+            self.feed(Input::Drained(id));
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut world = Outside { press: &self.press };
+        let actions = self.plan.step(input, Instant::now(), &mut world);
+        if !actions.is_empty()
+            && let Some(vacant) = self.plan.vacant()
+        {
+            self.engine.vacant(vacant);
+        }
+        self.publish_list();
+        for action in actions {
+            self.act(action);
+        }
+        self.settle();
+    }
+
+    fn waits_for_workers(&self) -> bool {
+        !self.work.drains.is_empty() || !self.work.settled
+    }
+
+    /// Tells how things stand, once every worker goes by it: whoever hears of a replica may ask for it
+    /// the next moment.
+    fn settle(&mut self) {
+        self.work.settled = self.press.is_seen();
+        // After a refusal of changes, workers may have ended that have not seen everything.
+        self.say(self.work.settled || self.work.closed);
+        if !self.work.settled {
+            return;
+        }
+        // Before the answers: whoever gets one may ask how the fleet stands.
+        let status = self.plan.status();
+        self.status.send_if_modified(|last| {
+            let differs = *last != status;
+            *last = status;
+            differs
+        });
+        self.answer_changes();
+    }
+
+    /// Answers the changes that are done. At a drain that does not wait for the workers, of which some
+    /// may have ended, for others of them wait for the answer.
+    fn answer_changes(&mut self) {
+        for (reply, answer) in self.work.changes.drain(..) {
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let work = &mut self.work;
+        match action {
+            Action::Publish => {
+                let plan = &self.plan;
+                self.press.publish(plan.view(), |id| plan.knows(id));
+            }
+            Action::Start(id, seat, name) => {
+                self.engine.start(id, seat, &name);
+                if !self.plan.runs(id) {
+                    work.spawning.insert(id, Instant::now());
+                }
+                if self.engine.keeper() == Keeper::Fleet {
+                    // Backends of others may call themselves what they like.
+                    work.started.insert(id, Identity { name, seat });
+                }
+            }
+            Action::Watch(id, addr) => self.watch(id, addr, None),
+            Action::Give(id, addr, seat) => {
+                if let Some(identity) = work.started.get_mut(&id) {
+                    identity.seat = Some(seat);
+                }
+                self.watch(id, addr, Some(seat));
+            }
+            Action::Poke(id, fresh) => {
+                if let Some(heart) = work.hearts.get(&id) {
+                    heart.beat_now(fresh);
+                }
+            }
+            Action::Look(id) => self.engine.look(id),
+            Action::Drain(id) => {
+                work.drains.insert(id, self.press.version());
+            }
+            Action::Remove(id, farewell) => {
+                work.hearts.remove(&id);
+                work.started.remove(&id);
+                work.spawning.remove(&id);
+                work.drains.remove(&id);
+                self.engine.remove(id, farewell);
+            }
+            Action::Answer(ticket, answer) => {
+                let Some(asked) = work.asked.remove(&ticket) else {
+                    return;
+                };
+                if answer.is_ok() {
+                    work.changes.push((asked.reply, answer));
+                } else {
+                    // Whoever asked may have left.
+                    drop(asked.reply.send(answer));
+                }
+            }
+            Action::Note(note) => self.note(note),
+            Action::Switched(ticket, switch) => {
+                let asked = work.asked.get(&ticket);
+                let by = asked.map_or_else(String::new, |asked| asked.from.clone());
+                self.switched(switch, by);
+            }
+            Action::Finished => work.finished = true,
+        }
+    }
+}
+
+/// Waits until `time`, or for ever.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

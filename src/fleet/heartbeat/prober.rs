@@ -1,0 +1,294 @@
+//! The loop behind the heartbeats of one replica: when to ask, on which connection, and what an outcome means.
+//!
+//! It judges one answer, never the replica. Surprising: the first good answer of a standby that is being given
+//! its seat tells whether it knows it.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep_until};
+
+use super::iterative::{self, Finding, Turns};
+use super::probe::{self, Ask, Outcome};
+use super::response::Identity;
+use super::timing::punctual;
+use super::{Patient, Poke, Rhythm};
+use crate::fleet::plan::{Miss, Pulse};
+use crate::metrics::SeatCells;
+use crate::roster::ReplicaId;
+
+/// The deadline of the heartbeat that follows an unexpected end.
+const CHECK: Duration = Duration::from_millis(100);
+/// Between tries of one that has just been started.
+const EAGER: Duration = Duration::from_millis(10);
+/// Until the next try after a fresh connection ended without an answer.
+const AFTER_CLOSED: Duration = Duration::from_millis(100);
+/// An end this soon after an answer is the server's style, not suspicious.
+pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(20);
+/// Ends in a row, each of a connection that carried one answer, that make it a habit.
+const HABIT: u32 = 2;
+/// How often a server is probed with a second connection, if it is not clear what it does.
+const PROBES: u32 = 3;
+/// The least time between two heartbeats, however often we are poked.
+const POKE_GAP: Duration = Duration::from_millis(10);
+
+/// When to ask next.
+enum Next {
+    /// At once, with this much time for the answer.
+    Now(Duration),
+    /// Then, unless something happens before.
+    At(Instant),
+}
+
+/// The loop of one replica's heartbeats.
+pub(super) struct Watcher {
+    patient: Patient,
+    /// Whether it has the seat that was to be given to it.
+    is_seated: bool,
+    rhythm: Rhythm,
+    cells: Arc<SeatCells>,
+    pulses: UnboundedSender<(ReplicaId, Pulse)>,
+    poke: Arc<Poke>,
+    held: Option<TcpStream>,
+    last_answer: Option<Instant>,
+    /// Held connections in a row that ended before they carried a second answer.
+    ends: u32,
+    /// How often it may still be probed with a second connection.
+    probes: u32,
+    /// Whether the held connection has just carried another answer, and the server is to be probed.
+    probe_due: bool,
+    /// How it is asked if it serves one connection at a time.
+    turns: Option<Turns>,
+}
+
+impl Watcher {
+    /// Before the first heartbeat.
+    pub(super) fn new(
+        patient: Patient,
+        rhythm: Rhythm,
+        cells: Arc<SeatCells>,
+        pulses: UnboundedSender<(ReplicaId, Pulse)>,
+        poke: Arc<Poke>,
+    ) -> Self {
+        Self {
+            is_seated: patient.gives.is_none(),
+            patient,
+            probes: match rhythm.ask {
+                Ask::Get { .. } => PROBES,
+                Ask::Connect => 0,
+            },
+            rhythm,
+            cells,
+            pulses,
+            poke,
+            held: None,
+            last_answer: None,
+            ends: 0,
+            probe_due: false,
+            turns: None,
+        }
+    }
+
+    /// Asks until nobody listens.
+    pub(super) async fn run(mut self) {
+        let mut limit = self.rhythm.timeout;
+        while !self.pulses.is_closed() {
+            let sent = Instant::now();
+            let reused = self.held.is_some();
+            let outcome = self.ask(limit).await;
+            let outcome = self.patient.recognise(outcome);
+            let next = self.judge(outcome, reused, sent);
+            self.probe().await;
+            limit = match next {
+                Next::Now(limit) => limit,
+                Next::At(then) => self.rest(sent, then).await,
+            };
+        }
+    }
+
+    /// Sends a heartbeat, or waits on for the one that waits for its turn.
+    async fn ask(&mut self, limit: Duration) -> Outcome {
+        let Patient { addr, gives, .. } = self.patient;
+        let Some(turns) = &mut self.turns else {
+            let (held, keep) = (self.held.take(), !self.is_habit());
+            let work = probe::run(addr, &self.rhythm.ask, held, keep, gives);
+            return punctual(limit, work).await.unwrap_or(Outcome::Silent);
+        };
+        turns.ask(addr, &self.rhythm.ask, gives, limit).await
+    }
+
+    /// Finds out once whether the server serves one connection at a time, if it is one that keeps them.
+    async fn probe(&mut self) {
+        if !mem::take(&mut self.probe_due) {
+            return;
+        }
+        let Some(first) = self.held.take() else {
+            return;
+        };
+        self.probes -= 1;
+        let Patient { addr, gives, .. } = self.patient;
+        let (ask, limit) = (&self.rhythm.ask, self.rhythm.timeout);
+        match iterative::probe(addr, ask, gives, first, limit).await {
+            Finding::Concurrent(first) => {
+                self.held = Some(first);
+                self.probes = 0;
+            }
+            Finding::Iterative(first, turns) => {
+                tracing::info!("{addr} serves one connection at a time: none to it is kept");
+                self.probes = 0;
+                self.turns = Some(turns);
+                // Before its turn ends, so that nobody keeps the next one.
+                self.tell(Pulse::Iterative);
+                drop(first);
+            }
+            Finding::Unclear => {}
+        }
+    }
+
+    fn tell(&self, pulse: Pulse) {
+        if matches!(pulse, Pulse::Missed { .. } | Pulse::Refused(_)) {
+            self.cells.missed.add(1);
+        }
+        // Without a fleet there is nobody to tell, and the loop ends.
+        let _ = self.pulses.send((self.patient.id, pulse));
+    }
+
+    fn missed(&self, sent: Instant, why: Miss) {
+        let sent = sent.into_std();
+        self.tell(Pulse::Missed { sent, why });
+    }
+
+    /// Whether each connection is for one answer only, because the server ends it or serves no other
+    /// meanwhile.
+    fn is_habit(&self) -> bool {
+        self.ends >= HABIT || self.turns.is_some()
+    }
+
+    /// Tells what came of a heartbeat and says when to send the next.
+    fn judge(&mut self, outcome: Outcome, reused: bool, sent: Instant) -> Next {
+        let starting = self.rhythm.eager && self.last_answer.is_none();
+        let soon = |usual: Instant| {
+            if starting {
+                Instant::now() + EAGER
+            } else {
+                usual
+            }
+        };
+        let beat = sent + self.rhythm.interval;
+        match outcome {
+            Outcome::Healthy(stream, identity) => self.answered(stream, identity, reused, sent),
+            Outcome::Wrong(status, stream) => {
+                self.held = stream.filter(|_| !self.is_habit());
+                self.missed(sent, Miss::Wrong(status));
+                Next::At(soon(beat))
+            }
+            Outcome::Silent => {
+                self.missed(sent, Miss::Silent);
+                Next::Now(self.rhythm.timeout)
+            }
+            Outcome::Closed if reused => {
+                let style = self
+                    .style_until()
+                    .is_some_and(|until| Instant::now() <= until);
+                Next::Now(self.ended(style))
+            }
+            Outcome::Closed => {
+                self.missed(sent, Miss::Closed);
+                Next::At(soon(sent + AFTER_CLOSED))
+            }
+            Outcome::Garbled => {
+                self.missed(sent, Miss::Garbled);
+                Next::At(soon(beat))
+            }
+            Outcome::Refused(_) if starting => Next::At(soon(beat)),
+            Outcome::Refused(why) => {
+                self.tell(Pulse::Refused(why));
+                Next::At(beat)
+            }
+            Outcome::Unable(err) => {
+                tracing::warn!("cannot send a heartbeat to {}: {err}", self.patient.addr);
+                Next::At(beat)
+            }
+        }
+    }
+
+    /// Tells of a good answer, and says when to send the next heartbeat.
+    fn answered(
+        &mut self,
+        stream: Option<TcpStream>,
+        identity: Option<Identity>,
+        reused: bool,
+        sent: Instant,
+    ) -> Next {
+        if reused {
+            self.ends = 0;
+        }
+        if identity.is_some() {
+            // The bundled replica serves many connections.
+            self.probes = 0;
+        }
+        if !mem::replace(&mut self.is_seated, true) {
+            // Whoever takes no notice of seats does not say one either.
+            let knows = identity.is_some_and(|who| who.seat.is_some());
+            self.tell(Pulse::Seated { knows });
+        }
+        let now = Instant::now();
+        self.last_answer = Some(now);
+        self.cells.heartbeats.count(now - sent);
+        let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
+        self.poke.latency.store(micros.max(1), Ordering::Relaxed);
+        self.held = stream.filter(|_| !self.is_habit());
+        self.tell(Pulse::Answered);
+        let beat = sent + self.rhythm.interval;
+        let is_unknown = self.held.is_some() && self.probes > 0;
+        self.probe_due = is_unknown && reused;
+        Next::At(match is_unknown && !reused {
+            // Whether the server keeps its connections shows soon.
+            true => beat.min(now + RIGHT_AFTER),
+            false => beat,
+        })
+    }
+
+    /// The held connection ended; `expected` if the server said something before, or ends it right after
+    /// its answers. Returns the time that the next heartbeat has.
+    fn ended(&mut self, expected: bool) -> Duration {
+        self.held = None;
+        self.ends = self.ends.saturating_add(1);
+        if !expected {
+            self.tell(Pulse::Broken);
+        }
+        CHECK.min(self.rhythm.timeout)
+    }
+
+    /// Until when an end is the server's style.
+    fn style_until(&self) -> Option<Instant> {
+        self.last_answer.map(|at| at + RIGHT_AFTER)
+    }
+
+    /// Waits until `then`, a poke, or the end of the held connection. Returns the time that the next
+    /// heartbeat has.
+    ///
+    /// What happened before a timer fires is looked at first: an end that we hear of late, having slept
+    /// ourselves, was not late.
+    async fn rest(&mut self, sent: Instant, then: Instant) -> Duration {
+        let mut style = self.style_until();
+        loop {
+            tokio::select! {
+                biased;
+                said = probe::stirs(self.held.as_ref(), &self.rhythm.ask) => return self.ended(said || style.is_some()),
+                () = self.poke.now.notified() => break,
+                () = sleep_until(style.unwrap_or(then)), if style.is_some() => style = None,
+                () = sleep_until(then) => return self.rhythm.timeout,
+            }
+        }
+        if self.poke.fresh.swap(false, Ordering::Relaxed) {
+            self.held = None;
+        }
+        sleep_until(sent + POKE_GAP).await;
+        self.rhythm.timeout
+    }
+}

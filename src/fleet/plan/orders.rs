@@ -1,0 +1,249 @@
+//! Orders: the queue of changes, the one that is being carried out, and the stop.
+//!
+//! It knows when a change is complete, not how it is made. Changes are carried out strictly one after
+//! another. Surprising: checks are made when an order's turn comes, not when it arrives, because those
+//! before it change what is true.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::replace::Rotation;
+use super::{Action, Hold, Phase, Plan, Ticket, World};
+use crate::fleet::engine::{Farewell, Keeper};
+use crate::orders::{Answer, MAX_WAITING, Order, Refusal};
+use crate::ring::{Ring, Seat};
+use crate::roster::ReplicaId;
+
+/// The order that is being carried out.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Waits until all of the group have answered.
+    Add {
+        ticket: Ticket,
+        group: Vec<ReplicaId>,
+        ring: Arc<dyn Ring>,
+    },
+    /// Waits until nothing is left of the group.
+    Undo {
+        ticket: Ticket,
+        group: Vec<ReplicaId>,
+        refusal: Refusal,
+    },
+    /// Waits until nothing is left in these seats; `None` if it was answered before that.
+    Rm {
+        ticket: Option<Ticket>,
+        seats: BTreeSet<Seat>,
+    },
+    /// Waits for one seat after the other.
+    Replace(Rotation),
+}
+
+impl Plan {
+    /// [`super::Input::Order`].
+    pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
+        if self.policy.keeper == Keeper::Nobody
+            && matches!(
+                order,
+                Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
+            )
+        {
+            let sentence = "fixed backends are neither started nor stopped";
+            self.answer(ticket, Err(Refusal::bad(sentence)));
+        } else if self.closed {
+            self.answer(ticket, Err(stopping()));
+        } else if self.hold != Hold::Ours {
+            self.answer(ticket, Err(held()));
+        } else if self.waiting.len() >= MAX_WAITING {
+            let sentence = format!("{MAX_WAITING} commands wait already");
+            self.answer(ticket, Err(Refusal::failed(sentence)));
+        } else {
+            self.waiting.push_back((ticket, order));
+        }
+    }
+
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.actions.push(Action::Answer(ticket, answer));
+    }
+
+    /// Takes up the next order if none is being carried out; whether it did.
+    pub(super) fn begin_next(&mut self, world: &mut dyn World) -> bool {
+        if self.change.is_some() {
+            return false;
+        }
+        let Some((ticket, order)) = self.waiting.pop_front() else {
+            return false;
+        };
+        let begun = match order {
+            Order::Add(change) => self.begin_add(ticket, &change, world).map(Some),
+            Order::Rm(change) => self.begin_rm(ticket, &change, world).map(Some),
+            Order::Scale(n) => self.begin_scale(ticket, n, world),
+            Order::Replace(target) => self.begin_replace(ticket, &target).map(Some),
+            Order::Drain(name) => self.set_drained(&name, true).map(|()| None),
+            Order::Ready(name) => self.set_drained(&name, false).map(|()| None),
+            Order::Ring(spec) => self.switch_ring(ticket, spec).map(|()| None),
+            Order::Bound(bound) => {
+                self.switch_bound(ticket, bound);
+                Ok(None)
+            }
+        };
+        match begun {
+            Ok(None) => self.answer(ticket, Ok(self.listed())),
+            Ok(change) => self.change = change,
+            Err(refusal) => self.answer(ticket, Err(refusal)),
+        }
+        true
+    }
+
+    /// Answers the order that is being carried out if it is complete; whether it was.
+    pub(super) fn conclude(&mut self, world: &mut dyn World) -> bool {
+        let complete = match &self.change {
+            None => false,
+            Some(Change::Add { group, .. }) => {
+                let ready = |id: &ReplicaId| self.phase(*id) == Some(Phase::Ready);
+                group.iter().all(ready)
+            }
+            Some(Change::Undo { group, .. }) => !group.iter().any(|id| self.lives.contains_key(id)),
+            Some(Change::Rm { seats, .. }) => {
+                let mut taken = self.lives.values().filter_map(|life| life.seat);
+                !taken.any(|seat| seats.contains(&seat))
+            }
+            Some(Change::Replace(_)) => self.go_on_replacing(world),
+        };
+        if !complete {
+            return false;
+        }
+        match self.change.take() {
+            None => {}
+            Some(Change::Add {
+                ticket,
+                group,
+                ring,
+            }) => {
+                self.ring = ring;
+                self.changed = true;
+                for id in group {
+                    self.join(id);
+                }
+                self.answer(ticket, Ok(self.listed()));
+            }
+            Some(Change::Undo {
+                ticket, refusal, ..
+            }) => self.answer(ticket, Err(refusal)),
+            Some(Change::Rm { ticket, seats }) => {
+                for seat in seats {
+                    self.left(seat);
+                }
+                if let Some(ticket) = ticket {
+                    self.answer(ticket, Ok(self.listed()));
+                }
+            }
+            Some(Change::Replace(rotation)) => self.answer(rotation.ticket, rotation.result()),
+        }
+        true
+    }
+
+    /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
+    pub(super) fn hold(&mut self, hold: Hold) {
+        let before = std::mem::replace(&mut self.hold, hold);
+        if before == Hold::Theirs {
+            self.becomes_ours();
+        }
+        if hold != Hold::Ours {
+            let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+            for ticket in waiting {
+                self.answer(ticket, Err(held()));
+            }
+        }
+    }
+
+    /// Whether a change is being carried out, or somebody is on the way to a seat or from it.
+    pub(super) fn is_busy(&self) -> bool {
+        let moves = |phase| {
+            matches!(
+                phase,
+                Phase::Starting { .. } | Phase::Called { .. } | Phase::Draining { .. }
+            )
+        };
+        let mut seated = self.lives.values().filter(|life| life.seat.is_some());
+        self.change.is_some() || seated.any(|life| moves(life.phase))
+    }
+
+    /// [`super::Input::Close`]: refuses the present change, those that wait and all to come. An `/add` is
+    /// undone; an `/rm` goes on, since its replicas have left the ring. A replica that was being replaced
+    /// and still serves goes on to.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        let present = match self.change.take() {
+            None => None,
+            Some(Change::Add { ticket, group, .. }) => {
+                for id in group {
+                    self.remove(id, Farewell::Kill);
+                }
+                Some(ticket)
+            }
+            Some(Change::Undo { ticket, .. }) => Some(ticket),
+            Some(Change::Rm { ticket, seats }) => {
+                let goes_on = Change::Rm {
+                    ticket: None,
+                    seats,
+                };
+                self.change = Some(goes_on);
+                ticket
+            }
+            Some(Change::Replace(rotation)) => {
+                self.end_turn(&rotation);
+                Some(rotation.ticket)
+            }
+        };
+        let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+        for ticket in present.into_iter().chain(waiting) {
+            self.answer(ticket, Err(stopping()));
+        }
+    }
+
+    /// [`super::Input::Stop { leave: false }`]: closes, and removes everybody or leaves those who serve and who stand by.
+    pub(super) fn stop(&mut self, leave: bool) {
+        self.left = leave;
+        // What we have started ourselves is of no use to the one that goes on.
+        let leave = (leave || self.policy.keep) && self.hold != Hold::Theirs;
+        self.close();
+        self.change = None;
+        self.stopping = true;
+        let put_off = std::mem::take(&mut self.put_off).into_iter();
+        let left = put_off.map(|(id, _)| Action::Remove(id, Farewell::Leave));
+        self.actions.extend(left);
+        let all: Vec<(ReplicaId, Phase)> = self
+            .lives
+            .iter()
+            .map(|(id, life)| (*id, life.phase))
+            .collect();
+        for (id, phase) in all {
+            let farewell = match phase {
+                Phase::Suspect if !leave && self.is_mute(id) => Farewell::Kill,
+                Phase::Starting { .. } | Phase::Called { .. } => Farewell::Kill,
+                Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. } if leave => {
+                    Farewell::Leave
+                }
+                Phase::Silent => Farewell::Kill,
+                _ => Farewell::Ask,
+            };
+            self.remove(id, farewell);
+        }
+    }
+
+    /// While stopping: says once that nothing is left.
+    pub(super) fn finish(&mut self) {
+        if self.lives.is_empty() && !self.finished {
+            self.finished = true;
+            self.actions.push(Action::Finished);
+        }
+    }
+}
+
+fn held() -> Refusal {
+    Refusal::failed("another process takes over this balancer; try again in a moment")
+}
+
+fn stopping() -> Refusal {
+    Refusal::failed("ringmaster is stopping")
+}

@@ -1,0 +1,449 @@
+//! The guard in a model of clients, workers and replicas over simulated time: what it must save, and where
+//! it must not interfere. Seeded, so that a figure means the same for ever.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::*;
+use crate::load::tests::Random;
+
+const MS: u64 = 1_000;
+const SECOND: u64 = 1_000 * MS;
+
+/// What a client asks: its home, and how long each seat takes to answer it, in microseconds.
+type Home = Box<dyn Fn(usize, &mut Random) -> usize>;
+type Service = Box<dyn FnMut(usize, usize, u64, &mut Random) -> u64>;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happens {
+    Ask,
+    /// A held request is judged again; the number tells whether it still waits.
+    Again(u64),
+    Done {
+        place: usize,
+        begun: u64,
+    },
+}
+
+/// Clients in a closed loop before some seats, through workers with a guard each.
+struct World {
+    epoch: Instant,
+    now: u64,
+    guards: Vec<Guard>,
+    seats: usize,
+    random: Random,
+    home: Home,
+    service: Service,
+    events: BinaryHeap<Reverse<(u64, usize, Happens)>>,
+    /// By client: the home it waits for while held, and since which event.
+    held: Vec<Option<(usize, u64)>>,
+    holds: u64,
+    answered: Vec<u64>,
+    avoided: u64,
+    verdicts: u64,
+}
+
+impl World {
+    fn new(seats: usize, workers: usize, clients: usize, home: Home, service: Service) -> Self {
+        let members: Vec<Member> = (1..).take(seats).map(member).collect();
+        let mut guards: Vec<Guard> = (0..workers).map(|_| Guard::default()).collect();
+        for guard in &mut guards {
+            guard.follow(true, &members);
+        }
+        Self {
+            epoch: Instant::now(),
+            now: 0,
+            guards,
+            seats,
+            random: Random(1),
+            home,
+            service,
+            events: (0..clients)
+                .map(|client| Reverse((0, client, Happens::Ask)))
+                .collect(),
+            held: vec![None; clients],
+            holds: 0,
+            answered: vec![0; seats],
+            avoided: 0,
+            verdicts: 0,
+        }
+    }
+
+    fn off(mut self) -> Self {
+        for guard in &mut self.guards {
+            guard.on = false;
+        }
+        self
+    }
+
+    fn at(&self, micros: u64) -> Instant {
+        self.epoch + Duration::from_micros(micros)
+    }
+
+    fn run_until(&mut self, end: u64) {
+        while let Some(Reverse((at, ..))) = self.events.peek()
+            && *at < end
+            && let Some(Reverse((at, client, event))) = self.events.pop()
+        {
+            self.now = at;
+            match event {
+                Happens::Ask => {
+                    let home = (self.home)(client, &mut self.random);
+                    self.ask(client, home);
+                }
+                Happens::Again(since) => {
+                    if let Some((home, _)) = self.held[client].filter(|(_, held)| *held == since) {
+                        self.held[client] = None;
+                        self.ask(client, home);
+                    }
+                }
+                Happens::Done { place, begun } => self.done(client, place, begun),
+            }
+        }
+        self.now = end;
+    }
+
+    fn ask(&mut self, client: usize, home: usize) {
+        let (now, worker) = (self.at(self.now), client % self.guards.len());
+        let guard = &mut self.guards[worker];
+        let place = match guard.judge(home, now) {
+            Verdict::Send => home,
+            Verdict::Hold(due) => {
+                self.holds += 1;
+                self.held[client] = Some((home, self.holds));
+                let due = due.duration_since(self.epoch).as_micros();
+                let again = Happens::Again(self.holds);
+                self.events
+                    .push(Reverse((u64::try_from(due).unwrap(), client, again)));
+                return;
+            }
+            Verdict::Avoid { news } => {
+                self.verdicts += u64::from(news);
+                let fit = (0..self.seats).filter(|other| !guard.is_slow(*other));
+                let fit: Vec<usize> = fit.collect();
+                let drawn = self.random.below(fit.len() as u64);
+                let other = fit[usize::try_from(drawn).unwrap()];
+                self.avoided += 1;
+                other
+            }
+        };
+        guard.begin(place, now);
+        let takes = (self.service)(client, place, self.now, &mut self.random);
+        let done = Happens::Done {
+            place,
+            begun: self.now,
+        };
+        self.events.push(Reverse((self.now + takes, client, done)));
+    }
+
+    fn done(&mut self, client: usize, place: usize, begun: u64) {
+        let (now, begun) = (self.at(self.now), self.at(begun));
+        let worker = client % self.guards.len();
+        self.answered[place] += 1;
+        let relief = self.guards[worker].end(place, answer(begun, now));
+        if relief == Relief::Room {
+            for (other, held) in self.held.iter().enumerate() {
+                if let Some((home, since)) = held
+                    && *home == place
+                    && other % self.guards.len() == worker
+                {
+                    self.events
+                        .push(Reverse((self.now, other, Happens::Again(*since))));
+                }
+            }
+        }
+        self.events.push(Reverse((self.now, client, Happens::Ask)));
+    }
+
+    fn total(&self) -> u64 {
+        self.answered.iter().sum()
+    }
+
+    fn slow(&self, at: usize) -> bool {
+        self.guards.iter().any(|guard| guard.is_slow(at))
+    }
+}
+
+fn member(n: u32) -> Member {
+    Member {
+        seat: Seat(n),
+        life: u64::from(n),
+        open: true,
+        requests: 0,
+    }
+}
+
+fn answer(sent: Instant, now: Instant) -> End {
+    End::Answer { sent, now }
+}
+
+fn anywhere(seats: u64) -> Home {
+    Box::new(move |_, random| usize::try_from(random.below(seats)).unwrap())
+}
+
+/// About so many microseconds.
+fn about(micros: u64, random: &mut Random) -> u64 {
+    micros / 2 + random.below(micros)
+}
+
+/// Every seat serves one request at a time, as a process on one CPU does, at 50 microseconds each.
+fn one_at_a_time(seats: usize) -> impl FnMut(usize, u64, u64) -> u64 {
+    let mut free_at = vec![0; seats];
+    move |seat: usize, now: u64, takes: u64| {
+        free_at[seat] = now.max(free_at[seat]) + takes;
+        free_at[seat] - now
+    }
+}
+
+#[test]
+fn a_replica_that_takes_five_seconds_costs_the_others_little() {
+    // A worker with few clients has them all waiting before it has seen enough.
+    for (workers, clients) in [(1, 64), (2, 64), (4, 128)] {
+        let world = |on: bool| {
+            let mut queue = one_at_a_time(3);
+            let service: Service = Box::new(move |_, seat, now, random| match seat {
+                0 if now > SECOND => 5 * SECOND,
+                _ => queue(seat, now, about(50, random)),
+            });
+            let world = World::new(3, workers, clients, anywhere(3), service);
+            let mut world = if on { world } else { world.off() };
+            world.run_until(SECOND);
+            assert_eq!(world.avoided, 0);
+            let before = world.total();
+            world.run_until(5 * SECOND);
+            (world.total() - before, before, world.slow(0))
+        };
+        let (guarded, healthy, slow) = world(true);
+        let (exposed, ..) = world(false);
+        println!(
+            "{workers} workers: {guarded} answered with it, {exposed} without, {healthy} in a second before"
+        );
+        assert!(slow);
+        assert!(exposed < 1_000, "{exposed}");
+        // Two of three seats, at least 3 of 4 seconds.
+        assert!(
+            guarded as f64 > healthy as f64 * 3.0 * 2.0 / 3.0,
+            "{guarded}"
+        );
+    }
+}
+
+/// Seat 1 takes ten times as long for four seconds.
+fn ten_times_slower(workers: usize) -> World {
+    let service: Service = Box::new(|_, seat, now, random| match seat {
+        0 if (SECOND..5 * SECOND).contains(&now) => about(100 * MS, random),
+        _ => about(10 * MS, random),
+    });
+    World::new(3, workers, 64, anywhere(3), service)
+}
+
+#[test]
+fn a_replica_ten_times_slower_is_found_and_gets_its_keys_back() {
+    for workers in [1, 2] {
+        let mut answered = [true, false].map(|on| {
+            let world = ten_times_slower(workers);
+            let mut world = if on { world } else { world.off() };
+            world.run_until(SECOND);
+            assert_eq!(world.avoided, 0);
+            let before = world.total();
+            world.run_until(4 * SECOND);
+            (world.total() - before, world)
+        });
+        let (guarded, exposed) = (answered[0].0, answered[1].0);
+        println!("{workers} workers: {guarded} answered with it, {exposed} without");
+        assert!(guarded > 2 * exposed, "{guarded} {exposed}");
+        let world = &mut answered[0].1;
+        assert!(world.slow(0) && !world.slow(1) && !world.slow(2));
+        world.run_until(6 * SECOND);
+        assert!(!world.slow(0), "it answers in time again");
+        let avoided = world.avoided;
+        world.run_until(8 * SECOND);
+        assert_eq!(world.avoided, avoided, "all keys are at home again");
+    }
+}
+
+/// Runs for ten seconds, in which nothing may be avoided.
+#[track_caller]
+fn nothing_is_avoided(mut world: World) -> World {
+    world.run_until(10 * SECOND);
+    assert_eq!(world.avoided, 0);
+    world
+}
+
+#[test]
+fn replicas_that_wait_for_a_cpu_keep_their_keys() {
+    // Seats in turn do nothing for up to 100 ms while the others go on.
+    for (workers, clients) in [(1, 8), (2, 8), (2, 32), (2, 128)] {
+        let mut queue = one_at_a_time(3);
+        let (mut next, mut victim) = (0, 0);
+        let service: Service = Box::new(move |_, seat, now, random| {
+            if now >= next {
+                victim = (victim + 1 + usize::try_from(random.below(2)).unwrap()) % 3;
+                let stall = 2 * MS + random.below(98 * MS);
+                let _ = queue(victim, now, stall);
+                next = now + stall + random.below(20 * MS);
+            }
+            queue(seat, now, about(300, random))
+        });
+        let world = World::new(3, workers, clients, anywhere(3), service);
+        let world = nothing_is_avoided(world);
+        println!(
+            "{workers} workers, {clients} clients: {} holds of {}",
+            world.holds,
+            world.total()
+        );
+    }
+}
+
+#[test]
+fn slow_paths_do_not_make_a_replica_slow() {
+    // 40 of 64 clients poll for 3 s at the same seat.
+    let home: Home = Box::new(|client, random| match client {
+        0..40 => 0,
+        _ => usize::try_from(random.below(3)).unwrap(),
+    });
+    let service: Service = Box::new(|client, _, _, random| match client {
+        0..40 => about(3 * SECOND, random),
+        _ => about(2 * MS, random),
+    });
+    nothing_is_avoided(World::new(3, 2, 64, home, service));
+    // The only client of a seat asks for what takes 2 s, over and over.
+    let home: Home = Box::new(|client, random| match client {
+        0 => 0,
+        _ => 1 + usize::try_from(random.below(2)).unwrap(),
+    });
+    let service: Service = Box::new(|client, _, _, random| match client {
+        0 => 2 * SECOND,
+        _ => about(2 * MS, random),
+    });
+    let mut world = World::new(3, 1, 16, home, service);
+    world.run_until(100 * SECOND);
+    assert_eq!((world.avoided, world.holds), (0, 0));
+}
+
+#[test]
+fn replicas_that_are_all_slow_keep_their_keys() {
+    let service: Service = Box::new(|_, _, now, random| match now {
+        0..SECOND => about(MS, random),
+        _ => about(2 * SECOND, random),
+    });
+    let world = nothing_is_avoided(World::new(3, 2, 64, anywhere(3), service));
+    assert!(!(0..3).any(|at| world.slow(at)));
+    let service: Service = Box::new(|_, _, _, random| about(3 * SECOND, random));
+    nothing_is_avoided(World::new(1, 1, 64, anywhere(1), service));
+}
+
+#[test]
+fn a_slow_replica_is_probed_by_one_request_at_a_time() {
+    let mut world = ten_times_slower(1);
+    world.run_until(3 * SECOND);
+    assert!(world.slow(0));
+    let before = world.answered[0];
+    world.run_until(4 * SECOND);
+    let probes = world.answered[0] - before;
+    // Each takes 50 to 150 ms.
+    assert!((6..=20).contains(&probes), "{probes}");
+}
+
+#[test]
+fn a_guard_that_is_off_judges_nothing() {
+    let mut world = ten_times_slower(1).off();
+    world.run_until(4 * SECOND);
+    assert_eq!((world.avoided, world.holds), (0, 0));
+}
+
+/// A guard over two seats, of which the second answers `answers` requests at once while the first, asked
+/// `asked` times at the beginning, answers none.
+fn after(asked: u32, answers: u64) -> (Guard, Instant) {
+    let (mut guard, begin) = (Guard::default(), Instant::now());
+    guard.follow(true, &[member(1), member(2)]);
+    (0..asked).for_each(|_| guard.begin(0, begin));
+    for _ in 0..answers {
+        guard.begin(1, begin);
+        guard.end(1, answer(begin, begin));
+    }
+    (guard, begin)
+}
+
+#[test]
+fn the_guard_judges_at_its_edges() {
+    let moment = Duration::from_micros(1);
+    let judged = |asked, answers, at| {
+        let (mut guard, begin) = after(asked, answers);
+        guard.judge(0, begin + at)
+    };
+    for later in [Duration::ZERO, 10 * SLOW_AFTER] {
+        assert_eq!(judged(ASKED - 1, OTHERS, later), Verdict::Send);
+        assert_eq!(judged(ASKED, OTHERS - 1, later), Verdict::Send);
+    }
+    let early = judged(ASKED, OTHERS, SLOW_AFTER - moment);
+    assert!(matches!(early, Verdict::Hold(_)), "{early:?}");
+    let late = judged(ASKED, OTHERS, SLOW_AFTER);
+    assert_eq!(late, Verdict::Avoid { news: true });
+    // An answer within 50 ms clears it; a later one makes room for one request.
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    assert!(matches!(guard.judge(0, begin), Verdict::Hold(_)));
+    let end = answer(begin, begin + LATE + moment);
+    assert_eq!(guard.end(0, end), Relief::Room);
+    assert_eq!(guard.judge(0, begin + LATE + moment), Verdict::Send);
+    assert_eq!(
+        guard.judge(0, begin + SLOW_AFTER),
+        Verdict::Avoid { news: true }
+    );
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    assert!(matches!(guard.judge(0, begin), Verdict::Hold(_)));
+    assert_eq!(guard.end(0, answer(begin, begin + LATE)), Relief::Room);
+    assert_eq!(guard.judge(0, begin + SLOW_AFTER), Verdict::Send);
+}
+
+#[test]
+fn requests_that_wait_for_their_clients_are_no_evidence() {
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    guard.end(0, End::Client);
+    assert_eq!(guard.judge(0, begin + SLOW_AFTER), Verdict::Send);
+    // A client that gives up is.
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    guard.end(0, End::Gone);
+    let verdict = guard.judge(0, begin + SLOW_AFTER);
+    assert_eq!(verdict, Verdict::Avoid { news: true });
+}
+
+#[test]
+fn four_probes_in_time_end_it_and_a_late_one_starts_again() {
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    let mut now = begin + SLOW_AFTER;
+    assert_eq!(guard.judge(0, now), Verdict::Avoid { news: true });
+    let mut probe = |took: Duration| {
+        assert_eq!(guard.judge(0, now), Verdict::Send);
+        guard.begin(0, now);
+        assert_eq!(guard.judge(0, now), Verdict::Avoid { news: false });
+        now += took;
+        guard.end(0, answer(now - took, now))
+    };
+    let (good, bad) = (LATE, LATE + Duration::from_micros(1));
+    for took in [good, good, good, bad, good, good, good] {
+        assert_eq!(probe(took), Relief::None);
+    }
+    assert_eq!(probe(good), Relief::Recovered);
+    assert!(!guard.is_slow(0));
+}
+
+#[test]
+fn a_successor_begins_without_the_evidence_about_its_predecessor() {
+    let (mut guard, begin) = after(ASKED, OTHERS);
+    assert_eq!(
+        guard.judge(0, begin + SLOW_AFTER),
+        Verdict::Avoid { news: true }
+    );
+    // Another health of the same replica changes nothing.
+    guard.follow(true, &[member(1), member(2)]);
+    assert!(guard.is_slow(0));
+    let life = Member {
+        life: 77,
+        ..member(1)
+    };
+    guard.follow(true, &[life, member(2)]);
+    assert!(!guard.is_slow(0));
+    // A replica that left is not missed.
+    assert_eq!(guard.end(usize::MAX, End::Gone), Relief::None);
+}

@@ -1,0 +1,136 @@
+//! What is written down of a request, who ended it, and what becomes of it when nobody takes it.
+
+use super::*;
+use crate::proxy::accept::Admission;
+use crate::proxy::session;
+use crate::wire::lazy_stream::Stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What one client connection was told that said `words`; the replica answers each of its
+/// connections with `reply` and ends it.
+fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .unwrap();
+    let whole = async {
+        let replica = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let at = replica.local_addr().unwrap();
+        tokio::task::spawn_local(async move {
+            loop {
+                let (mut stream, _) = replica.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                stream.write_all(reply.as_bytes()).await.unwrap();
+            }
+        });
+        let worker = Rc::new(Worker::before(&[at], log));
+        let door = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut client = TcpStream::connect(door.local_addr().unwrap())
+            .await
+            .unwrap();
+        client.write_all(words.as_bytes()).await.unwrap();
+        let (stream, addr) = door.accept().await.unwrap();
+        let admission = Admission::of(&worker);
+        let session = session::run(Stream::new(stream.into_std().unwrap()), addr, admission);
+        let mut heard = Vec::new();
+        let hear = async {
+            // A reply that breaks off may end in a reset.
+            let _ = client.read_to_end(&mut heard).await;
+        };
+        tokio::join!(session, hear);
+        (worker, heard)
+    };
+    let all = runtime.block_on(async { timeout(PATIENCE, whole).await });
+    all.expect("an end in time")
+}
+
+fn drain(reader: &mut mpsc::Receiver<Record>) -> Vec<Record> {
+    std::iter::from_fn(|| reader.try_recv().ok()).collect()
+}
+
+const REPLY: &str =
+    "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+const ASK: &str =
+    "POST /a?b=c HTTP/1.1\r\nHost: a\r\nX-Request-ID: 5\r\nContent-Length: 3\r\n\r\nxyz";
+const NONSENSE: &str = "nonsense\r\n\r\n";
+
+#[test]
+fn every_request_is_written_down_and_counted() {
+    let (log, mut reader) = AccessLog::new(8);
+    let (worker, heard) = told(Some(log), REPLY, &format!("{ASK}{NONSENSE}"));
+    let records = drain(&mut reader);
+    let [first, second] = &records[..] else {
+        panic!("{records:?}")
+    };
+    assert_eq!(
+        (first.method.as_str(), &first.path[..]),
+        ("POST", &b"/a"[..])
+    );
+    assert_eq!(
+        (first.key, first.seat),
+        (Some(Key(5)), Some((Seat(1), How::Home)))
+    );
+    assert_eq!(
+        (first.status, first.retries, first.ended),
+        (200, 0, Ended::Whole)
+    );
+    assert_eq!(first.from_client, ASK.len() as u64);
+    assert!(first.first_byte.unwrap() <= first.total);
+    assert_eq!((second.status, second.ended), (400, Ended::ByUs));
+    assert_eq!(
+        (second.key, second.seat, &second.path[..]),
+        (None, None, &b""[..])
+    );
+    assert_eq!(first.to_client + second.to_client, heard.len() as u64);
+
+    let view = worker.view();
+    let cell = view.pools[0].cell();
+    assert_eq!(cell.requests.get(), 1);
+    assert_eq!(cell.replies.get(), [0, 1, 0, 0, 0]);
+    assert_eq!(cell.from_client.get(), first.from_client);
+    assert_eq!(cell.to_client.get(), first.to_client);
+    let (first_byte, total) = (cell.first_byte.read(), cell.total.read());
+    assert_eq!((first_byte.count(), total.count()), (1, 1));
+    assert!(first_byte.sum() <= total.sum());
+    let port = worker.port();
+    assert_eq!((port.accepted.get(), port.closed.get()), (1, 1));
+    assert_eq!(port.refused.get(), [0, 0, 0, 1, 0]);
+    assert_eq!(port.own_replies.get(), [0, 0, 0, 1, 0]);
+    assert_eq!((port.pool_hits.get(), port.pool_misses.get()), (0, 1));
+}
+
+#[test]
+fn who_ended_it_is_written_down() {
+    let (log, mut reader) = AccessLog::new(8);
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
+    let (worker, _) = told(Some(log.clone()), long, ASK);
+    assert_eq!(worker.view().pools[0].cell().truncated.get(), 1);
+    let (worker, _) = told(Some(log), "", ASK);
+    // A request that must not be sent twice is not.
+    assert_eq!(worker.view().pools[0].cell().retries(), [0; 5]);
+    let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
+    let expected = [(200, Ended::ByReplica), (502, Ended::ByUs)];
+    assert_eq!(ends.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_the_writer_does_not_take_is_lost_and_counted() {
+    let (log, mut reader) = AccessLog::new(1);
+    let ask = ASK.repeat(3);
+    let (worker, _) = told(Some(log), REPLY, &format!("{ask}{NONSENSE}"));
+    assert_eq!(drain(&mut reader).len(), 1);
+    assert_eq!(worker.port().records_lost.get(), 3);
+}
+
+#[test]
+fn without_a_log_nothing_is_noted() {
+    let (worker, heard) = told(None, REPLY, &format!("{ASK}{NONSENSE}"));
+    assert!(heard.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(worker.port().records_lost.get(), 0);
+    assert_eq!(worker.view().pools[0].cell().requests.get(), 1);
+}

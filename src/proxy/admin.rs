@@ -1,0 +1,231 @@
+//! The admin paths on the data port: `/rep`, `/add` and `/rm`, for the documented curl lines.
+//!
+//! Only the head decides who answers, so a refusal does not wait for the body. The body is read here,
+//! bounded, and the order goes to the fleet through the desk.
+
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::client_watch::unless_reset;
+use super::failure::Failure;
+use super::session::{After, Client};
+use super::worker::Worker;
+use super::write::write_whole;
+use crate::access::{Asker, Effect};
+use crate::orders::{self, Kind, MAX_BODY};
+use crate::wire::framing::Body;
+use crate::wire::head::Request;
+use crate::wire::lazy_stream::Stream;
+use crate::wire::local_reply::Reply;
+use crate::wire::socket_owner;
+
+/// A request for an admin path.
+#[derive(Debug)]
+pub(super) struct Visit {
+    errand: Errand,
+    body: Body,
+    /// Whether the client waits for a 100 before it sends the body.
+    expects: bool,
+    keep_alive: bool,
+    head_only: bool,
+}
+
+#[derive(Debug)]
+enum Errand {
+    Rep,
+    Change(Kind),
+    Refuse {
+        status: u16,
+        sentence: String,
+        /// Field lines that go with it.
+        fields: String,
+    },
+}
+
+/// The visit that this head is; `None` if it is for the replicas.
+pub(super) fn of(
+    worker: &Worker,
+    stream: &Stream,
+    client: SocketAddr,
+    head: &Request<'_, '_>,
+    body: Body,
+    expects: bool,
+    keep_alive: bool,
+) -> Option<Visit> {
+    let access = worker.settings.admin.as_ref()?;
+    let (path, allow, errand, effect) = match head.target.path {
+        b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, Effect::Reads),
+        b"/add" => ("/add", "POST", Errand::Change(Kind::Add), Effect::Changes),
+        b"/rm" => ("/rm", "DELETE", Errand::Change(Kind::Rm), Effect::Changes),
+        _ => {
+            access.pass_by(client.ip(), || host(head));
+            return None;
+        }
+    };
+    let fields = &head.fields;
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    let asker = Asker {
+        addr: client.ip(),
+        forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
+        authorization: fields.get("authorization"),
+        origin: fields.get("origin"),
+        fetch_site: fields.get("sec-fetch-site"),
+        host: host(head),
+        owner: &|| socket_owner::of(client, stream.local_addr()?),
+    };
+    let errand = if !allow.split(',').any(|method| method == head.method) {
+        let sentence = format!("{path} does not take {}", head.method);
+        Errand::Refuse {
+            status: 405,
+            sentence,
+            fields: format!("Allow: {allow}\r\n"),
+        }
+    } else if let Err(denial) = access.check(&asker, path, effect) {
+        let wait = denial.retry_after();
+        let wait = wait.map(|seconds| format!("Retry-After: {seconds}\r\n"));
+        Errand::Refuse {
+            status: denial.status,
+            sentence: denial.to_string(),
+            fields: wait.unwrap_or_default(),
+        }
+    } else {
+        errand
+    };
+    Some(Visit {
+        errand,
+        body,
+        expects,
+        keep_alive,
+        head_only: head.method == "HEAD",
+    })
+}
+
+/// The host that a request is for. That of a target in absolute form stands for `Host` (RFC 9112 §3.2.2).
+fn host<'h>(head: &Request<'h, '_>) -> Option<&'h [u8]> {
+    head.target.authority.or_else(|| head.fields.get("host"))
+}
+
+/// Carries out a visit.
+pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) -> After {
+    if let Errand::Refuse {
+        status,
+        sentence,
+        fields,
+    } = visit.errand
+    {
+        let stays = visit.keep_alive && visit.body.is_complete();
+        let failure = Failure { status, sentence };
+        return client
+            .answer(worker, &failure, &fields, stays, visit.head_only)
+            .await;
+    }
+    let body = match read_body(worker, client, &mut visit).await {
+        Ok(body) => body,
+        Err(Some(failure)) => {
+            return client
+                .answer(worker, &failure, "", false, visit.head_only)
+                .await;
+        }
+        Err(None) => return client.left(),
+    };
+    let answer = match visit.errand {
+        Errand::Change(kind) => match kind.parse(&body) {
+            Ok(change) => {
+                let order = kind.order(change);
+                let asked = worker.desk.ask(order, client.addr.to_string());
+                match unless_reset(worker, &mut client.stream, asked).await {
+                    Some(answer) => answer,
+                    // The fleet carries the order out.
+                    None => return client.left(),
+                }
+            }
+            Err(refusal) => Err(refusal),
+        },
+        _ => worker.desk.list(),
+    };
+    let (status, json) = orders::render(&answer);
+    let close = !visit.keep_alive || worker.is_stopping();
+    let reply = Reply {
+        status,
+        json: &json,
+        fields: "",
+        close,
+        head_only: visit.head_only,
+    };
+    client.write(worker, &reply).await
+}
+
+/// The whole body, decoded; `Err(None)` when the client is gone.
+async fn read_body(
+    worker: &Worker,
+    client: &mut Client,
+    visit: &mut Visit,
+) -> Result<BytesMut, Option<Failure>> {
+    let limits = &worker.settings.limits;
+    let too_large = || {
+        Some(Failure {
+            status: 413,
+            sentence: format!("request body is longer than {MAX_BODY} bytes"),
+        })
+    };
+    if matches!(visit.body, Body::Length(length) if length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    if visit.expects && !visit.body.is_complete() && client.inbox.is_empty() {
+        let go = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let written = write_whole(
+            &mut client.timer,
+            &mut client.stream,
+            (go, &[]),
+            limits.write_timeout,
+        );
+        written.await.map_err(|_| None)?;
+    }
+    let mut body = BytesMut::new();
+    loop {
+        let taken = visit
+            .body
+            .decode(&client.inbox, &mut body)
+            .map_err(|broken| {
+                Some(Failure {
+                    status: 400,
+                    sentence: broken.to_string(),
+                })
+            })?;
+        client.inbox.advance(taken);
+        client.note.iter_mut().for_each(|note| note.took(taken));
+        if body.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        if visit.body.is_complete() {
+            return Ok(body);
+        }
+        let due = Some(Instant::now() + limits.body_timeout);
+        match client
+            .timer
+            .run(due, client.stream.read_buf(&mut client.inbox))
+            .await
+        {
+            // Half of the connection may be open still (RFC 9112 §8).
+            Ok(Ok(0)) => {
+                let sentence = "the request body is incomplete".to_owned();
+                return Err(Some(Failure {
+                    status: 400,
+                    sentence,
+                }));
+            }
+            Ok(Err(_)) => return Err(None),
+            Ok(Ok(_)) => {}
+            Err(_) => {
+                let sentence = "the request body did not come in time".to_owned();
+                return Err(Some(Failure {
+                    status: 408,
+                    sentence,
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Which replicas one request has tried in vain, and which of them it is saved from.
+//!
+//! Surprising: a request counts as saved where it would have failed, in the cell of the replica that did not
+//! serve it, and as soon as another has it. Whether that one answers is not waited for.
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::upstream::Pool;
+use crate::roster::ReplicaId;
+
+/// Why there is no fresh connection to a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoConnection {
+    /// It refused, or there is no way to it.
+    Refused,
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// It was made, and broke before the first bytes were written.
+    Broken,
+    /// Our own fault.
+    Ours,
+    /// The replica fell silent, and another one is up.
+    Doubted,
+}
+
+/// A replica to which no connection was made.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    pool: Rc<Pool>,
+    why: NoConnection,
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.pool.name;
+        match self.why {
+            NoConnection::Refused => write!(f, "{name} refused the connection"),
+            NoConnection::TimedOut(limit) => {
+                write!(f, "the connection to {name} timed out after {limit:?}")
+            }
+            NoConnection::Broken => write!(f, "{name} closed the connection"),
+            NoConnection::Ours => write!(f, "no connection to {name} could be opened"),
+            NoConnection::Doubted => write!(f, "{name} fell silent"),
+        }
+    }
+}
+
+/// The replicas that one request has tried in vain.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// They refused it, unseen.
+    pub(super) refused: Vec<ReplicaId>,
+    /// They took it and fell silent.
+    pub(super) lost: Vec<ReplicaId>,
+    /// The last that was not reached; boxed, because every request holds this and hardly any needs it.
+    pub(super) unreached: Option<Box<Unreached>>,
+    /// The first of these, or its home if that is not up; `None` again once another has the request.
+    trouble: Option<Rc<Pool>>,
+    saved: bool,
+}
+
+impl Tried {
+    /// There was no connection to a replica; nothing was sent.
+    pub(super) fn not_reached(&mut self, pool: &Rc<Pool>, why: NoConnection) {
+        self.refused.push(pool.id);
+        self.turn_from(pool);
+        let pool = Rc::clone(pool);
+        self.unreached = Some(Box::new(Unreached { pool, why }));
+    }
+
+    /// A replica has refused or lost it, or is not there to be asked.
+    pub(super) fn turn_from(&mut self, pool: &Rc<Pool>) {
+        if self.trouble.is_none() && !self.saved {
+            self.trouble = Some(Rc::clone(pool));
+        }
+    }
+
+    /// A replica gets it. If that is another than the one it was in trouble with, it counts there as
+    /// saved; once, however far it travels.
+    pub(super) fn turn_to(&mut self, pool: &Pool) {
+        if let Some(trouble) = self.trouble.take_if(|trouble| trouble.id != pool.id) {
+            trouble.cell().saved.add(1);
+            self.saved = true;
+        }
+    }
+
+    /// Whether it was tried in vain.
+    pub(super) fn contains(&self, id: ReplicaId) -> bool {
+        self.refused.contains(&id) || self.lost.contains(&id)
+    }
+}

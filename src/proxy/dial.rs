@@ -1,0 +1,95 @@
+//! Fresh connections to replicas, and when a request gives one up because its replica is silent.
+//!
+//! A long connect timeout costs little: a connection that is long in coming is given up as soon as the
+//! roster says that its replica is worse off and another one is up.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+
+use super::attempted::{NoConnection, Tried};
+use super::retry_state::OnSilence;
+use super::upstream::{InFlight, Pool};
+use super::worker::Worker;
+use crate::metrics::Retry;
+use crate::roster::{Health, ReplicaId, Sign};
+use crate::wire::socket::{self, ConnectError};
+
+impl Worker {
+    /// A fresh connection to a replica. It is given up when the replica falls silent meanwhile and another
+    /// one is up. When there is none to be had, the fleet hears why, and nothing was sent.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn connect(
+        &self,
+        in_flight: &InFlight,
+        tried: &Tried,
+    ) -> Result<TcpStream, NoConnection> {
+        let (pool, limit) = (in_flight.pool(), self.settings.limits.connect_timeout);
+        self.port().pool_misses.add(1);
+        let mut connecting = pin!(socket::connect(pool.addr.0, limit));
+        let mut ear = in_flight.doubt_ear();
+        let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+            Poll::Ready(connected) => Poll::Ready(Some(connected)),
+            Poll::Pending if self.should_leave(in_flight, |id| tried.contains(id)) => {
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ear.listen(cx);
+                Poll::Pending
+            }
+        });
+        let (sign, retry, why) = match connected.await {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(ConnectError::Refused)) => {
+                (Sign::Refused, Retry::Refused, NoConnection::Refused)
+            }
+            Some(Err(ConnectError::TimedOut)) => {
+                let why = NoConnection::TimedOut(limit);
+                (Sign::ConnectTimeout, Retry::ConnectTimeout, why)
+            }
+            Some(Err(ConnectError::Ours(err))) => {
+                tracing::warn!("cannot connect to {}: {err}", pool.addr);
+                return Err(NoConnection::Ours);
+            }
+            None => {
+                pool.cell().retried(Retry::Doubted);
+                return Err(NoConnection::Doubted);
+            }
+        };
+        self.tell(pool.id, sign);
+        pool.cell().retried(retry);
+        Err(why)
+    }
+
+    /// Whether a request should leave the replica that has it: that is dead, or it is silent and another one
+    /// is up that the request has not `tried`. Without another one, it may only be busy with this request.
+    fn should_leave(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
+        let is_better = |pool: &Rc<Pool>| pool.is_open() && !tried(pool.id);
+        match in_flight.pool().health.get() {
+            Health::Up => false,
+            Health::Suspect => self.view().pools.iter().any(is_better),
+            Health::Down => true,
+        }
+    }
+
+    /// Whether a request whose reply has not begun leaves its replica now, within the retry budget. One that
+    /// waits although another replica fell silent with it counts as slow from then on.
+    pub(super) fn leaves(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
+        match on_silence {
+            OnSilence::Leaves => self.should_leave(in_flight, |_| false) && self.allows_retry(),
+            // It cannot be sent again, and is better off waiting.
+            OnSilence::Stays => false,
+            OnSilence::IsSlow => {
+                if in_flight.is_doubted() {
+                    in_flight.begin_slow();
+                }
+                false
+            }
+        }
+    }
+}

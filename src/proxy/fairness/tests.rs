@@ -1,0 +1,211 @@
+//! How much is moved in one poll of a session whose two sockets are always ready.
+
+use super::*;
+
+use std::future::{Future, poll_fn};
+use std::io::{Read, Write};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+use crate::metrics::Counter;
+use crate::proxy::flow::Flow;
+use crate::proxy::request::Outgoing;
+use crate::proxy::worker::Worker;
+use crate::proxy::{chunk_relay, tunnel};
+use crate::wire::chunked::Scanner;
+use crate::wire::framing::Body;
+
+/// What the tunnel moves before the test ends.
+const ENOUGH: u64 = 64 * 1024 * 1024;
+
+/// A connection, and its far end for a thread.
+async fn pair() -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let far = listener.accept().await.unwrap().0.into_std().unwrap();
+    far.set_nonblocking(false).unwrap();
+    (near, far)
+}
+
+#[tokio::test]
+async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
+    let ((mut client, mut sender), (mut replica, mut receiver)) = (pair().await, pair().await);
+    let threads = [
+        std::thread::spawn(move || while sender.write(&[1; 256 * 1024]).is_ok() {}),
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 256 * 1024];
+            while receiver.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        }),
+    ];
+    let worker = Worker::before_nobody();
+    let (all, own) = (Counter::default(), Cell::new(0));
+    let flow = Flow {
+        all: &all,
+        own: &own,
+    };
+    let (back, none) = (Counter::default(), Cell::new(0));
+    let nothing = Flow {
+        all: &back,
+        own: &none,
+    };
+    let mut early = BytesMut::new();
+    let most = {
+        let flows = (flow, nothing);
+        let tunnel = tunnel::run(&worker, &mut client, &mut replica, &mut early, flows);
+        let (mut tunnel, mut most) = (pin!(tunnel), 0);
+        let enough = poll_fn(|cx| {
+            let before = own.get();
+            assert!(tunnel.as_mut().poll(cx).is_pending(), "it has ended");
+            most = most.max(own.get() - before);
+            match own.get() >= ENOUGH {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        let limit = Duration::from_secs(60);
+        tokio::time::timeout(limit, enough).await.unwrap();
+        most
+    };
+    // The pipe's slots may hold packets larger than a page, and one such packet more than was asked for.
+    let limit = 2 * TURN_BYTES + 64 * 1024;
+    assert!(most <= limit, "{most} bytes in one poll");
+    drop((client, replica));
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
+    let mut inbox = BytesMut::new();
+    while inbox.len() < 1024 * 1024 {
+        inbox.extend_from_slice(b"1\r\nx\r\n");
+    }
+    let mut outgoing = Outgoing {
+        bytes: BytesMut::new(),
+        sent: 0,
+        replayable: true,
+        body: Body::Chunked(Scanner::default()),
+        uncounted: 0,
+    };
+    let (mut turn, before) = (Turn::default(), inbox.len());
+    while !turn.is_over() {
+        let whole = outgoing.absorb(&mut inbox, &mut turn).unwrap();
+        assert!(!whole, "more is here");
+    }
+    let scanned = before - inbox.len();
+    assert!((4096..=24 * 1024).contains(&scanned), "{scanned} bytes");
+}
+
+/// Turns of a session, each noted under its number, with a word after each.
+async fn run(line: Rc<Line>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
+    let mut turn = Turn::default();
+    for _ in 0..turns {
+        noted.borrow_mut().push(number);
+        turn.count(TURN_BYTES);
+        turn.pass(&line).await;
+    }
+}
+
+/// How often each number stands in a row.
+fn rows(noted: &[u32]) -> Vec<(u32, u64)> {
+    let rows = noted.chunk_by(|a, b| a == b);
+    rows.map(|row| (row[0], row.len() as u64)).collect()
+}
+
+/// A line, its notes, and an event loop for its sessions.
+fn stage() -> (Rc<Line>, Rc<RefCell<Vec<u32>>>, LocalSet) {
+    Default::default()
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn one_session_runs_and_the_others_stand_in_line() {
+    let (line, noted, sessions) = stage();
+    let turns = 2 * RUN_BYTES / TURN_BYTES;
+    for number in 1..=3 {
+        sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)));
+    }
+    tokio::time::timeout(LIMIT, sessions).await.unwrap();
+    // Each comes with its first turn; then one after the other has its run.
+    let all = rows(&noted.borrow());
+    let numbers: Vec<u32> = all.iter().map(|row| row.0).collect();
+    assert_eq!(numbers, [1, 2, 3, 1, 2, 3, 1, 2, 3], "{all:?}");
+    let long = all[3..6].iter();
+    let whole = RUN_BYTES / TURN_BYTES;
+    assert!(
+        long.clone().all(|row| row.1.abs_diff(whole) <= 1),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_socket_holds_nobody_up() {
+    let (line, noted, sessions) = stage();
+    let go = Rc::new(tokio::sync::Notify::new());
+    let (first, notes, gone) = (Rc::clone(&line), Rc::clone(&noted), Rc::clone(&go));
+    sessions.spawn_local(async move {
+        run(Rc::clone(&first), 1, 2, Rc::clone(&notes)).await;
+        gone.notified().await;
+        run(first, 1, 2, notes).await;
+    });
+    let (second, notes) = (Rc::clone(&line), Rc::clone(&noted));
+    sessions.spawn_local(async move {
+        run(second, 2, 5, notes).await;
+        go.notify_one();
+    });
+    tokio::time::timeout(LIMIT, sessions).await.unwrap();
+    assert_eq!(rows(&noted.borrow()).last(), Some(&(1, 2)));
+    assert_eq!(
+        noted.borrow().iter().filter(|number| **number == 2).count(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_line_or_at_its_run_leaves_the_way_free() {
+    for ends in [vec![0], vec![1], vec![0, 1], vec![1, 2]] {
+        let (line, noted, sessions) = stage();
+        let all: Vec<_> = (1..=4)
+            .map(|number| {
+                let turns = if number == 4 { 3 } else { u64::MAX };
+                sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)))
+            })
+            .collect();
+        let rest = sessions.run_until(async {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            ends.iter().for_each(|at| all[*at].abort());
+            let mut all = all.into_iter();
+            all.next_back().unwrap().await
+        });
+        tokio::time::timeout(LIMIT, rest).await.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn large_chunks_and_plain_bodies_are_taken_at_once() {
+    let mut scanner = Scanner::default();
+    assert_eq!(scanner.next(b"10000\r\n").unwrap().0, 7);
+    let input = vec![b'x'; 36 * 1024];
+    for body in [Body::Chunked(scanner), Body::Length(1), Body::UntilClose] {
+        assert_eq!(
+            chunk_relay::window(&body, &input).len(),
+            input.len(),
+            "{body:?}"
+        );
+    }
+    let fresh = Body::Chunked(Scanner::default());
+    let window = chunk_relay::window(&fresh, &input).len();
+    assert!(window > crate::wire::chunked::MAX_TRAILER_NAME && window <= 4096);
+}

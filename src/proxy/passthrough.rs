@@ -1,0 +1,265 @@
+//! Connections that go to one replica as a whole: `--balance connection`, where the head of the first
+//! request decides, and `--balance source`, where the client's address does and nothing is read at all.
+//!
+//! As long as no byte was taken by a replica, the next seat can take over. From then on the connection
+//! is a tunnel: what goes through it is nobody's business, nothing is sent twice, and a bad end on one
+//! side is a reset on the other.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::str::FromStr;
+
+use bytes::{Buf, BytesMut};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::attempted::{NoConnection, Tried};
+use super::client_watch::unless_reset;
+use super::exchange;
+use super::flow::Flow;
+use super::request_stats::Account;
+use super::route::{self, Nobody};
+use super::session::{After, Client};
+use super::tunnel;
+use super::upstream::InFlight;
+use super::worker::Worker;
+use super::write::write_some;
+use crate::ring::Key;
+use crate::wire::head::Request as Head;
+
+/// What goes to one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Each request of a connection goes where its own key belongs.
+    Request,
+    /// A connection goes where its first request belongs.
+    Connection,
+    /// All connections of a client's address go to one replica, whatever protocol they speak. The server
+    /// may speak first, so a listener must not wait for the client's first byte.
+    Source,
+}
+
+/// A text that names nothing to balance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not request, connection or source")]
+pub struct ParseBalanceError(String);
+
+impl FromStr for Balance {
+    type Err = ParseBalanceError;
+
+    fn from_str(text: &str) -> Result<Self, ParseBalanceError> {
+        match text {
+            "request" => Ok(Self::Request),
+            "connection" => Ok(Self::Connection),
+            "source" => Ok(Self::Source),
+            _ => Err(ParseBalanceError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::Connection => "connection",
+            Self::Source => "source",
+        })
+    }
+}
+
+/// The first request of a connection that will be a tunnel.
+#[derive(Debug)]
+pub(super) struct Opening {
+    key: Key,
+    head_only: bool,
+}
+
+/// What the first head says, and the bytes to send in place of `inbox` when an ID was drawn for it.
+pub(super) fn open(
+    worker: &Worker,
+    client: SocketAddr,
+    head: &Head<'_, '_>,
+    inbox: &[u8],
+) -> (Opening, Option<BytesMut>) {
+    let random = &mut worker.random.borrow_mut();
+    let keyed = worker.settings.key.key(head, client.ip(), random);
+    let with_id = keyed.drawn.map(|id| {
+        let mut bytes = worker.inboxes.take();
+        put_with_id(head, inbox, id, &mut bytes);
+        bytes
+    });
+    let opening = Opening {
+        key: keyed.key,
+        head_only: head.method == "HEAD",
+    };
+    (opening, with_id)
+}
+
+/// Writes `bytes`, which begin with `head`, with the ID that was drawn as its last field: it takes the
+/// place of one without a value. All else is as it was.
+fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
+    let end = head.len - b"\r\n".len();
+    let fields: usize = head.fields.iter().map(|field| field.line.len()).sum();
+    out.extend_from_slice(&bytes[..end - fields]);
+    for field in head.fields.iter().filter(|field| !field.is("x-request-id")) {
+        out.extend_from_slice(field.line);
+    }
+    out.extend_from_slice(format!("X-Request-ID: {id}\r\n").as_bytes());
+    out.extend_from_slice(&bytes[end..]);
+}
+
+/// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
+pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: Opening) -> After {
+    match reach(worker, opening.key, client).await {
+        Ok(Some(reached)) => carry(worker, client, opening.key, reached).await,
+        Ok(None) => client.left(),
+        Err((nobody, tried)) => {
+            let failure = exchange::nobody_up(worker, nobody, &tried);
+            let later = "Retry-After: 1\r\n";
+            let head_only = opening.head_only;
+            let answer = client.answer(worker, &failure, later, false, head_only);
+            answer.await
+        }
+    }
+}
+
+/// Serves a connection of which nothing is known but where it comes from.
+pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> After {
+    let key = key_of(client.addr.ip());
+    match reach(worker, key, client).await {
+        Ok(Some(reached)) => carry(worker, client, key, reached).await,
+        Ok(None) => client.left(),
+        // There are no words that every protocol understands. This is what a client would see of a server
+        // that is down, if a little late.
+        Err(_) => After::Reset,
+    }
+}
+
+/// The key of all connections from an address; the same as that of `--key source`.
+pub(super) fn key_of(client: IpAddr) -> Key {
+    Key::of(client.to_canonical().to_string().as_bytes())
+}
+
+/// A replica that has a client's first bytes, if any were here.
+struct Reached {
+    replica: TcpStream,
+    in_flight: InFlight,
+    /// How many bytes it has.
+    sent: usize,
+    /// How many others were tried in vain.
+    moves: u32,
+}
+
+/// A connection to the replica that is to have this client, to which was written what is here of the
+/// client's bytes, as far as it fits. Until then, every seat is tried once. `None`: the client is gone.
+async fn reach(
+    worker: &Worker,
+    key: Key,
+    client: &mut Client,
+) -> Result<Option<Reached>, (Nobody, Tried)> {
+    let limit = worker.settings.limits.write_timeout;
+    let mut tried = Tried::default();
+    let mut moves = 0;
+    loop {
+        let next = route::next(worker, key, &mut tried, Instant::now());
+        let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
+            return Ok(None);
+        };
+        let in_flight = match next {
+            Ok(in_flight) => in_flight,
+            Err(nobody) => return Err((nobody, tried)),
+        };
+        let pool = in_flight.pool();
+        tried.turn_to(pool);
+        let connected = worker.connect(&in_flight, &tried);
+        let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
+            return Ok(None);
+        };
+        let why = connected.as_ref().err().copied();
+        if let Ok(mut replica) = connected {
+            let sent = match client.inbox.is_empty() {
+                true => Ok(0),
+                false => write_some(&mut client.timer, &mut replica, &client.inbox, limit).await,
+            };
+            if let Ok(sent) = sent {
+                client.inbox.advance(sent);
+                return Ok(Some(Reached {
+                    replica,
+                    in_flight,
+                    sent,
+                    moves,
+                }));
+            }
+        }
+        tried.not_reached(pool, why.unwrap_or(NoConnection::Broken));
+        moves += 1;
+    }
+}
+
+/// Moves bytes until the end; a drain waits for it as for any exchange.
+async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached) -> After {
+    let Reached {
+        mut replica,
+        in_flight,
+        sent,
+        moves,
+    } = reached;
+    // Nobody knows what the replica owes: that it took the connection is its first answer.
+    in_flight.end_waiting();
+    let account = Account::new(Instant::now(), key, client.note.take());
+    account.moves.set(moves);
+    account.given(&in_flight);
+    let flows = (
+        Flow::from_client(&in_flight, &account),
+        Flow::to_client(&in_flight, &account),
+    );
+    flows.0.add(sent as u64);
+    let early = &mut client.inbox;
+    if let Ok(stream) = client.stream.known() {
+        let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
+        account.ended.set(Some(ended));
+    }
+    After::Drop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head::{self, Room};
+
+    fn with_id(text: &str) -> String {
+        let mut room = Room::default();
+        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut out = BytesMut::new();
+        put_with_id(&head, text.as_bytes(), 123_456, &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_drawn_id_is_all_that_changes() {
+        let (line, fields) = (
+            "GET  /a HTTP/1.1\r\n".replace("  ", " "),
+            "Host:a \r\nConnection: close\r\nx-b:  1\r\n",
+        );
+        let text = format!("\r\n{line}{fields}\r\nmore\r\n\r\n");
+        assert_eq!(
+            with_id(&text),
+            format!("\r\n{line}{fields}X-Request-ID: 123456\r\n\r\nmore\r\n\r\n")
+        );
+        assert_eq!(
+            with_id("GET / HTTP/1.0\r\n\r\n"),
+            "GET / HTTP/1.0\r\nX-Request-ID: 123456\r\n\r\n"
+        );
+        assert_eq!(
+            with_id("GET / HTTP/1.1\r\nX-REQUEST-ID:\r\nHost: a\r\n\r\n"),
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 123456\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_address_has_one_key_however_it_is_written() {
+        let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
+        assert_eq!(key_of(mapped), Key::of(b"10.0.0.7"));
+    }
+}

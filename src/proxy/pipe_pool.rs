@@ -1,0 +1,286 @@
+//! The worker's spare pipes, and bytes moved through one: what [`crate::wire::splice`] offers, under the
+//! limits of the data path.
+//!
+//! A pipe is taken for one piece and given back empty, so idle connections hold none; slow readers hold
+//! theirs for long. There are only so many, lest pipes take the descriptors that connections need. Where
+//! there is none to be had, or sockets cannot be spliced, the caller copies.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::fairness::TURN_BYTES;
+use super::stall_detector::Stall;
+use crate::metrics::{Port, PortCell};
+use crate::wire::deadline::Deadline;
+use crate::wire::sockopt;
+use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
+
+/// From this many bytes on, moving them through a pipe is cheaper than copying them.
+pub(super) const SPLICE_FROM: u64 = 32 * 1024;
+/// The most bytes of one piece: not more than a turn.
+const PIECE: u64 = TURN_BYTES;
+/// Spare pipes kept; each holds two descriptors.
+const MAX_SPARE: usize = 64;
+/// How long nothing more is said of a lack of pipes that goes on.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Spare pipes.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    on: Cell<bool>,
+    /// How many there may be, lent and spare.
+    most: usize,
+    lent: Rc<Cell<usize>>,
+    spare: RefCell<Vec<Pipe<Empty>>>,
+    port: Arc<Port>,
+    worker: usize,
+    told: Cell<Option<Instant>>,
+}
+
+/// A pipe that is in use. It counts until it is given back or dropped.
+#[derive(Debug)]
+pub(super) struct Lent<State> {
+    pipe: Pipe<State>,
+    place: Place,
+}
+
+#[derive(Debug)]
+struct Place(Rc<Cell<usize>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Lent<Holding> {
+    /// How many bytes it holds.
+    pub(super) fn held(&self) -> u64 {
+        self.pipe.held() as u64
+    }
+}
+
+/// Which side ended a piece too early.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Nothing more came: an end, a reset, or silence for too long; `None` is an end.
+    From(Option<io::Error>),
+    /// The other side takes no more.
+    To,
+}
+
+impl Pipes {
+    pub(super) fn new(on: bool, most: usize, port: Arc<Port>, worker: usize) -> Self {
+        Self {
+            port,
+            worker,
+            on: Cell::new(on),
+            most,
+            lent: Rc::default(),
+            spare: RefCell::default(),
+            told: Cell::new(None),
+        }
+    }
+
+    /// A pipe for a body of which so much is certain to come; `None` if it is better copied.
+    pub(super) fn take(&self, ahead: u64) -> Option<Lent<Empty>> {
+        if !self.on.get() || ahead < SPLICE_FROM {
+            return None;
+        }
+        let spare = self.spare.borrow_mut().pop();
+        let pipe = match spare {
+            Some(pipe) => pipe,
+            None if self.lent.get() >= self.most => {
+                self.cell().splice_fallbacks.add(1);
+                return None;
+            }
+            None => match Pipe::new() {
+                Ok(pipe) => pipe,
+                // Out of descriptors or pipe memory: the bytes get there by copying, too.
+                Err(err) => {
+                    self.note_shortage(&err);
+                    return None;
+                }
+            },
+        };
+        self.lent.set(self.lent.get() + 1);
+        let place = Place(Rc::clone(&self.lent));
+        Some(Lent { pipe, place })
+    }
+
+    fn cell(&self) -> &PortCell {
+        self.port.worker(self.worker)
+    }
+
+    fn note_shortage(&self, err: &io::Error) {
+        self.cell().splice_fallbacks.add(1);
+        let now = Instant::now();
+        if self
+            .told
+            .get()
+            .is_none_or(|told| now - told >= TELL_INTERVAL)
+        {
+            let so_far = self.cell().splice_fallbacks.get();
+            tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {so_far}");
+            self.told.set(Some(now));
+        }
+    }
+
+    fn give(&self, pipe: Pipe<Empty>, place: Place) {
+        drop(place);
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < MAX_SPARE {
+            spare.push(pipe);
+        }
+    }
+
+    /// Moves a piece of at most `most` bytes, which is waited for until `due`. Each write that makes
+    /// progress has `limit`, and `tell` hears of it. Returns how much was moved: 0 if these sockets cannot
+    /// be spliced.
+    pub(super) async fn carry(
+        &self,
+        pipe: Lent<Empty>,
+        (from, to): (&TcpStream, &TcpStream),
+        most: u64,
+        timer: &mut Deadline,
+        due: impl Fn() -> Option<Instant>,
+        (limit, tell): (Duration, impl Fn(u64)),
+    ) -> Result<u64, Fault> {
+        let Some(held) = self.fill(pipe, from, most, timer, due).await? else {
+            return Ok(0);
+        };
+        let moved = held.held();
+        let Lent {
+            pipe: mut held,
+            place,
+        } = held;
+        let mut left = moved;
+        loop {
+            match drain_some(held, to, timer, limit).await? {
+                Drained::Part(rest) => {
+                    let still = rest.held() as u64;
+                    tell(left - still);
+                    (held, left) = (rest, still);
+                }
+                Drained::All(pipe) => {
+                    tell(left);
+                    self.give(pipe, place);
+                    self.cell().spliced.add(moved);
+                    return Ok(moved);
+                }
+            }
+        }
+    }
+
+    /// Waits until `due` for at most `most` bytes. `None`: these sockets cannot be spliced.
+    pub(super) async fn fill(
+        &self,
+        pipe: Lent<Empty>,
+        from: &TcpStream,
+        most: u64,
+        timer: &mut Deadline,
+        due: impl Fn() -> Option<Instant>,
+    ) -> Result<Option<Lent<Holding>>, Fault> {
+        let Lent { pipe, place } = pipe;
+        let most = usize::try_from(most.min(PIECE)).unwrap_or(usize::MAX);
+        let filled = timer.run_while(due, pipe.fill(from, most)).await;
+        match filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(Filled::Some(pipe)) => Ok(Some(Lent { pipe, place })),
+            Ok(Filled::End(pipe)) => {
+                self.give(pipe, place);
+                Err(Fault::From(None))
+            }
+            Err(err) if splice::is_unsupported(&err) => {
+                tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
+                self.on.set(false);
+                self.cell().splice_fallbacks.add(1);
+                Ok(None)
+            }
+            Err(err) => Err(Fault::From(Some(err))),
+        }
+    }
+
+    /// Writes what a pipe holds, and keeps the pipe; tells of all `progress`, in bytes. The write may be
+    /// stuck until `due`.
+    pub(super) async fn drain(
+        &self,
+        held: Lent<Holding>,
+        to: &TcpStream,
+        timer: &mut Deadline,
+        due: impl Fn() -> Option<Instant>,
+        progress: impl Fn(u64),
+    ) -> Result<(), Fault> {
+        let moved = held.held();
+        let mut left = moved;
+        let Lent {
+            pipe: mut held,
+            place,
+        } = held;
+        loop {
+            match timer.run_while(&due, held.drain(to)).await {
+                Ok(Ok(Drained::Part(rest))) => {
+                    let still = rest.held() as u64;
+                    progress(left - still);
+                    (held, left) = (rest, still);
+                }
+                Ok(Ok(Drained::All(pipe))) => {
+                    progress(left);
+                    self.give(pipe, place);
+                    self.cell().spliced.add(moved);
+                    return Ok(());
+                }
+                Ok(Err(_)) | Err(_) => return Err(Fault::To),
+            }
+        }
+    }
+}
+
+/// Moves some of what a pipe holds on, and gives up when nothing moves for `limit`.
+async fn drain_some(
+    held: Pipe<Holding>,
+    to: &TcpStream,
+    timer: &mut Deadline,
+    limit: Duration,
+) -> Result<Drained, Fault> {
+    let mut stall = Stall::new(limit);
+    // Not begun anew at each look: the pipe would be lost with it.
+    let mut drained = pin!(held.drain(to));
+    loop {
+        match timer.run_for(stall.patience(), drained.as_mut()).await {
+            Ok(drained) => return drained.map_err(|_| Fault::To),
+            Err(_) if stall.is_over(sockopt::write_queue(to)) => return Err(Fault::To),
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_only_so_many_and_a_lost_one_makes_room() {
+        let pipes = Pipes::new(true, 2, Arc::new(Port::new(1)), 0);
+        assert!(pipes.take(SPLICE_FROM - 1).is_none());
+        let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
+        let Some(Lent { pipe, place }) = first else {
+            panic!("the first of two")
+        };
+        assert!(second.is_some() && pipes.take(SPLICE_FROM).is_none());
+        assert_eq!(pipes.cell().splice_fallbacks.get(), 1);
+        pipes.give(pipe, place);
+        assert_eq!(pipes.spare.borrow().len(), 1);
+        let again = pipes.take(SPLICE_FROM);
+        assert!(again.is_some() && pipes.spare.borrow().is_empty());
+        // Bytes were left in it.
+        drop(second);
+        assert!(pipes.take(SPLICE_FROM).is_some());
+    }
+}

@@ -1,0 +1,96 @@
+//! What is counted of one request while it is with a replica: bytes, times, the replica, and who ended it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::access_record::{Ended, How, Note};
+use super::client_watch::ClientEnds;
+use super::upstream::{InFlight, Pool};
+use crate::ring::{Key, Seat};
+
+/// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
+/// record in, unless that was taken back.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) begun: Instant,
+    note: Option<Box<Note>>,
+    pub(super) seat: Cell<Option<(Seat, How)>>,
+    pub(super) status: Cell<u16>,
+    pub(super) first_byte: Cell<Option<Duration>>,
+    pub(super) from_client: Cell<u64>,
+    pub(super) to_client: Cell<u64>,
+    /// Microseconds from its beginning until the present replica was chosen.
+    given_after: Cell<u32>,
+    /// How often it went on to another connection or another replica.
+    pub(super) moves: Cell<u32>,
+    /// Who ended it, once that is known: until then it would be us.
+    pub(super) ended: Cell<Option<Ended>>,
+    /// When the client was found to send nothing more.
+    pub(super) ends: ClientEnds,
+}
+
+impl Account {
+    /// Begins with a request for this key, whose record is in `note`, if there is a log.
+    pub(super) fn new(begun: Instant, key: Key, mut note: Option<Box<Note>>) -> Self {
+        note.iter_mut().for_each(|note| note.hashed_by(key));
+        Self {
+            begun,
+            note,
+            seat: Cell::new(None),
+            status: Cell::new(0),
+            first_byte: Cell::new(None),
+            from_client: Cell::new(0),
+            to_client: Cell::new(0),
+            given_after: Cell::new(0),
+            moves: Cell::new(0),
+            ended: Cell::new(None),
+            ends: ClientEnds::default(),
+        }
+    }
+
+    /// The record with what was counted, for an answer of our own to be noted in it.
+    pub(super) fn close(&mut self) -> Option<Box<Note>> {
+        let mut note = self.note.take()?;
+        note.exchanged(self);
+        Some(note)
+    }
+
+    /// A replica was chosen for it.
+    pub(super) fn chosen(&self, now: Instant) {
+        // Rounded up, so that it does not seem to have come before what it began.
+        let after = now.saturating_duration_since(self.begun).as_nanos();
+        let after = after.div_ceil(1_000);
+        self.given_after
+            .set(u32::try_from(after).unwrap_or(u32::MAX));
+    }
+
+    /// It was given to a replica.
+    pub(super) fn given(&self, in_flight: &InFlight) {
+        self.seat.set(Some((in_flight.pool().seat, in_flight.how)));
+    }
+
+    /// The head of the final reply came.
+    pub(super) fn replied(&self, in_flight: &InFlight, status: u16, now: Instant) {
+        let time = now.saturating_duration_since(self.begun);
+        self.status.set(status);
+        self.first_byte.set(Some(time));
+        in_flight.pool().cell().replies.count(status);
+        in_flight.pool().answered(now, time);
+        let given_after = Duration::from_micros(self.given_after.get().into());
+        in_flight.answered(self.begun + given_after, now);
+    }
+
+    /// It ended at this replica, however.
+    pub(super) fn over(&self, pool: &Pool, now: Instant) {
+        let time = now.saturating_duration_since(self.begun);
+        pool.cell().total.count(time);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}

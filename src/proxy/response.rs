@@ -1,0 +1,232 @@
+//! The direction from the replica to the client: interim replies, the final head, its body.
+//!
+//! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
+//! leaves whole, in one write, so the request can be sent again as long as anything is missing.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::net::tcp::ReadHalf;
+use tokio::time::Instant;
+
+use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
+use super::fairness::Turn;
+use super::flow::Flow;
+use super::interim::Pace;
+use super::request_sender::Progress;
+use super::request_stats::Account;
+use super::rewrite::{self, Asked, Ending, Facts};
+use super::upstream::InFlight;
+use super::worker::Worker;
+use super::write::{LowMark, write_whole};
+use crate::wire::deadline::Deadline;
+use crate::wire::framing::Body;
+use crate::wire::head::{Version, worth_parsing};
+use crate::wire::lazy_stream::Writer;
+use crate::wire::lenient::{self, Rewritten};
+use crate::wire::version;
+
+/// A body shorter than this is moved behind its head: that costs less than to have the kernel gather two
+/// parts (writev(2)).
+const COPY_BELOW: usize = 2048;
+
+const TOO_LONG: Broken = Broken::Bad("its head is longer than 65536 bytes");
+
+/// Why no reply, or not all of it, reached the client.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection to the replica ended, and the client has seen nothing.
+    Lost,
+    /// The replica is not up any more, and the client has seen nothing.
+    Doubted,
+    /// The server had given a kept connection up before it read the request, and the client has seen nothing.
+    Stale,
+    /// The reply did not come in time, and the client has seen nothing.
+    TimedOut,
+    /// The reply must not be passed on; what is wrong with it.
+    Bad(&'static str),
+    /// The client takes no more.
+    ClientGone,
+    /// The rest of a reply did not come. `reset`: only a reset tells the client.
+    Truncated { reset: bool },
+}
+
+/// What became of the two connections.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// The reply is through.
+    Whole {
+        /// Whether the client was told that its connection stays.
+        client_stays: bool,
+        /// How long the replica's connection may be kept, if at all.
+        keep: Option<Duration>,
+        /// Whether it may serve this client only.
+        private: bool,
+    },
+    /// The connections are a tunnel from here on.
+    Tunnel,
+}
+
+/// One reply on its way.
+pub(super) struct Download<'a> {
+    pub(super) from: ReadHalf<'a>,
+    pub(super) to: Writer<'a>,
+    pub(super) worker: &'a Worker,
+    pub(super) in_flight: &'a InFlight,
+    pub(super) account: &'a Account,
+    pub(super) flow: Flow<'a>,
+    pub(super) progress: &'a Progress,
+    pub(super) timer: &'a mut Deadline,
+    pub(super) asked: Asked,
+    /// Whether the connection was used before.
+    pub(super) kept: bool,
+    /// Whether it may serve this client only.
+    pub(super) private: bool,
+    /// Whether the client keeps its connection.
+    pub(super) keep_alive: bool,
+    pub(super) low_mark: LowMark,
+    pub(super) turn: Turn,
+    /// What was read and not yet passed on.
+    pub(super) reply: BytesMut,
+    /// What is laid out for the client.
+    pub(super) out: BytesMut,
+}
+
+impl Download<'_> {
+    pub(super) async fn run(&mut self) -> Result<Delivered, Broken> {
+        let delivered = self.deliver().await;
+        self.worker.replies.give(&mut self.reply);
+        self.worker.replies.give(&mut self.out);
+        delivered
+    }
+
+    async fn deliver(&mut self) -> Result<Delivered, Broken> {
+        let mut facts = self.final_head().await?;
+        let now = Instant::now();
+        self.account.replied(self.in_flight, facts.status, now);
+        if facts.status == 101 {
+            return self.upgrade(&facts).await;
+        }
+        self.hold_until_whole(&facts).await?;
+        let client_stays = self.begin(&mut facts).await?;
+        if !facts.body.is_complete() {
+            Box::pin(self.rest(&mut facts)).await?;
+        }
+        if self.is_early() {
+            Box::pin(self.outlast_upload(facts.decode)).await?;
+        }
+        // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
+        let reusable = facts.keep_alive
+            && facts.body.is_complete()
+            && self.reply.is_empty()
+            && self.progress.sent.get();
+        let private = self.private || facts.private;
+        let most = match private {
+            true => Duration::MAX,
+            false => self.worker.settings.limits.pool_idle,
+        };
+        let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
+        Ok(Delivered::Whole {
+            client_stays,
+            keep,
+            private,
+        })
+    }
+
+    /// Reads up to the final head, and passes interim ones on.
+    async fn final_head(&mut self) -> Result<Facts, Broken> {
+        let (mut pace, mut parsed) = (Pace::default(), 0);
+        let via = self.worker.settings.via.as_deref();
+        loop {
+            if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
+                self.out.clear();
+                version::settle_response(&mut self.reply);
+                let facts = match rewrite::reply(&self.reply, self.asked, via, &mut self.out) {
+                    Ok(facts) => facts,
+                    Err(bad) => match lenient::response(&mut self.reply) {
+                        Rewritten::Changed => {
+                            parsed = 0;
+                            continue;
+                        }
+                        Rewritten::Incomplete => None,
+                        Rewritten::Unchanged => return Err(Broken::Bad(bad.0)),
+                    },
+                };
+                match facts {
+                    // The buffer may have room for more than that.
+                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(TOO_LONG),
+                    Some(facts) if self.is_stale(facts.status) => return Err(Broken::Stale),
+                    Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
+                    Some(facts) => {
+                        Box::pin(self.pass_interim(&facts, &mut pace)).await?;
+                        parsed = 0;
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            parsed = self.reply.len();
+            if parsed >= MAX_REPLY_HEAD {
+                return Err(TOO_LONG);
+            }
+            if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
+                // Both become too large to be kept for other requests.
+                self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
+                self.out.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
+            }
+            let progress = self.progress;
+            self.read_early(|| progress.reply_due.get()).await?;
+        }
+    }
+
+    /// Writes the head and what is here of the body. Whether the client's connection stays.
+    async fn begin(&mut self, facts: &mut Facts) -> Result<bool, Broken> {
+        let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
+        let stays =
+            self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
+        let ending = match (stays, self.asked.version) {
+            (false, _) => Ending::Close,
+            (true, Version::Http10) => Ending::KeepAlive,
+            (true, Version::Http11) => Ending::Plain,
+        };
+        rewrite::finish(ending, &mut self.out);
+        self.reply.advance(facts.len);
+        if self.reply.len() >= COPY_BELOW && matches!(facts.body, Body::Length(_)) {
+            self.begin_in_two_parts(facts).await?;
+            return Ok(stays);
+        }
+        // Broken chunks are found while it is not too late for a 502.
+        let taken = if facts.decode {
+            facts.body.decode(&self.reply, &mut self.out)
+        } else {
+            facts.body.relay(&self.reply, &mut self.out)
+        };
+        let taken = taken.map_err(|broken| Broken::Bad(broken.0))?;
+        self.reply.advance(taken);
+        self.progress.begun.set(true);
+        self.write_out().await?;
+        Ok(stays)
+    }
+
+    /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
+    /// would be the dearest thing that user space does for them.
+    async fn begin_in_two_parts(&mut self, facts: &mut Facts) -> Result<(), Broken> {
+        let taken = facts.body.take_plain(&self.reply);
+        self.progress.begun.set(true);
+        let limit = self.worker.settings.limits.write_timeout;
+        let parts = (&self.out[..], &self.reply[..taken]);
+        let written = write_whole(self.timer, &mut self.to, parts, limit).await;
+        written.map_err(|_| Broken::ClientGone)?;
+        self.flow.add((self.out.len() + taken) as u64);
+        self.reply.advance(taken);
+        Ok(())
+    }
+
+    pub(super) async fn write_out(&mut self) -> Result<(), Broken> {
+        let limit = self.worker.settings.limits.write_timeout;
+        let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
+        written.map_err(|_| Broken::ClientGone)?;
+        self.flow.add(self.out.len() as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! What has happened to one request so far, and what may still be done with it.
+//!
+//! The one thing that must never be done: give a third replica a request that two were lost with. One with
+//! which a replica fell silent may leave it for a second; if that falls silent too, it is the request that
+//! is slow, and it waits there.
+
+use std::fmt;
+
+use super::attempted::Tried;
+use super::request::Request;
+use super::response::Broken;
+use super::retry_budget::Spent;
+use super::upstream::InFlight;
+use super::worker::Worker;
+use crate::metrics::Retry;
+use crate::roster::ReplicaId;
+
+/// A request is not given to a third replica after this many were lost holding it: it may be what kills
+/// them.
+const MAX_LOST_REPLICAS: usize = 2;
+
+/// What has happened to a request so far.
+#[derive(Debug, Default)]
+pub(super) struct Journey {
+    pub(super) tried: Tried,
+    /// Replicas that were lost holding the request, each once.
+    pub(super) holders: Vec<ReplicaId>,
+    retries: u32,
+    /// How often it went on to another connection or another replica.
+    pub(super) moves: u32,
+    /// Whether it has paused before another replica.
+    paused: bool,
+}
+
+/// What may be done with a request should it fail with the replica that has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chances {
+    /// Whether it may be sent again if the connection is lost.
+    pub(super) repeatable: bool,
+    pub(super) silence: OnSilence,
+}
+
+/// What a request does when the replica that has it falls silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum OnSilence {
+    /// It goes to another one, if one is up.
+    Leaves,
+    /// It waits, because it cannot be sent again.
+    #[default]
+    Stays,
+    /// It waits, because another replica had it before: it is the request that is slow.
+    IsSlow,
+}
+
+/// Why a request that was lost does not go on.
+#[derive(Debug)]
+pub(super) enum Halted {
+    /// It cannot be sent again, or was often enough.
+    Unrepeatable,
+    /// Too many others were.
+    OverBudget(Spent),
+}
+
+impl fmt::Display for Halted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unrepeatable => f.write_str("the replica closed its connection too early"),
+            Self::OverBudget(spent) => {
+                write!(f, "the replica was lost with this request, and {spent}")
+            }
+        }
+    }
+}
+
+impl Journey {
+    /// What may be done with the request should it fail with this replica, if the budget allows it then.
+    /// A kept connection that ends is first of all an old connection: that costs no retry.
+    pub(super) fn chances(
+        &self,
+        worker: &Worker,
+        request: &Request,
+        in_flight: &InFlight,
+        kept: bool,
+    ) -> Chances {
+        let id = in_flight.pool().id;
+        let has_left = self.holders.iter().any(|holder| *holder != id);
+        let again = request.idempotent && request.outgoing.replayable;
+        let left = self.retries < worker.settings.retries;
+        Chances {
+            repeatable: again && (kept || left && !has_left),
+            silence: match has_left && in_flight.was_up() {
+                true => OnSilence::IsSlow,
+                false if again && left => OnSilence::Leaves,
+                false => OnSilence::Stays,
+            },
+        }
+    }
+
+    /// Whether the request may be given to this replica: not to a third one.
+    pub(super) fn may_go_to(&self, id: ReplicaId) -> bool {
+        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
+    }
+
+    /// Whether it is about to go to another replica than the one it was lost with; once.
+    pub(super) fn moves_on(&mut self, id: ReplicaId) -> bool {
+        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
+        self.paused |= moves_on;
+        moves_on
+    }
+
+    /// The connection to a replica ended or is given up, and the client has seen nothing: the request goes
+    /// on.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) fn goes_on(
+        &mut self,
+        worker: &Worker,
+        request: &mut Request,
+        in_flight: &InFlight,
+        broken: &Broken,
+        kept: bool,
+        repeatable: bool,
+    ) -> Result<(), Halted> {
+        let pool = in_flight.pool();
+        let is_doubted = matches!(broken, Broken::Doubted);
+        // A silent replica is no old connection.
+        let kept = kept && !is_doubted;
+        if request.outgoing.is_unsent() {
+            // As good as refused, unless it was only an old connection.
+            if !kept {
+                self.tried.refused.push(pool.id);
+            }
+        } else if (repeatable || is_doubted) && request.outgoing.replayable {
+            worker.take_retry().map_err(Halted::OverBudget)?;
+            if !matches!(broken, Broken::Stale) {
+                // It was silent before it got the request.
+                let holds = in_flight.was_up() || !is_doubted;
+                self.lost(pool.id, kept, holds);
+            }
+            request.outgoing.rewind();
+        } else {
+            return Err(Halted::Unrepeatable);
+        }
+        self.tried.turn_from(pool);
+        self.moves += 1;
+        pool.cell().retried(match broken {
+            Broken::Doubted => Retry::Doubted,
+            _ if kept => Retry::Stale,
+            _ => Retry::Lost,
+        });
+        Ok(())
+    }
+
+    fn lost(&mut self, id: ReplicaId, kept: bool, holds: bool) {
+        self.retries += u32::from(!kept);
+        if holds && !self.holders.contains(&id) {
+            self.holders.push(id);
+        }
+        if !kept {
+            self.tried.lost.push(id);
+        }
+    }
+}

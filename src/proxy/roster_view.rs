@@ -1,0 +1,72 @@
+//! The roster as one worker sees it: the snapshot, and beside each member what the worker holds about it.
+//!
+//! It is made anew for each version and never changed, so a request that holds one goes by one moment.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::upstream::Pool;
+use crate::load::Balance;
+use crate::ring::Seat;
+use crate::roster::{ReplicaId, Roster};
+
+/// The roster and this worker's pools, which stand in the order of its members.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) roster: Arc<Roster>,
+    pub(super) pools: Vec<Rc<Pool>>,
+}
+
+impl View {
+    /// The view of `roster`, with the pools of `before` for replicas that stay.
+    pub(super) fn follow(
+        roster: Arc<Roster>,
+        before: Option<&Self>,
+        worker: usize,
+        slow_guard: bool,
+        balance: &Rc<RefCell<Balance>>,
+    ) -> Self {
+        let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
+        let mut left: HashMap<ReplicaId, &Rc<Pool>> =
+            pools.iter().map(|pool| (pool.id, pool)).collect();
+        let pools = roster
+            .members()
+            .iter()
+            .map(|member| match left.remove(&member.id) {
+                Some(pool) => {
+                    pool.set_health(member.health, member.drained);
+                    Rc::clone(pool)
+                }
+                None => Rc::new(Pool::new(member, worker, balance)),
+            });
+        let pools: Vec<Rc<Pool>> = pools.collect();
+        // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
+        left.values().for_each(|pool| pool.retire());
+        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
+        let members = pools.iter().enumerate();
+        let members: Vec<_> = members.map(|(place, pool)| pool.sit(place)).collect();
+        let bound = roster.bound;
+        let mut load = balance.borrow_mut();
+        load.follow(bound, slow_guard, afresh, &members);
+        drop(load);
+        Self { roster, pools }
+    }
+
+    /// Takes what all workers have counted into `balance`.
+    pub(super) fn fold(&self, balance: &mut Balance) {
+        balance.fold(self.pools.iter().map(|pool| pool.requests()));
+    }
+
+    /// Whether a replica is up and takes requests.
+    pub(super) fn is_any_open(&self) -> bool {
+        self.pools.iter().any(|pool| pool.is_open())
+    }
+
+    /// The pools a request may use whose seat is `seat`.
+    pub(super) fn pool(&self, seat: Seat) -> Option<&Rc<Pool>> {
+        let at = self.roster.position(seat)?;
+        self.pools.get(at).filter(|pool| pool.may_serve())
+    }
+}

@@ -1,0 +1,130 @@
+//! An exchange with a replica, for as long as it lasts: it counts in the cells, in the worker's view of the
+//! load, and as evidence of the slow guard.
+//!
+//! Dropping it ends all of that, however the exchange ended.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
+
+use super::{Pool, is_worse};
+use crate::load::{End, Relief};
+use crate::proxy::access_record::How;
+use crate::proxy::local_notify::Ear;
+use crate::roster::Health;
+
+/// An exchange under way with a replica. While one lives, a replica that left is not stopped.
+#[derive(Debug)]
+pub(in crate::proxy) struct InFlight {
+    pool: Rc<Pool>,
+    /// The replica's health when it was chosen.
+    chosen: Health,
+    pub(in crate::proxy) how: How,
+    /// Whether the replica owes the head of a reply.
+    awaiting: Cell<bool>,
+    /// Whether the request counts as slow.
+    slow: Cell<bool>,
+}
+
+impl InFlight {
+    /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
+    pub(in crate::proxy) fn enter(pool: Rc<Pool>, how: How, now: Instant) -> (Self, bool) {
+        let cell = pool.cell();
+        cell.requests.add(1);
+        match how {
+            How::Home => {}
+            How::Spilled => cell.spilled.add(1),
+            How::Diverted => cell.diverted.add(1),
+            How::FailedOver => cell.failed_over.add(1),
+            How::Private => cell.private.add(1),
+        }
+        cell.enter();
+        cell.begin_waiting();
+        pool.chosen_at.set(now);
+        let place = pool.place.get();
+        let fold = pool.balance.borrow_mut().chosen(place, now.into_std());
+        let in_flight = Self {
+            chosen: pool.health.get(),
+            how,
+            awaiting: Cell::new(true),
+            slow: Cell::new(false),
+            pool,
+        };
+        (in_flight, fold)
+    }
+
+    /// The head of the reply came, to a request that was given to the replica at `sent`.
+    pub(in crate::proxy) fn answered(&self, sent: Instant, now: Instant) {
+        self.end(End::Answer {
+            sent: sent.into_std(),
+            now: now.into_std(),
+        });
+    }
+
+    /// It is not the replica alone that is waited for any more.
+    pub(in crate::proxy) fn end_waiting(&self) {
+        self.end(End::Client);
+    }
+
+    fn end(&self, end: End) {
+        let pool = &self.pool;
+        // A request may become slow after its head came, while the reply is held back.
+        if self.slow.replace(false) {
+            pool.cell().end_slow();
+        }
+        if !self.awaiting.replace(false) {
+            return;
+        }
+        pool.cell().end_waiting();
+        let relief = pool.balance.borrow_mut().end(pool.place.get(), end);
+        match relief {
+            Relief::None => {}
+            Relief::Room => pool.relief.ring(),
+            Relief::Recovered => {
+                pool.cell().slow.store(false, Ordering::Relaxed);
+                tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
+            }
+        }
+    }
+
+    /// The replica is silent, as another one was with this request: it is the request that is slow.
+    pub(in crate::proxy) fn begin_slow(&self) {
+        if !self.slow.replace(true) {
+            self.pool.cell().begin_slow();
+        }
+    }
+
+    /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
+    pub(in crate::proxy) fn may_go_on(&self) -> bool {
+        !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
+    }
+
+    pub(in crate::proxy) fn pool(&self) -> &Rc<Pool> {
+        &self.pool
+    }
+
+    /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
+    /// better, and then it is given its time.
+    pub(in crate::proxy) fn is_doubted(&self) -> bool {
+        is_worse(self.pool.health.get(), self.chosen)
+    }
+
+    /// Whether the replica was up when it was chosen.
+    pub(in crate::proxy) fn was_up(&self) -> bool {
+        self.chosen == Health::Up
+    }
+
+    /// For whoever waits for [`Self::is_doubted`].
+    pub(in crate::proxy) fn doubt_ear(&self) -> Ear<'_> {
+        self.pool.doubt.ear()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.end(End::Gone);
+        self.pool.cell().leave();
+    }
+}

@@ -1,0 +1,60 @@
+//! The listening sockets: opened, or taken over from the one that serves.
+//!
+//! Surprising: a Unix socket is one of them, where the next process may ask for the others.
+
+use std::mem;
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
+
+use crate::config::Config;
+use crate::startup;
+use crate::takeover::{self, Taken};
+
+/// The listening sockets.
+pub(super) struct Ports {
+    pub(super) data: Vec<TcpListener>,
+    pub(super) control: TcpListener,
+    /// Where another process may ask for the others.
+    pub(super) desk: Option<UnixListener>,
+}
+
+impl Ports {
+    /// Opens them, but for those that were taken over.
+    pub(super) fn open(config: &Config, taken: Option<&mut Taken>) -> anyhow::Result<Self> {
+        if let Some(taken) = taken {
+            let mut data = mem::take(&mut taken.data);
+            startup::reserve_more(&mut data, config.workers)?;
+            return Ok(Self {
+                data,
+                control: taken.control.try_clone()?,
+                desk: Some(taken.desk.try_clone()?),
+            });
+        }
+        let control = startup::listen(config.control, "--control")?;
+        let data = startup::listen_shared(config.listen, config.workers)?;
+        let desk = takeover::listen(control.local_addr()?);
+        if let Err(err) = &desk {
+            tracing::warn!("nobody will be able to take over from this process: {err}");
+        }
+        Ok(Self {
+            data,
+            control,
+            desk: desk.ok(),
+        })
+    }
+
+    pub(super) fn addresses(&self) -> anyhow::Result<startup::Addresses> {
+        Ok(startup::Addresses {
+            listen: self.data[0].local_addr()?,
+            control: self.control.local_addr()?,
+        })
+    }
+
+    /// The sockets once more, to give away: those of the data port and the control port's.
+    pub(super) fn keep(&self) -> anyhow::Result<Vec<OwnedFd>> {
+        let all = self.data.iter().chain([&self.control]);
+        let kept = all.map(|socket| socket.as_fd().try_clone_to_owned());
+        Ok(kept.collect::<Result<_, _>>()?)
+    }
+}

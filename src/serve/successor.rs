@@ -1,0 +1,112 @@
+//! What is different when another process is taken over: whose sockets and fleet these are, and how long they are
+//! not ours.
+//!
+//! Surprising: the old one may end at any moment. Then all is ours at once, ready or not.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::fleet::{self, Fleet, Hold};
+use crate::supervisor::Signals;
+use crate::takeover::{self, Around, Taken};
+
+/// Asks the one that serves for its sockets, if that is wanted and there is one; each of its workers needs one
+/// of ours.
+pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
+    if !config.takeover {
+        return Ok(None);
+    }
+    let Some(taken) = takeover::take(config.control)? else {
+        tracing::info!("nobody serves on {} to take over from", config.control);
+        return Ok(None);
+    };
+    let ours = Around::of(&config.replicas);
+    if taken.around != ours {
+        bail!(
+            "cannot take over {} from a balancer of {}",
+            ours,
+            taken.around
+        );
+    }
+    let listens = taken.data[0].local_addr()?;
+    if config.listen.port() != 0 && config.listen != listens {
+        bail!(
+            "the one that serves listens on {listens}, not on {} (--listen)",
+            config.listen
+        );
+    }
+    config.listen = listens;
+    let workers = taken.data.len();
+    if config.workers < workers {
+        tracing::info!(
+            "--workers {} is raised to {workers}, as many as there were",
+            config.workers
+        );
+        config.workers = workers;
+    }
+    Ok(Some(taken))
+}
+
+/// What a fleet that is taken over goes by instead of flags.
+pub(super) fn begin_with(
+    taken: Option<&mut Taken>,
+    settings: &mut fleet::Settings,
+) -> anyhow::Result<()> {
+    let Some(taken) = taken else { return Ok(()) };
+    settings.taken_over_from = Some(taken.pid());
+    let Some(state) = taken.ask_for_the_fleet()? else {
+        return Ok(());
+    };
+    settings.ring = state.ring;
+    settings.bound = state.bound;
+    settings.seats = Some(state.seats);
+    Ok(())
+}
+
+/// Waits until a replica has answered in every seat that had one. If the old one ends meanwhile, the fleet is ours
+/// at once, and we serve in any case.
+///
+/// # Errors
+/// When that takes too long, or a signal came since the start: we would take over only to stop, and nobody would
+/// serve.
+pub(super) fn until_ready(
+    runtime: &Runtime,
+    fleet: &Fleet,
+    signals: &mut Signals,
+    taken: &Taken,
+    limit: Duration,
+    hint: &str,
+) -> anyhow::Result<()> {
+    let (mut status, pid) = (fleet.status(), taken.pid());
+    let ended = taken.end()?;
+    let ready = async {
+        tokio::pin!(ended);
+        let (deadline, mut alone) = (Instant::now() + limit, false);
+        loop {
+            tokio::select! {
+                biased;
+                () = signals.any() => bail!("a signal came before we served"),
+                () = &mut ended, if !alone => {
+                    alone = true;
+                    tracing::warn!("process {pid} has ended before we served; its replicas are ours");
+                    fleet.hold(Hold::Ours);
+                }
+                answered = timeout_at(deadline, status.wait_for(|status| status.owed == 0)) => {
+                    return match answered {
+                        Ok(Ok(_)) => Ok(()),
+                        Ok(Err(_)) => bail!("the fleet ended unexpectedly"),
+                        Err(_) if alone => Ok(()),
+                        Err(_) => bail!(
+                            "not all replicas answered within {limit:?}{hint}; the one that served goes on"
+                        ),
+                    };
+                }
+            }
+        }
+    };
+    runtime.block_on(ready)
+}

@@ -1,0 +1,189 @@
+//! What the two processes say to each other: a line of JSON each way, or a word.
+//!
+//! Between two versions of the program fields may be added, never changed: what is not known is ignored.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::config::Replicas;
+use crate::fleet::Inherited;
+use crate::load::Bound;
+use crate::ring::{Seat, Spec};
+use crate::roster::{Health, Roster};
+
+/// The new one asks for the fleet.
+pub(super) const YIELD: &str = "yield";
+/// The old one has waited for that in vain, and serves on.
+pub(super) const LATE: &str = "late";
+/// The new one serves.
+pub(super) const GO: &str = "go";
+/// The longest line, in bytes: some 60 for each of the most seats that there can be.
+pub(super) const MAX_LINE: u64 = 1024 * 1024;
+
+/// Who the old one is; its sockets go with this: those of the data port, the control port's, this one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Around {
+    /// How its replicas are started.
+    pub(crate) engine: String,
+    /// Whose containers are its own; empty if it has none.
+    pub(crate) fleet: String,
+}
+
+/// For a sentence.
+impl fmt::Display for Around {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--engine {}", self.engine)?;
+        match self.fleet.as_str() {
+            "" => Ok(()),
+            fleet => write!(f, " --fleet {fleet}"),
+        }
+    }
+}
+
+impl Around {
+    /// Who one with these replicas is.
+    pub(crate) fn of(replicas: &Replicas) -> Self {
+        Self {
+            engine: replicas.engine().to_owned(),
+            fleet: replicas.fleet().to_owned(),
+        }
+    }
+
+    pub(super) fn to_line(&self) -> String {
+        let Self { engine, fleet } = self;
+        let pid = std::process::id();
+        format!(
+            "{}\n",
+            json!({ "engine": engine, "fleet": fleet, "pid": pid })
+        )
+    }
+
+    /// Who it is and its process. The kernel knows only who made the socket, which may have been another.
+    pub(super) fn parse(line: &str) -> Option<(Self, u32)> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let text = |field: &str| value[field].as_str().map(str::to_owned);
+        let around = Self {
+            engine: text("engine")?,
+            fleet: text("fleet")?,
+        };
+        Some((around, u32::try_from(value["pid"].as_u64()?).ok()?))
+    }
+}
+
+/// What the new one begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    /// The kind of ring.
+    pub(crate) ring: Spec,
+    /// How far above the mean a seat's load may lie.
+    pub(crate) bound: Bound,
+    /// Who sits where, in the order of `/rep`.
+    pub(crate) seats: Vec<Inherited>,
+}
+
+impl State {
+    /// What a roster tells.
+    pub(crate) fn of(roster: &Roster) -> Self {
+        let members = roster.members().iter();
+        let mut seats: Vec<_> = members
+            .map(|member| Inherited {
+                seat: member.seat,
+                name: (member.health != Health::Down).then(|| member.name.clone()),
+                drained: member.drained,
+            })
+            .collect();
+        let empty = roster.ring.seats().iter();
+        let empty = empty.filter(|seat| roster.member(**seat).is_none());
+        seats.extend(empty.map(|seat| Inherited {
+            seat: *seat,
+            name: None,
+            drained: false,
+        }));
+        Self {
+            ring: roster.ring.spec().clone(),
+            bound: roster.bound,
+            seats,
+        }
+    }
+
+    pub(super) fn to_line(&self) -> String {
+        let seats = self.seats.iter();
+        let seats = seats.map(|one| {
+            let name = one.name.as_ref().map(AsRef::<str>::as_ref);
+            json!({ "seat": one.seat.0, "name": name, "drained": one.drained })
+        });
+        let line = json!({
+            "ring": self.ring.to_string(),
+            "bound": self.bound.to_string(),
+            "seats": seats.collect::<Vec<_>>(),
+        });
+        format!("{line}\n")
+    }
+
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let seat = |entry: &Value| {
+            Some(Inherited {
+                seat: u32::try_from(entry["seat"].as_u64()?).ok().map(Seat)?,
+                name: entry["name"].as_str().and_then(|name| name.parse().ok()),
+                drained: entry["drained"].as_bool().unwrap_or(false),
+            })
+        };
+        let seats = value["seats"].as_array()?.iter().map(seat);
+        Some(Self {
+            ring: value["ring"].as_str()?.parse().ok()?,
+            bound: value["bound"].as_str()?.parse().ok()?,
+            seats: seats.collect::<Option<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_understood() {
+        let around = Around {
+            engine: "process".to_owned(),
+            fleet: "a".to_owned(),
+        };
+        let expected = Some((around.clone(), std::process::id()));
+        assert_eq!(Around::parse(&around.to_line()), expected);
+        let state = State {
+            ring: "classic:h=i*i,phi=i+j,slots=64,vnodes=3,probe=linear"
+                .parse()
+                .unwrap(),
+            bound: "1.25".parse().unwrap(),
+            seats: vec![
+                Inherited {
+                    seat: Seat(4),
+                    name: "S4".parse().ok(),
+                    drained: true,
+                },
+                Inherited {
+                    seat: Seat(1),
+                    name: None,
+                    drained: false,
+                },
+            ],
+        };
+        assert_eq!(State::parse(&state.to_line()), Some(state.clone()));
+        let more = state.to_line().replacen('{', r#"{"later":[1],"#, 1);
+        assert_eq!(State::parse(&more), Some(state));
+    }
+
+    #[test]
+    fn nonsense_is_not() {
+        for line in ["", "{}", "[1]", r#"{"engine":"x"}"#] {
+            assert_eq!(
+                (Around::parse(line), State::parse(line)),
+                (None, None),
+                "{line}"
+            );
+        }
+        let seats = r#"{"ring":"uniform","bound":"0","seats":[{"seat":-1}]}"#;
+        assert_eq!(State::parse(seats), None);
+    }
+}
