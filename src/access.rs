@@ -11,7 +11,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::wire::socket_owner::{self, Owner, ROOT};
+use crate::wire::socket_owner::{self, ROOT, SocketOwner};
 
 mod cross_site;
 mod reverse_proxy;
@@ -20,24 +20,24 @@ mod token;
 mod token_log;
 
 pub use cross_site::{BadHostName, HostName};
-use reverse_proxy::Front;
-use throttle::{Throttle, Verdict};
+use reverse_proxy::ReverseProxyWatch;
+use throttle::{TokenThrottle, TokenVerdict};
 use token::bearer;
 pub use token::{BadToken, Token};
-use token_log::Alarm;
+use token_log::WrongTokenLog;
 
 /// What a command does to the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum AccessKind {
     /// It only looks.
-    Reads,
+    Read,
     /// It changes something.
-    Changes,
+    Write,
 }
 
 /// What the sender of a command shows of itself.
 #[derive(Clone, Copy)]
-pub struct Asker<'a> {
+pub struct Caller<'a> {
     /// Where the connection comes from.
     pub addr: IpAddr,
     /// Whether any of `Forwarded`, `X-Forwarded-For`, `X-Real-IP` and `Via` is present: then the address
@@ -52,10 +52,10 @@ pub struct Asker<'a> {
     /// The value of `Host`. Without one (HTTP/1.0, the text protocol) the sender is no browser.
     pub host: Option<&'a [u8]>,
     /// Finds out whose the sender's socket is. It is called only for a change from a loopback address.
-    pub owner: &'a dyn Fn() -> io::Result<Owner>,
+    pub owner: &'a dyn Fn() -> io::Result<SocketOwner>,
 }
 
-impl fmt::Debug for Asker<'_> {
+impl fmt::Debug for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |value: Option<&[u8]>| value.map(|bytes| bytes.escape_ascii().to_string());
         f.debug_struct("Asker")
@@ -69,10 +69,10 @@ impl fmt::Debug for Asker<'_> {
     }
 }
 
-impl<'a> Asker<'a> {
+impl<'a> Caller<'a> {
     /// A sender of whom nothing but the address and the owner of its socket is known.
     #[must_use]
-    pub fn at(addr: IpAddr, owner: &'a dyn Fn() -> io::Result<Owner>) -> Self {
+    pub fn at(addr: IpAddr, owner: &'a dyn Fn() -> io::Result<SocketOwner>) -> Self {
         Self {
             addr,
             forwarded: false,
@@ -87,7 +87,7 @@ impl<'a> Asker<'a> {
 
 /// Who may command on one port.
 #[derive(Debug, Clone, Default)]
-pub struct Access {
+pub struct AccessPolicy {
     /// The secret that allows everything (`--control-token`).
     pub token: Option<Token>,
     /// Whether addresses do not matter: the data port with `--data-port-admin any`.
@@ -98,23 +98,23 @@ pub struct Access {
     /// Names other than localhost under which the port may be addressed (`--control-host`).
     pub hosts: Arc<[HostName]>,
     /// What is told of wrong tokens; clones of a value share this and what follows.
-    pub alarm: Arc<Alarm>,
+    pub alarm: Arc<WrongTokenLog>,
     /// How often a wrong token may be shown.
-    pub throttle: Arc<Throttle>,
+    pub throttle: Arc<TokenThrottle>,
     /// The watch for a web server in front.
-    pub front: Arc<Front>,
+    pub front: Arc<ReverseProxyWatch>,
 }
 
 /// Why someone may not: the sentence, without the leading `<Error> `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
-pub struct Denial {
+pub struct AccessDenied {
     /// Its HTTP status: 403, or 429 for too many wrong tokens.
     pub status: u16,
     sentence: String,
 }
 
-impl Denial {
+impl AccessDenied {
     fn forbidden(sentence: String) -> Self {
         Self {
             status: 403,
@@ -140,24 +140,29 @@ impl Denial {
     }
 }
 
-impl Access {
+impl AccessPolicy {
     /// Decides whether `asker` may use `path`, which has this `effect`.
     ///
     /// # Errors
     /// The reason why not.
-    pub fn check(&self, asker: &Asker<'_>, path: &str, effect: Effect) -> Result<(), Denial> {
+    pub fn check(
+        &self,
+        asker: &Caller<'_>,
+        path: &str,
+        effect: AccessKind,
+    ) -> Result<(), AccessDenied> {
         let denial = if !self.anyone && !self.is_local(asker) {
-            Some(self.stranger(asker, path))
-        } else if let Some(denial) = self.of_another_site(asker, path) {
+            Some(self.deny_remote(asker, path))
+        } else if let Some(denial) = self.cross_site_denial(asker, path) {
             Some(denial)
-        } else if effect == Effect::Changes && !self.anyone {
-            self.of_another_user(asker, path)
+        } else if effect == AccessKind::Write && !self.anyone {
+            self.other_user_reason(asker, path)
         } else {
             None
         };
         let denied = self.unless_token(asker, denial);
-        if denied.is_ok() && effect == Effect::Changes && asker.authorization.is_none() {
-            self.front.ordered(asker.addr);
+        if denied.is_ok() && effect == AccessKind::Write && asker.authorization.is_none() {
+            self.front.record_order(asker.addr);
         }
         denied
     }
@@ -166,32 +171,36 @@ impl Access {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn check_site(&self, asker: &Asker<'_>, path: &str) -> Result<(), Denial> {
-        self.unless_token(asker, self.of_another_site(asker, path))
+    pub fn check_site(&self, asker: &Caller<'_>, path: &str) -> Result<(), AccessDenied> {
+        self.unless_token(asker, self.cross_site_denial(asker, path))
     }
 
     /// Lets the right token pass; a wrong one is counted if anything depends on it.
-    fn unless_token(&self, asker: &Asker<'_>, denial: Option<Denial>) -> Result<(), Denial> {
+    fn unless_token(
+        &self,
+        asker: &Caller<'_>,
+        denial: Option<AccessDenied>,
+    ) -> Result<(), AccessDenied> {
         let Some(denial) = denial else { return Ok(()) };
         let (Some(own), Some(shown)) = (&self.token, asker.authorization.and_then(bearer)) else {
             return Err(denial);
         };
         match self.judge(asker.addr, own.is(shown)) {
-            Verdict::Right => Ok(()),
-            Verdict::Wrong => Err(denial),
-            Verdict::TooMany => Err(Denial::too_many(asker.addr)),
+            TokenVerdict::Right => Ok(()),
+            TokenVerdict::Wrong => Err(denial),
+            TokenVerdict::TooMany => Err(AccessDenied::too_many(asker.addr)),
         }
     }
 
-    fn judge(&self, addr: IpAddr, is_right: bool) -> Verdict {
-        let verdict = self.throttle.judge(addr, is_right);
-        if verdict == Verdict::Wrong {
-            self.alarm.ring(addr);
+    fn judge(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
+        let verdict = self.throttle.check(addr, is_right);
+        if verdict == TokenVerdict::Wrong {
+            self.alarm.record(addr);
         }
         verdict
     }
 
-    fn is_local(&self, asker: &Asker<'_>) -> bool {
+    fn is_local(&self, asker: &Caller<'_>) -> bool {
         let addr = asker.addr.to_canonical();
         let near = addr.is_loopback() || self.gateway == Some(addr);
         near && !asker.forwarded
@@ -201,39 +210,39 @@ impl Access {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn check_token(&self, addr: IpAddr, token: &Token) -> Result<(), Denial> {
+    pub fn check_token(&self, addr: IpAddr, token: &Token) -> Result<(), AccessDenied> {
         let Some(own) = &self.token else {
             let sentence = "no token is set; set --control-token";
-            return Err(Denial::forbidden(sentence.into()));
+            return Err(AccessDenied::forbidden(sentence.into()));
         };
         match self.judge(addr, own == token) {
-            Verdict::Right => Ok(()),
-            Verdict::Wrong => Err(Denial::forbidden("the token is wrong".into())),
-            Verdict::TooMany => Err(Denial::too_many(addr)),
+            TokenVerdict::Right => Ok(()),
+            TokenVerdict::Wrong => Err(AccessDenied::forbidden("the token is wrong".into())),
+            TokenVerdict::TooMany => Err(AccessDenied::too_many(addr)),
         }
     }
 
     /// Watches a request that commands nothing: see [`Front`].
-    pub fn pass_by<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
-        self.front.passes(addr, host, &self.hosts);
+    pub fn record_front_passage<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
+        self.front.record_foreign_host(addr, host, &self.hosts);
     }
 
-    fn of_another_site(&self, asker: &Asker<'_>, path: &str) -> Option<Denial> {
-        let reason = cross_site::foreign(asker, &self.hosts)?;
-        self.pass_by(asker.addr, || asker.host);
-        Some(Denial::forbidden(format!(
+    fn cross_site_denial(&self, asker: &Caller<'_>, path: &str) -> Option<AccessDenied> {
+        let reason = cross_site::cross_site_reason(asker, &self.hosts)?;
+        self.record_front_passage(asker.addr, || asker.host);
+        Some(AccessDenied::forbidden(format!(
             "{path} is not for web pages of other sites without a bearer token: {reason}"
         )))
     }
 
-    fn stranger(&self, asker: &Asker<'_>, path: &str) -> Denial {
+    fn deny_remote(&self, asker: &Caller<'_>, path: &str) -> AccessDenied {
         let addr = asker.addr.to_canonical();
         let role = match asker.forwarded {
             true => " and the request was forwarded",
             false => "",
         };
         let shown = asker.authorization.and_then(bearer).is_some();
-        Denial::forbidden(match (&self.token, shown) {
+        AccessDenied::forbidden(match (&self.token, shown) {
             (None, _) => {
                 format!("{path} is for local peers, you are {addr}{role}; set --control-token")
             }
@@ -246,15 +255,15 @@ impl Access {
 
     /// On loopback, a change is for our own user and root. Whose socket a gateway passes on, nobody here can
     /// tell.
-    fn of_another_user(&self, asker: &Asker<'_>, path: &str) -> Option<Denial> {
+    fn other_user_reason(&self, asker: &Caller<'_>, path: &str) -> Option<AccessDenied> {
         if !asker.addr.to_canonical().is_loopback() {
             return None;
         }
         let own = socket_owner::own_user();
         let whose = match (asker.owner)() {
-            Ok(Owner::User(user)) if user == own || user == ROOT => return None,
-            Ok(Owner::User(user)) => format!("belongs to {}", socket_owner::described(user)),
-            Ok(Owner::Gone) => "was closed before its owner could be looked up".to_owned(),
+            Ok(SocketOwner::User(user)) if user == own || user == ROOT => return None,
+            Ok(SocketOwner::User(user)) => format!("belongs to {}", socket_owner::described(user)),
+            Ok(SocketOwner::Gone) => "was closed before its owner could be looked up".to_owned(),
             Err(err) => format!("has an owner that the system does not tell: {err}"),
         };
         let allowed = match own {
@@ -266,7 +275,7 @@ impl Access {
             (Some(_), None) => "show the token",
             (Some(_), Some(_)) => "the token is wrong",
         };
-        Some(Denial::forbidden(format!(
+        Some(AccessDenied::forbidden(format!(
             "{path} is for {allowed} on this machine, and the connection {whose}; {mend}"
         )))
     }

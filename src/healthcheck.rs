@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::wire::socket::reachable;
+use crate::wire::socket::loopback_if_unspecified;
 
 /// Connecting, and each read and write.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const MAX_ANSWER: u64 = 1024;
 /// # Errors
 /// When it cannot be reached, does not answer in time, or answers with another status than 200.
 pub(crate) fn ask(control: SocketAddr) -> io::Result<String> {
-    let addr = reachable(control);
+    let addr = loopback_if_unspecified(control);
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

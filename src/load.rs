@@ -12,30 +12,30 @@
 mod bound;
 mod slow_guard;
 
-pub use bound::{Bound, ParseBoundError};
-pub use slow_guard::{End, Relief, Verdict};
+pub use bound::{LoadBound, ParseLoadBoundError};
+pub use slow_guard::{GuardVerdict, Relief, ReplyOutcome};
 
 use std::time::Instant;
 
 use crate::ring::Seat;
-use slow_guard::Guard;
+use slow_guard::SlowGuard;
 
 /// A request counts half after so many more.
-const HALF_LIFE: f64 = 20_000.0;
+const LOAD_HALF_LIFE: f64 = 20_000.0;
 /// Requests that a seat may have beyond its bound, so that few requests never spill.
-const SLACK: f64 = 8.0;
+const BOUND_SLACK: f64 = 8.0;
 /// Requests of its own after which a worker reads the cells of all.
-pub const FOLD_EVERY: u32 = 64;
+pub const MERGE_INTERVAL: u32 = 64;
 /// No worker takes its share of all requests to be smaller than this.
-const MIN_SHARE: f64 = 1.0 / 64.0;
+const MIN_OWN_SHARE: f64 = 1.0 / 64.0;
 
 /// A replica in its seat, as a new roster has it.
 #[derive(Clone, Copy, Debug)]
-pub struct Member {
+pub struct SeatInput {
     /// Where it sits.
     pub seat: Seat,
     /// Which life it is: cells are made anew for each, and counting goes on.
-    pub life: u64,
+    pub replica_id: u64,
     /// Whether requests are routed to it without hesitation.
     pub open: bool,
     /// Requests for which it was chosen, summed over the cells of all workers.
@@ -43,7 +43,7 @@ pub struct Member {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct SeatLoad {
     seat: Seat,
     life: u64,
     open: bool,
@@ -58,44 +58,50 @@ struct Place {
 
 /// One worker's view of the load. Places are numbered in the order of the members last given.
 #[derive(Debug)]
-pub struct Balance {
-    bound: Bound,
-    guard: Guard,
-    places: Vec<Place>,
+pub struct LoadView {
+    bound: LoadBound,
+    guard: SlowGuard,
+    seats: Vec<SeatLoad>,
     /// Seats of this ring in which nobody sits.
-    away: Vec<Place>,
+    absent: Vec<SeatLoad>,
     /// A seat with a count above this is full.
-    full: f64,
+    threshold: f64,
     /// How much one request more raises that.
-    step: f64,
+    threshold_step: f64,
     /// Its own requests since the cells were last read, and their share in all of the last round.
-    own: u32,
+    own_choices: u32,
     own_share: f64,
 }
 
-impl Default for Balance {
+impl Default for LoadView {
     fn default() -> Self {
         Self {
-            bound: Bound::OFF,
-            guard: Guard::default(),
-            places: Vec::new(),
-            away: Vec::new(),
-            full: f64::INFINITY,
-            step: 0.0,
-            own: 0,
+            bound: LoadBound::OFF,
+            guard: SlowGuard::default(),
+            seats: Vec::new(),
+            absent: Vec::new(),
+            threshold: f64::INFINITY,
+            threshold_step: 0.0,
+            own_choices: 0,
             own_share: 1.0,
         }
     }
 }
 
-impl Balance {
+impl LoadView {
     /// Takes in a new roster. `afresh`: the seats, the ring or the bound have changed, and all counts
     /// begin at 0 again: a seat that joins would draw nearly all requests otherwise. If not, whoever sits
     /// in a seat goes on with its count.
-    pub fn follow(&mut self, bound: Bound, slow_guard: bool, afresh: bool, members: &[Member]) {
-        self.guard.follow(slow_guard, members);
-        let mut before = std::mem::take(&mut self.places);
-        before.append(&mut self.away);
+    pub fn update(
+        &mut self,
+        bound: LoadBound,
+        slow_guard: bool,
+        afresh: bool,
+        members: &[SeatInput],
+    ) {
+        self.guard.update(slow_guard, members);
+        let mut before = std::mem::take(&mut self.seats);
+        before.append(&mut self.absent);
         if afresh {
             before.clear();
         }
@@ -103,9 +109,9 @@ impl Balance {
         for member in members {
             let known = before.iter().position(|place| place.seat == member.seat);
             let known = known.map(|at| before.swap_remove(at));
-            let mut place = known.unwrap_or(Place {
+            let mut place = known.unwrap_or(SeatLoad {
                 seat: member.seat,
-                life: member.life,
+                life: member.replica_id,
                 open: false,
                 level: false,
                 folded: 0.0,
@@ -113,14 +119,14 @@ impl Balance {
                 // What its cells hold from before a change does not count.
                 read: if afresh { member.requests } else { 0 },
             });
-            if place.life != member.life {
-                (place.life, place.read) = (member.life, 0);
+            if place.life != member.replica_id {
+                (place.life, place.read) = (member.replica_id, 0);
             }
             place.open = member.open;
-            self.places.push(place.read_now(member.requests));
+            self.seats.push(place.read_now(member.requests));
         }
-        self.away = before;
-        for place in &mut self.away {
+        self.absent = before;
+        for place in &mut self.absent {
             (place.open, place.level, place.count) = (false, false, 0.0);
         }
         self.bound = bound;
@@ -128,9 +134,9 @@ impl Balance {
     }
 
     /// Takes in the requests that all cells hold, in the order of the places.
-    pub fn fold(&mut self, requests: impl IntoIterator<Item = u64>) {
-        let mean = mean(&self.places);
-        for (place, requests) in self.places.iter_mut().zip(requests) {
+    pub fn merge(&mut self, requests: impl IntoIterator<Item = u64>) {
+        let mean = mean(&self.seats);
+        for (place, requests) in self.seats.iter_mut().zip(requests) {
             *place = place.read_now(requests);
         }
         self.decay(mean);
@@ -139,22 +145,22 @@ impl Balance {
     /// Whether the seat in this place is at its bound.
     #[must_use]
     pub fn is_full(&self, at: usize) -> bool {
-        self.places[at].count > self.full
+        self.seats[at].count > self.threshold
     }
 
     /// Of the open places that `may` serve it, the least loaded that is not slow: there goes what a full
     /// home does not take.
     #[must_use]
-    pub fn least(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
-        let places = self.places.iter().enumerate();
+    pub fn least_loaded(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let places = self.seats.iter().enumerate();
         let open = places.filter(|(at, place)| place.open && !self.guard.is_slow(*at) && may(*at));
         let least = open.min_by(|(_, one), (_, other)| one.count.total_cmp(&other.count));
         least.map(|(at, _)| at)
     }
 
     /// Whether the slow guard lets one more request go to this place.
-    pub fn judge(&mut self, at: usize, now: Instant) -> Verdict {
-        self.guard.judge(at, now)
+    pub fn verdict(&mut self, at: usize, now: Instant) -> GuardVerdict {
+        self.guard.verdict(at, now)
     }
 
     /// Whether the replica in this place is slow, as far as this worker knows.
@@ -165,76 +171,76 @@ impl Balance {
 
     /// Counts a request for the one in this place, which its cells count too. Whether it is time to [`Self::fold`].
     #[must_use]
-    pub fn chosen(&mut self, at: usize, now: Instant) -> bool {
-        self.guard.begin(at, now);
+    pub fn record_choice(&mut self, at: usize, now: Instant) -> bool {
+        self.guard.record_sent(at, now);
         if self.bound.is_off() {
             return false;
         }
-        if let Some(place) = self.places.get_mut(at) {
+        if let Some(place) = self.seats.get_mut(at) {
             place.count += 1.0;
             if place.level {
-                self.full += self.step;
+                self.threshold += self.threshold_step;
             }
         }
-        self.own += 1;
-        self.own == FOLD_EVERY
+        self.own_choices += 1;
+        self.own_choices == MERGE_INTERVAL
     }
 
     /// Ends a wait for this place.
-    pub fn end(&mut self, at: usize, end: End) -> Relief {
-        self.guard.end(at, end)
+    pub fn record_end(&mut self, at: usize, end: ReplyOutcome) -> Relief {
+        self.guard.record_outcome(at, end)
     }
 
     /// Ends a round of reading: what was new counts whole, what was there a little less than before.
     /// `before` is the mean of the round before: a seat that comes back to it counts as much.
     fn decay(&mut self, before: Option<f64>) {
-        let fresh: f64 = self.places.iter().map(|place| place.count).sum();
-        let kept = (-fresh / HALF_LIFE).exp2();
-        for (at, place) in self.places.iter_mut().enumerate() {
+        let fresh: f64 = self.seats.iter().map(|place| place.count).sum();
+        let kept = (-fresh / LOAD_HALF_LIFE).exp2();
+        for (at, place) in self.seats.iter_mut().enumerate() {
             let level = place.open && !self.guard.is_slow(at);
             if let Some(before) = before.filter(|_| level && !place.level) {
                 place.folded = place.folded.max(before);
             }
             place.level = level;
         }
-        for place in self.places.iter_mut().chain(&mut self.away) {
+        for place in self.seats.iter_mut().chain(&mut self.absent) {
             place.folded = place.folded * kept + place.count;
         }
         // A round that a new roster cut short says little.
-        if self.own >= FOLD_EVERY / 2 {
-            self.own_share = (f64::from(self.own) / fresh).clamp(MIN_SHARE, 1.0);
+        if self.own_choices >= MERGE_INTERVAL / 2 {
+            self.own_share = (f64::from(self.own_choices) / fresh).clamp(MIN_OWN_SHARE, 1.0);
         }
-        self.own = 0;
-        for place in &mut self.places {
+        self.own_choices = 0;
+        for place in &mut self.seats {
             place.count = place.folded;
         }
-        self.level();
+        self.recompute_threshold();
     }
 
-    fn level(&mut self) {
-        match mean(&self.places) {
+    fn recompute_threshold(&mut self) {
+        match mean(&self.seats) {
             Some(mean) if !self.bound.is_off() => {
-                let number = self.places.iter().filter(|place| place.level).count();
-                self.step = self.bound.factor() / number as f64;
-                self.full = self.bound.factor() * mean + SLACK;
+                let number = self.seats.iter().filter(|place| place.level).count();
+                self.threshold_step = self.bound.factor() / number as f64;
+                self.threshold = self.bound.factor() * mean + BOUND_SLACK;
                 // What a seat is above it, all workers together make it do without, not each of them.
-                for place in self.places.iter_mut().filter(|p| p.count > self.full) {
-                    place.count = self.full + (place.count - self.full) * self.own_share;
+                for place in self.seats.iter_mut().filter(|p| p.count > self.threshold) {
+                    place.count = self.threshold + (place.count - self.threshold) * self.own_share;
                 }
             }
-            _ => (self.step, self.full) = (0.0, f64::INFINITY),
+            _ => (self.threshold_step, self.threshold) = (0.0, f64::INFINITY),
         }
     }
 }
 
 /// The mean count of the places that are open and not slow.
-fn mean(places: &[Place]) -> Option<f64> {
+fn mean(places: &[SeatLoad]) -> Option<f64> {
     let counts = places.iter().filter(|place| place.level);
     let (number, sum) = counts.fold((0.0, 0.0), |(n, sum), place| (n + 1.0, sum + place.folded));
     (number > 0.0).then(|| sum / number)
 }
 
-impl Place {
+impl SeatLoad {
     /// The place with `count` being what is new since its cells were last read.
     fn read_now(self, requests: u64) -> Self {
         let fresh = u32::try_from(requests.saturating_sub(self.read));

@@ -8,18 +8,18 @@ mod data_port;
 mod fleet;
 mod histogram;
 
-pub use data_port::{LogCell, Port, PortCell};
-pub use fleet::{FleetCells, SeatCells};
-pub use histogram::{BOUNDS_MICROS, Histogram, Times};
+pub use data_port::{AccessLogCounters, DataPortCounters, WorkerPortCounters};
+pub use fleet::{FleetCounters, SeatCounters};
+pub use histogram::{BOUNDS_MICROS, Histogram, HistogramSnapshot};
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The cells of one replica: one per worker.
 #[derive(Debug)]
-pub struct Cells {
+pub struct ReplicaCounters {
     epoch: Instant,
-    by_worker: Box<[WorkerCell]>,
+    by_worker: Box<[WorkerCounters]>,
     /// Whether the replica serves one connection at a time. The fleet sets it.
     iterative: AtomicBool,
 }
@@ -28,7 +28,7 @@ pub struct Cells {
 /// pairs; the first pair holds what every request changes, in this order.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
-pub struct WorkerCell {
+pub struct WorkerCounters {
     /// Requests for which the replica was chosen; it only grows.
     pub requests: Counter,
     awaiting: AtomicU64,
@@ -41,7 +41,7 @@ pub struct WorkerCell {
     /// Those of them whose home is another replica that was not up, or had failed them.
     pub failed_over: Counter,
     /// Replies by the class of their status, interim ones too.
-    pub replies: Classes,
+    pub replies: StatusClasses,
     /// Bytes of requests as they came from clients.
     pub from_client: Counter,
     /// Bytes of replies as they went to clients.
@@ -89,7 +89,7 @@ impl Retry {
 
     /// The word for it in metrics and statistics.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect_timeout",
@@ -102,9 +102,9 @@ impl Retry {
 
 /// Counts by the class of a status: 1xx to 5xx.
 #[derive(Debug, Default)]
-pub struct Classes([Counter; 5]);
+pub struct StatusClasses([Counter; 5]);
 
-impl Classes {
+impl StatusClasses {
     /// Counts one with this status.
     pub fn count(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5);
@@ -137,13 +137,13 @@ impl Counter {
     }
 }
 
-impl Cells {
+impl ReplicaCounters {
     /// Cells at zero for `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self {
             epoch: Instant::now(),
-            by_worker: (0..workers).map(|_| WorkerCell::default()).collect(),
+            by_worker: (0..workers).map(|_| WorkerCounters::default()).collect(),
             iterative: AtomicBool::new(false),
         }
     }
@@ -162,7 +162,7 @@ impl Cells {
     /// Requests over all workers that wait here although another replica fell silent with them before.
     #[must_use]
     pub fn slow_requests(&self) -> u64 {
-        let slow = |cell: &WorkerCell| cell.slow_requests.load(Ordering::Relaxed);
+        let slow = |cell: &WorkerCounters| cell.slow_requests.load(Ordering::Relaxed);
         self.by_worker.iter().map(slow).sum()
     }
 
@@ -174,13 +174,13 @@ impl Cells {
 
     /// All cells, by worker.
     #[must_use]
-    pub fn workers(&self) -> &[WorkerCell] {
+    pub fn workers(&self) -> &[WorkerCounters] {
         &self.by_worker
     }
 
     /// The cell of worker number `worker`, counted from 0.
     #[must_use]
-    pub fn worker(&self, worker: usize) -> &WorkerCell {
+    pub fn worker(&self, worker: usize) -> &WorkerCounters {
         &self.by_worker[worker]
     }
 
@@ -203,7 +203,7 @@ impl Cells {
     /// Requests over all workers that wait for the head of a reply.
     #[must_use]
     pub fn awaiting(&self) -> u64 {
-        let waiting = |cell: &WorkerCell| cell.awaiting.load(Ordering::Relaxed);
+        let waiting = |cell: &WorkerCounters| cell.awaiting.load(Ordering::Relaxed);
         self.by_worker.iter().map(waiting).sum()
     }
 
@@ -235,7 +235,7 @@ impl Cells {
     }
 }
 
-impl WorkerCell {
+impl WorkerCounters {
     /// Counts a request that goes on from here for this reason.
     pub fn retried(&self, why: Retry) {
         self.retries[why as usize].add(1);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn in_flight_sums_over_workers() {
-        let cells = Cells::new(2);
+        let cells = ReplicaCounters::new(2);
         cells.worker(0).enter();
         cells.worker(1).enter();
         cells.worker(1).enter();
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn statuses_and_reasons_are_told_apart() {
-        let cells = Cells::new(1);
+        let cells = ReplicaCounters::new(1);
         let cell = cells.worker(0);
         for status in [100, 200, 299, 304, 404, 599, 999] {
             cell.replies.count(status);
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn last_answer_is_the_newest_of_all_workers() {
-        let cells = Cells::new(2);
+        let cells = ReplicaCounters::new(2);
         assert_eq!(cells.last_answer(), None);
         let later = cells.epoch + Duration::from_millis(5);
         cells.answered(1, later);

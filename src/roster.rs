@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::load::Bound;
-use crate::metrics::Cells;
+use crate::load::LoadBound;
+use crate::metrics::ReplicaCounters;
 use crate::ring::{Ring, Seat};
 
 /// One life of one replica; never used twice while the program runs.
@@ -43,12 +43,12 @@ pub const MAX_NAME: usize = 63;
 #[error(
     "'{0}' is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{{0,62}}, and not 'json' or 'all'"
 )]
-pub struct BadName(String);
+pub struct BadReplicaName(String);
 
 impl FromStr for ReplicaName {
-    type Err = BadName;
+    type Err = BadReplicaName;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, BadReplicaName> {
         let bytes = text.as_bytes();
         let first = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
         let rest = bytes
@@ -59,7 +59,7 @@ impl FromStr for ReplicaName {
         if first && rest && bytes.len() <= MAX_NAME && !is_word {
             Ok(Self(text.into()))
         } else {
-            Err(BadName(
+            Err(BadReplicaName(
                 text.chars()
                     .take(2 * MAX_NAME)
                     .flat_map(char::escape_debug)
@@ -108,7 +108,7 @@ pub struct Member {
     /// Whether it gets no new requests, by order. Those it has go on.
     pub drained: bool,
     /// What the workers count about it.
-    pub cells: Arc<Cells>,
+    pub cells: Arc<ReplicaCounters>,
 }
 
 /// The snapshot. A seat on the ring without a member is one whose replica has not started yet.
@@ -119,7 +119,7 @@ pub struct Roster {
     /// Who owns which key.
     pub ring: Arc<dyn Ring>,
     /// How far above the mean a seat's load may lie.
-    pub bound: Bound,
+    pub bound: LoadBound,
     /// Whether health may change by itself: false when heartbeats are off, and then there is no point
     /// in waiting for a seat to come up.
     pub watched: bool,
@@ -132,7 +132,7 @@ impl Roster {
     pub fn new(
         version: u64,
         ring: Arc<dyn Ring>,
-        bound: Bound,
+        bound: LoadBound,
         watched: bool,
         mut members: Vec<Member>,
     ) -> Self {
@@ -149,7 +149,7 @@ impl Roster {
     /// Whether the ring or the bound differ from those of `other`. The fleet makes a new ring whenever the
     /// seats change, and for nothing else.
     #[must_use]
-    pub fn balances_unlike(&self, other: &Self) -> bool {
+    pub fn ring_or_bound_differs(&self, other: &Self) -> bool {
         !std::ptr::addr_eq(Arc::as_ptr(&self.ring), Arc::as_ptr(&other.ring))
             || self.bound != other.bound
     }
@@ -243,7 +243,7 @@ impl Publisher {
 
     /// The oldest version that some worker still works with.
     #[must_use]
-    pub fn seen_by_all(&self) -> u64 {
+    pub fn min_acknowledged(&self) -> u64 {
         self.seen
             .iter()
             .map(|cell| cell.load(Ordering::Acquire))
@@ -271,7 +271,7 @@ impl Subscriber {
     }
 
     /// Tells the writer that this worker routes by `version` or newer from here on.
-    pub fn adopted(&self, version: u64) {
+    pub fn acknowledge(&self, version: u64) {
         self.seen[self.worker].store(version, Ordering::Release);
     }
 }
@@ -282,12 +282,12 @@ pub struct Evidence {
     /// Of whom.
     pub id: ReplicaId,
     /// What.
-    pub sign: Sign,
+    pub sign: EvidenceKind,
 }
 
 /// The kinds of [`Evidence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum EvidenceKind {
     /// A fresh connection was refused or found no host: the seat becomes suspect.
     Refused,
     /// A fresh connection was not made in time: heartbeat now.

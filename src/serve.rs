@@ -38,7 +38,7 @@ pub(crate) fn serve(
         .build()?;
     let reopens = matches!(config.access_log, Some(Target::File(_)));
     let signals = Signals::catch(&runtime, reopens)?;
-    let ledger = stats::Ledger::default();
+    let ledger = stats::CounterRegistry::default();
     // It may ask for the addresses of names, which takes long where nobody answers.
     let mut settings = startup::fleet_settings(&config, ledger.clone())?;
     if let Some(path) = &config.ready_file {
@@ -49,7 +49,7 @@ pub(crate) fn serve(
     startup::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_of_anyone(&config);
     let most = config.proxy.limits.max_connections;
-    let counts = Arc::new(metrics::Port::new(config.workers).limited_to(most));
+    let counts = Arc::new(metrics::DataPortCounters::new(config.workers).limited_to(most));
     let writer = start_access_log(&mut config, &counts)?;
     let ports = Ports::open(&config, taken.as_mut())?;
 
@@ -88,8 +88,8 @@ struct Prepared {
     ports: Ports,
     taken: Option<Taken>,
     survey: fleet::Survey,
-    counts: Arc<metrics::Port>,
-    ledger: stats::Ledger,
+    counts: Arc<metrics::DataPortCounters>,
+    ledger: stats::CounterRegistry,
     signals: Signals,
     alarms: mpsc::UnboundedReceiver<String>,
 }
@@ -103,7 +103,7 @@ impl Prepared {
         let first = self.survey.first_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
-        let (desk, counter) = orders::desk();
+        let (desk, counter) = orders::order_queue();
         let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
         let (stops, heard) = supervisor::stops();
         let (open, opens) = watch::channel(self.taken.is_none());
@@ -137,7 +137,7 @@ impl Prepared {
             access: config.access,
             roster: observer.clone(),
             max_replicas: config.max_replicas,
-            recorder: stats::Recorder::new(self.ledger, self.counts, Instant::now()),
+            recorder: stats::Sampler::new(self.ledger, self.counts, Instant::now()),
             engine: config.replicas.engine(),
         };
         let control = control::start(ports.control, control_context(known, &fleet), heard.control)?;
@@ -167,7 +167,7 @@ impl Prepared {
 
 fn start_access_log(
     config: &mut Config,
-    port: &Arc<metrics::Port>,
+    port: &Arc<metrics::DataPortCounters>,
 ) -> anyhow::Result<Option<access_log::Writer>> {
     let Some(target) = &config.access_log else {
         return Ok(None);
@@ -188,11 +188,11 @@ fn warn_of_anyone(config: &Config) {
 
 /// What the control port has of others than the fleet.
 struct Known {
-    desk: orders::Desk,
-    access: access::Access,
+    desk: orders::OrderQueue,
+    access: access::AccessPolicy,
     roster: roster::Observer,
     max_replicas: usize,
-    recorder: stats::Recorder,
+    recorder: stats::Sampler,
     engine: &'static str,
 }
 

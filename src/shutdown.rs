@@ -21,7 +21,7 @@ pub fn channel() -> (Trigger, Shutdown) {
 
 impl Trigger {
     /// Says it, once and for all.
-    pub fn pull(&self) {
+    pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 }
@@ -29,12 +29,12 @@ impl Trigger {
 impl Shutdown {
     /// Whether it was said.
     #[must_use]
-    pub fn begun(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 
     /// Waits until it is said. Cancel safe.
-    pub async fn wait(&mut self) {
+    pub async fn cancelled(&mut self) {
         // An error means that the trigger is gone, which says it too.
         let _ = self.0.wait_for(|said| *said).await;
     }
@@ -47,9 +47,9 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_trigger_is_a_stop() {
         let (trigger, mut shutdown) = channel();
-        assert!(!shutdown.begun());
+        assert!(!shutdown.is_cancelled());
         drop(trigger);
-        shutdown.wait().await;
-        assert!(shutdown.begun());
+        shutdown.cancelled().await;
+        assert!(shutdown.is_cancelled());
     }
 }

@@ -12,8 +12,8 @@ use crate::config::{Config, Replicas};
 use crate::fleet;
 use crate::proxy::Limits;
 use crate::roster::ReplicaAddr;
-use crate::stats::Ledger;
-use crate::wire::socket::{self, Port};
+use crate::stats::CounterRegistry;
+use crate::wire::socket::{self, PortSharing};
 
 /// Descriptors kept back from client connections: the control port (224 at most), heartbeats, children, logs, and
 /// those of a few workers.
@@ -69,7 +69,10 @@ pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::
 ///
 /// # Errors
 /// When a backend has no address, or the bundled replica cannot be looked for.
-pub(crate) fn fleet_settings(config: &Config, ledger: Ledger) -> anyhow::Result<fleet::Settings> {
+pub(crate) fn fleet_settings(
+    config: &Config,
+    ledger: CounterRegistry,
+) -> anyhow::Result<fleet::Settings> {
     Ok(fleet::Settings {
         replicas: fleet_replicas(&config.replicas)?,
         ring: config.ring.clone(),
@@ -110,14 +113,14 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
 
 /// A listener of the program's own on `addr`, which `flag` asks for.
 pub(crate) fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    socket::listen(addr, Port::Own).map_err(|err| taken(&err, addr, flag))
+    socket::listen(addr, PortSharing::Own).map_err(|err| taken(&err, addr, flag))
 }
 
 /// One listener for each worker, on one port.
 pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
     let fail = |err: io::Error| taken(&err, addr, "--listen");
-    socket::probe(addr).map_err(fail)?;
-    let first = socket::listen(addr, Port::Shared).map_err(fail)?;
+    socket::check_port_free(addr).map_err(fail)?;
+    let first = socket::listen(addr, PortSharing::Shared).map_err(fail)?;
     let mut listeners = vec![first];
     reserve_more(&mut listeners, workers)?;
     Ok(listeners)
@@ -127,7 +130,7 @@ pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<
 pub(crate) fn reserve_more(listeners: &mut Vec<TcpListener>, workers: usize) -> anyhow::Result<()> {
     let bound = listeners[0].local_addr()?;
     while listeners.len() < workers {
-        let more = socket::reserve(bound, Port::Shared);
+        let more = socket::bind_shared(bound, PortSharing::Shared);
         listeners.push(more.map_err(|err| taken(&err, bound, "--listen"))?);
     }
     Ok(())

@@ -154,7 +154,7 @@ impl House {
             Some(pid) => {
                 tracing::info!("process {pid} serves from now on");
                 // Who asks from now on is to hear of the other one's fleet.
-                self.stops.control.pull();
+                self.stops.control.cancel();
                 // A signal may end us before we have left it.
                 self.fleet.lend(true);
                 if self.leaves {
@@ -164,13 +164,13 @@ impl House {
             }
         };
         tracing::info!("draining: no new connections; answering what has begun");
-        self.stops.workers.pull();
+        self.stops.workers.cancel();
         self.fleet.refuse_changes();
         tokio::select! {
             () = self.workers.all_ended() => {}
             () = self.signals.any() => {
                 // Before the fleet goes, or requests would see that and look for another replica.
-                self.stops.cut.pull();
+                self.stops.cut.cancel();
                 let _ = timeout(CUT_TIMEOUT, self.workers.all_ended()).await;
                 bail!("{which}; stopped at once");
             }
@@ -181,7 +181,7 @@ impl House {
             } else {
                 self.fleet.stop(FLEET_STOP_TIMEOUT).await
             };
-            self.stops.control.pull();
+            self.stops.control.cancel();
             self.control.all_ended().await;
             stopped
         };

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::Asker;
+use super::Caller;
 
 /// The port of a `Host` or an `http` origin that names none (RFC 9110 §4.2.1).
 const HTTP_PORT: u16 = 80;
@@ -45,7 +45,7 @@ impl fmt::Display for HostName {
 
 /// Why the sender may be a page of another site that uses a browser here; `None` if it cannot be one. `names`
 /// are ours.
-pub(super) fn foreign(asker: &Asker<'_>, names: &[HostName]) -> Option<&'static str> {
+pub(super) fn cross_site_reason(asker: &Caller<'_>, names: &[HostName]) -> Option<&'static str> {
     let host = asker.host.map(|host| authority(host, names));
     if host == Some(None) {
         return Some(
@@ -68,14 +68,14 @@ pub(super) fn is_foreign_host(host: &[u8], names: &[HostName]) -> bool {
 
 /// The host of a URL that no DNS server can point elsewhere, or a name that is ours, by its number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Host {
+enum HostKind {
     Localhost,
     Ip(IpAddr),
     Named(usize),
 }
 
 /// Reads an origin of the `http` scheme, the only one this program speaks. `null` is none.
-fn origin(value: &[u8], names: &[HostName]) -> Option<(Host, u16)> {
+fn origin(value: &[u8], names: &[HostName]) -> Option<(HostKind, u16)> {
     let (scheme, rest) = value.split_at_checked(b"http://".len())?;
     scheme.eq_ignore_ascii_case(b"http://").then_some(())?;
     authority(rest, names)
@@ -83,12 +83,12 @@ fn origin(value: &[u8], names: &[HostName]) -> Option<(Host, u16)> {
 
 /// Reads `localhost`, an IP address or a name of ours, with an optional port. `localhost.` is refused: with its
 /// dot it passes by /etc/hosts, and then a DNS server has the say.
-fn authority(value: &[u8], names: &[HostName]) -> Option<(Host, u16)> {
+fn authority(value: &[u8], names: &[HostName]) -> Option<(HostKind, u16)> {
     let text = std::str::from_utf8(value).ok()?;
     if let Some(rest) = text.strip_prefix('[') {
         let (v6, rest) = rest.split_once(']')?;
         let ip = v6.parse::<Ipv6Addr>().ok()?;
-        return Some((Host::Ip(ip.into()), port(rest)?));
+        return Some((HostKind::Ip(ip.into()), port(rest)?));
     }
     let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
     let named = || {
@@ -97,10 +97,10 @@ fn authority(value: &[u8], names: &[HostName]) -> Option<(Host, u16)> {
             .position(|own| own.0.eq_ignore_ascii_case(name))
     };
     let host = match name.eq_ignore_ascii_case("localhost") {
-        true => Host::Localhost,
+        true => HostKind::Localhost,
         false => match name.parse::<Ipv4Addr>() {
-            Ok(ip) => Host::Ip(ip.into()),
-            Err(_) => Host::Named(named()?),
+            Ok(ip) => HostKind::Ip(ip.into()),
+            Err(_) => HostKind::Named(named()?),
         },
     };
     Some((host, port(rest)?))

@@ -15,27 +15,27 @@ const MAX_SHOWN: usize = 100;
 
 /// What was seen so far.
 #[derive(Debug, Default)]
-pub struct Front {
+pub struct ReverseProxyWatch {
     /// Where the first order came from that was let in without a token.
     ordered: OnceLock<IpAddr>,
     told: AtomicBool,
 }
 
-impl Front {
+impl ReverseProxyWatch {
     /// An order from `addr` was let in without a token.
-    pub(super) fn ordered(&self, addr: IpAddr) {
+    pub(super) fn record_order(&self, addr: IpAddr) {
         // The first is enough: more addresses are local only on machines that trust a gateway too.
         let _ = self.ordered.set(addr.to_canonical());
     }
 
     /// A request from `addr` for `host` came by. `names` are ours.
-    pub(super) fn passes<'h>(
+    pub(super) fn record_foreign_host<'h>(
         &self,
         addr: IpAddr,
         host: impl FnOnce() -> Option<&'h [u8]>,
         names: &[HostName],
     ) {
-        if let Some(host) = self.sees(addr, host, names) {
+        if let Some(host) = self.observe(addr, host, names) {
             let shown = host[..host.len().min(MAX_SHOWN)].escape_ascii();
             tracing::warn!(
                 "orders without a token and requests for another host ({shown}) come from {}: if a web \
@@ -47,7 +47,7 @@ impl Front {
     }
 
     /// The foreign host, if that is to be told.
-    fn sees<'h>(
+    fn observe<'h>(
         &self,
         addr: IpAddr,
         host: impl FnOnce() -> Option<&'h [u8]>,
@@ -70,18 +70,18 @@ mod tests {
 
     #[test]
     fn orders_and_foreign_hosts_of_one_address_are_told_once() {
-        let front = Front::default();
+        let front = ReverseProxyWatch::default();
         let [here, there]: [IpAddr; 2] = ["127.0.0.1", "192.0.2.1"].map(|ip| ip.parse().unwrap());
         let names = ["ours".parse().unwrap()];
-        let sees = |addr, host: &'static str| front.sees(addr, || Some(host.as_bytes()), &names);
+        let sees = |addr, host: &'static str| front.observe(addr, || Some(host.as_bytes()), &names);
         assert_eq!(sees(here, "www.example"), None, "no order yet");
-        front.ordered("::ffff:127.0.0.1".parse().unwrap());
-        front.ordered(there);
+        front.record_order("::ffff:127.0.0.1".parse().unwrap());
+        front.record_order(there);
         assert_eq!(sees(there, "www.example"), None, "another address");
         for own in ["localhost:5000", "127.0.0.1", "ours:5001"] {
             assert_eq!(sees(here, own), None, "{own}");
         }
-        assert_eq!(front.sees(here, || None, &names), None);
+        assert_eq!(front.observe(here, || None, &names), None);
         assert_eq!(sees(here, "www.example"), Some(&b"www.example"[..]));
         assert_eq!(sees(here, "www.example"), None, "it was told");
     }

@@ -7,23 +7,23 @@ use super::*;
 const LOCAL: &str = "127.0.0.1";
 const REMOTE: &str = "192.168.65.1";
 
-fn asker(addr: &str) -> Asker<'static> {
-    Asker::at(addr.parse().unwrap(), &|| Ok(Owner::User(ROOT)))
+fn asker(addr: &str) -> Caller<'static> {
+    Caller::at(addr.parse().unwrap(), &|| Ok(SocketOwner::User(ROOT)))
 }
 
-fn open() -> Access {
-    Access::default()
+fn open() -> AccessPolicy {
+    AccessPolicy::default()
 }
 
-fn guarded() -> Access {
-    Access {
+fn guarded() -> AccessPolicy {
+    AccessPolicy {
         token: Some("s3cret".parse().unwrap()),
         ..open()
     }
 }
 
-fn change(access: &Access, asker: &Asker<'_>) -> Result<(), String> {
-    let verdict = access.check(asker, "/add", Effect::Changes);
+fn change(access: &AccessPolicy, asker: &Caller<'_>) -> Result<(), String> {
+    let verdict = access.check(asker, "/add", AccessKind::Write);
     verdict.map_err(|denial| denial.to_string())
 }
 
@@ -33,7 +33,7 @@ fn loopback_is_local_in_every_spelling() {
         assert_eq!(change(&open(), &asker(addr)), Ok(()), "{addr}");
     }
     for addr in [REMOTE, "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1"] {
-        for effect in [Effect::Reads, Effect::Changes] {
+        for effect in [AccessKind::Read, AccessKind::Write] {
             assert!(
                 open().check(&asker(addr), "/rep", effect).is_err(),
                 "{addr}"
@@ -44,7 +44,7 @@ fn loopback_is_local_in_every_spelling() {
 
 #[test]
 fn a_trusted_gateway_is_local_unless_it_forwards() {
-    let access = Access {
+    let access = AccessPolicy {
         gateway: Some("172.18.0.1".parse().unwrap()),
         ..open()
     };
@@ -95,7 +95,7 @@ fn a_stranger_needs_the_right_token() {
     for (value, good, why) in cases {
         let mut asker = asker(REMOTE);
         asker.authorization = value.map(str::as_bytes);
-        for effect in [Effect::Reads, Effect::Changes] {
+        for effect in [AccessKind::Read, AccessKind::Write] {
             let verdict = guarded().check(&asker, "/rep", effect);
             assert_eq!(verdict.is_ok(), good, "{value:?}");
             let text = verdict.map_or_else(|denial| denial.to_string(), |()| String::new());
@@ -224,8 +224,8 @@ const PAGES: &[Page] = &[
     ),
 ];
 
-fn page(addr: &str, page: Page) -> Asker<'static> {
-    Asker {
+fn page(addr: &str, page: Page) -> Caller<'static> {
+    Caller {
         origin: page.0.map(str::as_bytes),
         fetch_site: page.1.map(str::as_bytes),
         host: page.2.map(str::as_bytes),
@@ -238,7 +238,7 @@ fn a_page_of_another_site_changes_nothing_though_local() {
     for case in PAGES {
         let verdict = change(&open(), &page(LOCAL, *case));
         assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
-        let read = open().check(&page(LOCAL, *case), "/rep", Effect::Reads);
+        let read = open().check(&page(LOCAL, *case), "/rep", AccessKind::Read);
         assert_eq!(read.is_ok(), case.3, "{case:?}: {read:?}");
         // What is for strangers too.
         let counted = open().check_site(&page(REMOTE, *case), "/metrics");
@@ -248,7 +248,7 @@ fn a_page_of_another_site_changes_nothing_though_local() {
 
 #[test]
 fn a_name_of_ours_is_as_good_as_localhost() {
-    let access = Access {
+    let access = AccessPolicy {
         hosts: Arc::new(["ringmaster".parse().unwrap(), "lb.example".parse().unwrap()]),
         ..open()
     };
@@ -299,18 +299,23 @@ fn a_name_of_ours_is_as_good_as_localhost() {
 #[test]
 fn on_loopback_a_change_is_for_our_own_user_and_root() {
     const STRANGER: u32 = 4_000_000_000;
-    let whose = |access: &Access, owner: io::Result<Owner>, effect, authorization| {
+    let whose = |access: &AccessPolicy, owner: io::Result<SocketOwner>, effect, authorization| {
         let owner = || match &owner {
             Ok(owner) => Ok(*owner),
             Err(err) => Err(err.kind().into()),
         };
-        let mut asker = Asker::at(LOCAL.parse().unwrap(), &owner);
+        let mut asker = Caller::at(LOCAL.parse().unwrap(), &owner);
         asker.authorization = authorization;
         let verdict = access.check(&asker, "/add", effect);
         verdict.map_err(|denial| denial.to_string())
     };
     for owner in [socket_owner::own_user(), ROOT] {
-        let verdict = whose(&open(), Ok(Owner::User(owner)), Effect::Changes, None);
+        let verdict = whose(
+            &open(),
+            Ok(SocketOwner::User(owner)),
+            AccessKind::Write,
+            None,
+        );
         assert_eq!(verdict, Ok(()), "{owner}");
     }
     let own = match socket_owner::own_user() {
@@ -319,9 +324,12 @@ fn on_loopback_a_change_is_for_our_own_user_and_root() {
     };
     let unsupported = || Err(io::ErrorKind::Unsupported.into());
     for (owner, why) in [
-        (Ok(Owner::User(STRANGER)), "belongs to user 4000000000"),
         (
-            Ok(Owner::Gone),
+            Ok(SocketOwner::User(STRANGER)),
+            "belongs to user 4000000000",
+        ),
+        (
+            Ok(SocketOwner::Gone),
             "was closed before its owner could be looked up",
         ),
         (
@@ -329,7 +337,7 @@ fn on_loopback_a_change_is_for_our_own_user_and_root() {
             "has an owner that the system does not tell: unsupported",
         ),
     ] {
-        let asked = |access: &Access, effect, shown: Option<&'static [u8]>| {
+        let asked = |access: &AccessPolicy, effect, shown: Option<&'static [u8]>| {
             let owner = match &owner {
                 Ok(owner) => Ok(*owner),
                 Err(_) => unsupported(),
@@ -337,7 +345,7 @@ fn on_loopback_a_change_is_for_our_own_user_and_root() {
             whose(access, owner, effect, shown)
         };
         assert_eq!(
-            asked(&open(), Effect::Changes, None).unwrap_err(),
+            asked(&open(), AccessKind::Write, None).unwrap_err(),
             format!(
                 "/add is for {own} on this machine, and the connection {why}; set --control-token"
             )
@@ -347,35 +355,35 @@ fn on_loopback_a_change_is_for_our_own_user_and_root() {
             (None, "; show the token"),
             (Some(&b"Bearer no"[..]), "; the token is wrong"),
         ] {
-            let denied = asked(&guarded, Effect::Changes, shown).unwrap_err();
+            let denied = asked(&guarded, AccessKind::Write, shown).unwrap_err();
             assert!(denied.ends_with(mend), "{denied}");
         }
         assert_eq!(
-            asked(&guarded, Effect::Changes, Some(b"Bearer s3cret")),
+            asked(&guarded, AccessKind::Write, Some(b"Bearer s3cret")),
             Ok(())
         );
         assert_eq!(
-            asked(&open(), Effect::Reads, None),
+            asked(&open(), AccessKind::Read, None),
             Ok(()),
             "others may look"
         );
-        let anyone = Access {
+        let anyone = AccessPolicy {
             anyone: true,
             ..open()
         };
-        assert_eq!(asked(&anyone, Effect::Changes, None), Ok(()));
+        assert_eq!(asked(&anyone, AccessKind::Write, None), Ok(()));
     }
 }
 
 #[test]
 fn nobody_asks_whose_a_socket_is_that_is_not_on_loopback() {
-    let access = Access {
+    let access = AccessPolicy {
         gateway: Some("172.18.0.1".parse().unwrap()),
         ..open()
     };
     let asks = || panic!("it was asked");
     for (addr, good) in [("172.18.0.1", true), (REMOTE, false)] {
-        let asker = Asker::at(addr.parse().unwrap(), &asks);
+        let asker = Caller::at(addr.parse().unwrap(), &asks);
         assert_eq!(change(&access, &asker).is_ok(), good, "{addr}");
     }
 }
@@ -384,7 +392,7 @@ fn nobody_asks_whose_a_socket_is_that_is_not_on_loopback() {
 fn too_many_wrong_tokens_are_429_and_only_where_a_token_matters() {
     let access = guarded();
     let mut asker = asker(REMOTE);
-    let denied = |asker: &Asker<'_>| access.check(asker, "/rep", Effect::Reads).err();
+    let denied = |asker: &Caller<'_>| access.check(asker, "/rep", AccessKind::Read).err();
     asker.authorization = Some(b"Bearer wrong");
     for _ in 0..10 {
         let denial = denied(&asker).unwrap();
@@ -421,7 +429,7 @@ fn a_wrong_token_that_matters_to_nothing_is_not_counted() {
 
 #[test]
 fn where_anyone_may_a_page_of_another_site_may_not() {
-    let anyone = Access {
+    let anyone = AccessPolicy {
         token: None,
         anyone: true,
         ..open()
@@ -465,7 +473,7 @@ fn a_token_is_what_both_protocols_can_carry() {
 
 #[test]
 fn tokens_are_checked_by_themselves() {
-    let check = |access: &Access, text: &str| {
+    let check = |access: &AccessPolicy, text: &str| {
         let token = text.parse::<Token>().unwrap();
         access.check_token(LOCAL.parse().unwrap(), &token)
     };

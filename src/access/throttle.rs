@@ -12,9 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many wrong tokens an address may show at once.
-const BURST: u32 = 10;
+const WRONG_TOKEN_BURST: u32 = 10;
 /// After so long it may show another one.
-const INTERVAL: Duration = Duration::from_millis(250);
+const WRONG_TOKEN_INTERVAL: Duration = Duration::from_millis(250);
 /// How many addresses are remembered.
 const MAX_ADDRESSES: usize = 1024;
 /// What `Retry-After` says: the header has whole seconds.
@@ -22,13 +22,13 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The buckets of all addresses.
 #[derive(Debug)]
-pub struct Throttle {
+pub struct TokenThrottle {
     begun: Instant,
     /// When the bucket of each address is full again, since the beginning.
     full: Mutex<HashMap<IpAddr, Duration>>,
 }
 
-impl Default for Throttle {
+impl Default for TokenThrottle {
     fn default() -> Self {
         Self {
             begun: Instant::now(),
@@ -39,29 +39,29 @@ impl Default for Throttle {
 
 /// What comes of a token that was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TokenVerdict {
     Right,
     Wrong,
     /// The address has shown too many wrong ones: this one does not count.
     TooMany,
 }
 
-impl Throttle {
+impl TokenThrottle {
     /// Takes a token that `addr` has shown.
-    pub(super) fn judge(&self, addr: IpAddr, is_right: bool) -> Verdict {
-        self.judge_at(self.begun.elapsed(), addr, is_right)
+    pub(super) fn check(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
+        self.check_at(self.begun.elapsed(), addr, is_right)
     }
 
-    fn judge_at(&self, now: Duration, addr: IpAddr, is_right: bool) -> Verdict {
+    fn check_at(&self, now: Duration, addr: IpAddr, is_right: bool) -> TokenVerdict {
         let addr = subscriber(addr);
         // Nothing panics while it is held.
         let mut table = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         let full = table.get(&addr).map_or(now, |full| now.max(*full));
-        if full - now > INTERVAL * (BURST - 1) {
-            return Verdict::TooMany;
+        if full - now > WRONG_TOKEN_INTERVAL * (WRONG_TOKEN_BURST - 1) {
+            return TokenVerdict::TooMany;
         }
         if is_right {
-            return Verdict::Right;
+            return TokenVerdict::Right;
         }
         if table.len() >= MAX_ADDRESSES && !table.contains_key(&addr) {
             table.retain(|_, full| *full > now);
@@ -71,8 +71,8 @@ impl Throttle {
                 table.remove(&oldest);
             }
         }
-        table.insert(addr, full + INTERVAL);
-        Verdict::Wrong
+        table.insert(addr, full + WRONG_TOKEN_INTERVAL);
+        TokenVerdict::Wrong
     }
 }
 
@@ -95,57 +95,61 @@ mod tests {
 
     #[test]
     fn ten_at_once_and_then_one_every_250_ms() {
-        let throttle = Throttle::default();
+        let throttle = TokenThrottle::default();
         let at = |millis, right| {
-            throttle.judge_at(Duration::from_millis(millis), ip("192.0.2.1"), right)
+            throttle.check_at(Duration::from_millis(millis), ip("192.0.2.1"), right)
         };
-        for _ in 0..BURST {
-            assert_eq!(at(0, false), Verdict::Wrong);
+        for _ in 0..WRONG_TOKEN_BURST {
+            assert_eq!(at(0, false), TokenVerdict::Wrong);
         }
         for right in [false, true, false] {
-            assert_eq!(at(0, right), Verdict::TooMany);
-            assert_eq!(at(249, right), Verdict::TooMany);
+            assert_eq!(at(0, right), TokenVerdict::TooMany);
+            assert_eq!(at(249, right), TokenVerdict::TooMany);
         }
         // What was refused has not made it longer.
-        assert_eq!(at(250, true), Verdict::Right);
-        assert_eq!(at(250, false), Verdict::Wrong);
-        assert_eq!(at(499, false), Verdict::TooMany);
-        assert_eq!(at(500, false), Verdict::Wrong);
+        assert_eq!(at(250, true), TokenVerdict::Right);
+        assert_eq!(at(250, false), TokenVerdict::Wrong);
+        assert_eq!(at(499, false), TokenVerdict::TooMany);
+        assert_eq!(at(500, false), TokenVerdict::Wrong);
         // After a while all is as at first.
-        for _ in 0..BURST {
-            assert_eq!(at(60_000, false), Verdict::Wrong);
+        for _ in 0..WRONG_TOKEN_BURST {
+            assert_eq!(at(60_000, false), TokenVerdict::Wrong);
         }
-        assert_eq!(at(60_000, false), Verdict::TooMany);
+        assert_eq!(at(60_000, false), TokenVerdict::TooMany);
     }
 
     #[test]
     fn each_address_has_its_own_and_ipv6_goes_by_64_bits() {
-        let throttle = Throttle::default();
-        let shows = |addr| throttle.judge_at(Duration::ZERO, ip(addr), false);
-        for _ in 0..BURST {
+        let throttle = TokenThrottle::default();
+        let shows = |addr| throttle.check_at(Duration::ZERO, ip(addr), false);
+        for _ in 0..WRONG_TOKEN_BURST {
             shows("192.0.2.1");
             shows("2001:db8::1");
         }
         for same in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::ffff:1"] {
-            assert_eq!(shows(same), Verdict::TooMany, "{same}");
+            assert_eq!(shows(same), TokenVerdict::TooMany, "{same}");
         }
         for other in ["192.0.2.2", "2001:db8:0:1::1"] {
-            assert_eq!(shows(other), Verdict::Wrong, "{other}");
+            assert_eq!(shows(other), TokenVerdict::Wrong, "{other}");
         }
     }
 
     #[test]
     fn the_table_is_bounded_and_forgets_who_has_waited_longest() {
-        let throttle = Throttle::default();
+        let throttle = TokenThrottle::default();
         let nth = |n: u32| IpAddr::from(n.to_be_bytes());
-        let shows = |n, millis| throttle.judge_at(Duration::from_millis(millis), nth(n), false);
+        let shows = |n, millis| throttle.check_at(Duration::from_millis(millis), nth(n), false);
         let size = || throttle.full.lock().unwrap().len();
-        for _ in 0..BURST {
+        for _ in 0..WRONG_TOKEN_BURST {
             shows(0, 0);
         }
-        (1..=5_000).for_each(|n| assert_eq!(shows(n, 0), Verdict::Wrong));
+        (1..=5_000).for_each(|n| assert_eq!(shows(n, 0), TokenVerdict::Wrong));
         assert_eq!(size(), MAX_ADDRESSES);
-        assert_eq!(shows(0, 0), Verdict::TooMany, "the busiest is remembered");
+        assert_eq!(
+            shows(0, 0),
+            TokenVerdict::TooMany,
+            "the busiest is remembered"
+        );
         shows(9_000, 10_000);
         assert_eq!(size(), 1, "those with a full bucket are forgotten first");
     }

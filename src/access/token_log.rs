@@ -12,7 +12,7 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells of wrong tokens.
 #[derive(Debug)]
-pub struct Alarm {
+pub struct WrongTokenLog {
     begun: Instant,
     /// How many were shown.
     count: AtomicU64,
@@ -20,7 +20,7 @@ pub struct Alarm {
     next: AtomicU64,
 }
 
-impl Default for Alarm {
+impl Default for WrongTokenLog {
     fn default() -> Self {
         Self {
             begun: Instant::now(),
@@ -30,17 +30,17 @@ impl Default for Alarm {
     }
 }
 
-impl Alarm {
+impl WrongTokenLog {
     /// Somebody at `addr` has shown a wrong token.
-    pub(super) fn ring(&self, addr: IpAddr) {
-        if let Some(count) = self.news(self.begun.elapsed()) {
+    pub(super) fn record(&self, addr: IpAddr) {
+        if let Some(count) = self.should_log(self.begun.elapsed()) {
             let addr = addr.to_canonical();
             tracing::warn!("{addr} showed a wrong token; so far {count}");
         }
     }
 
     /// Counts one more, at this time since the beginning. How many there were, if that is to be told.
-    fn news(&self, now: Duration) -> Option<u64> {
+    fn should_log(&self, now: Duration) -> Option<u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Ordering::Relaxed);
@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn it_is_told_once_a_second_and_all_are_counted() {
-        let alarm = Alarm::default();
+        let alarm = WrongTokenLog::default();
         let before = TELL_INTERVAL - Duration::from_millis(1);
-        let at = |time| alarm.news(time);
+        let at = |time| alarm.should_log(time);
         assert_eq!(at(Duration::ZERO), Some(1));
         assert_eq!((at(Duration::ZERO), at(before)), (None, None));
         assert_eq!((at(TELL_INTERVAL), at(TELL_INTERVAL)), (Some(4), None));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 
 use crate::config::Target;
-use crate::metrics::LogCell;
+use crate::metrics::AccessLogCounters;
 
 /// How long to wait before a pipe that is full is tried again.
 const FULL_REST: Duration = Duration::from_millis(10);
@@ -83,7 +83,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 impl<W: Write> Sink<W> {
     /// Writes whole lines, or counts those that cannot be written as failed.
-    pub(super) fn write(&mut self, lines: &str, cell: &LogCell) {
+    pub(super) fn write(&mut self, lines: &str, cell: &AccessLogCounters) {
         let mut rest = lines.as_bytes();
         let done = self.mend().and_then(|()| {
             while !rest.is_empty() {
@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    fn counts(cell: &LogCell) -> (u64, u64) {
+    fn counts(cell: &AccessLogCounters) -> (u64, u64) {
         (cell.written.get(), cell.failed.get())
     }
 
@@ -186,7 +186,7 @@ mod tests {
     fn a_full_disk_spoils_one_line_and_loses_those_that_follow() {
         // The third line fits but for its end, then not at all, then whole.
         for (room, kept) in [(17, "line1\nline2\nline3"), (12, "line1\nline2\n")] {
-            let (mut sink, cell) = (sink(room), LogCell::default());
+            let (mut sink, cell) = (sink(room), AccessLogCounters::default());
             sink.write("line1\nline2\nline3\nline4\n", &cell);
             assert_eq!(counts(&cell), (2, 2));
             assert_eq!(sink.out.taken, kept.as_bytes());
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_disk_with_room_to_the_byte_takes_all() {
-        let (mut sink, cell) = (sink(12), LogCell::default());
+        let (mut sink, cell) = (sink(12), AccessLogCounters::default());
         sink.write("line1\nline2\n", &cell);
         assert_eq!((counts(&cell), sink.torn), ((2, 0), false));
     }

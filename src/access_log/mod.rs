@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 use self::file::Sink;
 use crate::config::{LogFormat, Target};
-use crate::metrics::Port;
+use crate::metrics::DataPortCounters;
 use crate::proxy::{AccessLog, Record};
 
 /// Records that may wait to be written; more are lost. With the longest paths they take some 12 MB.
@@ -45,7 +45,7 @@ pub(crate) struct Writer(std_mpsc::Receiver<()>);
 pub(crate) fn start(
     target: &Target,
     format: LogFormat,
-    port: Arc<Port>,
+    port: Arc<DataPortCounters>,
 ) -> anyhow::Result<(AccessLog, Writer)> {
     let sink = Sink::open(target).with_context(|| match target {
         Target::Stdout => "--access-log -: cannot write to standard output".to_owned(),
@@ -90,7 +90,7 @@ async fn write_all(
     mut records: mpsc::Receiver<Record>,
     mut sink: Sink,
     format: LogFormat,
-    port: &Port,
+    port: &DataPortCounters,
     mut hangups: Option<Signal>,
 ) {
     let (mut batch, mut lines) = (Vec::with_capacity(BATCH), String::new());

@@ -155,7 +155,7 @@ pub struct ServeArgs {
         allow_negative_numbers = true,
         help = "How far above the mean a replica's load may lie, 1.03 for 3 %: the rest of its requests leave their home; 0: no bound"
     )]
-    pub bound: crate::load::Bound,
+    pub bound: crate::load::LoadBound,
     #[arg(
         long,
         env = "RINGMASTER_SLOW_GUARD",

@@ -21,9 +21,9 @@ pub use ctl::CtlArgs;
 pub use parsers::Target;
 pub use replicas::{Engine, Replicas, ReplicasArgs};
 
-use crate::access::Access;
+use crate::access::AccessPolicy;
 use crate::fleet;
-use crate::load::Bound;
+use crate::load::LoadBound;
 use crate::proxy::{self, Balance};
 use crate::ring;
 
@@ -43,11 +43,11 @@ pub struct Config {
     /// Kind of ring.
     pub ring: ring::Spec,
     /// How far above the mean a seat's load may lie.
-    pub bound: Bound,
+    pub bound: LoadBound,
     /// How the data port behaves.
     pub proxy: proxy::Settings,
     /// Who may command on the control port.
-    pub access: Access,
+    pub access: AccessPolicy,
     /// How heartbeats go; `None` when they are off.
     pub heartbeat: Option<fleet::Heartbeat>,
     /// Start of a replica to its first answer.
@@ -90,10 +90,10 @@ impl ServeArgs {
         self.check_ports()?;
         let heartbeat = self.heartbeat.check(fixed)?;
         let max_head = self.check_max_head()?;
-        let access = Access {
+        let access = AccessPolicy {
             token: self.control_token.clone(),
             hosts: self.control_hosts.as_slice().into(),
-            ..Access::default()
+            ..AccessPolicy::default()
         };
         let admin = self.data_port_access(fixed, &access);
         let cpus = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -162,7 +162,7 @@ impl ServeArgs {
     }
 
     /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
-    fn data_port_access(&self, fixed: bool, access: &Access) -> Option<Access> {
+    fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
         if self.balance == Balance::Source {
             return None;
         }
@@ -172,7 +172,7 @@ impl ServeArgs {
         } else {
             DataPortAdmin::Local
         });
-        (door != DataPortAdmin::Off).then(|| Access {
+        (door != DataPortAdmin::Off).then(|| AccessPolicy {
             anyone: door == DataPortAdmin::Any,
             ..access.clone()
         })

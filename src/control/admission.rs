@@ -79,7 +79,7 @@ impl Port {
         let first = tokio::select! {
             first = timeout(limits.idle_timeout, conn.peek_line(limits.line)) => first,
             () = place.lost() => return,
-            () = shutdown.wait() => return,
+            () = shutdown.cancelled() => return,
         };
         self.attend(conn, ends, first, place).await;
     }
@@ -147,7 +147,7 @@ impl Port {
         let first = tokio::select! {
             first = timeout_at(due, conn.peek_line(limits.line)) => first,
             () = spot.lost() => return,
-            () = shutdown.wait() => return,
+            () = shutdown.cancelled() => return,
         };
         if let Ok(Ok(Line::Whole(line))) = &first
             && http::is_probe(line)
@@ -160,7 +160,7 @@ impl Port {
         }
         let place = tokio::select! {
             biased;
-            () = shutdown.wait() => return,
+            () = shutdown.cancelled() => return,
             place = self.places.wait() => Some(place),
             () = spot.lost() => None,
             () = sleep_until(due) => None,

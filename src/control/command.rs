@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ring_query::Question;
 use super::suggest::{echo, nearest};
 use crate::access::Token;
-use crate::orders::{Change, Kind, Order};
+use crate::orders::{ChangeKind, ChangeRequest, Order};
 use crate::roster::ReplicaName;
 
 pub use super::command_table::{COMMANDS, Entry, FOOTNOTE};
@@ -26,7 +26,7 @@ pub enum Command {
     /// How the replicas stand, or one of them.
     Show(Option<ReplicaName>),
     /// More or fewer replicas.
-    Change(Kind, Change),
+    Change(ChangeKind, ChangeRequest),
     /// Another order about replicas, answered with those there are then.
     Fleet(Order),
     /// What there is to know of the ring, as it is or as it would be.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::command::{Command, Fault, find};
 use super::suggest::echo;
 use super::{replica_commands, ring_query, stats};
-use crate::orders::{Change, Kind};
+use crate::orders::{ChangeKind, ChangeRequest};
 
 /// How often `watch` may tell, in seconds between.
 const PAUSES: RangeInclusive<f64> = 0.1..=3600.0;
@@ -64,7 +64,7 @@ pub const COMMANDS: &[Entry] = &[
             "The others get random names. It answers when all of them answer, with the list of 'rep';",
             "when one of them cannot be started, none stays.",
         ],
-        read: |words| change(Kind::Add, words),
+        read: |words| change(ChangeKind::Add, words),
     },
     Entry {
         name: "rm",
@@ -73,7 +73,7 @@ pub const COMMANDS: &[Entry] = &[
         more: &[
             "It answers when their requests are finished and they are gone, with the list of 'rep'.",
         ],
-        read: |words| change(Kind::Rm, words),
+        read: |words| change(ChangeKind::Rm, words),
     },
     replica_commands::SCALE,
     replica_commands::REPLACE,
@@ -218,17 +218,17 @@ pub(super) fn whole<T: std::str::FromStr>(word: &str) -> Option<T> {
     word.parse().ok().filter(|_| digits)
 }
 
-fn change(kind: Kind, words: &[&str]) -> Result<Command, Fault> {
+fn change(kind: ChangeKind, words: &[&str]) -> Result<Command, Fault> {
     Ok(Command::Change(kind, counted(kind, words)?))
 }
 
 /// A number and names, as `add` and `rm` take them.
-pub(super) fn counted(kind: Kind, words: &[&str]) -> Result<Change, Fault> {
+pub(super) fn counted(kind: ChangeKind, words: &[&str]) -> Result<ChangeRequest, Fault> {
     let [n, names @ ..] = words else {
         return Err(Fault::Usage);
     };
     let n = whole(n).filter(|n| *n > 0);
     let n = n.ok_or_else(|| Fault::Because("n is not a positive integer".into()))?;
-    kind.check(n, names)
+    kind.parse_change(n, names)
         .map_err(|refusal| Fault::Because(refusal.sentence))
 }

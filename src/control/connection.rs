@@ -131,7 +131,7 @@ impl Conn {
         tokio::select! {
             () = rest => {}
             () = sleep(limits.discard_time) => {}
-            () = shutdown.wait() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 }

@@ -12,9 +12,9 @@ use super::command::{self, COMMANDS, Command, Entry};
 use super::ring_query::Question;
 use super::ring_report::{self, Outlook};
 use super::{Context, path, replica_commands, stats};
-use crate::access::Effect;
+use crate::access::AccessKind;
 use crate::fleet::Event;
-use crate::orders::{self, Order, Refusal};
+use crate::orders::{self, Order, OrderError};
 
 /// What a command brought, to be said in lines or in JSON.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) enum Answer {
 }
 
 /// An answer, or why there is none.
-pub(super) type Outcome = Result<Answer, Refusal>;
+pub(super) type Outcome = Result<Answer, OrderError>;
 
 impl Answer {
     /// One word, for a command that has nothing to tell.
@@ -63,9 +63,9 @@ impl Answer {
 }
 
 /// What a sender must be allowed: the path that a denial names, and what the command does. `None`: anyone may.
-pub(super) fn needs(command: &Command) -> Option<(&'static str, Effect)> {
-    let reads = |path| Some((path, Effect::Reads));
-    let changes = |path| Some((path, Effect::Changes));
+pub(super) fn needs(command: &Command) -> Option<(&'static str, AccessKind)> {
+    let reads = |path| Some((path, AccessKind::Read));
+    let changes = |path| Some((path, AccessKind::Write));
     match command {
         Command::Help(_) | Command::Auth(_) | Command::Prompt | Command::Quit => None,
         Command::Rep => reads("/rep"),
@@ -92,33 +92,37 @@ pub(super) async fn carry_out(command: Command, peer: SocketAddr, context: &Cont
         Command::Rep => listed(context.desk.list()),
         Command::Show(name) => told(replica_commands::show(context, name.as_ref()).await),
         Command::Change(kind, change) => listed(context.change(kind, change, peer).await),
-        Command::Fleet(order) => listed(context.desk.ask(order, peer.to_string()).await),
+        Command::Fleet(order) => listed(context.desk.submit(order, peer.to_string()).await),
         Command::Ask(question) => told(
             ring_report::look(context, question)
                 .await
-                .map_err(Refusal::bad),
+                .map_err(OrderError::invalid),
         ),
         Command::Switch(order, then) => {
-            context.desk.ask(order, peer.to_string()).await?;
-            told(ring_report::look(context, then).await.map_err(Refusal::bad))
+            context.desk.submit(order, peer.to_string()).await?;
+            told(
+                ring_report::look(context, then)
+                    .await
+                    .map_err(OrderError::invalid),
+            )
         }
         Command::Stats | Command::Watch(_) => {
-            told(stats::look(context).await.map_err(Refusal::failed))
+            told(stats::look(context).await.map_err(OrderError::unavailable))
         }
         Command::Events { since, .. } => Ok(Answer::Events(context.events_since(since))),
         Command::Auth(_) | Command::Prompt | Command::Quit => {
-            Err(Refusal::bad("there is no conversation here"))
+            Err(OrderError::invalid("there is no conversation here"))
         }
     }
 }
 
-fn told(outlook: Result<Outlook, Refusal>) -> Outcome {
+fn told(outlook: Result<Outlook, OrderError>) -> Outcome {
     let (lines, message) = outlook?;
     let json = orders::success(&message);
     Ok(Answer::Told { lines, json })
 }
 
-fn listed(answer: orders::Answer) -> Outcome {
+fn listed(answer: orders::OrderResult) -> Outcome {
     let json = orders::render(&answer).1;
     let names = answer?;
     let mut lines = vec![format!("N {}", names.len())];

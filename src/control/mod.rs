@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::Access;
+use crate::access::AccessPolicy;
 use crate::fleet::{Event, Journal};
-use crate::orders::{Answer, Change, Desk, Kind};
+use crate::orders::{ChangeKind, ChangeRequest, OrderQueue, OrderResult};
 use crate::roster::Observer;
 
 mod admission;
@@ -44,9 +44,9 @@ pub use stats::{Sources, Standing};
 #[derive(Clone)]
 pub struct Context {
     /// Where orders are handed in.
-    pub desk: Desk,
+    pub desk: OrderQueue,
     /// Who may command.
-    pub access: Access,
+    pub access: AccessPolicy,
     /// Where the newest roster is seen.
     pub roster: Observer,
     /// The most replicas that may be wanted.
@@ -147,17 +147,22 @@ impl Context {
         self.journal.since(after)
     }
 
-    async fn change(&self, kind: Kind, change: Change, peer: SocketAddr) -> Answer {
-        let order = kind.order(change);
-        self.desk.ask(order, peer.to_string()).await
+    async fn change(
+        &self,
+        kind: ChangeKind,
+        change: ChangeRequest,
+        peer: SocketAddr,
+    ) -> OrderResult {
+        let order = kind.into_order(change);
+        self.desk.submit(order, peer.to_string()).await
     }
 }
 
 /// The path of a change: also what text answers call it.
-fn path(kind: Kind) -> &'static str {
+fn path(kind: ChangeKind) -> &'static str {
     match kind {
-        Kind::Add => "/add",
-        Kind::Rm => "/rm",
+        ChangeKind::Add => "/add",
+        ChangeKind::Rm => "/rm",
     }
 }
 

@@ -11,7 +11,7 @@ use super::Context;
 use super::command::{Command, Fault};
 use super::command_table::{Entry, whole};
 use super::ring_report::Outlook;
-use crate::orders::{Card, Cards, Order, Past, Refusal, Target};
+use crate::orders::{FleetSnapshot, Order, OrderError, PastReplica, ReplaceTarget, ReplicaInfo};
 use crate::roster::ReplicaName;
 
 /// The heads of the columns of the table.
@@ -71,8 +71,10 @@ pub(super) const REPLACE: Entry = Entry {
         "done.",
     ],
     read: |words| match words {
-        ["all"] => Ok(Command::Fleet(Order::Replace(Target::All))),
-        [word] => Ok(Command::Fleet(Order::Replace(Target::One(name(word)?)))),
+        ["all"] => Ok(Command::Fleet(Order::Replace(ReplaceTarget::All))),
+        [word] => Ok(Command::Fleet(Order::Replace(ReplaceTarget::One(name(
+            word,
+        )?)))),
         _ => Err(Fault::Usage),
     },
 };
@@ -123,27 +125,27 @@ pub(super) fn path_of(order: &Order) -> &'static str {
 pub(super) async fn show(
     context: &Context,
     name: Option<&ReplicaName>,
-) -> Result<Outlook, Refusal> {
+) -> Result<Outlook, OrderError> {
     let cards = context.desk.show().await?;
     match name {
         None => Ok(table(&cards)),
         Some(name) => {
-            let card = find(&cards.all, name).ok_or_else(|| Refusal::nobody(name))?;
+            let card = find(&cards.all, name).ok_or_else(|| OrderError::not_found(name))?;
             Ok((in_lines(card, cards.at), in_json(card, cards.at)))
         }
     }
 }
 
 /// The card of this name, or else that of the seat in which one of this name sat last.
-fn find<'c>(cards: &'c [Card], name: &ReplicaName) -> Option<&'c Card> {
+fn find<'c>(cards: &'c [ReplicaInfo], name: &ReplicaName) -> Option<&'c ReplicaInfo> {
     let present = cards.iter().find(|card| card.name == *name);
     present.or_else(|| {
-        let was = |card: &&Card| card.past.iter().any(|past| past.name == *name);
-        cards.iter().filter(was).max_by_key(|card| card.listed)
+        let was = |card: &&ReplicaInfo| card.past.iter().any(|past| past.name == *name);
+        cards.iter().filter(was).max_by_key(|card| card.in_rep_list)
     })
 }
 
-fn table(Cards { at, all: cards }: &Cards) -> Outlook {
+fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Outlook {
     let now = *at;
     let mut rows = vec![COLUMNS.map(str::to_owned)];
     rows.extend(cards.iter().map(|card| cells(card, now)));
@@ -161,19 +163,19 @@ fn table(Cards { at, all: cards }: &Cards) -> Outlook {
         cells.join("  ").trim_end().to_owned()
     };
     let lines = rows.iter().map(line).collect();
-    let listed = cards.iter().filter(|card| card.listed).count();
+    let listed = cards.iter().filter(|card| card.in_rep_list).count();
     let replicas: Vec<Value> = cards.iter().map(|card| in_json(card, now)).collect();
     (lines, json!({"N": listed, "replicas": replicas}))
 }
 
 /// The values of a card, in the order of [`COLUMNS`]; a dash for what is not there.
-fn cells(card: &Card, now: SystemTime) -> [String; COLUMNS.len()] {
+fn cells(card: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let heartbeat = card.heartbeat.map(|time| format!("{:.2}ms", millis(time)));
     [
         or_dash(card.seat.map(|seat| seat.to_string())),
         card.name.to_string(),
-        card.state.word().into(),
+        card.state.as_str().into(),
         or_dash(card.addr.map(|addr| addr.to_string())),
         or_dash(card.engine_id.clone()),
         or_dash(card.up_for.map(|ago| moment(now, ago))),
@@ -184,43 +186,47 @@ fn cells(card: &Card, now: SystemTime) -> [String; COLUMNS.len()] {
 }
 
 /// A name and a value a line, then what there is to say of each who sat there before.
-fn in_lines(card: &Card, now: SystemTime) -> Vec<String> {
+fn in_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     let named = COLUMNS.iter().zip(cells(card, now));
     let mut lines: Vec<String> = named
         .map(|(column, cell)| format!("{} {cell}", column.to_ascii_lowercase()))
         .collect();
     lines.extend(card.reason.iter().map(|reason| format!("reason {reason}")));
     for past in &card.past {
-        let Past { name, reason, .. } = past;
+        let PastReplica { name, reason, .. } = past;
         lines.push(format!("past {name} {} {reason}", moment(now, past.ago)));
-        let ended = past.ended.iter().filter(|ended| *ended != reason);
+        let ended = past.exit.iter().filter(|ended| *ended != reason);
         lines.extend(ended.map(|ended| format!("ended {name} {ended}")));
-        lines.extend(past.said.iter().map(|line| format!("said {name} {line}")));
+        lines.extend(
+            past.last_lines
+                .iter()
+                .map(|line| format!("said {name} {line}")),
+        );
     }
     lines
 }
 
-fn in_json(card: &Card, now: SystemTime) -> Value {
+fn in_json(card: &ReplicaInfo, now: SystemTime) -> Value {
     let past = card.past.iter().map(|past| {
         json!({
             "name": past.name.as_ref(),
             "time": moment(now, past.ago),
             "reason": past.reason,
-            "ended": past.ended,
-            "said": past.said,
+            "ended": past.exit,
+            "said": past.last_lines,
         })
     });
     json!({
         "name": card.name.as_ref(),
         "seat": card.seat.map(|seat| seat.0),
-        "state": card.state.word(),
+        "state": card.state.as_str(),
         "address": card.addr.map(|addr| addr.to_string()),
         "engine_id": card.engine_id,
         "up_since": card.up_for.map(|ago| moment(now, ago)),
         "deaths": card.deaths,
         "heartbeat_ms": card.heartbeat.map(millis),
         "in_flight": card.in_flight,
-        "listed": card.listed,
+        "listed": card.in_rep_list,
         "reason": card.reason,
         "past": past.collect::<Vec<_>>(),
     })

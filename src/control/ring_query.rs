@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use super::command::{Command, Fault};
 use super::command_table::{alone, counted};
-use crate::load::Bound;
-use crate::orders::{Change, Kind, Order};
+use crate::load::LoadBound;
+use crate::orders::{ChangeKind, ChangeRequest, Order};
 use crate::ring::Spec;
 
 /// The longest key, in bytes.
@@ -44,13 +44,13 @@ pub enum Question {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proposal {
     /// More replicas.
-    Add(Change),
+    Add(ChangeRequest),
     /// Fewer.
-    Rm(Change),
+    Rm(ChangeRequest),
     /// Another ring.
     Ring(Spec),
     /// Another bound.
-    Bound(Bound),
+    Bound(LoadBound),
 }
 
 /// As it would be typed.
@@ -126,8 +126,8 @@ pub(super) fn bound(words: &[&str]) -> Result<Command, Fault> {
 /// The words after `plan`.
 pub(super) fn plan(words: &[&str]) -> Result<Command, Fault> {
     let proposal = match words {
-        ["add", words @ ..] => Proposal::Add(counted(Kind::Add, words)?),
-        ["rm", words @ ..] => Proposal::Rm(counted(Kind::Rm, words)?),
+        ["add", words @ ..] => Proposal::Add(counted(ChangeKind::Add, words)?),
+        ["rm", words @ ..] => Proposal::Rm(counted(ChangeKind::Rm, words)?),
         ["ring", spec] => Proposal::Ring(parse(spec)?),
         ["bound", bound] => Proposal::Bound(parse(bound)?),
         _ => {

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::ring_query::{Proposal, Question};
-use crate::load::Bound;
-use crate::orders::Change;
-use crate::ring::forecast::{Forecast, Shares};
-use crate::ring::{Key, Picture, Ring, Seat};
+use crate::load::LoadBound;
+use crate::orders::ChangeRequest;
+use crate::ring::forecast::{Forecast, KeyShares};
+use crate::ring::{ArcOwners, Key, Ring, Seat};
 use crate::roster::{Health, Member, ReplicaName, Roster};
 
 /// An answer in both forms; the JSON is the message of a success.
@@ -54,7 +54,7 @@ pub(super) fn answer(
 }
 
 fn whose(key: &[u8], roster: &Roster) -> Outlook {
-    let number = Key::typed(key);
+    let number = Key::parse(key);
     let key = String::from_utf8_lossy(key);
     let mut lines = vec![format!("key {key}")];
     let mut seats = Vec::new();
@@ -68,7 +68,7 @@ fn whose(key: &[u8], roster: &Roster) -> Outlook {
     });
     let bound = roster.bound;
     let home = match bound.limit() {
-        Some(limit) => Shares::of(&*roster.ring).home(Some(limit)),
+        Some(limit) => KeyShares::of(&*roster.ring).home(Some(limit)),
         None => 1.0,
     };
     if !bound.is_off() {
@@ -103,7 +103,7 @@ pub(super) fn health(member: Option<&Member>) -> &'static str {
 }
 
 fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
-    let shares = Shares::of(&*roster.ring);
+    let shares = KeyShares::of(&*roster.ring);
     let mut lines = vec![format!("ring {}", roster.ring.spec())];
     let mut seats = Vec::new();
     for (seat, share) in shares.all() {
@@ -122,7 +122,7 @@ fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
     message["seats"] = seats.into();
     message["sampled_keys"] = shares.sample.into();
     if let Some(arcs) = arcs {
-        let picture = Picture::of(&*roster.ring, &shares, arcs);
+        let picture = ArcOwners::of(&*roster.ring, &shares, arcs);
         let owners = picture.owners.iter();
         let owners = owners.map(|owner| owner.map(|seat| seat.0));
         message["circle"] = picture.circle.into();
@@ -132,7 +132,7 @@ fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
 }
 
 /// What there is, or would be, but for the seats.
-fn side(ring: &Arc<dyn Ring>, bound: Bound, shares: &Shares) -> Value {
+fn side(ring: &Arc<dyn Ring>, bound: LoadBound, shares: &KeyShares) -> Value {
     json!({
         "ring": ring.spec().to_string(),
         "N": ring.seats().len(),
@@ -142,7 +142,7 @@ fn side(ring: &Arc<dyn Ring>, bound: Bound, shares: &Shares) -> Value {
     })
 }
 
-fn ratio(shares: &Shares) -> String {
+fn ratio(shares: &KeyShares) -> String {
     let ratio = shares.max_over_mean();
     ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.3}"))
 }
@@ -221,7 +221,7 @@ fn table(
 
 /// The seats after an `add`, whose names are noted.
 fn more(
-    change: &Change,
+    change: &ChangeRequest,
     seats: &BTreeSet<Seat>,
     names: &mut BTreeMap<Seat, ReplicaName>,
     max: usize,
@@ -244,7 +244,7 @@ fn more(
 
 /// The seats after an `rm`, and which of those that go were not named.
 fn fewer(
-    change: &Change,
+    change: &ChangeRequest,
     seats: &BTreeSet<Seat>,
     names: &BTreeMap<Seat, ReplicaName>,
 ) -> Result<(BTreeSet<Seat>, Vec<Seat>), String> {

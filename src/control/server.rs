@@ -18,7 +18,7 @@ use super::admission::Port;
 use super::connection::Conn;
 use super::{Context, Limits, stats};
 use crate::shutdown::Shutdown;
-use crate::wire::socket_owner::{self, Owner};
+use crate::wire::socket_owner::{self, SocketOwner};
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -75,7 +75,7 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
                 let sources = &port.shared.context.sources;
                 sources.recorder.tick(Instant::now().into_std());
             }
-            () = shutdown.wait() => break,
+            () = shutdown.cancelled() => break,
         }
     }
     drop(listener);
@@ -134,8 +134,8 @@ impl Ends {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub(super) fn owner(self) -> io::Result<Owner> {
-        socket_owner::of(self.client, self.own)
+    pub(super) fn owner(self) -> io::Result<SocketOwner> {
+        socket_owner::owner_of(self.client, self.own)
     }
 }
 

@@ -18,8 +18,8 @@ use super::connection::{Conn, Line};
 use super::execute::{self, Answer, Outcome};
 use super::http_slot::Room;
 use super::server::{Ends, Shared};
-use crate::access::Asker;
-use crate::orders::{self, Refusal};
+use crate::access::Caller;
+use crate::orders::{self, OrderError};
 use crate::shutdown::Shutdown;
 
 /// What is written when the next line is waited for.
@@ -111,7 +111,7 @@ impl Session<'_> {
                     Err(refusal) => Err(refusal),
                 },
                 Ok(command) => self.answer(command).await,
-                Err(sentence) => Err(Refusal::bad(sentence)),
+                Err(sentence) => Err(OrderError::invalid(sentence)),
             };
             self.room.rest();
             self.write(render(outcome, json).as_bytes()).await?;
@@ -150,7 +150,7 @@ impl Session<'_> {
                 let verdict = access.check_token(self.ends.client.ip(), &token);
                 // A wrong one takes back what a right one gave.
                 self.trusted = verdict.is_ok();
-                verdict.map_err(|denial| Refusal::bad(denial.to_string()))?;
+                verdict.map_err(|denial| OrderError::invalid(denial.to_string()))?;
                 Ok(Answer::word("ok"))
             }
             Command::Prompt => {
@@ -167,21 +167,21 @@ impl Session<'_> {
         execute::carry_out(command, self.ends.client, &self.shared.context).await
     }
 
-    fn admit(&self, command: &Command) -> Result<(), Refusal> {
+    fn admit(&self, command: &Command) -> Result<(), OrderError> {
         let access = &self.shared.context.access;
         let owner = || self.ends.owner();
-        let asker = Asker::at(self.ends.client.ip(), &owner);
+        let asker = Caller::at(self.ends.client.ip(), &owner);
         match execute::needs(command) {
             Some((path, effect)) if !self.trusted => access
                 .check(&asker, path, effect)
-                .map_err(|denial| Refusal::bad(denial.to_string())),
+                .map_err(|denial| OrderError::invalid(denial.to_string())),
             _ => Ok(()),
         }
     }
 
-    fn admit_stream(&self, command: &Command) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn admit_stream(&self, command: &Command) -> Result<OwnedSemaphorePermit, OrderError> {
         self.admit(command)?;
-        self.shared.stream().map_err(Refusal::failed)
+        self.shared.stream().map_err(OrderError::unavailable)
     }
 
     /// Waits for the line after a prompt; `None`: there is none, and the client was told why.
@@ -200,7 +200,7 @@ impl Session<'_> {
                 let _ = timeout(Duration::ZERO, fail(self.conn, &sentence)).await;
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            () = self.shutdown.wait() => return Ok(None),
+            () = self.shutdown.cancelled() => return Ok(None),
         };
         let sentence = match line {
             Ok(Ok(Line::Whole(line))) => return Ok(Some(line)),
@@ -223,7 +223,7 @@ pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
 }
 
 fn refusal(sentence: &str) -> String {
-    render(Err(Refusal::bad(sentence)), false)
+    render(Err(OrderError::invalid(sentence)), false)
 }
 
 /// What is said about a line of too many bytes.
@@ -296,7 +296,7 @@ mod tests {
                 lines(&["a\n\nb\u{1b}[2J"]),
                 "a\\u000a\\u000ab\\u001b[2J\n\n",
             ),
-            (Err(Refusal::bad("no\n")), "ERR no\\u000a\n\n"),
+            (Err(OrderError::invalid("no\n")), "ERR no\\u000a\n\n"),
             (
                 lines(&["\u{e9}'\"\\ \u{202e}\u{200b}\u{2028}\u{e0041}"]),
                 "\u{e9}'\"\\ \\u202e\\u200b\\u2028\\udb40\\udc41\n\n",
@@ -311,7 +311,7 @@ mod tests {
     fn json_is_one_value_on_one_line() {
         assert_eq!(render(lines(&["x"]), true), "[]\n\n");
         assert_eq!(
-            render(Err(Refusal::bad("a \"b\"\n\u{9b}")), true),
+            render(Err(OrderError::invalid("a \"b\"\n\u{9b}")), true),
             "{\"message\":\"<Error> a \\\"b\\\"\\n\\u009b\",\"status\":\"failure\"}\n\n"
         );
         let ok = "{\"message\":\"ok\",\"status\":\"successful\"}\n\n";

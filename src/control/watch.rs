@@ -68,7 +68,7 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 biased;
-                () = self.shutdown.wait() => return Ok(()),
+                () = self.shutdown.cancelled() => return Ok(()),
                 () = source.ready() => {
                     let piece = self.piece(&mut source, json).await;
                     self.conn.write_all(piece.as_bytes()).await?;

@@ -15,7 +15,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use crate::access::Token;
-use crate::wire::socket::reachable;
+use crate::wire::socket::loopback_if_unspecified;
 use color::Paint;
 use expect::{Due, only_asks};
 use reader::{Answers, Part};
@@ -67,7 +67,7 @@ fn connect(control: &str) -> Result<TcpStream, String> {
         .to_socket_addrs()
         .map_err(|err| format!("cannot find {control} (--control): {err}"))?;
     let mut fault = format!("{control} has no address (--control)");
-    for addr in addrs.map(reachable) {
+    for addr in addrs.map(loopback_if_unspecified) {
         match open(addr) {
             Ok(stream) => return Ok(stream),
             Err(err) if err.kind() == ErrorKind::ConnectionRefused => {

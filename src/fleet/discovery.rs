@@ -18,7 +18,7 @@ use super::heartbeat;
 use super::plan::{First, Plan, Policy};
 use super::publisher;
 use super::{Heartbeat, Replicas, Settings, names};
-use crate::metrics::Cells;
+use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 use adoption::{Asked, SortedOut, sort_out};
@@ -40,7 +40,7 @@ impl Survey {
     pub fn first_roster(&self) -> Roster {
         let watched = self.settings.heartbeat.is_some();
         let workers = self.settings.workers;
-        let new = |_, _| Arc::new(Cells::new(workers));
+        let new = |_, _| Arc::new(ReplicaCounters::new(workers));
         publisher::render(self.plan.view(), watched, new)
     }
 

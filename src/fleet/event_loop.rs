@@ -24,9 +24,9 @@ use super::heartbeat::{Heart, Identity, Rhythm};
 use super::journal::Journal;
 use super::plan::{Action, Hold, Input, Plan, Pulse, Status, Ticket};
 use super::publisher::Press;
-use crate::orders::{Answer, Call, List};
+use crate::orders::{OrderCall, OrderResult, ReplicaNames};
 use crate::roster::ReplicaId;
-use crate::stats::Ledger;
+use crate::stats::CounterRegistry;
 use environment::Outside;
 pub(super) use inbox::{Inbox, Stop};
 
@@ -44,9 +44,9 @@ pub(super) struct Task {
     pub(super) journal: Journal,
     pub(super) notebook: Notebook,
     /// What `/rep` lists. It is dropped before the status, by whose end ours is noticed.
-    pub(super) list: watch::Sender<List>,
+    pub(super) list: watch::Sender<ReplicaNames>,
     pub(super) status: watch::Sender<Status>,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: CounterRegistry,
     /// One moment by both clocks.
     pub(super) began: (Instant, SystemTime),
     /// Whether it is left to another balancer when we are dropped.
@@ -66,7 +66,7 @@ pub(super) struct Work {
     drains: BTreeMap<ReplicaId, u64>,
     asked: HashMap<Ticket, Asked>,
     /// Changes that are done once every worker goes by the newest roster.
-    changes: Vec<(oneshot::Sender<Answer>, Answer)>,
+    changes: Vec<(oneshot::Sender<OrderResult>, OrderResult)>,
     tickets: u64,
     /// Whether all is told that there is to tell. Asking the workers' cells again instead would miss the
     /// worker that comes round just between the two questions.
@@ -81,7 +81,7 @@ pub(super) struct Work {
 struct Asked {
     /// Whose it is: an address.
     from: String,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<OrderResult>,
 }
 
 impl Task {
@@ -104,7 +104,7 @@ impl Task {
                     self.say(true);
                     return false;
                 }
-                () = inbox.close.wait(), if !self.work.closed => {
+                () = inbox.close.cancelled(), if !self.work.closed => {
                     self.work.closed = true;
                     self.answer_changes();
                     Input::Close
@@ -138,7 +138,7 @@ impl Task {
     }
 
     /// Gives an order a ticket.
-    fn take(&mut self, call: Call) -> Input {
+    fn take(&mut self, call: OrderCall) -> Input {
         self.work.tickets += 1;
         let ticket = Ticket(self.work.tickets);
         tracing::info!("{} asks {}", call.from, call.order);
@@ -154,7 +154,7 @@ impl Task {
     fn hear(&mut self, id: ReplicaId, pulse: Pulse) -> Input {
         if pulse == Pulse::Answered {
             if let Some(since) = self.work.spawning.remove(&id) {
-                self.ledger.fleet().spawns.count(since.elapsed());
+                self.ledger.fleet().spawns.observe(since.elapsed());
             }
             if let Some(seat) = self.plan.seat(id) {
                 self.is_well(seat);

@@ -129,7 +129,7 @@ impl Task {
             Kind::Replaced => {
                 seat.replaced.add(1);
                 if let Some(time) = note.replaced_after {
-                    self.ledger.fleet().replacements.count(time);
+                    self.ledger.fleet().replacements.observe(time);
                 }
             }
             _ => {}

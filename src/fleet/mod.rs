@@ -36,12 +36,12 @@ use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::load::Bound;
-use crate::orders::Counter;
+use crate::load::LoadBound;
+use crate::orders::OrderReceiver;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
-use crate::stats::Ledger;
+use crate::stats::CounterRegistry;
 use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
 use event_loop::{Inbox, Stop, Task, Work};
 use event_recorder::Notebook;
@@ -108,7 +108,7 @@ pub struct Settings {
     /// The kind of ring.
     pub ring: Spec,
     /// How far above the mean a seat's load may lie.
-    pub bound: Bound,
+    pub bound: LoadBound,
     /// `None`: everybody counts as up and evidence is ignored; only with [`Replicas::Fixed`].
     pub heartbeat: Option<Heartbeat>,
     /// From the start of a replica to its first answer.
@@ -127,7 +127,7 @@ pub struct Settings {
     /// [`Hold::Ours`], and if we are dropped, all is left to it.
     pub taken_over_from: Option<u32>,
     /// Where it enters which cells count for which seat, and what it counts itself.
-    pub ledger: Ledger,
+    pub ledger: CounterRegistry,
 }
 
 /// Where the replica binary is that comes with us: beside our own executable.
@@ -146,7 +146,7 @@ pub fn bundled_replica() -> io::Result<PathBuf> {
 pub fn start(
     survey: Survey,
     publisher: Publisher,
-    desk: Counter,
+    desk: OrderReceiver,
     evidence: mpsc::Receiver<Evidence>,
 ) -> anyhow::Result<Fleet> {
     let Survey {
@@ -305,7 +305,7 @@ impl Fleet {
     /// Refuses the changes that are under way and all to come, at once. The list is still answered, and
     /// the replicas are kept as they are.
     pub fn refuse_changes(&self) {
-        self.close.pull();
+        self.close.cancel();
     }
 
     /// Says whose the fleet is, because another process takes over, or because we have, who begin with

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::plan::{Traffic, View};
-use crate::metrics::Cells;
+use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{Member, Publisher, ReplicaId, Roster};
-use crate::stats::Ledger;
+use crate::stats::CounterRegistry;
 
 /// The roster of `view`, with the cells that `cells_of` has for each member.
 pub(super) fn render(
     view: View,
     watched: bool,
-    mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<Cells>,
+    mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<ReplicaCounters>,
 ) -> Roster {
     let member = |shown: super::plan::Shown| {
         let cells = cells_of(shown.id, shown.seat);
@@ -44,16 +44,16 @@ pub(super) struct Press {
     publisher: Publisher,
     workers: usize,
     /// The cells of every replica that is or was in the roster.
-    cells: BTreeMap<ReplicaId, Arc<Cells>>,
-    ledger: Ledger,
+    cells: BTreeMap<ReplicaId, Arc<ReplicaCounters>>,
+    ledger: CounterRegistry,
 }
 
 impl Press {
     /// Goes on from the roster that was published first.
-    pub(super) fn new(publisher: Publisher, workers: usize, ledger: Ledger) -> Self {
+    pub(super) fn new(publisher: Publisher, workers: usize, ledger: CounterRegistry) -> Self {
         let first = publisher.latest();
         for member in first.members() {
-            ledger.enter(member.seat, &member.cells);
+            ledger.register(member.seat, &member.cells);
         }
         let members = first.members().iter();
         let cells = members.map(|member| (member.id, Arc::clone(&member.cells)));
@@ -77,8 +77,8 @@ impl Press {
         } = self;
         let cells_of = |id, seat| {
             let entry = cells.entry(id).or_insert_with(|| {
-                let new = Arc::new(Cells::new(*workers));
-                ledger.enter(seat, &new);
+                let new = Arc::new(ReplicaCounters::new(*workers));
+                ledger.register(seat, &new);
                 new
             });
             Arc::clone(entry)
@@ -94,7 +94,7 @@ impl Press {
 
     /// Whether every worker goes by what was published last.
     pub(super) fn is_seen(&self) -> bool {
-        self.publisher.seen_by_all() >= self.version()
+        self.publisher.min_acknowledged() >= self.version()
     }
 
     /// What is under way with `id`, over all workers.
@@ -105,7 +105,7 @@ impl Press {
     /// Whether every worker routes by `version` or newer and nothing is in flight to `id`. The order
     /// of the two questions matters: once the version is seen, no new request can enter.
     pub(super) fn is_idle(&self, id: ReplicaId, version: u64) -> bool {
-        self.publisher.seen_by_all() >= version && self.in_flight(id) == 0
+        self.publisher.min_acknowledged() >= version && self.in_flight(id) == 0
     }
 
     /// When the data path last had an answer from `id`.
@@ -115,7 +115,7 @@ impl Press {
 
     /// What the data path has under way with `id`, over all workers.
     pub(super) fn traffic(&self, id: ReplicaId) -> Traffic {
-        let traffic = |cells: &Arc<Cells>| Traffic {
+        let traffic = |cells: &Arc<ReplicaCounters>| Traffic {
             in_flight: cells.in_flight(),
             slow: cells.slow_requests(),
             replied: cells.replied(),

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 /// How far above the mean a seat's load may lie: 1.03 is 3 % above. The default is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Bound(f64);
+pub struct LoadBound(f64);
 
-impl Bound {
+impl LoadBound {
     /// No bound: every request is served at home.
     pub const OFF: Self = Self(0.0);
 
@@ -30,27 +30,27 @@ impl Bound {
 }
 
 // It is never a number that differs from itself.
-impl Eq for Bound {}
+impl Eq for LoadBound {}
 
 /// A text that is no bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no bound: it must be above 1 (1.03 is 3 % above the mean), or 0 for none")]
-pub struct ParseBoundError(String);
+pub struct ParseLoadBoundError(String);
 
-impl FromStr for Bound {
-    type Err = ParseBoundError;
+impl FromStr for LoadBound {
+    type Err = ParseLoadBoundError;
 
-    fn from_str(text: &str) -> Result<Self, ParseBoundError> {
+    fn from_str(text: &str) -> Result<Self, ParseLoadBoundError> {
         match text.parse::<f64>() {
             Ok(0.0) => Ok(Self::OFF),
             // At 1 every seat above the mean would be full, which is half of them.
             Ok(factor) if factor > 1.0 && factor.is_finite() => Ok(Self(factor)),
-            _ => Err(ParseBoundError(text.to_owned())),
+            _ => Err(ParseLoadBoundError(text.to_owned())),
         }
     }
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for LoadBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

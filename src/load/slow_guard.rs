@@ -20,35 +20,35 @@
 
 use std::time::{Duration, Instant};
 
-use super::Member;
+use super::SeatInput;
 use crate::ring::Seat;
 
 /// An answer within this time is in time, whatever the others take.
-const LATE: Duration = Duration::from_millis(50);
+const LATE_AFTER: Duration = Duration::from_millis(50);
 /// An answer within so many times the typical answer of the slowest other replica is in time, too.
 const LATE_FACTOR: f32 = 4.0;
 /// Requests without an answer in time that put a replica in doubt; so many may be owed while it is.
-const ASKED: u32 = 6;
+const MIN_SENT: u32 = 6;
 /// Answers in time of all others, in the same time, that put a replica in doubt.
-const OTHERS: u64 = 24;
+const MIN_REPLIES_ELSEWHERE: u64 = 24;
 /// A replica of which each of the others answered more than so many times as many requests as it was
 /// asked is not comparable, and observing it starts again.
-const UNLIKE: u64 = 8;
+const MIN_UNLIKELY: u64 = 8;
 /// From the first request without an answer in time until a replica in doubt is slow, at least. Longer
 /// than a process waits for a CPU that a few others keep busy.
 const SLOW_AFTER: Duration = Duration::from_millis(400);
 /// The same at most, for replicas that answer some requests late: longer holds would hurt more than help.
 const SLOW_AT_MOST: Duration = Duration::from_secs(1);
 /// Age at which the longest answer of a replica is forgotten.
-const LONGEST_FOR: Duration = Duration::from_secs(5);
+const MAX_SLOW_TIME: Duration = Duration::from_secs(5);
 /// Probes answered in time, one after the other, that end a replica's being slow.
-const PROBES: u32 = 4;
+const SLOW_PROBES: u32 = 4;
 /// Factor by which one answer moves the typical time up or down: to the median of the last dozens.
 const TYPICAL_STEP: f32 = 1.07;
 
 /// Decision about one request for a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GuardVerdict {
     /// Send it there.
     Send,
     /// Wait until the replica answers anything, at most until this time, and judge again.
@@ -62,7 +62,7 @@ pub enum Verdict {
 
 /// End of a replica's being waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ReplyOutcome {
     /// The head of its reply came.
     Answer {
         /// Time at which the request was given to the replica.
@@ -89,7 +89,7 @@ pub enum Relief {
 
 /// One worker's observation of one replica.
 #[derive(Clone, Copy, Debug)]
-struct Watch {
+struct SeatWatch {
     seat: Seat,
     life: u64,
     open: bool,
@@ -113,24 +113,25 @@ struct Watch {
 
 /// One worker's guard over all replicas, in the order of the members last given.
 #[derive(Debug, Default)]
-pub(super) struct Guard {
+pub(super) struct SlowGuard {
     on: bool,
-    watches: Vec<Watch>,
+    watches: Vec<SeatWatch>,
     /// Answers in time of all replicas.
     in_time: u64,
     /// Open replicas beside one of them.
     beside: u64,
 }
 
-impl Guard {
+impl SlowGuard {
     /// Observes these members from now on; what is known of those that stay is kept.
-    pub(super) fn follow(&mut self, on: bool, members: &[Member]) {
+    pub(super) fn update(&mut self, on: bool, members: &[SeatInput]) {
         let before = std::mem::take(&mut self.watches);
-        let watch = |member: &Member| {
+        let watch = |member: &SeatInput| {
             let mut known = before.iter();
-            let known = known.find(|known| (known.seat, known.life) == (member.seat, member.life));
-            let watch = known.copied().unwrap_or_else(|| Watch::new(member));
-            Watch {
+            let known =
+                known.find(|known| (known.seat, known.life) == (member.seat, member.replica_id));
+            let watch = known.copied().unwrap_or_else(|| SeatWatch::new(member));
+            SeatWatch {
                 open: member.open,
                 ..watch
             }
@@ -148,45 +149,46 @@ impl Guard {
     }
 
     /// Judges the replica in this place for one more request.
-    pub(super) fn judge(&mut self, at: usize, now: Instant) -> Verdict {
+    pub(super) fn verdict(&mut self, at: usize, now: Instant) -> GuardVerdict {
         let Some(watch) = self.watches.get(at).filter(|_| self.on) else {
-            return Verdict::Send;
+            return GuardVerdict::Send;
         };
         if watch.slow_since.is_some() {
             return match watch.probing {
-                true => Verdict::Avoid { news: false },
-                false => Verdict::Send,
+                true => GuardVerdict::Avoid { news: false },
+                false => GuardVerdict::Send,
             };
         }
-        let enough = watch.asked >= ASKED && self.in_time - watch.others >= OTHERS;
+        let enough =
+            watch.asked >= MIN_SENT && self.in_time - watch.others >= MIN_REPLIES_ELSEWHERE;
         let Some(since) = watch.since.filter(|_| watch.in_doubt || enough) else {
-            return Verdict::Send;
+            return GuardVerdict::Send;
         };
-        let longest = self.others(at).map(|watch| 2 * watch.longest);
+        let longest = self.replies_elsewhere(at).map(|watch| 2 * watch.longest);
         let longest = longest.max().unwrap_or_default();
         let patience = longest.clamp(SLOW_AFTER, SLOW_AT_MOST);
-        let due = since + patience.max(self.late(at));
+        let due = since + patience.max(self.judge_waiting(at));
         let watch = &mut self.watches[at];
         watch.in_doubt = true;
         if now >= due {
             watch.forget();
             watch.slow_since = Some(now);
             (watch.probing, watch.probed) = (false, 0);
-            Verdict::Avoid { news: true }
-        } else if watch.owed >= ASKED {
-            Verdict::Hold(due)
+            GuardVerdict::Avoid { news: true }
+        } else if watch.owed >= MIN_SENT {
+            GuardVerdict::Hold(due)
         } else {
-            Verdict::Send
+            GuardVerdict::Send
         }
     }
 
     /// Counts a request that is sent to this place.
-    pub(super) fn begin(&mut self, at: usize, now: Instant) {
+    pub(super) fn record_sent(&mut self, at: usize, now: Instant) {
         let Some(watch) = self.watches.get_mut(at).filter(|_| self.on) else {
             return;
         };
         let answered = self.in_time - watch.others;
-        let unlike = answered > UNLIKE * self.beside * u64::from(watch.asked + 1);
+        let unlike = answered > MIN_UNLIKELY * self.beside * u64::from(watch.asked + 1);
         if watch.since.is_none() || unlike && !watch.in_doubt {
             watch.forget();
             (watch.since, watch.others) = (Some(now), self.in_time);
@@ -197,18 +199,18 @@ impl Guard {
     }
 
     /// Counts the end of a wait for this place.
-    pub(super) fn end(&mut self, at: usize, end: End) -> Relief {
+    pub(super) fn record_outcome(&mut self, at: usize, end: ReplyOutcome) -> Relief {
         let Some(watch) = self.watches.get_mut(at).filter(|_| self.on) else {
             return Relief::None;
         };
         // Without an answer it may be older than the observation: that does no harm.
         let is_of = |begin: Option<Instant>| match end {
-            End::Answer { sent, .. } => begin.is_some_and(|begin| sent >= begin),
-            End::Client | End::Gone => true,
+            ReplyOutcome::Answer { sent, .. } => begin.is_some_and(|begin| sent >= begin),
+            ReplyOutcome::Client | ReplyOutcome::Gone => true,
         };
         if is_of(watch.since) {
             watch.owed = watch.owed.saturating_sub(1);
-            watch.asked -= u32::from(end == End::Client && watch.asked > 0);
+            watch.asked -= u32::from(end == ReplyOutcome::Client && watch.asked > 0);
         }
         let probe = is_of(watch.slow_since);
         watch.probing &= !probe;
@@ -216,12 +218,12 @@ impl Guard {
             true => Relief::Room,
             false => Relief::None,
         };
-        let End::Answer { sent, now } = end else {
+        let ReplyOutcome::Answer { sent, now } = end else {
             return room;
         };
         let took = now.saturating_duration_since(sent);
-        watch.learn(took, now);
-        if took > LATE && took > self.late(at) {
+        watch.learn_typical(took, now);
+        if took > LATE_AFTER && took > self.judge_waiting(at) {
             let watch = &mut self.watches[at];
             watch.probed *= u32::from(!probe);
             return room;
@@ -230,7 +232,7 @@ impl Guard {
         let watch = &mut self.watches[at];
         if watch.slow_since.is_some() {
             watch.probed += u32::from(probe);
-            if watch.probed < PROBES {
+            if watch.probed < SLOW_PROBES {
                 return Relief::None;
             }
             watch.slow_since = None;
@@ -242,14 +244,14 @@ impl Guard {
     }
 
     /// The longest time of an answer of this place that is in time.
-    fn late(&self, at: usize) -> Duration {
-        let typical = self.others(at).map(|watch| watch.typical);
+    fn judge_waiting(&self, at: usize) -> Duration {
+        let typical = self.replies_elsewhere(at).map(|watch| watch.typical);
         let slowest = typical.fold(0.0, f32::max);
-        LATE.max(Duration::from_secs_f32(LATE_FACTOR * slowest / 1e6))
+        LATE_AFTER.max(Duration::from_secs_f32(LATE_FACTOR * slowest / 1e6))
     }
 
     /// The open replicas beside the one in this place that are not slow.
-    fn others(&self, at: usize) -> impl Iterator<Item = &Watch> {
+    fn replies_elsewhere(&self, at: usize) -> impl Iterator<Item = &SeatWatch> {
         let all = self.watches.iter().enumerate();
         let others = all
             .filter(move |(other, watch)| *other != at && watch.open && watch.slow_since.is_none());
@@ -257,11 +259,11 @@ impl Guard {
     }
 }
 
-impl Watch {
-    fn new(member: &Member) -> Self {
+impl SeatWatch {
+    fn new(member: &SeatInput) -> Self {
         Self {
             seat: member.seat,
-            life: member.life,
+            life: member.replica_id,
             open: member.open,
             since: None,
             others: 0,
@@ -284,8 +286,8 @@ impl Watch {
     }
 
     /// Takes in the time of an answer that came now.
-    fn learn(&mut self, took: Duration, now: Instant) {
-        let is_fresh = |at| now.saturating_duration_since(at) < LONGEST_FOR;
+    fn learn_typical(&mut self, took: Duration, now: Instant) {
+        let is_fresh = |at| now.saturating_duration_since(at) < MAX_SLOW_TIME;
         if took >= self.longest || !self.longest_at.is_some_and(is_fresh) {
             (self.longest, self.longest_at) = (took, Some(now));
         }

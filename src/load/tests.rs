@@ -44,8 +44,8 @@ struct Life(u64);
 /// The program, as far as balance goes.
 struct House {
     ring: Arc<dyn Ring>,
-    bound: Bound,
-    workers: Vec<Balance>,
+    bound: LoadBound,
+    workers: Vec<LoadView>,
     /// Seat, life, and whether it is open, by seat.
     members: Vec<(Seat, Life, bool)>,
     /// By life: what each worker's cell holds.
@@ -56,15 +56,15 @@ struct House {
 }
 
 impl House {
-    fn new(seats: u32, workers: usize, bound: Bound) -> Self {
+    fn new(seats: u32, workers: usize, bound: LoadBound) -> Self {
         Self::on(build(seats), workers, bound)
     }
 
-    fn on(ring: Arc<dyn Ring>, workers: usize, bound: Bound) -> Self {
+    fn on(ring: Arc<dyn Ring>, workers: usize, bound: LoadBound) -> Self {
         let mut house = Self {
             ring,
             bound,
-            workers: (0..workers).map(|_| Balance::default()).collect(),
+            workers: (0..workers).map(|_| LoadView::default()).collect(),
             members: Vec::new(),
             cells: BTreeMap::new(),
             served: BTreeMap::new(),
@@ -104,20 +104,20 @@ impl House {
             self.cells.entry(*life).or_insert(none);
         }
         for worker in 0..self.workers.len() {
-            let members = self.members.iter().map(|(seat, life, open)| Member {
+            let members = self.members.iter().map(|(seat, life, open)| SeatInput {
                 seat: *seat,
-                life: life.0,
+                replica_id: life.0,
                 open: *open,
                 requests: requests(&self.cells, *life),
             });
-            let members: Vec<Member> = members.collect();
-            self.workers[worker].follow(self.bound, false, afresh, &members);
+            let members: Vec<SeatInput> = members.collect();
+            self.workers[worker].update(self.bound, false, afresh, &members);
         }
     }
 
     fn fold(&mut self, worker: usize) {
         let lives = self.members.iter().map(|(_, life, _)| *life);
-        self.workers[worker].fold(lives.map(|life| requests(&self.cells, life)));
+        self.workers[worker].merge(lives.map(|life| requests(&self.cells, life)));
     }
 
     /// Another life or another health in the same seats.
@@ -152,11 +152,11 @@ impl House {
         }
         let mut at = first.unwrap();
         if balance.is_full(at) {
-            at = balance.least(open).unwrap();
+            at = balance.least_loaded(open).unwrap();
         }
         let (seat, life, _) = self.members[at];
         self.cells.get_mut(&life).unwrap()[worker] += 1;
-        if self.workers[worker].chosen(at, Instant::now()) {
+        if self.workers[worker].record_choice(at, Instant::now()) {
             self.fold(worker);
         }
         *self.served.entry(seat).or_default() += 1;
@@ -202,7 +202,7 @@ fn requests(cells: &BTreeMap<Life, Vec<u64>>, life: Life) -> u64 {
 }
 
 /// The bound that these tests try.
-fn three_percent() -> Bound {
+fn three_percent() -> LoadBound {
     "1.03".parse().unwrap()
 }
 
@@ -284,7 +284,7 @@ fn few_requests_never_spill() {
 
 #[test]
 fn without_a_bound_every_key_is_at_home() {
-    let mut house = House::new(3, 2, Bound::OFF);
+    let mut house = House::new(3, 2, LoadBound::OFF);
     for _ in 0..1000 {
         house.send(0, Key(7));
     }
@@ -318,7 +318,7 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
     house.run(random, 6_000);
     house.fold(0);
     let before: Vec<f64> = house.workers[0]
-        .places
+        .seats
         .iter()
         .map(|place| place.count)
         .collect();
@@ -329,7 +329,7 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
     });
     house.run(random, 100);
     house.change(|members| members.insert(1, (Seat(2), Life(77), true)));
-    let after = house.workers[0].places[1].count;
+    let after = house.workers[0].seats[1].count;
     assert!(
         (0.98..=1.05).contains(&(after / before[1])),
         "{before:?} {after}"
@@ -338,7 +338,7 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
     house.run(random, 6_000);
     (0..2).for_each(|worker| house.fold(worker));
     assert!(house.spread() <= 1.05, "{}", house.spread());
-    let [one, other] = [0, 1].map(|worker| house.workers[worker].places[1].count);
+    let [one, other] = [0, 1].map(|worker| house.workers[worker].seats[1].count);
     assert!((one - other).abs() < 70.0, "{one} {other}");
 }
 
@@ -375,48 +375,48 @@ fn a_slow_seat_makes_no_other_full() {
     let random = &mut Random(1);
     let mut house = House::uniform(3, 1);
     house.run(random, 6_000);
-    let members: Vec<Member> = house
+    let members: Vec<SeatInput> = house
         .members
         .iter()
-        .map(|(seat, life, open)| Member {
+        .map(|(seat, life, open)| SeatInput {
             seat: *seat,
-            life: life.0,
+            replica_id: life.0,
             open: *open,
             requests: requests(&house.cells, *life),
         })
         .collect();
     let worker = &mut house.workers[0];
-    worker.follow(three_percent(), true, false, &members);
+    worker.update(three_percent(), true, false, &members);
     let begin = Instant::now();
     for _ in 0..8 {
-        worker.guard.begin(0, begin);
+        worker.guard.record_sent(0, begin);
     }
     for _ in 0..32 {
-        worker.guard.begin(1, begin);
-        let end = End::Answer {
+        worker.guard.record_sent(1, begin);
+        let end = ReplyOutcome::Answer {
             sent: begin,
             now: begin,
         };
-        worker.guard.end(1, end);
+        worker.guard.record_outcome(1, end);
     }
-    let _ = worker.judge(0, begin + std::time::Duration::from_secs(1));
+    let _ = worker.verdict(0, begin + std::time::Duration::from_secs(1));
     assert!(worker.is_slow(0));
-    assert_ne!(worker.least(|_| true), Some(0));
-    let level = worker.full;
+    assert_ne!(worker.least_loaded(|_| true), Some(0));
+    let level = worker.threshold;
     house.fold(0);
     let worker = &house.workers[0];
-    assert!(!worker.places[0].level && worker.places[1].level);
+    assert!(!worker.seats[0].level && worker.seats[1].level);
     // The seats that are left have the same count: the bound follows their mean.
-    assert!((worker.full / level - 1.0).abs() < 0.05);
+    assert!((worker.threshold / level - 1.0).abs() < 0.05);
 }
 
 #[test]
 fn a_bound_is_read_as_it_is_written() {
     for text in ["0", "1.03", "1.5", "2"] {
-        assert_eq!(text.parse::<Bound>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<LoadBound>().unwrap().to_string(), text);
     }
-    assert!("0.0".parse::<Bound>().unwrap().is_off());
+    assert!("0.0".parse::<LoadBound>().unwrap().is_off());
     for bad in ["1", "0.9", "-1", "", "x", "inf", "NaN", "1,03"] {
-        assert!(bad.parse::<Bound>().is_err(), "{bad}");
+        assert!(bad.parse::<LoadBound>().is_err(), "{bad}");
     }
 }

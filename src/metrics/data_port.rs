@@ -1,19 +1,19 @@
 //! What a worker counts that belongs to no replica: its clients, its own replies, its means.
 
-use super::{Classes, Counter};
+use super::{Counter, StatusClasses};
 
 /// The cells of the data port: one per worker, and one of the access log.
 #[derive(Debug)]
-pub struct Port {
-    by_worker: Box<[PortCell]>,
-    log: LogCell,
+pub struct DataPortCounters {
+    by_worker: Box<[WorkerPortCounters]>,
+    log: AccessLogCounters,
     limit: u64,
 }
 
 /// What the writer of the access log counts.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct LogCell {
+pub struct AccessLogCounters {
     /// Lines that were written.
     pub written: Counter,
     /// Lines that could not be written: the disk is full, or nobody reads.
@@ -23,7 +23,7 @@ pub struct LogCell {
 /// One worker's counts. Aligned as [`super::WorkerCell`] is.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct PortCell {
+pub struct WorkerPortCounters {
     /// Client connections that were accepted.
     pub accepted: Counter,
     /// Those of them that have ended.
@@ -31,9 +31,9 @@ pub struct PortCell {
     /// Those of them that were idle at the limit of connections and were closed for newcomers.
     pub evicted: Counter,
     /// Heads that were refused, by the class of the status.
-    pub refused: Classes,
+    pub refused: StatusClasses,
     /// Replies of our own, refusals among them.
-    pub own_replies: Classes,
+    pub own_replies: StatusClasses,
     /// Requests that were lost and not sent again, because the retry budget was spent.
     pub retries_denied: Counter,
     /// Connections to replicas that were found in a pool.
@@ -48,13 +48,15 @@ pub struct PortCell {
     pub records_lost: Counter,
 }
 
-impl Port {
+impl DataPortCounters {
     /// Cells at zero for `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self {
-            by_worker: (0..workers).map(|_| PortCell::default()).collect(),
-            log: LogCell::default(),
+            by_worker: (0..workers)
+                .map(|_| WorkerPortCounters::default())
+                .collect(),
+            log: AccessLogCounters::default(),
             limit: 0,
         }
     }
@@ -68,19 +70,19 @@ impl Port {
 
     /// The cell of worker number `worker`, counted from 0.
     #[must_use]
-    pub fn worker(&self, worker: usize) -> &PortCell {
+    pub fn worker(&self, worker: usize) -> &WorkerPortCounters {
         &self.by_worker[worker]
     }
 
     /// All cells, by worker.
     #[must_use]
-    pub fn workers(&self) -> &[PortCell] {
+    pub fn workers(&self) -> &[WorkerPortCounters] {
         &self.by_worker
     }
 
     /// The cell of the access log's writer.
     #[must_use]
-    pub fn log(&self) -> &LogCell {
+    pub fn log(&self) -> &AccessLogCounters {
         &self.log
     }
 

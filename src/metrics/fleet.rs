@@ -8,7 +8,7 @@ use super::{Counter, Histogram};
 
 /// What the fleet counts about one seat.
 #[derive(Debug, Default)]
-pub struct SeatCells {
+pub struct SeatCounters {
     /// From a heartbeat to its answer, when that was health.
     pub heartbeats: Histogram,
     /// Heartbeats that came to nothing.
@@ -23,7 +23,7 @@ pub struct SeatCells {
 
 /// What the fleet counts about itself.
 #[derive(Debug)]
-pub struct FleetCells {
+pub struct FleetCounters {
     /// From the order to start a replica to its first answer.
     pub spawns: Histogram,
     /// From the verdict on a dead replica to the first answer of its successor.
@@ -31,7 +31,7 @@ pub struct FleetCells {
     engine_up: AtomicBool,
 }
 
-impl Default for FleetCells {
+impl Default for FleetCounters {
     fn default() -> Self {
         Self {
             spawns: Histogram::default(),
@@ -41,7 +41,7 @@ impl Default for FleetCells {
     }
 }
 
-impl FleetCells {
+impl FleetCounters {
     /// Notes whether the engine answers.
     pub fn engine_answers(&self, answers: bool) {
         self.engine_up.store(answers, Ordering::Relaxed);

@@ -51,7 +51,7 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Counts a time.
-    pub fn count(&self, time: Duration) {
+    pub fn observe(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let class = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
         self.counts[class].add(1);
@@ -60,10 +60,10 @@ impl Histogram {
 
     /// What was counted so far.
     #[must_use]
-    pub fn read(&self) -> Times {
+    pub fn read(&self) -> HistogramSnapshot {
         // The sum first: then what is counted meanwhile is missing in it, not in the classes.
         let micros = self.micros.get();
-        Times {
+        HistogramSnapshot {
             micros,
             counts: self.counts.each_ref().map(Counter::get),
         }
@@ -72,12 +72,12 @@ impl Histogram {
 
 /// What a histogram held at some moment, or gained between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct HistogramSnapshot {
     micros: u64,
     counts: [u64; CLASSES],
 }
 
-impl Default for Times {
+impl Default for HistogramSnapshot {
     fn default() -> Self {
         Self {
             micros: 0,
@@ -86,7 +86,7 @@ impl Default for Times {
     }
 }
 
-impl Times {
+impl HistogramSnapshot {
     /// Adds those of another writer.
     pub fn add(&mut self, other: &Self) {
         self.micros = self.micros.wrapping_add(other.micros);
@@ -161,15 +161,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn times(micros: &[u64]) -> Times {
+    fn times(micros: &[u64]) -> HistogramSnapshot {
         let histogram = Histogram::default();
         for micros in micros {
-            histogram.count(Duration::from_micros(*micros));
+            histogram.observe(Duration::from_micros(*micros));
         }
         histogram.read()
     }
 
-    fn at_most(times: &Times, bounds: &[u64]) -> Vec<u64> {
+    fn at_most(times: &HistogramSnapshot, bounds: &[u64]) -> Vec<u64> {
         times.at_most(bounds).collect()
     }
 
@@ -211,12 +211,12 @@ mod tests {
         let mut sum = before;
         sum.add(&gained);
         assert_eq!(sum, after);
-        assert_eq!(before.since(&after), Times::default());
+        assert_eq!(before.since(&after), HistogramSnapshot::default());
     }
 
     #[test]
     fn quantiles_lie_where_the_times_do() {
-        assert_eq!(Times::default().quantile(0.5), None);
+        assert_eq!(HistogramSnapshot::default().quantile(0.5), None);
         let even = times(&[101; 100]);
         let (median, most) = (even.quantile(0.5), even.quantile(1.0));
         assert_eq!(median, Some(Duration::from_nanos(112_500)));

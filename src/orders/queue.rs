@@ -8,46 +8,46 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Answer, Call, Cards, MAX_WAITING, Order, Refusal};
+use super::{FleetSnapshot, MAX_QUEUED_ORDERS, Order, OrderCall, OrderError, OrderResult};
 use crate::roster::ReplicaName;
 
 /// How many requests for cards may be on their way to the fleet; more wait, and none is refused.
-const MAX_SHOWS: usize = 16;
+const MAX_QUEUED_SNAPSHOTS: usize = 16;
 
 /// The replicas that `/rep` lists, in its order.
-pub type List = Arc<[ReplicaName]>;
+pub type ReplicaNames = Arc<[ReplicaName]>;
 
 /// Where orders are handed in and replicas are looked up; any thread may.
 #[derive(Debug, Clone)]
-pub struct Desk {
-    orders: mpsc::Sender<Call>,
-    shows: mpsc::Sender<oneshot::Sender<Cards>>,
-    list: watch::Receiver<List>,
+pub struct OrderQueue {
+    orders: mpsc::Sender<OrderCall>,
+    shows: mpsc::Sender<oneshot::Sender<FleetSnapshot>>,
+    list: watch::Receiver<ReplicaNames>,
 }
 
 /// The fleet's end of the desk.
 #[derive(Debug)]
-pub struct Counter {
+pub struct OrderReceiver {
     /// Orders, in the order of their coming.
-    pub orders: mpsc::Receiver<Call>,
+    pub orders: mpsc::Receiver<OrderCall>,
     /// Requests for the cards of all replicas. The sender may have left, as that of an order may.
-    pub shows: mpsc::Receiver<oneshot::Sender<Cards>>,
+    pub shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
     /// What `/rep` lists.
-    pub list: watch::Sender<List>,
+    pub list: watch::Sender<ReplicaNames>,
 }
 
 /// A desk and the fleet's end of it. The list is empty at first.
 #[must_use]
-pub fn desk() -> (Desk, Counter) {
-    let (orders_in, orders) = mpsc::channel(MAX_WAITING);
-    let (shows_in, shows) = mpsc::channel(MAX_SHOWS);
-    let (list, list_seen) = watch::channel(List::default());
-    let desk = Desk {
+pub fn order_queue() -> (OrderQueue, OrderReceiver) {
+    let (orders_in, orders) = mpsc::channel(MAX_QUEUED_ORDERS);
+    let (shows_in, shows) = mpsc::channel(MAX_QUEUED_SNAPSHOTS);
+    let (list, list_seen) = watch::channel(ReplicaNames::default());
+    let desk = OrderQueue {
         orders: orders_in,
         shows: shows_in,
         list: list_seen,
     };
-    let counter = Counter {
+    let counter = OrderReceiver {
         orders,
         shows,
         list,
@@ -55,27 +55,27 @@ pub fn desk() -> (Desk, Counter) {
     (desk, counter)
 }
 
-impl Desk {
+impl OrderQueue {
     /// Hands in `order` and waits for its answer. Dropping the future does not undo the order.
-    pub async fn ask(&self, order: Order, from: String) -> Answer {
+    pub async fn submit(&self, order: Order, from: String) -> OrderResult {
         let (reply, answer) = oneshot::channel();
-        let call = Call { order, from, reply };
+        let call = OrderCall { order, from, reply };
         self.orders.try_send(call).map_err(|err| match err {
             mpsc::error::TrySendError::Full(_) => {
-                Refusal::failed(format!("{MAX_WAITING} commands wait already"))
+                OrderError::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
             }
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Closed(_) => is_stopping_error(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
+        answer.await.unwrap_or_else(|_| Err(is_stopping_error()))
     }
 
     /// The replicas that have answered and are not dead, at once.
     ///
     /// # Errors
     /// When the fleet is gone.
-    pub fn list(&self) -> Answer {
+    pub fn list(&self) -> OrderResult {
         // It has an error when the sender is gone, and only then.
-        self.list.has_changed().map_err(|_| stopping())?;
+        self.list.has_changed().map_err(|_| is_stopping_error())?;
         Ok(self.list.borrow().to_vec())
     }
 
@@ -83,50 +83,53 @@ impl Desk {
     ///
     /// # Errors
     /// When the fleet is gone.
-    pub async fn show(&self) -> Result<Cards, Refusal> {
+    pub async fn show(&self) -> Result<FleetSnapshot, OrderError> {
         let (reply, cards) = oneshot::channel();
-        self.shows.send(reply).await.map_err(|_| stopping())?;
-        cards.await.map_err(|_| stopping())
+        self.shows
+            .send(reply)
+            .await
+            .map_err(|_| is_stopping_error())?;
+        cards.await.map_err(|_| is_stopping_error())
     }
 }
 
-fn stopping() -> Refusal {
-    Refusal::failed("ringmaster is stopping")
+fn is_stopping_error() -> OrderError {
+    OrderError::unavailable("ringmaster is stopping")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::Change;
+    use crate::orders::ChangeRequest;
 
     #[tokio::test]
     async fn reads_do_not_wait_behind_orders() {
-        let (desk, mut counter) = desk();
+        let (desk, mut counter) = order_queue();
         counter.list.send_replace(["S1".parse().unwrap()].into());
         let names = Vec::new();
         let order = || {
-            Order::Add(Change {
+            Order::Add(ChangeRequest {
                 n: 1,
                 names: names.clone(),
             })
         };
         let mut waiting = Vec::new();
-        for _ in 0..MAX_WAITING {
-            let mut ask = Box::pin(desk.ask(order(), String::new()));
+        for _ in 0..MAX_QUEUED_ORDERS {
+            let mut ask = Box::pin(desk.submit(order(), String::new()));
             assert!(futures_poll(&mut ask).await.is_none());
             waiting.push(ask);
         }
-        let refused = desk.ask(order(), String::new()).await.unwrap_err();
+        let refused = desk.submit(order(), String::new()).await.unwrap_err();
         assert_eq!(refused.sentence, "64 commands wait already");
         assert_eq!(desk.list().unwrap().len(), 1);
         // More than may be on their way: they wait for the fleet, and none is refused.
-        let shows = (0..=MAX_SHOWS).map(|_| {
+        let shows = (0..=MAX_QUEUED_SNAPSHOTS).map(|_| {
             let desk = desk.clone();
             tokio::spawn(async move { desk.show().await })
         });
         let shows: Vec<_> = shows.collect();
-        for _ in 0..=MAX_SHOWS {
-            let cards = Cards {
+        for _ in 0..=MAX_QUEUED_SNAPSHOTS {
+            let cards = FleetSnapshot {
                 at: std::time::SystemTime::UNIX_EPOCH,
                 all: Vec::new(),
             };
@@ -151,10 +154,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_fleet_that_is_gone_answers_nothing() {
-        let (desk, counter) = desk();
+        let (desk, counter) = order_queue();
         assert_eq!(desk.list(), Ok(Vec::new()));
         drop(counter);
-        assert_eq!(desk.list(), Err(stopping()));
-        assert_eq!(desk.show().await.err(), Some(stopping()));
+        assert_eq!(desk.list(), Err(is_stopping_error()));
+        assert_eq!(desk.show().await.err(), Some(is_stopping_error()));
     }
 }

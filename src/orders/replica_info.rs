@@ -11,22 +11,22 @@ use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// The cards of everybody.
 #[derive(Clone, Debug)]
-pub struct Cards {
+pub struct FleetSnapshot {
     /// When they were made: the clock time at the start of the fleet and what has passed since.
     pub at: SystemTime,
     /// By seat, standbys last.
-    pub all: Vec<Card>,
+    pub all: Vec<ReplicaInfo>,
 }
 
 /// A replica, or a seat that waits for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Card {
+pub struct ReplicaInfo {
     /// What it is called; of a seat that waits, who was there last or is to be the first.
     pub name: ReplicaName,
     /// Where it sits; `None` for a standby.
     pub seat: Option<Seat>,
     /// Where it is in its life.
-    pub state: State,
+    pub state: ReplicaState,
     /// Where it accepts requests, once that is known.
     pub addr: Option<ReplicaAddr>,
     /// What it is to the machine: `pid:4711`, `container:0123456789ab`.
@@ -40,16 +40,16 @@ pub struct Card {
     /// Requests and tunnels under way.
     pub in_flight: u64,
     /// Whether `/rep` lists it.
-    pub listed: bool,
+    pub in_rep_list: bool,
     /// Why the seat waits, or for how long the replica has been silent.
     pub reason: Option<String>,
     /// Who sat there before, or how it was down before, the last first.
-    pub past: Vec<Past>,
+    pub past: Vec<PastReplica>,
 }
 
 /// One who was found dead or was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
+pub struct PastReplica {
     /// What it was called.
     pub name: ReplicaName,
     /// How long ago that was.
@@ -57,14 +57,14 @@ pub struct Past {
     /// The verdict, in a phrase.
     pub reason: String,
     /// The engine's word of its end, with its exit code, if there was one.
-    pub ended: Option<String>,
+    pub exit: Option<String>,
     /// The last lines that it wrote.
-    pub said: Vec<String>,
+    pub last_lines: Vec<String>,
 }
 
 /// Where a replica is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ReplicaState {
     /// It was started and has not answered.
     Starting,
     /// It has answered and waits for the others of its `/add`.
@@ -91,10 +91,10 @@ pub enum State {
     Promoting,
 }
 
-impl State {
+impl ReplicaState {
     /// The word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Answered => "answered",

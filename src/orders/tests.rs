@@ -35,13 +35,13 @@ fn the_first_failing_check_answers() {
     ];
     for (body, sentence) in cases {
         assert_eq!(
-            Kind::Add.parse(body.as_bytes()),
-            Err(Refusal::bad(sentence)),
+            ChangeKind::Add.parse_body(body.as_bytes()),
+            Err(OrderError::invalid(sentence)),
             "{body}"
         );
     }
-    let illegal = Kind::Add
-        .parse(br#"{"n":2,"hostnames":["a b","a b"]}"#)
+    let illegal = ChangeKind::Add
+        .parse_body(br#"{"n":2,"hostnames":["a b","a b"]}"#)
         .unwrap_err();
     assert!(
         illegal
@@ -53,8 +53,8 @@ fn the_first_failing_check_answers() {
 
 #[test]
 fn a_good_body_keeps_the_order_of_names() {
-    let change = Kind::Rm
-        .parse(br#"{"n":3,"hostnames":["S5","S4"],"more":true}"#)
+    let change = ChangeKind::Rm
+        .parse_body(br#"{"n":3,"hostnames":["S5","S4"],"more":true}"#)
         .unwrap();
     let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
     assert_eq!((change.n, names), (3, vec!["S5", "S4"]));
@@ -62,9 +62,9 @@ fn a_good_body_keeps_the_order_of_names() {
 
 #[test]
 fn the_log_tells_an_order_in_short() {
-    let change = Kind::Add.check(2, &["S5", "S4"]).unwrap();
+    let change = ChangeKind::Add.parse_change(2, &["S5", "S4"]).unwrap();
     assert_eq!(Order::Add(change).to_string(), "/add n=2 S5 S4");
-    let change = Kind::Rm.check::<&str>(3, &[]).unwrap();
+    let change = ChangeKind::Rm.parse_change::<&str>(3, &[]).unwrap();
     assert_eq!(Order::Rm(change).to_string(), "/rm n=3");
 }
 
@@ -77,7 +77,7 @@ fn answers_look_as_documented() {
         body,
         r#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#
     );
-    let (status, body) = render(&Err(Refusal::bad("no")));
+    let (status, body) = render(&Err(OrderError::invalid("no")));
     assert_eq!(
         (status, body.as_str()),
         (400, r#"{"message":"<Error> no","status":"failure"}"#)

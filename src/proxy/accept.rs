@@ -22,13 +22,13 @@ use super::client_slots::Slots;
 use super::passthrough::Balance;
 use super::worker::{Session, Worker};
 use super::{Settings, session};
-use crate::metrics::Port;
-use crate::orders::Desk;
+use crate::metrics::DataPortCounters;
+use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
 use crate::shutdown::Shutdown;
-use crate::wire::lazy_stream::Stream;
+use crate::wire::lazy_stream::LazyStream;
 use crate::wire::listener::Listener;
-use crate::wire::socket::{self, is_shortage};
+use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
 
 /// How long a worker rests that is out of descriptors or memory.
@@ -48,9 +48,9 @@ pub struct Start {
     /// Where to tell what was seen of replicas.
     pub evidence: mpsc::Sender<Evidence>,
     /// What they count that belongs to no replica.
-    pub port: Arc<Port>,
+    pub port: Arc<DataPortCounters>,
     /// Where admin orders are handed in.
-    pub desk: Desk,
+    pub desk: OrderQueue,
     /// When to begin to accept: once this is true.
     pub opens: watch::Receiver<bool>,
     /// When to stop.
@@ -148,21 +148,21 @@ async fn serve(
     tokio::select! {
         // An error means that it will never open; then the word "stop" is on its way.
         opened = opens.wait_for(|open| *open) => if opened.is_err() {
-            shutdown.wait().await;
+            shutdown.cancelled().await;
         },
-        () = shutdown.wait() => {}
+        () = shutdown.cancelled() => {}
     }
     if !*opens.borrow() {
         // Whoever waits in the queue waits for another process.
         return Ok(());
     }
-    socket::open(&listener)?;
+    socket::start_listening(&listener)?;
     let listener = Listener::new(listener)?;
     let mut threshold = None;
     tokio::select! {
         () = accept_all(worker, &listener, slots, &mut threshold) => {}
         () = slots.lend(worker) => {}
-        () = shutdown.wait() => {}
+        () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
     if let Some((stream, addr)) = threshold {
@@ -176,7 +176,7 @@ async fn serve(
         drained = drain => if drained.is_err() {
             tracing::warn!("the drain timeout is over; open connections are cut off");
         },
-        () = cut.wait() => {}
+        () = cut.cancelled() => {}
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ async fn accept_all(
                     begin(worker, stream, addr, Some(permit));
                 }
             }
-            Err(err) if is_shortage(&err) => {
+            Err(err) if is_resource_exhausted(&err) => {
                 // One who waits is turned away rather than left hanging: a descriptor held in reserve
                 // makes room for that. No await may stand in between, or a session takes it.
                 drop(reserve.take());
@@ -250,7 +250,7 @@ fn empty_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
         match listener.try_accept() {
             Ok((stream, addr)) => begin(worker, stream, addr, None),
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(err) if is_shortage(&err) => return Err(err),
+            Err(err) if is_resource_exhausted(&err) => return Err(err),
             Err(err) => tracing::debug!("accept: {err}"),
         }
     }
@@ -263,7 +263,7 @@ fn begin(
     permit: Option<OwnedSemaphorePermit>,
 ) {
     spawn(worker, permit, |admission| {
-        session::run(Stream::new(stream), addr, admission)
+        session::run(LazyStream::new(stream), addr, admission)
     });
 }
 

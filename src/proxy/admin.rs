@@ -14,12 +14,12 @@ use super::failure::Failure;
 use super::session::{After, Client};
 use super::worker::Worker;
 use super::write::write_whole;
-use crate::access::{Asker, Effect};
-use crate::orders::{self, Kind, MAX_BODY};
+use crate::access::{AccessKind, Caller};
+use crate::orders::{self, ChangeKind, MAX_ORDER_BODY};
 use crate::wire::framing::Body;
-use crate::wire::head::Request;
-use crate::wire::lazy_stream::Stream;
-use crate::wire::local_reply::Reply;
+use crate::wire::head::RequestHead;
+use crate::wire::lazy_stream::LazyStream;
+use crate::wire::local_reply::LocalReply;
 use crate::wire::socket_owner;
 
 /// A request for an admin path.
@@ -36,7 +36,7 @@ pub(super) struct Visit {
 #[derive(Debug)]
 enum Errand {
     Rep,
-    Change(Kind),
+    Change(ChangeKind),
     Refuse {
         status: u16,
         sentence: String,
@@ -48,33 +48,43 @@ enum Errand {
 /// The visit that this head is; `None` if it is for the replicas.
 pub(super) fn of(
     worker: &Worker,
-    stream: &Stream,
+    stream: &LazyStream,
     client: SocketAddr,
-    head: &Request<'_, '_>,
+    head: &RequestHead<'_, '_>,
     body: Body,
     expects: bool,
     keep_alive: bool,
 ) -> Option<Visit> {
     let access = worker.settings.admin.as_ref()?;
     let (path, allow, errand, effect) = match head.target.path {
-        b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, Effect::Reads),
-        b"/add" => ("/add", "POST", Errand::Change(Kind::Add), Effect::Changes),
-        b"/rm" => ("/rm", "DELETE", Errand::Change(Kind::Rm), Effect::Changes),
+        b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, AccessKind::Read),
+        b"/add" => (
+            "/add",
+            "POST",
+            Errand::Change(ChangeKind::Add),
+            AccessKind::Write,
+        ),
+        b"/rm" => (
+            "/rm",
+            "DELETE",
+            Errand::Change(ChangeKind::Rm),
+            AccessKind::Write,
+        ),
         _ => {
-            access.pass_by(client.ip(), || host(head));
+            access.record_front_passage(client.ip(), || host(head));
             return None;
         }
     };
     let fields = &head.fields;
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    let asker = Asker {
+    let asker = Caller {
         addr: client.ip(),
         forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
         authorization: fields.get("authorization"),
         origin: fields.get("origin"),
         fetch_site: fields.get("sec-fetch-site"),
         host: host(head),
-        owner: &|| socket_owner::of(client, stream.local_addr()?),
+        owner: &|| socket_owner::owner_of(client, stream.local_addr()?),
     };
     let errand = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);
@@ -104,7 +114,7 @@ pub(super) fn of(
 }
 
 /// The host that a request is for. That of a target in absolute form stands for `Host` (RFC 9112 §3.2.2).
-fn host<'h>(head: &Request<'h, '_>) -> Option<&'h [u8]> {
+fn host<'h>(head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
     head.target.authority.or_else(|| head.fields.get("host"))
 }
 
@@ -132,10 +142,10 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
         Err(None) => return client.left(),
     };
     let answer = match visit.errand {
-        Errand::Change(kind) => match kind.parse(&body) {
+        Errand::Change(kind) => match kind.parse_body(&body) {
             Ok(change) => {
-                let order = kind.order(change);
-                let asked = worker.desk.ask(order, client.addr.to_string());
+                let order = kind.into_order(change);
+                let asked = worker.desk.submit(order, client.addr.to_string());
                 match unless_reset(worker, &mut client.stream, asked).await {
                     Some(answer) => answer,
                     // The fleet carries the order out.
@@ -148,7 +158,7 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
     };
     let (status, json) = orders::render(&answer);
     let close = !visit.keep_alive || worker.is_stopping();
-    let reply = Reply {
+    let reply = LocalReply {
         status,
         json: &json,
         fields: "",
@@ -168,10 +178,10 @@ async fn read_body(
     let too_large = || {
         Some(Failure {
             status: 413,
-            sentence: format!("request body is longer than {MAX_BODY} bytes"),
+            sentence: format!("request body is longer than {MAX_ORDER_BODY} bytes"),
         })
     };
-    if matches!(visit.body, Body::Length(length) if length > MAX_BODY as u64) {
+    if matches!(visit.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
         return Err(too_large());
     }
     if visit.expects && !visit.body.is_complete() && client.inbox.is_empty() {
@@ -197,7 +207,7 @@ async fn read_body(
             })?;
         client.inbox.advance(taken);
         client.note.iter_mut().for_each(|note| note.took(taken));
-        if body.len() > MAX_BODY {
+        if body.len() > MAX_ORDER_BODY {
             return Err(too_large());
         }
         if visit.body.is_complete() {

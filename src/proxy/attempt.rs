@@ -23,7 +23,7 @@ use super::session::Client;
 use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::LowMark;
-use crate::wire::lazy_stream::Writer;
+use crate::wire::lazy_stream::ClientWriter;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -53,13 +53,13 @@ pub(super) async fn run(
     progress.on_silence.set(chances.silence);
     // What is owed to nobody is not waited for: then the event loop need not know of the client.
     let (from_client, to_client) = if request.outgoing.body.is_complete() {
-        (None, Writer::Whole(&mut client.stream))
+        (None, ClientWriter::Whole(&mut client.stream))
     } else {
-        let Ok(stream) = client.stream.known() else {
+        let Ok(stream) = client.stream.registered() else {
             return End::ClientFailed(Unsent::ClientGone);
         };
         let (from, to) = stream.split();
-        (Some(from), Writer::Half(to))
+        (Some(from), ClientWriter::Half(to))
     };
     let (from_replica, to_replica) = replica.split();
     let mut download = Download {

@@ -15,7 +15,7 @@ pub(super) fn window<'b>(body: &Body, input: &'b [u8]) -> &'b [u8] {
     let Body::Chunked(_) = body else {
         return input;
     };
-    let ahead = usize::try_from(body.plain_ahead()).unwrap_or(usize::MAX);
+    let ahead = usize::try_from(body.opaque_ahead()).unwrap_or(usize::MAX);
     &input[..input.len().min(ahead.saturating_add(SCAN_BYTES))]
 }
 

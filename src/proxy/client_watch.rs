@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 use super::session::{After, Client};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
-use crate::wire::lazy_stream::Stream;
+use crate::wire::lazy_stream::LazyStream;
 
 /// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
 /// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
@@ -240,11 +240,11 @@ impl<'a> Watched<'a> {
 /// reason not to be answered, however late.
 pub(super) async fn unless_reset<T>(
     worker: &Worker,
-    client: &mut Stream,
+    client: &mut LazyStream,
     step: impl Future<Output = T>,
 ) -> Option<T> {
     let ends = ClientEnds::default();
-    let watch = ClientWatch::new(worker, &ends, || client.known().map(|known| &*known));
+    let watch = ClientWatch::new(worker, &ends, || client.registered().map(|known| &*known));
     watch.run(pin!(step), || None).await
 }
 

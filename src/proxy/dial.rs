@@ -15,7 +15,7 @@ use super::retry_state::OnSilence;
 use super::upstream::{InFlight, Pool};
 use super::worker::Worker;
 use crate::metrics::Retry;
-use crate::roster::{Health, ReplicaId, Sign};
+use crate::roster::{EvidenceKind, Health, ReplicaId};
 use crate::wire::socket::{self, ConnectError};
 
 impl Worker {
@@ -46,11 +46,11 @@ impl Worker {
         let (sign, retry, why) = match connected.await {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(ConnectError::Refused)) => {
-                (Sign::Refused, Retry::Refused, NoConnection::Refused)
+                (EvidenceKind::Refused, Retry::Refused, NoConnection::Refused)
             }
             Some(Err(ConnectError::TimedOut)) => {
                 let why = NoConnection::TimedOut(limit);
-                (Sign::ConnectTimeout, Retry::ConnectTimeout, why)
+                (EvidenceKind::ConnectTimeout, Retry::ConnectTimeout, why)
             }
             Some(Err(ConnectError::Ours(err))) => {
                 tracing::warn!("cannot connect to {}: {err}", pool.addr);

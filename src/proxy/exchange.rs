@@ -33,7 +33,7 @@ use super::session::{After, Client};
 use super::tunnel;
 use super::upstream::{InFlight, Pool};
 use super::worker::Worker;
-use crate::roster::{Health, Sign};
+use crate::roster::{EvidenceKind, Health};
 use crate::wire::head::Version;
 
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
@@ -74,7 +74,7 @@ async fn travel(
             let own = client.private.as_deref();
             let reached = reach(worker, request, account, &mut journey, (own, given.take()));
             let watch = ClientWatch::new(worker, &account.ends, || {
-                client.stream.known().map(|stream| &*stream)
+                client.stream.registered().map(|stream| &*stream)
             });
             watch.run(pin!(reached), || Some(account.begun)).await
         };
@@ -106,7 +106,7 @@ async fn travel(
             End::Broken(broken @ (Broken::Lost | Broken::Doubted | Broken::Stale)) => {
                 let is_doubted = matches!(broken, Broken::Doubted);
                 if matches!(broken, Broken::Lost) {
-                    worker.tell(pool.id, Sign::Lost);
+                    worker.tell(pool.id, EvidenceKind::Lost);
                 }
                 let repeatable = chances.repeatable;
                 journey
@@ -208,7 +208,7 @@ async fn settle(
                 Flow::from_client(in_flight, account),
                 Flow::to_client(in_flight, account),
             );
-            if let Ok(stream) = client.stream.known() {
+            if let Ok(stream) = client.stream.registered() {
                 let ended = tunnel::run(worker, stream, &mut replica, early, flows);
                 account.ended.set(Some(Box::pin(ended).await));
             }
@@ -243,7 +243,7 @@ fn give_up(
     account.over(pool, Instant::now());
     match broken {
         Broken::TimedOut => {
-            worker.tell(pool.id, Sign::ReplyTimeout);
+            worker.tell(pool.id, EvidenceKind::ReplyTimeout);
             Err(Failure::new(504, "the replica did not answer in time"))
         }
         Broken::Bad(why) => {
@@ -251,7 +251,7 @@ fn give_up(
             Err(Failure::new(502, sentence))
         }
         Broken::Truncated { reset } => {
-            worker.tell(pool.id, Sign::Lost);
+            worker.tell(pool.id, EvidenceKind::Lost);
             pool.cell().truncated.add(1);
             account.ended.set(Some(Ended::ByReplica));
             Ok(if *reset { After::Reset } else { After::Drop })

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::buffer_pool::Buffers;
 use super::session::Client;
 use super::worker::Worker;
-use crate::wire::lazy_stream::Stream;
+use crate::wire::lazy_stream::LazyStream;
 
 /// Waits for the first bytes of a request, which is the first of its connection if this is `fresh`; `false`
 /// when there are none to come, or not in time, or the client must make room. No async fn, nor a select: of
@@ -40,7 +40,7 @@ pub(super) fn wait_for_bytes(
             worker.inboxes.give(inbox);
         }
         // The kernel may have bytes that the event loop has not announced yet: that client has spoken.
-        if place.wait(cx) && stream.is_read_out() {
+        if place.wait(cx) && stream.recv_queue_empty() {
             worker.port().evicted.add(1);
             return Poll::Ready(false);
         }
@@ -67,7 +67,7 @@ pub(super) fn begins_nothing(inbox: &[u8]) -> bool {
 /// Reads what there is into a buffer taken for it. The event loop may announce bytes in vain, and does so
 /// for each new connection; then the buffer is given back.
 fn poll_first_bytes(
-    stream: &mut Stream,
+    stream: &mut LazyStream,
     inbox: &mut BytesMut,
     buffers: &Buffers,
     cx: &mut Context<'_>,

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 
 use super::rewrite::Nominated;
 use crate::ring::Key;
-use crate::wire::head::Request;
+use crate::wire::head::RequestHead;
 
 /// Where keys come from: the first source that a request has. The last one always has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +93,12 @@ pub(super) struct Keyed {
 
 impl KeyRule {
     /// The key of a request from `client`.
-    pub(super) fn key(&self, head: &Request<'_, '_>, client: IpAddr, random: &mut StdRng) -> Keyed {
+    pub(super) fn key(
+        &self,
+        head: &RequestHead<'_, '_>,
+        client: IpAddr,
+        random: &mut StdRng,
+    ) -> Keyed {
         let found = |bytes: &[u8]| Keyed {
             key: Key::of(bytes),
             drawn: None,
@@ -122,7 +127,7 @@ impl KeyRule {
 
     /// Returns `true` if the request has a field of this rule that its `Connection` nominates: it would be
     /// removed (RFC 9110 §7.6.1), and the replica would see another key than the one it was chosen by.
-    pub(super) fn is_nominated(&self, head: &Request<'_, '_>) -> bool {
+    pub(super) fn is_nominated(&self, head: &RequestHead<'_, '_>) -> bool {
         self.0.iter().any(|source| match source {
             Source::Header(name) => {
                 Nominated::of(&head.fields).has(name) && head.fields.get(name).is_some()

@@ -65,7 +65,7 @@ pub use access_record::{AccessLog, Ended, How, Record};
 pub use key::{KeyRule, ParseKeyRuleError};
 pub use passthrough::{Balance, ParseBalanceError};
 
-use crate::access::Access;
+use crate::access::AccessPolicy;
 
 /// How the data port behaves; the same for all workers.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub struct Settings {
     /// Whether requests go around a replica that is slow beside the others.
     pub slow_guard: bool,
     /// Who may use the admin paths here; `None` makes them ordinary paths.
-    pub admin: Option<Access>,
+    pub admin: Option<AccessPolicy>,
     /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
     pub splice: bool,
     /// The name in the Via field of what is passed on; without one there is none.

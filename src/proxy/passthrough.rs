@@ -26,7 +26,7 @@ use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::write_some;
 use crate::ring::Key;
-use crate::wire::head::Request as Head;
+use crate::wire::head::RequestHead as Head;
 
 /// What goes to one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,7 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
     );
     flows.0.add(sent as u64);
     let early = &mut client.inbox;
-    if let Ok(stream) = client.stream.known() {
+    if let Ok(stream) = client.stream.registered() {
         let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
         account.ended.set(Some(ended));
     }
@@ -226,10 +226,10 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::{self, Room};
+    use crate::wire::head::{self, HeaderSlots};
 
     fn with_id(text: &str) -> String {
-        let mut room = Room::default();
+        let mut room = HeaderSlots::default();
         let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
         let mut out = BytesMut::new();
         put_with_id(&head, text.as_bytes(), 123_456, &mut out);

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::fairness::TURN_BYTES;
 use super::stall_detector::Stall;
-use crate::metrics::{Port, PortCell};
+use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::wire::deadline::Deadline;
 use crate::wire::sockopt;
 use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
@@ -39,7 +39,7 @@ pub(super) struct Pipes {
     most: usize,
     lent: Rc<Cell<usize>>,
     spare: RefCell<Vec<Pipe<Empty>>>,
-    port: Arc<Port>,
+    port: Arc<DataPortCounters>,
     worker: usize,
     told: Cell<Option<Instant>>,
 }
@@ -77,7 +77,7 @@ pub(super) enum Fault {
 }
 
 impl Pipes {
-    pub(super) fn new(on: bool, most: usize, port: Arc<Port>, worker: usize) -> Self {
+    pub(super) fn new(on: bool, most: usize, port: Arc<DataPortCounters>, worker: usize) -> Self {
         Self {
             port,
             worker,
@@ -115,7 +115,7 @@ impl Pipes {
         Some(Lent { pipe, place })
     }
 
-    fn cell(&self) -> &PortCell {
+    fn cell(&self) -> &WorkerPortCounters {
         self.port.worker(self.worker)
     }
 
@@ -190,7 +190,9 @@ impl Pipes {
     ) -> Result<Option<Lent<Holding>>, Fault> {
         let Lent { pipe, place } = pipe;
         let most = usize::try_from(most.min(PIECE)).unwrap_or(usize::MAX);
-        let filled = timer.run_while(due, pipe.fill(from, most)).await;
+        let filled = timer
+            .run_with_moving_deadline(due, pipe.fill(from, most))
+            .await;
         match filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(Filled::Some(pipe)) => Ok(Some(Lent { pipe, place })),
             Ok(Filled::End(pipe)) => {
@@ -224,7 +226,7 @@ impl Pipes {
             place,
         } = held;
         loop {
-            match timer.run_while(&due, held.drain(to)).await {
+            match timer.run_with_moving_deadline(&due, held.drain(to)).await {
                 Ok(Ok(Drained::Part(rest))) => {
                     let still = rest.held() as u64;
                     progress(left - still);
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn there_are_only_so_many_and_a_lost_one_makes_room() {
-        let pipes = Pipes::new(true, 2, Arc::new(Port::new(1)), 0);
+        let pipes = Pipes::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
         let Some(Lent { pipe, place }) = first else {

@@ -31,7 +31,7 @@ impl Private {
     /// so it is here.
     pub(super) fn enter(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
         let mut idle = self.idle.borrow_mut();
-        idle.take_if(|(stream, until)| is_over(*until) || !socket::is_silent(stream));
+        idle.take_if(|(stream, until)| is_over(*until) || !socket::is_idle(stream));
         if idle.is_none() || !self.pool.keeps() {
             return None;
         }
@@ -95,7 +95,7 @@ impl Register {
 
     /// Closes those that are idle and were closed by the server, or soon will be.
     pub(super) fn sweep(&self) {
-        self.close_if(|stream, until| is_over(until) || !socket::seems_silent(stream));
+        self.close_if(|stream, until| is_over(until) || !socket::is_idle_cached(stream));
     }
 
     fn close_if(&self, unfit: impl Fn(&TcpStream, Option<Instant>) -> bool) {

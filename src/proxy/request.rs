@@ -20,8 +20,8 @@ use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::connection_auth;
 use crate::wire::framing::{self, Body};
-use crate::wire::head::{self, Refused, Request as Head, Room, Version};
-use crate::wire::lazy_stream::Stream;
+use crate::wire::head::{self, HeaderSlots, RequestError, RequestHead as Head, Version};
+use crate::wire::lazy_stream::LazyStream;
 use crate::wire::version;
 
 /// Bytes of a request (head and body) that are kept to be sent again.
@@ -122,17 +122,17 @@ impl Outgoing {
 /// The refusal to send; the connection cannot be used further.
 pub(super) fn read(
     worker: &Worker,
-    stream: &Stream,
+    stream: &LazyStream,
     client: SocketAddr,
     inbox: &mut BytesMut,
     note: Option<&mut Note>,
-) -> Result<Option<Job>, Refused> {
-    let mut room = Room::default();
+) -> Result<Option<Job>, RequestError> {
+    let mut room = HeaderSlots::default();
     let head = match head::request(inbox, &mut room) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(None),
         Err(refused) => {
-            if refused.status == 505 && version::settle_request(inbox) {
+            if refused.status == 505 && version::normalize_request_version(inbox) {
                 return read(worker, stream, client, inbox, note);
             }
             return Err(refused);
@@ -144,10 +144,10 @@ pub(super) fn read(
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
     }
-    let body = framing::of_request(head.version, &head.fields)?;
+    let body = framing::request_body(head.version, &head.fields)?;
     let expects = expectation(&head)?;
     if worker.settings.key.is_nominated(&head) {
-        return Err(Refused::bad(
+        return Err(RequestError::bad(
             "Connection names a field that requests are routed by",
         ));
     }
@@ -176,18 +176,18 @@ pub(super) fn read(
 }
 
 /// The refusal of a head over the limit: which part of it is too long?
-pub(super) fn too_long(inbox: &[u8]) -> Refused {
+pub(super) fn too_long(inbox: &[u8]) -> RequestError {
     let text = inbox.trim_ascii_start();
     let line = text.iter().position(|byte| *byte == b'\n');
     if text.is_empty() {
-        Refused::bad("nothing but empty lines")
+        RequestError::bad("nothing but empty lines")
     } else if line.is_some_and(|len| len < text.len() / 2) {
-        Refused {
+        RequestError {
             status: 431,
             why: "the request head is too long",
         }
     } else {
-        Refused {
+        RequestError {
             status: 414,
             why: "the request line is too long",
         }
@@ -201,7 +201,7 @@ pub(super) fn is_to_head(inbox: &[u8]) -> bool {
 
 fn prepare(
     worker: &Worker,
-    stream: &Stream,
+    stream: &LazyStream,
     client: SocketAddr,
     head: &Head<'_, '_>,
     body: Body,
@@ -253,14 +253,14 @@ fn is_idempotent(method: &str) -> bool {
 }
 
 /// Whether the client waits for a 100 (RFC 9110 §10.1.1); any other expectation is refused.
-fn expectation(head: &Head<'_, '_>) -> Result<bool, Refused> {
+fn expectation(head: &Head<'_, '_>) -> Result<bool, RequestError> {
     if head.version == Version::Http10 {
         return Ok(false);
     }
     let mut expects = false;
     for member in head.fields.members("expect") {
         if !member.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Refused {
+            return Err(RequestError {
                 status: 417,
                 why: "only 100-continue can be expected",
             });
@@ -280,7 +280,7 @@ fn last_hop(
     len: usize,
     body: &Body,
     keep_alive: bool,
-) -> Result<Option<Job>, Refused> {
+) -> Result<Option<Job>, RequestError> {
     inbox.advance(len);
     // A body would have to be read; closing is simpler and as right.
     Ok(Some(Job::LastHop {

@@ -179,7 +179,7 @@ impl Upload<'_> {
 
     /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
     fn pipe(&self) -> Option<Lent<Empty>> {
-        let ahead = self.outgoing.body.plain_ahead();
+        let ahead = self.outgoing.body.opaque_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
         let ready = self.inbox.is_empty() && !self.progress.held.get();
         self.worker
@@ -197,7 +197,7 @@ impl Upload<'_> {
             return Err(Unsent::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
-        let (ahead, flow) = (self.outgoing.body.plain_ahead(), self.flow);
+        let (ahead, flow) = (self.outgoing.body.opaque_ahead(), self.flow);
         let steps = (self.worker.settings.limits.write_timeout, |moved| {
             flow.add(moved)
         });
@@ -239,7 +239,10 @@ impl Upload<'_> {
         let Some(from) = &mut self.from else {
             return Err(Unsent::ClientGone);
         };
-        match timer.run_while(due, from.read_buf(self.inbox)).await {
+        match timer
+            .run_with_moving_deadline(due, from.read_buf(self.inbox))
+            .await
+        {
             Ok(Ok(0) | Err(_)) => Err(Unsent::ClientGone),
             Ok(Ok(_)) => {
                 progress.release(Instant::now());

@@ -85,7 +85,7 @@ impl Account {
     /// It ended at this replica, however.
     pub(super) fn over(&self, pool: &Pool, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
-        pool.cell().total.count(time);
+        pool.cell().total.observe(time);
     }
 }
 

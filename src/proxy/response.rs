@@ -21,8 +21,8 @@ use super::worker::Worker;
 use super::write::{LowMark, write_whole};
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
-use crate::wire::head::{Version, worth_parsing};
-use crate::wire::lazy_stream::Writer;
+use crate::wire::head::{Version, could_be_complete};
+use crate::wire::lazy_stream::ClientWriter;
 use crate::wire::lenient::{self, Rewritten};
 use crate::wire::version;
 
@@ -70,7 +70,7 @@ pub(super) enum Delivered {
 /// One reply on its way.
 pub(super) struct Download<'a> {
     pub(super) from: ReadHalf<'a>,
-    pub(super) to: Writer<'a>,
+    pub(super) to: ClientWriter<'a>,
     pub(super) worker: &'a Worker,
     pub(super) in_flight: &'a InFlight,
     pub(super) account: &'a Account,
@@ -138,12 +138,12 @@ impl Download<'_> {
         let (mut pace, mut parsed) = (Pace::default(), 0);
         let via = self.worker.settings.via.as_deref();
         loop {
-            if !self.reply.is_empty() && worth_parsing(&self.reply, parsed) {
+            if !self.reply.is_empty() && could_be_complete(&self.reply, parsed) {
                 self.out.clear();
-                version::settle_response(&mut self.reply);
+                version::normalize_response_version(&mut self.reply);
                 let facts = match rewrite::reply(&self.reply, self.asked, via, &mut self.out) {
                     Ok(facts) => facts,
-                    Err(bad) => match lenient::response(&mut self.reply) {
+                    Err(bad) => match lenient::rewrite_response(&mut self.reply) {
                         Rewritten::Changed => {
                             parsed = 0;
                             continue;
@@ -211,7 +211,7 @@ impl Download<'_> {
     /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
     /// would be the dearest thing that user space does for them.
     async fn begin_in_two_parts(&mut self, facts: &mut Facts) -> Result<(), Broken> {
-        let taken = facts.body.take_plain(&self.reply);
+        let taken = facts.body.take_opaque(&self.reply);
         self.progress.begun.set(true);
         let limit = self.worker.settings.limits.write_timeout;
         let parts = (&self.out[..], &self.reply[..taken]);

@@ -14,8 +14,10 @@ use bytes::BytesMut;
 use super::head_writer::{put, put_number};
 use crate::wire::connection_auth;
 use crate::wire::date;
-use crate::wire::framing::{self, Announced, Body, Framing};
-use crate::wire::head::{self, BadResponse, Field, Fields, Request, ResponseRoom, Version};
+use crate::wire::framing::{self, Body, Framing, FramingField};
+use crate::wire::head::{
+    self, BadResponse, Field, Fields, RequestHead, ResponseHeaderSlots, Version,
+};
 
 pub(super) use request::{Extra, request};
 
@@ -36,7 +38,7 @@ pub(super) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -> bool {
 
 /// Whether a request asks for an upgrade that we let pass: any but h2c, which would carry requests past
 /// the ring.
-pub(super) fn asks_upgrade(head: &Request<'_, '_>) -> bool {
+pub(super) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
     let mut protocols = head.fields.members("upgrade").peekable();
     head.version == Version::Http11
         && protocols.peek().is_some()
@@ -84,7 +86,7 @@ pub(super) fn reply(
     via: Option<&str>,
     out: &mut BytesMut,
 ) -> Result<Option<Facts>, BadResponse> {
-    let mut room = ResponseRoom::default();
+    let mut room = ResponseHeaderSlots::default();
     let Some(head) = head::response(bytes, &mut room)? else {
         return Ok(None);
     };
@@ -92,7 +94,7 @@ pub(super) fn reply(
         body,
         mut announced,
         reusable,
-    } = framing::of_response(head.status, asked.to_head, head.version, &head.fields)?;
+    } = framing::response_framing(head.status, asked.to_head, head.version, &head.fields)?;
     // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
     let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
@@ -101,8 +103,8 @@ pub(super) fn reply(
     }
     let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
     // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
-    if announced == Announced::Chunked && asked.version == Version::Http10 {
-        announced = Announced::Nothing;
+    if announced == FramingField::Chunked && asked.version == Version::Http10 {
+        announced = FramingField::Nothing;
     }
     let nominated = Nominated::of(&head.fields);
     put(out, &[b"HTTP/1.1 "]);
@@ -140,27 +142,31 @@ pub(super) fn reply(
 
 /// Writes a framing field in canonical form; `false` if `field` is none. Of a reply's fields, which may say
 /// it twice or be void, the first that says what is `announced` is written, and the others are dropped.
-fn put_framing(field: &Field<'_>, announced: Option<&mut Announced>, out: &mut BytesMut) -> bool {
+fn put_framing(
+    field: &Field<'_>,
+    announced: Option<&mut FramingField>,
+    out: &mut BytesMut,
+) -> bool {
     let own = match field.name.len() {
         14 if field.is("content-length") => {
             let number = field.value.split(|byte| *byte == b',').next();
             let number = number
                 .map(<[u8]>::trim_ascii)
                 .and_then(framing::content_length);
-            number.map(Announced::Length)
+            number.map(FramingField::Length)
         }
-        17 if field.is("transfer-encoding") => Some(Announced::Chunked),
+        17 if field.is("transfer-encoding") => Some(FramingField::Chunked),
         _ => return false,
     };
     if let Some(announced) = announced {
         if own != Some(*announced) {
             return true;
         }
-        *announced = Announced::Nothing;
+        *announced = FramingField::Nothing;
     }
     put(out, &[field.name.as_bytes(), b": "]);
     match own {
-        Some(Announced::Length(length)) => put_number(out, length),
+        Some(FramingField::Length(length)) => put_number(out, length),
         _ => put(out, &[b"chunked"]),
     }
     put(out, &[b"\r\n"]);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::upstream::Pool;
-use crate::load::Balance;
+use crate::load::LoadView;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, Roster};
 
@@ -26,7 +26,7 @@ impl View {
         before: Option<&Self>,
         worker: usize,
         slow_guard: bool,
-        balance: &Rc<RefCell<Balance>>,
+        balance: &Rc<RefCell<LoadView>>,
     ) -> Self {
         let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
         let mut left: HashMap<ReplicaId, &Rc<Pool>> =
@@ -44,19 +44,19 @@ impl View {
         let pools: Vec<Rc<Pool>> = pools.collect();
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
         left.values().for_each(|pool| pool.retire());
-        let afresh = before.is_none_or(|view| view.roster.balances_unlike(&roster));
+        let afresh = before.is_none_or(|view| view.roster.ring_or_bound_differs(&roster));
         let members = pools.iter().enumerate();
         let members: Vec<_> = members.map(|(place, pool)| pool.sit(place)).collect();
         let bound = roster.bound;
         let mut load = balance.borrow_mut();
-        load.follow(bound, slow_guard, afresh, &members);
+        load.update(bound, slow_guard, afresh, &members);
         drop(load);
         Self { roster, pools }
     }
 
     /// Takes what all workers have counted into `balance`.
-    pub(super) fn fold(&self, balance: &mut Balance) {
-        balance.fold(self.pools.iter().map(|pool| pool.requests()));
+    pub(super) fn fold(&self, balance: &mut LoadView) {
+        balance.merge(self.pools.iter().map(|pool| pool.requests()));
     }
 
     /// Whether a replica is up and takes requests.

@@ -17,7 +17,7 @@ use super::attempted::Tried;
 use super::roster_view::View;
 use super::upstream::{InFlight, Pool};
 use super::worker::Worker;
-use crate::load::{Balance, Verdict};
+use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
 
@@ -161,7 +161,7 @@ fn is_up(view: &View, id: ReplicaId) -> bool {
     pools.any(|pool| pool.id == id && pool.is_open())
 }
 
-fn choose(view: &View, balance: &mut Balance, key: Key, tried: &Tried, now: Instant) -> Choice {
+fn choose(view: &View, balance: &mut LoadView, key: Key, tried: &Tried, now: Instant) -> Choice {
     let Some(home) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
@@ -189,15 +189,15 @@ fn choose(view: &View, balance: &mut Balance, key: Key, tried: &Tried, now: Inst
         (Rc::clone(&view.pools[at]), how)
     };
     let (pool, how) = if balance.is_full(first) {
-        serve(balance.least(up).unwrap_or(first), How::Spilled)
+        serve(balance.least_loaded(up).unwrap_or(first), How::Spilled)
     } else {
-        match balance.judge(first, now.into_std()) {
-            Verdict::Send => serve(first, How::Home),
-            Verdict::Hold(due) => {
+        match balance.verdict(first, now.into_std()) {
+            GuardVerdict::Send => serve(first, How::Home),
+            GuardVerdict::Hold(due) => {
                 let (pool, how) = serve(first, How::Home);
                 return Choice::Hold(pool, how, Instant::from_std(due));
             }
-            Verdict::Avoid { news } => {
+            GuardVerdict::Avoid { news } => {
                 if news {
                     view.pools[first].becomes_slow();
                 }

@@ -24,15 +24,15 @@ use super::worker::Worker;
 use super::write::write_whole;
 use crate::orders;
 use crate::wire::deadline::Deadline;
-use crate::wire::head::{Refused, worth_parsing};
-use crate::wire::lazy_stream::Stream;
-use crate::wire::local_reply::Reply;
+use crate::wire::head::{RequestError, could_be_complete};
+use crate::wire::lazy_stream::LazyStream;
+use crate::wire::local_reply::LocalReply;
 use crate::wire::socket;
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) stream: Stream,
+    pub(super) stream: LazyStream,
     pub(super) addr: SocketAddr,
     /// What was read and does not belong to a request yet.
     pub(super) inbox: BytesMut,
@@ -60,7 +60,7 @@ pub(super) enum After {
 
 /// Serves a connection until its end.
 pub(super) fn run(
-    stream: Stream,
+    stream: LazyStream,
     addr: SocketAddr,
     admission: Admission,
 ) -> impl Future<Output = ()> + 'static {
@@ -79,7 +79,7 @@ pub(super) fn run(
         client.private = None;
         match after {
             After::Next | After::Drop => {}
-            After::Done if client.stream.is_read_out() => {}
+            After::Done if client.stream.recv_queue_empty() => {}
             After::Done | After::Close | After::Reset => {
                 Box::pin(close(client.stream, after == After::Reset)).await;
             }
@@ -110,7 +110,7 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
         }
         // The event loop looks at all connections before the next request, those kept to replicas
         // included, even if the client has sent it already.
-        if client.stream.known().is_err() {
+        if client.stream.registered().is_err() {
             return After::Drop;
         }
         if !client.inbox.is_empty() {
@@ -120,10 +120,10 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
 }
 
 /// Closes with a reset, or so that our last words arrive. One that is lost to the event loop is closed.
-async fn close(stream: Stream, reset: bool) {
-    match stream.into_known() {
+async fn close(stream: LazyStream, reset: bool) {
+    match stream.into_registered() {
         Ok(stream) if reset => socket::reset(stream),
-        Ok(stream) => socket::close_gently(stream).await,
+        Ok(stream) => socket::lingering_close(stream).await,
         Err(_) => {}
     }
 }
@@ -165,7 +165,7 @@ async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After 
         Job::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
         Job::LastHop { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;
-            let reply = Reply {
+            let reply = LocalReply {
                 status: 200,
                 json,
                 fields: "",
@@ -182,11 +182,11 @@ enum NoHead {
     /// The client ended the connection.
     Ended,
     /// It is not fit to be served.
-    Refused(Refused),
+    Refused(RequestError),
 }
 
-impl From<Refused> for NoHead {
-    fn from(refused: Refused) -> Self {
+impl From<RequestError> for NoHead {
+    fn from(refused: RequestError) -> Self {
         Self::Refused(refused)
     }
 }
@@ -198,7 +198,7 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
     let mut due = None;
     let mut parsed = 0;
     loop {
-        if worth_parsing(&client.inbox, parsed) {
+        if could_be_complete(&client.inbox, parsed) {
             let job = request::read(
                 worker,
                 &client.stream,
@@ -221,7 +221,7 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> 
             Ok(Ok(_)) => {}
             Err(_) => {
                 let why = "the request head did not come in time";
-                return Err(Refused { status: 408, why }.into());
+                return Err(RequestError { status: 408, why }.into());
             }
         }
     }
@@ -239,7 +239,7 @@ impl Client {
     ) -> After {
         let json = orders::failure(&failure.sentence);
         let close = !stays || worker.is_stopping();
-        let reply = Reply {
+        let reply = LocalReply {
             status: failure.status,
             json: &json,
             fields,
@@ -250,7 +250,7 @@ impl Client {
     }
 
     /// Writes a reply of our own.
-    pub(super) async fn write(&mut self, worker: &Worker, reply: &Reply<'_>) -> After {
+    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> After {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
         worker.port().own_replies.count(reply.status);
@@ -269,7 +269,7 @@ impl Client {
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(Stream, SocketAddr, Admission) -> F) -> usize {
+    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, Admission) -> F) -> usize {
         size_of::<F>()
     }
 

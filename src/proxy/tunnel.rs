@@ -115,7 +115,10 @@ impl Way<'_> {
         loop {
             // Wait without a buffer or a pipe: a tunnel may be silent for long.
             let due = due(self.worker, self.heard);
-            let readable = self.timer.run_while(due, self.from.readable()).await;
+            let readable = self
+                .timer
+                .run_with_moving_deadline(due, self.from.readable())
+                .await;
             let readable = readable.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             readable.map_err(Broken::by(self.ends[0]))?;
             let moved = match self.worker.pipes.take(expected) {
@@ -164,7 +167,9 @@ impl Way<'_> {
         let mut buffer = self.worker.replies.take();
         // `readable` may have been wrong; then the read waits, and its clock is the same.
         let due = due(self.worker, self.heard);
-        let read = self.timer.run_while(due, self.from.read_buf(&mut buffer));
+        let read = self
+            .timer
+            .run_with_moving_deadline(due, self.from.read_buf(&mut buffer));
         let read = read
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -178,7 +183,10 @@ impl Way<'_> {
     async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), Broken> {
         while !bytes.is_empty() {
             let due = due(self.worker, self.heard);
-            let written = self.timer.run_while(due, self.to.write(bytes)).await;
+            let written = self
+                .timer
+                .run_with_moving_deadline(due, self.to.write(bytes))
+                .await;
             let written = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             let written = written.and_then(|written| match written {
                 0 => Err(io::ErrorKind::WriteZero.into()),

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use super::local_notify::{Bell, Ear};
 use super::private_connections::Register;
-use crate::load::{self, Balance};
-use crate::metrics::{Cells, WorkerCell};
+use crate::load::{self, LoadView};
+use crate::metrics::{ReplicaCounters, WorkerCounters};
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
@@ -38,10 +38,10 @@ pub(super) struct Pool {
     pub(super) health: Cell<Health>,
     /// Whether it gets no new requests, by order.
     drained: Cell<bool>,
-    cells: Arc<Cells>,
+    cells: Arc<ReplicaCounters>,
     worker: usize,
     /// The worker's view of the load, and which place of it is this replica's.
-    balance: Rc<RefCell<Balance>>,
+    balance: Rc<RefCell<LoadView>>,
     place: Cell<usize>,
     /// Time at which it was last chosen.
     pub(super) chosen_at: Cell<Instant>,
@@ -75,7 +75,7 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<Balance>>) -> Self {
+    pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<LoadView>>) -> Self {
         Self {
             id: member.id,
             seat: member.seat,
@@ -133,7 +133,7 @@ impl Pool {
 
     /// Closes idle connections that are too old or were closed by the replica.
     pub(super) fn sweep(&self, now: Instant) {
-        let fit = |idle: &Idle| idle.until > now && socket::seems_silent(&idle.stream);
+        let fit = |idle: &Idle| idle.until > now && socket::is_idle_cached(&idle.stream);
         self.idle.borrow_mut().retain(fit);
         self.private.sweep();
     }
@@ -154,8 +154,8 @@ impl Pool {
                 return None;
             }
             let silent = match need {
-                Need::Any => socket::seems_silent(&newest.stream),
-                Need::Alive | Need::Once => socket::is_silent(&newest.stream),
+                Need::Any => socket::is_idle_cached(&newest.stream),
+                Need::Alive | Need::Once => socket::is_idle(&newest.stream),
             };
             if silent {
                 return Some(newest.stream);
@@ -184,7 +184,7 @@ impl Pool {
 
     /// Notes an answer of the replica, which took so long.
     pub(super) fn answered(&self, now: Instant, time: Duration) {
-        self.cell().first_byte.count(time);
+        self.cell().first_byte.observe(time);
         self.cells.answered(self.worker, now.into_std());
     }
 
@@ -199,11 +199,11 @@ impl Pool {
     }
 
     /// Takes a place in the worker's view of the load.
-    pub(super) fn sit(&self, place: usize) -> load::Member {
+    pub(super) fn sit(&self, place: usize) -> load::SeatInput {
         self.place.set(place);
-        load::Member {
+        load::SeatInput {
             seat: self.seat,
-            life: self.id.0,
+            replica_id: self.id.0,
             open: self.is_open(),
             requests: self.requests(),
         }
@@ -229,7 +229,7 @@ impl Pool {
     }
 
     /// The worker's own cell.
-    pub(super) fn cell(&self) -> &WorkerCell {
+    pub(super) fn cell(&self) -> &WorkerCounters {
         self.cells.worker(self.worker)
     }
 }

@@ -21,10 +21,10 @@ use super::idle_clients::IdleClients;
 use super::pipe_pool::Pipes;
 use super::retry_budget::{Budget, Spent};
 use super::roster_view::View;
-use crate::load::Balance;
-use crate::metrics::{Port, PortCell};
-use crate::orders::Desk;
-use crate::roster::{Evidence, ReplicaId, Sign, Subscriber};
+use crate::load::LoadView;
+use crate::metrics::{DataPortCounters, WorkerPortCounters};
+use crate::orders::OrderQueue;
+use crate::roster::{Evidence, EvidenceKind, ReplicaId, Subscriber};
 
 /// Requests that may wait for a seat at the same time, per worker.
 const MAX_WAITING: usize = 1_000;
@@ -39,7 +39,7 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) settings: Arc<Settings>,
-    pub(super) desk: Desk,
+    pub(super) desk: OrderQueue,
     /// For heads and bodies of requests.
     pub(super) inboxes: Buffers,
     /// For replies.
@@ -56,10 +56,10 @@ pub(super) struct Worker {
     pub(super) idle: IdleClients,
     /// Told after each change of the view.
     pub(super) changed: Notify,
-    port: Arc<Port>,
+    port: Arc<DataPortCounters>,
     index: usize,
     view: RefCell<Rc<View>>,
-    balance: Rc<RefCell<Balance>>,
+    balance: Rc<RefCell<LoadView>>,
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
     stopping: Cell<Option<Instant>>,
@@ -70,8 +70,8 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         settings: Arc<Settings>,
-        port: Arc<Port>,
-        desk: Desk,
+        port: Arc<DataPortCounters>,
+        desk: OrderQueue,
         evidence: mpsc::Sender<Evidence>,
         subscriber: &mut Subscriber,
     ) -> Self {
@@ -86,7 +86,7 @@ impl Worker {
             settings.slow_guard,
             &balance,
         )));
-        subscriber.adopted(version);
+        subscriber.acknowledge(version);
         Self {
             inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
             replies: Buffers::new(REPLY_BYTES),
@@ -127,12 +127,12 @@ impl Worker {
     }
 
     /// What this worker counts that belongs to no replica.
-    pub(super) fn port(&self) -> &PortCell {
+    pub(super) fn port(&self) -> &WorkerPortCounters {
         self.port.worker(self.index)
     }
 
     /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
-    pub(super) fn balance(&self) -> RefMut<'_, Balance> {
+    pub(super) fn balance(&self) -> RefMut<'_, LoadView> {
         self.balance.borrow_mut()
     }
 
@@ -157,7 +157,7 @@ impl Worker {
             // Those who were woken count first: whoever hears that a version is seen finds all counted
             // that the one before it led to.
             tokio::task::yield_now().await;
-            subscriber.adopted(version);
+            subscriber.acknowledge(version);
         }
     }
 
@@ -177,7 +177,7 @@ impl Worker {
 
     /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
     /// plenty of the kind just then.
-    pub(super) fn tell(&self, id: ReplicaId, sign: Sign) {
+    pub(super) fn tell(&self, id: ReplicaId, sign: EvidenceKind) {
         let _ = self.evidence.try_send(Evidence { id, sign });
     }
 

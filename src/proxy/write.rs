@@ -21,7 +21,7 @@ use super::rewrite::Facts;
 use super::stall_detector::Stall;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
-use crate::wire::lazy_stream::Sink;
+use crate::wire::lazy_stream::QueueProbe;
 use crate::wire::sockopt;
 use crate::wire::splice::Empty;
 
@@ -31,7 +31,7 @@ use crate::wire::splice::Empty;
 /// `TimedOut` when nothing moved in time, or what the socket says.
 pub(super) fn write_some<'a>(
     timer: &'a mut Deadline,
-    to: &'a mut impl Sink,
+    to: &'a mut impl QueueProbe,
     bytes: &'a [u8],
     limit: Duration,
 ) -> impl Future<Output = io::Result<usize>> {
@@ -46,7 +46,7 @@ pub(super) fn write_some<'a>(
 /// As [`write_some`].
 pub(super) fn write_whole<'a>(
     timer: &'a mut Deadline,
-    to: &'a mut impl Sink,
+    to: &'a mut impl QueueProbe,
     parts: (&'a [u8], &'a [u8]),
     limit: Duration,
 ) -> impl Future<Output = io::Result<()>> {
@@ -71,7 +71,7 @@ struct Write<'a, S> {
     stall: Option<(Instant, Stall)>,
 }
 
-impl<'a, S: Sink> Write<'a, S> {
+impl<'a, S: QueueProbe> Write<'a, S> {
     fn new(
         timer: &'a mut Deadline,
         to: &'a mut S,
@@ -182,7 +182,7 @@ impl Download<'_> {
             let ahead = if facts.decode {
                 0
             } else {
-                facts.body.plain_ahead()
+                facts.body.opaque_ahead()
             };
             let pipe = self.worker.pipes.take(ahead);
             // Chunks are certain only each by itself; between them there may be silence.
@@ -266,7 +266,7 @@ impl Download<'_> {
         let due = || progress.reply_body_due(since, limits.body_timeout);
         let read = {
             let more = self.from.read_buf(&mut self.reply);
-            let more = pin!(self.timer.run_while(due, more));
+            let more = pin!(self.timer.run_with_moving_deadline(due, more));
             let to = &mut self.to;
             let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
             watch.run(more, || progress.silent_since(since)).await
@@ -283,7 +283,7 @@ impl Download<'_> {
                 (&self.out[..], taken)
             }
             body => {
-                let taken = body.take_plain(&self.reply);
+                let taken = body.take_opaque(&self.reply);
                 (&self.reply[..taken], taken)
             }
         };

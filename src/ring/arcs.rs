@@ -3,23 +3,23 @@
 //! It asks the ring itself, so it is true of every kind, as finely as there are arcs. Kinds without a circle
 //! are drawn by shares: each seat has one stretch of arcs, as long as its part of the keys.
 
-use super::forecast::Shares;
+use super::forecast::KeyShares;
 use super::{Ring, Seat};
 
 /// The owners of equal arcs, clockwise from the top.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
+pub struct ArcOwners {
     /// Whether the arcs are those of a circle; if not, they only show shares.
     pub circle: bool,
     /// Who owns the middle of each arc; `None` on a ring without seats.
     pub owners: Vec<Option<Seat>>,
 }
 
-impl Picture {
+impl ArcOwners {
     /// Draws `ring`, whose shares are `shares`, with `arcs` arcs.
     #[must_use]
-    pub fn of(ring: &dyn Ring, shares: &Shares, arcs: u32) -> Self {
-        let places = (0..arcs).map(|arc| super::middle(arc.into(), arcs.into()));
+    pub fn of(ring: &dyn Ring, shares: &KeyShares, arcs: u32) -> Self {
+        let places = (0..arcs).map(|arc| super::arc_middle(arc.into(), arcs.into()));
         let circle = ring.place(super::Key(0)).is_some();
         let owners = if circle {
             places.map(|place| ring.owner_at(place)).collect()

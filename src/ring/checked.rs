@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 /// Where arithmetic ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ArithmeticError {
     /// A number does not fit.
     #[error("overflows 64 bits")]
     Overflow,
@@ -25,7 +25,9 @@ pub enum Fault {
 }
 
 /// What expressions are made of.
-pub(super) trait Arithmetic: Clone + fmt::Debug + Default + FromStr<Err = Fault> {
+pub(super) trait Arithmetic:
+    Clone + fmt::Debug + Default + FromStr<Err = ArithmeticError>
+{
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
@@ -37,61 +39,71 @@ pub(super) trait Arithmetic: Clone + fmt::Debug + Default + FromStr<Err = Fault>
 
 /// A number, or why there is none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Checked(Result<i64, Fault>);
+pub(super) struct CheckedI64(Result<i64, ArithmeticError>);
 
-impl Checked {
+impl CheckedI64 {
     pub(super) fn of(number: i64) -> Self {
         Self(Ok(number))
     }
 
-    pub(super) fn get(self) -> Result<i64, Fault> {
+    pub(super) fn get(self) -> Result<i64, ArithmeticError> {
         self.0
     }
 
-    fn with(self, other: Self, step: impl FnOnce(i64, i64) -> Result<i64, Fault>) -> Self {
+    fn with(
+        self,
+        other: Self,
+        step: impl FnOnce(i64, i64) -> Result<i64, ArithmeticError>,
+    ) -> Self {
         Self(self.0.and_then(|a| step(a, other.0?)))
     }
 }
 
-impl Default for Checked {
+impl Default for CheckedI64 {
     fn default() -> Self {
-        Self(Err(Fault::Unknown))
+        Self(Err(ArithmeticError::Unknown))
     }
 }
 
 /// Digits alone; a sign is an operator. It never fails: a number that is too large is a value too.
-impl FromStr for Checked {
-    type Err = Fault;
+impl FromStr for CheckedI64 {
+    type Err = ArithmeticError;
 
-    fn from_str(digits: &str) -> Result<Self, Fault> {
-        Ok(Self(digits.parse().map_err(|_| Fault::Overflow)))
+    fn from_str(digits: &str) -> Result<Self, ArithmeticError> {
+        Ok(Self(digits.parse().map_err(|_| ArithmeticError::Overflow)))
     }
 }
 
-impl Arithmetic for Checked {
+impl Arithmetic for CheckedI64 {
     fn plus(self, other: Self) -> Self {
-        self.with(other, |a, b| a.checked_add(b).ok_or(Fault::Overflow))
+        self.with(other, |a, b| {
+            a.checked_add(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn minus(self, other: Self) -> Self {
-        self.with(other, |a, b| a.checked_sub(b).ok_or(Fault::Overflow))
+        self.with(other, |a, b| {
+            a.checked_sub(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn times(self, other: Self) -> Self {
-        self.with(other, |a, b| a.checked_mul(b).ok_or(Fault::Overflow))
+        self.with(other, |a, b| {
+            a.checked_mul(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn over(self, other: Self) -> Self {
         self.with(other, |a, b| match b {
-            0 => Err(Fault::ByZero),
-            _ => a.checked_div(b).ok_or(Fault::Overflow),
+            0 => Err(ArithmeticError::ByZero),
+            _ => a.checked_div(b).ok_or(ArithmeticError::Overflow),
         })
     }
 
     fn modulo(self, other: Self) -> Self {
         self.with(other, |a, b| match b {
-            0 => Err(Fault::ByZero),
-            _ => a.checked_rem(b).ok_or(Fault::Overflow),
+            0 => Err(ArithmeticError::ByZero),
+            _ => a.checked_rem(b).ok_or(ArithmeticError::Overflow),
         })
     }
 
@@ -104,33 +116,33 @@ impl Arithmetic for Checked {
     }
 }
 
-fn power(base: i64, exponent: i64) -> Result<i64, Fault> {
+fn power(base: i64, exponent: i64) -> Result<i64, ArithmeticError> {
     match (base, exponent) {
-        (_, ..=-1) => Err(Fault::Exponent),
+        (_, ..=-1) => Err(ArithmeticError::Exponent),
         (0 | 1, 1..) => Ok(base),
         (-1, _) => Ok(if exponent % 2 == 0 { 1 } else { -1 }),
         _ => {
-            let exponent = u32::try_from(exponent).map_err(|_| Fault::Overflow)?;
-            base.checked_pow(exponent).ok_or(Fault::Overflow)
+            let exponent = u32::try_from(exponent).map_err(|_| ArithmeticError::Overflow)?;
+            base.checked_pow(exponent).ok_or(ArithmeticError::Overflow)
         }
     }
 }
 
 /// All numbers from the one to the other, or why there are none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span(Result<(i64, i64), Fault>);
+pub(super) struct Interval(Result<(i64, i64), ArithmeticError>);
 
-impl Span {
+impl Interval {
     pub(super) fn of(low: i64, high: i64) -> Self {
         Self(Ok((low, high)))
     }
 
-    pub(super) fn get(self) -> Result<(i64, i64), Fault> {
+    pub(super) fn get(self) -> Result<(i64, i64), ArithmeticError> {
         self.0
     }
 
     /// The span of a step whose extremes lie where its operands are extreme.
-    fn corners(self, other: Self, step: impl Fn(i64, i64) -> Result<i64, Fault>) -> Self {
+    fn corners(self, other: Self, step: impl Fn(i64, i64) -> Result<i64, ArithmeticError>) -> Self {
         let both = self.0.and_then(|a| Ok((a, other.0?)));
         Self(both.and_then(|((a, b), (c, d))| {
             let corners = [step(a, c)?, step(a, d)?, step(b, c)?, step(b, d)?];
@@ -144,39 +156,47 @@ impl Span {
     }
 }
 
-impl Default for Span {
+impl Default for Interval {
     fn default() -> Self {
-        Self(Err(Fault::Unknown))
+        Self(Err(ArithmeticError::Unknown))
     }
 }
 
-impl FromStr for Span {
-    type Err = Fault;
+impl FromStr for Interval {
+    type Err = ArithmeticError;
 
-    fn from_str(digits: &str) -> Result<Self, Fault> {
-        let number = digits.parse().map_err(|_| Fault::Overflow);
+    fn from_str(digits: &str) -> Result<Self, ArithmeticError> {
+        let number = digits.parse().map_err(|_| ArithmeticError::Overflow);
         Ok(Self(number.map(|number| (number, number))))
     }
 }
 
-impl Arithmetic for Span {
+impl Arithmetic for Interval {
     fn plus(self, other: Self) -> Self {
-        self.corners(other, |a, b| a.checked_add(b).ok_or(Fault::Overflow))
+        self.corners(other, |a, b| {
+            a.checked_add(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn minus(self, other: Self) -> Self {
-        self.corners(other, |a, b| a.checked_sub(b).ok_or(Fault::Overflow))
+        self.corners(other, |a, b| {
+            a.checked_sub(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn times(self, other: Self) -> Self {
-        self.corners(other, |a, b| a.checked_mul(b).ok_or(Fault::Overflow))
+        self.corners(other, |a, b| {
+            a.checked_mul(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn over(self, other: Self) -> Self {
         if self.0.is_ok() && other.has_zero() {
-            return Self(Err(Fault::ByZero));
+            return Self(Err(ArithmeticError::ByZero));
         }
-        self.corners(other, |a, b| a.checked_div(b).ok_or(Fault::Overflow))
+        self.corners(other, |a, b| {
+            a.checked_div(b).ok_or(ArithmeticError::Overflow)
+        })
     }
 
     fn modulo(self, other: Self) -> Self {
@@ -184,10 +204,10 @@ impl Arithmetic for Span {
             return Self(self.0.and(other.0));
         };
         if other.has_zero() {
-            return Self(Err(Fault::ByZero));
+            return Self(Err(ArithmeticError::ByZero));
         }
         if low == i64::MIN && least <= -1 && most >= -1 {
-            return Self(Err(Fault::Overflow));
+            return Self(Err(ArithmeticError::Overflow));
         }
         // The rest is smaller than the divisor and no larger than the dividend, whose sign it has.
         let below = least.unsigned_abs().max(most.unsigned_abs()) - 1;
@@ -199,10 +219,10 @@ impl Arithmetic for Span {
         let both = self.0.and_then(|base| Ok((base, other.0?)));
         Self(both.and_then(|((low, high), (least, most))| {
             if least < 0 {
-                return Err(Fault::Exponent);
+                return Err(ArithmeticError::Exponent);
             }
             let size = low.unsigned_abs().max(high.unsigned_abs());
-            let size = i64::try_from(size).map_err(|_| Fault::Overflow)?;
+            let size = i64::try_from(size).map_err(|_| ArithmeticError::Overflow)?;
             let top = power(size, most)?.max(1);
             // A negative base may give either sign; one from 1 up only grows with the exponent.
             let bottom = match low {

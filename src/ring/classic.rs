@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::forecast::SAMPLE;
-use super::slot_params::{Probe, Recipe};
+use super::slot_params::{Probing, SlotRingParams};
 use super::{Key, Ring, RingError, Seat, Spec};
 
 /// The most operands of H that are evaluated to know a ring's shares: a few milliseconds.
@@ -19,7 +19,7 @@ const SAMPLE_OPERANDS: u32 = 1 << 17;
 #[derive(Debug)]
 pub struct Classic {
     spec: Spec,
-    recipe: Recipe,
+    recipe: SlotRingParams,
     seats: BTreeSet<Seat>,
     slots: Vec<Option<Seat>>,
 }
@@ -29,7 +29,11 @@ impl Classic {
     ///
     /// # Errors
     /// When a seat is above [`Recipe::capacity`], or Φ of it has no value.
-    pub fn new(spec: Spec, recipe: Recipe, seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
+    pub fn new(
+        spec: Spec,
+        recipe: SlotRingParams,
+        seats: &BTreeSet<Seat>,
+    ) -> Result<Self, RingError> {
         let highest = seats.last().map_or(0, |seat| seat.0);
         let capacity = recipe.capacity();
         if highest > capacity {
@@ -40,7 +44,7 @@ impl Classic {
                 seat,
             });
         }
-        let mut circle = Circle::new(recipe.slots, recipe.probe);
+        let mut circle = SlotTable::new(recipe.slots, recipe.probe);
         for seat in 1..=highest {
             for vnode in 1..=recipe.vnodes {
                 let wish = recipe.phi.phi(seat, vnode);
@@ -75,7 +79,7 @@ impl Ring for Classic {
 
     fn place(&self, key: Key) -> Option<u64> {
         let slot = self.recipe.start(key) as u64;
-        Some(super::middle(slot, self.slots.len() as u64))
+        Some(super::arc_middle(slot, self.slots.len() as u64))
     }
 
     fn owner_at(&self, place: u64) -> Option<Seat> {
@@ -103,18 +107,18 @@ impl Ring for Classic {
 }
 
 /// The slots while they are being taken.
-struct Circle {
+struct SlotTable {
     slots: Vec<Option<Seat>>,
     /// How far from the wish the next tries lie, before every slot in turn is tried.
     offsets: Vec<usize>,
 }
 
-impl Circle {
-    fn new(slots: u32, probe: Probe) -> Self {
+impl SlotTable {
+    fn new(slots: u32, probe: Probing) -> Self {
         let count = slots as usize;
         let offsets = match probe {
-            Probe::Linear => Vec::new(),
-            Probe::Quadratic => squares(count),
+            Probing::Linear => Vec::new(),
+            Probing::Quadratic => squares(count),
         };
         Self {
             slots: vec![None; count],

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use exmex::{BinOp, Express, FlatEx, MakeOperators, Operator};
 
-use super::checked::{Arithmetic, Checked, Fault, Span};
+use super::checked::{Arithmetic, ArithmeticError, CheckedI64, Interval};
 
 /// The longest expression, in characters.
 pub(super) const MAX_LENGTH: usize = 128;
@@ -21,12 +21,12 @@ pub(super) const MAX_DEPTH: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Expr {
     text: Arc<str>,
-    parsed: Arc<FlatEx<Checked, Operators>>,
+    parsed: Arc<FlatEx<CheckedI64, Operators>>,
 }
 
 /// A text that is no expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadExpr {
+pub enum ParseExprError {
     /// It is empty.
     #[error("is empty")]
     Empty,
@@ -54,7 +54,7 @@ impl Expr {
     ///
     /// # Errors
     /// What is wrong with it; nothing is evaluated for that.
-    pub fn parse(text: &str) -> Result<Self, BadExpr> {
+    pub fn parse(text: &str) -> Result<Self, ParseExprError> {
         Ok(Self {
             text: text.into(),
             parsed: Arc::new(read(text)?),
@@ -79,8 +79,8 @@ impl Expr {
     ///
     /// # Errors
     /// Where the arithmetic fails.
-    pub fn at(&self, i: i64, j: i64) -> Result<i64, Fault> {
-        value(&self.parsed, &Checked::of(i), &Checked::of(j))?.get()
+    pub fn at(&self, i: i64, j: i64) -> Result<i64, ArithmeticError> {
+        value(&self.parsed, &CheckedI64::of(i), &CheckedI64::of(j))?.get()
     }
 
     /// Bounds of its value for all i from 0 to `highest`, with j = 0. They may be wider than need be.
@@ -88,9 +88,10 @@ impl Expr {
     /// # Errors
     /// When the arithmetic may fail for one of them, as far as bounds can tell: an expression that can
     /// fail is never let through, and one that happens to work may be refused.
-    pub fn span(&self, highest: i64) -> Result<(i64, i64), Fault> {
-        let parsed: FlatEx<Span, Operators> = read(&self.text).map_err(|_| Fault::Unknown)?;
-        value(&parsed, &Span::of(0, highest), &Span::of(0, 0))?.get()
+    pub fn span(&self, highest: i64) -> Result<(i64, i64), ArithmeticError> {
+        let parsed: FlatEx<Interval, Operators> =
+            read(&self.text).map_err(|_| ArithmeticError::Unknown)?;
+        value(&parsed, &Interval::of(0, highest), &Interval::of(0, 0))?.get()
     }
 }
 
@@ -109,22 +110,22 @@ impl fmt::Display for Expr {
 }
 
 /// Reads `text` over numbers of type `T`, once it is known to be harmless.
-fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, BadExpr> {
+fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, ParseExprError> {
     if text.is_empty() {
-        return Err(BadExpr::Empty);
+        return Err(ParseExprError::Empty);
     }
     let (mut length, mut depth) = (0, 0_usize);
     for c in text.chars() {
         length += 1;
         match c {
-            _ if length > MAX_LENGTH => return Err(BadExpr::TooLong),
+            _ if length > MAX_LENGTH => return Err(ParseExprError::TooLong),
             '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1).ok_or(BadExpr::Malformed)?,
+            ')' => depth = depth.checked_sub(1).ok_or(ParseExprError::Malformed)?,
             'i' | 'j' | '0'..='9' | '+' | '-' | '*' | '/' | '%' | '^' => {}
-            other => return Err(BadExpr::Foreign(other)),
+            other => return Err(ParseExprError::Foreign(other)),
         }
         if depth > MAX_DEPTH {
-            return Err(BadExpr::TooDeep);
+            return Err(ParseExprError::TooDeep);
         }
     }
     // Two operands side by side, `2i` or `(i)(j)`: the library would take some of them for a name.
@@ -136,12 +137,12 @@ fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, BadExpr> {
         !number && ends(pair[0]) && begins(pair[1])
     };
     if depth != 0 || bytes.windows(2).any(touch) {
-        return Err(BadExpr::Malformed);
+        return Err(ParseExprError::Malformed);
     }
-    FlatEx::parse(text).map_err(|_| BadExpr::Malformed)
+    FlatEx::parse(text).map_err(|_| ParseExprError::Malformed)
 }
 
-fn value<T: Arithmetic>(parsed: &FlatEx<T, Operators>, i: &T, j: &T) -> Result<T, Fault> {
+fn value<T: Arithmetic>(parsed: &FlatEx<T, Operators>, i: &T, j: &T) -> Result<T, ArithmeticError> {
     let names = parsed.var_names().iter();
     let given = names.map(|name| if name == "i" { i } else { j }.clone());
     let mut numbers: [T; 2] = Default::default();
@@ -151,7 +152,9 @@ fn value<T: Arithmetic>(parsed: &FlatEx<T, Operators>, i: &T, j: &T) -> Result<T
         count += 1;
     }
     // The library counts the variables; they are counted here as it does.
-    parsed.eval(&numbers[..count]).map_err(|_| Fault::Unknown)
+    parsed
+        .eval(&numbers[..count])
+        .map_err(|_| ArithmeticError::Unknown)
 }
 
 /// What may stand between operands.

@@ -19,13 +19,13 @@ fn keys(sample: u32) -> impl Iterator<Item = Key> {
 
 /// Which part of the keys each seat of a ring owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shares {
+pub struct KeyShares {
     /// How many keys were looked up.
     pub sample: u32,
     owned: BTreeMap<Seat, u32>,
 }
 
-impl Shares {
+impl KeyShares {
     /// Counts the keys of each seat.
     #[must_use]
     pub fn of(ring: &dyn Ring) -> Self {
@@ -82,9 +82,9 @@ impl Shares {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// As it is.
-    pub before: Shares,
+    pub before: KeyShares,
     /// As it would be.
-    pub after: Shares,
+    pub after: KeyShares,
     /// The part of the keys that would change their owner.
     pub moved: f64,
 }
@@ -99,8 +99,8 @@ impl Forecast {
         let moved = owners.iter().filter(|(was, is)| was != is);
         let moved = moved.fold(0_u32, |count, _| count + 1);
         Self {
-            before: Shares::count(before, sample, owners.iter().filter_map(|(was, _)| *was)),
-            after: Shares::count(after, sample, owners.iter().filter_map(|(_, is)| *is)),
+            before: KeyShares::count(before, sample, owners.iter().filter_map(|(was, _)| *was)),
+            after: KeyShares::count(after, sample, owners.iter().filter_map(|(_, is)| *is)),
             moved: f64::from(moved) / f64::from(sample),
         }
     }

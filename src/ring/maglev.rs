@@ -70,7 +70,7 @@ impl Ring for Maglev {
     }
 
     fn place(&self, key: Key) -> Option<u64> {
-        Some(super::middle(start(key), ENTRIES))
+        Some(super::arc_middle(start(key), ENTRIES))
     }
 
     fn owner_at(&self, place: u64) -> Option<Seat> {

@@ -21,14 +21,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub use arcs::Picture;
-pub use checked::Fault;
+pub use arcs::ArcOwners;
+pub use checked::ArithmeticError;
 pub use classic::Classic;
-pub use expr::{BadExpr, Expr};
+pub use expr::{Expr, ParseExprError};
 pub use jump::Jump;
 pub use maglev::Maglev;
 pub use rendezvous::Rendezvous;
-pub use slot_params::{BadFormula, Formula, Probe, Recipe};
+pub use slot_params::{BadHashFn, HashFn, Probing, SlotRingParams};
 pub use spec::{CUSTOM_USAGE, NAMED, ParseSpecError, Spec};
 pub use uniform::Uniform;
 
@@ -66,7 +66,7 @@ impl Key {
     /// The same for a key that somebody types, who may have it from the access log: there a hash can be
     /// `xxh3:` and 16 hexadecimal digits, which stands for itself.
     #[must_use]
-    pub fn typed(text: &[u8]) -> Self {
+    pub fn parse(text: &[u8]) -> Self {
         let digits = text
             .strip_prefix(b"xxh3:")
             .filter(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit));
@@ -143,7 +143,7 @@ fn each_once(
 }
 
 /// The middle of slot `slot` of `slots` on a circle of 2^64 places.
-fn middle(slot: u64, slots: u64) -> u64 {
+fn arc_middle(slot: u64, slots: u64) -> u64 {
     let middle = ((2 * u128::from(slot) + 1) << 63) / u128::from(slots);
     u64::try_from(middle).unwrap_or(u64::MAX)
 }
@@ -175,7 +175,7 @@ pub enum RingError {
         /// Its virtual server.
         vnode: u32,
         /// Why.
-        fault: Fault,
+        fault: ArithmeticError,
     },
 }
 

@@ -4,8 +4,8 @@
 //! as expressions. A recipe whose H has no value for some key cannot be made.
 
 use super::Key;
-use super::checked::Fault;
-use super::expr::{BadExpr, Expr};
+use super::checked::ArithmeticError;
+use super::expr::{Expr, ParseExprError};
 
 /// Keys are reduced modulo this before H, so that H can be known to work for all of them.
 pub(super) const KEY_MODULUS: u64 = 1 << 30;
@@ -18,7 +18,7 @@ pub(super) const COURSEWORK_PHI: &str = "i^2+j^2+2*j+25";
 
 /// How a taken slot is got round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub enum Probing {
     /// The next, and the next.
     Linear,
     /// 1, 4, 9 … further on, and when those are all taken, the next free one.
@@ -27,7 +27,7 @@ pub enum Probe {
 
 /// A function of a recipe: H of a key, or Φ of a seat and a virtual server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Formula {
+pub enum HashFn {
     /// H(i) = i² + 2i + 17, Φ(i,j) = i² + j² + 2j + 25.
     Coursework,
     /// H(i) = i + 2i² + 17, Φ(i,j) = i + j + 2j² + 25.
@@ -38,42 +38,42 @@ pub enum Formula {
 
 /// All about a ring of slots but its seats.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct SlotRingParams {
     /// Where a key looks.
-    pub h: Formula,
+    pub h: HashFn,
     /// Where a virtual server wishes to be.
-    pub phi: Formula,
+    pub phi: HashFn,
     /// Slots on the circle, up to [`MAX_SLOTS`].
     pub slots: u32,
     /// Virtual servers of each seat, at most one for each slot.
     pub vnodes: u32,
     /// What becomes of a virtual server whose slot is taken.
-    pub probe: Probe,
+    pub probe: Probing,
 }
 
 /// Why there is no such recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadFormula {
+pub enum BadHashFn {
     /// It cannot be read.
     #[error("{0} {1}")]
-    Text(&'static str, BadExpr),
+    Text(&'static str, ParseExprError),
     /// H has no value for this key.
     #[error("h {0} at i={1}, and i may be any number below 2^30")]
-    At(Fault, i64),
+    At(ArithmeticError, i64),
     /// Bounds cannot tell that H has a value for every key.
     #[error("h may be one that {0} for some i below 2^30")]
-    Somewhere(Fault),
+    Somewhere(ArithmeticError),
 }
 
-impl Recipe {
+impl SlotRingParams {
     /// The coursework's, with these functions.
-    pub(super) fn of(formula: &Formula) -> Self {
+    pub(super) fn of(formula: &HashFn) -> Self {
         Self {
             h: formula.clone(),
             phi: formula.clone(),
             slots: 512,
             vnodes: 9,
-            probe: Probe::Linear,
+            probe: Probing::Linear,
         }
     }
 
@@ -94,18 +94,18 @@ impl Recipe {
     }
 }
 
-impl Formula {
+impl HashFn {
     /// Reads an H, and makes sure that it has a value for every key.
     ///
     /// # Errors
     /// When it cannot be read, or may have none.
-    pub fn parse_h(text: &str) -> Result<Self, BadFormula> {
+    pub fn parse_h(text: &str) -> Result<Self, BadHashFn> {
         if text == COURSEWORK_H {
             return Ok(Self::Coursework);
         }
-        let h = Expr::parse(text).map_err(|err| BadFormula::Text("h", err))?;
+        let h = Expr::parse(text).map_err(|err| BadHashFn::Text("h", err))?;
         if h.has_j() {
-            return Err(BadFormula::Text("h", BadExpr::OnlyI));
+            return Err(BadHashFn::Text("h", ParseExprError::OnlyI));
         }
         let highest = i64::try_from(KEY_MODULUS - 1).unwrap_or(i64::MAX);
         let Err(fault) = h.span(highest) else {
@@ -114,19 +114,19 @@ impl Formula {
         // An example says more; where bounds alone object, there may be none.
         let mut tries = (0..64).chain([highest]);
         Err(tries
-            .find_map(|i| Some(BadFormula::At(h.at(i, 0).err()?, i)))
-            .unwrap_or(BadFormula::Somewhere(fault)))
+            .find_map(|i| Some(BadHashFn::At(h.at(i, 0).err()?, i)))
+            .unwrap_or(BadHashFn::Somewhere(fault)))
     }
 
     /// Reads a Φ. Whether it has a value is seen when a seat is placed.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn parse_phi(text: &str) -> Result<Self, BadFormula> {
+    pub fn parse_phi(text: &str) -> Result<Self, BadHashFn> {
         if text == COURSEWORK_PHI {
             return Ok(Self::Coursework);
         }
-        let phi = Expr::parse(text).map_err(|err| BadFormula::Text("phi", err))?;
+        let phi = Expr::parse(text).map_err(|err| BadHashFn::Text("phi", err))?;
         Ok(Self::Typed(phi))
     }
 
@@ -151,7 +151,7 @@ impl Formula {
     }
 
     /// Φ of virtual server `vnode` of `seat`.
-    pub(super) fn phi(&self, seat: u32, vnode: u32) -> Result<i64, Fault> {
+    pub(super) fn phi(&self, seat: u32, vnode: u32) -> Result<i64, ArithmeticError> {
         let (i, j) = (i64::from(seat), i64::from(vnode));
         // A seat and a vnode are at most as many as there are slots.
         Ok(match self {

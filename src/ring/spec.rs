@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::slot_params::{
-    BadFormula, COURSEWORK_H, COURSEWORK_PHI, Formula, MAX_SLOTS, Probe, Recipe,
+    BadHashFn, COURSEWORK_H, COURSEWORK_PHI, HashFn, MAX_SLOTS, Probing, SlotRingParams,
 };
 use super::{Classic, Jump, Maglev, Rendezvous, Ring, RingError, Seat, Uniform};
 
@@ -30,7 +30,7 @@ pub enum Spec {
     /// A jump over buckets.
     Jump,
     /// A ring of slots of one's own.
-    Custom(Arc<Recipe>),
+    Custom(Arc<SlotRingParams>),
 }
 
 /// The kinds that have a name of their own.
@@ -59,7 +59,7 @@ pub enum ParseSpecError {
     Field(String),
     /// A function that is none, or has no value.
     #[error(transparent)]
-    Formula(#[from] BadFormula),
+    Formula(#[from] BadHashFn),
     /// A size out of bounds.
     #[error("{0} is not a number from 1 to {1}")]
     Size(&'static str, u32),
@@ -77,9 +77,9 @@ impl Spec {
         let slots = |recipe| Classic::new(self.clone(), recipe, seats);
         Ok(match self {
             Self::Uniform => Arc::new(Uniform::new(seats)?),
-            Self::Classic => Arc::new(slots(Recipe::of(&Formula::Coursework))?),
-            Self::ClassicBrief => Arc::new(slots(Recipe::of(&Formula::Brief))?),
-            Self::Custom(recipe) => Arc::new(slots(Recipe::clone(recipe))?),
+            Self::Classic => Arc::new(slots(SlotRingParams::of(&HashFn::Coursework))?),
+            Self::ClassicBrief => Arc::new(slots(SlotRingParams::of(&HashFn::Brief))?),
+            Self::Custom(recipe) => Arc::new(slots(SlotRingParams::clone(recipe))?),
             Self::Rendezvous => Arc::new(Rendezvous::new(seats)),
             Self::Maglev => Arc::new(Maglev::new(seats)),
             Self::Jump => Arc::new(Jump::new(seats)),
@@ -105,8 +105,8 @@ impl FromStr for Spec {
     }
 }
 
-fn recipe(fields: &str) -> Result<Recipe, ParseSpecError> {
-    let mut recipe = Recipe::of(&Formula::Coursework);
+fn recipe(fields: &str) -> Result<SlotRingParams, ParseSpecError> {
+    let mut recipe = SlotRingParams::of(&HashFn::Coursework);
     let mut met = BTreeSet::new();
     for field in fields.split(',') {
         let no_field = || ParseSpecError::Field(begin(field));
@@ -115,14 +115,14 @@ fn recipe(fields: &str) -> Result<Recipe, ParseSpecError> {
             return Err(no_field());
         }
         match name {
-            "h" => recipe.h = Formula::parse_h(value)?,
-            "phi" => recipe.phi = Formula::parse_phi(value)?,
+            "h" => recipe.h = HashFn::parse_h(value)?,
+            "phi" => recipe.phi = HashFn::parse_phi(value)?,
             "slots" => recipe.slots = size("slots", value, MAX_SLOTS)?,
             "vnodes" => recipe.vnodes = size("vnodes", value, MAX_SLOTS)?,
             "probe" => {
                 recipe.probe = match value {
-                    "linear" => Probe::Linear,
-                    "quadratic" => Probe::Quadratic,
+                    "linear" => Probing::Linear,
+                    "quadratic" => Probing::Quadratic,
                     _ => return Err(ParseSpecError::Probe),
                 }
             }
@@ -164,16 +164,16 @@ impl fmt::Display for Spec {
     }
 }
 
-impl fmt::Display for Recipe {
+impl fmt::Display for SlotRingParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |formula: &Formula, coursework: &str, brief: &str| match formula {
-            Formula::Coursework => coursework.to_owned(),
-            Formula::Brief => brief.to_owned(),
-            Formula::Typed(expr) => expr.to_string(),
+        let text = |formula: &HashFn, coursework: &str, brief: &str| match formula {
+            HashFn::Coursework => coursework.to_owned(),
+            HashFn::Brief => brief.to_owned(),
+            HashFn::Typed(expr) => expr.to_string(),
         };
         let probe = match self.probe {
-            Probe::Linear => "linear",
-            Probe::Quadratic => "quadratic",
+            Probing::Linear => "linear",
+            Probing::Quadratic => "quadratic",
         };
         let h = text(&self.h, COURSEWORK_H, "i+2*i^2+17");
         let phi = text(&self.phi, COURSEWORK_PHI, "i+j+2*j^2+25");

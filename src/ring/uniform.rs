@@ -36,12 +36,12 @@ impl Uniform {
     /// # Errors
     /// When a seat is above 65,535.
     pub fn new(seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
-        Self::after(&BTreeSet::new(), &[], seats)
+        Self::with_change(&BTreeSet::new(), &[], seats)
     }
 
     /// Lays the table out for `seats`. Buckets whose owner in the table of the seats `before` stays only
     /// compare it with the seats that are new: at 64 seats a change takes 2 scores a bucket instead of 64.
-    fn after(
+    fn with_change(
         before: &BTreeSet<Seat>,
         owners: &[u16],
         seats: &BTreeSet<Seat>,
@@ -116,7 +116,7 @@ fn number(seat: Seat) -> u16 {
 }
 
 /// Where a key lies on the circle, in 2^-64ths of a turn.
-fn spot(key: Key) -> u64 {
+fn bucket_of(key: Key) -> u64 {
     xxh3_64(&key.0.to_le_bytes())
 }
 
@@ -127,11 +127,11 @@ fn bucket(spot: u64) -> usize {
 
 impl Ring for Uniform {
     fn owner(&self, key: Key) -> Option<Seat> {
-        self.owner_at(spot(key))
+        self.owner_at(bucket_of(key))
     }
 
     fn place(&self, key: Key) -> Option<u64> {
-        Some(spot(key))
+        Some(bucket_of(key))
     }
 
     fn owner_at(&self, place: u64) -> Option<Seat> {
@@ -141,7 +141,7 @@ impl Ring for Uniform {
 
     /// Allocates nothing: each next seat is found by going through all scores again.
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        let hash = bucket_hash(bucket(spot(key)) as u64);
+        let hash = bucket_hash(bucket(bucket_of(key)) as u64);
         let scored = |seat: &Seat| (score(hash, seat_hash(seat.0)), *seat);
         let mut last = None;
         loop {
@@ -164,6 +164,10 @@ impl Ring for Uniform {
     }
 
     fn reseated(&self, seats: &BTreeSet<Seat>) -> Result<Arc<dyn Ring>, RingError> {
-        Ok(Arc::new(Self::after(&self.seats, &self.owners, seats)?))
+        Ok(Arc::new(Self::with_change(
+            &self.seats,
+            &self.owners,
+            seats,
+        )?))
     }
 }

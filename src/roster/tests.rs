@@ -37,12 +37,12 @@ fn members_are_found_with_gaps_between_seats() {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health: Health::Up,
         drained: false,
-        cells: Arc::new(Cells::new(1)),
+        cells: Arc::new(ReplicaCounters::new(1)),
     };
     let roster = Roster::new(
         1,
         ring,
-        Bound::OFF,
+        LoadBound::OFF,
         true,
         vec![member(Seat(7)), member(Seat(1)), member(Seat(3))],
     );

@@ -3,7 +3,9 @@
 //! Cells are read one after the other while they go on changing, so sums that belong together may differ
 //! by the few requests that came in between.
 
-use crate::metrics::{Cells, FleetCells, Port, Retry, SeatCells, Times};
+use crate::metrics::{
+    DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry, SeatCounters,
+};
 
 /// What was counted about one seat, or about several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,11 +37,11 @@ pub struct SeatCounts {
     /// Those of them that wait for the head of a reply.
     pub awaiting: u64,
     /// From a request's head to the head of its reply.
-    pub first_byte: Times,
+    pub first_byte: HistogramSnapshot,
     /// From a request's head to its end.
-    pub total: Times,
+    pub total: HistogramSnapshot,
     /// From a heartbeat to its answer.
-    pub heartbeats: Times,
+    pub heartbeats: HistogramSnapshot,
     /// Heartbeats that came to nothing.
     pub missed: u64,
     /// Replicas that died there.
@@ -52,7 +54,7 @@ pub struct SeatCounts {
 
 impl SeatCounts {
     /// Adds what the workers have counted about one replica.
-    pub(super) fn add_cells(&mut self, cells: &Cells) {
+    pub(super) fn add_cells(&mut self, cells: &ReplicaCounters) {
         for cell in cells.workers() {
             // Those that came otherwise first: more than all of them would be nonsense.
             self.spilled += cell.spilled.get();
@@ -74,7 +76,7 @@ impl SeatCounts {
     }
 
     /// Adds what the fleet has counted about the seat.
-    pub(super) fn add_fleet(&mut self, cells: &SeatCells) {
+    pub(super) fn add_fleet(&mut self, cells: &SeatCounters) {
         self.heartbeats.add(&cells.heartbeats.read());
         self.missed += cells.missed.get();
         self.deaths += cells.deaths.get();
@@ -148,7 +150,7 @@ pub struct PortCounts {
 impl PortCounts {
     /// What `port` holds now.
     #[must_use]
-    pub fn read(port: &Port) -> Self {
+    pub fn read(port: &DataPortCounters) -> Self {
         let log = port.log();
         let mut counts = Self {
             open: port.open(),
@@ -175,17 +177,17 @@ impl PortCounts {
 
 /// What the fleet counted about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FleetCounts {
+pub struct FleetCountsSnapshot {
     /// From the order to start a replica to its first answer.
-    pub spawns: Times,
+    pub spawns: HistogramSnapshot,
     /// From the verdict on a dead replica to the first answer of its successor.
-    pub replacements: Times,
+    pub replacements: HistogramSnapshot,
     /// Whether the engine answered when it was last asked.
     pub engine_up: bool,
 }
 
-impl FleetCounts {
-    pub(super) fn read(cells: &FleetCells) -> Self {
+impl FleetCountsSnapshot {
+    pub(super) fn read(cells: &FleetCounters) -> Self {
         Self {
             spawns: cells.spawns.read(),
             replacements: cells.replacements.read(),
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn cells_of_all_workers_are_summed() {
-        let cells = Cells::new(2);
+        let cells = ReplicaCounters::new(2);
         for (worker, requests) in [(0, 5), (1, 7)] {
             let cell = cells.worker(worker);
             cell.requests.add(requests);
@@ -220,7 +222,7 @@ mod tests {
             cell.saved.add(1);
             cell.to_client.add(10);
             cell.enter();
-            cell.first_byte.count(Duration::from_millis(3));
+            cell.first_byte.observe(Duration::from_millis(3));
         }
         let mut counts = SeatCounts::default();
         counts.add_cells(&cells);
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_of_the_access_log_is_summed_over_both_ends_of_its_queue() {
-        let port = Port::new(2);
+        let port = DataPortCounters::new(2);
         port.worker(1).records_lost.add(3);
         port.log().failed.add(4);
         port.log().written.add(5);

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::counts::{FleetCounts, PortCounts, SeatCounts};
-use super::registry::Ledger;
-use crate::metrics::{Port, Times};
+use super::counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
+use super::registry::CounterRegistry;
+use crate::metrics::{DataPortCounters, HistogramSnapshot};
 use crate::ring::Seat;
 
 /// Between two readings.
@@ -20,7 +20,7 @@ pub const KEPT: usize = 5;
 
 /// All counts at one moment.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct StatsSnapshot {
     /// When.
     pub at: Instant,
     /// Of each seat there ever was.
@@ -28,13 +28,13 @@ pub struct Reading {
     /// Of the data port.
     pub port: PortCounts,
     /// Of the fleet.
-    pub fleet: FleetCounts,
+    pub fleet: FleetCountsSnapshot,
 }
 
-impl Reading {
+impl StatsSnapshot {
     /// Reads all cells. Takes some microseconds for each seat and worker.
     #[must_use]
-    pub fn take(ledger: &Ledger, port: &Port, at: Instant) -> Self {
+    pub fn take(ledger: &CounterRegistry, port: &DataPortCounters, at: Instant) -> Self {
         Self {
             at,
             seats: ledger.seats(),
@@ -54,17 +54,17 @@ impl Reading {
 
 /// The last readings, the oldest first. It always holds one.
 #[derive(Debug)]
-pub struct History(VecDeque<Arc<Reading>>);
+pub struct History(VecDeque<Arc<StatsSnapshot>>);
 
 impl History {
     /// A history that begins with `first`.
     #[must_use]
-    pub fn new(first: Reading) -> Self {
+    pub fn new(first: StatsSnapshot) -> Self {
         Self(VecDeque::from([Arc::new(first)]))
     }
 
     /// Keeps a reading, and forgets the oldest when there are enough.
-    pub fn keep(&mut self, reading: Reading) {
+    pub fn keep(&mut self, reading: StatsSnapshot) {
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
@@ -73,28 +73,28 @@ impl History {
 
     /// The oldest that is kept.
     #[must_use]
-    pub fn oldest(&self) -> Arc<Reading> {
+    pub fn oldest(&self) -> Arc<StatsSnapshot> {
         Arc::clone(&self.0[0])
     }
 }
 
 /// What a seat, or all of them, gained within a window of time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recent {
+pub struct Rates {
     window: Duration,
     requests: u64,
     home: u64,
     /// From a request's head to the head of its reply.
-    pub first_byte: Times,
+    pub first_byte: HistogramSnapshot,
     /// From a request's head to its end.
-    pub total: Times,
+    pub total: HistogramSnapshot,
     /// From a heartbeat to its answer.
-    pub heartbeats: Times,
+    pub heartbeats: HistogramSnapshot,
     from_client: u64,
     to_client: u64,
 }
 
-impl Recent {
+impl Rates {
     /// What came between `before` and `now`, which lie `window` apart.
     #[must_use]
     pub fn between(before: &SeatCounts, now: &SeatCounts, window: Duration) -> Self {
@@ -132,13 +132,13 @@ impl Recent {
     /// The part of the requests that the ring alone sent here, from 0 to 1; `None` without requests.
     #[must_use]
     pub fn home_share(&self) -> Option<f64> {
-        part(self.home, self.requests)
+        ratio(self.home, self.requests)
     }
 
     /// This one's part of the requests of `all`, from 0 to 1; `None` without requests.
     #[must_use]
     pub fn share_of(&self, all: &Self) -> Option<f64> {
-        part(self.requests, all.requests)
+        ratio(self.requests, all.requests)
     }
 
     fn per_second(&self, count: u64) -> f64 {
@@ -152,7 +152,7 @@ impl Recent {
     }
 }
 
-fn part(some: u64, all: u64) -> Option<f64> {
+fn ratio(some: u64, all: u64) -> Option<f64> {
     // They are read one after the other, and may be a few requests apart.
     (all > 0).then(|| (some as f64 / all as f64).min(1.0))
 }
@@ -160,7 +160,7 @@ fn part(some: u64, all: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Cells;
+    use crate::metrics::ReplicaCounters;
 
     fn counts(requests: u64, spilled: u64) -> SeatCounts {
         SeatCounts {
@@ -174,34 +174,38 @@ mod tests {
     #[test]
     fn rates_are_those_of_the_window() {
         let window = Duration::from_secs(4);
-        let recent = Recent::between(&counts(100, 50), &counts(500, 150), window);
+        let recent = Rates::between(&counts(100, 50), &counts(500, 150), window);
         assert_eq!(recent.requests_per_s(), 100.0);
         assert_eq!(recent.to_client_per_s(), 1000.0);
         assert_eq!(recent.home_share(), Some(0.75));
-        let all = Recent::between(&counts(0, 0), &counts(1600, 0), window);
+        let all = Rates::between(&counts(0, 0), &counts(1600, 0), window);
         assert_eq!(recent.share_of(&all), Some(0.25));
     }
 
     #[test]
     fn of_nothing_there_is_no_share_and_of_no_time_no_rate() {
-        let nothing = Recent::between(&counts(9, 0), &counts(9, 0), TICK);
+        let nothing = Rates::between(&counts(9, 0), &counts(9, 0), TICK);
         assert_eq!(nothing.home_share(), None);
         assert_eq!(nothing.share_of(&nothing), None);
         assert_eq!(nothing.first_byte.quantile(0.5), None);
-        let at_once = Recent::between(&counts(0, 0), &counts(9, 0), Duration::ZERO);
+        let at_once = Rates::between(&counts(0, 0), &counts(9, 0), Duration::ZERO);
         assert_eq!(at_once.requests_per_s(), 0.0);
     }
 
     #[test]
     fn a_history_keeps_the_last_seconds() {
-        let (ledger, port, begin) = (Ledger::default(), Port::new(1), Instant::now());
-        let cells = Arc::new(Cells::new(1));
-        ledger.enter(Seat(1), &cells);
-        let mut history = History::new(Reading::take(&ledger, &port, begin));
+        let (ledger, port, begin) = (
+            CounterRegistry::default(),
+            DataPortCounters::new(1),
+            Instant::now(),
+        );
+        let cells = Arc::new(ReplicaCounters::new(1));
+        ledger.register(Seat(1), &cells);
+        let mut history = History::new(StatsSnapshot::take(&ledger, &port, begin));
         assert_eq!(history.oldest().at, begin);
         for tick in 1..=7 {
             cells.worker(0).requests.add(1);
-            history.keep(Reading::take(&ledger, &port, begin + TICK * tick));
+            history.keep(StatsSnapshot::take(&ledger, &port, begin + TICK * tick));
         }
         let oldest = history.oldest();
         assert_eq!(oldest.at, begin + TICK * 3);

@@ -10,7 +10,7 @@ mod history;
 mod registry;
 mod sampler;
 
-pub use counts::{FleetCounts, PortCounts, SeatCounts};
-pub use history::{History, KEPT, Reading, Recent, TICK};
-pub use registry::Ledger;
-pub use sampler::{Look, Recorder};
+pub use counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
+pub use history::{History, KEPT, Rates, StatsSnapshot, TICK};
+pub use registry::CounterRegistry;
+pub use sampler::{Sampler, WindowedStats};

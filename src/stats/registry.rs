@@ -9,56 +9,56 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::counts::{FleetCounts, SeatCounts};
-use crate::metrics::{Cells, FleetCells, SeatCells};
+use super::counts::{FleetCountsSnapshot, SeatCounts};
+use crate::metrics::{FleetCounters, ReplicaCounters, SeatCounters};
 use crate::ring::Seat;
 
 /// All pages; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
-    pages: Arc<Mutex<BTreeMap<Seat, Page>>>,
-    fleet: Arc<FleetCells>,
+pub struct CounterRegistry {
+    pages: Arc<Mutex<BTreeMap<Seat, SeatHistory>>>,
+    fleet: Arc<FleetCounters>,
 }
 
 /// What belongs to one seat.
 #[derive(Debug, Default)]
-struct Page {
+struct SeatHistory {
     /// The sums of those whose cells nobody holds any more.
     past: SeatCounts,
     /// The cells of the others.
-    lives: Vec<Arc<Cells>>,
-    fleet: Arc<SeatCells>,
+    lives: Vec<Arc<ReplicaCounters>>,
+    fleet: Arc<SeatCounters>,
 }
 
-impl Ledger {
+impl CounterRegistry {
     /// Enters the replica that counts in `cells` for `seat`.
-    pub fn enter(&self, seat: Seat, cells: &Arc<Cells>) {
+    pub fn register(&self, seat: Seat, cells: &Arc<ReplicaCounters>) {
         let mut pages = self.lock();
         let page = pages.entry(seat).or_default();
         // Here too, or those of a seat that dies again and again would pile up unread.
-        page.close();
+        page.fold_retired();
         page.lives.push(Arc::clone(cells));
     }
 
     /// What the fleet is to count in about `seat`.
     #[must_use]
-    pub fn seat(&self, seat: Seat) -> Arc<SeatCells> {
+    pub fn seat(&self, seat: Seat) -> Arc<SeatCounters> {
         Arc::clone(&self.lock().entry(seat).or_default().fleet)
     }
 
     /// What the fleet is to count in about itself.
     #[must_use]
-    pub fn fleet(&self) -> &Arc<FleetCells> {
+    pub fn fleet(&self) -> &Arc<FleetCounters> {
         &self.fleet
     }
 
     /// What was counted about each seat there ever was.
     #[must_use]
     pub fn seats(&self) -> BTreeMap<Seat, SeatCounts> {
-        let copy = |(seat, page): (&Seat, &mut Page)| (*seat, page.copy());
-        let pages: Vec<(Seat, Page)> = self.lock().iter_mut().map(copy).collect();
+        let copy = |(seat, page): (&Seat, &mut SeatHistory)| (*seat, page.copy());
+        let pages: Vec<(Seat, SeatHistory)> = self.lock().iter_mut().map(copy).collect();
         // Cells are far apart and many; the fleet must not wait while they are read.
-        let read = |(seat, page): (Seat, Page)| (seat, page.read());
+        let read = |(seat, page): (Seat, SeatHistory)| (seat, page.read());
         pages.into_iter().map(read).collect()
     }
 
@@ -75,19 +75,19 @@ impl Ledger {
 
     /// What the fleet counted about itself.
     #[must_use]
-    pub fn fleet_counts(&self) -> FleetCounts {
-        FleetCounts::read(&self.fleet)
+    pub fn fleet_counts(&self) -> FleetCountsSnapshot {
+        FleetCountsSnapshot::read(&self.fleet)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Seat, Page>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Seat, SeatHistory>> {
         // Nothing panics while it is held.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Page {
+impl SeatHistory {
     /// Moves the sums of those to the past whose cells only we hold.
-    fn close(&mut self) {
+    fn fold_retired(&mut self) {
         for cells in mem::take(&mut self.lives) {
             // Unwrapping, unlike a look at the count, also makes all visible that was written.
             match Arc::try_unwrap(cells) {
@@ -99,7 +99,7 @@ impl Page {
 
     /// A page that can be read on its own: as long as it is there, none of its cells goes to the past.
     fn copy(&mut self) -> Self {
-        self.close();
+        self.fold_retired();
         Self {
             past: self.past.clone(),
             lives: self.lives.clone(),
@@ -121,23 +121,23 @@ impl Page {
 mod tests {
     use super::*;
 
-    fn served(requests: u64) -> Arc<Cells> {
-        let cells = Arc::new(Cells::new(1));
+    fn served(requests: u64) -> Arc<ReplicaCounters> {
+        let cells = Arc::new(ReplicaCounters::new(1));
         cells.worker(0).requests.add(requests);
         cells
     }
 
-    fn requests(ledger: &Ledger, seat: u32) -> u64 {
+    fn requests(ledger: &CounterRegistry, seat: u32) -> u64 {
         ledger.seats()[&Seat(seat)].requests
     }
 
     #[test]
     fn a_seat_counts_on_from_one_replica_to_the_next() {
-        let ledger = Ledger::default();
+        let ledger = CounterRegistry::default();
         let (first, second) = (served(5), served(7));
-        ledger.enter(Seat(1), &first);
-        ledger.enter(Seat(2), &served(1));
-        ledger.enter(Seat(1), &second);
+        ledger.register(Seat(1), &first);
+        ledger.register(Seat(2), &served(1));
+        ledger.register(Seat(1), &second);
         assert_eq!((requests(&ledger, 1), requests(&ledger, 2)), (12, 1));
         // A request that outlives its replica's place in the roster.
         first.worker(0).requests.add(1);
@@ -156,9 +156,9 @@ mod tests {
 
     #[test]
     fn cells_that_nobody_else_holds_are_let_go() {
-        let ledger = Ledger::default();
+        let ledger = CounterRegistry::default();
         for _ in 0..100 {
-            ledger.enter(Seat(1), &served(1));
+            ledger.register(Seat(1), &served(1));
         }
         let kept = ledger.lock()[&Seat(1)].lives.len();
         assert_eq!((kept, requests(&ledger, 1)), (1, 100));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_fleet_counts_about_seats_that_nobody_sat_in() {
-        let ledger = Ledger::default();
+        let ledger = CounterRegistry::default();
         ledger.seat(Seat(3)).failed_starts.add(2);
         ledger.seat(Seat(3)).failed_starts.add(1);
         assert_eq!(ledger.seats()[&Seat(3)].failed_starts, 3);

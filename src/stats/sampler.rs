@@ -8,23 +8,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::counts::SeatCounts;
-use super::history::{History, Reading, Recent};
-use super::registry::Ledger;
-use crate::metrics::Port;
+use super::history::{History, Rates, StatsSnapshot};
+use super::registry::CounterRegistry;
+use crate::metrics::DataPortCounters;
 use crate::ring::Seat;
 
 /// Reads counts; clones share their past.
 #[derive(Clone, Debug)]
-pub struct Recorder {
-    ledger: Ledger,
-    port: Arc<Port>,
+pub struct Sampler {
+    ledger: CounterRegistry,
+    port: Arc<DataPortCounters>,
     begun: Instant,
     history: Arc<Mutex<History>>,
 }
 
 /// What there was to read, now and some seconds ago.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct WindowedStats {
     /// Since the recorder was made.
     pub uptime: Duration,
     /// Between the two readings.
@@ -32,15 +32,15 @@ pub struct Look {
     /// How many threads serve the data port.
     pub workers: usize,
     /// The counts as they stand.
-    pub now: Reading,
-    before: Arc<Reading>,
+    pub now: StatsSnapshot,
+    before: Arc<StatsSnapshot>,
 }
 
-impl Recorder {
+impl Sampler {
     /// A recorder that begins `now`.
     #[must_use]
-    pub fn new(ledger: Ledger, port: Arc<Port>, now: Instant) -> Self {
-        let first = Reading::take(&ledger, &port, now);
+    pub fn new(ledger: CounterRegistry, port: Arc<DataPortCounters>, now: Instant) -> Self {
+        let first = StatsSnapshot::take(&ledger, &port, now);
         Self {
             ledger,
             port,
@@ -57,15 +57,15 @@ impl Recorder {
 
     /// Reads everything there is now.
     #[must_use]
-    pub fn read(&self, now: Instant) -> Reading {
-        Reading::take(&self.ledger, &self.port, now)
+    pub fn read(&self, now: Instant) -> StatsSnapshot {
+        StatsSnapshot::take(&self.ledger, &self.port, now)
     }
 
     /// Reads everything, and compares it with the last seconds.
     #[must_use]
-    pub fn look(&self, now: Instant) -> Look {
+    pub fn windowed(&self, now: Instant) -> WindowedStats {
         let before = self.history().oldest();
-        Look {
+        WindowedStats {
             uptime: now.saturating_duration_since(self.begun),
             window: now.saturating_duration_since(before.at),
             workers: self.port.workers().len(),
@@ -80,22 +80,22 @@ impl Recorder {
     }
 }
 
-impl Look {
+impl WindowedStats {
     /// What was counted about `seat` since the start, and of late.
     #[must_use]
-    pub fn seat(&self, seat: Seat) -> (SeatCounts, Recent) {
+    pub fn seat(&self, seat: Seat) -> (SeatCounts, Rates) {
         let now = self.now.seats.get(&seat).cloned().unwrap_or_default();
         let nothing = SeatCounts::default();
         let before = self.before.seats.get(&seat).unwrap_or(&nothing);
-        let recent = Recent::between(before, &now, self.window);
+        let recent = Rates::between(before, &now, self.window);
         (now, recent)
     }
 
     /// The same about all seats there ever were.
     #[must_use]
-    pub fn total(&self) -> (SeatCounts, Recent) {
+    pub fn total(&self) -> (SeatCounts, Rates) {
         let now = self.now.total();
-        let recent = Recent::between(&self.before.total(), &now, self.window);
+        let recent = Rates::between(&self.before.total(), &now, self.window);
         (now, recent)
     }
 }
@@ -103,21 +103,21 @@ impl Look {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Cells;
+    use crate::metrics::ReplicaCounters;
 
     #[test]
     fn who_looks_is_told_of_the_last_seconds() {
-        let (ledger, begin) = (Ledger::default(), Instant::now());
+        let (ledger, begin) = (CounterRegistry::default(), Instant::now());
         let second = Duration::from_secs(1);
-        let recorder = Recorder::new(ledger.clone(), Arc::new(Port::new(2)), begin);
-        let cells = Arc::new(Cells::new(2));
-        ledger.enter(Seat(1), &cells);
+        let recorder = Sampler::new(ledger.clone(), Arc::new(DataPortCounters::new(2)), begin);
+        let cells = Arc::new(ReplicaCounters::new(2));
+        ledger.register(Seat(1), &cells);
         for tick in 1..=8 {
             cells.worker(0).requests.add(10);
             recorder.tick(begin + second * tick);
         }
         cells.worker(1).requests.add(5);
-        let look = recorder.look(begin + second * 8 + second / 2);
+        let look = recorder.windowed(begin + second * 8 + second / 2);
         assert_eq!(
             (look.uptime, look.window),
             (second * 17 / 2, second * 9 / 2)
@@ -131,12 +131,14 @@ mod tests {
 
     #[test]
     fn a_young_recorder_tells_of_its_whole_life() {
-        let (ledger, begin) = (Ledger::default(), Instant::now());
-        let recorder = Recorder::new(ledger.clone(), Arc::new(Port::new(1)), begin);
-        let cells = Arc::new(Cells::new(1));
-        ledger.enter(Seat(1), &cells);
+        let (ledger, begin) = (CounterRegistry::default(), Instant::now());
+        let recorder = Sampler::new(ledger.clone(), Arc::new(DataPortCounters::new(1)), begin);
+        let cells = Arc::new(ReplicaCounters::new(1));
+        ledger.register(Seat(1), &cells);
         cells.worker(0).requests.add(6);
-        let (_, recent) = recorder.look(begin + Duration::from_millis(500)).total();
+        let (_, recent) = recorder
+            .windowed(begin + Duration::from_millis(500))
+            .total();
         assert_eq!(recent.requests_per_s(), 12.0);
     }
 }

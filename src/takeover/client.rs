@@ -51,7 +51,7 @@ pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
         Err(err) => return Err(err).context("cannot reach the one that serves"),
     };
     // Of the process that made the socket, and may have given it away since.
-    let (_, user) = fd_passing::peer(&stream)?;
+    let (_, user) = fd_passing::peer_credentials(&stream)?;
     if user != fd_passing::own_user() && user != 0 {
         bail!("the one that serves is of user {user}");
     }

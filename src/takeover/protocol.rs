@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::Replicas;
 use crate::fleet::Inherited;
-use crate::load::Bound;
+use crate::load::LoadBound;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Health, Roster};
 
@@ -77,7 +77,7 @@ pub(crate) struct State {
     /// The kind of ring.
     pub(crate) ring: Spec,
     /// How far above the mean a seat's load may lie.
-    pub(crate) bound: Bound,
+    pub(crate) bound: LoadBound,
     /// Who sits where, in the order of `/rep`.
     pub(crate) seats: Vec<Inherited>,
 }

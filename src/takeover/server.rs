@@ -164,7 +164,7 @@ impl Desk {
 
     /// Serves one who wants to take over; whether that is done.
     fn serve(&self, stream: &UnixStream) -> io::Result<bool> {
-        let (pid, user) = fd_passing::peer(stream)?;
+        let (pid, user) = fd_passing::peer_credentials(stream)?;
         if user != fd_passing::own_user() && user != 0 {
             let sentence = format!("process {pid} is of user {user}");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));

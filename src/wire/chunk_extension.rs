@@ -18,14 +18,14 @@ pub(super) const MAX_EXTENSION_EXCESS: u32 = 16 * 1024;
 
 /// Extension bytes of one message.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Budget {
+pub(super) struct ExtensionBudget {
     /// Bytes of the chunk that begins.
     chunk: u32,
     /// Bytes beyond what the chunks so far allow.
     excess: u32,
 }
 
-impl Budget {
+impl ExtensionBudget {
     /// Counts a byte of an extension.
     pub(super) fn count(&mut self) -> Result<(), BadChunk> {
         self.chunk += 1;

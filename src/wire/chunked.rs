@@ -6,7 +6,7 @@
 //! strict where lenient readers were fooled: sizes of at most 16 hex digits, CR LF only, all bounded.
 //! Responses may have blanks behind a size and in front of the colon of a trailer field; they go no further.
 
-use super::chunk_extension::{Budget, Extension};
+use super::chunk_extension::{Extension, ExtensionBudget};
 use super::head::is_token;
 use super::trailer;
 
@@ -23,7 +23,7 @@ pub struct BadChunk(pub &'static str);
 
 /// What a run of bytes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Run {
+pub enum Segment {
     /// Chunk data.
     Data,
     /// Sizes, line ends, trailers.
@@ -34,7 +34,7 @@ pub enum Run {
 
 /// Where in the coding the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum ScanState {
     Size {
         value: u64,
         digits: u8,
@@ -54,26 +54,26 @@ enum At {
     TrailerStart,
     /// The colon, and blanks in front of it.
     TrailerColon {
-        run: Run,
+        run: Segment,
     },
     TrailerValue {
-        run: Run,
+        run: Segment,
     },
     TrailerLf {
-        run: Run,
+        run: Segment,
     },
     LastLf,
     Done,
 }
 
-impl At {
+impl ScanState {
     const FIRST: Self = Self::Size {
         value: 0,
         digits: 0,
     };
 }
 
-impl Default for At {
+impl Default for ScanState {
     fn default() -> Self {
         Self::FIRST
     }
@@ -82,8 +82,8 @@ impl Default for At {
 /// The scanner of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scanner {
-    at: At,
-    extensions: Budget,
+    at: ScanState,
+    extensions: ExtensionBudget,
     trailers: usize,
     drops_trailers: bool,
     scanned: u32,
@@ -112,7 +112,7 @@ impl Scanner {
     /// Whether the message has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.at == At::Done
+        self.at == ScanState::Done
     }
 
     /// The next run of `input`: how many bytes, and what they are. A length of 0 means that the message
@@ -120,28 +120,30 @@ impl Scanner {
     ///
     /// # Errors
     /// When the coding is broken; bytes before the broken one may have been returned already.
-    pub fn next(&mut self, input: &[u8]) -> Result<(usize, Run), BadChunk> {
-        if let At::Data { left } = self.at {
+    pub fn next(&mut self, input: &[u8]) -> Result<(usize, Segment), BadChunk> {
+        if let ScanState::Data { left } = self.at {
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
             self.skip(len as u64);
-            return Ok((len, Run::Data));
+            return Ok((len, Segment::Data));
         }
-        if self.at == At::TrailerStart && input.first() != Some(&b'\r') {
+        if self.at == ScanState::TrailerStart && input.first() != Some(&b'\r') {
             return self.trailer_name(input);
         }
-        let (mut used, mut run) = (0, Run::Frame);
+        let (mut used, mut run) = (0, Segment::Frame);
         for byte in input {
-            if matches!(self.at, At::Data { .. } | At::Done)
-                || self.at == At::TrailerStart && used > 0
+            if matches!(self.at, ScanState::Data { .. } | ScanState::Done)
+                || self.at == ScanState::TrailerStart && used > 0
             {
                 break;
             }
             let next = self.step(*byte)?;
             let kind = match (self.at, next) {
-                (At::TrailerValue { run } | At::TrailerLf { run }, _) => run,
-                (_, At::Extension { .. } | At::TrailerColon { .. }) => Run::Dropped,
-                (At::TrailerColon { run }, _) => run,
-                _ => Run::Frame,
+                (ScanState::TrailerValue { run } | ScanState::TrailerLf { run }, _) => run,
+                (_, ScanState::Extension { .. } | ScanState::TrailerColon { .. }) => {
+                    Segment::Dropped
+                }
+                (ScanState::TrailerColon { run }, _) => run,
+                _ => Segment::Frame,
             };
             if used > 0 && kind != run {
                 break;
@@ -166,65 +168,67 @@ impl Scanner {
     #[must_use]
     pub fn data_left(&self) -> u64 {
         match self.at {
-            At::Data { left } => left,
+            ScanState::Data { left } => left,
             _ => 0,
         }
     }
 
     /// Counts `len` bytes of [`Self::data_left`] as read.
     pub fn skip(&mut self, len: u64) {
-        if let At::Data { left } = self.at {
+        if let ScanState::Data { left } = self.at {
             self.at = match left.saturating_sub(len) {
-                0 => At::DataCr,
-                left => At::Data { left },
+                0 => ScanState::DataCr,
+                left => ScanState::Data { left },
             };
         }
     }
 
     /// Where a byte that leads from here leads to.
-    fn step(&self, byte: u8) -> Result<At, BadChunk> {
+    fn step(&self, byte: u8) -> Result<ScanState, BadChunk> {
         Ok(match (self.at, byte) {
-            (At::Size { value, digits }, byte) => return self.size(byte, value, digits),
-            (At::Extension { size, part }, b'\r') if part.may_end() => At::SizeLf { size },
-            (At::Extension { size, part }, byte) => {
+            (ScanState::Size { value, digits }, byte) => return self.size(byte, value, digits),
+            (ScanState::Extension { size, part }, b'\r') if part.may_end() => {
+                ScanState::SizeLf { size }
+            }
+            (ScanState::Extension { size, part }, byte) => {
                 let part = part.step(byte);
                 let part = part.ok_or(BadChunk("a chunk extension is malformed"))?;
-                At::Extension { size, part }
+                ScanState::Extension { size, part }
             }
-            (At::SizeLf { size: 0 }, b'\n') => At::TrailerStart,
-            (At::SizeLf { size: left }, b'\n') => At::Data { left },
-            (At::SizeLf { .. }, _) => {
+            (ScanState::SizeLf { size: 0 }, b'\n') => ScanState::TrailerStart,
+            (ScanState::SizeLf { size: left }, b'\n') => ScanState::Data { left },
+            (ScanState::SizeLf { .. }, _) => {
                 return Err(BadChunk("a chunk size line does not end in CR LF"));
             }
-            (At::DataCr, b'\r') => At::DataLf,
-            (At::DataLf, b'\n') => At::FIRST,
-            (At::DataCr | At::DataLf, _) => {
+            (ScanState::DataCr, b'\r') => ScanState::DataLf,
+            (ScanState::DataLf, b'\n') => ScanState::FIRST,
+            (ScanState::DataCr | ScanState::DataLf, _) => {
                 return Err(BadChunk("chunk data do not end in CR LF"));
             }
-            (At::TrailerStart, b'\r') => At::LastLf,
-            (At::TrailerColon { .. }, b' ' | b'\t') => self.at,
-            (At::TrailerColon { run }, b':') => At::TrailerValue { run },
-            (At::TrailerValue { run }, b'\r') => At::TrailerLf { run },
-            (At::TrailerValue { .. }, b'\t' | b' '..=b'~' | 0x80..) => self.at,
-            (At::TrailerLf { .. }, b'\n') => At::TrailerStart,
-            (At::LastLf, b'\n') => At::Done,
-            (At::LastLf, _) => return Err(BadChunk("the last line does not end in CR LF")),
+            (ScanState::TrailerStart, b'\r') => ScanState::LastLf,
+            (ScanState::TrailerColon { .. }, b' ' | b'\t') => self.at,
+            (ScanState::TrailerColon { run }, b':') => ScanState::TrailerValue { run },
+            (ScanState::TrailerValue { run }, b'\r') => ScanState::TrailerLf { run },
+            (ScanState::TrailerValue { .. }, b'\t' | b' '..=b'~' | 0x80..) => self.at,
+            (ScanState::TrailerLf { .. }, b'\n') => ScanState::TrailerStart,
+            (ScanState::LastLf, b'\n') => ScanState::Done,
+            (ScanState::LastLf, _) => return Err(BadChunk("the last line does not end in CR LF")),
             // `next` stops in front of these two.
-            (At::Data { .. } | At::Done, _) => self.at,
+            (ScanState::Data { .. } | ScanState::Done, _) => self.at,
             _ => return Err(BadChunk("a trailer field is malformed")),
         })
     }
 
     /// Counts the byte that leads from here to `next`.
-    fn count(&mut self, next: At) -> Result<(), BadChunk> {
+    fn count(&mut self, next: ScanState) -> Result<(), BadChunk> {
         match (self.at, next) {
-            (_, At::Extension { .. }) => return self.extensions.count(),
-            (At::SizeLf { size }, _) => return self.extensions.settle(size),
+            (_, ScanState::Extension { .. }) => return self.extensions.count(),
+            (ScanState::SizeLf { size }, _) => return self.extensions.settle(size),
             (
-                At::TrailerStart
-                | At::TrailerColon { .. }
-                | At::TrailerValue { .. }
-                | At::TrailerLf { .. },
+                ScanState::TrailerStart
+                | ScanState::TrailerColon { .. }
+                | ScanState::TrailerValue { .. }
+                | ScanState::TrailerLf { .. },
                 _,
             ) => self.trailers += 1,
             _ => return Ok(()),
@@ -240,7 +244,7 @@ impl Scanner {
     }
 
     /// The name of a trailer field and its colon, once they are all there: it says who reads the field.
-    fn trailer_name(&mut self, input: &[u8]) -> Result<(usize, Run), BadChunk> {
+    fn trailer_name(&mut self, input: &[u8]) -> Result<(usize, Segment), BadChunk> {
         let end = input.iter().position(|byte| !is_token(*byte));
         let len = end.unwrap_or(input.len());
         let blank = |byte: &&u8| self.lenient && matches!(byte, b' ' | b'\t');
@@ -251,21 +255,21 @@ impl Scanner {
             ));
         }
         match input.get(len + blanks) {
-            None => return Ok((0, Run::Frame)),
+            None => return Ok((0, Segment::Frame)),
             Some(b':') if len > 0 => {}
             Some(_) => return Err(BadChunk("a trailer field is malformed")),
         }
         let run = match !self.drops_trailers && trailer::may_pass(&input[..len]) {
-            true => Run::Frame,
-            false => Run::Dropped,
+            true => Segment::Frame,
+            false => Segment::Dropped,
         };
         self.trailers += len;
         self.check()?;
-        self.at = At::TrailerColon { run };
+        self.at = ScanState::TrailerColon { run };
         Ok((len, run))
     }
 
-    fn size(&self, byte: u8, value: u64, digits: u8) -> Result<At, BadChunk> {
+    fn size(&self, byte: u8, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
         if let Some(digit) = char::from(byte).to_digit(16) {
             return longer_size(digit, value, digits);
         }
@@ -275,14 +279,14 @@ impl Scanner {
         };
         match part {
             _ if digits == 0 => Err(BadChunk("a chunk size is malformed")),
-            Some(part) => Ok(At::Extension { size: value, part }),
-            None if byte == b'\r' => Ok(At::SizeLf { size: value }),
+            Some(part) => Ok(ScanState::Extension { size: value, part }),
+            None if byte == b'\r' => Ok(ScanState::SizeLf { size: value }),
             None => Err(BadChunk("a chunk size is malformed")),
         }
     }
 }
 
-fn longer_size(digit: u32, value: u64, digits: u8) -> Result<At, BadChunk> {
+fn longer_size(digit: u32, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
     if digits == MAX_SIZE_DIGITS {
         return Err(BadChunk("a chunk size has too many digits"));
     }
@@ -291,7 +295,7 @@ fn longer_size(digit: u32, value: u64, digits: u8) -> Result<At, BadChunk> {
         .and_then(|value| value.checked_add(u64::from(digit)));
     let value = value.filter(|value| i64::try_from(*value).is_ok());
     let value = value.ok_or(BadChunk("a chunk size is too large"))?;
-    Ok(At::Size {
+    Ok(ScanState::Size {
         value,
         digits: digits + 1,
     })

@@ -40,10 +40,10 @@ fn has_scheme(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::{self, Room};
+    use crate::wire::head::{self, HeaderSlots};
 
     fn of(fields: &str) -> (bool, bool) {
-        let mut room = Room::default();
+        let mut room = HeaderSlots::default();
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
         (is_in_request(&head.fields), is_in_response(&head.fields))

@@ -30,7 +30,7 @@ impl Deadline {
         at: Option<Instant>,
         future: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
-        self.run_while(|| at, future).await
+        self.run_with_moving_deadline(|| at, future).await
     }
 
     /// Runs `future` for at most `limit` from when it first has to wait: what is ready at once costs no look
@@ -45,7 +45,7 @@ impl Deadline {
     ) -> Result<T, Elapsed> {
         let end = OnceCell::new();
         let due = || Some(*end.get_or_init(|| Instant::now() + limit));
-        self.run_while(due, future).await
+        self.run_with_moving_deadline(due, future).await
     }
 
     /// Runs `future` under a deadline that may be set or moved while it runs: `at` is asked anew at
@@ -53,7 +53,7 @@ impl Deadline {
     ///
     /// # Errors
     /// [`Elapsed`] when the deadline passes first.
-    pub async fn run_while<T>(
+    pub async fn run_with_moving_deadline<T>(
         &mut self,
         at: impl Fn() -> Option<Instant>,
         future: impl Future<Output = T>,
@@ -115,7 +115,9 @@ mod tests {
             pending::<()>().await;
         };
         assert_eq!(
-            deadline.run_while(|| at.get(), set_later).await,
+            deadline
+                .run_with_moving_deadline(|| at.get(), set_later)
+                .await,
             Err(Elapsed)
         );
         assert_eq!(start.elapsed(), Duration::from_millis(30));

@@ -93,7 +93,7 @@ fn receive_with(
 ///
 /// # Errors
 /// What getsockopt(2) says.
-pub fn peer(stream: &impl AsFd) -> io::Result<(u32, u32)> {
+pub fn peer_credentials(stream: &impl AsFd) -> io::Result<(u32, u32)> {
     let peer = getsockopt(stream, PeerCredentials)?;
     Ok((u32::try_from(peer.pid()).unwrap_or_default(), peer.uid()))
 }
@@ -165,6 +165,9 @@ mod tests {
     #[test]
     fn the_other_end_is_known() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        assert_eq!(peer(&ours).unwrap(), (std::process::id(), own_user()));
+        assert_eq!(
+            peer_credentials(&ours).unwrap(),
+            (std::process::id(), own_user())
+        );
     }
 }

@@ -9,10 +9,10 @@ mod fields;
 
 use bytes::BytesMut;
 
-use super::chunked::{BadChunk, Run, Scanner};
-use super::head::{BadResponse, Fields, Refused, Version};
-pub use fields::{Announced, content_length};
-use fields::{Doubt, read_response, read_strictly};
+use super::chunked::{BadChunk, Scanner, Segment};
+use super::head::{BadResponse, Fields, RequestError, Version};
+use fields::{FramingError, request_framing, response_fields};
+pub use fields::{FramingField, content_length};
 
 /// How much of a body is still to come.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl Body {
     /// When the chunked coding is broken.
     pub fn relay(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
         self.follow(input, |bytes, run| {
-            if run != Run::Dropped {
+            if run != Segment::Dropped {
                 out.extend_from_slice(bytes);
             }
         })
@@ -58,15 +58,15 @@ impl Body {
     /// When the chunked coding is broken.
     pub fn decode(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
         self.follow(input, |bytes, run| {
-            if run == Run::Data {
+            if run == Segment::Data {
                 out.extend_from_slice(bytes);
             }
         })
     }
 
     /// Like [`Self::relay`] where all that belongs to the body goes on as it is; 0 for chunks.
-    pub fn take_plain(&mut self, input: &[u8]) -> usize {
-        let ahead = usize::try_from(self.plain_ahead()).unwrap_or(usize::MAX);
+    pub fn take_opaque(&mut self, input: &[u8]) -> usize {
+        let ahead = usize::try_from(self.opaque_ahead()).unwrap_or(usize::MAX);
         let len = match self {
             Self::Chunked(_) => 0,
             _ => ahead.min(input.len()),
@@ -78,7 +78,7 @@ impl Body {
     /// How many bytes are certain to come next as they are, whatever they hold: data that need not be
     /// looked at.
     #[must_use]
-    pub fn plain_ahead(&self) -> u64 {
+    pub fn opaque_ahead(&self) -> u64 {
         match self {
             Self::Length(left) => *left,
             Self::Chunked(scanner) => scanner.data_left(),
@@ -97,7 +97,7 @@ impl Body {
 
     /// Counts `len` bytes of [`Self::plain_ahead`] as taken.
     pub fn skip(&mut self, len: u64) {
-        debug_assert!(len <= self.plain_ahead());
+        debug_assert!(len <= self.opaque_ahead());
         match self {
             Self::Length(left) => *left = left.saturating_sub(len),
             Self::Chunked(scanner) => scanner.skip(len),
@@ -108,11 +108,11 @@ impl Body {
     fn follow(
         &mut self,
         input: &[u8],
-        mut sink: impl FnMut(&[u8], Run),
+        mut sink: impl FnMut(&[u8], Segment),
     ) -> Result<usize, BadChunk> {
         let Self::Chunked(scanner) = self else {
-            let len = self.take_plain(input);
-            sink(&input[..len], Run::Data);
+            let len = self.take_opaque(input);
+            sink(&input[..len], Segment::Data);
             return Ok(len);
         };
         let mut used = 0;
@@ -131,18 +131,18 @@ impl Body {
 ///
 /// # Errors
 /// 400 when the length is in doubt, 501 for a transfer coding we do not know.
-pub fn of_request(version: Version, fields: &Fields<'_, '_>) -> Result<Body, Refused> {
-    match read_strictly(version, fields) {
-        Ok(Announced::Nothing) => Ok(Body::NONE),
-        Ok(Announced::Length(length)) => Ok(Body::Length(length)),
-        Ok(Announced::Chunked) => Ok(Body::Chunked(scanner(fields))),
-        Err(doubt) => Err(Refused {
-            status: if matches!(doubt, Doubt::Coding) {
+pub fn request_body(version: Version, fields: &Fields<'_, '_>) -> Result<Body, RequestError> {
+    match request_framing(version, fields) {
+        Ok(FramingField::Nothing) => Ok(Body::NONE),
+        Ok(FramingField::Length(length)) => Ok(Body::Length(length)),
+        Ok(FramingField::Chunked) => Ok(Body::Chunked(scanner(fields))),
+        Err(doubt) => Err(RequestError {
+            status: if matches!(doubt, FramingError::Coding) {
                 501
             } else {
                 400
             },
-            why: doubt.why(),
+            why: doubt.as_str(),
         }),
     }
 }
@@ -153,7 +153,7 @@ pub struct Framing {
     /// The body that comes.
     pub body: Body,
     /// What the head that is passed on says of it; what a GET would have got, if the body is left out.
-    pub announced: Announced,
+    pub announced: FramingField,
     /// Whether another response may come on the same connection: not after fields of which one had to be
     /// ignored (RFC 9112 §6.1).
     pub reusable: bool,
@@ -163,7 +163,7 @@ pub struct Framing {
 ///
 /// # Errors
 /// When a body follows whose length is in doubt.
-pub fn of_response(
+pub fn response_framing(
     status: u16,
     to_head: bool,
     version: Version,
@@ -173,24 +173,24 @@ pub fn of_response(
     if status < 200 || status == 204 {
         return Ok(Framing {
             body: Body::NONE,
-            announced: Announced::Nothing,
+            announced: FramingField::Nothing,
             reusable: true,
         });
     }
-    let read = read_response(version, fields);
+    let read = response_fields(version, fields);
     if to_head || status == 304 {
-        let (announced, reusable) = read.unwrap_or((Announced::Nothing, false));
+        let (announced, reusable) = read.unwrap_or((FramingField::Nothing, false));
         return Ok(Framing {
             body: Body::NONE,
             announced,
             reusable,
         });
     }
-    let (announced, reusable) = read.map_err(|doubt| BadResponse(doubt.why()))?;
+    let (announced, reusable) = read.map_err(|doubt| BadResponse(doubt.as_str()))?;
     let body = match announced {
-        Announced::Nothing => Body::UntilClose,
-        Announced::Length(length) => Body::Length(length),
-        Announced::Chunked => Body::Chunked(scanner(fields).leniently()),
+        FramingField::Nothing => Body::UntilClose,
+        FramingField::Length(length) => Body::Length(length),
+        FramingField::Chunked => Body::Chunked(scanner(fields).leniently()),
     };
     Ok(Framing {
         body,
@@ -218,13 +218,13 @@ fn scanner(fields: &Fields<'_, '_>) -> Scanner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::{self, Room};
+    use crate::wire::head::{self, HeaderSlots};
 
-    fn request_body(fields: &str) -> Result<Body, Refused> {
+    fn body_of(fields: &str) -> Result<Body, RequestError> {
         let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut room = Room::default();
+        let mut room = HeaderSlots::default();
         let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
-        of_request(head.version, &head.fields)
+        request_body(head.version, &head.fields)
     }
 
     #[test]
@@ -272,13 +272,13 @@ mod tests {
             ("Transfer-Encoding: chunked;q=1\r\n", 400),
             ("Transfer-Encoding:\r\n", 400),
         ] {
-            assert_eq!(request_body(fields).unwrap_err().status, status, "{fields}");
+            assert_eq!(body_of(fields).unwrap_err().status, status, "{fields}");
         }
         assert!(matches!(
-            request_body("Transfer-Encoding: CHUNKED \r\n"),
+            body_of("Transfer-Encoding: CHUNKED \r\n"),
             Ok(Body::Chunked(_))
         ));
-        assert!(matches!(request_body(""), Ok(Body::Length(0))));
+        assert!(matches!(body_of(""), Ok(Body::Length(0))));
     }
 
     /// What is announced of a response's body, and whether the connection may be used again.
@@ -287,17 +287,17 @@ mod tests {
         to_head: bool,
         version: &str,
         fields: &str,
-    ) -> Option<(Announced, bool)> {
+    ) -> Option<(FramingField, bool)> {
         let text = format!("HTTP/{version} {status} X\r\n{fields}\r\n");
-        let mut room = head::ResponseRoom::default();
+        let mut room = head::ResponseHeaderSlots::default();
         let head = head::response(text.as_bytes(), &mut room).unwrap().unwrap();
-        let framing = of_response(status, to_head, head.version, &head.fields).ok()?;
+        let framing = response_framing(status, to_head, head.version, &head.fields).ok()?;
         let left_out = to_head || matches!(status, 100..200 | 204 | 304);
         let expected = match framing.announced {
             _ if left_out => Body::NONE,
-            Announced::Nothing => Body::UntilClose,
-            Announced::Length(length) => Body::Length(length),
-            Announced::Chunked => Body::Chunked(Scanner::default().leniently()),
+            FramingField::Nothing => Body::UntilClose,
+            FramingField::Length(length) => Body::Length(length),
+            FramingField::Chunked => Body::Chunked(Scanner::default().leniently()),
         };
         assert_eq!(format!("{:?}", framing.body), format!("{expected:?}"));
         Some((framing.announced, framing.reusable))
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_response_that_has_one_reading_is_followed() {
-        use Announced::{Chunked, Length, Nothing};
+        use FramingField::{Chunked, Length, Nothing};
         for (fields, expected) in [
             ("", Some((Nothing, true))),
             (
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_response_without_a_body_is_followed_whatever_it_announces() {
-        use Announced::{Chunked, Length, Nothing};
+        use FramingField::{Chunked, Length, Nothing};
         for (fields, expected) in [
             ("", (Nothing, true)),
             (

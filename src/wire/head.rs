@@ -6,9 +6,9 @@
 
 use std::mem::MaybeUninit;
 
-use super::request_target::{self, Target};
+use super::request_target::{self, RequestTarget};
 pub use super::version::Version;
-use super::version::names_another;
+use super::version::is_other_version;
 
 /// The most fields of a request; one more is refused with 431.
 pub const MAX_FIELDS: usize = 100;
@@ -16,18 +16,20 @@ pub const MAX_FIELDS: usize = 100;
 pub const MAX_RESPONSE_FIELDS: usize = 256;
 
 /// Room for parsed fields, made by the caller so that a head can borrow from it.
-pub struct Room<'b, const FIELDS: usize = MAX_FIELDS>([MaybeUninit<httparse::Header<'b>>; FIELDS]);
+pub struct HeaderSlots<'b, const FIELDS: usize = MAX_FIELDS>(
+    [MaybeUninit<httparse::Header<'b>>; FIELDS],
+);
 
 /// Room for the fields of a response.
-pub type ResponseRoom<'b> = Room<'b, MAX_RESPONSE_FIELDS>;
+pub type ResponseHeaderSlots<'b> = HeaderSlots<'b, MAX_RESPONSE_FIELDS>;
 
-impl<const FIELDS: usize> std::fmt::Debug for Room<'_, FIELDS> {
+impl<const FIELDS: usize> std::fmt::Debug for HeaderSlots<'_, FIELDS> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Room")
     }
 }
 
-impl<const FIELDS: usize> Default for Room<'_, FIELDS> {
+impl<const FIELDS: usize> Default for HeaderSlots<'_, FIELDS> {
     fn default() -> Self {
         Self([MaybeUninit::uninit(); FIELDS])
     }
@@ -35,14 +37,14 @@ impl<const FIELDS: usize> Default for Room<'_, FIELDS> {
 
 /// Why a request is refused: its status code and a sentence for the one who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RequestError {
     /// HTTP status code, 4xx or 5xx.
     pub status: u16,
     /// What is wrong, without a final stop.
     pub why: &'static str,
 }
 
-impl Refused {
+impl RequestError {
     /// A refusal with status 400.
     #[must_use]
     pub const fn bad(why: &'static str) -> Self {
@@ -127,11 +129,11 @@ pub fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The head of a request.
 #[derive(Debug)]
-pub struct Request<'h, 'b> {
+pub struct RequestHead<'h, 'b> {
     /// The method as it was sent; it is case-sensitive.
     pub method: &'b str,
     /// Where the request goes.
-    pub target: Target<'b>,
+    pub target: RequestTarget<'b>,
     /// Its version.
     pub version: Version,
     /// Its fields.
@@ -142,7 +144,7 @@ pub struct Request<'h, 'b> {
 
 /// The head of a response.
 #[derive(Debug)]
-pub struct Response<'h, 'b> {
+pub struct ResponseHead<'h, 'b> {
     /// Its status code, 100 to 999.
     pub status: u16,
     /// Its reason phrase; may be empty.
@@ -158,7 +160,7 @@ pub struct Response<'h, 'b> {
 /// Whether a head that was incomplete may be complete with the bytes that came from `from` on: only a
 /// line feed can end it. Parsing again only then keeps dripped heads from costing quadratic time.
 #[must_use]
-pub fn worth_parsing(bytes: &[u8], from: usize) -> bool {
+pub fn could_be_complete(bytes: &[u8], from: usize) -> bool {
     from == 0 || bytes[from..].contains(&b'\n')
 }
 
@@ -168,26 +170,26 @@ pub fn worth_parsing(bytes: &[u8], from: usize) -> bool {
 /// The refusal to send. The connection cannot be used further.
 pub fn request<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut Room<'b>,
-) -> Result<Option<Request<'h, 'b>>, Refused> {
+    room: &'h mut HeaderSlots<'b>,
+) -> Result<Option<RequestHead<'h, 'b>>, RequestError> {
     let mut parsed = httparse::Request::new(&mut []);
     let outcome = httparse::ParserConfig::default()
         .parse_request_with_uninit_headers(&mut parsed, bytes, &mut room.0)
-        .map_err(|err| refuse(err, bytes))?;
+        .map_err(|err| request_error(err, bytes))?;
     let httparse::Status::Complete(len) = outcome else {
         return Ok(None);
     };
     let (Some(method), Some(raw_target), Some(version)) =
         (parsed.method, parsed.path, parsed.version)
     else {
-        return Err(Refused::bad("request line is incomplete"));
+        return Err(RequestError::bad("request line is incomplete"));
     };
     let fields = Fields {
         bytes: &bytes[..len],
         parsed: parsed.headers,
     };
     if has_bare_lf(&bytes[..len]) {
-        return Err(Refused::bad("a line ends without CR LF"));
+        return Err(RequestError::bad("a line ends without CR LF"));
     }
     let target = request_target::parse(method, raw_target.as_bytes())?;
     let version = if version == 0 {
@@ -196,7 +198,7 @@ pub fn request<'h, 'b>(
         Version::Http11
     };
     request_target::check_host(&fields, version)?;
-    Ok(Some(Request {
+    Ok(Some(RequestHead {
         method,
         target,
         version,
@@ -211,8 +213,8 @@ pub fn request<'h, 'b>(
 /// What makes the response unfit to be passed on.
 pub fn response<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut ResponseRoom<'b>,
-) -> Result<Option<Response<'h, 'b>>, BadResponse> {
+    room: &'h mut ResponseHeaderSlots<'b>,
+) -> Result<Option<ResponseHead<'h, 'b>>, BadResponse> {
     // RFC 9112 §2.2 has servers skip empty lines, not clients.
     if matches!(bytes.first(), Some(b'\r' | b'\n')) {
         return Err(BadResponse("an empty line stands before it"));
@@ -238,7 +240,7 @@ pub fn response<'h, 'b>(
     if status < 100 {
         return Err(BadResponse("status code is below 100"));
     }
-    Ok(Some(Response {
+    Ok(Some(ResponseHead {
         status,
         reason: parsed.reason.unwrap_or(""),
         version: if version == 0 {
@@ -254,23 +256,23 @@ pub fn response<'h, 'b>(
     }))
 }
 
-fn refuse(err: httparse::Error, bytes: &[u8]) -> Refused {
+fn request_error(err: httparse::Error, bytes: &[u8]) -> RequestError {
     match err {
-        httparse::Error::TooManyHeaders => Refused {
+        httparse::Error::TooManyHeaders => RequestError {
             status: 431,
             why: "more than 100 header fields",
         },
-        httparse::Error::Version if names_another(bytes) => Refused {
+        httparse::Error::Version if is_other_version(bytes) => RequestError {
             status: 505,
             why: "only HTTP/1.0 and HTTP/1.1 are spoken here",
         },
         httparse::Error::Version | httparse::Error::NewLine => {
-            Refused::bad("request line is malformed")
+            RequestError::bad("request line is malformed")
         }
-        httparse::Error::Token => Refused::bad("method or target is malformed"),
-        httparse::Error::HeaderName => Refused::bad("a header field name is malformed"),
-        httparse::Error::HeaderValue => Refused::bad("a header field value is malformed"),
-        httparse::Error::Status => Refused::bad("not a request"),
+        httparse::Error::Token => RequestError::bad("method or target is malformed"),
+        httparse::Error::HeaderName => RequestError::bad("a header field name is malformed"),
+        httparse::Error::HeaderValue => RequestError::bad("a header field value is malformed"),
+        httparse::Error::Status => RequestError::bad("not a request"),
     }
 }
 

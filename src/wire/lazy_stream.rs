@@ -19,37 +19,39 @@ const FIRST_READ: usize = 2048;
 
 /// A connection that was accepted.
 #[derive(Debug)]
-pub struct Stream(State);
+pub struct LazyStream(Registration);
 
 #[derive(Debug)]
-enum State {
+enum Registration {
     /// The event loop does not know it.
     Unknown(std::net::TcpStream),
     Known(TcpStream),
     /// The event loop would not have it.
-    Lost,
+    Failed,
 }
 
-impl Stream {
+impl LazyStream {
     /// A connection that is non-blocking, and of which the event loop was not told.
     #[must_use]
     pub fn new(stream: std::net::TcpStream) -> Self {
-        Self(State::Unknown(stream))
+        Self(Registration::Unknown(stream))
     }
 
     /// The connection, of which the event loop knows from here on.
     ///
     /// # Errors
     /// When the event loop is out of memory; the connection is closed then.
-    pub fn known(&mut self) -> io::Result<&mut TcpStream> {
-        if let State::Unknown(_) = self.0
-            && let State::Unknown(stream) = mem::replace(&mut self.0, State::Lost)
+    pub fn registered(&mut self) -> io::Result<&mut TcpStream> {
+        if let Registration::Unknown(_) = self.0
+            && let Registration::Unknown(stream) = mem::replace(&mut self.0, Registration::Failed)
         {
-            self.0 = State::Known(TcpStream::from_std(stream)?);
+            self.0 = Registration::Known(TcpStream::from_std(stream)?);
         }
         match &mut self.0 {
-            State::Known(stream) => Ok(stream),
-            State::Unknown(_) | State::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Registration::Known(stream) => Ok(stream),
+            Registration::Unknown(_) | Registration::Failed => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
         }
     }
 
@@ -57,11 +59,13 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Self::known`].
-    pub fn into_known(mut self) -> io::Result<TcpStream> {
-        self.known()?;
+    pub fn into_registered(mut self) -> io::Result<TcpStream> {
+        self.registered()?;
         match self.0 {
-            State::Known(stream) => Ok(stream),
-            State::Unknown(_) | State::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Registration::Known(stream) => Ok(stream),
+            Registration::Unknown(_) | Registration::Failed => {
+                Err(io::ErrorKind::NotConnected.into())
+            }
         }
     }
 
@@ -71,9 +75,9 @@ impl Stream {
     /// What getsockname(2) says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
-            State::Unknown(stream) => stream.local_addr(),
-            State::Known(stream) => stream.local_addr(),
-            State::Lost => Err(io::ErrorKind::NotConnected.into()),
+            Registration::Unknown(stream) => stream.local_addr(),
+            Registration::Known(stream) => stream.local_addr(),
+            Registration::Failed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -81,33 +85,33 @@ impl Stream {
     /// connection yet.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.0 {
-            State::Known(stream) => stream.poll_read_ready(cx),
-            State::Unknown(_) | State::Lost => Poll::Ready(Ok(())),
+            Registration::Known(stream) => stream.poll_read_ready(cx),
+            Registration::Unknown(_) | Registration::Failed => Poll::Ready(Ok(())),
         }
     }
 
     /// Whether nothing waits to be read. Asks the kernel.
     #[must_use]
-    pub fn is_read_out(&self) -> bool {
+    pub fn recv_queue_empty(&self) -> bool {
         match &self.0 {
-            State::Unknown(stream) => super::socket::is_read_out(stream),
-            State::Known(stream) => super::socket::is_read_out(stream),
-            State::Lost => true,
+            Registration::Unknown(stream) => super::socket::recv_queue_empty(stream),
+            Registration::Known(stream) => super::socket::recv_queue_empty(stream),
+            Registration::Failed => true,
         }
     }
 
     fn poll_known(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.known().map(Pin::new)
+        self.registered().map(Pin::new)
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for LazyStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let State::Unknown(stream) = &mut self.0 {
+        if let Registration::Unknown(stream) = &mut self.0 {
             let room = buf.initialize_unfilled_to(buf.remaining().min(FIRST_READ));
             match stream.read(room) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
@@ -122,13 +126,13 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for LazyStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let State::Unknown(stream) = &mut self.0 {
+        if let Registration::Unknown(stream) = &mut self.0 {
             match stream.write(bytes) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
@@ -142,7 +146,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let State::Unknown(stream) = &mut self.0 {
+        if let Registration::Unknown(stream) = &mut self.0 {
             match stream.write_vectored(parts) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
@@ -165,35 +169,35 @@ impl AsyncWrite for Stream {
 }
 
 /// Where bytes are written to that somebody else may be slow to read.
-pub trait Sink: AsyncWrite + Unpin {
+pub trait QueueProbe: AsyncWrite + Unpin {
     /// What waits in the kernel, as [`super::options::write_queue`] tells it.
     fn write_queue(&self) -> Option<u32>;
 }
 
-impl Sink for Stream {
+impl QueueProbe for LazyStream {
     fn write_queue(&self) -> Option<u32> {
         match &self.0 {
-            State::Unknown(stream) => sockopt::write_queue(stream),
-            State::Known(stream) => sockopt::write_queue(stream),
-            State::Lost => None,
+            Registration::Unknown(stream) => sockopt::write_queue(stream),
+            Registration::Known(stream) => sockopt::write_queue(stream),
+            Registration::Failed => None,
         }
     }
 }
 
-impl Sink for TcpStream {
+impl QueueProbe for TcpStream {
     fn write_queue(&self) -> Option<u32> {
         sockopt::write_queue(self)
     }
 }
 
-impl Sink for WriteHalf<'_> {
+impl QueueProbe for WriteHalf<'_> {
     fn write_queue(&self) -> Option<u32> {
         let stream: &TcpStream = self.as_ref();
         sockopt::write_queue(stream)
     }
 }
 
-impl Sink for Writer<'_> {
+impl QueueProbe for ClientWriter<'_> {
     fn write_queue(&self) -> Option<u32> {
         match self {
             Self::Whole(stream) => stream.write_queue(),
@@ -204,27 +208,27 @@ impl Sink for Writer<'_> {
 
 /// The writing end of a connection from which, meanwhile, another may read.
 #[derive(Debug)]
-pub enum Writer<'a> {
+pub enum ClientWriter<'a> {
     /// Nobody reads.
-    Whole(&'a mut Stream),
+    Whole(&'a mut LazyStream),
     /// Somebody has the other half.
     Half(WriteHalf<'a>),
 }
 
-impl Writer<'_> {
+impl ClientWriter<'_> {
     /// The connection, of which the event loop knows from here on.
     ///
     /// # Errors
     /// As [`Stream::known`].
     pub fn known(&mut self) -> io::Result<&TcpStream> {
         match self {
-            Self::Whole(stream) => stream.known().map(|stream| &*stream),
+            Self::Whole(stream) => stream.registered().map(|stream| &*stream),
             Self::Half(half) => Ok(AsRef::as_ref(&*half)),
         }
     }
 }
 
-impl AsyncWrite for Writer<'_> {
+impl AsyncWrite for ClientWriter<'_> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

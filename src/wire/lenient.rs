@@ -23,8 +23,8 @@ pub enum Rewritten {
 
 /// Rewrites the head of a response at the start of `bytes`, as far as it is here. What is behind the head
 /// stays as it is.
-pub fn response(bytes: &mut BytesMut) -> Rewritten {
-    let mut head = Head::default();
+pub fn rewrite_response(bytes: &mut BytesMut) -> Rewritten {
+    let mut head = LenientHead::default();
     let mut rest = &bytes[..];
     while let Some(len) = rest.iter().position(|byte| *byte == b'\n') {
         let line = &rest[..len];
@@ -53,12 +53,12 @@ pub fn response(bytes: &mut BytesMut) -> Rewritten {
 
 /// A head as far as it is rewritten.
 #[derive(Default)]
-struct Head {
+struct LenientHead {
     text: BytesMut,
     lines: usize,
 }
 
-impl Head {
+impl LenientHead {
     /// Appends a line without its end; `None` if there is no single reading for it.
     fn line(&mut self, line: &[u8]) -> Option<()> {
         self.lines += 1;
@@ -135,16 +135,16 @@ fn is_name_before_blanks(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::head::{self, ResponseRoom};
+    use crate::wire::head::{self, ResponseHeaderSlots};
 
     /// What the strict reader makes of it after as many rewritings as it takes: the bytes, and how many of
     /// them are the head.
     fn read(bytes: &[u8]) -> Result<(BytesMut, Option<usize>), &'static str> {
         let mut bytes = BytesMut::from(bytes);
         for _ in 0..3 {
-            let len = match head::response(&bytes, &mut ResponseRoom::default()) {
+            let len = match head::response(&bytes, &mut ResponseHeaderSlots::default()) {
                 Ok(head) => head.map(|head| head.len),
-                Err(bad) => match response(&mut bytes) {
+                Err(bad) => match rewrite_response(&mut bytes) {
                     Rewritten::Changed => continue,
                     Rewritten::Incomplete => None,
                     Rewritten::Unchanged => return Err(bad.0),

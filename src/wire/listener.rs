@@ -51,13 +51,13 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::socket::{self, Port};
+    use crate::wire::socket::{self, PortSharing};
     use std::time::Duration;
     use tokio::time::timeout;
 
     #[tokio::test]
     async fn whoever_connects_is_handed_out_with_the_address() {
-        let listener = socket::listen(([127, 0, 0, 1], 0).into(), Port::Own).unwrap();
+        let listener = socket::listen(([127, 0, 0, 1], 0).into(), PortSharing::Own).unwrap();
         let addr = listener.local_addr().unwrap();
         let listener = Listener::new(listener).unwrap();
         let empty = listener.try_accept().unwrap_err();

@@ -4,7 +4,7 @@ use super::date;
 
 /// A reply of our own, to be laid out as bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Reply<'a> {
+pub struct LocalReply<'a> {
     /// HTTP status code.
     pub status: u16,
     /// JSON text without a final line feed.
@@ -17,7 +17,7 @@ pub struct Reply<'a> {
     pub head_only: bool,
 }
 
-impl Reply<'_> {
+impl LocalReply<'_> {
     /// The reply as it goes on the wire.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_length_counts_the_line_feed() {
-        let reply = Reply {
+        let reply = LocalReply {
             status: 503,
             json: "{}",
             fields: "Retry-After: 1\r\n",
@@ -90,7 +90,7 @@ mod tests {
             ),
             "{text}"
         );
-        let head = Reply {
+        let head = LocalReply {
             head_only: true,
             ..reply
         }

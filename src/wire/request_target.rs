@@ -6,11 +6,11 @@
 
 use std::net::Ipv6Addr;
 
-use super::head::{Fields, Refused, Version};
+use super::head::{Fields, RequestError, Version};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'b> {
+pub struct RequestTarget<'b> {
     /// The host (and port) of an absolute-form target; it replaces the Host field (RFC 9112 §3.2.2).
     pub authority: Option<&'b [u8]>,
     /// The path, beginning with `/`, or `*`.
@@ -19,7 +19,7 @@ pub struct Target<'b> {
     pub query: Option<&'b [u8]>,
 }
 
-impl<'b> Target<'b> {
+impl<'b> RequestTarget<'b> {
     fn of(authority: Option<&'b [u8]>, path_and_query: &'b [u8]) -> Self {
         let mut parts = path_and_query.splitn(2, |byte| *byte == b'?');
         let path = parts.next().unwrap_or_default();
@@ -32,30 +32,30 @@ impl<'b> Target<'b> {
 }
 
 /// Reads the target of a request with this method.
-pub(super) fn parse<'b>(method: &str, raw: &'b [u8]) -> Result<Target<'b>, Refused> {
+pub(super) fn parse<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, RequestError> {
     if method == "CONNECT" || method == "TRACE" {
-        return Err(Refused {
+        return Err(RequestError {
             status: 501,
             why: "methods CONNECT and TRACE are not supported",
         });
     }
     if raw.contains(&b'#') {
-        return Err(Refused::bad("request target has a fragment"));
+        return Err(RequestError::bad("request target has a fragment"));
     }
     match raw {
-        [b'/', ..] => Ok(Target::of(None, raw)),
-        b"*" if method == "OPTIONS" => Ok(Target::of(None, raw)),
+        [b'/', ..] => Ok(RequestTarget::of(None, raw)),
+        b"*" if method == "OPTIONS" => Ok(RequestTarget::of(None, raw)),
         _ => absolute(method, raw),
     }
 }
 
-fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<Target<'b>, Refused> {
+fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, RequestError> {
     let scheme = ["http://", "https://"].into_iter().find(|scheme| {
         raw.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
     });
     let Some(scheme) = scheme else {
-        return Err(Refused::bad(
+        return Err(RequestError::bad(
             "request target is neither a path nor an http URL",
         ));
     };
@@ -66,29 +66,33 @@ fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<Target<'b>, Refused> {
         .unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.is_empty() || !is_host(authority) {
-        return Err(Refused::bad("request target has no valid host"));
+        return Err(RequestError::bad("request target has no valid host"));
     }
     Ok(match path {
         // RFC 9112 §3.2.4: OPTIONS of a whole server.
-        b"" if method == "OPTIONS" => Target::of(Some(authority), b"*"),
-        b"" => Target::of(Some(authority), b"/"),
+        b"" if method == "OPTIONS" => RequestTarget::of(Some(authority), b"*"),
+        b"" => RequestTarget::of(Some(authority), b"/"),
         // RFC 9112 §3.2.1: an empty path is sent as "/"; the query stays where it was.
-        [b'?', query @ ..] => Target {
+        [b'?', query @ ..] => RequestTarget {
             authority: Some(authority),
             path: b"/",
             query: Some(query),
         },
-        _ => Target::of(Some(authority), path),
+        _ => RequestTarget::of(Some(authority), path),
     })
 }
 
 /// RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
-pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), Refused> {
+pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), RequestError> {
     let mut hosts = fields.iter().filter(|field| field.is("host"));
     match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => Err(Refused::bad("more than one Host field")),
-        (None, None) if version == Version::Http11 => Err(Refused::bad("Host field is missing")),
-        (Some(host), None) if !is_host(host.value) => Err(Refused::bad("Host field is malformed")),
+        (_, Some(_)) => Err(RequestError::bad("more than one Host field")),
+        (None, None) if version == Version::Http11 => {
+            Err(RequestError::bad("Host field is missing"))
+        }
+        (Some(host), None) if !is_host(host.value) => {
+            Err(RequestError::bad("Host field is malformed"))
+        }
         _ => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ pub const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Whether a listener shares its port with others of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
+pub enum PortSharing {
     /// No other socket may listen on it.
     Own,
     /// The kernel spreads connections over all sockets that share it (SO_REUSEPORT, socket(7)).
@@ -37,9 +37,9 @@ pub enum Port {
 ///
 /// # Errors
 /// What socket(2), bind(2) or listen(2) say; `AddrInUse` when the port is taken.
-pub fn listen(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener> {
-    let listener = reserve(addr, port)?;
-    open(&listener)?;
+pub fn listen(addr: SocketAddr, port: PortSharing) -> io::Result<std::net::TcpListener> {
+    let listener = bind_shared(addr, port)?;
+    start_listening(&listener)?;
     Ok(listener)
 }
 
@@ -47,7 +47,7 @@ pub fn listen(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener>
 ///
 /// # Errors
 /// What socket(2) or bind(2) say.
-pub fn reserve(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener> {
+pub fn bind_shared(addr: SocketAddr, port: PortSharing) -> io::Result<std::net::TcpListener> {
     let socket = bound(addr, port)?;
     // Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
@@ -58,7 +58,7 @@ pub fn reserve(addr: SocketAddr, port: Port) -> io::Result<std::net::TcpListener
 ///
 /// # Errors
 /// What listen(2) says; `AddrInUse` when another socket listens on its port alone.
-pub fn open(listener: &std::net::TcpListener) -> io::Result<()> {
+pub fn start_listening(listener: &std::net::TcpListener) -> io::Result<()> {
     SockRef::from(listener).listen(BACKLOG)
 }
 
@@ -66,13 +66,13 @@ pub fn open(listener: &std::net::TcpListener) -> io::Result<()> {
 ///
 /// # Errors
 /// `AddrInUse` when it is taken, also by a socket with SO_REUSEPORT.
-pub fn probe(addr: SocketAddr) -> io::Result<()> {
-    bound(addr, Port::Own).map(drop)
+pub fn check_port_free(addr: SocketAddr) -> io::Result<()> {
+    bound(addr, PortSharing::Own).map(drop)
 }
 
 /// Where to reach a listener on this machine that was told `listens`: one on every interface is on loopback.
 #[must_use]
-pub fn reachable(listens: SocketAddr) -> SocketAddr {
+pub fn loopback_if_unspecified(listens: SocketAddr) -> SocketAddr {
     let ip = match listens.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -81,12 +81,12 @@ pub fn reachable(listens: SocketAddr) -> SocketAddr {
     (ip, listens.port()).into()
 }
 
-fn bound(addr: SocketAddr, port: Port) -> io::Result<Socket> {
+fn bound(addr: SocketAddr, port: PortSharing) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // Otherwise connections of a former run in TIME_WAIT keep the port (socket(7)).
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(port == Port::Shared)?;
+    socket.set_reuse_port(port == PortSharing::Shared)?;
     socket.bind(&addr.into())?;
     Ok(socket)
 }
@@ -125,7 +125,7 @@ pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<TcpStream, Con
 
 /// Whether a connection that should be silent is: nothing to read, and no end. Asks the kernel.
 #[must_use]
-pub fn is_silent(stream: &TcpStream) -> bool {
+pub fn is_idle(stream: &TcpStream) -> bool {
     let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit(); 1]);
     matches!(peeked, Err(err) if err.kind() == io::ErrorKind::WouldBlock)
 }
@@ -133,13 +133,13 @@ pub fn is_silent(stream: &TcpStream) -> bool {
 /// Like [`is_silent`], but asks the kernel only when the reactor has seen something: a connection that
 /// ended an instant ago may still pass.
 #[must_use]
-pub fn seems_silent(stream: &TcpStream) -> bool {
+pub fn is_idle_cached(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(err) if err.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Whether nothing waits to be read, be it that more may come or that none will. Asks the kernel.
 #[must_use]
-pub fn is_read_out(socket: &impl AsFd) -> bool {
+pub fn recv_queue_empty(socket: &impl AsFd) -> bool {
     match SockRef::from(socket).peek(&mut [MaybeUninit::uninit(); 1]) {
         Ok(waiting) => waiting == 0,
         Err(err) => err.kind() == io::ErrorKind::WouldBlock,
@@ -165,7 +165,7 @@ pub fn reset_when_closed(stream: &TcpStream) {
 
 /// Closes so that the peer can read our last words although it may still be sending: a close with
 /// unread input resets the connection, which would destroy them (RFC 9112 §9.6).
-pub async fn close_gently(mut stream: TcpStream) {
+pub async fn lingering_close(mut stream: TcpStream) {
     half_close(&stream);
     let discard = async {
         let mut buffer = [0; 2048];
@@ -183,7 +183,7 @@ pub async fn close_gently(mut stream: TcpStream) {
 
 /// Whether we are out of descriptors or memory (accept(2)), rather than one connection broken.
 #[must_use]
-pub fn is_shortage(err: &io::Error) -> bool {
+pub fn is_resource_exhausted(err: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(err).is_some_and(|errno| shortages.contains(&errno))
 }
@@ -211,47 +211,55 @@ mod tests {
 
     #[test]
     fn a_shared_port_is_shared_and_a_probe_sees_it() {
-        let first = listen(ANY.into(), Port::Shared).unwrap();
+        let first = listen(ANY.into(), PortSharing::Shared).unwrap();
         let addr = first.local_addr().unwrap();
-        let second = listen(addr, Port::Shared).unwrap();
-        assert_eq!(probe(addr).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let second = listen(addr, PortSharing::Shared).unwrap();
         assert_eq!(
-            listen(addr, Port::Own).unwrap_err().kind(),
+            check_port_free(addr).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        assert_eq!(
+            listen(addr, PortSharing::Own).unwrap_err().kind(),
             io::ErrorKind::AddrInUse
         );
         drop((first, second));
-        probe(addr).unwrap();
+        check_port_free(addr).unwrap();
     }
 
     #[tokio::test]
     async fn nobody_listening_is_refused() {
-        let addr = listen(ANY.into(), Port::Own).unwrap().local_addr().unwrap();
+        let addr = listen(ANY.into(), PortSharing::Own)
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let outcome = connect(addr, Duration::from_secs(1)).await;
         assert!(matches!(outcome, Err(ConnectError::Refused)), "{outcome:?}");
     }
 
     #[tokio::test]
     async fn silence_ends_with_the_first_byte_and_with_the_end() {
-        let listener = tokio::net::TcpListener::from_std(listen(ANY.into(), Port::Own).unwrap());
+        let listener =
+            tokio::net::TcpListener::from_std(listen(ANY.into(), PortSharing::Own).unwrap());
         let listener = listener.unwrap();
         let addr = listener.local_addr().unwrap();
         for goodbye in [b"x".as_slice(), b""] {
             let ours = connect(addr, Duration::from_secs(1)).await.unwrap();
             let (theirs, _) = listener.accept().await.unwrap();
-            assert!(is_silent(&ours) && seems_silent(&ours));
+            assert!(is_idle(&ours) && is_idle_cached(&ours));
             theirs.try_write(goodbye).unwrap();
             drop(theirs);
             timeout(Duration::from_secs(5), ours.readable())
                 .await
                 .unwrap()
                 .unwrap();
-            assert!(!is_silent(&ours) && !seems_silent(&ours));
+            assert!(!is_idle(&ours) && !is_idle_cached(&ours));
         }
     }
 
     #[tokio::test]
     async fn a_gentle_close_delivers_the_last_words_to_one_who_still_sends() {
-        let listener = tokio::net::TcpListener::from_std(listen(ANY.into(), Port::Own).unwrap());
+        let listener =
+            tokio::net::TcpListener::from_std(listen(ANY.into(), PortSharing::Own).unwrap());
         let listener = listener.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
@@ -259,7 +267,7 @@ mod tests {
         let (server, _) = listener.accept().await.unwrap();
         client.try_write(&[b'x'; 1000]).unwrap();
         server.try_write(b"last words").unwrap();
-        let closing = tokio::spawn(close_gently(server));
+        let closing = tokio::spawn(lingering_close(server));
         let mut heard = Vec::new();
         timeout(Duration::from_secs(5), client.read_to_end(&mut heard))
             .await
@@ -275,7 +283,7 @@ mod tests {
 
     /// A connection whose far end has sent so many bytes, all of which are here.
     async fn after(bytes: usize) -> (TcpStream, TcpStream) {
-        let socket = bound(ANY.into(), Port::Own).unwrap();
+        let socket = bound(ANY.into(), PortSharing::Own).unwrap();
         socket.set_recv_buffer_size(4 * LINGER_BYTES).unwrap();
         socket.listen(1).unwrap();
         let listener = tokio::net::TcpListener::from_std(socket.into()).unwrap();
@@ -300,7 +308,7 @@ mod tests {
             tokio::time::pause();
             let begun = tokio::time::Instant::now();
             // With nothing left to read, the paused clock runs to the next deadline.
-            close_gently(server).await;
+            lingering_close(server).await;
             let waited = begun.elapsed() >= LINGER_TIME;
             assert_eq!(waited, waits, "{bytes}: {:?}", begun.elapsed());
             tokio::time::resume();

@@ -23,7 +23,7 @@ pub const ROOT: u32 = 0;
 
 /// Whose a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum SocketOwner {
     /// The user of this number.
     User(u32),
     /// Nobody any more: its owner has closed it.
@@ -40,12 +40,12 @@ pub fn own_user() -> u32 {
 ///
 /// # Errors
 /// When neither the kernel nor its tables tell.
-pub fn of(peer: SocketAddr, own: SocketAddr) -> io::Result<Owner> {
+pub fn owner_of(peer: SocketAddr, own: SocketAddr) -> io::Result<SocketOwner> {
     let (peer, own) = (canonical(peer), canonical(own));
     match ask_kernel(peer, own) {
         // A kernel that does not know such questions says the same of any socket, so also of our end.
         Err(err) if err.kind() == io::ErrorKind::NotFound && ask_kernel(own, peer).is_ok() => {
-            Ok(Owner::Gone)
+            Ok(SocketOwner::Gone)
         }
         Err(err) => search_tables(peer, own).map_err(|_| err),
         told => told,
@@ -82,7 +82,7 @@ fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-fn ask_kernel(peer: SocketAddr, own: SocketAddr) -> io::Result<Owner> {
+fn ask_kernel(peer: SocketAddr, own: SocketAddr) -> io::Result<SocketOwner> {
     let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
     let kernel = socket_with(family, kind, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
     send(&kernel, &sock_diag::question(peer, own), SendFlags::empty())?;
@@ -92,7 +92,7 @@ fn ask_kernel(peer: SocketAddr, own: SocketAddr) -> io::Result<Owner> {
     sock_diag::answer(&answer[..length.min(answer.len())])
 }
 
-fn search_tables(peer: SocketAddr, own: SocketAddr) -> io::Result<Owner> {
+fn search_tables(peer: SocketAddr, own: SocketAddr) -> io::Result<SocketOwner> {
     // A socket of IPv6 may speak IPv4, and is in the table of IPv6 then.
     let tables: &[&str] = match peer.ip() {
         IpAddr::V4(_) => &["/proc/self/net/tcp", "/proc/self/net/tcp6"],
@@ -109,7 +109,7 @@ fn search_tables(peer: SocketAddr, own: SocketAddr) -> io::Result<Owner> {
             return Ok(owner);
         }
     }
-    Ok(Owner::Gone)
+    Ok(SocketOwner::Gone)
 }
 
 #[cfg(test)]
@@ -138,17 +138,25 @@ mod tests {
             let ends = (canonical(peer), canonical(own));
             let both = || [ask_kernel(ends.0, ends.1), search_tables(ends.0, ends.1)];
             for owner in both() {
-                assert_eq!(owner.unwrap(), Owner::User(own_user()), "{listens} {to}");
+                assert_eq!(
+                    owner.unwrap(),
+                    SocketOwner::User(own_user()),
+                    "{listens} {to}"
+                );
             }
-            assert_eq!(of(peer, own).unwrap(), Owner::User(own_user()));
+            assert_eq!(owner_of(peer, own).unwrap(), SocketOwner::User(own_user()));
             // Half closed, it still has its owner.
             client.shutdown(std::net::Shutdown::Write).unwrap();
             for owner in both() {
-                assert_eq!(owner.unwrap(), Owner::User(own_user()), "{listens} {to}");
+                assert_eq!(
+                    owner.unwrap(),
+                    SocketOwner::User(own_user()),
+                    "{listens} {to}"
+                );
             }
             drop(client);
             for owner in both() {
-                assert_eq!(owner.unwrap(), Owner::Gone, "{listens} {to}");
+                assert_eq!(owner.unwrap(), SocketOwner::Gone, "{listens} {to}");
             }
         }
     }
@@ -168,9 +176,9 @@ mod tests {
         let (peer, own) = (server.peer_addr().unwrap(), server.local_addr().unwrap());
         drop(server);
         // Our end is closed, the client's is not.
-        assert_eq!(of(peer, own).unwrap(), Owner::User(own_user()));
-        assert_eq!(of(own, peer).unwrap(), Owner::Gone);
+        assert_eq!(owner_of(peer, own).unwrap(), SocketOwner::User(own_user()));
+        assert_eq!(owner_of(own, peer).unwrap(), SocketOwner::Gone);
         let nowhere = SocketAddr::new(own.ip(), 1);
-        assert_eq!(of(nowhere, own).unwrap(), Owner::Gone);
+        assert_eq!(owner_of(nowhere, own).unwrap(), SocketOwner::Gone);
     }
 }

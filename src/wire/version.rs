@@ -13,7 +13,7 @@ pub enum Version {
 /// Makes HTTP/1.1 of a higher minor version of HTTP/1 in the request line, as RFC 9110 §2.5 wants it to be
 /// processed; `false` if there is none. For a request that was refused with 505.
 #[must_use]
-pub fn settle_request(bytes: &mut [u8]) -> bool {
+pub fn normalize_request_version(bytes: &mut [u8]) -> bool {
     let start = bytes.len() - bytes.trim_ascii_start().len();
     let line = bytes[start..].iter().position(|byte| *byte == b'\r');
     let Some(line) = line.and_then(|len| bytes.get_mut(start..start + len)) else {
@@ -40,7 +40,7 @@ pub fn settle_request(bytes: &mut [u8]) -> bool {
 }
 
 /// The same for a response, before it is read.
-pub fn settle_response(bytes: &mut [u8]) {
+pub fn normalize_response_version(bytes: &mut [u8]) {
     let is_http1 = bytes.starts_with(b"HTTP/1.") && bytes.get(8) == Some(&b' ');
     if let Some(minor @ b'2'..=b'9') = bytes.get_mut(7).filter(|_| is_http1) {
         *minor = b'1';
@@ -48,7 +48,7 @@ pub fn settle_response(bytes: &mut [u8]) {
 }
 
 /// Whether the first line ends in a well-formed version that is not ours, as `HTTP/2.0` (RFC 9112 §2.3).
-pub(super) fn names_another(bytes: &[u8]) -> bool {
+pub(super) fn is_other_version(bytes: &[u8]) -> bool {
     let line = bytes
         .trim_ascii_start()
         .split(|byte| *byte == b'\r')
@@ -69,14 +69,18 @@ mod tests {
     #[test]
     fn a_higher_minor_version_is_taken_for_ours() {
         let mut text = *b"\r\nGET /HTTP/1.9 HTTP/1.2\r\nHost: a\r\n\r\n";
-        assert!(names_another(&text));
-        assert!(settle_request(&mut text));
+        assert!(is_other_version(&text));
+        assert!(normalize_request_version(&mut text));
         assert!(text.starts_with(b"\r\nGET /HTTP/1.9 HTTP/1.1\r\n"));
-        assert!(!settle_request(&mut text));
-        assert!(!settle_request(&mut b"GET / HTTP/2.2\r\n".to_owned()));
-        assert!(!settle_request(&mut b"GET / HTTP/1.2".to_owned()));
+        assert!(!normalize_request_version(&mut text));
+        assert!(!normalize_request_version(
+            &mut b"GET / HTTP/2.2\r\n".to_owned()
+        ));
+        assert!(!normalize_request_version(
+            &mut b"GET / HTTP/1.2".to_owned()
+        ));
         let mut text = *b"HTTP/1.2 200 OK\r\n\r\n";
-        settle_response(&mut text);
+        normalize_response_version(&mut text);
         assert!(text.starts_with(b"HTTP/1.1 200"));
     }
 }

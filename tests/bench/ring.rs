@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ringmaster::ring::forecast::Shares;
+use ringmaster::ring::forecast::KeyShares;
 use ringmaster::ring::{Key, NAMED, Seat, Spec};
 
 /// Keys that are looked up in turn: more than branch prediction learns by heart.
@@ -117,7 +117,7 @@ fn hostile(criterion: &mut Criterion) {
         criterion.bench_function(&format!("hostile, {what}"), |bench| bench.iter(made));
         if let Some(ring) = made() {
             criterion.bench_function(&format!("shares, {what}"), |bench| {
-                bench.iter(|| Shares::of(&*ring));
+                bench.iter(|| KeyShares::of(&*ring));
             });
         }
     }

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use ringmaster::wire::chunked::{BadChunk, Scanner};
-use ringmaster::wire::framing::{self, Announced, Body};
-use ringmaster::wire::head::{self, Fields, ResponseRoom, Room};
+use ringmaster::wire::framing::{self, Body, FramingField};
+use ringmaster::wire::head::{self, Fields, HeaderSlots, ResponseHeaderSlots};
 use ringmaster::wire::lenient::{self, Rewritten};
 
 /// Heads up to this long are cut at every byte, longer ones at this many places.
@@ -17,11 +17,11 @@ const CUTS: usize = 256;
 /// A request head and its framing.
 pub(crate) fn request(bytes: &[u8]) {
     let read = |bytes: &[u8]| -> Result<_, u16> {
-        let mut room = Room::default();
+        let mut room = HeaderSlots::default();
         let head = head::request(bytes, &mut room).map_err(|refused| refused.status)?;
         Ok(head.map(|head| {
             check_fields(&head.fields);
-            let body = framing::of_request(head.version, &head.fields);
+            let body = framing::request_body(head.version, &head.fields);
             check_framing(&head.fields, body.is_ok());
             let target = head.target;
             assert!(target.path.starts_with(b"/") || target.path == b"*");
@@ -46,13 +46,14 @@ pub(crate) fn response(bytes: &[u8]) {
 }
 
 fn read_response(bytes: &[u8]) -> Result<Option<(usize, String)>, &'static str> {
-    let mut room = ResponseRoom::default();
+    let mut room = ResponseHeaderSlots::default();
     let head = head::response(bytes, &mut room).map_err(|bad| bad.0)?;
     Ok(head.map(|head| {
         check_fields(&head.fields);
         assert!((100..1000).contains(&head.status));
         let framing = |to_head| {
-            let framing = framing::of_response(head.status, to_head, head.version, &head.fields);
+            let framing =
+                framing::response_framing(head.status, to_head, head.version, &head.fields);
             framing.map(|framing| (framing.body, framing.announced, framing.reusable))
         };
         let (to_get, to_head) = (framing(false), framing(true));
@@ -75,7 +76,7 @@ fn settled(bytes: &[u8]) -> Result<BytesMut, &'static str> {
         let Err(refused) = read_response(&bytes) else {
             return Ok(bytes);
         };
-        match lenient::response(&mut bytes) {
+        match lenient::rewrite_response(&mut bytes) {
             Rewritten::Changed => {}
             Rewritten::Incomplete => return Ok(bytes),
             Rewritten::Unchanged => return Err(refused),
@@ -196,24 +197,24 @@ fn check_framing(fields: &Fields<'_, '_>, followed: bool) {
 }
 
 /// What is announced of a response's body is what its fields say, all of them.
-fn check_announced(fields: &Fields<'_, '_>, body: &Body, announced: Announced) {
+fn check_announced(fields: &Fields<'_, '_>, body: &Body, announced: FramingField) {
     match (announced, body) {
-        (Announced::Length(length), Body::Length(left)) => {
+        (FramingField::Length(length), Body::Length(left)) => {
             assert_eq!(length, *left);
             let said = fields.members("content-length");
             let said = said.map(framing::content_length);
             assert!(said.into_iter().all(|said| said == Some(length)));
             assert!(fields.members("transfer-encoding").next().is_none());
         }
-        (Announced::Chunked, Body::Chunked(_)) => {
+        (FramingField::Chunked, Body::Chunked(_)) => {
             let codings: Vec<_> = fields.members("transfer-encoding").collect();
             assert!(codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked"));
         }
-        (Announced::Nothing, Body::UntilClose) => {
+        (FramingField::Nothing, Body::UntilClose) => {
             assert!(fields.get("content-length").is_none());
             assert!(fields.members("transfer-encoding").next().is_none());
         }
-        (Announced::Nothing, body) => assert!(body.is_complete()),
+        (FramingField::Nothing, body) => assert!(body.is_complete()),
         other => panic!("{other:?}"),
     }
 }

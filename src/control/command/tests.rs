@@ -1,7 +1,7 @@
 //! Lines that are commands, and those that are not.
 
 use super::*;
-use crate::orders::Target;
+use crate::orders::ReplaceTarget;
 
 fn one(line: &str) -> Result<Command, String> {
     let mut requests = parse(line.as_bytes()).unwrap();
@@ -9,9 +9,9 @@ fn one(line: &str) -> Result<Command, String> {
     requests.remove(0).command
 }
 
-fn changed(kind: Kind, n: usize, names: &[&str]) -> Result<Command, String> {
+fn changed(kind: ChangeKind, n: usize, names: &[&str]) -> Result<Command, String> {
     let names = names.iter().map(|name| name.parse().unwrap()).collect();
-    Ok(Command::Change(kind, Change { n, names }))
+    Ok(Command::Change(kind, ChangeRequest { n, names }))
 }
 
 fn told(since: u64, follow: bool) -> Result<Command, String> {
@@ -26,7 +26,7 @@ fn s2() -> ReplicaName {
     "S2".parse().unwrap()
 }
 
-fn replaced(target: Target) -> Command {
+fn replaced(target: ReplaceTarget) -> Command {
     Command::Fleet(Order::Replace(target))
 }
 
@@ -36,17 +36,17 @@ fn every_command_is_read() {
         ("help", Ok(Command::Help(None))),
         ("rep", Ok(Command::Rep)),
         (" \t rep \t", Ok(Command::Rep)),
-        ("add 1", changed(Kind::Add, 1, &[])),
-        ("add 3 S4 S5", changed(Kind::Add, 3, &["S4", "S5"])),
-        ("rm 2 S1 S2", changed(Kind::Rm, 2, &["S1", "S2"])),
-        ("rm 007", changed(Kind::Rm, 7, &[])),
+        ("add 1", changed(ChangeKind::Add, 1, &[])),
+        ("add 3 S4 S5", changed(ChangeKind::Add, 3, &["S4", "S5"])),
+        ("rm 2 S1 S2", changed(ChangeKind::Rm, 2, &["S1", "S2"])),
+        ("rm 007", changed(ChangeKind::Rm, 7, &[])),
         ("stats", Ok(Command::Stats)),
         ("show", Ok(Command::Show(None))),
         ("show S2", Ok(Command::Show(Some(s2())))),
         ("scale 0", Ok(Command::Fleet(Order::Scale(0)))),
         ("scale 007", Ok(Command::Fleet(Order::Scale(7)))),
-        ("replace all", Ok(replaced(Target::All))),
-        ("replace S2", Ok(replaced(Target::One(s2())))),
+        ("replace all", Ok(replaced(ReplaceTarget::All))),
+        ("replace S2", Ok(replaced(ReplaceTarget::One(s2())))),
         ("drain S2", Ok(Command::Fleet(Order::Drain(s2())))),
         ("ready S2", Ok(Command::Fleet(Order::Ready(s2())))),
         ("watch", watch(1.0)),

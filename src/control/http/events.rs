@@ -19,13 +19,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::request::{Said, admit};
 use super::{Reply, routes};
-use crate::access::Effect;
+use crate::access::AccessKind;
 use crate::control::command::Command;
 use crate::control::command_table::event_number;
 use crate::control::journal_follower::Follower;
 use crate::control::{Shared, execute};
 use crate::fleet::{Event, Journal};
-use crate::orders::Refusal;
+use crate::orders::OrderError;
 use crate::shutdown::Shutdown;
 
 /// After how long a client whose connection broke may come again.
@@ -38,7 +38,7 @@ pub(super) async fn serve(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, Reply> {
-    let peer = admit(&shared.context, &request, "/events", Effect::Reads)?;
+    let peer = admit(&shared.context, &request, "/events", AccessKind::Read)?;
     let since = since(request.uri().query().unwrap_or_default());
     let since = since.map_err(routes::refused)?;
     let mut response = if accepts_stream(request.headers()) {
@@ -58,11 +58,11 @@ pub(super) async fn serve(
 }
 
 /// The number in the query; 0 if there is none.
-fn since(query: &str) -> Result<u64, Refusal> {
+fn since(query: &str) -> Result<u64, OrderError> {
     let [since] = Said::new("", query, b"").fields(["since"])?;
     match since {
         None => Ok(0),
-        Some(text) => event_number(&text).map_err(Refusal::bad),
+        Some(text) => event_number(&text).map_err(OrderError::invalid),
     }
 }
 
@@ -116,7 +116,7 @@ impl Teller {
         while self.pending.is_empty() {
             tokio::select! {
                 biased;
-                () = self.shutdown.wait() => return None,
+                () = self.shutdown.cancelled() => return None,
                 () = self.follower.ready() => self.pending.extend(self.follower.take()),
             }
         }

@@ -35,7 +35,7 @@ use super::connection::Conn;
 use super::http_slot::Room;
 use super::server::Ends;
 use super::{Limits, Shared};
-use crate::orders::{self, MAX_BODY};
+use crate::orders::{self, MAX_ORDER_BODY};
 use crate::shutdown::Shutdown;
 use crate::wire::date;
 
@@ -129,7 +129,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     router
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_ORDER_BODY))
         .layer(from_fn(one_host))
         .with_state(shared)
 }
@@ -194,7 +194,7 @@ pub(super) async fn serve(
             Poll::Pending => room.poll_lost(cx).map(|()| Stop::Lost),
             Poll::Ready(done) => Poll::Ready(Stop::Done(done)),
         }) => done,
-        () = shutdown.wait() => Stop::Told,
+        () = shutdown.cancelled() => Stop::Told,
     };
     let done = match stop {
         Stop::Done(done) => done,

@@ -15,10 +15,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Ends, Reply};
-use crate::access::{Asker, Denial, Effect};
+use crate::access::{AccessDenied, AccessKind, Caller};
 use crate::control::Context;
-use crate::orders::{self, MAX_BODY, Refusal};
-use crate::wire::socket_owner::Owner;
+use crate::orders::{self, MAX_ORDER_BODY, OrderError};
+use crate::wire::socket_owner::SocketOwner;
 
 /// What of a request its route may ask for.
 pub(super) struct Said<'a> {
@@ -50,7 +50,7 @@ impl<'a> Said<'a> {
     pub(super) fn fields<const N: usize>(
         &self,
         names: [&str; N],
-    ) -> Result<[Option<String>; N], Refusal> {
+    ) -> Result<[Option<String>; N], OrderError> {
         let mut values = [const { None }; N];
         for field in self.query.split('&').filter(|field| !field.is_empty()) {
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
@@ -61,10 +61,10 @@ impl<'a> Said<'a> {
                     "'{}' is not in the query of this path: {known}",
                     tame(&name)
                 );
-                return Err(Refusal::bad(sentence));
+                return Err(OrderError::invalid(sentence));
             };
             if values[at].replace(text(plain(value))?).is_some() {
-                return Err(Refusal::bad(format!("{name} is there twice")));
+                return Err(OrderError::invalid(format!("{name} is there twice")));
             }
         }
         Ok(values)
@@ -74,17 +74,17 @@ impl<'a> Said<'a> {
     ///
     /// # Errors
     /// It is none, or has no such field.
-    pub(super) fn value(&self, name: &str) -> Result<Value, Refusal> {
+    pub(super) fn value(&self, name: &str) -> Result<Value, OrderError> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(self.body) else {
-            return Err(Refusal::bad("request body is not a JSON object"));
+            return Err(OrderError::invalid("request body is not a JSON object"));
         };
         let value = fields.remove(name);
-        value.ok_or_else(|| Refusal::bad(format!("{name} is missing")))
+        value.ok_or_else(|| OrderError::invalid(format!("{name} is missing")))
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, Refusal> {
-    String::from_utf8(bytes).map_err(|_| Refusal::bad("request target is not UTF-8 text"))
+fn text(bytes: Vec<u8>) -> Result<String, OrderError> {
+    String::from_utf8(bytes).map_err(|_| OrderError::invalid("request target is not UTF-8 text"))
 }
 
 /// A sender's text without anything that moves a terminal.
@@ -118,7 +118,7 @@ pub(super) fn admit(
     context: &Context,
     request: &Request,
     path: &str,
-    effect: Effect,
+    effect: AccessKind,
 ) -> Result<SocketAddr, Reply> {
     let ends = ends(request)?;
     let owner = || ends.owner();
@@ -145,21 +145,21 @@ fn ends(request: &Request) -> Result<Ends, Reply> {
 fn asker<'a>(
     request: &'a Request,
     ends: Ends,
-    owner: &'a dyn Fn() -> io::Result<Owner>,
-) -> Asker<'a> {
+    owner: &'a dyn Fn() -> io::Result<SocketOwner>,
+) -> Caller<'a> {
     let field = |name: HeaderName| request.headers().get(name).map(|value| value.as_bytes());
     // The authority of a request in absolute form stands for Host (RFC 9112 §3.2.2).
     let authority = request.uri().authority().map(|at| at.as_str().as_bytes());
-    Asker {
+    Caller {
         authorization: field(header::AUTHORIZATION),
         origin: field(header::ORIGIN),
         fetch_site: field(HeaderName::from_static("sec-fetch-site")),
         host: authority.or_else(|| field(header::HOST)),
-        ..Asker::at(ends.client.ip(), owner)
+        ..Caller::at(ends.client.ip(), owner)
     }
 }
 
-fn denied(denial: &Denial) -> Reply {
+fn denied(denial: &AccessDenied) -> Reply {
     Reply {
         retry_after: denial.retry_after(),
         ..Reply::new(denial.status, orders::failure(&denial.to_string()))
@@ -169,11 +169,11 @@ fn denied(denial: &Denial) -> Reply {
 /// The whole body, unless it is too long or too slow; then nothing can come behind it.
 pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, Reply> {
     let too_long = || {
-        let sentence = format!("request body is longer than {MAX_BODY} bytes");
+        let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");
         Reply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence).last()
     };
     // One that announces its length need not be sent at all.
-    if request.body().size_hint().lower() > MAX_BODY as u64 {
+    if request.body().size_hint().lower() > MAX_ORDER_BODY as u64 {
         return Err(too_long());
     }
     match timeout(wait, Bytes::from_request(request, &())).await {

@@ -12,12 +12,12 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::request::{Said, admit, body};
 use super::{Reply, assets, events, parse, probes};
-use crate::access::Effect;
+use crate::access::AccessKind;
 use crate::control::command::Command;
 use crate::control::execute::{self, Outcome};
 use crate::control::ring_query::Question;
 use crate::control::{Context, Shared, dashboard};
-use crate::orders::{Kind, Refusal};
+use crate::orders::{ChangeKind, OrderError};
 
 /// A method and a path, as the library writes it: `{name}` is one piece of any text.
 pub(super) struct Row {
@@ -29,7 +29,7 @@ pub(super) struct Row {
 /// How a row is answered.
 enum Answers {
     /// By a command, for those who may give it.
-    Command(fn(&Said<'_>) -> Result<Command, Refusal>),
+    Command(fn(&Said<'_>) -> Result<Command, OrderError>),
     /// In its own way.
     Own(fn(MethodFilter) -> MethodRouter<Arc<Shared>>),
 }
@@ -40,12 +40,12 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "POST",
         "/add",
-        Answers::Command(|said| parse::change(Kind::Add, said)),
+        Answers::Command(|said| parse::change(ChangeKind::Add, said)),
     ),
     row(
         "DELETE",
         "/rm",
-        Answers::Command(|said| parse::change(Kind::Rm, said)),
+        Answers::Command(|said| parse::change(ChangeKind::Rm, said)),
     ),
     asks("/replicas", |_| Ok(Command::Show(None))),
     asks("/replicas/{name}", |said| {
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
     row("POST", "/bound", Answers::Command(parse::set_bound)),
     asks("/where/{key}", |said| {
         Ok(Command::Ask(
-            Question::whose(said.piece(1)).map_err(Refusal::bad)?,
+            Question::whose(said.piece(1)).map_err(OrderError::invalid)?,
         ))
     }),
     asks("/where", parse::whose),
@@ -128,7 +128,7 @@ const fn row(method: &'static str, path: &'static str, answers: Answers) -> Row 
     }
 }
 
-const fn asks(path: &'static str, read: fn(&Said<'_>) -> Result<Command, Refusal>) -> Row {
+const fn asks(path: &'static str, read: fn(&Said<'_>) -> Result<Command, OrderError>) -> Row {
     row("GET", path, Answers::Command(read))
 }
 
@@ -182,9 +182,9 @@ impl Row {
                 filter,
                 move |State(shared): State<Arc<Shared>>, request: Request| async move {
                     let effect = if reads {
-                        Effect::Reads
+                        AccessKind::Read
                     } else {
-                        Effect::Changes
+                        AccessKind::Write
                     };
                     command(&shared.context, request, path, effect, read).await
                 },
@@ -198,14 +198,14 @@ async fn command(
     context: &Context,
     request: Request,
     path: &str,
-    effect: Effect,
-    read: fn(&Said<'_>) -> Result<Command, Refusal>,
+    effect: AccessKind,
+    read: fn(&Said<'_>) -> Result<Command, OrderError>,
 ) -> Result<Reply, Reply> {
     let peer = admit(context, &request, path, effect)?;
     let uri = request.uri().clone();
     let body = match effect {
-        Effect::Reads => Default::default(),
-        Effect::Changes => body(request, context.limits.body_timeout).await?,
+        AccessKind::Read => Default::default(),
+        AccessKind::Write => body(request, context.limits.body_timeout).await?,
     };
     let said = Said::new(uri.path(), uri.query().unwrap_or_default(), &body);
     let command = read(&said).map_err(refused)?;
@@ -213,7 +213,7 @@ async fn command(
 }
 
 /// A refusal in its status.
-pub(super) fn refused(refusal: Refusal) -> Reply {
+pub(super) fn refused(refusal: OrderError) -> Reply {
     reply(Err(refusal))
 }
 

@@ -7,7 +7,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 
-use crate::metrics::Times;
+use crate::metrics::HistogramSnapshot;
 
 /// What every name begins with.
 const PREFIX: &str = "ringmaster_";
@@ -63,7 +63,7 @@ impl Families {
         name: &str,
         help: &str,
         bounds: &[u64],
-        samples: impl IntoIterator<Item = (Labels, Times)>,
+        samples: impl IntoIterator<Item = (Labels, HistogramSnapshot)>,
     ) {
         let samples = samples.into_iter().map(|(labels, times)| {
             let buckets = bounds.iter().zip(times.at_most(bounds));

@@ -11,9 +11,9 @@ use std::time::{Instant, UNIX_EPOCH};
 use self::exposition::{Families, Labels};
 use super::Context;
 use super::ring_report::health;
-use crate::metrics::{Retry, Times};
+use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
-use crate::stats::{FleetCounts, PortCounts, SeatCounts};
+use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
 
 pub(super) use self::exposition::MEDIA_TYPE;
 
@@ -102,7 +102,7 @@ fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (Labels, u64)> {
     classes(counts).into_iter().map(labelled)
 }
 
-fn about(families: &mut Families, context: &Context, fleet: &FleetCounts) {
+fn about(families: &mut Families, context: &Context, fleet: &FleetCountsSnapshot) {
     let sources = &context.sources;
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     let help = "Always 1; its label is the version of this program.";
@@ -163,7 +163,7 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     let help =
         "Requests that went on from a seat to another connection or another replica, by reason.";
     let retries = |counts: &SeatCounts| {
-        let count = |why: Retry| (why.word(), counts.retries[why as usize]);
+        let count = |why: Retry| (why.as_str(), counts.retries[why as usize]);
         Retry::ALL.map(count)
     };
     families.counter("retries_total", help, by_seat_and(seats, "reason", retries));
@@ -185,7 +185,7 @@ fn requests(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
 }
 
 fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
-    let mut add = |name, help, bounds, times: fn(&SeatCounts) -> Times| {
+    let mut add = |name, help, bounds, times: fn(&SeatCounts) -> HistogramSnapshot| {
         families.histogram(name, help, bounds, by_seat(seats, times));
     };
     let help = "From the head of a request to the head of its reply, in seconds.";
@@ -206,7 +206,7 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     );
 }
 
-fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCounts) {
+fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCountsSnapshot) {
     let mut count = |name, help, count: fn(&SeatCounts) -> u64| {
         families.counter(name, help, by_seat(seats, count));
     };

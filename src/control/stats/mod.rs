@@ -17,10 +17,10 @@ use super::Context;
 use super::command::Command;
 use super::command_table::{Entry, alone};
 use super::ring_report::{Outlook, health};
-use crate::metrics::{Retry, Times};
+use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
 use crate::roster::Roster;
-use crate::stats::{Look, PortCounts, Recent, Recorder, SeatCounts, TICK};
+use crate::stats::{PortCounts, Rates, Sampler, SeatCounts, TICK, WindowedStats};
 
 /// The command.
 pub(super) const STATS: Entry = Entry {
@@ -38,7 +38,7 @@ pub(super) const STATS: Entry = Entry {
 #[derive(Clone)]
 pub struct Sources {
     /// Where counts are read.
-    pub recorder: Recorder,
+    pub recorder: Sampler,
     /// How the fleet stands.
     pub standing: Arc<dyn Fn() -> Standing + Send + Sync>,
     /// How replicas are started, in a word.
@@ -73,8 +73,8 @@ pub struct Standing {
 struct Sheet<'a> {
     standing: Standing,
     roster: &'a Roster,
-    look: Look,
-    all: (SeatCounts, Recent),
+    look: WindowedStats,
+    all: (SeatCounts, Rates),
 }
 
 /// When a reading is to be kept; after a delay there is no hurry to catch up.
@@ -133,7 +133,7 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 /// kept from being sent again. `evicted` are the idle clients that were closed for newcomers, at the limit of
 /// connections. A `bound` of 0 is none.
 pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
-    let look = context.sources.recorder.look(now);
+    let look = context.sources.recorder.windowed(now);
     let sheet = Sheet {
         standing: (context.sources.standing)(),
         roster: &context.roster.latest(),
@@ -144,7 +144,7 @@ pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
 }
 
 impl Sheet<'_> {
-    fn seats(&self) -> impl Iterator<Item = (Seat, SeatCounts, Recent)> + '_ {
+    fn seats(&self) -> impl Iterator<Item = (Seat, SeatCounts, Rates)> + '_ {
         self.roster.ring.seats().iter().map(|seat| {
             let (counts, recent) = self.look.seat(*seat);
             (*seat, counts, recent)
@@ -194,9 +194,9 @@ impl Sheet<'_> {
 }
 
 /// All that a seat and the totals have in common.
-fn counted(counts: &SeatCounts, recent: &Recent, all: &Recent) -> Value {
+fn counted(counts: &SeatCounts, recent: &Rates, all: &Rates) -> Value {
     let retries = Retry::ALL.iter().zip(counts.retries);
-    let retries = retries.map(|(why, count)| (why.word().to_owned(), Value::from(count)));
+    let retries = retries.map(|(why, count)| (why.as_str().to_owned(), Value::from(count)));
     json!({
         "requests": counts.requests,
         "requests_per_s": rounded(recent.requests_per_s(), 2),
@@ -250,7 +250,7 @@ fn classes(counts: [u64; 5]) -> Value {
     Value::Object(named.collect())
 }
 
-fn quantiles(times: &Times) -> Value {
+fn quantiles(times: &HistogramSnapshot) -> Value {
     let ms = |q| times.quantile(q).map(|time| rounded(millis(time), 3));
     json!({"p50": ms(0.5), "p99": ms(0.99)})
 }

@@ -4,8 +4,8 @@
 //! value is `-`. So eyes find their way, and scripts too: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
 
 use super::{Sheet, Standing, millis};
-use crate::metrics::Times;
-use crate::stats::{PortCounts, Recent, SeatCounts};
+use crate::metrics::HistogramSnapshot;
+use crate::stats::{PortCounts, Rates, SeatCounts};
 
 /// A column: its name and its least width. Text stands to the left, numbers to the right.
 type Column = (&'static str, usize);
@@ -49,7 +49,7 @@ struct Row {
     name: String,
     state: &'static str,
     counts: SeatCounts,
-    recent: Recent,
+    recent: Rates,
 }
 
 impl Sheet<'_> {
@@ -146,7 +146,7 @@ fn load(row: &Row) -> [String; 8] {
 }
 
 fn time(row: &Row) -> [String; 6] {
-    let ms = |times: &Times, q| match times.quantile(q) {
+    let ms = |times: &HistogramSnapshot, q| match times.quantile(q) {
         Some(time) => format!("{:.2}", millis(time)),
         None => "-".to_owned(),
     };

@@ -13,7 +13,7 @@ use super::world::context;
 use super::{Context, DEADLINE, Journal, Order};
 use crate::control::admission::Port;
 use crate::control::start;
-use crate::orders::Call;
+use crate::orders::OrderCall;
 use crate::shutdown::{self, Trigger};
 
 /// A control port under test. Dropping it stops the port and checks that its thread ends.
@@ -21,7 +21,7 @@ pub(super) struct Fixture {
     pub(super) addr: SocketAddr,
     pub(super) journal: Journal,
     pub(super) orders: std_mpsc::Receiver<Order>,
-    held: std_mpsc::Receiver<Call>,
+    held: std_mpsc::Receiver<OrderCall>,
     pub(super) trigger: Option<Trigger>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,7 +73,7 @@ impl Fixture {
         self.orders.recv_timeout(DEADLINE).unwrap()
     }
 
-    pub(super) fn held(&self) -> Call {
+    pub(super) fn held(&self) -> OrderCall {
         self.held.recv_timeout(DEADLINE).unwrap()
     }
 

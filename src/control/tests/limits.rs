@@ -3,8 +3,8 @@
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::orders::desk;
-use crate::wire::socket_owner::{self, Owner};
+use crate::orders::order_queue;
+use crate::wire::socket_owner::{self, SocketOwner};
 
 #[test]
 fn a_line_may_have_64_kib_and_no_byte_more() {
@@ -47,7 +47,7 @@ fn what_follows_an_answer_is_dropped_without_a_reset() {
 fn until_closed(port: &Fixture, stream: &TcpStream) {
     let own = stream.local_addr().unwrap();
     until("the port has closed its end", || {
-        (socket_owner::of(port.addr, own).unwrap() == Owner::Gone).then_some(())
+        (socket_owner::owner_of(port.addr, own).unwrap() == SocketOwner::Gone).then_some(())
     });
 }
 
@@ -70,8 +70,8 @@ fn what_follows_is_dropped_up_to_a_limit() {
     assert_eq!(port.ask("quit\n"), "bye\n\n", "a round trip");
     let own = stream.local_addr().unwrap();
     assert!(matches!(
-        socket_owner::of(port.addr, own),
-        Ok(Owner::User(_))
+        socket_owner::owner_of(port.addr, own),
+        Ok(SocketOwner::User(_))
     ));
     stream.write_all(b"x").unwrap();
     until_closed(&port, &stream);
@@ -92,12 +92,12 @@ fn closing_takes_no_place_and_the_oldest_is_dropped_for_the_next() {
         context.limits.place_timeout = SOON;
     });
     let [first, second] = [lingering(&port), lingering(&port)];
-    let own = |stream: &TcpStream| socket_owner::of(port.addr, stream.local_addr().unwrap());
-    assert!(matches!(own(&first), Ok(Owner::User(_))));
+    let own = |stream: &TcpStream| socket_owner::owner_of(port.addr, stream.local_addr().unwrap());
+    assert!(matches!(own(&first), Ok(SocketOwner::User(_))));
     let third = lingering(&port);
     until_closed(&port, &first);
     for stream in [&second, &third] {
-        assert!(matches!(own(stream), Ok(Owner::User(_))));
+        assert!(matches!(own(stream), Ok(SocketOwner::User(_))));
     }
 }
 
@@ -419,6 +419,6 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
 
 #[test]
 fn a_fleet_that_is_gone_is_an_answer() {
-    let port = port_with(|context| context.desk = desk().0);
+    let port = port_with(|context| context.desk = order_queue().0);
     assert_eq!(port.ask("rep\n"), "ERR ringmaster is stopping\n\n");
 }

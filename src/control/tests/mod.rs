@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::server::is_http;
 use super::*;
-use crate::orders::{Order, Target};
+use crate::orders::{Order, ReplaceTarget};
 use crate::ring::Spec;
 use crate::roster::ReplicaName;
 use fixture::{Fixture, ask_as, port, port_with, rest, until};

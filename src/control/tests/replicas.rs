@@ -155,13 +155,13 @@ fn orders_reach_the_fleet_from_both_protocols() {
             "replace all",
             "POST /replicas/all/replace",
             "",
-            Order::Replace(Target::All),
+            Order::Replace(ReplaceTarget::All),
         ),
         (
             "replace S2",
             "POST /replicas/S2/replace",
             "{}",
-            Order::Replace(Target::One(name("S2"))),
+            Order::Replace(ReplaceTarget::One(name("S2"))),
         ),
         (
             "drain S2",

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::load::Bound;
-use crate::metrics::Cells;
+use crate::load::LoadBound;
+use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, Roster};
 
@@ -148,9 +148,9 @@ fn a_long_name_keeps_the_columns_aligned() {
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
             drained: false,
-            cells: Arc::new(Cells::new(1)),
+            cells: Arc::new(ReplicaCounters::new(1)),
         };
-        let roster = Roster::new(7, ring, Bound::OFF, true, vec![member]);
+        let roster = Roster::new(7, ring, LoadBound::OFF, true, vec![member]);
         context.roster = roster::channel(1, roster).0.observer();
     });
     let answer = port.ask("stats\n");

@@ -74,7 +74,7 @@ fn changes_reach_the_fleet_in_order() {
     let port = port();
     let answer = port.ask("add 2 S5 S4; rm 1 S1\n");
     assert_eq!(answer, "N 5\nS1\nS2\nS3\nS5\nS4\n\nN 4\nS2\nS3\nS5\nS4\n\n");
-    let change = |n, names: &[&str]| Change {
+    let change = |n, names: &[&str]| ChangeRequest {
         n,
         names: names.iter().map(|name| name.parse().unwrap()).collect(),
     };

@@ -4,25 +4,28 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::access::Access;
+use crate::access::AccessPolicy;
 use crate::control::{Context, Limits, Sources, Standing};
 use crate::fleet::{self, Journal, Note, What};
-use crate::load::Bound;
-use crate::metrics::{Cells, Port as PortCells, Retry};
-use crate::orders::{Call, Card, Cards, Counter, Order, Past, Refusal, State, Target, desk};
+use crate::load::LoadBound;
+use crate::metrics::{DataPortCounters as PortCells, ReplicaCounters, Retry};
+use crate::orders::{
+    FleetSnapshot, Order, OrderCall, OrderError, OrderReceiver, PastReplica, ReplaceTarget,
+    ReplicaInfo, ReplicaState, order_queue,
+};
 use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
-use crate::stats::{Ledger, Recorder};
+use crate::stats::{CounterRegistry, Sampler};
 
 /// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
 pub(super) fn scripted(
-    counter: Counter,
+    counter: OrderReceiver,
     orders: std_mpsc::Sender<Order>,
-    held: std_mpsc::Sender<Call>,
+    held: std_mpsc::Sender<OrderCall>,
 ) {
     let name = |text: &str| text.parse::<ReplicaName>().unwrap();
     let mut names = list_of_three();
-    let Counter {
+    let OrderReceiver {
         orders: mut calls,
         mut shows,
         list,
@@ -42,22 +45,23 @@ pub(super) fn scripted(
                 let _ = held.send(call);
                 continue;
             }
-            Order::Rm(change) if change.n > names.len() => {
-                Err(Refusal::bad(format!("there are only {}", names.len())))
-            }
+            Order::Rm(change) if change.n > names.len() => Err(OrderError::invalid(format!(
+                "there are only {}",
+                names.len()
+            ))),
             Order::Add(change) if change.names.contains(&name("broken")) => {
-                Err(Refusal::failed("could not start broken"))
+                Err(OrderError::unavailable("could not start broken"))
             }
-            Order::Replace(Target::One(name)) | Order::Drain(name) | Order::Ready(name)
+            Order::Replace(ReplaceTarget::One(name)) | Order::Drain(name) | Order::Ready(name)
                 if !names.contains(name) =>
             {
-                Err(Refusal::nobody(name))
+                Err(OrderError::not_found(name))
             }
             Order::Bound(_) | Order::Scale(_) | Order::Replace(_) => Ok(names.clone()),
             Order::Drain(_) | Order::Ready(_) => Ok(names.clone()),
             Order::Ring(spec) => match spec.build(&[Seat(57)].into()) {
                 Ok(_) => Ok(names.clone()),
-                Err(err) => Err(Refusal::bad(err.to_string())),
+                Err(err) => Err(OrderError::invalid(err.to_string())),
             },
             Order::Add(change) => {
                 names.extend(change.names.iter().cloned());
@@ -80,32 +84,32 @@ fn list_of_three() -> Vec<ReplicaName> {
 }
 
 /// A card for each of these, in seats from 1 on; the last one's seat had another before.
-pub(super) fn cards(names: &[ReplicaName]) -> Cards {
-    let card = |(name, seat): (&ReplicaName, u32)| Card {
+pub(super) fn cards(names: &[ReplicaName]) -> FleetSnapshot {
+    let card = |(name, seat): (&ReplicaName, u32)| ReplicaInfo {
         name: name.clone(),
         seat: Some(Seat(seat)),
-        state: State::Up,
+        state: ReplicaState::Up,
         addr: Some(ReplicaAddr(([127, 0, 0, 1], 4000).into())),
         engine_id: Some(format!("pid:{seat}")),
         up_for: Some(Duration::from_secs(60)),
         deaths: 0,
         heartbeat: Some(Duration::from_micros(250)),
         in_flight: 2,
-        listed: true,
+        in_rep_list: true,
         reason: None,
         past: Vec::new(),
     };
-    let mut cards: Vec<Card> = names.iter().zip(1..).map(card).collect();
+    let mut cards: Vec<ReplicaInfo> = names.iter().zip(1..).map(card).collect();
     if let Some(last) = cards.last_mut() {
-        last.past.push(Past {
+        last.past.push(PastReplica {
             name: "lion".parse().unwrap(),
             ago: Duration::from_secs(90),
             reason: "heartbeat missed 3 times".into(),
-            ended: Some("process ended, exit status: 3".into()),
-            said: vec!["no luck".into(), "bye\u{7}".into()],
+            exit: Some("process ended, exit status: 3".into()),
+            last_lines: vec!["no luck".into(), "bye\u{7}".into()],
         });
     }
-    Cards {
+    FleetSnapshot {
         at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
         all: cards,
     }
@@ -121,26 +125,26 @@ pub(super) fn three_seats() -> Observer {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health,
         drained: false,
-        cells: Arc::new(Cells::new(1)),
+        cells: Arc::new(ReplicaCounters::new(1)),
     };
     let members = vec![member(1, Health::Up), member(2, Health::Suspect)];
-    let roster = Roster::new(7, ring.unwrap(), Bound::OFF, true, members);
+    let roster = Roster::new(7, ring.unwrap(), LoadBound::OFF, true, members);
     roster::channel(1, roster).0.observer()
 }
 
 /// What was counted of S1 within a little while.
-pub(super) fn recorder() -> Recorder {
-    let (ledger, port) = (Ledger::default(), Arc::new(PortCells::new(1)));
-    let cells = Arc::new(Cells::new(1));
-    ledger.enter(Seat(1), &cells);
-    let recorder = Recorder::new(ledger, Arc::clone(&port), Instant::now());
+pub(super) fn recorder() -> Sampler {
+    let (ledger, port) = (CounterRegistry::default(), Arc::new(PortCells::new(1)));
+    let cells = Arc::new(ReplicaCounters::new(1));
+    ledger.register(Seat(1), &cells);
+    let recorder = Sampler::new(ledger, Arc::clone(&port), Instant::now());
     let cell = cells.worker(0);
     for (status, millis) in [(200, 1), (200, 1), (200, 9), (404, 1)] {
         let time = Duration::from_millis(millis);
         cell.requests.add(1);
         cell.replies.count(status);
-        cell.first_byte.count(time);
-        cell.total.count(time * 2);
+        cell.first_byte.observe(time);
+        cell.total.observe(time * 2);
     }
     cell.spilled.add(1);
     cell.diverted.add(1);
@@ -165,8 +169,12 @@ pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
     journal.push(at, What::Replica(note));
 }
 
-pub(super) fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiver<Call>) {
-    let (desk, counter) = desk();
+pub(super) fn context() -> (
+    Context,
+    std_mpsc::Receiver<Order>,
+    std_mpsc::Receiver<OrderCall>,
+) {
+    let (desk, counter) = order_queue();
     let (orders_tx, orders) = std_mpsc::channel();
     let (held_tx, held) = std_mpsc::channel();
     counter.list.send_replace(list_of_three().into());
@@ -176,7 +184,7 @@ pub(super) fn context() -> (Context, std_mpsc::Receiver<Order>, std_mpsc::Receiv
     happen(&journal, 2, "");
     let context = Context {
         desk,
-        access: Access::default(),
+        access: AccessPolicy::default(),
         roster: three_seats(),
         max_replicas: 8,
         ready: Arc::new(|| Ok(())),

@@ -10,7 +10,7 @@ use crate::fleet::heartbeat::Heart;
 use crate::fleet::names;
 use crate::fleet::plan::{Traffic, World};
 use crate::fleet::publisher::Press;
-use crate::orders::{Card, Cards};
+use crate::orders::{FleetSnapshot, ReplicaInfo};
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// The world as the plan may ask it.
@@ -48,12 +48,12 @@ impl Task {
     }
 
     /// A card for everybody, with what the engine, the heartbeats and the workers know.
-    pub(super) fn cards(&self) -> Cards {
+    pub(super) fn cards(&self) -> FleetSnapshot {
         let now = Instant::now();
         let cards = self.plan.cards(now).into_iter();
         let filled = cards.map(|(id, card)| match id {
             None => card,
-            Some(id) => Card {
+            Some(id) => ReplicaInfo {
                 engine_id: self.engine.handle(id),
                 heartbeat: self.work.hearts.get(&id).and_then(Heart::latency),
                 in_flight: self.press.in_flight(id),
@@ -61,7 +61,7 @@ impl Task {
             },
         });
         let (began, at) = self.began;
-        Cards {
+        FleetSnapshot {
             at: at + now.saturating_duration_since(began),
             all: filled.collect(),
         }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::fleet::engine::Report;
 use crate::fleet::plan::{Hold, Pulse};
-use crate::orders::{Call, Cards};
+use crate::orders::{FleetSnapshot, OrderCall};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
 
@@ -42,7 +42,7 @@ pub(in crate::fleet) struct Inbox {
     pub(in crate::fleet) reports: mpsc::UnboundedReceiver<Report>,
     pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
     /// Requests for the cards of all replicas.
-    pub(in crate::fleet) shows: mpsc::Receiver<oneshot::Sender<Cards>>,
-    pub(in crate::fleet) orders: mpsc::Receiver<Call>,
+    pub(in crate::fleet) shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
+    pub(in crate::fleet) orders: mpsc::Receiver<OrderCall>,
     pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
 }

@@ -14,7 +14,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
     let survey = survey(Settings {
         replicas: Replicas::Fixed(backends.clone()),
         ring: Spec::Uniform,
-        bound: crate::load::Bound::OFF,
+        bound: crate::load::LoadBound::OFF,
         heartbeat: Some(Heartbeat {
             interval: long,
             timeout: long,
@@ -32,7 +32,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         seats: None,
         taken_over_from: None,
         workers: 1,
-        ledger: Ledger::default(),
+        ledger: CounterRegistry::default(),
     });
     let survey = survey.unwrap();
     let (publisher, mut workers) = roster::channel(1, survey.first_roster());
@@ -41,13 +41,13 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
     let task = Task {
         rhythm: None,
         engine: Box::new(Fixed::new(&backends, Reports::new(report))),
-        press: Press::new(publisher, 1, Ledger::default()),
-        ledger: Ledger::default(),
+        press: Press::new(publisher, 1, CounterRegistry::default()),
+        ledger: CounterRegistry::default(),
         pulses: mpsc::unbounded_channel().0,
         journal: Journal::default(),
         notebook: Notebook::default(),
         status: watch::channel(plan.status()).0,
-        list: watch::channel(List::default()).0,
+        list: watch::channel(ReplicaNames::default()).0,
         plan,
         began: (Instant::now(), SystemTime::now()),
         lent: Arc::default(),
@@ -59,7 +59,7 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
 #[tokio::test]
 async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
     let (mut task, mut reports, worker) = task();
-    worker.adopted(task.press.version());
+    worker.acknowledge(task.press.version());
     task.feed(Input::Begin);
     let Some(Report::Started { id, addr }) = reports.recv().await else {
         panic!("a backend is there at once");
@@ -71,7 +71,7 @@ async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
         "told before the worker knows"
     );
     // After the task has looked, and before it asks whether to look again.
-    worker.adopted(task.press.version());
+    worker.acknowledge(task.press.version());
     assert!(
         task.waits_for_workers(),
         "it would sleep until the next input"

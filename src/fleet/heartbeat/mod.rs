@@ -23,7 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use super::plan::Pulse;
-use crate::metrics::SeatCells;
+use crate::metrics::SeatCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
 use prober::Watcher;
@@ -95,7 +95,7 @@ impl Heart {
     pub(super) fn begin(
         patient: Patient,
         rhythm: Rhythm,
-        cells: Arc<SeatCells>,
+        cells: Arc<SeatCounters>,
         pulses: UnboundedSender<(ReplicaId, Pulse)>,
     ) -> Self {
         let poke = Arc::new(Poke::default());

@@ -18,7 +18,7 @@ use super::response::Identity;
 use super::timing::punctual;
 use super::{Patient, Poke, Rhythm};
 use crate::fleet::plan::{Miss, Pulse};
-use crate::metrics::SeatCells;
+use crate::metrics::SeatCounters;
 use crate::roster::ReplicaId;
 
 /// The deadline of the heartbeat that follows an unexpected end.
@@ -50,7 +50,7 @@ pub(super) struct Watcher {
     /// Whether it has the seat that was to be given to it.
     is_seated: bool,
     rhythm: Rhythm,
-    cells: Arc<SeatCells>,
+    cells: Arc<SeatCounters>,
     pulses: UnboundedSender<(ReplicaId, Pulse)>,
     poke: Arc<Poke>,
     held: Option<TcpStream>,
@@ -70,7 +70,7 @@ impl Watcher {
     pub(super) fn new(
         patient: Patient,
         rhythm: Rhythm,
-        cells: Arc<SeatCells>,
+        cells: Arc<SeatCounters>,
         pulses: UnboundedSender<(ReplicaId, Pulse)>,
         poke: Arc<Poke>,
     ) -> Self {
@@ -238,7 +238,7 @@ impl Watcher {
         }
         let now = Instant::now();
         self.last_answer = Some(now);
-        self.cells.heartbeats.count(now - sent);
+        self.cells.heartbeats.observe(now - sent);
         let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
         self.poke.latency.store(micros.max(1), Ordering::Relaxed);
         self.held = stream.filter(|_| !self.is_habit());

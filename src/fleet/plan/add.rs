@@ -10,7 +10,7 @@ use super::seats::{Holder, Place};
 use super::{Phase, Plan, Ticket, World};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::Kind;
-use crate::orders::{self, Refusal};
+use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
 
@@ -19,15 +19,15 @@ impl Plan {
     pub(super) fn begin_add(
         &mut self,
         ticket: Ticket,
-        change: &orders::Change,
+        change: &orders::ChangeRequest,
         world: &mut dyn World,
-    ) -> Result<Change, Refusal> {
+    ) -> Result<Change, OrderError> {
         if let Some(name) = change.names.iter().find(|name| self.is_taken(name)) {
-            return Err(Refusal::bad(format!("the name {name} is taken")));
+            return Err(OrderError::invalid(format!("the name {name} is taken")));
         }
         let (n, wanted, max) = (change.n, self.wanted(), self.policy.max_replicas);
         if wanted.saturating_add(n) > max {
-            return Err(Refusal::bad(format!(
+            return Err(OrderError::invalid(format!(
                 "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
             )));
         }
@@ -36,7 +36,7 @@ impl Plan {
         let seats: Vec<Seat> = free.take(n).collect();
         let all: BTreeSet<Seat> = present.iter().chain(&seats).copied().collect();
         let ring = self.ring.reseated(&all);
-        let ring = ring.map_err(|err| Refusal::bad(err.to_string()))?;
+        let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
         let mut given = change.names.iter().cloned();
         let mut group = Vec::new();
         // The given names are started first, so that no random name can be one of them.
@@ -60,11 +60,11 @@ impl Plan {
     pub(super) fn undo_add(&mut self, failed: ReplicaId, why: String) {
         let life = self.lives.get(&failed);
         let sentence = life.map(|life| format!("could not start {}: {why}", life.name));
-        self.refuse_add(failed, Refusal::failed(sentence.unwrap_or(why)));
+        self.refuse_add(failed, OrderError::unavailable(sentence.unwrap_or(why)));
     }
 
     /// Undoes the present `/add`, because of this one of it, and refuses it so.
-    pub(super) fn refuse_add(&mut self, failed: ReplicaId, refusal: Refusal) {
+    pub(super) fn refuse_add(&mut self, failed: ReplicaId, refusal: OrderError) {
         let Some(Change::Add { ticket, group, .. }) = self.change.take() else {
             return;
         };

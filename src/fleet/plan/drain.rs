@@ -5,19 +5,23 @@
 
 use super::{Phase, Plan};
 use crate::fleet::events::Kind;
-use crate::orders::Refusal;
+use crate::orders::OrderError;
 use crate::roster::ReplicaName;
 
 impl Plan {
     /// Takes the replica of this name off duty, or puts it on duty again; it may be so already.
-    pub(super) fn set_drained(&mut self, name: &ReplicaName, drained: bool) -> Result<(), Refusal> {
+    pub(super) fn set_drained(
+        &mut self,
+        name: &ReplicaName,
+        drained: bool,
+    ) -> Result<(), OrderError> {
         let seat = self.seat_named(name)?;
         let holder = self.place_mut(seat).and_then(|p| p.holder.clone());
         let holder = holder.filter(|holder| holder.name == *name);
         let phase = holder.as_ref().and_then(|holder| self.phase(holder.id));
         let (Some(holder), Some(Phase::Up | Phase::Suspect | Phase::Silent)) = (holder, phase)
         else {
-            return Err(Refusal::bad(format!("{name} does not serve")));
+            return Err(OrderError::invalid(format!("{name} does not serve")));
         };
         if holder.drained == drained {
             return Ok(());

@@ -7,7 +7,7 @@ use super::standby::CALL_TIMEOUT;
 use super::{Action, Phase, Plan, World};
 use crate::fleet::engine::{Ending, Farewell, Report};
 use crate::fleet::events::Kind;
-use crate::orders::Refusal;
+use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
 impl Plan {
@@ -70,7 +70,7 @@ impl Plan {
             return self.standby_not_started(id, &sentence);
         };
         if self.is_in_group(id) {
-            return self.refuse_add(id, Refusal::bad(sentence));
+            return self.refuse_add(id, OrderError::invalid(sentence));
         }
         let name = self.free_name(world);
         if let Some(place) = self.place_mut(seat) {

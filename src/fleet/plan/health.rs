@@ -11,7 +11,7 @@ use super::seats::Holder;
 use super::{Action, Miss, Phase, Plan, Pulse, World};
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
-use crate::roster::{Evidence, Health, ReplicaId, Sign};
+use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
 
 impl Plan {
     /// [`super::Input::Pulse`].
@@ -263,7 +263,7 @@ impl Plan {
         if !usable || !self.policy.watched {
             return;
         }
-        let refused = sign == Sign::Refused;
+        let refused = sign == EvidenceKind::Refused;
         if refused {
             self.suspect(id, "it refused a connection");
         }

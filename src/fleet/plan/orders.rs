@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::replace::Rotation;
 use super::{Action, Hold, Phase, Plan, Ticket, World};
 use crate::fleet::engine::{Farewell, Keeper};
-use crate::orders::{Answer, MAX_WAITING, Order, Refusal};
+use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, OrderResult};
 use crate::ring::{Ring, Seat};
 use crate::roster::ReplicaId;
 
@@ -27,7 +27,7 @@ pub(super) enum Change {
     Undo {
         ticket: Ticket,
         group: Vec<ReplicaId>,
-        refusal: Refusal,
+        refusal: OrderError,
     },
     /// Waits until nothing is left in these seats; `None` if it was answered before that.
     Rm {
@@ -48,20 +48,20 @@ impl Plan {
             )
         {
             let sentence = "fixed backends are neither started nor stopped";
-            self.answer(ticket, Err(Refusal::bad(sentence)));
+            self.answer(ticket, Err(OrderError::invalid(sentence)));
         } else if self.closed {
             self.answer(ticket, Err(stopping()));
         } else if self.hold != Hold::Ours {
             self.answer(ticket, Err(held()));
-        } else if self.waiting.len() >= MAX_WAITING {
-            let sentence = format!("{MAX_WAITING} commands wait already");
-            self.answer(ticket, Err(Refusal::failed(sentence)));
+        } else if self.waiting.len() >= MAX_QUEUED_ORDERS {
+            let sentence = format!("{MAX_QUEUED_ORDERS} commands wait already");
+            self.answer(ticket, Err(OrderError::unavailable(sentence)));
         } else {
             self.waiting.push_back((ticket, order));
         }
     }
 
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: OrderResult) {
         self.actions.push(Action::Answer(ticket, answer));
     }
 
@@ -240,10 +240,10 @@ impl Plan {
     }
 }
 
-fn held() -> Refusal {
-    Refusal::failed("another process takes over this balancer; try again in a moment")
+fn held() -> OrderError {
+    OrderError::unavailable("another process takes over this balancer; try again in a moment")
 }
 
-fn stopping() -> Refusal {
-    Refusal::failed("ringmaster is stopping")
+fn stopping() -> OrderError {
+    OrderError::unavailable("ringmaster is stopping")
 }

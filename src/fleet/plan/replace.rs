@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::orders::Change;
 use super::{Plan, Ticket, World};
-use crate::orders::{Answer, Refusal, Target};
+use crate::orders::{OrderError, OrderResult, ReplaceTarget};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -29,13 +29,13 @@ pub(super) struct Rotation {
     all: usize,
     done: usize,
     /// Set when it is over.
-    result: Option<Answer>,
+    result: Option<OrderResult>,
 }
 
 impl Rotation {
     /// What it came to; asked when it is over.
-    pub(super) fn result(self) -> Answer {
-        let unfinished = || Err(Refusal::failed("the replacement did not end"));
+    pub(super) fn result(self) -> OrderResult {
+        let unfinished = || Err(OrderError::unavailable("the replacement did not end"));
         self.result.unwrap_or_else(unfinished)
     }
 }
@@ -45,11 +45,11 @@ impl Plan {
     pub(super) fn begin_replace(
         &mut self,
         ticket: Ticket,
-        target: &Target,
-    ) -> Result<Change, Refusal> {
+        target: &ReplaceTarget,
+    ) -> Result<Change, OrderError> {
         let only = match target {
-            Target::All => None,
-            Target::One(name) => Some(self.seat_named(name)?),
+            ReplaceTarget::All => None,
+            ReplaceTarget::One(name) => Some(self.seat_named(name)?),
         };
         let meant = self.places.iter().filter(|place| !place.leaving);
         let meant = meant.filter(|place| only.is_none_or(|seat| seat == place.seat));
@@ -127,7 +127,7 @@ impl Plan {
         if let Some(Change::Replace(rotation)) = &mut self.change {
             let (done, all) = (rotation.done, rotation.all);
             let sentence = format!("could not start {name}: {why}; replaced {done} of {all}");
-            rotation.result = Some(Err(Refusal::failed(sentence)));
+            rotation.result = Some(Err(OrderError::unavailable(sentence)));
             rotation.turn = None;
         }
     }

@@ -10,7 +10,7 @@ use super::seats::{Holder, Place};
 use super::{Action, Phase, Plan, Ticket, World};
 use crate::fleet::engine::Farewell;
 use crate::fleet::events::Kind;
-use crate::orders::{self, Refusal};
+use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
@@ -19,19 +19,19 @@ impl Plan {
     pub(super) fn begin_rm(
         &mut self,
         ticket: Ticket,
-        change: &orders::Change,
+        change: &orders::ChangeRequest,
         world: &mut dyn World,
-    ) -> Result<Change, Refusal> {
+    ) -> Result<Change, OrderError> {
         let mut seats = BTreeSet::new();
         for name in &change.names {
             // By contract a bad order, not one about nobody.
-            let bad = |refusal: Refusal| Refusal::bad(refusal.sentence);
+            let bad = |refusal: OrderError| OrderError::invalid(refusal.sentence);
             seats.insert(self.seat_named(name).map_err(bad)?);
         }
         let (n, wanted) = (change.n, self.wanted());
         if n > wanted {
             let sentence = format!("cannot remove {n} replicas: there are only {wanted}");
-            return Err(Refusal::bad(sentence));
+            return Err(OrderError::invalid(sentence));
         }
         let mut others: Vec<Seat> = self.places.iter().map(|place| place.seat).collect();
         others.retain(|seat| !seats.contains(seat));
@@ -46,11 +46,11 @@ impl Plan {
         &mut self,
         ticket: Ticket,
         seats: BTreeSet<Seat>,
-    ) -> Result<Change, Refusal> {
+    ) -> Result<Change, OrderError> {
         let all = self.places.iter().map(|place| place.seat);
         let rest = all.filter(|seat| !seats.contains(seat)).collect();
         let ring = self.ring.reseated(&rest);
-        self.ring = ring.map_err(|err| Refusal::failed(err.to_string()))?;
+        self.ring = ring.map_err(|err| OrderError::unavailable(err.to_string()))?;
         self.changed = true;
         for seat in &seats {
             self.leave(*seat);
@@ -62,12 +62,12 @@ impl Plan {
     }
 
     /// The seat of this name, for an order about it.
-    pub(super) fn seat_named(&self, name: &ReplicaName) -> Result<Seat, Refusal> {
+    pub(super) fn seat_named(&self, name: &ReplicaName) -> Result<Seat, OrderError> {
         let mut lives = self.lives.values();
         let stands_by = lives.any(|life| life.name == *name && life.seat.is_none());
         self.seat_of(name).ok_or_else(|| match stands_by {
-            true => Refusal::bad(format!("{name} is a standby and has no seat")),
-            false => Refusal::nobody(name),
+            true => OrderError::invalid(format!("{name} is a standby and has no seat")),
+            false => OrderError::not_found(name),
         })
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::orders::Change;
 use super::{Plan, Ticket, World};
-use crate::orders::{self, Refusal};
+use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 
 impl Plan {
@@ -17,16 +17,16 @@ impl Plan {
         ticket: Ticket,
         n: usize,
         world: &mut dyn World,
-    ) -> Result<Option<Change>, Refusal> {
+    ) -> Result<Option<Change>, OrderError> {
         let (wanted, max) = (self.wanted(), self.policy.max_replicas);
         if n > max && n > wanted {
-            return Err(Refusal::bad(format!(
+            return Err(OrderError::invalid(format!(
                 "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
             )));
         }
         if n > wanted {
             let (n, names) = (n - wanted, Vec::new());
-            let more = orders::Change { n, names };
+            let more = orders::ChangeRequest { n, names };
             return self.begin_add(ticket, &more, world).map(Some);
         }
         if n == wanted {

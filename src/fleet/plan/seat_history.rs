@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Plan;
 use crate::fleet::engine::Ending;
-use crate::orders::Past;
+use crate::orders::PastReplica;
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// How many a seat keeps.
@@ -29,14 +29,14 @@ struct Obituary {
 
 impl Obituaries {
     /// What there is to tell at `now`, the newest first.
-    pub(super) fn told(&self, now: Instant) -> Vec<Past> {
+    pub(super) fn told(&self, now: Instant) -> Vec<PastReplica> {
         let newest_first = self.0.iter().rev();
-        let told = newest_first.map(|one| Past {
+        let told = newest_first.map(|one| PastReplica {
             name: one.name.clone(),
             ago: now.saturating_duration_since(one.at),
             reason: one.reason.clone(),
-            ended: one.ending.as_ref().map(|ending| ending.how.clone()),
-            said: one
+            exit: one.ending.as_ref().map(|ending| ending.how.clone()),
+            last_lines: one
                 .ending
                 .as_ref()
                 .map_or_else(Vec::new, |e| e.said.clone()),

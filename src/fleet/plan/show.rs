@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::seats::Place;
 use super::{Life, Phase, Plan};
 use crate::fleet::engine::Keeper;
-use crate::orders::{Card, State};
+use crate::orders::{ReplicaInfo, ReplicaState};
 use crate::roster::ReplicaId;
 
 impl Plan {
     /// All cards, by seat; the holder of a seat before its successor.
-    pub(in crate::fleet) fn cards(&self, now: Instant) -> Vec<(Option<ReplicaId>, Card)> {
+    pub(in crate::fleet) fn cards(&self, now: Instant) -> Vec<(Option<ReplicaId>, ReplicaInfo)> {
         let lives = self.lives.iter();
         let mut cards: Vec<_> = lives
             .map(|(id, life)| (Some(*id), self.card(*id, life, now)))
@@ -24,7 +24,7 @@ impl Plan {
         cards
     }
 
-    fn card(&self, id: ReplicaId, life: &Life, now: Instant) -> Card {
+    fn card(&self, id: ReplicaId, life: &Life, now: Instant) -> ReplicaInfo {
         let place = self
             .places
             .iter()
@@ -36,11 +36,11 @@ impl Plan {
             Phase::Standby { since } => Some(since),
             _ => held.and_then(|place| place.up_since),
         };
-        Card {
+        ReplicaInfo {
             name: life.name.clone(),
             seat: life.seat,
             state: match self.is_mute(id) {
-                true if !drained => State::Silent,
+                true if !drained => ReplicaState::Silent,
                 _ => self.state(life.phase, drained),
             },
             addr: life.addr,
@@ -49,25 +49,25 @@ impl Plan {
             deaths: place.map_or(0, |place| place.died),
             heartbeat: None,
             in_flight: 0,
-            listed: held.is_some_and(Place::is_held),
+            in_rep_list: held.is_some_and(Place::is_held),
             reason: self.silence(id, now),
             past: place.map_or_else(Vec::new, |place| place.past.told(now)),
         }
     }
 
-    fn state(&self, phase: Phase, drained: bool) -> State {
+    fn state(&self, phase: Phase, drained: bool) -> ReplicaState {
         match phase {
-            Phase::Starting { .. } => State::Starting,
-            Phase::Ready => State::Answered,
-            Phase::Standby { .. } => State::Standby,
-            Phase::Called { .. } => State::Promoting,
-            Phase::Up | Phase::Suspect if drained => State::Drained,
-            Phase::Up => State::Up,
-            Phase::Suspect => State::Suspect,
-            Phase::Silent if self.policy.keeper == Keeper::Nobody => State::Down,
-            Phase::Silent => State::Silent,
-            Phase::Draining { .. } => State::Leaving,
-            Phase::Removing { .. } => State::Removing,
+            Phase::Starting { .. } => ReplicaState::Starting,
+            Phase::Ready => ReplicaState::Answered,
+            Phase::Standby { .. } => ReplicaState::Standby,
+            Phase::Called { .. } => ReplicaState::Promoting,
+            Phase::Up | Phase::Suspect if drained => ReplicaState::Drained,
+            Phase::Up => ReplicaState::Up,
+            Phase::Suspect => ReplicaState::Suspect,
+            Phase::Silent if self.policy.keeper == Keeper::Nobody => ReplicaState::Down,
+            Phase::Silent => ReplicaState::Silent,
+            Phase::Draining { .. } => ReplicaState::Leaving,
+            Phase::Removing { .. } => ReplicaState::Removing,
         }
     }
 
@@ -81,24 +81,24 @@ impl Plan {
     }
 
     /// The card of a seat that waits.
-    fn empty(&self, place: &Place, now: Instant) -> Card {
+    fn empty(&self, place: &Place, now: Instant) -> ReplicaInfo {
         let wait = place.patience.retry_at.map(|at| {
             let wait = at.saturating_duration_since(now);
             format!("the next start is in {:.1} s", wait.as_secs_f64())
         });
         let reasons: Vec<String> = wait.into_iter().chain(place.failure.clone()).collect();
         let holder = place.holder.as_ref().map(|holder| &holder.name);
-        Card {
+        ReplicaInfo {
             name: holder.unwrap_or(&place.first_name).clone(),
             seat: Some(place.seat),
-            state: State::Waiting,
+            state: ReplicaState::Waiting,
             addr: None,
             engine_id: None,
             up_for: None,
             deaths: place.died,
             heartbeat: None,
             in_flight: 0,
-            listed: false,
+            in_rep_list: false,
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
             past: place.past.told(now),
         }

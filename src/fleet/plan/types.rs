@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::{Note, Switch};
-use crate::load::Bound;
-use crate::orders::{Answer, Order};
+use crate::load::LoadBound;
+use crate::orders::{Order, OrderResult};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -23,7 +23,7 @@ pub(in crate::fleet) struct Policy {
     /// The kind of ring.
     pub(in crate::fleet) ring: Spec,
     /// How far above the mean a seat's load may lie.
-    pub(in crate::fleet) bound: Bound,
+    pub(in crate::fleet) bound: LoadBound,
     /// Misses in a row after which routing passes a replica over.
     pub(in crate::fleet) misses: u32,
     /// Silence after which such a replica counts as dead and gets a successor.
@@ -199,7 +199,7 @@ pub(in crate::fleet) enum Action {
     /// End heartbeats and draining, and let the engine remove it.
     Remove(ReplicaId, Farewell),
     /// Answer an order.
-    Answer(Ticket, Answer),
+    Answer(Ticket, OrderResult),
     /// Note a change.
     Note(Note),
     /// Note a switch that this order made.
@@ -235,7 +235,7 @@ pub(in crate::fleet) struct View {
     /// Over the wanted seats.
     pub(in crate::fleet) ring: Arc<dyn Ring>,
     /// How far above the mean a seat's load may lie.
-    pub(in crate::fleet) bound: Bound,
+    pub(in crate::fleet) bound: LoadBound,
     /// At most one for each seat.
     pub(in crate::fleet) members: Vec<Shown>,
 }

@@ -30,7 +30,7 @@ fn what_cannot_be_is_told_before_anything_is_started() {
             Err(err) => return err.to_string(),
         };
         let (publisher, _) = roster::channel(1, survey.first_roster());
-        let (_, counter) = orders::desk();
+        let (_, counter) = orders::order_queue();
         let (_, evidence) = mpsc::channel(1);
         let err = start(survey, publisher, counter, evidence).unwrap_err();
         err.to_string()

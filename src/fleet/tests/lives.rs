@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::*;
-use crate::orders::Refusal;
+use crate::orders::OrderError;
 use stand_in::{exists, kill};
 
 #[tokio::test]
@@ -38,7 +38,10 @@ async fn a_removed_replica_finishes_what_it_has_begun() {
     let cells = Arc::clone(&roster.member(Seat(4)).unwrap().cells);
     cells.worker(0).enter();
     let desk = bench.desk.clone();
-    let rm = async move { desk.ask(Order::Rm(change(1, &["S4"])), String::new()).await };
+    let rm = async move {
+        desk.submit(Order::Rm(change(1, &["S4"])), String::new())
+            .await
+    };
     let rm = tokio::spawn(rm);
     bench.roster(|roster| roster.ring.seats().len() == 3).await;
     sleep(Duration::from_millis(50)).await;
@@ -64,7 +67,7 @@ async fn a_change_is_done_when_the_worker_goes_by_it() {
     let (bench, mut worker) = begin_alone(settings(processes(stand_in.binary(), 0)));
     let desk = bench.desk.clone();
     let add = async move {
-        desk.ask(Order::Add(change(1, &["S1"])), String::new())
+        desk.submit(Order::Add(change(1, &["S1"])), String::new())
             .await
     };
     let add = tokio::spawn(add);
@@ -73,7 +76,7 @@ async fn a_change_is_done_when_the_worker_goes_by_it() {
     sleep(Duration::from_millis(50)).await;
     assert!(!add.is_finished());
     assert_eq!(names(bench.desk.list()), ["S1"]);
-    worker.adopted(published.version);
+    worker.acknowledge(published.version);
     let answer = timeout(DEADLINE, add).await.unwrap().unwrap();
     assert_eq!(names(answer), ["S1"]);
     bench.fleet.stop(DEADLINE).await.unwrap();
@@ -89,7 +92,7 @@ async fn a_dropped_fleet_stops_unseen() {
     for name in ["S1", "S2", "S3"] {
         assert!(!exists(&stand_in.file(name)));
     }
-    let refusal = Refusal::failed("ringmaster is stopping");
+    let refusal = OrderError::unavailable("ringmaster is stopping");
     let answer = bench.desk.list();
     assert_eq!(answer, Err(refusal));
 }
@@ -98,7 +101,7 @@ async fn a_dropped_fleet_stops_unseen() {
 async fn an_order_is_carried_out_though_its_asker_has_gone() {
     let (_stand_in, mut bench) = three().await;
     let order = Order::Add(change(2, &[]));
-    let ask = bench.desk.ask(order, String::new());
+    let ask = bench.desk.submit(order, String::new());
     assert!(timeout(Duration::ZERO, ask).await.is_err());
     bench.roster(|roster| roster.members().len() == 5).await;
     bench.fleet.stop(DEADLINE).await.unwrap();
@@ -115,7 +118,7 @@ async fn fixed_backends_are_watched_and_nothing_else() {
     let roster = bench.roster(is_up).await;
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);
     assert_eq!(names(bench.desk.list()), ["a"]);
-    let refusal = Refusal::bad("fixed backends are neither started nor stopped");
+    let refusal = OrderError::invalid("fixed backends are neither started nor stopped");
     let answer = bench.ask(Order::Rm(change(1, &["a"]))).await;
     assert_eq!(answer, Err(refusal));
     bench.fleet.stop(DEADLINE).await.unwrap();

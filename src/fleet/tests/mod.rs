@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::*;
-use crate::orders::{self, Answer, Change, Desk, Order};
+use crate::orders::{self, ChangeRequest, Order, OrderQueue, OrderResult};
 use crate::ring::Seat;
 use crate::roster::{self, Health, Roster, Subscriber};
 use stand_in::StandIn;
@@ -47,7 +47,7 @@ fn settings(replicas: Replicas) -> Settings {
     Settings {
         replicas,
         ring: Spec::Uniform,
-        bound: crate::load::Bound::OFF,
+        bound: crate::load::LoadBound::OFF,
         heartbeat: Some(Heartbeat {
             interval: Duration::from_millis(250),
             // Nobody here falls silent: a busy machine is not to be taken for that.
@@ -66,13 +66,13 @@ fn settings(replicas: Replicas) -> Settings {
         taken_over_from: None,
         max_replicas: 256,
         workers: 1,
-        ledger: Ledger::default(),
+        ledger: CounterRegistry::default(),
     }
 }
 
 struct Bench {
     fleet: Fleet,
-    desk: Desk,
+    desk: OrderQueue,
     rosters: watch::Receiver<Arc<Roster>>,
     _evidence: mpsc::Sender<Evidence>,
 }
@@ -83,7 +83,7 @@ fn begin(settings: Settings) -> Bench {
     let (show, rosters) = watch::channel(worker.latest());
     tokio::spawn(async move {
         while let Some(roster) = worker.changed().await {
-            worker.adopted(roster.version);
+            worker.acknowledge(roster.version);
             show.send_replace(roster);
         }
     });
@@ -94,7 +94,7 @@ fn begin(settings: Settings) -> Bench {
 fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
     let survey = survey(settings).unwrap();
     let (publisher, mut workers) = roster::channel(1, survey.first_roster());
-    let (desk, counter) = orders::desk();
+    let (desk, counter) = orders::order_queue();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
     let bench = Bench {
@@ -113,8 +113,8 @@ impl Bench {
         timeout(DEADLINE, complete).await.unwrap().unwrap();
     }
 
-    async fn ask(&self, order: Order) -> Answer {
-        let answer = self.desk.ask(order, "test".to_owned());
+    async fn ask(&self, order: Order) -> OrderResult {
+        let answer = self.desk.submit(order, "test".to_owned());
         timeout(DEADLINE, answer).await.expect("an answer in time")
     }
 
@@ -151,14 +151,14 @@ impl Bench {
     }
 }
 
-fn names(answer: Answer) -> Vec<String> {
+fn names(answer: OrderResult) -> Vec<String> {
     let names = answer.unwrap();
     names.iter().map(ToString::to_string).collect()
 }
 
-fn change(n: usize, names: &[&str]) -> Change {
+fn change(n: usize, names: &[&str]) -> ChangeRequest {
     let names = names.iter().map(|name| name.parse().unwrap()).collect();
-    Change { n, names }
+    ChangeRequest { n, names }
 }
 
 fn processes(binary: PathBuf, count: usize) -> Replicas {

@@ -29,7 +29,7 @@ enum Happens {
 struct World {
     epoch: Instant,
     now: u64,
-    guards: Vec<Guard>,
+    guards: Vec<SlowGuard>,
     seats: usize,
     random: Random,
     home: Home,
@@ -45,10 +45,10 @@ struct World {
 
 impl World {
     fn new(seats: usize, workers: usize, clients: usize, home: Home, service: Service) -> Self {
-        let members: Vec<Member> = (1..).take(seats).map(member).collect();
-        let mut guards: Vec<Guard> = (0..workers).map(|_| Guard::default()).collect();
+        let members: Vec<SeatInput> = (1..).take(seats).map(member).collect();
+        let mut guards: Vec<SlowGuard> = (0..workers).map(|_| SlowGuard::default()).collect();
         for guard in &mut guards {
-            guard.follow(true, &members);
+            guard.update(true, &members);
         }
         Self {
             epoch: Instant::now(),
@@ -106,9 +106,9 @@ impl World {
     fn ask(&mut self, client: usize, home: usize) {
         let (now, worker) = (self.at(self.now), client % self.guards.len());
         let guard = &mut self.guards[worker];
-        let place = match guard.judge(home, now) {
-            Verdict::Send => home,
-            Verdict::Hold(due) => {
+        let place = match guard.verdict(home, now) {
+            GuardVerdict::Send => home,
+            GuardVerdict::Hold(due) => {
                 self.holds += 1;
                 self.held[client] = Some((home, self.holds));
                 let due = due.duration_since(self.epoch).as_micros();
@@ -117,7 +117,7 @@ impl World {
                     .push(Reverse((u64::try_from(due).unwrap(), client, again)));
                 return;
             }
-            Verdict::Avoid { news } => {
+            GuardVerdict::Avoid { news } => {
                 self.verdicts += u64::from(news);
                 let fit = (0..self.seats).filter(|other| !guard.is_slow(*other));
                 let fit: Vec<usize> = fit.collect();
@@ -127,7 +127,7 @@ impl World {
                 other
             }
         };
-        guard.begin(place, now);
+        guard.record_sent(place, now);
         let takes = (self.service)(client, place, self.now, &mut self.random);
         let done = Happens::Done {
             place,
@@ -140,7 +140,7 @@ impl World {
         let (now, begun) = (self.at(self.now), self.at(begun));
         let worker = client % self.guards.len();
         self.answered[place] += 1;
-        let relief = self.guards[worker].end(place, answer(begun, now));
+        let relief = self.guards[worker].record_outcome(place, answer(begun, now));
         if relief == Relief::Room {
             for (other, held) in self.held.iter().enumerate() {
                 if let Some((home, since)) = held
@@ -164,17 +164,17 @@ impl World {
     }
 }
 
-fn member(n: u32) -> Member {
-    Member {
+fn member(n: u32) -> SeatInput {
+    SeatInput {
         seat: Seat(n),
-        life: u64::from(n),
+        replica_id: u64::from(n),
         open: true,
         requests: 0,
     }
 }
 
-fn answer(sent: Instant, now: Instant) -> End {
-    End::Answer { sent, now }
+fn answer(sent: Instant, now: Instant) -> ReplyOutcome {
+    ReplyOutcome::Answer { sent, now }
 }
 
 fn anywhere(seats: u64) -> Home {
@@ -354,13 +354,13 @@ fn a_guard_that_is_off_judges_nothing() {
 
 /// A guard over two seats, of which the second answers `answers` requests at once while the first, asked
 /// `asked` times at the beginning, answers none.
-fn after(asked: u32, answers: u64) -> (Guard, Instant) {
-    let (mut guard, begin) = (Guard::default(), Instant::now());
-    guard.follow(true, &[member(1), member(2)]);
-    (0..asked).for_each(|_| guard.begin(0, begin));
+fn after(asked: u32, answers: u64) -> (SlowGuard, Instant) {
+    let (mut guard, begin) = (SlowGuard::default(), Instant::now());
+    guard.update(true, &[member(1), member(2)]);
+    (0..asked).for_each(|_| guard.record_sent(0, begin));
     for _ in 0..answers {
-        guard.begin(1, begin);
-        guard.end(1, answer(begin, begin));
+        guard.record_sent(1, begin);
+        guard.record_outcome(1, answer(begin, begin));
     }
     (guard, begin)
 }
@@ -370,57 +370,69 @@ fn the_guard_judges_at_its_edges() {
     let moment = Duration::from_micros(1);
     let judged = |asked, answers, at| {
         let (mut guard, begin) = after(asked, answers);
-        guard.judge(0, begin + at)
+        guard.verdict(0, begin + at)
     };
     for later in [Duration::ZERO, 10 * SLOW_AFTER] {
-        assert_eq!(judged(ASKED - 1, OTHERS, later), Verdict::Send);
-        assert_eq!(judged(ASKED, OTHERS - 1, later), Verdict::Send);
+        assert_eq!(
+            judged(MIN_SENT - 1, MIN_REPLIES_ELSEWHERE, later),
+            GuardVerdict::Send
+        );
+        assert_eq!(
+            judged(MIN_SENT, MIN_REPLIES_ELSEWHERE - 1, later),
+            GuardVerdict::Send
+        );
     }
-    let early = judged(ASKED, OTHERS, SLOW_AFTER - moment);
-    assert!(matches!(early, Verdict::Hold(_)), "{early:?}");
-    let late = judged(ASKED, OTHERS, SLOW_AFTER);
-    assert_eq!(late, Verdict::Avoid { news: true });
+    let early = judged(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER - moment);
+    assert!(matches!(early, GuardVerdict::Hold(_)), "{early:?}");
+    let late = judged(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER);
+    assert_eq!(late, GuardVerdict::Avoid { news: true });
     // An answer within 50 ms clears it; a later one makes room for one request.
-    let (mut guard, begin) = after(ASKED, OTHERS);
-    assert!(matches!(guard.judge(0, begin), Verdict::Hold(_)));
-    let end = answer(begin, begin + LATE + moment);
-    assert_eq!(guard.end(0, end), Relief::Room);
-    assert_eq!(guard.judge(0, begin + LATE + moment), Verdict::Send);
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
+    assert!(matches!(guard.verdict(0, begin), GuardVerdict::Hold(_)));
+    let end = answer(begin, begin + LATE_AFTER + moment);
+    assert_eq!(guard.record_outcome(0, end), Relief::Room);
     assert_eq!(
-        guard.judge(0, begin + SLOW_AFTER),
-        Verdict::Avoid { news: true }
+        guard.verdict(0, begin + LATE_AFTER + moment),
+        GuardVerdict::Send
     );
-    let (mut guard, begin) = after(ASKED, OTHERS);
-    assert!(matches!(guard.judge(0, begin), Verdict::Hold(_)));
-    assert_eq!(guard.end(0, answer(begin, begin + LATE)), Relief::Room);
-    assert_eq!(guard.judge(0, begin + SLOW_AFTER), Verdict::Send);
+    assert_eq!(
+        guard.verdict(0, begin + SLOW_AFTER),
+        GuardVerdict::Avoid { news: true }
+    );
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
+    assert!(matches!(guard.verdict(0, begin), GuardVerdict::Hold(_)));
+    assert_eq!(
+        guard.record_outcome(0, answer(begin, begin + LATE_AFTER)),
+        Relief::Room
+    );
+    assert_eq!(guard.verdict(0, begin + SLOW_AFTER), GuardVerdict::Send);
 }
 
 #[test]
 fn requests_that_wait_for_their_clients_are_no_evidence() {
-    let (mut guard, begin) = after(ASKED, OTHERS);
-    guard.end(0, End::Client);
-    assert_eq!(guard.judge(0, begin + SLOW_AFTER), Verdict::Send);
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
+    guard.record_outcome(0, ReplyOutcome::Client);
+    assert_eq!(guard.verdict(0, begin + SLOW_AFTER), GuardVerdict::Send);
     // A client that gives up is.
-    let (mut guard, begin) = after(ASKED, OTHERS);
-    guard.end(0, End::Gone);
-    let verdict = guard.judge(0, begin + SLOW_AFTER);
-    assert_eq!(verdict, Verdict::Avoid { news: true });
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
+    guard.record_outcome(0, ReplyOutcome::Gone);
+    let verdict = guard.verdict(0, begin + SLOW_AFTER);
+    assert_eq!(verdict, GuardVerdict::Avoid { news: true });
 }
 
 #[test]
 fn four_probes_in_time_end_it_and_a_late_one_starts_again() {
-    let (mut guard, begin) = after(ASKED, OTHERS);
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     let mut now = begin + SLOW_AFTER;
-    assert_eq!(guard.judge(0, now), Verdict::Avoid { news: true });
+    assert_eq!(guard.verdict(0, now), GuardVerdict::Avoid { news: true });
     let mut probe = |took: Duration| {
-        assert_eq!(guard.judge(0, now), Verdict::Send);
-        guard.begin(0, now);
-        assert_eq!(guard.judge(0, now), Verdict::Avoid { news: false });
+        assert_eq!(guard.verdict(0, now), GuardVerdict::Send);
+        guard.record_sent(0, now);
+        assert_eq!(guard.verdict(0, now), GuardVerdict::Avoid { news: false });
         now += took;
-        guard.end(0, answer(now - took, now))
+        guard.record_outcome(0, answer(now - took, now))
     };
-    let (good, bad) = (LATE, LATE + Duration::from_micros(1));
+    let (good, bad) = (LATE_AFTER, LATE_AFTER + Duration::from_micros(1));
     for took in [good, good, good, bad, good, good, good] {
         assert_eq!(probe(took), Relief::None);
     }
@@ -430,20 +442,23 @@ fn four_probes_in_time_end_it_and_a_late_one_starts_again() {
 
 #[test]
 fn a_successor_begins_without_the_evidence_about_its_predecessor() {
-    let (mut guard, begin) = after(ASKED, OTHERS);
+    let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     assert_eq!(
-        guard.judge(0, begin + SLOW_AFTER),
-        Verdict::Avoid { news: true }
+        guard.verdict(0, begin + SLOW_AFTER),
+        GuardVerdict::Avoid { news: true }
     );
     // Another health of the same replica changes nothing.
-    guard.follow(true, &[member(1), member(2)]);
+    guard.update(true, &[member(1), member(2)]);
     assert!(guard.is_slow(0));
-    let life = Member {
-        life: 77,
+    let life = SeatInput {
+        replica_id: 77,
         ..member(1)
     };
-    guard.follow(true, &[life, member(2)]);
+    guard.update(true, &[life, member(2)]);
     assert!(!guard.is_slow(0));
     // A replica that left is not missed.
-    assert_eq!(guard.end(usize::MAX, End::Gone), Relief::None);
+    assert_eq!(
+        guard.record_outcome(usize::MAX, ReplyOutcome::Gone),
+        Relief::None
+    );
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::proxy::accept::Admission;
 use crate::proxy::session;
-use crate::wire::lazy_stream::Stream;
+use crate::wire::lazy_stream::LazyStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -36,7 +36,7 @@ fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>
         client.write_all(words.as_bytes()).await.unwrap();
         let (stream, addr) = door.accept().await.unwrap();
         let admission = Admission::of(&worker);
-        let session = session::run(Stream::new(stream.into_std().unwrap()), addr, admission);
+        let session = session::run(LazyStream::new(stream.into_std().unwrap()), addr, admission);
         let mut heard = Vec::new();
         let hear = async {
             // A reply that breaks off may end in a reset.

@@ -1,12 +1,12 @@
 //! Which source gives the key of a request, and the ID that is drawn for one that has none.
 
 use super::*;
-use crate::wire::head::{self, Room};
+use crate::wire::head::{self, HeaderSlots};
 use rand::SeedableRng;
 
 fn key_of(rule: &str, target: &str, fields: &str) -> Keyed {
     let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
     let rule: KeyRule = rule.parse().unwrap();
     rule.key(
@@ -58,7 +58,7 @@ fn rules_end_in_a_source_that_always_gives_a_key() {
 fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
     let nominated = |rule: &str, fields: &str| {
         let text = format!("GET /?id=5 HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut room = Room::default();
+        let mut room = HeaderSlots::default();
         let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
         rule.parse::<KeyRule>().unwrap().is_nominated(&head)
     };

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{Nominated, hops, is_hop_by_hop, put_framing, put_via};
 use crate::proxy::head_writer::{put, put_client, put_number};
-use crate::wire::head::{Field, Request, Version};
+use crate::wire::head::{Field, RequestHead, Version};
 
 /// What a request's head does not say itself.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(in crate::proxy) struct Extra<'a> {
 }
 
 /// Writes the head that goes on to a replica.
-pub(in crate::proxy) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: &mut BytesMut) {
+pub(in crate::proxy) fn request(head: &RequestHead<'_, '_>, extra: &Extra<'_>, out: &mut BytesMut) {
     put(out, &[head.method.as_bytes(), b" ", head.target.path]);
     if let Some(query) = head.target.query {
         put(out, &[b"?", query]);
@@ -87,7 +87,7 @@ pub(in crate::proxy) fn request(head: &Request<'_, '_>, extra: &Extra<'_>, out: 
 
 /// Writes the fields that are for the next hop: an upgrade, and that trailers are welcome to the client
 /// (RFC 9110 §10.1.4). Other codings that TE may ask for could not be passed on to it.
-fn put_hop(head: &Request<'_, '_>, upgrade: bool, out: &mut BytesMut) {
+fn put_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
     let mut codings = head.fields.members("te");
     let trailers = head.version == Version::Http11
         && codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));

@@ -1,7 +1,7 @@
 //! Heads as they go on, byte for byte.
 
 use super::*;
-use crate::wire::head::Room;
+use crate::wire::head::HeaderSlots;
 use crate::wire::lenient::{self, Rewritten};
 use proptest::strategy::Strategy as _;
 
@@ -10,7 +10,7 @@ fn forwarded(text: &str, drawn: Option<u32>) -> String {
 }
 
 fn forwarded_by(text: &str, drawn: Option<u32>, via: Option<&str>) -> String {
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
     let extra = Extra {
@@ -248,15 +248,15 @@ proptest::proptest! {
 
 /// Forwards a request, if it is one that is forwarded, and compares what the next hop reads.
 fn same_message(text: &str) {
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
         return;
     };
-    let Ok(body) = framing::of_request(head.version, &head.fields) else {
+    let Ok(body) = framing::request_body(head.version, &head.fields) else {
         return;
     };
     let gone_on = forwarded(text, None);
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let next = head::request(gone_on.as_bytes(), &mut room);
     let next = next.expect("well-formed").expect("whole");
     assert_eq!(next.len, gone_on.len());
@@ -265,10 +265,10 @@ fn same_message(text: &str) {
     assert_eq!((next.target.path, next.target.query), asked);
     let host = head.target.authority.or_else(|| head.fields.get("host"));
     assert_eq!(next.fields.get("host"), host);
-    let framed = framing::of_request(next.version, &next.fields).expect("framed");
+    let framed = framing::request_body(next.version, &next.fields).expect("framed");
     let kind = |body: Body| match body {
         Body::Chunked(_) => None,
-        body => Some(body.plain_ahead()),
+        body => Some(body.opaque_ahead()),
     };
     assert_eq!(kind(framed), kind(body));
     let asks_trailers = head.fields.get("te").is_some() && head.version == Version::Http11;
@@ -290,7 +290,7 @@ fn same_message(text: &str) {
     // One more hop that is ours changes no more than the trail.
     let again = |field: &Field<'_>| !field.is("x-forwarded-for");
     let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let twice = forwarded(&gone_on, None);
     let twice = head::request(twice.as_bytes(), &mut room);
     let twice = twice.expect("well-formed").expect("whole");
@@ -371,13 +371,13 @@ fn same_reply(text: &str, asked: Asked) {
         out.clear();
         match reply(&bytes, asked, None, &mut out) {
             Ok(facts) => break facts.expect("whole"),
-            Err(_) if lenient::response(&mut bytes) == Rewritten::Changed => tries += 1,
+            Err(_) if lenient::rewrite_response(&mut bytes) == Rewritten::Changed => tries += 1,
             Err(_) => return,
         }
         assert!(tries < 3, "{text:?}");
     };
     finish(Ending::Plain, &mut out);
-    let mut room = ResponseRoom::default();
+    let mut room = ResponseHeaderSlots::default();
     let next = head::response(&out, &mut room)
         .expect("well-formed")
         .expect("whole");

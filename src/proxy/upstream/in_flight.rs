@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::{Pool, is_worse};
-use crate::load::{End, Relief};
+use crate::load::{Relief, ReplyOutcome};
 use crate::proxy::access_record::How;
 use crate::proxy::local_notify::Ear;
 use crate::roster::Health;
@@ -44,7 +44,10 @@ impl InFlight {
         cell.begin_waiting();
         pool.chosen_at.set(now);
         let place = pool.place.get();
-        let fold = pool.balance.borrow_mut().chosen(place, now.into_std());
+        let fold = pool
+            .balance
+            .borrow_mut()
+            .record_choice(place, now.into_std());
         let in_flight = Self {
             chosen: pool.health.get(),
             how,
@@ -57,7 +60,7 @@ impl InFlight {
 
     /// The head of the reply came, to a request that was given to the replica at `sent`.
     pub(in crate::proxy) fn answered(&self, sent: Instant, now: Instant) {
-        self.end(End::Answer {
+        self.end(ReplyOutcome::Answer {
             sent: sent.into_std(),
             now: now.into_std(),
         });
@@ -65,10 +68,10 @@ impl InFlight {
 
     /// It is not the replica alone that is waited for any more.
     pub(in crate::proxy) fn end_waiting(&self) {
-        self.end(End::Client);
+        self.end(ReplyOutcome::Client);
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: ReplyOutcome) {
         let pool = &self.pool;
         // A request may become slow after its head came, while the reply is held back.
         if self.slow.replace(false) {
@@ -78,7 +81,7 @@ impl InFlight {
             return;
         }
         pool.cell().end_waiting();
-        let relief = pool.balance.borrow_mut().end(pool.place.get(), end);
+        let relief = pool.balance.borrow_mut().record_end(pool.place.get(), end);
         match relief {
             Relief::None => {}
             Relief::Room => pool.relief.ring(),
@@ -124,7 +127,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.end(End::Gone);
+        self.end(ReplyOutcome::Gone);
         self.pool.cell().leave();
     }
 }

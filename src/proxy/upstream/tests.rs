@@ -16,7 +16,7 @@ async fn pool() -> (Pool, TcpListener) {
         addr: ReplicaAddr(listener.local_addr().unwrap()),
         health: Health::Up,
         drained: false,
-        cells: Arc::new(Cells::new(1)),
+        cells: Arc::new(ReplicaCounters::new(1)),
     };
     (Pool::new(&member, 0, &Rc::default()), listener)
 }

@@ -1,8 +1,8 @@
 //! Workers for the tests of others: before nobody, and before one that the test plays.
 
 use super::*;
-use crate::load::Bound;
-use crate::metrics::Cells;
+use crate::load::LoadBound;
+use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, Roster};
 use std::net::SocketAddr;
@@ -54,16 +54,16 @@ impl Worker {
             addr: ReplicaAddr(*addr),
             health: Health::Up,
             drained: false,
-            cells: Arc::new(Cells::new(1)),
+            cells: Arc::new(ReplicaCounters::new(1)),
         };
         let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();
         let seats = members.iter().map(|member| member.seat).collect();
         let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
-        let roster = Roster::new(0, ring, Bound::OFF, false, members);
+        let roster = Roster::new(0, ring, LoadBound::OFF, false, members);
         let (_, mut subscribers) = crate::roster::channel(1, roster);
-        let (desk, _) = crate::orders::desk();
+        let (desk, _) = crate::orders::order_queue();
         let (evidence, _) = mpsc::channel(1);
-        let port = Arc::new(Port::new(1));
+        let port = Arc::new(DataPortCounters::new(1));
         Self::new(
             Arc::new(settings),
             port,

@@ -44,7 +44,7 @@ impl AsyncWrite for Narrow {
     }
 }
 
-impl Sink for Narrow {
+impl QueueProbe for Narrow {
     fn write_queue(&self) -> Option<u32> {
         None
     }

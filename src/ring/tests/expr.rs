@@ -1,11 +1,11 @@
 //! Expressions: by examples, beside a slow evaluator of our own on thousands of generated ones, and
 //! against whatever else may be typed.
 
-use super::super::checked::Fault;
-use super::super::expr::{BadExpr, Expr, MAX_DEPTH, MAX_LENGTH};
+use super::super::checked::ArithmeticError;
+use super::super::expr::{Expr, MAX_DEPTH, MAX_LENGTH, ParseExprError};
 use super::Random;
 
-fn value(text: &str, i: i64, j: i64) -> Result<i64, Fault> {
+fn value(text: &str, i: i64, j: i64) -> Result<i64, ArithmeticError> {
     Expr::parse(text).unwrap().at(i, j)
 }
 
@@ -44,20 +44,20 @@ fn expressions_mean_what_they_say() {
 #[test]
 fn every_fault_is_told() {
     let cases = [
-        ("1/0", Fault::ByZero),
-        ("1%(i-5)", Fault::ByZero),
-        ("9223372036854775808", Fault::Overflow),
-        ("9223372036854775807+1", Fault::Overflow),
-        ("0-9223372036854775807-2", Fault::Overflow),
-        ("9223372036854775807*2", Fault::Overflow),
-        ("-((0-2)^63)", Fault::Overflow),
-        ("(0-2)^63/(0-1)", Fault::Overflow),
-        ("(0-2)^63%(0-1)", Fault::Overflow),
-        ("2^63", Fault::Overflow),
-        ("2^9223372036854775807", Fault::Overflow),
-        ("2^(0-1)", Fault::Exponent),
-        ("0*(1/0)", Fault::ByZero),
-        ("1/0+2^63", Fault::ByZero),
+        ("1/0", ArithmeticError::ByZero),
+        ("1%(i-5)", ArithmeticError::ByZero),
+        ("9223372036854775808", ArithmeticError::Overflow),
+        ("9223372036854775807+1", ArithmeticError::Overflow),
+        ("0-9223372036854775807-2", ArithmeticError::Overflow),
+        ("9223372036854775807*2", ArithmeticError::Overflow),
+        ("-((0-2)^63)", ArithmeticError::Overflow),
+        ("(0-2)^63/(0-1)", ArithmeticError::Overflow),
+        ("(0-2)^63%(0-1)", ArithmeticError::Overflow),
+        ("2^63", ArithmeticError::Overflow),
+        ("2^9223372036854775807", ArithmeticError::Overflow),
+        ("2^(0-1)", ArithmeticError::Exponent),
+        ("0*(1/0)", ArithmeticError::ByZero),
+        ("1/0+2^63", ArithmeticError::ByZero),
     ];
     for (text, fault) in cases {
         assert_eq!(value(text, 5, 3), Err(fault), "{text}");
@@ -69,18 +69,18 @@ fn what_is_no_expression_is_refused() {
     let long = "1+".repeat(MAX_LENGTH / 2) + "1";
     let deep = "(".repeat(MAX_DEPTH + 1) + "1" + &")".repeat(MAX_DEPTH + 1);
     let cases = [
-        ("", BadExpr::Empty),
-        (&*long, BadExpr::TooLong),
-        (&*"(".repeat(1_000_000), BadExpr::TooDeep),
-        (&*deep, BadExpr::TooDeep),
-        ("i i", BadExpr::Foreign(' ')),
-        ("k", BadExpr::Foreign('k')),
-        ("1.5", BadExpr::Foreign('.')),
-        ("{i}", BadExpr::Foreign('{')),
-        ("max(i,j)", BadExpr::Foreign('m')),
-        ("ä", BadExpr::Foreign('ä')),
-        ("π", BadExpr::Foreign('π')),
-        ("i\0", BadExpr::Foreign('\0')),
+        ("", ParseExprError::Empty),
+        (&*long, ParseExprError::TooLong),
+        (&*"(".repeat(1_000_000), ParseExprError::TooDeep),
+        (&*deep, ParseExprError::TooDeep),
+        ("i i", ParseExprError::Foreign(' ')),
+        ("k", ParseExprError::Foreign('k')),
+        ("1.5", ParseExprError::Foreign('.')),
+        ("{i}", ParseExprError::Foreign('{')),
+        ("max(i,j)", ParseExprError::Foreign('m')),
+        ("ä", ParseExprError::Foreign('ä')),
+        ("π", ParseExprError::Foreign('π')),
+        ("i\0", ParseExprError::Foreign('\0')),
     ];
     for (text, why) in cases {
         assert_eq!(Expr::parse(text).unwrap_err(), why, "{text}");
@@ -89,7 +89,11 @@ fn what_is_no_expression_is_refused() {
         "2i", "ij", "i2", "(i)(j)", "i(2)", "2(i)", "(i)2", "(", ")", "()", "i)", "(i", ")i(", "+",
         "i+", "*i", "i*/j", "i**2", "i^", "()i", "i()", "(*)", "-", "--",
     ] {
-        assert_eq!(Expr::parse(text).unwrap_err(), BadExpr::Malformed, "{text}");
+        assert_eq!(
+            Expr::parse(text).unwrap_err(),
+            ParseExprError::Malformed,
+            "{text}"
+        );
     }
     let deepest = "(".repeat(MAX_DEPTH) + "i" + &")".repeat(MAX_DEPTH);
     assert_eq!(value(&deepest, 5, 0), Ok(5));

@@ -133,7 +133,7 @@ fn moved(from: &dyn Ring, to: &dyn Ring, keys: &[Key]) -> f64 {
 fn a_key_that_is_shown_can_be_typed() {
     for n in [0, 132_574, 10_u64.pow(19) - 1, 10_u64.pow(19), u64::MAX] {
         let shown = Key(n).to_string();
-        assert_eq!(Key::typed(shown.as_bytes()), Key(n), "{shown}");
+        assert_eq!(Key::parse(shown.as_bytes()), Key(n), "{shown}");
     }
     assert_eq!(Key(u64::MAX).to_string(), "xxh3:ffffffffffffffff");
     for other in [
@@ -143,7 +143,7 @@ fn a_key_that_is_shown_can_be_typed() {
         "12345678901234567890",
     ] {
         assert_eq!(
-            Key::typed(other.as_bytes()),
+            Key::parse(other.as_bytes()),
             Key::of(other.as_bytes()),
             "{other}"
         );

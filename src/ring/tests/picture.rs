@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::forecast::Shares;
-use super::super::{Key, Picture, Seat, Spec};
+use super::super::forecast::KeyShares;
+use super::super::{ArcOwners, Key, Seat, Spec};
 use super::{Random, build, first, kinds};
 
-fn drawn(spec: &Spec, seats: &BTreeSet<Seat>, arcs: u32) -> Picture {
+fn drawn(spec: &Spec, seats: &BTreeSet<Seat>, arcs: u32) -> ArcOwners {
     let ring = build(spec, seats);
-    Picture::of(&*ring, &Shares::of(&*ring), arcs)
+    ArcOwners::of(&*ring, &KeyShares::of(&*ring), arcs)
 }
 
 /// How many arcs each seat has.
-fn counts(picture: &Picture) -> BTreeMap<Seat, u32> {
+fn counts(picture: &ArcOwners) -> BTreeMap<Seat, u32> {
     let mut counts = BTreeMap::new();
     for owner in picture.owners.iter().flatten() {
         *counts.entry(*owner).or_default() += 1;
@@ -57,7 +57,7 @@ fn every_arc_of_the_coursework_ring_is_a_slot() {
 fn arcs_of_an_even_ring_are_as_many_as_its_shares_say() {
     let seats = first(3);
     for spec in [Spec::Uniform, Spec::Maglev, Spec::Rendezvous, Spec::Jump] {
-        let shares = Shares::of(&*build(&spec, &seats));
+        let shares = KeyShares::of(&*build(&spec, &seats));
         let picture = drawn(&spec, &seats, 4096);
         for (seat, count) in counts(&picture) {
             let part = f64::from(count) / 4096.0;

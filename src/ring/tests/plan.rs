@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::forecast::{Forecast, SAMPLE, Shares};
+use super::super::forecast::{Forecast, KeyShares, SAMPLE};
 use super::super::{Seat, Spec};
 use super::{build, first, stable};
 
@@ -16,7 +16,7 @@ fn shares_of_the_classic_rings_are_exact() {
         (Spec::Classic, [8359.0, 469.0, 1172.0]),
         (Spec::ClassicBrief, [9648.0, 176.0, 176.0]),
     ] {
-        let shares = Shares::of(&*build(&spec, &first(3)));
+        let shares = KeyShares::of(&*build(&spec, &first(3)));
         for ((seat, share), expected) in shares.all().zip(per_10_000) {
             assert!((share * 10_000.0 - expected).abs() < 0.5, "{spec} {seat}");
             assert_eq!(shares.share(seat), Some(share));
@@ -28,12 +28,12 @@ fn shares_of_the_classic_rings_are_exact() {
 
 #[test]
 fn home_is_what_the_bound_leaves_at_home() {
-    let shares = Shares::of(&*build(&Spec::Classic, &first(3)));
+    let shares = KeyShares::of(&*build(&Spec::Classic, &first(3)));
     // 1.03 thirds of the first seat's 0.836, and all of the others'.
     let expected = 1.03 / 3.0 + (469.0 + 1172.0) / 10_000.0;
     assert!(near(shares.home(Some(1.03)), expected, 0.001));
     assert!(near(shares.home(None), 1.0, 1e-9));
-    let even = Shares::of(&*build(&Spec::Rendezvous, &first(3)));
+    let even = KeyShares::of(&*build(&Spec::Rendezvous, &first(3)));
     assert!(even.home(Some(1.03)) > 0.99);
 }
 
@@ -72,7 +72,7 @@ fn a_slow_formula_is_asked_about_fewer_keys() {
     assert_eq!(sample(&long), 2_048);
     let spec: Spec = format!("classic:h={long}").parse().unwrap();
     let (ring, even) = (build(&spec, &first(3)), build(&Spec::Uniform, &first(3)));
-    let shares = Shares::of(&*ring);
+    let shares = KeyShares::of(&*ring);
     assert_eq!(shares.sample, 2_048);
     let sum: f64 = shares.all().map(|(_, share)| share).sum();
     assert!(near(sum, 1.0, 1e-9));

@@ -22,10 +22,10 @@ fn sort(
             let (len, run) = scanner.next(&input[used..here])?;
             let bytes = &input[used..used + len];
             used += len;
-            if run == Run::Data {
+            if run == Segment::Data {
                 data.extend_from_slice(bytes);
             }
-            if run != Run::Dropped {
+            if run != Segment::Dropped {
                 kept.extend_from_slice(bytes);
             }
             if len == 0 || used == here {

@@ -5,7 +5,7 @@ use crate::wire::head::{Fields, Version};
 
 /// Content of the framing fields of a head. They are passed on in this form only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announced {
+pub enum FramingField {
     /// Neither a length nor chunks.
     Nothing,
     /// `Content-Length` with this number.
@@ -16,7 +16,7 @@ pub enum Announced {
 
 /// Reason why framing fields cannot be followed.
 #[derive(Clone, Copy)]
-pub(super) enum Doubt {
+pub(super) enum FramingError {
     Length,
     Both,
     /// Codings that end in `chunked`, as they must, but have others before it.
@@ -26,8 +26,8 @@ pub(super) enum Doubt {
     Old,
 }
 
-impl Doubt {
-    pub(super) fn why(self) -> &'static str {
+impl FramingError {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Length => "Content-Length is malformed or given twice",
             Self::Both => "both Content-Length and Transfer-Encoding",
@@ -39,28 +39,31 @@ impl Doubt {
 }
 
 /// The framing of a request.
-pub(super) fn read_strictly(version: Version, fields: &Fields<'_, '_>) -> Result<Announced, Doubt> {
+pub(super) fn request_framing(
+    version: Version,
+    fields: &Fields<'_, '_>,
+) -> Result<FramingField, FramingError> {
     let mut lengths = fields.iter().filter(|field| field.is("content-length"));
     let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
     match (lengths.next(), codings.next()) {
-        (None, None) => Ok(Announced::Nothing),
-        (Some(_), Some(_)) => Err(Doubt::Both),
-        (Some(_), None) if lengths.next().is_some() => Err(Doubt::Length),
+        (None, None) => Ok(FramingField::Nothing),
+        (Some(_), Some(_)) => Err(FramingError::Both),
+        (Some(_), None) if lengths.next().is_some() => Err(FramingError::Length),
         (Some(length), None) => content_length(length.value)
-            .map(Announced::Length)
-            .ok_or(Doubt::Length),
-        (None, Some(_)) if version == Version::Http10 => Err(Doubt::Old),
-        (None, Some(_)) if codings.next().is_some() => Err(coding_doubt(fields)),
-        (None, Some(coding)) if is_chunked(coding.value) => Ok(Announced::Chunked),
-        (None, Some(_)) => Err(coding_doubt(fields)),
+            .map(FramingField::Length)
+            .ok_or(FramingError::Length),
+        (None, Some(_)) if version == Version::Http10 => Err(FramingError::Old),
+        (None, Some(_)) if codings.next().is_some() => Err(coding_error(fields)),
+        (None, Some(coding)) if is_chunked(coding.value) => Ok(FramingField::Chunked),
+        (None, Some(_)) => Err(coding_error(fields)),
     }
 }
 
 /// The framing of a response that has a body, and whether no field had to be ignored.
-pub(super) fn read_response(
+pub(super) fn response_fields(
     version: Version,
     fields: &Fields<'_, '_>,
-) -> Result<(Announced, bool), Doubt> {
+) -> Result<(FramingField, bool), FramingError> {
     let has_length = fields.get("content-length").is_some();
     let mut codings = fields.members("transfer-encoding");
     match (codings.next(), codings.next()) {
@@ -68,29 +71,29 @@ pub(super) fn read_response(
         // RFC 9112 §6.3(3): the coding counts, the length is removed; §6.1: the connection ends.
         (Some(coding), None) if is_chunked(coding) => {
             return match version {
-                Version::Http10 if has_length => Err(Doubt::Both),
-                Version::Http10 => Ok((Announced::Chunked, false)),
-                Version::Http11 => Ok((Announced::Chunked, !has_length)),
+                Version::Http10 if has_length => Err(FramingError::Both),
+                Version::Http10 => Ok((FramingField::Chunked, false)),
+                Version::Http11 => Ok((FramingField::Chunked, !has_length)),
             };
         }
-        _ => return Err(coding_doubt(fields)),
+        _ => return Err(coding_error(fields)),
     }
     let clear = fields.get("transfer-encoding").is_none();
     if !has_length {
-        return Ok((Announced::Nothing, clear));
+        return Ok((FramingField::Nothing, clear));
     }
     // RFC 9110 §8.6: the same length again and again, in fields or in a list, is that length.
     let mut same = None;
     for field in fields.iter().filter(|field| field.is("content-length")) {
         for member in field.value.split(|byte| *byte == b',') {
-            let length = content_length(member.trim_ascii()).ok_or(Doubt::Length)?;
+            let length = content_length(member.trim_ascii()).ok_or(FramingError::Length)?;
             if *same.get_or_insert(length) != length {
-                return Err(Doubt::Length);
+                return Err(FramingError::Length);
             }
         }
     }
-    let length = same.ok_or(Doubt::Length)?;
-    Ok((Announced::Length(length), clear))
+    let length = same.ok_or(FramingError::Length)?;
+    Ok((FramingField::Length(length), clear))
 }
 
 fn is_chunked(coding: &[u8]) -> bool {
@@ -99,14 +102,14 @@ fn is_chunked(coding: &[u8]) -> bool {
 
 /// Classifies transfer codings other than `chunked` alone. RFC 9112 §6.3(4): where `chunked` is not
 /// the last, the length cannot be known; §7.1: it must not be applied twice.
-fn coding_doubt(fields: &Fields<'_, '_>) -> Doubt {
+fn coding_error(fields: &Fields<'_, '_>) -> FramingError {
     let codings = || fields.members("transfer-encoding");
     let ends = codings().last().is_some_and(is_chunked);
     let once = codings().filter(|coding| is_chunked(coding)).count() == 1;
     if ends && once && codings().count() > 1 {
-        Doubt::Coding
+        FramingError::Coding
     } else {
-        Doubt::Open
+        FramingError::Open
     }
 }
 

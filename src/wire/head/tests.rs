@@ -3,7 +3,7 @@
 use super::*;
 
 fn refusal(text: &str) -> u16 {
-    match request(text.as_bytes(), &mut Room::default()) {
+    match request(text.as_bytes(), &mut HeaderSlots::default()) {
         Err(refused) => refused.status,
         Ok(head) => panic!("{text:?} gave {head:?}"),
     }
@@ -12,7 +12,7 @@ fn refusal(text: &str) -> u16 {
 #[test]
 fn lines_are_kept_as_they_were_sent() {
     let text = b"GET /x HTTP/1.1\r\nHost:  a \r\nX-A:b\r\n\r\nrest";
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let head = request(text, &mut room).unwrap().unwrap();
     let lines: Vec<&[u8]> = head.fields.iter().map(|field| field.line).collect();
     assert_eq!(lines, [&b"Host:  a \r\n"[..], b"X-A:b\r\n"]);
@@ -25,11 +25,14 @@ fn every_prefix_of_a_good_head_is_partial() {
     let text = b"\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n";
     for cut in 0..text.len() {
         assert!(
-            matches!(request(&text[..cut], &mut Room::default()), Ok(None)),
+            matches!(request(&text[..cut], &mut HeaderSlots::default()), Ok(None)),
             "{cut}"
         );
     }
-    assert!(matches!(request(text, &mut Room::default()), Ok(Some(_))));
+    assert!(matches!(
+        request(text, &mut HeaderSlots::default()),
+        Ok(Some(_))
+    ));
 }
 
 #[test]
@@ -55,9 +58,9 @@ fn what_a_lenient_parser_takes_is_refused() {
 #[test]
 fn a_response_begins_with_its_status_line() {
     let text = b"\r\nHTTP/1.1 200 OK\r\n\r\n";
-    assert!(response(text, &mut ResponseRoom::default()).is_err());
+    assert!(response(text, &mut ResponseHeaderSlots::default()).is_err());
     assert!(matches!(
-        response(&text[2..], &mut ResponseRoom::default()),
+        response(&text[2..], &mut ResponseHeaderSlots::default()),
         Ok(Some(_))
     ));
 }
@@ -70,11 +73,11 @@ fn fields_are_counted_at_the_edge() {
             "X-A: b\r\n".repeat(extra)
         )
     };
-    assert!(request(head(MAX_FIELDS - 1).as_bytes(), &mut Room::default()).is_ok());
+    assert!(request(head(MAX_FIELDS - 1).as_bytes(), &mut HeaderSlots::default()).is_ok());
     assert_eq!(refusal(&head(MAX_FIELDS)), 431);
     let response = |fields: usize| {
         let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-A: b\r\n".repeat(fields));
-        let mut room = ResponseRoom::default();
+        let mut room = ResponseHeaderSlots::default();
         response(text.as_bytes(), &mut room).map(|head| head.is_some())
     };
     assert_eq!(response(MAX_RESPONSE_FIELDS), Ok(true));
@@ -88,7 +91,7 @@ fn fields_are_counted_at_the_edge() {
 #[test]
 fn lists_are_split_over_lines_without_empty_members() {
     let text = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: a ,,\tb\r\nconnection: c\r\n\r\n";
-    let mut room = Room::default();
+    let mut room = HeaderSlots::default();
     let head = request(text, &mut room).unwrap().unwrap();
     let members: Vec<&[u8]> = head.fields.members("connection").collect();
     assert_eq!(members, [b"a", b"b", b"c"]);

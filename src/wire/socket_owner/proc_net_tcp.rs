@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Owner;
+use super::SocketOwner;
 
 /// The owner of the socket at `local` that is connected to `remote`; `None` if the table has no such socket.
-pub(super) fn find(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<Owner> {
+pub(super) fn find(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<SocketOwner> {
     let [wide, narrow] = [true, false].map(|wide| {
         let ends = [local, remote].map(|end| written(end, wide));
         move |line: &&str| {
@@ -20,8 +20,8 @@ pub(super) fn find(table: &str, local: SocketAddr, remote: SocketAddr) -> Option
     let mut fields = line.split_ascii_whitespace().skip(7);
     let user = fields.next()?.parse().ok()?;
     match fields.nth(1)? {
-        "0" => Some(Owner::Gone),
-        _ => Some(Owner::User(user)),
+        "0" => Some(SocketOwner::Gone),
+        _ => Some(SocketOwner::User(user)),
     }
 }
 
@@ -64,21 +64,21 @@ mod tests {
         ] {
             let text = table(local, remote, 33, 7);
             let (local, remote) = (local.parse().unwrap(), remote.parse().unwrap());
-            assert_eq!(find(&text, local, remote), Some(Owner::User(33)));
+            assert_eq!(find(&text, local, remote), Some(SocketOwner::User(33)));
             assert_eq!(find(&text, remote, local), None);
             assert_eq!(find(HEAD, local, remote), None);
         }
         let orphan = table("127.0.0.1:80", "127.0.0.1:5001", 0, 0);
         let ends = ("127.0.0.1:80", "127.0.0.1:5001");
         let (local, remote) = (ends.0.parse().unwrap(), ends.1.parse().unwrap());
-        assert_eq!(find(&orphan, local, remote), Some(Owner::Gone));
+        assert_eq!(find(&orphan, local, remote), Some(SocketOwner::Gone));
     }
 
     #[test]
     fn ipv4_in_the_table_of_ipv6_is_found() {
         let text = table("[::ffff:127.0.0.1]:80", "[::ffff:127.0.0.1]:5001", 33, 7);
         let [local, remote] = [80, 5001].map(|port| ([127, 0, 0, 1], port).into());
-        assert_eq!(find(&text, local, remote), Some(Owner::User(33)));
+        assert_eq!(find(&text, local, remote), Some(SocketOwner::User(33)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Owner;
+use super::SocketOwner;
 
 /// The longest answer that is read, in bytes: its head, the socket and a few attributes.
 pub(super) const MAX_ANSWER: usize = 1024;
@@ -66,7 +66,7 @@ fn padded(ip: IpAddr) -> [u8; 16] {
 ///
 /// # Errors
 /// When it has none, or one that is not understood.
-pub(super) fn answer(bytes: &[u8]) -> io::Result<Owner> {
+pub(super) fn answer(bytes: &[u8]) -> io::Result<SocketOwner> {
     let nonsense = || {
         io::Error::new(
             io::ErrorKind::InvalidData,
@@ -93,8 +93,8 @@ pub(super) fn answer(bytes: &[u8]) -> io::Result<Owner> {
         Some(SOCK_DIAG_BY_FAMILY) => {
             let (user, inode) = (number(USER), number(USER + 4));
             match user.zip(inode).ok_or_else(nonsense)? {
-                (_, 0) => Ok(Owner::Gone),
-                (user, _) => Ok(Owner::User(user)),
+                (_, 0) => Ok(SocketOwner::Gone),
+                (user, _) => Ok(SocketOwner::User(user)),
             }
         }
         _ => Err(nonsense()),
@@ -119,10 +119,10 @@ mod tests {
         let mut words = [0; 18];
         (words[16], words[17]) = (33, 4711);
         let whole = told(SOCK_DIAG_BY_FAMILY, &words);
-        assert_eq!(answer(&whole).unwrap(), Owner::User(33));
+        assert_eq!(answer(&whole).unwrap(), SocketOwner::User(33));
         words[17] = 0;
         let orphan = told(SOCK_DIAG_BY_FAMILY, &words);
-        assert_eq!(answer(&orphan).unwrap(), Owner::Gone);
+        assert_eq!(answer(&orphan).unwrap(), SocketOwner::Gone);
         let absent = told(NLMSG_ERROR, &[u32::MAX - 1]);
         assert_eq!(answer(&absent).unwrap_err().kind(), io::ErrorKind::NotFound);
         let denied = answer(&told(NLMSG_ERROR, &[0u32.wrapping_sub(1)]));

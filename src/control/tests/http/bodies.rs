@@ -49,10 +49,10 @@ fn a_body_may_have_64_kib_and_no_byte_more() {
     let body = r#"{"n":1,"hostnames":["S4"]}"#;
     let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
     assert_eq!(
-        split(&port.ask(with_body("POST /add", &padded(MAX_BODY)))).0,
+        split(&port.ask(with_body("POST /add", &padded(MAX_ORDER_BODY)))).0,
         200
     );
-    let long = padded(MAX_BODY + 1);
+    let long = padded(MAX_ORDER_BODY + 1);
     let sentence = "request body is longer than 65536 bytes";
     assert_failure(&port.ask(with_body("POST /add", &long)), 413, sentence);
     let chunked = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());

@@ -6,7 +6,7 @@ mod wire;
 
 use super::*;
 use crate::control::http;
-use crate::orders::MAX_BODY;
+use crate::orders::MAX_ORDER_BODY;
 
 /// A request with a `Host`, that lets the connection end with its answer.
 fn request(line: &str, more: &str) -> String {

@@ -33,7 +33,7 @@ use self::removal::{discard, discard_found, sweep};
 use self::seat_markers::Kept;
 use self::spec::Recipe;
 use super::{Closing, Engine, Farewell, Keeper, Reports, Vacant};
-use crate::metrics::FleetCells;
+use crate::metrics::FleetCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -120,7 +120,7 @@ struct Dock {
     reports: Reports,
     lock: Lock,
     /// Where it is noted whether the engine answers.
-    cells: Arc<FleetCells>,
+    cells: Arc<FleetCounters>,
     /// Whether another process takes over, or we do and do not serve yet: containers that nobody here knows are
     /// the other one's.
     held: AtomicBool,
@@ -169,7 +169,7 @@ impl Docker {
         adopted: &[Found],
         discarded: &[Found],
         reports: Reports,
-        cells: Arc<FleetCells>,
+        cells: Arc<FleetCounters>,
     ) -> Self {
         let berth = |found: &Found| match found.state {
             State::Runs(addr) => {

@@ -6,7 +6,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::Kind;
-use crate::roster::{Evidence, Sign};
+use crate::roster::{Evidence, EvidenceKind};
 
 #[test]
 fn fixed_backends_are_down_until_they_answer_and_come_back() {
@@ -43,7 +43,7 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
 fn without_heartbeats_everybody_is_up_for_ever() {
     let mut bench = Bench::fixed(false);
     assert!(bench.did.is_empty(), "nobody is watched");
-    let sign = Sign::Refused;
+    let sign = EvidenceKind::Refused;
     bench.feed(Input::Evidence(Evidence { id: S1, sign }));
     assert!(bench.did.is_empty());
     assert_eq!(bench.list(), names("a b"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::{Kind, Note};
-use crate::orders::{self, Answer, Refusal, Target};
+use crate::orders::{self, OrderError, OrderResult, ReplaceTarget};
 use crate::ring::Spec;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -69,7 +69,7 @@ pub(super) fn policy(keeper: Keeper) -> Policy {
         keeper,
         watched: true,
         ring: Spec::Uniform,
-        bound: crate::load::Bound::OFF,
+        bound: crate::load::LoadBound::OFF,
         misses: 3,
         // What follows a death by silence is told without the wait; the wait is told in `silence`.
         replace_after: Duration::ZERO,
@@ -214,11 +214,11 @@ impl Bench {
         self.notes().iter().map(|note| note.kind).collect()
     }
 
-    pub(super) fn answer(&self) -> Option<Answer> {
+    pub(super) fn answer(&self) -> Option<OrderResult> {
         self.answers().into_iter().next()
     }
 
-    pub(super) fn answers(&self) -> Vec<Answer> {
+    pub(super) fn answers(&self) -> Vec<OrderResult> {
         let answer = |action: &Action| match action {
             Action::Answer(_, answer) => Some(answer.clone()),
             _ => None,
@@ -232,26 +232,26 @@ impl Bench {
         count == 1
     }
 
-    pub(super) fn order(&mut self, order: Order) -> Option<Answer> {
+    pub(super) fn order(&mut self, order: Order) -> Option<OrderResult> {
         self.tickets += 1;
         self.feed(Input::Order(Ticket(self.tickets), order));
         self.answer()
     }
 
-    pub(super) fn add(&mut self, n: usize, given: &str) -> Option<Answer> {
+    pub(super) fn add(&mut self, n: usize, given: &str) -> Option<OrderResult> {
         let names = names(given);
-        self.order(Order::Add(orders::Change { n, names }))
+        self.order(Order::Add(orders::ChangeRequest { n, names }))
     }
 
-    pub(super) fn rm(&mut self, n: usize, given: &str) -> Option<Answer> {
+    pub(super) fn rm(&mut self, n: usize, given: &str) -> Option<OrderResult> {
         let names = names(given);
-        self.order(Order::Rm(orders::Change { n, names }))
+        self.order(Order::Rm(orders::ChangeRequest { n, names }))
     }
 
-    pub(super) fn replace(&mut self, given: &str) -> Option<Answer> {
+    pub(super) fn replace(&mut self, given: &str) -> Option<OrderResult> {
         self.order(Order::Replace(match given {
-            "all" => Target::All,
-            given => Target::One(name(given)),
+            "all" => ReplaceTarget::All,
+            given => ReplaceTarget::One(name(given)),
         }))
     }
 
@@ -276,11 +276,11 @@ impl Bench {
     /// All cards, as `seat name state`.
     pub(super) fn cards(&self) -> Vec<String> {
         let cards = self.plan.cards(self.now).into_iter();
-        let line = |card: orders::Card| {
+        let line = |card: orders::ReplicaInfo| {
             let seat = card
                 .seat
                 .map_or_else(|| "-".to_owned(), |seat| seat.to_string());
-            format!("{seat} {} {}", card.name, card.state.word())
+            format!("{seat} {} {}", card.name, card.state.as_str())
         };
         cards.map(|(_, card)| line(card)).collect()
     }
@@ -311,8 +311,8 @@ impl Bench {
     }
 }
 
-pub(super) fn bad(sentence: &str) -> Option<Answer> {
-    Some(Err(Refusal::bad(sentence)))
+pub(super) fn bad(sentence: &str) -> Option<OrderResult> {
+    Some(Err(OrderError::invalid(sentence)))
 }
 
 pub(super) const S1: ReplicaId = ReplicaId(1);

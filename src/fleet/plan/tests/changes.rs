@@ -6,7 +6,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
-use crate::orders::{MAX_WAITING, Refusal};
+use crate::orders::{MAX_QUEUED_ORDERS, OrderError};
 use crate::ring::Spec;
 
 #[test]
@@ -37,7 +37,7 @@ fn an_add_is_checked_in_order() {
     assert_eq!(bench.add(254, "S9"), bad(sentence));
     let classic = Policy {
         ring: Spec::Classic,
-        bound: crate::load::Bound::OFF,
+        bound: crate::load::LoadBound::OFF,
         ..policy(Keeper::Fleet)
     };
     let mut bench = Bench::with(classic, 3);
@@ -89,7 +89,7 @@ fn an_add_is_all_or_nothing() {
         bench.gone(ids[2]);
         assert_eq!(bench.answer(), None, "S3 is still there");
         bench.gone(ids[0]);
-        let refusal = Refusal::failed(format!("could not start S4: {why}"));
+        let refusal = OrderError::unavailable(format!("could not start S4: {why}"));
         assert_eq!(bench.answer(), Some(Err(refusal)));
         assert_eq!((bench.seats(), bench.plan.status().wanted), (vec![1, 2], 2));
     }
@@ -228,10 +228,10 @@ fn changes_go_one_after_another_and_the_list_between_them() {
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1"))));
     assert_eq!(bench.starting_names(), [(2, "S2".to_owned())]);
-    for _ in 0..MAX_WAITING {
+    for _ in 0..MAX_QUEUED_ORDERS {
         assert_eq!(bench.rm(1, ""), None);
     }
-    let refusal = Refusal::failed("64 commands wait already");
+    let refusal = OrderError::unavailable("64 commands wait already");
     assert_eq!(bench.rm(1, ""), Some(Err(refusal)));
 }
 
@@ -263,7 +263,7 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
         (silent_successor, Farewell::Kill),
     ];
     assert_eq!(bench.removed(), expected);
-    let refusal = Refusal::failed("ringmaster is stopping");
+    let refusal = OrderError::unavailable("ringmaster is stopping");
     assert_eq!(bench.answer(), Some(Err(refusal.clone())));
     assert_eq!(bench.rm(1, ""), Some(Err(refusal)));
     for (id, _) in expected {
@@ -278,7 +278,7 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
 
 #[test]
 fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
-    let refusal = Err(Refusal::failed("ringmaster is stopping"));
+    let refusal = Err(OrderError::unavailable("ringmaster is stopping"));
     let mut bench = Bench::up(2);
     bench.add(2, "a b");
     let group = bench.started();

@@ -6,7 +6,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Farewell, Keeper};
 use crate::fleet::events::Kind;
-use crate::orders::{Refusal, State};
+use crate::orders::{OrderError, ReplicaState};
 
 #[test]
 fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {
@@ -67,7 +67,7 @@ fn one_is_replaced_by_one_that_was_started_before() {
     assert_eq!(bench.answer(), None, "the old one is still there");
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1 r1 S3"))));
-    let missing = Refusal::nobody(&name("S2"));
+    let missing = OrderError::not_found(&name("S2"));
     assert_eq!(bench.replace("S2"), Some(Err(missing)));
 }
 
@@ -102,7 +102,7 @@ fn a_successor_that_does_not_start_ends_the_replacement_and_the_old_one_stays() 
     bench.gone(S1);
     let second = bench.started()[0];
     bench.fails(second);
-    let refusal = Refusal::failed("could not start r2: no luck; replaced 1 of 2");
+    let refusal = OrderError::unavailable("could not start r2: no luck; replaced 1 of 2");
     assert_eq!(bench.answer(), Some(Err(refusal)));
     assert_eq!(bench.removed(), [(second, Farewell::Kill)]);
     bench.gone(second);
@@ -127,7 +127,7 @@ fn a_death_in_the_middle_of_a_replacement_is_replaced_by_the_same_successor() {
     let new = bench.started()[0];
     bench.ends(new);
     let why = "process ended, signal: 9 (SIGKILL)";
-    let refusal = Refusal::failed(format!("could not start r2: {why}; replaced 0 of 1"));
+    let refusal = OrderError::unavailable(format!("could not start r2: {why}; replaced 0 of 1"));
     assert_eq!(bench.answer(), Some(Err(refusal)));
     assert_eq!(bench.list(), names("r1 S2"));
 }
@@ -183,7 +183,7 @@ fn one_that_waits_to_be_started_again_is_started_at_once_by_a_replace() {
 
 #[test]
 fn a_stop_ends_a_replacement_and_the_old_one_serves_on_until_then() {
-    let refusal = Refusal::failed("ringmaster is stopping");
+    let refusal = OrderError::unavailable("ringmaster is stopping");
     let mut bench = Bench::up(1);
     bench.replace("S1");
     let new = bench.started()[0];
@@ -222,7 +222,7 @@ fn one_that_is_drained_stays_and_is_listed() {
         (bench.kinds(), drained(&bench)),
         (vec![Kind::Ready], vec![])
     );
-    let missing = Refusal::nobody(&name("S9"));
+    let missing = OrderError::not_found(&name("S9"));
     assert_eq!(bench.order(Order::Ready(name("S9"))), Some(Err(missing)));
 }
 
@@ -274,8 +274,8 @@ fn the_cards_tell_who_sat_there_before_and_how_that_ended() {
     bench.now += SEC;
     let card = bench.plan.cards(bench.now).remove(1).1;
     assert_eq!(
-        (card.name, card.state, card.listed),
-        (name("r1"), State::Up, true)
+        (card.name, card.state, card.in_rep_list),
+        (name("r1"), ReplicaState::Up, true)
     );
     assert_eq!(
         (card.deaths, card.up_for, card.addr),
@@ -286,7 +286,7 @@ fn the_cards_tell_who_sat_there_before_and_how_that_ended() {
     };
     assert_eq!((&past.name, past.ago), (&name("S2"), SEC));
     assert_eq!(past.reason, "heartbeat missed 3 times");
-    let ended = past.ended.as_deref();
+    let ended = past.exit.as_deref();
     assert_eq!(ended, Some("process ended, signal: 9 (SIGKILL)"));
     // Only the last few are kept.
     for _ in 0..5 {
@@ -335,6 +335,6 @@ fn orders_go_one_after_another_whatever_they_are() {
     assert_eq!(bench.draining(), [S2], "then the next");
     bench.feed(Input::Drained(S2));
     bench.gone(S2);
-    let missing = Refusal::nobody(&name("S1"));
+    let missing = OrderError::not_found(&name("S1"));
     assert_eq!(bench.answers(), [Ok(names("r1")), Err(missing)]);
 }

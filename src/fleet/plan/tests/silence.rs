@@ -4,7 +4,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Farewell, Keeper, Report};
 use crate::fleet::events::Kind;
-use crate::orders::State;
+use crate::orders::ReplicaState;
 
 fn patient() -> Policy {
     Policy {
@@ -101,7 +101,10 @@ fn show_says_for_how_long_it_has_been_silent() {
     assert_eq!(reasons, [Some("silent for 2.0 s, dead after 5s"), None]);
     let drain = Order::Drain(name("S1"));
     bench.order(drain);
-    assert_eq!(bench.plan.cards(bench.now)[0].1.state, State::Drained);
+    assert_eq!(
+        bench.plan.cards(bench.now)[0].1.state,
+        ReplicaState::Drained
+    );
 }
 
 #[test]

@@ -248,6 +248,6 @@ fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
     let sentence = "another process takes over this balancer; try again in a moment";
     assert_eq!(
         bench.add(1, ""),
-        Some(Err(crate::orders::Refusal::failed(sentence)))
+        Some(Err(crate::orders::OrderError::unavailable(sentence)))
     );
 }

@@ -4,11 +4,11 @@
 use super::super::Action;
 use super::bench::*;
 use crate::fleet::engine::Keeper;
-use crate::load::Bound;
+use crate::load::LoadBound;
 use crate::orders::Order;
 use crate::ring::{Seat, Spec};
 
-fn bound(text: &str) -> Bound {
+fn bound(text: &str) -> LoadBound {
     text.parse().unwrap()
 }
 
@@ -57,9 +57,9 @@ fn fixed_backends_have_their_ring_switched_too() {
 #[test]
 fn a_bound_stays_whatever_the_ring() {
     let mut bench = Bench::with(policy(Keeper::Fleet), 3);
-    assert_eq!(bench.plan.view().bound, Bound::OFF);
+    assert_eq!(bench.plan.view().bound, LoadBound::OFF);
     bench.order(Order::Ring(Spec::Jump));
-    assert_eq!(bench.plan.view().bound, Bound::OFF);
+    assert_eq!(bench.plan.view().bound, LoadBound::OFF);
     bench.order(Order::Bound(bound("1.2")));
     assert!(bench.published());
     bench.order(Order::Ring(Spec::Classic));

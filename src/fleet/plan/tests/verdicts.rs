@@ -4,7 +4,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Farewell, Report};
 use crate::fleet::events::Kind;
-use crate::roster::{Evidence, Sign};
+use crate::roster::{Evidence, EvidenceKind};
 
 #[test]
 fn the_first_replicas_start_at_once_and_together() {
@@ -189,11 +189,15 @@ fn a_broken_connection_makes_a_suspect_until_the_next_answer() {
 #[test]
 fn evidence_is_a_reason_to_look_never_a_verdict() {
     let mut bench = Bench::up(2);
-    for sign in [Sign::Lost, Sign::ConnectTimeout, Sign::ReplyTimeout] {
+    for sign in [
+        EvidenceKind::Lost,
+        EvidenceKind::ConnectTimeout,
+        EvidenceKind::ReplyTimeout,
+    ] {
         bench.feed(Input::Evidence(Evidence { id: S1, sign }));
         assert_eq!(bench.did, [Action::Poke(S1, false)], "{sign:?}");
     }
-    let sign = Sign::Refused;
+    let sign = EvidenceKind::Refused;
     for _ in 0..100 {
         bench.feed(Input::Evidence(Evidence { id: S1, sign }));
         assert!(bench.did.contains(&Action::Poke(S1, true)));

@@ -16,7 +16,7 @@ impl Model {
             names.insert(name);
         }
         let names = names.into_iter().collect();
-        let change = orders::Change { n, names };
+        let change = orders::ChangeRequest { n, names };
         let order = match add {
             true => Order::Add(change),
             false => Order::Rm(change),
@@ -32,8 +32,8 @@ impl Model {
         };
         let order = match self.dice.roll(6) {
             0 => Order::Scale(self.dice.roll(8)),
-            1 => Order::Replace(orders::Target::All),
-            2 => Order::Replace(orders::Target::One(name)),
+            1 => Order::Replace(orders::ReplaceTarget::All),
+            2 => Order::Replace(orders::ReplaceTarget::One(name)),
             3 | 4 => Order::Drain(name),
             _ => Order::Ready(name),
         };
@@ -86,7 +86,11 @@ impl Model {
             17 => {
                 let last = usize::try_from(self.last_id).unwrap();
                 let id = ReplicaId(u64::try_from(self.dice.roll(last + 1)).unwrap());
-                let signs = [Sign::Refused, Sign::Lost, Sign::ReplyTimeout];
+                let signs = [
+                    EvidenceKind::Refused,
+                    EvidenceKind::Lost,
+                    EvidenceKind::ReplyTimeout,
+                ];
                 let sign = signs[self.dice.roll(3)];
                 self.feed(Input::Evidence(Evidence { id, sign }));
             }

@@ -14,7 +14,7 @@ use super::super::*;
 use crate::fleet::engine::{Ending, Farewell, Keeper, Report};
 use crate::orders;
 use crate::ring::Spec;
-use crate::roster::{Evidence, Sign};
+use crate::roster::{Evidence, EvidenceKind};
 use dice::Dice;
 
 mod dice;
@@ -89,7 +89,7 @@ impl Model {
             keeper: Keeper::Fleet,
             watched: true,
             ring: Spec::Classic,
-            bound: crate::load::Bound::OFF,
+            bound: crate::load::LoadBound::OFF,
             misses: 3,
             replace_after: [0, 1_000, 3_000][usize::try_from(seed % 7 % 3).unwrap()] * MS,
             interval: 250 * MS,
@@ -175,7 +175,7 @@ impl Model {
             return;
         }
         let cards = self.plan.cards(self.now);
-        let listed = cards.iter().filter(|(_, card)| card.listed).count();
+        let listed = cards.iter().filter(|(_, card)| card.in_rep_list).count();
         assert_eq!(listed, self.plan.listed().len());
         let seats: BTreeSet<_> = cards.iter().filter_map(|(_, card)| card.seat).collect();
         let members = self.members.iter().map(|member| member.seat);
