@@ -185,14 +185,14 @@ impl AccessPolicy {
         let (Some(own), Some(shown)) = (&self.token, asker.authorization.and_then(bearer)) else {
             return Err(denial);
         };
-        match self.judge(asker.addr, own.is(shown)) {
+        match self.token_verdict(asker.addr, own.is(shown)) {
             TokenVerdict::Right => Ok(()),
             TokenVerdict::Wrong => Err(denial),
             TokenVerdict::TooMany => Err(AccessDenied::too_many(asker.addr)),
         }
     }
 
-    fn judge(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
+    fn token_verdict(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
         let verdict = self.throttle.check(addr, is_right);
         if verdict == TokenVerdict::Wrong {
             self.alarm.record(addr);
@@ -215,7 +215,7 @@ impl AccessPolicy {
             let sentence = "no token is set; set --control-token";
             return Err(AccessDenied::forbidden(sentence.into()));
         };
-        match self.judge(addr, own == token) {
+        match self.token_verdict(addr, own == token) {
             TokenVerdict::Right => Ok(()),
             TokenVerdict::Wrong => Err(AccessDenied::forbidden("the token is wrong".into())),
             TokenVerdict::TooMany => Err(AccessDenied::too_many(addr)),

@@ -10,27 +10,27 @@ use std::time::Duration;
 use crate::wire::socket::loopback_if_unspecified;
 
 /// Connecting, and each read and write.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most that is read of an answer, in bytes: its first line tells.
-const MAX_ANSWER: u64 = 1024;
+const MAX_RESPONSE: u64 = 1024;
 
 /// Asks the balancer whose control port is at `control`, and returns its status line.
 ///
 /// # Errors
 /// When it cannot be reached, does not answer in time, or answers with another status than 200.
-pub(crate) fn ask(control: SocketAddr) -> io::Result<String> {
+pub(crate) fn run(control: SocketAddr) -> io::Result<String> {
     let addr = loopback_if_unspecified(control);
-    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&addr, CHECK_TIMEOUT)?;
+    stream.set_read_timeout(Some(CHECK_TIMEOUT))?;
+    stream.set_write_timeout(Some(CHECK_TIMEOUT))?;
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    let read = stream.take(MAX_ANSWER).read_to_end(&mut answer);
+    let read = stream.take(MAX_RESPONSE).read_to_end(&mut answer);
     read.map_err(|err| match err.kind() {
         ErrorKind::WouldBlock => io::Error::new(
             ErrorKind::TimedOut,
-            format!("no answer within {PATIENCE:?}"),
+            format!("no answer within {CHECK_TIMEOUT:?}"),
         ),
         _ => err,
     })?;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    fn answered(answer: &'static str) -> io::Result<String> {
+    fn is_healthy(answer: &'static str) -> io::Result<String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = std::thread::spawn(move || {
@@ -59,7 +59,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             String::from_utf8(request[..read].to_vec()).unwrap()
         });
-        let asked = ask(SocketAddr::from(([0, 0, 0, 0], port)));
+        let asked = run(SocketAddr::from(([0, 0, 0, 0], port)));
         assert!(
             server
                 .join()
@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn only_200_is_health() {
-        assert!(answered("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_ok());
+        assert!(is_healthy("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_ok());
         for bad in [
             "HTTP/1.1 503 Service Unavailable\r\n\r\n",
             "",
             "HTTP/1.1 2000 OK\r\n\r\n",
         ] {
-            assert!(answered(bad).is_err(), "{bad}");
+            assert!(is_healthy(bad).is_err(), "{bad}");
         }
     }
 
@@ -88,6 +88,6 @@ mod tests {
             .local_addr()
             .unwrap()
             .port();
-        assert!(ask(SocketAddr::from(([127, 0, 0, 1], port))).is_err());
+        assert!(run(SocketAddr::from(([127, 0, 0, 1], port))).is_err());
     }
 }

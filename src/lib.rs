@@ -51,56 +51,56 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc;
 
-use config::{Args, Command, CtlArgs};
+use config::{Args, CliCommand, CtlArgs};
 
 /// Runs the program: 0 when it ended as asked, 1 when it could not go on, 2 for bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
     let serve_args = match Args::read().command {
-        Command::Serve(serve_args) => serve_args,
-        Command::Ctl(ctl_args) => return command(&ctl_args),
-        Command::Healthcheck { control } => {
-            return ended(healthcheck::ask(control).map_err(|err| format!("{control}: {err}")));
+        CliCommand::Serve(serve_args) => serve_args,
+        CliCommand::Ctl(ctl_args) => return run_ctl(&ctl_args),
+        CliCommand::Healthcheck { control } => {
+            return exit_code(healthcheck::run(control).map_err(|err| format!("{control}: {err}")));
         }
-        Command::Docs { folder } => {
+        CliCommand::Docs { folder } => {
             let written = manpages::write(&folder);
-            return ended(written.map_err(|err| format!("{}: {err}", folder.display())));
+            return exit_code(written.map_err(|err| format!("{}: {err}", folder.display())));
         }
     };
     let config = match serve_args.check() {
         Ok(config) => config,
-        Err(sentence) => return misused(&sentence),
+        Err(sentence) => return usage_error(&sentence),
     };
     let logging = logging::start(config.log_format, config.log_level);
     let (alarm, alarms) = mpsc::unbounded_channel();
-    report_panics(alarm);
+    install_panic_hook(alarm);
     let served = serve::serve(config, alarms);
     drop(logging);
-    ended(served.map_err(|err| format!("{err:#}")))
+    exit_code(served.map_err(|err| format!("{err:#}")))
 }
 
 /// Sends a running balancer a command; 1 also when it refuses.
-fn command(ctl_args: &CtlArgs) -> ExitCode {
+fn run_ctl(ctl_args: &CtlArgs) -> ExitCode {
     let line = match ctl_args.line() {
         Ok(line) => line,
-        Err(sentence) => return misused(&sentence),
+        Err(sentence) => return usage_error(&sentence),
     };
     match ctl::send(&ctl_args.control, ctl_args.control_token.as_ref(), &line) {
         Ok(false) => ExitCode::FAILURE,
-        sent => ended(sent),
+        sent => exit_code(sent),
     }
 }
 
-fn misused(sentence: &str) -> ExitCode {
-    logging::say(format_args!("error: {sentence}"));
+fn usage_error(sentence: &str) -> ExitCode {
+    logging::print_line(format_args!("error: {sentence}"));
     ExitCode::from(2)
 }
 
-fn ended<T>(how: Result<T, String>) -> ExitCode {
+fn exit_code<T>(how: Result<T, String>) -> ExitCode {
     match how {
         Ok(_) => ExitCode::SUCCESS,
         Err(sentence) => {
-            logging::say(format_args!("ringmaster: {sentence}"));
+            logging::print_line(format_args!("ringmaster: {sentence}"));
             ExitCode::FAILURE
         }
     }
@@ -108,10 +108,10 @@ fn ended<T>(how: Result<T, String>) -> ExitCode {
 
 /// A panic ends one session, or one task of the fleet, which is fatal: a heartbeat that went missing would
 /// never be noticed.
-fn report_panics(alarm: mpsc::UnboundedSender<String>) {
+fn install_panic_hook(alarm: mpsc::UnboundedSender<String>) {
     std::panic::set_hook(Box::new(move |panic| {
         tracing::error!("{panic}");
-        if std::thread::current().name() == Some(fleet::THREAD) {
+        if std::thread::current().name() == Some(fleet::THREAD_NAME) {
             // Nobody listens any more when the program ends.
             let _ = alarm.send(panic.to_string());
         }

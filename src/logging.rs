@@ -14,14 +14,14 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use crate::config::LogFormat;
 
 /// Lines that may wait to be written; more are dropped.
-const WAITING_LINES: usize = 4096;
+const MAX_QUEUED_LINES: usize = 4096;
 /// How long a last word may take.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Begins to log. Lines still waiting are written when the guard is dropped, for at most a second.
 pub(crate) fn start(format: LogFormat, level: tracing::Level) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING_LINES)
+        .buffered_lines_limit(MAX_QUEUED_LINES)
         .lossy(true)
         .thread_name("log")
         .finish(io::stderr());
@@ -38,7 +38,7 @@ pub(crate) fn start(format: LogFormat, level: tracing::Level) -> WorkerGuard {
 }
 
 /// A line on stderr from whoever is about to end. It may be closed or stuck: then there is no one to tell.
-pub(crate) fn say(line: fmt::Arguments<'_>) {
+pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     let line = format!("{line}\n");
     let (done, written) = mpsc::channel();
     thread::spawn(move || {

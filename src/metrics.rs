@@ -248,7 +248,7 @@ impl WorkerCounters {
     }
 
     /// One more exchange with the replica. The caller must pair it with [`Self::leave`].
-    pub fn enter(&self) {
+    pub fn begin(&self) {
         self.in_flight.store(
             self.in_flight.load(Ordering::Relaxed) + 1,
             Ordering::Release,
@@ -281,7 +281,7 @@ impl WorkerCounters {
     }
 
     /// One exchange less.
-    pub fn leave(&self) {
+    pub fn end(&self) {
         self.in_flight.store(
             self.in_flight.load(Ordering::Relaxed) - 1,
             Ordering::Release,
@@ -296,10 +296,10 @@ mod tests {
     #[test]
     fn in_flight_sums_over_workers() {
         let cells = ReplicaCounters::new(2);
-        cells.worker(0).enter();
-        cells.worker(1).enter();
-        cells.worker(1).enter();
-        cells.worker(0).leave();
+        cells.worker(0).begin();
+        cells.worker(1).begin();
+        cells.worker(1).begin();
+        cells.worker(0).end();
         assert_eq!(cells.in_flight(), 2);
     }
 

@@ -13,18 +13,18 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, Replicas, Target};
-use crate::fleet::{self, Fleet, Hold};
-use crate::supervisor::{self, House, Signals, Watched};
-use crate::takeover::{Around, Giver, Taken};
+use crate::config::{Config, LogDestination, ReplicaSource};
+use crate::fleet::{self, Fleet, Ownership};
+use crate::supervisor::{self, Signals, Supervisor, ThreadGroup};
+use crate::takeover::{Handoff, HandoffServer, InstanceInfo};
 use crate::{access, access_log, control, metrics, orders, proxy, roster, startup, stats};
-use listeners::Ports;
-use successor::{begin_with, take_over, until_ready};
+use listeners::Listeners;
+use successor::{apply_handover, take_over, until_ready};
 
 /// Evidence that may wait for the fleet; more is lost, being hints.
-const EVIDENCE_WAITING: usize = 1024;
+const MAX_QUEUED_EVIDENCE: usize = 1024;
 /// How much longer than their start the replicas of a taken over fleet may take to be ready.
-const TAKEOVER_SLACK: Duration = Duration::from_secs(5);
+const TAKEOVER_STOP_MARGIN: Duration = Duration::from_secs(5);
 /// How long it may take to remove what we have started, when we do not take over after all.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -36,34 +36,34 @@ pub(crate) fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let reopens = matches!(config.access_log, Some(Target::File(_)));
-    let signals = Signals::catch(&runtime, reopens)?;
+    let reopens = matches!(config.access_log, Some(LogDestination::File(_)));
+    let signals = Signals::register(&runtime, reopens)?;
     let ledger = stats::CounterRegistry::default();
     // It may ask for the addresses of names, which takes long where nobody answers.
     let mut settings = startup::fleet_settings(&config, ledger.clone())?;
     if let Some(path) = &config.ready_file {
-        startup::try_ready_file(path)?;
+        startup::check_ready_file_writable(path)?;
     }
     let mut taken = take_over(&mut config)?;
     settings.workers = config.workers;
     startup::limit_descriptors(&mut config.proxy.limits, config.workers)?;
-    warn_of_anyone(&config);
+    warn_if_admin_is_open(&config);
     let most = config.proxy.limits.max_connections;
     let counts = Arc::new(metrics::DataPortCounters::new(config.workers).limited_to(most));
     let writer = start_access_log(&mut config, &counts)?;
-    let ports = Ports::open(&config, taken.as_mut())?;
+    let ports = Listeners::open(&config, taken.as_mut())?;
 
     // Only now: another program that serves on these ports may have written it.
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         startup::remove_ready_file(path)?;
     }
-    begin_with(taken.as_mut(), &mut settings)?;
+    apply_handover(taken.as_mut(), &mut settings)?;
     // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
-    let survey = fleet::survey(settings)?;
+    let survey = fleet::discover(settings)?;
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
         access.gateway = survey.gateway();
     }
-    let prepared = Prepared {
+    let prepared = Parts {
         config,
         ports,
         taken,
@@ -73,42 +73,42 @@ pub(crate) fn serve(
         signals,
         alarms,
     };
-    let house = prepared.begin(&runtime)?;
-    let lived = runtime.block_on(house.live());
+    let house = prepared.start_threads(&runtime)?;
+    let lived = runtime.block_on(house.run());
     // However it ended: what was cut off is written down, too.
     if let Some(writer) = writer {
-        writer.finish();
+        writer.flush_and_stop();
     }
     lived
 }
 
 /// What the threads are made of.
-struct Prepared {
+struct Parts {
     config: Config,
-    ports: Ports,
-    taken: Option<Taken>,
-    survey: fleet::Survey,
+    ports: Listeners,
+    taken: Option<Handoff>,
+    survey: fleet::Discovery,
     counts: Arc<metrics::DataPortCounters>,
     ledger: stats::CounterRegistry,
     signals: Signals,
     alarms: mpsc::UnboundedReceiver<String>,
 }
 
-impl Prepared {
+impl Parts {
     /// Starts the threads, and lets clients in.
-    fn begin(mut self, runtime: &Runtime) -> anyhow::Result<House> {
+    fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
-        let (addresses, kept) = (ports.addresses()?, ports.keep()?);
+        let (addresses, kept) = (ports.addresses()?, ports.duplicate_descriptors()?);
         let wanted = self.survey.wanted();
-        let first = self.survey.first_roster();
+        let first = self.survey.initial_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
         let (desk, counter) = orders::order_queue();
-        let (evidence, evidence_seen) = mpsc::channel(EVIDENCE_WAITING);
-        let (stops, heard) = supervisor::stops();
+        let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
+        let (stops, heard) = supervisor::stop_channels();
         let (open, opens) = watch::channel(self.taken.is_none());
         let fleet = fleet::start(self.survey, publisher, counter, evidence_seen)?;
-        let workers = proxy::start(proxy::Start {
+        let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
             subscribers,
@@ -120,9 +120,11 @@ impl Prepared {
             cut: heard.cut,
         })?;
         if let Some(taken) = &self.taken {
-            let limit = config.start_timeout + TAKEOVER_SLACK;
+            let limit = config.start_timeout + TAKEOVER_STOP_MARGIN;
             let hint = match &config.replicas {
-                Replicas::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
+                ReplicaSource::Docker(_) => {
+                    " (are --replica-port and --heartbeat-path as they were?)"
+                }
                 _ => "",
             };
             let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
@@ -132,7 +134,7 @@ impl Prepared {
                 return Err(err);
             }
         }
-        let known = Known {
+        let known = ControlDeps {
             desk,
             access: config.access,
             roster: observer.clone(),
@@ -143,22 +145,24 @@ impl Prepared {
         let control = control::start(ports.control, control_context(known, &fleet), heard.control)?;
         open.send_replace(true);
         if let Some(taken) = self.taken {
-            taken.go();
-            fleet.hold(Hold::Ours);
-            fleet.lend(false);
+            taken.commit();
+            fleet.set_ownership(Ownership::Owned);
+            fleet.set_handover(false);
         }
-        startup::announce(&addresses, &config.replicas, wanted);
-        let around = Around::of(&config.replicas);
-        let giver = ports.desk.map(|desk| Giver::start(desk, kept, around));
-        Ok(House {
-            leaves: matches!(config.replicas, Replicas::Docker(_)),
+        startup::print_addresses(&addresses, &config.replicas, wanted);
+        let around = InstanceInfo::from_replicas(&config.replicas);
+        let giver = ports
+            .desk
+            .map(|desk| HandoffServer::start(desk, kept, around));
+        Ok(Supervisor {
+            hands_over_fleet: matches!(config.replicas, ReplicaSource::Docker(_)),
             fleet,
-            workers: Watched::new("a worker", workers),
-            control: Watched::new("the control port", [control]),
+            workers: ThreadGroup::new("a worker", workers),
+            control: ThreadGroup::new("the control port", [control]),
             stops,
             signals: self.signals,
             alarms: self.alarms,
-            giver: giver.transpose()?,
+            handoff_server: giver.transpose()?,
             roster: observer,
             ready: (config.ready_file, addresses),
         })
@@ -168,7 +172,7 @@ impl Prepared {
 fn start_access_log(
     config: &mut Config,
     port: &Arc<metrics::DataPortCounters>,
-) -> anyhow::Result<Option<access_log::Writer>> {
+) -> anyhow::Result<Option<access_log::AccessLogWriter>> {
     let Some(target) = &config.access_log else {
         return Ok(None);
     };
@@ -177,7 +181,7 @@ fn start_access_log(
     Ok(Some(writer))
 }
 
-fn warn_of_anyone(config: &Config) {
+fn warn_if_admin_is_open(config: &Config) {
     let admin = config.proxy.admin.as_ref();
     if admin.is_some_and(|admin| admin.anyone) {
         tracing::warn!(
@@ -187,7 +191,7 @@ fn warn_of_anyone(config: &Config) {
 }
 
 /// What the control port has of others than the fleet.
-struct Known {
+struct ControlDeps {
     desk: orders::OrderQueue,
     access: access::AccessPolicy,
     roster: roster::Observer,
@@ -196,23 +200,23 @@ struct Known {
     engine: &'static str,
 }
 
-fn control_context(known: Known, fleet: &Fleet) -> control::Context {
+fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext {
     let standing = fleet.status();
     let standing = move || {
         let status = *standing.borrow();
-        control::Standing {
+        control::FleetCounts {
             wanted: status.wanted,
             answered: status.answered,
             up: status.up,
             standbys: status.standbys,
         }
     };
-    control::Context {
+    control::ControlContext {
         desk: known.desk,
         access: known.access,
         roster: known.roster,
         max_replicas: known.max_replicas,
-        sources: control::Sources {
+        sources: control::StatsSources {
             recorder: known.recorder,
             standing: Arc::new(standing),
             engine: known.engine,
@@ -220,6 +224,6 @@ fn control_context(known: Known, fleet: &Fleet) -> control::Context {
         },
         ready: Arc::new(fleet.readiness()),
         journal: fleet.journal(),
-        limits: control::Limits::default(),
+        limits: control::ControlLimits::default(),
     }
 }

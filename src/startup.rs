@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::config::{Config, Replicas};
+use crate::config::{Config, ReplicaSource};
 use crate::fleet;
-use crate::proxy::Limits;
+use crate::proxy::ProxyLimits;
 use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
 use crate::wire::socket::{self, PortSharing};
@@ -19,7 +19,7 @@ use crate::wire::socket::{self, PortSharing};
 /// those of a few workers.
 const SPARE_DESCRIPTORS: u64 = 400;
 /// For so many workers the spare ones are enough.
-const FEW_WORKERS: usize = 8;
+const FREE_WORKERS: usize = 8;
 /// A worker's own: its listener, that once more for who takes over, and its event loop.
 const WORKER_DESCRIPTORS: u64 = 7;
 /// Pipes that there may always be: their descriptors are some of the spare ones.
@@ -41,10 +41,10 @@ pub(crate) struct Addresses {
 ///
 /// # Errors
 /// When hardly any would be left.
-pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::Result<()> {
+pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> anyhow::Result<()> {
     let wanted = &mut limits.max_connections;
     let allowed = socket::raise_descriptor_limit();
-    let more = u64::try_from(workers.saturating_sub(FEW_WORKERS)).unwrap_or(u64::MAX);
+    let more = u64::try_from(workers.saturating_sub(FREE_WORKERS)).unwrap_or(u64::MAX);
     let spare = SPARE_DESCRIPTORS.saturating_add(more.saturating_mul(WORKER_DESCRIPTORS));
     let rest = allowed.saturating_sub(spare);
     let room = usize::try_from(rest / 2).unwrap_or(usize::MAX);
@@ -72,8 +72,8 @@ pub(crate) fn limit_descriptors(limits: &mut Limits, workers: usize) -> anyhow::
 pub(crate) fn fleet_settings(
     config: &Config,
     ledger: CounterRegistry,
-) -> anyhow::Result<fleet::Settings> {
-    Ok(fleet::Settings {
+) -> anyhow::Result<fleet::FleetSettings> {
+    Ok(fleet::FleetSettings {
         replicas: fleet_replicas(&config.replicas)?,
         ring: config.ring.clone(),
         bound: config.bound,
@@ -89,14 +89,14 @@ pub(crate) fn fleet_settings(
     })
 }
 
-fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
+fn fleet_replicas(replicas: &ReplicaSource) -> anyhow::Result<fleet::ReplicaSettings> {
     Ok(match replicas {
-        Replicas::Process(wanted) => fleet::Replicas::Process {
+        ReplicaSource::Process(wanted) => fleet::ReplicaSettings::Process {
             binary: fleet::bundled_replica()?,
             wanted: wanted.clone(),
         },
-        Replicas::Docker(containers) => fleet::Replicas::Docker(containers.clone()),
-        Replicas::Fixed(backends) => {
+        ReplicaSource::Docker(containers) => fleet::ReplicaSettings::Docker(containers.clone()),
+        ReplicaSource::Fixed(backends) => {
             let resolved = backends.iter().map(|(name, addr)| {
                 let mut found = addr
                     .to_socket_addrs()
@@ -106,37 +106,40 @@ fn fleet_replicas(replicas: &Replicas) -> anyhow::Result<fleet::Replicas> {
                     .with_context(|| format!("--backend {name}={addr}: no address"))?;
                 Ok((name.clone(), ReplicaAddr(first)))
             });
-            fleet::Replicas::Fixed(resolved.collect::<anyhow::Result<_>>()?)
+            fleet::ReplicaSettings::Fixed(resolved.collect::<anyhow::Result<_>>()?)
         }
     })
 }
 
 /// A listener of the program's own on `addr`, which `flag` asks for.
 pub(crate) fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    socket::listen(addr, PortSharing::Own).map_err(|err| taken(&err, addr, flag))
+    socket::listen(addr, PortSharing::Own).map_err(|err| bind_error(&err, addr, flag))
 }
 
 /// One listener for each worker, on one port.
 pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let fail = |err: io::Error| taken(&err, addr, "--listen");
+    let fail = |err: io::Error| bind_error(&err, addr, "--listen");
     socket::check_port_free(addr).map_err(fail)?;
     let first = socket::listen(addr, PortSharing::Shared).map_err(fail)?;
     let mut listeners = vec![first];
-    reserve_more(&mut listeners, workers)?;
+    bind_remaining(&mut listeners, workers)?;
     Ok(listeners)
 }
 
 /// More sockets on the port of those that there are, until there is one for each worker; these do not listen yet.
-pub(crate) fn reserve_more(listeners: &mut Vec<TcpListener>, workers: usize) -> anyhow::Result<()> {
+pub(crate) fn bind_remaining(
+    listeners: &mut Vec<TcpListener>,
+    workers: usize,
+) -> anyhow::Result<()> {
     let bound = listeners[0].local_addr()?;
     while listeners.len() < workers {
         let more = socket::bind_shared(bound, PortSharing::Shared);
-        listeners.push(more.map_err(|err| taken(&err, bound, "--listen"))?);
+        listeners.push(more.map_err(|err| bind_error(&err, bound, "--listen"))?);
     }
     Ok(())
 }
 
-fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
+fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     match err.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!("port {} is taken ({flag})", addr.port()),
         _ => anyhow::anyhow!("cannot listen on {addr} ({flag}): {err}"),
@@ -144,7 +147,7 @@ fn taken(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
 }
 
 /// One line for people, on stdout: where to ask, and that `count` replicas are wanted.
-pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize) {
+pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, count: usize) {
     let url = |addr: SocketAddr| match addr.ip() {
         ip if ip.is_loopback() || ip.is_unspecified() => {
             format!("http://localhost:{}", addr.port())
@@ -165,8 +168,8 @@ pub(crate) fn announce(addresses: &Addresses, replicas: &Replicas, count: usize)
 ///
 /// # Errors
 /// When it cannot; nobody would serve if that were heard of only when all replicas have answered.
-pub(crate) fn try_ready_file(path: &Path) -> anyhow::Result<()> {
-    let temporary = beside(path);
+pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
+    let temporary = temp_path(path);
     let tried = if path.is_dir() {
         Err(io::ErrorKind::IsADirectory.into())
     } else {
@@ -176,7 +179,7 @@ pub(crate) fn try_ready_file(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The name under which it is written first.
-fn beside(path: &Path) -> OsString {
+fn temp_path(path: &Path) -> OsString {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     temporary
@@ -196,7 +199,7 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
     let Addresses { listen, control } = addresses;
     let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
-    let temporary = beside(path);
+    let temporary = temp_path(path);
     std::fs::write(&temporary, format!("{text}\n"))
         .and_then(|()| std::fs::rename(&temporary, path))
         .inspect_err(|_| {

@@ -14,11 +14,11 @@ use anyhow::bail;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::fleet::{Fleet, Hold, Status};
+use crate::fleet::{Fleet, Ownership, Status};
 use crate::roster;
 use crate::shutdown;
 use crate::startup::{self, Addresses};
-use crate::takeover::{Giver, Request, State};
+use crate::takeover::{FleetState, HandoffRequest, HandoffServer};
 
 mod signals;
 
@@ -28,13 +28,13 @@ pub(crate) use signals::Signals;
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a fleet may take to bring what is under way to its end before another process is told how it stands.
-const REST_TIMEOUT: Duration = Duration::from_secs(10);
+const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the workers may take to drop what they are at; a second signal asks for no more than that.
-const CUT_TIMEOUT: Duration = Duration::from_millis(250);
+const FORCED_STOP_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The words that end the threads, as they are said or as they are heard.
-pub(crate) struct Stops<T> {
+pub(crate) struct StopChannels<T> {
     /// The workers are to end what they are at.
     pub(crate) workers: T,
     /// They are to end at once.
@@ -43,16 +43,19 @@ pub(crate) struct Stops<T> {
 }
 
 /// Both ends of these words. What was not said when its end is dropped is said by that.
-pub(crate) fn stops() -> (Stops<shutdown::Trigger>, Stops<shutdown::Shutdown>) {
+pub(crate) fn stop_channels() -> (
+    StopChannels<shutdown::Trigger>,
+    StopChannels<shutdown::Shutdown>,
+) {
     let (workers, workers_stop) = shutdown::channel();
     let (cut, workers_cut) = shutdown::channel();
     let (control, control_stops) = shutdown::channel();
-    let said = Stops {
+    let said = StopChannels {
         workers,
         cut,
         control,
     };
-    let heard = Stops {
+    let heard = StopChannels {
         workers: workers_stop,
         cut: workers_cut,
         control: control_stops,
@@ -61,34 +64,34 @@ pub(crate) fn stops() -> (Stops<shutdown::Trigger>, Stops<shutdown::Shutdown>) {
 }
 
 /// The threads of the program.
-pub(crate) struct House {
+pub(crate) struct Supervisor {
     pub(crate) fleet: Fleet,
     /// Whether it is left to another process that takes over, or kept until the end.
-    pub(crate) leaves: bool,
-    pub(crate) workers: Watched,
-    pub(crate) control: Watched,
-    pub(crate) stops: Stops<shutdown::Trigger>,
+    pub(crate) hands_over_fleet: bool,
+    pub(crate) workers: ThreadGroup,
+    pub(crate) control: ThreadGroup,
+    pub(crate) stops: StopChannels<shutdown::Trigger>,
     pub(crate) signals: Signals,
     /// Panics that must end the program.
     pub(crate) alarms: mpsc::UnboundedReceiver<String>,
     /// Who asks to take over; `None`: nobody can.
-    pub(crate) giver: Option<Giver>,
+    pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
     /// What is written where once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
 
 /// One who waits to be told of the fleet.
-struct Waiting {
-    reply: std::sync::mpsc::Sender<State>,
+struct PendingHandoff {
+    reply: std::sync::mpsc::Sender<FleetState>,
     /// When it is told at the latest.
     until: Instant,
 }
 
-impl House {
+impl Supervisor {
     /// Runs until a signal, until another process has taken over, or until a thread ends that must not.
     /// Afterwards what is left of the threads has been told to end at once.
-    pub(crate) async fn live(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let (ready_file, addresses) = (self.ready.0.take(), self.ready.1);
         let mut status = self.fleet.status();
         let ready = async {
@@ -102,28 +105,28 @@ impl House {
         let mut ready = std::pin::pin!(ready);
         let mut is_ready = false;
         let mut rest = self.fleet.status();
-        let mut waiting: Option<Waiting> = None;
+        let mut waiting: Option<PendingHandoff> = None;
         let next_one = loop {
             // Who serves from now on comes before a signal that ends us.
             tokio::select! {
                 biased;
-                request = next(&mut self.giver) => match request {
-                    Request::Yield(reply) => {
-                        self.fleet.hold(Hold::Shared);
-                        let until = Instant::now() + REST_TIMEOUT;
-                        waiting = Some(Waiting { reply, until });
+                request = next_handoff(&mut self.handoff_server) => match request {
+                    HandoffRequest::Prepare(reply) => {
+                        self.fleet.set_ownership(Ownership::Offering);
+                        let until = Instant::now() + FLEET_IDLE_TIMEOUT;
+                        waiting = Some(PendingHandoff { reply, until });
                     }
-                    Request::Withdrawn => {
+                    HandoffRequest::Aborted => {
                         tracing::warn!("the process that was to take over is gone; all is as before");
-                        self.fleet.hold(Hold::Ours);
+                        self.fleet.set_ownership(Ownership::Owned);
                         waiting = None;
                     }
-                    Request::Go(pid) => break Some(pid),
+                    HandoffRequest::Commit(pid) => break Some(pid),
                 },
-                () = self.signals.any() => {
+                () = self.signals.next_stop_signal() => {
                     drop(waiting);
-                    break match &mut self.giver {
-                        Some(giver) => giver.last_word().await,
+                    break match &mut self.handoff_server {
+                        Some(giver) => giver.take_final_commit().await,
                         None => None,
                     };
                 }
@@ -135,9 +138,9 @@ impl House {
                 () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                () = at_rest(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                () = fleet_idle(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
                     // It may be gone, which is heard next.
-                    let _ = waiting.reply.send(State::of(&self.roster.latest()));
+                    let _ = waiting.reply.send(FleetState::from_roster(&self.roster.latest()));
                 },
             }
         };
@@ -146,7 +149,7 @@ impl House {
 
     /// Answers what has begun and ends; `next_one` is the process that serves from now on, if one does.
     async fn stop(mut self, next_one: Option<u32>) -> anyhow::Result<()> {
-        if let Some(giver) = &self.giver {
+        if let Some(giver) = &self.handoff_server {
             giver.close();
         }
         let which = match next_one {
@@ -156,9 +159,9 @@ impl House {
                 // Who asks from now on is to hear of the other one's fleet.
                 self.stops.control.cancel();
                 // A signal may end us before we have left it.
-                self.fleet.lend(true);
-                if self.leaves {
-                    self.fleet.hold(Hold::Given);
+                self.fleet.set_handover(true);
+                if self.hands_over_fleet {
+                    self.fleet.set_ownership(Ownership::Released);
                 }
                 "a signal"
             }
@@ -168,15 +171,15 @@ impl House {
         self.fleet.refuse_changes();
         tokio::select! {
             () = self.workers.all_ended() => {}
-            () = self.signals.any() => {
+            () = self.signals.next_stop_signal() => {
                 // Before the fleet goes, or requests would see that and look for another replica.
                 self.stops.cut.cancel();
-                let _ = timeout(CUT_TIMEOUT, self.workers.all_ended()).await;
+                let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
                 bail!("{which}; stopped at once");
             }
         }
         let stop = async {
-            let stopped = if next_one.is_some() && self.leaves {
+            let stopped = if next_one.is_some() && self.hands_over_fleet {
                 self.fleet.leave(FLEET_STOP_TIMEOUT).await
             } else {
                 self.fleet.stop(FLEET_STOP_TIMEOUT).await
@@ -187,14 +190,14 @@ impl House {
         };
         tokio::select! {
             stopped = stop => stopped,
-            () = self.signals.any() => bail!("{which}; stopped at once"),
+            () = self.signals.next_stop_signal() => bail!("{which}; stopped at once"),
         }
     }
 }
 
 /// Waits until the fleet takes no orders and nothing is under way in it, or until the time for that is over; for
 /// ever when nobody waits for it. Cancel safe.
-async fn at_rest(status: &mut watch::Receiver<Status>, waiting: Option<&Waiting>) {
+async fn fleet_idle(status: &mut watch::Receiver<Status>, waiting: Option<&PendingHandoff>) {
     match waiting {
         Some(waiting) => {
             let at_rest = status.wait_for(|status| status.held && !status.busy);
@@ -206,7 +209,7 @@ async fn at_rest(status: &mut watch::Receiver<Status>, waiting: Option<&Waiting>
 }
 
 /// The next request of whoever takes over. Cancel safe.
-async fn next(giver: &mut Option<Giver>) -> Request {
+async fn next_handoff(giver: &mut Option<HandoffServer>) -> HandoffRequest {
     match giver {
         Some(giver) => giver.next().await,
         None => std::future::pending().await,
@@ -214,14 +217,14 @@ async fn next(giver: &mut Option<Giver>) -> Request {
 }
 
 /// Threads whose end is reported.
-pub(crate) struct Watched {
+pub(crate) struct ThreadGroup {
     what: &'static str,
     left: usize,
     ends: mpsc::UnboundedReceiver<String>,
 }
 
-impl Watched {
-    pub(crate) fn new<T: Outcome + Send + 'static>(
+impl ThreadGroup {
+    pub(crate) fn new<T: ExitReason + Send + 'static>(
         what: &'static str,
         threads: impl IntoIterator<Item = thread::JoinHandle<T>>,
     ) -> Self {
@@ -233,7 +236,7 @@ impl Watched {
             thread::spawn(move || {
                 let how = thread
                     .join()
-                    .map_or(" (panicked)".to_owned(), Outcome::describe);
+                    .map_or(" (panicked)".to_owned(), ExitReason::describe);
                 // Nobody listens any more when the program ends.
                 let _ = tx.send(how);
             });
@@ -256,17 +259,17 @@ impl Watched {
 }
 
 /// What a thread has to say at its end.
-pub(crate) trait Outcome {
+pub(crate) trait ExitReason {
     fn describe(self) -> String;
 }
 
-impl Outcome for () {
+impl ExitReason for () {
     fn describe(self) -> String {
         String::new()
     }
 }
 
-impl Outcome for io::Result<()> {
+impl ExitReason for io::Result<()> {
     fn describe(self) -> String {
         self.map_or_else(|err| format!(" ({err})"), |()| String::new())
     }

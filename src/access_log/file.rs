@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use crate::config::Target;
+use crate::config::LogDestination;
 use crate::metrics::AccessLogCounters;
 
 /// How long to wait before a pipe that is full is tried again.
-const FULL_REST: Duration = Duration::from_millis(10);
+const DISK_FULL_DELAY: Duration = Duration::from_millis(10);
 
 /// An open target.
 #[derive(Debug)]
-pub(super) struct Sink<W = File> {
+pub(super) struct LogFile<W = File> {
     out: W,
     /// The name to open anew.
     path: Option<PathBuf>,
@@ -32,13 +32,15 @@ pub(super) struct Sink<W = File> {
     failing: u64,
 }
 
-impl Sink {
+impl LogFile {
     /// Opens `target`, at its end.
-    pub(super) fn open(target: &Target) -> io::Result<Self> {
+    pub(super) fn open(target: &LogDestination) -> io::Result<Self> {
         let (out, path) = match target {
             // Without a buffer of its own: lines come in batches.
-            Target::Stdout => (File::from(io::stdout().as_fd().try_clone_to_owned()?), None),
-            Target::File(path) => (append_to(path)?, Some(path.clone())),
+            LogDestination::Stdout => {
+                (File::from(io::stdout().as_fd().try_clone_to_owned()?), None)
+            }
+            LogDestination::File(path) => (append_to(path)?, Some(path.clone())),
         };
         Ok(Self {
             out,
@@ -81,15 +83,15 @@ fn append_to(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-impl<W: Write> Sink<W> {
+impl<W: Write> LogFile<W> {
     /// Writes whole lines, or counts those that cannot be written as failed.
     pub(super) fn write(&mut self, lines: &str, cell: &AccessLogCounters) {
         let mut rest = lines.as_bytes();
-        let done = self.mend().and_then(|()| {
+        let done = self.end_broken_line().and_then(|()| {
             while !rest.is_empty() {
                 let written = self.try_write(rest)?;
                 self.torn = rest[written - 1] != b'\n';
-                cell.written.add(count(&rest[..written]));
+                cell.written.add(count_lines(&rest[..written]));
                 rest = &rest[written..];
             }
             Ok(())
@@ -101,7 +103,7 @@ impl<W: Write> Sink<W> {
             }
             Ok(()) => {}
             Err(err) => {
-                let lost = count(rest);
+                let lost = count_lines(rest);
                 cell.failed.add(lost);
                 if self.failing == 0 {
                     tracing::warn!("cannot write the access log, lines are lost: {err}");
@@ -112,7 +114,7 @@ impl<W: Write> Sink<W> {
     }
 
     /// Ends a line of which only a half was written.
-    fn mend(&mut self) -> io::Result<()> {
+    fn end_broken_line(&mut self) -> io::Result<()> {
         if self.torn {
             self.try_write(b"\n")?;
             self.torn = false;
@@ -128,7 +130,9 @@ impl<W: Write> Sink<W> {
                 Ok(written) => return Ok(written),
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
                 // A pipe whose reader is slow.
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_REST),
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+                    thread::sleep(DISK_FULL_DELAY)
+                }
                 Err(err) => return Err(err),
             }
         }
@@ -136,7 +140,7 @@ impl<W: Write> Sink<W> {
 }
 
 /// How many lines end in `bytes`.
-fn count(bytes: &[u8]) -> u64 {
+fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
@@ -166,8 +170,8 @@ mod tests {
         }
     }
 
-    fn sink(room: usize) -> Sink<Disk> {
-        Sink {
+    fn sink(room: usize) -> LogFile<Disk> {
+        LogFile {
             out: Disk {
                 taken: Vec::new(),
                 room,

@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::config::LogFormat;
-use crate::proxy::{Ended, How, Record};
+use crate::proxy::{AccessRecord, RouteReason, TerminatedBy};
 
 /// Appends the line of `record`, with its end.
-pub(super) fn write(record: &Record, format: LogFormat, out: &mut String) {
+pub(super) fn write(record: &AccessRecord, format: LogFormat, out: &mut String) {
     match format {
         LogFormat::Text => text(record, out),
         LogFormat::Json => json_line(record, out),
@@ -21,7 +21,7 @@ pub(super) fn write(record: &Record, format: LogFormat, out: &mut String) {
     out.push('\n');
 }
 
-fn text(record: &Record, out: &mut String) {
+fn text(record: &AccessRecord, out: &mut String) {
     let time = humantime::format_rfc3339_millis(record.time);
     let seat = record.seat.map(|(seat, _)| seat.0);
     // Writing to a string cannot fail.
@@ -36,20 +36,20 @@ fn text(record: &Record, out: &mut String) {
         out,
         "\" key={} seat={} way={} status={} from_client={} to_client={} first_byte_ms={} total_ms={:.3} \
          retries={} ended={}",
-        Or(record.key),
-        Or(seat),
-        Or(record.seat.map(|(_, how)| way(how))),
-        Or(status(record)),
+        OrDash(record.key),
+        OrDash(seat),
+        OrDash(record.seat.map(|(_, how)| reason_word(how))),
+        OrDash(status(record)),
         record.from_client,
         record.to_client,
-        Or(record.first_byte.map(|time| format!("{:.3}", millis(time)))),
+        OrDash(record.first_byte.map(|time| format!("{:.3}", millis(time)))),
         millis(record.total),
         record.retries,
-        ended(record.ended),
+        ended_word(record.ended),
     );
 }
 
-fn json_line(record: &Record, out: &mut String) {
+fn json_line(record: &AccessRecord, out: &mut String) {
     let line = json!({
         "time": humantime::format_rfc3339_millis(record.time).to_string(),
         "client": client(record),
@@ -57,14 +57,14 @@ fn json_line(record: &Record, out: &mut String) {
         "path": String::from_utf8_lossy(&record.path),
         "key": record.key.map(|key| key.to_string()),
         "seat": record.seat.map(|(seat, _)| seat.0),
-        "way": record.seat.map(|(_, how)| way(how)),
+        "way": record.seat.map(|(_, how)| reason_word(how)),
         "status": status(record),
         "from_client": record.from_client,
         "to_client": record.to_client,
         "first_byte_ms": record.first_byte.map(millis),
         "total_ms": millis(record.total),
         "retries": record.retries,
-        "ended": ended(record.ended),
+        "ended": ended_word(record.ended),
     });
     for c in line.to_string().chars() {
         match c {
@@ -80,9 +80,9 @@ fn json_line(record: &Record, out: &mut String) {
 }
 
 /// A value, or a dash for none.
-struct Or<T>(Option<T>);
+struct OrDash<T>(Option<T>);
 
-impl<T: std::fmt::Display> std::fmt::Display for Or<T> {
+impl<T: std::fmt::Display> std::fmt::Display for OrDash<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Some(value) => value.fmt(f),
@@ -105,12 +105,12 @@ fn escape(bytes: &[u8], out: &mut String) {
     }
 }
 
-fn client(record: &Record) -> String {
+fn client(record: &AccessRecord) -> String {
     let addr = record.client;
     std::net::SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
 }
 
-fn status(record: &Record) -> Option<u16> {
+fn status(record: &AccessRecord) -> Option<u16> {
     (record.status > 0).then_some(record.status)
 }
 
@@ -119,23 +119,23 @@ fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn way(how: How) -> &'static str {
+fn reason_word(how: RouteReason) -> &'static str {
     match how {
-        How::Home => "home",
-        How::Spilled => "spilled",
-        How::Diverted => "diverted",
-        How::FailedOver => "failed_over",
-        How::Private => "private",
+        RouteReason::Home => "home",
+        RouteReason::Spilled => "spilled",
+        RouteReason::Diverted => "diverted",
+        RouteReason::FailedOver => "failed_over",
+        RouteReason::Private => "private",
     }
 }
 
-fn ended(ended: Ended) -> &'static str {
+fn ended_word(ended: TerminatedBy) -> &'static str {
     match ended {
-        Ended::Whole => "whole",
-        Ended::ByClient => "client",
-        Ended::ByReplica => "replica",
-        Ended::ByUs => "us",
-        Ended::ByBudget => "budget",
+        TerminatedBy::Whole => "whole",
+        TerminatedBy::ByClient => "client",
+        TerminatedBy::ByReplica => "replica",
+        TerminatedBy::ByUs => "us",
+        TerminatedBy::ByBudget => "budget",
     }
 }
 
@@ -147,38 +147,38 @@ mod tests {
     use serde_json::Value;
     use std::time::SystemTime;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> AccessRecord {
+        AccessRecord {
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
             client: "[::ffff:10.0.0.7]:4711".parse().unwrap(),
             method: "GET".to_owned(),
             path: b"/home".to_vec(),
             key: Some(Key(132_574)),
-            seat: Some((Seat(2), How::FailedOver)),
+            seat: Some((Seat(2), RouteReason::FailedOver)),
             status: 200,
             from_client: 80,
             to_client: 170,
             first_byte: Some(Duration::from_micros(412)),
             total: Duration::from_nanos(530_400),
             retries: 1,
-            ended: Ended::Whole,
+            ended: TerminatedBy::Whole,
         }
     }
 
-    fn unread() -> Record {
-        Record {
+    fn unread() -> AccessRecord {
+        AccessRecord {
             method: String::new(),
             path: Vec::new(),
             key: None,
             seat: None,
             status: 0,
             first_byte: None,
-            ended: Ended::ByClient,
+            ended: TerminatedBy::ByClient,
             ..record()
         }
     }
 
-    fn line(record: &Record, format: LogFormat) -> String {
+    fn line(record: &AccessRecord, format: LogFormat) -> String {
         let mut out = String::new();
         write(record, format, &mut out);
         let line = out.strip_suffix('\n').unwrap();
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_a_client_sent_stays_in_its_field() {
-        let hostile = Record {
+        let hostile = AccessRecord {
             path: b"/\" status=200 \\ \r\n\x1b[2J\x7f\xc2\x9b\xff".to_vec(),
             ..record()
         };
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_invisible_or_turns_a_line_around_is_written_by_its_number() {
         let path = "/\u{202e}gpj.exe\u{2066}\u{200b}\u{200e}\u{feff}\u{2028}\u{ad}\u{e0041}\u{e9}";
-        let hostile = Record {
+        let hostile = AccessRecord {
             path: path.as_bytes().to_vec(),
             ..record()
         };
@@ -265,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_make_one_line(path in prop::collection::vec(any::<u8>(), 0..64)) {
-            let record = Record { path, ..record() };
+            let record = AccessRecord { path, ..record() };
             let text = line(&record, LogFormat::Text);
             prop_assert!(text.is_ascii());
             prop_assert_eq!(text.matches('"').count(), 2);

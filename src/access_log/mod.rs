@@ -20,43 +20,46 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use self::file::Sink;
-use crate::config::{LogFormat, Target};
+use self::file::LogFile;
+use crate::config::{LogDestination, LogFormat};
 use crate::metrics::DataPortCounters;
-use crate::proxy::{AccessLog, Record};
+use crate::proxy::{AccessLogHandle, AccessRecord};
 
 /// Records that may wait to be written; more are lost. With the longest paths they take some 12 MB.
-const WAITING: usize = 8_192;
+const MAX_QUEUED_RECORDS: usize = 8_192;
 /// The most that are written in one piece.
-const BATCH: usize = 512;
+const MAX_BATCH: usize = 512;
 /// Between two pieces when the first was all there was.
-const REST: Duration = Duration::from_millis(20);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the last lines may take once no more can come.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The running writer.
 #[derive(Debug)]
-pub(crate) struct Writer(std_mpsc::Receiver<()>);
+pub(crate) struct AccessLogWriter(std_mpsc::Receiver<()>);
 
 /// Opens `target` and starts the writer. What it counts is in `port`.
 ///
 /// # Errors
 /// When the target cannot be opened, or the system has no thread, event loop or signal for us.
 pub(crate) fn start(
-    target: &Target,
+    target: &LogDestination,
     format: LogFormat,
     port: Arc<DataPortCounters>,
-) -> anyhow::Result<(AccessLog, Writer)> {
-    let sink = Sink::open(target).with_context(|| match target {
-        Target::Stdout => "--access-log -: cannot write to standard output".to_owned(),
-        Target::File(path) => format!("--access-log {}: cannot open it", path.display()),
+) -> anyhow::Result<(AccessLogHandle, AccessLogWriter)> {
+    let sink = LogFile::open(target).with_context(|| match target {
+        LogDestination::Stdout => "--access-log -: cannot write to standard output".to_owned(),
+        LogDestination::File(path) => format!("--access-log {}: cannot open it", path.display()),
     })?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let hangups = sink.is_file().then(|| hangups(&runtime)).transpose()?;
-    let (log, records) = AccessLog::new(WAITING);
+    let hangups = sink
+        .is_file()
+        .then(|| hangup_signals(&runtime))
+        .transpose()?;
+    let (log, records) = AccessLogHandle::new(MAX_QUEUED_RECORDS);
     let (done, ended) = std_mpsc::channel();
     let work = move || {
-        runtime.block_on(write_all(records, sink, format, &port, hangups));
+        runtime.block_on(run(records, sink, format, &port, hangups));
         // Whoever started us may have given up waiting.
         let _ = done.send(());
     };
@@ -64,14 +67,14 @@ pub(crate) fn start(
         .name("access-log".to_owned())
         .spawn(work)
         .context("no thread for the access log")?;
-    Ok((log, Writer(ended)))
+    Ok((log, AccessLogWriter(ended)))
 }
 
-impl Writer {
+impl AccessLogWriter {
     /// Waits until the last lines are written, for at most a second: to be called when no more can come.
-    pub(crate) fn finish(self) {
+    pub(crate) fn flush_and_stop(self) {
         // One that has panicked is at its end, too.
-        if let Err(std_mpsc::RecvTimeoutError::Timeout) = self.0.recv_timeout(LAST_LINES) {
+        if let Err(std_mpsc::RecvTimeoutError::Timeout) = self.0.recv_timeout(FINISH_TIMEOUT) {
             tracing::warn!(
                 "the last lines of the access log are lost: they could not be written in time"
             );
@@ -80,28 +83,28 @@ impl Writer {
 }
 
 /// SIGHUP, which says that the file was moved away (logrotate).
-fn hangups(runtime: &Runtime) -> io::Result<Signal> {
+fn hangup_signals(runtime: &Runtime) -> io::Result<Signal> {
     let _inside = runtime.enter();
     signal(SignalKind::hangup())
 }
 
 /// Writes until no more records can come.
-async fn write_all(
-    mut records: mpsc::Receiver<Record>,
-    mut sink: Sink,
+async fn run(
+    mut records: mpsc::Receiver<AccessRecord>,
+    mut sink: LogFile,
     format: LogFormat,
     port: &DataPortCounters,
     mut hangups: Option<Signal>,
 ) {
-    let (mut batch, mut lines) = (Vec::with_capacity(BATCH), String::new());
+    let (mut batch, mut lines) = (Vec::with_capacity(MAX_BATCH), String::new());
     loop {
         let come = tokio::select! {
             biased;
-            () = next(&mut hangups) => {
+            () = next_hangup(&mut hangups) => {
                 sink.reopen();
                 continue;
             }
-            come = records.recv_many(&mut batch, BATCH) => come,
+            come = records.recv_many(&mut batch, MAX_BATCH) => come,
         };
         if come == 0 {
             return;
@@ -112,13 +115,13 @@ async fn write_all(
         sink.write(&lines, port.log());
         lines.clear();
         if records.is_empty() {
-            sleep(REST).await;
+            sleep(FLUSH_INTERVAL).await;
         }
     }
 }
 
 /// The next of these signals, which may never come.
-async fn next(signals: &mut Option<Signal>) {
+async fn next_hangup(signals: &mut Option<Signal>) {
     let come = match signals {
         Some(signals) => signals.recv().await,
         None => None,

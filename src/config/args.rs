@@ -16,10 +16,13 @@ use clap::{
 
 use super::ctl::CtlArgs;
 use super::heartbeat::HeartbeatArgs;
-use super::parsers::{DEFAULT_KEY, Target, address, count, duration, positive, target, via};
-use super::replicas::ReplicasArgs;
+use super::parsers::{
+    DEFAULT_KEY, LogDestination, address, duration, log_destination, positive_count,
+    positive_duration, via_name,
+};
+use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
-use crate::proxy::{Balance, KeyRule};
+use crate::proxy::{BalanceMode, KeyRule};
 use crate::ring;
 
 /// A layer-4 TCP proxy balancer that keeps its own replicas alive.
@@ -28,7 +31,7 @@ use crate::ring;
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 impl Args {
@@ -49,7 +52,7 @@ impl Args {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Balance requests over replicas, and keep the replicas alive.
     Serve(Box<ServeArgs>),
     /// Send a running balancer a command, and tell by the exit code whether it was done.
@@ -118,11 +121,11 @@ pub struct ServeArgs {
     )]
     pub takeover: bool,
     #[command(flatten)]
-    pub replicas: ReplicasArgs,
+    pub replicas: ReplicaArgs,
     #[arg(
         long,
         env = "RINGMASTER_WORKERS",
-        value_parser = count::<NonZeroUsize>,
+        value_parser = positive_count::<NonZeroUsize>,
         help = "Data-plane threads [default: the CPUs we may use]"
     )]
     pub workers: Option<NonZeroUsize>,
@@ -132,7 +135,7 @@ pub struct ServeArgs {
         default_value = "request",
         help = "What goes to one replica: a request, a connection or all of a source address"
     )]
-    pub balance: Balance,
+    pub balance: BalanceMode,
     #[arg(
         long,
         env = "RINGMASTER_KEY",
@@ -174,27 +177,27 @@ pub struct ServeArgs {
         help = "How often a lost idempotent request is sent again"
     )]
     pub retries: u32,
-    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive, help = "Making a connection to a replica; the kernel sends a lost SYN again after 1 s and after 3 s")]
+    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Making a connection to a replica; the kernel sends a lost SYN again after 1 s and after 3 s")]
     pub connect_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive, help = "First byte of a request to the end of its head; also a new connection to its first byte")]
+    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "First byte of a request to the end of its head; also a new connection to its first byte")]
     pub head_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_BODY_TIMEOUT", default_value = "60s", value_parser = positive, help = "Silence of the side that owes bytes of a body")]
+    #[arg(long, env = "RINGMASTER_BODY_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "Silence of the side that owes bytes of a body")]
     pub body_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_REPLY_TIMEOUT", default_value = "30s", value_parser = positive, help = "Last byte of a request to the head of its reply")]
+    #[arg(long, env = "RINGMASTER_REPLY_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "Last byte of a request to the head of its reply")]
     pub reply_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_WRITE_TIMEOUT", default_value = "30s", value_parser = positive, help = "One write that makes no progress")]
+    #[arg(long, env = "RINGMASTER_WRITE_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "One write that makes no progress")]
     pub write_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_IDLE_TIMEOUT", default_value = "60s", value_parser = positive, help = "A client connection between requests")]
+    #[arg(long, env = "RINGMASTER_IDLE_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "A client connection between requests")]
     pub idle_timeout: Duration,
     #[arg(long, env = "RINGMASTER_HALF_CLOSE_GRACE", default_value = "1s", value_parser = duration, help = "A client that has ended its input: how long a reply may take to begin, and to go on")]
     pub half_close_grace: Duration,
-    #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive, help = "A tunnel in which neither side speaks")]
+    #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive_duration, help = "A tunnel in which neither side speaks")]
     pub tunnel_timeout: Duration,
     #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "The longest wait for requests in flight before a stop")]
     pub drain_timeout: Duration,
     #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = duration, help = "The longest wait of a request for any replica to be up")]
     pub seat_wait: Duration,
-    #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive, help = "Start of a replica to its first answer")]
+    #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Start of a replica to its first answer")]
     pub start_timeout: Duration,
     #[command(flatten)]
     pub heartbeat: HeartbeatArgs,
@@ -202,7 +205,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",
         default_value = "10000",
-        value_parser = count::<NonZeroUsize>,
+        value_parser = positive_count::<NonZeroUsize>,
         help = "Client connections at a time; for one more, the longest idle is closed"
     )]
     pub max_connections: NonZeroUsize,
@@ -233,7 +236,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_VIA",
         value_name = "NAME",
-        value_parser = via,
+        value_parser = via_name,
         help = "Add a Via field with this name to what is passed on [default: none]"
     )]
     pub via: Option<String>,
@@ -265,8 +268,8 @@ pub struct ServeArgs {
         help = "Written once all replicas have answered: the two addresses in JSON"
     )]
     pub ready_file: Option<PathBuf>,
-    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = target, help = "A file for one line for each request, or - for standard output; a file is opened anew on SIGHUP")]
-    pub access_log: Option<Target>,
+    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = log_destination, help = "A file for one line for each request, or - for standard output; a file is opened anew on SIGHUP")]
+    pub access_log: Option<LogDestination>,
     #[arg(
         long,
         env = "RINGMASTER_ACCESS_LOG_FORMAT",

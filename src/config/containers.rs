@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 
-use crate::fleet::{Containers, Image};
+use crate::fleet::{ContainerSettings, Image};
 use crate::roster::ReplicaName;
 
 /// The least that an engine grants: a hundredth of a CPU.
@@ -98,7 +98,11 @@ impl ContainerArgs {
     }
 
     /// Checks what the flags say, for `count` replicas with this much more in their environment.
-    pub(super) fn check(&self, count: usize, env: Vec<String>) -> Result<Containers, String> {
+    pub(super) fn check(
+        &self,
+        count: usize,
+        env: Vec<String>,
+    ) -> Result<ContainerSettings, String> {
         let memory = i64::try_from(self.replica_memory.as_u64()).unwrap_or(i64::MAX);
         if memory < MIN_MEMORY {
             return Err(format!(
@@ -106,7 +110,7 @@ impl ContainerArgs {
                 self.replica_memory
             ));
         }
-        Ok(Containers {
+        Ok(ContainerSettings {
             count,
             image: self.image.clone().map_or(Image::Own, Image::Named),
             port: self.replica_port.get(),

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::parsers::{ask, count, duration, host, positive};
+use super::parsers::{duration, host, positive_count, positive_duration, probe_kind};
 use crate::fleet;
 
 /// Flags of `serve` about heartbeats.
@@ -11,18 +11,18 @@ use crate::fleet;
 pub struct HeartbeatArgs {
     #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
     pub heartbeat_interval: Duration,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive, help = "An unanswered heartbeat is a miss after this")]
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive_duration, help = "An unanswered heartbeat is a miss after this")]
     pub heartbeat_timeout: Duration,
     #[arg(
         long,
         env = "RINGMASTER_HEARTBEAT_MISSES",
         default_value = "3",
-        value_parser = count::<NonZeroU32>,
+        value_parser = positive_count::<NonZeroU32>,
         help = "Misses in a row until requests go to other replicas"
     )]
     pub heartbeat_misses: NonZeroU32,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = ask, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
-    pub heartbeat_path: fleet::Ask,
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = probe_kind, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
+    pub heartbeat_path: fleet::ProbeKind,
     #[arg(long, env = "RINGMASTER_HEARTBEAT_HOST", value_name = "NAME", value_parser = host, help = "Host field of heartbeats [default: the address of the replica]")]
     pub heartbeat_host: Option<String>,
     #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is dead and another is started for it; 0s: after the misses")]
@@ -35,21 +35,21 @@ impl HeartbeatArgs {
     ///
     /// # Errors
     /// A sentence that names the flags.
-    pub(super) fn check(&self, fixed: bool) -> Result<Option<fleet::Heartbeat>, String> {
+    pub(super) fn check(&self, fixed: bool) -> Result<Option<fleet::HeartbeatSettings>, String> {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
         let ask = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
-            (fleet::Ask::Connect, Some(_)) => {
+            (fleet::ProbeKind::Connect, Some(_)) => {
                 return Err(
                     "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
                         .to_owned(),
                 );
             }
-            (fleet::Ask::Get { path, .. }, host) => fleet::Ask::Get { path, host },
+            (fleet::ProbeKind::Get { path, .. }, host) => fleet::ProbeKind::Get { path, host },
             (ask, None) => ask,
         };
-        let heartbeat = fleet::Heartbeat {
+        let heartbeat = fleet::HeartbeatSettings {
             interval: self.heartbeat_interval,
             timeout: self.heartbeat_timeout,
             misses: self.heartbeat_misses.get(),

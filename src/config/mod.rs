@@ -15,16 +15,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use args::{Args, Command, DataPortAdmin, LogFormat, ServeArgs};
+pub use args::{Args, CliCommand, DataPortAdmin, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
-pub use parsers::Target;
-pub use replicas::{Engine, Replicas, ReplicasArgs};
+pub use parsers::LogDestination;
+pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 
 use crate::access::AccessPolicy;
 use crate::fleet;
 use crate::load::LoadBound;
-use crate::proxy::{self, Balance};
+use crate::proxy::{self, BalanceMode};
 use crate::ring;
 
 /// What `serve` was asked for, checked.
@@ -37,7 +37,7 @@ pub struct Config {
     /// Whether to take over from the balancer that has this control port.
     pub takeover: bool,
     /// What replicas there are.
-    pub replicas: Replicas,
+    pub replicas: ReplicaSource,
     /// Data-plane threads.
     pub workers: usize,
     /// Kind of ring.
@@ -45,11 +45,11 @@ pub struct Config {
     /// How far above the mean a seat's load may lie.
     pub bound: LoadBound,
     /// How the data port behaves.
-    pub proxy: proxy::Settings,
+    pub proxy: proxy::ProxySettings,
     /// Who may command on the control port.
     pub access: AccessPolicy,
     /// How heartbeats go; `None` when they are off.
-    pub heartbeat: Option<fleet::Heartbeat>,
+    pub heartbeat: Option<fleet::HeartbeatSettings>,
     /// Start of a replica to its first answer.
     pub start_timeout: Duration,
     /// The longest wait for requests in flight before a replica is stopped.
@@ -61,7 +61,7 @@ pub struct Config {
     /// Where to write the two addresses.
     pub ready_file: Option<PathBuf>,
     /// Where to write a line for each request, if anywhere.
-    pub access_log: Option<Target>,
+    pub access_log: Option<LogDestination>,
     /// How such lines look.
     pub access_log_format: LogFormat,
     /// How log lines look.
@@ -86,7 +86,7 @@ impl ServeArgs {
     pub fn check(self) -> Result<Config, String> {
         let replicas = self.replicas.check()?;
         self.check_balance()?;
-        let fixed = matches!(replicas, Replicas::Fixed(_));
+        let fixed = matches!(replicas, ReplicaSource::Fixed(_));
         self.check_ports()?;
         let heartbeat = self.heartbeat.check(fixed)?;
         let max_head = self.check_max_head()?;
@@ -105,7 +105,7 @@ impl ServeArgs {
             workers: self.workers.map_or_else(cpus, NonZeroUsize::get),
             ring: self.ring,
             bound: self.bound,
-            proxy: proxy::Settings {
+            proxy: proxy::ProxySettings {
                 balance: self.balance,
                 key: self.key,
                 retries: self.retries,
@@ -115,7 +115,7 @@ impl ServeArgs {
                 via: self.via,
                 // Its writer is not running yet.
                 access_log: None,
-                limits: proxy::Limits {
+                limits: proxy::ProxyLimits {
                     connect_timeout: self.connect_timeout,
                     head_timeout: self.head_timeout,
                     body_timeout: self.body_timeout,
@@ -163,7 +163,7 @@ impl ServeArgs {
 
     /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
     fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
-        if self.balance == Balance::Source {
+        if self.balance == BalanceMode::Source {
             return None;
         }
         let others = fixed || self.replicas.are_foreign();
@@ -191,12 +191,12 @@ impl ServeArgs {
 
     /// Where nothing is read, nothing that was said can matter.
     fn check_balance(&self) -> Result<(), String> {
-        if self.via.is_some() && self.balance != Balance::Request {
+        if self.via.is_some() && self.balance != BalanceMode::Request {
             return Err(
                 "--via goes with --balance request: otherwise no head is written here".to_owned(),
             );
         }
-        if self.balance != Balance::Source {
+        if self.balance != BalanceMode::Source {
             return Ok(());
         }
         if !matches!(self.data_port_admin, None | Some(DataPortAdmin::Off)) {

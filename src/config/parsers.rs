@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::fleet::Ask;
+use crate::fleet::ProbeKind;
 
 /// The key rule where none is given.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
@@ -21,7 +21,7 @@ const MAX_HOST: usize = 255;
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum LogDestination {
     /// Standard output.
     Stdout,
     /// A file, or a pipe with a name.
@@ -29,11 +29,11 @@ pub enum Target {
 }
 
 /// A target; `-` is standard output.
-pub(super) fn target(text: &str) -> Result<Target, String> {
+pub(super) fn log_destination(text: &str) -> Result<LogDestination, String> {
     match text {
         "" => Err("must not be empty".to_owned()),
-        "-" => Ok(Target::Stdout),
-        path => Ok(Target::File(path.into())),
+        "-" => Ok(LogDestination::Stdout),
+        path => Ok(LogDestination::File(path.into())),
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration longer than zero.
-pub(super) fn positive(text: &str) -> Result<Duration, String> {
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
         Err("must be longer than 0s".to_owned())
@@ -63,13 +63,13 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// A number of which zero is none, such as `NonZeroUsize`.
-pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
+pub(super) fn positive_count<T: FromStr>(text: &str) -> Result<T, String> {
     let sentence = "must be a whole number above 0, and not too large";
     text.parse().map_err(|_| sentence.to_owned())
 }
 
 /// A pseudonym, with a port or not (RFC 9110 §7.6.3).
-pub(super) fn via(text: &str) -> Result<String, String> {
+pub(super) fn via_name(text: &str) -> Result<String, String> {
     let (name, port) = text.rsplit_once(':').unwrap_or((text, "80"));
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let is_name = !name.is_empty() && name.len() <= 255 && name.bytes().all(token);
@@ -93,13 +93,13 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
 }
 
 /// A path that can stand in a request line, or `tcp`.
-pub(super) fn ask(text: &str) -> Result<Ask, String> {
+pub(super) fn probe_kind(text: &str) -> Result<ProbeKind, String> {
     if text == "tcp" {
-        return Ok(Ask::Connect);
+        return Ok(ProbeKind::Connect);
     }
     let legal = text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     if legal {
-        Ok(Ask::Get {
+        Ok(ProbeKind::Get {
             path: text.to_owned(),
             host: None,
         })

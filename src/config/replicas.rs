@@ -6,14 +6,14 @@
 use clap::ValueEnum;
 
 use super::containers::ContainerArgs;
-use crate::fleet::{Containers, Processes};
+use crate::fleet::{ContainerSettings, ProcessSettings};
 use crate::roster::ReplicaName;
 
 /// What every replica is told, each its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
 /// How replicas are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
+pub enum EngineKind {
     /// Child processes of this program.
     Process,
     /// Containers.
@@ -24,16 +24,16 @@ pub enum Engine {
 
 /// What replicas there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replicas {
+pub enum ReplicaSource {
     /// Child processes.
-    Process(Processes),
+    Process(ProcessSettings),
     /// Containers.
-    Docker(Containers),
+    Docker(ContainerSettings),
     /// These names at these addresses (`host:port`).
     Fixed(Vec<(ReplicaName, String)>),
 }
 
-impl Replicas {
+impl ReplicaSource {
     /// Whose containers they are; any other replica is nobody else's.
     #[must_use]
     pub fn fleet(&self) -> &str {
@@ -57,13 +57,13 @@ impl Replicas {
 /// Flags of `serve` about replicas.
 #[derive(Debug, clap::Args)]
 #[expect(missing_docs, reason = "the help texts are the docs")]
-pub struct ReplicasArgs {
+pub struct ReplicaArgs {
     #[arg(
         long,
         env = "RINGMASTER_ENGINE",
         help = "How replicas are started [default: process, or fixed with --backend]"
     )]
-    pub engine: Option<Engine>,
+    pub engine: Option<EngineKind>,
     #[arg(
         long,
         env = "RINGMASTER_REPLICAS",
@@ -108,59 +108,63 @@ pub struct ReplicasArgs {
     pub containers: ContainerArgs,
 }
 
-impl ReplicasArgs {
+impl ReplicaArgs {
     /// Whether they are somebody's own, who may have a path `/add` too.
     pub(super) fn are_foreign(&self) -> bool {
         self.containers.image.is_some() || self.replica_command.is_some()
     }
 
     /// Checks what the flags say together.
-    pub(super) fn check(&self) -> Result<Replicas, String> {
+    pub(super) fn check(&self) -> Result<ReplicaSource, String> {
         let engine = self.engine.unwrap_or(if self.backends.is_empty() {
-            Engine::Process
+            EngineKind::Process
         } else {
-            Engine::Fixed
+            EngineKind::Fixed
         });
-        if engine != Engine::Docker
+        if engine != EngineKind::Docker
             && let Some(flag) = self.containers.given()
         {
             return Err(format!("{flag} goes with --engine docker"));
         }
-        if engine != Engine::Process && self.replica_command.is_some() {
+        if engine != EngineKind::Process && self.replica_command.is_some() {
             return Err("--replica-command goes with --engine process".to_owned());
         }
-        if engine == Engine::Fixed && !self.replica_env.is_empty() {
+        if engine == EngineKind::Fixed && !self.replica_env.is_empty() {
             return Err("--replica-env goes with --engine process or docker".to_owned());
         }
         match engine {
-            Engine::Process | Engine::Docker if !self.backends.is_empty() => {
+            EngineKind::Process | EngineKind::Docker if !self.backends.is_empty() => {
                 Err("--backend goes with --engine fixed".to_owned())
             }
-            Engine::Process | Engine::Docker if self.replicas > self.max_replicas => Err(format!(
-                "--replicas {} is more than --max-replicas {}",
-                self.replicas, self.max_replicas
-            )),
-            Engine::Process | Engine::Docker if self.standby > self.max_replicas => Err(format!(
-                "--standby {} is more than --max-replicas {}",
-                self.standby, self.max_replicas
-            )),
-            Engine::Fixed if self.standby > 0 => {
+            EngineKind::Process | EngineKind::Docker if self.replicas > self.max_replicas => {
+                Err(format!(
+                    "--replicas {} is more than --max-replicas {}",
+                    self.replicas, self.max_replicas
+                ))
+            }
+            EngineKind::Process | EngineKind::Docker if self.standby > self.max_replicas => {
+                Err(format!(
+                    "--standby {} is more than --max-replicas {}",
+                    self.standby, self.max_replicas
+                ))
+            }
+            EngineKind::Fixed if self.standby > 0 => {
                 Err("--standby goes with --engine process or docker".to_owned())
             }
-            Engine::Process => Ok(Replicas::Process(Processes {
+            EngineKind::Process => Ok(ReplicaSource::Process(ProcessSettings {
                 count: self.replicas,
                 command: self.replica_command.clone(),
                 env: self.replica_env.clone(),
             })),
-            Engine::Docker => {
+            EngineKind::Docker => {
                 let env = self.replica_env.clone();
                 let containers = self.containers.check(self.replicas, env);
-                containers.map(Replicas::Docker)
+                containers.map(ReplicaSource::Docker)
             }
-            Engine::Fixed if self.backends.is_empty() => {
+            EngineKind::Fixed if self.backends.is_empty() => {
                 Err("--engine fixed needs --backend NAME=ADDR".to_owned())
             }
-            Engine::Fixed => {
+            EngineKind::Fixed => {
                 let backends: Vec<_> = self
                     .backends
                     .iter()
@@ -171,7 +175,7 @@ impl ReplicasArgs {
                         return Err(format!("--backend {name} is given twice"));
                     }
                 }
-                Ok(Replicas::Fixed(backends))
+                Ok(ReplicaSource::Fixed(backends))
             }
         }
     }

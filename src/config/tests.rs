@@ -1,14 +1,14 @@
 //! Flags as they are typed: the defaults, and what does not go together.
 
 use super::*;
-use crate::fleet::{Containers, Image};
+use crate::fleet::{ContainerSettings, Image};
 use clap::Parser as _;
 
 fn check(flags: &[&str]) -> Result<Config, String> {
     let args = ["ringmaster", "serve"].iter().chain(flags);
     let args = Args::try_parse_from(args).map_err(|err| err.to_string())?;
     match args.command {
-        Command::Serve(serve) => serve.check(),
+        CliCommand::Serve(serve) => serve.check(),
         other => panic!("{other:?}"),
     }
 }
@@ -18,17 +18,17 @@ fn defaults_are_the_documented_ones() {
     let config = check(&[]).unwrap();
     assert_eq!(config.listen.to_string(), "0.0.0.0:5000");
     assert_eq!(config.control.to_string(), "127.0.0.1:5001");
-    let processes = fleet::Processes {
+    let processes = fleet::ProcessSettings {
         count: 3,
         command: None,
         env: Vec::new(),
     };
-    assert_eq!(config.replicas, Replicas::Process(processes));
+    assert_eq!(config.replicas, ReplicaSource::Process(processes));
     assert_eq!(
         config.proxy.key.to_string(),
         "header:x-request-id,query:id,random"
     );
-    assert_eq!(config.proxy.balance, Balance::Request);
+    assert_eq!(config.proxy.balance, BalanceMode::Request);
     assert_eq!(config.proxy.limits.max_head, 16 * 1024);
     assert_eq!(
         config.proxy.limits.tunnel_timeout,
@@ -78,7 +78,7 @@ fn the_slow_guard_is_on_whatever_the_bound_unless_it_is_switched_off() {
 #[test]
 fn backends_imply_the_fixed_engine_and_keep_their_own_admin_paths() {
     let config = check(&["--backend", "a=127.0.0.1:1", "--backend", "b=[::1]:2"]).unwrap();
-    let Replicas::Fixed(backends) = config.replicas else {
+    let ReplicaSource::Fixed(backends) = config.replicas else {
         panic!("not fixed")
     };
     assert_eq!(backends[1].1, "[::1]:2");
@@ -111,10 +111,10 @@ fn where_nothing_is_read_there_are_no_admin_paths() {
 fn containers_are_asked_for_with_their_defaults() {
     let config = check(&["--engine", "docker"]).unwrap();
     assert!(config.proxy.admin.is_some(), "the replicas are ours");
-    let Replicas::Docker(containers) = config.replicas else {
+    let ReplicaSource::Docker(containers) = config.replicas else {
         panic!("not docker")
     };
-    let expected = Containers {
+    let expected = ContainerSettings {
         count: 3,
         image: Image::Own,
         port: 5000,
@@ -138,7 +138,7 @@ fn containers_are_asked_for_with_their_defaults() {
     let config = check(&flags).unwrap();
     assert!(config.proxy.admin.is_none(), "their /add is theirs");
     match config.replicas {
-        Replicas::Docker(own) => assert_eq!(own.nano_cpus, Some(1_500_000_000)),
+        ReplicaSource::Docker(own) => assert_eq!(own.nano_cpus, Some(1_500_000_000)),
         other => panic!("{other:?}"),
     }
 }
@@ -248,7 +248,7 @@ fn heartbeats_name_any_host_that_can_stand_in_its_field() {
         "[2001:db8::1]:80",
         &longest,
     ] {
-        let expected = fleet::Ask::Get {
+        let expected = fleet::ProbeKind::Get {
             path: "/heartbeat".to_owned(),
             host: Some(legal.to_owned()),
         };

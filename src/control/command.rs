@@ -5,22 +5,22 @@
 
 use std::time::Duration;
 
-use super::ring_query::Question;
-use super::suggest::{echo, nearest};
+use super::ring_query::RingQuery;
+use super::suggest::{nearest, sanitize_echo};
 use crate::access::Token;
 use crate::orders::{ChangeKind, ChangeRequest, Order};
 use crate::roster::ReplicaName;
 
-pub use super::command_table::{COMMANDS, Entry, FOOTNOTE};
+pub use super::command_table::{COMMANDS, CommandSpec, FOOTNOTE};
 
 /// How many commands a line may hold, so that a short line cannot make endless work.
 pub const MAX_COMMANDS: usize = 64;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum ControlCommand {
     /// All commands, or one of them in full.
-    Help(Option<&'static Entry>),
+    Help(Option<&'static CommandSpec>),
     /// The replicas.
     Rep,
     /// How the replicas stand, or one of them.
@@ -28,11 +28,11 @@ pub enum Command {
     /// More or fewer replicas.
     Change(ChangeKind, ChangeRequest),
     /// Another order about replicas, answered with those there are then.
-    Fleet(Order),
+    Order(Order),
     /// What there is to know of the ring, as it is or as it would be.
-    Ask(Question),
+    Query(RingQuery),
     /// A change of the ring or the bound, answered with what there is then.
-    Switch(Order, Question),
+    Switch(Order, RingQuery),
     /// What was counted, and how fast things go.
     Stats,
     /// The same again and again, after so much time each.
@@ -54,32 +54,36 @@ pub enum Command {
 
 /// One command of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct ParsedCommand {
     /// What is asked for, or what is wrong with it.
-    pub command: Result<Command, String>,
+    pub command: Result<ControlCommand, String>,
     /// Whether the answer is to be JSON.
     pub json: bool,
 }
 
 /// What can be wrong with the words after a command's name.
-pub(super) enum Fault {
+pub(super) enum UsageError {
     /// They do not fit its usage.
     Usage,
     /// They fit, and yet: the sentence.
-    Because(String),
+    Reason(String),
 }
 
 /// Reads a line that has lost its line ending.
 ///
 /// # Errors
 /// A sentence, when there is not one command to find in it.
-pub fn parse(line: &[u8]) -> Result<Vec<Request>, String> {
+pub fn parse(line: &[u8]) -> Result<Vec<ParsedCommand>, String> {
     let line = std::str::from_utf8(line).map_err(|_| "line is not UTF-8 text")?;
     let mut parts = line
         .split(';')
         .map(|part| Vec::from_iter(part.split_ascii_whitespace()))
         .filter(|words| !words.is_empty());
-    let mut requests: Vec<Request> = parts.by_ref().take(MAX_COMMANDS).map(request).collect();
+    let mut requests: Vec<ParsedCommand> = parts
+        .by_ref()
+        .take(MAX_COMMANDS)
+        .map(parse_command)
+        .collect();
     if parts.next().is_some() {
         return Err(format!("line holds more than {MAX_COMMANDS} commands"));
     }
@@ -87,7 +91,7 @@ pub fn parse(line: &[u8]) -> Result<Vec<Request>, String> {
         return Err("line is empty; try 'help'".into());
     };
     for request in others {
-        if request.command.as_ref().is_ok_and(Command::streams) {
+        if request.command.as_ref().is_ok_and(ControlCommand::streams) {
             request.command =
                 Err("it goes on until you leave, so it must be the last of its line".into());
         }
@@ -95,7 +99,7 @@ pub fn parse(line: &[u8]) -> Result<Vec<Request>, String> {
     Ok(requests)
 }
 
-impl Command {
+impl ControlCommand {
     /// Whether it goes on until the sender leaves.
     #[must_use]
     pub fn streams(&self) -> bool {
@@ -103,22 +107,22 @@ impl Command {
     }
 }
 
-fn request(mut words: Vec<&str>) -> Request {
+fn parse_command(mut words: Vec<&str>) -> ParsedCommand {
     let json = words.len() > 1 && words.last() == Some(&"json");
     if json {
         words.pop();
     }
-    let command = find(words[0]).and_then(|entry| {
+    let command = find_command(words[0]).and_then(|entry| {
         (entry.read)(&words[1..]).map_err(|fault| match fault {
-            Fault::Usage => format!("usage: {}", entry.usage),
-            Fault::Because(sentence) => sentence,
+            UsageError::Usage => format!("usage: {}", entry.usage),
+            UsageError::Reason(sentence) => sentence,
         })
     });
-    Request { command, json }
+    ParsedCommand { command, json }
 }
 
 /// The entry of this name.
-pub(super) fn find(name: &str) -> Result<&'static Entry, String> {
+pub(super) fn find_command(name: &str) -> Result<&'static CommandSpec, String> {
     let known = COMMANDS.iter().find(|entry| entry.name == name);
     known.ok_or_else(|| {
         let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
@@ -126,7 +130,7 @@ pub(super) fn find(name: &str) -> Result<&'static Entry, String> {
             Some(meant) => format!("did you mean '{meant}'?"),
             None => "try 'help'".into(),
         };
-        format!("there is no command '{}'; {hint}", echo(name))
+        format!("there is no command '{}'; {hint}", sanitize_echo(name))
     })
 }
 

@@ -5,17 +5,17 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::command::{Command, Fault, find};
-use super::suggest::echo;
+use super::command::{ControlCommand, UsageError, find_command};
+use super::suggest::sanitize_echo;
 use super::{replica_commands, ring_query, stats};
 use crate::orders::{ChangeKind, ChangeRequest};
 
 /// How often `watch` may tell, in seconds between.
-const PAUSES: RangeInclusive<f64> = 0.1..=3600.0;
+const WATCH_INTERVALS: RangeInclusive<f64> = 0.1..=3600.0;
 
 /// What makes a command: a new one is one more entry in [`COMMANDS`].
 #[derive(Debug)]
-pub struct Entry {
+pub struct CommandSpec {
     /// The word it begins with.
     pub name: &'static str,
     /// How to write it.
@@ -24,39 +24,41 @@ pub struct Entry {
     pub about: &'static str,
     /// The rest of what there is to know, in lines.
     pub more: &'static [&'static str],
-    pub(super) read: fn(&[&str]) -> Result<Command, Fault>,
+    pub(super) read: fn(&[&str]) -> Result<ControlCommand, UsageError>,
 }
 
-impl PartialEq for Entry {
+impl PartialEq for CommandSpec {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Eq for Entry {}
+impl Eq for CommandSpec {}
 
 /// All commands, in the order in which `help` lists them.
-pub const COMMANDS: &[Entry] = &[
-    Entry {
+pub const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
         name: "help",
         usage: "help [COMMAND]",
         about: "this list, or all about one command",
         more: &[],
         read: |words| match words {
-            [] => Ok(Command::Help(None)),
-            [name] => Ok(Command::Help(Some(find(name).map_err(Fault::Because)?))),
-            _ => Err(Fault::Usage),
+            [] => Ok(ControlCommand::Help(None)),
+            [name] => Ok(ControlCommand::Help(Some(
+                find_command(name).map_err(UsageError::Reason)?,
+            ))),
+            _ => Err(UsageError::Usage),
         },
     },
-    Entry {
+    CommandSpec {
         name: "rep",
         usage: "rep",
         about: "the replicas that have answered and are not dead",
         more: &["The first line is 'N' and their number; then one name a line."],
-        read: |words| alone(words, Command::Rep),
+        read: |words| no_args(words, ControlCommand::Rep),
     },
     replica_commands::SHOW,
-    Entry {
+    CommandSpec {
         name: "add",
         usage: "add N [NAME...]",
         about: "start N replicas, the first of them under these names",
@@ -66,7 +68,7 @@ pub const COMMANDS: &[Entry] = &[
         ],
         read: |words| change(ChangeKind::Add, words),
     },
-    Entry {
+    CommandSpec {
         name: "rm",
         usage: "rm N [NAME...]",
         about: "remove N replicas, these first and the others at random",
@@ -79,7 +81,7 @@ pub const COMMANDS: &[Entry] = &[
     replica_commands::REPLACE,
     replica_commands::DRAIN,
     replica_commands::READY,
-    Entry {
+    CommandSpec {
         name: "where",
         usage: "where KEY",
         about: "whose a key is, and who stands in for them",
@@ -88,16 +90,16 @@ pub const COMMANDS: &[Entry] = &[
             "as the access log has it: xxh3: and 16 hexadecimal digits is a hash, and stands for itself.",
             "With a bound, 'home' is the part of all requests that it leaves at home.",
         ],
-        read: ring_query::whose,
+        read: ring_query::parse_where,
     },
-    Entry {
+    CommandSpec {
         name: "ring",
         usage: "ring [set SPEC]",
         about: "the ring and the share of each seat; or another ring",
-        more: ring_query::RINGS,
-        read: ring_query::ring,
+        more: ring_query::RING_COMMANDS,
+        read: ring_query::parse_ring,
     },
-    Entry {
+    CommandSpec {
         name: "bound",
         usage: "bound [X]",
         about: "how far above the mean a load may lie; or another bound",
@@ -105,9 +107,9 @@ pub const COMMANDS: &[Entry] = &[
             "1.03 is 3 % above the mean; 0 is no bound, so that every key stays at its home. What lies above a",
             "bound leaves its home: 'plan bound X' tells how much. Every change counts all loads from 0 again.",
         ],
-        read: ring_query::bound,
+        read: ring_query::parse_bound,
     },
-    Entry {
+    CommandSpec {
         name: "plan",
         usage: "plan CHANGE",
         about: "what a change would move, without doing it",
@@ -115,10 +117,10 @@ pub const COMMANDS: &[Entry] = &[
             "CHANGE is add N [NAME...], rm N [NAME...], ring SPEC or bound X. Shares are counted over up to",
             "65536 sample keys. 'home' is the part of many requests that is served where the ring alone would.",
         ],
-        read: ring_query::plan,
+        read: ring_query::parse_plan,
     },
     stats::STATS,
-    Entry {
+    CommandSpec {
         name: "watch",
         usage: "watch [SECONDS]",
         about: "the same every second, or as often as said, until you leave",
@@ -128,7 +130,7 @@ pub const COMMANDS: &[Entry] = &[
         ],
         read: watch,
     },
-    Entry {
+    CommandSpec {
         name: "events",
         usage: "events [-w] [NUMBER]",
         about: "what happened of late, the oldest first; -w: and from here on",
@@ -139,33 +141,33 @@ pub const COMMANDS: &[Entry] = &[
         ],
         read: events,
     },
-    Entry {
+    CommandSpec {
         name: "auth",
         usage: "auth TOKEN",
         about: "show the token of --control-token, for the commands after it",
         more: &["Local peers need none. Example: auth TOKEN; rep"],
         read: |words| match words {
-            [token] => Ok(Command::Auth(
+            [token] => Ok(ControlCommand::Auth(
                 token
                     .parse()
-                    .map_err(|err| Fault::Because(format!("{err}")))?,
+                    .map_err(|err| UsageError::Reason(format!("{err}")))?,
             )),
-            _ => Err(Fault::Usage),
+            _ => Err(UsageError::Usage),
         },
     },
-    Entry {
+    CommandSpec {
         name: "prompt",
         usage: "prompt",
         about: "keep the connection open for more lines, and show '> ' before each",
         more: &["'quit' or the end of the input ends it."],
-        read: |words| alone(words, Command::Prompt),
+        read: |words| no_args(words, ControlCommand::Prompt),
     },
-    Entry {
+    CommandSpec {
         name: "quit",
         usage: "quit",
         about: "close the connection; what follows in the line is not done",
         more: &[],
-        read: |words| alone(words, Command::Quit),
+        read: |words| no_args(words, ControlCommand::Quit),
     },
 ];
 
@@ -173,62 +175,66 @@ pub const COMMANDS: &[Entry] = &[
 pub const FOOTNOTE: &str =
     "Several in one line: separate them by ';'. As JSON: end a command with ' json'.";
 
-pub(super) fn alone(words: &[&str], command: Command) -> Result<Command, Fault> {
-    words.is_empty().then_some(command).ok_or(Fault::Usage)
+pub(super) fn no_args(
+    words: &[&str],
+    command: ControlCommand,
+) -> Result<ControlCommand, UsageError> {
+    words.is_empty().then_some(command).ok_or(UsageError::Usage)
 }
 
 /// The words after `events`.
-fn events(words: &[&str]) -> Result<Command, Fault> {
+fn events(words: &[&str]) -> Result<ControlCommand, UsageError> {
     let (follow, words) = match words {
         ["-w", words @ ..] => (true, words),
         words => (false, words),
     };
     let since = match words {
         [] => 0,
-        [number] => event_number(number).map_err(Fault::Because)?,
-        _ => return Err(Fault::Usage),
+        [number] => event_number(number).map_err(UsageError::Reason)?,
+        _ => return Err(UsageError::Usage),
     };
-    Ok(Command::Events { since, follow })
+    Ok(ControlCommand::Events { since, follow })
 }
 
 /// The words after `watch`.
-fn watch(words: &[&str]) -> Result<Command, Fault> {
+fn watch(words: &[&str]) -> Result<ControlCommand, UsageError> {
     let seconds = match words {
-        [] => return Ok(Command::Watch(Duration::from_secs(1))),
+        [] => return Ok(ControlCommand::Watch(Duration::from_secs(1))),
         [seconds] => *seconds,
-        _ => return Err(Fault::Usage),
+        _ => return Err(UsageError::Usage),
     };
     // Rust takes more for a number than anyone would type.
     let plain = seconds.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let number: Option<f64> = seconds.parse().ok().filter(|_| plain);
-    let pause = number.filter(|number| PAUSES.contains(number));
+    let pause = number.filter(|number| WATCH_INTERVALS.contains(number));
     let sentence = "SECONDS is a number from 0.1 to 3600";
-    let pause = pause.ok_or_else(|| Fault::Because(sentence.into()))?;
-    Ok(Command::Watch(Duration::from_secs_f64(pause)))
+    let pause = pause.ok_or_else(|| UsageError::Reason(sentence.into()))?;
+    Ok(ControlCommand::Watch(Duration::from_secs_f64(pause)))
 }
 
 /// The number of an event.
 pub(super) fn event_number(word: &str) -> Result<u64, String> {
-    whole(word).ok_or_else(|| format!("'{}' is not the number of an event", echo(word)))
+    parse_int(word)
+        .ok_or_else(|| format!("'{}' is not the number of an event", sanitize_echo(word)))
 }
 
 /// A whole number. A leading `+` is a number to Rust and none to anyone who types a command.
-pub(super) fn whole<T: std::str::FromStr>(word: &str) -> Option<T> {
+pub(super) fn parse_int<T: std::str::FromStr>(word: &str) -> Option<T> {
     let digits = word.bytes().all(|b| b.is_ascii_digit());
     word.parse().ok().filter(|_| digits)
 }
 
-fn change(kind: ChangeKind, words: &[&str]) -> Result<Command, Fault> {
-    Ok(Command::Change(kind, counted(kind, words)?))
+fn change(kind: ChangeKind, words: &[&str]) -> Result<ControlCommand, UsageError> {
+    Ok(ControlCommand::Change(kind, parse_change(kind, words)?))
 }
 
 /// A number and names, as `add` and `rm` take them.
-pub(super) fn counted(kind: ChangeKind, words: &[&str]) -> Result<ChangeRequest, Fault> {
+pub(super) fn parse_change(kind: ChangeKind, words: &[&str]) -> Result<ChangeRequest, UsageError> {
     let [n, names @ ..] = words else {
-        return Err(Fault::Usage);
+        return Err(UsageError::Usage);
     };
-    let n = whole(n).filter(|n| *n > 0);
-    let n = n.ok_or_else(|| Fault::Because("n is not a positive integer".into()))?;
+    let n = parse_int(n).filter(|n| *n > 0);
+    let n = n.ok_or_else(|| UsageError::Reason("n is not a positive integer".into()))?;
     kind.parse_change(n, names)
-        .map_err(|refusal| Fault::Because(refusal.sentence))
+        .map_err(|refusal| UsageError::Reason(refusal.sentence))
 }

@@ -15,15 +15,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, Re
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::Limits;
+use super::ControlLimits;
 use crate::shutdown::Shutdown;
 
 /// How much is read at once, in bytes.
-const CHUNK: usize = 4096;
+const READ_BYTES: usize = 4096;
 
 /// A connection with what was read ahead.
 #[derive(Debug)]
-pub(super) struct Conn {
+pub(super) struct Connection {
     stream: TcpStream,
     ahead: BytesMut,
     write_timeout: Duration,
@@ -32,7 +32,7 @@ pub(super) struct Conn {
 
 /// What a client said first.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum PeekedLine {
     /// A line, without its ending; or what came before the end of all input.
     Whole(Vec<u8>),
     /// More bytes than a line may have.
@@ -41,7 +41,7 @@ pub(super) enum Line {
     Nothing,
 }
 
-impl Conn {
+impl Connection {
     /// Wraps `stream`. A write that makes no progress for `write_timeout` fails.
     pub(super) fn new(stream: TcpStream, write_timeout: Duration) -> Self {
         Self {
@@ -62,22 +62,22 @@ impl Conn {
     ///
     /// # Errors
     /// What the socket says.
-    pub(super) async fn peek_line(&mut self, limit: usize) -> io::Result<Line> {
+    pub(super) async fn peek_line(&mut self, limit: usize) -> io::Result<PeekedLine> {
         let mut searched = 0;
         loop {
             if let Some(end) = self.ahead[searched..].iter().position(|b| *b == b'\n') {
-                return Ok(judge(&self.ahead[..searched + end], limit));
+                return Ok(classify_line(&self.ahead[..searched + end], limit));
             }
             searched = self.ahead.len();
             // One byte more than the limit may still be the first half of CR LF.
-            if searched > limit && judge(&self.ahead, limit) == Line::TooLong {
-                return Ok(Line::TooLong);
+            if searched > limit && classify_line(&self.ahead, limit) == PeekedLine::TooLong {
+                return Ok(PeekedLine::TooLong);
             }
-            self.ahead.reserve(CHUNK);
+            self.ahead.reserve(READ_BYTES);
             if self.stream.read_buf(&mut self.ahead).await? == 0 {
                 return Ok(match searched {
-                    0 => Line::Nothing,
-                    _ => judge(&self.ahead, limit),
+                    0 => PeekedLine::Nothing,
+                    _ => classify_line(&self.ahead, limit),
                 });
             }
         }
@@ -96,7 +96,7 @@ impl Conn {
     /// What the socket says.
     pub(super) async fn drop_input(&mut self) -> io::Result<usize> {
         if self.ahead.is_empty() {
-            self.ahead.reserve(CHUNK);
+            self.ahead.reserve(READ_BYTES);
             self.stream.read_buf(&mut self.ahead).await?;
         }
         let dropped = self.ahead.len();
@@ -105,7 +105,7 @@ impl Conn {
     }
 
     /// Waits until the connection is broken, without reading. Cancel safe.
-    pub(super) async fn broken(&self) -> io::Error {
+    pub(super) async fn disconnected(&self) -> io::Error {
         let ready = self.stream.ready(Interest::ERROR).await;
         let error = ready.and_then(|_| self.stream.take_error());
         let reset = || io::ErrorKind::ConnectionReset.into();
@@ -114,13 +114,13 @@ impl Conn {
 
     /// Closes, so that the client can read what was written: ends our direction, then drops what still
     /// comes, as long as the limits and `shutdown` allow.
-    pub(super) async fn farewell(mut self, limits: &Limits, shutdown: &mut Shutdown) {
+    pub(super) async fn lingering_close(mut self, limits: &ControlLimits, shutdown: &mut Shutdown) {
         if self.stream.shutdown().await.is_err() {
             return;
         }
         let rest = async {
             let mut left = limits.discard_bytes;
-            let mut room = vec![0; CHUNK];
+            let mut room = vec![0; READ_BYTES];
             while left > 0 {
                 match self.stream.read(&mut room).await {
                     Ok(n) if n > 0 => left = left.saturating_sub(n),
@@ -136,15 +136,15 @@ impl Conn {
     }
 }
 
-fn judge(line: &[u8], limit: usize) -> Line {
+fn classify_line(line: &[u8], limit: usize) -> PeekedLine {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     match line.len() <= limit {
-        true => Line::Whole(line.to_vec()),
-        false => Line::TooLong,
+        true => PeekedLine::Whole(line.to_vec()),
+        false => PeekedLine::TooLong,
     }
 }
 
-impl AsyncRead for Conn {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -160,7 +160,7 @@ impl AsyncRead for Conn {
     }
 }
 
-impl AsyncWrite for Conn {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

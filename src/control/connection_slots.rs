@@ -15,19 +15,19 @@ use tokio::sync::{Notify, oneshot};
 
 /// All places; clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct Slots(Arc<SlotsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct SlotsInner {
     count: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<SlotTable>,
     /// Notified when a place is free or was lent.
     changed: Notify,
 }
 
 /// The places that are taken.
 #[derive(Debug, Default)]
-struct Taken {
+struct SlotTable {
     held: usize,
     /// How many were lent so far.
     came: u64,
@@ -37,20 +37,20 @@ struct Taken {
 
 /// A place that another connection may get.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Places,
+pub(super) struct EvictableSlot {
+    places: Slots,
     number: u64,
     lost: oneshot::Receiver<()>,
 }
 
 /// A place that no other connection can get.
 #[derive(Debug)]
-pub(super) struct Held(Places);
+pub(super) struct PinnedSlot(Slots);
 
-impl Places {
+impl Slots {
     /// This many places, all free.
     pub(super) fn new(count: usize) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SlotsInner {
             count,
             taken: Mutex::default(),
             changed: Notify::new(),
@@ -58,83 +58,83 @@ impl Places {
     }
 
     /// Whether a newcomer would have to be made room for.
-    pub(super) fn all_taken(&self) -> bool {
-        let taken = self.taken();
+    pub(super) fn is_full(&self) -> bool {
+        let taken = self.lock();
         taken.held + taken.lent.len() >= self.0.count
     }
 
     /// A place for a newcomer: a free one, or the one that was lent longest ago. `None` when all are held.
-    pub(super) fn take(&self) -> Option<Place> {
-        let mut taken = self.taken();
+    pub(super) fn acquire(&self) -> Option<EvictableSlot> {
+        let mut taken = self.lock();
         if taken.held + taken.lent.len() >= self.0.count {
             taken.lent.pop_first()?;
         }
-        Some(self.note(&mut taken))
+        Some(self.insert(&mut taken))
     }
 
     /// Waits for a place. Cancel safe.
-    pub(super) async fn wait(&self) -> Place {
+    pub(super) async fn acquire_next(&self) -> EvictableSlot {
         loop {
-            if let Some(place) = self.take() {
+            if let Some(place) = self.acquire() {
                 return place;
             }
             self.0.changed.notified().await;
         }
     }
 
-    fn note(&self, taken: &mut Taken) -> Place {
+    fn insert(&self, taken: &mut SlotTable) -> EvictableSlot {
         let (stay, lost) = oneshot::channel();
         taken.came += 1;
         let number = taken.came;
         taken.lent.insert(number, stay);
-        Place {
+        EvictableSlot {
             places: self.clone(),
             number,
             lost,
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, SlotTable> {
         // Nothing panics while it is held.
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
+impl EvictableSlot {
     /// Waits until the place was given to another. Cancel safe.
-    pub(super) async fn lost(&mut self) {
-        poll_fn(|cx| self.poll_lost(cx)).await;
+    pub(super) async fn evicted(&mut self) {
+        poll_fn(|cx| self.poll_evicted(cx)).await;
     }
 
     /// Ready when the place was given to another.
-    pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_evicted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.lost).poll(cx).map(drop)
     }
 
     /// Holds the place while an answer is owed; `None` if it was given to another.
-    pub(super) fn hold(self) -> Option<Held> {
-        let mut taken = self.places.taken();
+    pub(super) fn pin(self) -> Option<PinnedSlot> {
+        let mut taken = self.places.lock();
         taken.lent.remove(&self.number)?;
         taken.held += 1;
         drop(taken);
-        Some(Held(self.places.clone()))
+        Some(PinnedSlot(self.places.clone()))
     }
 }
 
-impl Drop for Place {
+impl Drop for EvictableSlot {
     fn drop(&mut self) {
-        if self.places.taken().lent.remove(&self.number).is_some() {
+        if self.places.lock().lent.remove(&self.number).is_some() {
             self.places.0.changed.notify_one();
         }
     }
 }
 
-impl Held {
+impl PinnedSlot {
     /// Lends the place again, as the last one to be given to another.
-    pub(super) fn lend(self) -> Place {
+    pub(super) fn make_evictable(self) -> EvictableSlot {
         let places = self.0.clone();
-        let mut taken = places.taken();
-        let place = places.note(&mut taken);
+        let mut taken = places.lock();
+        let place = places.insert(&mut taken);
         drop(taken);
         // Gives its own place back and notifies whoever waits.
         drop(self);
@@ -142,9 +142,9 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for PinnedSlot {
     fn drop(&mut self) {
-        self.0.taken().held -= 1;
+        self.0.lock().held -= 1;
         self.0.0.changed.notify_one();
     }
 }
@@ -157,38 +157,38 @@ mod tests {
 
     #[tokio::test]
     async fn the_place_that_was_lent_longest_ago_goes_first_and_a_held_one_never() {
-        let places = Places::new(2);
-        let held = places.take().unwrap().hold().unwrap();
-        let mut first = places.take().unwrap();
-        assert!(places.all_taken());
-        let second = places.take().unwrap();
-        first.lost().await;
-        assert!(first.hold().is_none());
-        let second = second.hold().unwrap();
-        assert!(places.take().is_none(), "both are held");
-        let mut lent = held.lend();
-        drop(places.take().unwrap());
-        lent.lost().await;
+        let places = Slots::new(2);
+        let held = places.acquire().unwrap().pin().unwrap();
+        let mut first = places.acquire().unwrap();
+        assert!(places.is_full());
+        let second = places.acquire().unwrap();
+        first.evicted().await;
+        assert!(first.pin().is_none());
+        let second = second.pin().unwrap();
+        assert!(places.acquire().is_none(), "both are held");
+        let mut lent = held.make_evictable();
+        drop(places.acquire().unwrap());
+        lent.evicted().await;
         drop((second, lent));
-        assert!(!places.all_taken());
-        let all = [places.take().unwrap(), places.take().unwrap()];
-        assert!(places.all_taken());
+        assert!(!places.is_full());
+        let all = [places.acquire().unwrap(), places.acquire().unwrap()];
+        assert!(places.is_full());
         drop(all);
     }
 
     #[tokio::test]
     async fn who_waits_gets_a_place_that_is_given_back_or_lent() {
-        let places = Places::new(1);
+        let places = Slots::new(1);
         for lends in [false, true] {
-            let held = places.take().unwrap().hold().unwrap();
+            let held = places.acquire().unwrap().pin().unwrap();
             let waiting = tokio::spawn({
                 let places = places.clone();
-                async move { places.wait().await }
+                async move { places.acquire_next().await }
             });
             // It has looked, and waits.
             tokio::task::yield_now().await;
             let lent = match lends {
-                true => Some(held.lend()),
+                true => Some(held.make_evictable()),
                 false => {
                     drop(held);
                     None
@@ -197,6 +197,6 @@ mod tests {
             let place = timeout(Duration::from_secs(15), waiting).await;
             drop((place.unwrap().unwrap(), lent));
         }
-        assert!(!places.all_taken());
+        assert!(!places.is_full());
     }
 }

@@ -8,19 +8,19 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::command::{self, COMMANDS, Command, Entry};
-use super::ring_query::Question;
-use super::ring_report::{self, Outlook};
-use super::{Context, path, replica_commands, stats};
+use super::command::{self, COMMANDS, CommandSpec, ControlCommand};
+use super::ring_query::RingQuery;
+use super::ring_report::{self, Report};
+use super::{ControlContext, path, replica_commands, stats};
 use crate::access::AccessKind;
 use crate::fleet::Event;
 use crate::orders::{self, Order, OrderError};
 
 /// What a command brought, to be said in lines or in JSON.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum CommandOutput {
     /// The same in both forms.
-    Told {
+    Report {
         /// For people.
         lines: Vec<String>,
         /// For programs, in one line.
@@ -31,12 +31,12 @@ pub(super) enum Answer {
 }
 
 /// An answer, or why there is none.
-pub(super) type Outcome = Result<Answer, OrderError>;
+pub(super) type CommandResult = Result<CommandOutput, OrderError>;
 
-impl Answer {
+impl CommandOutput {
     /// One word, for a command that has nothing to tell.
-    pub(super) fn word(word: &str) -> Self {
-        Self::Told {
+    pub(super) fn from_word(word: &str) -> Self {
+        Self::Report {
             lines: vec![word.into()],
             json: orders::success(&word.into()),
         }
@@ -45,7 +45,7 @@ impl Answer {
     /// For people, one line each.
     pub(super) fn lines(self) -> Vec<String> {
         match self {
-            Self::Told { lines, .. } => lines,
+            Self::Report { lines, .. } => lines,
             Self::Events(events) => events.iter().map(ToString::to_string).collect(),
         }
     }
@@ -53,7 +53,7 @@ impl Answer {
     /// For programs: one value.
     pub(super) fn json(self) -> String {
         match self {
-            Self::Told { json, .. } => json,
+            Self::Report { json, .. } => json,
             Self::Events(events) => {
                 let events: Vec<Value> = events.iter().map(Event::to_json).collect();
                 Value::from(events).to_string()
@@ -63,97 +63,114 @@ impl Answer {
 }
 
 /// What a sender must be allowed: the path that a denial names, and what the command does. `None`: anyone may.
-pub(super) fn needs(command: &Command) -> Option<(&'static str, AccessKind)> {
+pub(super) fn required_access(command: &ControlCommand) -> Option<(&'static str, AccessKind)> {
     let reads = |path| Some((path, AccessKind::Read));
     let changes = |path| Some((path, AccessKind::Write));
     match command {
-        Command::Help(_) | Command::Auth(_) | Command::Prompt | Command::Quit => None,
-        Command::Rep => reads("/rep"),
-        Command::Show(_) => reads("/replicas"),
-        Command::Change(kind, _) => changes(path(*kind)),
-        Command::Fleet(order) => changes(replica_commands::path_of(order)),
-        Command::Ask(Question::Whose(_)) => reads("/where"),
-        Command::Ask(Question::Ring | Question::Picture(_)) => reads("/ring"),
-        Command::Ask(Question::Bound) => reads("/bound"),
-        Command::Ask(Question::Plan(_)) => reads("/plan"),
-        Command::Switch(Order::Bound(_), _) => changes("/bound"),
-        Command::Switch(..) => changes("/ring"),
-        Command::Stats | Command::Watch(_) => reads("/stats"),
-        Command::Events { .. } => reads("/events"),
+        ControlCommand::Help(_)
+        | ControlCommand::Auth(_)
+        | ControlCommand::Prompt
+        | ControlCommand::Quit => None,
+        ControlCommand::Rep => reads("/rep"),
+        ControlCommand::Show(_) => reads("/replicas"),
+        ControlCommand::Change(kind, _) => changes(path(*kind)),
+        ControlCommand::Order(order) => changes(replica_commands::path_of(order)),
+        ControlCommand::Query(RingQuery::Owner(_)) => reads("/where"),
+        ControlCommand::Query(RingQuery::Ring | RingQuery::Arcs(_)) => reads("/ring"),
+        ControlCommand::Query(RingQuery::Bound) => reads("/bound"),
+        ControlCommand::Query(RingQuery::Plan(_)) => reads("/plan"),
+        ControlCommand::Switch(Order::Bound(_), _) => changes("/bound"),
+        ControlCommand::Switch(..) => changes("/ring"),
+        ControlCommand::Stats | ControlCommand::Watch(_) => reads("/stats"),
+        ControlCommand::Events { .. } => reads("/events"),
     }
 }
 
 /// Carries out `command` in the name of `peer`. When the future is dropped, an order already handed to the
 /// fleet goes on.
-pub(super) async fn carry_out(command: Command, peer: SocketAddr, context: &Context) -> Outcome {
+pub(super) async fn execute(
+    command: ControlCommand,
+    peer: SocketAddr,
+    context: &ControlContext,
+) -> CommandResult {
     match command {
-        Command::Help(None) => Ok(help()),
-        Command::Help(Some(entry)) => Ok(help_about(entry)),
-        Command::Rep => listed(context.desk.list()),
-        Command::Show(name) => told(replica_commands::show(context, name.as_ref()).await),
-        Command::Change(kind, change) => listed(context.change(kind, change, peer).await),
-        Command::Fleet(order) => listed(context.desk.submit(order, peer.to_string()).await),
-        Command::Ask(question) => told(
-            ring_report::look(context, question)
+        ControlCommand::Help(None) => Ok(help()),
+        ControlCommand::Help(Some(entry)) => Ok(help_for(entry)),
+        ControlCommand::Rep => names_output(context.desk.list()),
+        ControlCommand::Show(name) => {
+            to_output(replica_commands::show(context, name.as_ref()).await)
+        }
+        ControlCommand::Change(kind, change) => {
+            names_output(context.change(kind, change, peer).await)
+        }
+        ControlCommand::Order(order) => {
+            names_output(context.desk.submit(order, peer.to_string()).await)
+        }
+        ControlCommand::Query(question) => to_output(
+            ring_report::query(context, question)
                 .await
                 .map_err(OrderError::invalid),
         ),
-        Command::Switch(order, then) => {
+        ControlCommand::Switch(order, then) => {
             context.desk.submit(order, peer.to_string()).await?;
-            told(
-                ring_report::look(context, then)
+            to_output(
+                ring_report::query(context, then)
                     .await
                     .map_err(OrderError::invalid),
             )
         }
-        Command::Stats | Command::Watch(_) => {
-            told(stats::look(context).await.map_err(OrderError::unavailable))
+        ControlCommand::Stats | ControlCommand::Watch(_) => to_output(
+            stats::report(context)
+                .await
+                .map_err(OrderError::unavailable),
+        ),
+        ControlCommand::Events { since, .. } => {
+            Ok(CommandOutput::Events(context.events_since(since)))
         }
-        Command::Events { since, .. } => Ok(Answer::Events(context.events_since(since))),
-        Command::Auth(_) | Command::Prompt | Command::Quit => {
+        ControlCommand::Auth(_) | ControlCommand::Prompt | ControlCommand::Quit => {
             Err(OrderError::invalid("there is no conversation here"))
         }
     }
 }
 
-fn told(outlook: Result<Outlook, OrderError>) -> Outcome {
+fn to_output(outlook: Result<Report, OrderError>) -> CommandResult {
     let (lines, message) = outlook?;
     let json = orders::success(&message);
-    Ok(Answer::Told { lines, json })
+    Ok(CommandOutput::Report { lines, json })
 }
 
-fn listed(answer: orders::OrderResult) -> Outcome {
+fn names_output(answer: orders::OrderResult) -> CommandResult {
     let json = orders::render(&answer).1;
     let names = answer?;
     let mut lines = vec![format!("N {}", names.len())];
     lines.extend(names.iter().map(ToString::to_string));
-    Ok(Answer::Told { lines, json })
+    Ok(CommandOutput::Report { lines, json })
 }
 
 /// All commands.
-pub(super) fn help() -> Answer {
+pub(super) fn help() -> CommandOutput {
     let width = COMMANDS.iter().map(|entry| entry.usage.len()).max();
     let width = width.unwrap_or(0);
-    let line = |entry: &Entry| format!("{:width$}  {}", entry.usage, entry.about);
+    let line = |entry: &CommandSpec| format!("{:width$}  {}", entry.usage, entry.about);
     let mut lines: Vec<String> = COMMANDS.iter().map(line).collect();
     lines.push(command::FOOTNOTE.into());
-    let json = COMMANDS.iter().map(described).collect::<Vec<_>>();
-    Answer::Told {
+    let json = COMMANDS.iter().map(describe).collect::<Vec<_>>();
+    CommandOutput::Report {
         lines,
         json: Value::from(json).to_string(),
     }
 }
 
-fn help_about(entry: &Entry) -> Answer {
+fn help_for(entry: &CommandSpec) -> CommandOutput {
     let mut lines = vec![entry.usage.into(), format!("  {}", entry.about)];
     lines.extend(entry.more.iter().map(|line| format!("  {line}")));
-    Answer::Told {
+    CommandOutput::Report {
         lines,
-        json: described(entry).to_string(),
+        json: describe(entry).to_string(),
     }
 }
 
-fn described(entry: &Entry) -> Value {
+fn describe(entry: &CommandSpec) -> Value {
     json!({"command": entry.name, "usage": entry.usage, "about": entry.about, "more": entry.more.join(" ")})
 }
 
@@ -168,9 +185,9 @@ mod tests {
         for (line, entry) in lines.iter().zip(COMMANDS) {
             assert_eq!(line.find(entry.about), Some(column), "{line}");
             assert!(line.len() <= 100, "{line}");
-            let about = help_about(entry).lines();
+            let about = help_for(entry).lines();
             assert!(about.iter().all(|line| line.len() <= 102), "{about:?}");
-            let json = help_about(entry).json();
+            let json = help_for(entry).json();
             assert!(serde_json::from_str::<Value>(&json).is_ok());
         }
         assert_eq!(lines.last().unwrap(), command::FOOTNOTE);

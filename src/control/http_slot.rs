@@ -9,60 +9,62 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use super::connection_slots::{Held, Place};
+use super::connection_slots::{EvictableSlot, PinnedSlot};
 
 /// The place; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Mutex<Now>>);
+pub(super) struct HttpSlot(Arc<Mutex<SlotState>>);
 
 #[derive(Debug)]
-enum Now {
-    Lent(Place),
-    Held(Held),
+enum SlotState {
+    Evictable(EvictableSlot),
+    Pinned(PinnedSlot),
     /// Another has it.
-    Gone,
+    Evicted,
 }
 
-impl Room {
+impl HttpSlot {
     /// Of a client who owes or is owed nothing yet.
-    pub(super) fn new(place: Place) -> Self {
-        Self(Arc::new(Mutex::new(Now::Lent(place))))
+    pub(super) fn new(place: EvictableSlot) -> Self {
+        Self(Arc::new(Mutex::new(SlotState::Evictable(place))))
     }
 
     /// A whole line or head has come: the place is the client's until [`Room::rest`]. `false` if another has it.
-    pub(super) fn enter(&self) -> bool {
-        let mut now = self.now();
-        *now = match mem::replace(&mut *now, Now::Gone) {
-            Now::Lent(place) => place.hold().map_or(Now::Gone, Now::Held),
+    pub(super) fn busy(&self) -> bool {
+        let mut now = self.lock();
+        *now = match mem::replace(&mut *now, SlotState::Evicted) {
+            SlotState::Evictable(place) => {
+                place.pin().map_or(SlotState::Evicted, SlotState::Pinned)
+            }
             other => other,
         };
-        matches!(*now, Now::Held(_))
+        matches!(*now, SlotState::Pinned(_))
     }
 
     /// The answer is made.
-    pub(super) fn rest(&self) {
-        let mut now = self.now();
-        *now = match mem::replace(&mut *now, Now::Gone) {
-            Now::Held(held) => Now::Lent(held.lend()),
+    pub(super) fn idle(&self) {
+        let mut now = self.lock();
+        *now = match mem::replace(&mut *now, SlotState::Evicted) {
+            SlotState::Pinned(held) => SlotState::Evictable(held.make_evictable()),
             other => other,
         };
     }
 
     /// Waits until another has the place and no answer is owed. Cancel safe.
-    pub(super) async fn lost(&self) {
-        poll_fn(|cx| self.poll_lost(cx)).await;
+    pub(super) async fn evicted(&self) {
+        poll_fn(|cx| self.poll_evicted(cx)).await;
     }
 
     /// Ready when another has the place and no answer is owed.
-    pub(super) fn poll_lost(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut *self.now() {
-            Now::Lent(place) => place.poll_lost(cx),
-            Now::Held(_) => Poll::Pending,
-            Now::Gone => Poll::Ready(()),
+    pub(super) fn poll_evicted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut *self.lock() {
+            SlotState::Evictable(place) => place.poll_evicted(cx),
+            SlotState::Pinned(_) => Poll::Pending,
+            SlotState::Evicted => Poll::Ready(()),
         }
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

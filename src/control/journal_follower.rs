@@ -9,13 +9,13 @@ use crate::fleet::{Event, Journal};
 
 /// One reader's place in the journal.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct JournalFollower {
     journal: Journal,
     newest: watch::Receiver<u64>,
     after: u64,
 }
 
-impl Follower {
+impl JournalFollower {
     /// Follows what comes after the event of this number, or everything if none has that number yet: then it
     /// is of an earlier start.
     pub(super) fn after(number: u64, journal: &Journal) -> Self {
@@ -29,14 +29,14 @@ impl Follower {
     }
 
     /// Waits until there are events to take. Cancel safe.
-    pub(super) async fn ready(&mut self) {
+    pub(super) async fn changed(&mut self) {
         let after = self.after;
         // It cannot fail: our clone of the journal holds the sender.
         let _ = self.newest.wait_for(|newest| *newest > after).await;
     }
 
     /// The events that came since the last call.
-    pub(super) fn take(&mut self) -> Vec<Event> {
+    pub(super) fn take_new(&mut self) -> Vec<Event> {
         let events = self.journal.since(self.after);
         if let Some(last) = events.last() {
             self.after = last.seq;

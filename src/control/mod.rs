@@ -38,11 +38,11 @@ mod watch;
 use server::Shared;
 
 pub use server::start;
-pub use stats::{Sources, Standing};
+pub use stats::{FleetCounts, StatsSources};
 
 /// What the control port may ask of the rest of the program.
 #[derive(Clone)]
-pub struct Context {
+pub struct ControlContext {
     /// Where orders are handed in.
     pub desk: OrderQueue,
     /// Who may command.
@@ -54,16 +54,16 @@ pub struct Context {
     /// Whether requests can be served now; if not, why, in a sentence without `<Error> `.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What statistics are made of.
-    pub sources: Sources,
+    pub sources: StatsSources,
     /// What happened of late.
     pub journal: Journal,
     /// The limits of the port.
-    pub limits: Limits,
+    pub limits: ControlLimits,
 }
 
 /// What one client, or all of them together, may use up.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct ControlLimits {
     /// How many connections are served at once. More than streams and orders (which are 65 at most, one being
     /// carried out) can hold for long, so that a read always finds a place.
     pub connections: usize,
@@ -100,7 +100,7 @@ pub struct Limits {
     pub stop_timeout: Duration,
 }
 
-impl Default for Limits {
+impl Default for ControlLimits {
     fn default() -> Self {
         Self {
             connections: 128,
@@ -122,14 +122,14 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ControlLimits {
     /// What is said to one client too many.
     fn all_open(&self) -> String {
         format!("{} connections are open already", self.connections)
     }
 }
 
-impl fmt::Debug for Context {
+impl fmt::Debug for ControlContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("desk", &self.desk)
@@ -139,7 +139,7 @@ impl fmt::Debug for Context {
     }
 }
 
-impl Context {
+impl ControlContext {
     /// The events after `number`, or all if none has that number yet: then it is of an earlier start.
     fn events_since(&self, number: u64) -> Vec<Event> {
         let newest = *self.journal.newest().borrow();

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::command::{Command, Fault};
-use super::command_table::{Entry, whole};
-use super::ring_report::Outlook;
+use super::ControlContext;
+use super::command::{ControlCommand, UsageError};
+use super::command_table::{CommandSpec, parse_int};
+use super::ring_report::Report;
 use crate::orders::{FleetSnapshot, Order, OrderError, PastReplica, ReplaceTarget, ReplicaInfo};
 use crate::roster::ReplicaName;
 
@@ -28,7 +28,7 @@ const COLUMNS: [&str; 9] = [
 ];
 
 /// The entry of `show`.
-pub(super) const SHOW: Entry = Entry {
+pub(super) const SHOW: CommandSpec = CommandSpec {
     name: "show",
     usage: "show [NAME]",
     about: "the replicas in a table; or all about one, and who sat there before",
@@ -39,29 +39,29 @@ pub(super) const SHOW: Entry = Entry {
         "NAME may be one that is dead: then it is about the seat in which it sat.",
     ],
     read: |words| match words {
-        [] => Ok(Command::Show(None)),
-        [word] => Ok(Command::Show(Some(name(word)?))),
-        _ => Err(Fault::Usage),
+        [] => Ok(ControlCommand::Show(None)),
+        [word] => Ok(ControlCommand::Show(Some(parse_name(word)?))),
+        _ => Err(UsageError::Usage),
     },
 };
 
 /// The entry of `scale`.
-pub(super) const SCALE: Entry = Entry {
+pub(super) const SCALE: CommandSpec = CommandSpec {
     name: "scale",
     usage: "scale N",
     about: "have N replicas: add random names, or remove the highest seats",
     more: &["It answers when they answer, or are gone, with the list of 'rep'."],
     read: |words| match words {
-        [n] => match whole(n) {
-            Some(n) => Ok(Command::Fleet(Order::Scale(n))),
-            None => Err(Fault::Because("N is not a whole number".into())),
+        [n] => match parse_int(n) {
+            Some(n) => Ok(ControlCommand::Order(Order::Scale(n))),
+            None => Err(UsageError::Reason("N is not a whole number".into())),
         },
-        _ => Err(Fault::Usage),
+        _ => Err(UsageError::Usage),
     },
 };
 
 /// The entry of `replace`.
-pub(super) const REPLACE: Entry = Entry {
+pub(super) const REPLACE: CommandSpec = CommandSpec {
     name: "replace",
     usage: "replace NAME|all",
     about: "start another for its seat, then stop this one; or so with all",
@@ -71,16 +71,16 @@ pub(super) const REPLACE: Entry = Entry {
         "done.",
     ],
     read: |words| match words {
-        ["all"] => Ok(Command::Fleet(Order::Replace(ReplaceTarget::All))),
-        [word] => Ok(Command::Fleet(Order::Replace(ReplaceTarget::One(name(
-            word,
-        )?)))),
-        _ => Err(Fault::Usage),
+        ["all"] => Ok(ControlCommand::Order(Order::Replace(ReplaceTarget::All))),
+        [word] => Ok(ControlCommand::Order(Order::Replace(ReplaceTarget::One(
+            parse_name(word)?,
+        )))),
+        _ => Err(UsageError::Usage),
     },
 };
 
 /// The entry of `drain`.
-pub(super) const DRAIN: Entry = Entry {
+pub(super) const DRAIN: CommandSpec = CommandSpec {
     name: "drain",
     usage: "drain NAME",
     about: "give it no new requests; it stays, and is listed",
@@ -88,26 +88,26 @@ pub(super) const DRAIN: Entry = Entry {
         "What it has begun goes on: see IN_FLIGHT in 'show'. Its keys come back with 'ready NAME'.",
     ],
     read: |words| match words {
-        [word] => Ok(Command::Fleet(Order::Drain(name(word)?))),
-        _ => Err(Fault::Usage),
+        [word] => Ok(ControlCommand::Order(Order::Drain(parse_name(word)?))),
+        _ => Err(UsageError::Usage),
     },
 };
 
 /// The entry of `ready`.
-pub(super) const READY: Entry = Entry {
+pub(super) const READY: CommandSpec = CommandSpec {
     name: "ready",
     usage: "ready NAME",
     about: "undo 'drain NAME'",
     more: &[],
     read: |words| match words {
-        [word] => Ok(Command::Fleet(Order::Ready(name(word)?))),
-        _ => Err(Fault::Usage),
+        [word] => Ok(ControlCommand::Order(Order::Ready(parse_name(word)?))),
+        _ => Err(UsageError::Usage),
     },
 };
 
-fn name(word: &str) -> Result<ReplicaName, Fault> {
+fn parse_name(word: &str) -> Result<ReplicaName, UsageError> {
     let name = word.parse::<ReplicaName>();
-    name.map_err(|err| Fault::Because(err.to_string()))
+    name.map_err(|err| UsageError::Reason(err.to_string()))
 }
 
 /// The path of an order, which is what a denial calls it.
@@ -123,21 +123,21 @@ pub(super) fn path_of(order: &Order) -> &'static str {
 /// # Errors
 /// There is none of that name, or the fleet is gone.
 pub(super) async fn show(
-    context: &Context,
+    context: &ControlContext,
     name: Option<&ReplicaName>,
-) -> Result<Outlook, OrderError> {
+) -> Result<Report, OrderError> {
     let cards = context.desk.show().await?;
     match name {
         None => Ok(table(&cards)),
         Some(name) => {
-            let card = find(&cards.all, name).ok_or_else(|| OrderError::not_found(name))?;
-            Ok((in_lines(card, cards.at), in_json(card, cards.at)))
+            let card = find_replica(&cards.all, name).ok_or_else(|| OrderError::not_found(name))?;
+            Ok((to_lines(card, cards.at), to_json(card, cards.at)))
         }
     }
 }
 
 /// The card of this name, or else that of the seat in which one of this name sat last.
-fn find<'c>(cards: &'c [ReplicaInfo], name: &ReplicaName) -> Option<&'c ReplicaInfo> {
+fn find_replica<'c>(cards: &'c [ReplicaInfo], name: &ReplicaName) -> Option<&'c ReplicaInfo> {
     let present = cards.iter().find(|card| card.name == *name);
     present.or_else(|| {
         let was = |card: &&ReplicaInfo| card.past.iter().any(|past| past.name == *name);
@@ -145,7 +145,7 @@ fn find<'c>(cards: &'c [ReplicaInfo], name: &ReplicaName) -> Option<&'c ReplicaI
     })
 }
 
-fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Outlook {
+fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Report {
     let now = *at;
     let mut rows = vec![COLUMNS.map(str::to_owned)];
     rows.extend(cards.iter().map(|card| cells(card, now)));
@@ -164,7 +164,7 @@ fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Outlook {
     };
     let lines = rows.iter().map(line).collect();
     let listed = cards.iter().filter(|card| card.in_rep_list).count();
-    let replicas: Vec<Value> = cards.iter().map(|card| in_json(card, now)).collect();
+    let replicas: Vec<Value> = cards.iter().map(|card| to_json(card, now)).collect();
     (lines, json!({"N": listed, "replicas": replicas}))
 }
 
@@ -178,7 +178,7 @@ fn cells(card: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
         card.state.as_str().into(),
         or_dash(card.addr.map(|addr| addr.to_string())),
         or_dash(card.engine_id.clone()),
-        or_dash(card.up_for.map(|ago| moment(now, ago))),
+        or_dash(card.up_for.map(|ago| format_time(now, ago))),
         card.deaths.to_string(),
         or_dash(heartbeat),
         card.in_flight.to_string(),
@@ -186,7 +186,7 @@ fn cells(card: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
 }
 
 /// A name and a value a line, then what there is to say of each who sat there before.
-fn in_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
+fn to_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     let named = COLUMNS.iter().zip(cells(card, now));
     let mut lines: Vec<String> = named
         .map(|(column, cell)| format!("{} {cell}", column.to_ascii_lowercase()))
@@ -194,7 +194,10 @@ fn in_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     lines.extend(card.reason.iter().map(|reason| format!("reason {reason}")));
     for past in &card.past {
         let PastReplica { name, reason, .. } = past;
-        lines.push(format!("past {name} {} {reason}", moment(now, past.ago)));
+        lines.push(format!(
+            "past {name} {} {reason}",
+            format_time(now, past.ago)
+        ));
         let ended = past.exit.iter().filter(|ended| *ended != reason);
         lines.extend(ended.map(|ended| format!("ended {name} {ended}")));
         lines.extend(
@@ -206,11 +209,11 @@ fn in_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     lines
 }
 
-fn in_json(card: &ReplicaInfo, now: SystemTime) -> Value {
+fn to_json(card: &ReplicaInfo, now: SystemTime) -> Value {
     let past = card.past.iter().map(|past| {
         json!({
             "name": past.name.as_ref(),
-            "time": moment(now, past.ago),
+            "time": format_time(now, past.ago),
             "reason": past.reason,
             "ended": past.exit,
             "said": past.last_lines,
@@ -222,7 +225,7 @@ fn in_json(card: &ReplicaInfo, now: SystemTime) -> Value {
         "state": card.state.as_str(),
         "address": card.addr.map(|addr| addr.to_string()),
         "engine_id": card.engine_id,
-        "up_since": card.up_for.map(|ago| moment(now, ago)),
+        "up_since": card.up_for.map(|ago| format_time(now, ago)),
         "deaths": card.deaths,
         "heartbeat_ms": card.heartbeat.map(millis),
         "in_flight": card.in_flight,
@@ -239,7 +242,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// The moment that was so long ago, in RFC 3339.
-fn moment(now: SystemTime, ago: Duration) -> String {
+fn format_time(now: SystemTime, ago: Duration) -> String {
     let then = now.checked_sub(ago).unwrap_or(now);
     humantime::format_rfc3339_millis(then).to_string()
 }

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::command::{Command, Fault};
-use super::command_table::{alone, counted};
+use super::command::{ControlCommand, UsageError};
+use super::command_table::{no_args, parse_change};
 use crate::load::LoadBound;
 use crate::orders::{ChangeKind, ChangeRequest, Order};
 use crate::ring::Spec;
@@ -17,7 +17,7 @@ const MAX_KEY: usize = 1024;
 const MAX_ARCS: u32 = 4096;
 
 /// What `help ring` says of SPEC.
-pub(super) const RINGS: &[&str] = &[
+pub(super) const RING_COMMANDS: &[&str] = &[
     "SPEC is uniform, classic, classic-brief, rendezvous, maglev, jump, or one of your own:",
     "classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic, where each part may be left",
     "out. EXPR is made of i, j, whole numbers, + - * / % ^ and brackets, without blanks; a sign",
@@ -27,22 +27,22 @@ pub(super) const RINGS: &[&str] = &[
 
 /// A question about the ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum RingQuery {
     /// Whose is this key, in bytes?
-    Whose(Vec<u8>),
+    Owner(Vec<u8>),
     /// Which ring is it, and how do its seats share the keys?
     Ring,
     /// The same, and who owns each of so many equal arcs?
-    Picture(u32),
+    Arcs(u32),
     /// How far above the mean may a load lie?
     Bound,
     /// What would this change?
-    Plan(Proposal),
+    Plan(PlannedChange),
 }
 
 /// A change that is not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proposal {
+pub enum PlannedChange {
     /// More replicas.
     Add(ChangeRequest),
     /// Fewer.
@@ -54,7 +54,7 @@ pub enum Proposal {
 }
 
 /// As it would be typed.
-impl fmt::Display for Proposal {
+impl fmt::Display for PlannedChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, change) = match self {
             Self::Add(change) => ("add", change),
@@ -68,16 +68,16 @@ impl fmt::Display for Proposal {
     }
 }
 
-impl Question {
+impl RingQuery {
     /// Asks whose `key` is.
     ///
     /// # Errors
     /// A sentence, when it is too long.
-    pub fn whose(key: impl Into<Vec<u8>>) -> Result<Self, String> {
+    pub fn owner(key: impl Into<Vec<u8>>) -> Result<Self, String> {
         let key = key.into();
         match key.len() > MAX_KEY {
             true => Err(format!("key is longer than {MAX_KEY} bytes")),
-            false => Ok(Self::Whose(key)),
+            false => Ok(Self::Owner(key)),
         }
     }
 
@@ -85,79 +85,84 @@ impl Question {
     ///
     /// # Errors
     /// A sentence, when it is no number, or too large a one.
-    pub fn picture(arcs: &str) -> Result<Self, String> {
+    pub fn arcs(arcs: &str) -> Result<Self, String> {
         let digits = arcs.bytes().all(|b| b.is_ascii_digit());
         let arcs = arcs
             .parse()
             .ok()
             .filter(|arcs| (1..=MAX_ARCS).contains(arcs));
-        let arcs = arcs.filter(|_| digits).map(Self::Picture);
+        let arcs = arcs.filter(|_| digits).map(Self::Arcs);
         arcs.ok_or_else(|| format!("points is not a whole number from 1 to {MAX_ARCS}"))
     }
 }
 
 /// The words after `where`.
-pub(super) fn whose(words: &[&str]) -> Result<Command, Fault> {
+pub(super) fn parse_where(words: &[&str]) -> Result<ControlCommand, UsageError> {
     match words {
-        [key] => Ok(Command::Ask(Question::whose(*key).map_err(Fault::Because)?)),
-        _ => Err(Fault::Usage),
+        [key] => Ok(ControlCommand::Query(
+            RingQuery::owner(*key).map_err(UsageError::Reason)?,
+        )),
+        _ => Err(UsageError::Usage),
     }
 }
 
 /// The words after `ring`.
-pub(super) fn ring(words: &[&str]) -> Result<Command, Fault> {
+pub(super) fn parse_ring(words: &[&str]) -> Result<ControlCommand, UsageError> {
     match words {
-        ["set", spec] => Ok(Command::Switch(Order::Ring(parse(spec)?), Question::Ring)),
-        words => alone(words, Command::Ask(Question::Ring)),
+        ["set", spec] => Ok(ControlCommand::Switch(
+            Order::Ring(parse(spec)?),
+            RingQuery::Ring,
+        )),
+        words => no_args(words, ControlCommand::Query(RingQuery::Ring)),
     }
 }
 
 /// The words after `bound`.
-pub(super) fn bound(words: &[&str]) -> Result<Command, Fault> {
+pub(super) fn parse_bound(words: &[&str]) -> Result<ControlCommand, UsageError> {
     match words {
-        [bound] => Ok(Command::Switch(
+        [bound] => Ok(ControlCommand::Switch(
             Order::Bound(parse(bound)?),
-            Question::Bound,
+            RingQuery::Bound,
         )),
-        words => alone(words, Command::Ask(Question::Bound)),
+        words => no_args(words, ControlCommand::Query(RingQuery::Bound)),
     }
 }
 
 /// The words after `plan`.
-pub(super) fn plan(words: &[&str]) -> Result<Command, Fault> {
+pub(super) fn parse_plan(words: &[&str]) -> Result<ControlCommand, UsageError> {
     let proposal = match words {
-        ["add", words @ ..] => Proposal::Add(counted(ChangeKind::Add, words)?),
-        ["rm", words @ ..] => Proposal::Rm(counted(ChangeKind::Rm, words)?),
-        ["ring", spec] => Proposal::Ring(parse(spec)?),
-        ["bound", bound] => Proposal::Bound(parse(bound)?),
+        ["add", words @ ..] => PlannedChange::Add(parse_change(ChangeKind::Add, words)?),
+        ["rm", words @ ..] => PlannedChange::Rm(parse_change(ChangeKind::Rm, words)?),
+        ["ring", spec] => PlannedChange::Ring(parse(spec)?),
+        ["bound", bound] => PlannedChange::Bound(parse(bound)?),
         _ => {
             let sentence = "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X";
-            return Err(Fault::Because(sentence.into()));
+            return Err(UsageError::Reason(sentence.into()));
         }
     };
-    Ok(Command::Ask(Question::Plan(proposal)))
+    Ok(ControlCommand::Query(RingQuery::Plan(proposal)))
 }
 
 /// The same for words that are put together by a program.
 ///
 /// # Errors
 /// A sentence, when they make no plan.
-pub(super) fn planned(words: &[&str]) -> Result<Command, String> {
-    plan(words).map_err(|fault| match fault {
-        Fault::Because(sentence) => sentence,
-        Fault::Usage => "that is no change to plan".into(),
+pub(super) fn planned(words: &[&str]) -> Result<ControlCommand, String> {
+    parse_plan(words).map_err(|fault| match fault {
+        UsageError::Reason(sentence) => sentence,
+        UsageError::Usage => "that is no change to plan".into(),
     })
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, Fault> {
-    typed(word).map_err(Fault::Because)
+fn parse<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, UsageError> {
+    parse_value(word).map_err(UsageError::Reason)
 }
 
 /// Reads what somebody typed; the sentence repeats nothing that moves a terminal.
 ///
 /// # Errors
 /// What the type says.
-pub(super) fn typed<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, String> {
+pub(super) fn parse_value<T: FromStr<Err: fmt::Display>>(word: &str) -> Result<T, String> {
     let tame = |c: char| match c.is_control() {
         true => c.escape_debug().to_string(),
         false => c.to_string(),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Context;
-use super::ring_query::{Proposal, Question};
+use super::ControlContext;
+use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
 use crate::orders::ChangeRequest;
 use crate::ring::forecast::{Forecast, KeyShares};
@@ -19,15 +19,15 @@ use crate::ring::{ArcOwners, Key, Ring, Seat};
 use crate::roster::{Health, Member, ReplicaName, Roster};
 
 /// An answer in both forms; the JSON is the message of a success.
-pub(super) type Outlook = (Vec<String>, Value);
+pub(super) type Report = (Vec<String>, Value);
 
 /// Answers `question` beside the port's own thread: it may take tens of milliseconds.
 ///
 /// # Errors
 /// As [`answer`].
-pub(super) async fn look(context: &Context, question: Question) -> Result<Outlook, String> {
+pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
     let (roster, max) = (context.roster.latest(), context.max_replicas);
-    let work = move || answer(&question, &roster, max);
+    let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err("the answer could not be worked out".into()))
 }
@@ -36,24 +36,24 @@ pub(super) async fn look(context: &Context, question: Question) -> Result<Outloo
 ///
 /// # Errors
 /// A sentence, when what is planned cannot be.
-pub(super) fn answer(
-    question: &Question,
+pub(super) fn report(
+    question: &RingQuery,
     roster: &Roster,
     max_replicas: usize,
-) -> Result<Outlook, String> {
+) -> Result<Report, String> {
     match question {
-        Question::Whose(key) => Ok(whose(key, roster)),
-        Question::Ring => Ok(ring(roster, None)),
-        Question::Picture(arcs) => Ok(ring(roster, Some(*arcs))),
-        Question::Bound => Ok((
+        RingQuery::Owner(key) => Ok(owner_report(key, roster)),
+        RingQuery::Ring => Ok(ring_report(roster, None)),
+        RingQuery::Arcs(arcs) => Ok(ring_report(roster, Some(*arcs))),
+        RingQuery::Bound => Ok((
             vec![format!("bound {}", roster.bound)],
             json!({"bound": roster.bound.limit().unwrap_or(0.0)}),
         )),
-        Question::Plan(proposal) => plan(proposal, roster, max_replicas),
+        RingQuery::Plan(proposal) => plan_report(proposal, roster, max_replicas),
     }
 }
 
-fn whose(key: &[u8], roster: &Roster) -> Outlook {
+fn owner_report(key: &[u8], roster: &Roster) -> Report {
     let number = Key::parse(key);
     let key = String::from_utf8_lossy(key);
     let mut lines = vec![format!("key {key}")];
@@ -68,7 +68,7 @@ fn whose(key: &[u8], roster: &Roster) -> Outlook {
     });
     let bound = roster.bound;
     let home = match bound.limit() {
-        Some(limit) => KeyShares::of(&*roster.ring).home(Some(limit)),
+        Some(limit) => KeyShares::sampled(&*roster.ring).home(Some(limit)),
         None => 1.0,
     };
     if !bound.is_off() {
@@ -102,8 +102,8 @@ pub(super) fn health(member: Option<&Member>) -> &'static str {
     })
 }
 
-fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
-    let shares = KeyShares::of(&*roster.ring);
+fn ring_report(roster: &Roster, arcs: Option<u32>) -> Report {
+    let shares = KeyShares::sampled(&*roster.ring);
     let mut lines = vec![format!("ring {}", roster.ring.spec())];
     let mut seats = Vec::new();
     for (seat, share) in shares.all() {
@@ -118,11 +118,11 @@ fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
     lines.push(format!("max/mean {}", ratio(&shares)));
     lines.push(format!("bound {}", roster.bound));
     lines.push(format!("home {:.3}", shares.home(roster.bound.limit())));
-    let mut message = side(&roster.ring, roster.bound, &shares);
+    let mut message = summary(&roster.ring, roster.bound, &shares);
     message["seats"] = seats.into();
     message["sampled_keys"] = shares.sample.into();
     if let Some(arcs) = arcs {
-        let picture = ArcOwners::of(&*roster.ring, &shares, arcs);
+        let picture = ArcOwners::new(&*roster.ring, &shares, arcs);
         let owners = picture.owners.iter();
         let owners = owners.map(|owner| owner.map(|seat| seat.0));
         message["circle"] = picture.circle.into();
@@ -132,7 +132,7 @@ fn ring(roster: &Roster, arcs: Option<u32>) -> Outlook {
 }
 
 /// What there is, or would be, but for the seats.
-fn side(ring: &Arc<dyn Ring>, bound: LoadBound, shares: &KeyShares) -> Value {
+fn summary(ring: &Arc<dyn Ring>, bound: LoadBound, shares: &KeyShares) -> Value {
     json!({
         "ring": ring.spec().to_string(),
         "N": ring.seats().len(),
@@ -147,7 +147,11 @@ fn ratio(shares: &KeyShares) -> String {
     ratio.map_or_else(|| "-".into(), |ratio| format!("{ratio:.3}"))
 }
 
-fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Outlook, String> {
+fn plan_report(
+    proposal: &PlannedChange,
+    roster: &Roster,
+    max_replicas: usize,
+) -> Result<Report, String> {
     let mut names: BTreeMap<Seat, ReplicaName> = BTreeMap::new();
     let members = roster.members().iter();
     names.extend(members.map(|member| (member.seat, member.name.clone())));
@@ -155,17 +159,17 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
     let seats = roster.ring.seats();
     let mut bound = roster.bound;
     let after = match proposal {
-        Proposal::Ring(spec) => spec.build(seats),
-        Proposal::Bound(other) => {
+        PlannedChange::Ring(spec) => spec.build(seats),
+        PlannedChange::Bound(other) => {
             bound = *other;
             Ok(Arc::clone(&roster.ring))
         }
-        Proposal::Add(change) => {
-            let seats = more(change, seats, &mut names, max_replicas)?;
+        PlannedChange::Add(change) => {
+            let seats = seats_after_add(change, seats, &mut names, max_replicas)?;
             roster.ring.reseated(&seats)
         }
-        Proposal::Rm(change) => {
-            let (rest, assumed) = fewer(change, seats, &names)?;
+        PlannedChange::Rm(change) => {
+            let (rest, assumed) = seats_after_rm(change, seats, &names)?;
             if !assumed.is_empty() {
                 let list: Vec<String> = assumed.iter().map(ToString::to_string).collect();
                 let list = list.join(", ");
@@ -177,7 +181,7 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
         }
     };
     let after = after.map_err(|err| err.to_string())?;
-    let forecast = Forecast::of(&*roster.ring, &*after);
+    let forecast = Forecast::between(&*roster.ring, &*after);
     let rows = table(&forecast, &names, &mut lines);
     let (before, then) = (&forecast.before, &forecast.after);
     lines.push(format!("moved {:.2} % of the keys", forecast.moved * 100.0));
@@ -188,8 +192,8 @@ fn plan(proposal: &Proposal, roster: &Roster, max_replicas: usize) -> Result<Out
     let message = json!({
         "plan": proposal.to_string(),
         "moved": forecast.moved,
-        "before": side(&roster.ring, roster.bound, before),
-        "after": side(&after, bound, then),
+        "before": summary(&roster.ring, roster.bound, before),
+        "after": summary(&after, bound, then),
         "seats": rows,
         "sampled_keys": before.sample,
     });
@@ -220,7 +224,7 @@ fn table(
 }
 
 /// The seats after an `add`, whose names are noted.
-fn more(
+fn seats_after_add(
     change: &ChangeRequest,
     seats: &BTreeSet<Seat>,
     names: &mut BTreeMap<Seat, ReplicaName>,
@@ -243,7 +247,7 @@ fn more(
 }
 
 /// The seats after an `rm`, and which of those that go were not named.
-fn fewer(
+fn seats_after_rm(
     change: &ChangeRequest,
     seats: &BTreeSet<Seat>,
     names: &BTreeMap<Seat, ReplicaName>,

@@ -14,25 +14,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::admission::Port;
-use super::connection::Conn;
-use super::{Context, Limits, stats};
+use super::admission::ControlServer;
+use super::connection::Connection;
+use super::{ControlContext, ControlLimits, stats};
 use crate::shutdown::Shutdown;
 use crate::wire::socket_owner::{self, SocketOwner};
 
 /// How long accepting rests after it failed, most likely for want of descriptors.
-const ACCEPT_REST: Duration = Duration::from_millis(200);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How many answers are worked out beside the port's own thread at once. More wait their turn, so that a crowd that
 /// plans takes no more than that from the data port.
-const HELPERS: usize = 4;
+const HELPER_THREADS: usize = 4;
 
 /// After so much silence of both sides the kernel asks whether the client is still there.
-const PROBE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 /// How often it asks again.
-const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often in all, before the connection breaks.
-const PROBES: u32 = 3;
+const KEEPALIVE_PROBES: u32 = 3;
 
 /// Serves the control port until `shutdown`, on a thread of its own that then ends.
 ///
@@ -40,13 +40,13 @@ const PROBES: u32 = 3;
 /// When the system refuses the thread or its event loop.
 pub fn start(
     listener: std::net::TcpListener,
-    context: Context,
+    context: ControlContext,
     shutdown: Shutdown,
 ) -> io::Result<thread::JoinHandle<()>> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(HELPERS)
+        .max_blocking_threads(HELPER_THREADS)
         .build()?;
     let listener = {
         let _inside = runtime.enter();
@@ -56,9 +56,9 @@ pub fn start(
     thread::Builder::new().name("control".into()).spawn(serve)
 }
 
-async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) {
+async fn serve(listener: TcpListener, context: ControlContext, mut shutdown: Shutdown) {
     let stop_timeout = context.limits.stop_timeout;
-    let port = Port::new(context, shutdown.clone());
+    let port = ControlServer::new(context, shutdown.clone());
     let mut clients = JoinSet::new();
     let mut ticks = stats::ticks();
     loop {
@@ -67,10 +67,10 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
                 Ok((stream, peer)) => port.admit(stream, peer, &mut clients).await,
                 Err(err) => {
                     tracing::warn!("control port cannot accept: {err}");
-                    sleep(ACCEPT_REST).await;
+                    sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
-            Some(ended) = clients.join_next() => note(ended),
+            Some(ended) = clients.join_next() => log_panic(ended),
             _ = ticks.tick() => {
                 let sources = &port.shared.context.sources;
                 sources.recorder.tick(Instant::now().into_std());
@@ -81,14 +81,14 @@ async fn serve(listener: TcpListener, context: Context, mut shutdown: Shutdown) 
     drop(listener);
     let rest = async {
         while let Some(ended) = clients.join_next().await {
-            note(ended);
+            log_panic(ended);
         }
     };
     // What is not done by then is dropped with the set.
     let _ = timeout(stop_timeout, rest).await;
 }
 
-fn note(ended: Result<(), JoinError>) {
+fn log_panic(ended: Result<(), JoinError>) {
     if let Err(err) = ended {
         tracing::error!("a control connection ended unexpectedly: {err}");
     }
@@ -96,14 +96,14 @@ fn note(ended: Result<(), JoinError>) {
 
 /// What all connections share, in either protocol.
 pub(super) struct Shared {
-    pub(super) context: Context,
+    pub(super) context: ControlContext,
     /// Leave to stream.
     streams: Arc<Semaphore>,
     pub(super) shutdown: Shutdown,
 }
 
 impl Shared {
-    pub(super) fn new(context: Context, shutdown: Shutdown) -> Self {
+    pub(super) fn new(context: ControlContext, shutdown: Shutdown) -> Self {
         Self {
             streams: Arc::new(Semaphore::new(context.limits.streams)),
             context,
@@ -115,7 +115,7 @@ impl Shared {
     ///
     /// # Errors
     /// A sentence, when too many do already.
-    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, String> {
+    pub(super) fn acquire_stream(&self) -> Result<OwnedSemaphorePermit, String> {
         let permit = Arc::clone(&self.streams).try_acquire_owned();
         let streams = self.context.limits.streams;
         permit.map_err(|_| format!("{streams} streams are open already"))
@@ -124,12 +124,12 @@ impl Shared {
 
 /// The two ends of a client's connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(super) struct Endpoints {
     pub(super) client: SocketAddr,
     own: SocketAddr,
 }
 
-impl Ends {
+impl Endpoints {
     /// Whose the client's socket is.
     ///
     /// # Errors
@@ -140,22 +140,26 @@ impl Ends {
 }
 
 /// A new connection, ready to be read; `None` if it is broken already.
-pub(super) fn open(stream: TcpStream, client: SocketAddr, limits: &Limits) -> Option<(Ends, Conn)> {
+pub(super) fn open(
+    stream: TcpStream,
+    client: SocketAddr,
+    limits: &ControlLimits,
+) -> Option<(Endpoints, Connection)> {
     let own = stream.local_addr().ok()?;
-    probe(&stream);
+    enable_keepalive(&stream);
     Some((
-        Ends { client, own },
-        Conn::new(stream, limits.write_timeout),
+        Endpoints { client, own },
+        Connection::new(stream, limits.write_timeout),
     ))
 }
 
 /// Has the kernel ask whether the client is still there, for connections on which nothing is to be written
 /// for long. One that the system refuses goes without.
-pub(super) fn probe(stream: &TcpStream) {
+pub(super) fn enable_keepalive(stream: &TcpStream) {
     let probes = TcpKeepalive::new()
-        .with_time(PROBE_AFTER)
-        .with_interval(PROBE_INTERVAL)
-        .with_retries(PROBES);
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
     if let Err(err) = SockRef::from(stream).set_tcp_keepalive(&probes) {
         tracing::debug!("no keep-alive probes on a control connection: {err}");
     }

@@ -9,7 +9,7 @@ use strsim::osa_distance;
 pub(super) const MAX_ECHO: usize = 40;
 
 /// What of a sender's text may be repeated: the beginning, with nothing in it that moves a terminal.
-pub(super) fn echo(word: &str) -> String {
+pub(super) fn sanitize_echo(word: &str) -> String {
     let mut begin: String = word
         .chars()
         .take(MAX_ECHO)
@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn foreign_text_is_repeated_tamely_and_in_part() {
-        assert_eq!(echo("\u{1b}[2J\0"), r"\u{1b}[2J\0");
-        assert_eq!(echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
-        let long = echo(&"x".repeat(MAX_ECHO + 1));
+        assert_eq!(sanitize_echo("\u{1b}[2J\0"), r"\u{1b}[2J\0");
+        assert_eq!(sanitize_echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
+        let long = sanitize_echo(&"x".repeat(MAX_ECHO + 1));
         assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
     }
 }

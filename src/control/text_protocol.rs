@@ -12,12 +12,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::Limits;
-use super::command::{self, Command, Request};
-use super::connection::{Conn, Line};
-use super::execute::{self, Answer, Outcome};
-use super::http_slot::Room;
-use super::server::{Ends, Shared};
+use super::ControlLimits;
+use super::command::{self, ControlCommand, ParsedCommand};
+use super::connection::{Connection, PeekedLine};
+use super::execute::{self, CommandOutput, CommandResult};
+use super::http_slot::HttpSlot;
+use super::server::{Endpoints, Shared};
 use crate::access::Caller;
 use crate::orders::{self, OrderError};
 use crate::shutdown::Shutdown;
@@ -27,7 +27,7 @@ const PROMPT: &[u8] = b"> ";
 
 /// What a connection does next.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+enum LineOutcome {
     /// It shows a prompt and waits for a line.
     Prompt,
     /// It closes.
@@ -35,14 +35,14 @@ enum Next {
 }
 
 /// A connection from its first line on.
-pub(super) struct Session<'a> {
-    pub(super) conn: &'a mut Conn,
+pub(super) struct TextSession<'a> {
+    pub(super) conn: &'a mut Connection,
     pub(super) shared: &'a Shared,
     pub(super) shutdown: Shutdown,
     /// Whether more lines are taken.
     pub(super) prompting: bool,
-    ends: Ends,
-    pub(super) room: &'a Room,
+    ends: Endpoints,
+    pub(super) room: &'a HttpSlot,
     /// Whether the right token was shown.
     trusted: bool,
 }
@@ -54,14 +54,14 @@ pub(super) struct Session<'a> {
 /// # Errors
 /// What the socket says, a client too slow to read included, or `ConnectionAborted` when another client has its
 /// place.
-pub(super) async fn session(
-    conn: &mut Conn,
+pub(super) async fn run(
+    conn: &mut Connection,
     first: Vec<u8>,
-    ends: Ends,
+    ends: Endpoints,
     shared: &Shared,
-    room: &Room,
+    room: &HttpSlot,
 ) -> io::Result<()> {
-    let mut session = Session {
+    let mut session = TextSession {
         conn,
         shared,
         shutdown: shared.shutdown.clone(),
@@ -73,7 +73,7 @@ pub(super) async fn session(
     let mut line = first;
     loop {
         session.conn.skip_line();
-        if session.obey(&line).await? == Next::Close {
+        if session.run_line(&line).await? == LineOutcome::Close {
             return session.conn.flush().await;
         }
         session.write(PROMPT).await?;
@@ -84,39 +84,41 @@ pub(super) async fn session(
     }
 }
 
-impl Session<'_> {
+impl TextSession<'_> {
     /// Carries out one line.
-    async fn obey(&mut self, line: &[u8]) -> io::Result<Next> {
+    async fn run_line(&mut self, line: &[u8]) -> io::Result<LineOutcome> {
         let requests = match command::parse(line) {
             Ok(requests) => requests,
             // At a prompt, to press Enter asks for nothing but another prompt.
-            Err(_) if self.prompting && line.trim_ascii().is_empty() => return Ok(Next::Prompt),
+            Err(_) if self.prompting && line.trim_ascii().is_empty() => {
+                return Ok(LineOutcome::Prompt);
+            }
             Err(sentence) => {
-                self.write(refusal(&sentence).as_bytes()).await?;
+                self.write(error_line(&sentence).as_bytes()).await?;
                 return Ok(self.next());
             }
         };
-        for Request { command, json } in requests {
-            if !self.room.enter() {
+        for ParsedCommand { command, json } in requests {
+            if !self.room.busy() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            let quits = command == Ok(Command::Quit);
+            let quits = command == Ok(ControlCommand::Quit);
             let outcome = match command {
                 Ok(command) if command.streams() => match self.admit_stream(&command) {
                     Ok(_permit) => {
                         self.stream(&command, json).await?;
-                        self.room.rest();
+                        self.room.idle();
                         return Ok(self.next());
                     }
                     Err(refusal) => Err(refusal),
                 },
-                Ok(command) => self.answer(command).await,
+                Ok(command) => self.execute_checked(command).await,
                 Err(sentence) => Err(OrderError::invalid(sentence)),
             };
-            self.room.rest();
+            self.room.idle();
             self.write(render(outcome, json).as_bytes()).await?;
             if quits {
-                return Ok(Next::Close);
+                return Ok(LineOutcome::Close);
             }
         }
         Ok(self.next())
@@ -129,49 +131,49 @@ impl Session<'_> {
         tokio::select! {
             biased;
             done = &mut written => done,
-            () = self.room.lost() => timeout(limit, written)
+            () = self.room.evicted() => timeout(limit, written)
                 .await
                 .unwrap_or_else(|_| Err(io::ErrorKind::ConnectionAborted.into())),
         }
     }
 
-    fn next(&self) -> Next {
+    fn next(&self) -> LineOutcome {
         match self.prompting {
-            true => Next::Prompt,
-            false => Next::Close,
+            true => LineOutcome::Prompt,
+            false => LineOutcome::Close,
         }
     }
 
-    async fn answer(&mut self, command: Command) -> Outcome {
+    async fn execute_checked(&mut self, command: ControlCommand) -> CommandResult {
         self.admit(&command)?;
         match command {
-            Command::Auth(token) => {
+            ControlCommand::Auth(token) => {
                 let access = &self.shared.context.access;
                 let verdict = access.check_token(self.ends.client.ip(), &token);
                 // A wrong one takes back what a right one gave.
                 self.trusted = verdict.is_ok();
                 verdict.map_err(|denial| OrderError::invalid(denial.to_string()))?;
-                Ok(Answer::word("ok"))
+                Ok(CommandOutput::from_word("ok"))
             }
-            Command::Prompt => {
+            ControlCommand::Prompt => {
                 self.prompting = true;
-                Ok(Answer::word("ok"))
+                Ok(CommandOutput::from_word("ok"))
             }
-            Command::Quit => Ok(Answer::word("bye")),
-            command => self.carry_out(command).await,
+            ControlCommand::Quit => Ok(CommandOutput::from_word("bye")),
+            command => self.execute(command).await,
         }
     }
 
     /// Has a command carried out that was admitted.
-    pub(super) async fn carry_out(&self, command: Command) -> Outcome {
-        execute::carry_out(command, self.ends.client, &self.shared.context).await
+    pub(super) async fn execute(&self, command: ControlCommand) -> CommandResult {
+        execute::execute(command, self.ends.client, &self.shared.context).await
     }
 
-    fn admit(&self, command: &Command) -> Result<(), OrderError> {
+    fn admit(&self, command: &ControlCommand) -> Result<(), OrderError> {
         let access = &self.shared.context.access;
         let owner = || self.ends.owner();
         let asker = Caller::at(self.ends.client.ip(), &owner);
-        match execute::needs(command) {
+        match execute::required_access(command) {
             Some((path, effect)) if !self.trusted => access
                 .check(&asker, path, effect)
                 .map_err(|denial| OrderError::invalid(denial.to_string())),
@@ -179,9 +181,11 @@ impl Session<'_> {
         }
     }
 
-    fn admit_stream(&self, command: &Command) -> Result<OwnedSemaphorePermit, OrderError> {
+    fn admit_stream(&self, command: &ControlCommand) -> Result<OwnedSemaphorePermit, OrderError> {
         self.admit(command)?;
-        self.shared.stream().map_err(OrderError::unavailable)
+        self.shared
+            .acquire_stream()
+            .map_err(OrderError::unavailable)
     }
 
     /// Waits for the line after a prompt; `None`: there is none, and the client was told why.
@@ -191,25 +195,25 @@ impl Session<'_> {
         let line = tokio::select! {
             biased;
             line = timeout(wait, self.conn.peek_line(limits.line)) => line,
-            () = self.room.lost() => {
+            () = self.room.evicted() => {
                 // It has no place any more, so it may not take its time about reading this.
                 let sentence = format!(
                     "{} connections are open, and you were silent longest",
                     limits.connections
                 );
-                let _ = timeout(Duration::ZERO, fail(self.conn, &sentence)).await;
+                let _ = timeout(Duration::ZERO, send_error(self.conn, &sentence)).await;
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             () = self.shutdown.cancelled() => return Ok(None),
         };
         let sentence = match line {
-            Ok(Ok(Line::Whole(line))) => return Ok(Some(line)),
-            Ok(Ok(Line::Nothing)) => return Ok(None),
-            Ok(Ok(Line::TooLong)) => too_long(limits),
+            Ok(Ok(PeekedLine::Whole(line))) => return Ok(Some(line)),
+            Ok(Ok(PeekedLine::Nothing)) => return Ok(None),
+            Ok(Ok(PeekedLine::TooLong)) => too_long(limits),
             Ok(Err(err)) => return Err(err),
             Err(_) => format!("no line within {} s", wait.as_secs_f32()),
         };
-        fail(self.conn, &sentence).await?;
+        send_error(self.conn, &sentence).await?;
         Ok(None)
     }
 }
@@ -218,31 +222,31 @@ impl Session<'_> {
 ///
 /// # Errors
 /// What the socket says.
-pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
-    conn.write_all(refusal(sentence).as_bytes()).await
+pub(super) async fn send_error(conn: &mut Connection, sentence: &str) -> io::Result<()> {
+    conn.write_all(error_line(sentence).as_bytes()).await
 }
 
-fn refusal(sentence: &str) -> String {
+fn error_line(sentence: &str) -> String {
     render(Err(OrderError::invalid(sentence)), false)
 }
 
 /// What is said about a line of too many bytes.
-pub(super) fn too_long(limits: &Limits) -> String {
+pub(super) fn too_long(limits: &ControlLimits) -> String {
     format!("line is longer than {} bytes", limits.line)
 }
 
 /// The text of an answer, its empty line included.
-pub(super) fn render(outcome: Outcome, as_json: bool) -> String {
+pub(super) fn render(outcome: CommandResult, as_json: bool) -> String {
     let mut text = String::new();
     match outcome {
-        Ok(answer) if as_json => say(&mut text, &answer.json()),
+        Ok(answer) if as_json => push_escaped(&mut text, &answer.json()),
         Ok(answer) => {
             let lines = answer.lines();
             let spoken = lines.iter().filter(|line| !line.trim().is_empty());
-            spoken.for_each(|line| say(&mut text, line));
+            spoken.for_each(|line| push_escaped(&mut text, line));
         }
-        Err(refusal) if as_json => say(&mut text, &orders::failure(&refusal.sentence)),
-        Err(refusal) => say(&mut text, &format!("ERR {}", refusal.sentence)),
+        Err(refusal) if as_json => push_escaped(&mut text, &orders::failure(&refusal.sentence)),
+        Err(refusal) => push_escaped(&mut text, &format!("ERR {}", refusal.sentence)),
     }
     text.push('\n');
     text
@@ -250,7 +254,7 @@ pub(super) fn render(outcome: Outcome, as_json: bool) -> String {
 
 /// Adds one line. A character that moves the cursor, turns the direction of the line around or cannot be seen is
 /// written as JSON would, so that JSON stays JSON: in it they occur within strings only.
-pub(super) fn say(text: &mut String, line: &str) {
+pub(super) fn push_escaped(text: &mut String, line: &str) {
     // Nearly every line is such a one.
     if line.is_ascii() && !line.bytes().any(|byte| byte.is_ascii_control()) {
         text.push_str(line);
@@ -258,7 +262,7 @@ pub(super) fn say(text: &mut String, line: &str) {
         return;
     }
     for c in line.chars() {
-        match is_plain(c) {
+        match is_printable(c) {
             true => text.push(c),
             false => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
@@ -271,7 +275,7 @@ pub(super) fn say(text: &mut String, line: &str) {
 }
 
 /// Whether a character shows as itself: the standard library escapes none but those that do not, and quotes.
-fn is_plain(c: char) -> bool {
+fn is_printable(c: char) -> bool {
     matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
 }
 
@@ -279,8 +283,8 @@ fn is_plain(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn lines(lines: &[&str]) -> Outcome {
-        Ok(Answer::Told {
+    fn lines(lines: &[&str]) -> CommandResult {
+        Ok(CommandOutput::Report {
             lines: lines.iter().map(ToString::to_string).collect(),
             json: "[]".into(),
         })
@@ -315,6 +319,6 @@ mod tests {
             "{\"message\":\"<Error> a \\\"b\\\"\\n\\u009b\",\"status\":\"failure\"}\n\n"
         );
         let ok = "{\"message\":\"ok\",\"status\":\"successful\"}\n\n";
-        assert_eq!(render(Ok(Answer::word("ok")), true), ok);
+        assert_eq!(render(Ok(CommandOutput::from_word("ok")), true), ok);
     }
 }

@@ -10,24 +10,24 @@ use std::io;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::command::Command;
-use super::connection::{Conn, Line};
-use super::journal_follower::Follower;
-use super::text_protocol::{self, Session};
+use super::command::ControlCommand;
+use super::connection::{Connection, PeekedLine};
+use super::journal_follower::JournalFollower;
+use super::text_protocol::{self, TextSession};
 
 /// What a stream tells, piece by piece.
-enum Source {
+enum StreamSource {
     /// Events as they happen, in lines.
-    Events(Follower),
+    Events(JournalFollower),
     /// The answer of a command again and again, each ended as in text.
-    Again(Interval, Command),
+    Again(Interval, ControlCommand),
 }
 
-impl Source {
+impl StreamSource {
     /// Waits until there is a piece to tell. Cancel safe.
     async fn ready(&mut self) {
         match self {
-            Self::Events(follower) => follower.ready().await,
+            Self::Events(follower) => follower.changed().await,
             Self::Again(ticks, _) => {
                 ticks.tick().await;
             }
@@ -36,30 +36,30 @@ impl Source {
 }
 
 /// What was heard of the client.
-enum Heard {
+enum ClientInput {
     /// So many bytes that are not to be answered.
-    Noise(usize),
+    Discarded(usize),
     /// Its next line, which waits to be carried out unless it is empty.
     Line,
     /// Nothing will come any more.
     End,
 }
 
-impl Session<'_> {
+impl TextSession<'_> {
     /// Tells until the client leaves or, after `prompt`, says its next line; or the port is stopped.
     ///
     /// # Errors
     /// What the socket says, a client too slow to read included.
-    pub(super) async fn stream(&mut self, command: &Command, json: bool) -> io::Result<()> {
+    pub(super) async fn stream(&mut self, command: &ControlCommand, json: bool) -> io::Result<()> {
         let mut source = match command {
-            Command::Events { since, .. } => {
-                Source::Events(Follower::after(*since, &self.shared.context.journal))
+            ControlCommand::Events { since, .. } => {
+                StreamSource::Events(JournalFollower::after(*since, &self.shared.context.journal))
             }
-            Command::Watch(pause) => {
+            ControlCommand::Watch(pause) => {
                 let mut ticks = interval(*pause);
                 // To one who reads slowly there is no hurry to catch up.
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                Source::Again(ticks, Command::Stats)
+                StreamSource::Again(ticks, ControlCommand::Stats)
             }
             _ => return Ok(()),
         };
@@ -70,13 +70,13 @@ impl Session<'_> {
                 biased;
                 () = self.shutdown.cancelled() => return Ok(()),
                 () = source.ready() => {
-                    let piece = self.piece(&mut source, json).await;
+                    let piece = self.next_piece(&mut source, json).await;
                     self.conn.write_all(piece.as_bytes()).await?;
                 }
-                heard = hear(self.conn, listens, self.prompting, limits.line) => match heard? {
-                    Heard::Line => return Ok(()),
-                    Heard::End => listens = false,
-                    Heard::Noise(bytes) => {
+                heard = read_client(self.conn, listens, self.prompting, limits.line) => match heard? {
+                    ClientInput::Line => return Ok(()),
+                    ClientInput::End => listens = false,
+                    ClientInput::Discarded(bytes) => {
                         allowance = allowance.saturating_sub(bytes);
                         listens = allowance > 0;
                     }
@@ -86,19 +86,21 @@ impl Session<'_> {
     }
 
     /// What there is to tell, ready to be written. As JSON it is one value a line, without an end.
-    async fn piece(&mut self, source: &mut Source, json: bool) -> String {
+    async fn next_piece(&mut self, source: &mut StreamSource, json: bool) -> String {
         let mut piece = String::new();
         match source {
-            Source::Events(follower) => {
-                for event in follower.take() {
+            StreamSource::Events(follower) => {
+                for event in follower.take_new() {
                     match json {
-                        true => text_protocol::say(&mut piece, &event.to_json().to_string()),
-                        false => text_protocol::say(&mut piece, &event.to_string()),
+                        true => {
+                            text_protocol::push_escaped(&mut piece, &event.to_json().to_string())
+                        }
+                        false => text_protocol::push_escaped(&mut piece, &event.to_string()),
                     }
                 }
             }
-            Source::Again(_, command) => {
-                let outcome = self.carry_out(command.clone()).await;
+            StreamSource::Again(_, command) => {
+                let outcome = self.execute(command.clone()).await;
                 piece = text_protocol::render(outcome, json);
                 if json {
                     piece.pop();
@@ -110,28 +112,28 @@ impl Session<'_> {
 }
 
 /// Listens to the client, or no more than whether the connection breaks. Cancel safe.
-async fn hear(
-    conn: &mut Conn,
+async fn read_client(
+    conn: &mut Connection,
     listens: bool,
     prompting: bool,
     longest: usize,
-) -> io::Result<Heard> {
+) -> io::Result<ClientInput> {
     if !listens {
-        return Err(conn.broken().await);
+        return Err(conn.disconnected().await);
     }
     if !prompting {
         return Ok(match conn.drop_input().await? {
-            0 => Heard::End,
-            dropped => Heard::Noise(dropped),
+            0 => ClientInput::End,
+            dropped => ClientInput::Discarded(dropped),
         });
     }
     Ok(match conn.peek_line(longest).await? {
-        Line::Nothing => Heard::End,
-        Line::Whole(line) if line.trim_ascii().is_empty() => {
+        PeekedLine::Nothing => ClientInput::End,
+        PeekedLine::Whole(line) if line.trim_ascii().is_empty() => {
             // It has done what it was for.
             conn.skip_line();
-            Heard::Line
+            ClientInput::Line
         }
-        Line::Whole(_) | Line::TooLong => Heard::Line,
+        PeekedLine::Whole(_) | PeekedLine::TooLong => ClientInput::Line,
     })
 }

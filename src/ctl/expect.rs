@@ -3,21 +3,21 @@
 //! It knows the commands by their first words alone; what is none of them gets an answer, too.
 
 /// The first words of commands that only ask; the answer to a change takes as long as the change.
-const QUESTIONS: [&str; 8] = [
+const READ_ONLY_COMMANDS: [&str; 8] = [
     "help", "rep", "show", "where", "plan", "stats", "events", "quit",
 ];
 
 /// What a line is to be answered with.
-pub(super) struct Due {
+pub(super) struct ExpectedAnswers {
     /// So many answers.
     pub(super) answers: usize,
     /// Whether the last has no end of its own: who ends it is us, or the balancer broke it off.
     pub(super) streams: bool,
 }
 
-impl Due {
+impl ExpectedAnswers {
     /// Of these commands.
-    pub(super) fn of(line: &str) -> Self {
+    pub(super) fn for_line(line: &str) -> Self {
         let mut due = Self {
             answers: 0,
             streams: false,
@@ -42,10 +42,12 @@ impl Due {
 }
 
 /// Whether no command of this line changes anything or streams.
-pub(super) fn only_asks(line: &str) -> bool {
+pub(super) fn is_read_only(line: &str) -> bool {
     let mut commands = line.split(';').map(str::split_whitespace);
     commands.all(|mut words| {
-        let first = words.next().is_none_or(|first| QUESTIONS.contains(&first));
+        let first = words
+            .next()
+            .is_none_or(|first| READ_ONLY_COMMANDS.contains(&first));
         first && words.all(|word| word != "-w")
     })
 }
@@ -63,7 +65,7 @@ mod tests {
             "events 7",
             "plan add 2",
         ] {
-            assert!(only_asks(line), "{line}");
+            assert!(is_read_only(line), "{line}");
         }
         for line in [
             "add 1",
@@ -74,7 +76,7 @@ mod tests {
             "replace all",
             "ring set jump",
         ] {
-            assert!(!only_asks(line), "{line}");
+            assert!(!is_read_only(line), "{line}");
         }
     }
 
@@ -90,7 +92,7 @@ mod tests {
             ("quit; rep", 1, false),
             ("watch; rep", 1, true),
         ] {
-            let due = Due::of(line);
+            let due = ExpectedAnswers::for_line(line);
             assert_eq!((due.answers, due.streams), (answers, streams), "{line}");
         }
     }

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use crate::access::Token;
 use crate::wire::socket::loopback_if_unspecified;
-use color::Paint;
-use expect::{Due, only_asks};
-use reader::{Answers, Part};
+use color::ColorMode;
+use expect::{ExpectedAnswers, is_read_only};
+use reader::{AnswerPart, AnswerReader};
 
 /// Connecting, and each write.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest silence of a balancer that is only asked.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -41,18 +41,18 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
     // There is no second line: whoever waits for one ('prompt') need not. It fails when the other side has
     // gone, and then there is something to read about that.
     let _ = stream.shutdown(Shutdown::Write);
-    let limit = only_asks(line).then_some(ANSWER_TIMEOUT);
+    let limit = is_read_only(line).then_some(ANSWER_TIMEOUT);
     stream
         .set_read_timeout(limit)
         .map_err(|err| format!("{control}: {err}"))?;
-    let mut show = Show {
-        out: Outlet::of(io::stdout().lock()),
-        errors: Outlet::of(io::stderr().lock()),
+    let mut show = Printer {
+        out: ColoredStream::new(io::stdout().lock()),
+        errors: ColoredStream::new(io::stderr().lock()),
         begun: false,
         gap: false,
     };
-    let answers = &mut Answers::of(BufReader::new(stream));
-    let shown = show.all(answers, token.is_some(), &Due::of(line));
+    let answers = &mut AnswerReader::new(BufReader::new(stream));
+    let shown = show.print_all(answers, token.is_some(), &ExpectedAnswers::for_line(line));
     shown.map_err(|err| match err.kind() {
         ErrorKind::UnexpectedEof => {
             format!("{control} closed the connection before its answer was whole")
@@ -80,27 +80,27 @@ fn connect(control: &str) -> Result<TcpStream, String> {
 }
 
 fn open(addr: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let stream = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT)?;
+    stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
     Ok(stream)
 }
 
 /// Where lines go, and how they look there.
-struct Outlet<W> {
+struct ColoredStream<W> {
     to: W,
-    paint: Paint,
+    paint: ColorMode,
 }
 
-impl<W: Write + IsTerminal> Outlet<W> {
-    fn of(to: W) -> Self {
-        let paint = Paint::fit_for(to.is_terminal(), |name| std::env::var_os(name));
+impl<W: Write + IsTerminal> ColoredStream<W> {
+    fn new(to: W) -> Self {
+        let paint = ColorMode::for_output(to.is_terminal(), |name| std::env::var_os(name));
         Self { to, paint }
     }
 }
 
-impl<W: Write> Outlet<W> {
-    fn say(&mut self, line: &str) -> io::Result<()> {
-        let line = self.paint.line(line) + "\n";
+impl<W: Write> ColoredStream<W> {
+    fn write_line(&mut self, line: &str) -> io::Result<()> {
+        let line = self.paint.paint_line(line) + "\n";
         self.to.write_all(line.as_bytes())?;
         // Whoever watches a stream must not wait for more of it.
         self.to.flush()
@@ -108,54 +108,54 @@ impl<W: Write> Outlet<W> {
 }
 
 /// What is shown, and where.
-struct Show<O, E> {
-    out: Outlet<O>,
-    errors: Outlet<E>,
+struct Printer<O, E> {
+    out: ColoredStream<O>,
+    errors: ColoredStream<E>,
     /// Whether anything was shown on `out`, and its answer has ended since: an empty line parts answers.
     begun: bool,
     gap: bool,
 }
 
-impl<O: Write, E: Write> Show<O, E> {
+impl<O: Write, E: Write> Printer<O, E> {
     /// Shows all answers, but for a first one about the token. It ends early when nobody reads on.
-    fn all(
+    fn print_all(
         &mut self,
-        answers: &mut Answers<impl BufRead>,
+        answers: &mut AnswerReader<impl BufRead>,
         token: bool,
-        due: &Due,
+        due: &ExpectedAnswers,
     ) -> io::Result<bool> {
         let refused = match token {
             true => first_refusal(answers)?,
             false => None,
         };
-        match self.rest(answers, refused, due) {
+        match self.print_rest(answers, refused, due) {
             // Told apart from a broken connection, which has no such error for readers.
             Err(err) if err.kind() == ErrorKind::BrokenPipe => Ok(true),
             shown => shown,
         }
     }
 
-    fn rest(
+    fn print_rest(
         &mut self,
-        answers: &mut Answers<impl BufRead>,
+        answers: &mut AnswerReader<impl BufRead>,
         mut token_refused: Option<String>,
-        due: &Due,
+        due: &ExpectedAnswers,
     ) -> io::Result<bool> {
         let (mut good, mut ended) = (true, 0);
         while let Some(part) = answers.next()? {
             match part {
-                Part::End => (self.gap, ended) = (self.begun, ended + 1),
-                Part::Refusal(line) => {
+                AnswerPart::End => (self.gap, ended) = (self.begun, ended + 1),
+                AnswerPart::Refusal(line) => {
                     good = false;
                     for line in token_refused.take().iter().chain([&line]) {
-                        self.errors.say(line)?;
+                        self.errors.write_line(line)?;
                     }
                 }
-                Part::Failure(line) => {
+                AnswerPart::Failure(line) => {
                     good = false;
-                    self.answer(&line)?;
+                    self.print_answer(&line)?;
                 }
-                Part::Line(line) => self.answer(&line)?,
+                AnswerPart::Line(line) => self.print_answer(&line)?,
             }
         }
         // What was refused is 1 already, and a refused stream has ended by that.
@@ -165,24 +165,24 @@ impl<O: Write, E: Write> Show<O, E> {
         }
     }
 
-    fn answer(&mut self, line: &str) -> io::Result<()> {
+    fn print_answer(&mut self, line: &str) -> io::Result<()> {
         // Values are told apart by their lines.
         if std::mem::take(&mut self.gap) && !line.starts_with(['{', '[']) {
-            self.out.say("")?;
+            self.out.write_line("")?;
         }
         self.begun = true;
-        self.out.say(line)
+        self.out.write_line(line)
     }
 }
 
 /// Reads one answer and keeps of it what refuses.
-fn first_refusal(answers: &mut Answers<impl BufRead>) -> io::Result<Option<String>> {
+fn first_refusal(answers: &mut AnswerReader<impl BufRead>) -> io::Result<Option<String>> {
     let mut refused = None;
     while let Some(part) = answers.next()? {
         match part {
-            Part::End => break,
-            Part::Refusal(line) => refused = Some(line),
-            Part::Line(_) | Part::Failure(_) => {}
+            AnswerPart::End => break,
+            AnswerPart::Refusal(line) => refused = Some(line),
+            AnswerPart::Line(_) | AnswerPart::Failure(_) => {}
         }
     }
     Ok(refused)

@@ -9,11 +9,11 @@ use std::io::{self, BufRead, ErrorKind, Read as _};
 use serde_json::Value;
 
 /// The longest line that is taken, in bytes: far more than a list of all replicas in JSON.
-pub(super) const MAX_LINE: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_ANSWER_LINE: u64 = 16 * 1024 * 1024;
 
 /// A part of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum AnswerPart {
     /// A line of it.
     Line(String),
     /// The line that says why not.
@@ -26,7 +26,7 @@ pub(super) enum Part {
 
 /// What is read from.
 #[derive(Debug)]
-pub(super) struct Answers<R> {
+pub(super) struct AnswerReader<R> {
     from: R,
     /// Whether nothing has been read yet.
     fresh: bool,
@@ -34,8 +34,8 @@ pub(super) struct Answers<R> {
     first: bool,
 }
 
-impl<R: BufRead> Answers<R> {
-    pub(super) fn of(from: R) -> Self {
+impl<R: BufRead> AnswerReader<R> {
+    pub(super) fn new(from: R) -> Self {
         Self {
             from,
             fresh: true,
@@ -47,10 +47,10 @@ impl<R: BufRead> Answers<R> {
     ///
     /// # Errors
     /// `UnexpectedEof` within an answer; `InvalidData` for what is no answer; what the socket says.
-    pub(super) fn next(&mut self) -> io::Result<Option<Part>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<AnswerPart>> {
         let mut line = Vec::new();
         (&mut self.from)
-            .take(MAX_LINE)
+            .take(MAX_ANSWER_LINE)
             .read_until(b'\n', &mut line)?;
         let fresh = std::mem::replace(&mut self.fresh, false);
         match line.pop() {
@@ -58,26 +58,26 @@ impl<R: BufRead> Answers<R> {
             Some(b'\n') => {}
             // After 'prompt' it would take more lines, and none came.
             Some(b' ') if self.first && line == b">" => return Ok(None),
-            Some(_) if line.len() as u64 + 1 == MAX_LINE => {
-                let sentence = format!("a line is longer than {MAX_LINE} bytes");
+            Some(_) if line.len() as u64 + 1 == MAX_ANSWER_LINE => {
+                let sentence = format!("a line is longer than {MAX_ANSWER_LINE} bytes");
                 return Err(io::Error::new(ErrorKind::InvalidData, sentence));
             }
             _ => return Err(ErrorKind::UnexpectedEof.into()),
         }
-        let line = tame(&line);
+        let line = sanitize_line(&line);
         if fresh && line.starts_with("HTTP/") {
             let sentence = "it answers in HTTP: is this the data port?";
             return Err(io::Error::new(ErrorKind::InvalidData, sentence));
         }
         if line.is_empty() {
             self.first = true;
-            return Ok(Some(Part::End));
+            return Ok(Some(AnswerPart::End));
         }
         let first = std::mem::replace(&mut self.first, false);
         Ok(Some(match first {
-            true if line.starts_with("ERR ") => Part::Refusal(line),
-            true if is_failure(&line) => Part::Failure(line),
-            _ => Part::Line(line),
+            true if line.starts_with("ERR ") => AnswerPart::Refusal(line),
+            true if is_failure(&line) => AnswerPart::Failure(line),
+            _ => AnswerPart::Line(line),
         }))
     }
 }
@@ -90,7 +90,7 @@ fn is_failure(line: &str) -> bool {
     value.is_some_and(|value| value["status"] == "failure")
 }
 
-fn tame(line: &[u8]) -> String {
+fn sanitize_line(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut tamed = String::with_capacity(line.len());
     for c in String::from_utf8_lossy(line).chars() {
@@ -106,8 +106,8 @@ fn tame(line: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn parts(text: &[u8]) -> io::Result<Vec<Part>> {
-        let mut answers = Answers::of(text);
+    fn parts(text: &[u8]) -> io::Result<Vec<AnswerPart>> {
+        let mut answers = AnswerReader::new(text);
         let mut parts = Vec::new();
         while let Some(part) = answers.next()? {
             parts.push(part);
@@ -117,27 +117,33 @@ mod tests {
 
     #[test]
     fn an_answer_is_its_lines_and_its_end() {
-        let line = |text: &str| Part::Line(text.to_owned());
-        let refusal = |text: &str| Part::Refusal(text.to_owned());
+        let line = |text: &str| AnswerPart::Line(text.to_owned());
+        let refusal = |text: &str| AnswerPart::Refusal(text.to_owned());
         assert_eq!(
             parts(b"N 1\nERR is no name\n\nERR no\n\n").unwrap(),
             [
                 line("N 1"),
                 line("ERR is no name"),
-                Part::End,
+                AnswerPart::End,
                 refusal("ERR no"),
-                Part::End
+                AnswerPart::End
             ]
         );
-        assert_eq!(parts(b"\r\n").unwrap(), [Part::End]);
-        assert_eq!(parts(b"ok\n\n> ").unwrap(), [line("ok"), Part::End]);
+        assert_eq!(parts(b"\r\n").unwrap(), [AnswerPart::End]);
+        assert_eq!(parts(b"ok\n\n> ").unwrap(), [line("ok"), AnswerPart::End]);
         let failure = br#"{"message":"<Error> no","status":"failure"}"#;
         let told = String::from_utf8_lossy(failure).into_owned();
         let answer = [&failure[..], b"\n\n"].concat();
-        assert_eq!(parts(&answer).unwrap(), [Part::Failure(told), Part::End]);
+        assert_eq!(
+            parts(&answer).unwrap(),
+            [AnswerPart::Failure(told), AnswerPart::End]
+        );
         for fine in [r#"{"status":"successful"}"#, "{", "[]"] {
             let answer = format!("{fine}\n\n");
-            assert_eq!(parts(answer.as_bytes()).unwrap(), [line(fine), Part::End]);
+            assert_eq!(
+                parts(answer.as_bytes()).unwrap(),
+                [line(fine), AnswerPart::End]
+            );
         }
     }
 
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_line_has_a_limit() {
-        let longest = usize::try_from(MAX_LINE).unwrap() - 1;
+        let longest = usize::try_from(MAX_ANSWER_LINE).unwrap() - 1;
         let mut text = vec![b'x'; longest];
         text.extend(b"\n\n");
         assert_eq!(parts(&text).unwrap().len(), 2);
@@ -165,7 +171,10 @@ mod tests {
 
     #[test]
     fn foreign_bytes_move_no_cursor() {
-        let line = Part::Line("\\u{1b}[2J\t\u{fffd}".to_owned());
-        assert_eq!(parts(b"\x1b[2J\t\xff\n\n").unwrap(), [line, Part::End]);
+        let line = AnswerPart::Line("\\u{1b}[2J\t\u{fffd}".to_owned());
+        assert_eq!(
+            parts(b"\x1b[2J\t\xff\n\n").unwrap(),
+            [line, AnswerPart::End]
+        );
     }
 }

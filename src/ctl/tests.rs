@@ -4,18 +4,22 @@ use super::*;
 
 /// Whether all was done, and what was shown on either outlet.
 fn shown(line: &str, answers: &str, token: bool) -> (io::Result<bool>, String, String) {
-    let outlet = || Outlet {
+    let outlet = || ColoredStream {
         to: Vec::new(),
-        paint: Paint::Plain,
+        paint: ColorMode::Plain,
     };
-    let mut show = Show {
+    let mut show = Printer {
         out: outlet(),
         errors: outlet(),
         begun: false,
         gap: false,
     };
-    let good = show.all(&mut Answers::of(answers.as_bytes()), token, &Due::of(line));
-    let text = |outlet: Outlet<Vec<u8>>| String::from_utf8(outlet.to).unwrap();
+    let good = show.print_all(
+        &mut AnswerReader::new(answers.as_bytes()),
+        token,
+        &ExpectedAnswers::for_line(line),
+    );
+    let text = |outlet: ColoredStream<Vec<u8>>| String::from_utf8(outlet.to).unwrap();
     (good, text(show.out), text(show.errors))
 }
 
@@ -104,20 +108,24 @@ impl Write for Closed {
 
 #[test]
 fn whoever_reads_no_more_ends_it_quietly() {
-    let mut show = Show {
-        out: Outlet {
+    let mut show = Printer {
+        out: ColoredStream {
             to: Closed,
-            paint: Paint::Plain,
+            paint: ColorMode::Plain,
         },
-        errors: Outlet {
+        errors: ColoredStream {
             to: Closed,
-            paint: Paint::Plain,
+            paint: ColorMode::Plain,
         },
         begun: false,
         gap: false,
     };
     assert!(
-        show.all(&mut Answers::of(&b"a\nb\n"[..]), false, &Due::of("rep"))
-            .unwrap()
+        show.print_all(
+            &mut AnswerReader::new(&b"a\nb\n"[..]),
+            false,
+            &ExpectedAnswers::for_line("rep")
+        )
+        .unwrap()
     );
 }

@@ -13,35 +13,35 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
-use super::engine::{Found, Ground, Keeper, State};
+use super::engine::{Environment, Found, Management, State};
 use super::heartbeat;
-use super::plan::{First, Plan, Policy};
+use super::plan::{InitialSeat, Plan, Policy};
 use super::publisher;
-use super::{Heartbeat, Replicas, Settings, names};
+use super::{FleetSettings, HeartbeatSettings, ReplicaSettings, names};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
-use adoption::{Asked, SortedOut, sort_out};
+use adoption::{AdoptionPlan, ProbedContainer, classify};
 use handover::inherited;
 
 /// What was found, and the plan for it.
 #[derive(Debug)]
-pub struct Survey {
-    pub(super) settings: Settings,
+pub struct Discovery {
+    pub(super) settings: FleetSettings,
     pub(super) plan: Plan,
     /// With containers: where we stand, and what is there.
-    pub(super) containers: Option<(Ground, SortedOut)>,
+    pub(super) containers: Option<(Environment, AdoptionPlan)>,
 }
 
-impl Survey {
+impl Discovery {
     /// The roster to begin with: all seats on the ring; members only if they run already, down until they
     /// answer, or up when there are no heartbeats.
     #[must_use]
-    pub fn first_roster(&self) -> Roster {
+    pub fn initial_roster(&self) -> Roster {
         let watched = self.settings.heartbeat.is_some();
         let workers = self.settings.workers;
         let new = |_, _| Arc::new(ReplicaCounters::new(workers));
-        publisher::render(self.plan.view(), watched, new)
+        publisher::build_roster(self.plan.view(), watched, new)
     }
 
     /// How many replicas are wanted.
@@ -62,20 +62,20 @@ impl Survey {
 /// # Errors
 /// When the settings contradict each other, the ring has no room, or the engine of containers does not
 /// answer, misses something, or has another balancer of this fleet.
-pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
+pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     settings.check()?;
     let now = Instant::now();
     let policy = settings.policy();
     let numbered = |count: usize| (1..=count).filter_map(|n| format!("S{n}").parse().ok());
     let (mut plan, containers) = match &settings.replicas {
-        Replicas::Process { wanted, .. } => {
+        ReplicaSettings::Process { wanted, .. } => {
             let first = match &settings.seats {
                 None => fresh(numbered(wanted.count)),
-                Some(seats) => inherited(seats, &names::draw),
+                Some(seats) => inherited(seats, &names::random_name),
             };
             (Plan::resume(policy, &first, &[], now)?, None)
         }
-        Replicas::Fixed(backends) => {
+        ReplicaSettings::Fixed(backends) => {
             let before: Vec<_> = settings.seats.iter().flatten().collect();
             let before = |name| {
                 before
@@ -85,7 +85,7 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
             let first = (1..)
                 .map(Seat)
                 .zip(backends)
-                .map(|(seat, (name, addr))| First {
+                .map(|(seat, (name, addr))| InitialSeat {
                     seat,
                     name: name.clone(),
                     addr: Some(*addr),
@@ -97,15 +97,15 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
                 None,
             )
         }
-        Replicas::Docker(wanted) => {
+        ReplicaSettings::Docker(wanted) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .context("no event loop to look around")?;
             let names: Vec<ReplicaName> = numbered(wanted.count).collect();
             runtime.block_on(async {
-                let ground = Ground::survey(wanted, settings.taken_over_from).await?;
-                let sorted = look_around(&ground, names, &settings).await;
+                let ground = Environment::survey(wanted, settings.taken_over_from).await?;
+                let sorted = discover_containers(&ground, names, &settings).await;
                 let (asked, seats) = (wanted.count, sorted.first.len());
                 if asked != seats && settings.seats.is_none() {
                     tracing::warn!(
@@ -125,20 +125,20 @@ pub fn survey(settings: Settings) -> anyhow::Result<Survey> {
     if settings.taken_over_from.is_some() {
         plan.borrow();
     }
-    Ok(Survey {
+    Ok(Discovery {
         settings,
         plan,
         containers,
     })
 }
 
-impl Settings {
+impl FleetSettings {
     fn policy(&self) -> Policy {
         let heartbeat = self.heartbeat.as_ref();
         Policy {
             keeper: match self.replicas {
-                Replicas::Fixed(_) => Keeper::Nobody,
-                Replicas::Process { .. } | Replicas::Docker(_) => Keeper::Fleet,
+                ReplicaSettings::Fixed(_) => Management::External,
+                ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Management::Managed,
             },
             watched: heartbeat.is_some(),
             ring: self.ring.clone(),
@@ -150,26 +150,30 @@ impl Settings {
             drain_timeout: self.drain_timeout,
             max_replicas: self.max_replicas,
             standbys: self.standbys,
-            keep: matches!(&self.replicas, Replicas::Docker(wanted) if wanted.keep),
+            keep: matches!(&self.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
         }
     }
 }
 
 /// Seats 1, 2, 3 … for these names.
-fn fresh(names: impl Iterator<Item = ReplicaName>) -> Vec<First> {
+fn fresh(names: impl Iterator<Item = ReplicaName>) -> Vec<InitialSeat> {
     let first = (1..)
         .map(Seat)
         .zip(names)
-        .map(|(seat, name)| First::new(seat, name, None));
+        .map(|(seat, name)| InitialSeat::new(seat, name, None));
     first.collect()
 }
 
 /// Finds the seats; `names` are for those that begin when nothing is there.
-async fn look_around(ground: &Ground, names: Vec<ReplicaName>, settings: &Settings) -> SortedOut {
-    let asked = ask_all(&ground.found, settings.heartbeat.as_ref()).await;
-    let mut sorted = sort_out(asked, settings.standbys, names::draw);
+async fn discover_containers(
+    ground: &Environment,
+    names: Vec<ReplicaName>,
+    settings: &FleetSettings,
+) -> AdoptionPlan {
+    let asked = probe_all(&ground.found, settings.heartbeat.as_ref()).await;
+    let mut sorted = classify(asked, settings.standbys, names::random_name);
     if let Some(seats) = &settings.seats {
-        sorted.inherit(seats, &names::draw);
+        sorted.inherit(seats, &names::random_name);
         return sorted;
     }
     if !sorted.first.is_empty() {
@@ -179,24 +183,24 @@ async fn look_around(ground: &Ground, names: Vec<ReplicaName>, settings: &Settin
         let name = if ground.is_free(name.as_ref()).await {
             name
         } else {
-            let other = names::draw();
+            let other = names::random_name();
             tracing::warn!(
                 "a container that is not ours has the name of {name}: seat {seat} begins with {other}"
             );
             other
         };
-        sorted.first.push(First::new(seat, name, None));
+        sorted.first.push(InitialSeat::new(seat, name, None));
     }
     sorted
 }
 
-async fn ask_all(found: &[Found], heartbeat: Option<&Heartbeat>) -> Vec<Asked> {
+async fn probe_all(found: &[Found], heartbeat: Option<&HeartbeatSettings>) -> Vec<ProbedContainer> {
     let mut asking = JoinSet::new();
     for found in found.iter().cloned() {
         let heartbeat = heartbeat.cloned();
         asking.spawn(async move {
             let answer = match (&found.state, heartbeat) {
-                (State::Runs(addr), Some(Heartbeat { ask, timeout, .. })) => {
+                (State::Runs(addr), Some(HeartbeatSettings { ask, timeout, .. })) => {
                     heartbeat::identify(*addr, &ask, timeout).await
                 }
                 _ => None,

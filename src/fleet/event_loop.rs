@@ -18,31 +18,31 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 
-use super::engine::{Engine, Keeper};
-use super::event_recorder::Notebook;
-use super::heartbeat::{Heart, Identity, Rhythm};
+use super::engine::{Engine, Management};
+use super::event_recorder::EventRecorder;
+use super::heartbeat::{HeartbeatHandle, Identity, ProbeSchedule};
 use super::journal::Journal;
-use super::plan::{Action, Hold, Input, Plan, Pulse, Status, Ticket};
-use super::publisher::Press;
+use super::plan::{Action, Input, OrderId, Ownership, Plan, ProbeEvent, Status};
+use super::publisher::RosterPublisher;
 use crate::orders::{OrderCall, OrderResult, ReplicaNames};
 use crate::roster::ReplicaId;
 use crate::stats::CounterRegistry;
-use environment::Outside;
+use environment::LoopEnvironment;
 pub(super) use inbox::{Inbox, Stop};
 
 /// How often it looks at the cells of the workers, while it waits for them.
-const POLL: Duration = Duration::from_millis(2);
+const ACKNOWLEDGE_POLL: Duration = Duration::from_millis(2);
 /// The fleet's state and its tools.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct FleetLoop {
     pub(super) plan: Plan,
     pub(super) engine: Box<dyn Engine>,
-    pub(super) press: Press,
+    pub(super) press: RosterPublisher,
     /// `None`: no heartbeats.
-    pub(super) rhythm: Option<Rhythm>,
-    pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, Pulse)>,
+    pub(super) rhythm: Option<ProbeSchedule>,
+    pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, ProbeEvent)>,
     pub(super) journal: Journal,
-    pub(super) notebook: Notebook,
+    pub(super) notebook: EventRecorder,
     /// What `/rep` lists. It is dropped before the status, by whose end ours is noticed.
     pub(super) list: watch::Sender<ReplicaNames>,
     pub(super) status: watch::Sender<Status>,
@@ -51,20 +51,20 @@ pub(super) struct Task {
     pub(super) began: (Instant, SystemTime),
     /// Whether it is left to another balancer when we are dropped.
     pub(super) lent: Arc<AtomicBool>,
-    pub(super) work: Work,
+    pub(super) work: Pending,
 }
 
 /// What is under way.
 #[derive(Debug, Default)]
-pub(super) struct Work {
-    hearts: HashMap<ReplicaId, Heart>,
+pub(super) struct Pending {
+    hearts: HashMap<ReplicaId, HeartbeatHandle>,
     /// Who was started, for as long as it may answer.
     started: HashMap<ReplicaId, Identity>,
     /// Since when those are being started that have not answered yet.
     spawning: HashMap<ReplicaId, Instant>,
     /// Who drains, and the roster version that every worker must have seen.
     drains: BTreeMap<ReplicaId, u64>,
-    asked: HashMap<Ticket, Asked>,
+    asked: HashMap<OrderId, PendingOrder>,
     /// Changes that are done once every worker goes by the newest roster.
     changes: Vec<(oneshot::Sender<OrderResult>, OrderResult)>,
     tickets: u64,
@@ -78,18 +78,18 @@ pub(super) struct Work {
 
 /// An order that was not answered yet.
 #[derive(Debug)]
-struct Asked {
+struct PendingOrder {
     /// Whose it is: an address.
     from: String,
     reply: oneshot::Sender<OrderResult>,
 }
 
-impl Task {
+impl FleetLoop {
     /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
     /// nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
         let (mut stop_by, mut leave) = (None::<Instant>, false);
-        self.feed(Input::Begin);
+        self.step(Input::Begin);
         while !self.work.finished {
             // Time comes before orders and evidence, which others could send without end.
             let input = tokio::select! {
@@ -101,7 +101,7 @@ impl Task {
                     Input::Stop { leave }
                 }
                 () = at(stop_by) => {
-                    self.say(true);
+                    self.flush(true);
                     return false;
                 }
                 () = inbox.close.cancelled(), if !self.work.closed => {
@@ -111,25 +111,25 @@ impl Task {
                 }
                 Ok(()) = inbox.hold.changed() => {
                     let hold = *inbox.hold.borrow_and_update();
-                    self.engine.hold(hold != Hold::Ours);
+                    self.engine.set_handover(hold != Ownership::Owned);
                     Input::Hold(hold)
                 }
                 Some(report) = inbox.reports.recv() => Input::Engine(report),
-                Some((id, pulse)) = inbox.pulses.recv() => self.hear(id, pulse),
+                Some((id, pulse)) = inbox.pulses.recv() => self.on_probe(id, pulse),
                 () = at(self.plan.deadline()) => Input::Tick,
-                () = sleep(POLL), if self.waits_for_workers() => Input::Tick,
+                () = sleep(ACKNOWLEDGE_POLL), if self.waits_for_workers() => Input::Tick,
                 Some(reply) = inbox.shows.recv() => {
                     // Whoever asked may have left.
-                    let _ = reply.send(self.cards());
+                    let _ = reply.send(self.snapshot());
                     continue;
                 }
-                Some(call) = inbox.orders.recv() => self.take(call),
+                Some(call) = inbox.orders.recv() => self.accept_order(call),
                 Some(evidence) = inbox.evidence.recv() => Input::Evidence(evidence),
             };
-            self.feed(input);
-            self.look_at_drains();
+            self.step(input);
+            self.check_drains();
         }
-        self.say(true);
+        self.flush(true);
         let close = self.engine.close(leave);
         tokio::select! {
             () = close => true,
@@ -138,11 +138,11 @@ impl Task {
     }
 
     /// Gives an order a ticket.
-    fn take(&mut self, call: OrderCall) -> Input {
+    fn accept_order(&mut self, call: OrderCall) -> Input {
         self.work.tickets += 1;
-        let ticket = Ticket(self.work.tickets);
+        let ticket = OrderId(self.work.tickets);
         tracing::info!("{} asks {}", call.from, call.order);
-        let asked = Asked {
+        let asked = PendingOrder {
             from: call.from,
             reply: call.reply,
         };
@@ -151,8 +151,8 @@ impl Task {
     }
 
     /// Takes what came of a heartbeat. The first answer of one that was started ends its start.
-    fn hear(&mut self, id: ReplicaId, pulse: Pulse) -> Input {
-        if pulse == Pulse::Answered {
+    fn on_probe(&mut self, id: ReplicaId, pulse: ProbeEvent) -> Input {
+        if pulse == ProbeEvent::Answered {
             if let Some(since) = self.work.spawning.remove(&id) {
                 self.ledger.fleet().spawns.observe(since.elapsed());
             }
@@ -163,29 +163,29 @@ impl Task {
         Input::Pulse(id, pulse)
     }
 
-    fn look_at_drains(&mut self) {
+    fn check_drains(&mut self) {
         let drains = self.work.drains.iter();
         let idle = drains.filter(|(id, version)| self.press.is_idle(**id, **version));
         let idle: Vec<ReplicaId> = idle.map(|(id, _)| *id).collect();
         for id in idle {
             self.work.drains.remove(&id);
-            self.feed(Input::Drained(id));
+            self.step(Input::Drained(id));
         }
     }
 
-    fn feed(&mut self, input: Input) {
-        let mut world = Outside { press: &self.press };
+    fn step(&mut self, input: Input) {
+        let mut world = LoopEnvironment { press: &self.press };
         let actions = self.plan.step(input, Instant::now(), &mut world);
         if !actions.is_empty()
             && let Some(vacant) = self.plan.vacant()
         {
-            self.engine.vacant(vacant);
+            self.engine.set_vacant_seats(vacant);
         }
         self.publish_list();
         for action in actions {
-            self.act(action);
+            self.apply(action);
         }
-        self.settle();
+        self.publish_status();
     }
 
     fn waits_for_workers(&self) -> bool {
@@ -194,10 +194,10 @@ impl Task {
 
     /// Tells how things stand, once every worker goes by it: whoever hears of a replica may ask for it
     /// the next moment.
-    fn settle(&mut self) {
-        self.work.settled = self.press.is_seen();
+    fn publish_status(&mut self) {
+        self.work.settled = self.press.acknowledged_by_all();
         // After a refusal of changes, workers may have ended that have not seen everything.
-        self.say(self.work.settled || self.work.closed);
+        self.flush(self.work.settled || self.work.closed);
         if !self.work.settled {
             return;
         }
@@ -219,7 +219,7 @@ impl Task {
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn apply(&mut self, action: Action) {
         let work = &mut self.work;
         match action {
             Action::Publish => {
@@ -231,24 +231,24 @@ impl Task {
                 if !self.plan.runs(id) {
                     work.spawning.insert(id, Instant::now());
                 }
-                if self.engine.keeper() == Keeper::Fleet {
+                if self.engine.management() == Management::Managed {
                     // Backends of others may call themselves what they like.
                     work.started.insert(id, Identity { name, seat });
                 }
             }
-            Action::Watch(id, addr) => self.watch(id, addr, None),
-            Action::Give(id, addr, seat) => {
+            Action::StartProbing(id, addr) => self.watch(id, addr, None),
+            Action::AssignSeat(id, addr, seat) => {
                 if let Some(identity) = work.started.get_mut(&id) {
                     identity.seat = Some(seat);
                 }
                 self.watch(id, addr, Some(seat));
             }
-            Action::Poke(id, fresh) => {
+            Action::ProbeNow(id, fresh) => {
                 if let Some(heart) = work.hearts.get(&id) {
-                    heart.beat_now(fresh);
+                    heart.probe_now(fresh);
                 }
             }
-            Action::Look(id) => self.engine.look(id),
+            Action::CheckAlive(id) => self.engine.check_alive(id),
             Action::Drain(id) => {
                 work.drains.insert(id, self.press.version());
             }
@@ -270,11 +270,11 @@ impl Task {
                     drop(asked.reply.send(answer));
                 }
             }
-            Action::Note(note) => self.note(note),
+            Action::Record(note) => self.record(note),
             Action::Switched(ticket, switch) => {
                 let asked = work.asked.get(&ticket);
                 let by = asked.map_or_else(String::new, |asked| asked.from.clone());
-                self.switched(switch, by);
+                self.record_setting(switch, by);
             }
             Action::Finished => work.finished = true,
         }

@@ -12,7 +12,7 @@ use crate::roster::ReplicaName;
 
 /// What kind of change an event tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EventKind {
     /// A replica took a seat that was empty.
     Joined,
     /// Routing skips it until it answers a heartbeat.
@@ -43,7 +43,7 @@ pub enum Kind {
     Standby,
 }
 
-impl Kind {
+impl EventKind {
     /// All of them.
     pub const ALL: [Self; 14] = [
         Self::Joined,
@@ -64,7 +64,7 @@ impl Kind {
 
     /// The word for it in the list of events.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Joined => "joined",
             Self::Suspect => "suspect",
@@ -86,9 +86,9 @@ impl Kind {
 
 /// One change, as the plan tells it. Displayed, it is the log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct ReplicaEvent {
     /// What kind of change.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// Where on the ring; `None` for a standby.
     pub seat: Option<Seat>,
     /// Whom it is about.
@@ -109,9 +109,9 @@ pub struct Note {
     pub wanted: usize,
 }
 
-impl Note {
+impl ReplicaEvent {
     /// The reason with the times, in one phrase; may be empty.
-    pub(super) fn account(&self) -> String {
+    pub(super) fn details(&self) -> String {
         let mut parts = Vec::new();
         if !self.reason.is_empty() {
             parts.push(self.reason.clone());
@@ -131,34 +131,34 @@ impl Note {
     }
 }
 
-impl fmt::Display for Note {
+impl fmt::Display for ReplicaEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         let seat = self
             .seat
             .map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
         match self.kind {
-            Kind::Joined | Kind::Replaced => write!(f, "replica {name} took {seat}")?,
-            Kind::Suspect => write!(f, "replica {name} is suspect")?,
-            Kind::Up => write!(f, "replica {name} is up again")?,
-            Kind::Down => write!(f, "replica {name} is down")?,
-            Kind::Failed if self.seat.is_none() => {
+            EventKind::Joined | EventKind::Replaced => write!(f, "replica {name} took {seat}")?,
+            EventKind::Suspect => write!(f, "replica {name} is suspect")?,
+            EventKind::Up => write!(f, "replica {name} is up again")?,
+            EventKind::Down => write!(f, "replica {name} is down")?,
+            EventKind::Failed if self.seat.is_none() => {
                 write!(f, "replica {name} did not start as a standby")?;
             }
-            Kind::Failed => write!(f, "replica {name} did not start in {seat}")?,
-            Kind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
-            Kind::Held => f.write_str("nobody is replaced for a while")?,
-            Kind::Drained => write!(f, "replica {name} gets no new requests")?,
-            Kind::Ready => write!(f, "replica {name} gets requests again")?,
-            Kind::Leaving => write!(f, "replica {name} leaves {seat}")?,
-            Kind::Left => write!(f, "replica {name} is gone from {seat}")?,
-            Kind::Ended => write!(f, "replica {name} ended")?,
-            Kind::Standby => write!(f, "replica {name} stands by")?,
+            EventKind::Failed => write!(f, "replica {name} did not start in {seat}")?,
+            EventKind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
+            EventKind::Held => f.write_str("nobody is replaced for a while")?,
+            EventKind::Drained => write!(f, "replica {name} gets no new requests")?,
+            EventKind::Ready => write!(f, "replica {name} gets requests again")?,
+            EventKind::Leaving => write!(f, "replica {name} leaves {seat}")?,
+            EventKind::Left => write!(f, "replica {name} is gone from {seat}")?,
+            EventKind::Ended => write!(f, "replica {name} ended")?,
+            EventKind::Standby => write!(f, "replica {name} stands by")?,
         }
         if let Some(before) = &self.before {
             write!(f, " after {before}")?;
         }
-        match self.account().as_str() {
+        match self.details().as_str() {
             "" => {}
             account => write!(f, ": {account}")?,
         }
@@ -168,9 +168,9 @@ impl fmt::Display for Note {
 
 /// A switch of how keys are given out. Displayed, it is the log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Switch {
+pub struct SettingChange {
     /// What was switched.
-    pub dial: Dial,
+    pub dial: Setting,
     /// What it was, as it is typed.
     pub from: String,
     /// What it is, as it is typed.
@@ -183,17 +183,17 @@ pub struct Switch {
 
 /// What can be switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dial {
+pub enum Setting {
     /// The kind of ring.
     Ring,
     /// How far above the mean a load may lie.
     Bound,
 }
 
-impl Dial {
+impl Setting {
     /// The word for it in the list of events.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ring => "ring",
             Self::Bound => "bound",
@@ -201,9 +201,9 @@ impl Dial {
     }
 }
 
-impl fmt::Display for Switch {
+impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dial, to, from) = (self.dial.word(), &self.to, &self.from);
+        let (dial, to, from) = (self.dial.as_str(), &self.to, &self.from);
         write!(f, "the {dial} is {to}, it was {from}")
     }
 }
@@ -220,9 +220,9 @@ impl fmt::Display for Millis {
 }
 
 #[cfg(test)]
-impl Note {
+impl ReplicaEvent {
     /// One about S2 in seat 2 that tells no more than it must.
-    pub(crate) fn of(kind: Kind) -> Self {
+    pub(crate) fn for_test(kind: EventKind) -> Self {
         Self {
             kind,
             seat: Some(Seat(2)),
@@ -244,38 +244,38 @@ mod tests {
 
     #[test]
     fn log_lines_read_as_sentences() {
-        let down = Note {
+        let down = ReplicaEvent {
             reason: "heartbeat missed 3 times".to_owned(),
-            ..Note::of(Kind::Down)
+            ..ReplicaEvent::for_test(EventKind::Down)
         };
         assert_eq!(
             down.to_string(),
             "replica S2 is down: heartbeat missed 3 times; 2 of 3 up"
         );
-        let ended = Note {
+        let ended = ReplicaEvent {
             reason: "signal: 9 (SIGKILL)".to_owned(),
             detected_within: Some(Duration::from_micros(1_240)),
-            ..Note::of(Kind::Down)
+            ..ReplicaEvent::for_test(EventKind::Down)
         };
         assert_eq!(
             ended.to_string(),
             "replica S2 is down: signal: 9 (SIGKILL), detected within 1.2 ms; 2 of 3 up"
         );
-        let replaced = Note {
+        let replaced = ReplicaEvent {
             name: "s-k3f9xq".parse().unwrap(),
             before: Some("S2".parse().unwrap()),
             replaced_after: Some(Duration::from_millis(41)),
             saved: Some(12),
             up: 3,
-            ..Note::of(Kind::Replaced)
+            ..ReplicaEvent::for_test(EventKind::Replaced)
         };
         assert_eq!(
             replaced.to_string(),
             "replica s-k3f9xq took seat 2 after S2: 41 ms after its death, 12 requests saved; 3 of 3 up"
         );
-        let again = |saved| Note {
+        let again = |saved| ReplicaEvent {
             saved: Some(saved),
-            ..Note::of(Kind::Up)
+            ..ReplicaEvent::for_test(EventKind::Up)
         };
         assert_eq!(again(0).to_string(), "replica S2 is up again; 2 of 3 up");
         assert_eq!(

@@ -12,18 +12,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::events::{Note, Switch};
+use super::events::{ReplicaEvent, SettingChange};
 
 /// How many events the journal keeps; older ones are forgotten.
 pub const JOURNAL_EVENTS: usize = 1024;
 
 /// What an event tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventBody {
     /// A change of a replica.
-    Replica(Note),
+    Replica(ReplicaEvent),
     /// A switch of the ring or the bound, and who ordered it: an address.
-    Switch(Switch, String),
+    Switch(SettingChange, String),
 }
 
 /// A change with its number and time. Displayed, it is one aligned line.
@@ -34,16 +34,16 @@ pub struct Event {
     /// The clock time at which the fleet noted it.
     pub at: SystemTime,
     /// What happened.
-    pub what: What,
+    pub what: EventBody,
 }
 
 impl Event {
     /// What it tells of a replica, if it does.
     #[must_use]
-    pub fn note(&self) -> Option<&Note> {
+    pub fn replica_event(&self) -> Option<&ReplicaEvent> {
         match &self.what {
-            What::Replica(note) => Some(note),
-            What::Switch(..) => None,
+            EventBody::Replica(note) => Some(note),
+            EventBody::Switch(..) => None,
         }
     }
 
@@ -72,10 +72,10 @@ impl Event {
             "detected_within_ms": null, "replaced_after_ms": null, "saved": null,
         });
         match &self.what {
-            What::Replica(note) => {
+            EventBody::Replica(note) => {
                 // To the microsecond: more would only be noise.
                 let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-                json["kind"] = note.kind.word().into();
+                json["kind"] = note.kind.as_str().into();
                 json["seat"] = note.seat.map(|seat| seat.0).into();
                 json["name"] = note.name.as_ref().into();
                 json["before"] = note.before.as_ref().map(AsRef::as_ref).into();
@@ -86,8 +86,8 @@ impl Event {
                 json["up"] = note.up.into();
                 json["wanted"] = note.wanted.into();
             }
-            What::Switch(switch, by) => {
-                json["kind"] = switch.dial.word().into();
+            EventBody::Switch(switch, by) => {
+                json["kind"] = switch.dial.as_str().into();
                 json["from"] = switch.from.as_str().into();
                 json["to"] = switch.to.as_str().into();
                 json["by"] = by.as_str().into();
@@ -103,16 +103,16 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, seat, name, up, wanted) = match &self.what {
-            What::Replica(note) => (
-                note.kind.word(),
+            EventBody::Replica(note) => (
+                note.kind.as_str(),
                 note.seat
                     .map_or_else(|| "-".to_owned(), |seat| seat.to_string()),
                 note.name.as_ref(),
                 note.up,
                 note.wanted,
             ),
-            What::Switch(switch, _) => (
-                switch.dial.word(),
+            EventBody::Switch(switch, _) => (
+                switch.dial.as_str(),
                 "-".to_owned(),
                 switch.to.as_str(),
                 switch.up,
@@ -125,7 +125,7 @@ impl fmt::Display for Event {
             self.seq,
             humantime::format_rfc3339_millis(self.at),
         )?;
-        match self.account().as_str() {
+        match self.details().as_str() {
             "" => Ok(()),
             account => write!(f, "  {account}"),
         }
@@ -134,14 +134,14 @@ impl fmt::Display for Event {
 
 impl Event {
     /// Whom or what it comes after, why, by whom, and the times; may be empty.
-    fn account(&self) -> String {
+    fn details(&self) -> String {
         let parts = match &self.what {
-            What::Replica(note) => [
+            EventBody::Replica(note) => [
                 note.before.as_ref().map(|before| format!("after {before}")),
-                Some(note.account()),
+                Some(note.details()),
                 None,
             ],
-            What::Switch(switch, by) => [
+            EventBody::Switch(switch, by) => [
                 Some(format!("after {}", switch.from)),
                 None,
                 Some(format!("by {by}")),
@@ -195,7 +195,7 @@ impl Journal {
     }
 
     /// Adds an event. The journal is the fleet's to write.
-    pub(crate) fn push(&self, at: SystemTime, what: What) {
+    pub(crate) fn push(&self, at: SystemTime, what: EventBody) {
         let seq = *self.newest.borrow() + 1;
         {
             let mut kept = self.lock();

@@ -42,41 +42,41 @@ use crate::ring::{Seat, Spec};
 use crate::roster::{Evidence, Publisher, ReplicaAddr, ReplicaName};
 use crate::shutdown;
 use crate::stats::CounterRegistry;
-use engine::{Docker, Engine, Fixed, Keeper, Process, Reports};
-use event_loop::{Inbox, Stop, Task, Work};
-use event_recorder::Notebook;
-use heartbeat::Rhythm;
-use publisher::Press;
+use engine::{Docker, Engine, EngineEvents, Fixed, Management, Process};
+use event_loop::{FleetLoop, Inbox, Pending, Stop};
+use event_recorder::EventRecorder;
+use heartbeat::ProbeSchedule;
+use publisher::RosterPublisher;
 
-pub use discovery::{Survey, survey};
-pub use engine::{Containers, Image, Processes};
-pub use events::{Dial, Kind, Note, Switch};
-pub use heartbeat::Ask;
-pub use journal::{Event, JOURNAL_EVENTS, Journal, What};
-pub use plan::{Hold, Status};
+pub use discovery::{Discovery, discover};
+pub use engine::{ContainerSettings, Image, ProcessSettings};
+pub use events::{EventKind, ReplicaEvent, Setting, SettingChange};
+pub use heartbeat::ProbeKind;
+pub use journal::{Event, EventBody, JOURNAL_EVENTS, Journal};
+pub use plan::{Ownership, Status};
 
 /// The name of the fleet's thread. A panic on it is fatal to the program, whichever task it ends.
-pub const THREAD: &str = "fleet";
+pub const THREAD_NAME: &str = "fleet";
 
 /// Which replicas there are, and how they come to be.
 #[derive(Clone, Debug)]
-pub enum Replicas {
+pub enum ReplicaSettings {
     /// Child processes, named S1, S2, S3 …
     Process {
         /// What they run, unless told otherwise; see [`bundled_replica`].
         binary: PathBuf,
         /// How many at first, and more.
-        wanted: Processes,
+        wanted: ProcessSettings,
     },
     /// Containers, named S1, S2, S3 … unless some of the fleet are there already.
-    Docker(Containers),
+    Docker(ContainerSettings),
     /// Backends that somebody else runs, in the order of their seats; names are distinct.
     Fixed(Vec<(ReplicaName, ReplicaAddr)>),
 }
 
 /// How replicas are asked for health.
 #[derive(Clone, Debug)]
-pub struct Heartbeat {
+pub struct HeartbeatSettings {
     /// Time between heartbeats.
     pub interval: Duration,
     /// An answer later than this is a miss.
@@ -86,7 +86,7 @@ pub struct Heartbeat {
     /// Silence after which it is dead.
     pub replace_after: Duration,
     /// What is asked.
-    pub ask: Ask,
+    pub ask: ProbeKind,
 }
 
 /// A seat of the balancer that is taken over.
@@ -102,15 +102,15 @@ pub struct Inherited {
 
 /// What the fleet goes by.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct FleetSettings {
     /// Which replicas.
-    pub replicas: Replicas,
+    pub replicas: ReplicaSettings,
     /// The kind of ring.
     pub ring: Spec,
     /// How far above the mean a seat's load may lie.
     pub bound: LoadBound,
     /// `None`: everybody counts as up and evidence is ignored; only with [`Replicas::Fixed`].
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<HeartbeatSettings>,
     /// From the start of a replica to its first answer.
     pub start_timeout: Duration,
     /// From leaving the ring to removal, for one that does not get idle.
@@ -144,12 +144,12 @@ pub fn bundled_replica() -> io::Result<PathBuf> {
 /// Before anything is started: when the replica binary is missing (the sentence says how to build it), or
 /// the system has no thread for us.
 pub fn start(
-    survey: Survey,
+    survey: Discovery,
     publisher: Publisher,
     desk: OrderReceiver,
     evidence: mpsc::Receiver<Evidence>,
 ) -> anyhow::Result<Fleet> {
-    let Survey {
+    let Discovery {
         settings,
         plan,
         containers,
@@ -159,29 +159,33 @@ pub fn start(
     let (close, closed) = shutdown::channel();
     let (stop, stopped) = oneshot::channel();
     let is_taken = settings.taken_over_from.is_some();
-    let (hold, held) = watch::channel(if is_taken { Hold::Theirs } else { Hold::Ours });
+    let (hold, held) = watch::channel(if is_taken {
+        Ownership::Acquiring
+    } else {
+        Ownership::Owned
+    });
     let (status, status_seen) = watch::channel(plan.status());
     // Fixed backends without heartbeats are listed from the beginning.
     desk.list.send_replace(plan.listed().into());
     let journal = Journal::default();
-    let reports_end = Reports::new(report);
+    let reports_end = EngineEvents::new(report);
     let mut engine: Box<dyn Engine> = match (&settings.replicas, containers) {
-        (Replicas::Process { binary, wanted }, _) => {
+        (ReplicaSettings::Process { binary, wanted }, _) => {
             Box::new(Process::new(binary, wanted, reports_end)?)
         }
-        (Replicas::Fixed(backends), _) => Box::new(Fixed::new(backends, reports_end)),
-        (Replicas::Docker(_), Some((ground, sorted))) => {
+        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, reports_end)),
+        (ReplicaSettings::Docker(_), Some((ground, sorted))) => {
             for note in sorted.lost.clone() {
                 tracing::info!("{note}");
-                journal.push(SystemTime::now(), What::Replica(note));
+                journal.push(SystemTime::now(), EventBody::Replica(note));
             }
             let cells = Arc::clone(settings.ledger.fleet());
             let (adopted, discarded) = (&sorted.adopted, &sorted.discarded);
             Box::new(Docker::new(ground, adopted, discarded, reports_end, cells))
         }
-        (Replicas::Docker(_), None) => bail!("nobody looked which containers are there"),
+        (ReplicaSettings::Docker(_), None) => bail!("nobody looked which containers are there"),
     };
-    engine.hold(is_taken);
+    engine.set_handover(is_taken);
     let lent = Arc::new(AtomicBool::new(is_taken));
     let inbox = Inbox {
         close: closed,
@@ -193,20 +197,20 @@ pub fn start(
         orders: desk.orders,
         evidence,
     };
-    let task = Task {
-        rhythm: settings.rhythm(engine.keeper()),
+    let task = FleetLoop {
+        rhythm: settings.probe_schedule(engine.management()),
         engine,
         plan,
-        press: Press::new(publisher, settings.workers, settings.ledger.clone()),
+        press: RosterPublisher::new(publisher, settings.workers, settings.ledger.clone()),
         ledger: settings.ledger,
         pulses: pulse,
         journal: journal.clone(),
-        notebook: Notebook::default(),
+        notebook: EventRecorder::default(),
         status,
         list: desk.list,
         began: (Instant::now(), SystemTime::now()),
         lent: Arc::clone(&lent),
-        work: Work::default(),
+        work: Pending::default(),
     };
     Ok(Fleet {
         lent,
@@ -215,12 +219,12 @@ pub fn start(
         close,
         hold,
         stop,
-        thread: launch(task, inbox)?,
+        thread: spawn_thread(task, inbox)?,
     })
 }
 
 /// Runs `task` on a thread of its own; what that returns, the thread does.
-fn launch(task: Task, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> {
+fn spawn_thread(task: FleetLoop, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> {
     let (ready, begun) = std::sync::mpsc::channel();
     let body = move || {
         let runtime = Builder::new_current_thread()
@@ -234,24 +238,26 @@ fn launch(task: Task, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> 
         let _ = ready.send(begins);
         runtime.is_some_and(|runtime| runtime.block_on(task.run(inbox)))
     };
-    let thread = thread::Builder::new().name(THREAD.to_owned());
+    let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
     let thread = thread.spawn(body).context("no thread for the fleet")?;
     let begins = begun.recv().context("the fleet ended at once")?;
     begins.context("no event loop for the fleet")?;
     Ok(thread)
 }
 
-impl Settings {
+impl FleetSettings {
     fn check(&self) -> anyhow::Result<()> {
         match &self.replicas {
-            Replicas::Process { .. } | Replicas::Docker(_) if self.heartbeat.is_none() => {
+            ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_)
+                if self.heartbeat.is_none() =>
+            {
                 bail!("heartbeats can only be off with fixed backends")
             }
-            Replicas::Process { .. } | Replicas::Docker(_) => Ok(()),
-            Replicas::Fixed(_) if self.standbys > 0 => {
+            ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Ok(()),
+            ReplicaSettings::Fixed(_) if self.standbys > 0 => {
                 bail!("fixed backends have no standbys")
             }
-            Replicas::Fixed(backends) => {
+            ReplicaSettings::Fixed(backends) => {
                 let mut met = HashSet::new();
                 match backends.iter().find(|(name, _)| !met.insert(name)) {
                     Some((twice, _)) => bail!("two backends are named {twice}"),
@@ -261,12 +267,12 @@ impl Settings {
         }
     }
 
-    fn rhythm(&self, keeper: Keeper) -> Option<Rhythm> {
-        self.heartbeat.as_ref().map(|heartbeat| Rhythm {
+    fn probe_schedule(&self, keeper: Management) -> Option<ProbeSchedule> {
+        self.heartbeat.as_ref().map(|heartbeat| ProbeSchedule {
             interval: heartbeat.interval,
             timeout: heartbeat.timeout,
             ask: heartbeat.ask.clone(),
-            eager: keeper == Keeper::Fleet,
+            eager: keeper == Management::Managed,
         })
     }
 }
@@ -277,7 +283,7 @@ pub struct Fleet {
     status: watch::Receiver<Status>,
     journal: Journal,
     close: shutdown::Trigger,
-    hold: watch::Sender<Hold>,
+    hold: watch::Sender<Ownership>,
     stop: oneshot::Sender<Stop>,
     lent: Arc<AtomicBool>,
     thread: thread::JoinHandle<bool>,
@@ -299,7 +305,7 @@ impl Fleet {
     /// Waits until its thread has ended, which before a stop is a fault: the program cannot go on.
     /// Cancel safe.
     pub async fn ended(&self) {
-        gone(self.status.clone()).await;
+        stopped(self.status.clone()).await;
     }
 
     /// Refuses the changes that are under way and all to come, at once. The list is still answered, and
@@ -311,13 +317,13 @@ impl Fleet {
     /// Says whose the fleet is, because another process takes over, or because we have, who begin with
     /// [`Hold::Theirs`]. What is under way is finished; with containers, those that the other one has started are
     /// let be.
-    pub fn hold(&self, hold: Hold) {
+    pub fn set_ownership(&self, hold: Ownership) {
         self.hold.send_replace(hold);
     }
 
     /// Whether another balancer has it too, to whom all is left that can outlive us should we be dropped. At first
     /// that is so when it was taken over.
-    pub fn lend(&self, lent: bool) {
+    pub fn set_handover(&self, lent: bool) {
         self.lent.store(lent, Ordering::Relaxed);
     }
 
@@ -343,7 +349,7 @@ impl Fleet {
         let limit = stop.limit;
         // A fleet that is gone needs no word; the thread tells how it went.
         let _ = self.stop.send(stop);
-        gone(self.status).await;
+        stopped(self.status).await;
         match self.thread.join() {
             Ok(true) => Ok(()),
             Ok(false) => bail!("replicas were left after {limit:?}"),
@@ -353,6 +359,6 @@ impl Fleet {
 }
 
 /// Waits until the thread is gone, which holds the sender as long as it lives.
-async fn gone(mut status: watch::Receiver<Status>) {
+async fn stopped(mut status: watch::Receiver<Status>) {
     while status.changed().await.is_ok() {}
 }

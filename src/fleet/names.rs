@@ -11,10 +11,10 @@ const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const LENGTH: usize = 6;
 
 /// Draws a name such as `s-k3f7xq`.
-pub(super) fn draw() -> ReplicaName {
+pub(super) fn random_name() -> ReplicaName {
     loop {
         let mut name = String::from("s-");
-        name.extend((0..LENGTH).map(|_| char::from(LETTERS[below(LETTERS.len())])));
+        name.extend((0..LENGTH).map(|_| char::from(LETTERS[random_below(LETTERS.len())])));
         // Always legal; the loop is for the compiler.
         if let Ok(name) = name.parse() {
             return name;
@@ -23,7 +23,7 @@ pub(super) fn draw() -> ReplicaName {
 }
 
 /// Draws a number from `0..n`; 0 if `n` is 0.
-pub(super) fn below(n: usize) -> usize {
+pub(super) fn random_below(n: usize) -> usize {
     rand::rng().random_range(0..n.max(1))
 }
 
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn names_look_as_documented() {
         for _ in 0..100 {
-            let name = draw();
+            let name = random_name();
             let (head, tail) = name.as_ref().split_at(2);
             assert_eq!((head, tail.len()), ("s-", LENGTH));
             assert!(tail.bytes().all(|byte| LETTERS.contains(&byte)), "{name}");

@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::plan::{Traffic, View};
+use super::plan::{RosterDraft, Traffic};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{Member, Publisher, ReplicaId, Roster};
 use crate::stats::CounterRegistry;
 
 /// The roster of `view`, with the cells that `cells_of` has for each member.
-pub(super) fn render(
-    view: View,
+pub(super) fn build_roster(
+    view: RosterDraft,
     watched: bool,
     mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<ReplicaCounters>,
 ) -> Roster {
-    let member = |shown: super::plan::Shown| {
+    let member = |shown: super::plan::MemberDraft| {
         let cells = cells_of(shown.id, shown.seat);
         if shown.iterative {
             cells.set_iterative();
@@ -40,7 +40,7 @@ pub(super) fn render(
 
 /// The press: one writer of the roster, with all its cells.
 #[derive(Debug)]
-pub(super) struct Press {
+pub(super) struct RosterPublisher {
     publisher: Publisher,
     workers: usize,
     /// The cells of every replica that is or was in the roster.
@@ -48,7 +48,7 @@ pub(super) struct Press {
     ledger: CounterRegistry,
 }
 
-impl Press {
+impl RosterPublisher {
     /// Goes on from the roster that was published first.
     pub(super) fn new(publisher: Publisher, workers: usize, ledger: CounterRegistry) -> Self {
         let first = publisher.latest();
@@ -66,7 +66,7 @@ impl Press {
     }
 
     /// Publishes `view`, and forgets the cells of those whom the plan does not know.
-    pub(super) fn publish(&mut self, view: View, is_known: impl Fn(ReplicaId) -> bool) {
+    pub(super) fn publish(&mut self, view: RosterDraft, is_known: impl Fn(ReplicaId) -> bool) {
         let watched = self.publisher.latest().watched;
         self.cells.retain(|id, _| is_known(*id));
         let Self {
@@ -83,7 +83,7 @@ impl Press {
             });
             Arc::clone(entry)
         };
-        let roster = render(view, watched, cells_of);
+        let roster = build_roster(view, watched, cells_of);
         self.publisher.publish(roster);
     }
 
@@ -93,7 +93,7 @@ impl Press {
     }
 
     /// Whether every worker goes by what was published last.
-    pub(super) fn is_seen(&self) -> bool {
+    pub(super) fn acknowledged_by_all(&self) -> bool {
         self.publisher.min_acknowledged() >= self.version()
     }
 

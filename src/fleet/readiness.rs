@@ -5,18 +5,18 @@
 use tokio::sync::watch;
 
 use super::plan::Status;
-use super::{Event, Fleet, Journal, Kind};
+use super::{Event, EventKind, Fleet, Journal};
 
 impl Fleet {
     /// Whoever calls what this returns learns whether requests can be served then; if not, why, in a
     /// sentence.
     pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + use<> {
         let (status, journal) = (self.status(), self.journal());
-        move || judge(&status, &journal)
+        move || evaluate(&status, &journal)
     }
 }
 
-fn judge(status: &watch::Receiver<Status>, journal: &Journal) -> Result<(), String> {
+fn evaluate(status: &watch::Receiver<Status>, journal: &Journal) -> Result<(), String> {
     let Status {
         wanted,
         up,
@@ -30,16 +30,19 @@ fn judge(status: &watch::Receiver<Status>, journal: &Journal) -> Result<(), Stri
                 format!("none of {wanted} replicas takes requests; {drained} are drained");
             Err(sentence)
         }
-        (_, 0) => Err(format!("none of {wanted} replicas is up{}", blame(journal))),
+        (_, 0) => Err(format!(
+            "none of {wanted} replicas is up{}",
+            last_failure(journal)
+        )),
         _ => Ok(()),
     }
 }
 
 /// What went wrong last, as the end of a sentence.
-fn blame(journal: &Journal) -> String {
+fn last_failure(journal: &Journal) -> String {
     let events = journal.since(0);
-    let mut notes = events.iter().rev().filter_map(Event::note);
-    let fault = notes.find(|note| matches!(note.kind, Kind::Failed | Kind::Down));
+    let mut notes = events.iter().rev().filter_map(Event::replica_event);
+    let fault = notes.find(|note| matches!(note.kind, EventKind::Failed | EventKind::Down));
     fault.map_or_else(String::new, |note| {
         format!("; {}: {}", note.name, note.reason)
     })

@@ -18,10 +18,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
-use super::client_slots::Slots;
-use super::passthrough::Balance;
-use super::worker::{Session, Worker};
-use super::{Settings, session};
+use super::client_slots::ClientSlots;
+use super::passthrough::BalanceMode;
+use super::worker::{SessionGuard, Worker};
+use super::{ProxySettings, session};
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
@@ -38,9 +38,9 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the workers are started with.
 #[derive(Debug)]
-pub struct Start {
+pub struct WorkerStart {
     /// How the data port behaves.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<ProxySettings>,
     /// One socket for each worker, all on one port; those that do not listen yet do when it opens.
     pub listeners: Vec<std::net::TcpListener>,
     /// One end of the roster for each worker.
@@ -65,9 +65,9 @@ pub struct Start {
 ///
 /// # Errors
 /// When a thread or its event loop cannot be made.
-pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     let most = start.settings.limits.max_connections;
-    let slots = Arc::new(Slots::new(most, start.listeners.len()));
+    let slots = Arc::new(ClientSlots::new(most, start.listeners.len()));
     let mut threads = Vec::new();
     for (listener, mut subscriber) in start.listeners.into_iter().zip(start.subscribers) {
         let settings = Arc::clone(&start.settings);
@@ -82,16 +82,16 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
                 .build_local(LocalOptions::default())?;
             runtime.block_on(async {
                 // Nothing is read of these, and their server may be the one who speaks first.
-                if settings.balance != Balance::Source {
+                if settings.balance != BalanceMode::Source {
                     sockopt::defer_accept(&listener);
                 }
                 let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
                 let mut chores = JoinSet::new();
-                let door = Door { listener, opens };
-                chores.spawn_local(Rc::clone(&worker).follow(subscriber));
-                chores.spawn_local(Rc::clone(&worker).sweep());
+                let door = GatedListener { listener, opens };
+                chores.spawn_local(Rc::clone(&worker).follow_roster(subscriber));
+                chores.spawn_local(Rc::clone(&worker).expire_idle());
                 chores.spawn_local(Rc::clone(&worker).watch_clients());
-                work(&worker, door, chores, slots, ends).await
+                run_worker(&worker, door, chores, slots, ends).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -101,7 +101,7 @@ pub fn start(start: Start) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
 }
 
 /// Where a worker's clients come in.
-struct Door {
+struct GatedListener {
     listener: std::net::TcpListener,
     /// Once it is true.
     opens: watch::Receiver<bool>,
@@ -111,11 +111,11 @@ struct Door {
 ///
 /// # Errors
 /// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
-async fn work(
+async fn run_worker(
     worker: &Rc<Worker>,
-    door: Door,
+    door: GatedListener,
     chores: JoinSet<()>,
-    slots: Arc<Slots>,
+    slots: Arc<ClientSlots>,
     ends: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
@@ -137,11 +137,11 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 
 async fn serve(
     worker: &Rc<Worker>,
-    door: Door,
-    slots: &Slots,
+    door: GatedListener,
+    slots: &ClientSlots,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) -> io::Result<()> {
-    let Door {
+    let GatedListener {
         listener,
         mut opens,
     } = door;
@@ -161,14 +161,14 @@ async fn serve(
     let mut threshold = None;
     tokio::select! {
         () = accept_all(worker, &listener, slots, &mut threshold) => {}
-        () = slots.lend(worker) => {}
+        () = slots.mark_idle(worker) => {}
         () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
     if let Some((stream, addr)) = threshold {
-        begin(worker, stream, addr, None);
+        start_session(worker, stream, addr, None);
     }
-    if let Err(err) = empty_queue(worker, listener) {
+    if let Err(err) = drain_accept_queue(worker, listener) {
         tracing::warn!("clients that still waited to be accepted are lost: {err}");
     }
     let drain = timeout(worker.settings.limits.drain_timeout, worker.sessions_end());
@@ -186,22 +186,22 @@ async fn serve(
 async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
-    slots: &Slots,
+    slots: &ClientSlots,
     door: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
-    let mut shortage = Shortage::default();
+    let mut shortage = ShedLog::default();
     loop {
         // Before anyone else: what was taken from it may just have been given back.
         reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
             Ok(arrived) => {
                 *door = Some(arrived);
-                let Some(permit) = slots.take(worker).await else {
+                let Some(permit) = slots.acquire(worker).await else {
                     return;
                 };
                 if let Some((stream, addr)) = door.take() {
-                    begin(worker, stream, addr, Some(permit));
+                    start_session(worker, stream, addr, Some(permit));
                 }
             }
             Err(err) if is_resource_exhausted(&err) => {
@@ -209,7 +209,7 @@ async fn accept_all(
                 // makes room for that. No await may stand in between, or a session takes it.
                 drop(reserve.take());
                 let shed = listener.try_accept();
-                shortage.note(&err, shed.is_ok(), Instant::now());
+                shortage.record(&err, shed.is_ok(), Instant::now());
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(REST).await;
@@ -222,13 +222,13 @@ async fn accept_all(
 
 /// What a shortage has cost so far, told at most once a second: it can come round a hundred times in one.
 #[derive(Debug, Default)]
-struct Shortage {
+struct ShedLog {
     turned_away: u64,
     told: Option<Instant>,
 }
 
-impl Shortage {
-    fn note(&mut self, err: &io::Error, turned_away: bool, now: Instant) {
+impl ShedLog {
+    fn record(&mut self, err: &io::Error, turned_away: bool, now: Instant) {
         self.turned_away += u64::from(turned_away);
         if self.told.is_none_or(|told| now - told >= TELL_INTERVAL) {
             tracing::warn!(
@@ -245,10 +245,10 @@ impl Shortage {
 ///
 /// # Errors
 /// When we are short of something. The rest of the queue is reset.
-fn empty_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
+fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     loop {
         match listener.try_accept() {
-            Ok((stream, addr)) => begin(worker, stream, addr, None),
+            Ok((stream, addr)) => start_session(worker, stream, addr, None),
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(err) if is_resource_exhausted(&err) => return Err(err),
             Err(err) => tracing::debug!("accept: {err}"),
@@ -256,7 +256,7 @@ fn empty_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     }
 }
 
-fn begin(
+fn start_session(
     worker: &Rc<Worker>,
     stream: TcpStream,
     addr: SocketAddr,
@@ -270,12 +270,12 @@ fn begin(
 /// What a session holds as long as it lasts. It holds it itself: a future around the session's would be
 /// twice as large.
 #[derive(Debug)]
-pub(super) struct Admission {
-    counted: Session,
+pub(super) struct ConnectionGuard {
+    counted: SessionGuard,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Admission {
+impl ConnectionGuard {
     pub(super) fn worker(&self) -> &Rc<Worker> {
         self.counted.worker()
     }
@@ -285,11 +285,11 @@ impl Admission {
 fn spawn<F>(
     worker: &Rc<Worker>,
     permit: Option<OwnedSemaphorePermit>,
-    session: impl FnOnce(Admission) -> F,
+    session: impl FnOnce(ConnectionGuard) -> F,
 ) where
     F: Future<Output = ()> + 'static,
 {
-    spawn_local(session(Admission {
+    spawn_local(session(ConnectionGuard {
         counted: worker.session(),
         _permit: permit,
     }));

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::request_line;
-use super::request_stats::Account;
+use super::request_stats::RequestStats;
 use super::worker::Worker;
 use crate::ring::{Key, Seat};
 
@@ -26,7 +26,7 @@ pub(super) const MAX_PATH: usize = 1024;
 
 /// How a request came to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum RouteReason {
     /// The ring names it.
     Home,
     /// Its home is at its bound.
@@ -41,7 +41,7 @@ pub enum How {
 
 /// Who ended an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum TerminatedBy {
     /// Nobody before its time: the reply is through.
     Whole,
     /// The client went away, or never sent the rest of its request.
@@ -56,7 +56,7 @@ pub enum Ended {
 
 /// One request, as the access log has it.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct AccessRecord {
     /// When its head began to be read.
     pub time: SystemTime,
     /// Who asked.
@@ -68,7 +68,7 @@ pub struct Record {
     /// What it was hashed by; `None` if it was not for a replica.
     pub key: Option<Key>,
     /// Where it was served or last tried, and how it came there.
-    pub seat: Option<(Seat, How)>,
+    pub seat: Option<(Seat, RouteReason)>,
     /// The status of the final reply; 0 if the client got none.
     pub status: u16,
     /// Bytes of the request.
@@ -82,17 +82,17 @@ pub struct Record {
     /// How often it was sent on to another connection or another replica.
     pub retries: u32,
     /// Who ended it.
-    pub ended: Ended,
+    pub ended: TerminatedBy,
 }
 
 /// Where records go.
 #[derive(Clone, Debug)]
-pub struct AccessLog(mpsc::Sender<Record>);
+pub struct AccessLogHandle(mpsc::Sender<AccessRecord>);
 
-impl AccessLog {
+impl AccessLogHandle {
     /// A queue for so many records, and its reader's end.
     #[must_use]
-    pub fn new(waiting: usize) -> (Self, mpsc::Receiver<Record>) {
+    pub fn new(waiting: usize) -> (Self, mpsc::Receiver<AccessRecord>) {
         let (log, reader) = mpsc::channel(waiting);
         (Self(log), reader)
     }
@@ -100,18 +100,18 @@ impl AccessLog {
 
 /// A record in the making. Dropping it hands it in.
 #[derive(Debug)]
-pub(super) struct Note {
+pub(super) struct AccessRecordBuilder {
     worker: Rc<Worker>,
     begun: Instant,
     /// `None` when there is nothing to write down.
-    record: Option<Record>,
+    record: Option<AccessRecord>,
 }
 
-impl Note {
+impl AccessRecordBuilder {
     /// A record that begins with a request, if there is a log.
-    pub(super) fn begin(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
+    pub(super) fn start(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
         worker.settings.access_log.as_ref()?;
-        let record = Record {
+        let record = AccessRecord {
             time: SystemTime::now(),
             client,
             method: String::new(),
@@ -124,7 +124,7 @@ impl Note {
             first_byte: None,
             total: Duration::ZERO,
             retries: 0,
-            ended: Ended::ByUs,
+            ended: TerminatedBy::ByUs,
         };
         Some(Box::new(Self {
             worker: Rc::clone(worker),
@@ -134,12 +134,12 @@ impl Note {
     }
 
     /// Nothing was asked.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.record = None;
     }
 
     /// The head was read.
-    pub(super) fn asked(&mut self, method: &str, path: &[u8], len: usize) {
+    pub(super) fn set_request(&mut self, method: &str, path: &[u8], len: usize) {
         if let Some(record) = &mut self.record {
             record.method = method.chars().take(MAX_METHOD).collect();
             record.path = path[..path.len().min(MAX_PATH)].to_vec();
@@ -153,8 +153,8 @@ impl Note {
             .record
             .as_ref()
             .is_some_and(|record| record.method.is_empty());
-        if unread && let Some((method, path)) = request_line::of(inbox) {
-            self.asked(method, path, inbox.len());
+        if unread && let Some((method, path)) = request_line::parse_refused(inbox) {
+            self.set_request(method, path, inbox.len());
         }
         if let Some(record) = &mut self.record {
             record.from_client = record.from_client.max(inbox.len() as u64);
@@ -162,14 +162,14 @@ impl Note {
     }
 
     /// So many bytes of a body came that is for no replica.
-    pub(super) fn took(&mut self, len: usize) {
+    pub(super) fn add_body(&mut self, len: usize) {
         if let Some(record) = &mut self.record {
             record.from_client += len as u64;
         }
     }
 
     /// We answered ourselves; who is to blame for that is known already.
-    pub(super) fn answered(&mut self, status: u16, len: usize) {
+    pub(super) fn local_reply(&mut self, status: u16, len: usize) {
         if let Some(record) = &mut self.record {
             record.status = status;
             record.to_client += len as u64;
@@ -179,7 +179,7 @@ impl Note {
     /// The client is gone.
     pub(super) fn client_left(&mut self) {
         if let Some(record) = &mut self.record {
-            record.ended = Ended::ByClient;
+            record.ended = TerminatedBy::ByClient;
         }
     }
 
@@ -191,7 +191,7 @@ impl Note {
     }
 
     /// What was counted of it on its way.
-    pub(super) fn exchanged(&mut self, account: &Account) {
+    pub(super) fn set_exchange(&mut self, account: &RequestStats) {
         let Some(record) = &mut self.record else {
             return;
         };
@@ -200,7 +200,7 @@ impl Note {
         record.to_client = account.to_client.get();
         record.first_byte = account.first_byte.get();
         record.retries = account.moves.get();
-        record.ended = account.ended.get().unwrap_or(Ended::ByUs);
+        record.ended = account.ended.get().unwrap_or(TerminatedBy::ByUs);
         // Of a reply of which nothing was passed on, the client knows nothing.
         if record.to_client > 0 {
             record.status = account.status.get();
@@ -208,7 +208,7 @@ impl Note {
     }
 }
 
-impl Drop for Note {
+impl Drop for AccessRecordBuilder {
     fn drop(&mut self) {
         let log = self.worker.settings.access_log.as_ref();
         let (Some(log), Some(mut record)) = (log, self.record.take()) else {

@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::client_watch::unless_reset;
-use super::failure::Failure;
-use super::session::{After, Client};
+use super::failure::ErrorReply;
+use super::session::{Client, Disposition};
 use super::worker::Worker;
 use super::write::write_whole;
 use crate::access::{AccessKind, Caller};
@@ -24,8 +24,8 @@ use crate::wire::socket_owner;
 
 /// A request for an admin path.
 #[derive(Debug)]
-pub(super) struct Visit {
-    errand: Errand,
+pub(super) struct AdminRequest {
+    errand: AdminAction,
     body: Body,
     /// Whether the client waits for a 100 before it sends the body.
     expects: bool,
@@ -34,7 +34,7 @@ pub(super) struct Visit {
 }
 
 #[derive(Debug)]
-enum Errand {
+enum AdminAction {
     Rep,
     Change(ChangeKind),
     Refuse {
@@ -46,7 +46,7 @@ enum Errand {
 }
 
 /// The visit that this head is; `None` if it is for the replicas.
-pub(super) fn of(
+pub(super) fn from_head(
     worker: &Worker,
     stream: &LazyStream,
     client: SocketAddr,
@@ -54,20 +54,20 @@ pub(super) fn of(
     body: Body,
     expects: bool,
     keep_alive: bool,
-) -> Option<Visit> {
+) -> Option<AdminRequest> {
     let access = worker.settings.admin.as_ref()?;
     let (path, allow, errand, effect) = match head.target.path {
-        b"/rep" => ("/rep", "GET,HEAD", Errand::Rep, AccessKind::Read),
+        b"/rep" => ("/rep", "GET,HEAD", AdminAction::Rep, AccessKind::Read),
         b"/add" => (
             "/add",
             "POST",
-            Errand::Change(ChangeKind::Add),
+            AdminAction::Change(ChangeKind::Add),
             AccessKind::Write,
         ),
         b"/rm" => (
             "/rm",
             "DELETE",
-            Errand::Change(ChangeKind::Rm),
+            AdminAction::Change(ChangeKind::Rm),
             AccessKind::Write,
         ),
         _ => {
@@ -88,7 +88,7 @@ pub(super) fn of(
     };
     let errand = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);
-        Errand::Refuse {
+        AdminAction::Refuse {
             status: 405,
             sentence,
             fields: format!("Allow: {allow}\r\n"),
@@ -96,7 +96,7 @@ pub(super) fn of(
     } else if let Err(denial) = access.check(&asker, path, effect) {
         let wait = denial.retry_after();
         let wait = wait.map(|seconds| format!("Retry-After: {seconds}\r\n"));
-        Errand::Refuse {
+        AdminAction::Refuse {
             status: denial.status,
             sentence: denial.to_string(),
             fields: wait.unwrap_or_default(),
@@ -104,7 +104,7 @@ pub(super) fn of(
     } else {
         errand
     };
-    Some(Visit {
+    Some(AdminRequest {
         errand,
         body,
         expects,
@@ -119,15 +119,19 @@ fn host<'h>(head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
 }
 
 /// Carries out a visit.
-pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) -> After {
-    if let Errand::Refuse {
+pub(super) async fn run(
+    worker: &Worker,
+    client: &mut Client,
+    mut visit: AdminRequest,
+) -> Disposition {
+    if let AdminAction::Refuse {
         status,
         sentence,
         fields,
     } = visit.errand
     {
         let stays = visit.keep_alive && visit.body.is_complete();
-        let failure = Failure { status, sentence };
+        let failure = ErrorReply { status, sentence };
         return client
             .answer(worker, &failure, &fields, stays, visit.head_only)
             .await;
@@ -139,17 +143,17 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
                 .answer(worker, &failure, "", false, visit.head_only)
                 .await;
         }
-        Err(None) => return client.left(),
+        Err(None) => return client.client_left(),
     };
     let answer = match visit.errand {
-        Errand::Change(kind) => match kind.parse_body(&body) {
+        AdminAction::Change(kind) => match kind.parse_body(&body) {
             Ok(change) => {
                 let order = kind.into_order(change);
                 let asked = worker.desk.submit(order, client.addr.to_string());
                 match unless_reset(worker, &mut client.stream, asked).await {
                     Some(answer) => answer,
                     // The fleet carries the order out.
-                    None => return client.left(),
+                    None => return client.client_left(),
                 }
             }
             Err(refusal) => Err(refusal),
@@ -172,11 +176,11 @@ pub(super) async fn run(worker: &Worker, client: &mut Client, mut visit: Visit) 
 async fn read_body(
     worker: &Worker,
     client: &mut Client,
-    visit: &mut Visit,
-) -> Result<BytesMut, Option<Failure>> {
+    visit: &mut AdminRequest,
+) -> Result<BytesMut, Option<ErrorReply>> {
     let limits = &worker.settings.limits;
     let too_large = || {
-        Some(Failure {
+        Some(ErrorReply {
             status: 413,
             sentence: format!("request body is longer than {MAX_ORDER_BODY} bytes"),
         })
@@ -200,13 +204,13 @@ async fn read_body(
             .body
             .decode(&client.inbox, &mut body)
             .map_err(|broken| {
-                Some(Failure {
+                Some(ErrorReply {
                     status: 400,
                     sentence: broken.to_string(),
                 })
             })?;
         client.inbox.advance(taken);
-        client.note.iter_mut().for_each(|note| note.took(taken));
+        client.note.iter_mut().for_each(|note| note.add_body(taken));
         if body.len() > MAX_ORDER_BODY {
             return Err(too_large());
         }
@@ -222,7 +226,7 @@ async fn read_body(
             // Half of the connection may be open still (RFC 9112 §8).
             Ok(Ok(0)) => {
                 let sentence = "the request body is incomplete".to_owned();
-                return Err(Some(Failure {
+                return Err(Some(ErrorReply {
                     status: 400,
                     sentence,
                 }));
@@ -231,7 +235,7 @@ async fn read_body(
             Ok(Ok(_)) => {}
             Err(_) => {
                 let sentence = "the request body did not come in time".to_owned();
-                return Err(Some(Failure {
+                return Err(Some(ErrorReply {
                     status: 408,
                     sentence,
                 }));

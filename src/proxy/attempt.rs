@@ -11,14 +11,14 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::connection::Kept;
+use super::connection::ReusedConnection;
 use super::fairness::Turn;
-use super::flow::Flow;
-use super::request::Request;
-use super::request_sender::{Progress, Unsent, Upload};
-use super::request_stats::Account;
-use super::response::{Broken, Delivered, Download};
-use super::retry_state::Chances;
+use super::flow::ByteCounters;
+use super::request::ProxiedRequest;
+use super::request_sender::{ExchangeProgress, RequestSender, SendError};
+use super::request_stats::RequestStats;
+use super::response::{Response, ResponseError, ResponseOutcome};
+use super::retry_state::RetryChances;
 use super::session::Client;
 use super::upstream::InFlight;
 use super::worker::Worker;
@@ -27,27 +27,27 @@ use crate::wire::lazy_stream::ClientWriter;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum AttemptOutcome {
     /// The reply is through.
-    Delivered(Delivered),
+    Delivered(ResponseOutcome),
     /// It is not.
-    Broken(Broken),
+    Broken(ResponseError),
     /// The client broke its request off before any of a final reply was written.
-    ClientFailed(Unsent),
+    ClientFailed(SendError),
 }
 
 /// Sends `request` over `replica` and passes the reply on.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
-    request: &mut Request,
-    (replica, kept): (&mut TcpStream, Kept),
+    request: &mut ProxiedRequest,
+    (replica, kept): (&mut TcpStream, ReusedConnection),
     in_flight: &InFlight,
-    account: &Account,
-    chances: Chances,
-) -> End {
-    account.given(in_flight);
-    let progress = Progress::default();
+    account: &RequestStats,
+    chances: RetryChances,
+) -> AttemptOutcome {
+    account.assigned(in_flight);
+    let progress = ExchangeProgress::default();
     progress.held.set(request.expects);
     progress.repeatable.set(chances.repeatable);
     progress.on_silence.set(chances.silence);
@@ -56,31 +56,31 @@ pub(super) async fn run(
         (None, ClientWriter::Whole(&mut client.stream))
     } else {
         let Ok(stream) = client.stream.registered() else {
-            return End::ClientFailed(Unsent::ClientGone);
+            return AttemptOutcome::ClientFailed(SendError::ClientGone);
         };
         let (from, to) = stream.split();
         (Some(from), ClientWriter::Half(to))
     };
     let (from_replica, to_replica) = replica.split();
-    let mut download = Download {
+    let mut download = Response {
         from: from_replica,
         to: to_client,
         worker,
         in_flight,
         account,
-        flow: Flow::to_client(in_flight, account),
+        flow: ByteCounters::to_client(in_flight, account),
         progress: &progress,
         timer: &mut client.timer,
         asked: request.asked,
-        kept: kept != Kept::No,
-        private: kept == Kept::Private || request.private,
+        kept: kept != ReusedConnection::No,
+        private: kept == ReusedConnection::Private || request.private,
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
         turn: Turn::default(),
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
-    let mut upload = Upload {
+    let mut upload = RequestSender {
         from: from_client,
         to: to_replica,
         inbox: &mut client.inbox,
@@ -88,23 +88,23 @@ pub(super) async fn run(
         worker,
         progress: &progress,
         in_flight,
-        flow: Flow::from_client(in_flight, account),
+        flow: ByteCounters::from_client(in_flight, account),
         turn: Turn::default(),
     };
     // Lent: what is moved into an async fn is kept twice.
     let (upload, download) = (pin!(upload.run()), pin!(download.run()));
-    let end = both(upload, download, &progress).await;
+    let end = run_both(upload, download, &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.
     request.expects = progress.held.get();
     end
 }
 
 /// Polls both directions until the reply's one is through, or the client fails before it began.
-async fn both(
-    mut upload: Pin<&mut impl Future<Output = Result<(), Unsent>>>,
-    mut download: Pin<&mut impl Future<Output = Result<Delivered, Broken>>>,
-    progress: &Progress,
-) -> End {
+async fn run_both(
+    mut upload: Pin<&mut impl Future<Output = Result<(), SendError>>>,
+    mut download: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
+    progress: &ExchangeProgress,
+) -> AttemptOutcome {
     let mut uploading = true;
     std::future::poll_fn(|cx| {
         loop {
@@ -115,21 +115,23 @@ async fn both(
                     progress.upload_over.set(Some(Instant::now()));
                 }
                 match end {
-                    Ok(()) | Err(Unsent::ReplicaGone) => {}
+                    Ok(()) | Err(SendError::ReplicaGone) => {}
                     // Behind half an interim reply, nothing could be read.
                     Err(_) if progress.amid.get() => {
-                        return Poll::Ready(End::Broken(Broken::ClientGone));
+                        return Poll::Ready(AttemptOutcome::Broken(ResponseError::ClientGone));
                     }
-                    Err(failed) if !progress.begun.get() => {
-                        return Poll::Ready(End::ClientFailed(failed));
+                    Err(failed) if !progress.response_started.get() => {
+                        return Poll::Ready(AttemptOutcome::ClientFailed(failed));
                     }
                     // The reply goes on; its head has told the client that the connection ends.
                     Err(_) => {}
                 }
             }
             match download.as_mut().poll(cx) {
-                Poll::Ready(Ok(delivered)) => return Poll::Ready(End::Delivered(delivered)),
-                Poll::Ready(Err(broken)) => return Poll::Ready(End::Broken(broken)),
+                Poll::Ready(Ok(delivered)) => {
+                    return Poll::Ready(AttemptOutcome::Delivered(delivered));
+                }
+                Poll::Ready(Err(broken)) => return Poll::Ready(AttemptOutcome::Broken(broken)),
                 // A 100 was passed on: the client's clock begins.
                 Poll::Pending if held && !progress.held.get() && uploading => {}
                 Poll::Pending => return Poll::Pending,

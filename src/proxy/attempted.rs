@@ -7,7 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::upstream::Pool;
+use super::upstream::Upstream;
 use crate::roster::ReplicaId;
 
 /// Why there is no fresh connection to a replica.
@@ -27,12 +27,12 @@ pub(super) enum NoConnection {
 
 /// A replica to which no connection was made.
 #[derive(Debug)]
-pub(super) struct Unreached {
-    pool: Rc<Pool>,
+pub(super) struct UnreachedReplica {
+    pool: Rc<Upstream>,
     why: NoConnection,
 }
 
-impl fmt::Display for Unreached {
+impl fmt::Display for UnreachedReplica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.pool.name;
         match self.why {
@@ -49,29 +49,29 @@ impl fmt::Display for Unreached {
 
 /// The replicas that one request has tried in vain.
 #[derive(Debug, Default)]
-pub(super) struct Tried {
+pub(super) struct Attempted {
     /// They refused it, unseen.
     pub(super) refused: Vec<ReplicaId>,
     /// They took it and fell silent.
     pub(super) lost: Vec<ReplicaId>,
     /// The last that was not reached; boxed, because every request holds this and hardly any needs it.
-    pub(super) unreached: Option<Box<Unreached>>,
+    pub(super) unreached: Option<Box<UnreachedReplica>>,
     /// The first of these, or its home if that is not up; `None` again once another has the request.
-    trouble: Option<Rc<Pool>>,
+    trouble: Option<Rc<Upstream>>,
     saved: bool,
 }
 
-impl Tried {
+impl Attempted {
     /// There was no connection to a replica; nothing was sent.
-    pub(super) fn not_reached(&mut self, pool: &Rc<Pool>, why: NoConnection) {
+    pub(super) fn not_reached(&mut self, pool: &Rc<Upstream>, why: NoConnection) {
         self.refused.push(pool.id);
-        self.turn_from(pool);
+        self.mark_failed(pool);
         let pool = Rc::clone(pool);
-        self.unreached = Some(Box::new(Unreached { pool, why }));
+        self.unreached = Some(Box::new(UnreachedReplica { pool, why }));
     }
 
     /// A replica has refused or lost it, or is not there to be asked.
-    pub(super) fn turn_from(&mut self, pool: &Rc<Pool>) {
+    pub(super) fn mark_failed(&mut self, pool: &Rc<Upstream>) {
         if self.trouble.is_none() && !self.saved {
             self.trouble = Some(Rc::clone(pool));
         }
@@ -79,7 +79,7 @@ impl Tried {
 
     /// A replica gets it. If that is another than the one it was in trouble with, it counts there as
     /// saved; once, however far it travels.
-    pub(super) fn turn_to(&mut self, pool: &Pool) {
+    pub(super) fn mark_taken_over(&mut self, pool: &Upstream) {
         if let Some(trouble) = self.trouble.take_if(|trouble| trouble.id != pool.id) {
             trouble.cell().saved.add(1);
             self.saved = true;

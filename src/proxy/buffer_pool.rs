@@ -15,12 +15,12 @@ const MAX_SPARE: usize = 256;
 
 /// Spare buffers of one capacity.
 #[derive(Debug)]
-pub(super) struct Buffers {
+pub(super) struct BufferPool {
     capacity: usize,
     spare: RefCell<Vec<BytesMut>>,
 }
 
-impl Buffers {
+impl BufferPool {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             capacity,
@@ -35,7 +35,7 @@ impl Buffers {
     }
 
     /// Empties `buffer` and keeps its memory; what it was becomes a buffer without memory.
-    pub(super) fn give(&self, buffer: &mut BytesMut) {
+    pub(super) fn put_back(&self, buffer: &mut BytesMut) {
         let mut buffer = mem::take(buffer);
         let mut spare = self.spare.borrow_mut();
         if buffer.capacity() == 0 || spare.len() >= MAX_SPARE {
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     fn memory_comes_back_whole() {
-        let buffers = Buffers::new(1000);
+        let buffers = BufferPool::new(1000);
         let mut buffer = buffers.take();
         let memory = buffer.as_ptr();
         buffer.extend_from_slice(&[1; 900]);
         buffer.advance(700);
-        buffers.give(&mut buffer);
+        buffers.put_back(&mut buffer);
         assert_eq!(buffer.capacity(), 0);
         let again = buffers.take();
         assert_eq!((again.as_ptr(), again.len()), (memory, 0));
@@ -71,11 +71,11 @@ mod tests {
 
     #[test]
     fn what_grew_for_a_long_head_is_freed() {
-        let buffers = Buffers::new(REPLY_BYTES);
+        let buffers = BufferPool::new(REPLY_BYTES);
         let mut buffer = buffers.take();
         buffer.resize(REPLY_BYTES, 1);
         buffer.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
-        buffers.give(&mut buffer);
+        buffers.put_back(&mut buffer);
         assert!(buffers.spare.borrow().is_empty());
     }
 }

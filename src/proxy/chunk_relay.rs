@@ -1,9 +1,9 @@
 //! Chunked bodies in turns: what was read at once is scanned piece by piece, because a scan of 36 KiB of
 //! one-byte chunks takes as long as moving a MiB.
 
-use super::response::Download;
-use super::rewrite::Facts;
-use super::write::End;
+use super::response::Response;
+use super::rewrite::ResponseMeta;
+use super::write::BodyEnd;
 use crate::wire::framing::Body;
 
 /// Bytes of a chunked body, beyond data that are known to come, that are scanned at once. More than the
@@ -19,9 +19,9 @@ pub(super) fn window<'b>(body: &Body, input: &'b [u8]) -> &'b [u8] {
     &input[..input.len().min(ahead.saturating_add(SCAN_BYTES))]
 }
 
-impl Download<'_> {
+impl Response<'_> {
     /// Lays out what was read of a chunked body, in as many turns as that takes. How much was taken.
-    pub(super) async fn take_chunks(&mut self, facts: &mut Facts) -> Result<usize, End> {
+    pub(super) async fn take_chunks(&mut self, facts: &mut ResponseMeta) -> Result<usize, BodyEnd> {
         let mut taken = 0;
         loop {
             let (rest, scanned) = (&self.reply[taken..], facts.body.scanned());
@@ -32,12 +32,12 @@ impl Download<'_> {
             } else {
                 facts.body.relay(part, &mut self.out)
             };
-            taken += relayed.map_err(|_| End::Broken)?;
+            taken += relayed.map_err(|_| BodyEnd::Broken)?;
             self.turn.count_framing(scanned, facts.body.scanned());
             if is_last || facts.body.is_complete() {
                 return Ok(taken);
             }
-            self.turn.pass(&self.worker.line).await;
+            self.turn.skip(&self.worker.line).await;
         }
     }
 }

@@ -16,16 +16,16 @@ use super::worker::Worker;
 
 /// How long a newcomer waits before it asks for another client to go: one that was told to go may have
 /// spoken, or none was idle for long enough.
-const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+const EVICTION_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// A limit that no newcomer has met for so long is told again when it is met.
 const LULL: Duration = Duration::from_secs(10);
 
 /// The slots for client connections.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(super) struct ClientSlots {
     free: Arc<Semaphore>,
     most: usize,
-    by_worker: Box<[Asker]>,
+    by_worker: Box<[SlotRequest]>,
     begun: Instant,
     /// When the limit was met last, in milliseconds since `begun`, and 1; 0: never.
     met: AtomicU64,
@@ -34,20 +34,20 @@ pub(super) struct Slots {
 /// What one worker and the others have to tell each other.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Asker {
+struct SlotRequest {
     /// Whether it wants a client of another worker to go.
     wants: AtomicBool,
     /// Notified when another worker does.
     asked: Notify,
 }
 
-impl Slots {
+impl ClientSlots {
     /// As many slots for so many workers.
     pub(super) fn new(most: usize, workers: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(most)),
             most,
-            by_worker: (0..workers).map(|_| Asker::default()).collect(),
+            by_worker: (0..workers).map(|_| SlotRequest::default()).collect(),
             begun: Instant::now(),
             met: AtomicU64::new(0),
         }
@@ -55,24 +55,24 @@ impl Slots {
 
     /// Waits for a slot for a newcomer of `worker`, and has idle clients make room. `None` is never seen:
     /// the semaphore is not closed.
-    pub(super) async fn take(&self, worker: &Worker) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn acquire(&self, worker: &Worker) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(permit);
         }
         let mut permit = pin!(Arc::clone(&self.free).acquire_owned());
         loop {
-            self.tell(Instant::now());
+            self.log_limit(Instant::now());
             let _wish = self.make_room(worker);
             tokio::select! {
                 biased;
                 permit = &mut permit => return permit.ok(),
-                () = sleep(RETRY_INTERVAL) => {}
+                () = sleep(EVICTION_RETRY_INTERVAL) => {}
             }
         }
     }
 
     /// Lets idle clients of `worker` go for newcomers of the others, for ever.
-    pub(super) async fn lend(&self, worker: &Worker) {
+    pub(super) async fn mark_idle(&self, worker: &Worker) {
         loop {
             self.by_worker[worker.index()].asked.notified().await;
             let now = Instant::now();
@@ -86,7 +86,7 @@ impl Slots {
     }
 
     /// Has one idle client go: of `worker`, or else of another as long as the wish is held.
-    fn make_room(&self, worker: &Worker) -> Option<Wish<'_>> {
+    fn make_room(&self, worker: &Worker) -> Option<EvictionRequest<'_>> {
         if worker.idle.evict_longest(Instant::now()) {
             return None;
         }
@@ -96,12 +96,12 @@ impl Slots {
         let others = self.by_worker.iter().enumerate();
         let others = others.filter(|(at, _)| *at != own);
         others.for_each(|(_, other)| other.asked.notify_one());
-        Some(Wish(wants))
+        Some(EvictionRequest(wants))
     }
 
     /// Tells that the limit is met: once for as long as it goes on.
-    fn tell(&self, now: Instant) {
-        if self.is_news(now) {
+    fn log_limit(&self, now: Instant) {
+        if self.should_log(now) {
             tracing::warn!(
                 "all {} connections are in use (--max-connections): the longest idle client is closed for each new one, and new ones wait while none is idle",
                 self.most
@@ -110,7 +110,7 @@ impl Slots {
     }
 
     /// Notes that the limit is met. Returns `true` if it was not for a while.
-    fn is_news(&self, now: Instant) -> bool {
+    fn should_log(&self, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.begun);
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let lull = u64::try_from(LULL.as_millis()).unwrap_or(u64::MAX);
@@ -120,9 +120,9 @@ impl Slots {
 }
 
 /// A newcomer's wish that a client of another worker goes. Dropping it takes it back.
-struct Wish<'s>(&'s AtomicBool);
+struct EvictionRequest<'s>(&'s AtomicBool);
 
-impl Drop for Wish<'_> {
+impl Drop for EvictionRequest<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn the_limit_is_told_once_while_it_is_met() {
-        let (slots, step) = (Slots::new(1, 1), LULL / 2);
+        let (slots, step) = (ClientSlots::new(1, 1), LULL / 2);
         let at = |steps: u32| slots.begun + steps * step;
         let news: Vec<bool> = [0, 1, 2, 4, 6, 9, 10]
-            .map(|steps| slots.is_news(at(steps)))
+            .map(|steps| slots.should_log(at(steps)))
             .into();
         // Between 6 and 9 lies more than a lull.
         assert_eq!(news, [true, false, false, false, false, true, false]);

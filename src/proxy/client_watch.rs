@@ -20,19 +20,19 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::session::{After, Client};
+use super::session::{Client, Disposition};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
 
 /// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
 /// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
-const TICK: Duration = Duration::from_millis(10);
+const YOUNG_WAIT_TICK: Duration = Duration::from_millis(10);
 
 /// The waits of one worker that are too young to be watched.
 #[derive(Debug, Default)]
 pub(super) struct YoungWaits {
-    waits: RefCell<Slab<Wait>>,
+    waits: RefCell<Slab<WaitEntry>>,
     tick: Cell<u64>,
     /// Whether a wait has begun since the last tick. As long as some do, ticks go on: to set out again
     /// costs a write to the event loop's own descriptor.
@@ -43,7 +43,7 @@ pub(super) struct YoungWaits {
 }
 
 #[derive(Debug)]
-struct Wait {
+struct WaitEntry {
     /// The tick that came before it began.
     since: u64,
     waker: Waker,
@@ -58,7 +58,7 @@ impl YoungWaits {
                 self.begun.notified().await;
                 self.dormant.set(false);
             }
-            sleep(TICK).await;
+            sleep(YOUNG_WAIT_TICK).await;
             self.tick.set(self.tick.get() + 1);
             let waits = self.waits.borrow();
             let grown = waits.iter().filter(|(_, wait)| self.has_grown(wait.since));
@@ -71,7 +71,7 @@ impl YoungWaits {
         self.tick.get() >= since + 2
     }
 
-    fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> Young<'_> {
+    fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> YoungWait<'_> {
         self.busy.set(true);
         if self.dormant.get() {
             self.begun.notify_one();
@@ -79,19 +79,19 @@ impl YoungWaits {
         let since = first.get().unwrap_or_else(|| self.tick.get());
         first.set(Some(since));
         let waker = cx.waker().clone();
-        let place = self.waits.borrow_mut().insert(Wait { since, waker });
-        Young { waits: self, place }
+        let place = self.waits.borrow_mut().insert(WaitEntry { since, waker });
+        YoungWait { waits: self, place }
     }
 }
 
 /// A wait among the young ones. Dropping it ends that.
 #[derive(Debug)]
-struct Young<'w> {
+struct YoungWait<'w> {
     waits: &'w YoungWaits,
     place: usize,
 }
 
-impl Young<'_> {
+impl YoungWait<'_> {
     /// Returns `true` once it has lasted for a tick; until then, `cx` is woken for that.
     fn has_grown(&self, cx: &Context<'_>) -> bool {
         let mut waits = self.waits.waits.borrow_mut();
@@ -103,7 +103,7 @@ impl Young<'_> {
     }
 }
 
-impl Drop for Young<'_> {
+impl Drop for YoungWait<'_> {
     fn drop(&mut self) {
         self.waits.waits.borrow_mut().try_remove(self.place);
     }
@@ -123,19 +123,19 @@ pub(super) struct ClientEnds {
 pub(super) struct ClientWatch<'a, S> {
     worker: &'a Worker,
     ends: &'a ClientEnds,
-    state: State<'a, S>,
+    state: WatchState<'a, S>,
 }
 
-enum State<'a, S> {
+enum WatchState<'a, S> {
     /// How to get at the client's socket, which is registered with the event loop then.
     Fresh(S),
-    Young(S, Young<'a>),
-    Watched(Box<Watched<'a>>),
+    Young(S, YoungWait<'a>),
+    Watched(Box<WatchedClient<'a>>),
     /// The event loop is out of memory, and the client's connection is lost.
     Lost,
 }
 
-struct Watched<'a> {
+struct WatchedClient<'a> {
     /// Ready with a reset.
     reset: Pin<Box<dyn Future<Output = ()> + 'a>>,
     grace: Deadline,
@@ -147,7 +147,7 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         Self {
             worker,
             ends,
-            state: State::Fresh(socket),
+            state: WatchState::Fresh(socket),
         }
     }
 
@@ -158,26 +158,27 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         cx: &mut Context<'_>,
         silent_since: impl FnOnce() -> Option<Instant>,
     ) -> Poll<()> {
-        if let State::Young(_, young) = &self.state
+        if let WatchState::Young(_, young) = &self.state
             && !young.has_grown(cx)
         {
             return Poll::Pending;
         }
-        self.state = match std::mem::replace(&mut self.state, State::Lost) {
-            State::Fresh(socket) if !self.is_old() => {
+        self.state = match std::mem::replace(&mut self.state, WatchState::Lost) {
+            WatchState::Fresh(socket) if !self.is_old() => {
                 let young = self.worker.young_waits.begin(cx, &self.ends.waits_since);
-                self.state = State::Young(socket, young);
+                self.state = WatchState::Young(socket, young);
                 return Poll::Pending;
             }
-            State::Fresh(socket) | State::Young(socket, _) => match socket() {
-                Ok(client) => {
-                    State::Watched(Box::new(Watched::new(client, &self.ends.half_closed)))
-                }
-                Err(_) => State::Lost,
+            WatchState::Fresh(socket) | WatchState::Young(socket, _) => match socket() {
+                Ok(client) => WatchState::Watched(Box::new(WatchedClient::new(
+                    client,
+                    &self.ends.half_closed,
+                ))),
+                Err(_) => WatchState::Lost,
             },
             other => other,
         };
-        let State::Watched(watched) = &mut self.state else {
+        let WatchState::Watched(watched) = &mut self.state else {
             return Poll::Ready(());
         };
         if watched.reset.as_mut().poll(cx).is_ready() {
@@ -227,10 +228,10 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
     }
 }
 
-impl<'a> Watched<'a> {
+impl<'a> WatchedClient<'a> {
     fn new(client: &'a TcpStream, half_closed: &'a Cell<Option<Instant>>) -> Self {
         Self {
-            reset: Box::pin(reset(client, half_closed)),
+            reset: Box::pin(client_reset(client, half_closed)),
             grace: Deadline::default(),
         }
     }
@@ -250,14 +251,14 @@ pub(super) async fn unless_reset<T>(
 
 impl Client {
     /// Notes that the client is gone.
-    pub(super) fn left(&mut self) -> After {
+    pub(super) fn client_left(&mut self) -> Disposition {
         self.note.iter_mut().for_each(|note| note.client_left());
-        After::Drop
+        Disposition::Close
     }
 }
 
 /// Waits for a reset of `client`, and notes when the end of what it sends was found.
-async fn reset(client: &TcpStream, half_closed: &Cell<Option<Instant>>) {
+async fn client_reset(client: &TcpStream, half_closed: &Cell<Option<Instant>>) {
     // Of all readiness, PRIORITY stands for "nothing more comes" without "bytes are here"; urgent data
     // itself is not registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
     match client.ready(Interest::PRIORITY | Interest::ERROR).await {

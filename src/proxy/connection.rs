@@ -2,15 +2,15 @@
 
 use tokio::net::TcpStream;
 
-use super::private_connections::Private;
-use super::request::Request;
-use super::retry_state::Journey;
-use super::upstream::{InFlight, Need};
+use super::private_connections::PrivateConnection;
+use super::request::ProxiedRequest;
+use super::retry_state::RetryState;
+use super::upstream::{InFlight, ReusePolicy};
 use super::worker::Worker;
 
 /// Where a connection to a replica comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum ReusedConnection {
     /// It was made for this request.
     No,
     /// It has served others.
@@ -21,7 +21,7 @@ pub(super) enum Kept {
 
 /// How to get a connection to the replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Means {
+pub(super) enum ConnectOptions {
     /// The client has its own.
     Own,
     /// By making one.
@@ -33,33 +33,33 @@ pub(super) enum Means {
 /// A connection to the replica, and where it comes from. `None`: nothing was sent, try elsewhere.
 pub(super) async fn connect(
     worker: &Worker,
-    private: Option<&Private>,
+    private: Option<&PrivateConnection>,
     in_flight: &InFlight,
-    request: &Request,
-    means: Means,
-    journey: &mut Journey,
-) -> Option<(TcpStream, Kept)> {
+    request: &ProxiedRequest,
+    means: ConnectOptions,
+    journey: &mut RetryState,
+) -> Option<(TcpStream, ReusedConnection)> {
     let pool = in_flight.pool();
     // A moment ago, or before the pause of a request that was lost.
     let now = pool.chosen_at.get();
-    if means == Means::Own
-        && let Some(own) = private.and_then(Private::take)
+    if means == ConnectOptions::Own
+        && let Some(own) = private.and_then(PrivateConnection::take)
     {
-        return Some((own, Kept::Private));
+        return Some((own, ReusedConnection::Private));
     }
     let need = match (request.idempotent, journey.holders.is_empty()) {
-        (false, _) => Need::Once,
-        (true, true) => Need::Any,
-        (true, false) => Need::Alive,
+        (false, _) => ReusePolicy::Once,
+        (true, true) => ReusePolicy::Any,
+        (true, false) => ReusePolicy::Alive,
     };
-    if means == Means::Any
-        && let Some(kept) = pool.take(need, now)
+    if means == ConnectOptions::Any
+        && let Some(kept) = pool.take_idle(need, now)
     {
         worker.port().pool_hits.add(1);
-        return Some((kept, Kept::Pooled));
+        return Some((kept, ReusedConnection::Pooled));
     }
-    match Box::pin(worker.connect(in_flight, &journey.tried)).await {
-        Ok(fresh) => Some((fresh, Kept::No)),
+    match Box::pin(worker.dial(in_flight, &journey.tried)).await {
+        Ok(fresh) => Some((fresh, ReusedConnection::No)),
         Err(why) => {
             journey.tried.not_reached(pool, why);
             journey.moves += 1;

@@ -10,9 +10,9 @@ use std::task::Poll;
 
 use tokio::net::TcpStream;
 
-use super::attempted::{NoConnection, Tried};
+use super::attempted::{Attempted, NoConnection};
 use super::retry_state::OnSilence;
-use super::upstream::{InFlight, Pool};
+use super::upstream::{InFlight, Upstream};
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::{EvidenceKind, Health, ReplicaId};
@@ -24,10 +24,10 @@ impl Worker {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn connect(
+    pub(super) async fn dial(
         &self,
         in_flight: &InFlight,
-        tried: &Tried,
+        tried: &Attempted,
     ) -> Result<TcpStream, NoConnection> {
         let (pool, limit) = (in_flight.pool(), self.settings.limits.connect_timeout);
         self.port().pool_misses.add(1);
@@ -35,11 +35,11 @@ impl Worker {
         let mut ear = in_flight.doubt_ear();
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(Some(connected)),
-            Poll::Pending if self.should_leave(in_flight, |id| tried.contains(id)) => {
+            Poll::Pending if self.should_give_up(in_flight, |id| tried.contains(id)) => {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ear.listen(cx);
+                ear.register(cx);
                 Poll::Pending
             }
         });
@@ -61,15 +61,15 @@ impl Worker {
                 return Err(NoConnection::Doubted);
             }
         };
-        self.tell(pool.id, sign);
+        self.report_evidence(pool.id, sign);
         pool.cell().retried(retry);
         Err(why)
     }
 
     /// Whether a request should leave the replica that has it: that is dead, or it is silent and another one
     /// is up that the request has not `tried`. Without another one, it may only be busy with this request.
-    fn should_leave(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
-        let is_better = |pool: &Rc<Pool>| pool.is_open() && !tried(pool.id);
+    fn should_give_up(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
+        let is_better = |pool: &Rc<Upstream>| pool.accepts_requests() && !tried(pool.id);
         match in_flight.pool().health.get() {
             Health::Up => false,
             Health::Suspect => self.view().pools.iter().any(is_better),
@@ -79,9 +79,9 @@ impl Worker {
 
     /// Whether a request whose reply has not begun leaves its replica now, within the retry budget. One that
     /// waits although another replica fell silent with it counts as slow from then on.
-    pub(super) fn leaves(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
+    pub(super) fn gives_up(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
         match on_silence {
-            OnSilence::Leaves => self.should_leave(in_flight, |_| false) && self.allows_retry(),
+            OnSilence::Leaves => self.should_give_up(in_flight, |_| false) && self.allows_retry(),
             // It cannot be sent again, and is better off waiting.
             OnSilence::Stays => false,
             OnSilence::IsSlow => {

@@ -13,11 +13,11 @@ use bytes::Buf;
 use tokio::io::AsyncReadExt;
 
 use super::client_watch::ClientWatch;
-use super::response::{Broken, Delivered, Download};
-use super::rewrite::{self, Ending, Facts};
+use super::response::{Response, ResponseError, ResponseOutcome};
+use super::rewrite::{self, HeadEnding, ResponseMeta};
 use crate::wire::socket;
 
-impl Download<'_> {
+impl Response<'_> {
     /// Whether the reply came before the end of an upload that goes on. A client that waits for a 100 in vain
     /// sends no body (RFC 9110 §10.1.1).
     pub(super) fn is_early(&self) -> bool {
@@ -32,7 +32,7 @@ impl Download<'_> {
     pub(super) fn outlast_upload(
         &mut self,
         open_end: bool,
-    ) -> impl Future<Output = Result<(), Broken>> {
+    ) -> impl Future<Output = Result<(), ResponseError>> {
         if open_end && let Ok(client) = self.to.known() {
             socket::half_close(client);
         }
@@ -49,7 +49,7 @@ impl Download<'_> {
             }
             watch
                 .poll_gone(cx, || None)
-                .map(|()| Err(Broken::ClientGone))
+                .map(|()| Err(ResponseError::ClientGone))
         })
     }
 
@@ -62,7 +62,10 @@ impl Download<'_> {
     }
 
     /// Opens a tunnel once the request is through.
-    pub(super) async fn upgrade(&mut self, facts: &Facts) -> Result<Delivered, Broken> {
+    pub(super) async fn upgrade(
+        &mut self,
+        facts: &ResponseMeta,
+    ) -> Result<ResponseOutcome, ResponseError> {
         // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
         // the end of the other one is seen at the next poll.
         let (progress, to) = (self.progress, &mut self.to);
@@ -72,15 +75,17 @@ impl Download<'_> {
         });
         let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
         let sent = watch.run(pin!(sent), || None).await;
-        sent.ok_or(Broken::ClientGone)?;
+        sent.ok_or(ResponseError::ClientGone)?;
         if !progress.sent.get() {
-            return Err(Broken::Bad("it switches protocols before the request ends"));
+            return Err(ResponseError::Bad(
+                "it switches protocols before the request ends",
+            ));
         }
         self.reply.advance(facts.len);
-        rewrite::finish(Ending::Upgrade, &mut self.out);
+        rewrite::push_head_end(HeadEnding::Upgrade, &mut self.out);
         self.out.extend_from_slice(&self.reply);
-        self.progress.begun.set(true);
+        self.progress.response_started.set(true);
         self.write_out().await?;
-        Ok(Delivered::Tunnel)
+        Ok(ResponseOutcome::Tunnel)
     }
 }

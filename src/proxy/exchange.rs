@@ -15,60 +15,64 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::access_record::Ended;
-use super::attempt::{self, End};
-use super::attempted::Tried;
+use super::access_record::TerminatedBy;
+use super::attempt::{self, AttemptOutcome};
+use super::attempted::Attempted;
 use super::client_watch::ClientWatch;
-use super::connection::{Kept, Means, connect};
-use super::failure::Failure;
-use super::flow::Flow;
-use super::private_connections::Private;
-use super::request::Request;
-use super::request_sender::Unsent;
-use super::request_stats::Account;
-use super::response::{Broken, Delivered};
-use super::retry_state::{Halted, Journey};
-use super::route::{self, Nobody};
-use super::session::{After, Client};
+use super::connection::{ConnectOptions, ReusedConnection, connect};
+use super::failure::ErrorReply;
+use super::flow::ByteCounters;
+use super::private_connections::PrivateConnection;
+use super::request::ProxiedRequest;
+use super::request_sender::SendError;
+use super::request_stats::RequestStats;
+use super::response::{ResponseError, ResponseOutcome};
+use super::retry_state::{RetryDenied, RetryState};
+use super::route::{self, NoReplica};
+use super::session::{Client, Disposition};
 use super::tunnel;
-use super::upstream::{InFlight, Pool};
+use super::upstream::{InFlight, Upstream};
 use super::worker::Worker;
 use crate::roster::{EvidenceKind, Health};
 use crate::wire::head::Version;
 
 /// Before a request that one replica was lost with goes to another: replicas that die together are seen
 /// dead by then, and do not count as two that died of this request.
-const PAUSE: Duration = Duration::from_millis(20);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// Serves one request. What is left to do with the client's connection.
-pub(super) async fn run(worker: &Rc<Worker>, client: &mut Client, request: &mut Request) -> After {
+pub(super) async fn run(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    request: &mut ProxiedRequest,
+) -> Disposition {
     let begun = Instant::now();
-    worker.begins(begun);
-    let mut account = Account::new(begun, request.keyed.key, client.note.take());
-    let answered = travel(worker, client, request, &account).await;
-    client.note = account.close();
+    worker.count_request(begun);
+    let mut account = RequestStats::new(begun, request.keyed.key, client.note.take());
+    let answered = run_attempts(worker, client, request, &account).await;
+    client.note = account.finish_attempt();
     let after = match answered {
         Ok(after) => after,
-        Err(failure) => fail(worker, client, request, &failure).await,
+        Err(failure) => send_error(worker, client, request, &failure).await,
     };
-    worker.inboxes.give(&mut request.outgoing.bytes);
+    worker.inboxes.put_back(&mut request.outgoing.bytes);
     after
 }
 
 /// From attempt to attempt until there is an answer, or a failure to be told the client.
-async fn travel(
+async fn run_attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
-    request: &mut Request,
-    account: &Account,
-) -> Result<After, Failure> {
-    let mut journey = Journey::default();
+    request: &mut ProxiedRequest,
+    account: &RequestStats,
+) -> Result<Disposition, ErrorReply> {
+    let mut journey = RetryState::default();
     let key = request.keyed.key;
     // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
     // again on a fresh connection, because a kept one was found closed.
     let own = client.private.as_ref();
-    let own = own.and_then(|private| private.enter(worker, key, account.begun));
-    let mut given = own.map(|in_flight| (in_flight, Means::Own));
+    let own = own.and_then(|private| private.begin(worker, key, account.begun));
+    let mut given = own.map(|in_flight| (in_flight, ConnectOptions::Own));
     loop {
         let reached = {
             let own = client.private.as_deref();
@@ -79,12 +83,12 @@ async fn travel(
             watch.run(pin!(reached), || Some(account.begun)).await
         };
         let Some(reached) = reached else {
-            account.ended.set(Some(Ended::ByClient));
-            return Ok(After::Drop);
+            account.ended.set(Some(TerminatedBy::ByClient));
+            return Ok(Disposition::Close);
         };
         let (in_flight, mut replica, kept) = reached?;
         let pool = in_flight.pool();
-        let is_kept = kept != Kept::No;
+        let is_kept = kept != ReusedConnection::No;
         let chances = journey.chances(worker, request, &in_flight, is_kept);
         let end = attempt::run(
             worker,
@@ -96,26 +100,28 @@ async fn travel(
             chances,
         );
         match end.await {
-            End::Delivered(delivered) => {
+            AttemptOutcome::Delivered(delivered) => {
                 let about = (&in_flight, account);
-                return Ok(settle(worker, client, request, about, replica, delivered).await);
+                return Ok(finish(worker, client, request, about, replica, delivered).await);
             }
-            End::ClientFailed(failed) => {
+            AttemptOutcome::ClientFailed(failed) => {
                 return client_failed(pool, account, &failed);
             }
-            End::Broken(broken @ (Broken::Lost | Broken::Doubted | Broken::Stale)) => {
-                let is_doubted = matches!(broken, Broken::Doubted);
-                if matches!(broken, Broken::Lost) {
-                    worker.tell(pool.id, EvidenceKind::Lost);
+            AttemptOutcome::Broken(
+                broken @ (ResponseError::Lost | ResponseError::Degraded | ResponseError::Stale),
+            ) => {
+                let is_doubted = matches!(broken, ResponseError::Degraded);
+                if matches!(broken, ResponseError::Lost) {
+                    worker.report_evidence(pool.id, EvidenceKind::Lost);
                 }
                 let repeatable = chances.repeatable;
                 journey
-                    .goes_on(worker, request, &in_flight, &broken, is_kept, repeatable)
-                    .map_err(|halted| halt(pool, account, &halted))?;
-                given = (is_kept && !is_doubted).then_some((in_flight, Means::Fresh));
+                    .may_retry_here(worker, request, &in_flight, &broken, is_kept, repeatable)
+                    .map_err(|halted| not_retried(pool, account, &halted))?;
+                given = (is_kept && !is_doubted).then_some((in_flight, ConnectOptions::Fresh));
             }
-            End::Broken(other) => {
-                return give_up(worker, pool, account, &other);
+            AttemptOutcome::Broken(other) => {
+                return fail_permanently(worker, pool, account, &other);
             }
         }
     }
@@ -125,11 +131,14 @@ async fn travel(
 /// seat to seat until there is one.
 async fn reach(
     worker: &Worker,
-    request: &Request,
-    account: &Account,
-    journey: &mut Journey,
-    (own, mut given): (Option<&Private>, Option<(InFlight, Means)>),
-) -> Result<(InFlight, TcpStream, Kept), Failure> {
+    request: &ProxiedRequest,
+    account: &RequestStats,
+    journey: &mut RetryState,
+    (own, mut given): (
+        Option<&PrivateConnection>,
+        Option<(InFlight, ConnectOptions)>,
+    ),
+) -> Result<(InFlight, TcpStream, ReusedConnection), ErrorReply> {
     loop {
         account.moves.set(journey.moves);
         let tried = &mut journey.tried;
@@ -137,19 +146,19 @@ async fn reach(
             Some(given) => given,
             None => {
                 let (key, now) = (request.keyed.key, Instant::now());
-                let next = route::next(worker, key, tried, now).await;
+                let next = route::select(worker, key, tried, now).await;
                 let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
-                account.chosen(next.pool().chosen_at.get());
-                (next, Means::Any)
+                account.replica_chosen(next.pool().chosen_at.get());
+                (next, ConnectOptions::Any)
             }
         };
         let pool = in_flight.pool();
-        if !journey.may_go_to(pool.id) {
+        if !journey.may_try(pool.id) {
             let sentence = "two replicas were lost with this request";
-            return Err(Failure::new(502, sentence));
+            return Err(ErrorReply::new(502, sentence));
         }
-        journey.tried.turn_to(pool);
-        if journey.moves_on(pool.id) && !Box::pin(is_up_after_pause(pool)).await {
+        journey.tried.mark_taken_over(pool);
+        if journey.record_failure(pool.id) && !Box::pin(still_up_after_delay(pool)).await {
             continue;
         }
         let connected = connect(worker, own, &in_flight, request, means, journey).await;
@@ -160,111 +169,127 @@ async fn reach(
 }
 
 /// Lets a replica's death be heard of that dies together with another.
-async fn is_up_after_pause(pool: &Pool) -> bool {
-    sleep(PAUSE).await;
+async fn still_up_after_delay(pool: &Upstream) -> bool {
+    sleep(RETRY_DELAY).await;
     pool.health.get() == Health::Up
 }
 
 /// Puts both connections to their next use after a reply.
-async fn settle(
+async fn finish(
     worker: &Rc<Worker>,
     client: &mut Client,
-    request: &Request,
-    (in_flight, account): (&InFlight, &Account),
+    request: &ProxiedRequest,
+    (in_flight, account): (&InFlight, &RequestStats),
     mut replica: TcpStream,
-    delivered: Delivered,
-) -> After {
+    delivered: ResponseOutcome,
+) -> Disposition {
     match delivered {
-        Delivered::Whole {
+        ResponseOutcome::Whole {
             client_stays,
             keep,
             private,
         } => {
-            account.ended.set(Some(Ended::Whole));
+            account.ended.set(Some(TerminatedBy::Whole));
             let (pool, now) = (in_flight.pool(), Instant::now());
-            account.over(pool, now);
+            account.finish(pool, now);
             if let Some(keep) = keep
                 && private
                 && client_stays
             {
-                Private::keep(&mut client.private, pool, replica, keep, now);
+                PrivateConnection::keep(&mut client.private, pool, replica, keep, now);
             } else if let Some(keep) = keep.filter(|_| !private) {
                 let most = worker.settings.limits.pool_per_seat;
-                pool.give(replica, keep, most, now);
+                pool.put_idle(replica, keep, most, now);
             }
             let client_through = !request.keep_alive
                 && !worker.is_stopping()
                 && request.outgoing.body.is_complete()
                 && client.inbox.is_empty();
             match (client_stays, client_through) {
-                (true, _) => After::Next,
-                (false, true) => After::Done,
-                (false, false) => After::Close,
+                (true, _) => Disposition::KeepAlive,
+                (false, true) => Disposition::CloseIfRead,
+                (false, false) => Disposition::LingeringClose,
             }
         }
-        Delivered::Tunnel => {
+        ResponseOutcome::Tunnel => {
             let early = &mut client.inbox;
             let flows = (
-                Flow::from_client(in_flight, account),
-                Flow::to_client(in_flight, account),
+                ByteCounters::from_client(in_flight, account),
+                ByteCounters::to_client(in_flight, account),
             );
             if let Ok(stream) = client.stream.registered() {
                 let ended = tunnel::run(worker, stream, &mut replica, early, flows);
                 account.ended.set(Some(Box::pin(ended).await));
             }
-            After::Drop
+            Disposition::Close
         }
     }
 }
 
 /// Ends an exchange that was lost and does not go on.
-fn halt(pool: &Pool, account: &Account, halted: &Halted) -> Failure {
-    account.over(pool, Instant::now());
-    if matches!(halted, Halted::OverBudget(_)) {
-        account.ended.set(Some(Ended::ByBudget));
+fn not_retried(pool: &Upstream, account: &RequestStats, halted: &RetryDenied) -> ErrorReply {
+    account.finish(pool, Instant::now());
+    if matches!(halted, RetryDenied::OverBudget(_)) {
+        account.ended.set(Some(TerminatedBy::ByBudget));
     }
-    Failure::new(502, halted.to_string())
+    ErrorReply::new(502, halted.to_string())
 }
 
 /// Ends an exchange whose client broke its request off.
-fn client_failed(pool: &Pool, account: &Account, failed: &Unsent) -> Result<After, Failure> {
-    account.ended.set(Some(Ended::ByClient));
-    account.over(pool, Instant::now());
-    Failure::of_client(failed).map_or(Ok(After::Drop), Err)
+fn client_failed(
+    pool: &Upstream,
+    account: &RequestStats,
+    failed: &SendError,
+) -> Result<Disposition, ErrorReply> {
+    account.ended.set(Some(TerminatedBy::ByClient));
+    account.finish(pool, Instant::now());
+    ErrorReply::of_client(failed).map_or(Ok(Disposition::Close), Err)
 }
 
 /// Ends an exchange that cannot be repeated.
-fn give_up(
+fn fail_permanently(
     worker: &Worker,
-    pool: &Pool,
-    account: &Account,
-    broken: &Broken,
-) -> Result<After, Failure> {
-    account.over(pool, Instant::now());
+    pool: &Upstream,
+    account: &RequestStats,
+    broken: &ResponseError,
+) -> Result<Disposition, ErrorReply> {
+    account.finish(pool, Instant::now());
     match broken {
-        Broken::TimedOut => {
-            worker.tell(pool.id, EvidenceKind::ReplyTimeout);
-            Err(Failure::new(504, "the replica did not answer in time"))
+        ResponseError::TimedOut => {
+            worker.report_evidence(pool.id, EvidenceKind::ReplyTimeout);
+            Err(ErrorReply::new(504, "the replica did not answer in time"))
         }
-        Broken::Bad(why) => {
+        ResponseError::Bad(why) => {
             let sentence = format!("the replica's reply is malformed: {why}");
-            Err(Failure::new(502, sentence))
+            Err(ErrorReply::new(502, sentence))
         }
-        Broken::Truncated { reset } => {
-            worker.tell(pool.id, EvidenceKind::Lost);
+        ResponseError::Truncated { reset } => {
+            worker.report_evidence(pool.id, EvidenceKind::Lost);
             pool.cell().truncated.add(1);
-            account.ended.set(Some(Ended::ByReplica));
-            Ok(if *reset { After::Reset } else { After::Drop })
+            account.ended.set(Some(TerminatedBy::ByReplica));
+            Ok(if *reset {
+                Disposition::Reset
+            } else {
+                Disposition::Close
+            })
         }
-        Broken::ClientGone | Broken::Lost | Broken::Doubted | Broken::Stale => {
-            account.ended.set(Some(Ended::ByClient));
-            Ok(After::Drop)
+        ResponseError::ClientGone
+        | ResponseError::Lost
+        | ResponseError::Degraded
+        | ResponseError::Stale => {
+            account.ended.set(Some(TerminatedBy::ByClient));
+            Ok(Disposition::Close)
         }
     }
 }
 
 /// Answers with an error. The connection stays only if nothing is left of the request.
-async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: &Failure) -> After {
+async fn send_error(
+    worker: &Worker,
+    client: &mut Client,
+    request: &ProxiedRequest,
+    failure: &ErrorReply,
+) -> Disposition {
     let stays = request.keep_alive
         && request.asked.version == Version::Http11
         && request.outgoing.body.is_complete()
@@ -280,11 +305,11 @@ async fn fail(worker: &Worker, client: &mut Client, request: &Request, failure: 
 }
 
 /// What to say when no seat serves a request.
-pub(super) fn nobody_up(worker: &Worker, nobody: Nobody, tried: &Tried) -> Failure {
+pub(super) fn nobody_up(worker: &Worker, nobody: NoReplica, tried: &Attempted) -> ErrorReply {
     let sentence = match (nobody, &tried.unreached) {
-        (Nobody::Empty, _) => "there are no replicas".to_owned(),
-        (Nobody::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
-        (Nobody::Down, _) => "no replica is up".to_owned(),
+        (NoReplica::Empty, _) => "there are no replicas".to_owned(),
+        (NoReplica::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
+        (NoReplica::Down, _) => "no replica is up".to_owned(),
     };
-    Failure::new(503, sentence)
+    ErrorReply::new(503, sentence)
 }

@@ -55,24 +55,24 @@ impl Turn {
 
     /// Lets the event loop go round if the turn is over, and other sessions at full speed have their run if
     /// the run is. Cancel safe.
-    pub(super) async fn pass(&mut self, line: &Line) {
-        if self.is_over() {
+    pub(super) async fn skip(&mut self, line: &TurnQueue) {
+        if self.is_turn_over() {
             if self.number == 0 {
                 self.number = line.number();
             }
-            line.give_way(self.number, u64::from(self.moved)).await;
+            line.yield_turn(self.number, u64::from(self.moved)).await;
             self.moved = 0;
         }
     }
 
-    fn is_over(&self) -> bool {
+    fn is_turn_over(&self) -> bool {
         u64::from(self.moved) >= TURN_BYTES
     }
 }
 
 /// The sessions of one worker that are at full speed.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct TurnQueue {
     numbers: Cell<u32>,
     /// Whose run it is.
     runner: Cell<u32>,
@@ -84,14 +84,14 @@ pub(super) struct Line {
     waiting: RefCell<VecDeque<(u32, Waker)>>,
 }
 
-impl Line {
+impl TurnQueue {
     fn number(&self) -> u32 {
         let number = self.numbers.get().checked_add(1).unwrap_or(1);
         self.numbers.set(number);
         number
     }
 
-    async fn give_way(&self, number: u32, moved: u64) {
+    async fn yield_turn(&self, number: u32, moved: u64) {
         if self.runner.get() == number {
             self.moved.set(self.moved.get() + moved);
             if !self.is_run_over() {
@@ -103,7 +103,7 @@ impl Line {
             self.begin(number);
             return self.next_round().await;
         }
-        let waiting = Waiting { line: self, number };
+        let waiting = QueuedSession { line: self, number };
         waiting.enter().await;
         while !self.is_free() {
             yield_now().await;
@@ -128,27 +128,27 @@ impl Line {
     /// Goes on at the next round of the event loop.
     async fn next_round(&self) {
         self.goes_on.set(true);
-        let _over = GoesOn(self);
+        let _over = ResumingSession(self);
         yield_now().await;
     }
 }
 
 /// Dropped at the next poll of the runner, or with it.
-struct GoesOn<'l>(&'l Line);
+struct ResumingSession<'l>(&'l TurnQueue);
 
-impl Drop for GoesOn<'_> {
+impl Drop for ResumingSession<'_> {
     fn drop(&mut self) {
         self.0.goes_on.set(false);
     }
 }
 
 /// A place in the line. Dropping it leaves the line.
-struct Waiting<'l> {
-    line: &'l Line,
+struct QueuedSession<'l> {
+    line: &'l TurnQueue,
     number: u32,
 }
 
-impl Waiting<'_> {
+impl QueuedSession<'_> {
     /// Waits to be the first.
     async fn enter(&self) {
         poll_fn(|cx| {
@@ -170,7 +170,7 @@ impl Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuedSession<'_> {
     fn drop(&mut self) {
         let mut waiting = self.line.waiting.borrow_mut();
         let was_first = waiting

@@ -8,12 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::BytesMut;
 
 /// Appends a number in decimal digits.
-pub(super) fn put_number(out: &mut BytesMut, number: impl itoa::Integer) {
+pub(super) fn push_number(out: &mut BytesMut, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends these parts, one after the other.
-pub(super) fn put(out: &mut BytesMut, parts: &[&[u8]]) {
+pub(super) fn push(out: &mut BytesMut, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
@@ -23,13 +23,13 @@ pub(super) fn put_client(out: &mut BytesMut, client: SocketAddr) {
         // Written for every request, where the formatter would cost as much as the rest of the head.
         IpAddr::V4(ip) => {
             for (at, octet) in ip.octets().into_iter().enumerate() {
-                put(out, &[if at == 0 { b"" } else { b"." }]);
-                put_number(out, octet);
+                push(out, &[if at == 0 { b"" } else { b"." }]);
+                push_number(out, octet);
             }
         }
-        IpAddr::V6(ip) => put(out, &[ip.to_string().as_bytes()]),
+        IpAddr::V6(ip) => push(out, &[ip.to_string().as_bytes()]),
     }
-    put(out, &[b"\r\n"]);
+    push(out, &[b"\r\n"]);
 }
 
 #[cfg(test)]

@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::buffer_pool::REPLY_BYTES;
 use super::client_watch::ClientWatch;
-use super::response::{Broken, Download};
-use super::rewrite::Facts;
+use super::response::{Response, ResponseError};
+use super::rewrite::ResponseMeta;
 use crate::wire::framing::Body;
 
-impl Download<'_> {
+impl Response<'_> {
     /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every
     /// request holds this future.
     pub(super) fn read_early(
         &mut self,
         due: impl Fn() -> Option<Instant>,
-    ) -> impl Future<Output = Result<(), Broken>> {
+    ) -> impl Future<Output = Result<(), ResponseError>> {
         let (in_flight, progress, worker) = (self.in_flight, self.progress, self.worker);
         let mut ear = in_flight.doubt_ear();
         let (from, to, reply, timer) = (
@@ -32,23 +32,25 @@ impl Download<'_> {
         poll_fn(move |cx| {
             let silent_since = || progress.upload_over.get();
             if watch.poll_gone_if_old(cx, silent_since).is_ready() {
-                return Poll::Ready(Err(Broken::ClientGone));
+                return Poll::Ready(Err(ResponseError::ClientGone));
             }
             if let Poll::Ready(read) = pin!(from.read_buf(reply)).poll(cx) {
                 return Poll::Ready(match read {
-                    Ok(0) | Err(_) => Err(Broken::Lost),
+                    Ok(0) | Err(_) => Err(ResponseError::Lost),
                     Ok(_) => Ok(()),
                 });
             }
-            if worker.leaves(in_flight, progress.on_silence.get()) {
-                return Poll::Ready(Err(Broken::Doubted));
+            if worker.gives_up(in_flight, progress.on_silence.get()) {
+                return Poll::Ready(Err(ResponseError::Degraded));
             }
-            ear.listen(cx);
+            ear.register(cx);
             if watch.poll_gone(cx, silent_since).is_ready() {
-                return Poll::Ready(Err(Broken::ClientGone));
+                return Poll::Ready(Err(ResponseError::ClientGone));
             }
             match due() {
-                Some(due) => timer.poll_passed(cx, due).map(|()| Err(Broken::TimedOut)),
+                Some(due) => timer
+                    .poll_passed(cx, due)
+                    .map(|()| Err(ResponseError::TimedOut)),
                 None => Poll::Pending,
             }
         })
@@ -57,7 +59,10 @@ impl Download<'_> {
     /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
     /// as far as it came. So is what a half-closed client has waited for longer than its grace: only a
     /// write tells whether it still reads.
-    pub(super) async fn hold_until_whole(&mut self, facts: &Facts) -> Result<(), Broken> {
+    pub(super) async fn hold_until_whole(
+        &mut self,
+        facts: &ResponseMeta,
+    ) -> Result<(), ResponseError> {
         let Body::Length(length) = facts.body else {
             return Ok(());
         };
@@ -70,10 +75,12 @@ impl Download<'_> {
             let limit = self.worker.settings.limits.body_timeout;
             let due = || progress.reply_body_due(since, limit);
             match self.read_early(due).await {
-                Err(Broken::Lost) if !(progress.repeatable.get() && self.worker.allows_retry()) => {
+                Err(ResponseError::Lost)
+                    if !(progress.repeatable.get() && self.worker.allows_retry()) =>
+                {
                     return Ok(());
                 }
-                Err(Broken::ClientGone) if self.account.ends.half_closed.get().is_some() => {
+                Err(ResponseError::ClientGone) if self.account.ends.half_closed.get().is_some() => {
                     return Ok(());
                 }
                 other => other?,

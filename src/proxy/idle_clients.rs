@@ -13,24 +13,24 @@ use tokio::time::Instant;
 
 /// A client is not idle yet that has paused for less: it is between two requests, the next of which may be
 /// on its way.
-pub(super) const SETTLED: Duration = Duration::from_millis(100);
+pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(100);
 
 /// No entry.
-const NONE: usize = usize::MAX;
+const NO_ENTRY: usize = usize::MAX;
 
 /// The idle clients of one worker.
 #[derive(Debug, Default)]
-pub(super) struct IdleClients(RefCell<List>);
+pub(super) struct IdleClients(RefCell<IdleList>);
 
 #[derive(Debug)]
-struct List {
-    entries: Slab<Entry>,
+struct IdleList {
+    entries: Slab<IdleEntry>,
     longest: usize,
     newest: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct IdleEntry {
     waker: Waker,
     since: Instant,
     /// Whether it was told to go. It is out of the order then.
@@ -39,30 +39,30 @@ struct Entry {
     newer: usize,
 }
 
-impl Entry {
+impl IdleEntry {
     fn has_settled(&self, now: Instant) -> bool {
-        now >= self.since + SETTLED
+        now >= self.since + SETTLED_AFTER
     }
 }
 
-impl Default for List {
+impl Default for IdleList {
     fn default() -> Self {
         Self {
             entries: Slab::new(),
-            longest: NONE,
-            newest: NONE,
+            longest: NO_ENTRY,
+            newest: NO_ENTRY,
         }
     }
 }
 
-impl List {
-    fn push(&mut self, waker: Waker, since: Instant) -> usize {
-        let at = self.entries.insert(Entry {
+impl IdleList {
+    fn link(&mut self, waker: Waker, since: Instant) -> usize {
+        let at = self.entries.insert(IdleEntry {
             waker,
             since,
             evicted: false,
             older: self.newest,
-            newer: NONE,
+            newer: NO_ENTRY,
         });
         match self.entries.get_mut(self.newest) {
             Some(newest) => newest.newer = at,
@@ -87,10 +87,10 @@ impl List {
 
 impl IdleClients {
     /// The place of a client that has been idle since `since` and is not among them yet.
-    pub(super) fn place(&self, since: Instant) -> Place<'_> {
-        Place {
+    pub(super) fn place(&self, since: Instant) -> IdlePlace<'_> {
+        IdlePlace {
             clients: self,
-            at: NONE,
+            at: NO_ENTRY,
             since,
         }
     }
@@ -129,13 +129,13 @@ impl IdleClients {
 
 /// The place of one client. Dropping it ends its being idle.
 #[derive(Debug)]
-pub(super) struct Place<'c> {
+pub(super) struct IdlePlace<'c> {
     clients: &'c IdleClients,
     at: usize,
     since: Instant,
 }
 
-impl Place<'_> {
+impl IdlePlace<'_> {
     /// When the client began to be idle.
     pub(super) fn since(&self) -> Instant {
         self.since
@@ -150,14 +150,14 @@ impl Place<'_> {
                 entry.evicted
             }
             None => {
-                self.at = list.push(cx.waker().clone(), self.since);
+                self.at = list.link(cx.waker().clone(), self.since);
                 false
             }
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for IdlePlace<'_> {
     fn drop(&mut self) {
         let mut list = self.clients.0.borrow_mut();
         if let Some(entry) = list.entries.try_remove(self.at)
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     /// Enters each of `places`, in this order.
-    fn enter(places: &mut [Place<'_>]) {
+    fn enter(places: &mut [IdlePlace<'_>]) {
         let cx = Context::from_waker(Waker::noop());
         places
             .iter_mut()
@@ -181,7 +181,7 @@ mod tests {
     }
 
     /// Which of `places` are to go.
-    fn told(places: &mut [Place<'_>]) -> Vec<bool> {
+    fn waits_told(places: &mut [IdlePlace<'_>]) -> Vec<bool> {
         let cx = Context::from_waker(Waker::noop());
         places.iter_mut().map(|place| place.wait(&cx)).collect()
     }
@@ -189,30 +189,30 @@ mod tests {
     #[test]
     fn the_longest_idle_goes_first_and_each_once() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
-        let since = |n: u32| begun + n * SETTLED;
+        let since = |n: u32| begun + n * SETTLED_AFTER;
         let mut places: Vec<_> = (0..4).map(|n| clients.place(since(n))).collect();
         enter(&mut places);
         // The second is busy again; then the order is 0, 2, 3.
-        let [first, second, third, fourth] = <[Place<'_>; 4]>::try_from(places).unwrap();
+        let [first, second, third, fourth] = <[IdlePlace<'_>; 4]>::try_from(places).unwrap();
         drop(second);
         let mut places = vec![first, third, fourth];
         let late = since(10);
         assert!(clients.evict_longest(late));
-        assert_eq!(told(&mut places), [true, false, false]);
+        assert_eq!(waits_told(&mut places), [true, false, false]);
         assert!(clients.evict_longest(late));
-        assert_eq!(told(&mut places), [true, true, false]);
+        assert_eq!(waits_told(&mut places), [true, true, false]);
         // A newcomer is behind those who were there.
         let mut newest = clients.place(since(4));
         enter(std::slice::from_mut(&mut newest));
         places.push(newest);
         assert!(clients.evict_longest(late));
-        assert_eq!(told(&mut places), [true, true, true, false]);
+        assert_eq!(waits_told(&mut places), [true, true, true, false]);
         assert!(clients.evict_longest(late));
         assert!(!clients.evict_longest(late), "all were told");
         places.clear();
         let list = clients.0.borrow();
         assert!(list.entries.is_empty());
-        assert_eq!((list.longest, list.newest), (NONE, NONE));
+        assert_eq!((list.longest, list.newest), (NO_ENTRY, NO_ENTRY));
     }
 
     #[test]
@@ -220,23 +220,23 @@ mod tests {
         let (clients, since) = (IdleClients::default(), Instant::now());
         let mut places = [clients.place(since)];
         enter(&mut places);
-        let almost = SETTLED.checked_sub(Duration::from_nanos(1)).unwrap();
+        let almost = SETTLED_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
         assert!(!clients.evict_longest(since + almost));
-        assert!(clients.evict_longest(since + SETTLED));
-        assert_eq!(told(&mut places), [true]);
+        assert!(clients.evict_longest(since + SETTLED_AFTER));
+        assert_eq!(waits_told(&mut places), [true]);
     }
 
     #[test]
     fn the_order_holds_whoever_leaves() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
         for leaves in 0..5_usize {
-            let since = |n: u32| begun + n * SETTLED;
+            let since = |n: u32| begun + n * SETTLED_AFTER;
             let mut places: Vec<_> = (0..5).map(|n| clients.place(since(n))).collect();
             enter(&mut places);
             drop(places.remove(leaves));
             for told_so_far in 1..=4 {
                 assert!(clients.evict_longest(since(10)));
-                let told = told(&mut places);
+                let told = waits_told(&mut places);
                 let expected: Vec<bool> = (0..4).map(|at| at < told_so_far).collect();
                 assert_eq!(told, expected, "without {leaves}");
             }

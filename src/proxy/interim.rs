@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Buf;
 use tokio::time::Instant;
 
-use super::response::{Broken, Download};
-use super::rewrite::{self, Ending, Facts};
+use super::response::{Response, ResponseError};
+use super::rewrite::{self, HeadEnding, ResponseMeta};
 use crate::wire::head::Version;
 
 /// Interim replies to one request that are passed on without delay.
@@ -18,9 +18,9 @@ const INTERVAL: Duration = Duration::from_millis(1);
 
 /// Pace of the interim replies to one request: a bucket of [`BURST`] that fills by one each [`INTERVAL`].
 #[derive(Debug, Default)]
-pub(super) struct Pace(Option<Instant>);
+pub(super) struct InterimRate(Option<Instant>);
 
-impl Pace {
+impl InterimRate {
     /// Counts an interim reply that came `now`. Returns when the next may be read, if not at once.
     fn count(&mut self, now: Instant) -> Option<Instant> {
         let full = self.0.map_or(now, |full| full.max(now)) + INTERVAL;
@@ -29,13 +29,13 @@ impl Pace {
     }
 }
 
-impl Download<'_> {
+impl Response<'_> {
     /// Passes on an interim reply, whose head is in `out`. The final one has its whole time again.
     pub(super) async fn pass_interim(
         &mut self,
-        facts: &Facts,
-        pace: &mut Pace,
-    ) -> Result<(), Broken> {
+        facts: &ResponseMeta,
+        pace: &mut InterimRate,
+    ) -> Result<(), ResponseError> {
         let now = Instant::now();
         self.reply.advance(facts.len);
         self.in_flight.pool().cell().replies.count(facts.status);
@@ -46,7 +46,7 @@ impl Download<'_> {
             .renew(now + self.worker.settings.limits.reply_timeout);
         // RFC 9110 §15.2: never to an HTTP/1.0 client.
         if self.asked.version == Version::Http11 {
-            rewrite::finish(Ending::Plain, &mut self.out);
+            rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
             self.progress.amid.set(true);
             self.write_out().await?;
             self.progress.amid.set(false);
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_burst_passes_at_once_and_then_one_each_interval() {
         let begun = Instant::now();
-        let mut pace = Pace::default();
+        let mut pace = InterimRate::default();
         for _ in 0..BURST {
             assert_eq!(pace.count(begun), None);
         }

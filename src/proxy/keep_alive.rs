@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::buffer_pool::Buffers;
+use super::buffer_pool::BufferPool;
 use super::session::Client;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
@@ -34,10 +34,10 @@ pub(super) fn wait_for_bytes(
             ..
         } = &mut *client;
         while let Poll::Ready(read) = poll_first_bytes(stream, inbox, &worker.inboxes, cx) {
-            if inbox.is_empty() || !begins_nothing(inbox) {
+            if inbox.is_empty() || !is_blank(inbox) {
                 return Poll::Ready(matches!(read, Ok(1..)));
             }
-            worker.inboxes.give(inbox);
+            worker.inboxes.put_back(inbox);
         }
         // The kernel may have bytes that the event loop has not announced yet: that client has spoken.
         if place.wait(cx) && stream.recv_queue_empty() {
@@ -60,7 +60,7 @@ pub(super) fn wait_for_bytes(
 
 /// Whether no request has begun: an empty line behind one, with which some clients end it, is none
 /// (RFC 9112 §2.2).
-pub(super) fn begins_nothing(inbox: &[u8]) -> bool {
+pub(super) fn is_blank(inbox: &[u8]) -> bool {
     matches!(inbox, b"" | b"\r\n")
 }
 
@@ -69,14 +69,14 @@ pub(super) fn begins_nothing(inbox: &[u8]) -> bool {
 fn poll_first_bytes(
     stream: &mut LazyStream,
     inbox: &mut BytesMut,
-    buffers: &Buffers,
+    buffers: &BufferPool,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     ready!(stream.poll_read_ready(cx))?;
     *inbox = buffers.take();
     let read = pin!(stream.read_buf(inbox)).poll(cx);
     if read.is_pending() {
-        buffers.give(inbox);
+        buffers.put_back(inbox);
     }
     read
 }

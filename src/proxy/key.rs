@@ -7,16 +7,16 @@ use std::str::FromStr;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::rewrite::Nominated;
+use super::rewrite::ConnectionTokens;
 use crate::ring::Key;
 use crate::wire::head::RequestHead;
 
 /// Where keys come from: the first source that a request has. The last one always has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRule(Vec<Source>);
+pub struct KeyRule(Vec<KeySource>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+enum KeySource {
     /// The value of this header field (lower case).
     Header(String),
     /// The value of this parameter of the query.
@@ -44,8 +44,9 @@ impl FromStr for KeyRule {
     type Err = ParseKeyRuleError;
 
     fn from_str(text: &str) -> Result<Self, ParseKeyRuleError> {
-        let sources: Vec<Source> = text.split(',').map(source).collect::<Result<_, _>>()?;
-        let always = |source: &Source| !matches!(source, Source::Header(_) | Source::Query(_));
+        let sources: Vec<KeySource> = text.split(',').map(source).collect::<Result<_, _>>()?;
+        let always =
+            |source: &KeySource| !matches!(source, KeySource::Header(_) | KeySource::Query(_));
         match sources.iter().position(always) {
             Some(at) if at + 1 == sources.len() => Ok(Self(sources)),
             _ => Err(ParseKeyRuleError::End),
@@ -53,17 +54,17 @@ impl FromStr for KeyRule {
     }
 }
 
-fn source(text: &str) -> Result<Source, ParseKeyRuleError> {
+fn source(text: &str) -> Result<KeySource, ParseKeyRuleError> {
     let unknown = || ParseKeyRuleError::Unknown(text.to_owned());
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     match text.trim().split_once(':') {
         Some(("header", name)) if !name.is_empty() && name.bytes().all(token) => {
-            Ok(Source::Header(name.to_ascii_lowercase()))
+            Ok(KeySource::Header(name.to_ascii_lowercase()))
         }
-        Some(("query", name)) if !name.is_empty() => Ok(Source::Query(name.to_owned())),
-        None if text.trim() == "path" => Ok(Source::Path),
-        None if text.trim() == "source" => Ok(Source::Address),
-        None if text.trim() == "random" => Ok(Source::Random),
+        Some(("query", name)) if !name.is_empty() => Ok(KeySource::Query(name.to_owned())),
+        None if text.trim() == "path" => Ok(KeySource::Path),
+        None if text.trim() == "source" => Ok(KeySource::Address),
+        None if text.trim() == "random" => Ok(KeySource::Random),
         _ => Err(unknown()),
     }
 }
@@ -73,11 +74,11 @@ impl fmt::Display for KeyRule {
         for (at, source) in self.0.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
             match source {
-                Source::Header(name) => write!(f, "{comma}header:{name}")?,
-                Source::Query(name) => write!(f, "{comma}query:{name}")?,
-                Source::Path => write!(f, "{comma}path")?,
-                Source::Address => write!(f, "{comma}source")?,
-                Source::Random => write!(f, "{comma}random")?,
+                KeySource::Header(name) => write!(f, "{comma}header:{name}")?,
+                KeySource::Query(name) => write!(f, "{comma}query:{name}")?,
+                KeySource::Path => write!(f, "{comma}path")?,
+                KeySource::Address => write!(f, "{comma}source")?,
+                KeySource::Random => write!(f, "{comma}random")?,
             }
         }
         Ok(())
@@ -86,9 +87,9 @@ impl fmt::Display for KeyRule {
 
 /// A request's key, and the request ID if one was drawn for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keyed {
+pub(super) struct RequestKey {
     pub(super) key: Key,
-    pub(super) drawn: Option<u32>,
+    pub(super) generated_id: Option<u32>,
 }
 
 impl KeyRule {
@@ -98,22 +99,22 @@ impl KeyRule {
         head: &RequestHead<'_, '_>,
         client: IpAddr,
         random: &mut StdRng,
-    ) -> Keyed {
-        let found = |bytes: &[u8]| Keyed {
-            key: Key::of(bytes),
-            drawn: None,
+    ) -> RequestKey {
+        let found = |bytes: &[u8]| RequestKey {
+            key: Key::from_bytes(bytes),
+            generated_id: None,
         };
         for source in &self.0 {
             let bytes = match source {
-                Source::Header(name) => head.fields.get(name),
-                Source::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
-                Source::Path => Some(head.target.path),
-                Source::Address => return found(client.to_canonical().to_string().as_bytes()),
-                Source::Random => {
+                KeySource::Header(name) => head.fields.get(name),
+                KeySource::Query(name) => parameter(head.target.query.unwrap_or_default(), name),
+                KeySource::Path => Some(head.target.path),
+                KeySource::Address => return found(client.to_canonical().to_string().as_bytes()),
+                KeySource::Random => {
                     let id = random.random_range(100_000..1_000_000_u32);
-                    return Keyed {
+                    return RequestKey {
                         key: Key(u64::from(id)),
-                        drawn: Some(id),
+                        generated_id: Some(id),
                     };
                 }
             };
@@ -129,8 +130,9 @@ impl KeyRule {
     /// removed (RFC 9110 §7.6.1), and the replica would see another key than the one it was chosen by.
     pub(super) fn is_nominated(&self, head: &RequestHead<'_, '_>) -> bool {
         self.0.iter().any(|source| match source {
-            Source::Header(name) => {
-                Nominated::of(&head.fields).has(name) && head.fields.get(name).is_some()
+            KeySource::Header(name) => {
+                ConnectionTokens::from_fields(&head.fields).has(name)
+                    && head.fields.get(name).is_some()
             }
             _ => false,
         })

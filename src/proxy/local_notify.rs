@@ -8,35 +8,35 @@ use slab::Slab;
 
 /// What is waited for.
 #[derive(Debug, Default)]
-pub(super) struct Bell(RefCell<Slab<Waker>>);
+pub(super) struct LocalNotify(RefCell<Slab<Waker>>);
 
 /// One who may be waiting. Dropping it ends that.
 #[derive(Debug)]
-pub(super) struct Ear<'b> {
-    bell: &'b Bell,
+pub(super) struct Waiter<'b> {
+    bell: &'b LocalNotify,
     place: Option<usize>,
 }
 
-impl Bell {
+impl LocalNotify {
     /// Wakes everyone who waits. They look for themselves whether what they wait for has come.
-    pub(super) fn ring(&self) {
+    pub(super) fn notify_all(&self) {
         for (_, waker) in self.0.borrow().iter() {
             waker.wake_by_ref();
         }
     }
 
     /// One who does not wait yet.
-    pub(super) fn ear(&self) -> Ear<'_> {
-        Ear {
+    pub(super) fn waiter(&self) -> Waiter<'_> {
+        Waiter {
             bell: self,
             place: None,
         }
     }
 }
 
-impl Ear<'_> {
+impl Waiter<'_> {
     /// Has the task woken at the next ring, and at every one after it.
-    pub(super) fn listen(&mut self, cx: &Context<'_>) {
+    pub(super) fn register(&mut self, cx: &Context<'_>) {
         let mut wakers = self.bell.0.borrow_mut();
         match self.place.and_then(|place| wakers.get_mut(place)) {
             Some(waker) => waker.clone_from(cx.waker()),
@@ -45,7 +45,7 @@ impl Ear<'_> {
     }
 }
 
-impl Drop for Ear<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
             self.bell.0.borrow_mut().try_remove(place);
@@ -62,19 +62,19 @@ mod tests {
 
     #[test]
     fn a_ring_wakes_those_who_listen_and_who_went_is_forgotten() {
-        let bell = Bell::default();
+        let bell = LocalNotify::default();
         {
-            let (mut first, mut second) = (bell.ear(), bell.ear());
+            let (mut first, mut second) = (bell.waiter(), bell.waiter());
             let cx = Context::from_waker(Waker::noop());
             for _ in 0..2 {
-                first.listen(&cx);
-                second.listen(&cx);
+                first.register(&cx);
+                second.register(&cx);
             }
             assert_eq!(bell.0.borrow().len(), 2);
             drop(first);
             assert_eq!(bell.0.borrow().len(), 1);
-            bell.ring();
-            second.listen(&cx);
+            bell.notify_all();
+            second.register(&cx);
             assert_eq!(bell.0.borrow().len(), 1);
         }
         assert!(bell.0.borrow().is_empty());
@@ -82,10 +82,10 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_is_woken() {
-        let (bell, heard) = (Bell::default(), std::cell::Cell::new(false));
-        let mut ear = bell.ear();
+        let (bell, heard) = (LocalNotify::default(), std::cell::Cell::new(false));
+        let mut ear = bell.waiter();
         let wait = pin!(poll_fn(|cx| {
-            ear.listen(cx);
+            ear.register(cx);
             if heard.get() {
                 Poll::Ready(())
             } else {
@@ -95,7 +95,7 @@ mod tests {
         let tell = async {
             tokio::task::yield_now().await;
             heard.set(true);
-            bell.ring();
+            bell.notify_all();
         };
         let both = async { tokio::join!(wait, tell) };
         let limit = std::time::Duration::from_secs(10);

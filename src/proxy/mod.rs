@@ -60,18 +60,18 @@ mod write;
 
 use std::time::Duration;
 
-pub use accept::{Start, start};
-pub use access_record::{AccessLog, Ended, How, Record};
+pub use accept::{WorkerStart, start};
+pub use access_record::{AccessLogHandle, AccessRecord, RouteReason, TerminatedBy};
 pub use key::{KeyRule, ParseKeyRuleError};
-pub use passthrough::{Balance, ParseBalanceError};
+pub use passthrough::{BalanceMode, ParseBalanceModeError};
 
 use crate::access::AccessPolicy;
 
 /// How the data port behaves; the same for all workers.
 #[derive(Debug)]
-pub struct Settings {
+pub struct ProxySettings {
     /// What is balanced.
-    pub balance: Balance,
+    pub balance: BalanceMode,
     /// What a request is hashed by.
     pub key: KeyRule,
     /// How often a request is sent again after it was lost.
@@ -85,14 +85,14 @@ pub struct Settings {
     /// The name in the Via field of what is passed on; without one there is none.
     pub via: Option<String>,
     /// Where every request is written down, if anywhere.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<AccessLogHandle>,
     /// Times and sizes.
-    pub limits: Limits,
+    pub limits: ProxyLimits,
 }
 
 /// The limits of the data path.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ProxyLimits {
     /// Making a connection to a replica.
     pub connect_timeout: Duration,
     /// From a head's first byte to its last, and from a connection's beginning to its first byte.

@@ -14,13 +14,13 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::attempted::{NoConnection, Tried};
+use super::attempted::{Attempted, NoConnection};
 use super::client_watch::unless_reset;
 use super::exchange;
-use super::flow::Flow;
-use super::request_stats::Account;
-use super::route::{self, Nobody};
-use super::session::{After, Client};
+use super::flow::ByteCounters;
+use super::request_stats::RequestStats;
+use super::route::{self, NoReplica};
+use super::session::{Client, Disposition};
 use super::tunnel;
 use super::upstream::InFlight;
 use super::worker::Worker;
@@ -30,7 +30,7 @@ use crate::wire::head::RequestHead as Head;
 
 /// What goes to one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
+pub enum BalanceMode {
     /// Each request of a connection goes where its own key belongs.
     Request,
     /// A connection goes where its first request belongs.
@@ -43,22 +43,22 @@ pub enum Balance {
 /// A text that names nothing to balance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not request, connection or source")]
-pub struct ParseBalanceError(String);
+pub struct ParseBalanceModeError(String);
 
-impl FromStr for Balance {
-    type Err = ParseBalanceError;
+impl FromStr for BalanceMode {
+    type Err = ParseBalanceModeError;
 
-    fn from_str(text: &str) -> Result<Self, ParseBalanceError> {
+    fn from_str(text: &str) -> Result<Self, ParseBalanceModeError> {
         match text {
             "request" => Ok(Self::Request),
             "connection" => Ok(Self::Connection),
             "source" => Ok(Self::Source),
-            _ => Err(ParseBalanceError(text.to_owned())),
+            _ => Err(ParseBalanceModeError(text.to_owned())),
         }
     }
 }
 
-impl fmt::Display for Balance {
+impl fmt::Display for BalanceMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Request => "request",
@@ -70,26 +70,26 @@ impl fmt::Display for Balance {
 
 /// The first request of a connection that will be a tunnel.
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct FirstRequest {
     key: Key,
     head_only: bool,
 }
 
 /// What the first head says, and the bytes to send in place of `inbox` when an ID was drawn for it.
-pub(super) fn open(
+pub(super) fn prepare(
     worker: &Worker,
     client: SocketAddr,
     head: &Head<'_, '_>,
     inbox: &[u8],
-) -> (Opening, Option<BytesMut>) {
+) -> (FirstRequest, Option<BytesMut>) {
     let random = &mut worker.random.borrow_mut();
     let keyed = worker.settings.key.key(head, client.ip(), random);
-    let with_id = keyed.drawn.map(|id| {
+    let with_id = keyed.generated_id.map(|id| {
         let mut bytes = worker.inboxes.take();
-        put_with_id(head, inbox, id, &mut bytes);
+        push_with_id(head, inbox, id, &mut bytes);
         bytes
     });
-    let opening = Opening {
+    let opening = FirstRequest {
         key: keyed.key,
         head_only: head.method == "HEAD",
     };
@@ -98,7 +98,7 @@ pub(super) fn open(
 
 /// Writes `bytes`, which begin with `head`, with the ID that was drawn as its last field: it takes the
 /// place of one without a value. All else is as it was.
-fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
+fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
     let end = head.len - b"\r\n".len();
     let fields: usize = head.fields.iter().map(|field| field.line.len()).sum();
     out.extend_from_slice(&bytes[..end - fields]);
@@ -110,10 +110,14 @@ fn put_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
 }
 
 /// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
-pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: Opening) -> After {
-    match reach(worker, opening.key, client).await {
-        Ok(Some(reached)) => carry(worker, client, opening.key, reached).await,
-        Ok(None) => client.left(),
+pub(super) async fn by_head(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    opening: FirstRequest,
+) -> Disposition {
+    match connect_any(worker, opening.key, client).await {
+        Ok(Some(reached)) => relay(worker, client, opening.key, reached).await,
+        Ok(None) => client.client_left(),
         Err((nobody, tried)) => {
             let failure = exchange::nobody_up(worker, nobody, &tried);
             let later = "Retry-After: 1\r\n";
@@ -125,24 +129,24 @@ pub(super) async fn by_head(worker: &Rc<Worker>, client: &mut Client, opening: O
 }
 
 /// Serves a connection of which nothing is known but where it comes from.
-pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> After {
-    let key = key_of(client.addr.ip());
-    match reach(worker, key, client).await {
-        Ok(Some(reached)) => carry(worker, client, key, reached).await,
-        Ok(None) => client.left(),
+pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
+    let key = source_key(client.addr.ip());
+    match connect_any(worker, key, client).await {
+        Ok(Some(reached)) => relay(worker, client, key, reached).await,
+        Ok(None) => client.client_left(),
         // There are no words that every protocol understands. This is what a client would see of a server
         // that is down, if a little late.
-        Err(_) => After::Reset,
+        Err(_) => Disposition::Reset,
     }
 }
 
 /// The key of all connections from an address; the same as that of `--key source`.
-pub(super) fn key_of(client: IpAddr) -> Key {
-    Key::of(client.to_canonical().to_string().as_bytes())
+pub(super) fn source_key(client: IpAddr) -> Key {
+    Key::from_bytes(client.to_canonical().to_string().as_bytes())
 }
 
 /// A replica that has a client's first bytes, if any were here.
-struct Reached {
+struct ConnectedReplica {
     replica: TcpStream,
     in_flight: InFlight,
     /// How many bytes it has.
@@ -153,16 +157,16 @@ struct Reached {
 
 /// A connection to the replica that is to have this client, to which was written what is here of the
 /// client's bytes, as far as it fits. Until then, every seat is tried once. `None`: the client is gone.
-async fn reach(
+async fn connect_any(
     worker: &Worker,
     key: Key,
     client: &mut Client,
-) -> Result<Option<Reached>, (Nobody, Tried)> {
+) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
-    let mut tried = Tried::default();
+    let mut tried = Attempted::default();
     let mut moves = 0;
     loop {
-        let next = route::next(worker, key, &mut tried, Instant::now());
+        let next = route::select(worker, key, &mut tried, Instant::now());
         let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
             return Ok(None);
         };
@@ -171,8 +175,8 @@ async fn reach(
             Err(nobody) => return Err((nobody, tried)),
         };
         let pool = in_flight.pool();
-        tried.turn_to(pool);
-        let connected = worker.connect(&in_flight, &tried);
+        tried.mark_taken_over(pool);
+        let connected = worker.dial(&in_flight, &tried);
         let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
             return Ok(None);
         };
@@ -184,7 +188,7 @@ async fn reach(
             };
             if let Ok(sent) = sent {
                 client.inbox.advance(sent);
-                return Ok(Some(Reached {
+                return Ok(Some(ConnectedReplica {
                     replica,
                     in_flight,
                     sent,
@@ -198,8 +202,13 @@ async fn reach(
 }
 
 /// Moves bytes until the end; a drain waits for it as for any exchange.
-async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached) -> After {
-    let Reached {
+async fn relay(
+    worker: &Worker,
+    client: &mut Client,
+    key: Key,
+    reached: ConnectedReplica,
+) -> Disposition {
+    let ConnectedReplica {
         mut replica,
         in_flight,
         sent,
@@ -207,12 +216,12 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
     } = reached;
     // Nobody knows what the replica owes: that it took the connection is its first answer.
     in_flight.end_waiting();
-    let account = Account::new(Instant::now(), key, client.note.take());
+    let account = RequestStats::new(Instant::now(), key, client.note.take());
     account.moves.set(moves);
-    account.given(&in_flight);
+    account.assigned(&in_flight);
     let flows = (
-        Flow::from_client(&in_flight, &account),
-        Flow::to_client(&in_flight, &account),
+        ByteCounters::from_client(&in_flight, &account),
+        ByteCounters::to_client(&in_flight, &account),
     );
     flows.0.add(sent as u64);
     let early = &mut client.inbox;
@@ -220,7 +229,7 @@ async fn carry(worker: &Worker, client: &mut Client, key: Key, reached: Reached)
         let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
         account.ended.set(Some(ended));
     }
-    After::Drop
+    Disposition::Close
 }
 
 #[cfg(test)]
@@ -232,7 +241,7 @@ mod tests {
         let mut room = HeaderSlots::default();
         let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
         let mut out = BytesMut::new();
-        put_with_id(&head, text.as_bytes(), 123_456, &mut out);
+        push_with_id(&head, text.as_bytes(), 123_456, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -260,6 +269,6 @@ mod tests {
     #[test]
     fn an_address_has_one_key_however_it_is_written() {
         let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
-        assert_eq!(key_of(mapped), Key::of(b"10.0.0.7"));
+        assert_eq!(source_key(mapped), Key::from_bytes(b"10.0.0.7"));
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::fairness::TURN_BYTES;
-use super::stall_detector::Stall;
+use super::stall_detector::StallDetector;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::wire::deadline::Deadline;
 use crate::wire::sockopt;
@@ -25,7 +25,7 @@ use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 /// From this many bytes on, moving them through a pipe is cheaper than copying them.
 pub(super) const SPLICE_FROM: u64 = 32 * 1024;
 /// The most bytes of one piece: not more than a turn.
-const PIECE: u64 = TURN_BYTES;
+const TRANSFER_BYTES: u64 = TURN_BYTES;
 /// Spare pipes kept; each holds two descriptors.
 const MAX_SPARE: usize = 64;
 /// How long nothing more is said of a lack of pipes that goes on.
@@ -33,7 +33,7 @@ const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Spare pipes.
 #[derive(Debug)]
-pub(super) struct Pipes {
+pub(super) struct PipePool {
     on: Cell<bool>,
     /// How many there may be, lent and spare.
     most: usize,
@@ -46,21 +46,21 @@ pub(super) struct Pipes {
 
 /// A pipe that is in use. It counts until it is given back or dropped.
 #[derive(Debug)]
-pub(super) struct Lent<State> {
+pub(super) struct PooledPipe<State> {
     pipe: Pipe<State>,
-    place: Place,
+    place: PipeSlot,
 }
 
 #[derive(Debug)]
-struct Place(Rc<Cell<usize>>);
+struct PipeSlot(Rc<Cell<usize>>);
 
-impl Drop for Place {
+impl Drop for PipeSlot {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
 }
 
-impl Lent<Holding> {
+impl PooledPipe<Holding> {
     /// How many bytes it holds.
     pub(super) fn held(&self) -> u64 {
         self.pipe.held() as u64
@@ -69,14 +69,14 @@ impl Lent<Holding> {
 
 /// Which side ended a piece too early.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum TransferError {
     /// Nothing more came: an end, a reset, or silence for too long; `None` is an end.
     From(Option<io::Error>),
     /// The other side takes no more.
     To,
 }
 
-impl Pipes {
+impl PipePool {
     pub(super) fn new(on: bool, most: usize, port: Arc<DataPortCounters>, worker: usize) -> Self {
         Self {
             port,
@@ -90,7 +90,7 @@ impl Pipes {
     }
 
     /// A pipe for a body of which so much is certain to come; `None` if it is better copied.
-    pub(super) fn take(&self, ahead: u64) -> Option<Lent<Empty>> {
+    pub(super) fn take(&self, ahead: u64) -> Option<PooledPipe<Empty>> {
         if !self.on.get() || ahead < SPLICE_FROM {
             return None;
         }
@@ -105,21 +105,21 @@ impl Pipes {
                 Ok(pipe) => pipe,
                 // Out of descriptors or pipe memory: the bytes get there by copying, too.
                 Err(err) => {
-                    self.note_shortage(&err);
+                    self.log_shortage(&err);
                     return None;
                 }
             },
         };
         self.lent.set(self.lent.get() + 1);
-        let place = Place(Rc::clone(&self.lent));
-        Some(Lent { pipe, place })
+        let place = PipeSlot(Rc::clone(&self.lent));
+        Some(PooledPipe { pipe, place })
     }
 
     fn cell(&self) -> &WorkerPortCounters {
         self.port.worker(self.worker)
     }
 
-    fn note_shortage(&self, err: &io::Error) {
+    fn log_shortage(&self, err: &io::Error) {
         self.cell().splice_fallbacks.add(1);
         let now = Instant::now();
         if self
@@ -133,7 +133,7 @@ impl Pipes {
         }
     }
 
-    fn give(&self, pipe: Pipe<Empty>, place: Place) {
+    fn put_back(&self, pipe: Pipe<Empty>, place: PipeSlot) {
         drop(place);
         let mut spare = self.spare.borrow_mut();
         if spare.len() < MAX_SPARE {
@@ -144,20 +144,20 @@ impl Pipes {
     /// Moves a piece of at most `most` bytes, which is waited for until `due`. Each write that makes
     /// progress has `limit`, and `tell` hears of it. Returns how much was moved: 0 if these sockets cannot
     /// be spliced.
-    pub(super) async fn carry(
+    pub(super) async fn transfer(
         &self,
-        pipe: Lent<Empty>,
+        pipe: PooledPipe<Empty>,
         (from, to): (&TcpStream, &TcpStream),
         most: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
         (limit, tell): (Duration, impl Fn(u64)),
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, TransferError> {
         let Some(held) = self.fill(pipe, from, most, timer, due).await? else {
             return Ok(0);
         };
         let moved = held.held();
-        let Lent {
+        let PooledPipe {
             pipe: mut held,
             place,
         } = held;
@@ -171,7 +171,7 @@ impl Pipes {
                 }
                 Drained::All(pipe) => {
                     tell(left);
-                    self.give(pipe, place);
+                    self.put_back(pipe, place);
                     self.cell().spliced.add(moved);
                     return Ok(moved);
                 }
@@ -182,22 +182,22 @@ impl Pipes {
     /// Waits until `due` for at most `most` bytes. `None`: these sockets cannot be spliced.
     pub(super) async fn fill(
         &self,
-        pipe: Lent<Empty>,
+        pipe: PooledPipe<Empty>,
         from: &TcpStream,
         most: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
-    ) -> Result<Option<Lent<Holding>>, Fault> {
-        let Lent { pipe, place } = pipe;
-        let most = usize::try_from(most.min(PIECE)).unwrap_or(usize::MAX);
+    ) -> Result<Option<PooledPipe<Holding>>, TransferError> {
+        let PooledPipe { pipe, place } = pipe;
+        let most = usize::try_from(most.min(TRANSFER_BYTES)).unwrap_or(usize::MAX);
         let filled = timer
             .run_with_moving_deadline(due, pipe.fill(from, most))
             .await;
         match filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(Filled::Some(pipe)) => Ok(Some(Lent { pipe, place })),
+            Ok(Filled::Some(pipe)) => Ok(Some(PooledPipe { pipe, place })),
             Ok(Filled::End(pipe)) => {
-                self.give(pipe, place);
-                Err(Fault::From(None))
+                self.put_back(pipe, place);
+                Err(TransferError::From(None))
             }
             Err(err) if splice::is_unsupported(&err) => {
                 tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
@@ -205,7 +205,7 @@ impl Pipes {
                 self.cell().splice_fallbacks.add(1);
                 Ok(None)
             }
-            Err(err) => Err(Fault::From(Some(err))),
+            Err(err) => Err(TransferError::From(Some(err))),
         }
     }
 
@@ -213,15 +213,15 @@ impl Pipes {
     /// stuck until `due`.
     pub(super) async fn drain(
         &self,
-        held: Lent<Holding>,
+        held: PooledPipe<Holding>,
         to: &TcpStream,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
         progress: impl Fn(u64),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TransferError> {
         let moved = held.held();
         let mut left = moved;
-        let Lent {
+        let PooledPipe {
             pipe: mut held,
             place,
         } = held;
@@ -234,11 +234,11 @@ impl Pipes {
                 }
                 Ok(Ok(Drained::All(pipe))) => {
                     progress(left);
-                    self.give(pipe, place);
+                    self.put_back(pipe, place);
                     self.cell().spliced.add(moved);
                     return Ok(());
                 }
-                Ok(Err(_)) | Err(_) => return Err(Fault::To),
+                Ok(Err(_)) | Err(_) => return Err(TransferError::To),
             }
         }
     }
@@ -250,14 +250,17 @@ async fn drain_some(
     to: &TcpStream,
     timer: &mut Deadline,
     limit: Duration,
-) -> Result<Drained, Fault> {
-    let mut stall = Stall::new(limit);
+) -> Result<Drained, TransferError> {
+    let mut stall = StallDetector::new(limit);
     // Not begun anew at each look: the pipe would be lost with it.
     let mut drained = pin!(held.drain(to));
     loop {
-        match timer.run_for(stall.patience(), drained.as_mut()).await {
-            Ok(drained) => return drained.map_err(|_| Fault::To),
-            Err(_) if stall.is_over(sockopt::write_queue(to)) => return Err(Fault::To),
+        match timer
+            .run_for(stall.check_interval(), drained.as_mut())
+            .await
+        {
+            Ok(drained) => return drained.map_err(|_| TransferError::To),
+            Err(_) if stall.has_stalled(sockopt::write_queue(to)) => return Err(TransferError::To),
             Err(_) => {}
         }
     }
@@ -269,15 +272,15 @@ mod tests {
 
     #[test]
     fn there_are_only_so_many_and_a_lost_one_makes_room() {
-        let pipes = Pipes::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
+        let pipes = PipePool::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
-        let Some(Lent { pipe, place }) = first else {
+        let Some(PooledPipe { pipe, place }) = first else {
             panic!("the first of two")
         };
         assert!(second.is_some() && pipes.take(SPLICE_FROM).is_none());
         assert_eq!(pipes.cell().splice_fallbacks.get(), 1);
-        pipes.give(pipe, place);
+        pipes.put_back(pipe, place);
         assert_eq!(pipes.spare.borrow().len(), 1);
         let again = pipes.take(SPLICE_FROM);
         assert!(again.is_some() && pipes.spare.borrow().is_empty());

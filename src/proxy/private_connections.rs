@@ -12,37 +12,37 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::access_record::How;
-use super::upstream::{InFlight, Pool};
+use super::access_record::RouteReason;
+use super::upstream::{InFlight, Upstream};
 use super::worker::Worker;
 use crate::ring::Key;
 use crate::wire::socket;
 
 /// A client's own connection to a replica.
 #[derive(Debug)]
-pub(super) struct Private {
-    pool: Rc<Pool>,
+pub(super) struct PrivateConnection {
+    pool: Rc<Upstream>,
     /// The connection while no request is on it, and when the server will close it, as far as it has said.
     idle: RefCell<Option<(TcpStream, Option<Instant>)>>,
 }
 
-impl Private {
+impl PrivateConnection {
     /// The replica for a request with this key, now in flight. `None` if the connection was closed, and then
     /// so it is here.
-    pub(super) fn enter(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
+    pub(super) fn begin(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
         let mut idle = self.idle.borrow_mut();
         idle.take_if(|(stream, until)| is_over(*until) || !socket::is_idle(stream));
-        if idle.is_none() || !self.pool.keeps() {
+        if idle.is_none() || !self.pool.keeps_connections() {
             return None;
         }
         let view = worker.view();
         let how = match view.roster.ring.owner(key) == Some(self.pool.seat) {
-            true => How::Home,
-            false => How::Private,
+            true => RouteReason::Home,
+            false => RouteReason::Private,
         };
-        let (in_flight, fold) = InFlight::enter(Rc::clone(&self.pool), how, now);
+        let (in_flight, fold) = InFlight::begin(Rc::clone(&self.pool), how, now);
         if fold {
-            worker.fold(&view);
+            worker.merge_loads(&view);
         }
         Some(in_flight)
     }
@@ -57,12 +57,12 @@ impl Private {
     /// the server says that it does.
     pub(super) fn keep(
         own: &mut Option<Rc<Self>>,
-        pool: &Rc<Pool>,
+        pool: &Rc<Upstream>,
         stream: TcpStream,
         keep: Duration,
         now: Instant,
     ) {
-        if !pool.keeps() || keep.is_zero() {
+        if !pool.keeps_connections() || keep.is_zero() {
             return;
         }
         let same = own.take().filter(|own| Rc::ptr_eq(&own.pool, pool));
@@ -85,9 +85,9 @@ fn is_over(until: Option<Instant>) -> bool {
 
 /// The private connections to one replica.
 #[derive(Debug, Default)]
-pub(super) struct Register(RefCell<Vec<Weak<Private>>>);
+pub(super) struct PrivateConnections(RefCell<Vec<Weak<PrivateConnection>>>);
 
-impl Register {
+impl PrivateConnections {
     /// Closes those that are idle.
     pub(super) fn close(&self) {
         self.close_if(|_, _| true);

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 
-use super::access_record::Note;
-use super::admin::{self, Visit};
+use super::access_record::AccessRecordBuilder;
+use super::admin::{self, AdminRequest};
 use super::chunk_relay;
 use super::fairness::Turn;
-use super::key::Keyed;
-use super::passthrough::{self, Balance, Opening};
-use super::rewrite::{self, Extra};
+use super::key::RequestKey;
+use super::passthrough::{self, BalanceMode, FirstRequest};
+use super::rewrite::{self, RewriteContext};
 use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::connection_auth;
@@ -29,13 +29,13 @@ pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 
 /// What there is to do for a client.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(super) enum Dispatch {
     /// A request to pass on.
-    Forward(Request),
+    Forward(ProxiedRequest),
     /// A request that opens a tunnel; its bytes stay in the inbox.
-    Tunnel(Opening),
+    Tunnel(FirstRequest),
     /// One of the admin paths.
-    Visit(Visit),
+    Visit(AdminRequest),
     /// A request that ends here by the letter (RFC 9110 §7.6.2).
     LastHop {
         /// Whether the connection stays.
@@ -45,12 +45,12 @@ pub(super) enum Job {
 
 /// A request on its way.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) keyed: Keyed,
-    pub(super) outgoing: Outgoing,
+pub(super) struct ProxiedRequest {
+    pub(super) keyed: RequestKey,
+    pub(super) outgoing: OutgoingRequest,
     /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
     pub(super) idempotent: bool,
-    pub(super) asked: rewrite::Asked,
+    pub(super) asked: rewrite::RequestMeta,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.
@@ -61,7 +61,7 @@ pub(super) struct Request {
 
 /// The bytes for the replica.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct OutgoingRequest {
     /// The head, and the body as far as it has come; only the last part of it once it grew too large.
     pub(super) bytes: BytesMut,
     /// How many of them were sent.
@@ -74,10 +74,10 @@ pub(super) struct Outgoing {
     pub(super) uncounted: u64,
 }
 
-impl Outgoing {
+impl OutgoingRequest {
     /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
     /// sent before anything is given up. Returns `false` if the turn may be over before all was looked at.
-    pub(super) fn absorb(
+    pub(super) fn read_ahead(
         &mut self,
         inbox: &mut BytesMut,
         turn: &mut Turn,
@@ -125,8 +125,8 @@ pub(super) fn read(
     stream: &LazyStream,
     client: SocketAddr,
     inbox: &mut BytesMut,
-    note: Option<&mut Note>,
-) -> Result<Option<Job>, RequestError> {
+    note: Option<&mut AccessRecordBuilder>,
+) -> Result<Option<Dispatch>, RequestError> {
     let mut room = HeaderSlots::default();
     let head = match head::request(inbox, &mut room) {
         Ok(Some(head)) => head,
@@ -139,7 +139,7 @@ pub(super) fn read(
         }
     };
     if let Some(note) = note {
-        note.asked(head.method, head.target.path, head.len);
+        note.set_request(head.method, head.target.path, head.len);
     }
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
@@ -154,19 +154,21 @@ pub(super) fn read(
     let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
-    let job = if let Some(visit) = admin::of(worker, stream, client, &head, body, expects, stays) {
-        Job::Visit(visit)
-    } else if worker.settings.balance == Balance::Connection {
-        let (opening, with_id) = passthrough::open(worker, client, &head, inbox);
+    let job = if let Some(visit) =
+        admin::from_head(worker, stream, client, &head, body, expects, stays)
+    {
+        Dispatch::Visit(visit)
+    } else if worker.settings.balance == BalanceMode::Connection {
+        let (opening, with_id) = passthrough::prepare(worker, client, &head, inbox);
         if let Some(mut bytes) = with_id {
             mem::swap(inbox, &mut bytes);
-            worker.inboxes.give(&mut bytes);
+            worker.inboxes.put_back(&mut bytes);
         }
-        return Ok(Some(Job::Tunnel(opening)));
-    } else if is_last_hop(&head) {
-        return last_hop(inbox, head.len, &body, stays);
+        return Ok(Some(Dispatch::Tunnel(opening)));
+    } else if has_max_forwards_zero(&head) {
+        return max_forwards_zero_reply(inbox, head.len, &body, stays);
     } else {
-        Job::Forward(prepare(
+        Dispatch::Forward(prepare(
             worker, stream, client, &head, body, expects, keep_alive,
         ))
     };
@@ -207,7 +209,7 @@ fn prepare(
     body: Body,
     expects: bool,
     keep_alive: bool,
-) -> Request {
+) -> ProxiedRequest {
     let random = &mut worker.random.borrow_mut();
     let keyed = worker.settings.key.key(head, client.ip(), random);
     let upgrade = rewrite::asks_upgrade(head);
@@ -219,17 +221,17 @@ fn prepare(
             .unwrap_or_default(),
     };
     let mut bytes = worker.inboxes.take();
-    let extra = Extra {
+    let extra = RewriteContext {
         client,
         host: &host,
-        drawn: keyed.drawn,
+        drawn: keyed.generated_id,
         upgrade,
         via: worker.settings.via.as_deref(),
     };
     rewrite::request(head, &extra, &mut bytes);
-    Request {
+    ProxiedRequest {
         keyed,
-        outgoing: Outgoing {
+        outgoing: OutgoingRequest {
             bytes,
             sent: 0,
             replayable: true,
@@ -237,7 +239,7 @@ fn prepare(
             uncounted: head.len as u64,
         },
         idempotent: is_idempotent(head.method),
-        asked: rewrite::Asked {
+        asked: rewrite::RequestMeta {
             to_head: head.method == "HEAD",
             version: head.version,
             upgrade,
@@ -270,20 +272,20 @@ fn expectation(head: &Head<'_, '_>) -> Result<bool, RequestError> {
     Ok(expects)
 }
 
-fn is_last_hop(head: &Head<'_, '_>) -> bool {
+fn has_max_forwards_zero(head: &Head<'_, '_>) -> bool {
     let mut limits = head.fields.iter().filter(|f| f.is("max-forwards"));
-    head.method == "OPTIONS" && limits.any(|limit| rewrite::hops(limit.value) == Some(0))
+    head.method == "OPTIONS" && limits.any(|limit| rewrite::max_forwards(limit.value) == Some(0))
 }
 
-fn last_hop(
+fn max_forwards_zero_reply(
     inbox: &mut BytesMut,
     len: usize,
     body: &Body,
     keep_alive: bool,
-) -> Result<Option<Job>, RequestError> {
+) -> Result<Option<Dispatch>, RequestError> {
     inbox.advance(len);
     // A body would have to be read; closing is simpler and as right.
-    Ok(Some(Job::LastHop {
+    Ok(Some(Dispatch::LastHop {
         keep_alive: keep_alive && body.is_complete(),
     }))
 }

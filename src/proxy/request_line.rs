@@ -4,7 +4,7 @@
 //! host, before which there may be a password.
 
 /// Method and path, if the line is here whole: a method, a target and a version. CONNECT has no path.
-pub(super) fn of(inbox: &[u8]) -> Option<(&str, &[u8])> {
+pub(super) fn parse_refused(inbox: &[u8]) -> Option<(&str, &[u8])> {
     let text = inbox.trim_ascii_start();
     let line = &text[..text.iter().position(|byte| *byte == b'\n')?];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -46,7 +46,12 @@ mod tests {
             (b"CONNECT a.test:443 HTTP/1.1\r\n", "CONNECT", b""),
         ];
         for (bytes, method, path) in cases {
-            assert_eq!(of(bytes), Some((method, path)), "{}", bytes.escape_ascii());
+            assert_eq!(
+                parse_refused(bytes),
+                Some((method, path)),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 
@@ -63,7 +68,7 @@ mod tests {
             b"GET u:p@a.test HTTP/1.1\r\n",
         ];
         for bytes in cases {
-            assert_eq!(of(bytes), None, "{}", bytes.escape_ascii());
+            assert_eq!(parse_refused(bytes), None, "{}", bytes.escape_ascii());
         }
     }
 }

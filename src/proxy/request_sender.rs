@@ -14,9 +14,9 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::fairness::Turn;
-use super::flow::Flow;
-use super::pipe_pool::{Fault, Lent};
-use super::request::{Outgoing, REPLAY_BYTES};
+use super::flow::ByteCounters;
+use super::pipe_pool::{PooledPipe, TransferError};
+use super::request::{OutgoingRequest, REPLAY_BYTES};
 use super::retry_state::OnSilence;
 use super::upstream::InFlight;
 use super::worker::Worker;
@@ -27,7 +27,7 @@ use crate::wire::splice::Empty;
 
 /// How far an exchange has come, seen by both of its directions.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct ExchangeProgress {
     /// Whether the whole request was written.
     pub(super) sent: Cell<bool>,
     /// When the head of the final reply is due; unset until the request was written.
@@ -39,7 +39,7 @@ pub(super) struct Progress {
     /// Whether an interim reply is being written to the client.
     pub(super) amid: Cell<bool>,
     /// Whether any of the final reply was written to the client.
-    pub(super) begun: Cell<bool>,
+    pub(super) response_started: Cell<bool>,
     /// Whether the request may be sent again should this attempt be lost.
     pub(super) repeatable: Cell<bool>,
     /// What the request does when the replica falls silent.
@@ -48,7 +48,7 @@ pub(super) struct Progress {
     pub(super) upload_over: Cell<Option<Instant>>,
 }
 
-impl Progress {
+impl ExchangeProgress {
     /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
     /// of the request, it is the one who is waited for: the reply may depend on them.
     pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
@@ -90,7 +90,7 @@ impl Progress {
 
 /// Why a request was not sent whole.
 #[derive(Debug)]
-pub(super) enum Unsent {
+pub(super) enum SendError {
     /// The client ended or reset its connection.
     ClientGone,
     /// The client owes bytes and is silent.
@@ -103,26 +103,26 @@ pub(super) enum Unsent {
 
 /// The direction from the client to the replica.
 #[derive(Debug)]
-pub(super) struct Upload<'a> {
+pub(super) struct RequestSender<'a> {
     /// `None` when nothing of the body is to come.
     pub(super) from: Option<ReadHalf<'a>>,
     pub(super) to: WriteHalf<'a>,
     pub(super) inbox: &'a mut BytesMut,
-    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) outgoing: &'a mut OutgoingRequest,
     pub(super) worker: &'a Worker,
-    pub(super) progress: &'a Progress,
+    pub(super) progress: &'a ExchangeProgress,
     pub(super) in_flight: &'a InFlight,
-    pub(super) flow: Flow<'a>,
+    pub(super) flow: ByteCounters<'a>,
     pub(super) turn: Turn,
 }
 
-impl Upload<'_> {
+impl RequestSender<'_> {
     /// Sends the request; what the client has sent of its body by now leaves with the head.
-    pub(super) async fn run(&mut self) -> Result<(), Unsent> {
+    pub(super) async fn run(&mut self) -> Result<(), SendError> {
         let mut timer = Deadline::default();
         loop {
             while !self.absorb()? {
-                self.turn.pass(&self.worker.line).await;
+                self.turn.skip(&self.worker.line).await;
             }
             self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
@@ -140,7 +140,7 @@ impl Upload<'_> {
             }
             // A head that comes late may be the client's doing from here on.
             self.in_flight.end_waiting();
-            self.turn.pass(&self.worker.line).await;
+            self.turn.skip(&self.worker.line).await;
             match self.pipe() {
                 Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
                 None => Box::pin(self.receive(&mut timer)).await?,
@@ -148,12 +148,12 @@ impl Upload<'_> {
         }
     }
 
-    fn absorb(&mut self) -> Result<bool, Unsent> {
-        let absorbed = self.outgoing.absorb(self.inbox, &mut self.turn);
-        absorbed.map_err(Unsent::BadChunk)
+    fn absorb(&mut self) -> Result<bool, SendError> {
+        let absorbed = self.outgoing.read_ahead(self.inbox, &mut self.turn);
+        absorbed.map_err(SendError::BadChunk)
     }
 
-    async fn send(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
+    async fn send(&mut self, timer: &mut Deadline) -> Result<(), SendError> {
         while self.outgoing.sent < self.outgoing.bytes.len() {
             let rest = &self.outgoing.bytes[self.outgoing.sent..];
             match write_some(
@@ -170,7 +170,7 @@ impl Upload<'_> {
                     self.progress.reply_due.set(Some(
                         Instant::now() + self.worker.settings.limits.reply_timeout,
                     ));
-                    return Err(Unsent::ReplicaGone);
+                    return Err(SendError::ReplicaGone);
                 }
             }
         }
@@ -178,7 +178,7 @@ impl Upload<'_> {
     }
 
     /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
-    fn pipe(&self) -> Option<Lent<Empty>> {
+    fn pipe(&self) -> Option<PooledPipe<Empty>> {
         let ahead = self.outgoing.body.opaque_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
         let ready = self.inbox.is_empty() && !self.progress.held.get();
@@ -188,13 +188,17 @@ impl Upload<'_> {
     }
 
     /// Moves a piece of the body through a pipe.
-    async fn splice(&mut self, timer: &mut Deadline, pipe: Lent<Empty>) -> Result<(), Unsent> {
+    async fn splice(
+        &mut self,
+        timer: &mut Deadline,
+        pipe: PooledPipe<Empty>,
+    ) -> Result<(), SendError> {
         self.outgoing.give_up_replay();
         self.progress.give_up_replay();
         self.progress.reply_due.set(None);
         let due = Instant::now() + self.worker.settings.limits.body_timeout;
         let Some(from) = &self.from else {
-            return Err(Unsent::ClientGone);
+            return Err(SendError::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
         let (ahead, flow) = (self.outgoing.body.opaque_ahead(), self.flow);
@@ -204,16 +208,18 @@ impl Upload<'_> {
         let carried = self
             .worker
             .pipes
-            .carry(pipe, sockets, ahead, timer, || Some(due), steps)
+            .transfer(pipe, sockets, ahead, timer, || Some(due), steps)
             .await;
         let moved = carried.map_err(|fault| match fault {
-            Fault::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => Unsent::ClientSilent,
-            Fault::From(_) => Unsent::ClientGone,
-            Fault::To => {
+            TransferError::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => {
+                SendError::ClientSilent
+            }
+            TransferError::From(_) => SendError::ClientGone,
+            TransferError::To => {
                 self.progress.reply_due.set(Some(
                     Instant::now() + self.worker.settings.limits.reply_timeout,
                 ));
-                Unsent::ReplicaGone
+                SendError::ReplicaGone
             }
         })?;
         self.outgoing.body.skip(moved);
@@ -221,7 +227,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    async fn receive(&mut self, timer: &mut Deadline) -> Result<(), Unsent> {
+    async fn receive(&mut self, timer: &mut Deadline) -> Result<(), SendError> {
         if self.inbox.capacity() == 0 {
             *self.inbox = self.worker.inboxes.take();
         }
@@ -237,18 +243,18 @@ impl Upload<'_> {
         let since = || progress.released.get().unwrap_or(since).max(since);
         let due = || (!progress.held.get()).then(|| since() + body_timeout);
         let Some(from) = &mut self.from else {
-            return Err(Unsent::ClientGone);
+            return Err(SendError::ClientGone);
         };
         match timer
             .run_with_moving_deadline(due, from.read_buf(self.inbox))
             .await
         {
-            Ok(Ok(0) | Err(_)) => Err(Unsent::ClientGone),
+            Ok(Ok(0) | Err(_)) => Err(SendError::ClientGone),
             Ok(Ok(_)) => {
                 progress.release(Instant::now());
                 Ok(())
             }
-            Err(_) => Err(Unsent::ClientSilent),
+            Err(_) => Err(SendError::ClientSilent),
         }
     }
 }

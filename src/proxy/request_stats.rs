@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::access_record::{Ended, How, Note};
+use super::access_record::{AccessRecordBuilder, RouteReason, TerminatedBy};
 use super::client_watch::ClientEnds;
-use super::upstream::{InFlight, Pool};
+use super::upstream::{InFlight, Upstream};
 use crate::ring::{Key, Seat};
 
 /// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
 /// record in, unless that was taken back.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct RequestStats {
     pub(super) begun: Instant,
-    note: Option<Box<Note>>,
-    pub(super) seat: Cell<Option<(Seat, How)>>,
+    note: Option<Box<AccessRecordBuilder>>,
+    pub(super) seat: Cell<Option<(Seat, RouteReason)>>,
     pub(super) status: Cell<u16>,
     pub(super) first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
@@ -26,14 +26,18 @@ pub(super) struct Account {
     /// How often it went on to another connection or another replica.
     pub(super) moves: Cell<u32>,
     /// Who ended it, once that is known: until then it would be us.
-    pub(super) ended: Cell<Option<Ended>>,
+    pub(super) ended: Cell<Option<TerminatedBy>>,
     /// When the client was found to send nothing more.
     pub(super) ends: ClientEnds,
 }
 
-impl Account {
+impl RequestStats {
     /// Begins with a request for this key, whose record is in `note`, if there is a log.
-    pub(super) fn new(begun: Instant, key: Key, mut note: Option<Box<Note>>) -> Self {
+    pub(super) fn new(
+        begun: Instant,
+        key: Key,
+        mut note: Option<Box<AccessRecordBuilder>>,
+    ) -> Self {
         note.iter_mut().for_each(|note| note.hashed_by(key));
         Self {
             begun,
@@ -51,14 +55,14 @@ impl Account {
     }
 
     /// The record with what was counted, for an answer of our own to be noted in it.
-    pub(super) fn close(&mut self) -> Option<Box<Note>> {
+    pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
         let mut note = self.note.take()?;
-        note.exchanged(self);
+        note.set_exchange(self);
         Some(note)
     }
 
     /// A replica was chosen for it.
-    pub(super) fn chosen(&self, now: Instant) {
+    pub(super) fn replica_chosen(&self, now: Instant) {
         // Rounded up, so that it does not seem to have come before what it began.
         let after = now.saturating_duration_since(self.begun).as_nanos();
         let after = after.div_ceil(1_000);
@@ -67,12 +71,12 @@ impl Account {
     }
 
     /// It was given to a replica.
-    pub(super) fn given(&self, in_flight: &InFlight) {
+    pub(super) fn assigned(&self, in_flight: &InFlight) {
         self.seat.set(Some((in_flight.pool().seat, in_flight.how)));
     }
 
     /// The head of the final reply came.
-    pub(super) fn replied(&self, in_flight: &InFlight, status: u16, now: Instant) {
+    pub(super) fn reply_head(&self, in_flight: &InFlight, status: u16, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         self.status.set(status);
         self.first_byte.set(Some(time));
@@ -83,14 +87,14 @@ impl Account {
     }
 
     /// It ended at this replica, however.
-    pub(super) fn over(&self, pool: &Pool, now: Instant) {
+    pub(super) fn finish(&self, pool: &Upstream, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         pool.cell().total.observe(time);
     }
 }
 
-impl Drop for Account {
+impl Drop for RequestStats {
     fn drop(&mut self) {
-        drop(self.close());
+        drop(self.finish_attempt());
     }
 }

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
 use super::fairness::Turn;
-use super::flow::Flow;
-use super::interim::Pace;
-use super::request_sender::Progress;
-use super::request_stats::Account;
-use super::rewrite::{self, Asked, Ending, Facts};
+use super::flow::ByteCounters;
+use super::interim::InterimRate;
+use super::request_sender::ExchangeProgress;
+use super::request_stats::RequestStats;
+use super::rewrite::{self, HeadEnding, RequestMeta, ResponseMeta};
 use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::{LowMark, write_whole};
@@ -30,15 +30,15 @@ use crate::wire::version;
 /// parts (writev(2)).
 const COPY_BELOW: usize = 2048;
 
-const TOO_LONG: Broken = Broken::Bad("its head is longer than 65536 bytes");
+const HEAD_TOO_LONG: ResponseError = ResponseError::Bad("its head is longer than 65536 bytes");
 
 /// Why no reply, or not all of it, reached the client.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum ResponseError {
     /// The connection to the replica ended, and the client has seen nothing.
     Lost,
     /// The replica is not up any more, and the client has seen nothing.
-    Doubted,
+    Degraded,
     /// The server had given a kept connection up before it read the request, and the client has seen nothing.
     Stale,
     /// The reply did not come in time, and the client has seen nothing.
@@ -53,7 +53,7 @@ pub(super) enum Broken {
 
 /// What became of the two connections.
 #[derive(Debug)]
-pub(super) enum Delivered {
+pub(super) enum ResponseOutcome {
     /// The reply is through.
     Whole {
         /// Whether the client was told that its connection stays.
@@ -68,16 +68,16 @@ pub(super) enum Delivered {
 }
 
 /// One reply on its way.
-pub(super) struct Download<'a> {
+pub(super) struct Response<'a> {
     pub(super) from: ReadHalf<'a>,
     pub(super) to: ClientWriter<'a>,
     pub(super) worker: &'a Worker,
     pub(super) in_flight: &'a InFlight,
-    pub(super) account: &'a Account,
-    pub(super) flow: Flow<'a>,
-    pub(super) progress: &'a Progress,
+    pub(super) account: &'a RequestStats,
+    pub(super) flow: ByteCounters<'a>,
+    pub(super) progress: &'a ExchangeProgress,
     pub(super) timer: &'a mut Deadline,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestMeta,
     /// Whether the connection was used before.
     pub(super) kept: bool,
     /// Whether it may serve this client only.
@@ -92,25 +92,25 @@ pub(super) struct Download<'a> {
     pub(super) out: BytesMut,
 }
 
-impl Download<'_> {
-    pub(super) async fn run(&mut self) -> Result<Delivered, Broken> {
+impl Response<'_> {
+    pub(super) async fn run(&mut self) -> Result<ResponseOutcome, ResponseError> {
         let delivered = self.deliver().await;
-        self.worker.replies.give(&mut self.reply);
-        self.worker.replies.give(&mut self.out);
+        self.worker.replies.put_back(&mut self.reply);
+        self.worker.replies.put_back(&mut self.out);
         delivered
     }
 
-    async fn deliver(&mut self) -> Result<Delivered, Broken> {
-        let mut facts = self.final_head().await?;
+    async fn deliver(&mut self) -> Result<ResponseOutcome, ResponseError> {
+        let mut facts = self.read_final_head().await?;
         let now = Instant::now();
-        self.account.replied(self.in_flight, facts.status, now);
+        self.account.reply_head(self.in_flight, facts.status, now);
         if facts.status == 101 {
             return self.upgrade(&facts).await;
         }
         self.hold_until_whole(&facts).await?;
-        let client_stays = self.begin(&mut facts).await?;
+        let client_stays = self.write_head(&mut facts).await?;
         if !facts.body.is_complete() {
-            Box::pin(self.rest(&mut facts)).await?;
+            Box::pin(self.relay_rest(&mut facts)).await?;
         }
         if self.is_early() {
             Box::pin(self.outlast_upload(facts.decode)).await?;
@@ -126,7 +126,7 @@ impl Download<'_> {
             false => self.worker.settings.limits.pool_idle,
         };
         let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
-        Ok(Delivered::Whole {
+        Ok(ResponseOutcome::Whole {
             client_stays,
             keep,
             private,
@@ -134,28 +134,29 @@ impl Download<'_> {
     }
 
     /// Reads up to the final head, and passes interim ones on.
-    async fn final_head(&mut self) -> Result<Facts, Broken> {
-        let (mut pace, mut parsed) = (Pace::default(), 0);
+    async fn read_final_head(&mut self) -> Result<ResponseMeta, ResponseError> {
+        let (mut pace, mut parsed) = (InterimRate::default(), 0);
         let via = self.worker.settings.via.as_deref();
         loop {
             if !self.reply.is_empty() && could_be_complete(&self.reply, parsed) {
                 self.out.clear();
                 version::normalize_response_version(&mut self.reply);
-                let facts = match rewrite::reply(&self.reply, self.asked, via, &mut self.out) {
-                    Ok(facts) => facts,
-                    Err(bad) => match lenient::rewrite_response(&mut self.reply) {
-                        Rewritten::Changed => {
-                            parsed = 0;
-                            continue;
-                        }
-                        Rewritten::Incomplete => None,
-                        Rewritten::Unchanged => return Err(Broken::Bad(bad.0)),
-                    },
-                };
+                let facts =
+                    match rewrite::rewrite_reply(&self.reply, self.asked, via, &mut self.out) {
+                        Ok(facts) => facts,
+                        Err(bad) => match lenient::rewrite_response(&mut self.reply) {
+                            Rewritten::Changed => {
+                                parsed = 0;
+                                continue;
+                            }
+                            Rewritten::Incomplete => None,
+                            Rewritten::Unchanged => return Err(ResponseError::Bad(bad.0)),
+                        },
+                    };
                 match facts {
                     // The buffer may have room for more than that.
-                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(TOO_LONG),
-                    Some(facts) if self.is_stale(facts.status) => return Err(Broken::Stale),
+                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
+                    Some(facts) if self.is_stale(facts.status) => return Err(ResponseError::Stale),
                     Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
                     Some(facts) => {
                         Box::pin(self.pass_interim(&facts, &mut pace)).await?;
@@ -167,7 +168,7 @@ impl Download<'_> {
             }
             parsed = self.reply.len();
             if parsed >= MAX_REPLY_HEAD {
-                return Err(TOO_LONG);
+                return Err(HEAD_TOO_LONG);
             }
             if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
                 // Both become too large to be kept for other requests.
@@ -180,19 +181,19 @@ impl Download<'_> {
     }
 
     /// Writes the head and what is here of the body. Whether the client's connection stays.
-    async fn begin(&mut self, facts: &mut Facts) -> Result<bool, Broken> {
+    async fn write_head(&mut self, facts: &mut ResponseMeta) -> Result<bool, ResponseError> {
         let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
         let stays =
             self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
         let ending = match (stays, self.asked.version) {
-            (false, _) => Ending::Close,
-            (true, Version::Http10) => Ending::KeepAlive,
-            (true, Version::Http11) => Ending::Plain,
+            (false, _) => HeadEnding::Close,
+            (true, Version::Http10) => HeadEnding::KeepAlive,
+            (true, Version::Http11) => HeadEnding::Plain,
         };
-        rewrite::finish(ending, &mut self.out);
+        rewrite::push_head_end(ending, &mut self.out);
         self.reply.advance(facts.len);
         if self.reply.len() >= COPY_BELOW && matches!(facts.body, Body::Length(_)) {
-            self.begin_in_two_parts(facts).await?;
+            self.write_head_vectored(facts).await?;
             return Ok(stays);
         }
         // Broken chunks are found while it is not too late for a 502.
@@ -201,31 +202,31 @@ impl Download<'_> {
         } else {
             facts.body.relay(&self.reply, &mut self.out)
         };
-        let taken = taken.map_err(|broken| Broken::Bad(broken.0))?;
+        let taken = taken.map_err(|broken| ResponseError::Bad(broken.0))?;
         self.reply.advance(taken);
-        self.progress.begun.set(true);
+        self.progress.response_started.set(true);
         self.write_out().await?;
         Ok(stays)
     }
 
     /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
     /// would be the dearest thing that user space does for them.
-    async fn begin_in_two_parts(&mut self, facts: &mut Facts) -> Result<(), Broken> {
+    async fn write_head_vectored(&mut self, facts: &mut ResponseMeta) -> Result<(), ResponseError> {
         let taken = facts.body.take_opaque(&self.reply);
-        self.progress.begun.set(true);
+        self.progress.response_started.set(true);
         let limit = self.worker.settings.limits.write_timeout;
         let parts = (&self.out[..], &self.reply[..taken]);
         let written = write_whole(self.timer, &mut self.to, parts, limit).await;
-        written.map_err(|_| Broken::ClientGone)?;
+        written.map_err(|_| ResponseError::ClientGone)?;
         self.flow.add((self.out.len() + taken) as u64);
         self.reply.advance(taken);
         Ok(())
     }
 
-    pub(super) async fn write_out(&mut self) -> Result<(), Broken> {
+    pub(super) async fn write_out(&mut self) -> Result<(), ResponseError> {
         let limit = self.worker.settings.limits.write_timeout;
         let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
-        written.map_err(|_| Broken::ClientGone)?;
+        written.map_err(|_| ResponseError::ClientGone)?;
         self.flow.add(self.out.len() as u64);
         Ok(())
     }

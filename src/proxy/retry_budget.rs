@@ -10,17 +10,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The window that counts.
-const WINDOW: Duration = Duration::from_secs(10);
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 /// Retries per 100 requests in the window.
-const PERCENT: u32 = 20;
+const RETRY_PERCENT: u32 = 20;
 /// Retries always allowed in the window.
-const MINIMUM: u32 = 10;
-const SLICES: usize = 10;
+const MIN_RETRIES: u32 = 10;
+const WINDOW_SLICES: usize = 10;
 
 /// Requests and retries of the last [`WINDOW`], in slices of a second.
 #[derive(Debug)]
-pub(super) struct Budget {
-    slices: [Slice; SLICES],
+pub(super) struct RetryBudget {
+    slices: [BudgetSlice; WINDOW_SLICES],
     start: Instant,
     /// When a refusal was last said to be news.
     told: Option<Instant>,
@@ -28,7 +28,7 @@ pub(super) struct Budget {
 
 /// A retry that was refused.
 #[derive(Debug)]
-pub(super) struct Spent {
+pub(super) struct BudgetExhausted {
     /// Retries in the window.
     retries: u32,
     /// So many are allowed.
@@ -37,9 +37,9 @@ pub(super) struct Spent {
     pub(super) is_news: bool,
 }
 
-impl fmt::Display for Spent {
+impl fmt::Display for BudgetExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (retries, most, seconds) = (self.retries, self.most, WINDOW.as_secs());
+        let (retries, most, seconds) = (self.retries, self.most, BUDGET_WINDOW.as_secs());
         write!(
             f,
             "the retry budget is spent: {retries} retries in {seconds} s, at most {most} are allowed"
@@ -48,17 +48,17 @@ impl fmt::Display for Spent {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slice {
+struct BudgetSlice {
     /// Which second since the start it counts.
     second: u64,
     requests: u32,
     retries: u32,
 }
 
-impl Budget {
+impl RetryBudget {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            slices: [Slice::default(); SLICES],
+            slices: [BudgetSlice::default(); WINDOW_SLICES],
             start: now,
             told: None,
         }
@@ -73,17 +73,17 @@ impl Budget {
     ///
     /// # Errors
     /// When as many as are allowed were taken.
-    pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), Spent> {
-        let (retries, most) = self.stand(now);
+    pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), BudgetExhausted> {
+        let (retries, most) = self.usage(now);
         if retries < most {
             self.slice(now).retries += 1;
             return Ok(());
         }
-        let is_news = self.told.is_none_or(|told| now >= told + WINDOW);
+        let is_news = self.told.is_none_or(|told| now >= told + BUDGET_WINDOW);
         if is_news {
             self.told = Some(now);
         }
-        Err(Spent {
+        Err(BudgetExhausted {
             retries,
             most,
             is_news,
@@ -92,13 +92,13 @@ impl Budget {
 
     /// Whether one more retry is within the budget.
     pub(super) fn allows_retry(&self, now: Instant) -> bool {
-        let (retries, most) = self.stand(now);
+        let (retries, most) = self.usage(now);
         retries < most
     }
 
     /// The retries in the window, and how many there may be.
-    fn stand(&self, now: Instant) -> (u32, u32) {
-        let oldest = (self.second(now) + 1).saturating_sub(WINDOW.as_secs());
+    fn usage(&self, now: Instant) -> (u32, u32) {
+        let oldest = (self.second(now) + 1).saturating_sub(BUDGET_WINDOW.as_secs());
         let counted = self.slices.iter().filter(|slice| slice.second >= oldest);
         let (requests, retries) = counted.fold((0_u32, 0_u32), |(requests, retries), slice| {
             (
@@ -106,19 +106,19 @@ impl Budget {
                 retries.saturating_add(slice.retries),
             )
         });
-        let share = requests / 100 * PERCENT + requests % 100 * PERCENT / 100;
-        (retries, MINIMUM.max(share))
+        let share = requests / 100 * RETRY_PERCENT + requests % 100 * RETRY_PERCENT / 100;
+        (retries, MIN_RETRIES.max(share))
     }
 
     fn second(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.start).as_secs()
     }
 
-    fn slice(&mut self, now: Instant) -> &mut Slice {
+    fn slice(&mut self, now: Instant) -> &mut BudgetSlice {
         let second = self.second(now);
-        let slice = &mut self.slices[usize::try_from(second).unwrap_or(0) % SLICES];
+        let slice = &mut self.slices[usize::try_from(second).unwrap_or(0) % WINDOW_SLICES];
         if slice.second != second {
-            *slice = Slice {
+            *slice = BudgetSlice {
                 second,
                 requests: 0,
                 retries: 0,
@@ -132,7 +132,7 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn retries_allowed(budget: &mut Budget, now: Instant) -> u32 {
+    fn retries_allowed(budget: &mut RetryBudget, now: Instant) -> u32 {
         let mut count = 0;
         while budget.allows_retry(now) {
             budget.take_retry(now).unwrap();
@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn a_fifth_of_the_requests_and_at_least_ten() {
         let now = Instant::now();
-        assert_eq!(retries_allowed(&mut Budget::new(now), now), 10);
-        let mut busy = Budget::new(now);
+        assert_eq!(retries_allowed(&mut RetryBudget::new(now), now), 10);
+        let mut busy = RetryBudget::new(now);
         (0..1000).for_each(|_| busy.request(now));
         assert_eq!(retries_allowed(&mut busy, now), 200);
     }
@@ -153,22 +153,22 @@ mod tests {
     #[test]
     fn the_window_moves_on() {
         let start = Instant::now();
-        let mut budget = Budget::new(start);
+        let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
         assert!(!budget.allows_retry(start + Duration::from_millis(9_999)));
-        assert!(budget.allows_retry(start + WINDOW));
+        assert!(budget.allows_retry(start + BUDGET_WINDOW));
     }
 
     #[test]
     fn a_refusal_says_how_it_stands_and_is_news_once_in_a_window() {
         let start = Instant::now();
-        let mut budget = Budget::new(start);
+        let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
         let spent = budget.take_retry(start).unwrap_err();
         let said = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
         assert_eq!((spent.to_string().as_str(), spent.is_news), (said, true));
         assert!(!budget.take_retry(start).unwrap_err().is_news);
-        let later = start + WINDOW;
+        let later = start + BUDGET_WINDOW;
         assert_eq!(retries_allowed(&mut budget, later), 10);
         assert!(budget.take_retry(later).unwrap_err().is_news);
     }

@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use super::attempted::Tried;
-use super::request::Request;
-use super::response::Broken;
-use super::retry_budget::Spent;
+use super::attempted::Attempted;
+use super::request::ProxiedRequest;
+use super::response::ResponseError;
+use super::retry_budget::BudgetExhausted;
 use super::upstream::InFlight;
 use super::worker::Worker;
 use crate::metrics::Retry;
@@ -21,8 +21,8 @@ const MAX_LOST_REPLICAS: usize = 2;
 
 /// What has happened to a request so far.
 #[derive(Debug, Default)]
-pub(super) struct Journey {
-    pub(super) tried: Tried,
+pub(super) struct RetryState {
+    pub(super) tried: Attempted,
     /// Replicas that were lost holding the request, each once.
     pub(super) holders: Vec<ReplicaId>,
     retries: u32,
@@ -34,7 +34,7 @@ pub(super) struct Journey {
 
 /// What may be done with a request should it fail with the replica that has it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chances {
+pub(super) struct RetryChances {
     /// Whether it may be sent again if the connection is lost.
     pub(super) repeatable: bool,
     pub(super) silence: OnSilence,
@@ -54,14 +54,14 @@ pub(super) enum OnSilence {
 
 /// Why a request that was lost does not go on.
 #[derive(Debug)]
-pub(super) enum Halted {
+pub(super) enum RetryDenied {
     /// It cannot be sent again, or was often enough.
     Unrepeatable,
     /// Too many others were.
-    OverBudget(Spent),
+    OverBudget(BudgetExhausted),
 }
 
-impl fmt::Display for Halted {
+impl fmt::Display for RetryDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unrepeatable => f.write_str("the replica closed its connection too early"),
@@ -72,21 +72,21 @@ impl fmt::Display for Halted {
     }
 }
 
-impl Journey {
+impl RetryState {
     /// What may be done with the request should it fail with this replica, if the budget allows it then.
     /// A kept connection that ends is first of all an old connection: that costs no retry.
     pub(super) fn chances(
         &self,
         worker: &Worker,
-        request: &Request,
+        request: &ProxiedRequest,
         in_flight: &InFlight,
         kept: bool,
-    ) -> Chances {
+    ) -> RetryChances {
         let id = in_flight.pool().id;
         let has_left = self.holders.iter().any(|holder| *holder != id);
         let again = request.idempotent && request.outgoing.replayable;
         let left = self.retries < worker.settings.retries;
-        Chances {
+        RetryChances {
             repeatable: again && (kept || left && !has_left),
             silence: match has_left && in_flight.was_up() {
                 true => OnSilence::IsSlow,
@@ -97,12 +97,12 @@ impl Journey {
     }
 
     /// Whether the request may be given to this replica: not to a third one.
-    pub(super) fn may_go_to(&self, id: ReplicaId) -> bool {
+    pub(super) fn may_try(&self, id: ReplicaId) -> bool {
         self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
     }
 
     /// Whether it is about to go to another replica than the one it was lost with; once.
-    pub(super) fn moves_on(&mut self, id: ReplicaId) -> bool {
+    pub(super) fn record_failure(&mut self, id: ReplicaId) -> bool {
         let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
         self.paused |= moves_on;
         moves_on
@@ -113,17 +113,17 @@ impl Journey {
     ///
     /// # Errors
     /// When it does not.
-    pub(super) fn goes_on(
+    pub(super) fn may_retry_here(
         &mut self,
         worker: &Worker,
-        request: &mut Request,
+        request: &mut ProxiedRequest,
         in_flight: &InFlight,
-        broken: &Broken,
+        broken: &ResponseError,
         kept: bool,
         repeatable: bool,
-    ) -> Result<(), Halted> {
+    ) -> Result<(), RetryDenied> {
         let pool = in_flight.pool();
-        let is_doubted = matches!(broken, Broken::Doubted);
+        let is_doubted = matches!(broken, ResponseError::Degraded);
         // A silent replica is no old connection.
         let kept = kept && !is_doubted;
         if request.outgoing.is_unsent() {
@@ -132,27 +132,27 @@ impl Journey {
                 self.tried.refused.push(pool.id);
             }
         } else if (repeatable || is_doubted) && request.outgoing.replayable {
-            worker.take_retry().map_err(Halted::OverBudget)?;
-            if !matches!(broken, Broken::Stale) {
+            worker.take_retry().map_err(RetryDenied::OverBudget)?;
+            if !matches!(broken, ResponseError::Stale) {
                 // It was silent before it got the request.
                 let holds = in_flight.was_up() || !is_doubted;
-                self.lost(pool.id, kept, holds);
+                self.lost_on(pool.id, kept, holds);
             }
             request.outgoing.rewind();
         } else {
-            return Err(Halted::Unrepeatable);
+            return Err(RetryDenied::Unrepeatable);
         }
-        self.tried.turn_from(pool);
+        self.tried.mark_failed(pool);
         self.moves += 1;
         pool.cell().retried(match broken {
-            Broken::Doubted => Retry::Doubted,
+            ResponseError::Degraded => Retry::Doubted,
             _ if kept => Retry::Stale,
             _ => Retry::Lost,
         });
         Ok(())
     }
 
-    fn lost(&mut self, id: ReplicaId, kept: bool, holds: bool) {
+    fn lost_on(&mut self, id: ReplicaId, kept: bool, holds: bool) {
         self.retries += u32::from(!kept);
         if holds && !self.holders.contains(&id) {
             self.holders.push(id);

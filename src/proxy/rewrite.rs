@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::head_writer::{put, put_number};
+use super::head_writer::{push, push_number};
 use crate::wire::connection_auth;
 use crate::wire::date;
 use crate::wire::framing::{self, Body, Framing, FramingField};
@@ -19,7 +19,7 @@ use crate::wire::head::{
     self, BadResponse, Field, Fields, RequestHead, ResponseHeaderSlots, Version,
 };
 
-pub(super) use request::{Extra, request};
+pub(super) use request::{RewriteContext, request};
 
 /// Whether the Connection field has this option (lower case).
 pub(super) fn has_option(fields: &Fields<'_, '_>, option: &str) -> bool {
@@ -48,14 +48,14 @@ pub(super) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
 
 /// How many hops a Max-Forwards field allows (RFC 9110 §7.6.2); a number too large for us counts as the
 /// largest. `None` if it is no number.
-pub(super) fn hops(value: &[u8]) -> Option<u64> {
+pub(super) fn max_forwards(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
 }
 
 /// What a reply's head says about what comes after it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub(super) struct ResponseMeta {
     pub(super) status: u16,
     pub(super) body: Body,
     /// Bytes of the head as it was read.
@@ -72,7 +72,7 @@ pub(super) struct Facts {
 
 /// What of the request decides about the reply.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestMeta {
     pub(super) to_head: bool,
     pub(super) version: Version,
     pub(super) upgrade: bool,
@@ -80,12 +80,12 @@ pub(super) struct Asked {
 
 /// Reads a reply's head and writes the one that goes on to the client, but for its end, which
 /// [`finish`] writes when it is known whether the connection stays. `None` while it is incomplete.
-pub(super) fn reply(
+pub(super) fn rewrite_reply(
     bytes: &[u8],
-    asked: Asked,
+    asked: RequestMeta,
     via: Option<&str>,
     out: &mut BytesMut,
-) -> Result<Option<Facts>, BadResponse> {
+) -> Result<Option<ResponseMeta>, BadResponse> {
     let mut room = ResponseHeaderSlots::default();
     let Some(head) = head::response(bytes, &mut room)? else {
         return Ok(None);
@@ -106,35 +106,35 @@ pub(super) fn reply(
     if announced == FramingField::Chunked && asked.version == Version::Http10 {
         announced = FramingField::Nothing;
     }
-    let nominated = Nominated::of(&head.fields);
-    put(out, &[b"HTTP/1.1 "]);
-    put_number(out, head.status);
-    put(out, &[b" ", head.reason.as_bytes(), b"\r\n"]);
+    let nominated = ConnectionTokens::from_fields(&head.fields);
+    push(out, &[b"HTTP/1.1 "]);
+    push_number(out, head.status);
+    push(out, &[b" ", head.reason.as_bytes(), b"\r\n"]);
     for field in head.fields.iter() {
         let drop = match field.name.len() {
             7 if (upgraded || names_protocol) && field.is("upgrade") => false,
             _ => is_hop_by_hop(field.name) || nominated.has(field.name),
         };
-        if !(drop || put_framing(&field, Some(&mut announced), out)) {
-            put(out, &[field.line]);
+        if !(drop || push_framing(&field, Some(&mut announced), out)) {
+            push(out, &[field.line]);
         }
     }
     // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
     if head.status >= 200 && head.fields.get("date").is_none() {
-        put(out, &[b"Date: ", &date::now(), b"\r\n"]);
+        push(out, &[b"Date: ", &date::now(), b"\r\n"]);
     }
     if head.status >= 200 {
-        put_via(head.version, via, out);
+        push_via(head.version, via, out);
     }
     if names_protocol {
-        put(out, &[b"Connection: upgrade\r\n"]);
+        push(out, &[b"Connection: upgrade\r\n"]);
     }
-    Ok(Some(Facts {
+    Ok(Some(ResponseMeta {
         status: head.status,
         body,
         len: head.len,
         keep_alive: reusable && keeps_alive(head.version, &head.fields),
-        keep_for: keep_for(&head.fields),
+        keep_for: keep_alive_timeout(&head.fields),
         decode,
         private: connection_auth::is_in_response(&head.fields),
     }))
@@ -142,7 +142,7 @@ pub(super) fn reply(
 
 /// Writes a framing field in canonical form; `false` if `field` is none. Of a reply's fields, which may say
 /// it twice or be void, the first that says what is `announced` is written, and the others are dropped.
-fn put_framing(
+fn push_framing(
     field: &Field<'_>,
     announced: Option<&mut FramingField>,
     out: &mut BytesMut,
@@ -164,29 +164,29 @@ fn put_framing(
         }
         *announced = FramingField::Nothing;
     }
-    put(out, &[field.name.as_bytes(), b": "]);
+    push(out, &[field.name.as_bytes(), b": "]);
     match own {
-        Some(FramingField::Length(length)) => put_number(out, length),
-        _ => put(out, &[b"chunked"]),
+        Some(FramingField::Length(length)) => push_number(out, length),
+        _ => push(out, &[b"chunked"]),
     }
-    put(out, &[b"\r\n"]);
+    push(out, &[b"\r\n"]);
     true
 }
 
 /// Writes the Via field (RFC 9110 §7.6.3) of a message that came in this version, if there is a name for it.
-fn put_via(version: Version, name: Option<&str>, out: &mut BytesMut) {
+fn push_via(version: Version, name: Option<&str>, out: &mut BytesMut) {
     if let Some(name) = name {
         let received: &[u8] = match version {
             Version::Http10 => b"Via: 1.0 ",
             Version::Http11 => b"Via: 1.1 ",
         };
-        put(out, &[received, name.as_bytes(), b"\r\n"]);
+        push(out, &[received, name.as_bytes(), b"\r\n"]);
     }
 }
 
 /// How a reply's head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum HeadEnding {
     /// An interim reply, or one that leaves the connection as HTTP/1.1 has it.
     Plain,
     /// The connection stays, which an HTTP/1.0 client must be told.
@@ -198,20 +198,20 @@ pub(super) enum Ending {
 }
 
 /// Writes the end of a reply's head.
-pub(super) fn finish(ending: Ending, out: &mut BytesMut) {
-    put(
+pub(super) fn push_head_end(ending: HeadEnding, out: &mut BytesMut) {
+    push(
         out,
         &[match ending {
-            Ending::Plain => b"\r\n".as_slice(),
-            Ending::KeepAlive => b"Connection: keep-alive\r\n\r\n",
-            Ending::Close => b"Connection: close\r\n\r\n",
-            Ending::Upgrade => b"Connection: upgrade\r\n\r\n",
+            HeadEnding::Plain => b"\r\n".as_slice(),
+            HeadEnding::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+            HeadEnding::Close => b"Connection: close\r\n\r\n",
+            HeadEnding::Upgrade => b"Connection: upgrade\r\n\r\n",
         }],
     );
 }
 
 /// `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1): seconds.
-fn keep_for(fields: &Fields<'_, '_>) -> Option<Duration> {
+fn keep_alive_timeout(fields: &Fields<'_, '_>) -> Option<Duration> {
     fields.members("keep-alive").find_map(|member| {
         let seconds = member.strip_prefix(b"timeout=")?;
         framing::content_length(seconds).map(Duration::from_secs)
@@ -219,10 +219,10 @@ fn keep_for(fields: &Fields<'_, '_>) -> Option<Duration> {
 }
 
 /// The fields that the Connection field nominates for removal.
-pub(super) struct Nominated<'h, 'b>(Option<Fields<'h, 'b>>);
+pub(super) struct ConnectionTokens<'h, 'b>(Option<Fields<'h, 'b>>);
 
-impl<'h, 'b> Nominated<'h, 'b> {
-    pub(super) fn of(fields: &Fields<'h, 'b>) -> Self {
+impl<'h, 'b> ConnectionTokens<'h, 'b> {
+    pub(super) fn from_fields(fields: &Fields<'h, 'b>) -> Self {
         Self(fields.get("connection").map(|_| *fields))
     }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::access_record::How;
-use super::attempted::Tried;
-use super::roster_view::View;
-use super::upstream::{InFlight, Pool};
+use super::access_record::RouteReason;
+use super::attempted::Attempted;
+use super::roster_view::RosterView;
+use super::upstream::{InFlight, Upstream};
 use super::worker::Worker;
 use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
@@ -23,11 +23,11 @@ use crate::roster::{Health, ReplicaId};
 
 /// How long a request that every seat has lost or refused waits for the roster to say more, before it
 /// tries a seat again that it was lost on.
-const SECOND_THOUGHT: Duration = Duration::from_millis(200);
+const RETRY_LOST_AFTER: Duration = Duration::from_millis(200);
 
 /// Why no seat serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nobody {
+pub(super) enum NoReplica {
     /// There are no seats at all.
     Empty,
     /// None came up in time.
@@ -35,9 +35,9 @@ pub(super) enum Nobody {
 }
 
 enum Choice {
-    Serve(Rc<Pool>, How),
+    Serve(Rc<Upstream>, RouteReason),
     /// The replica may be slow: wait until it answers anything, at most until this time.
-    Hold(Rc<Pool>, How, Instant),
+    Hold(Rc<Upstream>, RouteReason, Instant),
     Wait,
     Empty,
 }
@@ -45,7 +45,7 @@ enum Choice {
 /// What a request waits for before it can be given to a replica.
 enum Blocked {
     /// An answer of this replica, at most until this time.
-    Held(Rc<Pool>, Instant),
+    Held(Rc<Upstream>, Instant),
     /// Any seat that is up; whether health may change by itself.
     Down { watched: bool },
 }
@@ -53,13 +53,13 @@ enum Blocked {
 /// The replica that is to serve `key`, now in flight: the first seat in ring order that is up, not slow
 /// and not tried, or the least loaded of these should that be full; else the first suspect. When there is
 /// none, waits for one for at most the seat-wait. `now` is the present time.
-pub(super) async fn next(
+pub(super) async fn select(
     worker: &Worker,
     key: Key,
-    tried: &mut Tried,
+    tried: &mut Attempted,
     now: Instant,
-) -> Result<InFlight, Nobody> {
-    match at_once(worker, key, tried, now)? {
+) -> Result<InFlight, NoReplica> {
+    match try_select(worker, key, tried, now)? {
         Ok(in_flight) => Ok(in_flight),
         // Rare, and large: boxed, so that a request is small.
         Err(blocked) => Box::pin(wait(worker, key, tried, blocked)).await,
@@ -67,19 +67,21 @@ pub(super) async fn next(
 }
 
 /// The replica if there is one now, else what to wait for.
-fn at_once(
+fn try_select(
     worker: &Worker,
     key: Key,
-    tried: &mut Tried,
+    tried: &mut Attempted,
     now: Instant,
-) -> Result<Result<InFlight, Blocked>, Nobody> {
+) -> Result<Result<InFlight, Blocked>, NoReplica> {
     let view = worker.view();
     // No await may stand between choosing and counting: a drain trusts the count.
     let choice = choose(&view, &mut worker.balance(), key, tried, now);
-    if matches!(choice, Choice::Wait | Choice::Serve(_, How::FailedOver))
-        && let Some(home) = absent(&view, key)
+    if matches!(
+        choice,
+        Choice::Wait | Choice::Serve(_, RouteReason::FailedOver)
+    ) && let Some(home) = home_if_down(&view, key)
     {
-        tried.turn_from(home);
+        tried.mark_failed(home);
     }
     let (pool, how) = match choice {
         Choice::Serve(pool, how) => (pool, how),
@@ -87,15 +89,15 @@ fn at_once(
             return Ok(Err(Blocked::Held(pool, due)));
         }
         Choice::Hold(pool, how, _) => (pool, how),
-        Choice::Empty => return Err(Nobody::Empty),
+        Choice::Empty => return Err(NoReplica::Empty),
         Choice::Wait => {
             let watched = view.roster.watched;
             return Ok(Err(Blocked::Down { watched }));
         }
     };
-    let (in_flight, fold) = InFlight::enter(pool, how, now);
+    let (in_flight, fold) = InFlight::begin(pool, how, now);
     if fold {
-        worker.fold(&view);
+        worker.merge_loads(&view);
     }
     Ok(Ok(in_flight))
 }
@@ -103,23 +105,23 @@ fn at_once(
 async fn wait(
     worker: &Worker,
     key: Key,
-    tried: &mut Tried,
+    tried: &mut Attempted,
     mut blocked: Blocked,
-) -> Result<InFlight, Nobody> {
+) -> Result<InFlight, NoReplica> {
     let mut until = None;
     loop {
         let place = worker.wait_for_seat();
         match blocked {
             Blocked::Held(pool, due) => hold(&pool, due).await,
             Blocked::Down { watched } => {
-                let _place = place.ok_or(Nobody::Down)?;
+                let _place = place.ok_or(NoReplica::Down)?;
                 let now = Instant::now();
                 let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
                 if now >= until || !watched && tried.lost.is_empty() {
-                    return Err(Nobody::Down);
+                    return Err(NoReplica::Down);
                 }
                 let thought = if watched {
-                    SECOND_THOUGHT
+                    RETRY_LOST_AFTER
                 } else {
                     Duration::ZERO
                 };
@@ -136,7 +138,7 @@ async fn wait(
                 }
             }
         }
-        match at_once(worker, key, tried, Instant::now())? {
+        match try_select(worker, key, tried, Instant::now())? {
             Ok(in_flight) => return Ok(in_flight),
             Err(next) => blocked = next,
         }
@@ -144,67 +146,76 @@ async fn wait(
 }
 
 /// Waits until a replica in doubt answers anything or its health changes, at most until `due`.
-async fn hold(pool: &Pool, due: Instant) {
-    let (mut ear, mut listening) = (pool.relief_ear(), false);
+async fn hold(pool: &Upstream, due: Instant) {
+    let (mut ear, mut listening) = (pool.relief_waiter(), false);
     let relief = poll_fn(|cx| {
         if std::mem::replace(&mut listening, true) {
             return Poll::Ready(());
         }
-        ear.listen(cx);
+        ear.register(cx);
         Poll::Pending
     });
     let _ = timeout_at(due, relief).await;
 }
 
-fn is_up(view: &View, id: ReplicaId) -> bool {
+fn is_up(view: &RosterView, id: ReplicaId) -> bool {
     let mut pools = view.pools.iter();
-    pools.any(|pool| pool.id == id && pool.is_open())
+    pools.any(|pool| pool.id == id && pool.accepts_requests())
 }
 
-fn choose(view: &View, balance: &mut LoadView, key: Key, tried: &Tried, now: Instant) -> Choice {
+fn choose(
+    view: &RosterView,
+    balance: &mut LoadView,
+    key: Key,
+    tried: &Attempted,
+    now: Instant,
+) -> Choice {
     let Some(home) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
     let up = |at: usize| {
         let pool = &view.pools[at];
-        pool.is_open() && !tried.contains(pool.id)
+        pool.accepts_requests() && !tried.contains(pool.id)
     };
     let at_home = view.roster.position(home).filter(|at| up(*at));
     let Some(first) = at_home.or_else(|| first_up(view, key, up)) else {
         let suspect = first_suspect(view, key, tried);
         let how = if suspect.is_some_and(|(seat, _)| seat == home) {
-            How::Home
+            RouteReason::Home
         } else {
-            How::FailedOver
+            RouteReason::FailedOver
         };
-        let serve = |(_, pool): (_, &Rc<Pool>)| Choice::Serve(Rc::clone(pool), how);
+        let serve = |(_, pool): (_, &Rc<Upstream>)| Choice::Serve(Rc::clone(pool), how);
         return suspect.map_or(Choice::Wait, serve);
     };
-    let serve = |at: usize, away: How| {
+    let serve = |at: usize, away: RouteReason| {
         let how = match at_home {
-            Some(home) if home == at => How::Home,
+            Some(home) if home == at => RouteReason::Home,
             Some(_) => away,
-            None => How::FailedOver,
+            None => RouteReason::FailedOver,
         };
         (Rc::clone(&view.pools[at]), how)
     };
     let (pool, how) = if balance.is_full(first) {
-        serve(balance.least_loaded(up).unwrap_or(first), How::Spilled)
+        serve(
+            balance.least_loaded(up).unwrap_or(first),
+            RouteReason::Spilled,
+        )
     } else {
         match balance.verdict(first, now.into_std()) {
-            GuardVerdict::Send => serve(first, How::Home),
+            GuardVerdict::Send => serve(first, RouteReason::Home),
             GuardVerdict::Hold(due) => {
-                let (pool, how) = serve(first, How::Home);
+                let (pool, how) = serve(first, RouteReason::Home);
                 return Choice::Hold(pool, how, Instant::from_std(due));
             }
             GuardVerdict::Avoid { news } => {
                 if news {
-                    view.pools[first].becomes_slow();
+                    view.pools[first].mark_slow();
                 }
                 let quick = |at: usize| up(at) && !balance.is_slow(at);
                 let other = first_up(view, key, |at| quick(at) && !balance.is_full(at));
                 let other = other.or_else(|| first_up(view, key, quick));
-                serve(other.unwrap_or(first), How::Diverted)
+                serve(other.unwrap_or(first), RouteReason::Diverted)
             }
         }
     };
@@ -212,7 +223,7 @@ fn choose(view: &View, balance: &mut LoadView, key: Key, tried: &Tried, now: Ins
 }
 
 /// The replica of a key's home, if that is not up.
-fn absent(view: &View, key: Key) -> Option<&Rc<Pool>> {
+fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
     let at = view.roster.position(view.roster.ring.owner(key)?)?;
     view.pools
         .get(at)
@@ -220,7 +231,7 @@ fn absent(view: &View, key: Key) -> Option<&Rc<Pool>> {
 }
 
 /// The place of the first seat in ring order that is `up`.
-fn first_up(view: &View, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
+fn first_up(view: &RosterView, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
     let mut first = None;
     view.roster.ring.walk(key, &mut |seat| {
         first = view.roster.position(seat).filter(|at| up(*at));
@@ -234,7 +245,11 @@ fn first_up(view: &View, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> 
 }
 
 /// The first seat in ring order that is at least not down and not drained.
-fn first_suspect<'v>(view: &'v View, key: Key, tried: &Tried) -> Option<(Seat, &'v Rc<Pool>)> {
+fn first_suspect<'v>(
+    view: &'v RosterView,
+    key: Key,
+    tried: &Attempted,
+) -> Option<(Seat, &'v Rc<Upstream>)> {
     let mut first = None;
     view.roster.ring.walk(key, &mut |seat| {
         let pool = view.pool(seat).filter(|pool| !tried.contains(pool.id));

@@ -11,15 +11,15 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::accept::Admission;
-use super::access_record::Note;
+use super::accept::ConnectionGuard;
+use super::access_record::AccessRecordBuilder;
 use super::admin;
 use super::exchange;
-use super::failure::Failure;
-use super::keep_alive::{begins_nothing, wait_for_bytes};
-use super::passthrough::{self, Balance};
-use super::private_connections::Private;
-use super::request::{self, Job};
+use super::failure::ErrorReply;
+use super::keep_alive::{is_blank, wait_for_bytes};
+use super::passthrough::{self, BalanceMode};
+use super::private_connections::PrivateConnection;
+use super::request::{self, Dispatch};
 use super::worker::Worker;
 use super::write::write_whole;
 use crate::orders;
@@ -38,22 +38,22 @@ pub(super) struct Client {
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,
     /// What the access log will have of the request under way, if there is a log.
-    pub(super) note: Option<Box<Note>>,
+    pub(super) note: Option<Box<AccessRecordBuilder>>,
     /// Its own connection to a replica, if a server has authenticated it.
-    pub(super) private: Option<Rc<Private>>,
+    pub(super) private: Option<Rc<PrivateConnection>>,
 }
 
 /// What is left to do with a client's connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum Disposition {
     /// Read the next request.
-    Next,
+    KeepAlive,
     /// Close it so that our last words arrive.
-    Close,
+    LingeringClose,
     /// Close it; the client has said that it is through.
-    Done,
+    CloseIfRead,
     /// Close it; there is no one to hear last words, or none were said.
-    Drop,
+    Close,
     /// Close it so that the client knows that something is missing.
     Reset,
 }
@@ -62,7 +62,7 @@ pub(super) enum After {
 pub(super) fn run(
     stream: LazyStream,
     addr: SocketAddr,
-    admission: Admission,
+    admission: ConnectionGuard,
 ) -> impl Future<Output = ()> + 'static {
     let mut client = Client {
         stream,
@@ -75,43 +75,43 @@ pub(super) fn run(
     // A block, and nothing moved in it: the arguments of an async fn are kept twice.
     async move {
         let after = serve(admission.worker(), &mut client).await;
-        admission.worker().inboxes.give(&mut client.inbox);
+        admission.worker().inboxes.put_back(&mut client.inbox);
         client.private = None;
         match after {
-            After::Next | After::Drop => {}
-            After::Done if client.stream.recv_queue_empty() => {}
-            After::Done | After::Close | After::Reset => {
-                Box::pin(close(client.stream, after == After::Reset)).await;
+            Disposition::KeepAlive | Disposition::Close => {}
+            Disposition::CloseIfRead if client.stream.recv_queue_empty() => {}
+            Disposition::CloseIfRead | Disposition::LingeringClose | Disposition::Reset => {
+                Box::pin(close(client.stream, after == Disposition::Reset)).await;
             }
         }
     }
 }
 
-async fn serve(worker: &Rc<Worker>, client: &mut Client) -> After {
-    if worker.settings.balance == Balance::Source {
-        client.note = Note::begin(worker, client.addr);
+async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
+    if worker.settings.balance == BalanceMode::Source {
+        client.note = AccessRecordBuilder::start(worker, client.addr);
         let after = Box::pin(passthrough::by_source(worker, client)).await;
         client.note = None;
         return after;
     }
     let mut fresh = true;
     loop {
-        if begins_nothing(&client.inbox) {
-            worker.inboxes.give(&mut client.inbox);
+        if is_blank(&client.inbox) {
+            worker.inboxes.put_back(&mut client.inbox);
             if !wait_for_bytes(worker, client, fresh).await {
-                return After::Drop;
+                return Disposition::Close;
             }
         }
         fresh = false;
         // Boxed: an exchange is large, and most sessions are idle most of the time.
         match Box::pin(serve_one(worker, client)).await {
-            After::Next => {}
+            Disposition::KeepAlive => {}
             after => return after,
         }
         // The event loop looks at all connections before the next request, those kept to replicas
         // included, even if the client has sent it already.
         if client.stream.registered().is_err() {
-            return After::Drop;
+            return Disposition::Close;
         }
         if !client.inbox.is_empty() {
             tokio::task::yield_now().await;
@@ -129,26 +129,26 @@ async fn close(stream: LazyStream, reset: bool) {
 }
 
 /// Serves the request that has begun to come.
-async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> After {
-    client.note = Note::begin(worker, client.addr);
+async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
+    client.note = AccessRecordBuilder::start(worker, client.addr);
     let after = read_and_answer(worker, client).await;
     client.note = None;
     after
 }
 
-async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
+async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     match read_head(worker, client).await {
         Ok(job) => carry_out(worker, client, job).await,
         Err(NoHead::Ended) => {
-            client.note.iter_mut().for_each(|note| note.forget());
-            After::Drop
+            client.note.iter_mut().for_each(|note| note.discard());
+            Disposition::Close
         }
         Err(NoHead::Refused(refused)) => {
             worker.port().refused.count(refused.status);
             if let Some(note) = &mut client.note {
                 note.refused(&client.inbox);
             }
-            let failure = Failure {
+            let failure = ErrorReply {
                 status: refused.status,
                 sentence: refused.why.to_owned(),
             };
@@ -158,12 +158,12 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> After {
     }
 }
 
-async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Job) -> After {
+async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Dispatch) -> Disposition {
     match job {
-        Job::Forward(mut request) => exchange::run(worker, client, &mut request).await,
-        Job::Tunnel(opening) => Box::pin(passthrough::by_head(worker, client, opening)).await,
-        Job::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
-        Job::LastHop { keep_alive } => {
+        Dispatch::Forward(mut request) => exchange::run(worker, client, &mut request).await,
+        Dispatch::Tunnel(opening) => Box::pin(passthrough::by_head(worker, client, opening)).await,
+        Dispatch::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
+        Dispatch::LastHop { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;
             let reply = LocalReply {
                 status: 200,
@@ -192,7 +192,7 @@ impl From<RequestError> for NoHead {
 }
 
 /// Reads the rest of a head of which something has come.
-async fn read_head(worker: &Worker, client: &mut Client) -> Result<Job, NoHead> {
+async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoHead> {
     let limits = &worker.settings.limits;
     // A head that is here whole costs no look at the clock.
     let mut due = None;
@@ -232,11 +232,11 @@ impl Client {
     pub(super) async fn answer(
         &mut self,
         worker: &Worker,
-        failure: &Failure,
+        failure: &ErrorReply,
         fields: &str,
         stays: bool,
         head_only: bool,
-    ) -> After {
+    ) -> Disposition {
         let json = orders::failure(&failure.sentence);
         let close = !stays || worker.is_stopping();
         let reply = LocalReply {
@@ -250,17 +250,17 @@ impl Client {
     }
 
     /// Writes a reply of our own.
-    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> After {
+    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
         worker.port().own_replies.count(reply.status);
         if let Some(note) = &mut self.note {
-            note.answered(reply.status, bytes.len());
+            note.local_reply(reply.status, bytes.len());
         }
         match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
-            Ok(()) if reply.close => After::Close,
-            Ok(()) => After::Next,
-            Err(_) => After::Drop,
+            Ok(()) if reply.close => Disposition::LingeringClose,
+            Ok(()) => Disposition::KeepAlive,
+            Err(_) => Disposition::Close,
         }
     }
 }
@@ -269,7 +269,7 @@ impl Client {
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, Admission) -> F) -> usize {
+    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, ConnectionGuard) -> F) -> usize {
         size_of::<F>()
     }
 

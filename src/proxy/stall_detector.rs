@@ -9,13 +9,13 @@ use std::time::Duration;
 
 /// The time that one blocked write has.
 #[derive(Debug)]
-pub(super) struct Stall {
+pub(super) struct StallDetector {
     half: Duration,
     /// What waited in the kernel at the last look.
     queued: Option<u32>,
 }
 
-impl Stall {
+impl StallDetector {
     pub(super) fn new(limit: Duration) -> Self {
         Self {
             half: limit / 2,
@@ -24,12 +24,12 @@ impl Stall {
     }
 
     /// How long the write may wait before a look.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn check_interval(&self) -> Duration {
         self.half
     }
 
     /// Looks how much waits now. Whether the write has stood still for its whole time.
-    pub(super) fn is_over(&mut self, queued: Option<u32>) -> bool {
+    pub(super) fn has_stalled(&mut self, queued: Option<u32>) -> bool {
         // Where the kernel does not tell, the second look is the last.
         let now = queued.unwrap_or(u32::MAX);
         self.queued.replace(now).is_some_and(|before| now >= before)
@@ -42,13 +42,13 @@ mod tests {
 
     #[test]
     fn the_second_look_decides_and_any_byte_gives_another() {
-        let mut stall = Stall::new(Duration::from_secs(2));
-        assert!(!stall.is_over(Some(10)));
-        assert!(!stall.is_over(Some(9)));
-        assert!(!stall.is_over(Some(8)));
-        assert!(stall.is_over(Some(8)));
-        let mut untold = Stall::new(Duration::from_secs(2));
-        assert!(!untold.is_over(None));
-        assert!(untold.is_over(None));
+        let mut stall = StallDetector::new(Duration::from_secs(2));
+        assert!(!stall.has_stalled(Some(10)));
+        assert!(!stall.has_stalled(Some(9)));
+        assert!(!stall.has_stalled(Some(8)));
+        assert!(stall.has_stalled(Some(8)));
+        let mut untold = StallDetector::new(Duration::from_secs(2));
+        assert!(!untold.has_stalled(None));
+        assert!(untold.has_stalled(None));
     }
 }

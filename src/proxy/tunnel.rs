@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::access_record::Ended;
+use super::access_record::TerminatedBy;
 use super::fairness::Turn;
-use super::flow::Flow;
-use super::pipe_pool::{Fault, Lent};
+use super::flow::ByteCounters;
+use super::pipe_pool::{PooledPipe, TransferError};
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
@@ -32,12 +32,12 @@ pub(super) async fn run(
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
-    flows: (Flow<'_>, Flow<'_>),
-) -> Ended {
+    flows: (ByteCounters<'_>, ByteCounters<'_>),
+) -> TerminatedBy {
     let heard = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
-    let way = |from, to, flow, ends| Way {
+    let way = |from, to, flow, ends| Direction {
         worker,
         from,
         to,
@@ -48,14 +48,14 @@ pub(super) async fn run(
         turn: Turn::default(),
         over: false,
     };
-    let ends = [Ended::ByClient, Ended::ByReplica];
+    let ends = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
     let forth = way(from_client, to_replica, flows.0, ends).run(early);
     let mut nothing = BytesMut::new();
-    let ends = [Ended::ByReplica, Ended::ByClient];
+    let ends = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
     let back = way(from_replica, to_client, flows.1, ends).run(&mut nothing);
     match tokio::try_join!(forth, back) {
-        Ok(_) => Ended::Whole,
-        Err(Broken { by, err }) => {
+        Ok(_) => TerminatedBy::Whole,
+        Err(TunnelError { by, err }) => {
             tracing::debug!("a tunnel broke: {err}");
             by
         }
@@ -63,17 +63,17 @@ pub(super) async fn run(
 }
 
 /// What broke a tunnel.
-struct Broken {
-    by: Ended,
+struct TunnelError {
+    by: TerminatedBy,
     err: io::Error,
 }
 
-impl Broken {
+impl TunnelError {
     /// The fault of this side, unless it is that nothing has moved for too long.
-    fn by(side: Ended) -> impl Fn(io::Error) -> Self {
+    fn bytes_moved(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
         move |err| match err.kind() {
             io::ErrorKind::TimedOut => Self {
-                by: Ended::ByUs,
+                by: TerminatedBy::ByUs,
                 err,
             },
             _ => Self { by: side, err },
@@ -82,22 +82,22 @@ impl Broken {
 }
 
 /// One direction of a tunnel.
-struct Way<'a> {
+struct Direction<'a> {
     worker: &'a Worker,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
     /// Who ends the tunnel when `from`, and when `to` fails.
-    ends: [Ended; 2],
+    ends: [TerminatedBy; 2],
     /// When either direction moved a byte last.
     heard: &'a Cell<Instant>,
-    flow: Flow<'a>,
+    flow: ByteCounters<'a>,
     timer: Deadline,
     turn: Turn,
     /// Whether it has come to a proper end.
     over: bool,
 }
 
-impl Drop for Way<'_> {
+impl Drop for Direction<'_> {
     fn drop(&mut self) {
         if !self.over {
             socket::reset_when_closed(self.from.as_ref());
@@ -106,10 +106,10 @@ impl Drop for Way<'_> {
     }
 }
 
-impl Way<'_> {
-    async fn run(mut self, early: &mut BytesMut) -> Result<(), Broken> {
+impl Direction<'_> {
+    async fn run(mut self, early: &mut BytesMut) -> Result<(), TunnelError> {
         self.write(early).await?;
-        self.worker.inboxes.give(early);
+        self.worker.inboxes.put_back(early);
         // As much as came last time is expected again.
         let mut expected = 0;
         loop {
@@ -120,7 +120,7 @@ impl Way<'_> {
                 .run_with_moving_deadline(due, self.from.readable())
                 .await;
             let readable = readable.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            readable.map_err(Broken::by(self.ends[0]))?;
+            readable.map_err(TunnelError::bytes_moved(self.ends[0]))?;
             let moved = match self.worker.pipes.take(expected) {
                 Some(pipe) => self.splice(pipe).await?,
                 None => self.copy().await?,
@@ -132,12 +132,12 @@ impl Way<'_> {
             };
             expected = moved;
             self.turn.count(moved);
-            self.turn.pass(&self.worker.line).await;
+            self.turn.skip(&self.worker.line).await;
         }
     }
 
     /// Moves what is there through a pipe; `None` at the end.
-    async fn splice(&mut self, pipe: Lent<Empty>) -> Result<Option<u64>, Broken> {
+    async fn splice(&mut self, pipe: PooledPipe<Empty>) -> Result<Option<u64>, TunnelError> {
         let (pipes, heard) = (&self.worker.pipes, self.heard);
         let due = due(self.worker, heard);
         let from = self.from.as_ref();
@@ -145,8 +145,8 @@ impl Way<'_> {
         let held = match filled.await {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(Some(0)),
-            Err(Fault::From(None)) => return Ok(None),
-            Err(fault) => return Err(Broken::by(self.ends[0])(fault.into())),
+            Err(TransferError::From(None)) => return Ok(None),
+            Err(fault) => return Err(TunnelError::bytes_moved(self.ends[0])(fault.into())),
         };
         let flow = self.flow;
         let progress = |moved| {
@@ -158,12 +158,12 @@ impl Way<'_> {
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
         drained
             .await
-            .map_err(|fault| Broken::by(self.ends[1])(fault.into()))?;
+            .map_err(|fault| TunnelError::bytes_moved(self.ends[1])(fault.into()))?;
         Ok(Some(moved))
     }
 
     /// Copies what is there; `None` at the end.
-    async fn copy(&mut self) -> Result<Option<u64>, Broken> {
+    async fn copy(&mut self) -> Result<Option<u64>, TunnelError> {
         let mut buffer = self.worker.replies.take();
         // `readable` may have been wrong; then the read waits, and its clock is the same.
         let due = due(self.worker, self.heard);
@@ -173,14 +173,14 @@ impl Way<'_> {
         let read = read
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let read = read.map_err(Broken::by(self.ends[0]))?;
+        let read = read.map_err(TunnelError::bytes_moved(self.ends[0]))?;
         self.heard.set(Instant::now());
         self.write(&mut buffer).await?;
-        self.worker.replies.give(&mut buffer);
+        self.worker.replies.put_back(&mut buffer);
         Ok((read > 0).then_some(read as u64))
     }
 
-    async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), Broken> {
+    async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), TunnelError> {
         while !bytes.is_empty() {
             let due = due(self.worker, self.heard);
             let written = self
@@ -192,7 +192,7 @@ impl Way<'_> {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 written => Ok(written),
             });
-            let written = written.map_err(Broken::by(self.ends[1]))?;
+            let written = written.map_err(TunnelError::bytes_moved(self.ends[1]))?;
             bytes.advance(written);
             self.flow.add(written as u64);
             self.heard.set(Instant::now());
@@ -206,12 +206,12 @@ fn due<'a>(worker: &'a Worker, heard: &'a Cell<Instant>) -> impl Fn() -> Option<
     || Some(heard.get() + worker.settings.limits.tunnel_timeout)
 }
 
-impl From<Fault> for io::Error {
-    fn from(fault: Fault) -> Self {
+impl From<TransferError> for io::Error {
+    fn from(fault: TransferError) -> Self {
         match fault {
-            Fault::From(Some(err)) => err,
-            Fault::From(None) => io::ErrorKind::UnexpectedEof.into(),
-            Fault::To => io::ErrorKind::BrokenPipe.into(),
+            TransferError::From(Some(err)) => err,
+            TransferError::From(None) => io::ErrorKind::UnexpectedEof.into(),
+            TransferError::To => io::ErrorKind::BrokenPipe.into(),
         }
     }
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::local_notify::{Bell, Ear};
-use super::private_connections::Register;
+use super::local_notify::{LocalNotify, Waiter};
+use super::private_connections::PrivateConnections;
 use crate::load::{self, LoadView};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
 use crate::ring::Seat;
@@ -26,11 +26,11 @@ use crate::wire::socket;
 pub(super) use in_flight::InFlight;
 
 /// A connection idle for longer than this is not trusted with a request that may be sent only once.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 
 /// What one worker holds about one replica.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct Upstream {
     pub(super) id: ReplicaId,
     pub(super) seat: Seat,
     pub(super) name: ReplicaName,
@@ -45,19 +45,19 @@ pub(super) struct Pool {
     place: Cell<usize>,
     /// Time at which it was last chosen.
     pub(super) chosen_at: Cell<Instant>,
-    idle: RefCell<Vec<Idle>>,
+    idle: RefCell<Vec<IdleConnection>>,
     /// Connections to it that are a client's own.
-    pub(super) private: Register,
+    pub(super) private: PrivateConnections,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
-    doubt: Bell,
+    doubt: LocalNotify,
     /// Wakes requests that the slow guard holds back.
-    relief: Bell,
+    relief: LocalNotify,
 }
 
 /// What a request needs of a kept connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum ReusePolicy {
     /// It may turn out closed: the request can be sent again.
     Any,
     /// The kernel has not heard of its end: the request was lost before, and whoever is lost with it now
@@ -68,13 +68,13 @@ pub(super) enum Need {
 }
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     stream: TcpStream,
     since: Instant,
     until: Instant,
 }
 
-impl Pool {
+impl Upstream {
     pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<LoadView>>) -> Self {
         Self {
             id: member.id,
@@ -89,10 +89,10 @@ impl Pool {
             place: Cell::new(usize::MAX),
             chosen_at: Cell::new(Instant::now()),
             idle: RefCell::default(),
-            private: Register::default(),
+            private: PrivateConnections::default(),
             retired: Cell::new(false),
-            doubt: Bell::default(),
-            relief: Bell::default(),
+            doubt: LocalNotify::default(),
+            relief: LocalNotify::default(),
         }
     }
 
@@ -105,15 +105,15 @@ impl Pool {
             self.clear();
         }
         if is_worse(health, before) {
-            self.doubt.ring();
+            self.doubt.notify_all();
         }
-        self.relief.ring();
+        self.relief.notify_all();
     }
 
     /// Has requests that wait for a replica that is not up look again whether another one is.
     pub(super) fn reconsider(&self) {
         if self.health.get() != Health::Up {
-            self.doubt.ring();
+            self.doubt.notify_all();
         }
     }
 
@@ -121,7 +121,7 @@ impl Pool {
     pub(super) fn retire(&self) {
         self.retired.set(true);
         self.place.set(usize::MAX);
-        self.relief.ring();
+        self.relief.notify_all();
         self.clear();
     }
 
@@ -133,17 +133,17 @@ impl Pool {
 
     /// Closes idle connections that are too old or were closed by the replica.
     pub(super) fn sweep(&self, now: Instant) {
-        let fit = |idle: &Idle| idle.until > now && socket::is_idle_cached(&idle.stream);
+        let fit = |idle: &IdleConnection| idle.until > now && socket::is_idle_cached(&idle.stream);
         self.idle.borrow_mut().retain(fit);
         self.private.sweep();
     }
 
     /// A kept connection that is fit for a request with this need.
-    pub(super) fn take(&self, need: Need, now: Instant) -> Option<TcpStream> {
+    pub(super) fn take_idle(&self, need: ReusePolicy, now: Instant) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
-            let fresh =
-                newest.until > now && !(need == Need::Once && now - newest.since >= TRUSTED_IDLE);
+            let fresh = newest.until > now
+                && !(need == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
             if !fresh {
                 // Those below it are older still, but may serve requests that can be repeated.
                 if newest.until <= now {
@@ -154,8 +154,8 @@ impl Pool {
                 return None;
             }
             let silent = match need {
-                Need::Any => socket::is_idle_cached(&newest.stream),
-                Need::Alive | Need::Once => socket::is_idle(&newest.stream),
+                ReusePolicy::Any => socket::is_idle_cached(&newest.stream),
+                ReusePolicy::Alive | ReusePolicy::Once => socket::is_idle(&newest.stream),
             };
             if silent {
                 return Some(newest.stream);
@@ -166,10 +166,10 @@ impl Pool {
 
     /// Keeps a connection on which nothing is owed, for at most `keep`. None is kept to a replica that
     /// serves one connection at a time: requests of others would wait for its end.
-    pub(super) fn give(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
+    pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if self.keeps() && idle.len() < most && !keep.is_zero() {
-            idle.push(Idle {
+        if self.keeps_connections() && idle.len() < most && !keep.is_zero() {
+            idle.push(IdleConnection {
                 stream,
                 since: now,
                 until: now + keep,
@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Whether connections to it are kept for later requests.
-    pub(super) fn keeps(&self) -> bool {
+    pub(super) fn keeps_connections(&self) -> bool {
         !self.retired.get() && self.may_serve() && !self.cells.is_iterative()
     }
 
@@ -189,7 +189,7 @@ impl Pool {
     }
 
     /// Whether new requests go to it without hesitation.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn accepts_requests(&self) -> bool {
         self.health.get() == Health::Up && !self.drained.get()
     }
 
@@ -199,12 +199,12 @@ impl Pool {
     }
 
     /// Takes a place in the worker's view of the load.
-    pub(super) fn sit(&self, place: usize) -> load::SeatInput {
+    pub(super) fn set_index(&self, place: usize) -> load::SeatInput {
         self.place.set(place);
         load::SeatInput {
             seat: self.seat,
             replica_id: self.id.0,
-            open: self.is_open(),
+            open: self.accepts_requests(),
             requests: self.requests(),
         }
     }
@@ -215,7 +215,7 @@ impl Pool {
     }
 
     /// Publishes that this worker found it slow, and logs why.
-    pub(super) fn becomes_slow(&self) {
+    pub(super) fn mark_slow(&self) {
         self.cell().slow.store(true, Ordering::Relaxed);
         tracing::info!(
             "seat {} is slow: requests wait that others would have been answered; its keys go to the next seat (--slow-guard)",
@@ -224,8 +224,8 @@ impl Pool {
     }
 
     /// A listener for the end of a wait that the slow guard ordered.
-    pub(super) fn relief_ear(&self) -> Ear<'_> {
-        self.relief.ear()
+    pub(super) fn relief_waiter(&self) -> Waiter<'_> {
+        self.relief.waiter()
     }
 
     /// The worker's own cell.

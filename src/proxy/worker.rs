@@ -13,21 +13,21 @@ use rand::rngs::StdRng;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::Settings;
-use super::buffer_pool::{Buffers, REPLY_BYTES};
+use super::ProxySettings;
+use super::buffer_pool::{BufferPool, REPLY_BYTES};
 use super::client_watch::YoungWaits;
-use super::fairness::Line;
+use super::fairness::TurnQueue;
 use super::idle_clients::IdleClients;
-use super::pipe_pool::Pipes;
-use super::retry_budget::{Budget, Spent};
-use super::roster_view::View;
+use super::pipe_pool::PipePool;
+use super::retry_budget::{BudgetExhausted, RetryBudget};
+use super::roster_view::RosterView;
 use crate::load::LoadView;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, EvidenceKind, ReplicaId, Subscriber};
 
 /// Requests that may wait for a seat at the same time, per worker.
-const MAX_WAITING: usize = 1_000;
+const MAX_SEAT_WAITS: usize = 1_000;
 /// How often idle connections to replicas are looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Room in a request buffer for body bytes that come with the largest head.
@@ -38,17 +38,17 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 /// What the sessions of one worker share.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ProxySettings>,
     pub(super) desk: OrderQueue,
     /// For heads and bodies of requests.
-    pub(super) inboxes: Buffers,
+    pub(super) inboxes: BufferPool,
     /// For replies.
-    pub(super) replies: Buffers,
+    pub(super) replies: BufferPool,
     /// For large bodies and tunnels.
-    pub(super) pipes: Pipes,
+    pub(super) pipes: PipePool,
     /// For sessions at full speed.
-    pub(super) line: Line,
-    budget: RefCell<Budget>,
+    pub(super) line: TurnQueue,
+    budget: RefCell<RetryBudget>,
     pub(super) random: RefCell<StdRng>,
     /// Requests that may soon have waited so long that their clients are watched.
     pub(super) young_waits: YoungWaits,
@@ -58,7 +58,7 @@ pub(super) struct Worker {
     pub(super) changed: Notify,
     port: Arc<DataPortCounters>,
     index: usize,
-    view: RefCell<Rc<View>>,
+    view: RefCell<Rc<RosterView>>,
     balance: Rc<RefCell<LoadView>>,
     evidence: mpsc::Sender<Evidence>,
     waiting: Cell<usize>,
@@ -69,7 +69,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        settings: Arc<Settings>,
+        settings: Arc<ProxySettings>,
         port: Arc<DataPortCounters>,
         desk: OrderQueue,
         evidence: mpsc::Sender<Evidence>,
@@ -79,7 +79,7 @@ impl Worker {
         let roster = subscriber.latest();
         let version = roster.version;
         let balance = Rc::default();
-        let view = RefCell::new(Rc::new(View::follow(
+        let view = RefCell::new(Rc::new(RosterView::update(
             roster,
             None,
             index,
@@ -88,17 +88,17 @@ impl Worker {
         )));
         subscriber.acknowledge(version);
         Self {
-            inboxes: Buffers::new(settings.limits.max_head + BODY_ROOM),
-            replies: Buffers::new(REPLY_BYTES),
-            pipes: Pipes::new(
+            inboxes: BufferPool::new(settings.limits.max_head + BODY_ROOM),
+            replies: BufferPool::new(REPLY_BYTES),
+            pipes: PipePool::new(
                 settings.splice,
                 settings.limits.pipes_per_worker,
                 Arc::clone(&port),
                 index,
             ),
             port,
-            line: Line::default(),
-            budget: RefCell::new(Budget::new(Instant::now())),
+            line: TurnQueue::default(),
+            budget: RefCell::new(RetryBudget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
             desk,
@@ -117,7 +117,7 @@ impl Worker {
     }
 
     /// The roster to choose by. Do not hold it over an await.
-    pub(super) fn view(&self) -> Rc<View> {
+    pub(super) fn view(&self) -> Rc<RosterView> {
         Rc::clone(&self.view.borrow())
     }
 
@@ -137,19 +137,19 @@ impl Worker {
     }
 
     /// Reads what all workers have counted.
-    pub(super) fn fold(&self, view: &View) {
-        view.fold(&mut self.balance.borrow_mut());
+    pub(super) fn merge_loads(&self, view: &RosterView) {
+        view.merge_loads(&mut self.balance.borrow_mut());
     }
 
     /// Follows the roster until its writer is gone.
-    pub(super) async fn follow(self: Rc<Self>, mut subscriber: Subscriber) {
+    pub(super) async fn follow_roster(self: Rc<Self>, mut subscriber: Subscriber) {
         while let Some(roster) = subscriber.changed().await {
             let version = roster.version;
             let before = self.view();
             // The last that was counted about those who leave.
-            before.fold(&mut self.balance.borrow_mut());
+            before.merge_loads(&mut self.balance.borrow_mut());
             let guard = self.settings.slow_guard;
-            let view = View::follow(roster, Some(&before), self.index, guard, &self.balance);
+            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.balance);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
             view.pools.iter().for_each(|pool| pool.reconsider());
@@ -162,7 +162,7 @@ impl Worker {
     }
 
     /// Looks through the idle connections for ever.
-    pub(super) async fn sweep(self: Rc<Self>) {
+    pub(super) async fn expire_idle(self: Rc<Self>) {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let now = Instant::now();
@@ -177,12 +177,12 @@ impl Worker {
 
     /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
     /// plenty of the kind just then.
-    pub(super) fn tell(&self, id: ReplicaId, sign: EvidenceKind) {
+    pub(super) fn report_evidence(&self, id: ReplicaId, sign: EvidenceKind) {
         let _ = self.evidence.try_send(Evidence { id, sign });
     }
 
     /// Counts a request, of which a share may be sent again.
-    pub(super) fn begins(&self, now: Instant) {
+    pub(super) fn count_request(&self, now: Instant) {
         self.budget.borrow_mut().request(now);
     }
 
@@ -195,7 +195,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the budget is spent, which is counted.
-    pub(super) fn take_retry(&self) -> Result<(), Spent> {
+    pub(super) fn take_retry(&self) -> Result<(), BudgetExhausted> {
         let taken = self.budget.borrow_mut().take_retry(Instant::now());
         taken.inspect_err(|spent| {
             self.port().retries_denied.add(1);
@@ -207,14 +207,14 @@ impl Worker {
 
     /// Whether there is a place among the requests that wait for a seat.
     pub(super) fn may_wait(&self) -> bool {
-        self.waiting.get() < MAX_WAITING
+        self.waiting.get() < MAX_SEAT_WAITS
     }
 
     /// A place among the requests that wait for a seat, unless too many do.
-    pub(super) fn wait_for_seat(&self) -> Option<Waiting<'_>> {
+    pub(super) fn wait_for_seat(&self) -> Option<SeatWait<'_>> {
         self.may_wait().then(|| {
             self.waiting.set(self.waiting.get() + 1);
-            Waiting(self)
+            SeatWait(self)
         })
     }
 
@@ -236,10 +236,10 @@ impl Worker {
     }
 
     /// Counts a session for as long as the guard lives.
-    pub(super) fn session(self: &Rc<Self>) -> Session {
+    pub(super) fn session(self: &Rc<Self>) -> SessionGuard {
         self.sessions.set(self.sessions.get() + 1);
         self.port().accepted.add(1);
-        Session(Rc::clone(self))
+        SessionGuard(Rc::clone(self))
     }
 
     /// Waits until no session is left. Cancel safe.
@@ -252,9 +252,9 @@ impl Worker {
 
 /// A request among those that wait for a seat.
 #[derive(Debug)]
-pub(super) struct Waiting<'w>(&'w Worker);
+pub(super) struct SeatWait<'w>(&'w Worker);
 
-impl Drop for Waiting<'_> {
+impl Drop for SeatWait<'_> {
     fn drop(&mut self) {
         self.0.waiting.set(self.0.waiting.get() - 1);
     }
@@ -262,15 +262,15 @@ impl Drop for Waiting<'_> {
 
 /// A session that is counted.
 #[derive(Debug)]
-pub(super) struct Session(Rc<Worker>);
+pub(super) struct SessionGuard(Rc<Worker>);
 
-impl Session {
+impl SessionGuard {
     pub(super) fn worker(&self) -> &Rc<Worker> {
         &self.0
     }
 }
 
-impl Drop for Session {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.0.sessions.set(self.0.sessions.get() - 1);
         self.0.port().closed.add(1);

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::buffer_pool::REPLY_BYTES;
 use super::client_watch::ClientWatch;
-use super::pipe_pool::{Fault, Lent};
-use super::response::{Broken, Download};
-use super::rewrite::Facts;
-use super::stall_detector::Stall;
+use super::pipe_pool::{PooledPipe, TransferError};
+use super::response::{Response, ResponseError};
+use super::rewrite::ResponseMeta;
+use super::stall_detector::StallDetector;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::lazy_stream::QueueProbe;
@@ -35,7 +35,7 @@ pub(super) fn write_some<'a>(
     bytes: &'a [u8],
     limit: Duration,
 ) -> impl Future<Output = io::Result<usize>> {
-    let mut write = Write::new(timer, to, (bytes, &[]), limit);
+    let mut write = TimedWrite::new(timer, to, (bytes, &[]), limit);
     poll_fn(move |cx| write.poll_some(cx))
 }
 
@@ -50,7 +50,7 @@ pub(super) fn write_whole<'a>(
     parts: (&'a [u8], &'a [u8]),
     limit: Duration,
 ) -> impl Future<Output = io::Result<()>> {
-    let mut write = Write::new(timer, to, parts, limit);
+    let mut write = TimedWrite::new(timer, to, parts, limit);
     poll_fn(move |cx| {
         while !write.is_over() {
             ready!(write.poll_some(cx))?;
@@ -60,7 +60,7 @@ pub(super) fn write_whole<'a>(
 }
 
 /// A write under way. No async fn: its future would be four times as large, and every request holds two.
-struct Write<'a, S> {
+struct TimedWrite<'a, S> {
     timer: &'a mut Deadline,
     to: &'a mut S,
     /// What is left of the two parts; the first is empty only if both are.
@@ -68,10 +68,10 @@ struct Write<'a, S> {
     second: &'a [u8],
     limit: Duration,
     /// When to look whether it stands still, once it has to wait.
-    stall: Option<(Instant, Stall)>,
+    stall: Option<(Instant, StallDetector)>,
 }
 
-impl<'a, S: QueueProbe> Write<'a, S> {
+impl<'a, S: QueueProbe> TimedWrite<'a, S> {
     fn new(
         timer: &'a mut Deadline,
         to: &'a mut S,
@@ -86,7 +86,7 @@ impl<'a, S: QueueProbe> Write<'a, S> {
             limit,
             stall: None,
         };
-        write.advance(0);
+        write.consume(0);
         write
     }
 
@@ -95,7 +95,7 @@ impl<'a, S: QueueProbe> Write<'a, S> {
     }
 
     /// Drops what was written.
-    fn advance(&mut self, written: usize) {
+    fn consume(&mut self, written: usize) {
         match written.checked_sub(self.first.len()) {
             None => self.first = &self.first[written..],
             Some(of_second) => {
@@ -119,20 +119,20 @@ impl<'a, S: QueueProbe> Write<'a, S> {
                 return Poll::Ready(match written? {
                     0 => Err(io::ErrorKind::WriteZero.into()),
                     written => {
-                        self.advance(written);
+                        self.consume(written);
                         Ok(written)
                     }
                 });
             }
             let (look, stall) = self.stall.get_or_insert_with(|| {
-                let stall = Stall::new(self.limit);
-                (Instant::now() + stall.patience(), stall)
+                let stall = StallDetector::new(self.limit);
+                (Instant::now() + stall.check_interval(), stall)
             });
             ready!(self.timer.poll_passed(cx, *look));
-            if stall.is_over(self.to.write_queue()) {
+            if stall.has_stalled(self.to.write_queue()) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            *look = Instant::now() + stall.patience();
+            *look = Instant::now() + stall.check_interval();
         }
     }
 }
@@ -164,7 +164,7 @@ impl LowMark {
 
 /// How a body ended before its time.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum BodyEnd {
     /// The replica said that it was through.
     Proper,
     /// Its connection broke, it fell silent, or its chunks are malformed.
@@ -175,9 +175,12 @@ pub(super) enum End {
     TooSlow,
 }
 
-impl Download<'_> {
+impl Response<'_> {
     /// Carries what is still owed of the body.
-    pub(super) async fn rest(&mut self, facts: &mut Facts) -> Result<(), Broken> {
+    pub(super) async fn relay_rest(
+        &mut self,
+        facts: &mut ResponseMeta,
+    ) -> Result<(), ResponseError> {
         while !facts.body.is_complete() {
             let ahead = if facts.decode {
                 0
@@ -196,17 +199,17 @@ impl Download<'_> {
                 None => self.copy(facts).await,
             };
             if carried.is_ok() {
-                self.turn.pass(&self.worker.line).await;
+                self.turn.skip(&self.worker.line).await;
             }
             let until_close = matches!(facts.body, Body::UntilClose);
             match carried {
-                Err(End::TooSlow) => self.low_mark.too_slow = true,
+                Err(BodyEnd::TooSlow) => self.low_mark.too_slow = true,
                 Ok(()) => {}
-                Err(End::Proper) if until_close => return Ok(()),
-                Err(End::ClientGone) => return Err(Broken::ClientGone),
-                Err(End::Proper | End::Broken) => {
+                Err(BodyEnd::Proper) if until_close => return Ok(()),
+                Err(BodyEnd::ClientGone) => return Err(ResponseError::ClientGone),
+                Err(BodyEnd::Proper | BodyEnd::Broken) => {
                     let reset = until_close || facts.decode;
-                    return Err(Broken::Truncated { reset });
+                    return Err(ResponseError::Truncated { reset });
                 }
             }
         }
@@ -218,11 +221,11 @@ impl Download<'_> {
     /// Moves a piece of the body through a pipe; with a `raised` low mark it is not waited for long.
     async fn splice(
         &mut self,
-        facts: &mut Facts,
-        pipe: Lent<Empty>,
+        facts: &mut ResponseMeta,
+        pipe: PooledPipe<Empty>,
         ahead: u64,
         raised: bool,
-    ) -> Result<(), End> {
+    ) -> Result<(), BodyEnd> {
         let limits = &self.worker.settings.limits;
         let (progress, since) = (self.progress, Instant::now());
         let patience = raised.then(|| since + LOW_MARK_PATIENCE);
@@ -233,24 +236,26 @@ impl Download<'_> {
             let due = progress.reply_body_due(since, limits.body_timeout);
             due.into_iter().chain(patience).min()
         };
-        let to = self.to.known().map_err(|_| End::ClientGone)?;
+        let to = self.to.known().map_err(|_| BodyEnd::ClientGone)?;
         let sockets = (self.from.as_ref(), to);
         let pipes = &self.worker.pipes;
         let flow = self.flow;
         let steps = (limits.write_timeout, |moved| flow.add(moved));
-        let carried = pin!(pipes.carry(pipe, sockets, ahead, self.timer, due, steps));
+        let carried = pin!(pipes.transfer(pipe, sockets, ahead, self.timer, due, steps));
         let watch = ClientWatch::new(self.worker, &self.account.ends, || Ok(to));
         let silent_since = || progress.silent_since(since).filter(|_| waits.take());
         let carried = watch.run(carried, silent_since).await;
         let moved = carried
-            .ok_or(End::ClientGone)?
+            .ok_or(BodyEnd::ClientGone)?
             .map_err(|fault| match fault {
-                Fault::From(None) => End::Proper,
-                Fault::From(Some(err)) if raised && err.kind() == io::ErrorKind::TimedOut => {
-                    End::TooSlow
+                TransferError::From(None) => BodyEnd::Proper,
+                TransferError::From(Some(err))
+                    if raised && err.kind() == io::ErrorKind::TimedOut =>
+                {
+                    BodyEnd::TooSlow
                 }
-                Fault::From(Some(_)) => End::Broken,
-                Fault::To => End::ClientGone,
+                TransferError::From(Some(_)) => BodyEnd::Broken,
+                TransferError::To => BodyEnd::ClientGone,
             })?;
         facts.body.skip(moved);
         self.turn.count(moved);
@@ -258,7 +263,7 @@ impl Download<'_> {
     }
 
     /// Copies a piece of the body.
-    async fn copy(&mut self, facts: &mut Facts) -> Result<(), End> {
+    async fn copy(&mut self, facts: &mut ResponseMeta) -> Result<(), BodyEnd> {
         let limits = self.worker.settings.limits;
         // The begun name of a trailer field may be left in it.
         self.reply.reserve(REPLY_BYTES);
@@ -271,10 +276,10 @@ impl Download<'_> {
             let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
             watch.run(more, || progress.silent_since(since)).await
         };
-        match read.ok_or(End::ClientGone)? {
+        match read.ok_or(BodyEnd::ClientGone)? {
             Ok(Ok(1..)) => {}
-            Ok(Ok(0)) => return Err(End::Proper),
-            Ok(Err(_)) | Err(_) => return Err(End::Broken),
+            Ok(Ok(0)) => return Err(BodyEnd::Proper),
+            Ok(Err(_)) | Err(_) => return Err(BodyEnd::Broken),
         }
         self.out.clear();
         let (bytes, taken) = match &mut facts.body {
@@ -289,7 +294,7 @@ impl Download<'_> {
         };
         let written =
             write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
-        written.map_err(|_| End::ClientGone)?;
+        written.map_err(|_| BodyEnd::ClientGone)?;
         self.flow.add(bytes.len() as u64);
         self.turn.count(taken as u64);
         self.reply.advance(taken);

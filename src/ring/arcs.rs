@@ -18,7 +18,7 @@ pub struct ArcOwners {
 impl ArcOwners {
     /// Draws `ring`, whose shares are `shares`, with `arcs` arcs.
     #[must_use]
-    pub fn of(ring: &dyn Ring, shares: &KeyShares, arcs: u32) -> Self {
+    pub fn new(ring: &dyn Ring, shares: &KeyShares, arcs: u32) -> Self {
         let places = (0..arcs).map(|arc| super::arc_middle(arc.into(), arcs.into()));
         let circle = ring.place(super::Key(0)).is_some();
         let owners = if circle {

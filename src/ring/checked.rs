@@ -42,7 +42,7 @@ pub(super) trait Arithmetic:
 pub(super) struct CheckedI64(Result<i64, ArithmeticError>);
 
 impl CheckedI64 {
-    pub(super) fn of(number: i64) -> Self {
+    pub(super) fn new(number: i64) -> Self {
         Self(Ok(number))
     }
 
@@ -112,7 +112,7 @@ impl Arithmetic for CheckedI64 {
     }
 
     fn negative(self) -> Self {
-        Self::of(0).minus(self)
+        Self::new(0).minus(self)
     }
 }
 

@@ -80,7 +80,7 @@ impl Expr {
     /// # Errors
     /// Where the arithmetic fails.
     pub fn at(&self, i: i64, j: i64) -> Result<i64, ArithmeticError> {
-        value(&self.parsed, &CheckedI64::of(i), &CheckedI64::of(j))?.get()
+        value(&self.parsed, &CheckedI64::new(i), &CheckedI64::new(j))?.get()
     }
 
     /// Bounds of its value for all i from 0 to `highest`, with j = 0. They may be wider than need be.

@@ -28,7 +28,7 @@ pub struct KeyShares {
 impl KeyShares {
     /// Counts the keys of each seat.
     #[must_use]
-    pub fn of(ring: &dyn Ring) -> Self {
+    pub fn sampled(ring: &dyn Ring) -> Self {
         let owners = keys(ring.sample()).filter_map(|key| ring.owner(key));
         Self::count(ring, ring.sample(), owners)
     }
@@ -92,7 +92,7 @@ pub struct Forecast {
 impl Forecast {
     /// Compares two rings, key by key.
     #[must_use]
-    pub fn of(before: &dyn Ring, after: &dyn Ring) -> Self {
+    pub fn between(before: &dyn Ring, after: &dyn Ring) -> Self {
         let sample = before.sample().min(after.sample());
         let both = |key| (before.owner(key), after.owner(key));
         let owners: Vec<(Option<Seat>, Option<Seat>)> = keys(sample).map(both).collect();

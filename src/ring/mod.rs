@@ -49,7 +49,7 @@ pub struct Key(pub u64);
 impl Key {
     /// Up to 19 digits are that integer; anything else is xxh3-64 (seed 0) of its bytes.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         let integer =
             !bytes.is_empty() && bytes.len() <= 19 && bytes.iter().all(u8::is_ascii_digit);
         if integer {
@@ -72,7 +72,7 @@ impl Key {
             .filter(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit));
         let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         let hash = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        hash.map_or_else(|| Self::of(text), Self)
+        hash.map_or_else(|| Self::from_bytes(text), Self)
     }
 }
 

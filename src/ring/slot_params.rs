@@ -67,7 +67,7 @@ pub enum BadHashFn {
 
 impl SlotRingParams {
     /// The coursework's, with these functions.
-    pub(super) fn of(formula: &HashFn) -> Self {
+    pub(super) fn hash_fn(formula: &HashFn) -> Self {
         Self {
             h: formula.clone(),
             phi: formula.clone(),

@@ -77,8 +77,8 @@ impl Spec {
         let slots = |recipe| Classic::new(self.clone(), recipe, seats);
         Ok(match self {
             Self::Uniform => Arc::new(Uniform::new(seats)?),
-            Self::Classic => Arc::new(slots(SlotRingParams::of(&HashFn::Coursework))?),
-            Self::ClassicBrief => Arc::new(slots(SlotRingParams::of(&HashFn::Brief))?),
+            Self::Classic => Arc::new(slots(SlotRingParams::hash_fn(&HashFn::Coursework))?),
+            Self::ClassicBrief => Arc::new(slots(SlotRingParams::hash_fn(&HashFn::Brief))?),
             Self::Custom(recipe) => Arc::new(slots(SlotRingParams::clone(recipe))?),
             Self::Rendezvous => Arc::new(Rendezvous::new(seats)),
             Self::Maglev => Arc::new(Maglev::new(seats)),
@@ -106,7 +106,7 @@ impl FromStr for Spec {
 }
 
 fn recipe(fields: &str) -> Result<SlotRingParams, ParseSpecError> {
-    let mut recipe = SlotRingParams::of(&HashFn::Coursework);
+    let mut recipe = SlotRingParams::hash_fn(&HashFn::Coursework);
     let mut met = BTreeSet::new();
     for field in fields.split(',') {
         let no_field = || ParseSpecError::Field(begin(field));

@@ -9,22 +9,22 @@ use std::os::unix::net::UnixListener;
 
 use crate::config::Config;
 use crate::startup;
-use crate::takeover::{self, Taken};
+use crate::takeover::{self, Handoff};
 
 /// The listening sockets.
-pub(super) struct Ports {
+pub(super) struct Listeners {
     pub(super) data: Vec<TcpListener>,
     pub(super) control: TcpListener,
     /// Where another process may ask for the others.
     pub(super) desk: Option<UnixListener>,
 }
 
-impl Ports {
+impl Listeners {
     /// Opens them, but for those that were taken over.
-    pub(super) fn open(config: &Config, taken: Option<&mut Taken>) -> anyhow::Result<Self> {
+    pub(super) fn open(config: &Config, taken: Option<&mut Handoff>) -> anyhow::Result<Self> {
         if let Some(taken) = taken {
             let mut data = mem::take(&mut taken.data);
-            startup::reserve_more(&mut data, config.workers)?;
+            startup::bind_remaining(&mut data, config.workers)?;
             return Ok(Self {
                 data,
                 control: taken.control.try_clone()?,
@@ -52,7 +52,7 @@ impl Ports {
     }
 
     /// The sockets once more, to give away: those of the data port and the control port's.
-    pub(super) fn keep(&self) -> anyhow::Result<Vec<OwnedFd>> {
+    pub(super) fn duplicate_descriptors(&self) -> anyhow::Result<Vec<OwnedFd>> {
         let all = self.data.iter().chain([&self.control]);
         let kept = all.map(|socket| socket.as_fd().try_clone_to_owned());
         Ok(kept.collect::<Result<_, _>>()?)

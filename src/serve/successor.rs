@@ -10,21 +10,21 @@ use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
-use crate::fleet::{self, Fleet, Hold};
+use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::Signals;
-use crate::takeover::{self, Around, Taken};
+use crate::takeover::{self, Handoff, InstanceInfo};
 
 /// Asks the one that serves for its sockets, if that is wanted and there is one; each of its workers needs one
 /// of ours.
-pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
+pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> {
     if !config.takeover {
         return Ok(None);
     }
-    let Some(taken) = takeover::take(config.control)? else {
+    let Some(taken) = takeover::connect(config.control)? else {
         tracing::info!("nobody serves on {} to take over from", config.control);
         return Ok(None);
     };
-    let ours = Around::of(&config.replicas);
+    let ours = InstanceInfo::from_replicas(&config.replicas);
     if taken.around != ours {
         bail!(
             "cannot take over {} from a balancer of {}",
@@ -52,13 +52,13 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Taken>> {
 }
 
 /// What a fleet that is taken over goes by instead of flags.
-pub(super) fn begin_with(
-    taken: Option<&mut Taken>,
-    settings: &mut fleet::Settings,
+pub(super) fn apply_handover(
+    taken: Option<&mut Handoff>,
+    settings: &mut fleet::FleetSettings,
 ) -> anyhow::Result<()> {
     let Some(taken) = taken else { return Ok(()) };
     settings.taken_over_from = Some(taken.pid());
-    let Some(state) = taken.ask_for_the_fleet()? else {
+    let Some(state) = taken.request_fleet_state()? else {
         return Ok(());
     };
     settings.ring = state.ring;
@@ -77,23 +77,23 @@ pub(super) fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,
     signals: &mut Signals,
-    taken: &Taken,
+    taken: &Handoff,
     limit: Duration,
     hint: &str,
 ) -> anyhow::Result<()> {
     let (mut status, pid) = (fleet.status(), taken.pid());
-    let ended = taken.end()?;
+    let ended = taken.peer_exit()?;
     let ready = async {
         tokio::pin!(ended);
         let (deadline, mut alone) = (Instant::now() + limit, false);
         loop {
             tokio::select! {
                 biased;
-                () = signals.any() => bail!("a signal came before we served"),
+                () = signals.next_stop_signal() => bail!("a signal came before we served"),
                 () = &mut ended, if !alone => {
                     alone = true;
                     tracing::warn!("process {pid} has ended before we served; its replicas are ours");
-                    fleet.hold(Hold::Ours);
+                    fleet.set_ownership(Ownership::Owned);
                 }
                 answered = timeout_at(deadline, status.wait_for(|status| status.owed == 0)) => {
                     return match answered {

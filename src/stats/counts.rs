@@ -221,7 +221,7 @@ mod tests {
             cell.retried(Retry::Lost);
             cell.saved.add(1);
             cell.to_client.add(10);
-            cell.enter();
+            cell.begin();
             cell.first_byte.observe(Duration::from_millis(3));
         }
         let mut counts = SeatCounts::default();

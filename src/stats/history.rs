@@ -34,7 +34,7 @@ pub struct StatsSnapshot {
 impl StatsSnapshot {
     /// Reads all cells. Takes some microseconds for each seat and worker.
     #[must_use]
-    pub fn take(ledger: &CounterRegistry, port: &DataPortCounters, at: Instant) -> Self {
+    pub fn capture(ledger: &CounterRegistry, port: &DataPortCounters, at: Instant) -> Self {
         Self {
             at,
             seats: ledger.seats(),
@@ -201,11 +201,11 @@ mod tests {
         );
         let cells = Arc::new(ReplicaCounters::new(1));
         ledger.register(Seat(1), &cells);
-        let mut history = History::new(StatsSnapshot::take(&ledger, &port, begin));
+        let mut history = History::new(StatsSnapshot::capture(&ledger, &port, begin));
         assert_eq!(history.oldest().at, begin);
         for tick in 1..=7 {
             cells.worker(0).requests.add(1);
-            history.keep(StatsSnapshot::take(&ledger, &port, begin + TICK * tick));
+            history.keep(StatsSnapshot::capture(&ledger, &port, begin + TICK * tick));
         }
         let oldest = history.oldest();
         assert_eq!(oldest.at, begin + TICK * 3);

@@ -40,7 +40,7 @@ impl Sampler {
     /// A recorder that begins `now`.
     #[must_use]
     pub fn new(ledger: CounterRegistry, port: Arc<DataPortCounters>, now: Instant) -> Self {
-        let first = StatsSnapshot::take(&ledger, &port, now);
+        let first = StatsSnapshot::capture(&ledger, &port, now);
         Self {
             ledger,
             port,
@@ -58,7 +58,7 @@ impl Sampler {
     /// Reads everything there is now.
     #[must_use]
     pub fn read(&self, now: Instant) -> StatsSnapshot {
-        StatsSnapshot::take(&self.ledger, &self.port, now)
+        StatsSnapshot::capture(&self.ledger, &self.port, now)
     }
 
     /// Reads everything, and compares it with the last seconds.

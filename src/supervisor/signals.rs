@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 /// A signal that follows another one within this time is the same.
-const ONE_SIGNAL: Duration = Duration::from_millis(200);
+const SIGNAL_MERGE_TIME: Duration = Duration::from_millis(200);
 
 /// What is caught.
 pub(crate) struct Signals {
@@ -30,7 +30,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system does not let us.
-    pub(crate) fn catch(runtime: &Runtime, reopens: bool) -> io::Result<Self> {
+    pub(crate) fn register(runtime: &Runtime, reopens: bool) -> io::Result<Self> {
         let _inside = runtime.enter();
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -42,7 +42,7 @@ impl Signals {
     }
 
     /// Waits for the next one that asks us to end. Cancel safe.
-    pub(crate) async fn any(&mut self) {
+    pub(crate) async fn next_stop_signal(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
@@ -65,7 +65,7 @@ impl Signals {
 
 /// Whether a signal at `now` is another one than the `last` that counted.
 fn is_another(last: Option<Instant>, now: Instant) -> bool {
-    last.is_none_or(|last| now.duration_since(last) >= ONE_SIGNAL)
+    last.is_none_or(|last| now.duration_since(last) >= SIGNAL_MERGE_TIME)
 }
 
 #[cfg(test)]
@@ -77,7 +77,7 @@ mod tests {
         let first = Instant::now();
         assert!(is_another(None, first));
         assert!(!is_another(Some(first), first));
-        let edge = first + ONE_SIGNAL;
+        let edge = first + SIGNAL_MERGE_TIME;
         assert!(!is_another(Some(first), edge - Duration::from_millis(1)));
         assert!(is_another(Some(first), edge));
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::oneshot;
 
-use super::protocol::{Around, GO, LATE, MAX_LINE, State, YIELD};
+use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
 use crate::wire::fd_passing;
 
 /// How long we wait for room in the queue of the old one.
@@ -20,15 +20,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the old one may take to send its sockets.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to bring the present change to its end; it gives itself 10 s for that.
-const YIELD_TIMEOUT: Duration = Duration::from_secs(20);
+const FLEET_STATE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What was taken, and the connection to the old one.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct Handoff {
     stream: BufReader<UnixStream>,
     pid: u32,
     /// Who the old one is.
-    pub(crate) around: Around,
+    pub(crate) around: InstanceInfo,
     /// The listeners of the data port, one for each of the old one's workers.
     pub(crate) data: Vec<TcpListener>,
     /// The control port's.
@@ -41,8 +41,8 @@ pub(crate) struct Taken {
 ///
 /// # Errors
 /// When there is one and it does not give them.
-pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
-    let stream = match fd_passing::connect(&super::name(control)?, CONNECT_TIMEOUT) {
+pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
+    let stream = match fd_passing::connect(&super::socket_name(control)?, CONNECT_TIMEOUT) {
         Ok(stream) => stream,
         Err(err) if err.kind() == ErrorKind::ConnectionRefused => return Ok(None),
         Err(err) if err.kind() == ErrorKind::WouldBlock => {
@@ -60,7 +60,7 @@ pub(crate) fn take(control: SocketAddr) -> anyhow::Result<Option<Taken>> {
         .map(Some)
 }
 
-fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
+fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
     stream.set_read_timeout(Some(READ_TIMEOUT))?;
     stream.set_write_timeout(Some(READ_TIMEOUT))?;
     let mut bytes = [0; 4096];
@@ -73,7 +73,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
         bail!("it does not let us, or ends");
     }
     let line = std::str::from_utf8(&bytes[..length]).ok();
-    let around = line.and_then(Around::parse);
+    let around = line.and_then(InstanceInfo::parse);
     let (around, pid) = around.context("it does not speak as we do")?;
     let (Some(desk), Some(control)) = (sockets.pop(), sockets.pop()) else {
         bail!("it sends no sockets");
@@ -81,7 +81,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Taken> {
     if sockets.is_empty() {
         bail!("it sends no socket of its data port");
     }
-    Ok(Taken {
+    Ok(Handoff {
         stream: BufReader::new(stream),
         pid,
         around,
@@ -99,14 +99,14 @@ fn has_ended(err: &io::Error) -> bool {
     )
 }
 
-impl Taken {
+impl Handoff {
     /// Asks the old one for its fleet; `None` if it has ended meanwhile, so that only its sockets are left.
     ///
     /// # Errors
     /// When it does not say how the fleet stands, or not in time, or has given us up meanwhile.
-    pub(crate) fn ask_for_the_fleet(&mut self) -> anyhow::Result<Option<State>> {
+    pub(crate) fn request_fleet_state(&mut self) -> anyhow::Result<Option<FleetState>> {
         let pid = self.pid;
-        let asked = self.ask();
+        let asked = self.request_line();
         let line = asked.with_context(|| format!("process {pid} does not leave its fleet"))?;
         if line.is_empty() {
             tracing::warn!(
@@ -117,16 +117,16 @@ impl Taken {
         if line.trim_end() == LATE {
             bail!("process {pid} waited for us in vain; it serves on; try again");
         }
-        let state = State::parse(&line);
+        let state = FleetState::parse(&line);
         state
             .with_context(|| format!("process {pid} says nothing of its fleet that we understand"))
             .map(Some)
     }
 
     /// Its line; empty if it has ended.
-    fn ask(&mut self) -> io::Result<String> {
+    fn request_line(&mut self) -> io::Result<String> {
         let stream = self.stream.get_ref();
-        stream.set_read_timeout(Some(YIELD_TIMEOUT))?;
+        stream.set_read_timeout(Some(FLEET_STATE_TIMEOUT))?;
         let mut line = String::new();
         let said = match (&*stream).write_all(format!("{YIELD}\n").as_bytes()) {
             // Its last word may be here all the same.
@@ -149,7 +149,7 @@ impl Taken {
     ///
     /// # Errors
     /// When there is no thread, or no descriptor, to wait with.
-    pub(crate) fn end(&self) -> io::Result<impl Future<Output = ()> + use<>> {
+    pub(crate) fn peer_exit(&self) -> io::Result<impl Future<Output = ()> + use<>> {
         let stream = self.stream.get_ref().try_clone()?;
         let (tell, told) = oneshot::channel::<()>();
         let wait = move || {
@@ -170,7 +170,7 @@ impl Taken {
     }
 
     /// Tells the old one to end: we serve.
-    pub(crate) fn go(self) {
+    pub(crate) fn commit(self) {
         let pid = self.pid;
         match self
             .stream

@@ -20,12 +20,12 @@ use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net as unix;
 
-pub(crate) use client::{Taken, take};
-pub(crate) use protocol::{Around, State};
-pub(crate) use server::{Giver, Request, listen};
+pub(crate) use client::{Handoff, connect};
+pub(crate) use protocol::{FleetState, InstanceInfo};
+pub(crate) use server::{HandoffRequest, HandoffServer, listen};
 
 /// The name of the Unix socket of the balancer whose control port this is.
-fn name(control: SocketAddr) -> io::Result<unix::SocketAddr> {
+fn socket_name(control: SocketAddr) -> io::Result<unix::SocketAddr> {
     unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{control}"))
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::config::Replicas;
+use crate::config::ReplicaSource;
 use crate::fleet::Inherited;
 use crate::load::LoadBound;
 use crate::ring::{Seat, Spec};
@@ -23,7 +23,7 @@ pub(super) const MAX_LINE: u64 = 1024 * 1024;
 
 /// Who the old one is; its sockets go with this: those of the data port, the control port's, this one's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Around {
+pub(crate) struct InstanceInfo {
     /// How its replicas are started.
     pub(crate) engine: String,
     /// Whose containers are its own; empty if it has none.
@@ -31,7 +31,7 @@ pub(crate) struct Around {
 }
 
 /// For a sentence.
-impl fmt::Display for Around {
+impl fmt::Display for InstanceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--engine {}", self.engine)?;
         match self.fleet.as_str() {
@@ -41,9 +41,9 @@ impl fmt::Display for Around {
     }
 }
 
-impl Around {
+impl InstanceInfo {
     /// Who one with these replicas is.
-    pub(crate) fn of(replicas: &Replicas) -> Self {
+    pub(crate) fn from_replicas(replicas: &ReplicaSource) -> Self {
         Self {
             engine: replicas.engine().to_owned(),
             fleet: replicas.fleet().to_owned(),
@@ -73,7 +73,7 @@ impl Around {
 
 /// What the new one begins with.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct State {
+pub(crate) struct FleetState {
     /// The kind of ring.
     pub(crate) ring: Spec,
     /// How far above the mean a seat's load may lie.
@@ -82,9 +82,9 @@ pub(crate) struct State {
     pub(crate) seats: Vec<Inherited>,
 }
 
-impl State {
+impl FleetState {
     /// What a roster tells.
-    pub(crate) fn of(roster: &Roster) -> Self {
+    pub(crate) fn from_roster(roster: &Roster) -> Self {
         let members = roster.members().iter();
         let mut seats: Vec<_> = members
             .map(|member| Inherited {
@@ -145,13 +145,13 @@ mod tests {
 
     #[test]
     fn what_is_said_is_understood() {
-        let around = Around {
+        let around = InstanceInfo {
             engine: "process".to_owned(),
             fleet: "a".to_owned(),
         };
         let expected = Some((around.clone(), std::process::id()));
-        assert_eq!(Around::parse(&around.to_line()), expected);
-        let state = State {
+        assert_eq!(InstanceInfo::parse(&around.to_line()), expected);
+        let state = FleetState {
             ring: "classic:h=i*i,phi=i+j,slots=64,vnodes=3,probe=linear"
                 .parse()
                 .unwrap(),
@@ -169,21 +169,21 @@ mod tests {
                 },
             ],
         };
-        assert_eq!(State::parse(&state.to_line()), Some(state.clone()));
+        assert_eq!(FleetState::parse(&state.to_line()), Some(state.clone()));
         let more = state.to_line().replacen('{', r#"{"later":[1],"#, 1);
-        assert_eq!(State::parse(&more), Some(state));
+        assert_eq!(FleetState::parse(&more), Some(state));
     }
 
     #[test]
     fn nonsense_is_not() {
         for line in ["", "{}", "[1]", r#"{"engine":"x"}"#] {
             assert_eq!(
-                (Around::parse(line), State::parse(line)),
+                (InstanceInfo::parse(line), FleetState::parse(line)),
                 (None, None),
                 "{line}"
             );
         }
         let seats = r#"{"ring":"uniform","bound":"0","seats":[{"seat":-1}]}"#;
-        assert_eq!(State::parse(seats), None);
+        assert_eq!(FleetState::parse(seats), None);
     }
 }

@@ -14,32 +14,32 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::protocol::{Around, GO, LATE, MAX_LINE, State, YIELD};
+use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
 use crate::wire::fd_passing;
 
 /// How long the new one may take to read what it is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to say its first word.
-const WORD_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries to accept when the system is short of something.
-const REST: Duration = Duration::from_millis(200);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How often it is told in the log that somebody was turned away: anybody on this machine can try.
-const STRANGERS_TOLD: Duration = Duration::from_secs(60);
+const FOREIGN_USER_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What whoever runs the house is asked.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum HandoffRequest {
     /// Leave the fleet as it is, and say how that is.
-    Yield(std_mpsc::Sender<State>),
+    Prepare(std_mpsc::Sender<FleetState>),
     /// The one who asked for it is gone before it served: take it back.
-    Withdrawn,
+    Aborted,
     /// Answer what has begun, and end. The process of this number serves.
-    Go(u32),
+    Commit(u32),
 }
 
 /// What is given away, and who gets it.
 #[derive(Debug, Default)]
-struct Counter {
+struct HandoffShared {
     /// The data port's sockets, the control port's, and this one; `None` once nobody can take over any more.
     sockets: Option<Vec<OwnedFd>>,
     /// Who was promised the fleet, until its last word was passed on.
@@ -48,12 +48,12 @@ struct Counter {
 
 /// The end of whoever runs the house.
 #[derive(Debug)]
-pub(crate) struct Giver {
-    counter: Arc<Mutex<Counter>>,
-    requests: mpsc::UnboundedReceiver<Request>,
+pub(crate) struct HandoffServer {
+    counter: Arc<Mutex<HandoffShared>>,
+    requests: mpsc::UnboundedReceiver<HandoffRequest>,
 }
 
-impl Giver {
+impl HandoffServer {
     /// Begins to wait on `listener` for whoever wants these sockets: those of the data port, and the
     /// control port's.
     ///
@@ -62,26 +62,26 @@ impl Giver {
     pub(crate) fn start(
         listener: UnixListener,
         mut sockets: Vec<OwnedFd>,
-        around: Around,
+        around: InstanceInfo,
     ) -> io::Result<Self> {
         sockets.push(listener.as_fd().try_clone_to_owned()?);
-        let counter = Arc::new(Mutex::new(Counter {
+        let counter = Arc::new(Mutex::new(HandoffShared {
             sockets: Some(sockets),
             taker: None,
         }));
         let (tell, requests) = mpsc::unbounded_channel();
-        let desk = Desk {
+        let desk = HandoffListener {
             counter: Arc::clone(&counter),
             around,
             tell,
         };
-        let run = move || desk.wait(&listener);
+        let run = move || desk.accept_loop(&listener);
         thread::Builder::new().name("takeover".into()).spawn(run)?;
         Ok(Self { counter, requests })
     }
 
     /// The next request; never, when there can be none. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Request {
+    pub(crate) async fn next(&mut self) -> HandoffRequest {
         match self.requests.recv().await {
             Some(request) => request,
             None => std::future::pending().await,
@@ -95,7 +95,7 @@ impl Giver {
 
     /// The same, because we stop; the process that says it serves, if one has said so before. From then on nobody
     /// can say it: who tries finds us gone.
-    pub(crate) async fn last_word(&mut self) -> Option<u32> {
+    pub(crate) async fn take_final_commit(&mut self) -> Option<u32> {
         let is_promised = {
             let mut counter = lock(&self.counter);
             counter.sockets.take();
@@ -109,9 +109,9 @@ impl Giver {
                 false => self.requests.try_recv().ok(),
             };
             match request? {
-                Request::Go(pid) => return Some(pid),
-                Request::Withdrawn => return None,
-                Request::Yield(_) => {}
+                HandoffRequest::Commit(pid) => return Some(pid),
+                HandoffRequest::Aborted => return None,
+                HandoffRequest::Prepare(_) => {}
             }
         }
     }
@@ -122,29 +122,29 @@ impl Giver {
 /// # Errors
 /// `AddrInUse` when somebody has the name.
 pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
-    UnixListener::bind_addr(&super::name(control)?)
+    UnixListener::bind_addr(&super::socket_name(control)?)
 }
 
-fn lock(counter: &Mutex<Counter>) -> MutexGuard<'_, Counter> {
+fn lock(counter: &Mutex<HandoffShared>) -> MutexGuard<'_, HandoffShared> {
     // Nothing panics while it is held, and every single change leaves it valid.
     counter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's own.
-struct Desk {
-    counter: Arc<Mutex<Counter>>,
-    around: Around,
-    tell: mpsc::UnboundedSender<Request>,
+struct HandoffListener {
+    counter: Arc<Mutex<HandoffShared>>,
+    around: InstanceInfo,
+    tell: mpsc::UnboundedSender<HandoffRequest>,
 }
 
-impl Desk {
-    fn wait(&self, listener: &UnixListener) {
+impl HandoffListener {
+    fn accept_loop(&self, listener: &UnixListener) {
         let mut told = None::<Instant>;
         loop {
             let served = match listener.accept() {
                 Ok((stream, _)) => self.serve(&stream),
                 Err(err) => {
-                    thread::sleep(REST);
+                    thread::sleep(ACCEPT_RETRY_DELAY);
                     Err(err)
                 }
             };
@@ -152,7 +152,7 @@ impl Desk {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    if told.is_none_or(|at| at.elapsed() >= STRANGERS_TOLD) {
+                    if told.is_none_or(|at| at.elapsed() >= FOREIGN_USER_LOG_INTERVAL) {
                         told = Some(Instant::now());
                         tracing::warn!("a takeover was refused: {err}");
                     }
@@ -170,7 +170,7 @@ impl Desk {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
         }
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-        stream.set_read_timeout(Some(WORD_TIMEOUT))?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
         match &lock(&self.counter).sockets {
             // The house stops: the end tells it.
             None => return Ok(false),
@@ -180,13 +180,13 @@ impl Desk {
             }
         }
         let mut lines = BufReader::new(stream.take(MAX_LINE));
-        match word(&mut lines) {
+        match read_line(&mut lines) {
             Ok(word) if word == YIELD => {}
             Ok(_) => return Ok(false),
             Err(err) => {
                 // It would take our silence for our end, and serve beside us. It may be gone.
                 let _ = (&*stream).write_all(format!("{LATE}\n").as_bytes());
-                return Err(late(&err, pid));
+                return Err(describe_timeout(&err, pid));
             }
         }
         tracing::info!("process {pid} takes over");
@@ -200,10 +200,10 @@ impl Desk {
             }
             counter.taker = Some(taker);
         }
-        let goes = self.promise(stream, &mut lines);
+        let goes = self.hand_over(stream, &mut lines);
         let request = match goes {
-            Ok(true) => Request::Go(pid),
-            _ => Request::Withdrawn,
+            Ok(true) => HandoffRequest::Commit(pid),
+            _ => HandoffRequest::Aborted,
         };
         // A house that is gone needs no word.
         let _ = self.tell.send(request);
@@ -212,28 +212,28 @@ impl Desk {
     }
 
     /// Has the fleet left as it is, says how that is, and waits for the last word; whether that is to go.
-    fn promise(&self, mut stream: &UnixStream, lines: &mut impl io::BufRead) -> io::Result<bool> {
+    fn hand_over(&self, mut stream: &UnixStream, lines: &mut impl io::BufRead) -> io::Result<bool> {
         let (reply, state) = std_mpsc::channel();
-        let is_heard = self.tell.send(Request::Yield(reply)).is_ok();
+        let is_heard = self.tell.send(HandoffRequest::Prepare(reply)).is_ok();
         let Some(state) = state.recv().ok().filter(|_| is_heard) else {
             return Ok(false);
         };
         stream.write_all(state.to_line().as_bytes())?;
-        Ok(word(lines)? == GO)
+        Ok(read_line(lines)? == GO)
     }
 }
 
 /// Why nothing came of it, when this is how its first word did not come.
-fn late(err: &io::Error, pid: u32) -> io::Error {
+fn describe_timeout(err: &io::Error, pid: u32) -> io::Error {
     let sentence = match err.kind() {
-        io::ErrorKind::WouldBlock => format!("process {pid} says nothing for {WORD_TIMEOUT:?}"),
+        io::ErrorKind::WouldBlock => format!("process {pid} says nothing for {READ_TIMEOUT:?}"),
         _ => format!("process {pid} cannot be heard: {err}"),
     };
     io::Error::new(err.kind(), sentence)
 }
 
 /// The next line without its end; empty at the end of all.
-fn word(lines: &mut impl io::BufRead) -> io::Result<String> {
+fn read_line(lines: &mut impl io::BufRead) -> io::Result<String> {
     let mut line = String::new();
     lines.read_line(&mut line)?;
     Ok(line.trim_end().to_owned())

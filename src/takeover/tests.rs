@@ -6,35 +6,35 @@ use std::os::fd::OwnedFd;
 use super::*;
 
 /// The desk of a balancer, which gives away one socket of a data port, and the address it goes by.
-fn desk() -> (Giver, SocketAddr) {
+fn desk() -> (HandoffServer, SocketAddr) {
     let port = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (data, control) = (port(), port());
     let address = control.local_addr().unwrap();
-    let around = Around {
+    let around = InstanceInfo {
         engine: "process".to_owned(),
         fleet: String::new(),
     };
     let sockets = [data, control].map(OwnedFd::from).into();
-    let giver = Giver::start(listen(address).unwrap(), sockets, around);
+    let giver = HandoffServer::start(listen(address).unwrap(), sockets, around);
     (giver.unwrap(), address)
 }
 
 #[test]
 fn one_that_asks_too_late_is_told_so() {
     let (_giver, address) = desk();
-    let mut late = take(address).unwrap().expect("one who serves");
+    let mut late = connect(address).unwrap().expect("one who serves");
     // It is served only when the first has been given up.
-    drop(take(address).unwrap().expect("one who serves"));
-    let told = late.ask_for_the_fleet().unwrap_err().to_string();
+    drop(connect(address).unwrap().expect("one who serves"));
+    let told = late.request_fleet_state().unwrap_err().to_string();
     assert!(told.ends_with("it serves on; try again"), "{told}");
 }
 
 #[tokio::test]
 async fn one_that_has_ended_leaves_its_sockets() {
     let (mut giver, address) = desk();
-    let mut taken = take(address).unwrap().expect("one who serves");
-    let asks = std::thread::spawn(move || taken.ask_for_the_fleet().map(|state| state.is_none()));
-    let Request::Yield(reply) = giver.next().await else {
+    let mut taken = connect(address).unwrap().expect("one who serves");
+    let asks = std::thread::spawn(move || taken.request_fleet_state().map(|state| state.is_none()));
+    let HandoffRequest::Prepare(reply) = giver.next().await else {
         panic!("no wish to take over")
     };
     // Whoever runs the house ends.
@@ -43,33 +43,37 @@ async fn one_that_has_ended_leaves_its_sockets() {
 }
 
 /// What it has when it is told of a fleet of no seats.
-async fn promised(giver: &mut Giver, address: SocketAddr) -> Taken {
-    let mut taken = take(address).unwrap().expect("one who serves");
+async fn promised(giver: &mut HandoffServer, address: SocketAddr) -> Handoff {
+    let mut taken = connect(address).unwrap().expect("one who serves");
     let asks = std::thread::spawn(move || {
-        assert!(taken.ask_for_the_fleet().unwrap().is_some());
+        assert!(taken.request_fleet_state().unwrap().is_some());
         taken
     });
-    let Request::Yield(reply) = giver.next().await else {
+    let HandoffRequest::Prepare(reply) = giver.next().await else {
         panic!("no wish to take over")
     };
     let (ring, bound) = ("uniform".parse().unwrap(), "0".parse().unwrap());
     let seats = Vec::new();
-    reply.send(State { ring, bound, seats }).unwrap();
+    reply.send(FleetState { ring, bound, seats }).unwrap();
     asks.join().unwrap()
 }
 
 #[tokio::test]
 async fn what_the_new_one_said_before_the_end_counts() {
     let (mut giver, address) = desk();
-    assert_eq!(giver.last_word().await, None, "nobody said anything");
+    assert_eq!(
+        giver.take_final_commit().await,
+        None,
+        "nobody said anything"
+    );
 
     let (mut giver, address_of_another) = desk();
-    promised(&mut giver, address_of_another).await.go();
-    assert_eq!(giver.last_word().await, Some(std::process::id()));
+    promised(&mut giver, address_of_another).await.commit();
+    assert_eq!(giver.take_final_commit().await, Some(std::process::id()));
 
     let (mut giver, address_of_a_third) = desk();
     let taken = promised(&mut giver, address_of_a_third).await;
-    assert_eq!(giver.last_word().await, None, "it was not ready");
-    taken.go();
-    assert!(take(address).is_err(), "nobody is let in any more");
+    assert_eq!(giver.take_final_commit().await, None, "it was not ready");
+    taken.commit();
+    assert!(connect(address).is_err(), "nobody is let in any more");
 }

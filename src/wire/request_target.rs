@@ -20,7 +20,7 @@ pub struct RequestTarget<'b> {
 }
 
 impl<'b> RequestTarget<'b> {
-    fn of(authority: Option<&'b [u8]>, path_and_query: &'b [u8]) -> Self {
+    fn new(authority: Option<&'b [u8]>, path_and_query: &'b [u8]) -> Self {
         let mut parts = path_and_query.splitn(2, |byte| *byte == b'?');
         let path = parts.next().unwrap_or_default();
         Self {
@@ -43,8 +43,8 @@ pub(super) fn parse<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>
         return Err(RequestError::bad("request target has a fragment"));
     }
     match raw {
-        [b'/', ..] => Ok(RequestTarget::of(None, raw)),
-        b"*" if method == "OPTIONS" => Ok(RequestTarget::of(None, raw)),
+        [b'/', ..] => Ok(RequestTarget::new(None, raw)),
+        b"*" if method == "OPTIONS" => Ok(RequestTarget::new(None, raw)),
         _ => absolute(method, raw),
     }
 }
@@ -70,15 +70,15 @@ fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, Reques
     }
     Ok(match path {
         // RFC 9112 §3.2.4: OPTIONS of a whole server.
-        b"" if method == "OPTIONS" => RequestTarget::of(Some(authority), b"*"),
-        b"" => RequestTarget::of(Some(authority), b"/"),
+        b"" if method == "OPTIONS" => RequestTarget::new(Some(authority), b"*"),
+        b"" => RequestTarget::new(Some(authority), b"/"),
         // RFC 9112 §3.2.1: an empty path is sent as "/"; the query stays where it was.
         [b'?', query @ ..] => RequestTarget {
             authority: Some(authority),
             path: b"/",
             query: Some(query),
         },
-        _ => RequestTarget::of(Some(authority), path),
+        _ => RequestTarget::new(Some(authority), path),
     })
 }
 

@@ -117,7 +117,7 @@ fn hostile(criterion: &mut Criterion) {
         criterion.bench_function(&format!("hostile, {what}"), |bench| bench.iter(made));
         if let Some(ring) = made() {
             criterion.bench_function(&format!("shares, {what}"), |bench| {
-                bench.iter(|| KeyShares::of(&*ring));
+                bench.iter(|| KeyShares::sampled(&*ring));
             });
         }
     }

@@ -3,8 +3,8 @@
 //!
 //! The fuzz target `command` feeds it, and so does the property test of tests/e2e/lines.rs.
 
-use ringmaster::control::command::{self, Command, MAX_COMMANDS, Request};
-use ringmaster::control::ring_query::Question;
+use ringmaster::control::command::{self, ControlCommand, MAX_COMMANDS, ParsedCommand};
+use ringmaster::control::ring_query::RingQuery;
 
 /// A line without its ending.
 pub(crate) fn line(bytes: &[u8]) {
@@ -16,7 +16,7 @@ pub(crate) fn line(bytes: &[u8]) {
     };
     assert!((1..=MAX_COMMANDS).contains(&requests.len()));
     let last = requests.len() - 1;
-    for (at, Request { command, .. }) in requests.into_iter().enumerate() {
+    for (at, ParsedCommand { command, .. }) in requests.into_iter().enumerate() {
         match command {
             Err(sentence) => check_sentence(&sentence),
             Ok(command) => {
@@ -33,8 +33,8 @@ fn check_sentence(sentence: &str) {
 }
 
 /// What is planned reads the same when it is typed as it is told.
-fn check_plan(command: &Command) {
-    if let Command::Ask(Question::Plan(proposal)) = command {
+fn check_plan(command: &ControlCommand) {
+    if let ControlCommand::Query(RingQuery::Plan(proposal)) = command {
         let told = format!("plan {proposal}");
         let again = command::parse(told.as_bytes()).expect("a line");
         assert_eq!(again[0].command.as_ref(), Ok(command), "{told}");

@@ -3,52 +3,52 @@
 use super::*;
 use crate::orders::ReplaceTarget;
 
-fn one(line: &str) -> Result<Command, String> {
+fn one(line: &str) -> Result<ControlCommand, String> {
     let mut requests = parse(line.as_bytes()).unwrap();
     assert_eq!(requests.len(), 1, "{line}");
     requests.remove(0).command
 }
 
-fn changed(kind: ChangeKind, n: usize, names: &[&str]) -> Result<Command, String> {
+fn changed(kind: ChangeKind, n: usize, names: &[&str]) -> Result<ControlCommand, String> {
     let names = names.iter().map(|name| name.parse().unwrap()).collect();
-    Ok(Command::Change(kind, ChangeRequest { n, names }))
+    Ok(ControlCommand::Change(kind, ChangeRequest { n, names }))
 }
 
-fn told(since: u64, follow: bool) -> Result<Command, String> {
-    Ok(Command::Events { since, follow })
+fn told(since: u64, follow: bool) -> Result<ControlCommand, String> {
+    Ok(ControlCommand::Events { since, follow })
 }
 
-fn watch(seconds: f64) -> Result<Command, String> {
-    Ok(Command::Watch(Duration::from_secs_f64(seconds)))
+fn watch(seconds: f64) -> Result<ControlCommand, String> {
+    Ok(ControlCommand::Watch(Duration::from_secs_f64(seconds)))
 }
 
 fn s2() -> ReplicaName {
     "S2".parse().unwrap()
 }
 
-fn replaced(target: ReplaceTarget) -> Command {
-    Command::Fleet(Order::Replace(target))
+fn replaced(target: ReplaceTarget) -> ControlCommand {
+    ControlCommand::Order(Order::Replace(target))
 }
 
 #[test]
 fn every_command_is_read() {
     let cases = [
-        ("help", Ok(Command::Help(None))),
-        ("rep", Ok(Command::Rep)),
-        (" \t rep \t", Ok(Command::Rep)),
+        ("help", Ok(ControlCommand::Help(None))),
+        ("rep", Ok(ControlCommand::Rep)),
+        (" \t rep \t", Ok(ControlCommand::Rep)),
         ("add 1", changed(ChangeKind::Add, 1, &[])),
         ("add 3 S4 S5", changed(ChangeKind::Add, 3, &["S4", "S5"])),
         ("rm 2 S1 S2", changed(ChangeKind::Rm, 2, &["S1", "S2"])),
         ("rm 007", changed(ChangeKind::Rm, 7, &[])),
-        ("stats", Ok(Command::Stats)),
-        ("show", Ok(Command::Show(None))),
-        ("show S2", Ok(Command::Show(Some(s2())))),
-        ("scale 0", Ok(Command::Fleet(Order::Scale(0)))),
-        ("scale 007", Ok(Command::Fleet(Order::Scale(7)))),
+        ("stats", Ok(ControlCommand::Stats)),
+        ("show", Ok(ControlCommand::Show(None))),
+        ("show S2", Ok(ControlCommand::Show(Some(s2())))),
+        ("scale 0", Ok(ControlCommand::Order(Order::Scale(0)))),
+        ("scale 007", Ok(ControlCommand::Order(Order::Scale(7)))),
         ("replace all", Ok(replaced(ReplaceTarget::All))),
         ("replace S2", Ok(replaced(ReplaceTarget::One(s2())))),
-        ("drain S2", Ok(Command::Fleet(Order::Drain(s2())))),
-        ("ready S2", Ok(Command::Fleet(Order::Ready(s2())))),
+        ("drain S2", Ok(ControlCommand::Order(Order::Drain(s2())))),
+        ("ready S2", Ok(ControlCommand::Order(Order::Ready(s2())))),
         ("watch", watch(1.0)),
         ("watch 0.1", watch(0.1)),
         ("watch 3600", watch(3600.0)),
@@ -57,9 +57,9 @@ fn every_command_is_read() {
         ("events 017", told(17, false)),
         ("events -w", told(0, true)),
         ("events -w 18446744073709551615", told(u64::MAX, true)),
-        ("prompt", Ok(Command::Prompt)),
-        ("auth x=1", Ok(Command::Auth("x=1".parse().unwrap()))),
-        ("quit", Ok(Command::Quit)),
+        ("prompt", Ok(ControlCommand::Prompt)),
+        ("auth x=1", Ok(ControlCommand::Auth("x=1".parse().unwrap()))),
+        ("quit", Ok(ControlCommand::Quit)),
     ];
     for (line, command) in cases {
         assert_eq!(one(line), command, "{line}");
@@ -70,7 +70,7 @@ fn every_command_is_read() {
 fn help_knows_every_command() {
     for entry in COMMANDS {
         let asked = one(&format!("help {}", entry.name));
-        assert_eq!(asked, Ok(Command::Help(Some(entry))));
+        assert_eq!(asked, Ok(ControlCommand::Help(Some(entry))));
     }
 }
 

@@ -17,40 +17,40 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::request::{Said, admit};
-use super::{Reply, routes};
+use super::request::{RequestParts, admit};
+use super::{ApiReply, routes};
 use crate::access::AccessKind;
-use crate::control::command::Command;
+use crate::control::command::ControlCommand;
 use crate::control::command_table::event_number;
-use crate::control::journal_follower::Follower;
+use crate::control::journal_follower::JournalFollower;
 use crate::control::{Shared, execute};
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderError;
 use crate::shutdown::Shutdown;
 
 /// After how long a client whose connection broke may come again.
-const RETRY: Duration = Duration::from_secs(1);
+const CLIENT_RETRY: Duration = Duration::from_secs(1);
 
-const STREAM: &str = "text/event-stream";
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// Answers in the form that is asked for.
 pub(super) async fn serve(
     State(shared): State<Arc<Shared>>,
     request: Request,
-) -> Result<Response, Reply> {
+) -> Result<Response, ApiReply> {
     let peer = admit(&shared.context, &request, "/events", AccessKind::Read)?;
     let since = since(request.uri().query().unwrap_or_default());
-    let since = since.map_err(routes::refused)?;
+    let since = since.map_err(routes::error_reply)?;
     let mut response = if accepts_stream(request.headers()) {
         let last = request.headers().get("last-event-id");
         let journal = &shared.context.journal;
-        let after = last.map_or(since, |last| number(last.as_bytes(), journal));
+        let after = last.map_or(since, |last| last_event_number(last.as_bytes(), journal));
         stream(&shared, after)?.into_response()
     } else {
         let follow = false;
-        let list = Command::Events { since, follow };
-        let list = execute::carry_out(list, peer, &shared.context).await;
-        routes::reply(list).into_response()
+        let list = ControlCommand::Events { since, follow };
+        let list = execute::execute(list, peer, &shared.context).await;
+        routes::result_reply(list).into_response()
     };
     let vary = HeaderValue::from_static("accept");
     response.headers_mut().insert(header::VARY, vary);
@@ -59,7 +59,7 @@ pub(super) async fn serve(
 
 /// The number in the query; 0 if there is none.
 fn since(query: &str) -> Result<u64, OrderError> {
-    let [since] = Said::new("", query, b"").fields(["since"])?;
+    let [since] = RequestParts::new("", query, b"").fields(["since"])?;
     match since {
         None => Ok(0),
         Some(text) => event_number(&text).map_err(OrderError::invalid),
@@ -74,7 +74,7 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
         let mut parts = range.split(';').map(str::trim);
         let named = parts
             .next()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case(STREAM));
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM));
         // A weight of nothing is a refusal (RFC 9110 §12.4.2).
         let refused = parts.any(|part| {
             let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
@@ -84,12 +84,12 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-fn id(event: &Event, journal: &Journal) -> String {
+fn event_id(event: &Event, journal: &Journal) -> String {
     format!("{:x}-{}", journal.run(), event.seq)
 }
 
 /// The number in an id of ours. One of another run, or none of ours at all, is before all events.
-fn number(id: &[u8], journal: &Journal) -> u64 {
+fn last_event_number(id: &[u8], journal: &Journal) -> u64 {
     let text = std::str::from_utf8(id).unwrap_or_default();
     let number = text
         .split_once('-')
@@ -98,8 +98,8 @@ fn number(id: &[u8], journal: &Journal) -> u64 {
 }
 
 /// What a stream goes by.
-struct Teller {
-    follower: Follower,
+struct EventStream {
+    follower: JournalFollower,
     journal: Journal,
     pending: VecDeque<Event>,
     shutdown: Shutdown,
@@ -107,35 +107,35 @@ struct Teller {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Teller {
+impl EventStream {
     /// The next thing to tell; `None` once the port is stopped.
     async fn next(&mut self) -> Option<sse::Event> {
         if !std::mem::replace(&mut self.greeted, true) {
-            return Some(sse::Event::default().retry(RETRY));
+            return Some(sse::Event::default().retry(CLIENT_RETRY));
         }
         while self.pending.is_empty() {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return None,
-                () = self.follower.ready() => self.pending.extend(self.follower.take()),
+                () = self.follower.changed() => self.pending.extend(self.follower.take_new()),
             }
         }
         let event = self.pending.pop_front()?;
         let data = event.to_json().to_string();
         Some(
             sse::Event::default()
-                .id(id(&event, &self.journal))
+                .id(event_id(&event, &self.journal))
                 .data(data),
         )
     }
 }
 
-fn stream(shared: &Shared, after: u64) -> Result<impl IntoResponse + use<>, Reply> {
-    let permit = shared.stream();
-    let busy = |sentence: String| Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
+fn stream(shared: &Shared, after: u64) -> Result<impl IntoResponse + use<>, ApiReply> {
+    let permit = shared.acquire_stream();
+    let busy = |sentence: String| ApiReply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
     let journal = shared.context.journal.clone();
-    let teller = Teller {
-        follower: Follower::after(after, &journal),
+    let teller = EventStream {
+        follower: JournalFollower::after(after, &journal),
         journal,
         pending: VecDeque::new(),
         shutdown: shared.shutdown.clone(),
@@ -188,7 +188,10 @@ mod tests {
     fn an_id_is_good_for_one_run() {
         let journal = Journal::default();
         let run = format!("{:x}", journal.run());
-        assert_eq!(number(format!("{run}-17").as_bytes(), &journal), 17);
+        assert_eq!(
+            last_event_number(format!("{run}-17").as_bytes(), &journal),
+            17
+        );
         for other in [
             "17",
             "1-17",
@@ -198,8 +201,8 @@ mod tests {
             &format!("{run}-"),
             &format!("{run}-x"),
         ] {
-            assert_eq!(number(other.as_bytes(), &journal), 0, "{other}");
+            assert_eq!(last_event_number(other.as_bytes(), &journal), 0, "{other}");
         }
-        assert_eq!(number(b"\xff-1", &journal), 0);
+        assert_eq!(last_event_number(b"\xff-1", &journal), 0);
     }
 }

@@ -31,10 +31,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::connection::Conn;
-use super::http_slot::Room;
-use super::server::Ends;
-use super::{Limits, Shared};
+use super::connection::Connection;
+use super::http_slot::HttpSlot;
+use super::server::Endpoints;
+use super::{ControlLimits, Shared};
 use crate::orders::{self, MAX_ORDER_BODY};
 use crate::shutdown::Shutdown;
 use crate::wire::date;
@@ -45,7 +45,7 @@ pub(super) use routes::OPENAPI;
 /// Method and path of every route.
 #[cfg(test)]
 pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-    routes::ROWS.iter().map(|row| (row.method, row.path))
+    routes::ROUTES.iter().map(|row| (row.method, row.path))
 }
 
 /// The paths, ready to be served.
@@ -55,27 +55,27 @@ pub(super) type Router = axum::Router;
 const MIN_BUFFER: usize = 8192;
 
 /// The longest piece of a path that an answer repeats, in characters.
-const MAX_ECHO: usize = 200;
+const MAX_ECHOED_PATH: usize = 200;
 
 /// An answer under way; the library wants it movable.
-type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 /// Why no more requests are served.
-enum Stop {
+enum ConnectionEnd {
     /// Either side had enough.
     Done(hyper::Result<()>),
     /// The port stops.
-    Told,
+    Shutdown,
     /// Another client needs the place.
-    Lost,
+    Evicted,
 }
 
 /// Whose answer it is that a probe asks for.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// A status and a JSON text.
 #[derive(Debug)]
-struct Reply {
+struct ApiReply {
     status: u16,
     text: String,
     /// Whether the connection ends with it, because a part of the request may not have been read
@@ -85,7 +85,7 @@ struct Reply {
     retry_after: Option<u64>,
 }
 
-impl Reply {
+impl ApiReply {
     fn new(status: u16, text: String) -> Self {
         Self {
             status,
@@ -99,7 +99,7 @@ impl Reply {
         Self::new(status.as_u16(), orders::failure(sentence))
     }
 
-    fn last(self) -> Self {
+    fn with_close(self) -> Self {
         Self {
             is_last: true,
             ..self
@@ -107,7 +107,7 @@ impl Reply {
     }
 }
 
-impl IntoResponse for Reply {
+impl IntoResponse for ApiReply {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -130,7 +130,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_ORDER_BODY))
-        .layer(from_fn(one_host))
+        .layer(from_fn(check_host))
         .with_state(shared)
 }
 
@@ -138,50 +138,52 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 pub(super) fn probes(shared: Arc<Shared>) -> Router {
     let sentence = shared.context.limits.all_open();
     let refuse = move || {
-        let busy = Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
-        async move { busy.last() }
+        let busy = ApiReply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
+        async move { busy.with_close() }
     };
     let mut paths = routes::by_path();
     let mut router = axum::Router::new();
-    for path in PROBES {
+    for path in PROBE_PATHS {
         if let Some(serve) = paths.remove(path) {
             router = router.route(path, serve);
         }
     }
     router
         .fallback(refuse)
-        .layer(from_fn(one_host))
+        .layer(from_fn(check_host))
         .with_state(shared)
 }
 
 /// Speaks HTTP until either side has had enough, and gives the connection back to be closed; `None` if another
 /// client needed its place.
 pub(super) async fn serve(
-    conn: Conn,
-    ends: Ends,
+    conn: Connection,
+    ends: Endpoints,
     router: Router,
-    limits: &Limits,
-    room: &Room,
+    limits: &ControlLimits,
+    room: &HttpSlot,
     shutdown: &mut Shutdown,
-) -> Option<Conn> {
+) -> Option<Connection> {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| -> Answering {
-        request.extensions_mut().insert(ends);
-        room.enter();
-        let (answer, room) = (router.call(request), room.clone());
-        Box::pin(async move {
-            let mut answer = answer.await;
-            if let Ok(answer) = &mut answer {
-                date(answer);
-            }
-            // A stream has no end yet.
-            let is_whole = |answer: &Response| answer.body().size_hint().exact().is_some();
-            if answer.as_ref().is_ok_and(is_whole) {
-                room.rest();
-            }
-            answer
-        })
-    });
+    let service = service_fn(
+        move |mut request: hyper::Request<Incoming>| -> ResponseFuture {
+            request.extensions_mut().insert(ends);
+            room.busy();
+            let (answer, room) = (router.call(request), room.clone());
+            Box::pin(async move {
+                let mut answer = answer.await;
+                if let Ok(answer) = &mut answer {
+                    add_date(answer);
+                }
+                // A stream has no end yet.
+                let is_whole = |answer: &Response| answer.body().size_hint().exact().is_some();
+                if answer.as_ref().is_ok_and(is_whole) {
+                    room.idle();
+                }
+                answer
+            })
+        },
+    );
     let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -191,18 +193,18 @@ pub(super) async fn serve(
     let stop = tokio::select! {
         done = poll_fn(|cx| match http.poll_without_shutdown(cx) {
             // Asked afterwards, for a request may just have been answered.
-            Poll::Pending => room.poll_lost(cx).map(|()| Stop::Lost),
-            Poll::Ready(done) => Poll::Ready(Stop::Done(done)),
+            Poll::Pending => room.poll_evicted(cx).map(|()| ConnectionEnd::Evicted),
+            Poll::Ready(done) => Poll::Ready(ConnectionEnd::Done(done)),
         }) => done,
-        () = shutdown.cancelled() => Stop::Told,
+        () = shutdown.cancelled() => ConnectionEnd::Shutdown,
     };
     let done = match stop {
-        Stop::Done(done) => done,
-        Stop::Told => {
+        ConnectionEnd::Done(done) => done,
+        ConnectionEnd::Shutdown => {
             Pin::new(&mut http).graceful_shutdown();
             poll_fn(|cx| http.poll_without_shutdown(cx)).await
         }
-        Stop::Lost => {
+        ConnectionEnd::Evicted => {
             // The last answer may still be on its way.
             Pin::new(&mut http).graceful_shutdown();
             let rest = poll_fn(|cx| http.poll_without_shutdown(cx));
@@ -218,7 +220,7 @@ pub(super) async fn serve(
 
 /// Dates an answer. The library would do that too, by a date that it keeps until the next second of the system's
 /// clock: after a step back of the clock, for ever.
-fn date(answer: &mut Response) {
+fn add_date(answer: &mut Response) {
     if let Ok(now) = HeaderValue::from_bytes(&date::now()) {
         answer.headers_mut().insert(header::DATE, now);
     }
@@ -229,14 +231,15 @@ pub(super) fn is_probe(line: &[u8]) -> bool {
     let mut words = line.split(|b| *b == b' ');
     let method = words.next().unwrap_or_default();
     let target = words.next().unwrap_or_default();
-    [&b"GET"[..], b"HEAD"].contains(&method) && PROBES.iter().any(|path| path.as_bytes() == target)
+    [&b"GET"[..], b"HEAD"].contains(&method)
+        && PROBE_PATHS.iter().any(|path| path.as_bytes() == target)
 }
 
 /// Answers 503 to a request that is not read, in the name of one that cannot be served.
 ///
 /// # Errors
 /// What the socket says.
-pub(super) async fn fail(conn: &mut Conn, sentence: &str) -> io::Result<()> {
+pub(super) async fn send_error(conn: &mut Connection, sentence: &str) -> io::Result<()> {
     let body = orders::failure(sentence) + "\n";
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
@@ -257,29 +260,29 @@ async fn unknown_path(method: Method, uri: Uri) -> Response {
     }
     let sentence = format!(
         "'{}' endpoint does not exist on the control port",
-        shown(&uri)
+        echo_path(&uri)
     );
-    Reply::failure(StatusCode::NOT_FOUND, &sentence).into_response()
+    ApiReply::failure(StatusCode::NOT_FOUND, &sentence).into_response()
 }
 
 /// The library adds `Allow`.
-async fn wrong_method(method: Method, uri: Uri) -> Reply {
-    let method: String = method.as_str().chars().take(MAX_ECHO).collect();
-    let sentence = format!("{} does not take {method}", shown(&uri));
-    Reply::failure(StatusCode::METHOD_NOT_ALLOWED, &sentence)
+async fn wrong_method(method: Method, uri: Uri) -> ApiReply {
+    let method: String = method.as_str().chars().take(MAX_ECHOED_PATH).collect();
+    let sentence = format!("{} does not take {method}", echo_path(&uri));
+    ApiReply::failure(StatusCode::METHOD_NOT_ALLOWED, &sentence)
 }
 
-fn shown(uri: &Uri) -> String {
-    uri.path().chars().take(MAX_ECHO).collect()
+fn echo_path(uri: &Uri) -> String {
+    uri.path().chars().take(MAX_ECHOED_PATH).collect()
 }
 
 /// Refuses what RFC 9112 §3.2 says must be refused, and the library lets pass.
-async fn one_host(request: Request, next: Next) -> Response {
+async fn check_host(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         let sentence = "an HTTP/1.1 request has exactly one Host";
-        let reply = Reply::failure(StatusCode::BAD_REQUEST, sentence);
-        return reply.last().into_response();
+        let reply = ApiReply::failure(StatusCode::BAD_REQUEST, sentence);
+        return reply.with_close().into_response();
     }
     next.run(request).await
 }

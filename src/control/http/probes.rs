@@ -9,14 +9,14 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Reply;
+use super::ApiReply;
 use super::request::admit_site;
-use super::routes::{OPENAPI, reply};
+use super::routes::{OPENAPI, result_reply};
 use crate::control::{Shared, execute, metrics as counted};
 
 /// The commands there are.
-pub(super) async fn help() -> Reply {
-    reply(Ok(execute::help()))
+pub(super) async fn help() -> ApiReply {
+    result_reply(Ok(execute::help()))
 }
 
 /// The description of this table.
@@ -25,15 +25,15 @@ pub(super) async fn openapi() -> Response {
 }
 
 /// That the program runs.
-pub(super) async fn healthz() -> Reply {
-    reply(Ok(execute::Answer::word("ok")))
+pub(super) async fn healthz() -> ApiReply {
+    result_reply(Ok(execute::CommandOutput::from_word("ok")))
 }
 
 /// Whether requests can be served now; if not, why.
-pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Reply {
+pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> ApiReply {
     match (shared.context.ready)() {
         Ok(()) => healthz().await,
-        Err(reason) => Reply::failure(StatusCode::SERVICE_UNAVAILABLE, &reason),
+        Err(reason) => ApiReply::failure(StatusCode::SERVICE_UNAVAILABLE, &reason),
     }
 }
 
@@ -41,9 +41,10 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Reply {
 pub(super) async fn metrics(
     State(shared): State<Arc<Shared>>,
     request: Request,
-) -> Result<Response, Reply> {
+) -> Result<Response, ApiReply> {
     admit_site(&shared.context, &request, "/metrics")?;
-    let text = counted::look(&shared.context).await;
-    let text = text.map_err(|fault| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
+    let text = counted::scrape(&shared.context).await;
+    let text =
+        text.map_err(|fault| ApiReply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
     Ok(([(header::CONTENT_TYPE, counted::MEDIA_TYPE)], text).into_response())
 }

@@ -14,33 +14,33 @@ use axum::http::{HeaderName, StatusCode, header};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Ends, Reply};
+use super::{ApiReply, Endpoints};
 use crate::access::{AccessDenied, AccessKind, Caller};
-use crate::control::Context;
+use crate::control::ControlContext;
 use crate::orders::{self, MAX_ORDER_BODY, OrderError};
 use crate::wire::socket_owner::SocketOwner;
 
 /// What of a request its route may ask for.
-pub(super) struct Said<'a> {
+pub(super) struct RequestParts<'a> {
     path: &'a str,
     query: &'a str,
     body: &'a [u8],
 }
 
-impl<'a> Said<'a> {
+impl<'a> RequestParts<'a> {
     pub(super) fn new(path: &'a str, query: &'a str, body: &'a [u8]) -> Self {
         Self { path, query, body }
     }
 
     /// The body as it came.
-    pub(super) fn body(&self) -> &'a [u8] {
+    pub(super) fn read_body(&self) -> &'a [u8] {
         self.body
     }
 
     /// The n-th piece of the path, from 0, without its percent signs.
-    pub(super) fn piece(&self, n: usize) -> Vec<u8> {
+    pub(super) fn path_segment(&self, n: usize) -> Vec<u8> {
         let piece = self.path.split('/').nth(n + 1);
-        plain(piece.unwrap_or_default())
+        percent_decode(piece.unwrap_or_default())
     }
 
     /// The fields of the query, which are `names`, each at most once; `None` for one that is missing.
@@ -54,16 +54,16 @@ impl<'a> Said<'a> {
         let mut values = [const { None }; N];
         for field in self.query.split('&').filter(|field| !field.is_empty()) {
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
-            let name = text(plain(name))?;
+            let name = utf8(percent_decode(name))?;
             let Some(at) = names.iter().position(|known| *known == name) else {
                 let known = names.join(", ");
                 let sentence = format!(
                     "'{}' is not in the query of this path: {known}",
-                    tame(&name)
+                    escape_control(&name)
                 );
                 return Err(OrderError::invalid(sentence));
             };
-            if values[at].replace(text(plain(value))?).is_some() {
+            if values[at].replace(utf8(percent_decode(value))?).is_some() {
                 return Err(OrderError::invalid(format!("{name} is there twice")));
             }
         }
@@ -83,12 +83,12 @@ impl<'a> Said<'a> {
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, OrderError> {
+fn utf8(bytes: Vec<u8>) -> Result<String, OrderError> {
     String::from_utf8(bytes).map_err(|_| OrderError::invalid("request target is not UTF-8 text"))
 }
 
 /// A sender's text without anything that moves a terminal.
-fn tame(text: &str) -> Cow<'_, str> {
+fn escape_control(text: &str) -> Cow<'_, str> {
     match text.contains(char::is_control) {
         true => text.chars().flat_map(char::escape_debug).collect(),
         false => text.into(),
@@ -96,7 +96,7 @@ fn tame(text: &str) -> Cow<'_, str> {
 }
 
 /// A text without its percent signs (RFC 3986 §2.1). One that codes nothing stays.
-fn plain(text: &str) -> Vec<u8> {
+fn percent_decode(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, after @ ..] = rest {
         let coded = after.first_chunk().filter(|_| *first == b'%');
@@ -115,36 +115,40 @@ fn hex(digits: &[u8; 2]) -> Option<u8> {
 
 /// Who sent the request, if they may.
 pub(super) fn admit(
-    context: &Context,
+    context: &ControlContext,
     request: &Request,
     path: &str,
     effect: AccessKind,
-) -> Result<SocketAddr, Reply> {
-    let ends = ends(request)?;
+) -> Result<SocketAddr, ApiReply> {
+    let ends = endpoints(request)?;
     let owner = || ends.owner();
-    let asker = asker(request, ends, &owner);
+    let asker = caller(request, ends, &owner);
     let verdict = context.access.check(&asker, path, effect);
-    verdict.map_err(|denial| denied(&denial))?;
+    verdict.map_err(|denial| denied_reply(&denial))?;
     Ok(ends.client)
 }
 
 /// Lets all pass but pages of other sites.
-pub(super) fn admit_site(context: &Context, request: &Request, path: &str) -> Result<(), Reply> {
-    let ends = ends(request)?;
+pub(super) fn admit_site(
+    context: &ControlContext,
+    request: &Request,
+    path: &str,
+) -> Result<(), ApiReply> {
+    let ends = endpoints(request)?;
     let owner = || ends.owner();
-    let asker = asker(request, ends, &owner);
+    let asker = caller(request, ends, &owner);
     let verdict = context.access.check_site(&asker, path);
-    verdict.map_err(|denial| denied(&denial))
+    verdict.map_err(|denial| denied_reply(&denial))
 }
 
-fn ends(request: &Request) -> Result<Ends, Reply> {
+fn endpoints(request: &Request) -> Result<Endpoints, ApiReply> {
     let ends = request.extensions().get().copied();
-    ends.ok_or_else(|| Reply::failure(StatusCode::INTERNAL_SERVER_ERROR, "no peer"))
+    ends.ok_or_else(|| ApiReply::failure(StatusCode::INTERNAL_SERVER_ERROR, "no peer"))
 }
 
-fn asker<'a>(
+fn caller<'a>(
     request: &'a Request,
-    ends: Ends,
+    ends: Endpoints,
     owner: &'a dyn Fn() -> io::Result<SocketOwner>,
 ) -> Caller<'a> {
     let field = |name: HeaderName| request.headers().get(name).map(|value| value.as_bytes());
@@ -159,18 +163,18 @@ fn asker<'a>(
     }
 }
 
-fn denied(denial: &AccessDenied) -> Reply {
-    Reply {
+fn denied_reply(denial: &AccessDenied) -> ApiReply {
+    ApiReply {
         retry_after: denial.retry_after(),
-        ..Reply::new(denial.status, orders::failure(&denial.to_string()))
+        ..ApiReply::new(denial.status, orders::failure(&denial.to_string()))
     }
 }
 
 /// The whole body, unless it is too long or too slow; then nothing can come behind it.
-pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, Reply> {
+pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, ApiReply> {
     let too_long = || {
         let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");
-        Reply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence).last()
+        ApiReply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence).with_close()
     };
     // One that announces its length need not be sent at all.
     if request.body().size_hint().lower() > MAX_ORDER_BODY as u64 {
@@ -181,11 +185,11 @@ pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, Repl
         Ok(Err(err)) if err.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long()),
         Ok(Err(_)) => {
             let sentence = "request body is malformed or cut off";
-            Err(Reply::failure(StatusCode::BAD_REQUEST, sentence).last())
+            Err(ApiReply::failure(StatusCode::BAD_REQUEST, sentence).with_close())
         }
         Err(_) => {
             let sentence = "request body did not come in time";
-            Err(Reply::failure(StatusCode::REQUEST_TIMEOUT, sentence).last())
+            Err(ApiReply::failure(StatusCode::REQUEST_TIMEOUT, sentence).with_close())
         }
     }
 }
@@ -205,13 +209,13 @@ mod tests {
             ("%FF+%zz", b"\xff+%zz"),
         ];
         for (coded, bytes) in cases {
-            assert_eq!(plain(coded), bytes, "{coded}");
+            assert_eq!(percent_decode(coded), bytes, "{coded}");
         }
     }
 
     #[test]
     fn a_query_has_known_fields_once() {
-        let fields = |query| Said::new("/plan", query, b"").fields(["a", "b"]);
+        let fields = |query| RequestParts::new("/plan", query, b"").fields(["a", "b"]);
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(fields("").unwrap(), [None, None]);
         assert_eq!(fields("b=%31&&a=x=y").unwrap(), [some("x=y"), some("1")]);

@@ -10,132 +10,139 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::request::{Said, admit, body};
-use super::{Reply, assets, events, parse, probes};
+use super::request::{RequestParts, admit, body};
+use super::{ApiReply, assets, events, parse, probes};
 use crate::access::AccessKind;
-use crate::control::command::Command;
-use crate::control::execute::{self, Outcome};
-use crate::control::ring_query::Question;
-use crate::control::{Context, Shared, dashboard};
+use crate::control::command::ControlCommand;
+use crate::control::execute::{self, CommandResult};
+use crate::control::ring_query::RingQuery;
+use crate::control::{ControlContext, Shared, dashboard};
 use crate::orders::{ChangeKind, OrderError};
 
 /// A method and a path, as the library writes it: `{name}` is one piece of any text.
-pub(super) struct Row {
+pub(super) struct Route {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
-    answers: Answers,
+    answers: RouteHandler,
 }
 
 /// How a row is answered.
-enum Answers {
+enum RouteHandler {
     /// By a command, for those who may give it.
-    Command(fn(&Said<'_>) -> Result<Command, OrderError>),
+    Command(fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>),
     /// In its own way.
     Own(fn(MethodFilter) -> MethodRouter<Arc<Shared>>),
 }
 
 /// All of them.
-pub(super) const ROWS: &[Row] = &[
-    asks("/rep", |_| Ok(Command::Rep)),
-    row(
+pub(super) const ROUTES: &[Route] = &[
+    get_route("/rep", |_| Ok(ControlCommand::Rep)),
+    route(
         "POST",
         "/add",
-        Answers::Command(|said| parse::change(ChangeKind::Add, said)),
+        RouteHandler::Command(|said| parse::change(ChangeKind::Add, said)),
     ),
-    row(
+    route(
         "DELETE",
         "/rm",
-        Answers::Command(|said| parse::change(ChangeKind::Rm, said)),
+        RouteHandler::Command(|said| parse::change(ChangeKind::Rm, said)),
     ),
-    asks("/replicas", |_| Ok(Command::Show(None))),
-    asks("/replicas/{name}", |said| {
-        Ok(Command::Show(Some(parse::name(said)?)))
+    get_route("/replicas", |_| Ok(ControlCommand::Show(None))),
+    get_route("/replicas/{name}", |said| {
+        Ok(ControlCommand::Show(Some(parse::name(said)?)))
     }),
-    row(
+    route(
         "POST",
         "/replicas/{name}/replace",
-        Answers::Command(parse::replace),
+        RouteHandler::Command(parse::replace),
     ),
-    row(
+    route(
         "POST",
         "/replicas/{name}/drain",
-        Answers::Command(parse::drain),
+        RouteHandler::Command(parse::drain),
     ),
-    row(
+    route(
         "POST",
         "/replicas/{name}/ready",
-        Answers::Command(parse::ready),
+        RouteHandler::Command(parse::ready),
     ),
-    row("POST", "/scale", Answers::Command(parse::scale)),
-    asks("/ring", parse::ring),
-    row("POST", "/ring", Answers::Command(parse::set_ring)),
-    asks("/bound", |_| Ok(Command::Ask(Question::Bound))),
-    row("POST", "/bound", Answers::Command(parse::set_bound)),
-    asks("/where/{key}", |said| {
-        Ok(Command::Ask(
-            Question::whose(said.piece(1)).map_err(OrderError::invalid)?,
+    route("POST", "/scale", RouteHandler::Command(parse::scale)),
+    get_route("/ring", parse::ring),
+    route("POST", "/ring", RouteHandler::Command(parse::set_ring)),
+    get_route("/bound", |_| Ok(ControlCommand::Query(RingQuery::Bound))),
+    route("POST", "/bound", RouteHandler::Command(parse::set_bound)),
+    get_route("/where/{key}", |said| {
+        Ok(ControlCommand::Query(
+            RingQuery::owner(said.path_segment(1)).map_err(OrderError::invalid)?,
         ))
     }),
-    asks("/where", parse::whose),
-    asks("/plan", parse::plan),
-    asks("/stats", |_| Ok(Command::Stats)),
-    row(
+    get_route("/where", parse::whose),
+    get_route("/plan", parse::plan),
+    get_route("/stats", |_| Ok(ControlCommand::Stats)),
+    route(
         "GET",
         "/events",
-        Answers::Own(|method| on(method, events::serve)),
+        RouteHandler::Own(|method| on(method, events::serve)),
     ),
-    row(
+    route(
         "GET",
         "/help",
-        Answers::Own(|method| on(method, probes::help)),
+        RouteHandler::Own(|method| on(method, probes::help)),
     ),
-    row(
+    route(
         "GET",
         "/openapi.json",
-        Answers::Own(|method| on(method, probes::openapi)),
+        RouteHandler::Own(|method| on(method, probes::openapi)),
     ),
-    row(
+    route(
         "GET",
         "/healthz",
-        Answers::Own(|method| on(method, probes::healthz)),
+        RouteHandler::Own(|method| on(method, probes::healthz)),
     ),
-    row(
+    route(
         "GET",
         "/readyz",
-        Answers::Own(|method| on(method, probes::readyz)),
+        RouteHandler::Own(|method| on(method, probes::readyz)),
     ),
-    row(
+    route(
         "GET",
         "/metrics",
-        Answers::Own(|method| on(method, probes::metrics)),
+        RouteHandler::Own(|method| on(method, probes::metrics)),
     ),
-    row("GET", "/", Answers::Own(|method| on(method, assets::serve))),
-    row(
+    route(
+        "GET",
+        "/",
+        RouteHandler::Own(|method| on(method, assets::serve)),
+    ),
+    route(
         "GET",
         dashboard::FOLDER,
-        Answers::Own(|method| on(method, assets::serve)),
+        RouteHandler::Own(|method| on(method, assets::serve)),
     ),
 ];
 
 /// The description of the table, in the language of OpenAPI 3.1.
 pub(in crate::control) const OPENAPI: &str = include_str!("../openapi.json");
 
-const fn row(method: &'static str, path: &'static str, answers: Answers) -> Row {
-    Row {
+const fn route(method: &'static str, path: &'static str, answers: RouteHandler) -> Route {
+    Route {
         method,
         path,
         answers,
     }
 }
 
-const fn asks(path: &'static str, read: fn(&Said<'_>) -> Result<Command, OrderError>) -> Row {
-    row("GET", path, Answers::Command(read))
+const fn get_route(
+    path: &'static str,
+    read: fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>,
+) -> Route {
+    route("GET", path, RouteHandler::Command(read))
 }
 
 /// What serves each path, `OPTIONS` included.
 pub(super) fn by_path() -> BTreeMap<&'static str, MethodRouter<Arc<Shared>>> {
     let mut paths: BTreeMap<&'static str, MethodRouter<Arc<Shared>>> = BTreeMap::new();
-    for row in ROWS {
+    for row in ROUTES {
         let served = paths.remove(row.path).unwrap_or_default();
         paths.insert(row.path, served.merge(row.serve()));
     }
@@ -152,9 +159,9 @@ pub(super) fn all_methods() -> String {
     allow(|_| true)
 }
 
-fn allow(which: impl Fn(&Row) -> bool) -> String {
+fn allow(which: impl Fn(&Route) -> bool) -> String {
     let mut methods: Vec<&str> = Vec::new();
-    for row in ROWS.iter().filter(|row| which(row)) {
+    for row in ROUTES.iter().filter(|row| which(row)) {
         let also = (row.method == "GET").then_some("HEAD");
         for method in [row.method].into_iter().chain(also) {
             if !methods.contains(&method) {
@@ -166,7 +173,7 @@ fn allow(which: impl Fn(&Row) -> bool) -> String {
     methods.join(",")
 }
 
-impl Row {
+impl Route {
     fn serve(&self) -> MethodRouter<Arc<Shared>> {
         let method = Method::from_bytes(self.method.as_bytes());
         // The table is ours, and a test serves every row of it.
@@ -177,8 +184,8 @@ impl Row {
         let reads = self.method == "GET";
         let path = self.path.split("/{").next().unwrap_or(self.path);
         match self.answers {
-            Answers::Own(serve) => serve(filter),
-            Answers::Command(read) => on(
+            RouteHandler::Own(serve) => serve(filter),
+            RouteHandler::Command(read) => on(
                 filter,
                 move |State(shared): State<Arc<Shared>>, request: Request| async move {
                     let effect = if reads {
@@ -195,32 +202,32 @@ impl Row {
 
 /// Answers by a command.
 async fn command(
-    context: &Context,
+    context: &ControlContext,
     request: Request,
     path: &str,
     effect: AccessKind,
-    read: fn(&Said<'_>) -> Result<Command, OrderError>,
-) -> Result<Reply, Reply> {
+    read: fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>,
+) -> Result<ApiReply, ApiReply> {
     let peer = admit(context, &request, path, effect)?;
     let uri = request.uri().clone();
     let body = match effect {
         AccessKind::Read => Default::default(),
         AccessKind::Write => body(request, context.limits.body_timeout).await?,
     };
-    let said = Said::new(uri.path(), uri.query().unwrap_or_default(), &body);
-    let command = read(&said).map_err(refused)?;
-    Ok(reply(execute::carry_out(command, peer, context).await))
+    let said = RequestParts::new(uri.path(), uri.query().unwrap_or_default(), &body);
+    let command = read(&said).map_err(error_reply)?;
+    Ok(result_reply(execute::execute(command, peer, context).await))
 }
 
 /// A refusal in its status.
-pub(super) fn refused(refusal: OrderError) -> Reply {
-    reply(Err(refusal))
+pub(super) fn error_reply(refusal: OrderError) -> ApiReply {
+    result_reply(Err(refusal))
 }
 
 /// What a command brought, as HTTP has it.
-pub(super) fn reply(outcome: Outcome) -> Reply {
+pub(super) fn result_reply(outcome: CommandResult) -> ApiReply {
     match outcome {
-        Ok(answer) => Reply::new(200, answer.json()),
-        Err(refusal) => Reply::new(refusal.status, crate::orders::failure(&refusal.sentence)),
+        Ok(answer) => ApiReply::new(200, answer.json()),
+        Err(refusal) => ApiReply::new(refusal.status, crate::orders::failure(&refusal.sentence)),
     }
 }

@@ -16,7 +16,7 @@ const PREFIX: &str = "ringmaster_";
 pub(in crate::control) const MEDIA_TYPE: &str = TEXT_FORMAT;
 
 /// Names and values that tell the samples of a family apart.
-pub(super) type Labels = Vec<(&'static str, String)>;
+pub(super) type MetricLabels = Vec<(&'static str, String)>;
 
 /// Families in the order in which they are shown.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Families {
         &mut self,
         name: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (Labels, u64)>,
+        samples: impl IntoIterator<Item = (MetricLabels, u64)>,
     ) {
         let samples = samples.into_iter().map(|(labels, count)| {
             let mut counter = Counter::default();
@@ -45,7 +45,7 @@ impl Families {
         &mut self,
         name: &str,
         help: &str,
-        samples: impl IntoIterator<Item = (Labels, f64)>,
+        samples: impl IntoIterator<Item = (MetricLabels, f64)>,
     ) {
         let samples = samples.into_iter().map(|(labels, value)| {
             let mut gauge = Gauge::default();
@@ -63,7 +63,7 @@ impl Families {
         name: &str,
         help: &str,
         bounds: &[u64],
-        samples: impl IntoIterator<Item = (Labels, HistogramSnapshot)>,
+        samples: impl IntoIterator<Item = (MetricLabels, HistogramSnapshot)>,
     ) {
         let samples = samples.into_iter().map(|(labels, times)| {
             let buckets = bounds.iter().zip(times.at_most(bounds));
@@ -107,7 +107,7 @@ impl Families {
     }
 }
 
-fn labelled(labels: Labels) -> Metric {
+fn labelled(labels: MetricLabels) -> Metric {
     let pairs = labels.into_iter().map(|(name, value)| {
         let mut pair = LabelPair::default();
         pair.set_name(name.to_owned());

@@ -8,8 +8,8 @@ mod exposition;
 
 use std::time::{Instant, UNIX_EPOCH};
 
-use self::exposition::{Families, Labels};
-use super::Context;
+use self::exposition::{Families, MetricLabels};
+use super::ControlContext;
 use super::ring_report::health;
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
@@ -18,22 +18,22 @@ use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
 pub(super) use self::exposition::MEDIA_TYPE;
 
 /// The classes of requests and starts, in microseconds: 0.1 ms to 50 s.
-const LADDER: [u64; 18] = [
+const DURATION_BUCKETS: [u64; 18] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
 ];
 
 /// Those of heartbeats, which are given up soon: 0.1 ms to 1 s.
-const SHORT_LADDER: usize = 13;
+const CONNECT_BUCKETS: usize = 13;
 
 /// What a replica may be.
-const STATES: [&str; 5] = ["up", "slow", "suspect", "down", "empty"];
+const REPLICA_STATES: [&str; 5] = ["up", "slow", "suspect", "down", "empty"];
 
 /// Reads and renders, beside the port's own thread: with many seats it takes milliseconds.
 ///
 /// # Errors
 /// A sentence; it is a fault of ours.
-pub(super) async fn look(context: &Context) -> Result<String, String> {
+pub(super) async fn scrape(context: &ControlContext) -> Result<String, String> {
     let context = context.clone();
     let work = move || render(&context, Instant::now());
     let done = tokio::task::spawn_blocking(work).await;
@@ -44,7 +44,7 @@ pub(super) async fn look(context: &Context) -> Result<String, String> {
 ///
 /// # Errors
 /// As [`look`].
-fn render(context: &Context, now: Instant) -> Result<String, String> {
+fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     let reading = context.sources.recorder.read(now);
     let mut families = Families::default();
     about(&mut families, context, &reading.fleet);
@@ -57,11 +57,11 @@ fn render(context: &Context, now: Instant) -> Result<String, String> {
     families.text()
 }
 
-fn one<T>(value: T) -> [(Labels, T); 1] {
-    [(Labels::new(), value)]
+fn unlabelled<T>(value: T) -> [(MetricLabels, T); 1] {
+    [(MetricLabels::new(), value)]
 }
 
-fn seat(seat: Seat) -> (&'static str, String) {
+fn seat_label(seat: Seat) -> (&'static str, String) {
     ("seat", seat.to_string())
 }
 
@@ -69,8 +69,8 @@ fn seat(seat: Seat) -> (&'static str, String) {
 fn by_seat<'a, T: 'a>(
     seats: &'a [(Seat, SeatCounts)],
     value: impl Fn(&SeatCounts) -> T + 'a,
-) -> impl Iterator<Item = (Labels, T)> + 'a {
-    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat(*at)], value(counts));
+) -> impl Iterator<Item = (MetricLabels, T)> + 'a {
+    let sample = move |(at, counts): &(Seat, SeatCounts)| (vec![seat_label(*at)], value(counts));
     seats.iter().map(sample)
 }
 
@@ -79,9 +79,9 @@ fn by_seat_and<'a, const N: usize>(
     seats: &'a [(Seat, SeatCounts)],
     name: &'static str,
     values: impl Fn(&SeatCounts) -> [(&'static str, u64); N] + 'a,
-) -> impl Iterator<Item = (Labels, u64)> + 'a {
+) -> impl Iterator<Item = (MetricLabels, u64)> + 'a {
     seats.iter().flat_map(move |(at, counts)| {
-        let labels = |value: &str| vec![seat(*at), (name, value.to_owned())];
+        let labels = |value: &str| vec![seat_label(*at), (name, value.to_owned())];
         values(counts).map(|(value, count)| (labels(value), count))
     })
 }
@@ -97,12 +97,12 @@ fn classes(counts: [u64; 5]) -> [(&'static str, u64); 5] {
     ]
 }
 
-fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (Labels, u64)> {
+fn by_class(counts: [u64; 5]) -> impl Iterator<Item = (MetricLabels, u64)> {
     let labelled = |(class, count): (&str, u64)| (vec![("class", class.to_owned())], count);
     classes(counts).into_iter().map(labelled)
 }
 
-fn about(families: &mut Families, context: &Context, fleet: &FleetCountsSnapshot) {
+fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsSnapshot) {
     let sources = &context.sources;
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     let help = "Always 1; its label is the version of this program.";
@@ -110,7 +110,7 @@ fn about(families: &mut Families, context: &Context, fleet: &FleetCountsSnapshot
     let started = sources.started.duration_since(UNIX_EPOCH);
     let started = started.unwrap_or_default().as_secs_f64();
     let help = "When this program began to serve, in seconds since 1970.";
-    families.gauge("start_time_seconds", help, one(started));
+    families.gauge("start_time_seconds", help, unlabelled(started));
     let engine = vec![("engine", sources.engine.to_owned())];
     let help = "Whether the engine that starts replicas answered when it was last asked: 1 or 0.";
     families.gauge(
@@ -120,21 +120,25 @@ fn about(families: &mut Families, context: &Context, fleet: &FleetCountsSnapshot
     );
     let standing = (sources.standing)();
     let help = "Replicas that are wanted, in replicas.";
-    families.gauge("replicas_wanted", help, one(standing.wanted as f64));
+    families.gauge("replicas_wanted", help, unlabelled(standing.wanted as f64));
     let help = "Replicas that have answered and are not dead, in replicas.";
-    families.gauge("replicas_answered", help, one(standing.answered as f64));
+    families.gauge(
+        "replicas_answered",
+        help,
+        unlabelled(standing.answered as f64),
+    );
     let help = "Replicas that requests are routed to without hesitation, in replicas.";
-    families.gauge("replicas_up", help, one(standing.up as f64));
+    families.gauge("replicas_up", help, unlabelled(standing.up as f64));
     let help = "Replicas that are warm and wait for a seat, in replicas.";
-    families.gauge("standbys", help, one(standing.standbys as f64));
+    families.gauge("standbys", help, unlabelled(standing.standbys as f64));
 }
 
-fn states(families: &mut Families, context: &Context) {
+fn states(families: &mut Families, context: &ControlContext) {
     let roster = context.roster.latest();
     let samples = roster.ring.seats().iter().flat_map(|at| {
         let state = health(roster.member(*at));
-        STATES.map(|word| {
-            let labels = vec![seat(*at), ("state", word.to_owned())];
+        REPLICA_STATES.map(|word| {
+            let labels = vec![seat_label(*at), ("state", word.to_owned())];
             (labels, f64::from(u8::from(word == state)))
         })
     });
@@ -189,19 +193,25 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         families.histogram(name, help, bounds, by_seat(seats, times));
     };
     let help = "From the head of a request to the head of its reply, in seconds.";
-    add("first_byte_seconds", help, &LADDER[..], |counts| {
-        counts.first_byte
-    });
+    add(
+        "first_byte_seconds",
+        help,
+        &DURATION_BUCKETS[..],
+        |counts| counts.first_byte,
+    );
     let help =
         "From the head of a request to its end, whoever ended it, in seconds; without tunnels.";
-    add("request_duration_seconds", help, &LADDER[..], |counts| {
-        counts.total
-    });
+    add(
+        "request_duration_seconds",
+        help,
+        &DURATION_BUCKETS[..],
+        |counts| counts.total,
+    );
     let help = "From a heartbeat to its answer, in seconds.";
     add(
         "heartbeat_seconds",
         help,
-        &LADDER[..SHORT_LADDER],
+        &DURATION_BUCKETS[..CONNECT_BUCKETS],
         |counts| counts.heartbeats,
     );
 }
@@ -223,19 +233,24 @@ fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCou
     families.histogram(
         "replacement_seconds",
         help,
-        &LADDER,
-        one(fleet.replacements),
+        &DURATION_BUCKETS,
+        unlabelled(fleet.replacements),
     );
     let help = "From the order to start a replica to its first answer, in seconds.";
-    families.histogram("spawn_seconds", help, &LADDER, one(fleet.spawns));
+    families.histogram(
+        "spawn_seconds",
+        help,
+        &DURATION_BUCKETS,
+        unlabelled(fleet.spawns),
+    );
 }
 
 fn port(families: &mut Families, port: &PortCounts) {
     let help = "Client connections that are open, in connections.";
-    families.gauge("connections_open", help, one(port.open as f64));
+    families.gauge("connections_open", help, unlabelled(port.open as f64));
     let help = "Client connections that may be open, in connections.";
-    families.gauge("connections_limit", help, one(port.limit as f64));
-    let mut count = |name, help, count| families.counter(name, help, one(count));
+    families.gauge("connections_limit", help, unlabelled(port.limit as f64));
+    let mut count = |name, help, count| families.counter(name, help, unlabelled(count));
     let help = "Idle client connections that were closed for new ones, at the limit.";
     count("connections_evicted_total", help, port.evicted);
     let help = "Client connections that were accepted.";

@@ -13,17 +13,17 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::Context;
-use super::command::Command;
-use super::command_table::{Entry, alone};
-use super::ring_report::{Outlook, health};
+use super::ControlContext;
+use super::command::ControlCommand;
+use super::command_table::{CommandSpec, no_args};
+use super::ring_report::{Report, health};
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
 use crate::roster::Roster;
 use crate::stats::{PortCounts, Rates, Sampler, SeatCounts, TICK, WindowedStats};
 
 /// The command.
-pub(super) const STATS: Entry = Entry {
+pub(super) const STATS: CommandSpec = CommandSpec {
     name: "stats",
     usage: "stats",
     about: "what each seat and the port have served, and how fast",
@@ -31,23 +31,23 @@ pub(super) const STATS: Entry = Entry {
         "Lines begin with load, time and way: one of each for a seat and one for all, under a line with",
         "their names. Counts are since the start; req/s, home-share and times are of the last 5 seconds.",
     ],
-    read: |words| alone(words, Command::Stats),
+    read: |words| no_args(words, ControlCommand::Stats),
 };
 
 /// Where it comes from.
 #[derive(Clone)]
-pub struct Sources {
+pub struct StatsSources {
     /// Where counts are read.
     pub recorder: Sampler,
     /// How the fleet stands.
-    pub standing: Arc<dyn Fn() -> Standing + Send + Sync>,
+    pub standing: Arc<dyn Fn() -> FleetCounts + Send + Sync>,
     /// How replicas are started, in a word.
     pub engine: &'static str,
     /// When the program began.
     pub started: SystemTime,
 }
 
-impl fmt::Debug for Sources {
+impl fmt::Debug for StatsSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources")
             .field("recorder", &self.recorder)
@@ -58,7 +58,7 @@ impl fmt::Debug for Sources {
 
 /// How the fleet stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct FleetCounts {
     /// How many replicas are wanted.
     pub wanted: usize,
     /// How many `rep` lists.
@@ -70,8 +70,8 @@ pub struct Standing {
 }
 
 /// What there is to show, all of one moment.
-struct Sheet<'a> {
-    standing: Standing,
+struct StatsReport<'a> {
+    standing: FleetCounts,
     roster: &'a Roster,
     look: WindowedStats,
     all: (SeatCounts, Rates),
@@ -88,9 +88,9 @@ pub(super) fn ticks() -> Interval {
 ///
 /// # Errors
 /// When the thread for it panicked.
-pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
+pub(super) async fn report(context: &ControlContext) -> Result<Report, String> {
     let context = context.clone();
-    let work = move || tell(&context, Instant::now());
+    let work = move || report_at(&context, Instant::now());
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| "the counts could not be read".into())
 }
@@ -132,9 +132,9 @@ pub(super) async fn look(context: &Context) -> Result<Outlook, String> {
 /// more than that: errors of ours and admin replies. `retries_denied` are the requests that the retry budget
 /// kept from being sent again. `evicted` are the idle clients that were closed for newcomers, at the limit of
 /// connections. A `bound` of 0 is none.
-pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
+pub(super) fn report_at(context: &ControlContext, now: Instant) -> Report {
     let look = context.sources.recorder.windowed(now);
-    let sheet = Sheet {
+    let sheet = StatsReport {
         standing: (context.sources.standing)(),
         roster: &context.roster.latest(),
         all: look.total(),
@@ -143,7 +143,7 @@ pub(super) fn tell(context: &Context, now: Instant) -> Outlook {
     (sheet.lines(), sheet.message(context.sources.engine))
 }
 
-impl Sheet<'_> {
+impl StatsReport<'_> {
     fn seats(&self) -> impl Iterator<Item = (Seat, SeatCounts, Rates)> + '_ {
         self.roster.ring.seats().iter().map(|seat| {
             let (counts, recent) = self.look.seat(*seat);
@@ -163,11 +163,11 @@ impl Sheet<'_> {
 
     fn message(&self, engine: &str) -> Value {
         let (all, recent) = &self.all;
-        let mut totals = counted(all, recent, recent);
-        ports(&mut totals, &self.look.now.port);
+        let mut totals = counts_json(all, recent, recent);
+        add_port_json(&mut totals, &self.look.now.port);
         let seats = self.seats().map(|(seat, counts, recent)| {
             let (name, address, state) = self.holder(seat);
-            let mut fields = counted(&counts, &recent, &self.all.1);
+            let mut fields = counts_json(&counts, &recent, &self.all.1);
             fields["seat"] = seat.0.into();
             fields["name"] = name.into();
             fields["address"] = address.into();
@@ -194,7 +194,7 @@ impl Sheet<'_> {
 }
 
 /// All that a seat and the totals have in common.
-fn counted(counts: &SeatCounts, recent: &Rates, all: &Rates) -> Value {
+fn counts_json(counts: &SeatCounts, recent: &Rates, all: &Rates) -> Value {
     let retries = Retry::ALL.iter().zip(counts.retries);
     let retries = retries.map(|(why, count)| (why.as_str().to_owned(), Value::from(count)));
     json!({
@@ -229,7 +229,7 @@ fn counted(counts: &SeatCounts, recent: &Rates, all: &Rates) -> Value {
 }
 
 /// What the totals have beside.
-fn ports(totals: &mut Value, port: &PortCounts) {
+fn add_port_json(totals: &mut Value, port: &PortCounts) {
     totals["connections"] = json!({
         "open": port.open,
         "limit": port.limit,

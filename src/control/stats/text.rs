@@ -3,7 +3,7 @@
 //! Each line begins with a word that tells what it is of, and within a table columns are aligned; what has no
 //! value is `-`. So eyes find their way, and scripts too: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
 
-use super::{Sheet, Standing, millis};
+use super::{FleetCounts, StatsReport, millis};
 use crate::metrics::HistogramSnapshot;
 use crate::stats::{PortCounts, Rates, SeatCounts};
 
@@ -11,11 +11,11 @@ use crate::stats::{PortCounts, Rates, SeatCounts};
 type Column = (&'static str, usize);
 
 /// The columns that every table begins with, after its own word.
-const FIRST: [Column; 2] = [("seat", 4), ("replica", 12)];
+const FIRST_COLUMNS: [Column; 2] = [("seat", 4), ("replica", 12)];
 /// Those of them and of the others that hold text.
-const TEXT: [&str; 2] = ["replica", "state"];
+const TEXT_COLUMNS: [&str; 2] = ["replica", "state"];
 
-const LOAD: [Column; 8] = [
+const LOAD_COLUMNS: [Column; 8] = [
     ("state", 7),
     ("requests", 10),
     ("req/s", 7),
@@ -25,7 +25,7 @@ const LOAD: [Column; 8] = [
     ("5xx", 7),
     ("in-flight", 9),
 ];
-const TIME: [Column; 6] = [
+const TIME_COLUMNS: [Column; 6] = [
     ("first-p50-ms", 12),
     ("first-p99-ms", 12),
     ("total-p50-ms", 12),
@@ -33,7 +33,7 @@ const TIME: [Column; 6] = [
     ("beat-p50-ms", 11),
     ("beat-p99-ms", 11),
 ];
-const WAY: [Column; 7] = [
+const ROUTE_COLUMNS: [Column; 7] = [
     ("home-share", 10),
     ("spilled", 8),
     ("diverted", 8),
@@ -44,7 +44,7 @@ const WAY: [Column; 7] = [
 ];
 
 /// A seat, or all of them: its number, who sits there and how they are, its counts.
-struct Row {
+struct StatsRow {
     seat: String,
     name: String,
     state: &'static str,
@@ -52,9 +52,9 @@ struct Row {
     recent: Rates,
 }
 
-impl Sheet<'_> {
+impl StatsReport<'_> {
     pub(super) fn lines(&self) -> Vec<String> {
-        let Standing {
+        let FleetCounts {
             wanted,
             answered,
             up,
@@ -69,17 +69,17 @@ impl Sheet<'_> {
             format!("uptime {uptime:.1} s window {window:.1} s"),
         ];
         let rows = self.rows();
-        table(&mut lines, "load", &LOAD, &rows, load);
-        table(&mut lines, "time", &TIME, &rows, time);
-        table(&mut lines, "way", &WAY, &rows, way);
+        table(&mut lines, "load", &LOAD_COLUMNS, &rows, load_cells);
+        table(&mut lines, "time", &TIME_COLUMNS, &rows, time_cells);
+        table(&mut lines, "way", &ROUTE_COLUMNS, &rows, route_cells);
         port(&mut lines, &self.look.now.port);
         lines
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<StatsRow> {
         let seats = self.seats().map(|(seat, counts, recent)| {
             let (name, _, state) = self.holder(seat);
-            Row {
+            StatsRow {
                 seat: seat.to_string(),
                 name: name.unwrap_or("-").to_owned(),
                 state,
@@ -88,7 +88,7 @@ impl Sheet<'_> {
             }
         });
         let (counts, recent) = self.all.clone();
-        let all = Row {
+        let all = StatsRow {
             seat: "all".to_owned(),
             name: "-".to_owned(),
             state: "-",
@@ -104,10 +104,10 @@ fn table<const N: usize>(
     lines: &mut Vec<String>,
     word: &str,
     columns: &[Column; N],
-    rows: &[Row],
-    cells: impl Fn(&Row) -> [String; N],
+    rows: &[StatsRow],
+    cells: impl Fn(&StatsRow) -> [String; N],
 ) {
-    let columns: Vec<Column> = FIRST.iter().chain(columns).copied().collect();
+    let columns: Vec<Column> = FIRST_COLUMNS.iter().chain(columns).copied().collect();
     let head = columns.iter().map(|(name, _)| (*name).to_owned());
     let mut all: Vec<Vec<String>> = vec![head.collect()];
     all.extend(rows.iter().map(|row| {
@@ -122,7 +122,7 @@ fn table<const N: usize>(
     for row in &all {
         let mut line = format!("{word:<4}");
         for ((cell, (name, _)), width) in row.iter().zip(&columns).zip(&widths) {
-            line += &match TEXT.contains(name) {
+            line += &match TEXT_COLUMNS.contains(name) {
                 true => format!(" {cell:<width$}"),
                 false => format!(" {cell:>width$}"),
             };
@@ -131,7 +131,7 @@ fn table<const N: usize>(
     }
 }
 
-fn load(row: &Row) -> [String; 8] {
+fn load_cells(row: &StatsRow) -> [String; 8] {
     let [_, ok, moved, theirs, ours] = row.counts.replies;
     [
         row.state.to_owned(),
@@ -145,7 +145,7 @@ fn load(row: &Row) -> [String; 8] {
     ]
 }
 
-fn time(row: &Row) -> [String; 6] {
+fn time_cells(row: &StatsRow) -> [String; 6] {
     let ms = |times: &HistogramSnapshot, q| match times.quantile(q) {
         Some(time) => format!("{:.2}", millis(time)),
         None => "-".to_owned(),
@@ -161,7 +161,7 @@ fn time(row: &Row) -> [String; 6] {
     ]
 }
 
-fn way(row: &Row) -> [String; 7] {
+fn route_cells(row: &StatsRow) -> [String; 7] {
     let share = row.recent.home_share();
     let counts = &row.counts;
     [

@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::world::context;
-use super::{Context, DEADLINE, Journal, Order};
-use crate::control::admission::Port;
+use super::{ControlContext, DEADLINE, Journal, Order};
+use crate::control::admission::ControlServer;
 use crate::control::start;
 use crate::orders::OrderCall;
 use crate::shutdown::{self, Trigger};
@@ -30,7 +30,7 @@ pub(super) fn port() -> Fixture {
     port_with(|_| ())
 }
 
-pub(super) fn port_with(change: impl FnOnce(&mut Context)) -> Fixture {
+pub(super) fn port_with(change: impl FnOnce(&mut ControlContext)) -> Fixture {
     let (mut context, orders, held) = context();
     change(&mut context);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -132,9 +132,9 @@ pub(super) fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let port = Port::new(context, shutdown);
-        let place = port.places.take().unwrap();
-        let talk = port.talk(stream, format!("{peer}:4711").parse().unwrap(), place);
+        let port = ControlServer::new(context, shutdown);
+        let place = port.places.acquire().unwrap();
+        let talk = port.serve_connection(stream, format!("{peer}:4711").parse().unwrap(), place);
         timeout(DEADLINE, talk).await.unwrap();
     });
     client.join().unwrap()

@@ -295,7 +295,7 @@ async fn the_kernel_asks_after_a_silent_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    server::probe(&stream);
+    server::enable_keepalive(&stream);
     let socket = socket2::SockRef::from(&stream);
     assert!(socket.keepalive().unwrap());
     assert_eq!(
@@ -310,7 +310,7 @@ async fn the_kernel_asks_after_a_silent_client() {
 }
 
 /// More events than the buffers of both sockets hold.
-fn many_events(context: &Context) {
+fn many_events(context: &ControlContext) {
     let long = "x".repeat(1024 * 1024);
     (3..19).for_each(|n| happen(&context.journal, n, &long));
 }

@@ -79,8 +79,12 @@ fn every_event_has_just_the_fields_that_are_described() {
     let required = schema["required"].as_array().unwrap();
     assert_eq!(required.len(), fields(&events[0]).len());
     let kinds = schema["properties"]["kind"]["enum"].as_array().unwrap();
-    for kind in fleet::Kind::ALL {
-        assert!(kinds.contains(&kind.word().into()), "{}", kind.word());
+    for kind in fleet::EventKind::ALL {
+        assert!(kinds.contains(&kind.as_str().into()), "{}", kind.as_str());
     }
-    assert_eq!(kinds.len(), fleet::Kind::ALL.len() + 2, "ring and bound");
+    assert_eq!(
+        kinds.len(),
+        fleet::EventKind::ALL.len() + 2,
+        "ring and bound"
+    );
 }

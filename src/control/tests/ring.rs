@@ -2,7 +2,7 @@
 //! whose shares are known exactly.
 
 use super::*;
-use crate::control::ring_query::{Proposal, Question};
+use crate::control::ring_query::{PlannedChange, RingQuery};
 
 const RING: &str = "ring classic
 seat 1   S1            83.59 %
@@ -147,10 +147,10 @@ fn what_is_planned_is_told_as_it_is_typed() {
     ] {
         let line = format!("plan {text}");
         let requests = command::parse(line.as_bytes()).unwrap();
-        let Ok(command::Command::Ask(Question::Plan(plan))) = &requests[0].command else {
+        let Ok(command::ControlCommand::Query(RingQuery::Plan(plan))) = &requests[0].command else {
             panic!("{line}");
         };
         assert_eq!(plan.to_string(), text);
-        assert!(!matches!(plan, Proposal::Add(change) if change.n != 2));
+        assert!(!matches!(plan, PlannedChange::Add(change) if change.n != 2));
     }
 }

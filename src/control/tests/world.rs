@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::access::AccessPolicy;
-use crate::control::{Context, Limits, Sources, Standing};
-use crate::fleet::{self, Journal, Note, What};
+use crate::control::{ControlContext, ControlLimits, FleetCounts, StatsSources};
+use crate::fleet::{self, EventBody, Journal, ReplicaEvent};
 use crate::load::LoadBound;
 use crate::metrics::{DataPortCounters as PortCells, ReplicaCounters, Retry};
 use crate::orders::{
@@ -158,19 +158,19 @@ pub(super) fn recorder() -> Sampler {
 
 /// Notes that S1, S2 … has joined, for a reason.
 pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
-    let note = Note {
+    let note = ReplicaEvent {
         seat: Some(Seat(n)),
         name: format!("S{n}").parse().unwrap(),
         reason: reason.to_owned(),
         up: usize::try_from(n).unwrap(),
-        ..Note::of(fleet::Kind::Joined)
+        ..ReplicaEvent::for_test(fleet::EventKind::Joined)
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(n.into());
-    journal.push(at, What::Replica(note));
+    journal.push(at, EventBody::Replica(note));
 }
 
 pub(super) fn context() -> (
-    Context,
+    ControlContext,
     std_mpsc::Receiver<Order>,
     std_mpsc::Receiver<OrderCall>,
 ) {
@@ -182,15 +182,15 @@ pub(super) fn context() -> (
     let journal = Journal::default();
     happen(&journal, 1, "");
     happen(&journal, 2, "");
-    let context = Context {
+    let context = ControlContext {
         desk,
         access: AccessPolicy::default(),
         roster: three_seats(),
         max_replicas: 8,
         ready: Arc::new(|| Ok(())),
-        sources: Sources {
+        sources: StatsSources {
             recorder: recorder(),
-            standing: Arc::new(|| Standing {
+            standing: Arc::new(|| FleetCounts {
                 wanted: 3,
                 answered: 2,
                 up: 1,
@@ -200,7 +200,7 @@ pub(super) fn context() -> (
             started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         },
         journal,
-        limits: Limits::default(),
+        limits: ControlLimits::default(),
     };
     (context, orders, held)
 }

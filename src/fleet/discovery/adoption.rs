@@ -7,20 +7,20 @@
 use std::collections::BTreeSet;
 
 use crate::fleet::engine::{Found, State};
-use crate::fleet::events::{Kind, Note};
+use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::heartbeat::Identity;
-use crate::fleet::plan::First;
+use crate::fleet::plan::InitialSeat;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// One that was found, and whether it answered, and as whom.
-pub(super) type Asked = (Found, Option<Option<Identity>>);
+pub(super) type ProbedContainer = (Found, Option<Option<Identity>>);
 
 /// What becomes of the containers that were there.
 #[derive(Debug, Default)]
-pub(in crate::fleet) struct SortedOut {
+pub(in crate::fleet) struct AdoptionPlan {
     /// The seats to begin with.
-    pub(super) first: Vec<First>,
+    pub(super) first: Vec<InitialSeat>,
     /// Those that go on standing by.
     pub(super) standbys: Vec<(ReplicaName, ReplicaAddr)>,
     /// Those that are taken over.
@@ -28,10 +28,10 @@ pub(in crate::fleet) struct SortedOut {
     /// Those that are removed.
     pub(in crate::fleet) discarded: Vec<Found>,
     /// Whose seats are filled anew, and why.
-    pub(in crate::fleet) lost: Vec<Note>,
+    pub(in crate::fleet) lost: Vec<ReplicaEvent>,
 }
 
-impl SortedOut {
+impl AdoptionPlan {
     /// Whether nobody of this name is taken over.
     fn is_new(&self, name: &ReplicaName) -> bool {
         self.adopted.iter().all(|found| found.name != *name)
@@ -55,11 +55,11 @@ impl SortedOut {
 
 /// Gives every seat to the best of its containers: one that answers before one that only runs, and of
 /// these the newest. Of those without a seat so many as are wanted stand by. `draw` draws names.
-pub(super) fn sort_out(
-    asked: Vec<Asked>,
+pub(super) fn classify(
+    asked: Vec<ProbedContainer>,
     standbys: usize,
     draw: impl Fn() -> ReplicaName,
-) -> SortedOut {
+) -> AdoptionPlan {
     let mut all: Vec<(Found, bool)> = Vec::new();
     for (mut found, answer) in asked {
         let answers = answer.is_some();
@@ -82,7 +82,7 @@ pub(super) fn sort_out(
         let runs = matches!(found.state, State::Runs(_));
         (found.seat, !answers, !runs, -found.made)
     });
-    let mut sorted = SortedOut::default();
+    let mut sorted = AdoptionPlan::default();
     let mut names: BTreeSet<ReplicaName> = all.iter().map(|(f, _)| f.name.clone()).collect();
     for (found, answers) in all {
         let Some(seat) = found.seat else {
@@ -97,7 +97,7 @@ pub(super) fn sort_out(
         let why = match &found.state {
             State::Runs(addr) if sorted.is_new(&found.name) => {
                 let (name, addr) = (found.name.clone(), Some(*addr));
-                sorted.first.push(First::new(seat, name, addr));
+                sorted.first.push(InitialSeat::new(seat, name, addr));
                 sorted.adopted.push(found);
                 continue;
             }
@@ -111,7 +111,7 @@ pub(super) fn sort_out(
             }
         };
         let addr = None;
-        sorted.first.push(First::new(seat, name, addr));
+        sorted.first.push(InitialSeat::new(seat, name, addr));
         sorted.lost.push(loss(&found, why));
         sorted.discarded.push(found);
     }
@@ -129,9 +129,9 @@ fn place(seat: Option<Seat>) -> String {
     )
 }
 
-fn loss(found: &Found, reason: String) -> Note {
-    Note {
-        kind: Kind::Down,
+fn loss(found: &Found, reason: String) -> ReplicaEvent {
+    ReplicaEvent {
+        kind: EventKind::Down,
         seat: found.seat,
         name: found.name.clone(),
         before: None,
@@ -167,21 +167,24 @@ mod tests {
     use std::cell::Cell;
 
     /// Seats with their names, an asterisk for those that run; and the names of the discarded.
-    fn sorted(asked: Vec<Asked>) -> (Vec<String>, Vec<String>) {
+    fn sorted(asked: Vec<ProbedContainer>) -> (Vec<String>, Vec<String>) {
         let (seats, standbys, discarded) = sorted_with(0, asked);
         assert_eq!(standbys, [""; 0]);
         (seats, discarded)
     }
 
     /// With the names of those that stand by, of so many that are wanted.
-    fn sorted_with(wanted: usize, asked: Vec<Asked>) -> (Vec<String>, Vec<String>, Vec<String>) {
+    fn sorted_with(
+        wanted: usize,
+        asked: Vec<ProbedContainer>,
+    ) -> (Vec<String>, Vec<String>, Vec<String>) {
         let drawn = Cell::new(0);
         let draw = || {
             drawn.set(drawn.get() + 1);
             format!("r{}", drawn.get()).parse().unwrap()
         };
-        let sorted = sort_out(asked, wanted, draw);
-        let runs = |first: &First| if first.addr.is_some() { "*" } else { "" };
+        let sorted = classify(asked, wanted, draw);
+        let runs = |first: &InitialSeat| if first.addr.is_some() { "*" } else { "" };
         let first = sorted.first.iter();
         let first = first.map(|one| format!("{} {}{}", one.seat, one.name, runs(one)));
         let adopted = sorted.first.iter().filter(|first| first.addr.is_some());

@@ -5,16 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::adoption::SortedOut;
+use super::adoption::AdoptionPlan;
 use crate::fleet::Inherited;
-use crate::fleet::plan::First;
+use crate::fleet::plan::InitialSeat;
 use crate::roster::ReplicaName;
 
 /// These seats for replicas that are to be started, with a name that `draw` draws for those who have none.
-pub(super) fn inherited(seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) -> Vec<First> {
+pub(super) fn inherited(seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) -> Vec<InitialSeat> {
     let mut taken: BTreeSet<ReplicaName> =
         seats.iter().filter_map(|one| one.name.clone()).collect();
-    let first = seats.iter().map(|before| First {
+    let first = seats.iter().map(|before| InitialSeat {
         seat: before.seat,
         name: before.name.clone().unwrap_or_else(|| new(&mut taken, draw)),
         addr: None,
@@ -33,7 +33,7 @@ fn new(taken: &mut BTreeSet<ReplicaName>, draw: &dyn Fn() -> ReplicaName) -> Rep
     }
 }
 
-impl SortedOut {
+impl AdoptionPlan {
     /// Keeps of what was found what sits in these seats, in their order; the others are filled anew.
     pub(super) fn inherit(&mut self, seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) {
         let mut found = std::mem::take(&mut self.first);
@@ -44,7 +44,7 @@ impl SortedOut {
             let at = found.iter().position(|first| first.seat == before.seat);
             let mut first = match at {
                 Some(at) => found.remove(at),
-                None => First::new(before.seat, new(&mut taken, draw), None),
+                None => InitialSeat::new(before.seat, new(&mut taken, draw), None),
             };
             // A successor gets requests.
             first.drained = before.drained && before.name.as_ref() == Some(&first.name);
@@ -56,7 +56,7 @@ impl SortedOut {
             .partition(|adopted| !found.iter().any(|first| first.name == adopted.name));
         self.adopted = kept;
         self.discarded.extend::<Vec<_>>(unwanted);
-        let left = |lost: &crate::fleet::events::Note| {
+        let left = |lost: &crate::fleet::events::ReplicaEvent| {
             let seat = lost.seat;
             seat.is_none_or(|seat| !found.iter().any(|first| first.seat == seat))
         };
@@ -66,7 +66,7 @@ impl SortedOut {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adoption::{found, sort_out};
+    use super::super::adoption::{classify, found};
     use super::*;
     use crate::ring::Seat;
     use std::cell::Cell;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     /// Seats with their names, an asterisk for those that run, a bar for those that are drained.
-    fn told(first: &[First]) -> Vec<String> {
+    fn told(first: &[InitialSeat]) -> Vec<String> {
         let told = first.iter().map(|one| {
             let runs = if one.addr.is_some() { "*" } else { "" };
             let drained = if one.drained { "|" } else { "" };
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn of_containers_those_in_these_seats_are_kept() {
-        let mut sorted = sort_out(
+        let mut sorted = classify(
             vec![
                 (found(1, 1, "S1", true, 1), Some(None)),
                 (found(2, 2, "S2", true, 1), Some(None)),

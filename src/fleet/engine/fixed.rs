@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{Engine, Farewell, Keeper, Report, Reports};
+use super::{Engine, EngineEvent, EngineEvents, Management, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -13,12 +13,15 @@ use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 #[derive(Debug)]
 pub(in crate::fleet) struct Fixed {
     backends: HashMap<ReplicaName, ReplicaAddr>,
-    reports: Reports,
+    reports: EngineEvents,
 }
 
 impl Fixed {
     /// An engine of these backends.
-    pub(in crate::fleet) fn new(backends: &[(ReplicaName, ReplicaAddr)], reports: Reports) -> Self {
+    pub(in crate::fleet) fn new(
+        backends: &[(ReplicaName, ReplicaAddr)],
+        reports: EngineEvents,
+    ) -> Self {
         Self {
             backends: backends.iter().cloned().collect(),
             reports,
@@ -27,14 +30,14 @@ impl Fixed {
 }
 
 impl Engine for Fixed {
-    fn keeper(&self) -> Keeper {
-        Keeper::Nobody
+    fn management(&self) -> Management {
+        Management::External
     }
 
     fn start(&mut self, id: ReplicaId, _seat: Option<Seat>, name: &ReplicaName) {
         self.reports.send(match self.backends.get(name) {
-            Some(addr) => Report::Started { id, addr: *addr },
-            None => Report::Failed {
+            Some(addr) => EngineEvent::Started { id, addr: *addr },
+            None => EngineEvent::Failed {
                 id,
                 why: format!("no backend is named {name}"),
             },
@@ -45,9 +48,9 @@ impl Engine for Fixed {
         None
     }
 
-    fn look(&mut self, _id: ReplicaId) {}
+    fn check_alive(&mut self, _id: ReplicaId) {}
 
-    fn remove(&mut self, id: ReplicaId, _farewell: Farewell) {
-        self.reports.send(Report::Removed { id });
+    fn remove(&mut self, id: ReplicaId, _farewell: StopMode) {
+        self.reports.send(EngineEvent::Removed { id });
     }
 }

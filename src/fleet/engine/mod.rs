@@ -27,36 +27,36 @@ fn server_id(seat: Option<Seat>) -> u32 {
     seat.map_or(NO_SEAT, |seat| seat.0)
 }
 
-pub use docker::{Containers, Image};
-pub(super) use docker::{Docker, Found, Ground, State};
-pub(super) use exit_report::Ending;
+pub use docker::{ContainerSettings, Image};
+pub(super) use docker::{Docker, Environment, Found, State};
+pub(super) use exit_report::ExitReport;
 pub(super) use fixed::Fixed;
 pub(super) use process::Process;
-pub use process::Processes;
+pub use process::ProcessSettings;
 
 /// Who sees to it that there are N replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeper {
+pub(super) enum Management {
     /// The fleet: it starts, replaces, adds and removes.
-    Fleet,
+    Managed,
     /// Nobody: the replicas are given, and only watched.
-    Nobody,
+    External,
 }
 
 /// How a replica is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(super) enum StopMode {
     /// Ask it to end, and end it when it has not within a grace.
-    Ask,
+    Graceful,
     /// End it at once: it is silent, not needed, or dead already.
     Kill,
     /// Leave it running and forget it; an engine whose replicas cannot outlive us asks them to end.
-    Leave,
+    Detach,
 }
 
 /// What an engine has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(super) enum EngineEvent {
     /// The replica runs and accepts, or will in a moment, at this address.
     Started {
         /// Which one.
@@ -83,7 +83,7 @@ pub(super) enum Report {
         /// Which one.
         id: ReplicaId,
         /// How, with its last words.
-        how: Ending,
+        how: ExitReport,
     },
     /// Nothing is left of the replica; the last report about it.
     Removed {
@@ -96,7 +96,7 @@ pub(super) enum Report {
 /// exactly once and within a bounded time after that.
 pub(super) trait Engine: fmt::Debug + Send {
     /// Who keeps N.
-    fn keeper(&self) -> Keeper;
+    fn management(&self) -> Management;
 
     /// Starts a replica, without a seat as a standby: `Started`, `Failed` or `NameRefused` follows, or
     /// `Ended` when it ended meanwhile. One that was found running under this name is taken over.
@@ -108,45 +108,45 @@ pub(super) trait Engine: fmt::Debug + Send {
 
     /// Looks whether a suspect still runs: `Ended` follows if it does not. An engine that is told of
     /// every end by itself has nothing to do here.
-    fn look(&mut self, id: ReplicaId);
+    fn check_alive(&mut self, id: ReplicaId);
 
     /// Removes a replica: `Removed` follows.
-    fn remove(&mut self, id: ReplicaId, farewell: Farewell);
+    fn remove(&mut self, id: ReplicaId, farewell: StopMode);
 
     /// Another process takes over and does what it sees fit, or has given that up; or we take over, and may remove
     /// what was found only when that is over. An engine that is told of
     /// its own replicas alone has nothing to do here.
-    fn hold(&mut self, _holds: bool) {}
+    fn set_handover(&mut self, _holds: bool) {}
 
     /// These wanted seats have nobody who fills them. An engine whose replicas do not outlive us has nothing to
     /// do here.
-    fn vacant(&mut self, _vacant: Vacant) {}
+    fn set_vacant_seats(&mut self, _vacant: VacantSeats) {}
 
     /// The last call, after everything was removed: gives back what the engine holds besides. With `leave`
     /// another balancer goes on with what was left.
-    fn close(&mut self, _leave: bool) -> Closing {
+    fn close(&mut self, _leave: bool) -> CloseFuture {
         Box::pin(std::future::ready(()))
     }
 }
 
 /// Seats that nobody fills, and who was the last to answer in each.
-pub(super) type Vacant = BTreeMap<Seat, Option<ReplicaId>>;
+pub(super) type VacantSeats = BTreeMap<Seat, Option<ReplicaId>>;
 
 /// An engine's last act.
-pub(super) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type CloseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where an engine leaves its reports. It is unbounded because an engine must never wait, and bounded
 /// in fact: there are at most four reports in the life of a replica.
 #[derive(Clone, Debug)]
-pub(super) struct Reports(UnboundedSender<Report>);
+pub(super) struct EngineEvents(UnboundedSender<EngineEvent>);
 
-impl Reports {
+impl EngineEvents {
     /// Reports that end in `inbox`.
-    pub(super) fn new(inbox: UnboundedSender<Report>) -> Self {
+    pub(super) fn new(inbox: UnboundedSender<EngineEvent>) -> Self {
         Self(inbox)
     }
 
-    fn send(&self, report: Report) {
+    fn send(&self, report: EngineEvent) {
         // A fleet that is gone needs no reports.
         let _ = self.0.send(report);
     }

@@ -23,30 +23,30 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use self::output::{Output, Said};
-pub use self::spawn::Processes;
+use self::output::{ChildMessage, ChildOutput};
+pub use self::spawn::ProcessSettings;
 use self::spawn::Spawner;
-use super::exit_report::Ending;
-use super::{Engine, Farewell, Keeper, Report, Reports};
+use super::exit_report::ExitReport;
+use super::{Engine, EngineEvent, EngineEvents, Management, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 /// From SIGKILL to giving up on a process that the kernel does not end.
-const REAP: Duration = Duration::from_secs(5);
+const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Child processes by replica; `None` for one that could not be started.
 #[derive(Debug)]
 pub(in crate::fleet) struct Process {
     spawner: Spawner,
-    reports: Reports,
-    children: HashMap<ReplicaId, Option<Leash>>,
+    reports: EngineEvents,
+    children: HashMap<ReplicaId, Option<ChildHandle>>,
 }
 
 /// The order to go, for the task that looks after a child, and the child's process.
 #[derive(Debug)]
-struct Leash {
-    tell: oneshot::Sender<Farewell>,
+struct ChildHandle {
+    tell: oneshot::Sender<StopMode>,
     pid: Option<u32>,
 }
 
@@ -57,8 +57,8 @@ impl Process {
     /// When there is no such file and it is needed, with a sentence that says how to build it.
     pub(in crate::fleet) fn new(
         binary: &Path,
-        wanted: &Processes,
-        reports: Reports,
+        wanted: &ProcessSettings,
+        reports: EngineEvents,
     ) -> io::Result<Self> {
         let spawner = Spawner::new(binary, wanted)?;
         Ok(Self {
@@ -70,8 +70,8 @@ impl Process {
 }
 
 impl Engine for Process {
-    fn keeper(&self) -> Keeper {
-        Keeper::Fleet
+    fn management(&self) -> Management {
+        Management::Managed
     }
 
     fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
@@ -81,15 +81,15 @@ impl Engine for Process {
             Err(err) => {
                 self.children.insert(id, None);
                 let why = format!("cannot run {}: {err}", self.spawner);
-                return reports.send(Report::Failed { id, why });
+                return reports.send(EngineEvent::Failed { id, why });
             }
         };
         if let Some(addr) = addr {
-            reports.send(Report::Started { id, addr });
+            reports.send(EngineEvent::Started { id, addr });
         }
         let (tell, told) = oneshot::channel();
         let pid = child.id();
-        self.children.insert(id, Some(Leash { tell, pid }));
+        self.children.insert(id, Some(ChildHandle { tell, pid }));
         let is_announced = addr.is_some();
         tokio::spawn(supervise(id, child, is_announced, told, reports));
     }
@@ -99,17 +99,17 @@ impl Engine for Process {
         Some(format!("pid:{pid}"))
     }
 
-    fn look(&mut self, _id: ReplicaId) {
+    fn check_alive(&mut self, _id: ReplicaId) {
         // The kernel tells of every end by itself.
     }
 
-    fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+    fn remove(&mut self, id: ReplicaId, farewell: StopMode) {
         let told = match self.children.remove(&id) {
             Some(Some(leash)) => leash.tell.send(farewell).is_ok(),
             _ => false,
         };
         if !told {
-            self.reports.send(Report::Removed { id });
+            self.reports.send(EngineEvent::Removed { id });
         }
     }
 }
@@ -119,39 +119,39 @@ async fn supervise(
     id: ReplicaId,
     mut child: Child,
     is_announced: bool,
-    mut told: oneshot::Receiver<Farewell>,
-    reports: Reports,
+    mut told: oneshot::Receiver<StopMode>,
+    reports: EngineEvents,
 ) {
     // To hold it is its purpose: the child reads its end when we are gone, in whatever way.
     let held_open = child.stdin.take();
-    let mut output = Output::of(&mut child, is_announced);
+    let mut output = ChildOutput::from_child(&mut child, is_announced);
     let group = group_of(&child);
     let farewell = loop {
         tokio::select! {
             biased;
             status = child.wait() => {
                 signal(group, Signal::KILL);
-                break report_end(id, status, &mut output, &reports);
+                break send_exit(id, status, &mut output, &reports);
             }
-            farewell = &mut told => break Some(farewell.unwrap_or(Farewell::Kill)),
+            farewell = &mut told => break Some(farewell.unwrap_or(StopMode::Kill)),
             said = output.next() => reports.send(match said {
-                Said::Listens(addr) => Report::Started { id, addr },
-                Said::Elsewhere(addr) => {
+                ChildMessage::Listens(addr) => EngineEvent::Started { id, addr },
+                ChildMessage::NotLoopback(addr) => {
                     let why = format!("it listens on {addr}, not on a port of the loopback address");
-                    Report::Failed { id, why }
+                    EngineEvent::Failed { id, why }
                 }
-                Said::Nonsense(line) => {
+                ChildMessage::Unexpected(line) => {
                     let why = format!("it said {line:?}, not where it listens");
-                    Report::Failed { id, why }
+                    EngineEvent::Failed { id, why }
                 }
             }),
         }
     };
     match farewell {
         Some(farewell) => {
-            if let Some(status) = end(&mut child, group, farewell, &mut output).await {
+            if let Some(status) = stop_and_report(&mut child, group, farewell, &mut output).await {
                 signal(group, Signal::KILL);
-                report_end(id, status, &mut output, &reports);
+                send_exit(id, status, &mut output, &reports);
             } else {
                 tracing::warn!("process {:?} did not end on SIGKILL", child.id());
             }
@@ -162,45 +162,47 @@ async fn supervise(
         }
     }
     drop(held_open);
-    reports.send(Report::Removed { id });
+    reports.send(EngineEvent::Removed { id });
 }
 
 /// Reports an end; `None` because no farewell was said.
-fn report_end(
+fn send_exit(
     id: ReplicaId,
     status: io::Result<ExitStatus>,
-    output: &mut Output,
-    reports: &Reports,
-) -> Option<Farewell> {
+    output: &mut ChildOutput,
+    reports: &EngineEvents,
+) -> Option<StopMode> {
     let how = match status {
         Ok(status) => format!("process ended, {status}"),
         Err(err) => format!("process lost, {err}"),
     };
-    let how = Ending::with_words(how, output.last_words());
-    reports.send(Report::Ended { id, how });
+    let how = ExitReport::with_output(how, output.last_words());
+    reports.send(EngineEvent::Ended { id, how });
     None
 }
 
 /// Ends a child; `None` if even the kernel could not within [`REAP`].
-async fn end(
+async fn stop_and_report(
     child: &mut Child,
     group: Option<Pid>,
-    farewell: Farewell,
-    output: &mut Output,
+    farewell: StopMode,
+    output: &mut ChildOutput,
 ) -> Option<io::Result<ExitStatus>> {
-    if farewell != Farewell::Kill {
+    if farewell != StopMode::Kill {
         signal(group, Signal::TERM);
-        if let Ok(status) = timeout(GRACE, ended(child, output)).await {
+        if let Ok(status) = timeout(STOP_GRACE, wait_for_exit(child, output)).await {
             return Some(status);
         }
     }
     // It ends a stopped process as well.
     signal(group, Signal::KILL);
-    timeout(REAP, ended(child, output)).await.ok()
+    timeout(REAP_TIMEOUT, wait_for_exit(child, output))
+        .await
+        .ok()
 }
 
 /// Waits for the end of a child, which may go on talking.
-async fn ended(child: &mut Child, output: &mut Output) -> io::Result<ExitStatus> {
+async fn wait_for_exit(child: &mut Child, output: &mut ChildOutput) -> io::Result<ExitStatus> {
     loop {
         tokio::select! {
             biased;

@@ -5,26 +5,26 @@
 
 use std::time::Instant;
 
-use super::Task;
-use crate::fleet::heartbeat::Heart;
+use super::FleetLoop;
+use crate::fleet::heartbeat::HeartbeatHandle;
 use crate::fleet::names;
-use crate::fleet::plan::{Traffic, World};
-use crate::fleet::publisher::Press;
+use crate::fleet::plan::{Environment, Traffic};
+use crate::fleet::publisher::RosterPublisher;
 use crate::orders::{FleetSnapshot, ReplicaInfo};
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// The world as the plan may ask it.
-pub(super) struct Outside<'a> {
-    pub(super) press: &'a Press,
+pub(super) struct LoopEnvironment<'a> {
+    pub(super) press: &'a RosterPublisher,
 }
 
-impl World for Outside<'_> {
+impl Environment for LoopEnvironment<'_> {
     fn name(&mut self) -> ReplicaName {
-        names::draw()
+        names::random_name()
     }
 
     fn below(&mut self, n: usize) -> usize {
-        names::below(n)
+        names::random_below(n)
     }
 
     fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
@@ -36,7 +36,7 @@ impl World for Outside<'_> {
     }
 }
 
-impl Task {
+impl FleetLoop {
     /// Publishes what `/rep` lists, if it is another list than before.
     pub(super) fn publish_list(&self) {
         let list = self.plan.listed();
@@ -48,14 +48,14 @@ impl Task {
     }
 
     /// A card for everybody, with what the engine, the heartbeats and the workers know.
-    pub(super) fn cards(&self) -> FleetSnapshot {
+    pub(super) fn snapshot(&self) -> FleetSnapshot {
         let now = Instant::now();
         let cards = self.plan.cards(now).into_iter();
         let filled = cards.map(|(id, card)| match id {
             None => card,
             Some(id) => ReplicaInfo {
                 engine_id: self.engine.handle(id),
-                heartbeat: self.work.hearts.get(&id).and_then(Heart::latency),
+                heartbeat: self.work.hearts.get(&id).and_then(HeartbeatHandle::latency),
                 in_flight: self.press.in_flight(id),
                 ..card
             },

@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
-use super::Task;
-use crate::fleet::heartbeat::{Heart, Patient};
+use super::FleetLoop;
+use crate::fleet::heartbeat::{HeartbeatHandle, ProbeTarget};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
 
-impl Task {
+impl FleetLoop {
     /// Begins its heartbeats, or begins them anew, to give it a seat.
     pub(super) fn watch(&mut self, id: ReplicaId, addr: ReplicaAddr, gives: Option<Seat>) {
         let Some(rhythm) = self.rhythm.clone() else {
             return;
         };
-        let patient = Patient {
+        let patient = ProbeTarget {
             id,
             addr,
             expected: self.work.started.get(&id).cloned(),
@@ -24,7 +24,7 @@ impl Task {
         let seat = self.plan.seat(id);
         // Nobody asks how the heartbeats of a standby go.
         let cells = seat.map_or_else(Arc::default, |seat| self.ledger.seat(seat));
-        let heart = Heart::begin(patient, rhythm, cells, self.pulses.clone());
+        let heart = HeartbeatHandle::start(patient, rhythm, cells, self.pulses.clone());
         self.work.hearts.insert(id, heart);
     }
 }

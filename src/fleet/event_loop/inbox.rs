@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::fleet::engine::Report;
-use crate::fleet::plan::{Hold, Pulse};
+use crate::fleet::engine::EngineEvent;
+use crate::fleet::plan::{Ownership, ProbeEvent};
 use crate::orders::{FleetSnapshot, OrderCall};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
@@ -38,9 +38,9 @@ pub(in crate::fleet) struct Inbox {
     pub(in crate::fleet) close: Shutdown,
     pub(in crate::fleet) stop: oneshot::Receiver<Stop>,
     /// Whose the fleet is, when another process takes over.
-    pub(in crate::fleet) hold: watch::Receiver<Hold>,
-    pub(in crate::fleet) reports: mpsc::UnboundedReceiver<Report>,
-    pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, Pulse)>,
+    pub(in crate::fleet) hold: watch::Receiver<Ownership>,
+    pub(in crate::fleet) reports: mpsc::UnboundedReceiver<EngineEvent>,
+    pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, ProbeEvent)>,
     /// Requests for the cards of all replicas.
     pub(in crate::fleet) shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
     pub(in crate::fleet) orders: mpsc::Receiver<OrderCall>,

@@ -1,26 +1,28 @@
 //! The task before a worker that the test plays.
 
-use super::super::engine::{Fixed, Report, Reports};
-use super::super::{Ask, Heartbeat, Replicas, Settings, Survey, survey};
+use super::super::engine::{EngineEvent, EngineEvents, Fixed};
+use super::super::{
+    Discovery, FleetSettings, HeartbeatSettings, ProbeKind, ReplicaSettings, discover,
+};
 use super::*;
 use crate::ring::Spec;
 use crate::roster::{self, ReplicaAddr, Subscriber};
 
 /// The task of a fleet of one backend, before one worker that is the test's to play.
-fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
+fn task() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber) {
     let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
     let backends = vec![("S1".parse().unwrap(), addr)];
     let long = Duration::from_secs(60);
-    let survey = survey(Settings {
-        replicas: Replicas::Fixed(backends.clone()),
+    let survey = discover(FleetSettings {
+        replicas: ReplicaSettings::Fixed(backends.clone()),
         ring: Spec::Uniform,
         bound: crate::load::LoadBound::OFF,
-        heartbeat: Some(Heartbeat {
+        heartbeat: Some(HeartbeatSettings {
             interval: long,
             timeout: long,
             misses: 3,
             replace_after: Duration::ZERO,
-            ask: Ask::Get {
+            ask: ProbeKind::Get {
                 path: "/".to_owned(),
                 host: None,
             },
@@ -35,23 +37,23 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
         ledger: CounterRegistry::default(),
     });
     let survey = survey.unwrap();
-    let (publisher, mut workers) = roster::channel(1, survey.first_roster());
-    let Survey { plan, .. } = survey;
+    let (publisher, mut workers) = roster::channel(1, survey.initial_roster());
+    let Discovery { plan, .. } = survey;
     let (report, reports) = mpsc::unbounded_channel();
-    let task = Task {
+    let task = FleetLoop {
         rhythm: None,
-        engine: Box::new(Fixed::new(&backends, Reports::new(report))),
-        press: Press::new(publisher, 1, CounterRegistry::default()),
+        engine: Box::new(Fixed::new(&backends, EngineEvents::new(report))),
+        press: RosterPublisher::new(publisher, 1, CounterRegistry::default()),
         ledger: CounterRegistry::default(),
         pulses: mpsc::unbounded_channel().0,
         journal: Journal::default(),
-        notebook: Notebook::default(),
+        notebook: EventRecorder::default(),
         status: watch::channel(plan.status()).0,
         list: watch::channel(ReplicaNames::default()).0,
         plan,
         began: (Instant::now(), SystemTime::now()),
         lent: Arc::default(),
-        work: Work::default(),
+        work: Pending::default(),
     };
     (task, reports, workers.remove(0))
 }
@@ -60,12 +62,12 @@ fn task() -> (Task, mpsc::UnboundedReceiver<Report>, Subscriber) {
 async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
     let (mut task, mut reports, worker) = task();
     worker.acknowledge(task.press.version());
-    task.feed(Input::Begin);
-    let Some(Report::Started { id, addr }) = reports.recv().await else {
+    task.step(Input::Begin);
+    let Some(EngineEvent::Started { id, addr }) = reports.recv().await else {
         panic!("a backend is there at once");
     };
-    task.feed(Input::Engine(Report::Started { id, addr }));
-    task.feed(Input::Pulse(id, Pulse::Answered));
+    task.step(Input::Engine(EngineEvent::Started { id, addr }));
+    task.step(Input::Pulse(id, ProbeEvent::Answered));
     assert!(
         !task.status.borrow().complete,
         "told before the worker knows"
@@ -76,6 +78,6 @@ async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
         task.waits_for_workers(),
         "it would sleep until the next input"
     );
-    task.feed(Input::Tick);
+    task.step(Input::Tick);
     assert!(task.status.borrow().complete && !task.waits_for_workers());
 }

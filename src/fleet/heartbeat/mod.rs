@@ -22,33 +22,33 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-use super::plan::Pulse;
+use super::plan::ProbeEvent;
 use crate::metrics::SeatCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
-use prober::Watcher;
+use prober::Prober;
 
-pub use probe::Ask;
-use probe::Outcome;
+pub use probe::ProbeKind;
+use probe::ProbeOutcome;
 pub(super) use probe::identify;
 pub(super) use response::Identity;
 
 /// How to ask.
 #[derive(Clone, Debug)]
-pub(super) struct Rhythm {
+pub(super) struct ProbeSchedule {
     /// Time between heartbeats.
     pub(super) interval: Duration,
     /// An answer later than this is a miss.
     pub(super) timeout: Duration,
     /// What to ask.
-    pub(super) ask: Ask,
+    pub(super) ask: ProbeKind,
     /// Ask one that has never answered again and again without delay: it is just starting.
     pub(super) eager: bool,
 }
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
-pub(super) struct Patient {
+pub(super) struct ProbeTarget {
     /// Which life of which replica.
     pub(super) id: ReplicaId,
     /// Where it answers.
@@ -59,14 +59,14 @@ pub(super) struct Patient {
     pub(super) gives: Option<Seat>,
 }
 
-impl Patient {
+impl ProbeTarget {
     /// Somebody else's answer is as good as a refusal.
-    fn recognise(&self, outcome: Outcome) -> Outcome {
+    fn recognise(&self, outcome: ProbeOutcome) -> ProbeOutcome {
         match (outcome, &self.expected) {
-            (Outcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
+            (ProbeOutcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
                 let Identity { name, seat } = who;
                 let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
-                Outcome::Refused(format!("its address is that of {name} in {seat}"))
+                ProbeOutcome::Refused(format!("its address is that of {name} in {seat}"))
             }
             (outcome, _) => outcome,
         }
@@ -75,37 +75,37 @@ impl Patient {
 
 /// The heartbeats of one replica; they end when it is dropped.
 #[derive(Debug)]
-pub(super) struct Heart {
-    poke: Arc<Poke>,
+pub(super) struct HeartbeatHandle {
+    poke: Arc<ProbeTrigger>,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Poke {
+struct ProbeTrigger {
     now: Notify,
     fresh: AtomicBool,
     /// How long the last answer took, in microseconds and at least 1; 0 before the first.
     latency: AtomicU64,
 }
 
-impl Heart {
+impl HeartbeatHandle {
     /// Begins to ask `patient`, at once, and sends what comes of it to `pulses`. There is at most one
     /// heartbeat under way, so the channel cannot grow without end. Times and misses are counted in
     /// `cells`.
-    pub(super) fn begin(
-        patient: Patient,
-        rhythm: Rhythm,
+    pub(super) fn start(
+        patient: ProbeTarget,
+        rhythm: ProbeSchedule,
         cells: Arc<SeatCounters>,
-        pulses: UnboundedSender<(ReplicaId, Pulse)>,
+        pulses: UnboundedSender<(ReplicaId, ProbeEvent)>,
     ) -> Self {
-        let poke = Arc::new(Poke::default());
-        let watcher = Watcher::new(patient, rhythm, cells, pulses, Arc::clone(&poke));
+        let poke = Arc::new(ProbeTrigger::default());
+        let watcher = Prober::new(patient, rhythm, cells, pulses, Arc::clone(&poke));
         let task = tokio::spawn(watcher.run());
         Self { poke, task }
     }
 
     /// Asks now rather than at the next beat; on a fresh connection if so said.
-    pub(super) fn beat_now(&self, fresh: bool) {
+    pub(super) fn probe_now(&self, fresh: bool) {
         if fresh {
             self.poke.fresh.store(true, Ordering::Relaxed);
         }
@@ -119,7 +119,7 @@ impl Heart {
     }
 }
 
-impl Drop for Heart {
+impl Drop for HeartbeatHandle {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -12,13 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::response::{self, Head, Identity, Parsed};
-use super::timing::{end, stir};
+use super::response::{self, Identity, ParseResult, ProbeResponse};
+use super::timing::{until_closed, until_readable};
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
 /// The longest body that is read so that its connection can be kept, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+const MAX_PROBE_BODY: usize = 64 * 1024;
 /// The most interim replies that are read before the final one. With more the answer counts as no HTTP:
 /// an endless stream of them must cost no more than any other bad answer.
 pub(super) const MAX_INTERIM: usize = 16;
@@ -27,7 +27,7 @@ const BODY_WAIT: Duration = Duration::from_millis(50);
 
 /// What a heartbeat is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum ProbeKind {
     /// A request; 2xx and 3xx are health.
     Get {
         /// Path of its target; it begins with `/`.
@@ -41,7 +41,7 @@ pub enum Ask {
 
 /// What came of one heartbeat.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum ProbeOutcome {
     /// 2xx, 3xx or a connection as such; the connection if it can be kept; and who answers, if it says so.
     Healthy(Option<TcpStream>, Option<Identity>),
     /// Another status.
@@ -70,14 +70,14 @@ fn request(path: &str, host: &str, keep: bool, gives: Option<Seat>) -> String {
 /// does not say.
 pub(in crate::fleet) async fn identify(
     addr: ReplicaAddr,
-    ask: &Ask,
+    ask: &ProbeKind,
     limit: Duration,
 ) -> Option<Option<Identity>> {
     match timeout(limit, run(addr, ask, None, false, None))
         .await
         .ok()?
     {
-        Outcome::Healthy(_, identity) => Some(identity),
+        ProbeOutcome::Healthy(_, identity) => Some(identity),
         _ => None,
     }
 }
@@ -86,26 +86,26 @@ pub(in crate::fleet) async fn identify(
 /// Dropping it closes all connections.
 pub(super) async fn run(
     addr: ReplicaAddr,
-    ask: &Ask,
+    ask: &ProbeKind,
     held: Option<TcpStream>,
     keep: bool,
     gives: Option<Seat>,
-) -> Outcome {
+) -> ProbeOutcome {
     match ask {
-        Ask::Get { path, host } => {
+        ProbeKind::Get { path, host } => {
             let host = host.clone().unwrap_or_else(|| addr.to_string());
             converse(addr, &request(path, &host, keep, gives), held).await
         }
         // The held one says nothing of a server behind a cut cable, or with a full backlog: a new one does.
-        Ask::Connect => match connect(addr).await {
-            Ok(stream) => Outcome::Healthy(Some(stream), None),
+        ProbeKind::Connect => match connect(addr).await {
+            Ok(stream) => ProbeOutcome::Healthy(Some(stream), None),
             Err(outcome) => outcome,
         },
     }
 }
 
 /// Sends `request` and reads the answer.
-async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> Outcome {
+async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> ProbeOutcome {
     let stream = match held {
         Some(stream) => Ok(stream),
         None => connect(addr).await,
@@ -115,65 +115,67 @@ async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> 
         Err(outcome) => return outcome,
     };
     if stream.write_all(request.as_bytes()).await.is_err() {
-        return Outcome::Closed;
+        return ProbeOutcome::Closed;
     }
     let mut bytes = Vec::with_capacity(512);
     let (mut seen, mut interim) = (0, 0);
     loop {
         match response::parse(&bytes, seen) {
-            Parsed::Partial => seen = bytes.len(),
-            Parsed::Garbage => return Outcome::Garbled,
-            Parsed::Whole(head) if matches!(head.status, 100 | 102..200) => {
+            ParseResult::Partial => seen = bytes.len(),
+            ParseResult::Garbage => return ProbeOutcome::Garbled,
+            ParseResult::Whole(head) if matches!(head.status, 100 | 102..200) => {
                 interim += 1;
                 if interim > MAX_INTERIM {
-                    return Outcome::Garbled;
+                    return ProbeOutcome::Garbled;
                 }
                 bytes.drain(..head.bytes);
                 seen = 0;
                 continue;
             }
-            Parsed::Whole(head) => {
+            ParseResult::Whole(head) => {
                 let status = head.status;
                 let stream = finish(stream, &head, bytes.len()).await;
                 return match status {
-                    200..400 => Outcome::Healthy(stream, head.identity),
-                    _ => Outcome::Wrong(status, stream),
+                    200..400 => ProbeOutcome::Healthy(stream, head.identity),
+                    _ => ProbeOutcome::Wrong(status, stream),
                 };
             }
         }
         match stream.read_buf(&mut bytes).await {
-            Ok(0) | Err(_) => return Outcome::Closed,
+            Ok(0) | Err(_) => return ProbeOutcome::Closed,
             Ok(_) => {}
         }
     }
 }
 
-async fn connect(addr: ReplicaAddr) -> Result<TcpStream, Outcome> {
+async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
     let stream = TcpStream::connect(addr.0)
         .await
         .map_err(|err| match err.kind() {
-            ErrorKind::ConnectionRefused => Outcome::Refused("connection refused".to_owned()),
+            ErrorKind::ConnectionRefused => ProbeOutcome::Refused("connection refused".to_owned()),
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                Outcome::Refused("unreachable".to_owned())
+                ProbeOutcome::Refused("unreachable".to_owned())
             }
             // A firewall's word is not certain enough for more than a miss.
-            ErrorKind::PermissionDenied => Outcome::Closed,
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Outcome::Closed,
-            ErrorKind::TimedOut => Outcome::Silent,
-            _ => Outcome::Unable(err),
+            ErrorKind::PermissionDenied => ProbeOutcome::Closed,
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => ProbeOutcome::Closed,
+            ErrorKind::TimedOut => ProbeOutcome::Silent,
+            _ => ProbeOutcome::Unable(err),
         })?;
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(ours), Ok(theirs)) if ours == theirs => {
-            Err(Outcome::Refused("connection refused".to_owned()))
+            Err(ProbeOutcome::Refused("connection refused".to_owned()))
         }
-        (_, Err(_)) => Err(Outcome::Closed),
+        (_, Err(_)) => Err(ProbeOutcome::Closed),
         _ => Ok(stream),
     }
 }
 
 /// Reads the body away; gives the connection back if it can be used again. `read` bytes were read.
-async fn finish(mut stream: TcpStream, head: &Head, read: usize) -> Option<TcpStream> {
-    let length = head.reusable_after.filter(|length| *length <= MAX_BODY)?;
+async fn finish(mut stream: TcpStream, head: &ProbeResponse, read: usize) -> Option<TcpStream> {
+    let length = head
+        .reusable_after
+        .filter(|length| *length <= MAX_PROBE_BODY)?;
     let mut owed = length.checked_sub(read - head.bytes)?;
     let mut waste = vec![0; owed];
     let discard = async {
@@ -191,12 +193,12 @@ async fn finish(mut stream: TcpStream, head: &Head, read: usize) -> Option<TcpSt
 
 /// Waits for the end of the held connection; forever without one. Returns whether the server said
 /// something before, where it has nothing to say unasked. Cancel safe.
-pub(super) async fn stirs(held: Option<&TcpStream>, ask: &Ask) -> bool {
+pub(super) async fn has_unsolicited(held: Option<&TcpStream>, ask: &ProbeKind) -> bool {
     match (held, ask) {
         (None, _) => std::future::pending().await,
-        (Some(held), Ask::Get { .. }) => stir(held).await,
-        (Some(held), Ask::Connect) => {
-            end(held).await;
+        (Some(held), ProbeKind::Get { .. }) => until_readable(held).await,
+        (Some(held), ProbeKind::Connect) => {
+            until_closed(held).await;
             false
         }
     }

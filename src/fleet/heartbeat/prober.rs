@@ -12,32 +12,32 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep_until};
 
-use super::iterative::{self, Finding, Turns};
-use super::probe::{self, Ask, Outcome};
+use super::iterative::{self, ServerKind, TakingTurns};
+use super::probe::{self, ProbeKind, ProbeOutcome};
 use super::response::Identity;
-use super::timing::punctual;
-use super::{Patient, Poke, Rhythm};
-use crate::fleet::plan::{Miss, Pulse};
+use super::timing::timeout_excluding_stalls;
+use super::{ProbeSchedule, ProbeTarget, ProbeTrigger};
+use crate::fleet::plan::{MissReason, ProbeEvent};
 use crate::metrics::SeatCounters;
 use crate::roster::ReplicaId;
 
 /// The deadline of the heartbeat that follows an unexpected end.
-const CHECK: Duration = Duration::from_millis(100);
+const CHECK_TIMEOUT: Duration = Duration::from_millis(100);
 /// Between tries of one that has just been started.
-const EAGER: Duration = Duration::from_millis(10);
+const EAGER_DELAY: Duration = Duration::from_millis(10);
 /// Until the next try after a fresh connection ended without an answer.
 const AFTER_CLOSED: Duration = Duration::from_millis(100);
 /// An end this soon after an answer is the server's style, not suspicious.
 pub(super) const RIGHT_AFTER: Duration = Duration::from_millis(20);
 /// Ends in a row, each of a connection that carried one answer, that make it a habit.
-const HABIT: u32 = 2;
+const CLOSES_EACH_TIME: u32 = 2;
 /// How often a server is probed with a second connection, if it is not clear what it does.
 const PROBES: u32 = 3;
 /// The least time between two heartbeats, however often we are poked.
 const POKE_GAP: Duration = Duration::from_millis(10);
 
 /// When to ask next.
-enum Next {
+enum NextProbe {
     /// At once, with this much time for the answer.
     Now(Duration),
     /// Then, unless something happens before.
@@ -45,14 +45,14 @@ enum Next {
 }
 
 /// The loop of one replica's heartbeats.
-pub(super) struct Watcher {
-    patient: Patient,
+pub(super) struct Prober {
+    patient: ProbeTarget,
     /// Whether it has the seat that was to be given to it.
     is_seated: bool,
-    rhythm: Rhythm,
+    rhythm: ProbeSchedule,
     cells: Arc<SeatCounters>,
-    pulses: UnboundedSender<(ReplicaId, Pulse)>,
-    poke: Arc<Poke>,
+    pulses: UnboundedSender<(ReplicaId, ProbeEvent)>,
+    poke: Arc<ProbeTrigger>,
     held: Option<TcpStream>,
     last_answer: Option<Instant>,
     /// Held connections in a row that ended before they carried a second answer.
@@ -62,24 +62,24 @@ pub(super) struct Watcher {
     /// Whether the held connection has just carried another answer, and the server is to be probed.
     probe_due: bool,
     /// How it is asked if it serves one connection at a time.
-    turns: Option<Turns>,
+    turns: Option<TakingTurns>,
 }
 
-impl Watcher {
+impl Prober {
     /// Before the first heartbeat.
     pub(super) fn new(
-        patient: Patient,
-        rhythm: Rhythm,
+        patient: ProbeTarget,
+        rhythm: ProbeSchedule,
         cells: Arc<SeatCounters>,
-        pulses: UnboundedSender<(ReplicaId, Pulse)>,
-        poke: Arc<Poke>,
+        pulses: UnboundedSender<(ReplicaId, ProbeEvent)>,
+        poke: Arc<ProbeTrigger>,
     ) -> Self {
         Self {
             is_seated: patient.gives.is_none(),
             patient,
             probes: match rhythm.ask {
-                Ask::Get { .. } => PROBES,
-                Ask::Connect => 0,
+                ProbeKind::Get { .. } => PROBES,
+                ProbeKind::Connect => 0,
             },
             rhythm,
             cells,
@@ -99,26 +99,28 @@ impl Watcher {
         while !self.pulses.is_closed() {
             let sent = Instant::now();
             let reused = self.held.is_some();
-            let outcome = self.ask(limit).await;
+            let outcome = self.probe_once(limit).await;
             let outcome = self.patient.recognise(outcome);
-            let next = self.judge(outcome, reused, sent);
+            let next = self.evaluate(outcome, reused, sent);
             self.probe().await;
             limit = match next {
-                Next::Now(limit) => limit,
-                Next::At(then) => self.rest(sent, then).await,
+                NextProbe::Now(limit) => limit,
+                NextProbe::At(then) => self.wait_watching(sent, then).await,
             };
         }
     }
 
     /// Sends a heartbeat, or waits on for the one that waits for its turn.
-    async fn ask(&mut self, limit: Duration) -> Outcome {
-        let Patient { addr, gives, .. } = self.patient;
+    async fn probe_once(&mut self, limit: Duration) -> ProbeOutcome {
+        let ProbeTarget { addr, gives, .. } = self.patient;
         let Some(turns) = &mut self.turns else {
-            let (held, keep) = (self.held.take(), !self.is_habit());
+            let (held, keep) = (self.held.take(), !self.closes_each_time());
             let work = probe::run(addr, &self.rhythm.ask, held, keep, gives);
-            return punctual(limit, work).await.unwrap_or(Outcome::Silent);
+            return timeout_excluding_stalls(limit, work)
+                .await
+                .unwrap_or(ProbeOutcome::Silent);
         };
-        turns.ask(addr, &self.rhythm.ask, gives, limit).await
+        turns.next_turn(addr, &self.rhythm.ask, gives, limit).await
     }
 
     /// Finds out once whether the server serves one connection at a time, if it is one that keeps them.
@@ -130,88 +132,90 @@ impl Watcher {
             return;
         };
         self.probes -= 1;
-        let Patient { addr, gives, .. } = self.patient;
+        let ProbeTarget { addr, gives, .. } = self.patient;
         let (ask, limit) = (&self.rhythm.ask, self.rhythm.timeout);
         match iterative::probe(addr, ask, gives, first, limit).await {
-            Finding::Concurrent(first) => {
+            ServerKind::Concurrent(first) => {
                 self.held = Some(first);
                 self.probes = 0;
             }
-            Finding::Iterative(first, turns) => {
+            ServerKind::Iterative(first, turns) => {
                 tracing::info!("{addr} serves one connection at a time: none to it is kept");
                 self.probes = 0;
                 self.turns = Some(turns);
                 // Before its turn ends, so that nobody keeps the next one.
-                self.tell(Pulse::Iterative);
+                self.send(ProbeEvent::Iterative);
                 drop(first);
             }
-            Finding::Unclear => {}
+            ServerKind::Unclear => {}
         }
     }
 
-    fn tell(&self, pulse: Pulse) {
-        if matches!(pulse, Pulse::Missed { .. } | Pulse::Refused(_)) {
+    fn send(&self, pulse: ProbeEvent) {
+        if matches!(pulse, ProbeEvent::Missed { .. } | ProbeEvent::Refused(_)) {
             self.cells.missed.add(1);
         }
         // Without a fleet there is nobody to tell, and the loop ends.
         let _ = self.pulses.send((self.patient.id, pulse));
     }
 
-    fn missed(&self, sent: Instant, why: Miss) {
+    fn missed(&self, sent: Instant, why: MissReason) {
         let sent = sent.into_std();
-        self.tell(Pulse::Missed { sent, why });
+        self.send(ProbeEvent::Missed { sent, why });
     }
 
     /// Whether each connection is for one answer only, because the server ends it or serves no other
     /// meanwhile.
-    fn is_habit(&self) -> bool {
-        self.ends >= HABIT || self.turns.is_some()
+    fn closes_each_time(&self) -> bool {
+        self.ends >= CLOSES_EACH_TIME || self.turns.is_some()
     }
 
     /// Tells what came of a heartbeat and says when to send the next.
-    fn judge(&mut self, outcome: Outcome, reused: bool, sent: Instant) -> Next {
+    fn evaluate(&mut self, outcome: ProbeOutcome, reused: bool, sent: Instant) -> NextProbe {
         let starting = self.rhythm.eager && self.last_answer.is_none();
         let soon = |usual: Instant| {
             if starting {
-                Instant::now() + EAGER
+                Instant::now() + EAGER_DELAY
             } else {
                 usual
             }
         };
         let beat = sent + self.rhythm.interval;
         match outcome {
-            Outcome::Healthy(stream, identity) => self.answered(stream, identity, reused, sent),
-            Outcome::Wrong(status, stream) => {
-                self.held = stream.filter(|_| !self.is_habit());
-                self.missed(sent, Miss::Wrong(status));
-                Next::At(soon(beat))
+            ProbeOutcome::Healthy(stream, identity) => {
+                self.answered(stream, identity, reused, sent)
             }
-            Outcome::Silent => {
-                self.missed(sent, Miss::Silent);
-                Next::Now(self.rhythm.timeout)
+            ProbeOutcome::Wrong(status, stream) => {
+                self.held = stream.filter(|_| !self.closes_each_time());
+                self.missed(sent, MissReason::Wrong(status));
+                NextProbe::At(soon(beat))
             }
-            Outcome::Closed if reused => {
+            ProbeOutcome::Silent => {
+                self.missed(sent, MissReason::Silent);
+                NextProbe::Now(self.rhythm.timeout)
+            }
+            ProbeOutcome::Closed if reused => {
                 let style = self
                     .style_until()
                     .is_some_and(|until| Instant::now() <= until);
-                Next::Now(self.ended(style))
+                NextProbe::Now(self.ended(style))
             }
-            Outcome::Closed => {
-                self.missed(sent, Miss::Closed);
-                Next::At(soon(sent + AFTER_CLOSED))
+            ProbeOutcome::Closed => {
+                self.missed(sent, MissReason::Closed);
+                NextProbe::At(soon(sent + AFTER_CLOSED))
             }
-            Outcome::Garbled => {
-                self.missed(sent, Miss::Garbled);
-                Next::At(soon(beat))
+            ProbeOutcome::Garbled => {
+                self.missed(sent, MissReason::Garbled);
+                NextProbe::At(soon(beat))
             }
-            Outcome::Refused(_) if starting => Next::At(soon(beat)),
-            Outcome::Refused(why) => {
-                self.tell(Pulse::Refused(why));
-                Next::At(beat)
+            ProbeOutcome::Refused(_) if starting => NextProbe::At(soon(beat)),
+            ProbeOutcome::Refused(why) => {
+                self.send(ProbeEvent::Refused(why));
+                NextProbe::At(beat)
             }
-            Outcome::Unable(err) => {
+            ProbeOutcome::Unable(err) => {
                 tracing::warn!("cannot send a heartbeat to {}: {err}", self.patient.addr);
-                Next::At(beat)
+                NextProbe::At(beat)
             }
         }
     }
@@ -223,7 +227,7 @@ impl Watcher {
         identity: Option<Identity>,
         reused: bool,
         sent: Instant,
-    ) -> Next {
+    ) -> NextProbe {
         if reused {
             self.ends = 0;
         }
@@ -234,19 +238,19 @@ impl Watcher {
         if !mem::replace(&mut self.is_seated, true) {
             // Whoever takes no notice of seats does not say one either.
             let knows = identity.is_some_and(|who| who.seat.is_some());
-            self.tell(Pulse::Seated { knows });
+            self.send(ProbeEvent::Seated { knows });
         }
         let now = Instant::now();
         self.last_answer = Some(now);
         self.cells.heartbeats.observe(now - sent);
         let micros = u64::try_from((now - sent).as_micros()).unwrap_or(u64::MAX);
         self.poke.latency.store(micros.max(1), Ordering::Relaxed);
-        self.held = stream.filter(|_| !self.is_habit());
-        self.tell(Pulse::Answered);
+        self.held = stream.filter(|_| !self.closes_each_time());
+        self.send(ProbeEvent::Answered);
         let beat = sent + self.rhythm.interval;
         let is_unknown = self.held.is_some() && self.probes > 0;
         self.probe_due = is_unknown && reused;
-        Next::At(match is_unknown && !reused {
+        NextProbe::At(match is_unknown && !reused {
             // Whether the server keeps its connections shows soon.
             true => beat.min(now + RIGHT_AFTER),
             false => beat,
@@ -259,9 +263,9 @@ impl Watcher {
         self.held = None;
         self.ends = self.ends.saturating_add(1);
         if !expected {
-            self.tell(Pulse::Broken);
+            self.send(ProbeEvent::Broken);
         }
-        CHECK.min(self.rhythm.timeout)
+        CHECK_TIMEOUT.min(self.rhythm.timeout)
     }
 
     /// Until when an end is the server's style.
@@ -274,12 +278,12 @@ impl Watcher {
     ///
     /// What happened before a timer fires is looked at first: an end that we hear of late, having slept
     /// ourselves, was not late.
-    async fn rest(&mut self, sent: Instant, then: Instant) -> Duration {
+    async fn wait_watching(&mut self, sent: Instant, then: Instant) -> Duration {
         let mut style = self.style_until();
         loop {
             tokio::select! {
                 biased;
-                said = probe::stirs(self.held.as_ref(), &self.rhythm.ask) => return self.ended(said || style.is_some()),
+                said = probe::has_unsolicited(self.held.as_ref(), &self.rhythm.ask) => return self.ended(said || style.is_some()),
                 () = self.poke.now.notified() => break,
                 () = sleep_until(style.unwrap_or(then)), if style.is_some() => style = None,
                 () = sleep_until(then) => return self.rhythm.timeout,

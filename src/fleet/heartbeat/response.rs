@@ -11,11 +11,11 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(super) enum ParseResult {
     /// The beginning of a head.
     Partial,
     /// A whole head.
-    Whole(Head),
+    Whole(ProbeResponse),
     /// No HTTP/1 answer, or too long a head.
     Garbage,
 }
@@ -39,7 +39,7 @@ impl Identity {
 
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct ProbeResponse {
     /// The status code.
     pub(super) status: u16,
     /// How many bytes the head has.
@@ -51,12 +51,12 @@ pub(super) struct Head {
 }
 
 /// Reads the head at the start of `bytes`, of which the first `seen` were found to hold no whole one.
-pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed {
+pub(super) fn parse(bytes: &[u8], seen: usize) -> ParseResult {
     let Some(end) = head_end(bytes, seen) else {
         return if bytes.len() > MAX_HEAD || !may_be_http(bytes) {
-            Parsed::Garbage
+            ParseResult::Garbage
         } else {
-            Parsed::Partial
+            ParseResult::Partial
         };
     };
     let mut lines = bytes[..end]
@@ -64,7 +64,7 @@ pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed {
         .map(<[u8]>::trim_ascii);
     let status = lines.next().and_then(status_line);
     let Some((status, persistent)) = status.filter(|_| end <= MAX_HEAD) else {
-        return Parsed::Garbage;
+        return ParseResult::Garbage;
     };
     let mut reusable = persistent;
     let mut length = matches!(status, 100..200 | 204 | 304).then_some(0);
@@ -90,7 +90,7 @@ pub(super) fn parse(bytes: &[u8], seen: usize) -> Parsed {
             seat = decimal(value).and_then(|seat| u32::try_from(seat).ok());
         }
     }
-    Parsed::Whole(Head {
+    ParseResult::Whole(ProbeResponse {
         status,
         bytes: end,
         reusable_after: length.filter(|_| reusable),
@@ -145,7 +145,7 @@ mod tests {
 
     fn whole(text: &str) -> (u16, Option<usize>) {
         match parse(text.as_bytes(), 0) {
-            Parsed::Whole(head) => (head.status, head.reusable_after),
+            ParseResult::Whole(head) => (head.status, head.reusable_after),
             other => panic!("{other:?}: {text:?}"),
         }
     }
@@ -189,7 +189,7 @@ mod tests {
     fn the_bundled_replica_says_who_it_is() {
         let identity =
             |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), 0) {
-                Parsed::Whole(head) => head.identity.map(|who| {
+                ParseResult::Whole(head) => head.identity.map(|who| {
                     let seat = who.seat.map(|seat| seat.0);
                     (who.name.to_string(), seat)
                 }),
@@ -221,7 +221,7 @@ mod tests {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         for end in 0..text.len() {
             for seen in 0..=end {
-                assert_eq!(parse(&text[..end], seen), Parsed::Partial, "{end}");
+                assert_eq!(parse(&text[..end], seen), ParseResult::Partial, "{end}");
             }
         }
     }
@@ -234,7 +234,7 @@ mod tests {
         ] {
             for seen in 0..text.len() {
                 let parsed = parse(format!("{text}body").as_bytes(), seen);
-                let Parsed::Whole(head) = parsed else {
+                let ParseResult::Whole(head) = parsed else {
                     panic!("{parsed:?}: {seen}");
                 };
                 assert_eq!(head.bytes, text.len(), "{seen}");
@@ -254,7 +254,11 @@ mod tests {
             "HTTP/1.1200 OK\r\n\r\n",
             long.as_str(),
         ] {
-            assert_eq!(parse(text.as_bytes(), 0), Parsed::Garbage, "{text:.20}");
+            assert_eq!(
+                parse(text.as_bytes(), 0),
+                ParseResult::Garbage,
+                "{text:.20}"
+            );
         }
     }
 }

@@ -1,21 +1,21 @@
 //! Events as lines and as JSON, and how many are kept.
 
-use super::super::events::{Dial, Kind};
+use super::super::events::{EventKind, Setting};
 use super::*;
 use crate::ring::Seat;
 
-fn switch() -> What {
-    let switch = Switch {
-        dial: Dial::Bound,
+fn switch() -> EventBody {
+    let switch = SettingChange {
+        dial: Setting::Bound,
         from: "1.03".to_owned(),
         to: "0".to_owned(),
         up: 3,
         wanted: 3,
     };
-    What::Switch(switch, "127.0.0.1:4711".to_owned())
+    EventBody::Switch(switch, "127.0.0.1:4711".to_owned())
 }
 
-fn event(what: What) -> Event {
+fn event(what: EventBody) -> Event {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
     Event { seq: 17, at, what }
 }
@@ -24,26 +24,28 @@ fn event(what: What) -> Event {
 fn events_are_one_aligned_line() {
     let line = |what| event(what).to_string();
     assert_eq!(
-        line(What::Replica(Note::of(Kind::Joined))),
+        line(EventBody::Replica(ReplicaEvent::for_test(
+            EventKind::Joined
+        ))),
         "17    1970-01-01T00:00:01.500Z seat 2   joined    S2         2/3 up"
     );
-    let withdrawn = Note {
+    let withdrawn = ReplicaEvent {
         seat: Some(Seat(117)),
         reason: "S2 spoke first".to_owned(),
         name: "s-abcdef".parse().unwrap(),
-        ..Note::of(Kind::Withdrawn)
+        ..ReplicaEvent::for_test(EventKind::Withdrawn)
     };
     assert_eq!(
-        line(What::Replica(withdrawn)),
+        line(EventBody::Replica(withdrawn)),
         "17    1970-01-01T00:00:01.500Z seat 117 withdrawn s-abcdef   2/3 up  S2 spoke first"
     );
-    let replaced = Note {
+    let replaced = ReplicaEvent {
         before: Some("S1".parse().unwrap()),
         replaced_after: Some(Duration::from_millis(41)),
-        ..Note::of(Kind::Replaced)
+        ..ReplicaEvent::for_test(EventKind::Replaced)
     };
     assert_eq!(
-        line(What::Replica(replaced)),
+        line(EventBody::Replica(replaced)),
         "17    1970-01-01T00:00:01.500Z seat 2   replaced  S2         2/3 up  after S1, 41 ms after its death"
     );
     assert_eq!(
@@ -54,11 +56,11 @@ fn events_are_one_aligned_line() {
 
 #[test]
 fn every_event_has_the_same_fields() {
-    let down = Note {
+    let down = ReplicaEvent {
         detected_within: Some(Duration::from_nanos(27_530_448)),
-        ..Note::of(Kind::Down)
+        ..ReplicaEvent::for_test(EventKind::Down)
     };
-    let (down, switch) = (event(What::Replica(down)), event(switch()));
+    let (down, switch) = (event(EventBody::Replica(down)), event(switch()));
     let fields = |event: &Event| -> Vec<String> {
         let json = event.to_json();
         json.as_object().unwrap().keys().cloned().collect()
@@ -83,7 +85,10 @@ fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
     let newest = journal.newest();
     assert!(journal.since(0).is_empty());
     for _ in 0..JOURNAL_EVENTS + 5 {
-        journal.push(SystemTime::UNIX_EPOCH, What::Replica(Note::of(Kind::Up)));
+        journal.push(
+            SystemTime::UNIX_EPOCH,
+            EventBody::Replica(ReplicaEvent::for_test(EventKind::Up)),
+        );
     }
     let all = journal.since(0);
     assert_eq!((all.len(), all[0].seq), (JOURNAL_EVENTS, 6));

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::orders::Change;
-use super::seats::{Holder, Place};
-use super::{Phase, Plan, Ticket, World};
-use crate::fleet::engine::Farewell;
-use crate::fleet::events::Kind;
+use super::orders::ActiveOrder;
+use super::seats::{Holder, SeatRecord};
+use super::{Environment, OrderId, Phase, Plan};
+use crate::fleet::engine::StopMode;
+use crate::fleet::events::EventKind;
 use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
@@ -18,10 +18,10 @@ impl Plan {
     /// Checks an `/add` and starts what it asks for.
     pub(super) fn begin_add(
         &mut self,
-        ticket: Ticket,
+        ticket: OrderId,
         change: &orders::ChangeRequest,
-        world: &mut dyn World,
-    ) -> Result<Change, OrderError> {
+        world: &mut dyn Environment,
+    ) -> Result<ActiveOrder, OrderError> {
         if let Some(name) = change.names.iter().find(|name| self.is_taken(name)) {
             return Err(OrderError::invalid(format!("the name {name} is taken")));
         }
@@ -44,7 +44,7 @@ impl Plan {
             let name = given.next().unwrap_or_else(|| self.free_name(world));
             group.push(self.start(Some(seat), name));
         }
-        Ok(Change::Add {
+        Ok(ActiveOrder::Add {
             ticket,
             group,
             ring,
@@ -53,7 +53,7 @@ impl Plan {
 
     /// Whether `id` is one of those that the present `/add` has started.
     pub(super) fn is_in_group(&self, id: ReplicaId) -> bool {
-        matches!(&self.change, Some(Change::Add { group, .. }) if group.contains(&id))
+        matches!(&self.change, Some(ActiveOrder::Add { group, .. }) if group.contains(&id))
     }
 
     /// One of an `/add` failed: so all of it fails.
@@ -65,17 +65,23 @@ impl Plan {
 
     /// Undoes the present `/add`, because of this one of it, and refuses it so.
     pub(super) fn refuse_add(&mut self, failed: ReplicaId, refusal: OrderError) {
-        let Some(Change::Add { ticket, group, .. }) = self.change.take() else {
+        let Some(ActiveOrder::Add { ticket, group, .. }) = self.change.take() else {
             return;
         };
         if let Some(life) = self.lives.get(&failed) {
             let (seat, name) = (life.seat, life.name.clone());
-            self.note(Kind::Failed, seat, name, refusal.sentence.clone(), |_| {});
+            self.record(
+                EventKind::Failed,
+                seat,
+                name,
+                refusal.sentence.clone(),
+                |_| {},
+            );
         }
         for id in &group {
-            self.remove(*id, Farewell::Kill);
+            self.remove(*id, StopMode::Kill);
         }
-        self.change = Some(Change::Undo {
+        self.change = Some(ActiveOrder::Undo {
             ticket,
             group,
             refusal,
@@ -83,7 +89,7 @@ impl Plan {
     }
 
     /// Gives one of an `/add` its seat.
-    pub(super) fn join(&mut self, id: ReplicaId) {
+    pub(super) fn add_to_ring(&mut self, id: ReplicaId) {
         let now = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return;
@@ -92,7 +98,7 @@ impl Plan {
         let Some(seat) = life.seat else { return };
         life.phase = Phase::Up;
         let name = life.name.clone();
-        let mut place = Place::new(seat, name.clone());
+        let mut place = SeatRecord::new(seat, name.clone());
         place.holder = Some(Holder {
             id,
             name: name.clone(),
@@ -103,6 +109,6 @@ impl Plan {
         });
         place.holder_answers(now);
         self.places.push(place);
-        self.note(Kind::Joined, seat, name, "", |_| {});
+        self.record(EventKind::Joined, seat, name, "", |_| {});
     }
 }

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The window in which deaths are counted, and how long health must last to clear the back-off.
-const MEMORY: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_secs(60);
 /// Deaths within [`MEMORY`] after which a successor is still started at once.
-const FREE_DEATHS: usize = 10;
+const IMMEDIATE_RESTARTS: usize = 10;
 /// The first back-off.
 const BACK_OFF_MIN: Duration = Duration::from_millis(500);
 /// The longest back-off.
@@ -16,36 +16,36 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
 /// What is remembered of past starts and deaths.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct Backoff {
     /// No start before this time.
     pub(super) retry_at: Option<Instant>,
     back_off: Option<Duration>,
     deaths: VecDeque<Instant>,
 }
 
-impl Patience {
+impl Backoff {
     /// Whether nothing may be started yet.
     pub(super) fn must_wait(&self, now: Instant) -> bool {
         self.retry_at.is_some_and(|at| at > now)
     }
 
     /// One was well for so long.
-    pub(super) fn health(&mut self, up_for: Duration) {
-        if up_for >= MEMORY {
+    pub(super) fn reset_after(&mut self, up_for: Duration) {
+        if up_for >= WINDOW {
             self.back_off = None;
         }
     }
 
     /// One who had answered, and was up for so long, died: the next may start at once, unless this is a habit.
-    pub(super) fn death(&mut self, now: Instant, up_for: Option<Duration>) {
-        self.health(up_for.unwrap_or_default());
-        self.deaths.retain(|death| now - *death < MEMORY);
+    pub(super) fn record_death(&mut self, now: Instant, up_for: Option<Duration>) {
+        self.reset_after(up_for.unwrap_or_default());
+        self.deaths.retain(|death| now - *death < WINDOW);
         self.deaths.push_back(now);
-        if self.deaths.len() <= FREE_DEATHS {
+        if self.deaths.len() <= IMMEDIATE_RESTARTS {
             self.retry_at = None;
         } else if !self.must_wait(now) {
             // Many that die together are one reason to wait, not many.
-            self.wait(now);
+            self.record_failure(now);
         }
     }
 
@@ -57,7 +57,7 @@ impl Patience {
     }
 
     /// Nothing is started for a while; every time twice as long as before.
-    pub(super) fn wait(&mut self, now: Instant) {
+    pub(super) fn record_failure(&mut self, now: Instant) {
         let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);
         let next = next.min(BACK_OFF_MAX);
         self.back_off = Some(next);

@@ -4,7 +4,7 @@
 //! it over. Surprising: that is said of the replica and not of the seat, so a successor serves.
 
 use super::{Phase, Plan};
-use crate::fleet::events::Kind;
+use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::ReplicaName;
 
@@ -19,7 +19,8 @@ impl Plan {
         let holder = self.place_mut(seat).and_then(|p| p.holder.clone());
         let holder = holder.filter(|holder| holder.name == *name);
         let phase = holder.as_ref().and_then(|holder| self.phase(holder.id));
-        let (Some(holder), Some(Phase::Up | Phase::Suspect | Phase::Silent)) = (holder, phase)
+        let (Some(holder), Some(Phase::Up | Phase::Suspect | Phase::Unresponsive)) =
+            (holder, phase)
         else {
             return Err(OrderError::invalid(format!("{name} does not serve")));
         };
@@ -31,8 +32,12 @@ impl Plan {
             holder.drained = drained;
         }
         self.changed = true;
-        let kind = if drained { Kind::Drained } else { Kind::Ready };
-        self.note(kind, seat, name.clone(), "", |_| {});
+        let kind = if drained {
+            EventKind::Drained
+        } else {
+            EventKind::Ready
+        };
+        self.record(kind, seat, name.clone(), "", |_| {});
         Ok(())
     }
 }

@@ -4,9 +4,9 @@
 //! by the phase its replica is in now, and about one that nobody knows any more it means nothing.
 
 use super::standby::CALL_TIMEOUT;
-use super::{Action, Phase, Plan, World};
-use crate::fleet::engine::{Ending, Farewell, Report};
-use crate::fleet::events::Kind;
+use super::{Action, Environment, Phase, Plan};
+use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
+use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
@@ -19,21 +19,21 @@ impl Plan {
     }
 
     /// [`super::Input::Engine`].
-    pub(super) fn report(&mut self, report: Report, world: &mut dyn World) {
+    pub(super) fn report(&mut self, report: EngineEvent, world: &mut dyn Environment) {
         match report {
-            Report::Started { id, addr } => self.started(id, addr),
-            Report::Failed { id, why } => {
+            EngineEvent::Started { id, addr } => self.started(id, addr),
+            EngineEvent::Failed { id, why } => {
                 if let Some(Phase::Starting { .. }) = self.phase(id) {
                     self.not_started(id, why);
                 }
             }
-            Report::NameRefused { id, why } => {
+            EngineEvent::NameRefused { id, why } => {
                 if let Some(Phase::Starting { .. }) = self.phase(id) {
                     self.name_refused(id, &why, world);
                 }
             }
-            Report::Ended { id, how } => self.ended(id, how, world),
-            Report::Removed { id } => {
+            EngineEvent::Ended { id, how } => self.ended(id, how, world),
+            EngineEvent::Removed { id } => {
                 if !self.left {
                     self.set_health(id, Health::Down);
                 }
@@ -50,10 +50,10 @@ impl Plan {
         match life.phase {
             Phase::Starting { .. } => {
                 life.addr = Some(addr);
-                self.actions.push(Action::Watch(id, addr));
+                self.actions.push(Action::StartProbing(id, addr));
             }
-            Phase::Silent | Phase::Standby { .. } if watched => {
-                self.actions.push(Action::Watch(id, addr));
+            Phase::Unresponsive | Phase::Standby { .. } if watched => {
+                self.actions.push(Action::StartProbing(id, addr));
             }
             _ => {}
         }
@@ -61,7 +61,7 @@ impl Plan {
 
     /// The engine cannot use the name of one that was being started: an order that asked for it was
     /// wrong, any other seat gets another name.
-    fn name_refused(&mut self, id: ReplicaId, why: &str, world: &mut dyn World) {
+    fn name_refused(&mut self, id: ReplicaId, why: &str, world: &mut dyn Environment) {
         let Some(life) = self.lives.get(&id) else {
             return;
         };
@@ -95,53 +95,53 @@ impl Plan {
             place.successor = None;
             // Nobody waits for the successor of one that still serves, and may go on to.
             if !place.is_filled() {
-                place.patience.wait(now);
+                place.patience.record_failure(now);
                 place.failure = Some(format!("{name}: {why}"));
             }
         }
-        self.note(Kind::Failed, seat, name.clone(), why.clone(), |_| {});
-        self.remove(id, Farewell::Kill);
-        if self.is_turn_of(seat) {
+        self.record(EventKind::Failed, seat, name.clone(), why.clone(), |_| {});
+        self.remove(id, StopMode::Kill);
+        if self.is_step_for(seat) {
             self.refuse_replace(&name, &why);
         }
     }
 
-    fn ended(&mut self, id: ReplicaId, ending: Ending, world: &mut dyn World) {
-        if self.is_theirs(id) {
-            return self.theirs_ended(id, &ending, world);
+    fn ended(&mut self, id: ReplicaId, ending: ExitReport, world: &mut dyn Environment) {
+        if self.is_shared(id) {
+            return self.shared_ended(id, &ending, world);
         }
         let how = ending.to_string();
         match self.phase(id) {
             Some(Phase::Starting { .. }) => self.not_started(id, how),
-            Some(Phase::Ready) => self.undo_add(id, how),
-            Some(Phase::Standby { .. } | Phase::Called { .. }) => self.lose_standby(id, &how),
-            Some(Phase::Up | Phase::Suspect | Phase::Silent) => {
-                self.die(id, how, world);
-                self.remove(id, Farewell::Kill);
+            Some(Phase::Answered) => self.undo_add(id, how),
+            Some(Phase::Standby { .. } | Phase::Promoting { .. }) => self.drop_standby(id, &how),
+            Some(Phase::Up | Phase::Suspect | Phase::Unresponsive) => {
+                self.mark_dead(id, how, world);
+                self.remove(id, StopMode::Kill);
             }
             Some(Phase::Draining { .. }) => {
                 self.set_health(id, Health::Down);
-                self.remove(id, Farewell::Kill);
+                self.remove(id, StopMode::Kill);
             }
-            Some(Phase::Removing { unexplained: true }) => self.explain(id, how),
+            Some(Phase::Removing { unexplained: true }) => self.record_exit_reason(id, how),
             Some(Phase::Removing { unexplained: false }) => self.set_health(id, Health::Down),
             None => {}
         }
-        self.note_ending(id, &ending);
+        self.record_exit(id, &ending);
     }
 
     /// Notes how one ended that had been given up before.
-    pub(super) fn explain(&mut self, id: ReplicaId, how: String) {
+    pub(super) fn record_exit_reason(&mut self, id: ReplicaId, how: String) {
         if let Some(life) = self.lives.get(&id) {
             let (seat, name) = (life.seat, life.name.clone());
-            self.note(Kind::Ended, seat, name, how, |_| {});
+            self.record(EventKind::Ended, seat, name, how, |_| {});
         }
     }
 
     /// [`super::Input::Drained`].
     pub(super) fn drained(&mut self, id: ReplicaId) {
         if let Some(Phase::Draining { .. }) = self.phase(id) {
-            self.remove(id, Farewell::Ask);
+            self.remove(id, StopMode::Graceful);
         }
     }
 
@@ -149,7 +149,7 @@ impl Plan {
     pub(super) fn expire(&mut self) {
         let now = self.now;
         let due = self.lives.iter().filter(|(_, life)| match life.phase {
-            Phase::Starting { until } | Phase::Called { until } | Phase::Draining { until } => {
+            Phase::Starting { until } | Phase::Promoting { until } | Phase::Draining { until } => {
                 until <= now
             }
             _ => false,
@@ -158,8 +158,8 @@ impl Plan {
         for (id, phase) in due {
             let late = |limit| format!("it did not answer within {limit:?}");
             match phase {
-                Phase::Draining { .. } => self.remove(id, Farewell::Ask),
-                Phase::Called { .. } => self.lose_standby(id, &late(CALL_TIMEOUT)),
+                Phase::Draining { .. } => self.remove(id, StopMode::Graceful),
+                Phase::Promoting { .. } => self.drop_standby(id, &late(CALL_TIMEOUT)),
                 _ => self.not_started(id, late(self.policy.start_timeout)),
             }
         }

@@ -8,30 +8,35 @@
 use std::time::Instant;
 
 use super::seats::Holder;
-use super::{Action, Miss, Phase, Plan, Pulse, World};
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use super::{Action, Environment, MissReason, Phase, Plan, ProbeEvent};
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
 
 impl Plan {
     /// [`super::Input::Pulse`].
-    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: Pulse, world: &mut dyn World) {
+    pub(super) fn probe_event(
+        &mut self,
+        id: ReplicaId,
+        pulse: ProbeEvent,
+        world: &mut dyn Environment,
+    ) {
         match pulse {
-            Pulse::Answered => self.answered(id),
-            Pulse::Seated { knows } => self.seated(id, knows),
-            Pulse::Missed { sent, why } => self.missed(id, sent, why, world),
-            Pulse::Broken => {
+            ProbeEvent::Answered => self.answered(id),
+            ProbeEvent::Seated { knows } => self.seated(id, knows),
+            ProbeEvent::Missed { sent, why } => self.missed(id, sent, why, world),
+            ProbeEvent::Broken => {
                 let usable = matches!(self.phase(id), Some(Phase::Up | Phase::Suspect));
                 if let Some(Phase::Standby { .. }) = self.phase(id) {
-                    self.actions.push(Action::Look(id));
+                    self.actions.push(Action::CheckAlive(id));
                 }
                 if usable {
                     self.suspect(id, "its connection ended");
-                    self.actions.push(Action::Look(id));
+                    self.actions.push(Action::CheckAlive(id));
                 }
             }
-            Pulse::Iterative => self.is_iterative(id),
-            Pulse::Refused(why) => self.refused(id, why, world),
+            ProbeEvent::Iterative => self.is_iterative(id),
+            ProbeEvent::Refused(why) => self.refused(id, why, world),
         }
     }
 
@@ -46,19 +51,19 @@ impl Plan {
         life.silence_told = false;
         life.last_ok = Some(now);
         match life.phase {
-            Phase::Starting { .. } if in_group => life.phase = Phase::Ready,
-            Phase::Starting { .. } if life.seat.is_none() => self.stand_by(id),
+            Phase::Starting { .. } if in_group => life.phase = Phase::Answered,
+            Phase::Starting { .. } if life.seat.is_none() => self.park_standby(id),
             Phase::Starting { .. } => self.take_seat(id, false),
             Phase::Suspect => {
                 life.phase = Phase::Up;
                 let (seat, name) = (life.seat, life.name.clone());
                 self.set_health(id, Health::Up);
-                self.note(Kind::Up, seat, name, "", |_| {});
+                self.record(EventKind::Up, seat, name, "", |_| {});
             }
-            Phase::Silent => self.speak_again(id),
-            Phase::Ready
+            Phase::Unresponsive => self.recover(id),
+            Phase::Answered
             | Phase::Standby { .. }
-            | Phase::Called { .. }
+            | Phase::Promoting { .. }
             | Phase::Up
             | Phase::Draining { .. }
             | Phase::Removing { .. } => {}
@@ -74,7 +79,7 @@ impl Plan {
         let (Some(seat), Some(addr)) = (life.seat, life.addr) else {
             return;
         };
-        let was_called = matches!(life.phase, Phase::Called { .. });
+        let was_called = matches!(life.phase, Phase::Promoting { .. });
         life.phase = Phase::Up;
         let name = life.name.clone();
         let Some(place) = self.place_mut(seat) else {
@@ -96,7 +101,7 @@ impl Plan {
         self.changed = true;
         let origin = if was_called { "from standby" } else { "" };
         let Some(former) = former else {
-            return self.note(Kind::Joined, seat, name, origin, |_| {});
+            return self.record(EventKind::Joined, seat, name, origin, |_| {});
         };
         let serves = matches!(self.phase(former.id), Some(Phase::Up | Phase::Suspect));
         let reason = match (serves, former.stands_in) {
@@ -104,21 +109,21 @@ impl Plan {
             (true, false) => "by order",
             (false, _) => origin,
         };
-        self.note(Kind::Replaced, seat, name.clone(), reason, |note| {
+        self.record(EventKind::Replaced, seat, name.clone(), reason, |note| {
             note.before = Some(former.name);
             note.replaced_after = down_since.map(|down| now - down);
         });
         if serves {
-            self.bury(former.id, format!("replaced by {name}, {reason}"));
-            self.let_finish(former.id);
+            self.record_death(former.id, format!("replaced by {name}, {reason}"));
+            self.drain(former.id);
         } else {
             // It was silent, and nobody needs it to speak any more.
-            self.remove(former.id, Farewell::Kill);
+            self.remove(former.id, StopMode::Kill);
         }
     }
 
     /// One that was down answers before its successor does: it keeps the seat.
-    fn speak_again(&mut self, id: ReplicaId) {
+    fn recover(&mut self, id: ReplicaId) {
         let now = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return;
@@ -130,22 +135,32 @@ impl Plan {
         if let Some(place) = self.place_mut(seat) {
             place.holder_answers(now);
         }
-        if !self.is_turn_of(seat) {
-            self.withdraw(seat, &format!("{name} spoke first"));
+        if !self.is_step_for(seat) {
+            self.cancel_successor(seat, &format!("{name} spoke first"));
         }
         let first = self.awaited.remove(&seat);
-        let kind = if first { Kind::Joined } else { Kind::Up };
-        self.note(kind, seat, name, "", |_| {});
+        let kind = if first {
+            EventKind::Joined
+        } else {
+            EventKind::Up
+        };
+        self.record(kind, seat, name, "", |_| {});
     }
 
-    fn missed(&mut self, id: ReplicaId, sent: Instant, why: Miss, world: &mut dyn World) {
-        let (limit, was_mute) = (self.policy.misses, self.is_mute(id));
+    fn missed(
+        &mut self,
+        id: ReplicaId,
+        sent: Instant,
+        why: MissReason,
+        world: &mut dyn Environment,
+    ) {
+        let (limit, was_mute) = (self.policy.misses, self.is_unresponsive(id));
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
         if !matches!(
             life.phase,
-            Phase::Ready
+            Phase::Answered
                 | Phase::Standby { .. }
                 | Phase::Up
                 | Phase::Suspect
@@ -154,63 +169,67 @@ impl Plan {
             return;
         }
         let served = world.last_answer(id).is_some_and(|at| at > sent);
-        if served && why == Miss::Silent {
+        if served && why == MissReason::Silent {
             life.misses = 0;
             life.silence = None;
             return;
         }
-        if why != Miss::Silent && life.silence.take().is_some() && was_mute {
+        if why != MissReason::Silent && life.silence.take().is_some() && was_mute {
             // Wrong answers after a silence are counted from the first of them.
             life.misses = 0;
         }
         life.misses = life.misses.saturating_add(1);
-        let late = why == Miss::Silent && self.is_silent_too_long(id, sent, world);
+        let late = why == MissReason::Silent && self.is_silent_too_long(id, sent, world);
         let Some(life) = self.lives.get_mut(&id).filter(|life| life.misses >= limit) else {
             return;
         };
         let reason = match why {
-            Miss::Silent => format!("heartbeat missed {} times", life.misses),
-            Miss::Wrong(status) => format!("heartbeat failed {limit} times, last with {status}"),
-            Miss::Closed => format!("heartbeat failed {limit} times, last without an answer"),
-            Miss::Garbled => format!("heartbeat failed {limit} times, last with no HTTP"),
+            MissReason::Silent => format!("heartbeat missed {} times", life.misses),
+            MissReason::Wrong(status) => {
+                format!("heartbeat failed {limit} times, last with {status}")
+            }
+            MissReason::Closed => format!("heartbeat failed {limit} times, last without an answer"),
+            MissReason::Garbled => format!("heartbeat failed {limit} times, last with no HTTP"),
         };
-        if why == Miss::Silent && !late {
-            return self.fall_silent(id, reason, world);
+        if why == MissReason::Silent && !late {
+            return self.mark_unresponsive(id, reason, world);
         }
         match life.phase {
-            Phase::Ready => return self.undo_add(id, reason),
-            Phase::Standby { .. } => return self.lose_standby(id, &reason),
-            Phase::Draining { .. } => return self.give_up(id, reason),
-            _ => life.phase = Phase::Silent,
+            Phase::Answered => return self.undo_add(id, reason),
+            Phase::Standby { .. } => return self.drop_standby(id, &reason),
+            Phase::Draining { .. } => return self.abandon_drain(id, reason),
+            _ => life.phase = Phase::Unresponsive,
         }
         let (seat, name, last_ok) = (life.seat, life.name.clone(), life.last_ok);
         match why {
-            Miss::Silent => self.die(id, reason, world),
+            MissReason::Silent => self.mark_dead(id, reason, world),
             // It may answer everything else as ever: that is no measure of when this began.
-            _ => self.die_of(id, reason, last_ok),
+            _ => self.mark_dead_since(id, reason, last_ok),
         }
         if let Some(seat) = seat.filter(|_| !was_mute) {
-            self.fell_silent(seat, name);
+            self.record_silence(seat, name);
         }
     }
 
-    fn refused(&mut self, id: ReplicaId, why: String, world: &mut dyn World) {
-        if self.is_theirs(id) {
-            return self.theirs_refused(id, why, world);
+    fn refused(&mut self, id: ReplicaId, why: String, world: &mut dyn Environment) {
+        if self.is_shared(id) {
+            return self.shared_refused(id, why, world);
         }
         match (self.phase(id), self.policy.keeper) {
-            (Some(Phase::Ready), _) => self.undo_add(id, why),
-            (Some(Phase::Standby { .. } | Phase::Called { .. }), _) => self.lose_standby(id, &why),
-            (Some(Phase::Draining { .. }), _) => self.give_up(id, why),
-            (Some(Phase::Up | Phase::Suspect), Keeper::Nobody) => {
-                if let Some(life) = self.lives.get_mut(&id) {
-                    life.phase = Phase::Silent;
-                }
-                self.die(id, why, world);
+            (Some(Phase::Answered), _) => self.undo_add(id, why),
+            (Some(Phase::Standby { .. } | Phase::Promoting { .. }), _) => {
+                self.drop_standby(id, &why)
             }
-            (Some(Phase::Up | Phase::Suspect | Phase::Silent), Keeper::Fleet) => {
-                self.die(id, why, world);
-                self.remove(id, Farewell::Kill);
+            (Some(Phase::Draining { .. }), _) => self.abandon_drain(id, why),
+            (Some(Phase::Up | Phase::Suspect), Management::External) => {
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.phase = Phase::Unresponsive;
+                }
+                self.mark_dead(id, why, world);
+            }
+            (Some(Phase::Up | Phase::Suspect | Phase::Unresponsive), Management::Managed) => {
+                self.mark_dead(id, why, world);
+                self.remove(id, StopMode::Kill);
                 if let Some(life) = self.lives.get_mut(&id) {
                     life.phase = Phase::Removing { unexplained: true };
                 }
@@ -221,20 +240,20 @@ impl Plan {
     }
 
     /// One that was finishing what it had begun is dead: others may take that over.
-    fn give_up(&mut self, id: ReplicaId, reason: String) {
+    fn abandon_drain(&mut self, id: ReplicaId, reason: String) {
         self.set_health(id, Health::Down);
-        self.explain(id, reason);
-        self.remove(id, Farewell::Kill);
+        self.record_exit_reason(id, reason);
+        self.remove(id, StopMode::Kill);
     }
 
     /// A holder is dead; if it was down already, this is only how.
-    pub(super) fn die(&mut self, id: ReplicaId, reason: String, world: &dyn World) {
+    pub(super) fn mark_dead(&mut self, id: ReplicaId, reason: String, world: &dyn Environment) {
         let last = self.lives.get(&id).and_then(|life| life.last_ok);
-        self.die_of(id, reason, last.max(world.last_answer(id)));
+        self.mark_dead_since(id, reason, last.max(world.last_answer(id)));
     }
 
     /// The same of one that was well at `last`.
-    fn die_of(&mut self, id: ReplicaId, reason: String, last: Option<Instant>) {
+    fn mark_dead_since(&mut self, id: ReplicaId, reason: String, last: Option<Instant>) {
         let now = self.now;
         let Some(place) = self.held_by(id) else {
             return;
@@ -242,16 +261,16 @@ impl Plan {
         if !place.is_held() {
             // One that was found and has never answered had time to; now it is certain that it will not.
             place.patience.is_certain();
-            return self.explain(id, reason);
+            return self.record_exit_reason(id, reason);
         }
         place.holder_died(now);
         self.set_health(id, Health::Down);
-        self.bury(id, reason.clone());
+        self.record_death(id, reason.clone());
         let Some(life) = self.lives.get(&id) else {
             return;
         };
         let (seat, name) = (life.seat, life.name.clone());
-        self.note(Kind::Down, seat, name, reason, |note| {
+        self.record(EventKind::Down, seat, name, reason, |note| {
             note.detected_within = last.map(|at| now.saturating_duration_since(at));
         });
     }
@@ -268,7 +287,7 @@ impl Plan {
             self.suspect(id, "it refused a connection");
         }
         // A replica that no longer listens may go on answering on a held connection.
-        self.actions.push(Action::Poke(id, refused));
+        self.actions.push(Action::ProbeNow(id, refused));
     }
 
     fn suspect(&mut self, id: ReplicaId, reason: &str) {
@@ -279,7 +298,7 @@ impl Plan {
             life.phase = Phase::Suspect;
             let (seat, name) = (life.seat, life.name.clone());
             self.set_health(id, Health::Suspect);
-            self.note(Kind::Suspect, seat, name, reason, |_| {});
+            self.record(EventKind::Suspect, seat, name, reason, |_| {});
         }
     }
 }

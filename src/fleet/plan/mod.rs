@@ -31,23 +31,24 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::fleet::engine::{Farewell, Keeper};
+use crate::fleet::engine::{Management, StopMode};
 use crate::orders::Order;
 use crate::ring::{Ring, RingError, Seat};
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
-use backoff::Patience;
-use orders::Change;
-use seats::{Holder, Place};
+use backoff::Backoff;
+use orders::ActiveOrder;
+use seats::{Holder, SeatRecord};
 use silence::Silence;
 pub(super) use types::{
-    Action, First, Input, Miss, Policy, Pulse, Shown, Ticket, Traffic, View, World,
+    Action, Environment, InitialSeat, Input, MemberDraft, MissReason, OrderId, Policy, ProbeEvent,
+    RosterDraft, Traffic,
 };
 
-pub use types::{Hold, Status};
+pub use types::{Ownership, Status};
 
 /// One replica that the engine holds.
 #[derive(Debug)]
-struct Life {
+struct Replica {
     /// `None` for a standby.
     seat: Option<Seat>,
     name: ReplicaName,
@@ -73,17 +74,17 @@ enum Phase {
     /// It was started and has not answered.
     Starting { until: Instant },
     /// It has answered and waits for the others of its `/add`.
-    Ready,
+    Answered,
     /// It is warm and has no seat.
     Standby { since: Instant },
     /// It was a standby, and is being given a seat.
-    Called { until: Instant },
+    Promoting { until: Instant },
     /// It holds its seat.
     Up,
     /// It holds its seat, and routing skips it.
     Suspect,
     /// It is down and still watched: it may speak again.
-    Silent,
+    Unresponsive,
     /// It left the ring and finishes what it has begun.
     Draining { until: Instant },
     /// The engine was told to remove it. `unexplained`: it was refused, and how it ended is not known.
@@ -99,15 +100,15 @@ pub(super) struct Plan {
     changed: bool,
     ring: Arc<dyn Ring>,
     /// In the order of `/rep`: start order, then `/add` order.
-    places: Vec<Place>,
-    lives: BTreeMap<ReplicaId, Life>,
+    places: Vec<SeatRecord>,
+    lives: BTreeMap<ReplicaId, Replica>,
     next_id: u64,
     /// How long to wait before the next start of a standby.
-    standbys: Patience,
+    standbys: Backoff,
     /// The first seats that have not answered yet.
     awaited: BTreeSet<Seat>,
-    change: Option<Change>,
-    waiting: VecDeque<(Ticket, Order)>,
+    change: Option<ActiveOrder>,
+    waiting: VecDeque<(OrderId, Order)>,
     /// When seats fell silent, within the last interval.
     silences: VecDeque<Instant>,
     /// Since many fell silent at once: nobody silent is replaced before, then one at a time.
@@ -115,9 +116,9 @@ pub(super) struct Plan {
     /// Whether changes are refused.
     closed: bool,
     /// Whose the fleet is.
-    hold: Hold,
+    hold: Ownership,
     /// Removals that wait until the fleet is ours.
-    put_off: Vec<(ReplicaId, Farewell)>,
+    put_off: Vec<(ReplicaId, StopMode)>,
     stopping: bool,
     /// Whether those who serve are left to another balancer: the roster stays as it is.
     left: bool,
@@ -133,19 +134,19 @@ impl Plan {
     /// When the ring has no room for them.
     pub(super) fn resume(
         policy: Policy,
-        first: &[First],
+        first: &[InitialSeat],
         standbys: &[(ReplicaName, ReplicaAddr)],
         now: Instant,
     ) -> Result<Self, RingError> {
-        let place = |first: &First| Place::new(first.seat, first.name.clone());
-        let mut places: Vec<Place> = first.iter().map(place).collect();
+        let place = |first: &InitialSeat| SeatRecord::new(first.seat, first.name.clone());
+        let mut places: Vec<SeatRecord> = first.iter().map(place).collect();
         let on_ring: BTreeSet<Seat> = places.iter().map(|place| place.seat).collect();
         let ring = policy.ring.build(&on_ring)?;
         let mut lives = BTreeMap::new();
         let mut next_id = 1;
         for (
             place,
-            First {
+            InitialSeat {
                 name,
                 addr,
                 drained,
@@ -157,14 +158,14 @@ impl Plan {
             place.begins_drained = *drained;
             place.is_owed = *serves;
             let Some(addr) = *addr else { continue };
-            if policy.keeper == Keeper::Fleet {
+            if policy.keeper == Management::Managed {
                 let moment = policy.interval * (policy.misses + 1);
                 place.patience.retry_at = Some(now + moment.max(policy.replace_after));
             }
             let id = ReplicaId(next_id);
             next_id += 1;
             let (phase, health) = if policy.watched {
-                (Phase::Silent, Health::Down)
+                (Phase::Unresponsive, Health::Down)
             } else {
                 (Phase::Up, Health::Up)
             };
@@ -177,11 +178,11 @@ impl Plan {
                 stands_in: false,
             });
             let seat = Some(place.seat);
-            lives.insert(id, Life::found(seat, name.clone(), addr, phase));
+            lives.insert(id, Replica::found(seat, name.clone(), addr, phase));
         }
         for (name, addr) in standbys {
             let warm = Phase::Standby { since: now };
-            let life = Life::found(None, name.clone(), *addr, warm);
+            let life = Replica::found(None, name.clone(), *addr, warm);
             lives.insert(ReplicaId(next_id), life);
             next_id += 1;
         }
@@ -199,14 +200,14 @@ impl Plan {
             places,
             lives,
             next_id,
-            standbys: Patience::default(),
+            standbys: Backoff::default(),
             awaited,
             change: None,
             waiting: VecDeque::new(),
             silences: VecDeque::new(),
             held_until: None,
             closed: false,
-            hold: Hold::Ours,
+            hold: Ownership::Owned,
             put_off: Vec::new(),
             stopping: false,
             left: false,
@@ -220,18 +221,18 @@ impl Plan {
         &mut self,
         input: Input,
         now: Instant,
-        world: &mut dyn World,
+        world: &mut dyn Environment,
     ) -> Vec<Action> {
         self.now = now;
         match input {
             Input::Begin => self.begin(),
             Input::Engine(report) => self.report(report, world),
-            Input::Pulse(id, pulse) => self.pulse(id, pulse, world),
+            Input::Pulse(id, pulse) => self.probe_event(id, pulse, world),
             Input::Evidence(evidence) => self.evidence(evidence),
             Input::Drained(id) => self.drained(id),
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Close => self.close(),
-            Input::Hold(hold) => self.hold(hold),
+            Input::Hold(hold) => self.set_ownership(hold),
             Input::Stop { leave } => self.stop(leave),
             Input::Tick => {}
         }
@@ -239,7 +240,7 @@ impl Plan {
         if self.stopping {
             self.finish();
         } else {
-            while self.conclude(world) || self.begin_next(world) {}
+            while self.finish_order(world) || self.begin_next(world) {}
             self.fill(world);
             self.fill_standbys(world);
         }
@@ -253,7 +254,7 @@ impl Plan {
     /// When the plan wants to be asked again at the latest, whatever happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let lives = self.lives.values().filter_map(|life| match life.phase {
-            Phase::Starting { until } | Phase::Called { until } | Phase::Draining { until } => {
+            Phase::Starting { until } | Phase::Promoting { until } | Phase::Draining { until } => {
                 Some(until)
             }
             _ => None,
@@ -267,9 +268,9 @@ impl Plan {
     }
 
     /// The roster as the plan wants it.
-    pub(super) fn view(&self) -> View {
+    pub(super) fn view(&self) -> RosterDraft {
         let staying = self.places.iter().filter(|place| !place.leaving);
-        View {
+        RosterDraft {
             version: self.version,
             ring: Arc::clone(&self.ring),
             bound: self.policy.bound,
@@ -278,10 +279,10 @@ impl Plan {
     }
 
     /// What the roster shows of `place`.
-    fn shown(&self, place: &Place) -> Option<Shown> {
+    fn shown(&self, place: &SeatRecord) -> Option<MemberDraft> {
         let holder = place.holder.as_ref()?;
         let life = self.lives.get(&holder.id);
-        Some(Shown {
+        Some(MemberDraft {
             id: holder.id,
             seat: place.seat,
             name: holder.name.clone(),
@@ -298,10 +299,10 @@ impl Plan {
             wanted: self.wanted(),
             answered: self.places.iter().filter(|p| p.is_held()).count(),
             up: self.up(),
-            owed: self.owed(),
-            drained: self.off_duty(),
+            owed: self.unanswered_inherited(),
+            drained: self.drained_count(),
             standbys: self.warm(),
-            held: self.hold != Hold::Ours,
+            held: self.hold != Ownership::Owned,
             busy: self.is_busy(),
             complete: self.awaited.is_empty(),
         }

@@ -7,41 +7,41 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::replace::Rotation;
-use super::{Action, Hold, Phase, Plan, Ticket, World};
-use crate::fleet::engine::{Farewell, Keeper};
+use super::replace::RollingReplace;
+use super::{Action, Environment, OrderId, Ownership, Phase, Plan};
+use crate::fleet::engine::{Management, StopMode};
 use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, OrderResult};
 use crate::ring::{Ring, Seat};
 use crate::roster::ReplicaId;
 
 /// The order that is being carried out.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum ActiveOrder {
     /// Waits until all of the group have answered.
     Add {
-        ticket: Ticket,
+        ticket: OrderId,
         group: Vec<ReplicaId>,
         ring: Arc<dyn Ring>,
     },
     /// Waits until nothing is left of the group.
     Undo {
-        ticket: Ticket,
+        ticket: OrderId,
         group: Vec<ReplicaId>,
         refusal: OrderError,
     },
     /// Waits until nothing is left in these seats; `None` if it was answered before that.
     Rm {
-        ticket: Option<Ticket>,
+        ticket: Option<OrderId>,
         seats: BTreeSet<Seat>,
     },
     /// Waits for one seat after the other.
-    Replace(Rotation),
+    Replace(RollingReplace),
 }
 
 impl Plan {
     /// [`super::Input::Order`].
-    pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
-        if self.policy.keeper == Keeper::Nobody
+    pub(super) fn order(&mut self, ticket: OrderId, order: Order) {
+        if self.policy.keeper == Management::External
             && matches!(
                 order,
                 Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
@@ -50,9 +50,9 @@ impl Plan {
             let sentence = "fixed backends are neither started nor stopped";
             self.answer(ticket, Err(OrderError::invalid(sentence)));
         } else if self.closed {
-            self.answer(ticket, Err(stopping()));
-        } else if self.hold != Hold::Ours {
-            self.answer(ticket, Err(held()));
+            self.answer(ticket, Err(stopping_error()));
+        } else if self.hold != Ownership::Owned {
+            self.answer(ticket, Err(held_error()));
         } else if self.waiting.len() >= MAX_QUEUED_ORDERS {
             let sentence = format!("{MAX_QUEUED_ORDERS} commands wait already");
             self.answer(ticket, Err(OrderError::unavailable(sentence)));
@@ -61,12 +61,12 @@ impl Plan {
         }
     }
 
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: OrderResult) {
+    pub(super) fn answer(&mut self, ticket: OrderId, answer: OrderResult) {
         self.actions.push(Action::Answer(ticket, answer));
     }
 
     /// Takes up the next order if none is being carried out; whether it did.
-    pub(super) fn begin_next(&mut self, world: &mut dyn World) -> bool {
+    pub(super) fn begin_next(&mut self, world: &mut dyn Environment) -> bool {
         if self.change.is_some() {
             return false;
         }
@@ -95,26 +95,28 @@ impl Plan {
     }
 
     /// Answers the order that is being carried out if it is complete; whether it was.
-    pub(super) fn conclude(&mut self, world: &mut dyn World) -> bool {
+    pub(super) fn finish_order(&mut self, world: &mut dyn Environment) -> bool {
         let complete = match &self.change {
             None => false,
-            Some(Change::Add { group, .. }) => {
-                let ready = |id: &ReplicaId| self.phase(*id) == Some(Phase::Ready);
+            Some(ActiveOrder::Add { group, .. }) => {
+                let ready = |id: &ReplicaId| self.phase(*id) == Some(Phase::Answered);
                 group.iter().all(ready)
             }
-            Some(Change::Undo { group, .. }) => !group.iter().any(|id| self.lives.contains_key(id)),
-            Some(Change::Rm { seats, .. }) => {
+            Some(ActiveOrder::Undo { group, .. }) => {
+                !group.iter().any(|id| self.lives.contains_key(id))
+            }
+            Some(ActiveOrder::Rm { seats, .. }) => {
                 let mut taken = self.lives.values().filter_map(|life| life.seat);
                 !taken.any(|seat| seats.contains(&seat))
             }
-            Some(Change::Replace(_)) => self.go_on_replacing(world),
+            Some(ActiveOrder::Replace(_)) => self.go_on_replacing(world),
         };
         if !complete {
             return false;
         }
         match self.change.take() {
             None => {}
-            Some(Change::Add {
+            Some(ActiveOrder::Add {
                 ticket,
                 group,
                 ring,
@@ -122,36 +124,36 @@ impl Plan {
                 self.ring = ring;
                 self.changed = true;
                 for id in group {
-                    self.join(id);
+                    self.add_to_ring(id);
                 }
                 self.answer(ticket, Ok(self.listed()));
             }
-            Some(Change::Undo {
+            Some(ActiveOrder::Undo {
                 ticket, refusal, ..
             }) => self.answer(ticket, Err(refusal)),
-            Some(Change::Rm { ticket, seats }) => {
+            Some(ActiveOrder::Rm { ticket, seats }) => {
                 for seat in seats {
-                    self.left(seat);
+                    self.forget_seat(seat);
                 }
                 if let Some(ticket) = ticket {
                     self.answer(ticket, Ok(self.listed()));
                 }
             }
-            Some(Change::Replace(rotation)) => self.answer(rotation.ticket, rotation.result()),
+            Some(ActiveOrder::Replace(rotation)) => self.answer(rotation.ticket, rotation.result()),
         }
         true
     }
 
     /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
-    pub(super) fn hold(&mut self, hold: Hold) {
+    pub(super) fn set_ownership(&mut self, hold: Ownership) {
         let before = std::mem::replace(&mut self.hold, hold);
-        if before == Hold::Theirs {
-            self.becomes_ours();
+        if before == Ownership::Acquiring {
+            self.complete_handover();
         }
-        if hold != Hold::Ours {
-            let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+        if hold != Ownership::Owned {
+            let waiting: Vec<OrderId> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
             for ticket in waiting {
-                self.answer(ticket, Err(held()));
+                self.answer(ticket, Err(held_error()));
             }
         }
     }
@@ -161,7 +163,7 @@ impl Plan {
         let moves = |phase| {
             matches!(
                 phase,
-                Phase::Starting { .. } | Phase::Called { .. } | Phase::Draining { .. }
+                Phase::Starting { .. } | Phase::Promoting { .. } | Phase::Draining { .. }
             )
         };
         let mut seated = self.lives.values().filter(|life| life.seat.is_some());
@@ -175,29 +177,29 @@ impl Plan {
         self.closed = true;
         let present = match self.change.take() {
             None => None,
-            Some(Change::Add { ticket, group, .. }) => {
+            Some(ActiveOrder::Add { ticket, group, .. }) => {
                 for id in group {
-                    self.remove(id, Farewell::Kill);
+                    self.remove(id, StopMode::Kill);
                 }
                 Some(ticket)
             }
-            Some(Change::Undo { ticket, .. }) => Some(ticket),
-            Some(Change::Rm { ticket, seats }) => {
-                let goes_on = Change::Rm {
+            Some(ActiveOrder::Undo { ticket, .. }) => Some(ticket),
+            Some(ActiveOrder::Rm { ticket, seats }) => {
+                let goes_on = ActiveOrder::Rm {
                     ticket: None,
                     seats,
                 };
                 self.change = Some(goes_on);
                 ticket
             }
-            Some(Change::Replace(rotation)) => {
-                self.end_turn(&rotation);
+            Some(ActiveOrder::Replace(rotation)) => {
+                self.end_step(&rotation);
                 Some(rotation.ticket)
             }
         };
-        let waiting: Vec<Ticket> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
+        let waiting: Vec<OrderId> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
         for ticket in present.into_iter().chain(waiting) {
-            self.answer(ticket, Err(stopping()));
+            self.answer(ticket, Err(stopping_error()));
         }
     }
 
@@ -205,12 +207,12 @@ impl Plan {
     pub(super) fn stop(&mut self, leave: bool) {
         self.left = leave;
         // What we have started ourselves is of no use to the one that goes on.
-        let leave = (leave || self.policy.keep) && self.hold != Hold::Theirs;
+        let leave = (leave || self.policy.keep) && self.hold != Ownership::Acquiring;
         self.close();
         self.change = None;
         self.stopping = true;
         let put_off = std::mem::take(&mut self.put_off).into_iter();
-        let left = put_off.map(|(id, _)| Action::Remove(id, Farewell::Leave));
+        let left = put_off.map(|(id, _)| Action::Remove(id, StopMode::Detach));
         self.actions.extend(left);
         let all: Vec<(ReplicaId, Phase)> = self
             .lives
@@ -219,13 +221,15 @@ impl Plan {
             .collect();
         for (id, phase) in all {
             let farewell = match phase {
-                Phase::Suspect if !leave && self.is_mute(id) => Farewell::Kill,
-                Phase::Starting { .. } | Phase::Called { .. } => Farewell::Kill,
-                Phase::Up | Phase::Suspect | Phase::Silent | Phase::Standby { .. } if leave => {
-                    Farewell::Leave
+                Phase::Suspect if !leave && self.is_unresponsive(id) => StopMode::Kill,
+                Phase::Starting { .. } | Phase::Promoting { .. } => StopMode::Kill,
+                Phase::Up | Phase::Suspect | Phase::Unresponsive | Phase::Standby { .. }
+                    if leave =>
+                {
+                    StopMode::Detach
                 }
-                Phase::Silent => Farewell::Kill,
-                _ => Farewell::Ask,
+                Phase::Unresponsive => StopMode::Kill,
+                _ => StopMode::Graceful,
             };
             self.remove(id, farewell);
         }
@@ -240,10 +244,10 @@ impl Plan {
     }
 }
 
-fn held() -> OrderError {
+fn held_error() -> OrderError {
     OrderError::unavailable("another process takes over this balancer; try again in a moment")
 }
 
-fn stopping() -> OrderError {
+fn stopping_error() -> OrderError {
     OrderError::unavailable("ringmaster is stopping")
 }

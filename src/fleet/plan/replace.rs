@@ -7,32 +7,32 @@
 
 use std::collections::VecDeque;
 
-use super::orders::Change;
-use super::{Plan, Ticket, World};
+use super::orders::ActiveOrder;
+use super::{Environment, OrderId, Plan};
 use crate::orders::{OrderError, OrderResult, ReplaceTarget};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// A seat whose turn it is or will be, and who held it when the order began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Turn {
+struct ReplaceStep {
     seat: Seat,
     holder: Option<ReplicaId>,
 }
 
 /// A replacement of one seat after the other.
 #[derive(Debug)]
-pub(super) struct Rotation {
-    pub(super) ticket: Ticket,
-    to_come: VecDeque<Turn>,
-    turn: Option<Turn>,
+pub(super) struct RollingReplace {
+    pub(super) ticket: OrderId,
+    to_come: VecDeque<ReplaceStep>,
+    turn: Option<ReplaceStep>,
     all: usize,
     done: usize,
     /// Set when it is over.
     result: Option<OrderResult>,
 }
 
-impl Rotation {
+impl RollingReplace {
     /// What it came to; asked when it is over.
     pub(super) fn result(self) -> OrderResult {
         let unfinished = || Err(OrderError::unavailable("the replacement did not end"));
@@ -44,21 +44,21 @@ impl Plan {
     /// Checks a `replace` and writes down whose turns there are.
     pub(super) fn begin_replace(
         &mut self,
-        ticket: Ticket,
+        ticket: OrderId,
         target: &ReplaceTarget,
-    ) -> Result<Change, OrderError> {
+    ) -> Result<ActiveOrder, OrderError> {
         let only = match target {
             ReplaceTarget::All => None,
             ReplaceTarget::One(name) => Some(self.seat_named(name)?),
         };
         let meant = self.places.iter().filter(|place| !place.leaving);
         let meant = meant.filter(|place| only.is_none_or(|seat| seat == place.seat));
-        let turns = meant.map(|place| Turn {
+        let turns = meant.map(|place| ReplaceStep {
             seat: place.seat,
             holder: place.holder.as_ref().map(|holder| holder.id),
         });
-        let to_come: VecDeque<Turn> = turns.collect();
-        Ok(Change::Replace(Rotation {
+        let to_come: VecDeque<ReplaceStep> = turns.collect();
+        Ok(ActiveOrder::Replace(RollingReplace {
             ticket,
             all: to_come.len(),
             to_come,
@@ -69,14 +69,14 @@ impl Plan {
     }
 
     /// Goes on with the present replacement; whether it is over.
-    pub(super) fn go_on_replacing(&mut self, world: &mut dyn World) -> bool {
-        let Some(Change::Replace(mut rotation)) = self.change.take() else {
+    pub(super) fn go_on_replacing(&mut self, world: &mut dyn Environment) -> bool {
+        let Some(ActiveOrder::Replace(mut rotation)) = self.change.take() else {
             return false;
         };
         while rotation.result.is_none() {
             let turn = rotation.turn.take().or_else(|| {
                 let next = rotation.to_come.pop_front();
-                next.inspect(|turn| self.begin_turn(*turn, world))
+                next.inspect(|turn| self.begin_step(*turn, world))
             });
             match turn {
                 None => rotation.result = Some(Ok(self.listed())),
@@ -88,12 +88,12 @@ impl Plan {
             }
         }
         let over = rotation.result.is_some();
-        self.change = Some(Change::Replace(rotation));
+        self.change = Some(ActiveOrder::Replace(rotation));
         over
     }
 
     /// Has a successor started, unless there is one or the holder has changed.
-    fn begin_turn(&mut self, turn: Turn, world: &mut dyn World) {
+    fn begin_step(&mut self, turn: ReplaceStep, world: &mut dyn Environment) {
         let Some(at) = self.places.iter().position(|place| place.seat == turn.seat) else {
             return;
         };
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// Whether another holds the seat and nothing is left of the former.
-    fn is_over(&self, turn: Turn) -> bool {
+    fn is_over(&self, turn: ReplaceStep) -> bool {
         let place = self.places.iter().find(|place| place.seat == turn.seat);
         let holder = place.and_then(|place| place.holder.as_ref());
         let changed = holder.map(|holder| holder.id) != turn.holder;
@@ -115,16 +115,18 @@ impl Plan {
     }
 
     /// Whether it is this seat's turn to be replaced.
-    pub(super) fn is_turn_of(&self, seat: Seat) -> bool {
+    pub(super) fn is_step_for(&self, seat: Seat) -> bool {
         match &self.change {
-            Some(Change::Replace(rotation)) => rotation.turn.is_some_and(|turn| turn.seat == seat),
+            Some(ActiveOrder::Replace(rotation)) => {
+                rotation.turn.is_some_and(|turn| turn.seat == seat)
+            }
             _ => false,
         }
     }
 
     /// The successor did not start: the order ends here, and who is there stays.
     pub(super) fn refuse_replace(&mut self, name: &ReplicaName, why: &str) {
-        if let Some(Change::Replace(rotation)) = &mut self.change {
+        if let Some(ActiveOrder::Replace(rotation)) = &mut self.change {
             let (done, all) = (rotation.done, rotation.all);
             let sentence = format!("could not start {name}: {why}; replaced {done} of {all}");
             rotation.result = Some(Err(OrderError::unavailable(sentence)));
@@ -133,11 +135,11 @@ impl Plan {
     }
 
     /// Takes back what the present turn has begun, if the seat is served without it.
-    pub(super) fn end_turn(&mut self, rotation: &Rotation) {
+    pub(super) fn end_step(&mut self, rotation: &RollingReplace) {
         let Some(turn) = rotation.turn else { return };
         let place = self.place_mut(turn.seat);
         if place.is_some_and(|place| place.is_held()) {
-            self.withdraw(turn.seat, "ringmaster is stopping");
+            self.cancel_successor(turn.seat, "ringmaster is stopping");
         }
     }
 }

@@ -6,22 +6,22 @@
 
 use std::time::Duration;
 
-use super::seats::Place;
-use super::{Hold, Phase, Plan, World};
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use super::seats::SeatRecord;
+use super::{Environment, Ownership, Phase, Plan};
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
 /// How long nobody is replaced after many fell silent at once.
-const HOLD: Duration = Duration::from_secs(2);
+const MASS_SILENCE_HOLD: Duration = Duration::from_secs(2);
 /// With fewer seats than this, "more than half" is no sign of our own fault.
-const HOLD_SEATS: usize = 3;
+const MASS_SILENCE_SEATS: usize = 3;
 
 impl Plan {
     /// Starts a successor for every seat that should have one by now.
-    pub(super) fn fill(&mut self, world: &mut dyn World) {
-        if self.policy.keeper == Keeper::Nobody || self.hold == Hold::Given {
+    pub(super) fn fill(&mut self, world: &mut dyn Environment) {
+        if self.policy.keeper == Management::External || self.hold == Ownership::Released {
             return;
         }
         let mut allowed = self.allowed_for_silent();
@@ -31,7 +31,7 @@ impl Plan {
             if place.leaving || place.is_filled() || place.successor.is_some() || waits {
                 continue;
             }
-            if self.is_left_to_them(place) {
+            if self.is_left_to_old_balancer(place) {
                 continue;
             }
             let is_empty = !place.is_held();
@@ -41,14 +41,14 @@ impl Plan {
                 }
                 allowed -= 1;
             }
-            if !is_empty || !self.call(at) {
+            if !is_empty || !self.promote(at) {
                 self.start_successor(at, world);
             }
         }
     }
 
     /// Starts one for the place at `at`, which has no successor.
-    pub(super) fn start_successor(&mut self, at: usize, world: &mut dyn World) {
+    pub(super) fn start_successor(&mut self, at: usize, world: &mut dyn Environment) {
         let place = &self.places[at];
         let (seat, first) = (place.seat, place.first_name.clone());
         let name = if place.holder.is_none() && !self.is_in_use(&first) {
@@ -76,14 +76,14 @@ impl Plan {
     }
 
     /// Whether its holder may speak again.
-    fn is_silent(&self, place: &Place) -> bool {
+    fn is_silent(&self, place: &SeatRecord) -> bool {
         let holder = place.holder.as_ref().map(|holder| holder.id);
-        let silent = |id| self.phase(id) == Some(Phase::Silent) || self.is_mute(id);
+        let silent = |id| self.phase(id) == Some(Phase::Unresponsive) || self.is_unresponsive(id);
         !place.leaving && holder.is_some_and(silent)
     }
 
     /// A random name that nobody has.
-    pub(super) fn free_name(&self, world: &mut dyn World) -> ReplicaName {
+    pub(super) fn free_name(&self, world: &mut dyn Environment) -> ReplicaName {
         loop {
             let name = world.name();
             if !self.is_taken(&name) {
@@ -93,34 +93,34 @@ impl Plan {
     }
 
     /// A seat fell silent: perhaps it is us.
-    pub(super) fn fell_silent(&mut self, seat: Seat, name: ReplicaName) {
+    pub(super) fn record_silence(&mut self, seat: Seat, name: ReplicaName) {
         let (now, interval) = (self.now, self.policy.interval);
         self.silences.retain(|at| now - *at <= interval);
         self.silences.push_back(now);
         let (silent, wanted) = (self.silences.len(), self.wanted());
-        let many = wanted >= HOLD_SEATS && 2 * silent > wanted;
-        if !many || self.held_until.is_some() || self.policy.keeper == Keeper::Nobody {
+        let many = wanted >= MASS_SILENCE_SEATS && 2 * silent > wanted;
+        if !many || self.held_until.is_some() || self.policy.keeper == Management::External {
             return;
         }
-        self.held_until = Some(now + HOLD);
+        self.held_until = Some(now + MASS_SILENCE_HOLD);
         let reason = format!("{silent} of {wanted} seats fell silent within {interval:?}");
-        self.note(Kind::Held, seat, name, reason, |_| {});
+        self.record(EventKind::Held, seat, name, reason, |_| {});
         let silent = self.places.iter().filter(|place| self.is_silent(place));
         for seat in silent.map(|place| place.seat).collect::<Vec<_>>() {
-            if !self.is_turn_of(seat) {
-                self.withdraw(seat, "replacing is held back");
+            if !self.is_step_for(seat) {
+                self.cancel_successor(seat, "replacing is held back");
             }
         }
     }
 
     /// Removes the one that is being started for `seat`, if there is one.
-    pub(super) fn withdraw(&mut self, seat: Seat, reason: &str) {
+    pub(super) fn cancel_successor(&mut self, seat: Seat, reason: &str) {
         let successor = self.place_mut(seat).and_then(|p| p.successor.take());
         let Some(id) = successor else { return };
         if let Some(life) = self.lives.get(&id) {
             let name = life.name.clone();
-            self.note(Kind::Withdrawn, seat, name, reason, |_| {});
+            self.record(EventKind::Withdrawn, seat, name, reason, |_| {});
         }
-        self.remove(id, Farewell::Kill);
+        self.remove(id, StopMode::Kill);
     }
 }

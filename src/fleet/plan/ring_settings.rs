@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Plan, Ticket};
-use crate::fleet::events::{Dial, Switch};
+use super::{Action, OrderId, Plan};
+use crate::fleet::events::{Setting, SettingChange};
 use crate::load::LoadBound;
 use crate::orders::OrderError;
 use crate::ring::{Seat, Spec};
 
 impl Plan {
     /// Gives the keys out by `spec`, or changes nothing when that has no room for the seats.
-    pub(super) fn switch_ring(&mut self, ticket: Ticket, spec: Spec) -> Result<(), OrderError> {
+    pub(super) fn switch_ring(&mut self, ticket: OrderId, spec: Spec) -> Result<(), OrderError> {
         let staying = self.places.iter().filter(|place| !place.leaving);
         let seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
         let ring = spec.build(&seats);
@@ -19,19 +19,19 @@ impl Plan {
         let before = std::mem::replace(&mut self.policy.ring, spec);
         self.changed = true;
         let after = self.policy.ring.clone();
-        self.switched(ticket, Dial::Ring, before, after);
+        self.switched(ticket, Setting::Ring, before, after);
         Ok(())
     }
 
     /// Lets loads lie so far above the mean.
-    pub(super) fn switch_bound(&mut self, ticket: Ticket, bound: LoadBound) {
+    pub(super) fn switch_bound(&mut self, ticket: OrderId, bound: LoadBound) {
         let before = std::mem::replace(&mut self.policy.bound, bound);
         self.changed |= before != bound;
-        self.switched(ticket, Dial::Bound, before, bound);
+        self.switched(ticket, Setting::Bound, before, bound);
     }
 
-    fn switched<T: ToString>(&mut self, ticket: Ticket, dial: Dial, from: T, to: T) {
-        let switch = Switch {
+    fn switched<T: ToString>(&mut self, ticket: OrderId, dial: Setting, from: T, to: T) {
+        let switch = SettingChange {
             dial,
             from: from.to_string(),
             to: to.to_string(),

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::orders::Change;
-use super::seats::{Holder, Place};
-use super::{Action, Phase, Plan, Ticket, World};
-use crate::fleet::engine::Farewell;
-use crate::fleet::events::Kind;
+use super::orders::ActiveOrder;
+use super::seats::{Holder, SeatRecord};
+use super::{Action, Environment, OrderId, Phase, Plan};
+use crate::fleet::engine::StopMode;
+use crate::fleet::events::EventKind;
 use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
@@ -18,10 +18,10 @@ impl Plan {
     /// Checks an `/rm`, takes its seats off the ring and begins to part from their replicas.
     pub(super) fn begin_rm(
         &mut self,
-        ticket: Ticket,
+        ticket: OrderId,
         change: &orders::ChangeRequest,
-        world: &mut dyn World,
-    ) -> Result<Change, OrderError> {
+        world: &mut dyn Environment,
+    ) -> Result<ActiveOrder, OrderError> {
         let mut seats = BTreeSet::new();
         for name in &change.names {
             // By contract a bad order, not one about nobody.
@@ -38,15 +38,15 @@ impl Plan {
         while seats.len() < n && !others.is_empty() {
             seats.insert(others.swap_remove(world.below(others.len())));
         }
-        self.part_from(ticket, seats)
+        self.remove_seats(ticket, seats)
     }
 
     /// Takes these seats off the ring and begins to part from their replicas.
-    pub(super) fn part_from(
+    pub(super) fn remove_seats(
         &mut self,
-        ticket: Ticket,
+        ticket: OrderId,
         seats: BTreeSet<Seat>,
-    ) -> Result<Change, OrderError> {
+    ) -> Result<ActiveOrder, OrderError> {
         let all = self.places.iter().map(|place| place.seat);
         let rest = all.filter(|seat| !seats.contains(seat)).collect();
         let ring = self.ring.reseated(&rest);
@@ -55,7 +55,7 @@ impl Plan {
         for seat in &seats {
             self.leave(*seat);
         }
-        Ok(Change::Rm {
+        Ok(ActiveOrder::Rm {
             ticket: Some(ticket),
             seats,
         })
@@ -73,7 +73,7 @@ impl Plan {
 
     /// The seat whose present or coming replica has this name.
     pub(super) fn seat_of(&self, name: &ReplicaName) -> Option<Seat> {
-        let named = |place: &&Place| {
+        let named = |place: &&SeatRecord| {
             let holder = place.holder.as_ref().map(|holder| &holder.name);
             let coming = place.successor.and_then(|id| self.lives.get(&id));
             let comes = coming.is_some_and(|life| life.name == *name);
@@ -93,16 +93,16 @@ impl Plan {
         let name = holder.as_ref().map(|holder| holder.name.clone());
         let name = name.unwrap_or_else(|| place.first_name.clone());
         self.awaited.remove(&seat);
-        self.withdraw(seat, "its seat is removed");
-        self.note(Kind::Leaving, seat, name, "", |_| {});
+        self.cancel_successor(seat, "its seat is removed");
+        self.record(EventKind::Leaving, seat, name, "", |_| {});
         let Some(Holder { id, .. }) = holder else {
             return;
         };
-        self.let_finish(id);
+        self.drain(id);
     }
 
     /// Parts from one that is off the ring: it finishes what it has begun, if it can.
-    pub(super) fn let_finish(&mut self, id: ReplicaId) {
+    pub(super) fn drain(&mut self, id: ReplicaId) {
         let until = self.now + self.policy.drain_timeout;
         let Some(life) = self.lives.get_mut(&id) else {
             return;
@@ -111,17 +111,17 @@ impl Plan {
             life.phase = Phase::Draining { until };
             self.actions.push(Action::Drain(id));
         } else {
-            self.remove(id, Farewell::Kill);
+            self.remove(id, StopMode::Kill);
         }
     }
 
     /// Strikes a seat from the book.
-    pub(super) fn left(&mut self, seat: Seat) {
+    pub(super) fn forget_seat(&mut self, seat: Seat) {
         let Some(at) = self.places.iter().position(|place| place.seat == seat) else {
             return;
         };
         let place = self.places.remove(at);
         let name = place.holder.map_or(place.first_name, |holder| holder.name);
-        self.note(Kind::Left, seat, name, "", |_| {});
+        self.record(EventKind::Left, seat, name, "", |_| {});
     }
 }

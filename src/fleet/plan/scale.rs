@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::orders::Change;
-use super::{Plan, Ticket, World};
+use super::orders::ActiveOrder;
+use super::{Environment, OrderId, Plan};
 use crate::orders::{self, OrderError};
 use crate::ring::Seat;
 
@@ -14,10 +14,10 @@ impl Plan {
     /// Checks a `scale` and begins it; `None` if there are so many already.
     pub(super) fn begin_scale(
         &mut self,
-        ticket: Ticket,
+        ticket: OrderId,
         n: usize,
-        world: &mut dyn World,
-    ) -> Result<Option<Change>, OrderError> {
+        world: &mut dyn Environment,
+    ) -> Result<Option<ActiveOrder>, OrderError> {
         let (wanted, max) = (self.wanted(), self.policy.max_replicas);
         if n > max && n > wanted {
             return Err(OrderError::invalid(format!(
@@ -38,6 +38,6 @@ impl Plan {
         for _ in n..wanted {
             highest.extend(seats.pop_last());
         }
-        self.part_from(ticket, highest).map(Some)
+        self.remove_seats(ticket, highest).map(Some)
     }
 }

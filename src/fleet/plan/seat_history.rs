@@ -7,39 +7,39 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Plan;
-use crate::fleet::engine::Ending;
+use crate::fleet::engine::ExitReport;
 use crate::orders::PastReplica;
 use crate::roster::{ReplicaId, ReplicaName};
 
 /// How many a seat keeps.
-const KEPT: usize = 4;
+const MAX_PAST_HOLDERS: usize = 4;
 
 /// The last who held a seat, the newest last.
 #[derive(Debug, Default)]
-pub(super) struct Obituaries(VecDeque<Obituary>);
+pub(super) struct SeatHistory(VecDeque<PastHolder>);
 
 #[derive(Debug)]
-struct Obituary {
+struct PastHolder {
     id: ReplicaId,
     name: ReplicaName,
     at: Instant,
     reason: String,
-    ending: Option<Ending>,
+    ending: Option<ExitReport>,
 }
 
-impl Obituaries {
+impl SeatHistory {
     /// What there is to tell at `now`, the newest first.
-    pub(super) fn told(&self, now: Instant) -> Vec<PastReplica> {
+    pub(super) fn past_replicas(&self, now: Instant) -> Vec<PastReplica> {
         let newest_first = self.0.iter().rev();
         let told = newest_first.map(|one| PastReplica {
             name: one.name.clone(),
             ago: now.saturating_duration_since(one.at),
             reason: one.reason.clone(),
-            exit: one.ending.as_ref().map(|ending| ending.how.clone()),
+            exit: one.ending.as_ref().map(|ending| ending.reason.clone()),
             last_lines: one
                 .ending
                 .as_ref()
-                .map_or_else(Vec::new, |e| e.said.clone()),
+                .map_or_else(Vec::new, |e| e.last_lines.clone()),
         });
         told.collect()
     }
@@ -47,7 +47,7 @@ impl Obituaries {
 
 impl Plan {
     /// Notes that `id` holds its seat no more, or does so in vain.
-    pub(super) fn bury(&mut self, id: ReplicaId, reason: String) {
+    pub(super) fn record_death(&mut self, id: ReplicaId, reason: String) {
         let Some(life) = self.lives.get(&id) else {
             return;
         };
@@ -56,10 +56,10 @@ impl Plan {
             return;
         };
         let kept = &mut place.past.0;
-        if kept.len() == KEPT {
+        if kept.len() == MAX_PAST_HOLDERS {
             kept.pop_front();
         }
-        kept.push_back(Obituary {
+        kept.push_back(PastHolder {
             id,
             name,
             at,
@@ -69,12 +69,12 @@ impl Plan {
     }
 
     /// Adds how it ended, if it was noted.
-    pub(super) fn note_ending(&mut self, id: ReplicaId, ending: &Ending) {
+    pub(super) fn record_exit(&mut self, id: ReplicaId, ending: &ExitReport) {
         let all = self.places.iter_mut().flat_map(|place| &mut place.past.0);
         if let Some(one) = all.rev().find(|one| one.id == id) {
             if one.reason == ending.to_string() {
                 // The verdict was the engine's word itself.
-                one.reason.clone_from(&ending.how);
+                one.reason.clone_from(&ending.reason);
             }
             one.ending = Some(ending.clone());
         }

@@ -6,11 +6,11 @@
 
 use std::time::Instant;
 
-use super::backoff::Patience;
-use super::seat_history::Obituaries;
-use super::{Action, Hold, Life, Phase, Plan};
-use crate::fleet::engine::{Farewell, Vacant};
-use crate::fleet::events::{Kind, Note};
+use super::backoff::Backoff;
+use super::seat_history::SeatHistory;
+use super::{Action, Ownership, Phase, Plan, Replica};
+use crate::fleet::engine::{StopMode, VacantSeats};
+use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -29,7 +29,7 @@ pub(super) struct Holder {
 
 /// A seat that is wanted, or is being left.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SeatRecord {
     pub(super) seat: Seat,
     /// The name it starts with, for as long as nobody has answered in it.
     pub(super) first_name: ReplicaName,
@@ -37,7 +37,7 @@ pub(super) struct Place {
     /// Who is being started for it.
     pub(super) successor: Option<ReplicaId>,
     /// How long to wait before the next start.
-    pub(super) patience: Patience,
+    pub(super) patience: Backoff,
     /// Since when its holder is down.
     pub(super) down_since: Option<Instant>,
     /// Since when its holder is up.
@@ -51,26 +51,26 @@ pub(super) struct Place {
     /// How often a holder of it was found dead.
     pub(super) died: u64,
     /// Who held it before.
-    pub(super) past: Obituaries,
+    pub(super) past: SeatHistory,
     /// Why the last start for it failed, until one succeeds.
     pub(super) failure: Option<String>,
 }
 
-impl Place {
+impl SeatRecord {
     pub(super) fn new(seat: Seat, first_name: ReplicaName) -> Self {
         Self {
             seat,
             first_name,
             holder: None,
             successor: None,
-            patience: Patience::default(),
+            patience: Backoff::default(),
             down_since: None,
             up_since: None,
             begins_drained: false,
             is_owed: false,
             leaving: false,
             died: 0,
-            past: Obituaries::default(),
+            past: SeatHistory::default(),
             failure: None,
         }
     }
@@ -95,7 +95,7 @@ impl Place {
     /// Its holder died, who once answered: the successor may start at once, unless this is a habit.
     pub(super) fn holder_died(&mut self, now: Instant) {
         let up_for = self.up_since.take().map(|up| now - up);
-        self.patience.death(now, up_for);
+        self.patience.record_death(now, up_for);
         self.down_since = Some(now);
         self.died += 1;
     }
@@ -109,7 +109,7 @@ impl Place {
     }
 }
 
-impl Life {
+impl Replica {
     pub(super) fn new(
         seat: Option<Seat>,
         name: ReplicaName,
@@ -161,14 +161,14 @@ impl Plan {
     }
 
     /// In how many seats somebody served the balancer before us, and nobody answers us.
-    pub(super) fn owed(&self) -> usize {
+    pub(super) fn unanswered_inherited(&self) -> usize {
         let owed = self.places.iter().filter(|place| place.is_owed);
         owed.filter(|place| !place.leaving && !place.is_held())
             .count()
     }
 
     /// How many wanted seats are held by one that gets no requests by order.
-    pub(super) fn off_duty(&self) -> usize {
+    pub(super) fn drained_count(&self) -> usize {
         let shown = self.places.iter().filter(|place| !place.leaving);
         shown
             .filter_map(|place| place.holder.as_ref())
@@ -196,13 +196,13 @@ impl Plan {
             || self.lives.values().any(|life| life.name == *name)
     }
 
-    pub(super) fn place_mut(&mut self, seat: Seat) -> Option<&mut Place> {
+    pub(super) fn place_mut(&mut self, seat: Seat) -> Option<&mut SeatRecord> {
         self.places.iter_mut().find(|place| place.seat == seat)
     }
 
     /// The place that `id` holds.
-    pub(super) fn held_by(&mut self, id: ReplicaId) -> Option<&mut Place> {
-        let holds = |place: &&mut Place| place.holder.as_ref().is_some_and(|h| h.id == id);
+    pub(super) fn held_by(&mut self, id: ReplicaId) -> Option<&mut SeatRecord> {
+        let holds = |place: &&mut SeatRecord| place.holder.as_ref().is_some_and(|h| h.id == id);
         self.places.iter_mut().find(holds)
     }
 
@@ -229,7 +229,7 @@ impl Plan {
         let id = ReplicaId(self.next_id);
         self.next_id += 1;
         let until = self.now + self.policy.start_timeout;
-        let life = Life::new(seat, name.clone(), None, Phase::Starting { until });
+        let life = Replica::new(seat, name.clone(), None, Phase::Starting { until });
         self.lives.insert(id, life);
         self.actions.push(Action::Start(id, seat, name));
         id
@@ -237,42 +237,42 @@ impl Plan {
 
     /// The seats that are wanted and that nobody fills, and who was the last to answer in each. `None` at the end:
     /// it stays as it was, for whoever comes next.
-    pub(in crate::fleet) fn vacant(&self) -> Option<Vacant> {
-        let wanted = |place: &&Place| !place.leaving && !place.is_filled();
+    pub(in crate::fleet) fn vacant(&self) -> Option<VacantSeats> {
+        let wanted = |place: &&SeatRecord| !place.leaving && !place.is_filled();
         let vacant = self.places.iter().filter(wanted);
-        let last = |place: &Place| place.holder.as_ref().map(|holder| holder.id);
+        let last = |place: &SeatRecord| place.holder.as_ref().map(|holder| holder.id);
         let vacant = vacant.map(|place| (place.seat, last(place)));
         (!self.stopping).then(|| vacant.collect())
     }
 
     /// Has the engine remove it, once, and not before it is ours.
-    pub(super) fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
-        let is_theirs = self.is_theirs(id);
+    pub(super) fn remove(&mut self, id: ReplicaId, farewell: StopMode) {
+        let is_theirs = self.is_shared(id);
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
         if !matches!(life.phase, Phase::Removing { .. }) {
             life.phase = Phase::Removing { unexplained: false };
             // It may have a seat by now that is not ours to give.
-            let given = self.hold == Hold::Given || is_theirs;
+            let given = self.hold == Ownership::Released || is_theirs;
             if is_theirs && !self.stopping {
                 return self.put_off.push((id, farewell));
             }
-            let farewell = if given { Farewell::Leave } else { farewell };
+            let farewell = if given { StopMode::Detach } else { farewell };
             self.actions.push(Action::Remove(id, farewell));
         }
     }
 
     /// Notes a change; the caller may add to the note.
-    pub(super) fn note(
+    pub(super) fn record(
         &mut self,
-        kind: Kind,
+        kind: EventKind,
         seat: impl Into<Option<Seat>>,
         name: ReplicaName,
         reason: impl Into<String>,
-        add: impl FnOnce(&mut Note),
+        add: impl FnOnce(&mut ReplicaEvent),
     ) {
-        let mut note = Note {
+        let mut note = ReplicaEvent {
             kind,
             seat: seat.into(),
             name,
@@ -285,6 +285,6 @@ impl Plan {
             wanted: self.wanted(),
         };
         add(&mut note);
-        self.actions.push(Action::Note(note));
+        self.actions.push(Action::Record(note));
     }
 }

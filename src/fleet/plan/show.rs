@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::seats::Place;
-use super::{Life, Phase, Plan};
-use crate::fleet::engine::Keeper;
+use super::seats::SeatRecord;
+use super::{Phase, Plan, Replica};
+use crate::fleet::engine::Management;
 use crate::orders::{ReplicaInfo, ReplicaState};
 use crate::roster::ReplicaId;
 
@@ -16,7 +16,7 @@ impl Plan {
     pub(in crate::fleet) fn cards(&self, now: Instant) -> Vec<(Option<ReplicaId>, ReplicaInfo)> {
         let lives = self.lives.iter();
         let mut cards: Vec<_> = lives
-            .map(|(id, life)| (Some(*id), self.card(*id, life, now)))
+            .map(|(id, life)| (Some(*id), self.replica_info(*id, life, now)))
             .collect();
         let empty = self.places.iter().filter(|place| self.is_empty(place));
         cards.extend(empty.map(|place| (None, self.empty(place, now))));
@@ -24,12 +24,12 @@ impl Plan {
         cards
     }
 
-    fn card(&self, id: ReplicaId, life: &Life, now: Instant) -> ReplicaInfo {
+    fn replica_info(&self, id: ReplicaId, life: &Replica, now: Instant) -> ReplicaInfo {
         let place = self
             .places
             .iter()
             .find(|place| Some(place.seat) == life.seat);
-        let holds = |place: &&Place| place.holder.as_ref().is_some_and(|h| h.id == id);
+        let holds = |place: &&SeatRecord| place.holder.as_ref().is_some_and(|h| h.id == id);
         let held = place.filter(holds);
         let drained = held.is_some_and(|place| place.holder.as_ref().is_some_and(|h| h.drained));
         let up_since = match life.phase {
@@ -39,7 +39,7 @@ impl Plan {
         ReplicaInfo {
             name: life.name.clone(),
             seat: life.seat,
-            state: match self.is_mute(id) {
+            state: match self.is_unresponsive(id) {
                 true if !drained => ReplicaState::Silent,
                 _ => self.state(life.phase, drained),
             },
@@ -49,30 +49,30 @@ impl Plan {
             deaths: place.map_or(0, |place| place.died),
             heartbeat: None,
             in_flight: 0,
-            in_rep_list: held.is_some_and(Place::is_held),
+            in_rep_list: held.is_some_and(SeatRecord::is_held),
             reason: self.silence(id, now),
-            past: place.map_or_else(Vec::new, |place| place.past.told(now)),
+            past: place.map_or_else(Vec::new, |place| place.past.past_replicas(now)),
         }
     }
 
     fn state(&self, phase: Phase, drained: bool) -> ReplicaState {
         match phase {
             Phase::Starting { .. } => ReplicaState::Starting,
-            Phase::Ready => ReplicaState::Answered,
+            Phase::Answered => ReplicaState::Answered,
             Phase::Standby { .. } => ReplicaState::Standby,
-            Phase::Called { .. } => ReplicaState::Promoting,
+            Phase::Promoting { .. } => ReplicaState::Promoting,
             Phase::Up | Phase::Suspect if drained => ReplicaState::Drained,
             Phase::Up => ReplicaState::Up,
             Phase::Suspect => ReplicaState::Suspect,
-            Phase::Silent if self.policy.keeper == Keeper::Nobody => ReplicaState::Down,
-            Phase::Silent => ReplicaState::Silent,
+            Phase::Unresponsive if self.policy.keeper == Management::External => ReplicaState::Down,
+            Phase::Unresponsive => ReplicaState::Silent,
             Phase::Draining { .. } => ReplicaState::Leaving,
             Phase::Removing { .. } => ReplicaState::Removing,
         }
     }
 
     /// Whether nobody serves in a seat, and nobody is being started for it.
-    fn is_empty(&self, place: &Place) -> bool {
+    fn is_empty(&self, place: &SeatRecord) -> bool {
         let holder = place.holder.as_ref().map(|holder| holder.id);
         let all = holder.into_iter().chain(place.successor);
         let mut phases = all.filter_map(|id| self.phase(id));
@@ -81,7 +81,7 @@ impl Plan {
     }
 
     /// The card of a seat that waits.
-    fn empty(&self, place: &Place, now: Instant) -> ReplicaInfo {
+    fn empty(&self, place: &SeatRecord, now: Instant) -> ReplicaInfo {
         let wait = place.patience.retry_at.map(|at| {
             let wait = at.saturating_duration_since(now);
             format!("the next start is in {:.1} s", wait.as_secs_f64())
@@ -100,7 +100,7 @@ impl Plan {
             in_flight: 0,
             in_rep_list: false,
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
-            past: place.past.told(now),
+            past: place.past.past_replicas(now),
         }
     }
 }

@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Phase, Plan, World};
-use crate::fleet::events::Kind;
+use super::{Environment, Phase, Plan};
+use crate::fleet::events::EventKind;
 use crate::roster::{Health, ReplicaId};
 
 /// Time for which requests under way explain the silence of a replica that serves one connection at a time.
@@ -33,7 +33,7 @@ impl Plan {
         &mut self,
         id: ReplicaId,
         sent: Instant,
-        world: &dyn World,
+        world: &dyn Environment,
     ) -> bool {
         let (now, limit) = (self.now, self.policy.replace_after);
         let traffic = world.traffic(id);
@@ -63,7 +63,12 @@ impl Plan {
 
     /// Has routing pass over a replica that is silent, and goes on watching it. One that is about to take a
     /// seat or to leave only gets more time.
-    pub(super) fn fall_silent(&mut self, id: ReplicaId, reason: String, world: &dyn World) {
+    pub(super) fn mark_unresponsive(
+        &mut self,
+        id: ReplicaId,
+        reason: String,
+        world: &dyn Environment,
+    ) {
         let (now, limit) = (self.now, self.policy.misses);
         let Some(life) = self.lives.get_mut(&id) else {
             return;
@@ -78,16 +83,16 @@ impl Plan {
         let (seat, name) = (life.seat, life.name.clone());
         let last = life.last_ok.max(world.last_answer(id));
         self.set_health(id, Health::Suspect);
-        self.note(Kind::Suspect, seat, name.clone(), reason, |note| {
+        self.record(EventKind::Suspect, seat, name.clone(), reason, |note| {
             note.detected_within = last.map(|at| now.saturating_duration_since(at));
         });
         if let Some(seat) = seat {
-            self.fell_silent(seat, name);
+            self.record_silence(seat, name);
         }
     }
 
     /// Whether a replica holds its seat and has missed so many heartbeats that routing passes it over.
-    pub(super) fn is_mute(&self, id: ReplicaId) -> bool {
+    pub(super) fn is_unresponsive(&self, id: ReplicaId) -> bool {
         let life = self.lives.get(&id);
         life.is_some_and(|life| life.phase == Phase::Suspect && life.misses >= self.policy.misses)
     }
@@ -102,7 +107,11 @@ impl Plan {
 
     /// For how long a replica that is passed over has been silent, in words.
     pub(super) fn silence(&self, id: ReplicaId, now: Instant) -> Option<String> {
-        let silence = self.lives.get(&id)?.silence.filter(|_| self.is_mute(id))?;
+        let silence = self
+            .lives
+            .get(&id)?
+            .silence
+            .filter(|_| self.is_unresponsive(id))?;
         let time = now.saturating_duration_since(silence.since).as_secs_f64();
         let limit = self.policy.replace_after;
         Some(format!("silent for {time:.1} s, dead after {limit:?}"))

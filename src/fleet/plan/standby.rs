@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use super::{Action, Hold, Life, Phase, Plan, World};
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use super::{Action, Environment, Ownership, Phase, Plan, Replica};
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::roster::{ReplicaAddr, ReplicaId};
 
 /// How long a standby may take to take the seat that it is called to.
@@ -17,10 +17,10 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
 impl Plan {
     /// Starts standbys for those that are lacking, unless it must wait.
-    pub(super) fn fill_standbys(&mut self, world: &mut dyn World) {
+    pub(super) fn fill_standbys(&mut self, world: &mut dyn Environment) {
         let waits = self.standbys.must_wait(self.now);
-        let lent = matches!(self.hold, Hold::Shared | Hold::Given);
-        if self.policy.keeper == Keeper::Nobody || self.closed || waits || lent {
+        let lent = matches!(self.hold, Ownership::Offering | Ownership::Released);
+        if self.policy.keeper == Management::External || self.closed || waits || lent {
             return;
         }
         let lives = self.lives.values();
@@ -37,20 +37,20 @@ impl Plan {
     }
 
     /// A standby has answered for the first time.
-    pub(super) fn stand_by(&mut self, id: ReplicaId) {
+    pub(super) fn park_standby(&mut self, id: ReplicaId) {
         let since = self.now;
         let Some(life) = self.lives.get_mut(&id) else {
             return;
         };
         life.phase = Phase::Standby { since };
         let name = life.name.clone();
-        self.note(Kind::Standby, None, name, "", |_| {});
+        self.record(EventKind::Standby, None, name, "", |_| {});
     }
 
     /// Calls a standby to the empty place at `at`; whether there is one.
-    pub(super) fn call(&mut self, at: usize) -> bool {
+    pub(super) fn promote(&mut self, at: usize) -> bool {
         let until = self.now + CALL_TIMEOUT;
-        if self.hold != Hold::Ours {
+        if self.hold != Ownership::Owned {
             return false;
         }
         let Some((id, addr)) = self.fittest() else {
@@ -61,18 +61,18 @@ impl Plan {
         place.successor = Some(id);
         if let Some(life) = self.lives.get_mut(&id) {
             if let Phase::Standby { since } = life.phase {
-                self.standbys.health(self.now - since);
+                self.standbys.reset_after(self.now - since);
             }
             life.seat = Some(seat);
-            life.phase = Phase::Called { until };
+            life.phase = Phase::Promoting { until };
         }
-        self.actions.push(Action::Give(id, addr, seat));
+        self.actions.push(Action::AssignSeat(id, addr, seat));
         true
     }
 
     /// The standby that has missed the fewest heartbeats, and of these the oldest.
     fn fittest(&self) -> Option<(ReplicaId, ReplicaAddr)> {
-        let answers = |life: &Life| life.is_warm() && life.misses < self.policy.misses;
+        let answers = |life: &Replica| life.is_warm() && life.misses < self.policy.misses;
         let warm = self.lives.iter().filter(|(_, life)| answers(life));
         let fittest = warm.min_by_key(|(id, life)| (life.misses, **id));
         fittest.and_then(|(id, life)| Some((*id, life.addr?)))
@@ -80,14 +80,14 @@ impl Plan {
 
     /// [`super::Pulse::Seated`].
     pub(super) fn seated(&mut self, id: ReplicaId, knows: bool) {
-        if let Some(Phase::Called { .. }) = self.phase(id) {
+        if let Some(Phase::Promoting { .. }) = self.phase(id) {
             self.take_seat(id, !knows);
         }
     }
 
     /// A standby is dead, with a seat before it or without.
-    pub(super) fn lose_standby(&mut self, id: ReplicaId, why: &str) {
-        if self.is_theirs(id) {
+    pub(super) fn drop_standby(&mut self, id: ReplicaId, why: &str) {
+        if self.is_shared(id) {
             return;
         }
         let now = self.now;
@@ -99,12 +99,12 @@ impl Plan {
             Phase::Standby { since } => Some(now - since),
             _ => None,
         };
-        self.standbys.death(now, warm_for);
+        self.standbys.record_death(now, warm_for);
         if let Some(place) = seat.and_then(|seat| self.place_mut(seat)) {
             place.successor = None;
         }
-        self.note(Kind::Down, None, name, why, |_| {});
-        self.remove(id, Farewell::Kill);
+        self.record(EventKind::Down, None, name, why, |_| {});
+        self.remove(id, StopMode::Kill);
     }
 
     /// A standby did not start.
@@ -113,13 +113,13 @@ impl Plan {
             return;
         };
         let name = life.name.clone();
-        self.standbys.wait(self.now);
-        self.note(Kind::Failed, None, name, why, |_| {});
-        self.remove(id, Farewell::Kill);
+        self.standbys.record_failure(self.now);
+        self.record(EventKind::Failed, None, name, why, |_| {});
+        self.remove(id, StopMode::Kill);
     }
 }
 
-impl Life {
+impl Replica {
     fn is_warm(&self) -> bool {
         matches!(self.phase, Phase::Standby { .. })
     }

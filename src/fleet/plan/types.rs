@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::{Note, Switch};
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::events::{ReplicaEvent, SettingChange};
 use crate::load::LoadBound;
 use crate::orders::{Order, OrderResult};
 use crate::ring::{Ring, Seat, Spec};
@@ -17,7 +17,7 @@ use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct Policy {
     /// Who keeps N.
-    pub(in crate::fleet) keeper: Keeper,
+    pub(in crate::fleet) keeper: Management,
     /// Whether there are heartbeats. Without them everybody counts as up.
     pub(in crate::fleet) watched: bool,
     /// The kind of ring.
@@ -44,7 +44,7 @@ pub(in crate::fleet) struct Policy {
 
 /// A replica to begin with.
 #[derive(Clone, Debug)]
-pub(in crate::fleet) struct First {
+pub(in crate::fleet) struct InitialSeat {
     /// Its seat.
     pub(in crate::fleet) seat: Seat,
     /// Its name.
@@ -57,7 +57,7 @@ pub(in crate::fleet) struct First {
     pub(in crate::fleet) serves: bool,
 }
 
-impl First {
+impl InitialSeat {
     /// One that gets requests from us alone, as it runs at this address or is to be started.
     pub(in crate::fleet) fn new(seat: Seat, name: ReplicaName, addr: Option<ReplicaAddr>) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl First {
 }
 
 /// What the plan asks of the world outside.
-pub(in crate::fleet) trait World {
+pub(in crate::fleet) trait Environment {
     /// A name drawn at random.
     fn name(&mut self) -> ReplicaName;
     /// A number drawn at random from `0..n`; `n` is not 0.
@@ -95,11 +95,11 @@ pub(in crate::fleet) struct Traffic {
 
 /// An order's number, by which its answer finds whoever asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::fleet) struct Ticket(pub(in crate::fleet) u64);
+pub(in crate::fleet) struct OrderId(pub(in crate::fleet) u64);
 
 /// Why a heartbeat counts as missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::fleet) enum Miss {
+pub(in crate::fleet) enum MissReason {
     /// No answer in time.
     Silent,
     /// An answer with a status that is not health.
@@ -112,7 +112,7 @@ pub(in crate::fleet) enum Miss {
 
 /// What came of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::fleet) enum Pulse {
+pub(in crate::fleet) enum ProbeEvent {
     /// It was answered with health.
     Answered,
     /// The one that gave it a seat was answered with health; an ordinary answer follows.
@@ -125,7 +125,7 @@ pub(in crate::fleet) enum Pulse {
         /// When it was sent.
         sent: Instant,
         /// In which way.
-        why: Miss,
+        why: MissReason,
     },
     /// The held connection ended unexpectedly; a fresh one is being tried.
     Broken,
@@ -137,17 +137,17 @@ pub(in crate::fleet) enum Pulse {
 
 /// Whose the fleet is, when another process takes over, or we do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
+pub enum Ownership {
     /// We take over, and get ready: changes are refused, and what was found is the other one's, which serves from
     /// it still. It is not removed, whatever we think of it, and no successor is started for one that runs.
-    Theirs,
+    Acquiring,
     /// Ours.
-    Ours,
+    Owned,
     /// Still ours, for as long as the other one gets ready: changes are refused, and no standby is called,
     /// for the other one may call it too.
-    Shared,
+    Offering,
     /// The other one's: nobody is started, called or removed any more, whoever dies.
-    Given,
+    Released,
 }
 
 /// What the plan is told.
@@ -156,19 +156,19 @@ pub(in crate::fleet) enum Input {
     /// Begin; the first input.
     Begin,
     /// From the engine.
-    Engine(Report),
+    Engine(EngineEvent),
     /// From a heartbeat.
-    Pulse(ReplicaId, Pulse),
+    Pulse(ReplicaId, ProbeEvent),
     /// From the data path.
     Evidence(Evidence),
     /// Nothing is in flight any more to one that was to be drained.
     Drained(ReplicaId),
     /// From whoever may command.
-    Order(Ticket, Order),
+    Order(OrderId, Order),
     /// Refuse all changes from here on.
     Close,
     /// Whose the fleet is, when another process takes over.
-    Hold(Hold),
+    Hold(Ownership),
     /// Remove everything, or leave what serves to another balancer; it closes as well.
     Stop {
         /// Whether it is left.
@@ -186,31 +186,31 @@ pub(in crate::fleet) enum Action {
     /// Let the engine start a replica, for a seat or as a standby.
     Start(ReplicaId, Option<Seat>, ReplicaName),
     /// Begin its heartbeats, the first at once.
-    Watch(ReplicaId, ReplicaAddr),
+    StartProbing(ReplicaId, ReplicaAddr),
     /// Give a standby this seat, with the next heartbeat, which is due now.
-    Give(ReplicaId, ReplicaAddr, Seat),
+    AssignSeat(ReplicaId, ReplicaAddr, Seat),
     /// Heartbeat now; on a fresh connection if so said.
-    Poke(ReplicaId, bool),
+    ProbeNow(ReplicaId, bool),
     /// Let the engine look whether it still runs.
-    Look(ReplicaId),
+    CheckAlive(ReplicaId),
     /// Say when all workers have seen the newest roster and nothing is in flight to it. It is watched as
     /// before: one that falls silent would hold what is in flight to the end of the drain timeout.
     Drain(ReplicaId),
     /// End heartbeats and draining, and let the engine remove it.
-    Remove(ReplicaId, Farewell),
+    Remove(ReplicaId, StopMode),
     /// Answer an order.
-    Answer(Ticket, OrderResult),
+    Answer(OrderId, OrderResult),
     /// Note a change.
-    Note(Note),
+    Record(ReplicaEvent),
     /// Note a switch that this order made.
-    Switched(Ticket, Switch),
+    Switched(OrderId, SettingChange),
     /// After [`Input::Stop { leave: false }`]: nothing is left.
     Finished,
 }
 
 /// A member of the roster, but for its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::fleet) struct Shown {
+pub(in crate::fleet) struct MemberDraft {
     /// Which life of which replica.
     pub(in crate::fleet) id: ReplicaId,
     /// Where it sits.
@@ -229,7 +229,7 @@ pub(in crate::fleet) struct Shown {
 
 /// The roster, but for its cells.
 #[derive(Clone, Debug)]
-pub(in crate::fleet) struct View {
+pub(in crate::fleet) struct RosterDraft {
     /// Grows by one with every change.
     pub(in crate::fleet) version: u64,
     /// Over the wanted seats.
@@ -237,7 +237,7 @@ pub(in crate::fleet) struct View {
     /// How far above the mean a seat's load may lie.
     pub(in crate::fleet) bound: LoadBound,
     /// At most one for each seat.
-    pub(in crate::fleet) members: Vec<Shown>,
+    pub(in crate::fleet) members: Vec<MemberDraft>,
 }
 
 /// How the fleet stands.

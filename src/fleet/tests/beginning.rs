@@ -6,30 +6,30 @@ use super::*;
 fn the_first_roster_has_all_seats() {
     let binary = PathBuf::from("replica");
     let process = settings(processes(binary, 3));
-    let roster = survey(process).unwrap().first_roster();
+    let roster = discover(process).unwrap().initial_roster();
     assert_eq!((roster.version, roster.ring.seats().len()), (0, 3));
     assert!(roster.members().is_empty() && roster.watched);
     let backend = (
         "a".parse().unwrap(),
         ReplicaAddr(([127, 0, 0, 1], 1).into()),
     );
-    let fixed = Settings {
+    let fixed = FleetSettings {
         heartbeat: None,
-        ..settings(Replicas::Fixed(vec![backend]))
+        ..settings(ReplicaSettings::Fixed(vec![backend]))
     };
-    let roster = survey(fixed).unwrap().first_roster();
+    let roster = discover(fixed).unwrap().initial_roster();
     assert_eq!(roster.members()[0].health, Health::Up);
     assert!(!roster.watched);
 }
 
 #[test]
 fn what_cannot_be_is_told_before_anything_is_started() {
-    let fail = |settings: Settings| {
-        let survey = match survey(settings) {
+    let fail = |settings: FleetSettings| {
+        let survey = match discover(settings) {
             Ok(survey) => survey,
             Err(err) => return err.to_string(),
         };
-        let (publisher, _) = roster::channel(1, survey.first_roster());
+        let (publisher, _) = roster::channel(1, survey.initial_roster());
         let (_, counter) = orders::order_queue();
         let (_, evidence) = mpsc::channel(1);
         let err = start(survey, publisher, counter, evidence).unwrap_err();
@@ -39,7 +39,7 @@ fn what_cannot_be_is_told_before_anything_is_started() {
     let missing = settings(processes(binary, 3));
     let sentence = fail(missing.clone());
     assert!(sentence.starts_with("replica binary not found at /nowhere/replica; build it with: "));
-    let unwatched = Settings {
+    let unwatched = FleetSettings {
         heartbeat: None,
         ..missing
     };
@@ -51,6 +51,6 @@ fn what_cannot_be_is_told_before_anything_is_started() {
         "a".parse().unwrap(),
         ReplicaAddr(([127, 0, 0, 1], 1).into()),
     );
-    let twins = settings(Replicas::Fixed(vec![backend.clone(), backend]));
+    let twins = settings(ReplicaSettings::Fixed(vec![backend.clone(), backend]));
     assert_eq!(fail(twins), "two backends are named a");
 }

@@ -19,9 +19,9 @@ async fn a_killed_replica_is_replaced_in_its_seat() {
     bench.roster(is_new).await;
     let listed = names(bench.desk.list());
     assert!(listed[1].starts_with("s-"), "{listed:?}");
-    let reason = bench.note(Kind::Down).await.reason;
+    let reason = bench.note(EventKind::Down).await.reason;
     assert_eq!(reason, "process ended, signal: 9 (SIGKILL)");
-    let replaced = bench.note(Kind::Replaced).await;
+    let replaced = bench.note(EventKind::Replaced).await;
     assert_eq!(replaced.before, Some("S2".parse().unwrap()));
     assert!(replaced.replaced_after.is_some());
     let pids: Vec<String> = ["S1", "S3", &listed[1]].map(|s| stand_in.file(s)).to_vec();
@@ -36,7 +36,7 @@ async fn a_removed_replica_finishes_what_it_has_begun() {
     assert_eq!(names(added), ["S1", "S2", "S3", "S4"]);
     let roster = bench.roster(|roster| roster.members().len() == 4).await;
     let cells = Arc::clone(&roster.member(Seat(4)).unwrap().cells);
-    cells.worker(0).enter();
+    cells.worker(0).begin();
     let desk = bench.desk.clone();
     let rm = async move {
         desk.submit(Order::Rm(change(1, &["S4"])), String::new())
@@ -47,13 +47,13 @@ async fn a_removed_replica_finishes_what_it_has_begun() {
     sleep(Duration::from_millis(50)).await;
     let pid = stand_in.file("S4");
     assert!(exists(&pid) && !rm.is_finished());
-    cells.worker(0).leave();
+    cells.worker(0).end();
     let answer = timeout(DEADLINE, rm).await.unwrap().unwrap();
     assert_eq!(names(answer), ["S1", "S2", "S3"]);
     assert!(!exists(&pid));
     assert_eq!(
         bench.kinds()[3..],
-        [Kind::Joined, Kind::Leaving, Kind::Left]
+        [EventKind::Joined, EventKind::Leaving, EventKind::Left]
     );
     bench.fleet.stop(DEADLINE).await.unwrap();
 }
@@ -113,7 +113,7 @@ async fn fixed_backends_are_watched_and_nothing_else() {
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead = dead.local_addr().unwrap();
     let backends = vec![backend("a", healthy().await), backend("b", dead)];
-    let mut bench = begin(settings(Replicas::Fixed(backends)));
+    let mut bench = begin(settings(ReplicaSettings::Fixed(backends)));
     let is_up = |roster: &Roster| roster.member(Seat(1)).unwrap().health == Health::Up;
     let roster = bench.roster(is_up).await;
     assert_eq!(roster.member(Seat(2)).unwrap().health, Health::Down);

@@ -43,18 +43,18 @@ async fn healthy() -> SocketAddr {
     addr
 }
 
-fn settings(replicas: Replicas) -> Settings {
-    Settings {
+fn settings(replicas: ReplicaSettings) -> FleetSettings {
+    FleetSettings {
         replicas,
         ring: Spec::Uniform,
         bound: crate::load::LoadBound::OFF,
-        heartbeat: Some(Heartbeat {
+        heartbeat: Some(HeartbeatSettings {
             interval: Duration::from_millis(250),
             // Nobody here falls silent: a busy machine is not to be taken for that.
             timeout: Duration::from_secs(5),
             misses: 3,
             replace_after: Duration::ZERO,
-            ask: Ask::Get {
+            ask: ProbeKind::Get {
                 path: "/heartbeat".to_owned(),
                 host: None,
             },
@@ -78,7 +78,7 @@ struct Bench {
 }
 
 /// A fleet before one worker, which goes by each roster as soon as it is there.
-fn begin(settings: Settings) -> Bench {
+fn begin(settings: FleetSettings) -> Bench {
     let (bench, mut worker) = begin_alone(settings);
     let (show, rosters) = watch::channel(worker.latest());
     tokio::spawn(async move {
@@ -91,9 +91,9 @@ fn begin(settings: Settings) -> Bench {
 }
 
 /// A fleet before one worker that is the test's to play.
-fn begin_alone(settings: Settings) -> (Bench, Subscriber) {
-    let survey = survey(settings).unwrap();
-    let (publisher, mut workers) = roster::channel(1, survey.first_roster());
+fn begin_alone(settings: FleetSettings) -> (Bench, Subscriber) {
+    let survey = discover(settings).unwrap();
+    let (publisher, mut workers) = roster::channel(1, survey.initial_roster());
     let (desk, counter) = orders::order_queue();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
@@ -126,14 +126,14 @@ impl Bench {
     }
 
     /// The first note of this kind, once it is there: it waits until the workers go by what it tells.
-    async fn note(&self, kind: Kind) -> Note {
+    async fn note(&self, kind: EventKind) -> ReplicaEvent {
         let journal = self.fleet.journal();
         let mut newest = journal.newest();
         let look = async {
             loop {
                 newest.borrow_and_update();
                 let events = journal.since(0);
-                let mut notes = events.iter().filter_map(Event::note);
+                let mut notes = events.iter().filter_map(Event::replica_event);
                 if let Some(note) = notes.find(|note| note.kind == kind) {
                     return note.clone();
                 }
@@ -144,9 +144,9 @@ impl Bench {
         note.unwrap_or_else(|_| panic!("no {kind:?} in time: {:?}", self.kinds()))
     }
 
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<EventKind> {
         let events = self.fleet.journal().since(0);
-        let notes = events.iter().filter_map(Event::note);
+        let notes = events.iter().filter_map(Event::replica_event);
         notes.map(|note| note.kind).collect()
     }
 }
@@ -161,13 +161,13 @@ fn change(n: usize, names: &[&str]) -> ChangeRequest {
     ChangeRequest { n, names }
 }
 
-fn processes(binary: PathBuf, count: usize) -> Replicas {
-    let wanted = Processes {
+fn processes(binary: PathBuf, count: usize) -> ReplicaSettings {
+    let wanted = ProcessSettings {
         count,
         command: None,
         env: Vec::new(),
     };
-    Replicas::Process { binary, wanted }
+    ReplicaSettings::Process { binary, wanted }
 }
 
 async fn three() -> (StandIn, Bench) {

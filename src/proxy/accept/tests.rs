@@ -3,7 +3,7 @@
 use super::*;
 use tokio::sync::Semaphore;
 
-impl Admission {
+impl ConnectionGuard {
     pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
         Self {
             counted: worker.session(),
@@ -47,11 +47,11 @@ fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
             tokio::task::yield_now().await;
             panic!("on purpose");
         });
-        let slots = Arc::new(Slots::new(1, 1));
+        let slots = Arc::new(ClientSlots::new(1, 1));
         let ends = (shutdown.clone(), shutdown);
         let (_open, opens) = watch::channel(true);
-        let door = Door { listener, opens };
-        let work = work(&worker, door, chores, slots, ends);
+        let door = GatedListener { listener, opens };
+        let work = run_worker(&worker, door, chores, slots, ends);
         let end = timeout(Duration::from_secs(10), work).await;
         let err = end.expect("its end in time").unwrap_err();
         assert!(err.to_string().contains("panicked"), "{err}");

@@ -1,7 +1,7 @@
 //! What is written down of a request, who ended it, and what becomes of it when nobody takes it.
 
 use super::*;
-use crate::proxy::accept::Admission;
+use crate::proxy::accept::ConnectionGuard;
 use crate::proxy::session;
 use crate::wire::lazy_stream::LazyStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What one client connection was told that said `words`; the replica answers each of its
 /// connections with `reply` and ends it.
-fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
+fn told(log: Option<AccessLogHandle>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -35,7 +35,7 @@ fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>
             .unwrap();
         client.write_all(words.as_bytes()).await.unwrap();
         let (stream, addr) = door.accept().await.unwrap();
-        let admission = Admission::of(&worker);
+        let admission = ConnectionGuard::of(&worker);
         let session = session::run(LazyStream::new(stream.into_std().unwrap()), addr, admission);
         let mut heard = Vec::new();
         let hear = async {
@@ -49,7 +49,7 @@ fn told(log: Option<AccessLog>, reply: &'static str, words: &str) -> (Rc<Worker>
     all.expect("an end in time")
 }
 
-fn drain(reader: &mut mpsc::Receiver<Record>) -> Vec<Record> {
+fn drain(reader: &mut mpsc::Receiver<AccessRecord>) -> Vec<AccessRecord> {
     std::iter::from_fn(|| reader.try_recv().ok()).collect()
 }
 
@@ -61,7 +61,7 @@ const NONSENSE: &str = "nonsense\r\n\r\n";
 
 #[test]
 fn every_request_is_written_down_and_counted() {
-    let (log, mut reader) = AccessLog::new(8);
+    let (log, mut reader) = AccessLogHandle::new(8);
     let (worker, heard) = told(Some(log), REPLY, &format!("{ASK}{NONSENSE}"));
     let records = drain(&mut reader);
     let [first, second] = &records[..] else {
@@ -73,15 +73,15 @@ fn every_request_is_written_down_and_counted() {
     );
     assert_eq!(
         (first.key, first.seat),
-        (Some(Key(5)), Some((Seat(1), How::Home)))
+        (Some(Key(5)), Some((Seat(1), RouteReason::Home)))
     );
     assert_eq!(
         (first.status, first.retries, first.ended),
-        (200, 0, Ended::Whole)
+        (200, 0, TerminatedBy::Whole)
     );
     assert_eq!(first.from_client, ASK.len() as u64);
     assert!(first.first_byte.unwrap() <= first.total);
-    assert_eq!((second.status, second.ended), (400, Ended::ByUs));
+    assert_eq!((second.status, second.ended), (400, TerminatedBy::ByUs));
     assert_eq!(
         (second.key, second.seat, &second.path[..]),
         (None, None, &b""[..])
@@ -106,7 +106,7 @@ fn every_request_is_written_down_and_counted() {
 
 #[test]
 fn who_ended_it_is_written_down() {
-    let (log, mut reader) = AccessLog::new(8);
+    let (log, mut reader) = AccessLogHandle::new(8);
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
     let (worker, _) = told(Some(log.clone()), long, ASK);
     assert_eq!(worker.view().pools[0].cell().truncated.get(), 1);
@@ -114,13 +114,13 @@ fn who_ended_it_is_written_down() {
     // A request that must not be sent twice is not.
     assert_eq!(worker.view().pools[0].cell().retries(), [0; 5]);
     let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
-    let expected = [(200, Ended::ByReplica), (502, Ended::ByUs)];
+    let expected = [(200, TerminatedBy::ByReplica), (502, TerminatedBy::ByUs)];
     assert_eq!(ends.collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn what_the_writer_does_not_take_is_lost_and_counted() {
-    let (log, mut reader) = AccessLog::new(1);
+    let (log, mut reader) = AccessLogHandle::new(1);
     let ask = ASK.repeat(3);
     let (worker, _) = told(Some(log), REPLY, &format!("{ask}{NONSENSE}"));
     assert_eq!(drain(&mut reader).len(), 1);

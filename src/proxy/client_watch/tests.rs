@@ -100,7 +100,7 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
             polls += 1;
             watch.poll_gone(cx, || Some(since))
         });
-        assert!(timeout(20 * TICK, gone).await.is_err());
+        assert!(timeout(20 * YOUNG_WAIT_TICK, gone).await.is_err());
         // The wait begins, grows, and nothing more.
         assert!(polls <= 4, "{polls} polls");
     });
@@ -126,7 +126,7 @@ fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
             }
             assert!(asked.get());
             assert!(worker.young_waits.waits.borrow().is_empty());
-            sleep(6 * TICK).await;
+            sleep(6 * YOUNG_WAIT_TICK).await;
             assert!(worker.young_waits.dormant.get());
         }
     });

@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::metrics::Counter;
-use crate::proxy::flow::Flow;
-use crate::proxy::request::Outgoing;
+use crate::proxy::flow::ByteCounters;
+use crate::proxy::request::OutgoingRequest;
 use crate::proxy::worker::Worker;
 use crate::proxy::{chunk_relay, tunnel};
 use crate::wire::chunked::Scanner;
@@ -47,12 +47,12 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
     ];
     let worker = Worker::before_nobody();
     let (all, own) = (Counter::default(), Cell::new(0));
-    let flow = Flow {
+    let flow = ByteCounters {
         all: &all,
         own: &own,
     };
     let (back, none) = (Counter::default(), Cell::new(0));
-    let nothing = Flow {
+    let nothing = ByteCounters {
         all: &back,
         own: &none,
     };
@@ -89,7 +89,7 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
     while inbox.len() < 1024 * 1024 {
         inbox.extend_from_slice(b"1\r\nx\r\n");
     }
-    let mut outgoing = Outgoing {
+    let mut outgoing = OutgoingRequest {
         bytes: BytesMut::new(),
         sent: 0,
         replayable: true,
@@ -97,8 +97,8 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
         uncounted: 0,
     };
     let (mut turn, before) = (Turn::default(), inbox.len());
-    while !turn.is_over() {
-        let whole = outgoing.absorb(&mut inbox, &mut turn).unwrap();
+    while !turn.is_turn_over() {
+        let whole = outgoing.read_ahead(&mut inbox, &mut turn).unwrap();
         assert!(!whole, "more is here");
     }
     let scanned = before - inbox.len();
@@ -106,12 +106,12 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
 }
 
 /// Turns of a session, each noted under its number, with a word after each.
-async fn run(line: Rc<Line>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
+async fn run(line: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
     let mut turn = Turn::default();
     for _ in 0..turns {
         noted.borrow_mut().push(number);
         turn.count(TURN_BYTES);
-        turn.pass(&line).await;
+        turn.skip(&line).await;
     }
 }
 
@@ -122,7 +122,7 @@ fn rows(noted: &[u32]) -> Vec<(u32, u64)> {
 }
 
 /// A line, its notes, and an event loop for its sessions.
-fn stage() -> (Rc<Line>, Rc<RefCell<Vec<u32>>>, LocalSet) {
+fn stage() -> (Rc<TurnQueue>, Rc<RefCell<Vec<u32>>>, LocalSet) {
     Default::default()
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::wire::head::{self, HeaderSlots};
 use rand::SeedableRng;
 
-fn key_of(rule: &str, target: &str, fields: &str) -> Keyed {
+fn key_of(rule: &str, target: &str, fields: &str) -> RequestKey {
     let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let mut room = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
@@ -24,14 +24,14 @@ fn the_first_source_with_a_value_wins() {
     assert_eq!(key("/a?id=5", "X-REQUEST-ID: 132574\r\n"), Key(132_574));
     assert_eq!(key("/a?x=1&id=5&id=6", "X-Request-ID:\r\n"), Key(5));
     assert_eq!(key("/a?idx=7&id=5", ""), Key(5));
-    assert_eq!(key_of("path", "/a?b", "").key, Key::of(b"/a"));
-    assert_eq!(key_of("source", "/a", "").key, Key::of(b"10.0.0.7"));
+    assert_eq!(key_of("path", "/a?b", "").key, Key::from_bytes(b"/a"));
+    assert_eq!(key_of("source", "/a", "").key, Key::from_bytes(b"10.0.0.7"));
 }
 
 #[test]
 fn a_drawn_id_has_six_digits_and_is_the_key() {
     let keyed = key_of(DEFAULT, "/a?ident=5", "");
-    let drawn = keyed.drawn.unwrap();
+    let drawn = keyed.generated_id.unwrap();
     assert!((100_000..1_000_000).contains(&drawn));
     assert_eq!(keyed.key, Key(u64::from(drawn)));
 }

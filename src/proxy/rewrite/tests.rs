@@ -13,7 +13,7 @@ fn forwarded_by(text: &str, drawn: Option<u32>, via: Option<&str>) -> String {
     let mut room = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
-    let extra = Extra {
+    let extra = RewriteContext {
         client,
         host: "here:5000",
         drawn,
@@ -297,24 +297,24 @@ fn same_message(text: &str) {
     assert_eq!(lines(&twice.fields), lines(&next.fields));
 }
 
-const ASKED: Asked = Asked {
+const ASKED: RequestMeta = RequestMeta {
     to_head: false,
     version: Version::Http11,
     upgrade: false,
 };
 
-const ASKED_HEAD: Asked = Asked {
+const ASKED_HEAD: RequestMeta = RequestMeta {
     to_head: true,
     ..ASKED
 };
 
-fn replied(text: &str, version: Version) -> (Facts, String) {
-    replied_by(text, Asked { version, ..ASKED }, None)
+fn replied(text: &str, version: Version) -> (ResponseMeta, String) {
+    replied_by(text, RequestMeta { version, ..ASKED }, None)
 }
 
-fn replied_by(text: &str, asked: Asked, via: Option<&str>) -> (Facts, String) {
+fn replied_by(text: &str, asked: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
     let mut out = BytesMut::new();
-    let facts = reply(text.as_bytes(), asked, via, &mut out);
+    let facts = rewrite_reply(text.as_bytes(), asked, via, &mut out);
     let facts = facts.unwrap().unwrap();
     (facts, String::from_utf8(out.to_vec()).unwrap())
 }
@@ -358,25 +358,25 @@ proptest::proptest! {
     ) {
         let lines: String = lines.iter().map(|line| format!("{line}{end}")).collect();
         let text = format!("HTTP/{version} {status}{end}{lines}{end}");
-        same_reply(&text, Asked { to_head, ..ASKED });
+        same_reply(&text, RequestMeta { to_head, ..ASKED });
     }
 }
 
 /// Passes a reply on, if it is one that is passed on, and compares what the strict reader of the next hop
 /// reads.
-fn same_reply(text: &str, asked: Asked) {
+fn same_reply(text: &str, asked: RequestMeta) {
     let mut bytes = BytesMut::from(text);
     let (mut out, mut tries) = (BytesMut::new(), 0);
     let facts = loop {
         out.clear();
-        match reply(&bytes, asked, None, &mut out) {
+        match rewrite_reply(&bytes, asked, None, &mut out) {
             Ok(facts) => break facts.expect("whole"),
             Err(_) if lenient::rewrite_response(&mut bytes) == Rewritten::Changed => tries += 1,
             Err(_) => return,
         }
         assert!(tries < 3, "{text:?}");
     };
-    finish(Ending::Plain, &mut out);
+    push_head_end(HeadEnding::Plain, &mut out);
     let mut room = ResponseHeaderSlots::default();
     let next = head::response(&out, &mut room)
         .expect("well-formed")

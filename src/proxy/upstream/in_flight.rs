@@ -9,19 +9,19 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::{Pool, is_worse};
+use super::{Upstream, is_worse};
 use crate::load::{Relief, ReplyOutcome};
-use crate::proxy::access_record::How;
-use crate::proxy::local_notify::Ear;
+use crate::proxy::access_record::RouteReason;
+use crate::proxy::local_notify::Waiter;
 use crate::roster::Health;
 
 /// An exchange under way with a replica. While one lives, a replica that left is not stopped.
 #[derive(Debug)]
 pub(in crate::proxy) struct InFlight {
-    pool: Rc<Pool>,
+    pool: Rc<Upstream>,
     /// The replica's health when it was chosen.
     chosen: Health,
-    pub(in crate::proxy) how: How,
+    pub(in crate::proxy) how: RouteReason,
     /// Whether the replica owes the head of a reply.
     awaiting: Cell<bool>,
     /// Whether the request counts as slow.
@@ -30,17 +30,21 @@ pub(in crate::proxy) struct InFlight {
 
 impl InFlight {
     /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
-    pub(in crate::proxy) fn enter(pool: Rc<Pool>, how: How, now: Instant) -> (Self, bool) {
+    pub(in crate::proxy) fn begin(
+        pool: Rc<Upstream>,
+        how: RouteReason,
+        now: Instant,
+    ) -> (Self, bool) {
         let cell = pool.cell();
         cell.requests.add(1);
         match how {
-            How::Home => {}
-            How::Spilled => cell.spilled.add(1),
-            How::Diverted => cell.diverted.add(1),
-            How::FailedOver => cell.failed_over.add(1),
-            How::Private => cell.private.add(1),
+            RouteReason::Home => {}
+            RouteReason::Spilled => cell.spilled.add(1),
+            RouteReason::Diverted => cell.diverted.add(1),
+            RouteReason::FailedOver => cell.failed_over.add(1),
+            RouteReason::Private => cell.private.add(1),
         }
-        cell.enter();
+        cell.begin();
         cell.begin_waiting();
         pool.chosen_at.set(now);
         let place = pool.place.get();
@@ -84,7 +88,7 @@ impl InFlight {
         let relief = pool.balance.borrow_mut().record_end(pool.place.get(), end);
         match relief {
             Relief::None => {}
-            Relief::Room => pool.relief.ring(),
+            Relief::Room => pool.relief.notify_all(),
             Relief::Recovered => {
                 pool.cell().slow.store(false, Ordering::Relaxed);
                 tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
@@ -104,7 +108,7 @@ impl InFlight {
         !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
     }
 
-    pub(in crate::proxy) fn pool(&self) -> &Rc<Pool> {
+    pub(in crate::proxy) fn pool(&self) -> &Rc<Upstream> {
         &self.pool
     }
 
@@ -120,14 +124,14 @@ impl InFlight {
     }
 
     /// For whoever waits for [`Self::is_doubted`].
-    pub(in crate::proxy) fn doubt_ear(&self) -> Ear<'_> {
-        self.pool.doubt.ear()
+    pub(in crate::proxy) fn doubt_ear(&self) -> Waiter<'_> {
+        self.pool.doubt.waiter()
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.end(ReplyOutcome::Gone);
-        self.pool.cell().leave();
+        self.pool.cell().end();
     }
 }

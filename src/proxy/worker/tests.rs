@@ -16,10 +16,10 @@ impl Worker {
     /// A worker with these members in seats 1, 2 … of the default ring.
     pub(in super::super) fn before(
         addrs: &[SocketAddr],
-        access_log: Option<crate::proxy::AccessLog>,
+        access_log: Option<crate::proxy::AccessLogHandle>,
     ) -> Self {
         let second = Duration::from_secs(1);
-        let limits = super::super::Limits {
+        let limits = super::super::ProxyLimits {
             connect_timeout: second,
             head_timeout: second,
             body_timeout: second,
@@ -36,8 +36,8 @@ impl Worker {
             pool_per_seat: 4,
             pool_idle: second,
         };
-        let settings = Settings {
-            balance: super::super::Balance::Request,
+        let settings = ProxySettings {
+            balance: super::super::BalanceMode::Request,
             key: "header:x-request-id,random".parse().unwrap(),
             retries: 2,
             slow_guard: true,

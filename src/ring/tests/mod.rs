@@ -144,7 +144,7 @@ fn a_key_that_is_shown_can_be_typed() {
     ] {
         assert_eq!(
             Key::parse(other.as_bytes()),
-            Key::of(other.as_bytes()),
+            Key::from_bytes(other.as_bytes()),
             "{other}"
         );
     }
@@ -321,15 +321,18 @@ fn a_ring_without_seats_owns_nothing() {
 
 #[test]
 fn keys_of_up_to_19_digits_are_integers() {
-    assert_eq!(Key::of(b"132574"), Key(132_574));
-    assert_eq!(Key::of(b"007"), Key(7));
+    assert_eq!(Key::from_bytes(b"132574"), Key(132_574));
+    assert_eq!(Key::from_bytes(b"007"), Key(7));
     let longest = 9_999_999_999_999_999_999;
-    assert_eq!(Key::of(b"9999999999999999999"), Key(longest));
+    assert_eq!(Key::from_bytes(b"9999999999999999999"), Key(longest));
 }
 
 #[test]
 fn other_keys_are_hashed() {
     for text in ["", "+5", "-1", "12a", "00000000000000000000"] {
-        assert_eq!(Key::of(text.as_bytes()), Key(xxh3_64(text.as_bytes())));
+        assert_eq!(
+            Key::from_bytes(text.as_bytes()),
+            Key(xxh3_64(text.as_bytes()))
+        );
     }
 }

@@ -8,7 +8,7 @@ use super::{Random, build, first, kinds};
 
 fn drawn(spec: &Spec, seats: &BTreeSet<Seat>, arcs: u32) -> ArcOwners {
     let ring = build(spec, seats);
-    ArcOwners::of(&*ring, &KeyShares::of(&*ring), arcs)
+    ArcOwners::new(&*ring, &KeyShares::sampled(&*ring), arcs)
 }
 
 /// How many arcs each seat has.
@@ -57,7 +57,7 @@ fn every_arc_of_the_coursework_ring_is_a_slot() {
 fn arcs_of_an_even_ring_are_as_many_as_its_shares_say() {
     let seats = first(3);
     for spec in [Spec::Uniform, Spec::Maglev, Spec::Rendezvous, Spec::Jump] {
-        let shares = KeyShares::of(&*build(&spec, &seats));
+        let shares = KeyShares::sampled(&*build(&spec, &seats));
         let picture = drawn(&spec, &seats, 4096);
         for (seat, count) in counts(&picture) {
             let part = f64::from(count) / 4096.0;

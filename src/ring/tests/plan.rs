@@ -16,7 +16,7 @@ fn shares_of_the_classic_rings_are_exact() {
         (Spec::Classic, [8359.0, 469.0, 1172.0]),
         (Spec::ClassicBrief, [9648.0, 176.0, 176.0]),
     ] {
-        let shares = KeyShares::of(&*build(&spec, &first(3)));
+        let shares = KeyShares::sampled(&*build(&spec, &first(3)));
         for ((seat, share), expected) in shares.all().zip(per_10_000) {
             assert!((share * 10_000.0 - expected).abs() < 0.5, "{spec} {seat}");
             assert_eq!(shares.share(seat), Some(share));
@@ -28,12 +28,12 @@ fn shares_of_the_classic_rings_are_exact() {
 
 #[test]
 fn home_is_what_the_bound_leaves_at_home() {
-    let shares = KeyShares::of(&*build(&Spec::Classic, &first(3)));
+    let shares = KeyShares::sampled(&*build(&Spec::Classic, &first(3)));
     // 1.03 thirds of the first seat's 0.836, and all of the others'.
     let expected = 1.03 / 3.0 + (469.0 + 1172.0) / 10_000.0;
     assert!(near(shares.home(Some(1.03)), expected, 0.001));
     assert!(near(shares.home(None), 1.0, 1e-9));
-    let even = KeyShares::of(&*build(&Spec::Rendezvous, &first(3)));
+    let even = KeyShares::sampled(&*build(&Spec::Rendezvous, &first(3)));
     assert!(even.home(Some(1.03)) > 0.99);
 }
 
@@ -41,22 +41,22 @@ fn home_is_what_the_bound_leaves_at_home() {
 fn a_forecast_tells_who_gains_and_what_moves() {
     for spec in stable() {
         let (small, large) = (build(&spec, &first(3)), build(&spec, &first(4)));
-        let add = Forecast::of(&*small, &*large);
+        let add = Forecast::between(&*small, &*large);
         // Only the new seat gains, so what moves is what it gets.
         let gained = add.after.share(Seat(4)).unwrap();
         assert!(near(add.moved, gained, 1e-9), "{spec}");
         assert_eq!(add.before.share(Seat(4)), None);
-        let rm = Forecast::of(&*large, &*small);
+        let rm = Forecast::between(&*large, &*small);
         assert_eq!((rm.before, rm.after), (add.after, add.before));
         assert!(near(rm.moved, gained, 1e-9));
     }
     for spec in [Spec::Uniform, Spec::Rendezvous, Spec::Maglev, Spec::Jump] {
-        let add = Forecast::of(&*build(&spec, &first(3)), &*build(&spec, &first(4)));
+        let add = Forecast::between(&*build(&spec, &first(3)), &*build(&spec, &first(4)));
         let most = if spec == Spec::Maglev { 0.30 } else { 0.27 };
         assert!((0.23..most).contains(&add.moved), "{spec}: {}", add.moved);
     }
     let ring = build(&Spec::Uniform, &first(3));
-    assert!(near(Forecast::of(&*ring, &*ring).moved, 0.0, 0.0));
+    assert!(near(Forecast::between(&*ring, &*ring).moved, 0.0, 0.0));
 }
 
 #[test]
@@ -72,12 +72,12 @@ fn a_slow_formula_is_asked_about_fewer_keys() {
     assert_eq!(sample(&long), 2_048);
     let spec: Spec = format!("classic:h={long}").parse().unwrap();
     let (ring, even) = (build(&spec, &first(3)), build(&Spec::Uniform, &first(3)));
-    let shares = KeyShares::of(&*ring);
+    let shares = KeyShares::sampled(&*ring);
     assert_eq!(shares.sample, 2_048);
     let sum: f64 = shares.all().map(|(_, share)| share).sum();
     assert!(near(sum, 1.0, 1e-9));
     // Both sides of a forecast are asked about the same keys.
-    let switch = Forecast::of(&*even, &*ring);
+    let switch = Forecast::between(&*even, &*ring);
     assert_eq!((switch.before.sample, switch.after), (2_048, shares));
 }
 
@@ -85,7 +85,7 @@ fn a_slow_formula_is_asked_about_fewer_keys() {
 fn a_ring_without_seats_has_no_shares() {
     let (none, one) = (BTreeSet::new(), first(1));
     let (none, one) = (build(&Spec::Uniform, &none), build(&Spec::Uniform, &one));
-    let first_one = Forecast::of(&*none, &*one);
+    let first_one = Forecast::between(&*none, &*one);
     assert_eq!(first_one.before.max_over_mean(), None);
     assert!(near(first_one.before.home(None), 0.0, 0.0));
     assert!(near(first_one.moved, 1.0, 0.0) && near(first_one.after.home(Some(1.03)), 1.0, 1e-9));

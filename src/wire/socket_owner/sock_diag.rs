@@ -105,7 +105,7 @@ pub(super) fn answer(bytes: &[u8]) -> io::Result<SocketOwner> {
 mod tests {
     use super::*;
 
-    fn told(kind: u16, rest: &[u32]) -> Vec<u8> {
+    fn netlink_message(kind: u16, rest: &[u32]) -> Vec<u8> {
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
         bytes.resize(HEAD, 0);
@@ -118,19 +118,19 @@ mod tests {
     fn an_answer_is_read_or_refused() {
         let mut words = [0; 18];
         (words[16], words[17]) = (33, 4711);
-        let whole = told(SOCK_DIAG_BY_FAMILY, &words);
+        let whole = netlink_message(SOCK_DIAG_BY_FAMILY, &words);
         assert_eq!(answer(&whole).unwrap(), SocketOwner::User(33));
         words[17] = 0;
-        let orphan = told(SOCK_DIAG_BY_FAMILY, &words);
+        let orphan = netlink_message(SOCK_DIAG_BY_FAMILY, &words);
         assert_eq!(answer(&orphan).unwrap(), SocketOwner::Gone);
-        let absent = told(NLMSG_ERROR, &[u32::MAX - 1]);
+        let absent = netlink_message(NLMSG_ERROR, &[u32::MAX - 1]);
         assert_eq!(answer(&absent).unwrap_err().kind(), io::ErrorKind::NotFound);
-        let denied = answer(&told(NLMSG_ERROR, &[0u32.wrapping_sub(1)]));
+        let denied = answer(&netlink_message(NLMSG_ERROR, &[0u32.wrapping_sub(1)]));
         assert_eq!(denied.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         for length in 0..whole.len() {
             assert!(answer(&whole[..length]).is_err(), "{length}");
         }
-        assert!(answer(&told(3, &[0; 18])).is_err());
+        assert!(answer(&netlink_message(3, &[0; 18])).is_err());
     }
 
     #[test]

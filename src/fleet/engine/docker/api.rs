@@ -24,7 +24,7 @@ use bollard::query_parameters::{
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use super::api_types::{Happening, ImageSeen, Listed, NetworkSeen, Seen};
+use super::api_types::{ContainerEvent, ContainerInfo, ImageInfo, ListedContainer, NetworkInfo};
 use super::spec::FLEET_LABEL;
 
 /// What only asks.
@@ -32,7 +32,7 @@ const ASKING: Duration = Duration::from_secs(5);
 /// What changes something, and the head of the stream of events.
 const CHANGING: Duration = Duration::from_secs(20);
 /// From SIGTERM to SIGKILL, in whole seconds as the API has it.
-const GRACE: i32 = 2;
+const STOP_GRACE: i32 = 2;
 /// Where the engine is when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
@@ -79,7 +79,7 @@ impl fmt::Display for Id {
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum ApiError {
     /// 404: the container, or what it is to be made of, is not there.
     #[error("{0}")]
     Missing(String),
@@ -99,10 +99,10 @@ pub(super) enum Fault {
     Unreachable(String),
     /// No answer in time, or none that can be read: what was asked for may have been done.
     #[error("{0}")]
-    Unclear(String),
+    Indeterminate(String),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for ApiError {
     fn from(err: Error) -> Self {
         let mut cause: &dyn std::error::Error = &err;
         while let Some(deeper) = cause.source() {
@@ -123,7 +123,7 @@ impl From<Error> for Fault {
             }
             Error::SocketNotFoundError(_) => Self::Unreachable(cause),
             Error::HyperLegacyError { err } if err.is_connect() => Self::Unreachable(cause),
-            _ => Self::Unclear(format!("the engine gave no clear answer: {cause}")),
+            _ => Self::Indeterminate(format!("the engine gave no clear answer: {cause}")),
         }
     }
 }
@@ -147,9 +147,9 @@ pub(super) struct Events(Pin<Box<dyn Stream<Item = Result<EventMessage, Error>> 
 
 impl Events {
     /// The next thing that happens; `None` when the stream is cut or cannot be read. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<Happening> {
+    pub(super) async fn next(&mut self) -> Option<ContainerEvent> {
         let message = self.0.next().await?.ok()?;
-        Some(Happening::from(message))
+        Some(ContainerEvent::from(message))
     }
 }
 
@@ -176,37 +176,46 @@ impl Api {
     }
 
     /// Every container of the fleet, whatever state it is in.
-    pub(super) async fn list(&self) -> Result<Vec<Listed>, Fault> {
+    pub(super) async fn list(&self) -> Result<Vec<ListedContainer>, ApiError> {
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&self.ours());
         let list = self.client.list_containers(Some(options.build()));
         let list = call(ASKING, list).await?;
-        Ok(list.into_iter().filter_map(Listed::of).collect())
+        Ok(list
+            .into_iter()
+            .filter_map(ListedContainer::from_summary)
+            .collect())
     }
 
     /// Looks at a container, by ID or by name.
-    pub(super) async fn inspect(&self, which: &str) -> Result<Seen, Fault> {
+    pub(super) async fn inspect(&self, which: &str) -> Result<ContainerInfo, ApiError> {
         let options = None::<InspectContainerOptions>;
         let seen = call(ASKING, self.client.inspect_container(which, options)).await?;
-        Seen::of(seen).ok_or_else(|| Fault::Unclear("the engine names no container".to_owned()))
+        ContainerInfo::from_inspect(seen)
+            .ok_or_else(|| ApiError::Indeterminate("the engine names no container".to_owned()))
     }
 
     /// Makes a container.
-    pub(super) async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<Id, Fault> {
+    pub(super) async fn create(
+        &self,
+        name: &str,
+        body: ContainerCreateBody,
+    ) -> Result<Id, ApiError> {
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let made = call(CHANGING, self.client.create_container(Some(options), body)).await?;
-        Id::new(&made.id).ok_or_else(|| Fault::Unclear("the engine gave no whole ID".to_owned()))
+        Id::new(&made.id)
+            .ok_or_else(|| ApiError::Indeterminate("the engine gave no whole ID".to_owned()))
     }
 
     /// Starts it; one that runs already is no fault.
-    pub(super) async fn start(&self, id: &Id) -> Result<(), Fault> {
+    pub(super) async fn start(&self, id: &Id) -> Result<(), ApiError> {
         call(CHANGING, self.client.start_container(id.as_str(), None)).await
     }
 
     /// Asks it to end, and ends it after a grace; one that has ended is no fault.
-    pub(super) async fn stop(&self, id: &Id) -> Result<(), Fault> {
-        let options = StopContainerOptionsBuilder::new().t(GRACE).build();
+    pub(super) async fn stop(&self, id: &Id) -> Result<(), ApiError> {
+        let options = StopContainerOptionsBuilder::new().t(STOP_GRACE).build();
         call(
             CHANGING,
             self.client.stop_container(id.as_str(), Some(options)),
@@ -215,14 +224,14 @@ impl Api {
     }
 
     /// Ends it at once; one that has ended is a conflict.
-    pub(super) async fn kill(&self, id: &Id) -> Result<(), Fault> {
+    pub(super) async fn kill(&self, id: &Id) -> Result<(), ApiError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         let kill = self.client.kill_container(id.as_str(), Some(options));
         call(CHANGING, kill).await
     }
 
     /// Ends it if it runs, and removes it with the volumes that nobody else knows.
-    pub(super) async fn remove(&self, id: &Id) -> Result<(), Fault> {
+    pub(super) async fn remove(&self, id: &Id) -> Result<(), ApiError> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
         let options = Some(options.build());
         call(CHANGING, self.client.remove_container(id.as_str(), options)).await
@@ -237,15 +246,17 @@ impl Api {
     }
 
     /// Looks at a network, by name or ID.
-    pub(super) async fn network(&self, which: &str) -> Result<NetworkSeen, Fault> {
+    pub(super) async fn network(&self, which: &str) -> Result<NetworkInfo, ApiError> {
         let seen = call(ASKING, self.client.inspect_network(which, None)).await?;
-        NetworkSeen::of(seen).ok_or_else(|| Fault::Unclear("the engine names no network".into()))
+        NetworkInfo::from_network(seen)
+            .ok_or_else(|| ApiError::Indeterminate("the engine names no network".into()))
     }
 
     /// Looks at an image, by name or ID.
-    pub(super) async fn image(&self, which: &str) -> Result<ImageSeen, Fault> {
+    pub(super) async fn image(&self, which: &str) -> Result<ImageInfo, ApiError> {
         let seen = call(ASKING, self.client.inspect_image(which)).await?;
-        ImageSeen::of(seen).ok_or_else(|| Fault::Unclear("the engine names no image".into()))
+        ImageInfo::from_image(seen)
+            .ok_or_else(|| ApiError::Indeterminate("the engine names no image".into()))
     }
 
     /// The filter that keeps foreign containers out of every list.
@@ -257,10 +268,10 @@ impl Api {
 async fn call<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Fault> {
+) -> Result<T, ApiError> {
     match timeout(limit, work).await {
-        Ok(done) => done.map_err(Fault::from),
-        Err(_) => Err(Fault::Unclear(format!(
+        Ok(done) => done.map_err(ApiError::from),
+        Err(_) => Err(ApiError::Indeterminate(format!(
             "the engine did not answer within {limit:?}"
         ))),
     }

@@ -25,11 +25,11 @@ const BY_SIGNAL: i64 = 128;
 
 /// The labels of a container, as far as they are ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Labels {
+pub(super) struct ContainerLabels {
     /// Whose it is.
     pub(super) fleet: Option<String>,
     /// What it was made for; `None` if that is not said.
-    pub(super) post: Option<Post>,
+    pub(super) post: Option<SeatLabel>,
     /// Its replica's name.
     pub(super) name: Option<ReplicaName>,
     /// Who holds the lock, if it is one.
@@ -38,15 +38,15 @@ pub(super) struct Labels {
 
 /// What a replica's container was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Post {
+pub(super) enum SeatLabel {
     /// This seat.
     Seat(Seat),
     /// To wait for one.
     Standby,
 }
 
-impl Post {
-    fn of(label: &str) -> Option<Self> {
+impl SeatLabel {
+    fn from_label(label: &str) -> Option<Self> {
         let number = || label.parse().ok().filter(|number| *number > 0);
         match label {
             STANDBY => Some(Self::Standby),
@@ -63,16 +63,18 @@ impl Post {
     }
 }
 
-impl Labels {
+impl ContainerLabels {
     /// Whether it is a replica's, and not the lock's or somebody's who has our label by mistake.
     pub(super) fn is_replica(&self) -> bool {
         self.owner.is_none() && self.post.is_some()
     }
 
-    fn of(labels: Option<HashMap<String, String>>) -> Self {
+    fn from_labels(labels: Option<HashMap<String, String>>) -> Self {
         let mut labels = labels.unwrap_or_default();
         Self {
-            post: labels.remove(SEAT_LABEL).and_then(|text| Post::of(&text)),
+            post: labels
+                .remove(SEAT_LABEL)
+                .and_then(|text| SeatLabel::from_label(&text)),
             name: labels.remove(NAME_LABEL).and_then(|name| name.parse().ok()),
             fleet: labels.remove(FLEET_LABEL),
             owner: labels.remove(OWNER_LABEL),
@@ -82,24 +84,24 @@ impl Labels {
 
 /// A container in a list.
 #[derive(Clone, Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedContainer {
     pub(super) id: Id,
     pub(super) name: String,
-    pub(super) labels: Labels,
+    pub(super) labels: ContainerLabels,
     /// Whether it runs, as far as a list can tell.
     pub(super) runs: bool,
     /// When it was made, in seconds since 1970.
     pub(super) made: i64,
 }
 
-impl Listed {
-    pub(super) fn of(summary: ContainerSummary) -> Option<Self> {
+impl ListedContainer {
+    pub(super) fn from_summary(summary: ContainerSummary) -> Option<Self> {
         use ContainerSummaryStateEnum as State;
         let names = summary.names.unwrap_or_default();
         Some(Self {
             id: Id::new(&summary.id?)?,
             name: bare(names.first()?),
-            labels: Labels::of(summary.labels),
+            labels: ContainerLabels::from_labels(summary.labels),
             runs: matches!(
                 summary.state,
                 Some(State::RUNNING | State::PAUSED | State::RESTARTING)
@@ -111,7 +113,7 @@ impl Listed {
 
 /// Whether a container runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Run {
+pub(super) enum RunState {
     /// It does, be it paused.
     Runs,
     /// It does no more, or never did; how it ended, in a phrase.
@@ -120,11 +122,11 @@ pub(super) enum Run {
 
 /// A container that was looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct ContainerInfo {
     pub(super) id: Id,
     pub(super) name: String,
-    pub(super) labels: Labels,
-    pub(super) run: Run,
+    pub(super) labels: ContainerLabels,
+    pub(super) run: RunState,
     /// The ID of what it was made from.
     pub(super) image: String,
     pub(super) endpoints: Vec<Endpoint>,
@@ -141,7 +143,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    fn of((network_name, settings): (String, EndpointSettings)) -> Self {
+    fn from_settings((network_name, settings): (String, EndpointSettings)) -> Self {
         let addr = |text: Option<String>| text.and_then(|text| text.parse().ok());
         let v6 = addr(settings.global_ipv6_address);
         Self {
@@ -165,16 +167,20 @@ impl Endpoint {
     }
 }
 
-impl Seen {
-    pub(super) fn of(seen: ContainerInspectResponse) -> Option<Self> {
+impl ContainerInfo {
+    pub(super) fn from_inspect(seen: ContainerInspectResponse) -> Option<Self> {
         let networks = seen.network_settings.and_then(|net| net.networks);
         Some(Self {
             id: Id::new(&seen.id?)?,
             name: bare(&seen.name?),
-            labels: Labels::of(seen.config.and_then(|config| config.labels)),
+            labels: ContainerLabels::from_labels(seen.config.and_then(|config| config.labels)),
             run: run(&seen.state?),
             image: seen.image.unwrap_or_default(),
-            endpoints: networks.into_iter().flatten().map(Endpoint::of).collect(),
+            endpoints: networks
+                .into_iter()
+                .flatten()
+                .map(Endpoint::from_settings)
+                .collect(),
         })
     }
 
@@ -185,13 +191,15 @@ impl Seen {
     }
 }
 
-fn run(state: &ContainerState) -> Run {
+fn run(state: &ContainerState) -> RunState {
     use ContainerStateStatusEnum as Status;
     match state.status {
-        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => Run::Runs,
-        Some(Status::CREATED) => Run::Ended("container was never started".to_owned()),
-        None | Some(Status::EMPTY) if state.running == Some(true) => Run::Runs,
-        _ => Run::Ended(ending(state)),
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => {
+            RunState::Runs
+        }
+        Some(Status::CREATED) => RunState::Ended("container was never started".to_owned()),
+        None | Some(Status::EMPTY) if state.running == Some(true) => RunState::Runs,
+        _ => RunState::Ended(ending(state)),
     }
 }
 
@@ -225,15 +233,15 @@ fn bare(name: &str) -> String {
 
 /// A network that was looked at.
 #[derive(Clone, Debug)]
-pub(super) struct NetworkSeen {
+pub(super) struct NetworkInfo {
     pub(super) id: String,
     pub(super) name: String,
     /// Whether it is a bridge of this host: its gateway is the host.
     pub(super) is_bridge: bool,
 }
 
-impl NetworkSeen {
-    pub(super) fn of(network: NetworkInspect) -> Option<Self> {
+impl NetworkInfo {
+    pub(super) fn from_network(network: NetworkInspect) -> Option<Self> {
         Some(Self {
             id: network.id?,
             name: network.name?,
@@ -258,13 +266,13 @@ impl NetworkSeen {
 
 /// An image that was looked at.
 #[derive(Clone, Debug)]
-pub(super) struct ImageSeen {
+pub(super) struct ImageInfo {
     pub(super) id: String,
     pub(super) labels: HashMap<String, String>,
 }
 
-impl ImageSeen {
-    pub(super) fn of(image: ImageInspect) -> Option<Self> {
+impl ImageInfo {
+    pub(super) fn from_image(image: ImageInspect) -> Option<Self> {
         Some(Self {
             id: image.id?,
             labels: image.config.and_then(|c| c.labels).unwrap_or_default(),
@@ -274,7 +282,7 @@ impl ImageSeen {
 
 /// Something happened to a container.
 #[derive(Clone, Debug)]
-pub(super) struct Happening {
+pub(super) struct ContainerEvent {
     /// To which one.
     pub(super) id: Option<Id>,
     /// Its exit code, if it ended.
@@ -283,7 +291,7 @@ pub(super) struct Happening {
     pub(super) is_end: bool,
 }
 
-impl From<EventMessage> for Happening {
+impl From<EventMessage> for ContainerEvent {
     fn from(message: EventMessage) -> Self {
         let actor = message.actor.unwrap_or_default();
         let attributes = actor.attributes.unwrap_or_default();
@@ -308,21 +316,21 @@ mod tests {
             ip_address: Some(addr.to_owned()),
             ..EndpointSettings::default()
         };
-        Endpoint::of((name.to_owned(), settings))
+        Endpoint::from_settings((name.to_owned(), settings))
     }
 
     #[test]
     fn the_engines_own_network_is_known_by_name_and_any_other_by_id() {
-        let network = |id: &str, name: &str| NetworkSeen {
+        let network = |id: &str, name: &str| NetworkInfo {
             id: id.to_owned(),
             name: name.to_owned(),
             is_bridge: true,
         };
-        let seen = |endpoint| Seen {
+        let seen = |endpoint| ContainerInfo {
             id: Id::new(&"0".repeat(64)).unwrap(),
             name: "S1".to_owned(),
-            labels: Labels::of(None),
-            run: Run::Runs,
+            labels: ContainerLabels::from_labels(None),
+            run: RunState::Runs,
             image: String::new(),
             endpoints: vec![endpoint],
         };

@@ -12,17 +12,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::api::{Fault, Id};
-use super::api_types::{self, Run, Seen};
-use super::registry::Nudge;
+use super::api::{ApiError, Id};
+use super::api_types::{self, ContainerInfo, RunState};
+use super::registry::CheckSignal;
 use super::removal::discard;
-use super::{Berth, Dock};
-use crate::fleet::engine::{Ending, Farewell, Report};
+use super::{RunningContainer, Shared};
+use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
 /// The pauses between looks after a nudge, as long as the container is seen to run.
-pub(super) const LOOK_AGAIN: [Duration; 6] = [
+pub(super) const RECHECK_DELAYS: [Duration; 6] = [
     Duration::from_millis(20),
     Duration::from_millis(30),
     Duration::from_millis(50),
@@ -33,13 +33,13 @@ pub(super) const LOOK_AGAIN: [Duration; 6] = [
 
 /// The task that looks after one container.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct ContainerTask {
     pub(super) id: ReplicaId,
     pub(super) seat: Option<Seat>,
     pub(super) name: ReplicaName,
-    pub(super) dock: Arc<Dock>,
-    pub(super) nudge: Arc<Nudge>,
-    pub(super) told: oneshot::Receiver<Farewell>,
+    pub(super) dock: Arc<Shared>,
+    pub(super) nudge: Arc<CheckSignal>,
+    pub(super) told: oneshot::Receiver<StopMode>,
     /// Whether there may be a container, be its ID known or not.
     pub(super) may_exist: bool,
     /// Whether its end was reported.
@@ -47,42 +47,42 @@ pub(super) struct Life {
 }
 
 /// Why nothing was started: a report, or the farewell that came first.
-enum Undone {
-    Report(Report),
-    Farewell(Farewell),
+enum StartAborted {
+    Report(EngineEvent),
+    Farewell(StopMode),
 }
 
-impl Life {
+impl ContainerTask {
     /// All of it; `berth` is where it runs already, if it was found.
-    pub(super) async fn live(mut self, berth: Option<Berth>) {
+    pub(super) async fn run(mut self, berth: Option<RunningContainer>) {
         let id = self.id;
         let begun = match berth {
             Some(berth) => Ok(berth),
-            None => self.begin().await,
+            None => self.bring_up().await,
         };
         let farewell = match begun {
-            Ok(Berth { container, addr }) => {
+            Ok(RunningContainer { container, addr }) => {
                 self.identify(&container);
-                self.report(Report::Started { id, addr });
-                self.look_after(&container).await
+                self.send_event(EngineEvent::Started { id, addr });
+                self.supervise(&container).await
             }
-            Err(Undone::Report(report)) => {
-                self.report(report);
-                self.farewell().await
+            Err(StartAborted::Report(report)) => {
+                self.send_event(report);
+                self.stop_requested().await
             }
-            Err(Undone::Farewell(farewell)) => farewell,
+            Err(StartAborted::Farewell(farewell)) => farewell,
         };
         // One that is left stays in the book: nobody may take it for a stray.
-        if farewell != Farewell::Leave {
+        if farewell != StopMode::Detach {
             if self.may_exist {
-                self.end(farewell).await;
+                self.stop_and_remove(farewell).await;
             }
-            self.dock.book.strike(&self.container_name());
+            self.dock.book.unregister(&self.container_name());
         }
-        self.report(Report::Removed { id });
+        self.send_event(EngineEvent::Removed { id });
     }
 
-    pub(super) fn report(&self, report: Report) {
+    pub(super) fn send_event(&self, report: EngineEvent) {
         self.dock.reports.send(report);
     }
 
@@ -94,24 +94,24 @@ impl Life {
         self.dock.book.identify(&self.container_name(), container);
         let before = self
             .seat
-            .and_then(|seat| self.dock.kept.made(seat, container));
+            .and_then(|seat| self.dock.kept.supersede(seat, container));
         discard(&self.dock, before);
     }
 
     /// Waits for the order to go; a fleet that is gone gives it too.
-    async fn farewell(&mut self) -> Farewell {
-        (&mut self.told).await.unwrap_or(Farewell::Leave)
+    async fn stop_requested(&mut self) -> StopMode {
+        (&mut self.told).await.unwrap_or(StopMode::Detach)
     }
 
     /// Makes and starts the container, when it is its turn.
-    async fn begin(&mut self) -> Result<Berth, Undone> {
+    async fn bring_up(&mut self) -> Result<RunningContainer, StartAborted> {
         let dock = Arc::clone(&self.dock);
         let _turn = tokio::select! {
             biased;
-            farewell = self.farewell() => return Err(Undone::Farewell(farewell)),
+            farewell = self.stop_requested() => return Err(StartAborted::Farewell(farewell)),
             turn = dock.starts.acquire() => turn,
         };
-        let made = self.make().await;
+        let made = self.create().await;
         let started = match made {
             Ok(container) => {
                 self.identify(&container);
@@ -119,23 +119,23 @@ impl Life {
             }
             Err(report) => Err(report),
         };
-        started.map_err(Undone::Report)
+        started.map_err(StartAborted::Report)
     }
 
-    fn failed(&self, why: impl ToString) -> Report {
-        Report::Failed {
+    fn start_failed(&self, why: impl ToString) -> EngineEvent {
+        EngineEvent::Failed {
             id: self.id,
             why: why.to_string(),
         }
     }
 
     /// Makes the container; one of ours that has its name and that nobody looks after gives way.
-    async fn make(&mut self) -> Result<Id, Report> {
+    async fn create(&mut self) -> Result<Id, EngineEvent> {
         let dock = Arc::clone(&self.dock);
-        let Dock { api, recipe, .. } = &*dock;
+        let Shared { api, recipe, .. } = &*dock;
         let name = self.container_name();
         let id = self.id;
-        let refused = |why: &str| Report::NameRefused {
+        let refused = |why: &str| EngineEvent::NameRefused {
             id,
             why: why.to_owned(),
         };
@@ -146,31 +146,31 @@ impl Life {
                     self.may_exist = true;
                     return Ok(container);
                 }
-                Err(Fault::Conflict(_)) => match api.inspect(&name).await {
-                    Ok(other) if self.may_give_way(&other) => {
+                Err(ApiError::Conflict(_)) => match api.inspect(&name).await {
+                    Ok(other) if self.is_replaceable(&other) => {
                         // Whether that worked shows when it is tried again.
                         let _ = api.remove(&other.id).await;
                     }
                     Ok(_) => return Err(refused("is taken by a container that is not ours")),
-                    Err(Fault::Missing(_)) => {}
-                    Err(fault) => return Err(self.failed(fault)),
+                    Err(ApiError::Missing(_)) => {}
+                    Err(fault) => return Err(self.start_failed(fault)),
                 },
-                Err(Fault::Missing(_)) => return Err(self.failed(self.dock.no_image())),
-                Err(Fault::Refused { status: 400, .. }) if name.len() < 2 => {
+                Err(ApiError::Missing(_)) => return Err(self.start_failed(self.dock.no_image())),
+                Err(ApiError::Refused { status: 400, .. }) if name.len() < 2 => {
                     return Err(refused("is too short for a container"));
                 }
-                Err(Fault::Unclear(why)) => {
+                Err(ApiError::Indeterminate(why)) => {
                     self.may_exist = true;
-                    return self.find().await.ok_or_else(|| self.failed(why));
+                    return self.find().await.ok_or_else(|| self.start_failed(why));
                 }
-                Err(fault) => return Err(self.failed(fault)),
+                Err(fault) => return Err(self.start_failed(fault)),
             }
         }
         Err(refused("is taken by a container that does not go"))
     }
 
-    fn may_give_way(&self, other: &Seen) -> bool {
-        let Dock { recipe, book, .. } = &*self.dock;
+    fn is_replaceable(&self, other: &ContainerInfo) -> bool {
+        let Shared { recipe, book, .. } = &*self.dock;
         let is_ours = other.labels.fleet.as_ref() == Some(&recipe.fleet);
         is_ours
             && !self.dock.is_held()
@@ -187,61 +187,61 @@ impl Life {
         Some(found.id)
     }
 
-    async fn start(&self, container: Id) -> Result<Berth, Report> {
-        let Dock { api, recipe, .. } = &*self.dock;
+    async fn start(&self, container: Id) -> Result<RunningContainer, EngineEvent> {
+        let Shared { api, recipe, .. } = &*self.dock;
         match api.start(&container).await {
             // After no clear answer it may run all the same.
-            Ok(()) | Err(Fault::Unclear(_)) => {}
-            Err(fault) => return Err(self.failed(fault)),
+            Ok(()) | Err(ApiError::Indeterminate(_)) => {}
+            Err(fault) => return Err(self.start_failed(fault)),
         }
         let seen = api.inspect(container.as_str()).await;
-        let seen = seen.map_err(|fault| self.failed(fault))?;
+        let seen = seen.map_err(|fault| self.start_failed(fault))?;
         match seen.run {
-            Run::Runs => {}
-            Run::Ended(how) => {
+            RunState::Runs => {}
+            RunState::Ended(how) => {
                 let id = self.id;
-                let how = self.with_words(how, &container).await;
-                return Err(Report::Ended { id, how });
+                let how = self.with_log_tail(how, &container).await;
+                return Err(EngineEvent::Ended { id, how });
             }
         }
         let Some(ip) = seen.addr_on(&recipe.network) else {
-            return Err(self.failed("its container has no address on our network"));
+            return Err(self.start_failed("its container has no address on our network"));
         };
-        Ok(Berth {
+        Ok(RunningContainer {
             container,
             addr: ReplicaAddr((ip, recipe.port).into()),
         })
     }
 
     /// Reports its end, if it comes, and waits for the order to go.
-    async fn look_after(&mut self, container: &Id) -> Farewell {
+    async fn supervise(&mut self, container: &Id) -> StopMode {
         let nudge = Arc::clone(&self.nudge);
-        let mut looks = LOOK_AGAIN.len();
+        let mut looks = RECHECK_DELAYS.len();
         loop {
-            let pause = LOOK_AGAIN.get(looks).copied();
+            let pause = RECHECK_DELAYS.get(looks).copied();
             tokio::select! {
                 biased;
-                farewell = self.farewell() => return farewell,
-                () = nudge.nudged() => looks = 0,
+                farewell = self.stop_requested() => return farewell,
+                () = nudge.requested() => looks = 0,
                 () = sleep(pause.unwrap_or_default()), if pause.is_some() => looks += 1,
             }
-            if let Some(how) = self.look(container).await {
+            if let Some(how) = self.inspect_exit(container).await {
                 let id = self.id;
                 self.is_told = true;
-                self.report(Report::Ended { id, how });
-                return self.farewell().await;
+                self.send_event(EngineEvent::Ended { id, how });
+                return self.stop_requested().await;
             }
         }
     }
 
     /// Looks whether the container has ended, and how.
-    pub(super) async fn look(&self, container: &Id) -> Option<Ending> {
+    pub(super) async fn inspect_exit(&self, container: &Id) -> Option<ExitReport> {
         match self.dock.api.inspect(container.as_str()).await {
             Ok(seen) => match seen.run {
-                Run::Runs => None,
-                Run::Ended(how) => Some(self.with_words(how, container).await),
+                RunState::Runs => None,
+                RunState::Ended(how) => Some(self.with_log_tail(how, container).await),
             },
-            Err(Fault::Missing(_)) => {
+            Err(ApiError::Missing(_)) => {
                 // An event may have told of its exit code.
                 let code = api_types::code(self.nudge.code());
                 Some(format!("{code}, and was removed").into())
@@ -253,7 +253,7 @@ impl Life {
         }
     }
 
-    async fn with_words(&self, how: String, container: &Id) -> Ending {
-        Ending::with_words(how, &self.dock.api.last_words(container).await)
+    async fn with_log_tail(&self, how: String, container: &Id) -> ExitReport {
+        ExitReport::with_output(how, &self.dock.api.last_words(container).await)
     }
 }

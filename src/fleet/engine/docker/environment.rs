@@ -9,25 +9,25 @@ use std::net::IpAddr;
 
 use anyhow::{Context as _, bail};
 
-use super::api::{Api, Fault, Id};
-use super::api_types::{Endpoint, Listed, Run, Seen};
+use super::api::{Api, ApiError, Id};
+use super::api_types::{ContainerInfo, Endpoint, ListedContainer, RunState};
 use super::lock::Lock;
-use super::spec::{BUNDLED, OUR_TITLE, Recipe, TITLE_LABEL};
-use super::{Containers, Found, Image, State};
-use crate::fleet::engine::Ending;
+use super::spec::{BUNDLED, ContainerTemplate, OUR_TITLE, TITLE_LABEL};
+use super::{ContainerSettings, Found, Image, State};
+use crate::fleet::engine::ExitReport;
 use crate::roster::ReplicaAddr;
 
 /// Where a balancer outside any container puts its replicas: the engine's own bridge, whose addresses
 /// the host reaches.
 const DEFAULT_NETWORK: &str = "bridge";
 /// Files that an engine mounts over a container's own.
-const MOUNTED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+const HOST_FILES: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
 /// What was found out, and the lock.
 #[derive(Debug)]
-pub(in crate::fleet) struct Ground {
+pub(in crate::fleet) struct Environment {
     pub(super) api: Api,
-    pub(super) recipe: Recipe,
+    pub(super) recipe: ContainerTemplate,
     pub(super) lock: Lock,
     pub(super) keep: bool,
     /// The host as our network sees it, if it is to be trusted.
@@ -36,23 +36,23 @@ pub(in crate::fleet) struct Ground {
     pub(in crate::fleet) found: Vec<Found>,
 }
 
-impl Ground {
+impl Environment {
     /// Finds everything out and takes the fleet's lock, be it from this process.
     ///
     /// # Errors
     /// A sentence about what is missing, or about who holds the lock.
     pub(in crate::fleet) async fn survey(
-        wanted: &Containers,
+        wanted: &ContainerSettings,
         from: Option<u32>,
     ) -> anyhow::Result<Self> {
         let api = Api::connect(&wanted.fleet).await?;
         let own = own_container(&api).await?;
-        let network = Network::choose(&api, wanted.network.as_deref(), own.as_ref()).await?;
+        let network = ChosenNetwork::choose(&api, wanted.network.as_deref(), own.as_ref()).await?;
         if wanted.trust_gateway && network.gateway.is_none() {
             bail!("--trust-gateway: we are in no container on a bridge, so no gateway is the host");
         }
-        let recipe = recipe(&api, wanted, own.as_ref(), &network).await?;
-        let lock = Lock::take(&api, &recipe, own.as_ref().map(|own| &own.id), from).await?;
+        let recipe = container_template(&api, wanted, own.as_ref(), &network).await?;
+        let lock = Lock::acquire(&api, &recipe, own.as_ref().map(|own| &own.id), from).await?;
         let mut ground = Self {
             api,
             recipe,
@@ -61,7 +61,7 @@ impl Ground {
             gateway: network.gateway.filter(|_| wanted.trust_gateway),
             found: Vec::new(),
         };
-        match ground.find().await {
+        match ground.find_containers().await {
             Ok(found) => ground.found = found,
             Err(fault) => {
                 ground.release().await;
@@ -84,25 +84,25 @@ impl Ground {
         match self.api.inspect(&name).await {
             // The engine also takes the beginning of an ID.
             Ok(seen) => seen.name != name,
-            Err(fault) => matches!(fault, Fault::Missing(_)),
+            Err(fault) => matches!(fault, ApiError::Missing(_)),
         }
     }
 
-    async fn find(&self) -> Result<Vec<Found>, Fault> {
+    async fn find_containers(&self) -> Result<Vec<Found>, ApiError> {
         let mut found = Vec::new();
         for listed in self.api.list().await? {
             if listed.labels.owner.is_none() {
-                found.extend(self.look(listed).await?);
+                found.extend(self.inspect(listed).await?);
             }
         }
         Ok(found)
     }
 
     /// Looks at one of our containers; `None` if it is none of a replica, or is gone by now.
-    async fn look(&self, listed: Listed) -> Result<Option<Found>, Fault> {
+    async fn inspect(&self, listed: ListedContainer) -> Result<Option<Found>, ApiError> {
         let seen = match self.api.inspect(listed.id.as_str()).await {
             Ok(seen) => seen,
-            Err(Fault::Missing(_)) => return Ok(None),
+            Err(ApiError::Missing(_)) => return Ok(None),
             Err(fault) => return Err(fault),
         };
         let (Some(post), Some(name)) = (seen.labels.post, seen.labels.name.clone()) else {
@@ -114,17 +114,19 @@ impl Ground {
         };
         let addr = seen.addr_on(&self.recipe.network);
         let state = match (&seen.run, addr) {
-            (Run::Ended(how), _) => {
+            (RunState::Ended(how), _) => {
                 let words = self.api.last_words(&seen.id).await;
-                State::Ended(Ending::with_words(how.clone(), &words).to_string())
+                State::Ended(ExitReport::with_output(how.clone(), &words).to_string())
             }
-            (Run::Runs, None) => State::Ended("its container is not on our network".to_owned()),
-            (Run::Runs, Some(ip)) => State::Runs(ReplicaAddr((ip, self.recipe.port).into())),
+            (RunState::Runs, None) => {
+                State::Ended("its container is not on our network".to_owned())
+            }
+            (RunState::Runs, Some(ip)) => State::Runs(ReplicaAddr((ip, self.recipe.port).into())),
         };
         let made_for = post.seat();
         let seat = match made_for {
             Some(seat) => Some(seat),
-            None => self.api.seat_told(&seen.id).await,
+            None => self.api.seat_from_log(&seen.id).await,
         };
         Ok(Some(Found {
             container: seen.id,
@@ -138,12 +140,12 @@ impl Ground {
 }
 
 /// What replicas are to be made of.
-async fn recipe(
+async fn container_template(
     api: &Api,
-    wanted: &Containers,
-    own: Option<&Seen>,
-    network: &Network,
-) -> anyhow::Result<Recipe> {
+    wanted: &ContainerSettings,
+    own: Option<&ContainerInfo>,
+    network: &ChosenNetwork,
+) -> anyhow::Result<ContainerTemplate> {
     let (image_name, is_own) = match (&wanted.image, own) {
         (Image::Named(name), _) => (name.as_str(), false),
         (Image::Own, Some(own)) => (own.image.as_str(), true),
@@ -154,11 +156,11 @@ async fn recipe(
     };
     let image = match api.image(image_name).await {
         Ok(image) => image,
-        Err(Fault::Missing(_)) => bail!("{}", no_image(image_name)),
+        Err(ApiError::Missing(_)) => bail!("{}", no_image(image_name)),
         Err(fault) => bail!("cannot look at image {image_name} (--image): {fault}"),
     };
     let is_ours = is_own || image.labels.get(TITLE_LABEL).map(String::as_str) == Some(OUR_TITLE);
-    Ok(Recipe {
+    Ok(ContainerTemplate {
         fleet: wanted.fleet.clone(),
         image: image.id,
         image_name: image_name.to_owned(),
@@ -179,17 +181,21 @@ pub(super) fn no_image(name: &str) -> String {
 
 /// The network of the replicas.
 #[derive(Debug)]
-struct Network {
+struct ChosenNetwork {
     /// See [`super::seen::NetworkSeen::handle`].
     handle: String,
     aliases: bool,
     gateway: Option<IpAddr>,
 }
 
-impl Network {
+impl ChosenNetwork {
     /// The one that was asked for, else the only one that somebody made and we are on, else, outside a
     /// container, the engine's own.
-    async fn choose(api: &Api, asked: Option<&str>, own: Option<&Seen>) -> anyhow::Result<Self> {
+    async fn choose(
+        api: &Api,
+        asked: Option<&str>,
+        own: Option<&ContainerInfo>,
+    ) -> anyhow::Result<Self> {
         let which = match (asked, own) {
             (Some(asked), _) => asked,
             (None, None) => DEFAULT_NETWORK,
@@ -197,7 +203,7 @@ impl Network {
         };
         let network = match api.network(which).await {
             Ok(network) => network,
-            Err(Fault::Missing(_)) => bail!("the engine has no network {which} (--network)"),
+            Err(ApiError::Missing(_)) => bail!("the engine has no network {which} (--network)"),
             Err(fault) => bail!("cannot look at network {which} (--network): {fault}"),
         };
         if ["host", "none"].contains(&network.name.as_str()) {
@@ -221,7 +227,7 @@ impl Network {
     }
 }
 
-fn shares_host(own: &Seen) -> bool {
+fn shares_host(own: &ContainerInfo) -> bool {
     own.endpoints.iter().any(|e| e.network_name == "host")
 }
 
@@ -242,7 +248,7 @@ fn only_network(endpoints: &[Endpoint]) -> anyhow::Result<&str> {
 }
 
 /// The container we are in; `None` if we are in none that this engine knows.
-async fn own_container(api: &Api) -> anyhow::Result<Option<Seen>> {
+async fn own_container(api: &Api) -> anyhow::Result<Option<ContainerInfo>> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mounted = mounted_id(&mounts).map(|id| id.as_str().to_owned());
     // A container's hostname is the beginning of its ID unless somebody chose another.
@@ -255,7 +261,7 @@ async fn own_container(api: &Api) -> anyhow::Result<Option<Seen>> {
     match api.inspect(&which).await {
         Ok(own) => Ok(Some(own)),
         // A container of another engine, say; to this one we are outside.
-        Err(Fault::Missing(_)) => Ok(None),
+        Err(ApiError::Missing(_)) => Ok(None),
         Err(fault) => Err(fault).context("cannot look at the container we are in"),
     }
 }
@@ -268,7 +274,7 @@ fn mounted_id(mountinfo: &str) -> Option<Id> {
         let (root, place) = (fields.next()?, fields.next()?);
         let (_, rest) = root.split_once("/containers/")?;
         let id = rest.split('/').next()?;
-        MOUNTED.contains(&place).then(|| Id::new(id))?
+        HOST_FILES.contains(&place).then(|| Id::new(id))?
     })
 }
 

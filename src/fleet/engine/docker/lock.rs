@@ -15,20 +15,20 @@ use anyhow::{Context as _, bail};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::api::{Api, Fault, Id};
-use super::api_types::{Listed, Seen};
-use super::spec::Recipe;
-use owner::Owner;
+use super::api::{Api, ApiError, Id};
+use super::api_types::{ContainerInfo, ListedContainer};
+use super::spec::ContainerTemplate;
+use owner::LockOwner;
 
 /// How often a lock that changes under our hands is tried for.
-const TRIES: u32 = 5;
+const LOCK_ATTEMPTS: u32 = 5;
 /// Between tries; a little longer each time, so that of many who try one gets it.
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// The lock, held.
 #[derive(Debug)]
 pub(super) struct Lock {
-    owner: Owner,
+    owner: LockOwner,
     /// `None` once it was given back. Held across calls, so that nobody makes it again meanwhile.
     container: Mutex<Option<Id>>,
 }
@@ -39,28 +39,28 @@ impl Lock {
     ///
     /// # Errors
     /// When another balancer holds it, or a container that is not ours has its name.
-    pub(super) async fn take(
+    pub(super) async fn acquire(
         api: &Api,
-        recipe: &Recipe,
+        recipe: &ContainerTemplate,
         container: Option<&Id>,
         from: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let this = Owner::this(container)?;
+        let this = LockOwner::current(container)?;
         let held_as = |id| Self {
             owner: this.clone(),
             container: Mutex::new(Some(id)),
         };
         let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
-        for attempt in 0..TRIES {
-            sleep(attempt * BETWEEN_TRIES).await;
+        for attempt in 0..LOCK_ATTEMPTS {
+            sleep(attempt * LOCK_RETRY_DELAY).await;
             match api.create(&name, recipe.lock(&this.to_label())).await {
                 Ok(id) => return Ok(held_as(id)),
-                Err(Fault::Conflict(_) | Fault::Unclear(_)) => {}
+                Err(ApiError::Conflict(_) | ApiError::Indeterminate(_)) => {}
                 Err(fault) => bail!("cannot make the lock {name} of fleet {fleet}: {fault}"),
             }
             let held = match api.inspect(&name).await {
                 Ok(held) => held,
-                Err(Fault::Missing(_)) => continue,
+                Err(ApiError::Missing(_)) => continue,
                 Err(fault) => bail!("cannot look at the lock {name} of fleet {fleet}: {fault}"),
             };
             let owner = owner_of(&held, recipe)?;
@@ -85,10 +85,10 @@ impl Lock {
     }
 
     /// Takes it again from a process that was let have it and has ended.
-    pub(super) async fn retake(&self, api: &Api, recipe: &Recipe) {
-        for attempt in 0..TRIES {
-            sleep(attempt * BETWEEN_TRIES).await;
-            if self.keep(api, recipe, &[]).await {
+    pub(super) async fn reacquire(&self, api: &Api, recipe: &ContainerTemplate) {
+        for attempt in 0..LOCK_ATTEMPTS {
+            sleep(attempt * LOCK_RETRY_DELAY).await;
+            if self.reconcile(api, recipe, &[]).await {
                 return;
             }
         }
@@ -97,7 +97,12 @@ impl Lock {
 
     /// Makes it again if it is not in this list of all containers of the fleet; whether it is held then. A
     /// list that lies does no harm: the name is taken then.
-    pub(super) async fn keep(&self, api: &Api, recipe: &Recipe, list: &[Listed]) -> bool {
+    pub(super) async fn reconcile(
+        &self,
+        api: &Api,
+        recipe: &ContainerTemplate,
+        list: &[ListedContainer],
+    ) -> bool {
         let mut container = self.container.lock().await;
         let Some(id) = &*container else { return false };
         if list.iter().any(|listed| listed.id == *id) {
@@ -110,13 +115,13 @@ impl Lock {
                 *container = Some(made);
                 true
             }
-            Err(Fault::Conflict(_)) => match api.inspect(&name).await {
+            Err(ApiError::Conflict(_)) => match api.inspect(&name).await {
                 Ok(held) if owner_of(&held, recipe).is_ok_and(|owner| owner == self.owner) => {
                     *container = Some(held.id);
                     true
                 }
                 // One that was to take over from us, and came to nothing.
-                Ok(held) if is_left(&held, recipe, &self.owner, api).await => {
+                Ok(held) if is_stale(&held, recipe, &self.owner, api).await => {
                     // Whether that worked shows when it is tried again.
                     let _ = api.remove(&held.id).await;
                     false
@@ -154,24 +159,29 @@ impl Lock {
             return;
         };
         match api.remove(&container).await {
-            Ok(()) | Err(Fault::Missing(_)) => {}
+            Ok(()) | Err(ApiError::Missing(_)) => {}
             Err(fault) => tracing::warn!("cannot remove the lock of the fleet: {fault}"),
         }
     }
 }
 
 /// Whether it is the lock of an owner that is gone, as seen by `this`.
-async fn is_left(held: &Seen, recipe: &Recipe, this: &Owner, api: &Api) -> bool {
+async fn is_stale(
+    held: &ContainerInfo,
+    recipe: &ContainerTemplate,
+    this: &LockOwner,
+    api: &Api,
+) -> bool {
     match owner_of(held, recipe) {
         Ok(owner) => owner.is_gone(this, api).await,
         Err(_) => false,
     }
 }
 
-fn owner_of(held: &Seen, recipe: &Recipe) -> anyhow::Result<Owner> {
+fn owner_of(held: &ContainerInfo, recipe: &ContainerTemplate) -> anyhow::Result<LockOwner> {
     let is_ours = held.labels.fleet.as_ref() == Some(&recipe.fleet);
     let label = held.labels.owner.as_deref().filter(|_| is_ours);
-    let owner = label.and_then(Owner::from_label);
+    let owner = label.and_then(LockOwner::from_label);
     owner.with_context(|| {
         let (name, fleet) = (&held.name, &recipe.fleet);
         format!(

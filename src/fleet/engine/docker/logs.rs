@@ -15,22 +15,22 @@ use super::api::{Api, Id};
 use crate::ring::Seat;
 
 /// How long what a container wrote may take to come.
-const WORDS: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many of its last lines are asked for.
-const WORD_LINES: &str = "10";
+const LOG_TAIL_LINES: &str = "10";
 /// How much of them is kept, in bytes.
-const WORD_BYTES: usize = 4096;
+const LOG_TAIL_BYTES: usize = 4096;
 /// How the bundled replica's own lines begin, which say where it listens and which seat it was given.
-const OWN_LINES: [&[u8]; 2] = [b"{\"listen\":", b"{\"seat\":"];
+const REPLICA_STATUS_LINES: [&[u8]; 2] = [b"{\"listen\":", b"{\"seat\":"];
 
 impl Api {
     /// What it wrote last; empty if that cannot be had.
     pub(super) async fn last_words(&self, id: &Id) -> Vec<u8> {
         let mut words = Vec::new();
         self.read_log(id, |line| {
-            if !OWN_LINES.iter().any(|own| line.starts_with(own)) {
+            if !REPLICA_STATUS_LINES.iter().any(|own| line.starts_with(own)) {
                 words.extend_from_slice(line);
-                words.drain(..words.len().saturating_sub(WORD_BYTES));
+                words.drain(..words.len().saturating_sub(LOG_TAIL_BYTES));
             }
         })
         .await;
@@ -38,8 +38,8 @@ impl Api {
     }
 
     /// The seat that a standby wrote it was given; `None` if it was given none, or that cannot be had.
-    pub(super) async fn seat_told(&self, id: &Id) -> Option<Seat> {
-        let mut told = Told::default();
+    pub(super) async fn seat_from_log(&self, id: &Id) -> Option<Seat> {
+        let mut told = SeatFromLog::default();
         self.read_log(id, |line| told.read(line)).await;
         told.seat
     }
@@ -48,11 +48,11 @@ impl Api {
         let options = LogsOptionsBuilder::new()
             .stdout(true)
             .stderr(true)
-            .tail(WORD_LINES)
+            .tail(LOG_TAIL_LINES)
             .build();
         let mut lines = Box::pin(self.client.logs(id.as_str(), Some(options)));
         // Whoever sends without end is stopped by the deadline.
-        let _ = timeout(WORDS, async {
+        let _ = timeout(LOG_TIMEOUT, async {
             while let Some(Ok(line)) = lines.next().await {
                 read(line.as_ref());
             }
@@ -63,16 +63,16 @@ impl Api {
 
 /// What the lines of a standby tell of its seat.
 #[derive(Debug, Default)]
-struct Told {
+struct SeatFromLog {
     /// Whether it is the bundled replica: that says first where it listens. Somebody's own server may write of
     /// seats of its own.
     is_bundled: bool,
     seat: Option<Seat>,
 }
 
-impl Told {
+impl SeatFromLog {
     fn read(&mut self, line: &[u8]) {
-        self.is_bundled |= line.starts_with(OWN_LINES[0]);
+        self.is_bundled |= line.starts_with(REPLICA_STATUS_LINES[0]);
         if self.is_bundled {
             self.seat = seat(line).or(self.seat);
         }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn only_the_bundled_replica_tells_of_its_seat() {
         let told = |lines: &[&[u8]]| {
-            let mut told = Told::default();
+            let mut told = SeatFromLog::default();
             lines.iter().for_each(|line| told.read(line));
             told.seat
         };

@@ -26,23 +26,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use self::api::{Api, Id};
-use self::container_task::Life;
+use self::container_task::ContainerTask;
 use self::lock::Lock;
-use self::registry::{Book, Nudge};
-use self::removal::{discard, discard_found, sweep};
-use self::seat_markers::Kept;
-use self::spec::Recipe;
-use super::{Closing, Engine, Farewell, Keeper, Reports, Vacant};
+use self::registry::{CheckSignal, Registry};
+use self::removal::{discard, discard_found, remove_leftovers};
+use self::seat_markers::SeatMarkers;
+use self::spec::ContainerTemplate;
+use super::{CloseFuture, Engine, EngineEvents, Management, StopMode, VacantSeats};
 use crate::metrics::FleetCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
-pub(in crate::fleet) use self::environment::Ground;
+pub(in crate::fleet) use self::environment::Environment;
 
 /// Containers that are being started at a time; more slow each other down.
-const STARTS: usize = 4;
+const MAX_STARTS: usize = 4;
 /// Containers that are being removed at a time.
-const REMOVALS: usize = 8;
+const MAX_REMOVALS: usize = 8;
 
 /// What containers are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum Image {
 
 /// What is wanted of the engine of containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Containers {
+pub struct ContainerSettings {
     /// How many replicas at first, unless some are there already.
     pub count: usize,
     /// What they are made of.
@@ -103,21 +103,21 @@ pub(in crate::fleet) enum State {
 
 /// A running container and where it answers.
 #[derive(Clone, Debug)]
-struct Berth {
+struct RunningContainer {
     container: Id,
     addr: ReplicaAddr,
 }
 
 /// What all tasks share.
 #[derive(Debug)]
-struct Dock {
+struct Shared {
     api: Api,
-    recipe: Recipe,
-    book: Book,
-    kept: Kept,
+    recipe: ContainerTemplate,
+    book: Registry,
+    kept: SeatMarkers,
     starts: Semaphore,
     removals: Semaphore,
-    reports: Reports,
+    reports: EngineEvents,
     lock: Lock,
     /// Where it is noted whether the engine answers.
     cells: Arc<FleetCounters>,
@@ -128,7 +128,7 @@ struct Dock {
     relist: Notify,
 }
 
-impl Dock {
+impl Shared {
     fn no_image(&self) -> String {
         environment::no_image(&self.recipe.image_name)
     }
@@ -140,24 +140,24 @@ impl Dock {
 
 /// The order to go, for the task that looks after a container, and its nudge.
 #[derive(Debug)]
-struct Leash {
+struct TaskHandle {
     container_name: String,
-    tell: oneshot::Sender<Farewell>,
-    nudge: Arc<Nudge>,
+    tell: oneshot::Sender<StopMode>,
+    nudge: Arc<CheckSignal>,
 }
 
 /// A container that is to go, and the seat that it told of if it has ended.
-type Corpse = (Id, Option<Seat>);
+type DeadContainer = (Id, Option<Seat>);
 
 /// Containers by replica.
 #[derive(Debug)]
 pub(in crate::fleet) struct Docker {
-    dock: Arc<Dock>,
-    lives: HashMap<ReplicaId, Leash>,
+    dock: Arc<Shared>,
+    lives: HashMap<ReplicaId, TaskHandle>,
     /// Those that run already, until they are asked for.
-    berths: HashMap<ReplicaName, Berth>,
+    berths: HashMap<ReplicaName, RunningContainer>,
     /// Those that are to go, until the first start, or until all is ours.
-    discarded: Vec<Corpse>,
+    discarded: Vec<DeadContainer>,
     watching: bool,
     keep: bool,
 }
@@ -165,16 +165,16 @@ pub(in crate::fleet) struct Docker {
 impl Docker {
     /// An engine on this ground; the `adopted` are started by taking them over, the `discarded` removed.
     pub(in crate::fleet) fn new(
-        ground: Ground,
+        ground: Environment,
         adopted: &[Found],
         discarded: &[Found],
-        reports: Reports,
+        reports: EngineEvents,
         cells: Arc<FleetCounters>,
     ) -> Self {
         let berth = |found: &Found| match found.state {
             State::Runs(addr) => {
                 let container = found.container.clone();
-                Some((found.name.clone(), Berth { container, addr }))
+                Some((found.name.clone(), RunningContainer { container, addr }))
             }
             State::Ended(_) => None,
         };
@@ -185,13 +185,13 @@ impl Docker {
         Self {
             discarded: discarded.iter().map(corpse).collect(),
             berths: adopted.iter().filter_map(berth).collect(),
-            dock: Arc::new(Dock {
+            dock: Arc::new(Shared {
                 api: ground.api,
                 recipe: ground.recipe,
-                book: Book::default(),
-                kept: Kept::default(),
-                starts: Semaphore::new(STARTS),
-                removals: Semaphore::new(REMOVALS),
+                book: Registry::default(),
+                kept: SeatMarkers::default(),
+                starts: Semaphore::new(MAX_STARTS),
+                removals: Semaphore::new(MAX_REMOVALS),
                 reports,
                 lock: ground.lock,
                 cells,
@@ -206,20 +206,20 @@ impl Docker {
 }
 
 impl Engine for Docker {
-    fn keeper(&self) -> Keeper {
-        Keeper::Fleet
+    fn management(&self) -> Management {
+        Management::Managed
     }
 
     fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
         let berth = self.berths.remove(name);
         let container_name = self.dock.recipe.container_name(name.as_ref());
-        let nudge = self.dock.book.enter(&container_name);
+        let nudge = self.dock.book.register(&container_name);
         if let Some(berth) = &berth {
             // Before the first list, to which it would be a stray.
             self.dock.book.identify(&container_name, &berth.container);
         }
         let (tell, told) = oneshot::channel();
-        let life = Life {
+        let life = ContainerTask {
             id,
             seat,
             name: name.clone(),
@@ -229,13 +229,13 @@ impl Engine for Docker {
             may_exist: berth.is_some(),
             is_told: false,
         };
-        let leash = Leash {
+        let leash = TaskHandle {
             container_name,
             tell,
             nudge,
         };
         self.lives.insert(id, leash);
-        tokio::spawn(life.live(berth));
+        tokio::spawn(life.run(berth));
         if !self.watching {
             self.watching = true;
             tokio::spawn(reconcile::watch(Arc::clone(&self.dock)));
@@ -251,39 +251,39 @@ impl Engine for Docker {
         Some(format!("container:{container}"))
     }
 
-    fn look(&mut self, id: ReplicaId) {
+    fn check_alive(&mut self, id: ReplicaId) {
         if let Some(leash) = self.lives.get(&id) {
-            leash.nudge.look();
+            leash.nudge.request_check();
         }
     }
 
-    fn remove(&mut self, id: ReplicaId, farewell: Farewell) {
+    fn remove(&mut self, id: ReplicaId, farewell: StopMode) {
         if let Some(leash) = self.lives.remove(&id) {
             // A task that is gone has panicked; its container is a stray then.
             let _ = leash.tell.send(farewell);
         }
     }
 
-    fn hold(&mut self, holds: bool) {
+    fn set_handover(&mut self, holds: bool) {
         let held = self.dock.held.swap(holds, Ordering::Relaxed);
         if held && !holds {
             discard_found(&self.dock, self.discarded.drain(..));
             self.dock.relist.notify_one();
             let dock = Arc::clone(&self.dock);
-            tokio::spawn(async move { dock.lock.retake(&dock.api, &dock.recipe).await });
+            tokio::spawn(async move { dock.lock.reacquire(&dock.api, &dock.recipe).await });
         }
     }
 
-    fn vacant(&mut self, vacant: Vacant) {
-        discard(&self.dock, self.dock.kept.vacant(vacant));
+    fn set_vacant_seats(&mut self, vacant: VacantSeats) {
+        discard(&self.dock, self.dock.kept.set_vacant(vacant));
     }
 
-    fn close(&mut self, leave: bool) -> Closing {
+    fn close(&mut self, leave: bool) -> CloseFuture {
         let (dock, keep) = (Arc::clone(&self.dock), self.keep || leave);
         Box::pin(async move {
             // Of another process that takes over just now, nobody can tell which are its own.
             if !keep && !dock.is_held() {
-                sweep(&dock).await;
+                remove_leftovers(&dock).await;
             }
             dock.lock.release(&dock.api).await;
         })

@@ -11,27 +11,27 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Dock;
+use super::Shared;
 use super::api::Id;
 
 /// Between lists.
-const LIST_EVERY: Duration = Duration::from_secs(10);
+const LIST_INTERVAL: Duration = Duration::from_secs(10);
 /// Between the list at the beginning of a stream of events and the next, which sees what happened while
 /// the stream was only being opened.
-const LIST_AGAIN: Duration = Duration::from_secs(1);
+const LIST_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The first pause before the stream of events is opened again.
-const REOPEN_MIN: Duration = Duration::from_millis(100);
+const REOPEN_DELAY_MIN: Duration = Duration::from_millis(100);
 /// The longest.
-const REOPEN_MAX: Duration = Duration::from_secs(2);
+const REOPEN_DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// Watches for ever.
-pub(super) async fn watch(dock: Arc<Dock>) {
-    tokio::join!(hear(&dock), count(&dock));
+pub(super) async fn watch(dock: Arc<Shared>) {
+    tokio::join!(watch_events(&dock), poll_list(&dock));
 }
 
 /// Reads events and opens their stream again whenever it is cut.
-async fn hear(dock: &Dock) {
-    let mut pause = REOPEN_MIN;
+async fn watch_events(dock: &Shared) {
+    let mut pause = REOPEN_DELAY_MIN;
     loop {
         let begun = Instant::now();
         let mut events = dock.api.events();
@@ -44,10 +44,10 @@ async fn hear(dock: &Dock) {
                 }
             }
         }
-        pause = if begun.elapsed() > REOPEN_MAX {
-            REOPEN_MIN
+        pause = if begun.elapsed() > REOPEN_DELAY_MAX {
+            REOPEN_DELAY_MIN
         } else {
-            REOPEN_MAX.min(2 * pause)
+            REOPEN_DELAY_MAX.min(2 * pause)
         };
         tracing::debug!("the engine's events are cut; again in {pause:?}");
         sleep(pause).await;
@@ -55,14 +55,14 @@ async fn hear(dock: &Dock) {
 }
 
 /// Lists all containers of the fleet, again and again.
-async fn count(dock: &Dock) {
+async fn poll_list(dock: &Shared) {
     let mut strays = BTreeSet::new();
     let mut answers = true;
-    let mut pause = LIST_EVERY;
+    let mut pause = LIST_INTERVAL;
     loop {
         pause = match timeout(pause, dock.relist.notified()).await {
-            Ok(()) => LIST_AGAIN,
-            Err(_) => LIST_EVERY,
+            Ok(()) => LIST_RETRY_DELAY,
+            Err(_) => LIST_INTERVAL,
         };
         match dock.api.list().await {
             Ok(list) => {
@@ -71,11 +71,11 @@ async fn count(dock: &Dock) {
                 }
                 answers = true;
                 dock.cells.engine_answers(true);
-                let met = dock.book.compare(&list).into_iter().collect();
+                let met = dock.book.reconcile(&list).into_iter().collect();
                 if dock.is_held() {
                     strays.clear();
                 } else {
-                    dock.lock.keep(&dock.api, &dock.recipe, &list).await;
+                    dock.lock.reconcile(&dock.api, &dock.recipe, &list).await;
                     strays = remove_strays(dock, &strays, met).await;
                 }
             }
@@ -91,7 +91,7 @@ async fn count(dock: &Dock) {
 }
 
 /// Removes those that were strays before and still are; returns the new ones.
-async fn remove_strays(dock: &Dock, before: &BTreeSet<Id>, met: BTreeSet<Id>) -> BTreeSet<Id> {
+async fn remove_strays(dock: &Shared, before: &BTreeSet<Id>, met: BTreeSet<Id>) -> BTreeSet<Id> {
     let is_known = |id: &Id| dock.book.has(id) || dock.kept.has(id);
     for id in met.intersection(before).filter(|id| !is_known(id)) {
         match dock.api.remove(id).await {

@@ -10,23 +10,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::api::Id;
-use super::api_types::Listed;
+use super::api_types::ListedContainer;
 
 /// Wakes the task that looks after one container.
 #[derive(Debug, Default)]
-pub(super) struct Nudge {
+pub(super) struct CheckSignal {
     look: Notify,
     code: Mutex<Option<i64>>,
 }
 
-impl Nudge {
+impl CheckSignal {
     /// It is to look now. Nudges that come together are one.
-    pub(super) fn look(&self) {
+    pub(super) fn request_check(&self) {
         self.look.notify_one();
     }
 
     /// Waits for a nudge. Cancel safe.
-    pub(super) async fn nudged(&self) {
+    pub(super) async fn requested(&self) {
         self.look.notified().await;
     }
 
@@ -35,26 +35,26 @@ impl Nudge {
         *self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, code: i64) {
+    fn set_code(&self, code: i64) {
         *self.code.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
     }
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RegistryEntry {
     container: Option<Id>,
-    nudge: Arc<Nudge>,
+    nudge: Arc<CheckSignal>,
 }
 
 /// Who is looked after.
 #[derive(Debug, Default)]
-pub(super) struct Book(Mutex<HashMap<String, Entry>>);
+pub(super) struct Registry(Mutex<HashMap<String, RegistryEntry>>);
 
-impl Book {
+impl Registry {
     /// A container of this name will be made, or was found.
-    pub(super) fn enter(&self, name: &str) -> Arc<Nudge> {
-        let nudge = Arc::new(Nudge::default());
-        let entry = Entry {
+    pub(super) fn register(&self, name: &str) -> Arc<CheckSignal> {
+        let nudge = Arc::new(CheckSignal::default());
+        let entry = RegistryEntry {
             container: None,
             nudge: Arc::clone(&nudge),
         };
@@ -70,7 +70,7 @@ impl Book {
     }
 
     /// Nobody looks after it any more.
-    pub(super) fn strike(&self, name: &str) {
+    pub(super) fn unregister(&self, name: &str) {
         self.lock().remove(name);
     }
 
@@ -93,23 +93,23 @@ impl Book {
         let found = entries.find(|entry| entry.container.as_ref() == Some(container));
         if let Some(entry) = found {
             if let Some(code) = code {
-                entry.nudge.note(code);
+                entry.nudge.set_code(code);
             }
-            entry.nudge.look();
+            entry.nudge.request_check();
         }
     }
 
     /// Compares it with a list of all containers of the fleet: nudges those that should run there and do
     /// not, and returns those that nobody looks after.
-    pub(super) fn compare(&self, list: &[Listed]) -> Vec<Id> {
+    pub(super) fn reconcile(&self, list: &[ListedContainer]) -> Vec<Id> {
         let book = self.lock();
         for entry in book.values() {
             let Some(id) = &entry.container else { continue };
             if !list.iter().any(|listed| listed.id == *id && listed.runs) {
-                entry.nudge.look();
+                entry.nudge.request_check();
             }
         }
-        let is_looked_after = |listed: &Listed| {
+        let is_looked_after = |listed: &ListedContainer| {
             let mut entries = book.values();
             book.contains_key(&listed.name)
                 || entries.any(|entry| entry.container.as_ref() == Some(&listed.id))
@@ -119,7 +119,7 @@ impl Book {
         strays.map(|listed| listed.id.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, RegistryEntry>> {
         // Nothing panics while it is held, and every single change leaves it valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,35 +128,35 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::engine::docker::api_types::{Labels, Post};
+    use crate::fleet::engine::docker::api_types::{ContainerLabels, SeatLabel};
     use crate::ring::Seat;
 
     fn id(number: u8) -> Id {
         format!("{number:064x}").parse().unwrap()
     }
 
-    fn listed(number: u8, name: &str, runs: bool) -> Listed {
-        Listed {
+    fn listed(number: u8, name: &str, runs: bool) -> ListedContainer {
+        ListedContainer {
             id: id(number),
             name: name.to_owned(),
-            labels: Labels {
-                post: Some(Post::Seat(Seat(1))),
-                ..Labels::default()
+            labels: ContainerLabels {
+                post: Some(SeatLabel::Seat(Seat(1))),
+                ..ContainerLabels::default()
             },
             runs,
             made: 0,
         }
     }
 
-    async fn is_nudged(nudge: &Nudge) -> bool {
+    async fn is_nudged(nudge: &CheckSignal) -> bool {
         let now = std::time::Duration::ZERO;
-        tokio::time::timeout(now, nudge.nudged()).await.is_ok()
+        tokio::time::timeout(now, nudge.requested()).await.is_ok()
     }
 
     #[tokio::test]
     async fn a_list_nudges_those_it_misses_and_names_the_strays() {
-        let book = Book::default();
-        let [runs, ended, missing, coming] = ["a", "b", "c", "d"].map(|name| book.enter(name));
+        let book = Registry::default();
+        let [runs, ended, missing, coming] = ["a", "b", "c", "d"].map(|name| book.register(name));
         for (name, number) in [("a", 1), ("b", 2), ("c", 3)] {
             book.identify(name, &id(number));
         }
@@ -169,17 +169,17 @@ mod tests {
             listed(5, "e", true),
             lock,
         ];
-        assert_eq!(book.compare(&list), [id(5)]);
+        assert_eq!(book.reconcile(&list), [id(5)]);
         assert!(!is_nudged(&runs).await && !is_nudged(&coming).await);
         assert!(is_nudged(&ended).await && is_nudged(&missing).await);
-        assert_eq!(book.compare(&[]), []);
+        assert_eq!(book.reconcile(&[]), []);
         assert!(is_nudged(&runs).await);
     }
 
     #[tokio::test]
     async fn an_event_nudges_and_tells_the_exit_code() {
-        let book = Book::default();
-        let nudge = book.enter("a");
+        let book = Registry::default();
+        let nudge = book.register("a");
         book.may_have_ended(&id(1), Some(3));
         assert!(!is_nudged(&nudge).await, "not known by that ID yet");
         book.identify("a", &id(1));
@@ -187,7 +187,7 @@ mod tests {
         book.may_have_ended(&id(1), None);
         assert!(is_nudged(&nudge).await);
         assert_eq!(nudge.code(), Some(137));
-        book.strike("a");
+        book.unregister("a");
         assert!(!book.has(&id(1)));
     }
 }

@@ -9,30 +9,30 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::api::{Fault, Id};
-use super::container_task::{LOOK_AGAIN, Life};
-use super::{Corpse, Dock, STARTS};
-use crate::fleet::engine::{Farewell, Report};
+use super::api::{ApiError, Id};
+use super::container_task::{ContainerTask, RECHECK_DELAYS};
+use super::{DeadContainer, MAX_STARTS, Shared};
+use crate::fleet::engine::{EngineEvent, StopMode};
 use crate::roster::ReplicaId;
 
 /// How long those that are being started go first: the engine does one thing at a time, more or less, and
 /// nobody waits for a corpse.
-const YIELD: Duration = Duration::from_secs(1);
+const YIELD_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have started.
 const YIELD_POLL: Duration = Duration::from_millis(20);
 /// How long it is tried to remove a container.
-const REMOVING: Duration = Duration::from_secs(20);
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two tries.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+const REMOVE_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-impl Life {
+impl ContainerTask {
     /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked. Whether it is
     /// known to have ended.
-    async fn say(&self, farewell: Farewell, container: &Id) -> bool {
+    async fn stop_and_report(&self, farewell: StopMode, container: &Id) -> bool {
         let api = &self.dock.api;
         let said = match farewell {
-            Farewell::Ask => api.stop(container).await,
-            Farewell::Kill | Farewell::Leave => api.kill(container).await,
+            StopMode::Graceful => api.stop(container).await,
+            StopMode::Kill | StopMode::Detach => api.kill(container).await,
         };
         if let Err(fault) = said {
             // Most likely it has ended by itself; one that does not listen is removed by force.
@@ -41,10 +41,10 @@ impl Life {
         if self.is_told {
             return true;
         }
-        for pause in LOOK_AGAIN {
-            if let Some(how) = self.look(container).await {
+        for pause in RECHECK_DELAYS {
+            if let Some(how) = self.inspect_exit(container).await {
                 let id = self.id;
-                self.report(Report::Ended { id, how });
+                self.send_event(EngineEvent::Ended { id, how });
                 return true;
             }
             sleep(pause).await;
@@ -53,30 +53,30 @@ impl Life {
     }
 
     /// Leaves its corpse there if it is the last that tells of its seat.
-    fn rest(&self, container: &Id) -> bool {
-        let (stays, before) = self.dock.kept.stays(self.id, self.seat, container);
+    fn keep_as_marker(&self, container: &Id) -> bool {
+        let (stays, before) = self.dock.kept.should_keep(self.id, self.seat, container);
         discard(&self.dock, before);
         stays
     }
 
     /// Waits for a while until nothing is being started.
-    async fn let_others_start(&self) {
+    async fn yield_to_starts(&self) {
         let begun = Instant::now();
-        while self.dock.starts.available_permits() < STARTS && begun.elapsed() < YIELD {
+        while self.dock.starts.available_permits() < MAX_STARTS && begun.elapsed() < YIELD_TIMEOUT {
             sleep(YIELD_POLL).await;
         }
     }
 
     /// Ends and removes the container, if there is one.
-    pub(super) async fn end(&self, farewell: Farewell) {
-        let Dock { api, book, .. } = &*self.dock;
+    pub(super) async fn stop_and_remove(&self, farewell: StopMode) {
+        let Shared { api, book, .. } = &*self.dock;
         let name = self.container_name();
-        if farewell == Farewell::Kill {
-            self.let_others_start().await;
+        if farewell == StopMode::Kill {
+            self.yield_to_starts().await;
         }
         let begun = Instant::now();
         let mut asked = false;
-        while begun.elapsed() < REMOVING {
+        while begun.elapsed() < REMOVE_TIMEOUT {
             // What was never identified may have been made all the same.
             let container = match book.container(&name) {
                 Some(container) => container,
@@ -86,7 +86,7 @@ impl Life {
                         None => return,
                     },
                     Err(_) => {
-                        sleep(TRY_AGAIN).await;
+                        sleep(REMOVE_RETRY_DELAY).await;
                         continue;
                     }
                 },
@@ -94,25 +94,25 @@ impl Life {
             let _turn = self.dock.removals.acquire().await;
             if !asked {
                 asked = true;
-                let has_ended = self.say(farewell, &container).await;
-                if has_ended && farewell == Farewell::Kill && self.rest(&container) {
+                let has_ended = self.stop_and_report(farewell, &container).await;
+                if has_ended && farewell == StopMode::Kill && self.keep_as_marker(&container) {
                     return;
                 }
             }
             match api.remove(&container).await {
-                Ok(()) | Err(Fault::Missing(_)) => return,
+                Ok(()) | Err(ApiError::Missing(_)) => return,
                 // It is being removed already.
-                Err(Fault::Conflict(_)) => {}
+                Err(ApiError::Conflict(_)) => {}
                 Err(fault) => tracing::debug!("cannot remove container {name}: {fault}"),
             }
-            sleep(TRY_AGAIN).await;
+            sleep(REMOVE_RETRY_DELAY).await;
         }
-        tracing::warn!("container {name} could not be removed within {REMOVING:?}");
+        tracing::warn!("container {name} could not be removed within {REMOVE_TIMEOUT:?}");
     }
 }
 
 /// Removes containers that nobody looks after; one for which that fails is a stray, and tried again.
-pub(super) fn discard(dock: &Arc<Dock>, containers: impl IntoIterator<Item = Id>) {
+pub(super) fn discard(dock: &Arc<Shared>, containers: impl IntoIterator<Item = Id>) {
     for container in containers {
         let dock = Arc::clone(dock);
         tokio::spawn(async move {
@@ -125,17 +125,17 @@ pub(super) fn discard(dock: &Arc<Dock>, containers: impl IntoIterator<Item = Id>
 }
 
 /// Removes what was found and is to go, but for the last of a seat that nobody fills.
-pub(super) fn discard_found(dock: &Arc<Dock>, found: impl Iterator<Item = Corpse>) {
+pub(super) fn discard_found(dock: &Arc<Shared>, found: impl Iterator<Item = DeadContainer>) {
     for (container, seat) in found {
         // Nobody of ours has this number.
-        let (stays, before) = dock.kept.stays(ReplicaId(0), seat, &container);
+        let (stays, before) = dock.kept.should_keep(ReplicaId(0), seat, &container);
         let gone = (!stays).then_some(container);
         discard(dock, before.into_iter().chain(gone));
     }
 }
 
 /// Removes what calls without a clear answer have left.
-pub(super) async fn sweep(dock: &Dock) {
+pub(super) async fn remove_leftovers(dock: &Shared) {
     let left = dock.api.list().await.unwrap_or_default();
     let left = left.iter().filter(|listed| listed.labels.is_replica());
     for listed in left {

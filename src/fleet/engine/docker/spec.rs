@@ -40,11 +40,11 @@ const MAX_PIDS: i64 = 256;
 /// The most that the engine keeps of what a container writes.
 const LOG_SIZE: &str = "1m";
 /// The one folder that can be written to, and its limit; it counts as memory.
-const SCRATCH: (&str, &str) = ("/tmp", "size=16m,noexec,nosuid,nodev");
+const SCRATCH_MOUNT: (&str, &str) = ("/tmp", "size=16m,noexec,nosuid,nodev");
 
 /// What all replicas of a fleet are made of.
 #[derive(Debug)]
-pub(super) struct Recipe {
+pub(super) struct ContainerTemplate {
     pub(super) fleet: String,
     /// The ID of the image, so that all are made of the same one whatever its name means tomorrow.
     pub(super) image: String,
@@ -66,7 +66,7 @@ pub(super) struct Recipe {
     pub(super) aliases: bool,
 }
 
-impl Recipe {
+impl ContainerTemplate {
     /// What the container of this replica is called.
     pub(super) fn container_name(&self, replica: &str) -> String {
         match self.fleet.as_str() {
@@ -142,7 +142,7 @@ impl Recipe {
     }
 
     fn confinement(&self) -> HostConfig {
-        let (folder, limit) = SCRATCH;
+        let (folder, limit) = SCRATCH_MOUNT;
         HostConfig {
             network_mode: Some(self.network.clone()),
             // The fleet replaces the dead; an engine that did the same would bring back corpses.

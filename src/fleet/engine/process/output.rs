@@ -15,26 +15,26 @@ use tokio::process::{Child, ChildStderr, ChildStdout};
 use crate::roster::ReplicaAddr;
 
 /// The longest line that tells where a child listens, in bytes.
-const MAX_LINE: usize = 1024;
+const MAX_OUTPUT_LINE: usize = 1024;
 /// How much of the end of what it says is kept, in bytes.
-const MAX_WORDS: usize = 2048;
+const MAX_LAST_OUTPUT: usize = 2048;
 /// How much is fetched of each pipe after a child's end, in bytes: one holds no more by default.
-const MAX_REST: usize = 64 * 1024;
+const MAX_DRAIN: usize = 64 * 1024;
 
 /// What is worth to be told.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum ChildMessage {
     /// Its first line, which tells where it listens.
     Listens(ReplicaAddr),
     /// A first line that tells so, of an address that cannot be the child's.
-    Elsewhere(SocketAddr),
+    NotLoopback(SocketAddr),
     /// A first line that does not.
-    Nonsense(String),
+    Unexpected(String),
 }
 
 /// Both ends of a child's output.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct ChildOutput {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     /// The first line, as far as it was read; `None` after it.
@@ -43,10 +43,10 @@ pub(super) struct Output {
     is_announced: bool,
 }
 
-impl Output {
+impl ChildOutput {
     /// Takes the pipes of `child`. One whose address is known has nothing to tell: all that it writes are
     /// words.
-    pub(super) fn of(child: &mut Child, is_announced: bool) -> Self {
+    pub(super) fn from_child(child: &mut Child, is_announced: bool) -> Self {
         Self {
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
@@ -57,18 +57,18 @@ impl Output {
     }
 
     /// Reads on until the first line is whole, and then for ever. Cancel safe.
-    pub(super) async fn next(&mut self) -> Said {
+    pub(super) async fn next(&mut self) -> ChildMessage {
         let (mut out, mut err) = ([0; 512], [0; 512]);
         loop {
             tokio::select! {
                 read = read(&mut self.stdout, &mut out) => {
                     if self.is_announced {
-                        self.keep(&out[..read]);
-                    } else if let Some(said) = self.hear(&out[..read]) {
+                        self.keep_tail(&out[..read]);
+                    } else if let Some(said) = self.take_line(&out[..read]) {
                         return said;
                     }
                 }
-                read = read(&mut self.stderr, &mut err) => self.keep(&err[..read]),
+                read = read(&mut self.stderr, &mut err) => self.keep_tail(&err[..read]),
             }
         }
     }
@@ -77,34 +77,36 @@ impl Output {
     pub(super) fn last_words(&mut self) -> &[u8] {
         let mut rest = Vec::new();
         if self.is_announced {
-            fetch(&mut self.stdout, &mut rest);
+            drain_pipe(&mut self.stdout, &mut rest);
         }
-        fetch(&mut self.stderr, &mut rest);
-        self.keep(&rest);
+        drain_pipe(&mut self.stderr, &mut rest);
+        self.keep_tail(&rest);
         &self.words
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> Option<Said> {
+    fn take_line(&mut self, bytes: &[u8]) -> Option<ChildMessage> {
         let line = self.line.as_mut()?;
         line.extend_from_slice(bytes);
         let end = line.iter().position(|byte| *byte == b'\n');
-        if end.is_none() && line.len() <= MAX_LINE {
+        if end.is_none() && line.len() <= MAX_OUTPUT_LINE {
             return None;
         }
         let line = self.line.take()?;
-        let line = &line[..end.unwrap_or(MAX_LINE)];
+        let line = &line[..end.unwrap_or(MAX_OUTPUT_LINE)];
         Some(match listen_line(line) {
             Some(addr) if addr.ip().to_canonical().is_loopback() && addr.port() != 0 => {
-                Said::Listens(ReplicaAddr(addr))
+                ChildMessage::Listens(ReplicaAddr(addr))
             }
-            Some(addr) => Said::Elsewhere(addr),
-            None => Said::Nonsense(String::from_utf8_lossy(line).chars().take(100).collect()),
+            Some(addr) => ChildMessage::NotLoopback(addr),
+            None => {
+                ChildMessage::Unexpected(String::from_utf8_lossy(line).chars().take(100).collect())
+            }
         })
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
+    fn keep_tail(&mut self, bytes: &[u8]) {
         self.words.extend_from_slice(bytes);
-        let surplus = self.words.len().saturating_sub(MAX_WORDS);
+        let surplus = self.words.len().saturating_sub(MAX_LAST_OUTPUT);
         self.words.drain(..surplus);
     }
 }
@@ -121,10 +123,10 @@ async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> u
 }
 
 /// Adds to `rest` what a pipe holds at this moment.
-fn fetch<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
+fn drain_pipe<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
     let mut fetched = 0;
     while let Some(open) = pipe
-        && fetched < MAX_REST
+        && fetched < MAX_DRAIN
     {
         let mut bytes = [0; 1024];
         let mut buf = ReadBuf::new(&mut bytes);

@@ -16,16 +16,16 @@ use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
 /// Our own settings, which may hold a secret, are not for the replica.
-const OUR_SETTINGS: &str = "RINGMASTER_";
+const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
 
 /// Runs somebody's own command, and ends it when the pipe that we hold on its standard input closes, as the
 /// bundled replica does by itself: a second process of its group waits for that and kills the group.
-const GUARDED: &str =
+const DIE_WITH_PARENT_WRAPPER: &str =
     "exec 3<&0 </dev/null; (trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0) & exec 3<&-; exec ";
 
 /// What is wanted of the engine of child processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Processes {
+pub struct ProcessSettings {
     /// How many replicas at first.
     pub count: usize,
     /// What they run instead of the bundled replica: a command for the shell.
@@ -57,7 +57,7 @@ impl Spawner {
     ///
     /// # Errors
     /// When there is no such file and it is needed.
-    pub(super) fn new(binary: &Path, wanted: &Processes) -> io::Result<Self> {
+    pub(super) fn new(binary: &Path, wanted: &ProcessSettings) -> io::Result<Self> {
         if wanted.command.is_none() && !binary.is_file() {
             let sentence = format!(
                 "replica binary not found at {}; build it with: cargo build --release --workspace",
@@ -82,12 +82,14 @@ impl Spawner {
             None => (Command::new(&self.binary), None),
             Some(own) => {
                 let mut shell = Command::new("/bin/sh");
-                shell.arg("-c").arg(format!("{GUARDED}{own}"));
+                shell
+                    .arg("-c")
+                    .arg(format!("{DIE_WITH_PARENT_WRAPPER}{own}"));
                 (shell, Some(free_port()?))
             }
         };
         for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with(OUR_SETTINGS) {
+            if key.to_string_lossy().starts_with(OWN_VARIABLE_PREFIX) {
                 command.env_remove(key);
             }
         }

@@ -17,11 +17,11 @@ const LISTEN: &str = r#"echo '{"listen":"127.0.0.1:4321"}'"#;
 struct Bench {
     stand_in: StandIn,
     engine: Process,
-    reports: UnboundedReceiver<Report>,
+    reports: UnboundedReceiver<EngineEvent>,
 }
 
-fn bundled() -> Processes {
-    Processes {
+fn bundled() -> ProcessSettings {
+    ProcessSettings {
         count: 1,
         command: None,
         env: vec!["MORE=a=b".to_owned()],
@@ -32,7 +32,7 @@ fn bundled() -> Processes {
 fn begin(commands: &str) -> Bench {
     let stand_in = StandIn::new(commands);
     let (tell, reports) = unbounded_channel();
-    let mut engine = Process::new(&stand_in.binary(), &bundled(), Reports::new(tell)).unwrap();
+    let mut engine = Process::new(&stand_in.binary(), &bundled(), EngineEvents::new(tell)).unwrap();
     engine.start(ID, Some(Seat(7)), &"S7".parse().unwrap());
     Bench {
         stand_in,
@@ -42,25 +42,25 @@ fn begin(commands: &str) -> Bench {
 }
 
 impl Bench {
-    async fn report(&mut self) -> Report {
+    async fn report(&mut self) -> EngineEvent {
         let report = timeout(DEADLINE, self.reports.recv()).await;
         report.expect("a report in time").unwrap()
     }
 
     async fn is_started(&mut self) {
         let addr = ReplicaAddr(([127, 0, 0, 1], 4321).into());
-        assert_eq!(self.report().await, Report::Started { id: ID, addr });
+        assert_eq!(self.report().await, EngineEvent::Started { id: ID, addr });
     }
 
     async fn has_ended(&mut self, expected: &str) {
         match self.report().await {
-            Report::Ended { id: ID, how } => assert_eq!(how.to_string(), expected),
+            EngineEvent::Ended { id: ID, how } => assert_eq!(how.to_string(), expected),
             other => panic!("{other:?}"),
         }
     }
 
     async fn is_removed(&mut self) {
-        assert_eq!(self.report().await, Report::Removed { id: ID });
+        assert_eq!(self.report().await, EngineEvent::Removed { id: ID });
     }
 }
 
@@ -80,7 +80,7 @@ async fn a_child_gets_the_contract_and_a_group_of_its_own() {
     assert_eq!(env, format!("7 S7 127.0.0.1:0 {us}\n"));
     let pid = bench.stand_in.file("pid");
     assert_eq!(bench.stand_in.file("group"), pid);
-    bench.engine.remove(ID, Farewell::Ask);
+    bench.engine.remove(ID, StopMode::Graceful);
     bench.has_ended("process ended, signal: 15 (SIGTERM)").await;
     bench.is_removed().await;
     assert!(!exists(&pid), "reaped");
@@ -95,13 +95,13 @@ async fn an_end_is_told_at_once_with_its_last_words_and_remembered_until_removal
     bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
     assert!(!exists(&pid), "reaped");
     assert!(bench.reports.is_empty());
-    bench.engine.remove(ID, Farewell::Kill);
+    bench.engine.remove(ID, StopMode::Kill);
     bench.is_removed().await;
 
     let mut bench = begin("echo one >&2; echo 'no luck' >&2; exit 3");
     let how = "process ended, exit status: 3; it said: one | no luck";
     bench.has_ended(how).await;
-    bench.engine.remove(ID, Farewell::Kill);
+    bench.engine.remove(ID, StopMode::Kill);
     bench.is_removed().await;
 }
 
@@ -110,7 +110,7 @@ async fn a_stopped_child_is_killed_all_the_same() {
     let mut bench = begin(&format!("echo $$ > $DIR/pid; {LISTEN}; exec cat"));
     bench.is_started().await;
     kill("-STOP", &bench.stand_in.file("pid"));
-    bench.engine.remove(ID, Farewell::Kill);
+    bench.engine.remove(ID, StopMode::Kill);
     bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
     bench.is_removed().await;
 }
@@ -122,9 +122,9 @@ async fn a_stubborn_child_is_killed_after_a_grace() {
     ));
     bench.is_started().await;
     let asked = Instant::now();
-    bench.engine.remove(ID, Farewell::Ask);
+    bench.engine.remove(ID, StopMode::Graceful);
     bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
-    assert!(asked.elapsed() >= GRACE);
+    assert!(asked.elapsed() >= STOP_GRACE);
     bench.is_removed().await;
 }
 
@@ -139,18 +139,18 @@ async fn what_a_child_leaves_behind_goes_with_it() {
     let leave = "(trap '' TERM; exec sleep 1000) & echo $! > $DIR/left";
     let by_itself = format!("{leave}; {LISTEN}; exit 3");
     let asked = format!("{leave}; trap 'exit 3' TERM; {LISTEN}; while :; do read line; done");
-    for (commands, farewell) in [(by_itself, Farewell::Kill), (asked, Farewell::Ask)] {
+    for (commands, farewell) in [(by_itself, StopMode::Kill), (asked, StopMode::Graceful)] {
         let mut bench = begin(&commands);
         // One that ends by itself may have ended before its line was read.
         let mut report = bench.report().await;
-        if matches!(report, Report::Started { .. }) {
-            if farewell == Farewell::Ask {
+        if matches!(report, EngineEvent::Started { .. }) {
+            if farewell == StopMode::Graceful {
                 bench.engine.remove(ID, farewell);
             }
             report = bench.report().await;
         }
         let how = "process ended, exit status: 3".to_owned().into();
-        assert_eq!(report, Report::Ended { id: ID, how });
+        assert_eq!(report, EngineEvent::Ended { id: ID, how });
         bench.engine.remove(ID, farewell);
         bench.is_removed().await;
         let left = bench.stand_in.file("left");
@@ -178,8 +178,8 @@ async fn a_talkative_child_never_blocks() {
 async fn a_first_line_that_tells_nothing_is_a_failure() {
     let mut bench = begin("echo hello; exec cat");
     let why = r#"it said "hello", not where it listens"#.to_owned();
-    assert_eq!(bench.report().await, Report::Failed { id: ID, why });
-    bench.engine.remove(ID, Farewell::Kill);
+    assert_eq!(bench.report().await, EngineEvent::Failed { id: ID, why });
+    bench.engine.remove(ID, StopMode::Kill);
     bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
     bench.is_removed().await;
 }
@@ -189,12 +189,12 @@ async fn an_address_that_is_not_the_childs_own_is_a_failure() {
     for addr in ["127.0.0.1:0", "0.0.0.0:80", "192.0.2.1:80", "[::]:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
         let why = format!("it listens on {addr}, not on a port of the loopback address");
-        assert_eq!(bench.report().await, Report::Failed { id: ID, why });
+        assert_eq!(bench.report().await, EngineEvent::Failed { id: ID, why });
     }
     for addr in ["[::1]:80", "[::ffff:127.0.0.1]:80", "127.0.0.2:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
         let addr = ReplicaAddr(addr.parse().unwrap());
-        assert_eq!(bench.report().await, Report::Started { id: ID, addr });
+        assert_eq!(bench.report().await, EngineEvent::Started { id: ID, addr });
     }
 }
 
@@ -203,14 +203,14 @@ async fn a_child_that_cannot_be_run_is_a_failure_and_removed_at_once() {
     let stand_in = StandIn::new("");
     let (tell, mut reports) = unbounded_channel();
     let binary = stand_in.binary().with_file_name("commands");
-    let mut engine = Process::new(&binary, &bundled(), Reports::new(tell)).unwrap();
+    let mut engine = Process::new(&binary, &bundled(), EngineEvents::new(tell)).unwrap();
     engine.start(ID, Some(Seat(1)), &"S1".parse().unwrap());
-    engine.remove(ID, Farewell::Kill);
+    engine.remove(ID, StopMode::Kill);
     match reports.recv().await {
-        Some(Report::Failed { why, .. }) => assert!(why.starts_with("cannot run /"), "{why}"),
+        Some(EngineEvent::Failed { why, .. }) => assert!(why.starts_with("cannot run /"), "{why}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(reports.recv().await, Some(Report::Removed { id: ID }));
+    assert_eq!(reports.recv().await, Some(EngineEvent::Removed { id: ID }));
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ fn a_missing_binary_is_told_with_the_way_to_build_it() {
     let err = Process::new(
         Path::new("/nowhere/replica"),
         &bundled(),
-        Reports::new(tell),
+        EngineEvents::new(tell),
     )
     .unwrap_err();
     assert_eq!(

@@ -5,13 +5,16 @@ use super::*;
 
 #[tokio::test]
 async fn interim_replies_are_read_up_to_a_limit() {
-    for (count, expected) in [(MAX_INTERIM, None), (MAX_INTERIM + 1, Some(Miss::Garbled))] {
+    for (count, expected) in [
+        (MAX_INTERIM, None),
+        (MAX_INTERIM + 1, Some(MissReason::Garbled)),
+    ] {
         let text = "HTTP/1.1 102 Processing\r\n\r\n".repeat(count) + OK;
         let text: &'static str = text.leak();
         let server = Server::new(move |_, _| Reply::Say(text)).await;
         let mut bench = begin(server.addr, rhythm(HOUR, false));
         match expected {
-            None => bench.expect(Pulse::Answered).await,
+            None => bench.expect(ProbeEvent::Answered).await,
             Some(miss) => assert_eq!(bench.miss().await.1, miss),
         }
     }
@@ -43,9 +46,9 @@ async fn an_answer_without_end_is_a_bad_answer_and_asked_for_no_sooner() {
         let (addr, mut connections) = without_end(text).await;
         let mut bench = begin(addr, rhythm(60 * MS, false));
         let (first, why) = bench.miss().await;
-        assert_eq!(why, Miss::Garbled);
+        assert_eq!(why, MissReason::Garbled);
         for _ in 0..3 {
-            assert_eq!(bench.miss().await.1, Miss::Garbled);
+            assert_eq!(bench.miss().await.1, MissReason::Garbled);
         }
         let (last, _) = bench.miss().await;
         assert!(last - first >= 4 * 60 * MS, "{text:?}");
@@ -74,12 +77,12 @@ async fn an_answer_that_drips_is_no_answer_in_time() {
             });
         }
     });
-    let rhythm = Rhythm {
+    let rhythm = ProbeSchedule {
         timeout: 60 * MS,
         ..rhythm(HOUR, false)
     };
     let mut bench = begin(addr, rhythm);
     for _ in 0..3 {
-        assert_eq!(bench.miss().await.1, Miss::Silent);
+        assert_eq!(bench.miss().await.1, MissReason::Silent);
     }
 }

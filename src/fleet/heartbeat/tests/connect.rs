@@ -25,9 +25,9 @@ async fn server(deed: Deed) -> (SocketAddr, UnboundedReceiver<usize>) {
     (addr, accepted)
 }
 
-fn connecting(interval: Duration) -> Rhythm {
-    Rhythm {
-        ask: Ask::Connect,
+fn connecting(interval: Duration) -> ProbeSchedule {
+    ProbeSchedule {
+        ask: ProbeKind::Connect,
         ..rhythm(interval, false)
     }
 }
@@ -42,7 +42,7 @@ async fn a_connection_is_an_answer_and_each_heartbeat_makes_one() {
     let (addr, mut accepted) = server(|_, stream| Some(stream)).await;
     let mut bench = begin(addr, connecting(5 * MS));
     for nth in 1..=5 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
         assert_eq!(next(&mut accepted).await, nth);
     }
     assert!(bench.heart.latency().is_some());
@@ -52,12 +52,12 @@ async fn a_connection_is_an_answer_and_each_heartbeat_makes_one() {
 async fn the_last_connection_is_held_and_the_one_before_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut bench = begin(listener.local_addr().unwrap(), connecting(HOUR));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
     let (mut first, _) = listener.accept().await.unwrap();
     let early = timeout(50 * MS, first.read_u8()).await;
     assert!(early.is_err(), "not held: {early:?}");
-    bench.heart.beat_now(false);
-    bench.expect(Pulse::Answered).await;
+    bench.heart.probe_now(false);
+    bench.expect(ProbeEvent::Answered).await;
     let (mut second, _) = listener.accept().await.unwrap();
     let end = timeout(DEADLINE, first.read(&mut [0])).await;
     assert_eq!(end.expect("its end").unwrap(), 0);
@@ -69,20 +69,20 @@ async fn the_last_connection_is_held_and_the_one_before_is_closed() {
 async fn the_end_of_the_held_connection_is_a_reason_to_look_and_no_more() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut bench = begin(listener.local_addr().unwrap(), connecting(HOUR));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
     let (first, _) = listener.accept().await.unwrap();
     sleep(2 * RIGHT_AFTER).await;
     drop(first);
-    bench.expect(Pulse::Broken).await;
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Broken).await;
+    bench.expect(ProbeEvent::Answered).await;
     let (second, _) = listener.accept().await.unwrap();
     // Nobody listens any more, so this end is followed by a refusal.
     drop(listener);
     sleep(2 * RIGHT_AFTER).await;
     drop(second);
-    bench.expect(Pulse::Broken).await;
+    bench.expect(ProbeEvent::Broken).await;
     let refused = "connection refused".to_owned();
-    bench.expect(Pulse::Refused(refused)).await;
+    bench.expect(ProbeEvent::Refused(refused)).await;
 }
 
 #[tokio::test]
@@ -91,13 +91,13 @@ async fn one_that_closes_each_connection_at_once_is_healthy_and_left_in_peace() 
     let mut bench = begin(addr, connecting(HOUR));
     // Two ends are a habit; after that nothing is held whose end could be noticed.
     for nth in 1..=3 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
         assert_eq!(next(&mut accepted).await, nth);
     }
     let early = timeout(50 * MS, accepted.recv()).await;
     assert!(early.is_err(), "{early:?}");
-    bench.heart.beat_now(false);
-    bench.expect(Pulse::Answered).await;
+    bench.heart.probe_now(false);
+    bench.expect(ProbeEvent::Answered).await;
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_greeting_is_no_end() {
     };
     let (addr, mut accepted) = server(greet).await;
     let mut bench = begin(addr, connecting(HOUR));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
     assert_eq!(next(&mut accepted).await, 1);
     let early = timeout(50 * MS, bench.pulses.recv()).await;
     assert!(early.is_err(), "{early:?}");
@@ -120,20 +120,20 @@ async fn one_that_accepts_no_more_is_silent_once_its_queue_is_full() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     // The kernel takes connections for it, one more than this, as it does for a stopped process.
     let listener = socket.listen(1).unwrap();
-    let rhythm = Rhythm {
+    let rhythm = ProbeSchedule {
         timeout: 50 * MS,
         ..connecting(5 * MS)
     };
     let mut bench = begin(listener.local_addr().unwrap(), rhythm);
     for _ in 0..2 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
-    assert_eq!(bench.miss().await.1, Miss::Silent);
-    assert_eq!(bench.miss().await.1, Miss::Silent);
+    assert_eq!(bench.miss().await.1, MissReason::Silent);
+    assert_eq!(bench.miss().await.1, MissReason::Silent);
     let again = async {
         tokio::select! {
             never = async { while listener.accept().await.is_ok() {} } => never,
-            () = async { while bench.pulse().await != Pulse::Answered {} } => {}
+            () = async { while bench.pulse().await != ProbeEvent::Answered {} } => {}
         }
     };
     timeout(DEADLINE, again).await.expect("room in its queue");

@@ -10,7 +10,7 @@ async fn a_connection_is_held_and_the_request_is_plain() {
     let mut server = Server::new(script).await;
     let mut bench = begin(server.addr, rhythm(5 * MS, false));
     for _ in 0..5 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
         let (connection, request) = server.request().await;
         assert_eq!(connection, 1);
         let addr = server.addr;
@@ -28,9 +28,9 @@ async fn the_end_of_a_held_connection_is_noticed_at_once() {
     };
     let mut server = Server::new(script).await;
     let mut bench = begin(server.addr, rhythm(HOUR, false));
-    bench.expect(Pulse::Answered).await;
-    bench.expect(Pulse::Broken).await;
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
+    bench.expect(ProbeEvent::Broken).await;
+    bench.expect(ProbeEvent::Answered).await;
     assert_eq!(server.request().await.0, 1);
     assert_eq!(server.request().await.0, 2);
 }
@@ -43,9 +43,9 @@ async fn a_connection_that_ends_under_a_request_is_broken_too() {
     };
     let server = Server::new(script).await;
     let mut bench = begin(server.addr, rhythm(10 * RIGHT_AFTER, false));
-    bench.expect(Pulse::Answered).await;
-    bench.expect(Pulse::Broken).await;
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
+    bench.expect(ProbeEvent::Broken).await;
+    bench.expect(ProbeEvent::Answered).await;
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_close_right_after_each_answer_is_the_servers_style() {
     let mut server = Server::new(|_, _| Reply::SayAndClose(OK)).await;
     let mut bench = begin(server.addr, rhythm(5 * MS, false));
     for nth in 1..=6 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
         let (connection, request) = server.request().await;
         assert_eq!(connection, nth);
         let says_so = request.contains("Connection: close");
@@ -71,7 +71,7 @@ async fn servers_that_announce_the_close_get_a_connection_for_each_heartbeat() {
         let mut server = Server::new(move |_, _| Reply::SayAndClose(answer)).await;
         let mut bench = begin(server.addr, rhythm(5 * MS, false));
         for nth in 1..=4 {
-            bench.expect(Pulse::Answered).await;
+            bench.expect(ProbeEvent::Answered).await;
             assert_eq!(server.request().await.0, nth, "{answer:?}");
         }
     }
@@ -81,11 +81,11 @@ async fn servers_that_announce_the_close_get_a_connection_for_each_heartbeat() {
 async fn a_poke_asks_now_and_if_so_said_afresh() {
     let mut server = Server::new(|_, _| Reply::Say(OK)).await;
     let mut bench = begin(server.addr, rhythm(HOUR, false));
-    bench.expect(Pulse::Answered).await;
-    bench.heart.beat_now(false);
-    bench.expect(Pulse::Answered).await;
-    bench.heart.beat_now(true);
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
+    bench.heart.probe_now(false);
+    bench.expect(ProbeEvent::Answered).await;
+    bench.heart.probe_now(true);
+    bench.expect(ProbeEvent::Answered).await;
     for connection in [1, 1, 2] {
         assert_eq!(server.request().await.0, connection);
     }

@@ -1,7 +1,7 @@
 //! Servers of which it is not known how many connections they serve at a time.
 
-use super::super::iterative::Turns;
-use super::super::probe::Outcome;
+use super::super::iterative::TakingTurns;
+use super::super::probe::ProbeOutcome;
 use super::*;
 
 /// Serves one connection after the other, each to its end. Sends the number of each request's connection,
@@ -24,8 +24,8 @@ async fn one_at_a_time() -> (SocketAddr, UnboundedReceiver<usize>) {
     (addr, requests)
 }
 
-fn soon() -> Rhythm {
-    Rhythm {
+fn soon() -> ProbeSchedule {
+    ProbeSchedule {
         timeout: 100 * MS,
         ..rhythm(30 * MS, false)
     }
@@ -35,11 +35,11 @@ fn soon() -> Rhythm {
 async fn a_server_of_one_connection_is_found_out_and_none_is_held_there() {
     let (addr, mut requests) = one_at_a_time().await;
     let mut bench = begin(addr, soon());
-    bench.expect(Pulse::Answered).await;
-    bench.expect(Pulse::Answered).await;
-    bench.expect(Pulse::Iterative).await;
+    bench.expect(ProbeEvent::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
+    bench.expect(ProbeEvent::Iterative).await;
     for _ in 0..5 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
     // Each of these connections has ended, and carried one request; but for those before it was known.
     let mut carried = Vec::new();
@@ -52,27 +52,27 @@ async fn a_server_of_one_connection_is_found_out_and_none_is_held_there() {
     // Somebody else's turn comes, and while it lasts one heartbeat waits.
     let stranger = TcpStream::connect(addr).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(bench.miss().await.1, Miss::Silent);
+        assert_eq!(bench.miss().await.1, MissReason::Silent);
     }
     drop(stranger);
-    while bench.pulse().await != Pulse::Answered {}
+    while bench.pulse().await != ProbeEvent::Answered {}
 }
 
 #[tokio::test]
 async fn a_heartbeat_that_waits_for_its_turn_is_sent_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut turns = Turns::default();
+    let mut turns = TakingTurns::default();
     let addr = ReplicaAddr(listener.local_addr().unwrap());
     let ask = soon().ask;
     for _ in 0..5 {
-        let outcome = turns.ask(addr, &ask, None, 10 * MS).await;
-        assert!(matches!(outcome, Outcome::Silent));
+        let outcome = turns.next_turn(addr, &ask, None, 10 * MS).await;
+        assert!(matches!(outcome, ProbeOutcome::Silent));
     }
     let (mut first, _) = listener.accept().await.unwrap();
     assert!(timeout(50 * MS, listener.accept()).await.is_err());
     first.write_all(PLAIN.as_bytes()).await.unwrap();
-    let outcome = turns.ask(addr, &ask, None, DEADLINE).await;
-    assert!(matches!(outcome, Outcome::Healthy(..)));
+    let outcome = turns.next_turn(addr, &ask, None, DEADLINE).await;
+    assert!(matches!(outcome, ProbeOutcome::Healthy(..)));
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_server_of_many_is_probed_once_and_its_connection_held() {
     let mut server = Server::new(|_, _| Reply::Say(PLAIN)).await;
     let mut bench = begin(server.addr, rhythm(5 * MS, false));
     for _ in 0..10 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
     let mut connections = Vec::new();
     for _ in 0..10 {
@@ -107,7 +107,7 @@ async fn one_that_is_slow_to_accept_is_no_server_of_one() {
     });
     let mut bench = begin(addr, soon());
     for _ in 0..20 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
 }
 
@@ -116,7 +116,7 @@ async fn one_that_ends_each_connection_is_not_probed() {
     let mut server = Server::new(|_, _| Reply::SayAndClose(PLAIN)).await;
     let mut bench = begin(server.addr, rhythm(5 * MS, false));
     for nth in 1..=6 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
         assert_eq!(server.request().await.0, nth);
     }
 }
@@ -133,10 +133,10 @@ async fn one_that_turns_away_each_second_connection_is_left_without_one() {
         };
         let server = Server::new(script).await;
         let mut bench = begin(server.addr, soon());
-        bench.expect(Pulse::Answered).await;
-        bench.expect(Pulse::Answered).await;
-        bench.expect(Pulse::Iterative).await;
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
+        bench.expect(ProbeEvent::Iterative).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
 }
 
@@ -149,6 +149,6 @@ async fn one_bad_answer_on_a_second_connection_is_no_proof() {
     let server = Server::new(script).await;
     let mut bench = begin(server.addr, soon());
     for _ in 0..10 {
-        bench.expect(Pulse::Answered).await;
+        bench.expect(ProbeEvent::Answered).await;
     }
 }

@@ -11,9 +11,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::prober::RIGHT_AFTER;
-use super::timing::punctual;
+use super::timing::timeout_excluding_stalls;
 use super::*;
-use crate::fleet::plan::Miss;
+use crate::fleet::plan::MissReason;
 
 mod bounds;
 mod connect;
@@ -108,15 +108,15 @@ async fn serve(
 }
 
 struct Bench {
-    heart: Heart,
-    pulses: UnboundedReceiver<(ReplicaId, Pulse)>,
+    heart: HeartbeatHandle,
+    pulses: UnboundedReceiver<(ReplicaId, ProbeEvent)>,
 }
 
-fn rhythm(interval: Duration, eager: bool) -> Rhythm {
-    Rhythm {
+fn rhythm(interval: Duration, eager: bool) -> ProbeSchedule {
+    ProbeSchedule {
         interval,
         timeout: 1_000 * MS,
-        ask: Ask::Get {
+        ask: ProbeKind::Get {
             path: "/heartbeat".to_owned(),
             host: None,
         },
@@ -124,7 +124,7 @@ fn rhythm(interval: Duration, eager: bool) -> Rhythm {
     }
 }
 
-fn begin(addr: SocketAddr, rhythm: Rhythm) -> Bench {
+fn begin(addr: SocketAddr, rhythm: ProbeSchedule) -> Bench {
     begin_with(None, None, addr, rhythm)
 }
 
@@ -133,34 +133,34 @@ fn begin_with(
     expected: Option<Identity>,
     gives: Option<Seat>,
     addr: SocketAddr,
-    rhythm: Rhythm,
+    rhythm: ProbeSchedule,
 ) -> Bench {
     let (tell, pulses) = unbounded_channel();
-    let patient = Patient {
+    let patient = ProbeTarget {
         id: ReplicaId(7),
         addr: ReplicaAddr(addr),
         expected,
         gives,
     };
-    let heart = Heart::begin(patient, rhythm, Arc::default(), tell);
+    let heart = HeartbeatHandle::start(patient, rhythm, Arc::default(), tell);
     Bench { heart, pulses }
 }
 
 impl Bench {
-    async fn pulse(&mut self) -> Pulse {
+    async fn pulse(&mut self) -> ProbeEvent {
         let pulse = timeout(DEADLINE, self.pulses.recv()).await;
         let (id, pulse) = pulse.expect("a pulse in time").unwrap();
         assert_eq!(id, ReplicaId(7));
         pulse
     }
 
-    async fn expect(&mut self, expected: Pulse) {
+    async fn expect(&mut self, expected: ProbeEvent) {
         assert_eq!(self.pulse().await, expected);
     }
 
-    async fn miss(&mut self) -> (std::time::Instant, Miss) {
+    async fn miss(&mut self) -> (std::time::Instant, MissReason) {
         match self.pulse().await {
-            Pulse::Missed { sent, why } => (sent, why),
+            ProbeEvent::Missed { sent, why } => (sent, why),
             other => panic!("{other:?}"),
         }
     }

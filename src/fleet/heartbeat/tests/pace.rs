@@ -9,21 +9,21 @@ async fn after_a_miss_the_next_goes_out_at_once_on_a_fresh_connection() {
         _ => Reply::Silence,
     };
     let mut server = Server::new(script).await;
-    let rhythm = Rhythm {
+    let rhythm = ProbeSchedule {
         timeout: 50 * MS,
         ..rhythm(HOUR, false)
     };
     let mut bench = begin(server.addr, rhythm);
-    bench.expect(Pulse::Answered).await;
-    bench.heart.beat_now(false);
+    bench.expect(ProbeEvent::Answered).await;
+    bench.heart.probe_now(false);
     let mut times = Vec::new();
     for _ in 0..3 {
         let (sent, why) = bench.miss().await;
-        assert_eq!(why, Miss::Silent);
+        assert_eq!(why, MissReason::Silent);
         times.push(sent);
     }
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 50 * MS));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
     for connection in [1, 1, 2, 3, 4] {
         assert_eq!(server.request().await.0, connection);
     }
@@ -34,14 +34,14 @@ async fn wrong_answers_are_misses_at_the_usual_pace() {
     let cases = [
         (
             Reply::Say("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"),
-            Miss::Wrong(503),
+            MissReason::Wrong(503),
         ),
         (
             Reply::SayAndClose("HTTP/1.1 404 No\r\n\r\n"),
-            Miss::Wrong(404),
+            MissReason::Wrong(404),
         ),
-        (Reply::SayAndClose("SSH-2.0-x\r\n"), Miss::Garbled),
-        (Reply::Close, Miss::Closed),
+        (Reply::SayAndClose("SSH-2.0-x\r\n"), MissReason::Garbled),
+        (Reply::Close, MissReason::Closed),
     ];
     for (reply, expected) in cases {
         let server = Server::new(move |_, _| reply).await;
@@ -62,11 +62,11 @@ async fn a_refusal_is_told_and_asked_again_at_the_usual_pace() {
     let mut bench = begin(addr, rhythm(30 * MS, false));
     for _ in 0..2 {
         bench
-            .expect(Pulse::Refused("connection refused".to_owned()))
+            .expect(ProbeEvent::Refused("connection refused".to_owned()))
             .await;
     }
     let _server = Server::on(socket.listen(8).unwrap(), |_, _| Reply::Say(OK));
-    while bench.pulse().await != Pulse::Answered {}
+    while bench.pulse().await != ProbeEvent::Answered {}
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn one_that_is_just_starting_is_asked_without_delay() {
     let early = timeout(50 * MS, bench.pulses.recv()).await;
     assert!(early.is_err(), "{early:?}");
     let _server = Server::on(socket.listen(8).unwrap(), |_, _| Reply::Say(OK));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
 }
 
 #[tokio::test]
@@ -87,15 +87,19 @@ async fn our_own_lateness_is_no_miss() {
     tokio::spawn(async {
         std::thread::sleep(200 * MS);
     });
-    assert!(punctual(30 * MS, work).await.is_some());
-    assert!(punctual(30 * MS, sleep(HOUR)).await.is_none());
+    assert!(timeout_excluding_stalls(30 * MS, work).await.is_some());
+    assert!(
+        timeout_excluding_stalls(30 * MS, sleep(HOUR))
+            .await
+            .is_none()
+    );
 }
 
 #[tokio::test]
 async fn a_dropped_heart_asks_no_more() {
     let mut server = Server::new(|_, _| Reply::Say(OK)).await;
     let mut bench = begin(server.addr, rhythm(MS, false));
-    bench.expect(Pulse::Answered).await;
+    bench.expect(ProbeEvent::Answered).await;
     drop(bench.heart);
     let end = async { while bench.pulses.recv().await.is_some() {} };
     timeout(DEADLINE, end).await.expect("its channel closes");

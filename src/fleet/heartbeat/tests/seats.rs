@@ -18,9 +18,9 @@ async fn a_seat_is_given_with_every_request_and_told_of_once() {
         let mut server = Server::new(move |_, _| Reply::Say(answer)).await;
         let rhythm = rhythm(5 * MS, false);
         let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, rhythm);
-        bench.expect(Pulse::Seated { knows }).await;
+        bench.expect(ProbeEvent::Seated { knows }).await;
         for _ in 0..3 {
-            bench.expect(Pulse::Answered).await;
+            bench.expect(ProbeEvent::Answered).await;
             let (_, request) = server.request().await;
             assert!(request.contains("\r\nRingmaster-Seat: 3\r\n"), "{request}");
         }
@@ -36,11 +36,11 @@ async fn a_bad_answer_seats_nobody() {
     let server = Server::new(script).await;
     let rhythm = rhythm(5 * MS, false);
     let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, rhythm);
-    let Pulse::Missed { why, .. } = bench.pulse().await else {
+    let ProbeEvent::Missed { why, .. } = bench.pulse().await else {
         panic!("it was a miss");
     };
-    assert_eq!(why, Miss::Wrong(500));
-    bench.expect(Pulse::Seated { knows: true }).await;
+    assert_eq!(why, MissReason::Wrong(500));
+    bench.expect(ProbeEvent::Seated { knows: true }).await;
 }
 
 #[tokio::test]
@@ -55,8 +55,8 @@ async fn somebody_else_in_its_place_is_a_refusal() {
         let server = Server::new(|_, _| Reply::Say(SEATED)).await;
         let mut bench = begin_with(expected, None, server.addr, rhythm(HOUR, false));
         let pulse = match refused {
-            None => Pulse::Answered,
-            Some(who) => Pulse::Refused(format!("its address is that of {who}")),
+            None => ProbeEvent::Answered,
+            Some(who) => ProbeEvent::Refused(format!("its address is that of {who}")),
         };
         bench.expect(pulse).await;
     }
@@ -67,5 +67,5 @@ async fn somebody_else_in_its_place_is_a_refusal() {
     };
     let mut bench = begin_with(Some(other), None, server.addr, rhythm(HOUR, false));
     let who = "its address is that of s-a in no seat".to_owned();
-    bench.expect(Pulse::Refused(who)).await;
+    bench.expect(ProbeEvent::Refused(who)).await;
 }

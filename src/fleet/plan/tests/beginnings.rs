@@ -4,29 +4,29 @@ use std::time::Instant;
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind};
 
 #[test]
 fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let mut bench = Bench::fixed(true);
     let (a, b) = (S1, S2);
-    assert_eq!(bench.did, [Action::Watch(b, addr(b))]);
+    assert_eq!(bench.did, [Action::StartProbing(b, addr(b))]);
     assert_eq!(bench.health(1), Some(Health::Down));
-    bench.pulse(a, Pulse::Answered);
-    assert_eq!(bench.kinds(), [Kind::Joined]);
+    bench.pulse(a, ProbeEvent::Answered);
+    assert_eq!(bench.kinds(), [EventKind::Joined]);
     assert_eq!(bench.list(), names("a"));
-    bench.pulse(b, Pulse::Refused("connection refused".to_owned()));
+    bench.pulse(b, ProbeEvent::Refused("connection refused".to_owned()));
     assert!(bench.did.is_empty());
     assert!(!bench.plan.status().complete);
-    bench.pulse(b, Pulse::Answered);
+    bench.pulse(b, ProbeEvent::Answered);
     assert!(bench.plan.status().complete);
-    bench.pulse(a, Pulse::Refused("connection refused".to_owned()));
+    bench.pulse(a, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert!(bench.started().is_empty() && bench.removed().is_empty());
-    bench.pulse(a, Pulse::Answered);
-    assert_eq!(bench.kinds(), [Kind::Up]);
+    bench.pulse(a, ProbeEvent::Answered);
+    assert_eq!(bench.kinds(), [EventKind::Up]);
     bench.falls_silent(b);
     assert_eq!(bench.list(), names("a"));
     assert!(bench.after(60 * SEC).is_empty());
@@ -53,7 +53,7 @@ fn without_heartbeats_everybody_is_up_for_ever() {
 #[test]
 fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
     let now = Instant::now();
-    let found = |seat, text: &str, runs: bool| First {
+    let found = |seat, text: &str, runs: bool| InitialSeat {
         seat: Seat(seat),
         name: name(text),
         addr: runs.then(|| addr(ReplicaId(seat.into()))),
@@ -66,7 +66,7 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         found(7, "s-x", true),
     ];
     let mut bench = Bench {
-        plan: Plan::resume(policy(Keeper::Fleet), &first, &[], now).unwrap(),
+        plan: Plan::resume(policy(Management::Managed), &first, &[], now).unwrap(),
         now,
         dice: Dice::default(),
         tickets: 0,
@@ -80,7 +80,7 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
     bench.rises(S1);
     assert_eq!(
         (bench.kinds(), bench.health(2)),
-        (vec![Kind::Joined], Some(Health::Up))
+        (vec![EventKind::Joined], Some(Health::Up))
     );
     bench.rises(S3);
     assert!(bench.after(900 * MS).is_empty(), "a moment");
@@ -88,8 +88,8 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
     assert_eq!(bench.starting_names(), [(7, "r1".to_owned())]);
     assert!(bench.removed().is_empty(), "it may speak first");
     assert!(!bench.plan.status().complete);
-    bench.pulse(S2, Pulse::Answered);
-    assert_eq!(bench.kinds(), [Kind::Withdrawn, Kind::Joined]);
+    bench.pulse(S2, ProbeEvent::Answered);
+    assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Joined]);
     assert_eq!(bench.list(), names("S2 r0 s-x"));
     assert!(bench.plan.status().complete);
 }
@@ -104,7 +104,7 @@ fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
     };
     bench.rises(other);
     let id = lion;
-    bench.report(Report::NameRefused { id, why: why() });
+    bench.report(EngineEvent::NameRefused { id, why: why() });
     assert_eq!(bench.removed().len(), 2, "all or nothing");
     bench.gone(lion);
     bench.gone(other);
@@ -113,8 +113,8 @@ fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
     assert_eq!(bench.list(), names("S1"));
 
     let mut bench = Bench::starting(1);
-    bench.report(Report::NameRefused { id: S1, why: why() });
-    assert_eq!(bench.kinds(), [Kind::Failed]);
+    bench.report(EngineEvent::NameRefused { id: S1, why: why() });
+    assert_eq!(bench.kinds(), [EventKind::Failed]);
     bench.gone(S1);
     bench.after(SEC);
     assert_eq!(bench.starting_names(), [(1, "r1".to_owned())]);
@@ -124,7 +124,7 @@ fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
 fn a_stop_that_keeps_leaves_those_in_their_seats() {
     let keep = Policy {
         keep: true,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(keep, 3);
     bench.rises(S1);
@@ -133,10 +133,10 @@ fn a_stop_that_keeps_leaves_those_in_their_seats() {
     let successor = bench.started()[0];
     bench.feed(Input::Stop { leave: false });
     let expected = [
-        (S1, Farewell::Leave),
-        (S2, Farewell::Leave),
-        (S3, Farewell::Kill),
-        (successor, Farewell::Kill),
+        (S1, StopMode::Detach),
+        (S2, StopMode::Detach),
+        (S3, StopMode::Kill),
+        (successor, StopMode::Kill),
     ];
     assert_eq!(bench.removed(), expected);
 }

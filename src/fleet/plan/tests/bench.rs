@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::{Kind, Note};
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::orders::{self, OrderError, OrderResult, ReplaceTarget};
 use crate::ring::Spec;
 
@@ -23,7 +23,7 @@ pub(super) struct Dice {
     pub(super) traffic: HashMap<ReplicaId, Traffic>,
 }
 
-impl World for Dice {
+impl Environment for Dice {
     fn name(&mut self) -> ReplicaName {
         self.drawn += 1;
         name(&format!("r{}", self.drawn))
@@ -64,7 +64,7 @@ pub(super) fn addr(id: ReplicaId) -> ReplicaAddr {
     ReplicaAddr(([127, 0, 0, 1], port).into())
 }
 
-pub(super) fn policy(keeper: Keeper) -> Policy {
+pub(super) fn policy(keeper: Management) -> Policy {
     Policy {
         keeper,
         watched: true,
@@ -103,7 +103,7 @@ impl Bench {
 
     /// `n` replicas S1, S2 … that the plan has just ordered to be started.
     pub(super) fn starting(n: usize) -> Self {
-        Self::with(policy(Keeper::Fleet), n)
+        Self::with(policy(Management::Managed), n)
     }
 
     pub(super) fn with(policy: Policy, n: usize) -> Self {
@@ -125,11 +125,11 @@ impl Bench {
         let backends = [(name("a"), at(1)), (name("b"), at(2))];
         let policy = Policy {
             watched,
-            ..policy(Keeper::Nobody)
+            ..policy(Management::External)
         };
         let mut bench = Self::new(policy, &backends);
         for id in bench.started() {
-            bench.report(Report::Started { id, addr: addr(id) });
+            bench.report(EngineEvent::Started { id, addr: addr(id) });
         }
         bench
     }
@@ -144,42 +144,42 @@ impl Bench {
         self.feed(Input::Tick)
     }
 
-    pub(super) fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: EngineEvent) {
         self.feed(Input::Engine(report));
     }
 
-    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: Pulse) {
+    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: ProbeEvent) {
         self.feed(Input::Pulse(id, pulse));
     }
 
     /// Starts and answers.
     pub(super) fn rises(&mut self, id: ReplicaId) {
-        self.report(Report::Started { id, addr: addr(id) });
-        self.pulse(id, Pulse::Answered);
+        self.report(EngineEvent::Started { id, addr: addr(id) });
+        self.pulse(id, ProbeEvent::Answered);
     }
 
     pub(super) fn ends(&mut self, id: ReplicaId) {
         let how = "process ended, signal: 9 (SIGKILL)".to_owned().into();
-        self.report(Report::Ended { id, how });
+        self.report(EngineEvent::Ended { id, how });
     }
 
     pub(super) fn fails(&mut self, id: ReplicaId) {
         let why = "no luck".to_owned();
-        self.report(Report::Failed { id, why });
+        self.report(EngineEvent::Failed { id, why });
     }
 
     pub(super) fn gone(&mut self, id: ReplicaId) {
-        self.report(Report::Removed { id });
+        self.report(EngineEvent::Removed { id });
     }
 
-    pub(super) fn misses(&mut self, id: ReplicaId, why: Miss) {
+    pub(super) fn misses(&mut self, id: ReplicaId, why: MissReason) {
         let sent = self.now - 200 * MS;
-        self.pulse(id, Pulse::Missed { sent, why });
+        self.pulse(id, ProbeEvent::Missed { sent, why });
     }
 
     pub(super) fn falls_silent(&mut self, id: ReplicaId) {
         for _ in 0..3 {
-            self.misses(id, Miss::Silent);
+            self.misses(id, MissReason::Silent);
         }
     }
 
@@ -192,7 +192,7 @@ impl Bench {
         self.did.iter().filter_map(start).collect()
     }
 
-    pub(super) fn removed(&self) -> Vec<(ReplicaId, Farewell)> {
+    pub(super) fn removed(&self) -> Vec<(ReplicaId, StopMode)> {
         let remove = |action: &Action| match action {
             Action::Remove(id, farewell) => Some((*id, *farewell)),
             _ => None,
@@ -200,17 +200,17 @@ impl Bench {
         self.did.iter().filter_map(remove).collect()
     }
 
-    pub(super) fn notes(&self) -> Vec<&Note> {
+    pub(super) fn notes(&self) -> Vec<&ReplicaEvent> {
         let mut notes = Vec::new();
         for action in &self.did {
-            if let Action::Note(note) = action {
+            if let Action::Record(note) = action {
                 notes.push(note);
             }
         }
         notes
     }
 
-    pub(super) fn kinds(&self) -> Vec<Kind> {
+    pub(super) fn kinds(&self) -> Vec<EventKind> {
         self.notes().iter().map(|note| note.kind).collect()
     }
 
@@ -234,7 +234,7 @@ impl Bench {
 
     pub(super) fn order(&mut self, order: Order) -> Option<OrderResult> {
         self.tickets += 1;
-        self.feed(Input::Order(Ticket(self.tickets), order));
+        self.feed(Input::Order(OrderId(self.tickets), order));
         self.answer()
     }
 
@@ -258,7 +258,7 @@ impl Bench {
     /// Who was called to which seat in the last step.
     pub(super) fn called(&self) -> Vec<(ReplicaId, u32)> {
         let give = |action: &Action| match action {
-            Action::Give(id, _, seat) => Some((*id, seat.0)),
+            Action::AssignSeat(id, _, seat) => Some((*id, seat.0)),
             _ => None,
         };
         self.did.iter().filter_map(give).collect()

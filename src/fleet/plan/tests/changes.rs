@@ -4,8 +4,8 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::orders::{MAX_QUEUED_ORDERS, OrderError};
 use crate::ring::Spec;
 
@@ -38,7 +38,7 @@ fn an_add_is_checked_in_order() {
     let classic = Policy {
         ring: Spec::Classic,
         bound: crate::load::LoadBound::OFF,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(classic, 3);
     let sentence = "ring classic has room for seats 1 to 56, not for seat 57";
@@ -83,7 +83,7 @@ fn an_add_is_all_or_nothing() {
         let ids = bench.started();
         bench.rises(ids[0]);
         blow(&mut bench, ids[1]);
-        let expected = ids.iter().map(|id| (*id, Farewell::Kill));
+        let expected = ids.iter().map(|id| (*id, StopMode::Kill));
         assert_eq!(bench.removed(), expected.collect::<Vec<_>>(), "{why}");
         bench.gone(ids[1]);
         bench.gone(ids[2]);
@@ -104,16 +104,20 @@ fn removed_ones_leave_at_once_and_go_when_drained() {
     assert_eq!(bench.plan.status().wanted, 2);
     assert_eq!(bench.list().len(), 4, "draining ones are listed");
     bench.feed(Input::Drained(S3));
-    assert_eq!(bench.removed(), [(S3, Farewell::Ask)]);
+    assert_eq!(bench.removed(), [(S3, StopMode::Graceful)]);
     bench.ends(S3);
     assert_eq!(bench.list(), names("S1 S2 S4"));
     bench.gone(S3);
     assert_eq!(bench.answer(), None);
     bench.after(10 * SEC);
-    assert_eq!(bench.removed(), [(S1, Farewell::Ask)], "its time is over");
+    assert_eq!(
+        bench.removed(),
+        [(S1, StopMode::Graceful)],
+        "its time is over"
+    );
     bench.gone(S1);
     assert_eq!(bench.answer(), Some(Ok(names("S2 S4"))));
-    assert_eq!(bench.kinds(), [Kind::Left, Kind::Left]);
+    assert_eq!(bench.kinds(), [EventKind::Left, EventKind::Left]);
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn one_that_dies_while_it_drains_is_not_replaced() {
     let mut bench = Bench::up(2);
     bench.rm(1, "S2");
     bench.ends(S2);
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert!(bench.started().is_empty());
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1"))));
@@ -173,7 +177,7 @@ fn a_seat_is_removed_with_its_dead_holder_and_its_coming_successor() {
         bench.ends(S2);
         let successor = bench.started()[0];
         bench.rm(1, named);
-        assert_eq!(bench.removed(), [(successor, Farewell::Kill)]);
+        assert_eq!(bench.removed(), [(successor, StopMode::Kill)]);
         bench.rises(successor);
         bench.gone(S2);
         assert_eq!(bench.answer(), None);
@@ -188,7 +192,7 @@ fn a_silent_one_is_removed_without_draining() {
     bench.falls_silent(S2);
     let successor = bench.started()[0];
     bench.rm(1, "S2");
-    let expected = [(successor, Farewell::Kill), (S2, Farewell::Kill)];
+    let expected = [(successor, StopMode::Kill), (S2, StopMode::Kill)];
     assert_eq!(bench.removed(), expected);
 }
 
@@ -196,7 +200,7 @@ fn a_silent_one_is_removed_without_draining() {
 fn one_that_never_answered_can_be_removed() {
     let mut bench = Bench::starting(2);
     bench.rm(1, "S2");
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     bench.rises(S1);
     assert!(bench.plan.status().complete);
     bench.gone(S2);
@@ -256,11 +260,11 @@ fn a_stop_removes_everybody_and_refuses_what_waits() {
     let [silent_successor, added] = [ReplicaId(4), ReplicaId(5)];
     bench.feed(Input::Stop { leave: false });
     let expected = [
-        (added, Farewell::Kill),
-        (S1, Farewell::Ask),
-        (S2, Farewell::Kill),
-        (S3, Farewell::Ask),
-        (silent_successor, Farewell::Kill),
+        (added, StopMode::Kill),
+        (S1, StopMode::Graceful),
+        (S2, StopMode::Kill),
+        (S3, StopMode::Graceful),
+        (silent_successor, StopMode::Kill),
     ];
     assert_eq!(bench.removed(), expected);
     let refusal = OrderError::unavailable("ringmaster is stopping");
@@ -286,7 +290,7 @@ fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
     bench.rm(1, "S2");
     bench.feed(Input::Close);
     assert_eq!(bench.answers(), [refusal.clone(), refusal.clone()]);
-    let killed = [(group[0], Farewell::Kill), (group[1], Farewell::Kill)];
+    let killed = [(group[0], StopMode::Kill), (group[1], StopMode::Kill)];
     assert_eq!(bench.removed(), killed);
     assert_eq!(bench.add(1, ""), Some(refusal.clone()));
     for id in group {
@@ -305,7 +309,7 @@ fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
     bench.feed(Input::Drained(S2));
     bench.ends(S2);
     bench.gone(S2);
-    assert_eq!(bench.kinds(), [Kind::Left]);
+    assert_eq!(bench.kinds(), [EventKind::Left]);
     assert!(bench.answers().is_empty());
     assert_eq!(bench.list(), names("S1"));
 }
@@ -317,15 +321,15 @@ fn one_that_dies_while_it_finishes_is_given_up() {
         bench.rm(1, "S2");
         assert_eq!(bench.draining(), [S2]);
         if silent {
-            bench.misses(S2, Miss::Silent);
-            bench.misses(S2, Miss::Silent);
+            bench.misses(S2, MissReason::Silent);
+            bench.misses(S2, MissReason::Silent);
             assert_eq!(bench.removed(), []);
-            bench.misses(S2, Miss::Silent);
+            bench.misses(S2, MissReason::Silent);
         } else {
-            bench.pulse(S2, Pulse::Refused("connection refused".to_owned()));
+            bench.pulse(S2, ProbeEvent::Refused("connection refused".to_owned()));
         }
-        assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
-        assert_eq!(bench.kinds(), [Kind::Ended]);
+        assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
+        assert_eq!(bench.kinds(), [EventKind::Ended]);
         bench.gone(S2);
         assert_eq!(bench.answer(), Some(Ok(names("S1"))));
     }

@@ -2,16 +2,16 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Keeper, Report};
+use crate::fleet::engine::{EngineEvent, Management};
 
 /// The plan for S1 where it was found, or for its empty seat, and for s-a, who was found standing by.
 fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
     let policy = Policy {
         standbys: 2,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let now = Instant::now();
-    let first = [First {
+    let first = [InitialSeat {
         seat: Seat(1),
         name: name("S1"),
         addr: addr_of_s1,
@@ -29,11 +29,11 @@ fn those_that_were_found_go_on_standing_by() {
     let mut bench = resumed(Some(addr(S1)));
     let starts = [(1, "S1"), (0, "s-a"), (0, "r1")].map(|(seat, name)| (seat, name.to_owned()));
     assert_eq!(bench.starting_names(), starts);
-    bench.report(Report::Started {
+    bench.report(EngineEvent::Started {
         id: S2,
         addr: addr(S2),
     });
-    assert_eq!(bench.did, [Action::Watch(S2, addr(S2))]);
+    assert_eq!(bench.did, [Action::StartProbing(S2, addr(S2))]);
     assert_eq!(bench.plan.status().standbys, 1);
 }
 
@@ -42,12 +42,12 @@ fn one_that_was_found_takes_a_seat_that_was_found_empty() {
     let mut bench = resumed(None);
     let s_a = ReplicaId(1);
     assert_eq!(bench.called(), [(s_a, 1)]);
-    bench.report(Report::Started {
+    bench.report(EngineEvent::Started {
         id: s_a,
         addr: addr(S2),
     });
     assert_eq!(bench.did, [], "its heartbeats have begun");
-    bench.pulse(s_a, Pulse::Seated { knows: true });
+    bench.pulse(s_a, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("s-a"));
     assert_eq!(bench.notes()[0].reason, "from standby");
 }

@@ -16,7 +16,7 @@ mod verdicts;
 
 use std::time::Instant;
 
-use super::{First, Plan, Policy};
+use super::{InitialSeat, Plan, Policy};
 use crate::ring::{RingError, Seat};
 use crate::roster::{ReplicaAddr, ReplicaName};
 
@@ -32,7 +32,7 @@ impl Plan {
         now: Instant,
     ) -> Result<Self, RingError> {
         let seats = (1..).map(Seat).zip(first);
-        let first = seats.map(|(seat, (name, addr))| First {
+        let first = seats.map(|(seat, (name, addr))| InitialSeat {
             seat,
             name: name.clone(),
             addr: *addr,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Report};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{EngineEvent, StopMode};
+use crate::fleet::events::EventKind;
 
 #[test]
 fn a_failed_start_waits_twice_as_long_each_time() {
@@ -14,8 +14,8 @@ fn a_failed_start_waits_twice_as_long_each_time() {
     let waits = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
     for wait in waits.map(Duration::from_millis) {
         bench.fails(id);
-        assert_eq!(bench.kinds(), [Kind::Failed]);
-        assert_eq!(bench.removed(), [(id, Farewell::Kill)]);
+        assert_eq!(bench.kinds(), [EventKind::Failed]);
+        assert_eq!(bench.removed(), [(id, StopMode::Kill)]);
         bench.gone(id);
         assert_eq!(bench.plan.deadline(), Some(bench.now + wait));
         assert!(bench.after(wait - MS).is_empty());
@@ -44,13 +44,13 @@ fn a_failed_start_waits_twice_as_long_each_time() {
 #[test]
 fn a_start_that_takes_too_long_has_failed() {
     let mut bench = Bench::starting(1);
-    bench.report(Report::Started {
+    bench.report(EngineEvent::Started {
         id: S1,
         addr: addr(S1),
     });
     assert_eq!(bench.plan.deadline(), Some(bench.now + 10 * SEC));
     bench.after(10 * SEC);
-    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.notes()[0].reason, "it did not answer within 10s");
 }
 
@@ -82,8 +82,11 @@ fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
     assert_eq!(bench.started(), [ReplicaId(4)]);
     bench.now += 250 * MS;
     bench.falls_silent(S2);
-    assert_eq!(bench.kinds(), [Kind::Down, Kind::Held, Kind::Withdrawn]);
-    assert_eq!(bench.removed(), [(ReplicaId(4), Farewell::Kill)]);
+    assert_eq!(
+        bench.kinds(),
+        [EventKind::Down, EventKind::Held, EventKind::Withdrawn]
+    );
+    assert_eq!(bench.removed(), [(ReplicaId(4), StopMode::Kill)]);
     bench.falls_silent(S3);
     assert!(bench.started().is_empty());
     bench.ends(S3);
@@ -109,8 +112,8 @@ fn those_who_speak_again_end_the_hold() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S1);
     bench.falls_silent(S2);
-    bench.pulse(S1, Pulse::Answered);
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S1, ProbeEvent::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.plan.status().up, 3);
     bench.now += 251 * MS;
     bench.falls_silent(S3);
@@ -135,7 +138,7 @@ fn few_or_slowly_silent_seats_are_no_sign_of_our_fault() {
 fn many_that_die_together_are_one_reason_to_wait() {
     let policy = Policy {
         standbys: 20,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 1);
     let all = bench.started();
@@ -156,7 +159,7 @@ fn many_that_die_together_are_one_reason_to_wait() {
 fn a_standby_that_was_well_for_long_clears_the_back_off_when_it_is_called_too() {
     let policy = Policy {
         standbys: 1,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 1);
     bench.rises(S1);
@@ -173,7 +176,7 @@ fn a_standby_that_was_well_for_long_clears_the_back_off_when_it_is_called_too() 
     bench.ends(S1);
     assert_eq!(bench.called(), [(standby, 1)]);
     let next = bench.started()[0];
-    bench.pulse(standby, Pulse::Seated { knows: true });
+    bench.pulse(standby, ProbeEvent::Seated { knows: true });
     bench.fails(next);
     bench.gone(next);
     bench.after(500 * MS);

@@ -4,8 +4,8 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::orders::{OrderError, ReplicaState};
 
 #[test]
@@ -59,11 +59,11 @@ fn one_is_replaced_by_one_that_was_started_before() {
     bench.rises(new);
     assert!(bench.published());
     assert_eq!(bench.draining(), [S2]);
-    assert_eq!(bench.kinds(), [Kind::Replaced]);
+    assert_eq!(bench.kinds(), [EventKind::Replaced]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
     assert_eq!(bench.cards()[1..3], ["2 S2 leaving", "2 r1 up"]);
     bench.feed(Input::Drained(S2));
-    assert_eq!(bench.removed(), [(S2, Farewell::Ask)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Graceful)]);
     assert_eq!(bench.answer(), None, "the old one is still there");
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1 r1 S3"))));
@@ -104,7 +104,7 @@ fn a_successor_that_does_not_start_ends_the_replacement_and_the_old_one_stays() 
     bench.fails(second);
     let refusal = OrderError::unavailable("could not start r2: no luck; replaced 1 of 2");
     assert_eq!(bench.answer(), Some(Err(refusal)));
-    assert_eq!(bench.removed(), [(second, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(second, StopMode::Kill)]);
     bench.gone(second);
     assert_eq!(bench.list(), names("r1 S2"));
     // It is no reason to wait should the old one die now.
@@ -154,7 +154,7 @@ fn a_silent_one_that_speaks_again_is_replaced_all_the_same() {
     let new = bench.started()[0];
     assert_eq!(bench.replace("S2"), None);
     assert!(bench.started().is_empty());
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
     assert!(bench.removed().is_empty());
     bench.rises(new);
@@ -189,11 +189,11 @@ fn a_stop_ends_a_replacement_and_the_old_one_serves_on_until_then() {
     let new = bench.started()[0];
     bench.feed(Input::Close);
     assert_eq!(bench.answer(), Some(Err(refusal)));
-    assert_eq!(bench.removed(), [(new, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(new, StopMode::Kill)]);
     bench.gone(new);
     assert_eq!(bench.cards(), ["1 S1 up"]);
     bench.feed(Input::Stop { leave: false });
-    assert_eq!(bench.removed(), [(S1, Farewell::Ask)]);
+    assert_eq!(bench.removed(), [(S1, StopMode::Graceful)]);
 }
 
 fn drained(bench: &Bench) -> Vec<u32> {
@@ -209,18 +209,18 @@ fn one_that_is_drained_stays_and_is_listed() {
     assert!(bench.published());
     assert_eq!((drained(&bench), bench.seats()), (vec![2], vec![1, 2, 3]));
     assert_eq!(bench.cards()[1], "2 S2 drained");
-    assert_eq!(bench.kinds(), [Kind::Drained]);
+    assert_eq!(bench.kinds(), [EventKind::Drained]);
     let status = bench.plan.status();
     assert_eq!((status.up, status.drained, status.answered), (2, 1, 3));
     assert_eq!(bench.order(Order::Drain(name("S2"))), all(), "again");
     assert!(!bench.published());
-    bench.pulse(S2, Pulse::Broken);
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Broken);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2], "a suspicion changes nothing");
     assert_eq!(bench.order(Order::Ready(name("S2"))), all());
     assert_eq!(
         (bench.kinds(), drained(&bench)),
-        (vec![Kind::Ready], vec![])
+        (vec![EventKind::Ready], vec![])
     );
     let missing = OrderError::not_found(&name("S9"));
     assert_eq!(bench.order(Order::Ready(name("S9"))), Some(Err(missing)));
@@ -244,7 +244,7 @@ fn the_successor_of_a_drained_one_serves() {
 #[test]
 fn fixed_backends_can_be_drained_and_nothing_else() {
     let mut bench = Bench::fixed(true);
-    bench.pulse(S1, Pulse::Answered);
+    bench.pulse(S1, ProbeEvent::Answered);
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     assert_eq!(bench.replace("all"), bad(sentence));
@@ -252,10 +252,10 @@ fn fixed_backends_can_be_drained_and_nothing_else() {
     assert_eq!(bench.cards(), ["1 a up", "2 b down"]);
     // One that is down can be kept from serving when it comes back.
     assert_eq!(bench.order(Order::Drain(name("b"))), Some(Ok(names("a"))));
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.cards(), ["1 a up", "2 b drained"]);
-    bench.pulse(S2, Pulse::Refused("connection refused".to_owned()));
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2]);
     let past = bench.plan.cards(bench.now).remove(1).1.past;
     assert_eq!(past[0].reason, "connection refused");
@@ -321,7 +321,7 @@ fn those_of_an_add_and_those_that_go_have_cards_too() {
 
 #[test]
 fn orders_go_one_after_another_whatever_they_are() {
-    let mut bench = Bench::with(policy(Keeper::Fleet), 2);
+    let mut bench = Bench::with(policy(Management::Managed), 2);
     bench.rises(S1);
     bench.rises(S2);
     bench.replace("S1");

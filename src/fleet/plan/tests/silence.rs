@@ -2,14 +2,14 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::events::EventKind;
 use crate::orders::ReplicaState;
 
 fn patient() -> Policy {
     Policy {
         replace_after: 5 * SEC,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     }
 }
 
@@ -27,7 +27,7 @@ fn silent_for(bench: &mut Bench, id: ReplicaId, time: std::time::Duration) {
     let end = bench.now + time;
     while bench.now < end {
         bench.now += 200 * MS;
-        bench.misses(id, Miss::Silent);
+        bench.misses(id, MissReason::Silent);
     }
 }
 
@@ -39,7 +39,7 @@ fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
     silent_for(&mut bench, S2, 200 * MS);
     assert!(bench.published());
     assert_eq!(bench.health(2), Some(Health::Suspect));
-    assert_eq!(bench.kinds(), [Kind::Suspect]);
+    assert_eq!(bench.kinds(), [EventKind::Suspect]);
     let note = bench.notes()[0];
     assert_eq!(note.reason, "heartbeat missed 3 times");
     assert_eq!((note.detected_within, note.up), (Some(600 * MS), 2));
@@ -52,12 +52,12 @@ fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
     );
     silent_for(&mut bench, S2, 200 * MS);
     assert_eq!(bench.health(2), Some(Health::Down));
-    assert_eq!(bench.kinds(), [Kind::Down]);
+    assert_eq!(bench.kinds(), [EventKind::Down]);
     assert_eq!(bench.notes()[0].reason, "heartbeat missed 25 times");
     assert_eq!(bench.started(), [ReplicaId(4)]);
     assert_eq!(bench.removed(), [], "it may yet speak");
     bench.rises(ReplicaId(4));
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
 }
 
@@ -67,8 +67,8 @@ fn one_is_passed_over_before_it_is_dead_however_long_a_miss_takes() {
     let sent = bench.now;
     for health in [Health::Up, Health::Up, Health::Suspect, Health::Down] {
         bench.now += 3 * SEC;
-        let why = Miss::Silent;
-        bench.pulse(S1, Pulse::Missed { sent, why });
+        let why = MissReason::Silent;
+        bench.pulse(S1, ProbeEvent::Missed { sent, why });
         assert_eq!(bench.health(1), Some(health));
     }
 }
@@ -78,10 +78,10 @@ fn one_that_computed_is_up_again_and_nobody_was_started() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
     assert_eq!(bench.cards(), ["1 S1 silent", "2 S2 up"]);
-    bench.pulse(S1, Pulse::Answered);
+    bench.pulse(S1, ProbeEvent::Answered);
     assert_eq!(
         (bench.kinds(), bench.health(1)),
-        (vec![Kind::Up], Some(Health::Up))
+        (vec![EventKind::Up], Some(Health::Up))
     );
     assert_eq!(bench.started(), []);
     // The next silence begins at its own first miss.
@@ -123,7 +123,7 @@ fn a_silence_that_something_explains_does_not_count() {
     ] {
         let mut bench = up(2);
         if iterative {
-            bench.pulse(S1, Pulse::Iterative);
+            bench.pulse(S1, ProbeEvent::Iterative);
             assert!(bench.published() && bench.plan.view().members[0].iterative);
         }
         bench.dice.traffic.insert(S1, traffic);
@@ -163,15 +163,15 @@ fn bytes_of_a_reply_start_the_clock_again() {
 fn what_is_certain_is_so_of_a_silent_one_too() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
-    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
-    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
     bench.ends(S1);
     assert_eq!(
         (bench.kinds(), bench.started().len()),
-        (vec![Kind::Down], 1)
+        (vec![EventKind::Down], 1)
     );
 }
 
@@ -179,7 +179,7 @@ fn what_is_certain_is_so_of_a_silent_one_too() {
 fn wrong_answers_are_replaced_at_once_and_counted_anew_after_a_silence() {
     let mut bench = up(2);
     for _ in 0..3 {
-        bench.misses(S1, Miss::Wrong(500));
+        bench.misses(S1, MissReason::Wrong(500));
     }
     assert_eq!(
         (bench.health(1), bench.started().len()),
@@ -187,10 +187,10 @@ fn wrong_answers_are_replaced_at_once_and_counted_anew_after_a_silence() {
     );
     silent_for(&mut bench, S2, SEC);
     for _ in 0..2 {
-        bench.misses(S2, Miss::Wrong(500));
+        bench.misses(S2, MissReason::Wrong(500));
         assert_eq!(bench.health(2), Some(Health::Suspect));
     }
-    bench.misses(S2, Miss::Wrong(500));
+    bench.misses(S2, MissReason::Wrong(500));
     assert_eq!(bench.health(2), Some(Health::Down));
 }
 
@@ -210,7 +210,7 @@ fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
     bench.ends(S1);
     assert_eq!((bench.called(), bench.started().len()), (vec![], 1));
     silent_for(&mut bench, S2, 200 * MS);
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
 
     let mut bench = up(2);
     bench.rm(1, "S2");
@@ -218,7 +218,7 @@ fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
     silent_for(&mut bench, S2, 4_800 * MS);
     assert_eq!(bench.removed(), []);
     silent_for(&mut bench, S2, 200 * MS);
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
 
     let mut bench = up(1);
     bench.add(2, "a b");
@@ -236,7 +236,7 @@ fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
 fn one_that_is_found_silent_has_as_long_unless_it_ends() {
     for ends in [false, true] {
         let mut bench = Bench::new(patient(), &[(name("S1"), Some(addr(S1)))]);
-        bench.report(Report::Started {
+        bench.report(EngineEvent::Started {
             id: S1,
             addr: addr(S1),
         });
@@ -257,25 +257,25 @@ fn when_many_are_silent_one_seat_is_replaced_at_a_time() {
     while bench.now.elapsed() < SEC {
         bench.now += 200 * MS;
         for id in [S1, S2] {
-            bench.misses(id, Miss::Silent);
+            bench.misses(id, MissReason::Silent);
         }
-        if bench.kinds().contains(&Kind::Held) {
+        if bench.kinds().contains(&EventKind::Held) {
             break;
         }
     }
-    assert_eq!(bench.kinds(), [Kind::Suspect, Kind::Held]);
+    assert_eq!(bench.kinds(), [EventKind::Suspect, EventKind::Held]);
     for _ in 0..21 {
         bench.now += 200 * MS;
         for id in [S1, S2] {
-            bench.misses(id, Miss::Silent);
+            bench.misses(id, MissReason::Silent);
             assert_eq!(bench.started(), []);
         }
     }
     bench.now += 200 * MS;
-    bench.misses(S1, Miss::Silent);
+    bench.misses(S1, MissReason::Silent);
     let one = bench.started();
     assert_eq!(one.len(), 1);
-    bench.misses(S2, Miss::Silent);
+    bench.misses(S2, MissReason::Silent);
     assert_eq!(
         (bench.health(2), bench.started()),
         (Some(Health::Down), vec![])
@@ -291,14 +291,14 @@ fn a_stop_does_not_wait_for_a_silent_one() {
     bench.feed(Input::Stop { leave: false });
     let mut removed = bench.removed();
     removed.sort_by_key(|(id, _)| *id);
-    assert_eq!(removed, [(S1, Farewell::Kill), (S2, Farewell::Ask)]);
+    assert_eq!(removed, [(S1, StopMode::Kill), (S2, StopMode::Graceful)]);
 }
 
 #[test]
 fn a_fixed_one_is_passed_over_and_then_down() {
     let mut bench = Bench::new(
         Policy {
-            keeper: Keeper::Nobody,
+            keeper: Management::External,
             ..patient()
         },
         &[(name("a"), Some(addr(S1)))],
@@ -315,14 +315,14 @@ fn a_fixed_one_is_passed_over_and_then_down() {
         (Some(Health::Down), vec!["1 a down".to_owned()])
     );
     assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
-    bench.pulse(S1, Pulse::Answered);
+    bench.pulse(S1, ProbeEvent::Answered);
     assert_eq!(bench.health(1), Some(Health::Up));
 }
 
 #[test]
 fn a_request_explains_the_silence_of_an_iterative_server_for_thirty_seconds() {
     let mut bench = up(3);
-    bench.pulse(S2, Pulse::Iterative);
+    bench.pulse(S2, ProbeEvent::Iterative);
     let traffic = Traffic {
         in_flight: 1,
         ..Traffic::default()

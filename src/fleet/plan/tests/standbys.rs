@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{Management, StopMode};
+use crate::fleet::events::EventKind;
 
 const R1: ReplicaId = ReplicaId(3);
 const R2: ReplicaId = ReplicaId(4);
@@ -12,7 +12,7 @@ const R2: ReplicaId = ReplicaId(4);
 fn warm() -> Bench {
     let policy = Policy {
         standbys: 1,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 2);
     let expected = [(1, "S1"), (2, "S2"), (0, "r1")].map(|(seat, name)| (seat, name.to_owned()));
@@ -26,7 +26,7 @@ fn warm() -> Bench {
 #[test]
 fn a_standby_is_shown_and_not_listed() {
     let bench = warm();
-    assert_eq!(bench.kinds(), [Kind::Standby]);
+    assert_eq!(bench.kinds(), [EventKind::Standby]);
     assert!(!bench.published(), "no worker has to do with it");
     assert_eq!(bench.list(), names("S1 S2"));
     assert_eq!(bench.cards(), ["1 S1 up", "2 S2 up", "- r1 standby"]);
@@ -39,7 +39,7 @@ fn a_standby_is_shown_and_not_listed() {
 fn nobody_waits_for_a_standby() {
     let policy = Policy {
         standbys: 1,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 1);
     bench.rises(S1);
@@ -59,16 +59,16 @@ fn it_takes_an_empty_seat_by_its_answer() {
     assert_eq!(bench.cards()[2], "2 r1 promoting");
     assert_eq!(bench.list(), names("S1"));
     // What was asked before it was called says nothing of its seat.
-    bench.pulse(R1, Pulse::Answered);
+    bench.pulse(R1, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1"));
     bench.now += MS;
-    bench.pulse(R1, Pulse::Seated { knows: true });
+    bench.pulse(R1, ProbeEvent::Seated { knows: true });
     assert!(bench.published());
     assert_eq!(bench.list(), names("S1 r1"));
     let note = bench.notes()[0].clone();
     assert_eq!(
         (note.kind, note.reason.as_str()),
-        (Kind::Replaced, "from standby")
+        (EventKind::Replaced, "from standby")
     );
     assert_eq!(
         (note.before, note.replaced_after),
@@ -81,7 +81,7 @@ fn it_takes_an_empty_seat_by_its_answer() {
 fn one_that_does_not_know_its_seat_stands_in() {
     let mut bench = warm();
     bench.ends(S2);
-    bench.pulse(R1, Pulse::Seated { knows: false });
+    bench.pulse(R1, ProbeEvent::Seated { knows: false });
     assert_eq!(bench.list(), names("S1 r1"));
     assert_eq!(bench.starting_names(), [(2, "r3".to_owned())]);
     let successor = ReplicaId(5);
@@ -104,7 +104,7 @@ fn one_that_does_not_answer_its_call_is_given_up() {
     bench.after(249 * MS);
     assert_eq!(bench.removed(), []);
     bench.after(MS);
-    assert_eq!(bench.removed(), [(R1, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(R1, StopMode::Kill)]);
     assert_eq!(
         bench.starting_names()[0],
         (2, "r3".to_owned()),
@@ -112,7 +112,7 @@ fn one_that_does_not_answer_its_call_is_given_up() {
     );
     assert_eq!(bench.notes()[0].reason, "it did not answer within 250ms");
     // Its late word changes nothing.
-    bench.pulse(R1, Pulse::Seated { knows: true });
+    bench.pulse(R1, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("S1"));
 }
 
@@ -121,10 +121,10 @@ fn one_that_is_not_needed_after_all_goes() {
     let mut bench = warm();
     bench.falls_silent(S2);
     assert_eq!(bench.called(), [(R1, 2)]);
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1 S2"));
     // It may know seat 2 by now, and is of no use for another.
-    assert_eq!(bench.removed(), [(R1, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(R1, StopMode::Kill)]);
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn a_dead_one_is_followed_by_another() {
         match kill {
             0 => bench.ends(at),
             1 => bench.falls_silent(at),
-            _ => bench.pulse(at, Pulse::Refused("connection refused".to_owned())),
+            _ => bench.pulse(at, ProbeEvent::Refused("connection refused".to_owned())),
         }
-        assert_eq!(bench.kinds(), [Kind::Down]);
+        assert_eq!(bench.kinds(), [EventKind::Down]);
         assert_eq!(bench.notes()[0].seat, None);
-        assert_eq!(bench.removed(), [(at, Farewell::Kill)]);
+        assert_eq!(bench.removed(), [(at, StopMode::Kill)]);
         let next = bench.started();
         assert_eq!(next.len(), 1);
         bench.gone(at);
@@ -151,14 +151,14 @@ fn a_dead_one_is_followed_by_another() {
 fn starts_that_fail_are_tried_again_later() {
     let policy = Policy {
         standbys: 1,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 1);
     bench.rises(S1);
     bench.fails(S2);
     assert_eq!(
         (bench.kinds(), bench.started()),
-        (vec![Kind::Failed], vec![])
+        (vec![EventKind::Failed], vec![])
     );
     assert_eq!(bench.plan.deadline(), Some(bench.now + 500 * MS));
     bench.after(499 * MS);
@@ -196,14 +196,14 @@ fn orders_about_it_say_that_it_has_no_seat() {
 #[test]
 fn a_stop_removes_it_or_leaves_it_with_the_others() {
     for (keep, leave, farewell) in [
-        (false, false, Farewell::Ask),
-        (true, false, Farewell::Leave),
-        (false, true, Farewell::Leave),
+        (false, false, StopMode::Graceful),
+        (true, false, StopMode::Detach),
+        (false, true, StopMode::Detach),
     ] {
         let policy = Policy {
             keep,
             standbys: 1,
-            ..policy(Keeper::Fleet)
+            ..policy(Management::Managed)
         };
         let mut bench = Bench::with(policy, 1);
         bench.rises(S1);
@@ -222,12 +222,12 @@ fn a_stop_removes_it_or_leaves_it_with_the_others() {
 #[test]
 fn while_another_process_may_call_it_it_is_not_called() {
     let mut bench = warm();
-    bench.feed(Input::Hold(Hold::Shared));
+    bench.feed(Input::Hold(Ownership::Offering));
     bench.ends(S2);
     assert_eq!(bench.called(), []);
     let starts = bench.starting_names();
     assert_eq!(starts, [(2, "r2".to_owned())], "it is filled all the same");
-    bench.feed(Input::Hold(Hold::Ours));
+    bench.feed(Input::Hold(Ownership::Owned));
     bench.ends(S1);
     assert_eq!(bench.called(), [(R1, 1)]);
 }
@@ -235,13 +235,13 @@ fn while_another_process_may_call_it_it_is_not_called() {
 #[test]
 fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
     let mut bench = warm();
-    bench.feed(Input::Hold(Hold::Given));
+    bench.feed(Input::Hold(Ownership::Released));
     bench.ends(S2);
     assert_eq!((bench.called(), bench.started()), (vec![], vec![]));
-    assert_eq!(bench.removed(), [(S2, Farewell::Leave)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Detach)]);
     assert_eq!(bench.health(2), Some(Health::Down), "requests go elsewhere");
     bench.falls_silent(R1);
-    assert_eq!(bench.removed(), [(R1, Farewell::Leave)]);
+    assert_eq!(bench.removed(), [(R1, StopMode::Detach)]);
     bench.after(10 * SEC);
     assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
     assert_eq!(bench.list(), names("S1"));

@@ -3,7 +3,7 @@
 
 use super::super::Action;
 use super::bench::*;
-use crate::fleet::engine::Keeper;
+use crate::fleet::engine::Management;
 use crate::load::LoadBound;
 use crate::orders::Order;
 use crate::ring::{Seat, Spec};
@@ -56,7 +56,7 @@ fn fixed_backends_have_their_ring_switched_too() {
 
 #[test]
 fn a_bound_stays_whatever_the_ring() {
-    let mut bench = Bench::with(policy(Keeper::Fleet), 3);
+    let mut bench = Bench::with(policy(Management::Managed), 3);
     assert_eq!(bench.plan.view().bound, LoadBound::OFF);
     bench.order(Order::Ring(Spec::Jump));
     assert_eq!(bench.plan.view().bound, LoadBound::OFF);
@@ -80,7 +80,7 @@ fn told(action: &Action) -> Option<String> {
 
 #[test]
 fn each_switch_is_noted_with_what_it_was() {
-    let mut bench = Bench::with(policy(Keeper::Fleet), 3);
+    let mut bench = Bench::with(policy(Management::Managed), 3);
     bench.order(Order::Ring(Spec::Classic));
     let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
     assert_eq!(noted, ["the ring is classic, it was uniform"]);

@@ -2,21 +2,21 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Keeper, Report};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
+use crate::fleet::events::EventKind;
 
 /// The first that is no longer known by the number of one that was found.
 const OWN: ReplicaId = ReplicaId(4);
 
 /// A plan for S1 and S2, who serve another balancer, and s-a, who stands by there; all have answered.
 fn found() -> Bench {
-    let serving = |seat, text: &str| First {
+    let serving = |seat, text: &str| InitialSeat {
         serves: true,
-        ..First::new(Seat(seat), name(text), Some(addr(ReplicaId(seat.into()))))
+        ..InitialSeat::new(Seat(seat), name(text), Some(addr(ReplicaId(seat.into()))))
     };
     let policy = Policy {
         standbys: 1,
-        ..policy(Keeper::Fleet)
+        ..policy(Management::Managed)
     };
     let (first, now) = ([serving(1, "S1"), serving(2, "S2")], Instant::now());
     let standbys = [(name("s-a"), addr(S3))];
@@ -32,14 +32,14 @@ fn found() -> Bench {
 }
 
 fn refuses(bench: &mut Bench, id: ReplicaId) {
-    bench.pulse(id, Pulse::Refused("connection refused".to_owned()));
+    bench.pulse(id, ProbeEvent::Refused("connection refused".to_owned()));
 }
 
 #[test]
 fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
     let mut bench = found();
     refuses(&mut bench, S1);
-    assert_eq!(bench.kinds(), [Kind::Down]);
+    assert_eq!(bench.kinds(), [EventKind::Down]);
     bench.falls_silent(S2);
     for _ in 0..20 {
         refuses(&mut bench, S1);
@@ -51,14 +51,14 @@ fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
     let status = bench.plan.status();
     assert_eq!((status.owed, status.answered, status.standbys), (2, 0, 1));
     // From then on all goes as ever.
-    bench.feed(Input::Hold(Hold::Ours));
+    bench.feed(Input::Hold(Ownership::Owned));
     assert_eq!(bench.called(), [(S3, 1)]);
     let seats: Vec<u32> = bench.starting_names().iter().map(|one| one.0).collect();
     assert_eq!(seats, [2, 0], "beside S2, and in reserve");
     refuses(&mut bench, S3);
-    assert_eq!(bench.removed(), [(S3, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S3, StopMode::Kill)]);
     refuses(&mut bench, S1);
-    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
 }
 
 #[test]
@@ -66,8 +66,8 @@ fn one_that_speaks_again_counts_again() {
     let mut bench = found();
     refuses(&mut bench, S1);
     assert_eq!(bench.plan.status().owed, 1);
-    bench.pulse(S1, Pulse::Answered);
-    assert_eq!(bench.kinds(), [Kind::Up]);
+    bench.pulse(S1, ProbeEvent::Answered);
+    assert_eq!(bench.kinds(), [EventKind::Up]);
     assert_eq!(bench.plan.status().owed, 0);
 }
 
@@ -84,10 +84,10 @@ fn one_that_has_ended_gets_a_successor_of_ours_and_its_corpse_goes_when_all_is_o
     bench.rises(OWN);
     assert_eq!(bench.plan.status().owed, 1);
     assert_eq!(bench.removed(), [], "S1 has a successor");
-    bench.feed(Input::Hold(Hold::Ours));
+    bench.feed(Input::Hold(Ownership::Owned));
     let mut removed = bench.removed();
     removed.sort_by_key(|(id, _)| *id);
-    assert_eq!(removed, [S1, S2, S3].map(|id| (id, Farewell::Kill)));
+    assert_eq!(removed, [S1, S2, S3].map(|id| (id, StopMode::Kill)));
     bench.after(SEC);
     assert_eq!(bench.removed(), []);
 }
@@ -104,8 +104,8 @@ fn what_we_started_goes_with_us_and_the_rest_is_left() {
         bench.feed(Input::Stop { leave: true });
         let mut removed = bench.removed();
         removed.sort_by_key(|(id, _)| *id);
-        let left = [S1, S2, S3].map(|id| (id, Farewell::Leave));
-        let own = [(OWN, Farewell::Ask), (starting, Farewell::Kill)];
+        let left = [S1, S2, S3].map(|id| (id, StopMode::Detach));
+        let own = [(OWN, StopMode::Graceful), (starting, StopMode::Kill)];
         assert_eq!(removed, [&left[..], &own].concat());
         for id in [S1, S2, S3, OWN, starting] {
             bench.gone(id);
@@ -116,10 +116,10 @@ fn what_we_started_goes_with_us_and_the_rest_is_left() {
 
 #[test]
 fn a_seat_that_nobody_had_is_filled_and_one_that_was_silent_there_is_not_waited_for() {
-    let silent = First::new(Seat(1), name("S1"), Some(addr(S1)));
-    let empty = First::new(Seat(2), name("r9"), None);
+    let silent = InitialSeat::new(Seat(1), name("S1"), Some(addr(S1)));
+    let empty = InitialSeat::new(Seat(2), name("r9"), None);
     let now = Instant::now();
-    let mut plan = Plan::resume(policy(Keeper::Fleet), &[silent, empty], &[], now).unwrap();
+    let mut plan = Plan::resume(policy(Management::Managed), &[silent, empty], &[], now).unwrap();
     plan.borrow();
     let mut bench = Bench::of(plan, now);
     let starts = [(1, "S1"), (2, "r9")].map(|(seat, name)| (seat, name.to_owned()));
@@ -127,7 +127,7 @@ fn a_seat_that_nobody_had_is_filled_and_one_that_was_silent_there_is_not_waited_
     assert_eq!(bench.plan.status().owed, 0);
     bench.after(10 * SEC);
     assert!(!bench.starting_names().iter().any(|(seat, _)| *seat == 1));
-    bench.feed(Input::Hold(Hold::Ours));
+    bench.feed(Input::Hold(Ownership::Owned));
     assert!(bench.starting_names().iter().any(|(seat, _)| *seat == 1));
-    bench.report(Report::Removed { id: S1 });
+    bench.report(EngineEvent::Removed { id: S1 });
 }

@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{Farewell, Report};
-use crate::fleet::events::Kind;
+use crate::fleet::engine::{EngineEvent, StopMode};
+use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind};
 
 #[test]
@@ -12,15 +12,15 @@ fn the_first_replicas_start_at_once_and_together() {
     let expected = [1, 2, 3].map(|n| (n, format!("S{n}"))).to_vec();
     assert_eq!(bench.starting_names(), expected);
     assert_eq!((bench.seats(), bench.health(1)), (vec![1, 2, 3], None));
-    bench.report(Report::Started {
+    bench.report(EngineEvent::Started {
         id: S2,
         addr: addr(S2),
     });
-    assert_eq!(bench.did, [Action::Watch(S2, addr(S2))]);
+    assert_eq!(bench.did, [Action::StartProbing(S2, addr(S2))]);
     assert!(bench.list().is_empty());
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert!(bench.published());
-    assert_eq!(bench.kinds(), [Kind::Joined]);
+    assert_eq!(bench.kinds(), [EventKind::Joined]);
     bench.rises(S3);
     assert_eq!(bench.list(), names("S2 S3"));
     assert!(!bench.plan.status().complete);
@@ -48,7 +48,7 @@ fn an_end_is_certain_and_the_successor_takes_the_seat() {
     bench.ends(S2);
     assert!(bench.published());
     assert_eq!(bench.health(2), Some(Health::Down));
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert_eq!(bench.starting_names(), [(2, "r1".to_owned())]);
     assert_eq!(bench.notes()[0].detected_within, Some(40 * MS));
     assert_eq!(bench.notes()[0].up, 2);
@@ -60,7 +60,7 @@ fn an_end_is_certain_and_the_successor_takes_the_seat() {
     let note = bench.notes()[0];
     assert_eq!(
         (note.kind, &note.before),
-        (Kind::Replaced, &Some(name("S2")))
+        (EventKind::Replaced, &Some(name("S2")))
     );
     assert_eq!(note.replaced_after, Some(20 * MS));
     assert_eq!(bench.list(), names("S1 r1 S3"));
@@ -70,19 +70,19 @@ fn an_end_is_certain_and_the_successor_takes_the_seat() {
 #[test]
 fn a_refusal_is_certain_and_how_it_ended_is_told_later() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
+    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
-    assert_eq!(bench.removed(), [(S1, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
     bench.ends(S1);
-    assert_eq!(bench.kinds(), [Kind::Ended]);
+    assert_eq!(bench.kinds(), [EventKind::Ended]);
     assert!(bench.removed().is_empty());
 }
 
 #[test]
 fn a_starting_one_may_be_refused() {
     let mut bench = Bench::starting(1);
-    bench.pulse(S1, Pulse::Refused("connection refused".to_owned()));
+    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
     bench.falls_silent(S1);
     assert!(bench.did.is_empty());
     bench.rises(S1);
@@ -92,10 +92,10 @@ fn a_starting_one_may_be_refused() {
 #[test]
 fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers() {
     let mut bench = Bench::up(3);
-    bench.misses(S2, Miss::Silent);
-    bench.misses(S2, Miss::Silent);
+    bench.misses(S2, MissReason::Silent);
+    bench.misses(S2, MissReason::Silent);
     assert!(bench.did.is_empty());
-    bench.misses(S2, Miss::Silent);
+    bench.misses(S2, MissReason::Silent);
     assert!(bench.published());
     assert_eq!(bench.health(2), Some(Health::Down));
     assert_eq!(bench.notes()[0].reason, "heartbeat missed 3 times");
@@ -103,7 +103,7 @@ fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers
     assert_eq!(bench.started(), [ReplicaId(4)]);
     assert_eq!(bench.list(), names("S1 S3"));
     bench.rises(ReplicaId(4));
-    assert_eq!(bench.removed(), [(S2, Farewell::Kill)]);
+    assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
 }
 
@@ -111,9 +111,9 @@ fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers
 fn an_answer_clears_the_misses() {
     let mut bench = Bench::up(1);
     for _ in 0..3 {
-        bench.misses(S1, Miss::Silent);
-        bench.misses(S1, Miss::Silent);
-        bench.pulse(S1, Pulse::Answered);
+        bench.misses(S1, MissReason::Silent);
+        bench.misses(S1, MissReason::Silent);
+        bench.pulse(S1, ProbeEvent::Answered);
     }
     assert_eq!(bench.health(1), Some(Health::Up));
 }
@@ -122,10 +122,10 @@ fn an_answer_clears_the_misses() {
 fn a_silent_one_that_speaks_first_keeps_its_seat() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
-    bench.pulse(S2, Pulse::Answered);
+    bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
-    assert_eq!(bench.removed(), [(ReplicaId(4), Farewell::Kill)]);
-    assert_eq!(bench.kinds(), [Kind::Withdrawn, Kind::Up]);
+    assert_eq!(bench.removed(), [(ReplicaId(4), StopMode::Kill)]);
+    assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Up]);
     // The successor's own word comes too late.
     bench.rises(ReplicaId(4));
     bench.gone(ReplicaId(4));
@@ -138,7 +138,7 @@ fn a_silent_one_that_ends_is_not_down_twice() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
     bench.ends(S2);
-    assert_eq!(bench.kinds(), [Kind::Ended]);
+    assert_eq!(bench.kinds(), [EventKind::Ended]);
     assert!(bench.started().is_empty(), "its successor is on its way");
     bench.rises(ReplicaId(4));
     assert_eq!(bench.list(), names("S1 r1 S3"));
@@ -150,7 +150,7 @@ fn a_newer_answer_on_the_data_path_cancels_a_miss() {
     let mut bench = Bench::up(1);
     bench.dice.answers.insert(S1, bench.now - 100 * MS);
     for _ in 0..5 {
-        bench.misses(S1, Miss::Silent);
+        bench.misses(S1, MissReason::Silent);
     }
     assert_eq!(bench.health(1), Some(Health::Up));
     bench.dice.answers.insert(S1, bench.now - 300 * MS);
@@ -160,7 +160,11 @@ fn a_newer_answer_on_the_data_path_cancels_a_miss() {
 
 #[test]
 fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
-    for why in [Miss::Wrong(503), Miss::Closed, Miss::Garbled] {
+    for why in [
+        MissReason::Wrong(503),
+        MissReason::Closed,
+        MissReason::Garbled,
+    ] {
         let mut bench = Bench::up(1);
         bench.now += 750 * MS;
         bench.dice.answers.insert(S1, bench.now);
@@ -176,12 +180,12 @@ fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
 #[test]
 fn a_broken_connection_makes_a_suspect_until_the_next_answer() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, Pulse::Broken);
+    bench.pulse(S1, ProbeEvent::Broken);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Suspect));
-    assert!(bench.did.contains(&Action::Look(S1)));
+    assert!(bench.did.contains(&Action::CheckAlive(S1)));
     assert_eq!(bench.list(), names("S1 S2"));
-    bench.pulse(S1, Pulse::Answered);
+    bench.pulse(S1, ProbeEvent::Answered);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Up));
 }
@@ -195,12 +199,12 @@ fn evidence_is_a_reason_to_look_never_a_verdict() {
         EvidenceKind::ReplyTimeout,
     ] {
         bench.feed(Input::Evidence(Evidence { id: S1, sign }));
-        assert_eq!(bench.did, [Action::Poke(S1, false)], "{sign:?}");
+        assert_eq!(bench.did, [Action::ProbeNow(S1, false)], "{sign:?}");
     }
     let sign = EvidenceKind::Refused;
     for _ in 0..100 {
         bench.feed(Input::Evidence(Evidence { id: S1, sign }));
-        assert!(bench.did.contains(&Action::Poke(S1, true)));
+        assert!(bench.did.contains(&Action::ProbeNow(S1, true)));
     }
     assert_eq!(bench.health(1), Some(Health::Suspect));
     let id = ReplicaId(99);

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::fleet::engine::docker::api::{Api, Fault, Id};
-use crate::fleet::engine::docker::api_types::Run;
+use crate::fleet::engine::docker::api::{Api, ApiError, Id};
+use crate::fleet::engine::docker::api_types::RunState;
 
 /// Who holds a lock: our container, or a process that is in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum LockOwner {
     Container(Id),
     Process {
         /// Machine, boot and PID namespace: where the PID means something.
@@ -23,17 +23,17 @@ pub(super) enum Owner {
     },
 }
 
-impl Owner {
+impl LockOwner {
     /// We.
-    pub(super) fn this(container: Option<&Id>) -> anyhow::Result<Self> {
+    pub(super) fn current(container: Option<&Id>) -> anyhow::Result<Self> {
         if let Some(id) = container {
             return Ok(Self::Container(id.clone()));
         }
         let pid = std::process::id();
         Ok(Self::Process {
-            place: place()?,
+            place: host_id()?,
             pid,
-            begun: begun(pid).context("cannot read when this process began")?,
+            begun: start_ticks(pid).context("cannot read when this process began")?,
         })
     }
 
@@ -65,11 +65,11 @@ impl Owner {
             // A container that was started again has its former ID.
             (Self::Container(id), Self::Container(ours)) if id == ours => true,
             (Self::Container(id), _) => match api.inspect(id.as_str()).await {
-                Ok(seen) => seen.run != Run::Runs,
-                Err(fault) => matches!(fault, Fault::Missing(_)),
+                Ok(seen) => seen.run != RunState::Runs,
+                Err(fault) => matches!(fault, ApiError::Missing(_)),
             },
             (Self::Process { place, .. }, _) => {
-                let Ok(here) = self::place() else {
+                let Ok(here) = self::host_id() else {
                     return false;
                 };
                 rebooted(place, &here) || (*place == here && !self.is_running())
@@ -81,7 +81,7 @@ impl Owner {
     pub(super) fn is_process(&self, number: u32) -> bool {
         match self {
             Self::Process { pid, place, .. } => {
-                *pid == number && self::place().is_ok_and(|here| here == *place)
+                *pid == number && self::host_id().is_ok_and(|here| here == *place)
             }
             Self::Container(_) => false,
         }
@@ -89,7 +89,7 @@ impl Owner {
 
     fn is_running(&self) -> bool {
         match self {
-            Self::Process { pid, begun, .. } => self::begun(*pid) == Some(*begun),
+            Self::Process { pid, begun, .. } => self::start_ticks(*pid) == Some(*begun),
             Self::Container(_) => true,
         }
     }
@@ -107,7 +107,7 @@ impl Owner {
 }
 
 /// Machine, boot and PID namespace in three words.
-fn place() -> anyhow::Result<String> {
+fn host_id() -> anyhow::Result<String> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
         Ok::<_, anyhow::Error>(text.trim().replace(' ', "-"))
@@ -125,7 +125,7 @@ fn rebooted(there: &str, here: &str) -> bool {
 }
 
 /// When the process with this PID began (proc(5), /proc/PID/stat, field 22); `None` if there is none.
-fn begun(pid: u32) -> Option<u64> {
+fn start_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the name in brackets, which may hold anything; field 3 is the state.
     let mut rest = stat.rsplit_once(") ")?.1.split(' ');
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn owners_survive_their_label() {
         let id = Id::new(&"ab".repeat(32)).unwrap();
-        let process = Owner::this(None).unwrap();
-        for owner in [Owner::Container(id), process] {
-            assert_eq!(Owner::from_label(&owner.to_label()), Some(owner));
+        let process = LockOwner::current(None).unwrap();
+        for owner in [LockOwner::Container(id), process] {
+            assert_eq!(LockOwner::from_label(&owner.to_label()), Some(owner));
         }
         for bad in [
             "",
@@ -151,19 +151,19 @@ mod tests {
             "process x 2 a b c",
             "king 1",
         ] {
-            assert_eq!(Owner::from_label(bad), None, "{bad}");
+            assert_eq!(LockOwner::from_label(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn a_process_is_known_by_its_beginning() {
-        let own = Owner::this(None).unwrap();
+        let own = LockOwner::current(None).unwrap();
         assert!(own.is_running());
-        let Owner::Process { place, pid, begun } = own else {
+        let LockOwner::Process { place, pid, begun } = own else {
             panic!("not a process")
         };
         let begun = begun + 1;
-        assert!(!Owner::Process { place, pid, begun }.is_running());
+        assert!(!LockOwner::Process { place, pid, begun }.is_running());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use super::*;
 
 /// An engine of somebody's own command, which has just been told to start one.
-fn begin_own(command: &str) -> (Process, UnboundedReceiver<Report>) {
+fn begin_own(command: &str) -> (Process, UnboundedReceiver<EngineEvent>) {
     let (tell, reports) = unbounded_channel();
-    let own = Processes {
+    let own = ProcessSettings {
         command: Some(command.to_owned()),
         ..bundled()
     };
     let nowhere = Path::new("/nowhere/replica");
-    let mut engine = Process::new(nowhere, &own, Reports::new(tell)).unwrap();
+    let mut engine = Process::new(nowhere, &own, EngineEvents::new(tell)).unwrap();
     engine.start(ID, None, &"s-a".parse().unwrap());
     (engine, reports)
 }
@@ -24,7 +24,7 @@ async fn somebodys_own_command_is_told_its_port_and_need_not_speak() {
         r#"sh -c 'echo chatter; echo "$SERVER_ID $REPLICA_NAME $PORT $REPLICA_LISTEN $MORE ${{REPLICA_PARENT-none}}" > {dir}/told; exec sleep 60'"#
     ));
     let report = timeout(DEADLINE, reports.recv()).await.unwrap();
-    let Some(Report::Started { id: ID, addr }) = report else {
+    let Some(EngineEvent::Started { id: ID, addr }) = report else {
         panic!("{report:?}");
     };
     assert!(addr.0.ip().is_loopback());
@@ -33,9 +33,9 @@ async fn somebodys_own_command_is_told_its_port_and_need_not_speak() {
         stand_in.file("told"),
         format!("0 s-a {port} 127.0.0.1:{port} a=b none\n")
     );
-    engine.remove(ID, Farewell::Ask);
+    engine.remove(ID, StopMode::Graceful);
     let report = timeout(DEADLINE, reports.recv()).await.unwrap();
-    let Some(Report::Ended { how, .. }) = report else {
+    let Some(EngineEvent::Ended { how, .. }) = report else {
         panic!("{report:?}");
     };
     assert_eq!(
@@ -54,9 +54,12 @@ async fn somebodys_own_command_may_fail() {
         ),
     ] {
         let (_engine, mut reports) = begin_own(command);
-        assert!(matches!(reports.recv().await, Some(Report::Started { .. })));
+        assert!(matches!(
+            reports.recv().await,
+            Some(EngineEvent::Started { .. })
+        ));
         let report = timeout(DEADLINE, reports.recv()).await.unwrap();
-        let Some(Report::Ended { how, .. }) = report else {
+        let Some(EngineEvent::Ended { how, .. }) = report else {
             panic!("{report:?}");
         };
         let expected = format!("process ended, {expected}");

@@ -30,7 +30,7 @@ impl Dice {
     }
 }
 
-impl World for Dice {
+impl Environment for Dice {
     /// From a small pool, so that names do collide.
     fn name(&mut self) -> ReplicaName {
         format!("r{}", self.roll(40)).parse().unwrap()

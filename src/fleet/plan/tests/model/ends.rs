@@ -61,7 +61,7 @@ impl Model {
     /// Nobody else serves from what was found.
     pub(super) fn all_is_ours(&mut self) {
         if std::mem::take(&mut self.is_theirs) {
-            self.feed(Input::Hold(Hold::Ours));
+            self.feed(Input::Hold(Ownership::Owned));
         }
     }
 

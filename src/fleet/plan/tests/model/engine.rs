@@ -16,14 +16,14 @@ impl Model {
                 assert!(seats.is_subset(view.ring.seats()));
             }
             Action::Start(id, _, name) => self.engine_starts(id, name),
-            Action::Watch(id, _) => self.sim(id).watched = true,
-            Action::Give(id, _, seat) => {
+            Action::StartProbing(id, _) => self.sim(id).watched = true,
+            Action::AssignSeat(id, _, seat) => {
                 assert!(self.sim(id).watched && !self.sim(id).called, "a warm one");
                 assert!(!self.members.iter().any(|m| m.id == id), "without a seat");
                 assert_eq!(self.plan.seat(id), Some(seat));
                 self.sim(id).called = true;
             }
-            Action::Poke(..) | Action::Look(_) | Action::Note(_) => {}
+            Action::ProbeNow(..) | Action::CheckAlive(_) | Action::Record(_) => {}
             Action::Drain(id) => {
                 assert!(!self.members.iter().any(|member| member.id == id));
                 self.draining.insert(id);
@@ -65,24 +65,28 @@ impl Model {
         };
         self.sims.insert(id, sim);
         let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
-        let started = Report::Started { id, addr };
+        let started = EngineEvent::Started { id, addr };
         let text = String::new;
-        let how = Ending::default;
+        let how = ExitReport::default;
         let runs = self.calm || self.found.contains(&id);
         let fate = if runs { 0 } else { self.dice.roll(10) };
         let due = self.now + self.dice.millis(300);
         match fate {
             0..7 => self.reports.push((due, started)),
-            7 => self.reports.push((due, Report::Failed { id, why: text() })),
-            8 => self.reports.push((due, Report::Ended { id, how: how() })),
+            7 => self
+                .reports
+                .push((due, EngineEvent::Failed { id, why: text() })),
+            8 => self
+                .reports
+                .push((due, EngineEvent::Ended { id, how: how() })),
             _ => {}
         }
     }
 
-    pub(super) fn engine_removes(&mut self, id: ReplicaId, farewell: Farewell) {
+    pub(super) fn engine_removes(&mut self, id: ReplicaId, farewell: StopMode) {
         if self.is_theirs {
             // Before that only at a stop, and what it started itself goes.
-            let left = farewell == Farewell::Leave;
+            let left = farewell == StopMode::Detach;
             assert_eq!(left, self.found.contains(&id), "{id:?} {farewell:?}");
             assert!(!left || self.stops, "{id:?} is theirs");
         }
@@ -95,9 +99,9 @@ impl Model {
         self.reports
             .retain(|(at, report)| about(report) != id || *at < due);
         if self.dice.roll(2) == 0 {
-            let how = Ending::default();
-            self.reports.push((due, Report::Ended { id, how }));
+            let how = ExitReport::default();
+            self.reports.push((due, EngineEvent::Ended { id, how }));
         }
-        self.reports.push((due, Report::Removed { id }));
+        self.reports.push((due, EngineEvent::Removed { id }));
     }
 }

@@ -42,7 +42,7 @@ impl Model {
 
     pub(super) fn hand_in(&mut self, order: Order) {
         self.next_ticket += 1;
-        let ticket = Ticket(self.next_ticket);
+        let ticket = OrderId(self.next_ticket);
         self.tickets.insert(ticket, order.clone());
         self.feed(Input::Order(ticket, order));
     }
@@ -66,8 +66,8 @@ impl Model {
                     self.sim(id).state = State::Dead;
                     if !self.sim(id).removing {
                         let due = self.now + self.dice.millis(100);
-                        let how = Ending::default();
-                        self.reports.push((due, Report::Ended { id, how }));
+                        let how = ExitReport::default();
+                        self.reports.push((due, EngineEvent::Ended { id, how }));
                     }
                 }
             }

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use crate::fleet::engine::{Ending, Farewell, Keeper, Report};
+use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
 use crate::orders;
 use crate::ring::Spec;
 use crate::roster::{Evidence, EvidenceKind};
@@ -53,9 +53,9 @@ struct Model {
     now: Instant,
     plan: Plan,
     sims: BTreeMap<ReplicaId, Sim>,
-    reports: Vec<(Instant, Report)>,
+    reports: Vec<(Instant, EngineEvent)>,
     draining: BTreeSet<ReplicaId>,
-    tickets: BTreeMap<Ticket, Order>,
+    tickets: BTreeMap<OrderId, Order>,
     next_ticket: u64,
     last_id: u64,
     wanted: usize,
@@ -64,20 +64,20 @@ struct Model {
     found: BTreeSet<ReplicaId>,
     is_theirs: bool,
     version: u64,
-    members: Vec<Shown>,
+    members: Vec<MemberDraft>,
     /// From here on the engine starts what it is told to.
     calm: bool,
     finished: bool,
     stops: bool,
 }
 
-fn about(report: &Report) -> ReplicaId {
+fn about(report: &EngineEvent) -> ReplicaId {
     match report {
-        Report::Started { id, .. }
-        | Report::Failed { id, .. }
-        | Report::NameRefused { id, .. }
-        | Report::Ended { id, .. }
-        | Report::Removed { id } => *id,
+        EngineEvent::Started { id, .. }
+        | EngineEvent::Failed { id, .. }
+        | EngineEvent::NameRefused { id, .. }
+        | EngineEvent::Ended { id, .. }
+        | EngineEvent::Removed { id } => *id,
     }
 }
 
@@ -86,7 +86,7 @@ impl Model {
         let now = Instant::now();
         let standbys = [0, 1, 2][usize::try_from(seed % 3).unwrap()];
         let policy = Policy {
-            keeper: Keeper::Fleet,
+            keeper: Management::Managed,
             watched: true,
             ring: Spec::Classic,
             bound: crate::load::LoadBound::OFF,
@@ -102,9 +102,9 @@ impl Model {
         // Sometimes they are found, and serve another balancer.
         let is_theirs = seed % 5 < 2;
         let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
-        let first = (1..=FIRST).map(|n| First {
+        let first = (1..=FIRST).map(|n| InitialSeat {
             serves: is_theirs,
-            ..First::new(
+            ..InitialSeat::new(
                 Seat(u32::try_from(n).unwrap()),
                 format!("S{n}").parse().unwrap(),
                 is_theirs.then_some(addr),
@@ -209,18 +209,20 @@ impl Model {
         self.check_cards();
     }
 
-    fn deliver(&mut self, report: Report) {
+    fn deliver(&mut self, report: EngineEvent) {
         let id = about(&report);
         let sim = self.sim(id);
         match &report {
-            Report::Started { .. } if sim.state == State::Starting => sim.state = State::Running,
-            Report::Started { .. } => {}
-            Report::Failed { .. } | Report::NameRefused { .. } => sim.state = State::Dead,
-            Report::Ended { .. } => {
+            EngineEvent::Started { .. } if sim.state == State::Starting => {
+                sim.state = State::Running
+            }
+            EngineEvent::Started { .. } => {}
+            EngineEvent::Failed { .. } | EngineEvent::NameRefused { .. } => sim.state = State::Dead,
+            EngineEvent::Ended { .. } => {
                 sim.state = State::Dead;
                 sim.end_told = true;
             }
-            Report::Removed { .. } => {
+            EngineEvent::Removed { .. } => {
                 self.sims.remove(&id);
             }
         }
@@ -230,22 +232,22 @@ impl Model {
     /// A heartbeat of one that is watched, as its state has it; now and then a false one.
     fn beat(&mut self, id: ReplicaId, lies: bool) {
         let sent = self.now - 200 * MS;
-        let why = Miss::Silent;
+        let why = MissReason::Silent;
         let lie = lies && self.dice.roll(20) == 0;
         if self.sim(id).state == State::Running && self.sim(id).called && !lie {
             self.sim(id).called = false;
             // Every second one is somebody's own server.
             let knows = id.0.is_multiple_of(2);
-            self.feed(Input::Pulse(id, Pulse::Seated { knows }));
+            self.feed(Input::Pulse(id, ProbeEvent::Seated { knows }));
         }
         let pulse = match self.sim(id).state {
             State::Running if lie => {
-                [Pulse::Broken, Pulse::Missed { sent, why }][self.dice.roll(2)].clone()
+                [ProbeEvent::Broken, ProbeEvent::Missed { sent, why }][self.dice.roll(2)].clone()
             }
-            State::Running => Pulse::Answered,
-            State::Frozen | State::Starting => Pulse::Missed { sent, why },
-            State::Dead if lie => Pulse::Broken,
-            State::Dead => Pulse::Refused(String::new()),
+            State::Running => ProbeEvent::Answered,
+            State::Frozen | State::Starting => ProbeEvent::Missed { sent, why },
+            State::Dead if lie => ProbeEvent::Broken,
+            State::Dead => ProbeEvent::Refused(String::new()),
         };
         self.feed(Input::Pulse(id, pulse));
     }
