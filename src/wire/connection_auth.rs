@@ -10,22 +10,18 @@ const SCHEMES: [&[u8]; 2] = [b"ntlm", b"negotiate"];
 /// Returns `true` if a request carries credentials of such a scheme.
 #[must_use]
 pub fn is_in_request(fields: &Fields<'_, '_>) -> bool {
-    let mut credentials = fields.iter().filter(|field| match field.name.len() {
-        13 => field.is("authorization"),
-        19 => field.is("proxy-authorization"),
-        _ => false,
-    });
+    let mut credentials = fields
+        .named("authorization")
+        .chain(fields.named("proxy-authorization"));
     credentials.any(|field| has_scheme(field.value))
 }
 
 /// Returns `true` if a response names such a scheme, be it as an offer, a challenge or a last word.
 #[must_use]
 pub fn is_in_response(fields: &Fields<'_, '_>) -> bool {
-    let mut challenges = fields.iter().filter(|field| match field.name.len() {
-        16 => field.is("www-authenticate"),
-        18 => field.is("proxy-authenticate"),
-        _ => false,
-    });
+    let mut challenges = fields
+        .named("www-authenticate")
+        .chain(fields.named("proxy-authenticate"));
     // A challenge's own parameters are members of the list too (RFC 9110 §11.6.1), and begin with a name
     // and `=`. Text in quotes may look like a scheme: then a connection is private without need.
     challenges.any(|field| split_list(field.value).any(has_scheme))

@@ -1,14 +1,17 @@
 //! Heads of HTTP/1.1 messages, read strictly (RFC 9112 §2–§5): who reads more leniently than the next
 //! hop lets requests be smuggled past it.
 //!
-//! The only file that names httparse. What httparse lets pass and we do not: a line that ends in a bare
+//! Only this file and its `fields` name httparse. What httparse lets pass and we do not: a line that ends in a bare
 //! LF, and two fields where one is allowed. Nothing is copied: a head borrows from the bytes read.
+
+mod fields;
 
 use std::mem::MaybeUninit;
 
 use super::request_target::{self, RequestTarget};
 pub use super::version::Version;
 use super::version::is_other_version;
+pub use fields::{Field, Fields, split_list};
 
 /// The most fields of a request; one more is refused with 431.
 pub const MAX_FIELDS: usize = 100;
@@ -55,77 +58,6 @@ impl RequestError {
 /// A response that must not be passed on, and what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadResponse(pub &'static str);
-
-/// The fields of a head, in order, with the exact lines they stood on.
-#[derive(Clone, Copy)]
-pub struct Fields<'h, 'b> {
-    bytes: &'b [u8],
-    parsed: &'h [httparse::Header<'b>],
-}
-
-impl std::fmt::Debug for Fields<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.parsed).finish()
-    }
-}
-
-/// One field of a head.
-#[derive(Clone, Copy, Debug)]
-pub struct Field<'b> {
-    /// Its name as it was sent; compare without case.
-    pub name: &'b str,
-    /// Its value without the white space around it.
-    pub value: &'b [u8],
-    /// Its whole line as it was sent, CR LF included.
-    pub line: &'b [u8],
-}
-
-impl Field<'_> {
-    /// Whether this is the field called `name`, which is given in lower case.
-    #[must_use]
-    pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-}
-
-impl<'b> Fields<'_, 'b> {
-    /// All fields in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Field<'b>> + '_ {
-        self.parsed.iter().enumerate().map(|(at, header)| Field {
-            name: header.name,
-            value: header.value,
-            line: &self.bytes[self.start_of(at)..self.start_of(at + 1)],
-        })
-    }
-
-    /// Where the line of field `at` begins; past the last field, where the final empty line begins.
-    fn start_of(&self, at: usize) -> usize {
-        self.parsed.get(at).map_or(self.bytes.len() - 2, |header| {
-            header.name.as_ptr() as usize - self.bytes.as_ptr() as usize
-        })
-    }
-
-    /// The value of the first field called `name` (lower case).
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'b [u8]> {
-        self.iter()
-            .find(|field| field.is(name))
-            .map(|field| field.value)
-    }
-
-    /// The members of all fields called `name` (lower case), which is a comma-separated list
-    /// (RFC 9110 §5.6.1), without white space and empty members.
-    pub fn members<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
-        let of_name = self.iter().filter(move |field| field.is(name));
-        of_name.flat_map(|field| split_list(field.value))
-    }
-}
-
-/// The members of a comma-separated list, trimmed, without the empty ones.
-pub fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    members.filter(|member| !member.is_empty())
-}
 
 /// The head of a request.
 #[derive(Debug)]
@@ -184,10 +116,7 @@ pub fn request<'h, 'b>(
     else {
         return Err(RequestError::bad("request line is incomplete"));
     };
-    let fields = Fields {
-        bytes: &bytes[..len],
-        parsed: parsed.headers,
-    };
+    let fields = Fields::new(&bytes[..len], parsed.headers);
     if has_bare_lf(&bytes[..len]) {
         return Err(RequestError::bad("a line ends without CR LF"));
     }
@@ -248,10 +177,7 @@ pub fn response<'h, 'b>(
         } else {
             Version::Http11
         },
-        fields: Fields {
-            bytes: &bytes[..len],
-            parsed: parsed.headers,
-        },
+        fields: Fields::new(&bytes[..len], parsed.headers),
         len,
     }))
 }

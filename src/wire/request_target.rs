@@ -84,7 +84,7 @@ fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, Reques
 
 /// RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
 pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), RequestError> {
-    let mut hosts = fields.iter().filter(|field| field.is("host"));
+    let mut hosts = fields.named("host");
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => Err(RequestError::bad("more than one Host field")),
         (None, None) if version == Version::Http11 => {

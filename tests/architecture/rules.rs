@@ -116,7 +116,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
             "src/control/http/events.rs",
         ],
     ),
-    ("httparse", &["src/wire/head.rs"]),
+    ("httparse", &["src/wire/head.rs", "src/wire/head/fields.rs"]),
     ("nix", &["src/wire/sockopt.rs", "src/wire/fd_passing.rs"]),
     ("prometheus", &["src/control/metrics/exposition.rs"]),
     (

@@ -38,11 +38,7 @@ pub(in crate::proxy) fn request(
         push(out, &[b"Host: ", host, b"\r\n"]);
     }
     let nominated = ConnectionTokens::from_fields(&head.fields);
-    let mut trail = head
-        .fields
-        .iter()
-        .rev()
-        .filter(|field| field.is("x-forwarded-for"));
+    let mut trail = head.fields.named("x-forwarded-for").rev();
     let last_trail = trail.next().filter(|_| !nominated.has("x-forwarded-for"));
     for field in head.fields.iter() {
         if is_hop_by_hop(field.name) || nominated.has(field.name) || is_reserved(field.name) {
@@ -99,7 +95,7 @@ fn push_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
         push(out, &[b"TE: trailers\r\n"]);
     }
     if upgrade {
-        for field in head.fields.iter().filter(|field| field.is("upgrade")) {
+        for field in head.fields.named("upgrade") {
             push(out, &[field.line]);
         }
     }

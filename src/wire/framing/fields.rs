@@ -43,8 +43,8 @@ pub(super) fn request_framing(
     version: Version,
     fields: &Fields<'_, '_>,
 ) -> Result<FramingField, FramingError> {
-    let mut lengths = fields.iter().filter(|field| field.is("content-length"));
-    let mut codings = fields.iter().filter(|field| field.is("transfer-encoding"));
+    let mut lengths = fields.named("content-length");
+    let mut codings = fields.named("transfer-encoding");
     match (lengths.next(), codings.next()) {
         (None, None) => Ok(FramingField::Nothing),
         (Some(_), Some(_)) => Err(FramingError::Both),
@@ -84,7 +84,7 @@ pub(super) fn response_fields(
     }
     // RFC 9110 §8.6: the same length again and again, in fields or in a list, is that length.
     let mut same = None;
-    for field in fields.iter().filter(|field| field.is("content-length")) {
+    for field in fields.named("content-length") {
         for member in field.value.split(|byte| *byte == b',') {
             let length = content_length(member.trim_ascii()).ok_or(FramingError::Length)?;
             if *same.get_or_insert(length) != length {
