@@ -1,7 +1,7 @@
-//! `ringmaster healthcheck`: asks a running balancer on its control port whether it is alive, for images
-//! that hold no other client. It says yes or no by its exit code.
+//! `ringmaster healthcheck`: requests `/healthz` of a running balancer, for images that hold no other HTTP
+//! client. The exit code is the answer.
 //!
-//! Surprising: an address that means "every interface" to a listener is asked for on loopback.
+//! The wildcard address of a listener is replaced by loopback.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use crate::wire::socket::loopback_if_unspecified;
 
-/// Connecting, and each read and write.
+/// Time limit of the connect, of each read and of each write.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most that is read of an answer, in bytes: its first line tells.
+/// Largest number of bytes read of a response: its first line suffices.
 const MAX_RESPONSE: u64 = 1024;
 
-/// Asks the balancer whose control port is at `control`, and returns its status line.
+/// Checks the balancer with the control port `control`, and returns the status line.
 ///
 /// # Errors
-/// When it cannot be reached, does not answer in time, or answers with another status than 200.
+/// When the balancer is unreachable, does not answer in time, or answers with a status other than 200.
 pub(crate) fn run(control: SocketAddr) -> io::Result<String> {
     let addr = loopback_if_unspecified(control);
     let mut stream = TcpStream::connect_timeout(&addr, CHECK_TIMEOUT)?;

@@ -1,23 +1,25 @@
-//! Ringmaster, a balancer that keeps its own replicas alive. The map of the house, from the roof down;
-//! imports only go down, and files of one folder may import each other:
+//! Ringmaster, a balancer that keeps its own replicas alive. The layers from the top down; imports only
+//! go down, and files of one folder may import each other without a cycle:
 //!
 //! ```text
 //! 5  main -> lib::run -> config                  wiring, exit codes, signals
-//! 4  proxy/   the data port     control/         the control port
-//! 3  fleet/   the replica manager
-//! 2  roster   admin (orders as they cross)       peer (who may command)   stats (what was counted)
-//! 1  ring/    who owns a key      balance        pure: no socket, no clock, no randomness
-//! 0  wire/    bytes and sockets                  metrics cells, shutdown
+//! 4  proxy/   data port          control/        control port
+//! 3  fleet/   replica manager
+//! 2  roster   orders (add, rm, replace)          access (permissions)     stats (sums, rates)
+//! 1  ring/    owner of a key     load            pure: no socket, no clock, no randomness
+//! 0  wire/    bytes and sockets                  metrics counters, shutdown
 //! ```
 //!
-//! What holds everywhere, checked by tests/architecture.rs where it can be: `proxy` never imports `fleet` or
-//! `control`; no request waits for a lock, an engine call or a command (but for the admin paths and a
-//! request that waits for a seat, by channel); `wire` never says "replica" and returns what happened;
-//! only `fleet` writes the roster; `ring`, `balance` and `fleet/plan` never touch a clock, a socket or a
-//! random source; no byte read from a client is ever lost; there is no unsafe code.
+//! Invariants, checked by tests/architecture.rs where possible:
+//! - `proxy` never imports `fleet` or `control`. No request waits for a lock, an engine call or a command.
+//!   Exceptions, both by channel: the admin paths, and a request that waits for a seat.
+//! - `wire` never says "replica" and returns results instead of acting on them.
+//! - Only `fleet` writes the roster.
+//! - `ring`, `load` and `fleet/plan` never touch a clock, a socket or a random source.
+//! - No byte read from a client is ever lost; there is no unsafe code.
 //!
 //! Threads: one per worker, one for the fleet, one for the control port, and the main thread, which
-//! waits for a signal or for one of them to end.
+//! waits for a signal or for the end of another thread.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -53,7 +55,7 @@ use tokio::sync::mpsc;
 
 use config::{Args, CliCommand, CtlArgs};
 
-/// Runs the program: 0 when it ended as asked, 1 when it could not go on, 2 for bad usage.
+/// Runs the program. Exit codes: 0 ended as requested, 1 failed, 2 bad usage.
 #[must_use]
 pub fn run() -> ExitCode {
     let serve_args = match Args::read().command {
@@ -79,7 +81,7 @@ pub fn run() -> ExitCode {
     exit_code(served.map_err(|err| format!("{err:#}")))
 }
 
-/// Sends a running balancer a command; 1 also when it refuses.
+/// Sends a command to a running balancer; exit code 1 also when the balancer refuses the command.
 fn run_ctl(ctl_args: &CtlArgs) -> ExitCode {
     let line = match ctl_args.line() {
         Ok(line) => line,
@@ -106,13 +108,13 @@ fn exit_code<T>(how: Result<T, String>) -> ExitCode {
     }
 }
 
-/// A panic ends one session, or one task of the fleet, which is fatal: a heartbeat that went missing would
-/// never be noticed.
+/// A panic ends one session. In a task of the fleet it ends the program: a heartbeat task that vanished
+/// would never be noticed.
 fn install_panic_hook(alarm: mpsc::UnboundedSender<String>) {
     std::panic::set_hook(Box::new(move |panic| {
         tracing::error!("{panic}");
         if std::thread::current().name() == Some(fleet::THREAD_NAME) {
-            // Nobody listens any more when the program ends.
+            // The receiver is gone while the program ends.
             let _ = alarm.send(panic.to_string());
         }
     }));

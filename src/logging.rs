@@ -1,7 +1,7 @@
-//! Where log lines go: to stderr, through a thread of its own behind a bounded queue.
+//! Log lines: written to stderr by a thread of its own behind a bounded queue.
 //!
-//! Whoever reads our stderr may stop reading (a pager, a stuck log driver) or go away. Neither may stop a
-//! worker, the fleet or a signal: a full queue drops lines, and a broken pipe drops them all.
+//! The reader of stderr may stop reading (a pager, a stuck log driver) or go away. Neither may stop a
+//! worker, the fleet or a signal: a full queue drops lines, and a broken pipe drops all of them.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,12 +13,12 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use crate::config::LogFormat;
 
-/// Lines that may wait to be written; more are dropped.
+/// Capacity of the queue; further lines are dropped.
 const MAX_QUEUED_LINES: usize = 4096;
-/// How long a last word may take.
+/// Time limit for the last line.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// Begins to log. Lines still waiting are written when the guard is dropped, for at most a second.
+/// Starts logging. Dropping the guard writes the queued lines, for at most a second.
 pub(crate) fn start(format: LogFormat, level: tracing::Level) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(MAX_QUEUED_LINES)
@@ -37,7 +37,7 @@ pub(crate) fn start(format: LogFormat, level: tracing::Level) -> WorkerGuard {
     guard
 }
 
-/// A line on stderr from whoever is about to end. It may be closed or stuck: then there is no one to tell.
+/// Prints a line on stderr before the program ends. A closed or stuck stderr is ignored.
 pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     let line = format!("{line}\n");
     let (done, written) = mpsc::channel();

@@ -1,9 +1,8 @@
-//! `ringmaster docs`: writes the manual pages and the completions for shells, made from the same table of
-//! flags that reads them. `make docs` runs it; it is a command of the program, so that whoever has nothing
-//! else can ask it too.
+//! `ringmaster docs`: writes the manual pages and the shell completions from the table that parses the
+//! flags. `make docs` runs it; it is a subcommand, so that an installed program can write them as well.
 //!
-//! Surprising: completions offer the text commands as words of `ctl`, which takes any word: what it sends
-//! may be meant for a newer balancer.
+//! Completions offer the text commands as words of `ctl`, which accepts any word: a newer balancer may
+//! know more of them.
 
 use std::fs::File;
 use std::io;
@@ -18,8 +17,8 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::config::Args;
 use crate::control::command::{COMMANDS, FOOTNOTE};
 
-/// Writes all of them into `folder`, which is made if it is missing: `ringmaster.1` and one page for each
-/// command, and one file for each shell that is known, named as that shell wants it.
+/// Writes all pages into `folder`, which is created if missing: `ringmaster.1`, one page per subcommand,
+/// and one completion file per shell, named as the shell expects.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -46,7 +45,7 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The section of the manual that tells what may be said to the control port.
+/// Section of the manual page about the text commands of the control port.
 fn text_commands() -> Roff {
     let mut section = Roff::new();
     section.control("SH", ["COMMANDS"]);

@@ -1,8 +1,8 @@
-//! The wiring of `serve`: which parts there are, what each is given, and in which order they begin.
+//! Wiring of `serve`: creates the parts, connects them and starts them in order.
 //!
-//! It decides nothing that a part could. Surprising: what can fail for a reason of the user's comes before
-//! anything is taken from another balancer or from the engine of containers, and nobody is let in before the
-//! replicas of one that is taken over have answered.
+//! Decisions belong to the parts. Steps that can fail because of a user's mistake come before anything is
+//! taken from another balancer or from the container engine. During a takeover no client is accepted
+//! before the inherited replicas have answered.
 
 mod listeners;
 mod successor;
@@ -21,14 +21,14 @@ use crate::{access, access_log, control, metrics, orders, proxy, roster, startup
 use listeners::Listeners;
 use successor::{apply_handover, take_over, until_ready};
 
-/// Evidence that may wait for the fleet; more is lost, being hints.
+/// Capacity of the queue of evidence to the fleet; evidence beyond it is dropped, being hints.
 const MAX_QUEUED_EVIDENCE: usize = 1024;
-/// How much longer than their start the replicas of a taken over fleet may take to be ready.
+/// Additional time for inherited replicas to answer, beyond their start timeout.
 const TAKEOVER_STOP_MARGIN: Duration = Duration::from_secs(5);
-/// How long it may take to remove what we have started, when we do not take over after all.
+/// Time limit to remove replicas that were started before a takeover was abandoned.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until a signal, until another process has taken over, or until a part of it ends that must not.
+/// Serves until a signal, a committed takeover, or the unexpected end of a part.
 pub(crate) fn serve(
     mut config: Config,
     alarms: mpsc::UnboundedReceiver<String>,
@@ -39,7 +39,7 @@ pub(crate) fn serve(
     let reopens = matches!(config.access_log, Some(LogDestination::File(_)));
     let signals = Signals::register(&runtime, reopens)?;
     let ledger = stats::CounterRegistry::default();
-    // It may ask for the addresses of names, which takes long where nobody answers.
+    // Resolving the names of backends can take long when no name server answers.
     let mut settings = startup::fleet_settings(&config, ledger.clone())?;
     if let Some(path) = &config.ready_file {
         startup::check_ready_file_writable(path)?;
@@ -53,12 +53,12 @@ pub(crate) fn serve(
     let writer = start_access_log(&mut config, &counts)?;
     let ports = Listeners::open(&config, taken.as_mut())?;
 
-    // Only now: another program that serves on these ports may have written it.
+    // Not earlier: another program that still serves on these ports may have written the file.
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         startup::remove_ready_file(path)?;
     }
     apply_handover(taken.as_mut(), &mut settings)?;
-    // Last of what can fail for a reason of the user's: with containers it takes the fleet's lock.
+    // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the engine.
     let survey = fleet::discover(settings)?;
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
         access.gateway = survey.gateway();
@@ -75,14 +75,14 @@ pub(crate) fn serve(
     };
     let house = prepared.start_threads(&runtime)?;
     let lived = runtime.block_on(house.run());
-    // However it ended: what was cut off is written down, too.
+    // Flush the access log even after an error; aborted requests are logged too.
     if let Some(writer) = writer {
         writer.flush_and_stop();
     }
     lived
 }
 
-/// What the threads are made of.
+/// Parts from which the threads are made.
 struct Parts {
     config: Config,
     ports: Listeners,
@@ -95,7 +95,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// Starts the threads, and lets clients in.
+    /// Starts the threads and accepts clients.
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
         let (addresses, kept) = (ports.addresses()?, ports.duplicate_descriptors()?);
@@ -129,7 +129,7 @@ impl Parts {
             };
             let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
             if let Err(err) = ready {
-                // How that goes is of no use to whoever reads why we end.
+                // A failure to remove them would hide the reason for the end.
                 let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
                 return Err(err);
             }
@@ -190,7 +190,7 @@ fn warn_if_admin_is_open(config: &Config) {
     }
 }
 
-/// What the control port has of others than the fleet.
+/// Dependencies of the control port besides the fleet.
 struct ControlDeps {
     desk: orders::OrderQueue,
     access: access::AccessPolicy,

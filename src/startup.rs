@@ -1,5 +1,5 @@
-//! What is done once at the start: room for descriptors, what the fleet goes by, the ports, the line for
-//! people, the ready file.
+//! Steps taken once at the start: the descriptor limit, the fleet's settings, the listening sockets, the
+//! line with the addresses, and the ready file.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -15,32 +15,32 @@ use crate::roster::ReplicaAddr;
 use crate::stats::CounterRegistry;
 use crate::wire::socket::{self, PortSharing};
 
-/// Descriptors kept back from client connections: the control port (224 at most), heartbeats, children, logs, and
-/// those of a few workers.
+/// Descriptors kept back from client connections: the control port (at most 224), heartbeats, child
+/// processes, logs, and the needs of [`FREE_WORKERS`] workers.
 const SPARE_DESCRIPTORS: u64 = 400;
-/// For so many workers the spare ones are enough.
+/// Number of workers whose descriptors the spare ones cover.
 const FREE_WORKERS: usize = 8;
-/// A worker's own: its listener, that once more for who takes over, and its event loop.
+/// Descriptors of one worker: its listener, the duplicate for a successor, and its event loop.
 const WORKER_DESCRIPTORS: u64 = 7;
-/// Pipes that there may always be: their descriptors are some of the spare ones.
+/// Number of pipes that is always allowed: the spare descriptors cover them.
 const MIN_PIPES: usize = 64;
-/// Pipes that there may be at most: each holds up to 256 KiB of the kernel's memory.
+/// Largest number of pipes: each holds up to 256 KiB of kernel memory.
 const MAX_PIPES: usize = 1024;
-/// With room for fewer client connections than this it does not start.
+/// Smallest limit of client connections with which the program starts.
 const MIN_CONNECTIONS: usize = 16;
 
-/// The two addresses that were bound.
+/// Bound addresses of the data port and the control port.
 #[derive(Clone, Copy)]
 pub(crate) struct Addresses {
     pub(crate) listen: SocketAddr,
     pub(crate) control: SocketAddr,
 }
 
-/// Leaves descriptors for everything that is not a client connection; each of those may need two. The
-/// workers' pipes get what is left, or nearly nothing.
+/// Reserves descriptors for everything that is not a client connection; a client connection may need two.
+/// The workers' pipes get the rest.
 ///
 /// # Errors
-/// When hardly any would be left.
+/// When fewer than [`MIN_CONNECTIONS`] client connections would remain.
 pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> anyhow::Result<()> {
     let wanted = &mut limits.max_connections;
     let allowed = socket::raise_descriptor_limit();
@@ -65,10 +65,10 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
     Ok(())
 }
 
-/// What the fleet goes by.
+/// Builds the fleet's settings.
 ///
 /// # Errors
-/// When a backend has no address, or the bundled replica cannot be looked for.
+/// When a backend's name has no address, or the path of the bundled replica is unknown.
 pub(crate) fn fleet_settings(
     config: &Config,
     ledger: CounterRegistry,
@@ -111,12 +111,12 @@ fn fleet_replicas(replicas: &ReplicaSource) -> anyhow::Result<fleet::ReplicaSett
     })
 }
 
-/// A listener of the program's own on `addr`, which `flag` asks for.
+/// Listens on `addr`, which `flag` configures, on a socket of its own.
 pub(crate) fn listen(addr: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     socket::listen(addr, PortSharing::Own).map_err(|err| bind_error(&err, addr, flag))
 }
 
-/// One listener for each worker, on one port.
+/// Listens with one socket per worker on one port.
 pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
     let fail = |err: io::Error| bind_error(&err, addr, "--listen");
     socket::check_port_free(addr).map_err(fail)?;
@@ -126,7 +126,7 @@ pub(crate) fn listen_shared(addr: SocketAddr, workers: usize) -> anyhow::Result<
     Ok(listeners)
 }
 
-/// More sockets on the port of those that there are, until there is one for each worker; these do not listen yet.
+/// Binds further sockets to the port until each worker has one; the new sockets do not listen yet.
 pub(crate) fn bind_remaining(
     listeners: &mut Vec<TcpListener>,
     workers: usize,
@@ -146,7 +146,7 @@ fn bind_error(err: &io::Error, addr: SocketAddr, flag: &str) -> anyhow::Error {
     }
 }
 
-/// One line for people, on stdout: where to ask, and that `count` replicas are wanted.
+/// Prints one line with both addresses and the wanted number of replicas on stdout.
 pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, count: usize) {
     let url = |addr: SocketAddr| match addr.ip() {
         ip if ip.is_loopback() || ip.is_unspecified() => {
@@ -155,7 +155,7 @@ pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, c
         _ => format!("http://{addr}"),
     };
     let (data, control) = (url(addresses.listen), url(addresses.control));
-    // A closed stdout is no reason not to serve.
+    // A closed stdout is no reason to refuse service.
     let _ = writeln!(
         io::stdout(),
         "data {data}, control and dashboard {control}, {count} replicas ({})",
@@ -163,11 +163,12 @@ pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, c
     );
 }
 
-/// Whether the ready file can be written, as far as can be told beforehand. What stands there stays: it may be
-/// another's.
+/// Checks that the ready file can be written, as far as that shows beforehand. An existing file stays: it
+/// may belong to another process.
 ///
 /// # Errors
-/// When it cannot; nobody would serve if that were heard of only when all replicas have answered.
+/// When the file cannot be written. Found only after all replicas answered, the error would end a service
+/// that already works.
 pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
     let temporary = temp_path(path);
     let tried = if path.is_dir() {
@@ -178,14 +179,14 @@ pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
     tried.with_context(|| format!("--ready-file {}", path.display()))
 }
 
-/// The name under which it is written first.
+/// Name under which the file is written before it is renamed.
 fn temp_path(path: &Path) -> OsString {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     temporary
 }
 
-/// A ready file of a former run would lie.
+/// Removes a stale ready file: it would announce a process that is gone.
 pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => {
@@ -195,7 +196,7 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Whoever sees the file sees all of it: it is written under another name first.
+/// Writes the ready file under another name and renames it, so that a reader sees it whole or not at all.
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
     let Addresses { listen, control } = addresses;
     let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);
@@ -203,7 +204,7 @@ pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Re
     std::fs::write(&temporary, format!("{text}\n"))
         .and_then(|()| std::fs::rename(&temporary, path))
         .inspect_err(|_| {
-            // Half a file under a name that nobody knows helps nobody; it may not even be there.
+            // Half a file under a temporary name is of no use; it may not exist.
             let _ = std::fs::remove_file(&temporary);
         })
         .with_context(|| format!("--ready-file {}", path.display()))

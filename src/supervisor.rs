@@ -1,9 +1,11 @@
-//! The threads of the running program, and the one wait that decides its end: a signal, or the end of a
-//! thread that must not end by itself.
+//! Threads of the running program, and the wait that decides its end: a signal, a takeover, or the end of
+//! a thread that must not end by itself.
 //!
-//! The order of a stop: the fleet refuses changes, which clients may be waiting for; the workers answer
-//! what has begun, then the fleet removes its replicas, then the control port goes, so that it can be
-//! asked until the last.
+//! Order of a stop:
+//! 1. The fleet refuses changes, because clients may be waiting for them.
+//! 2. The workers answer the requests under way.
+//! 3. The fleet removes its replicas.
+//! 4. The control port ends last, so that it answers until then.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,25 +26,25 @@ mod signals;
 
 pub(crate) use signals::Signals;
 
-/// How long the fleet may take to remove its replicas once nothing is in flight.
+/// Time limit for the fleet to remove its replicas once no request is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a fleet may take to bring what is under way to its end before another process is told how it stands.
+/// Time limit for the fleet to finish the order under way before a successor gets the fleet's state.
 const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the workers may take to drop what they are at; a second signal asks for no more than that.
+/// Time limit for the workers to drop their sessions after a second signal.
 const FORCED_STOP_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The words that end the threads, as they are said or as they are heard.
+/// Shutdown channels of the threads, generic over sender and receiver.
 pub(crate) struct StopChannels<T> {
-    /// The workers are to end what they are at.
+    /// Workers: finish the requests under way, then end.
     pub(crate) workers: T,
-    /// They are to end at once.
+    /// Workers: end at once.
     pub(crate) cut: T,
     pub(crate) control: T,
 }
 
-/// Both ends of these words. What was not said when its end is dropped is said by that.
+/// Creates the shutdown channels: senders, then receivers. Dropping a sender requests the shutdown as well.
 pub(crate) fn stop_channels() -> (
     StopChannels<shutdown::Trigger>,
     StopChannels<shutdown::Shutdown>,
@@ -63,39 +65,39 @@ pub(crate) fn stop_channels() -> (
     (said, heard)
 }
 
-/// The threads of the program.
+/// Threads of the program and what decides their end.
 pub(crate) struct Supervisor {
     pub(crate) fleet: Fleet,
-    /// Whether it is left to another process that takes over, or kept until the end.
+    /// `true` if a stop leaves the replicas to a successor instead of removing them.
     pub(crate) hands_over_fleet: bool,
     pub(crate) workers: ThreadGroup,
     pub(crate) control: ThreadGroup,
     pub(crate) stops: StopChannels<shutdown::Trigger>,
     pub(crate) signals: Signals,
-    /// Panics that must end the program.
+    /// Panics that end the program.
     pub(crate) alarms: mpsc::UnboundedReceiver<String>,
-    /// Who asks to take over; `None`: nobody can.
+    /// Listener for a successor; `None` if no successor can take over.
     pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
-    /// What is written where once all replicas have answered.
+    /// Ready file, and the addresses written to it once all replicas have answered.
     pub(crate) ready: (Option<PathBuf>, Addresses),
 }
 
-/// One who waits to be told of the fleet.
+/// A successor that waits for the state of the fleet.
 struct PendingHandoff {
     reply: std::sync::mpsc::Sender<FleetState>,
-    /// When it is told at the latest.
+    /// Deadline after which the state is sent even if an order is under way.
     until: Instant,
 }
 
 impl Supervisor {
-    /// Runs until a signal, until another process has taken over, or until a thread ends that must not.
-    /// Afterwards what is left of the threads has been told to end at once.
+    /// Runs until a signal, a committed takeover, or the unexpected end of a thread. On return the
+    /// remaining threads have been told to end at once.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let (ready_file, addresses) = (self.ready.0.take(), self.ready.1);
         let mut status = self.fleet.status();
         let ready = async {
-            // An error means that the fleet is gone, which is told elsewhere.
+            // An error means that the fleet ended, which `fleet.ended()` reports.
             let complete = status.wait_for(|status| status.complete).await.is_ok();
             match ready_file.filter(|_| complete) {
                 Some(path) => startup::write_ready_file(&path, &addresses),
@@ -107,7 +109,7 @@ impl Supervisor {
         let mut rest = self.fleet.status();
         let mut waiting: Option<PendingHandoff> = None;
         let next_one = loop {
-            // Who serves from now on comes before a signal that ends us.
+            // Handle a takeover commit before a signal: the successor already serves.
             tokio::select! {
                 biased;
                 request = next_handoff(&mut self.handoff_server) => match request {
@@ -139,7 +141,7 @@ impl Supervisor {
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
                 () = fleet_idle(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
-                    // It may be gone, which is heard next.
+                    // The successor may be gone, which the next handoff request reports.
                     let _ = waiting.reply.send(FleetState::from_roster(&self.roster.latest()));
                 },
             }
@@ -147,7 +149,7 @@ impl Supervisor {
         self.stop(next_one).await
     }
 
-    /// Answers what has begun and ends; `next_one` is the process that serves from now on, if one does.
+    /// Finishes the requests under way and ends; `next_one` is the process ID of a successor that serves.
     async fn stop(mut self, next_one: Option<u32>) -> anyhow::Result<()> {
         if let Some(giver) = &self.handoff_server {
             giver.close();
@@ -156,9 +158,9 @@ impl Supervisor {
             None => "a second signal",
             Some(pid) => {
                 tracing::info!("process {pid} serves from now on");
-                // Who asks from now on is to hear of the other one's fleet.
+                // From here the successor's control port answers about its fleet.
                 self.stops.control.cancel();
-                // A signal may end us before we have left it.
+                // A second signal may end this process before it has left the fleet.
                 self.fleet.set_handover(true);
                 if self.hands_over_fleet {
                     self.fleet.set_ownership(Ownership::Released);
@@ -172,7 +174,7 @@ impl Supervisor {
         tokio::select! {
             () = self.workers.all_ended() => {}
             () = self.signals.next_stop_signal() => {
-                // Before the fleet goes, or requests would see that and look for another replica.
+                // Cut sessions before the fleet ends: a session that sees its replica go would retry.
                 self.stops.cut.cancel();
                 let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
                 bail!("{which}; stopped at once");
@@ -195,20 +197,20 @@ impl Supervisor {
     }
 }
 
-/// Waits until the fleet takes no orders and nothing is under way in it, or until the time for that is over; for
-/// ever when nobody waits for it. Cancel safe.
+/// Waits until the fleet takes no orders and none is under way, or until the deadline. Without a pending
+/// handoff it waits forever. Cancel safe.
 async fn fleet_idle(status: &mut watch::Receiver<Status>, waiting: Option<&PendingHandoff>) {
     match waiting {
         Some(waiting) => {
             let at_rest = status.wait_for(|status| status.held && !status.busy);
-            // A fleet that is gone is told of elsewhere.
+            // An error means that the fleet ended, which `fleet.ended()` reports.
             let _ = timeout_at(waiting.until, at_rest).await;
         }
         None => std::future::pending().await,
     }
 }
 
-/// The next request of whoever takes over. Cancel safe.
+/// Returns the next request of a successor. Cancel safe.
 async fn next_handoff(giver: &mut Option<HandoffServer>) -> HandoffRequest {
     match giver {
         Some(giver) => giver.next().await,
@@ -216,7 +218,7 @@ async fn next_handoff(giver: &mut Option<HandoffServer>) -> HandoffRequest {
     }
 }
 
-/// Threads whose end is reported.
+/// Threads of one kind, whose ends are reported.
 pub(crate) struct ThreadGroup {
     what: &'static str,
     left: usize,
@@ -237,14 +239,14 @@ impl ThreadGroup {
                 let how = thread
                     .join()
                     .map_or(" (panicked)".to_owned(), ExitReason::describe);
-                // Nobody listens any more when the program ends.
+                // The receiver is gone while the program ends.
                 let _ = tx.send(how);
             });
         }
         Self { what, left, ends }
     }
 
-    /// Waits for the first end. Cancel safe.
+    /// Waits for the first end of a thread. Cancel safe.
     async fn first_end(&mut self) -> String {
         let how = self.ends.recv().await.unwrap_or_default();
         self.left -= 1;
@@ -258,7 +260,7 @@ impl ThreadGroup {
     }
 }
 
-/// What a thread has to say at its end.
+/// Result of a thread, as text for the error message.
 pub(crate) trait ExitReason {
     fn describe(self) -> String;
 }

@@ -1,8 +1,8 @@
-//! Where the lines go: a file, which may be opened anew under its name, or standard output.
+//! Destination of the lines: a file, which may be reopened under its name, or standard output.
 //!
-//! It may block, on a thread that may be blocked. Every line is counted, as written or as failed. Surprising:
-//! a full disk can take half of a line; then the next that is written begins with a line end, so that only
-//! the one is spoilt.
+//! Writes may block; they run on the log's own thread. Each line is counted, as written or as failed. A
+//! full disk can take half of a line: the next line then begins with a line feed, so that only one line is
+//! spoilt.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,26 +17,26 @@ use rustix::fs::OFlags;
 use crate::config::LogDestination;
 use crate::metrics::AccessLogCounters;
 
-/// How long to wait before a pipe that is full is tried again.
+/// Delay before a full pipe is written to again.
 const DISK_FULL_DELAY: Duration = Duration::from_millis(10);
 
-/// An open target.
+/// Open destination.
 #[derive(Debug)]
 pub(super) struct LogFile<W = File> {
     out: W,
-    /// The name to open anew.
+    /// Name under which the file is reopened.
     path: Option<PathBuf>,
-    /// Whether half of a line stands at the end.
+    /// `true` if the destination ends in half of a line.
     torn: bool,
-    /// How many lines have failed since one was written.
+    /// Number of lines that failed since the last written one.
     failing: u64,
 }
 
 impl LogFile {
-    /// Opens `target`, at its end.
+    /// Opens `target` for appending.
     pub(super) fn open(target: &LogDestination) -> io::Result<Self> {
         let (out, path) = match target {
-            // Without a buffer of its own: lines come in batches.
+            // Unbuffered: lines come in batches.
             LogDestination::Stdout => {
                 (File::from(io::stdout().as_fd().try_clone_to_owned()?), None)
             }
@@ -50,13 +50,12 @@ impl LogFile {
         })
     }
 
-    /// Whether there is a name to open anew.
+    /// Returns `true` if the destination is a file, which can be reopened.
     pub(super) fn is_file(&self) -> bool {
         self.path.is_some()
     }
 
-    /// Opens the file anew that has the name now: the old one was moved away. If that fails, lines still go
-    /// to the old one.
+    /// Reopens the file after it was moved away (logrotate). If that fails, lines still go to the old file.
     pub(super) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         match append_to(path) {
@@ -74,7 +73,7 @@ impl LogFile {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    // O_NONBLOCK: to open a named pipe that nobody reads is an error then, and not a wait (fifo(7)).
+    // O_NONBLOCK: opening a named pipe without a reader fails instead of waiting (fifo(7)).
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new()
         .append(true)
@@ -113,7 +112,7 @@ impl<W: Write> LogFile<W> {
         }
     }
 
-    /// Ends a line of which only a half was written.
+    /// Ends a line of which only a part was written.
     fn end_broken_line(&mut self) -> io::Result<()> {
         if self.torn {
             self.try_write(b"\n")?;
@@ -129,7 +128,7 @@ impl<W: Write> LogFile<W> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => return Ok(written),
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                // A pipe whose reader is slow.
+                // A pipe with a slow reader.
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
                     thread::sleep(DISK_FULL_DELAY)
                 }
@@ -139,7 +138,7 @@ impl<W: Write> LogFile<W> {
     }
 }
 
-/// How many lines end in `bytes`.
+/// Counts the line ends in `bytes`.
 fn count_lines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
@@ -148,7 +147,7 @@ fn count_lines(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes and then no more; each write takes at most five.
+    /// Takes this many bytes in all; each write takes at most five.
     struct Disk {
         taken: Vec<u8>,
         room: usize,
@@ -188,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_spoils_one_line_and_loses_those_that_follow() {
-        // The third line fits but for its end, then not at all, then whole.
+        // Room for the third line without its end, then for none of it, then for all.
         for (room, kept) in [(17, "line1\nline2\nline3"), (12, "line1\nline2\n")] {
             let (mut sink, cell) = (sink(room), AccessLogCounters::default());
             sink.write("line1\nline2\nline3\nline4\n", &cell);

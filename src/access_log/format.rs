@@ -1,8 +1,8 @@
 //! One line of the access log, as text or as JSON.
 //!
-//! Pure. What a client sent is written so that it stays within its field and its line, and looks like what it is:
-//! nothing but printable ASCII is left as it is, since there are characters that are invisible or turn the
-//! direction of a line around. In text other bytes, quotes and backslashes are `\x1b`, in JSON its own escapes.
+//! Pure. Text of a client stays within its field and its line: only printable ASCII is written as it is,
+//! because some characters are invisible or change the direction of a line. In text, other bytes, quotes
+//! and backslashes are written as `\x1b`; in JSON, by JSON's own escapes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::config::LogFormat;
 use crate::proxy::{AccessRecord, RouteReason, TerminatedBy};
 
-/// Appends the line of `record`, with its end.
+/// Appends the line of `record` with its line feed.
 pub(super) fn write(record: &AccessRecord, format: LogFormat, out: &mut String) {
     match format {
         LogFormat::Text => text(record, out),
@@ -69,7 +69,7 @@ fn json_line(record: &AccessRecord, out: &mut String) {
     for c in line.to_string().chars() {
         match c {
             ' '..='~' => out.push(c),
-            // Within strings only: outside of them there are none.
+            // Non-ASCII characters occur only within JSON strings.
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let _ = write!(out, "\\u{unit:04x}");
@@ -114,7 +114,7 @@ fn status(record: &AccessRecord) -> Option<u16> {
     (record.status > 0).then_some(record.status)
 }
 
-/// In milliseconds, to the microsecond.
+/// Milliseconds with three decimals.
 fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,9 +1,8 @@
-//! The access log's writer: a thread that takes the records of finished requests and writes a line for each.
+//! Access log: a thread that receives the records of finished requests and writes a line for each.
 //!
-//! Nobody waits for it. Records come through a bounded queue, which loses those that it has no room for; so a full
-//! disk or a slow reader costs lines, all of them counted, and never a request. It writes what has come
-//! together in one piece, rests a moment, and writes again: so workers wake it rarely, and nothing is held
-//! back while little is to do.
+//! Requests never block on logging. Records go through a bounded queue; when it is full they are dropped
+//! and counted. The thread writes all queued records in one piece, pauses for a moment, and continues:
+//! workers rarely wake it, and at low load a line appears at once.
 
 mod file;
 mod format;
@@ -25,23 +24,23 @@ use crate::config::{LogDestination, LogFormat};
 use crate::metrics::DataPortCounters;
 use crate::proxy::{AccessLogHandle, AccessRecord};
 
-/// Records that may wait to be written; more are lost. With the longest paths they take some 12 MB.
+/// Capacity of the queue; further records are dropped. With the longest paths they take about 12 MB.
 const MAX_QUEUED_RECORDS: usize = 8_192;
-/// The most that are written in one piece.
+/// Largest number of records in one write.
 const MAX_BATCH: usize = 512;
-/// Between two pieces when the first was all there was.
+/// Pause between two writes when the first emptied the queue.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(20);
-/// How long the last lines may take once no more can come.
+/// Time limit for the last lines once no more records can come.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The running writer.
+/// Running writer thread.
 #[derive(Debug)]
 pub(crate) struct AccessLogWriter(std_mpsc::Receiver<()>);
 
-/// Opens `target` and starts the writer. What it counts is in `port`.
+/// Opens `target` and starts the writer, which counts in `port`.
 ///
 /// # Errors
-/// When the target cannot be opened, or the system has no thread, event loop or signal for us.
+/// When the target cannot be opened, or the system has no thread, event loop or signal handler left.
 pub(crate) fn start(
     target: &LogDestination,
     format: LogFormat,
@@ -60,7 +59,7 @@ pub(crate) fn start(
     let (done, ended) = std_mpsc::channel();
     let work = move || {
         runtime.block_on(run(records, sink, format, &port, hangups));
-        // Whoever started us may have given up waiting.
+        // The starter may have given up waiting.
         let _ = done.send(());
     };
     thread::Builder::new()
@@ -71,9 +70,9 @@ pub(crate) fn start(
 }
 
 impl AccessLogWriter {
-    /// Waits until the last lines are written, for at most a second: to be called when no more can come.
+    /// Waits at most a second until the last lines are written; call it when no more records can come.
     pub(crate) fn flush_and_stop(self) {
-        // One that has panicked is at its end, too.
+        // A thread that panicked has ended, too.
         if let Err(std_mpsc::RecvTimeoutError::Timeout) = self.0.recv_timeout(FINISH_TIMEOUT) {
             tracing::warn!(
                 "the last lines of the access log are lost: they could not be written in time"
@@ -82,7 +81,7 @@ impl AccessLogWriter {
     }
 }
 
-/// SIGHUP, which says that the file was moved away (logrotate).
+/// SIGHUP: the file was moved away (logrotate).
 fn hangup_signals(runtime: &Runtime) -> io::Result<Signal> {
     let _inside = runtime.enter();
     signal(SignalKind::hangup())
@@ -120,7 +119,7 @@ async fn run(
     }
 }
 
-/// The next of these signals, which may never come.
+/// Waits for the next signal, forever without a handler.
 async fn next_hangup(signals: &mut Option<Signal>) {
     let come = match signals {
         Some(signals) => signals.recv().await,

@@ -1,6 +1,5 @@
-//! The listening sockets: opened, or taken over from the one that serves.
-//!
-//! Surprising: a Unix socket is one of them, where the next process may ask for the others.
+//! Listening sockets: opened here or inherited from the running balancer. One of them is the Unix socket
+//! on which the next process asks for the others.
 
 use std::mem;
 use std::net::TcpListener;
@@ -11,16 +10,16 @@ use crate::config::Config;
 use crate::startup;
 use crate::takeover::{self, Handoff};
 
-/// The listening sockets.
+/// Listening sockets of the program.
 pub(super) struct Listeners {
     pub(super) data: Vec<TcpListener>,
     pub(super) control: TcpListener,
-    /// Where another process may ask for the others.
+    /// Unix socket for a successor's request.
     pub(super) desk: Option<UnixListener>,
 }
 
 impl Listeners {
-    /// Opens them, but for those that were taken over.
+    /// Opens the sockets that were not inherited.
     pub(super) fn open(config: &Config, taken: Option<&mut Handoff>) -> anyhow::Result<Self> {
         if let Some(taken) = taken {
             let mut data = mem::take(&mut taken.data);
@@ -51,7 +50,7 @@ impl Listeners {
         })
     }
 
-    /// The sockets once more, to give away: those of the data port and the control port's.
+    /// Duplicates the descriptors of the data port and the control port, to be sent to a successor.
     pub(super) fn duplicate_descriptors(&self) -> anyhow::Result<Vec<OwnedFd>> {
         let all = self.data.iter().chain([&self.control]);
         let kept = all.map(|socket| socket.as_fd().try_clone_to_owned());

@@ -1,7 +1,8 @@
-//! What is different when another process is taken over: whose sockets and fleet these are, and how long they are
-//! not ours.
+//! Start-up as the successor of a running balancer: whose sockets and fleet are used, and until when they
+//! are shared.
 //!
-//! Surprising: the old one may end at any moment. Then all is ours at once, ready or not.
+//! The old process may end at any moment. From then on sockets and fleet belong to this process, ready or
+//! not.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InstanceInfo};
 
-/// Asks the one that serves for its sockets, if that is wanted and there is one; each of its workers needs one
-/// of ours.
+/// Requests the sockets of the running balancer, if `--takeover` is set and a balancer runs. Each of its
+/// workers needs a worker here.
 pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> {
     if !config.takeover {
         return Ok(None);
@@ -51,7 +52,7 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
     Ok(Some(taken))
 }
 
-/// What a fleet that is taken over goes by instead of flags.
+/// Applies the settings of the inherited fleet, which win over flags.
 pub(super) fn apply_handover(
     taken: Option<&mut Handoff>,
     settings: &mut fleet::FleetSettings,
@@ -67,12 +68,12 @@ pub(super) fn apply_handover(
     Ok(())
 }
 
-/// Waits until a replica has answered in every seat that had one. If the old one ends meanwhile, the fleet is ours
-/// at once, and we serve in any case.
+/// Waits until a replica has answered in every inherited seat. When the old process ends meanwhile, the
+/// fleet belongs to this process at once, and it serves in any case.
 ///
 /// # Errors
-/// When that takes too long, or a signal came since the start: we would take over only to stop, and nobody would
-/// serve.
+/// When the time limit passes, or a signal arrived since the start: a takeover would only lead to a stop,
+/// after which no process serves.
 pub(super) fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,

@@ -1,8 +1,8 @@
-//! The signals of the program: two that ask it to end, and SIGHUP, which never ends it.
+//! Signals of the program: two request its end, and SIGHUP never ends it.
 //!
-//! They are caught from the moment of making: as the first process of a container we would not even get those
-//! that nobody catches (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to the process and to
-//! its group, so two that come within a moment are one.
+//! The handlers are registered at construction: the first process of a container receives only signals
+//! that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to the process and
+//! to its group, so two signals within [`SIGNAL_MERGE_TIME`] count as one.
 
 use std::io;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-/// A signal that follows another one within this time is the same.
+/// A signal within this time after another one is the same signal.
 const SIGNAL_MERGE_TIME: Duration = Duration::from_millis(200);
 
-/// What is caught.
+/// Registered signal handlers.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether a hangup has a file opened anew, which is the access log's to do.
+    /// `true` if SIGHUP reopens the access log, which the log's own thread does.
     reopens: bool,
-    /// When the last one came that counted.
+    /// Time of the last signal that counted.
     last: Option<Instant>,
 }
 
 impl Signals {
-    /// Begins to catch them; `reopens`: there is a file to open anew at a hangup.
+    /// Registers the handlers; `reopens`: SIGHUP reopens an access-log file.
     ///
     /// # Errors
-    /// When the system does not let us.
+    /// When the system refuses a handler.
     pub(crate) fn register(runtime: &Runtime, reopens: bool) -> io::Result<Self> {
         let _inside = runtime.enter();
         Ok(Self {
@@ -41,7 +41,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one that asks us to end. Cancel safe.
+    /// Waits for the next signal that requests the end of the program. Cancel safe.
     pub(crate) async fn next_stop_signal(&mut self) {
         loop {
             tokio::select! {
@@ -63,7 +63,7 @@ impl Signals {
     }
 }
 
-/// Whether a signal at `now` is another one than the `last` that counted.
+/// Returns `true` if a signal at `now` differs from the `last` one that counted.
 fn is_another(last: Option<Instant>, now: Instant) -> bool {
     last.is_none_or(|last| now.duration_since(last) >= SIGNAL_MERGE_TIME)
 }

@@ -1,7 +1,7 @@
-//! The new process: it asks the one that serves for its sockets and its fleet, and says when it serves itself.
+//! Client of a takeover: the new process requests the sockets and the fleet, and commits once it serves.
 //!
-//! All of it happens before the event loop begins, under deadlines. Dropped before [`Taken::go`], it leaves
-//! everything to the old one.
+//! All of it happens before the event loop starts, under deadlines. Dropped before [`Handoff::commit`], it
+//! leaves everything to the old process.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -15,32 +15,32 @@ use tokio::sync::oneshot;
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
 use crate::wire::fd_passing;
 
-/// How long we wait for room in the queue of the old one.
+/// Time limit for a place in the accept queue of the old process.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the old one may take to send its sockets.
+/// Time limit for the old process to send its sockets.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to bring the present change to its end; it gives itself 10 s for that.
+/// Time limit for the old process to finish the order under way; it allows itself 10 s for that.
 const FLEET_STATE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What was taken, and the connection to the old one.
+/// Inherited sockets, and the connection to the old process.
 #[derive(Debug)]
 pub(crate) struct Handoff {
     stream: BufReader<UnixStream>,
     pid: u32,
-    /// Who the old one is.
+    /// Identity of the old process.
     pub(crate) around: InstanceInfo,
-    /// The listeners of the data port, one for each of the old one's workers.
+    /// Listeners of the data port, one for each worker of the old process.
     pub(crate) data: Vec<TcpListener>,
-    /// The control port's.
+    /// Listener of the control port.
     pub(crate) control: TcpListener,
-    /// The Unix socket that the next one will connect to.
+    /// Unix socket that the next successor will connect to.
     pub(crate) desk: UnixListener,
 }
 
-/// Asks the balancer with this control port for its sockets; `None` if there is none.
+/// Requests the sockets of the balancer with this control port; `None` if no balancer runs.
 ///
 /// # Errors
-/// When there is one and it does not give them.
+/// When a balancer runs and does not hand its sockets over.
 pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
     let stream = match fd_passing::connect(&super::socket_name(control)?, CONNECT_TIMEOUT) {
         Ok(stream) => stream,
@@ -50,7 +50,7 @@ pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
         }
         Err(err) => return Err(err).context("cannot reach the one that serves"),
     };
-    // Of the process that made the socket, and may have given it away since.
+    // Credentials of the process that made the socket; it may have handed the socket over since.
     let (_, user) = fd_passing::peer_credentials(&stream)?;
     if user != fd_passing::own_user() && user != 0 {
         bail!("the one that serves is of user {user}");
@@ -91,7 +91,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
     })
 }
 
-/// Whether the other end is gone, rather than silent.
+/// Returns `true` if the peer has closed the connection rather than being silent.
 fn has_ended(err: &io::Error) -> bool {
     matches!(
         err.kind(),
@@ -100,10 +100,10 @@ fn has_ended(err: &io::Error) -> bool {
 }
 
 impl Handoff {
-    /// Asks the old one for its fleet; `None` if it has ended meanwhile, so that only its sockets are left.
+    /// Requests the state of the fleet; `None` if the old process has ended, so that only its sockets are left.
     ///
     /// # Errors
-    /// When it does not say how the fleet stands, or not in time, or has given us up meanwhile.
+    /// When the old process sends no readable state in time, or has aborted the handoff.
     pub(crate) fn request_fleet_state(&mut self) -> anyhow::Result<Option<FleetState>> {
         let pid = self.pid;
         let asked = self.request_line();
@@ -123,13 +123,13 @@ impl Handoff {
             .map(Some)
     }
 
-    /// Its line; empty if it has ended.
+    /// Requests and returns the line with the state; empty if the old process has ended.
     fn request_line(&mut self) -> io::Result<String> {
         let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(FLEET_STATE_TIMEOUT))?;
         let mut line = String::new();
         let said = match (&*stream).write_all(format!("{YIELD}\n").as_bytes()) {
-            // Its last word may be here all the same.
+            // The last line of an ended process may still be readable.
             Err(err) if has_ended(&err) => Ok(()),
             said => said,
         };
@@ -140,20 +140,20 @@ impl Handoff {
         }
     }
 
-    /// Its process.
+    /// Process ID of the old process.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Waits for the end of the old one, which has nothing to say any more until we go.
+    /// Waits for the end of the old process, which sends nothing more before the commit.
     ///
     /// # Errors
-    /// When there is no thread, or no descriptor, to wait with.
+    /// When the system has no thread or descriptor for the wait.
     pub(crate) fn peer_exit(&self) -> io::Result<impl Future<Output = ()> + use<>> {
         let stream = self.stream.get_ref().try_clone()?;
         let (tell, told) = oneshot::channel::<()>();
         let wait = move || {
-            // It is silent for longer than the socket's read timeout.
+            // The wait is longer than the socket's read timeout.
             let lives = |read: io::Result<usize>| match read {
                 Ok(read) => read > 0,
                 Err(err) => matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
@@ -169,7 +169,7 @@ impl Handoff {
         })
     }
 
-    /// Tells the old one to end: we serve.
+    /// Commits: the old process ends, this one serves.
     pub(crate) fn commit(self) {
         let pid = self.pid;
         match self

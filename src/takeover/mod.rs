@@ -1,15 +1,18 @@
-//! Hot restart: a new process takes the sockets and the fleet from the one that serves (`serve --takeover`), and
-//! no client notices.
+//! Hot restart: a new process takes the sockets and the fleet from the running one (`serve --takeover`)
+//! without a client noticing.
 //!
-//! The way: the new one connects to a Unix socket that every balancer listens on, named after its control port,
-//! and is sent the listening sockets. It says *yield*: the old one refuses changes from then on, leaves its
-//! containers to the new one (child processes, which end with their parent, it keeps until the new one has its
-//! own), and says which seats there are and how keys are given out. When all of its replicas have answered the
-//! new one begins to accept, says *go*, and the old one answers what it has begun and ends. Whatever happens
-//! to the new one before that, the old one goes on, with all of its containers.
+//! 1. The new process connects to a Unix socket named after the control port, on which every balancer
+//!    listens, and receives the listening sockets.
+//! 2. It sends *yield*. The old process refuses changes from then on and leaves its containers to the new
+//!    one. Child processes end with their parent, so the old process keeps them until the new one has its
+//!    own. It replies with the seats, the ring and the bound.
+//! 3. When all of its replicas have answered, the new process accepts clients and sends *go*. The old
+//!    process finishes the requests under way and ends.
 //!
-//! Surprising: the socket has no file (unix(7), abstract sockets). Its name is free once nobody has it open, and
-//! whoever is of another user is turned away.
+//! Whatever happens to the new process before *go*, the old one continues with all of its containers.
+//!
+//! The socket has no file (unix(7), abstract sockets): its name is free once every process has closed it.
+//! A process of another user is refused.
 
 mod client;
 mod protocol;
@@ -24,7 +27,7 @@ pub(crate) use client::{Handoff, connect};
 pub(crate) use protocol::{FleetState, InstanceInfo};
 pub(crate) use server::{HandoffRequest, HandoffServer, listen};
 
-/// The name of the Unix socket of the balancer whose control port this is.
+/// Returns the name of the Unix socket of the balancer with this control port.
 fn socket_name(control: SocketAddr) -> io::Result<unix::SocketAddr> {
     unix::SocketAddr::from_abstract_name(format!("ringmaster-takeover-{control}"))
 }

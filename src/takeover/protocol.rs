@@ -1,6 +1,6 @@
-//! What the two processes say to each other: a line of JSON each way, or a word.
+//! Messages between both processes: one line of JSON in each direction, or one word.
 //!
-//! Between two versions of the program fields may be added, never changed: what is not known is ignored.
+//! Between two versions of the program fields may be added, never changed; unknown fields are ignored.
 
 use std::fmt;
 
@@ -12,25 +12,25 @@ use crate::load::LoadBound;
 use crate::ring::{Seat, Spec};
 use crate::roster::{Health, Roster};
 
-/// The new one asks for the fleet.
+/// Successor to old process: prepare the handoff, send the fleet's state.
 pub(super) const YIELD: &str = "yield";
-/// The old one has waited for that in vain, and serves on.
+/// Old process to successor: the request came too late; the old process continues.
 pub(super) const LATE: &str = "late";
-/// The new one serves.
+/// Successor to old process: commit, the successor serves.
 pub(super) const GO: &str = "go";
-/// The longest line, in bytes: some 60 for each of the most seats that there can be.
+/// Longest line in bytes: about 60 per seat, times the largest number of seats.
 pub(super) const MAX_LINE: u64 = 1024 * 1024;
 
-/// Who the old one is; its sockets go with this: those of the data port, the control port's, this one's own.
+/// Identity of the old process. Its sockets are sent along: data port, control port, this Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InstanceInfo {
-    /// How its replicas are started.
+    /// Engine that starts its replicas.
     pub(crate) engine: String,
-    /// Whose containers are its own; empty if it has none.
+    /// Fleet label of its containers; empty without containers.
     pub(crate) fleet: String,
 }
 
-/// For a sentence.
+/// For use in a sentence.
 impl fmt::Display for InstanceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--engine {}", self.engine)?;
@@ -42,7 +42,7 @@ impl fmt::Display for InstanceInfo {
 }
 
 impl InstanceInfo {
-    /// Who one with these replicas is.
+    /// Returns the identity of an instance with these replicas.
     pub(crate) fn from_replicas(replicas: &ReplicaSource) -> Self {
         Self {
             engine: replicas.engine().to_owned(),
@@ -59,7 +59,8 @@ impl InstanceInfo {
         )
     }
 
-    /// Who it is and its process. The kernel knows only who made the socket, which may have been another.
+    /// Parses identity and process ID. The kernel knows only the process that made the socket, which may be
+    /// an earlier one.
     pub(super) fn parse(line: &str) -> Option<(Self, u32)> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |field: &str| value[field].as_str().map(str::to_owned);
@@ -71,19 +72,19 @@ impl InstanceInfo {
     }
 }
 
-/// What the new one begins with.
+/// State that the successor starts with.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FleetState {
-    /// The kind of ring.
+    /// Kind of ring.
     pub(crate) ring: Spec,
-    /// How far above the mean a seat's load may lie.
+    /// Bound of a seat's load.
     pub(crate) bound: LoadBound,
-    /// Who sits where, in the order of `/rep`.
+    /// Seats and their replicas, in the order of `/rep`.
     pub(crate) seats: Vec<Inherited>,
 }
 
 impl FleetState {
-    /// What a roster tells.
+    /// Copies the state from a roster.
     pub(crate) fn from_roster(roster: &Roster) -> Self {
         let members = roster.members().iter();
         let mut seats: Vec<_> = members

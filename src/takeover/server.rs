@@ -1,8 +1,9 @@
-//! The old process: a thread that waits for whoever wants to take over, one at a time, and carries its words to
-//! whoever runs the house.
+//! Server of a takeover: a thread of the old process that serves one successor at a time and relays its
+//! requests to the supervisor.
 //!
-//! It decides nothing but who may: a process of our own user, or of root. Surprising: it holds the listening
-//! sockets open too, so it must let go of them when the house stops, or clients would wait in them in vain.
+//! Its only decision is the permission: a process of the same user, or of root. It holds duplicates of the
+//! listening sockets, so it must close them when the program stops. Otherwise clients would wait in the
+//! accept queues of sockets that no process serves.
 
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -17,36 +18,36 @@ use tokio::sync::mpsc;
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
 use crate::wire::fd_passing;
 
-/// How long the new one may take to read what it is sent.
+/// Time limit for the successor to read a message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to say its first word.
+/// Time limit for the successor's first line.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// Between two tries to accept when the system is short of something.
+/// Delay before the next accept after a shortage of descriptors or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
-/// How often it is told in the log that somebody was turned away: anybody on this machine can try.
+/// Interval of log lines about refused processes: any user of the machine can connect.
 const FOREIGN_USER_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What whoever runs the house is asked.
+/// Request to the supervisor.
 #[derive(Debug)]
 pub(crate) enum HandoffRequest {
-    /// Leave the fleet as it is, and say how that is.
+    /// Stop changing the fleet, and send its state.
     Prepare(std_mpsc::Sender<FleetState>),
-    /// The one who asked for it is gone before it served: take it back.
+    /// The successor vanished before it served: resume.
     Aborted,
-    /// Answer what has begun, and end. The process of this number serves.
+    /// Finish the requests under way and end. The process of this ID serves.
     Commit(u32),
 }
 
-/// What is given away, and who gets it.
+/// Sockets to hand over, and the successor that gets them.
 #[derive(Debug, Default)]
 struct HandoffShared {
-    /// The data port's sockets, the control port's, and this one; `None` once nobody can take over any more.
+    /// Sockets of the data port, of the control port, and this Unix socket; `None` after [`HandoffServer::close`].
     sockets: Option<Vec<OwnedFd>>,
-    /// Who was promised the fleet, until its last word was passed on.
+    /// Successor to which the fleet was offered, until its last message was relayed.
     taker: Option<UnixStream>,
 }
 
-/// The end of whoever runs the house.
+/// Supervisor's end of the thread.
 #[derive(Debug)]
 pub(crate) struct HandoffServer {
     counter: Arc<Mutex<HandoffShared>>,
@@ -54,8 +55,8 @@ pub(crate) struct HandoffServer {
 }
 
 impl HandoffServer {
-    /// Begins to wait on `listener` for whoever wants these sockets: those of the data port, and the
-    /// control port's.
+    /// Starts the thread that waits on `listener` for successors and hands these sockets over: those of the
+    /// data port, and the control port's.
     ///
     /// # Errors
     /// When the system has no descriptor or no thread for it.
@@ -80,7 +81,7 @@ impl HandoffServer {
         Ok(Self { counter, requests })
     }
 
-    /// The next request; never, when there can be none. Cancel safe.
+    /// Returns the next request; pending forever once no successor can come. Cancel safe.
     pub(crate) async fn next(&mut self) -> HandoffRequest {
         match self.requests.recv().await {
             Some(request) => request,
@@ -88,18 +89,18 @@ impl HandoffServer {
         }
     }
 
-    /// Lets go of the sockets; nobody can take over any more.
+    /// Closes the sockets; from then on no successor can take over.
     pub(crate) fn close(&self) {
         lock(&self.counter).sockets.take();
     }
 
-    /// The same, because we stop; the process that says it serves, if one has said so before. From then on nobody
-    /// can say it: who tries finds us gone.
+    /// Closes the sockets because the program stops. Returns the process ID of a successor that had sent its
+    /// commit before. A later commit is impossible: the successor finds this process gone.
     pub(crate) async fn take_final_commit(&mut self) -> Option<u32> {
         let is_promised = {
             let mut counter = lock(&self.counter);
             counter.sockets.take();
-            // What it has said can be read all the same.
+            // The commit that was sent before the end can still be read.
             let ends = |taker: &UnixStream| drop(taker.shutdown(Shutdown::Both));
             counter.taker.as_ref().map(ends).is_some()
         };
@@ -117,20 +118,20 @@ impl HandoffServer {
     }
 }
 
-/// Makes the Unix socket of the balancer with this control port.
+/// Listens on the Unix socket of the balancer with this control port.
 ///
 /// # Errors
-/// `AddrInUse` when somebody has the name.
+/// `AddrInUse` when a process holds the name.
 pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
     UnixListener::bind_addr(&super::socket_name(control)?)
 }
 
 fn lock(counter: &Mutex<HandoffShared>) -> MutexGuard<'_, HandoffShared> {
-    // Nothing panics while it is held, and every single change leaves it valid.
+    // No code panics while holding the lock, and every single change leaves the state valid.
     counter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread's own.
+/// State of the thread.
 struct HandoffListener {
     counter: Arc<Mutex<HandoffShared>>,
     around: InstanceInfo,
@@ -162,7 +163,7 @@ impl HandoffListener {
         }
     }
 
-    /// Serves one who wants to take over; whether that is done.
+    /// Serves one successor; returns `true` once it has committed.
     fn serve(&self, stream: &UnixStream) -> io::Result<bool> {
         let (pid, user) = fd_passing::peer_credentials(stream)?;
         if user != fd_passing::own_user() && user != 0 {
@@ -172,7 +173,7 @@ impl HandoffListener {
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         match &lock(&self.counter).sockets {
-            // The house stops: the end tells it.
+            // The program stops: the end of the connection tells the successor.
             None => return Ok(false),
             Some(all) => {
                 let all: Vec<BorrowedFd<'_>> = all.iter().map(OwnedFd::as_fd).collect();
@@ -184,13 +185,14 @@ impl HandoffListener {
             Ok(word) if word == YIELD => {}
             Ok(_) => return Ok(false),
             Err(err) => {
-                // It would take our silence for our end, and serve beside us. It may be gone.
+                // The successor would take silence for the end of this process, and serve beside it.
                 let _ = (&*stream).write_all(format!("{LATE}\n").as_bytes());
                 return Err(describe_timeout(&err, pid));
             }
         }
         tracing::info!("process {pid} takes over");
-        // Only its end takes its word back: were it slow, and we had given up, both would serve.
+        // From here only the successor's disconnect aborts the handoff. A timeout could leave two
+        // processes serving.
         stream.set_read_timeout(None)?;
         let taker = stream.try_clone()?;
         {
@@ -205,13 +207,13 @@ impl HandoffListener {
             Ok(true) => HandoffRequest::Commit(pid),
             _ => HandoffRequest::Aborted,
         };
-        // A house that is gone needs no word.
+        // A supervisor that ended needs no message.
         let _ = self.tell.send(request);
         lock(&self.counter).taker.take();
         goes
     }
 
-    /// Has the fleet left as it is, says how that is, and waits for the last word; whether that is to go.
+    /// Sends the fleet's state and waits for the last line; returns `true` if that is the commit.
     fn hand_over(&self, mut stream: &UnixStream, lines: &mut impl io::BufRead) -> io::Result<bool> {
         let (reply, state) = std_mpsc::channel();
         let is_heard = self.tell.send(HandoffRequest::Prepare(reply)).is_ok();
@@ -223,7 +225,7 @@ impl HandoffListener {
     }
 }
 
-/// Why nothing came of it, when this is how its first word did not come.
+/// Error message for a first line that did not arrive.
 fn describe_timeout(err: &io::Error, pid: u32) -> io::Error {
     let sentence = match err.kind() {
         io::ErrorKind::WouldBlock => format!("process {pid} says nothing for {READ_TIMEOUT:?}"),
@@ -232,7 +234,7 @@ fn describe_timeout(err: &io::Error, pid: u32) -> io::Error {
     io::Error::new(err.kind(), sentence)
 }
 
-/// The next line without its end; empty at the end of all.
+/// Reads the next line without its end; empty at the end of the stream.
 fn read_line(lines: &mut impl io::BufRead) -> io::Result<String> {
     let mut line = String::new();
     lines.read_line(&mut line)?;

@@ -1,11 +1,11 @@
-//! Both ends in one process: what the old one has given up, the new one must not take for its end.
+//! Both ends in one process: an aborted handoff must not look like the end of the old process.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use super::*;
 
-/// The desk of a balancer, which gives away one socket of a data port, and the address it goes by.
+/// Starts a server that hands over one socket of a data port; returns it and its address.
 fn desk() -> (HandoffServer, SocketAddr) {
     let port = || TcpListener::bind("127.0.0.1:0").unwrap();
     let (data, control) = (port(), port());
@@ -23,7 +23,7 @@ fn desk() -> (HandoffServer, SocketAddr) {
 fn one_that_asks_too_late_is_told_so() {
     let (_giver, address) = desk();
     let mut late = connect(address).unwrap().expect("one who serves");
-    // It is served only when the first has been given up.
+    // The second successor is served only after the first was aborted.
     drop(connect(address).unwrap().expect("one who serves"));
     let told = late.request_fleet_state().unwrap_err().to_string();
     assert!(told.ends_with("it serves on; try again"), "{told}");
@@ -37,12 +37,12 @@ async fn one_that_has_ended_leaves_its_sockets() {
     let HandoffRequest::Prepare(reply) = giver.next().await else {
         panic!("no wish to take over")
     };
-    // Whoever runs the house ends.
+    // The supervisor ends.
     drop(reply);
     assert!(asks.join().unwrap().unwrap(), "nothing is known");
 }
 
-/// What it has when it is told of a fleet of no seats.
+/// Receives the sockets and the state of a fleet without seats, up to the commit.
 async fn promised(giver: &mut HandoffServer, address: SocketAddr) -> Handoff {
     let mut taken = connect(address).unwrap().expect("one who serves");
     let asks = std::thread::spawn(move || {
