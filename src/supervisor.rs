@@ -119,7 +119,7 @@ impl Supervisor {
                         waiting = Some(PendingHandoff { reply, until });
                     }
                     HandoffRequest::Aborted => {
-                        tracing::warn!("the process that was to take over is gone; all is as before");
+                        tracing::warn!("takeover aborted: the successor is gone; still serving");
                         self.fleet.set_ownership(Ownership::Owned);
                         waiting = None;
                     }
@@ -157,7 +157,7 @@ impl Supervisor {
         let which = match next_one {
             None => "a second signal",
             Some(pid) => {
-                tracing::info!("process {pid} serves from now on");
+                tracing::info!("process {pid} has taken over; this process stops");
                 // From here the successor's control port answers about its fleet.
                 self.stops.control.cancel();
                 // A second signal may end this process before it has left the fleet.

@@ -62,10 +62,10 @@ impl LogFile {
             Ok(file) => {
                 self.out = file;
                 self.torn = false;
-                tracing::info!("the access log {} was opened anew", path.display());
+                tracing::info!("the access log {} was reopened", path.display());
             }
             Err(err) => tracing::warn!(
-                "cannot open the access log {} anew, lines go to the old one: {err}",
+                "cannot reopen the access log {}, lines still go to the old file: {err}",
                 path.display()
             ),
         }

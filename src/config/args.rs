@@ -1,6 +1,6 @@
-//! What was typed, or stands in a `RINGMASTER_…` variable: every flag has such a twin.
+//! Command line as typed. Every flag can also be set by a `RINGMASTER_…` environment variable.
 //!
-//! A flag's own value is parsed here; what flags say together is checked in the folder's `mod`.
+//! The value of each flag is parsed here; combinations of flags are checked in the folder's `mod`.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -29,14 +29,14 @@ use crate::ring;
 #[derive(Debug, Parser)]
 #[command(name = "ringmaster", version, max_term_width = 100)]
 pub struct Args {
-    /// What to do.
+    /// Subcommand.
     #[command(subcommand)]
     pub command: CliCommand,
 }
 
 impl Args {
-    /// Reads what was typed, and the environment; bad usage ends the program with 2. A variable that is
-    /// set to nothing counts as not set: that is what compose makes of `${TOKEN:-}`.
+    /// Parses the command line and the environment; bad usage exits with 2. An empty variable counts as
+    /// unset: compose makes one of `${TOKEN:-}`.
     #[must_use]
     pub fn read() -> Self {
         let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
@@ -50,46 +50,50 @@ impl Args {
     }
 }
 
-/// What to do.
+/// Subcommand of the program.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Balance requests over replicas, and keep the replicas alive.
     Serve(Box<ServeArgs>),
-    /// Send a running balancer a command, and tell by the exit code whether it was done.
+    /// Send a command to a running balancer; the exit code tells the result
     ///
-    /// The code is 0 when it was, 1 when it was refused, nobody answered or the balancer broke off, as it does when it
-    /// ends a stream, and 2 for bad usage.
+    /// Exit codes:
+    ///   0  the balancer carried the command out
+    ///   1  the balancer refused it, is unreachable, or closed the connection
+    ///      before the last answer (always so for a stream that it closes)
+    ///   2  bad usage
+    #[command(verbatim_doc_comment)]
     Ctl(CtlArgs),
-    /// Ask a running balancer whether it is alive, and say so by the exit code.
+    /// Check that a running balancer is alive; the exit code tells the result
     Healthcheck {
-        /// Address of its control port
+        /// Address of the balancer's control port
         #[arg(long, env = "RINGMASTER_CONTROL", default_value = "127.0.0.1:5001", value_parser = address)]
         control: SocketAddr,
     },
     /// Write the manual pages and the completions for shells.
     Docs {
-        /// The folder to write them to; it is made
+        /// Folder to write them to; created if missing
         folder: PathBuf,
     },
 }
 
-/// Who may use /rep, /add and /rm on the data port.
+/// Clients that may use /rep, /add and /rm on the data port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DataPortAdmin {
-    /// Clients on this machine, and whoever shows the token.
+    /// Clients on this machine, and clients that send the token.
     Local,
-    /// Nobody: the paths belong to the replicas.
+    /// No client: the paths belong to the replicas.
     Off,
-    /// Anybody.
+    /// Any client.
     Any,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For eyes.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -1,6 +1,6 @@
-//! The flags of the container engine, and what they say together.
+//! Flags of the container engine, and the checks of their combinations.
 //!
-//! Those that have a default mean nothing to the other engines; those that have none are refused there.
+//! A flag with a default is ignored by the other engines; a flag without one is refused there.
 
 use std::num::NonZeroU16;
 
@@ -11,18 +11,18 @@ use clap::builder::BoolishValueParser;
 use crate::fleet::{ContainerSettings, Image};
 use crate::roster::ReplicaName;
 
-/// The least that an engine grants: a hundredth of a CPU.
+/// Smallest CPU share that the engine accepts: a hundredth of a CPU.
 const MIN_NANO_CPUS: i64 = 10_000_000;
 
-/// The least memory that engines grant a container, in bytes.
+/// Smallest memory limit that the engine accepts, in bytes.
 const MIN_MEMORY: i64 = 6 * 1024 * 1024;
 
-/// What becomes of the replicas when the balancer is told to stop.
+/// Fate of the replicas when the balancer stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnExit {
-    /// They are removed.
+    /// The balancer removes them.
     Remove,
-    /// They are left running, and taken over by the next balancer of their fleet.
+    /// They keep running, and the next balancer of the fleet adopts them.
     Keep,
 }
 
@@ -82,7 +82,7 @@ pub struct ContainerArgs {
 }
 
 impl ContainerArgs {
-    /// A flag that was given and means nothing without containers.
+    /// Returns the name of a given flag that has no meaning without containers.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             (self.image.is_some(), "--image"),
@@ -97,7 +97,7 @@ impl ContainerArgs {
             .map(|(_, flag)| *flag)
     }
 
-    /// Checks what the flags say, for `count` replicas with this much more in their environment.
+    /// Checks the flags for `count` replicas, with this many more variables in their environment.
     pub(super) fn check(
         &self,
         count: usize,
@@ -125,7 +125,7 @@ impl ContainerArgs {
     }
 }
 
-/// A number of CPUs, in billionths.
+/// Parses a number of CPUs into billionths.
 fn nano_cpus(text: &str) -> Result<i64, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

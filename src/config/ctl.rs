@@ -1,6 +1,6 @@
-//! The flags of `ctl`, and the one line that they and its words make.
+//! Flags of `ctl`, and the command line that it sends.
 //!
-//! It checks that there is a line to send, and leaves the command in it to whoever answers.
+//! The line must not be empty; its content is checked by the balancer.
 
 use super::parsers;
 use crate::access::Token;
@@ -8,16 +8,16 @@ use crate::access::Token;
 /// Flags and words of `ctl`.
 #[derive(Debug, clap::Args)]
 pub struct CtlArgs {
-    /// Address of its control port: a host or an IP address, and the port
+    /// Address of the balancer's control port: host or IP address, and port
     #[arg(long, env = "RINGMASTER_CONTROL", value_name = "ADDR", default_value = "127.0.0.1:5001", value_parser = parsers::host_and_port)]
     pub control: String,
     /// Answer in JSON, one value on one line
     #[arg(long, env = "RINGMASTER_JSON", value_parser = clap::builder::BoolishValueParser::new())]
     pub json: bool,
-    /// The secret that the balancer was given
+    /// Token of the balancer (its --control-token)
     #[arg(long, env = "RINGMASTER_CONTROL_TOKEN", hide_env_values = true)]
     pub control_token: Option<Token>,
-    /// What to ask or to do: `help` lists it all
+    /// Command to send; `help` lists all of them
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -28,10 +28,10 @@ pub struct CtlArgs {
 }
 
 impl CtlArgs {
-    /// The line to send, without its ending and without the token. `--json` may also be the last word.
+    /// Returns the line to send, without line end and token. `--json` may also be the last word.
     ///
     /// # Errors
-    /// A sentence for whoever typed it, when it would be more than a line, or none.
+    /// A sentence for the user, when the words make no line or more than one.
     pub fn line(&self) -> Result<String, String> {
         let (words, last) = match self.words.split_last() {
             Some((last, words)) if last == "--json" => (words, true),

@@ -1,4 +1,4 @@
-//! The flags of heartbeats, and what they say together.
+//! Flags of heartbeats, and the checks of their combinations.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -30,8 +30,8 @@ pub struct HeartbeatArgs {
 }
 
 impl HeartbeatArgs {
-    /// Checks what the flags say together; `None` turns heartbeats off. `fixed`: replicas are addresses, which
-    /// nobody has to replace.
+    /// Checks the combination of the flags; `None` turns heartbeats off. `fixed`: the replicas are addresses,
+    /// which the balancer cannot replace.
     ///
     /// # Errors
     /// A sentence that names the flags.

@@ -1,7 +1,7 @@
-//! The command line, checked: [`Config`] has no `Option` left that means "not said". What was typed is in
-//! `args`.
+//! Checked configuration: [`Config`] has no `Option` left that means "not given". The command line as
+//! typed is in `args`.
 //!
-//! A bad value ends the program with 2 before any socket opens.
+//! A bad value exits with 2 before any socket opens.
 
 mod args;
 mod containers;
@@ -27,50 +27,50 @@ use crate::load::LoadBound;
 use crate::proxy::{self, BalanceMode};
 use crate::ring;
 
-/// What `serve` was asked for, checked.
+/// Checked configuration of `serve`.
 #[derive(Debug)]
 pub struct Config {
     /// Address of the data port.
     pub listen: SocketAddr,
     /// Address of the control port.
     pub control: SocketAddr,
-    /// Whether to take over from the balancer that has this control port.
+    /// `true` to take over from the balancer with this control port.
     pub takeover: bool,
-    /// What replicas there are.
+    /// Kind and number of the replicas.
     pub replicas: ReplicaSource,
-    /// Data-plane threads.
+    /// Number of data-plane threads.
     pub workers: usize,
     /// Kind of ring.
     pub ring: ring::Spec,
-    /// How far above the mean a seat's load may lie.
+    /// Bound of a seat's load above the mean.
     pub bound: LoadBound,
-    /// How the data port behaves.
+    /// Settings of the data port.
     pub proxy: proxy::ProxySettings,
-    /// Who may command on the control port.
+    /// Access policy of the control port.
     pub access: AccessPolicy,
-    /// How heartbeats go; `None` when they are off.
+    /// Heartbeat settings; `None` turns heartbeats off.
     pub heartbeat: Option<fleet::HeartbeatSettings>,
-    /// Start of a replica to its first answer.
+    /// Time limit from the start of a replica to its first answer.
     pub start_timeout: Duration,
-    /// The longest wait for requests in flight before a replica is stopped.
+    /// Time limit for requests in flight before a replica is stopped.
     pub drain_timeout: Duration,
-    /// The most replicas that `/add` may lead to.
+    /// Largest number of replicas that `/add` may lead to.
     pub max_replicas: usize,
-    /// How many more are kept warm outside the ring.
+    /// Number of additional replicas kept warm outside the ring.
     pub standbys: usize,
-    /// Where to write the two addresses.
+    /// Ready file for both addresses.
     pub ready_file: Option<PathBuf>,
-    /// Where to write a line for each request, if anywhere.
+    /// Destination of the access log, if any.
     pub access_log: Option<LogDestination>,
-    /// How such lines look.
+    /// Format of the access log.
     pub access_log_format: LogFormat,
-    /// How log lines look.
+    /// Format of log lines.
     pub log_format: LogFormat,
-    /// The least that is logged.
+    /// Lowest level that is logged.
     pub log_level: tracing::Level,
 }
 
-/// Whether two sockets cannot listen on these addresses. `[::]` is all of IPv4, too (ipv6(7), IPV6_V6ONLY).
+/// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7), IPV6_V6ONLY).
 fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
     let covers = |all: SocketAddr, one: SocketAddr| {
         all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())
@@ -79,10 +79,10 @@ fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 impl ServeArgs {
-    /// Checks what the flags say together.
+    /// Checks the combination of the flags.
     ///
     /// # Errors
-    /// A sentence for whoever typed them.
+    /// A sentence for the user.
     pub fn check(self) -> Result<Config, String> {
         let replicas = self.replicas.check()?;
         self.check_balance()?;
@@ -113,7 +113,7 @@ impl ServeArgs {
                 admin,
                 splice: !self.no_splice,
                 via: self.via,
-                // Its writer is not running yet.
+                // The log's writer does not run yet.
                 access_log: None,
                 limits: proxy::ProxyLimits {
                     connect_timeout: self.connect_timeout,
@@ -128,7 +128,7 @@ impl ServeArgs {
                     seat_wait: self.seat_wait,
                     max_connections: self.max_connections.get(),
                     max_head,
-                    // As many as the descriptors allow, which are counted later.
+                    // Unlimited here; start-up lowers it to what the descriptor limit allows.
                     pipes_per_worker: 1,
                     pool_per_seat: self.pool_per_seat,
                     pool_idle: self.pool_idle,
@@ -161,7 +161,7 @@ impl ServeArgs {
         Ok(())
     }
 
-    /// Who may use the admin paths on the data port; `None`: they belong to the replicas.
+    /// Access policy of the admin paths on the data port; `None`: the paths belong to the replicas.
     fn data_port_access(&self, fixed: bool, access: &AccessPolicy) -> Option<AccessPolicy> {
         if self.balance == BalanceMode::Source {
             return None;
@@ -189,7 +189,7 @@ impl ServeArgs {
         Ok(max_head)
     }
 
-    /// Where nothing is read, nothing that was said can matter.
+    // With `--balance source` no request is parsed, so flags that depend on one are refused.
     fn check_balance(&self) -> Result<(), String> {
         if self.via.is_some() && self.balance != BalanceMode::Request {
             return Err(

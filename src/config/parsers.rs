@@ -1,6 +1,6 @@
-//! The values of flags: durations, paths, and the one default that is more than a number.
+//! Parsers of flag values: durations, paths, hosts, and the default key rule.
 //!
-//! A sentence that is returned here follows the flag's name in the message of clap.
+//! clap prints a returned sentence behind the flag's name.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
@@ -10,25 +10,25 @@ use std::time::Duration;
 
 use crate::fleet::ProbeKind;
 
-/// The key rule where none is given.
+/// Default of `--key`.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
 
-/// The longest duration that a flag takes, so that no sum of a time and a duration overflows.
+/// Longest duration of a flag, so that no sum of a time and a duration overflows.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// The longest host name, in bytes (RFC 1123 §2.1).
+/// Longest host name, in bytes (RFC 1123 §2.1).
 const MAX_HOST: usize = 255;
 
-/// Where lines go.
+/// Destination of log lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogDestination {
     /// Standard output.
     Stdout,
-    /// A file, or a pipe with a name.
+    /// A file, or a named pipe.
     File(PathBuf),
 }
 
-/// A target; `-` is standard output.
+/// Parses a destination; `-` is standard output.
 pub(super) fn log_destination(text: &str) -> Result<LogDestination, String> {
     match text {
         "" => Err("must not be empty".to_owned()),
@@ -37,7 +37,7 @@ pub(super) fn log_destination(text: &str) -> Result<LogDestination, String> {
     }
 }
 
-/// A duration with its unit, of at most a year.
+/// Parses a duration with its unit, of at most a year.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|err| err.to_string())?;
     if duration > MAX_DURATION {
@@ -46,7 +46,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// A duration longer than zero.
+/// Parses a duration longer than zero.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
@@ -56,19 +56,19 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Where to listen, or who does: names are not looked up.
+/// Parses an IP address and a port; names are not looked up.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let sentence = "must be an IP address, a colon and a port, such as 127.0.0.1:5000 or [::]:5000";
     text.parse().map_err(|_| sentence.to_owned())
 }
 
-/// A number of which zero is none, such as `NonZeroUsize`.
+/// Parses a number for a type that has no zero, such as `NonZeroUsize`.
 pub(super) fn positive_count<T: FromStr>(text: &str) -> Result<T, String> {
     let sentence = "must be a whole number above 0, and not too large";
     text.parse().map_err(|_| sentence.to_owned())
 }
 
-/// A pseudonym, with a port or not (RFC 9110 §7.6.3).
+/// Parses a pseudonym, with or without a port (RFC 9110 §7.6.3).
 pub(super) fn via_name(text: &str) -> Result<String, String> {
     let (name, port) = text.rsplit_once(':').unwrap_or((text, "80"));
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -82,7 +82,7 @@ pub(super) fn via_name(text: &str) -> Result<String, String> {
     )
 }
 
-/// A host and a port, which is looked up when it is needed.
+/// Parses a host and a port; the host is looked up when it is needed.
 pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
@@ -92,7 +92,7 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     }
 }
 
-/// A path that can stand in a request line, or `tcp`.
+/// Parses a path for a request line, or `tcp`.
 pub(super) fn probe_kind(text: &str) -> Result<ProbeKind, String> {
     if text == "tcp" {
         return Ok(ProbeKind::Connect);
@@ -108,7 +108,7 @@ pub(super) fn probe_kind(text: &str) -> Result<ProbeKind, String> {
     }
 }
 
-/// A value of the Host field: a name or an address, and a port if it needs one (RFC 9110 §7.2).
+/// Parses a value of the Host field: a name or an address, and an optional port (RFC 9110 §7.2).
 pub(super) fn host(text: &str) -> Result<String, String> {
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),

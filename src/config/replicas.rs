@@ -1,7 +1,7 @@
-//! The flags that say which replicas there are, and what they say together.
+//! Flags that say which replicas exist, and the checks of their combinations.
 //!
-//! Those of containers alone are in `containers`. Nothing is looked up here: whether there is such a program,
-//! image or host is for whoever starts the replicas.
+//! Flags of containers alone are in `containers`. Whether a program, image or host exists is checked when
+//! the replicas are started.
 
 use clap::ValueEnum;
 
@@ -9,12 +9,12 @@ use super::containers::ContainerArgs;
 use crate::fleet::{ContainerSettings, ProcessSettings};
 use crate::roster::ReplicaName;
 
-/// What every replica is told, each its own.
+/// Variables that each replica gets with a value of its own.
 const OUR_VARIABLES: [&str; 4] = ["SERVER_ID", "REPLICA_NAME", "REPLICA_LISTEN", "PORT"];
-/// How replicas are started.
+/// Engine that starts the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineKind {
-    /// Child processes of this program.
+    /// Child processes of the balancer.
     Process,
     /// Containers.
     Docker,
@@ -22,19 +22,19 @@ pub enum EngineKind {
     Fixed,
 }
 
-/// What replicas there are.
+/// Replicas and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplicaSource {
     /// Child processes.
     Process(ProcessSettings),
     /// Containers.
     Docker(ContainerSettings),
-    /// These names at these addresses (`host:port`).
+    /// Names at addresses (`host:port`).
     Fixed(Vec<(ReplicaName, String)>),
 }
 
 impl ReplicaSource {
-    /// Whose containers they are; any other replica is nobody else's.
+    /// Fleet label of the containers; empty for other engines.
     #[must_use]
     pub fn fleet(&self) -> &str {
         match self {
@@ -43,7 +43,7 @@ impl ReplicaSource {
         }
     }
 
-    /// The word for how they are started.
+    /// Name of the engine.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         match self {
@@ -109,12 +109,12 @@ pub struct ReplicaArgs {
 }
 
 impl ReplicaArgs {
-    /// Whether they are somebody's own, who may have a path `/add` too.
+    /// Returns `true` if the replicas are the user's own servers, which may have a path `/add` too.
     pub(super) fn are_foreign(&self) -> bool {
         self.containers.image.is_some() || self.replica_command.is_some()
     }
 
-    /// Checks what the flags say together.
+    /// Checks the combination of the flags.
     pub(super) fn check(&self) -> Result<ReplicaSource, String> {
         let engine = self.engine.unwrap_or(if self.backends.is_empty() {
             EngineKind::Process
@@ -198,7 +198,7 @@ fn backend(text: &str) -> Result<(ReplicaName, String), String> {
     }
 }
 
-/// What a shell is to run.
+/// Parses a command line for a shell.
 fn command(text: &str) -> Result<String, &'static str> {
     match text.trim() {
         "" => Err("must not be empty"),
@@ -207,7 +207,7 @@ fn command(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A variable that is not ours to set.
+/// Parses a variable that the balancer does not set itself.
 fn variable(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, _)) if OUR_VARIABLES.contains(&name) => {

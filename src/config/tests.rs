@@ -1,4 +1,4 @@
-//! Flags as they are typed: the defaults, and what does not go together.
+//! Flags as typed: defaults, and combinations that are refused.
 
 use super::*;
 use crate::fleet::{ContainerSettings, Image};
@@ -37,7 +37,7 @@ fn defaults_are_the_documented_ones() {
     let heartbeat = config.heartbeat.unwrap();
     assert_eq!(heartbeat.interval, Duration::from_millis(250));
     assert_eq!(heartbeat.replace_after, Duration::from_secs(5));
-    // Above the first two retransmissions of a SYN.
+    // Longer than the first two retransmissions of a SYN.
     let connect_timeout = config.proxy.limits.connect_timeout;
     assert_eq!(connect_timeout, Duration::from_secs(4));
     assert!(config.proxy.admin.is_some_and(|access| !access.anyone));

@@ -34,7 +34,7 @@ impl Listeners {
         let data = startup::listen_shared(config.listen, config.workers)?;
         let desk = takeover::listen(control.local_addr()?);
         if let Err(err) = &desk {
-            tracing::warn!("nobody will be able to take over from this process: {err}");
+            tracing::warn!("no successor can take over from this process: {err}");
         }
         Ok(Self {
             data,

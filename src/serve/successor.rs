@@ -22,7 +22,7 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
         return Ok(None);
     }
     let Some(taken) = takeover::connect(config.control)? else {
-        tracing::info!("nobody serves on {} to take over from", config.control);
+        tracing::info!("no balancer runs on {}; starting without takeover", config.control);
         return Ok(None);
     };
     let ours = InstanceInfo::from_replicas(&config.replicas);
@@ -36,7 +36,7 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
     let listens = taken.data[0].local_addr()?;
     if config.listen.port() != 0 && config.listen != listens {
         bail!(
-            "the one that serves listens on {listens}, not on {} (--listen)",
+            "the running balancer listens on {listens}, not on {} (--listen)",
             config.listen
         );
     }
@@ -44,7 +44,7 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
     let workers = taken.data.len();
     if config.workers < workers {
         tracing::info!(
-            "--workers {} is raised to {workers}, as many as there were",
+            "--workers {} is raised to {workers}, the number of the old process",
             config.workers
         );
         config.workers = workers;
@@ -90,10 +90,10 @@ pub(super) fn until_ready(
         loop {
             tokio::select! {
                 biased;
-                () = signals.next_stop_signal() => bail!("a signal came before we served"),
+                () = signals.next_stop_signal() => bail!("a signal arrived before this process served"),
                 () = &mut ended, if !alone => {
                     alone = true;
-                    tracing::warn!("process {pid} has ended before we served; its replicas are ours");
+                    tracing::warn!("process {pid} ended before this process served; its replicas are adopted");
                     fleet.set_ownership(Ownership::Owned);
                 }
                 answered = timeout_at(deadline, status.wait_for(|status| status.owed == 0)) => {
@@ -102,7 +102,7 @@ pub(super) fn until_ready(
                         Ok(Err(_)) => bail!("the fleet ended unexpectedly"),
                         Err(_) if alone => Ok(()),
                         Err(_) => bail!(
-                            "not all replicas answered within {limit:?}{hint}; the one that served goes on"
+                            "not all replicas answered within {limit:?}{hint}; the old process continues"
                         ),
                     };
                 }

@@ -49,7 +49,7 @@ impl Signals {
                 _ = self.interrupt.recv() => {}
                 _ = self.hangup.recv() => {
                     if !self.reopens {
-                        tracing::info!("SIGHUP changes nothing: there is no access-log file to open anew");
+                        tracing::info!("SIGHUP ignored: there is no access-log file to reopen");
                     }
                     continue;
                 }

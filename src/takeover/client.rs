@@ -46,17 +46,17 @@ pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
         Ok(stream) => stream,
         Err(err) if err.kind() == ErrorKind::ConnectionRefused => return Ok(None),
         Err(err) if err.kind() == ErrorKind::WouldBlock => {
-            bail!("the one that serves does not let us in: too many wait to take over")
+            bail!("the running balancer refuses the connection: too many processes wait to take over")
         }
-        Err(err) => return Err(err).context("cannot reach the one that serves"),
+        Err(err) => return Err(err).context("cannot reach the running balancer"),
     };
     // Credentials of the process that made the socket; it may have handed the socket over since.
     let (_, user) = fd_passing::peer_credentials(&stream)?;
     if user != fd_passing::own_user() && user != 0 {
-        bail!("the one that serves is of user {user}");
+        bail!("the running balancer belongs to user {user}");
     }
     receive(stream)
-        .context("cannot take over from the one that serves")
+        .context("cannot take over from the running balancer")
         .map(Some)
 }
 
@@ -66,15 +66,15 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
     let mut bytes = [0; 4096];
     let (length, mut sockets) =
         fd_passing::receive(&stream, &mut bytes).map_err(|err| match err.kind() {
-            ErrorKind::WouldBlock => anyhow!("it is busy: another process takes over"),
+            ErrorKind::WouldBlock => anyhow!("another process is taking over"),
             _ => err.into(),
         })?;
     if length == 0 {
-        bail!("it does not let us, or ends");
+        bail!("it refused, or ended");
     }
     let line = std::str::from_utf8(&bytes[..length]).ok();
     let around = line.and_then(InstanceInfo::parse);
-    let (around, pid) = around.context("it does not speak as we do")?;
+    let (around, pid) = around.context("it speaks another protocol")?;
     let (Some(desk), Some(control)) = (sockets.pop(), sockets.pop()) else {
         bail!("it sends no sockets");
     };
@@ -107,19 +107,19 @@ impl Handoff {
     pub(crate) fn request_fleet_state(&mut self) -> anyhow::Result<Option<FleetState>> {
         let pid = self.pid;
         let asked = self.request_line();
-        let line = asked.with_context(|| format!("process {pid} does not leave its fleet"))?;
+        let line = asked.with_context(|| format!("process {pid} did not offer its fleet"))?;
         if line.is_empty() {
             tracing::warn!(
-                "process {pid} has ended; its clients are ours, and all else is as at a start"
+                "process {pid} ended; its clients are served, everything else starts fresh"
             );
             return Ok(None);
         }
         if line.trim_end() == LATE {
-            bail!("process {pid} waited for us in vain; it serves on; try again");
+            bail!("process {pid} timed out waiting for this process and keeps serving; try again");
         }
         let state = FleetState::parse(&line);
         state
-            .with_context(|| format!("process {pid} says nothing of its fleet that we understand"))
+            .with_context(|| format!("process {pid} sent an unreadable fleet state"))
             .map(Some)
     }
 
@@ -178,7 +178,7 @@ impl Handoff {
             .write_all(format!("{GO}\n").as_bytes())
         {
             Ok(()) => tracing::info!("took over from process {pid}"),
-            Err(err) => tracing::warn!("process {pid} ended before we took over: {err}"),
+            Err(err) => tracing::warn!("process {pid} ended before the commit: {err}"),
         }
     }
 }

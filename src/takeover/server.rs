@@ -155,10 +155,10 @@ impl HandoffListener {
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
                     if told.is_none_or(|at| at.elapsed() >= FOREIGN_USER_LOG_INTERVAL) {
                         told = Some(Instant::now());
-                        tracing::warn!("a takeover was refused: {err}");
+                        tracing::warn!("takeover refused: {err}");
                     }
                 }
-                Err(err) => tracing::warn!("a takeover came to nothing: {err}"),
+                Err(err) => tracing::warn!("takeover failed: {err}"),
             }
         }
     }
@@ -167,7 +167,7 @@ impl HandoffListener {
     fn serve(&self, stream: &UnixStream) -> io::Result<bool> {
         let (pid, user) = fd_passing::peer_credentials(stream)?;
         if user != fd_passing::own_user() && user != 0 {
-            let sentence = format!("process {pid} is of user {user}");
+            let sentence = format!("process {pid} belongs to user {user}");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
         }
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
@@ -228,8 +228,8 @@ impl HandoffListener {
 /// Error message for a first line that did not arrive.
 fn describe_timeout(err: &io::Error, pid: u32) -> io::Error {
     let sentence = match err.kind() {
-        io::ErrorKind::WouldBlock => format!("process {pid} says nothing for {READ_TIMEOUT:?}"),
-        _ => format!("process {pid} cannot be heard: {err}"),
+        io::ErrorKind::WouldBlock => format!("process {pid} sent nothing for {READ_TIMEOUT:?}"),
+        _ => format!("reading from process {pid} failed: {err}"),
     };
     io::Error::new(err.kind(), sentence)
 }

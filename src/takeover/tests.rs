@@ -26,7 +26,7 @@ fn one_that_asks_too_late_is_told_so() {
     // The second successor is served only after the first was aborted.
     drop(connect(address).unwrap().expect("one who serves"));
     let told = late.request_fleet_state().unwrap_err().to_string();
-    assert!(told.ends_with("it serves on; try again"), "{told}");
+    assert!(told.ends_with("keeps serving; try again"), "{told}");
 }
 
 #[tokio::test]

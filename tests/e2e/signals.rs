@@ -13,12 +13,12 @@ fn a_hangup_never_ends_it() {
     let file = fresh_path("access");
     let path = file.to_str().expect("UTF-8");
     let cases: [(&[&str], &str); 3] = [
-        (&[], "there is no access-log file to open anew"),
+        (&[], "there is no access-log file to reopen"),
         (
             &["--access-log", "-"],
-            "there is no access-log file to open anew",
+            "there is no access-log file to reopen",
         ),
-        (&["--access-log", path], "was opened anew"),
+        (&["--access-log", path], "was reopened"),
     ];
     for (args, told) in cases {
         let program = Ringmaster::before(backend.addr, args);

@@ -49,7 +49,7 @@ fn a_file_that_was_moved_away_is_opened_anew() {
     client.ask(ASK);
     log.expect(1);
     old.expect(2);
-    program.expect_log("was opened anew");
+    program.expect_log("was reopened");
 }
 
 #[test]

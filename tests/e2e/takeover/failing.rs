@@ -33,10 +33,10 @@ fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("not all replicas answered within 5.01s; the one that served goes on"),
+        said.contains("not all replicas answered within 5.01s; the old process continues"),
         "{said}"
     );
-    first.expect_log("the process that was to take over is gone; all is as before");
+    first.expect_log("takeover aborted: the successor is gone; still serving");
     assert_eq!(first.children(), children);
     assert!(
         first.command("add 1 lion").contains("lion"),
@@ -83,7 +83,7 @@ fn one_that_is_told_to_stop_before_it_serves_does_not_take_over() {
         end.is_some()
     });
     assert_eq!(end.and_then(|end| end.code()), Some(1));
-    first.expect_log("the process that was to take over is gone; all is as before");
+    first.expect_log("takeover aborted: the successor is gone; still serving");
     let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(reply.status(), 200, "it serves on");
 }
@@ -148,7 +148,7 @@ fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
         said.contains("cannot tell which replicas are there"),
         "{said}"
     );
-    first.expect_log("the process that was to take over is gone; all is as before");
+    first.expect_log("takeover aborted: the successor is gone; still serving");
     engine.calm();
     signal(engine.container("S1").pid.expect("it runs"), Signal::KILL);
     first.event("replaced", 1);

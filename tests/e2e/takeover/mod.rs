@@ -125,7 +125,7 @@ fn more_workers_than_before_serve_and_fewer_are_raised() {
     assert!(first.wait().success());
     let third = second.taken_over(&["--workers", "1"]);
     assert!(second.wait().success());
-    third.expect_log("--workers 1 is raised to 4, as many as there were");
+    third.expect_log("--workers 1 is raised to 4, the number of the old process");
     // The kernel spreads them over all four.
     for _ in 0..100 {
         let reply = exchange(third.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -213,7 +213,7 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
     let mut client = first.client_after("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     told.recv_timeout(TEST_TIMEOUT).expect("a request");
     let second = first.taken_over(&flags);
-    first.expect_log("serves from now on");
+    first.expect_log("has taken over; this process stops");
     eventually(TEST_TIMEOUT, "the last of the old one", || {
         first.log().contains("draining")
     });
@@ -263,5 +263,5 @@ fn where_nobody_serves_it_begins_as_ever() {
     let mut program = Ringmaster::start(&["--takeover", "--replicas", "1", "--control", &flag]);
     program.control = control;
     assert_eq!(program.rep(), ["S1"]);
-    program.expect_log("nobody serves on");
+    program.expect_log("no balancer runs on");
 }

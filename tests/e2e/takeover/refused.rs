@@ -23,7 +23,7 @@ fn one_of_another_kind_may_not() {
     assert!(said.contains(sentence), "{said}");
     let said = refused(&run_to_end(&[&ports[..], &["127.0.0.1:1"]].concat()));
     let sentence =
-        format!("the one that serves listens on {listen}, not on 127.0.0.1:1 (--listen)");
+        format!("the running balancer listens on {listen}, not on 127.0.0.1:1 (--listen)");
     assert!(said.contains(&sentence), "{said}");
     assert_eq!(first.rep(), ["S1"]);
 }
@@ -72,12 +72,12 @@ fn one_of_another_user_may_not() {
     for _ in 0..3 {
         let said = refused(&end_of(&mut nobody));
         assert!(
-            said.contains("cannot take over from the one that serves: it does not let us, or ends"),
+            said.contains("cannot take over from the running balancer: it refused, or ended"),
             "{said}"
         );
     }
-    first.expect_log("is of user 65534");
-    let told = first.log().matches("is of user 65534").count();
+    first.expect_log("belongs to user 65534");
+    let told = first.log().matches("belongs to user 65534").count();
     assert_eq!(told, 1, "anybody could fill the log");
     assert_eq!(first.rep(), ["S1"]);
 }

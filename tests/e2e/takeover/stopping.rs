@@ -110,7 +110,7 @@ fn a_signal_that_comes_with_the_new_ones_word_takes_no_container_along() {
     first.signal(Signal::TERM);
     first.signal(Signal::CONT);
     first.wait();
-    first.expect_log("serves from now on");
+    first.expect_log("has taken over; this process stops");
     assert_eq!(pids(), before);
     assert_eq!(second.rep(), ["S1", "S2"]);
     let events = second.events();

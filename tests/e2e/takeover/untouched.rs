@@ -52,7 +52,7 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
         "{said}"
     );
     assert_eq!(replicas(engine), before, "{said}");
-    first.expect_log("the process that was to take over is gone; all is as before");
+    first.expect_log("takeover aborted: the successor is gone; still serving");
     let events = first.events();
     assert!(
         events.iter().all(|event| event["kind"] != "down"),
@@ -157,7 +157,7 @@ fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
         first.wait();
         second.join().expect("it serves")
     });
-    second.expect_log("has ended before we served; its replicas are ours");
+    second.expect_log("ended before this process served; its replicas are adopted");
     let rep = second.rep();
     assert!(
         rep.len() == 2 && rep[0] != "S1" && rep[1] == "S2",
