@@ -3,6 +3,10 @@
 //!
 //! The rules are in architecture/rules.rs and read every .rs file of the workspace, committed or not.
 
+#[path = "architecture/cycles.rs"]
+mod cycles;
+#[path = "architecture/prose.rs"]
+mod prose;
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/source.rs"]
@@ -12,6 +16,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use cycles::import_cycles;
+use prose::{page_speaks_plainly, speaks_plainly};
 use rules::{RULES, stands_at_the_top};
 
 fn root() -> &'static Path {
@@ -52,7 +58,35 @@ fn every_file_keeps_the_rules() {
 }
 
 #[test]
-fn the_top_level_is_complete() {
+fn comments_texts_and_pages_speak_plainly() {
+    let mut wrong = Vec::new();
+    for folder in ["src", "replica", "loadgen", "tests"] {
+        for (path, text) in sources(&root().join(folder)) {
+            let all = speaks_plainly(&path, &text);
+            wrong.extend(all.into_iter().map(|what| format!("{path}: {what}")));
+        }
+    }
+    let pages = tracked().into_iter().filter(|path| path.ends_with(".md"));
+    for path in pages {
+        let text = std::fs::read_to_string(root().join(&path)).expect("UTF-8 text");
+        let all = page_speaks_plainly(&path, &text);
+        wrong.extend(all.into_iter().map(|what| format!("{path}: {what}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for crate_root in ["src/", "loadgen/src/", "replica/src/"] {
+        let sources = sources(&root().join(crate_root));
+        assert!(!sources.is_empty(), "{crate_root} holds no source");
+        let wrong = import_cycles(crate_root, &sources);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+/// Files of the repository, as git lists them.
+fn tracked() -> Vec<String> {
     let git = ["-c", "safe.directory=*", "ls-files", "-z"];
     let list = Command::new("git")
         .args(git)
@@ -61,8 +95,14 @@ fn the_top_level_is_complete() {
         .unwrap();
     assert!(list.status.success(), "{list:?}");
     let list = String::from_utf8(list.stdout).unwrap();
-    let names: BTreeSet<&str> = list
-        .split_terminator('\0')
+    list.split_terminator('\0').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_top_level_is_complete() {
+    let tracked = tracked();
+    let names: BTreeSet<&str> = tracked
+        .iter()
         .filter_map(|path| path.split('/').next())
         .collect();
     assert!(names.contains("Cargo.toml"), "{names:?}");

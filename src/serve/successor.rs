@@ -22,7 +22,10 @@ pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> 
         return Ok(None);
     }
     let Some(taken) = takeover::connect(config.control)? else {
-        tracing::info!("no balancer runs on {}; starting without takeover", config.control);
+        tracing::info!(
+            "no balancer runs on {}; starting without takeover",
+            config.control
+        );
         return Ok(None);
     };
     let ours = InstanceInfo::from_replicas(&config.replicas);

@@ -46,7 +46,9 @@ pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
         Ok(stream) => stream,
         Err(err) if err.kind() == ErrorKind::ConnectionRefused => return Ok(None),
         Err(err) if err.kind() == ErrorKind::WouldBlock => {
-            bail!("the running balancer refuses the connection: too many processes wait to take over")
+            bail!(
+                "the running balancer refuses the connection: too many processes wait to take over"
+            )
         }
         Err(err) => return Err(err).context("cannot reach the running balancer"),
     };

@@ -102,7 +102,7 @@ fn raw_string(rest: &str) -> usize {
         .map_or(rest.len(), |at| start + at + close.len())
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
