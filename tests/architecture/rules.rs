@@ -1,9 +1,9 @@
-//! The rules of the house, each a pure function of a path and a text that returns what is wrong. The
-//! tests at the bottom let the good pass and the bad be stopped by each: a rule that cannot fail is none.
+//! Rules of the architecture, each a pure function of a path and a text that returns the violations. The
+//! tests at the bottom show for each that it accepts the good and finds the bad: a rule that cannot fail is
+//! none.
 //!
-//! A new part of the crate gets its floor here, a new outside crate its owner.
-//!
-//! One list: a rule is only found, and missed, where all the others are.
+//! A new part of the crate gets its layer here, a new outside crate its owner. All rules stand in one list,
+//! where a missing one shows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::source::{code, functions, imports, line, production, words};
 /// Returns what is wrong with the text of a file, path from the repository's root.
 pub(crate) type Rule = fn(path: &str, text: &str) -> Vec<String>;
 
-/// What is tried on every .rs file of the workspace.
+/// Rules for every .rs file of the workspace.
 pub(crate) const RULES: [Rule; 8] = [
     begins_with_a_header,
     is_short,
@@ -48,7 +48,7 @@ const FLOORS: [&[&str]; 6] = [
     ],
 ];
 
-/// Who may import whom on the same floor.
+/// Imports that are allowed within a layer: importer, imported.
 const NEIGHBOURS: [(&str, &str); 20] = [
     ("load", "ring"),
     ("orders", "roster"),
@@ -72,7 +72,7 @@ const NEIGHBOURS: [(&str, &str); 20] = [
     ("access_log", "config"),
 ];
 
-/// Who may not import whom although it lies below.
+/// Imports that are forbidden although they go down.
 const STRANGERS: [(&str, &str); 1] = [("proxy", "fleet")];
 
 /// Files that get time, bytes and chance as values.
@@ -84,7 +84,7 @@ const PURE: [&str; 5] = [
     "src/fleet/plan/",
 ];
 
-/// What a pure file may not name.
+/// Names that a pure file must not have.
 const IMPURE: [&str; 6] = [
     "Instant::now",
     "SystemTime",
@@ -147,7 +147,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("strsim", &["src/control/suggest.rs"]),
 ];
 
-/// What stands at the top of the repository: ours, and what tools insist on.
+/// Names at the top level of the repository: the project's own, and those that tools require.
 const TOP: [&str; 18] = [
     "Cargo.toml",
     "src",
@@ -300,7 +300,7 @@ fn holds_nothing_forbidden(path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// Where the text holds a needle; one that begins with a letter must begin a word.
+/// Positions of the needles in the text; a needle that begins with a letter must begin a word.
 fn found(text: &str, needles: &[&str]) -> Vec<String> {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     let mut places = Vec::new();
@@ -315,7 +315,7 @@ fn found(text: &str, needles: &[&str]) -> Vec<String> {
     places
 }
 
-/// What is wrong with the names at the top of the repository.
+/// Violations among the names at the top level of the repository.
 pub(crate) fn stands_at_the_top(names: &BTreeSet<&str>) -> Vec<String> {
     let strange = names.iter().filter(|name| !TOP.contains(name));
     strange

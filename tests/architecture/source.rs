@@ -22,7 +22,7 @@ pub(crate) fn code(text: &str) -> String {
     out
 }
 
-/// How many bytes at the start of `rest` are a comment or a literal; `before` is the last of the code.
+/// Number of bytes at the start of `rest` that are a comment or a literal; `before` is the last code character.
 fn blank_length(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
@@ -122,7 +122,7 @@ pub(crate) fn production<'t>(path: &str, text: &'t str) -> &'t str {
     text
 }
 
-/// Where `word` stands in `code` as a whole word.
+/// Positions of `word` in `code` as a whole word.
 pub(crate) fn words<'c>(code: &'c str, word: &'c str) -> impl Iterator<Item = usize> + 'c {
     code.match_indices(word)
         .map(|(at, _)| at)
@@ -155,7 +155,7 @@ pub(crate) fn imports(path: &str, code: &str) -> Vec<String> {
     found
 }
 
-/// How many modules down from the crate's root `src/…` is: 0 for lib.rs, 1 for roster.rs.
+/// Depth of a module below the crate's root `src/…`: 0 for lib.rs, 1 for roster.rs.
 fn depth(path: &str) -> usize {
     let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
     match inner.trim_end_matches("/mod") {
@@ -206,7 +206,7 @@ pub(crate) fn functions(code: &str) -> Vec<(String, usize, usize)> {
     found
 }
 
-/// Where the body that follows a signature closes; `None` for a declaration without one.
+/// Position of the closing bracket of the body behind a signature; `None` for a declaration.
 fn body_end(code: &str) -> Option<usize> {
     let (mut round, mut curly) = (0, 0);
     for (at, c) in code.char_indices() {

@@ -1,9 +1,9 @@
-//! What the rings cost: a lookup and a rebuild of every kind, and the refusal of hostile expressions.
-//! Run by `make bench-ring`; a plain test run only tries each once and measures nothing.
+//! Cost of the rings: a lookup and a rebuild of every kind, and the refusal of hostile expressions.
+//! `make bench-ring` runs it; a plain test run tries each only once and measures nothing.
 //!
-//! Targets: a lookup on the uniform ring of 64 seats within 30 ns, a change of its seats within 10 ms, a
-//! hostile expression refused, or a legal one that is as slow as can be built and its shares told, within
-//! 10 ms.
+//! Targets: a lookup on the uniform ring of 64 seats takes at most 30 ns, and a change of its seats 10 ms.
+//! Refusing a hostile expression takes at most 10 ms. So does building the slowest legal ring with its
+//! shares.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -61,7 +61,7 @@ fn rebuild(criterion: &mut Criterion) {
     }
 }
 
-/// One seat more and one less.
+/// Adds and removes a seat.
 fn change(criterion: &mut Criterion) {
     for (spec, seats) in kinds().into_iter().filter(|(spec, _)| !spec.is_classic()) {
         let (small, large) = (first(seats - 1), first(seats));
@@ -75,8 +75,8 @@ fn change(criterion: &mut Criterion) {
     }
 }
 
-/// What can be typed to make it work long: texts that are refused, and the longest, deepest and most
-/// crowded that are not.
+/// Texts that make the parser or the ring work long: refused ones, and the longest, deepest and most crowded
+/// legal ones.
 fn hostile(criterion: &mut Criterion) {
     let powers = format!("1{}", "^i".repeat(63));
     let deep = format!("{}i{}", "(".repeat(16), ")".repeat(16));

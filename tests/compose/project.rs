@@ -1,7 +1,7 @@
-//! One compose project: names, fleet and ports of its own, so that it disturbs nothing else on the engine.
-//! It is swept when its value is dropped, and by the next test program if this one was killed.
+//! One compose project with names, fleet and ports of its own, so that it disturbs nothing else on the
+//! engine. Dropping its value removes it; the next test program removes what a killed one left.
 //!
-//! One value with its ways to be asked and swept; a part of it alone could leave something behind.
+//! One type holds the project and its clean-up; a part of it alone could leave something behind.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// What projects of tests begin with; the process that made them follows.
+/// Prefix of the tests' projects; the ID of the test process follows.
 const PREFIX: &str = "rmcompose";
 
-/// How long anything may take but the build of the image, which has no deadline of ours.
+/// Time limit of every wait except the build of the image.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running project.
@@ -93,13 +93,13 @@ impl Project {
         shell
     }
 
-    /// One request on the data port, as curl sends it: the status and the body of the answer.
+    /// Sends a request on the data port, as curl does, and returns status and body.
     #[track_caller]
     pub(crate) fn http(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         http(self.data, method, path, body).expect("an answer")
     }
 
-    /// One line on the control port, as netcat sends it.
+    /// Sends a line on the control port, as netcat does.
     #[track_caller]
     pub(crate) fn netcat(&self, line: &str) -> String {
         ask(self.control, &format!("{line}\n")).expect("an answer")
@@ -171,7 +171,7 @@ impl Project {
         list.lines().map(str::to_owned).collect()
     }
 
-    /// When each of them was started, by its ID.
+    /// Start time of each container, by ID.
     #[track_caller]
     pub(crate) fn started(&self) -> Vec<(String, String)> {
         let mut replicas = self.replicas();
@@ -190,7 +190,7 @@ impl Project {
         all[0].clone()
     }
 
-    /// What the balancer answers to another container on its network; the words are for printf(1).
+    /// Answer of the balancer to another container on its network; the words are for printf(1).
     #[track_caller]
     pub(crate) fn heard_from_another_container(&self, port: u16, words: &str) -> String {
         // The image that ours is built in has a shell that opens sockets.
@@ -236,7 +236,7 @@ impl Drop for Project {
     }
 }
 
-/// What compose is called here, or what is missing.
+/// Name of the compose command, or what is missing.
 fn tools() -> &'static Result<String, &'static str> {
     static TOOLS: OnceLock<Result<String, &str>> = OnceLock::new();
     TOOLS.get_or_init(|| {
@@ -253,7 +253,7 @@ fn tools() -> &'static Result<String, &'static str> {
     })
 }
 
-/// What the engine's client says.
+/// Output of the engine's client.
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("docker");

@@ -18,7 +18,7 @@ use url::{ParseError, Url};
 use super::driver::{self, START};
 use crate::support::{Ringmaster, TEST_TIMEOUT};
 
-/// How often a condition is looked at.
+/// Interval of polling a condition.
 const TICK: Duration = Duration::from_millis(40);
 
 /// A window, with one page in it.
@@ -29,7 +29,7 @@ pub(crate) struct Browser {
     driver: Child,
 }
 
-/// What a visitor's system says of itself.
+/// Preferences of a visitor's system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {
     pub(crate) width: u32,
@@ -140,7 +140,7 @@ impl Browser {
         );
     }
 
-    /// Runs a script before those of the page, when it is loaded anew.
+    /// Runs a script before those of the page, after a reload.
     pub(crate) fn load_after(&self, script: &str) {
         let load = json!({"source": script});
         self.devtools("Page.addScriptToEvaluateOnNewDocument", load);
@@ -190,7 +190,7 @@ impl Browser {
         self.run(text)
     }
 
-    /// How many elements there are of this selector.
+    /// Number of elements that match this selector.
     #[track_caller]
     pub(crate) fn count(&self, selector: &str) -> usize {
         self.run(self.client().find_all(Locator::Css(selector)))
@@ -252,8 +252,8 @@ impl Browser {
         lines.as_array().cloned().unwrap_or_default()
     }
 
-    /// What the browser complained of since the last call, but for a change of this machine's network, which
-    /// is none of ours: containers of other tests come and go.
+    /// Messages of the browser's console since the last call. A change of this machine's network is left out:
+    /// containers of other tests come and go.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let lines = self.log("browser");
         let texts = lines.iter().filter_map(|line| line["message"].as_str());

@@ -184,7 +184,7 @@ fn a_refusal_is_told_and_an_old_preview_is_taken_back() {
         );
         assert!(!can_apply(&browser), "{sentence}");
     }
-    // Typing takes the offer back, and so does a change that somebody else made.
+    // Typing takes the offer back, and so does a change from elsewhere.
     browser.fill("#names", "lion");
     browser.click("#preview");
     offered(&browser, "Add 1 replica");

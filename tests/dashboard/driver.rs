@@ -8,12 +8,12 @@ use std::time::Duration;
 use fantoccini::wd::Capabilities;
 use serde_json::{Value, json};
 
-/// How long the driver and the browser may take to start, and any one command.
+/// Time limit for the driver and the browser to start, and for each command.
 pub(super) const START: Duration = Duration::from_secs(60);
-/// How many drivers are tried.
+/// Number of drivers that are tried.
 const DRIVERS: usize = 3;
 
-/// What is asked of the browser.
+/// Capabilities requested of the browser.
 pub(super) fn capabilities() -> Capabilities {
     let all = json!({
         "browserName": "chrome",
@@ -36,7 +36,7 @@ pub(super) fn capabilities() -> Capabilities {
 /// A driver, and the port on which it listens.
 #[track_caller]
 pub(super) fn start() -> (Child, u16) {
-    // One whose port somebody else was given in between ends at once.
+    // A driver whose port was taken meanwhile ends at once.
     let started = (0..DRIVERS).find_map(|_| start_one());
     started.expect("a driver that listens")
 }

@@ -1,4 +1,4 @@
-//! What the page shows by itself when something happens, and where it says a key is.
+//! Updates of the page by itself, and the answer to which seat owns a key.
 
 use crate::support::{Load, Ringmaster, Signal};
 
@@ -55,7 +55,7 @@ fn a_standby_shows_and_takes_a_seat_and_the_requests_it_saved_are_told() {
     assert_eq!(browser.text("#rows tr:nth-child(3) span.name"), standby);
     let load = Load::start(program.listen, 4);
     load.reach(100);
-    // Whoever is with it waits until it is found silent, and is saved.
+    // A request with that replica waits until the silence is noticed, and is sent again.
     program.strike(&["S2"], Signal::STOP);
     let replaced = program.event("replaced", 2);
     let saved = replaced["saved"].as_u64().expect("a number");

@@ -168,7 +168,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     browser.press("S2");
     browser.click("#preview");
     offered(&browser, "Drain S2");
-    // Somebody else is quicker: it is said, and not offered any more.
+    // Another order comes first: the page says so and no longer offers it.
     program.command("replace S2");
     browser.until(
         "the offer is gone",
@@ -208,7 +208,7 @@ fn how_long_one_is_up_and_what_it_is_to_the_machine_is_shown() {
         "two seconds more",
         &format!("({seconds})[0] >= {} && /^\\d+ s$/.test(document.querySelector('#rows .time').textContent)", first + 2),
     );
-    // A successor begins anew, and the others go on.
+    // A successor starts its counts at zero; the others go on.
     program.command("replace S2");
     browser.until(
         "a younger one",

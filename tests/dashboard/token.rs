@@ -1,4 +1,4 @@
-//! Whoever looks from another machine shows the token, and then may do all.
+//! A visitor from another machine enters the token, and may then do everything.
 
 use crate::support::open_to_strangers;
 

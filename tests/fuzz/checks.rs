@@ -1,5 +1,5 @@
-//! What must hold of any bytes at all, for the parsers of `wire`: no panic, the same result however the
-//! bytes are split, and what goes on is read by the next hop as it was read here.
+//! Invariants of the parsers of `wire` for any bytes: no panic, the same result however the bytes are split,
+//! and a forwarded message reads the same at the next hop.
 //!
 //! The fuzz targets feed these functions, and so do the property tests of tests/e2e/h1/properties.rs.
 
@@ -118,7 +118,7 @@ pub(crate) fn body(bytes: &[u8], splits: &[u8]) {
     }
 }
 
-/// What came of a body.
+/// Result of reading a body.
 #[derive(Debug, PartialEq, Eq)]
 struct Passed {
     used: usize,
@@ -196,7 +196,7 @@ fn check_framing(fields: &Fields<'_, '_>, followed: bool) {
     assert!(!followed || !length.is_empty() && length.iter().all(u8::is_ascii_digit));
 }
 
-/// What is announced of a response's body is what its fields say, all of them.
+/// Checks that the announced framing of a response is that of its fields.
 fn check_announced(fields: &Fields<'_, '_>, body: &Body, announced: FramingField) {
     match (announced, body) {
         (FramingField::Length(length), Body::Length(left)) => {

@@ -1,7 +1,7 @@
-//! What must hold of any bytes at all as a line of the control port: no panic, and either commands or one
-//! sentence that moves no terminal; a plan is told as it could be typed.
+//! Invariants of a line of the control port for any bytes: no panic, and either commands or one sentence that
+//! moves no terminal. A plan prints as it can be typed.
 //!
-//! The fuzz target `command` feeds it, and so does the property test of tests/e2e/lines.rs.
+//! The fuzz target `command` feeds it, and so does the property test of tests/e2e/command_fuzz.rs.
 
 use ringmaster::control::command::{self, ControlCommand, MAX_COMMANDS, ParsedCommand};
 use ringmaster::control::ring_query::RingQuery;
@@ -32,7 +32,7 @@ fn check_sentence(sentence: &str) {
     assert!(!sentence.contains(char::is_control), "{sentence:?}");
 }
 
-/// What is planned reads the same when it is typed as it is told.
+/// Checks that a planned change, printed and typed again, is the same.
 fn check_plan(command: &ControlCommand) {
     if let ControlCommand::Query(RingQuery::Plan(proposal)) = command {
         let told = format!("plan {proposal}");

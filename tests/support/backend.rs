@@ -26,7 +26,7 @@ struct Notes {
     open: Mutex<BTreeMap<usize, TcpStream>>,
 }
 
-/// One connection to the backend, from the backend's side. Dropping it closes by FIN.
+/// A connection to the backend, seen from the backend. Dropping it closes by FIN.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     /// The how-manieth connection it is, from 0.
@@ -81,12 +81,12 @@ impl Backend {
         lock(&self.notes.requests).clone()
     }
 
-    /// How many connections were accepted so far.
+    /// Number of connections accepted so far.
     pub(crate) fn connections(&self) -> usize {
         self.notes.accepted.load(Ordering::Acquire)
     }
 
-    /// How many of them have not been ended by the script.
+    /// Number of accepted connections that the script has not ended.
     pub(crate) fn open(&self) -> usize {
         lock(&self.notes.open).len()
     }

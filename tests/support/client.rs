@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{Message, TEST_TIMEOUT, Wire};
 
-/// One connection to the program under test.
+/// A connection to the program under test.
 #[derive(Debug)]
 pub(crate) struct Client(Wire);
 
-/// How a connection ended.
+/// End of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Fin,
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Whether anything can be read, or the end has come, before this much time is over.
+    /// Returns `true` if bytes or the end can be read within `limit`.
     pub(crate) fn has_bytes_within(&mut self, limit: Duration) -> bool {
         let stream = &self.0.stream;
         stream.set_read_timeout(Some(limit)).expect("a timeout");
@@ -134,7 +134,7 @@ impl Client {
     }
 }
 
-/// One request on a connection of its own.
+/// Sends a request on a connection of its own and reads the reply.
 #[track_caller]
 pub(crate) fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> Message {
     Client::connect(addr).ask(request)

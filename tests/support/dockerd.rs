@@ -1,9 +1,9 @@
-//! A container engine of the test's own, which may be killed: a second `dockerd` in a network namespace, with
-//! a bridge there that we have a way to. The machine's own engine is left alone.
+//! A container engine of the test's own, which may be killed: a second `dockerd` in a network namespace,
+//! with a bridge that the test can reach. The machine's own engine is left alone.
 //!
-//! Surprising: it is started by nsenter(1) and not by `ip netns exec`, which would hide the cgroups from it;
-//! it makes its folder a mount of its own; and what it has started (containerd, shims, containers) outlives
-//! it, so all of that is looked for by the folder's name at the end.
+//! nsenter(1) starts it, not `ip netns exec`, which would hide the cgroups from it. It makes its folder a
+//! mount of its own. Its children (containerd, shims, containers) outlive it, so at the end they are found
+//! by the folder's name.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,7 +18,7 @@ use super::process::{TICK, is_gone, signal};
 use super::program::program;
 use super::{ContainerImage, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually};
 
-/// What the balancer's fleet is called.
+/// Fleet label of the balancer.
 const FLEET: &str = "alone";
 
 /// The engine; everything goes with it.
@@ -31,7 +31,7 @@ pub(crate) struct Dockerd {
 }
 
 impl Dockerd {
-    /// One that answers, with the replica's image; or says that `test` is skipped, and why.
+    /// Starts an engine with the replica's image; otherwise prints why `test` is skipped.
     pub(crate) fn start(test: &str) -> Option<Self> {
         let made = Self::make();
         match made {
@@ -92,7 +92,7 @@ impl Dockerd {
         let log = log.expect("a file");
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{}", self.elsewhere.name));
-        // Should this process be killed, nobody would stop it.
+        // If this process is killed, the kernel stops the engine.
         command.args(["setpriv", "--pdeathsig", "TERM", "dockerd"]);
         let paths = [
             ("--config-file", "config"),
@@ -127,7 +127,7 @@ impl Dockerd {
         }
     }
 
-    /// It is killed; what runs there runs on. Its socket is left and leads nowhere.
+    /// Kills the engine. Its containers keep running; its socket remains and leads nowhere.
     #[track_caller]
     pub(crate) fn goes(&mut self) {
         let mut child = self.child.take().expect("it runs");
@@ -147,7 +147,7 @@ impl Dockerd {
         std::fs::rename(self.path("sock"), self.path("former")).expect("its socket");
     }
 
-    /// Which file its socket is.
+    /// Inode of its socket.
     pub(crate) fn inode(&self) -> u64 {
         let socket = std::fs::metadata(self.path("sock"));
         socket.expect("its socket").ino()
@@ -177,7 +177,7 @@ impl Dockerd {
         output.status.success().then(|| text.trim().to_owned())
     }
 
-    /// What its client says.
+    /// Output of its client.
     #[track_caller]
     pub(crate) fn docker(&self, args: &[&str]) -> String {
         let text = self.try_docker(args);
@@ -201,7 +201,7 @@ impl Dockerd {
         pid.parse().expect("a process")
     }
 
-    /// What belongs to it: the processes that name its folder.
+    /// Its processes: those that name its folder.
     fn processes(&self) -> Vec<u32> {
         let folder = self.folder.display().to_string();
         let names_it = |path: &Path| {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Docker, Ringmaster};
 
-/// What replicas are.
+/// Kind of the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Process,
@@ -24,7 +24,7 @@ impl Engine {
                 static STARTED: AtomicU32 = AtomicU32::new(0);
                 let number = STARTED.fetch_add(1, Ordering::Relaxed);
                 let fleet = Docker::fleet(&format!("both{number}")).expect("an engine");
-                // Before an image of somebody else the admin paths of the data port are off.
+                // With a foreign image the admin paths of the data port are off.
                 let door = ["--data-port-admin", "local"];
                 let door = if args.contains(&door[0]) {
                     &[]

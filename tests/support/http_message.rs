@@ -112,7 +112,7 @@ impl Wire {
         Ok(self.unread.drain(..n).collect())
     }
 
-    /// What was read and not used yet.
+    /// Takes the bytes that were read and not used yet.
     pub(crate) fn unread(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unread)
     }

@@ -1,9 +1,9 @@
 //! The program beside a `replica` of the test's own making: a shell script that may become the real one,
 //! exit, or hang.
 //!
-//! Surprising: the script is written by a process of its own. A file that this one holds open for
-//! writing, however briefly, may be inherited by whatever another test starts just then, and cannot be
-//! run until that has let go of it (execve(2), ETXTBSY).
+//! A separate process writes the script. A file that this process holds open for writing, however briefly,
+//! may be inherited by a child that another test starts just then. Until that child closes it, the script
+//! cannot be executed (execve(2), ETXTBSY).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -28,7 +28,7 @@ struct Shared {
     answered: Vec<AtomicU64>,
 }
 
-/// What became of the requests.
+/// Counts of the requests by result.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) failures: Vec<String>,
@@ -89,7 +89,7 @@ impl Load {
         self.reach(self.answered() + more);
     }
 
-    /// How many requests have been answered.
+    /// Number of answered requests.
     pub(crate) fn answered(&self) -> u64 {
         self.by_connection().iter().sum()
     }
@@ -159,7 +159,7 @@ fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {
     tally
 }
 
-/// One request over the connection at hand, or a fresh one; it stays at hand if the reply lets it.
+/// Sends a request over the kept connection, or a fresh one, and keeps the connection if the reply allows.
 fn one(addr: SocketAddr, kept: &mut Option<Wire>, id: u64) -> Result<u32, String> {
     let connect = || TcpStream::connect_timeout(&addr, TEST_TIMEOUT).map(Wire::new);
     let mut wire = match kept.take() {

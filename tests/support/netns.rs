@@ -1,4 +1,4 @@
-//! Another host, as far as the network can tell: a network namespace at the other end of a virtual cable.
+//! A remote host for the network stack: a network namespace at the other end of a veth pair.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -13,15 +13,15 @@ use rustix::process::{Pid, Signal};
 
 use super::TEST_TIMEOUT;
 
-/// How often a condition is looked at.
+/// Interval of polling a condition.
 pub(super) const TICK: Duration = Duration::from_millis(2);
-/// How long a failed test waits for the end of the log.
+/// Time limit of a failed test for the end of the log.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Sends `signal` to any process that is still there.
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // Whoever is gone already needs no signal.
+    // A process that ended already needs no signal.
     let _ = rustix::process::kill_process(pid.expect("a process"), signal);
 }
 
@@ -47,8 +47,8 @@ pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Whether a process has ended. A zombie that nobody has reaped yet is gone too: proc(5), the state
-/// after the name in brackets.
+/// Returns `true` if a process has ended. A zombie counts as ended: proc(5), the state after the name in
+/// brackets.
 pub(crate) fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
@@ -56,7 +56,7 @@ pub(crate) fn is_gone(pid: u32) -> bool {
         .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
 }
 
-/// Whether all threads of a process stand still after a SIGSTOP, which takes effect a little later.
+/// Returns `true` if all threads of a process are stopped; SIGSTOP takes effect a little later.
 pub(crate) fn stands_still(pid: u32) -> bool {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
     let stats = tasks.expect("a process").flatten();
@@ -75,7 +75,7 @@ pub(crate) fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(spent.sum())
 }
 
-/// How many descriptors `pid` has open.
+/// Number of descriptors that `pid` has open.
 pub(crate) fn descriptors(pid: u32) -> usize {
     let all = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a process");
     all.count()
@@ -105,7 +105,7 @@ pub(super) struct Process {
     pub(super) ready_file: PathBuf,
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
-    /// What it says on standard output, line by line.
+    /// Lines of its standard output.
     said: Mutex<mpsc::Receiver<String>>,
 }
 
@@ -140,7 +140,7 @@ impl Process {
         let (tell, said) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = stdout.lines().map_while(Result::ok);
-            // To its end, whoever listens, or it would get stuck.
+            // Read to the end even without a receiver, or the program would block.
             lines.for_each(|line| drop(tell.send(line)));
         });
         Self {

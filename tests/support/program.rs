@@ -112,7 +112,7 @@ impl Ringmaster {
         self.process.child.id()
     }
 
-    /// Where it says that it is ready.
+    /// Path of its ready file.
     pub(crate) fn ready_file(&self) -> &Path {
         &self.process.ready_file
     }
@@ -150,7 +150,7 @@ impl Ringmaster {
         names.iter().map(text).collect()
     }
 
-    /// What happened, the oldest first.
+    /// Events so far, the oldest first.
     #[track_caller]
     pub(crate) fn events(&self) -> Vec<Value> {
         serde_json::from_str(&self.command("events json")).expect("one JSON value")
@@ -185,7 +185,7 @@ impl Ringmaster {
         self.standbys()
     }
 
-    /// What it has logged so far.
+    /// Log so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
     }

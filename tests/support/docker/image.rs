@@ -1,7 +1,7 @@
-//! What runs in the containers of tests: the bundled replica, or one that can be told to misbehave, each
-//! alone in an image of its own that is built once in a run.
+//! Contents of the tests' containers: the bundled replica, or the one with faults on demand. Each has an
+//! image of its own, built once per run.
 //!
-//! Nothing is fetched: a binary that loads nothing needs no other file.
+//! No base image is pulled: a statically linked binary needs no other file.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,17 +9,17 @@ use std::sync::OnceLock;
 
 use super::{LABEL, docker};
 
-/// What an image holds.
+/// Program in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContainerImage {
     /// The bundled replica.
     Replica,
-    /// One in moods: replica/examples/moody.rs.
+    /// Replica with faults on demand.
     Moody,
 }
 
 impl ContainerImage {
-    /// What its image is called.
+    /// Tag of the image.
     pub(crate) fn tag(self) -> &'static str {
         match self {
             Self::Replica => "ringmaster-test:replica",

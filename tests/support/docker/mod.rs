@@ -20,19 +20,19 @@ pub(crate) use image::{ContainerImage, binary};
 
 /// On everything that tests make besides the containers of a fleet.
 const LABEL: &str = "ringmaster.test";
-/// What fleets of tests begin with; the process that made them follows.
+/// Prefix of the tests' fleets; the ID of the test process follows.
 const PREFIX: &str = "rmtest";
 
 /// A fleet on the real engine.
 #[derive(Debug)]
 pub(crate) struct Docker {
     pub(crate) fleet: String,
-    /// What its containers run.
+    /// Program in its containers.
     stuff: ContainerImage,
 }
 
 impl Docker {
-    /// Whether an engine answers; if none does, this says that `test` is skipped.
+    /// Returns `true` if an engine answers; otherwise prints that `test` is skipped.
     pub(crate) fn answers(test: &str) -> bool {
         static ENGINE: OnceLock<bool> = OnceLock::new();
         let answers = *ENGINE.get_or_init(|| {
@@ -82,7 +82,7 @@ impl Docker {
         Ringmaster::start(&[&self.flags()[..], args].concat())
     }
 
-    /// What a balancer of this fleet is told.
+    /// Flags of a balancer of this fleet.
     pub(crate) fn flags(&self) -> [&str; 6] {
         let image = self.stuff.image();
         [
@@ -95,7 +95,7 @@ impl Docker {
         ]
     }
 
-    /// What the container of a replica is called.
+    /// Name of a replica's container.
     pub(crate) fn name(&self, replica: &str) -> String {
         format!("{}-{replica}", self.fleet)
     }
@@ -168,7 +168,7 @@ impl Docker {
         }
     }
 
-    /// Whether [`Self::drop_packets`] can be asked for.
+    /// Returns `true` if [`Self::drop_packets`] works here.
     pub(crate) fn can_drop_packets() -> bool {
         let own = std::process::id().to_string();
         let look = ["--target", &own, "--net", "iptables", "--list", "INPUT"];
@@ -223,8 +223,8 @@ impl Drop for Docker {
     }
 }
 
-/// What the engine's client says. To freeze a container of a busy machine takes the kernel longer than the
-/// engine waits, which then undoes it: that is asked for again.
+/// Runs the engine's client and returns its output. On a busy machine the kernel takes longer to freeze a
+/// container than the engine waits, and the engine undoes it: the command is then repeated.
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let begun = Instant::now();

@@ -78,7 +78,7 @@ impl Host {
         }
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let (status, answer) = self.answer(method, path, query, &body);
-        // Whoever has the answer may make the next call before we go on here.
+        // The client may send the next call before this thread continues.
         drop(busy);
         if matches!(mood, Some(FaultMode::DoneInSilence)) {
             return None;

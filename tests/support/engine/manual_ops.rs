@@ -1,4 +1,4 @@
-//! What somebody does with containers by hand, past the balancer.
+//! Operations on containers by hand, past the balancer.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -31,20 +31,20 @@ impl Host {
         labels.insert(label.to_owned(), value.to_owned());
     }
 
-    /// Somebody else removes a container.
+    /// Removes a container.
     #[track_caller]
     pub(crate) fn lose(&self, name: &str) {
         self.remove(&self.container(name));
     }
 
-    /// Somebody else gives a container another name.
+    /// Renames a container.
     pub(crate) fn rename(&self, name: &str, other: &str) {
         let mut world = self.world();
         let found = world.containers.iter_mut().find(|one| one.name == name);
         found.expect("a container").name = other.to_owned();
     }
 
-    /// Somebody else restarts a container, which gets another address.
+    /// Restarts a container, which gets another address.
     #[track_caller]
     pub(crate) fn restart(self: &Arc<Self>, name: &str) {
         let id = self.container(name).id;

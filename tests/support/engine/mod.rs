@@ -1,8 +1,8 @@
-//! A container engine that is none: it speaks the Engine API on a Unix socket, so that the program's real
-//! client is tested with it, keeps its containers in memory and runs real replicas as processes, each on
-//! a loopback address of its own.
+//! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real client is
+//! tested with it. It keeps its containers in memory and runs real replicas as processes, each on a
+//! loopback address of its own.
 //!
-//! It notes every call, and is moody when told to: slow, failing, cut off, saying words nobody knows.
+//! It records every call. On demand it is slow, fails, breaks off, or sends unknown words.
 
 mod api;
 mod container_table;
@@ -35,20 +35,20 @@ pub(crate) struct Container {
     env: Vec<String>,
     ip: Ipv4Addr,
     code: i32,
-    /// Whether the engine has not noticed that its process is another.
+    /// `true` if the engine has not noticed that its process was replaced.
     usurped: bool,
 }
 
-/// What is to happen to a call instead of what was asked for.
+/// Fault of a call.
 #[derive(Clone, Debug)]
 pub(crate) enum FaultMode {
-    /// It is done after this time.
+    /// The call is carried out after this time.
     Slow(Duration),
-    /// It is done after this time, and nobody is told.
+    /// The call is carried out after this time, and the reply is lost.
     DoneInSilence,
-    /// It is not done, and this is the status.
+    /// The call fails with this status.
     Status(u16),
-    /// It is not done, and this is the body of a 200.
+    /// The call fails; the reply is 200 with this body.
     Says(String),
 }
 
@@ -73,7 +73,7 @@ impl World {
     }
 }
 
-/// What the threads of the engine share.
+/// State shared by the engine's threads.
 #[derive(Debug)]
 pub(crate) struct Host {
     path: PathBuf,
@@ -136,7 +136,7 @@ impl Host {
         Ringmaster::launch(self.command(), &args)
     }
 
-    /// Where its balancers' replicas listen.
+    /// Port on which the replicas listen.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -177,7 +177,7 @@ impl Host {
         self.world().calls.clone()
     }
 
-    /// How many containers have been made or started at the same time, at most.
+    /// Largest number of containers that were made or started at the same time.
     pub(crate) fn most_starts(&self) -> usize {
         self.world().starting.1
     }
@@ -187,13 +187,13 @@ impl Host {
         self.world().listeners.clear();
     }
 
-    /// Nobody listens any more; containers run on.
+    /// Stops listening; containers keep running.
     pub(crate) fn goes(&self) {
         std::fs::remove_file(&self.path).expect("its socket");
         self.cut_events();
     }
 
-    /// Somebody listens again.
+    /// Listens again.
     pub(crate) fn comes_back(self: &Arc<Self>) {
         let listener = UnixListener::bind(&self.path).expect("a socket");
         let engine = Arc::clone(self);
