@@ -19,9 +19,10 @@ use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
 use super::client_slots::ClientSlots;
-use super::passthrough::BalanceMode;
+use super::session;
+use super::settings::BalanceMode;
+use super::settings::ProxySettings;
 use super::worker::{SessionGuard, Worker};
-use super::{ProxySettings, session};
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
@@ -267,32 +268,15 @@ fn start_session(
     });
 }
 
-/// What a session holds as long as it lasts. It holds it itself: a future around the session's would be
-/// twice as large.
-#[derive(Debug)]
-pub(super) struct ConnectionGuard {
-    counted: SessionGuard,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl ConnectionGuard {
-    pub(super) fn worker(&self) -> &Rc<Worker> {
-        self.counted.worker()
-    }
-}
-
 /// Starts a session, which ends alone should it panic: its task is unwound, and its admission with it.
 fn spawn<F>(
     worker: &Rc<Worker>,
     permit: Option<OwnedSemaphorePermit>,
-    session: impl FnOnce(ConnectionGuard) -> F,
+    session: impl FnOnce(SessionGuard) -> F,
 ) where
     F: Future<Output = ()> + 'static,
 {
-    spawn_local(session(ConnectionGuard {
-        counted: worker.session(),
-        _permit: permit,
-    }));
+    spawn_local(session(worker.session(permit)));
 }
 
 #[cfg(test)]

@@ -8,21 +8,12 @@
 //! two is dropped hands it in.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::mpsc::error::TrySendError;
 
-use super::request_line;
-use super::request_stats::RequestStats;
-use super::worker::Worker;
 use crate::ring::{Key, Seat};
-
-/// The longest method that is written down, in bytes; of a longer one the beginning is.
-pub(super) const MAX_METHOD: usize = 32;
-/// The longest path that is.
-pub(super) const MAX_PATH: usize = 1024;
 
 /// How a request came to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,130 +87,12 @@ impl AccessLogHandle {
         let (log, reader) = mpsc::channel(waiting);
         (Self(log), reader)
     }
-}
 
-/// A record in the making. Dropping it hands it in.
-#[derive(Debug)]
-pub(super) struct AccessRecordBuilder {
-    worker: Rc<Worker>,
-    begun: Instant,
-    /// `None` when there is nothing to write down.
-    record: Option<AccessRecord>,
-}
-
-impl AccessRecordBuilder {
-    /// A record that begins with a request, if there is a log.
-    pub(super) fn start(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
-        worker.settings.access_log.as_ref()?;
-        let record = AccessRecord {
-            time: SystemTime::now(),
-            client,
-            method: String::new(),
-            path: Vec::new(),
-            key: None,
-            seat: None,
-            status: 0,
-            from_client: 0,
-            to_client: 0,
-            first_byte: None,
-            total: Duration::ZERO,
-            retries: 0,
-            ended: TerminatedBy::ByUs,
-        };
-        Some(Box::new(Self {
-            worker: Rc::clone(worker),
-            begun: Instant::now(),
-            record: Some(record),
-        }))
-    }
-
-    /// Nothing was asked.
-    pub(super) fn discard(&mut self) {
-        self.record = None;
-    }
-
-    /// The head was read.
-    pub(super) fn set_request(&mut self, method: &str, path: &[u8], len: usize) {
-        if let Some(record) = &mut self.record {
-            record.method = method.chars().take(MAX_METHOD).collect();
-            record.path = path[..path.len().min(MAX_PATH)].to_vec();
-            record.from_client = len as u64;
-        }
-    }
-
-    /// The head was refused, of which this is here.
-    pub(super) fn refused(&mut self, inbox: &[u8]) {
-        let unread = self
-            .record
-            .as_ref()
-            .is_some_and(|record| record.method.is_empty());
-        if unread && let Some((method, path)) = request_line::parse_refused(inbox) {
-            self.set_request(method, path, inbox.len());
-        }
-        if let Some(record) = &mut self.record {
-            record.from_client = record.from_client.max(inbox.len() as u64);
-        }
-    }
-
-    /// So many bytes of a body came that is for no replica.
-    pub(super) fn add_body(&mut self, len: usize) {
-        if let Some(record) = &mut self.record {
-            record.from_client += len as u64;
-        }
-    }
-
-    /// We answered ourselves; who is to blame for that is known already.
-    pub(super) fn local_reply(&mut self, status: u16, len: usize) {
-        if let Some(record) = &mut self.record {
-            record.status = status;
-            record.to_client += len as u64;
-        }
-    }
-
-    /// The client is gone.
-    pub(super) fn client_left(&mut self) {
-        if let Some(record) = &mut self.record {
-            record.ended = TerminatedBy::ByClient;
-        }
-    }
-
-    /// It is for a replica.
-    pub(super) fn hashed_by(&mut self, key: Key) {
-        if let Some(record) = &mut self.record {
-            record.key = Some(key);
-        }
-    }
-
-    /// What was counted of it on its way.
-    pub(super) fn set_exchange(&mut self, account: &RequestStats) {
-        let Some(record) = &mut self.record else {
-            return;
-        };
-        record.seat = account.seat.get();
-        record.from_client = account.from_client.get();
-        record.to_client = account.to_client.get();
-        record.first_byte = account.first_byte.get();
-        record.retries = account.moves.get();
-        record.ended = account.ended.get().unwrap_or(TerminatedBy::ByUs);
-        // Of a reply of which nothing was passed on, the client knows nothing.
-        if record.to_client > 0 {
-            record.status = account.status.get();
-        }
+    /// Puts a record into the queue. A full queue loses it.
+    ///
+    /// # Errors
+    /// The record, if the queue is full or its reader has ended.
+    pub(super) fn submit(&self, record: AccessRecord) -> Result<(), AccessRecord> {
+        self.0.try_send(record).map_err(TrySendError::into_inner)
     }
 }
-
-impl Drop for AccessRecordBuilder {
-    fn drop(&mut self) {
-        let log = self.worker.settings.access_log.as_ref();
-        let (Some(log), Some(mut record)) = (log, self.record.take()) else {
-            return;
-        };
-        record.total = self.begun.elapsed();
-        if log.0.try_send(record).is_err() {
-            self.worker.port().records_lost.add(1);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

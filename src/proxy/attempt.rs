@@ -13,10 +13,9 @@ use tokio::time::Instant;
 
 use super::connection::ReusedConnection;
 use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::request::ProxiedRequest;
 use super::request_sender::{ExchangeProgress, RequestSender, SendError};
-use super::request_stats::RequestStats;
+use super::request_stats::{ByteCounters, RequestStats};
 use super::response::{Response, ResponseError, ResponseOutcome};
 use super::retry_state::RetryChances;
 use super::session::Client;

@@ -30,7 +30,6 @@ mod early_reply;
 mod exchange;
 mod failure;
 mod fairness;
-mod flow;
 mod head_writer;
 mod held_reply;
 mod idle_clients;
@@ -41,8 +40,8 @@ mod local_notify;
 mod passthrough;
 mod pipe_pool;
 mod private_connections;
+mod record_builder;
 mod request;
-mod request_line;
 mod request_sender;
 mod request_stats;
 mod response;
@@ -52,76 +51,14 @@ mod rewrite;
 mod roster_view;
 mod route;
 mod session;
+mod settings;
 mod stall_detector;
 mod tunnel;
 mod upstream;
 mod worker;
 mod write;
 
-use std::time::Duration;
-
 pub use accept::{WorkerStart, start};
 pub use access_record::{AccessLogHandle, AccessRecord, RouteReason, TerminatedBy};
 pub use key::{KeyRule, ParseKeyRuleError};
-pub use passthrough::{BalanceMode, ParseBalanceModeError};
-
-use crate::access::AccessPolicy;
-
-/// How the data port behaves; the same for all workers.
-#[derive(Debug)]
-pub struct ProxySettings {
-    /// What is balanced.
-    pub balance: BalanceMode,
-    /// What a request is hashed by.
-    pub key: KeyRule,
-    /// How often a request is sent again after it was lost.
-    pub retries: u32,
-    /// Whether requests go around a replica that is slow beside the others.
-    pub slow_guard: bool,
-    /// Who may use the admin paths here; `None` makes them ordinary paths.
-    pub admin: Option<AccessPolicy>,
-    /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
-    pub splice: bool,
-    /// The name in the Via field of what is passed on; without one there is none.
-    pub via: Option<String>,
-    /// Where every request is written down, if anywhere.
-    pub access_log: Option<AccessLogHandle>,
-    /// Times and sizes.
-    pub limits: ProxyLimits,
-}
-
-/// The limits of the data path.
-#[derive(Clone, Copy, Debug)]
-pub struct ProxyLimits {
-    /// Making a connection to a replica.
-    pub connect_timeout: Duration,
-    /// From a head's first byte to its last, and from a connection's beginning to its first byte.
-    pub head_timeout: Duration,
-    /// Silence of the side that owes bytes of a body.
-    pub body_timeout: Duration,
-    /// From the last byte of a request written to the head of its final reply.
-    pub reply_timeout: Duration,
-    /// One write that makes no progress.
-    pub write_timeout: Duration,
-    /// A client connection between requests.
-    pub idle_timeout: Duration,
-    /// A client that sends nothing more, for a reply to begin, and between the pieces of a reply.
-    pub half_close_grace: Duration,
-    /// A tunnel in which neither side speaks.
-    pub tunnel_timeout: Duration,
-    /// From the word "stop" until what is still under way is cut off.
-    pub drain_timeout: Duration,
-    /// A request waiting for any seat to be up.
-    pub seat_wait: Duration,
-    /// Client connections over all workers. For one more, the longest idle one is closed; while none is
-    /// idle, more wait to be accepted.
-    pub max_connections: usize,
-    /// Pipes that a worker may have for large bodies.
-    pub pipes_per_worker: usize,
-    /// Bytes of a request head.
-    pub max_head: usize,
-    /// Idle connections kept per worker and replica.
-    pub pool_per_seat: usize,
-    /// The longest that an idle connection to a replica is kept.
-    pub pool_idle: Duration,
-}
+pub use settings::{BalanceMode, ParseBalanceModeError, ProxyLimits, ProxySettings};

@@ -5,10 +5,8 @@
 //! is a tunnel: what goes through it is nobody's business, nothing is sent twice, and a bad end on one
 //! side is a reset on the other.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::str::FromStr;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
@@ -17,8 +15,7 @@ use tokio::time::Instant;
 use super::attempted::{Attempted, NoConnection};
 use super::client_watch::unless_reset;
 use super::exchange;
-use super::flow::ByteCounters;
-use super::request_stats::RequestStats;
+use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
 use super::session::{Client, Disposition};
 use super::tunnel;
@@ -27,46 +24,6 @@ use super::worker::Worker;
 use super::write::write_some;
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
-
-/// What goes to one replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BalanceMode {
-    /// Each request of a connection goes where its own key belongs.
-    Request,
-    /// A connection goes where its first request belongs.
-    Connection,
-    /// All connections of a client's address go to one replica, whatever protocol they speak. The server
-    /// may speak first, so a listener must not wait for the client's first byte.
-    Source,
-}
-
-/// A text that names nothing to balance.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not request, connection or source")]
-pub struct ParseBalanceModeError(String);
-
-impl FromStr for BalanceMode {
-    type Err = ParseBalanceModeError;
-
-    fn from_str(text: &str) -> Result<Self, ParseBalanceModeError> {
-        match text {
-            "request" => Ok(Self::Request),
-            "connection" => Ok(Self::Connection),
-            "source" => Ok(Self::Source),
-            _ => Err(ParseBalanceModeError(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for BalanceMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Request => "request",
-            Self::Connection => "connection",
-            Self::Source => "source",
-        })
-    }
-}
 
 /// The first request of a connection that will be a tunnel.
 #[derive(Debug)]

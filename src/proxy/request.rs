@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
 
-use super::access_record::AccessRecordBuilder;
 use super::admin::{self, AdminRequest};
 use super::chunk_relay;
 use super::fairness::Turn;
 use super::key::RequestKey;
-use super::passthrough::{self, BalanceMode, FirstRequest};
+use super::passthrough::{self, FirstRequest};
+use super::record_builder::AccessRecordBuilder;
 use super::rewrite::{self, RewriteContext};
+use super::settings::BalanceMode;
 use super::worker::Worker;
 use crate::wire::chunked::BadChunk;
 use crate::wire::connection_auth;

@@ -14,9 +14,9 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::pipe_pool::{PooledPipe, TransferError};
 use super::request::{OutgoingRequest, REPLAY_BYTES};
+use super::request_stats::ByteCounters;
 use super::retry_state::OnSilence;
 use super::upstream::InFlight;
 use super::worker::Worker;

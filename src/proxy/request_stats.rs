@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::access_record::{AccessRecordBuilder, RouteReason, TerminatedBy};
+use super::access_record::{AccessRecord, RouteReason, TerminatedBy};
 use super::client_watch::ClientEnds;
+use super::record_builder::AccessRecordBuilder;
 use super::upstream::{InFlight, Upstream};
+use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
 
 /// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
@@ -57,8 +59,24 @@ impl RequestStats {
     /// The record with what was counted, for an answer of our own to be noted in it.
     pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
         let mut note = self.note.take()?;
-        note.set_exchange(self);
+        if let Some(record) = note.record_mut() {
+            self.fill(record);
+        }
         Some(note)
+    }
+
+    /// Writes what was counted into the record.
+    fn fill(&self, record: &mut AccessRecord) {
+        record.seat = self.seat.get();
+        record.from_client = self.from_client.get();
+        record.to_client = self.to_client.get();
+        record.first_byte = self.first_byte.get();
+        record.retries = self.moves.get();
+        record.ended = self.ended.get().unwrap_or(TerminatedBy::ByUs);
+        // Of a reply of which nothing was passed on, the client knows nothing.
+        if record.to_client > 0 {
+            record.status = self.status.get();
+        }
     }
 
     /// A replica was chosen for it.
@@ -96,5 +114,37 @@ impl RequestStats {
 impl Drop for RequestStats {
     fn drop(&mut self) {
         drop(self.finish_attempt());
+    }
+}
+
+/// Bytes of one direction, counted for the replica and for the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByteCounters<'a> {
+    pub(super) all: &'a Counter,
+    pub(super) own: &'a Cell<u64>,
+}
+
+impl ByteCounters<'_> {
+    pub(super) fn add(self, bytes: u64) {
+        self.all.add(bytes);
+        self.own.set(self.own.get() + bytes);
+    }
+}
+
+impl<'a> ByteCounters<'a> {
+    /// What comes from the client.
+    pub(super) fn from_client(in_flight: &'a InFlight, account: &'a RequestStats) -> Self {
+        Self {
+            all: &in_flight.pool().cell().from_client,
+            own: &account.from_client,
+        }
+    }
+
+    /// What goes to the client.
+    pub(super) fn to_client(in_flight: &'a InFlight, account: &'a RequestStats) -> Self {
+        Self {
+            all: &in_flight.pool().cell().to_client,
+            own: &account.to_client,
+        }
     }
 }

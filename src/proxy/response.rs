@@ -11,10 +11,9 @@ use tokio::time::Instant;
 
 use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
 use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::interim::InterimRate;
 use super::request_sender::ExchangeProgress;
-use super::request_stats::RequestStats;
+use super::request_stats::{ByteCounters, RequestStats};
 use super::rewrite::{self, HeadEnding, RequestMeta, ResponseMeta};
 use super::upstream::InFlight;
 use super::worker::Worker;

@@ -11,16 +11,16 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::accept::ConnectionGuard;
-use super::access_record::AccessRecordBuilder;
 use super::admin;
 use super::exchange;
 use super::failure::ErrorReply;
 use super::keep_alive::{is_blank, wait_for_bytes};
-use super::passthrough::{self, BalanceMode};
+use super::passthrough;
 use super::private_connections::PrivateConnection;
+use super::record_builder::AccessRecordBuilder;
 use super::request::{self, Dispatch};
-use super::worker::Worker;
+use super::settings::BalanceMode;
+use super::worker::{SessionGuard, Worker};
 use super::write::write_whole;
 use crate::orders;
 use crate::wire::deadline::Deadline;
@@ -62,7 +62,7 @@ pub(super) enum Disposition {
 pub(super) fn run(
     stream: LazyStream,
     addr: SocketAddr,
-    admission: ConnectionGuard,
+    admission: SessionGuard,
 ) -> impl Future<Output = ()> + 'static {
     let mut client = Client {
         stream,
@@ -269,7 +269,7 @@ impl Client {
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, ConnectionGuard) -> F) -> usize {
+    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, SessionGuard) -> F) -> usize {
         size_of::<F>()
     }
 

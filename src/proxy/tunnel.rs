@@ -17,8 +17,8 @@ use tokio::time::Instant;
 
 use super::access_record::TerminatedBy;
 use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::pipe_pool::{PooledPipe, TransferError};
+use super::request_stats::ByteCounters;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::ProxySettings;
 use super::buffer_pool::{BufferPool, REPLY_BYTES};
 use super::client_watch::YoungWaits;
 use super::fairness::TurnQueue;
@@ -21,6 +20,7 @@ use super::idle_clients::IdleClients;
 use super::pipe_pool::PipePool;
 use super::retry_budget::{BudgetExhausted, RetryBudget};
 use super::roster_view::RosterView;
+use super::settings::ProxySettings;
 use crate::load::LoadView;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::orders::OrderQueue;
@@ -236,10 +236,13 @@ impl Worker {
     }
 
     /// Counts a session for as long as the guard lives.
-    pub(super) fn session(self: &Rc<Self>) -> SessionGuard {
+    pub(super) fn session(self: &Rc<Self>, permit: Option<OwnedSemaphorePermit>) -> SessionGuard {
         self.sessions.set(self.sessions.get() + 1);
         self.port().accepted.add(1);
-        SessionGuard(Rc::clone(self))
+        SessionGuard {
+            worker: Rc::clone(self),
+            _permit: permit,
+        }
     }
 
     /// Waits until no session is left. Cancel safe.
@@ -260,22 +263,27 @@ impl Drop for SeatWait<'_> {
     }
 }
 
-/// A session that is counted.
+/// The count of a session, and its permit if it has one. The session holds it itself: a future around the
+/// session's would be twice as large.
 #[derive(Debug)]
-pub(super) struct SessionGuard(Rc<Worker>);
+pub(super) struct SessionGuard {
+    worker: Rc<Worker>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl SessionGuard {
     pub(super) fn worker(&self) -> &Rc<Worker> {
-        &self.0
+        &self.worker
     }
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        self.0.sessions.set(self.0.sessions.get() - 1);
-        self.0.port().closed.add(1);
-        if self.0.sessions.get() == 0 {
-            self.0.no_sessions.notify_one();
+        let worker = &self.worker;
+        worker.sessions.set(worker.sessions.get() - 1);
+        worker.port().closed.add(1);
+        if worker.sessions.get() == 0 {
+            worker.no_sessions.notify_one();
         }
     }
 }

@@ -3,15 +3,6 @@
 use super::*;
 use tokio::sync::Semaphore;
 
-impl ConnectionGuard {
-    pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
-        Self {
-            counted: worker.session(),
-            _permit: None,
-        }
-    }
-}
-
 #[test]
 fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
     let runtime = Builder::new_current_thread()

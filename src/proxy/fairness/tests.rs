@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::metrics::Counter;
-use crate::proxy::flow::ByteCounters;
 use crate::proxy::request::OutgoingRequest;
+use crate::proxy::request_stats::ByteCounters;
 use crate::proxy::worker::Worker;
 use crate::proxy::{chunk_relay, tunnel};
 use crate::wire::chunked::Scanner;

@@ -19,7 +19,7 @@ impl Worker {
         access_log: Option<crate::proxy::AccessLogHandle>,
     ) -> Self {
         let second = Duration::from_secs(1);
-        let limits = super::super::ProxyLimits {
+        let limits = crate::proxy::ProxyLimits {
             connect_timeout: second,
             head_timeout: second,
             body_timeout: second,
@@ -37,7 +37,7 @@ impl Worker {
             pool_idle: second,
         };
         let settings = ProxySettings {
-            balance: super::super::BalanceMode::Request,
+            balance: crate::proxy::BalanceMode::Request,
             key: "header:x-request-id,random".parse().unwrap(),
             retries: 2,
             slow_guard: true,

@@ -1,12 +1,14 @@
 //! What is written down of a request, who ended it, and what becomes of it when nobody takes it.
 
 use super::*;
-use crate::proxy::accept::ConnectionGuard;
+use crate::proxy::access_record::{AccessLogHandle, RouteReason};
 use crate::proxy::session;
+use crate::ring::Seat;
 use crate::wire::lazy_stream::LazyStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,7 +37,7 @@ fn told(log: Option<AccessLogHandle>, reply: &'static str, words: &str) -> (Rc<W
             .unwrap();
         client.write_all(words.as_bytes()).await.unwrap();
         let (stream, addr) = door.accept().await.unwrap();
-        let admission = ConnectionGuard::of(&worker);
+        let admission = worker.session(None);
         let session = session::run(LazyStream::new(stream.into_std().unwrap()), addr, admission);
         let mut heard = Vec::new();
         let hear = async {
@@ -133,4 +135,41 @@ fn without_a_log_nothing_is_noted() {
     assert!(heard.starts_with(b"HTTP/1.1 200 "));
     assert_eq!(worker.port().records_lost.get(), 0);
     assert_eq!(worker.view().pools[0].cell().requests.get(), 1);
+}
+
+#[test]
+fn a_line_that_is_whole_is_told() {
+    let cases: [(&[u8], &str, &[u8]); 6] = [
+        (b"GET /a HTTP/2.0\r\n", "GET", b"/a"),
+        (b"\r\nPOST /a?token=x HTTP/1.1\nHost", "POST", b"/a"),
+        (b"GET /a#b HTTP/1.1\r\n", "GET", b"/a"),
+        (b"GET http://u:p@a/x?y HTTP/1.1\r\n", "GET", b"/x"),
+        (b"GET /\xff\x1b HTTP/1.1\r\n", "GET", b"/\xff\x1b"),
+        (b"CONNECT a.test:443 HTTP/1.1\r\n", "CONNECT", b""),
+    ];
+    for (bytes, method, path) in cases {
+        assert_eq!(
+            parse_refused(bytes),
+            Some((method, path)),
+            "{}",
+            bytes.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn one_that_is_not_is_not_guessed_at() {
+    let cases: [&[u8]; 8] = [
+        b"",
+        b"GET /a HTTP/1.1",
+        b"GET /a\r\n",
+        b"GET  /a HTTP/1.1\r\n",
+        b"GET /a b HTTP/1.1\r\n",
+        b"\x1b[2J /a HTTP/1.1\r\n",
+        b"nonsense\r\n",
+        b"GET u:p@a.test HTTP/1.1\r\n",
+    ];
+    for bytes in cases {
+        assert_eq!(parse_refused(bytes), None, "{}", bytes.escape_ascii());
+    }
 }
