@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use crate::ring::{Key, Seat};
 
@@ -88,11 +87,8 @@ impl AccessLogHandle {
         (Self(log), reader)
     }
 
-    /// Puts a record into the queue. A full queue loses it.
-    ///
-    /// # Errors
-    /// The record, if the queue is full or its reader has ended.
-    pub(super) fn submit(&self, record: AccessRecord) -> Result<(), AccessRecord> {
-        self.0.try_send(record).map_err(TrySendError::into_inner)
+    /// Puts a record into the queue. Returns `false` if the record is lost: the queue is full or has no reader.
+    pub(super) fn submit(&self, record: AccessRecord) -> bool {
+        self.0.try_send(record).is_ok()
     }
 }

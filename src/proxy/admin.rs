@@ -9,9 +9,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
-use super::failure::ErrorReply;
-use super::session::{Client, Disposition};
+use super::error_reply::ErrorReply;
 use super::worker::Worker;
 use super::write::write_whole;
 use crate::access::{AccessKind, Caller};

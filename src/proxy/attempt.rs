@@ -11,17 +11,18 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::connection::ReusedConnection;
 use super::fairness::Turn;
+use super::in_flight::InFlight;
+use super::low_mark::LowMark;
+use super::progress::ExchangeProgress;
 use super::request::ProxiedRequest;
-use super::request_sender::{ExchangeProgress, RequestSender, SendError};
+use super::request_sender::{RequestSender, SendError};
 use super::request_stats::{ByteCounters, RequestStats};
 use super::response::{Response, ResponseError, ResponseOutcome};
 use super::retry_state::RetryChances;
-use super::session::Client;
-use super::upstream::InFlight;
 use super::worker::Worker;
-use super::write::LowMark;
 use crate::wire::lazy_stream::ClientWriter;
 
 /// How an attempt ended.

@@ -7,107 +7,20 @@
 //! Readiness is awaited for the two ends alone, never for bytes. Pipelined requests that lie unread
 //! therefore neither hide an end nor wake the task again and again.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use slab::Slab;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::session::{Client, Disposition};
 use super::worker::Worker;
+use super::young_waits::YoungWait;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
-
-/// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
-/// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
-const YOUNG_WAIT_TICK: Duration = Duration::from_millis(10);
-
-/// The waits of one worker that are too young to be watched.
-#[derive(Debug, Default)]
-pub(super) struct YoungWaits {
-    waits: RefCell<Slab<WaitEntry>>,
-    tick: Cell<u64>,
-    /// Whether a wait has begun since the last tick. As long as some do, ticks go on: to set out again
-    /// costs a write to the event loop's own descriptor.
-    busy: Cell<bool>,
-    /// Whether the ticks have stopped because nothing waits.
-    dormant: Cell<bool>,
-    begun: Notify,
-}
-
-#[derive(Debug)]
-struct WaitEntry {
-    /// The tick that came before it began.
-    since: u64,
-    waker: Waker,
-}
-
-impl YoungWaits {
-    /// Wakes each wait that has lasted for a tick, for ever.
-    pub(super) async fn run(&self) {
-        loop {
-            if !self.busy.replace(false) && self.waits.borrow().is_empty() {
-                self.dormant.set(true);
-                self.begun.notified().await;
-                self.dormant.set(false);
-            }
-            sleep(YOUNG_WAIT_TICK).await;
-            self.tick.set(self.tick.get() + 1);
-            let waits = self.waits.borrow();
-            let grown = waits.iter().filter(|(_, wait)| self.has_grown(wait.since));
-            grown.for_each(|(_, wait)| wait.waker.wake_by_ref());
-        }
-    }
-
-    /// Returns `true` once a wait that began after the tick `since` has lasted for a whole one.
-    fn has_grown(&self, since: u64) -> bool {
-        self.tick.get() >= since + 2
-    }
-
-    fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> YoungWait<'_> {
-        self.busy.set(true);
-        if self.dormant.get() {
-            self.begun.notify_one();
-        }
-        let since = first.get().unwrap_or_else(|| self.tick.get());
-        first.set(Some(since));
-        let waker = cx.waker().clone();
-        let place = self.waits.borrow_mut().insert(WaitEntry { since, waker });
-        YoungWait { waits: self, place }
-    }
-}
-
-/// A wait among the young ones. Dropping it ends that.
-#[derive(Debug)]
-struct YoungWait<'w> {
-    waits: &'w YoungWaits,
-    place: usize,
-}
-
-impl YoungWait<'_> {
-    /// Returns `true` once it has lasted for a tick; until then, `cx` is woken for that.
-    fn has_grown(&self, cx: &Context<'_>) -> bool {
-        let mut waits = self.waits.waits.borrow_mut();
-        let Some(wait) = waits.get_mut(self.place) else {
-            return true;
-        };
-        wait.waker.clone_from(cx.waker());
-        self.waits.has_grown(wait.since)
-    }
-}
-
-impl Drop for YoungWait<'_> {
-    fn drop(&mut self) {
-        self.waits.waits.borrow_mut().try_remove(self.place);
-    }
-}
 
 /// What is known of a client over all waits of one request.
 #[derive(Debug, Default)]
@@ -247,14 +160,6 @@ pub(super) async fn unless_reset<T>(
     let ends = ClientEnds::default();
     let watch = ClientWatch::new(worker, &ends, || client.registered().map(|known| &*known));
     watch.run(pin!(step), || None).await
-}
-
-impl Client {
-    /// Notes that the client is gone.
-    pub(super) fn client_left(&mut self) -> Disposition {
-        self.note.iter_mut().for_each(|note| note.client_left());
-        Disposition::Close
-    }
 }
 
 /// Waits for a reset of `client`, and notes when the end of what it sends was found.

@@ -2,10 +2,11 @@
 
 use tokio::net::TcpStream;
 
-use super::private_connections::PrivateConnection;
+use super::in_flight::InFlight;
+use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
 use super::retry_state::RetryState;
-use super::upstream::{InFlight, ReusePolicy};
+use super::upstream::ReusePolicy;
 use super::worker::Worker;
 
 /// Where a connection to a replica comes from.

@@ -11,8 +11,9 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 
 use super::attempted::{Attempted, NoConnection};
-use super::retry_state::OnSilence;
-use super::upstream::{InFlight, Upstream};
+use super::in_flight::InFlight;
+use super::progress::OnSilence;
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::{EvidenceKind, Health, ReplicaId};

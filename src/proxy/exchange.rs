@@ -17,20 +17,20 @@ use tokio::time::{Instant, sleep};
 
 use super::access_record::TerminatedBy;
 use super::attempt::{self, AttemptOutcome};
-use super::attempted::Attempted;
+use super::client::{Client, Disposition};
 use super::client_watch::ClientWatch;
 use super::connection::{ConnectOptions, ReusedConnection, connect};
-use super::failure::ErrorReply;
-use super::private_connections::PrivateConnection;
+use super::error_reply::ErrorReply;
+use super::in_flight::InFlight;
+use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
 use super::request_sender::SendError;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::response::{ResponseError, ResponseOutcome};
 use super::retry_state::{RetryDenied, RetryState};
-use super::route::{self, NoReplica};
-use super::session::{Client, Disposition};
+use super::route;
 use super::tunnel;
-use super::upstream::{InFlight, Upstream};
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::roster::{EvidenceKind, Health};
 use crate::wire::head::Version;
@@ -74,7 +74,7 @@ async fn run_attempts(
     let mut given = own.map(|in_flight| (in_flight, ConnectOptions::Own));
     loop {
         let reached = {
-            let own = client.private.as_deref();
+            let own = client.private.as_ref();
             let reached = reach(worker, request, account, &mut journey, (own, given.take()));
             let watch = ClientWatch::new(worker, &account.ends, || {
                 client.stream.registered().map(|stream| &*stream)
@@ -146,7 +146,7 @@ async fn reach(
             None => {
                 let (key, now) = (request.keyed.key, Instant::now());
                 let next = route::select(worker, key, tried, now).await;
-                let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
+                let next = next.map_err(|nobody| nobody.error_reply(worker, tried))?;
                 account.replica_chosen(next.pool().chosen_at.get());
                 (next, ConnectOptions::Any)
             }
@@ -242,7 +242,7 @@ fn client_failed(
 ) -> Result<Disposition, ErrorReply> {
     account.ended.set(Some(TerminatedBy::ByClient));
     account.finish(pool, Instant::now());
-    ErrorReply::of_client(failed).map_or(Ok(Disposition::Close), Err)
+    failed.error_reply().map_or(Ok(Disposition::Close), Err)
 }
 
 /// Ends an exchange that cannot be repeated.
@@ -301,14 +301,4 @@ async fn send_error(
     let head_only = request.asked.to_head;
     let answer = client.answer(worker, failure, fields, stays, head_only);
     Box::pin(answer).await
-}
-
-/// What to say when no seat serves a request.
-pub(super) fn nobody_up(worker: &Worker, nobody: NoReplica, tried: &Attempted) -> ErrorReply {
-    let sentence = match (nobody, &tried.unreached) {
-        (NoReplica::Empty, _) => "there are no replicas".to_owned(),
-        (NoReplica::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
-        (NoReplica::Down, _) => "no replica is up".to_owned(),
-    };
-    ErrorReply::new(503, sentence)
 }

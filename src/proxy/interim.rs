@@ -4,12 +4,7 @@
 
 use std::time::Duration;
 
-use bytes::Buf;
 use tokio::time::Instant;
-
-use super::response::{Response, ResponseError};
-use super::rewrite::{self, HeadEnding, ResponseMeta};
-use crate::wire::head::Version;
 
 /// Interim replies to one request that are passed on without delay.
 const BURST: u32 = 100;
@@ -22,39 +17,10 @@ pub(super) struct InterimRate(Option<Instant>);
 
 impl InterimRate {
     /// Counts an interim reply that came `now`. Returns when the next may be read, if not at once.
-    fn count(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn count(&mut self, now: Instant) -> Option<Instant> {
         let full = self.0.map_or(now, |full| full.max(now)) + INTERVAL;
         self.0 = Some(full);
         full.checked_sub(BURST * INTERVAL).filter(|at| *at > now)
-    }
-}
-
-impl Response<'_> {
-    /// Passes on an interim reply, whose head is in `out`. The final one has its whole time again.
-    pub(super) async fn pass_interim(
-        &mut self,
-        facts: &ResponseMeta,
-        pace: &mut InterimRate,
-    ) -> Result<(), ResponseError> {
-        let now = Instant::now();
-        self.reply.advance(facts.len);
-        self.in_flight.pool().cell().replies.count(facts.status);
-        if facts.status == 100 {
-            self.progress.release(now);
-        }
-        self.progress
-            .renew(now + self.worker.settings.limits.reply_timeout);
-        // RFC 9110 §15.2: never to an HTTP/1.0 client.
-        if self.asked.version == Version::Http11 {
-            rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
-            self.progress.amid.set(true);
-            self.write_out().await?;
-            self.progress.amid.set(false);
-        }
-        if let Some(at) = pace.count(now) {
-            tokio::time::sleep_until(at).await;
-        }
-        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::buffer_pool::BufferPool;
-use super::session::Client;
+use super::client::Client;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
 

@@ -13,13 +13,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::attempted::{Attempted, NoConnection};
+use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
-use super::exchange;
+use super::in_flight::InFlight;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
-use super::session::{Client, Disposition};
 use super::tunnel;
-use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::write_some;
 use crate::ring::Key;
@@ -76,7 +75,7 @@ pub(super) async fn by_head(
         Ok(Some(reached)) => relay(worker, client, opening.key, reached).await,
         Ok(None) => client.client_left(),
         Err((nobody, tried)) => {
-            let failure = exchange::nobody_up(worker, nobody, &tried);
+            let failure = nobody.error_reply(worker, &tried);
             let later = "Retry-After: 1\r\n";
             let head_only = opening.head_only;
             let answer = client.answer(worker, &failure, later, false, head_only);

@@ -123,7 +123,7 @@ impl Drop for AccessRecordBuilder {
             return;
         };
         record.total = self.begun.elapsed();
-        if log.submit(record).is_err() {
+        if !log.submit(record) {
             self.worker.port().records_lost.add(1);
         }
     }

@@ -4,89 +4,25 @@
 //! A side's clock runs only while we wait for that side: waiting for a slow reader costs the writer none
 //! of its time.
 
-use std::cell::Cell;
 use std::io;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
+use super::error_reply::ErrorReply;
 use super::fairness::Turn;
+use super::in_flight::InFlight;
 use super::pipe_pool::{PooledPipe, TransferError};
+use super::progress::ExchangeProgress;
 use super::request::{OutgoingRequest, REPLAY_BYTES};
 use super::request_stats::ByteCounters;
-use super::retry_state::OnSilence;
-use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::write_some;
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::Empty;
-
-/// How far an exchange has come, seen by both of its directions.
-#[derive(Debug, Default)]
-pub(super) struct ExchangeProgress {
-    /// Whether the whole request was written.
-    pub(super) sent: Cell<bool>,
-    /// When the head of the final reply is due; unset until the request was written.
-    pub(super) reply_due: Cell<Option<Instant>>,
-    /// Whether the client holds its body back until it sees a 100.
-    pub(super) held: Cell<bool>,
-    /// When it was told to send it.
-    released: Cell<Option<Instant>>,
-    /// Whether an interim reply is being written to the client.
-    pub(super) amid: Cell<bool>,
-    /// Whether any of the final reply was written to the client.
-    pub(super) response_started: Cell<bool>,
-    /// Whether the request may be sent again should this attempt be lost.
-    pub(super) repeatable: Cell<bool>,
-    /// What the request does when the replica falls silent.
-    pub(super) on_silence: Cell<OnSilence>,
-    /// When the upload ended, well or badly.
-    pub(super) upload_over: Cell<Option<Instant>>,
-}
-
-impl ExchangeProgress {
-    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
-    /// of the request, it is the one who is waited for: the reply may depend on them.
-    pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
-        match self.silent_since(since) {
-            Some(since) => Some(since + limit),
-            None => self.held.get().then(|| since + limit),
-        }
-    }
-
-    /// A part of the request is no longer kept.
-    fn give_up_replay(&self) {
-        self.repeatable.set(false);
-        if self.on_silence.get() == OnSilence::Leaves {
-            self.on_silence.set(OnSilence::Stays);
-        }
-    }
-
-    /// Since when the replica alone has been waited for, in a wait that began at `since`; `None` while the
-    /// request is sent.
-    pub(super) fn silent_since(&self, since: Instant) -> Option<Instant> {
-        self.upload_over.get().map(|over| over.max(since))
-    }
-
-    /// Moves the time when the head of the final reply is due, if it is set.
-    pub(super) fn renew(&self, due: Instant) {
-        if self.reply_due.get().is_some() {
-            self.reply_due.set(Some(due));
-        }
-    }
-
-    /// The client was told to send its body.
-    pub(super) fn release(&self, now: Instant) {
-        if self.held.replace(false) {
-            self.released.set(Some(now));
-            self.reply_due.set(None);
-        }
-    }
-}
 
 /// Why a request was not sent whole.
 #[derive(Debug)]
@@ -99,6 +35,20 @@ pub(super) enum SendError {
     BadChunk(BadChunk),
     /// The replica takes no more; its reply, if any, tells why.
     ReplicaGone,
+}
+
+impl SendError {
+    /// The reply to a client that broke its request off; `None` if there is no one to say it to.
+    pub(super) fn error_reply(&self) -> Option<ErrorReply> {
+        let (status, sentence) = match self {
+            // Half of it may be open still (RFC 9112 §8).
+            Self::ClientGone => (400, "the request body is incomplete".to_owned()),
+            Self::ClientSilent => (408, "the request body did not come in time".to_owned()),
+            Self::BadChunk(broken) => (400, broken.to_string()),
+            Self::ReplicaGone => return None,
+        };
+        Some(ErrorReply::new(status, sentence))
+    }
 }
 
 /// The direction from the client to the replica.

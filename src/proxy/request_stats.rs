@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::access_record::{AccessRecord, RouteReason, TerminatedBy};
 use super::client_watch::ClientEnds;
+use super::in_flight::InFlight;
 use super::record_builder::AccessRecordBuilder;
-use super::upstream::{InFlight, Upstream};
+use super::upstream::Upstream;
 use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
 

@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
 use super::fairness::Turn;
+use super::in_flight::InFlight;
 use super::interim::InterimRate;
-use super::request_sender::ExchangeProgress;
+use super::low_mark::LowMark;
+use super::progress::ExchangeProgress;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::rewrite::{self, HeadEnding, RequestMeta, ResponseMeta};
-use super::upstream::InFlight;
 use super::worker::Worker;
-use super::write::{LowMark, write_whole};
+use super::write::write_whole;
 use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, could_be_complete};
@@ -177,6 +178,33 @@ impl Response<'_> {
             let progress = self.progress;
             self.read_early(|| progress.reply_due.get()).await?;
         }
+    }
+
+    /// Passes on an interim reply, whose head is in `out`. The final one has its whole time again.
+    async fn pass_interim(
+        &mut self,
+        facts: &ResponseMeta,
+        pace: &mut InterimRate,
+    ) -> Result<(), ResponseError> {
+        let now = Instant::now();
+        self.reply.advance(facts.len);
+        self.in_flight.pool().cell().replies.count(facts.status);
+        if facts.status == 100 {
+            self.progress.release(now);
+        }
+        self.progress
+            .renew(now + self.worker.settings.limits.reply_timeout);
+        // RFC 9110 §15.2: never to an HTTP/1.0 client.
+        if self.asked.version == Version::Http11 {
+            rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
+            self.progress.amid.set(true);
+            self.write_out().await?;
+            self.progress.amid.set(false);
+        }
+        if let Some(at) = pace.count(now) {
+            tokio::time::sleep_until(at).await;
+        }
+        Ok(())
     }
 
     /// Writes the head and what is here of the body. Whether the client's connection stays.

@@ -7,10 +7,11 @@
 use std::fmt;
 
 use super::attempted::Attempted;
+use super::in_flight::InFlight;
+use super::progress::OnSilence;
 use super::request::ProxiedRequest;
 use super::response::ResponseError;
 use super::retry_budget::BudgetExhausted;
-use super::upstream::InFlight;
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::ReplicaId;
@@ -38,18 +39,6 @@ pub(super) struct RetryChances {
     /// Whether it may be sent again if the connection is lost.
     pub(super) repeatable: bool,
     pub(super) silence: OnSilence,
-}
-
-/// What a request does when the replica that has it falls silent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum OnSilence {
-    /// It goes to another one, if one is up.
-    Leaves,
-    /// It waits, because it cannot be sent again.
-    #[default]
-    Stays,
-    /// It waits, because another replica had it before: it is the request that is slow.
-    IsSlow,
 }
 
 /// Why a request that was lost does not go on.

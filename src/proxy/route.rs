@@ -14,8 +14,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::access_record::RouteReason;
 use super::attempted::Attempted;
+use super::error_reply::ErrorReply;
+use super::in_flight::InFlight;
 use super::roster_view::RosterView;
-use super::upstream::{InFlight, Upstream};
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
@@ -32,6 +34,18 @@ pub(super) enum NoReplica {
     Empty,
     /// None came up in time.
     Down,
+}
+
+impl NoReplica {
+    /// The reply to a client whose request no seat serves.
+    pub(super) fn error_reply(self, worker: &Worker, tried: &Attempted) -> ErrorReply {
+        let sentence = match (self, &tried.unreached) {
+            (Self::Empty, _) => "there are no replicas".to_owned(),
+            (Self::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
+            (Self::Down, _) => "no replica is up".to_owned(),
+        };
+        ErrorReply::new(503, sentence)
+    }
 }
 
 enum Choice {

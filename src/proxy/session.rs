@@ -12,51 +12,20 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::admin;
+use super::client::{Client, Disposition};
+use super::dispatch::{self, Dispatch};
+use super::error_reply::ErrorReply;
 use super::exchange;
-use super::failure::ErrorReply;
 use super::keep_alive::{is_blank, wait_for_bytes};
 use super::passthrough;
-use super::private_connections::PrivateConnection;
 use super::record_builder::AccessRecordBuilder;
-use super::request::{self, Dispatch};
 use super::settings::BalanceMode;
 use super::worker::{SessionGuard, Worker};
-use super::write::write_whole;
-use crate::orders;
 use crate::wire::deadline::Deadline;
 use crate::wire::head::{RequestError, could_be_complete};
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::local_reply::LocalReply;
 use crate::wire::socket;
-
-/// A client's connection.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) stream: LazyStream,
-    pub(super) addr: SocketAddr,
-    /// What was read and does not belong to a request yet.
-    pub(super) inbox: BytesMut,
-    pub(super) timer: Deadline,
-    /// What the access log will have of the request under way, if there is a log.
-    pub(super) note: Option<Box<AccessRecordBuilder>>,
-    /// Its own connection to a replica, if a server has authenticated it.
-    pub(super) private: Option<Rc<PrivateConnection>>,
-}
-
-/// What is left to do with a client's connection after a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
-    /// Read the next request.
-    KeepAlive,
-    /// Close it so that our last words arrive.
-    LingeringClose,
-    /// Close it; the client has said that it is through.
-    CloseIfRead,
-    /// Close it; there is no one to hear last words, or none were said.
-    Close,
-    /// Close it so that the client knows that something is missing.
-    Reset,
-}
 
 /// Serves a connection until its end.
 pub(super) fn run(
@@ -152,7 +121,7 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Dispositio
                 status: refused.status,
                 sentence: refused.why.to_owned(),
             };
-            let head_only = request::is_to_head(&client.inbox);
+            let head_only = dispatch::is_to_head(&client.inbox);
             Box::pin(client.answer(worker, &failure, "", false, head_only)).await
         }
     }
@@ -199,7 +168,7 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
     let mut parsed = 0;
     loop {
         if could_be_complete(&client.inbox, parsed) {
-            let job = request::read(
+            let job = dispatch::read(
                 worker,
                 &client.stream,
                 client.addr,
@@ -212,7 +181,7 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
         }
         parsed = client.inbox.len();
         if parsed >= limits.max_head {
-            return Err(request::too_long(&client.inbox).into());
+            return Err(dispatch::too_long(&client.inbox).into());
         }
         let due = *due.get_or_insert_with(|| Instant::now() + limits.head_timeout);
         let more = client.stream.read_buf(&mut client.inbox);
@@ -223,44 +192,6 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
                 let why = "the request head did not come in time";
                 return Err(RequestError { status: 408, why }.into());
             }
-        }
-    }
-}
-
-impl Client {
-    /// Answers with a failure of our own.
-    pub(super) async fn answer(
-        &mut self,
-        worker: &Worker,
-        failure: &ErrorReply,
-        fields: &str,
-        stays: bool,
-        head_only: bool,
-    ) -> Disposition {
-        let json = orders::failure(&failure.sentence);
-        let close = !stays || worker.is_stopping();
-        let reply = LocalReply {
-            status: failure.status,
-            json: &json,
-            fields,
-            close,
-            head_only,
-        };
-        self.write(worker, &reply).await
-    }
-
-    /// Writes a reply of our own.
-    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
-        let limit = worker.settings.limits.write_timeout;
-        let bytes = reply.to_bytes();
-        worker.port().own_replies.count(reply.status);
-        if let Some(note) = &mut self.note {
-            note.local_reply(reply.status, bytes.len());
-        }
-        match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
-            Ok(()) if reply.close => Disposition::LingeringClose,
-            Ok(()) => Disposition::KeepAlive,
-            Err(_) => Disposition::Close,
         }
     }
 }

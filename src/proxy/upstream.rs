@@ -4,8 +4,6 @@
 //! A kept connection that turns out closed says nothing about the replica: it may have closed it for
 //! being idle. Only a fresh connection tells.
 
-mod in_flight;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,14 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::local_notify::{LocalNotify, Waiter};
-use super::private_connections::PrivateConnections;
-use crate::load::{self, LoadView};
+use super::private_slots::PrivateSlots;
+use crate::load::{self, LoadView, Relief, ReplyOutcome};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
-
-pub(super) use in_flight::InFlight;
 
 /// A connection idle for longer than this is not trusted with a request that may be sent only once.
 const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
@@ -47,7 +43,7 @@ pub(super) struct Upstream {
     pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<IdleConnection>>,
     /// Connections to it that are a client's own.
-    pub(super) private: PrivateConnections,
+    pub(super) private: PrivateSlots,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
     doubt: LocalNotify,
@@ -89,7 +85,7 @@ impl Upstream {
             place: Cell::new(usize::MAX),
             chosen_at: Cell::new(Instant::now()),
             idle: RefCell::default(),
-            private: PrivateConnections::default(),
+            private: PrivateSlots::default(),
             retired: Cell::new(false),
             doubt: LocalNotify::default(),
             relief: LocalNotify::default(),
@@ -209,6 +205,36 @@ impl Upstream {
         }
     }
 
+    /// Notes that it was chosen. Returns `true` if it is time to read what the other workers have counted.
+    pub(super) fn record_choice(&self, now: Instant) -> bool {
+        self.chosen_at.set(now);
+        let mut balance = self.balance.borrow_mut();
+        balance.record_choice(self.place.get(), now.into_std())
+    }
+
+    /// Notes how the wait for the head of a reply ended, and what that changes for the slow guard.
+    pub(super) fn record_end(&self, end: ReplyOutcome) {
+        let relief = self.balance.borrow_mut().record_end(self.place.get(), end);
+        match relief {
+            Relief::None => {}
+            Relief::Room => self.relief.notify_all(),
+            Relief::Recovered => {
+                self.cell().slow.store(false, Ordering::Relaxed);
+                tracing::info!("seat {} is not slow any more; its keys return", self.seat);
+            }
+        }
+    }
+
+    /// Whether the roster still offers it to requests.
+    pub(super) fn is_offered(&self) -> bool {
+        !self.retired.get() && !self.drained.get()
+    }
+
+    /// A listener for a turn of its health for the worse.
+    pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
+        self.doubt.waiter()
+    }
+
     /// Requests for which any worker chose it.
     pub(super) fn requests(&self) -> u64 {
         self.cells.requests()
@@ -235,7 +261,7 @@ impl Upstream {
 }
 
 /// Whether a replica's health is worse than it was.
-fn is_worse(health: Health, before: Health) -> bool {
+pub(super) fn is_worse(health: Health, before: Health) -> bool {
     match before {
         Health::Up => health != Health::Up,
         Health::Suspect => health == Health::Down,

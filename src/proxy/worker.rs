@@ -14,13 +14,13 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
 use super::buffer_pool::{BufferPool, REPLY_BYTES};
-use super::client_watch::YoungWaits;
 use super::fairness::TurnQueue;
 use super::idle_clients::IdleClients;
 use super::pipe_pool::PipePool;
 use super::retry_budget::{BudgetExhausted, RetryBudget};
 use super::roster_view::RosterView;
 use super::settings::ProxySettings;
+use super::young_waits::YoungWaits;
 use crate::load::LoadView;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::orders::OrderQueue;

@@ -1,10 +1,12 @@
 //! Both ends of a client, over real sockets, with input unread and without.
 
 use super::*;
+use crate::proxy::young_waits::YOUNG_WAIT_TICK;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -120,14 +122,14 @@ fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
                 let mut poll = |cx: &mut Context<'_>| watch.poll_gone(cx, || None);
                 assert!(poll_fn(|cx| Poll::Ready(poll(cx))).await.is_pending());
                 assert!(!asked.get());
-                assert_eq!(worker.young_waits.waits.borrow().len(), 1);
+                assert_eq!(worker.young_waits.len(), 1);
                 // One that lasts asks, and a connection that is lost is as good as gone.
                 timeout(LIMIT, poll_fn(poll)).await.unwrap();
             }
             assert!(asked.get());
-            assert!(worker.young_waits.waits.borrow().is_empty());
+            assert_eq!(worker.young_waits.len(), 0);
             sleep(6 * YOUNG_WAIT_TICK).await;
-            assert!(worker.young_waits.dormant.get());
+            assert!(worker.young_waits.is_dormant());
         }
     });
 }

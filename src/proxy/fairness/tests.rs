@@ -16,8 +16,8 @@ use tokio::task::LocalSet;
 use crate::metrics::Counter;
 use crate::proxy::request::OutgoingRequest;
 use crate::proxy::request_stats::ByteCounters;
+use crate::proxy::tunnel;
 use crate::proxy::worker::Worker;
-use crate::proxy::{chunk_relay, tunnel};
 use crate::wire::chunked::Scanner;
 use crate::wire::framing::Body;
 
@@ -199,13 +199,9 @@ fn large_chunks_and_plain_bodies_are_taken_at_once() {
     assert_eq!(scanner.next(b"10000\r\n").unwrap().0, 7);
     let input = vec![b'x'; 36 * 1024];
     for body in [Body::Chunked(scanner), Body::Length(1), Body::UntilClose] {
-        assert_eq!(
-            chunk_relay::window(&body, &input).len(),
-            input.len(),
-            "{body:?}"
-        );
+        assert_eq!(scan_window(&body, &input).len(), input.len(), "{body:?}");
     }
     let fresh = Body::Chunked(Scanner::default());
-    let window = chunk_relay::window(&fresh, &input).len();
+    let window = scan_window(&fresh, &input).len();
     assert!(window > crate::wire::chunked::MAX_TRAILER_NAME && window <= 4096);
 }

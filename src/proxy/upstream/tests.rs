@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::proxy::RouteReason;
+use crate::proxy::in_flight::InFlight;
 use std::future::poll_fn;
 use std::task::Poll;
 use tokio::net::TcpListener;

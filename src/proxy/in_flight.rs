@@ -5,23 +5,22 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use super::{Upstream, is_worse};
-use crate::load::{Relief, ReplyOutcome};
-use crate::proxy::access_record::RouteReason;
-use crate::proxy::local_notify::Waiter;
+use super::access_record::RouteReason;
+use super::local_notify::Waiter;
+use super::upstream::{Upstream, is_worse};
+use crate::load::ReplyOutcome;
 use crate::roster::Health;
 
 /// An exchange under way with a replica. While one lives, a replica that left is not stopped.
 #[derive(Debug)]
-pub(in crate::proxy) struct InFlight {
+pub(super) struct InFlight {
     pool: Rc<Upstream>,
     /// The replica's health when it was chosen.
     chosen: Health,
-    pub(in crate::proxy) how: RouteReason,
+    pub(super) how: RouteReason,
     /// Whether the replica owes the head of a reply.
     awaiting: Cell<bool>,
     /// Whether the request counts as slow.
@@ -30,11 +29,7 @@ pub(in crate::proxy) struct InFlight {
 
 impl InFlight {
     /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
-    pub(in crate::proxy) fn begin(
-        pool: Rc<Upstream>,
-        how: RouteReason,
-        now: Instant,
-    ) -> (Self, bool) {
+    pub(super) fn begin(pool: Rc<Upstream>, how: RouteReason, now: Instant) -> (Self, bool) {
         let cell = pool.cell();
         cell.requests.add(1);
         match how {
@@ -46,12 +41,7 @@ impl InFlight {
         }
         cell.begin();
         cell.begin_waiting();
-        pool.chosen_at.set(now);
-        let place = pool.place.get();
-        let fold = pool
-            .balance
-            .borrow_mut()
-            .record_choice(place, now.into_std());
+        let fold = pool.record_choice(now);
         let in_flight = Self {
             chosen: pool.health.get(),
             how,
@@ -63,7 +53,7 @@ impl InFlight {
     }
 
     /// The head of the reply came, to a request that was given to the replica at `sent`.
-    pub(in crate::proxy) fn answered(&self, sent: Instant, now: Instant) {
+    pub(super) fn answered(&self, sent: Instant, now: Instant) {
         self.end(ReplyOutcome::Answer {
             sent: sent.into_std(),
             now: now.into_std(),
@@ -71,7 +61,7 @@ impl InFlight {
     }
 
     /// It is not the replica alone that is waited for any more.
-    pub(in crate::proxy) fn end_waiting(&self) {
+    pub(super) fn end_waiting(&self) {
         self.end(ReplyOutcome::Client);
     }
 
@@ -85,47 +75,39 @@ impl InFlight {
             return;
         }
         pool.cell().end_waiting();
-        let relief = pool.balance.borrow_mut().record_end(pool.place.get(), end);
-        match relief {
-            Relief::None => {}
-            Relief::Room => pool.relief.notify_all(),
-            Relief::Recovered => {
-                pool.cell().slow.store(false, Ordering::Relaxed);
-                tracing::info!("seat {} is not slow any more; its keys return", pool.seat);
-            }
-        }
+        pool.record_end(end);
     }
 
     /// The replica is silent, as another one was with this request: it is the request that is slow.
-    pub(in crate::proxy) fn begin_slow(&self) {
+    pub(super) fn begin_slow(&self) {
         if !self.slow.replace(true) {
             self.pool.cell().begin_slow();
         }
     }
 
     /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
-    pub(in crate::proxy) fn may_go_on(&self) -> bool {
-        !self.is_doubted() && !self.pool.retired.get() && !self.pool.drained.get()
+    pub(super) fn may_go_on(&self) -> bool {
+        !self.is_doubted() && self.pool.is_offered()
     }
 
-    pub(in crate::proxy) fn pool(&self) -> &Rc<Upstream> {
+    pub(super) fn pool(&self) -> &Rc<Upstream> {
         &self.pool
     }
 
     /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
     /// better, and then it is given its time.
-    pub(in crate::proxy) fn is_doubted(&self) -> bool {
+    pub(super) fn is_doubted(&self) -> bool {
         is_worse(self.pool.health.get(), self.chosen)
     }
 
     /// Whether the replica was up when it was chosen.
-    pub(in crate::proxy) fn was_up(&self) -> bool {
+    pub(super) fn was_up(&self) -> bool {
         self.chosen == Health::Up
     }
 
     /// For whoever waits for [`Self::is_doubted`].
-    pub(in crate::proxy) fn doubt_ear(&self) -> Waiter<'_> {
-        self.pool.doubt.waiter()
+    pub(super) fn doubt_ear(&self) -> Waiter<'_> {
+        self.pool.degraded_waiter()
     }
 }
 

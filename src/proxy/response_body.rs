@@ -1,0 +1,181 @@
+//! The body of a reply: copied where it is small or must be looked at, moved through a pipe where it is large.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::pin;
+
+use bytes::Buf;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+use super::buffer_pool::REPLY_BYTES;
+use super::client_watch::ClientWatch;
+use super::fairness::scan_window;
+use super::low_mark::LOW_MARK_PATIENCE;
+use super::pipe_pool::{PooledPipe, TransferError};
+use super::response::{Response, ResponseError};
+use super::rewrite::ResponseMeta;
+use super::write::write_whole;
+use crate::wire::framing::Body;
+use crate::wire::splice::Empty;
+
+/// How a body ended before its time.
+#[derive(Debug)]
+enum BodyEnd {
+    /// The replica said that it was through.
+    Proper,
+    /// Its connection broke, it fell silent, or its chunks are malformed.
+    Broken,
+    /// The client takes no more.
+    ClientGone,
+    /// Nothing has ended: bytes come more slowly than it pays to wait for many.
+    TooSlow,
+}
+
+impl Response<'_> {
+    /// Carries what is still owed of the body.
+    pub(super) async fn relay_rest(
+        &mut self,
+        facts: &mut ResponseMeta,
+    ) -> Result<(), ResponseError> {
+        while !facts.body.is_complete() {
+            let ahead = if facts.decode {
+                0
+            } else {
+                facts.body.opaque_ahead()
+            };
+            let pipe = self.worker.pipes.take(ahead);
+            // Chunks are certain only each by itself; between them there may be silence.
+            let certain = match facts.body {
+                Body::Length(length) if pipe.is_some() => length,
+                _ => 0,
+            };
+            let raised = self.low_mark.adapt(self.from.as_ref(), certain);
+            let carried = match pipe {
+                Some(pipe) => self.splice(facts, pipe, ahead, raised).await,
+                None => self.copy(facts).await,
+            };
+            if carried.is_ok() {
+                self.turn.skip(&self.worker.line).await;
+            }
+            let until_close = matches!(facts.body, Body::UntilClose);
+            match carried {
+                Err(BodyEnd::TooSlow) => self.low_mark.too_slow = true,
+                Ok(()) => {}
+                Err(BodyEnd::Proper) if until_close => return Ok(()),
+                Err(BodyEnd::ClientGone) => return Err(ResponseError::ClientGone),
+                Err(BodyEnd::Proper | BodyEnd::Broken) => {
+                    let reset = until_close || facts.decode;
+                    return Err(ResponseError::Truncated { reset });
+                }
+            }
+        }
+        // The connection may serve others, whose replies are short.
+        self.low_mark.adapt(self.from.as_ref(), 0);
+        Ok(())
+    }
+
+    /// Moves a piece of the body through a pipe; with a `raised` low mark it is not waited for long.
+    async fn splice(
+        &mut self,
+        facts: &mut ResponseMeta,
+        pipe: PooledPipe<Empty>,
+        ahead: u64,
+        raised: bool,
+    ) -> Result<(), BodyEnd> {
+        let limits = &self.worker.settings.limits;
+        let (progress, since) = (self.progress, Instant::now());
+        let patience = raised.then(|| since + LOW_MARK_PATIENCE);
+        // Asked only while the replica is waited for, not while the client is slow to read.
+        let waits = Cell::new(false);
+        let due = || {
+            waits.set(true);
+            let due = progress.reply_body_due(since, limits.body_timeout);
+            due.into_iter().chain(patience).min()
+        };
+        let to = self.to.known().map_err(|_| BodyEnd::ClientGone)?;
+        let sockets = (self.from.as_ref(), to);
+        let pipes = &self.worker.pipes;
+        let flow = self.flow;
+        let steps = (limits.write_timeout, |moved| flow.add(moved));
+        let carried = pin!(pipes.transfer(pipe, sockets, ahead, self.timer, due, steps));
+        let watch = ClientWatch::new(self.worker, &self.account.ends, || Ok(to));
+        let silent_since = || progress.silent_since(since).filter(|_| waits.take());
+        let carried = watch.run(carried, silent_since).await;
+        let moved = carried
+            .ok_or(BodyEnd::ClientGone)?
+            .map_err(|fault| match fault {
+                TransferError::From(None) => BodyEnd::Proper,
+                TransferError::From(Some(err))
+                    if raised && err.kind() == io::ErrorKind::TimedOut =>
+                {
+                    BodyEnd::TooSlow
+                }
+                TransferError::From(Some(_)) => BodyEnd::Broken,
+                TransferError::To => BodyEnd::ClientGone,
+            })?;
+        facts.body.skip(moved);
+        self.turn.count(moved);
+        Ok(())
+    }
+
+    /// Copies a piece of the body.
+    async fn copy(&mut self, facts: &mut ResponseMeta) -> Result<(), BodyEnd> {
+        let limits = self.worker.settings.limits;
+        // The begun name of a trailer field may be left in it.
+        self.reply.reserve(REPLY_BYTES);
+        let (progress, since) = (self.progress, Instant::now());
+        let due = || progress.reply_body_due(since, limits.body_timeout);
+        let read = {
+            let more = self.from.read_buf(&mut self.reply);
+            let more = pin!(self.timer.run_with_moving_deadline(due, more));
+            let to = &mut self.to;
+            let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+            watch.run(more, || progress.silent_since(since)).await
+        };
+        match read.ok_or(BodyEnd::ClientGone)? {
+            Ok(Ok(1..)) => {}
+            Ok(Ok(0)) => return Err(BodyEnd::Proper),
+            Ok(Err(_)) | Err(_) => return Err(BodyEnd::Broken),
+        }
+        self.out.clear();
+        let (bytes, taken) = match &mut facts.body {
+            Body::Chunked(_) => {
+                let taken = self.take_chunks(facts).await?;
+                (&self.out[..], taken)
+            }
+            body => {
+                let taken = body.take_opaque(&self.reply);
+                (&self.reply[..taken], taken)
+            }
+        };
+        let written =
+            write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
+        written.map_err(|_| BodyEnd::ClientGone)?;
+        self.flow.add(bytes.len() as u64);
+        self.turn.count(taken as u64);
+        self.reply.advance(taken);
+        Ok(())
+    }
+
+    /// Lays out what was read of a chunked body, in as many turns as that takes. How much was taken.
+    async fn take_chunks(&mut self, facts: &mut ResponseMeta) -> Result<usize, BodyEnd> {
+        let mut taken = 0;
+        loop {
+            let (rest, scanned) = (&self.reply[taken..], facts.body.scanned());
+            let part = scan_window(&facts.body, rest);
+            let is_last = part.len() == rest.len();
+            let relayed = if facts.decode {
+                facts.body.decode(part, &mut self.out)
+            } else {
+                facts.body.relay(part, &mut self.out)
+            };
+            taken += relayed.map_err(|_| BodyEnd::Broken)?;
+            self.turn.count_framing(scanned, facts.body.scanned());
+            if is_last || facts.body.is_complete() {
+                return Ok(taken);
+            }
+            self.turn.skip(&self.worker.line).await;
+        }
+    }
+}
