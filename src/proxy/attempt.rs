@@ -20,7 +20,7 @@ use super::progress::ExchangeProgress;
 use super::request::ProxiedRequest;
 use super::request_sender::{RequestSender, SendError};
 use super::request_stats::{ByteCounters, RequestStats};
-use super::response::{Response, ResponseError, ResponseOutcome};
+use super::response_state::{Response, ResponseError, ResponseOutcome};
 use super::retry_state::RetryChances;
 use super::worker::Worker;
 use crate::wire::lazy_stream::ClientWriter;

@@ -1,6 +1,7 @@
 //! A client's connection and the replies that are made here: errors, admin answers, the last hop's.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
@@ -25,7 +26,7 @@ pub(super) struct Client {
     /// What the access log will have of the request under way, if there is a log.
     pub(super) note: Option<Box<AccessRecordBuilder>>,
     /// Its own connection to a replica, if a server has authenticated it.
-    pub(super) private: Option<PrivateConnection>,
+    pub(super) private: Option<Rc<PrivateConnection>>,
 }
 
 /// What is left to do with a client's connection after a request.

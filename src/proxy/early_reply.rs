@@ -13,7 +13,7 @@ use bytes::Buf;
 use tokio::io::AsyncReadExt;
 
 use super::client_watch::ClientWatch;
-use super::response::{Response, ResponseError, ResponseOutcome};
+use super::response_state::{Response, ResponseError, ResponseOutcome};
 use super::rewrite::{self, HeadEnding, ResponseMeta};
 use crate::wire::socket;
 

@@ -5,24 +5,16 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::net::tcp::ReadHalf;
+use bytes::Buf;
 use tokio::time::Instant;
 
 use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
-use super::fairness::Turn;
-use super::in_flight::InFlight;
 use super::interim::InterimRate;
-use super::low_mark::LowMark;
-use super::progress::ExchangeProgress;
-use super::request_stats::{ByteCounters, RequestStats};
-use super::rewrite::{self, HeadEnding, RequestMeta, ResponseMeta};
-use super::worker::Worker;
+use super::response_state::{Response, ResponseError, ResponseOutcome};
+use super::rewrite::{self, HeadEnding, ResponseMeta};
 use super::write::write_whole;
-use crate::wire::deadline::Deadline;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, could_be_complete};
-use crate::wire::lazy_stream::ClientWriter;
 use crate::wire::lenient::{self, Rewritten};
 use crate::wire::version;
 
@@ -31,66 +23,6 @@ use crate::wire::version;
 const COPY_BELOW: usize = 2048;
 
 const HEAD_TOO_LONG: ResponseError = ResponseError::Bad("its head is longer than 65536 bytes");
-
-/// Why no reply, or not all of it, reached the client.
-#[derive(Debug)]
-pub(super) enum ResponseError {
-    /// The connection to the replica ended, and the client has seen nothing.
-    Lost,
-    /// The replica is not up any more, and the client has seen nothing.
-    Degraded,
-    /// The server had given a kept connection up before it read the request, and the client has seen nothing.
-    Stale,
-    /// The reply did not come in time, and the client has seen nothing.
-    TimedOut,
-    /// The reply must not be passed on; what is wrong with it.
-    Bad(&'static str),
-    /// The client takes no more.
-    ClientGone,
-    /// The rest of a reply did not come. `reset`: only a reset tells the client.
-    Truncated { reset: bool },
-}
-
-/// What became of the two connections.
-#[derive(Debug)]
-pub(super) enum ResponseOutcome {
-    /// The reply is through.
-    Whole {
-        /// Whether the client was told that its connection stays.
-        client_stays: bool,
-        /// How long the replica's connection may be kept, if at all.
-        keep: Option<Duration>,
-        /// Whether it may serve this client only.
-        private: bool,
-    },
-    /// The connections are a tunnel from here on.
-    Tunnel,
-}
-
-/// One reply on its way.
-pub(super) struct Response<'a> {
-    pub(super) from: ReadHalf<'a>,
-    pub(super) to: ClientWriter<'a>,
-    pub(super) worker: &'a Worker,
-    pub(super) in_flight: &'a InFlight,
-    pub(super) account: &'a RequestStats,
-    pub(super) flow: ByteCounters<'a>,
-    pub(super) progress: &'a ExchangeProgress,
-    pub(super) timer: &'a mut Deadline,
-    pub(super) asked: RequestMeta,
-    /// Whether the connection was used before.
-    pub(super) kept: bool,
-    /// Whether it may serve this client only.
-    pub(super) private: bool,
-    /// Whether the client keeps its connection.
-    pub(super) keep_alive: bool,
-    pub(super) low_mark: LowMark,
-    pub(super) turn: Turn,
-    /// What was read and not yet passed on.
-    pub(super) reply: BytesMut,
-    /// What is laid out for the client.
-    pub(super) out: BytesMut,
-}
 
 impl Response<'_> {
     pub(super) async fn run(&mut self) -> Result<ResponseOutcome, ResponseError> {
@@ -207,6 +139,36 @@ impl Response<'_> {
         Ok(())
     }
 
+    /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
+    /// as far as it came. So is what a half-closed client has waited for longer than its grace: only a
+    /// write tells whether it still reads.
+    async fn hold_until_whole(&mut self, facts: &ResponseMeta) -> Result<(), ResponseError> {
+        let Body::Length(length) = facts.body else {
+            return Ok(());
+        };
+        let whole = length.saturating_add(facts.len as u64);
+        if whole > REPLY_BYTES as u64 {
+            return Ok(());
+        }
+        while (self.reply.len() as u64) < whole {
+            let (progress, since) = (self.progress, Instant::now());
+            let limit = self.worker.settings.limits.body_timeout;
+            let due = || progress.reply_body_due(since, limit);
+            match self.read_early(due).await {
+                Err(ResponseError::Lost)
+                    if !(progress.repeatable.get() && self.worker.allows_retry()) =>
+                {
+                    return Ok(());
+                }
+                Err(ResponseError::ClientGone) if self.account.ends.half_closed.get().is_some() => {
+                    return Ok(());
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the head and what is here of the body. Whether the client's connection stays.
     async fn write_head(&mut self, facts: &mut ResponseMeta) -> Result<bool, ResponseError> {
         let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
@@ -247,14 +209,6 @@ impl Response<'_> {
         written.map_err(|_| ResponseError::ClientGone)?;
         self.flow.add((self.out.len() + taken) as u64);
         self.reply.advance(taken);
-        Ok(())
-    }
-
-    pub(super) async fn write_out(&mut self) -> Result<(), ResponseError> {
-        let limit = self.worker.settings.limits.write_timeout;
-        let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
-        written.map_err(|_| ResponseError::ClientGone)?;
-        self.flow.add(self.out.len() as u64);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use super::client_watch::ClientWatch;
 use super::fairness::scan_window;
 use super::low_mark::LOW_MARK_PATIENCE;
 use super::pipe_pool::{PooledPipe, TransferError};
-use super::response::{Response, ResponseError};
+use super::response_state::{Response, ResponseError};
 use super::rewrite::ResponseMeta;
 use super::write::write_whole;
 use crate::wire::framing::Body;

@@ -10,7 +10,7 @@ use super::attempted::Attempted;
 use super::in_flight::InFlight;
 use super::progress::OnSilence;
 use super::request::ProxiedRequest;
-use super::response::ResponseError;
+use super::response_state::ResponseError;
 use super::retry_budget::BudgetExhausted;
 use super::worker::Worker;
 use crate::metrics::Retry;

@@ -43,7 +43,7 @@ pub(super) struct Upstream {
     pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<IdleConnection>>,
     /// Connections to it that are a client's own.
-    pub(super) private: PrivateSlots,
+    pub(super) private: PrivateSlots<Self>,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
     doubt: LocalNotify,

@@ -1,11 +1,13 @@
 //! The head of a request as it goes on to a replica.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 
-use super::{ConnectionTokens, is_hop_by_hop, max_forwards, push_framing, push_via};
-use crate::proxy::head_writer::{push, push_number, put_client};
+use super::fields::{
+    ConnectionTokens, has_option, is_hop_by_hop, push, push_framing, push_number, push_via,
+};
+use crate::wire::framing;
 use crate::wire::head::{Field, RequestHead, Version};
 
 /// What a request's head does not say itself.
@@ -131,5 +133,60 @@ fn push_hops(out: &mut BytesMut, field: &Field<'_>) {
             push(out, &[b"\r\n"]);
         }
         None => push(out, &[field.line]),
+    }
+}
+
+/// Appends a client's address and the end of its line.
+fn put_client(out: &mut BytesMut, client: SocketAddr) {
+    match client.ip().to_canonical() {
+        // Written for every request, where the formatter would cost as much as the rest of the head.
+        IpAddr::V4(ip) => {
+            for (at, octet) in ip.octets().into_iter().enumerate() {
+                push(out, &[if at == 0 { b"" } else { b"." }]);
+                push_number(out, octet);
+            }
+        }
+        IpAddr::V6(ip) => push(out, &[ip.to_string().as_bytes()]),
+    }
+    push(out, &[b"\r\n"]);
+}
+
+/// Whether a request asks for an upgrade that we let pass: any but h2c, which would carry requests past
+/// the ring.
+pub(in crate::proxy) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
+    let mut protocols = head.fields.members("upgrade").peekable();
+    head.version == Version::Http11
+        && protocols.peek().is_some()
+        && has_option(&head.fields, "upgrade")
+        && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// How many hops a Max-Forwards field allows (RFC 9110 §7.6.2); a number too large for us counts as the
+/// largest. `None` if it is no number.
+pub(in crate::proxy) fn max_forwards(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_formatter_writes_them() {
+        let all = [
+            "0.0.0.0",
+            "127.0.0.1",
+            "255.10.200.9",
+            "::1",
+            "::ffff:10.0.0.7",
+            "2001:db8::a",
+        ];
+        for text in all {
+            let ip: IpAddr = text.parse().unwrap();
+            let mut out = BytesMut::new();
+            put_client(&mut out, SocketAddr::new(ip, 80));
+            assert_eq!(out, format!("{}\r\n", ip.to_canonical()));
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Heads as they go on, byte for byte.
 
+use super::fields::has_option;
 use super::*;
-use crate::wire::head::HeaderSlots;
+use crate::wire::framing::{self, Body};
+use crate::wire::head::{self, Field, Fields, HeaderSlots, ResponseHeaderSlots, Version};
 use crate::wire::lenient::{self, Rewritten};
+use bytes::BytesMut;
 use proptest::strategy::Strategy as _;
+use std::time::Duration;
 
 fn forwarded(text: &str, drawn: Option<u32>) -> String {
     forwarded_by(text, drawn, None)
