@@ -33,9 +33,9 @@ use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
 
 /// How long a worker rests that is out of descriptors or memory.
-const REST: Duration = Duration::from_millis(10);
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 /// How long it says nothing more of a shortage that goes on.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the workers are started with.
 #[derive(Debug)]
@@ -51,9 +51,9 @@ pub struct WorkerStart {
     /// What they count that belongs to no replica.
     pub port: Arc<DataPortCounters>,
     /// Where admin orders are handed in.
-    pub desk: OrderQueue,
+    pub orders: OrderQueue,
     /// When to begin to accept: once this is true.
-    pub opens: watch::Receiver<bool>,
+    pub opened: watch::Receiver<bool>,
     /// When to stop.
     pub shutdown: Shutdown,
     /// When to cut off what is still under way.
@@ -67,16 +67,16 @@ pub struct WorkerStart {
 /// # Errors
 /// When a thread or its event loop cannot be made.
 pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
-    let most = start.settings.limits.max_connections;
-    let slots = Arc::new(ClientSlots::new(most, start.listeners.len()));
+    let max = start.settings.limits.max_connections;
+    let slots = Arc::new(ClientSlots::new(max, start.listeners.len()));
     let mut threads = Vec::new();
     for (listener, mut subscriber) in start.listeners.into_iter().zip(start.subscribers) {
         let settings = Arc::clone(&start.settings);
         let port = Arc::clone(&start.port);
-        let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
+        let (orders, evidence) = (start.orders.clone(), start.evidence.clone());
         let slots = Arc::clone(&slots);
-        let ends = (start.shutdown.clone(), start.cut.clone());
-        let opens = start.opens.clone();
+        let stops = (start.shutdown.clone(), start.cut.clone());
+        let opened = start.opened.clone();
         let run = move || -> io::Result<()> {
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -86,13 +86,19 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
                 if settings.balance != BalanceMode::Source {
                     sockopt::defer_accept(&listener);
                 }
-                let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
-                let mut chores = JoinSet::new();
-                let door = GatedListener { listener, opens };
-                chores.spawn_local(Rc::clone(&worker).follow_roster(subscriber));
-                chores.spawn_local(Rc::clone(&worker).expire_idle());
-                chores.spawn_local(Rc::clone(&worker).watch_clients());
-                run_worker(&worker, door, chores, slots, ends).await
+                let worker = Rc::new(Worker::new(
+                    settings,
+                    port,
+                    orders,
+                    evidence,
+                    &mut subscriber,
+                ));
+                let mut background = JoinSet::new();
+                let gate = GatedListener { listener, opened };
+                background.spawn_local(Rc::clone(&worker).follow_roster(subscriber));
+                background.spawn_local(Rc::clone(&worker).expire_idle());
+                background.spawn_local(Rc::clone(&worker).watch_clients());
+                run_worker(&worker, gate, background, slots, stops).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -105,7 +111,7 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
 struct GatedListener {
     listener: std::net::TcpListener,
     /// Once it is true.
-    opens: watch::Receiver<bool>,
+    opened: watch::Receiver<bool>,
 }
 
 /// Serves until the word "stop" and then drains.
@@ -114,23 +120,23 @@ struct GatedListener {
 /// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
 async fn run_worker(
     worker: &Rc<Worker>,
-    door: GatedListener,
-    chores: JoinSet<()>,
+    gate: GatedListener,
+    background: JoinSet<()>,
     slots: Arc<ClientSlots>,
-    ends: (Shutdown, Shutdown),
+    stops: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        served = serve(worker, door, &slots, ends) => served,
-        fault = first_fault(chores) => Err(fault.into()),
+        served = serve(worker, gate, &slots, stops) => served,
+        panic = first_panic(background) => Err(panic.into()),
     }
 }
 
 /// Waits for a panic. That a chore ends by itself is no fault of the worker's: the fleet is gone, whose
 /// end others report.
-async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
-    while let Some(end) = chores.join_next().await {
-        if let Err(fault) = end {
-            return fault;
+async fn first_panic(mut background: JoinSet<()>) -> JoinError {
+    while let Some(end) = background.join_next().await {
+        if let Err(panic) = end {
+            return panic;
         }
     }
     std::future::pending().await
@@ -138,35 +144,35 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 
 async fn serve(
     worker: &Rc<Worker>,
-    door: GatedListener,
+    gate: GatedListener,
     slots: &ClientSlots,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) -> io::Result<()> {
     let GatedListener {
         listener,
-        mut opens,
-    } = door;
+        mut opened,
+    } = gate;
     tokio::select! {
         // An error means that it will never open; then the word "stop" is on its way.
-        opened = opens.wait_for(|open| *open) => if opened.is_err() {
+        opened = opened.wait_for(|open| *open) => if opened.is_err() {
             shutdown.cancelled().await;
         },
         () = shutdown.cancelled() => {}
     }
-    if !*opens.borrow() {
+    if !*opened.borrow() {
         // Whoever waits in the queue waits for another process.
         return Ok(());
     }
     socket::start_listening(&listener)?;
     let listener = Listener::new(listener)?;
-    let mut threshold = None;
+    let mut pending_client = None;
     tokio::select! {
-        () = accept_all(worker, &listener, slots, &mut threshold) => {}
+        () = accept_all(worker, &listener, slots, &mut pending_client) => {}
         () = slots.mark_idle(worker) => {}
         () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
-    if let Some((stream, addr)) = threshold {
+    if let Some((stream, addr)) = pending_client {
         start_session(worker, stream, addr, None);
     }
     if let Err(err) = drain_accept_queue(worker, listener) {
@@ -188,7 +194,7 @@ async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
     slots: &ClientSlots,
-    door: &mut Option<(TcpStream, SocketAddr)>,
+    pending_client: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
     let mut shortage = ShedLog::default();
@@ -197,11 +203,11 @@ async fn accept_all(
         reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
             Ok(arrived) => {
-                *door = Some(arrived);
+                *pending_client = Some(arrived);
                 let Some(permit) = slots.acquire(worker).await else {
                     return;
                 };
-                if let Some((stream, addr)) = door.take() {
+                if let Some((stream, addr)) = pending_client.take() {
                     start_session(worker, stream, addr, Some(permit));
                 }
             }
@@ -213,7 +219,7 @@ async fn accept_all(
                 shortage.record(&err, shed.is_ok(), Instant::now());
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
             // The client is gone already, or another error of that one connection (accept(2)).
             Err(err) => tracing::debug!("accept: {err}"),
@@ -224,19 +230,22 @@ async fn accept_all(
 /// What a shortage has cost so far, told at most once a second: it can come round a hundred times in one.
 #[derive(Debug, Default)]
 struct ShedLog {
-    turned_away: u64,
-    told: Option<Instant>,
+    refused: u64,
+    last_logged: Option<Instant>,
 }
 
 impl ShedLog {
-    fn record(&mut self, err: &io::Error, turned_away: bool, now: Instant) {
-        self.turned_away += u64::from(turned_away);
-        if self.told.is_none_or(|told| now - told >= TELL_INTERVAL) {
+    fn record(&mut self, err: &io::Error, refused: bool, now: Instant) {
+        self.refused += u64::from(refused);
+        if self
+            .last_logged
+            .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
+        {
             tracing::warn!(
                 "cannot accept: {err}; clients turned away so far: {}",
-                self.turned_away
+                self.refused
             );
-            self.told = Some(now);
+            self.last_logged = Some(now);
         }
     }
 }
@@ -263,8 +272,8 @@ fn start_session(
     addr: SocketAddr,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    spawn(worker, permit, |admission| {
-        session::run(LazyStream::new(stream), addr, admission)
+    spawn(worker, permit, |guard| {
+        session::run(LazyStream::new(stream), addr, guard)
     });
 }
 

@@ -25,7 +25,7 @@ use crate::wire::socket_owner;
 /// A request for an admin path.
 #[derive(Debug)]
 pub(super) struct AdminRequest {
-    errand: AdminAction,
+    action: AdminAction,
     body: Body,
     /// Whether the client waits for a 100 before it sends the body.
     expects: bool,
@@ -56,7 +56,7 @@ pub(super) fn from_head(
     keep_alive: bool,
 ) -> Option<AdminRequest> {
     let access = worker.settings.admin.as_ref()?;
-    let (path, allow, errand, effect) = match head.target.path {
+    let (path, allow, action, effect) = match head.target.path {
         b"/rep" => ("/rep", "GET,HEAD", AdminAction::Rep, AccessKind::Read),
         b"/add" => (
             "/add",
@@ -77,7 +77,7 @@ pub(super) fn from_head(
     };
     let fields = &head.fields;
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    let asker = Caller {
+    let caller = Caller {
         addr: client.ip(),
         forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
         authorization: fields.get("authorization"),
@@ -86,14 +86,14 @@ pub(super) fn from_head(
         host: host(head),
         owner: &|| socket_owner::owner_of(client, stream.local_addr()?),
     };
-    let errand = if !allow.split(',').any(|method| method == head.method) {
+    let action = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);
         AdminAction::Refuse {
             status: 405,
             sentence,
             fields: format!("Allow: {allow}\r\n"),
         }
-    } else if let Err(denial) = access.check(&asker, path, effect) {
+    } else if let Err(denial) = access.check(&caller, path, effect) {
         let wait = denial.retry_after();
         let wait = wait.map(|seconds| format!("Retry-After: {seconds}\r\n"));
         AdminAction::Refuse {
@@ -102,10 +102,10 @@ pub(super) fn from_head(
             fields: wait.unwrap_or_default(),
         }
     } else {
-        errand
+        action
     };
     Some(AdminRequest {
-        errand,
+        action,
         body,
         expects,
         keep_alive,
@@ -122,35 +122,35 @@ fn host<'h>(head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
-    mut visit: AdminRequest,
+    mut request: AdminRequest,
 ) -> Disposition {
     if let AdminAction::Refuse {
         status,
         sentence,
         fields,
-    } = visit.errand
+    } = request.action
     {
-        let stays = visit.keep_alive && visit.body.is_complete();
+        let stays = request.keep_alive && request.body.is_complete();
         let failure = ErrorReply { status, sentence };
         return client
-            .answer(worker, &failure, &fields, stays, visit.head_only)
+            .answer(worker, &failure, &fields, stays, request.head_only)
             .await;
     }
-    let body = match read_body(worker, client, &mut visit).await {
+    let body = match read_body(worker, client, &mut request).await {
         Ok(body) => body,
         Err(Some(failure)) => {
             return client
-                .answer(worker, &failure, "", false, visit.head_only)
+                .answer(worker, &failure, "", false, request.head_only)
                 .await;
         }
         Err(None) => return client.client_left(),
     };
-    let answer = match visit.errand {
+    let answer = match request.action {
         AdminAction::Change(kind) => match kind.parse_body(&body) {
             Ok(change) => {
                 let order = kind.into_order(change);
-                let asked = worker.desk.submit(order, client.addr.to_string());
-                match unless_reset(worker, &mut client.stream, asked).await {
+                let submitted = worker.orders.submit(order, client.addr.to_string());
+                match unless_reset(worker, &mut client.stream, submitted).await {
                     Some(answer) => answer,
                     // The fleet carries the order out.
                     None => return client.client_left(),
@@ -158,16 +158,16 @@ pub(super) async fn run(
             }
             Err(refusal) => Err(refusal),
         },
-        _ => worker.desk.list(),
+        _ => worker.orders.list(),
     };
     let (status, json) = orders::render(&answer);
-    let close = !visit.keep_alive || worker.is_stopping();
+    let close = !request.keep_alive || worker.is_stopping();
     let reply = LocalReply {
         status,
         json: &json,
         fields: "",
         close,
-        head_only: visit.head_only,
+        head_only: request.head_only,
     };
     client.write(worker, &reply).await
 }
@@ -176,7 +176,7 @@ pub(super) async fn run(
 async fn read_body(
     worker: &Worker,
     client: &mut Client,
-    visit: &mut AdminRequest,
+    request: &mut AdminRequest,
 ) -> Result<BytesMut, Option<ErrorReply>> {
     let limits = &worker.settings.limits;
     let too_large = || {
@@ -185,22 +185,22 @@ async fn read_body(
             sentence: format!("request body is longer than {MAX_ORDER_BODY} bytes"),
         })
     };
-    if matches!(visit.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
+    if matches!(request.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
         return Err(too_large());
     }
-    if visit.expects && !visit.body.is_complete() && client.inbox.is_empty() {
-        let go = b"HTTP/1.1 100 Continue\r\n\r\n";
+    if request.expects && !request.body.is_complete() && client.inbox.is_empty() {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
         let written = write_whole(
             &mut client.timer,
             &mut client.stream,
-            (go, &[]),
+            (interim, &[]),
             limits.write_timeout,
         );
         written.await.map_err(|_| None)?;
     }
     let mut body = BytesMut::new();
     loop {
-        let taken = visit
+        let taken = request
             .body
             .decode(&client.inbox, &mut body)
             .map_err(|broken| {
@@ -210,11 +210,14 @@ async fn read_body(
                 })
             })?;
         client.inbox.advance(taken);
-        client.note.iter_mut().for_each(|note| note.add_body(taken));
+        client
+            .record
+            .iter_mut()
+            .for_each(|record| record.add_body(taken));
         if body.len() > MAX_ORDER_BODY {
             return Err(too_large());
         }
-        if visit.body.is_complete() {
+        if request.body.is_complete() {
             return Ok(body);
         }
         let due = Some(Instant::now() + limits.body_timeout);

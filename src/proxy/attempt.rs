@@ -41,14 +41,14 @@ pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
     request: &mut ProxiedRequest,
-    (replica, kept): (&mut TcpStream, ReusedConnection),
+    (replica, reused): (&mut TcpStream, ReusedConnection),
     in_flight: &InFlight,
-    account: &RequestStats,
+    stats: &RequestStats,
     chances: RetryChances,
 ) -> AttemptOutcome {
-    account.assigned(in_flight);
+    stats.assigned(in_flight);
     let progress = ExchangeProgress::default();
-    progress.held.set(request.expects);
+    progress.awaiting_continue.set(request.expects);
     progress.repeatable.set(chances.repeatable);
     progress.on_silence.set(chances.silence);
     // What is owed to nobody is not waited for: then the event loop need not know of the client.
@@ -62,25 +62,25 @@ pub(super) async fn run(
         (Some(from), ClientWriter::Half(to))
     };
     let (from_replica, to_replica) = replica.split();
-    let mut download = Response {
+    let mut response = Response {
         from: from_replica,
         to: to_client,
         worker,
         in_flight,
-        account,
-        flow: ByteCounters::to_client(in_flight, account),
+        stats,
+        counters: ByteCounters::to_client(in_flight, stats),
         progress: &progress,
         timer: &mut client.timer,
-        asked: request.asked,
-        kept: kept != ReusedConnection::No,
-        private: kept == ReusedConnection::Private || request.private,
+        request: request.meta,
+        reused: reused != ReusedConnection::No,
+        private: reused == ReusedConnection::Private || request.private,
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
         turn: Turn::default(),
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
-    let mut upload = RequestSender {
+    let mut sender = RequestSender {
         from: from_client,
         to: to_replica,
         inbox: &mut client.inbox,
@@ -88,36 +88,36 @@ pub(super) async fn run(
         worker,
         progress: &progress,
         in_flight,
-        flow: ByteCounters::from_client(in_flight, account),
+        counters: ByteCounters::from_client(in_flight, stats),
         turn: Turn::default(),
     };
     // Lent: what is moved into an async fn is kept twice.
-    let (upload, download) = (pin!(upload.run()), pin!(download.run()));
-    let end = run_both(upload, download, &progress).await;
+    let (sender, response) = (pin!(sender.run()), pin!(response.run()));
+    let end = run_both(sender, response, &progress).await;
     // Once told to go on, the client goes on, whoever gets its request next.
-    request.expects = progress.held.get();
+    request.expects = progress.awaiting_continue.get();
     end
 }
 
 /// Polls both directions until the reply's one is through, or the client fails before it began.
 async fn run_both(
-    mut upload: Pin<&mut impl Future<Output = Result<(), SendError>>>,
-    mut download: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
+    mut sender: Pin<&mut impl Future<Output = Result<(), SendError>>>,
+    mut response: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
     progress: &ExchangeProgress,
 ) -> AttemptOutcome {
-    let mut uploading = true;
+    let mut sending = true;
     std::future::poll_fn(|cx| {
         loop {
-            let held = progress.held.get();
-            if uploading && let Poll::Ready(end) = upload.as_mut().poll(cx) {
-                uploading = false;
-                if progress.upload_over.get().is_none() {
-                    progress.upload_over.set(Some(Instant::now()));
+            let awaiting_continue = progress.awaiting_continue.get();
+            if sending && let Poll::Ready(end) = sender.as_mut().poll(cx) {
+                sending = false;
+                if progress.request_done_at.get().is_none() {
+                    progress.request_done_at.set(Some(Instant::now()));
                 }
                 match end {
                     Ok(()) | Err(SendError::ReplicaGone) => {}
                     // Behind half an interim reply, nothing could be read.
-                    Err(_) if progress.amid.get() => {
+                    Err(_) if progress.writing_interim.get() => {
                         return Poll::Ready(AttemptOutcome::Broken(ResponseError::ClientGone));
                     }
                     Err(failed) if !progress.response_started.get() => {
@@ -127,13 +127,14 @@ async fn run_both(
                     Err(_) => {}
                 }
             }
-            match download.as_mut().poll(cx) {
+            match response.as_mut().poll(cx) {
                 Poll::Ready(Ok(delivered)) => {
                     return Poll::Ready(AttemptOutcome::Delivered(delivered));
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(AttemptOutcome::Broken(broken)),
                 // A 100 was passed on: the client's clock begins.
-                Poll::Pending if held && !progress.held.get() && uploading => {}
+                Poll::Pending
+                    if awaiting_continue && !progress.awaiting_continue.get() && sending => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -22,19 +22,19 @@ pub(super) enum NoConnection {
     /// Our own fault.
     Ours,
     /// The replica fell silent, and another one is up.
-    Doubted,
+    Degraded,
 }
 
 /// A replica to which no connection was made.
 #[derive(Debug)]
 pub(super) struct UnreachedReplica {
-    pool: Rc<Upstream>,
+    upstream: Rc<Upstream>,
     why: NoConnection,
 }
 
 impl fmt::Display for UnreachedReplica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.pool.name;
+        let name = &self.upstream.name;
         match self.why {
             NoConnection::Refused => write!(f, "{name} refused the connection"),
             NoConnection::TimedOut(limit) => {
@@ -42,7 +42,7 @@ impl fmt::Display for UnreachedReplica {
             }
             NoConnection::Broken => write!(f, "{name} closed the connection"),
             NoConnection::Ours => write!(f, "no connection to {name} could be opened"),
-            NoConnection::Doubted => write!(f, "{name} fell silent"),
+            NoConnection::Degraded => write!(f, "{name} fell silent"),
         }
     }
 }
@@ -57,31 +57,34 @@ pub(super) struct Attempted {
     /// The last that was not reached; boxed, because every request holds this and hardly any needs it.
     pub(super) unreached: Option<Box<UnreachedReplica>>,
     /// The first of these, or its home if that is not up; `None` again once another has the request.
-    trouble: Option<Rc<Upstream>>,
+    failed_first: Option<Rc<Upstream>>,
     saved: bool,
 }
 
 impl Attempted {
     /// There was no connection to a replica; nothing was sent.
-    pub(super) fn not_reached(&mut self, pool: &Rc<Upstream>, why: NoConnection) {
-        self.refused.push(pool.id);
-        self.mark_failed(pool);
-        let pool = Rc::clone(pool);
-        self.unreached = Some(Box::new(UnreachedReplica { pool, why }));
+    pub(super) fn not_reached(&mut self, upstream: &Rc<Upstream>, why: NoConnection) {
+        self.refused.push(upstream.id);
+        self.mark_failed(upstream);
+        let upstream = Rc::clone(upstream);
+        self.unreached = Some(Box::new(UnreachedReplica { upstream, why }));
     }
 
     /// A replica has refused or lost it, or is not there to be asked.
-    pub(super) fn mark_failed(&mut self, pool: &Rc<Upstream>) {
-        if self.trouble.is_none() && !self.saved {
-            self.trouble = Some(Rc::clone(pool));
+    pub(super) fn mark_failed(&mut self, upstream: &Rc<Upstream>) {
+        if self.failed_first.is_none() && !self.saved {
+            self.failed_first = Some(Rc::clone(upstream));
         }
     }
 
     /// A replica gets it. If that is another than the one it was in trouble with, it counts there as
     /// saved; once, however far it travels.
-    pub(super) fn mark_taken_over(&mut self, pool: &Upstream) {
-        if let Some(trouble) = self.trouble.take_if(|trouble| trouble.id != pool.id) {
-            trouble.cell().saved.add(1);
+    pub(super) fn mark_taken_over(&mut self, upstream: &Upstream) {
+        if let Some(failed_first) = self
+            .failed_first
+            .take_if(|failed_first| failed_first.id != upstream.id)
+        {
+            failed_first.counters().saved.add(1);
             self.saved = true;
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Client {
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,
     /// What the access log will have of the request under way, if there is a log.
-    pub(super) note: Option<Box<AccessRecordBuilder>>,
+    pub(super) record: Option<Box<AccessRecordBuilder>>,
     /// Its own connection to a replica, if a server has authenticated it.
     pub(super) private: Option<Rc<PrivateConnection>>,
 }
@@ -71,8 +71,8 @@ impl Client {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
         worker.port().own_replies.count(reply.status);
-        if let Some(note) = &mut self.note {
-            note.local_reply(reply.status, bytes.len());
+        if let Some(record) = &mut self.record {
+            record.local_reply(reply.status, bytes.len());
         }
         match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
             Ok(()) if reply.close => Disposition::LingeringClose,
@@ -83,7 +83,9 @@ impl Client {
 
     /// Notes that the client is gone.
     pub(super) fn client_left(&mut self) -> Disposition {
-        self.note.iter_mut().for_each(|note| note.client_left());
+        self.record
+            .iter_mut()
+            .for_each(|record| record.client_left());
         Disposition::Close
     }
 }

@@ -24,11 +24,11 @@ const LULL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct ClientSlots {
     free: Arc<Semaphore>,
-    most: usize,
-    by_worker: Box<[SlotRequest]>,
+    max: usize,
+    requests: Box<[SlotRequest]>,
     begun: Instant,
     /// When the limit was met last, in milliseconds since `begun`, and 1; 0: never.
-    met: AtomicU64,
+    last_full: AtomicU64,
 }
 
 /// What one worker and the others have to tell each other.
@@ -36,20 +36,20 @@ pub(super) struct ClientSlots {
 #[repr(align(128))]
 struct SlotRequest {
     /// Whether it wants a client of another worker to go.
-    wants: AtomicBool,
+    wanted: AtomicBool,
     /// Notified when another worker does.
-    asked: Notify,
+    requested: Notify,
 }
 
 impl ClientSlots {
     /// As many slots for so many workers.
-    pub(super) fn new(most: usize, workers: usize) -> Self {
+    pub(super) fn new(max: usize, workers: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(most)),
-            most,
-            by_worker: (0..workers).map(|_| SlotRequest::default()).collect(),
+            free: Arc::new(Semaphore::new(max)),
+            max,
+            requests: (0..workers).map(|_| SlotRequest::default()).collect(),
             begun: Instant::now(),
-            met: AtomicU64::new(0),
+            last_full: AtomicU64::new(0),
         }
     }
 
@@ -62,7 +62,7 @@ impl ClientSlots {
         let mut permit = pin!(Arc::clone(&self.free).acquire_owned());
         loop {
             self.log_limit(Instant::now());
-            let _wish = self.make_room(worker);
+            let _request = self.make_room(worker);
             tokio::select! {
                 biased;
                 permit = &mut permit => return permit.ok(),
@@ -74,11 +74,11 @@ impl ClientSlots {
     /// Lets idle clients of `worker` go for newcomers of the others, for ever.
     pub(super) async fn mark_idle(&self, worker: &Worker) {
         loop {
-            self.by_worker[worker.index()].asked.notified().await;
+            self.requests[worker.index()].requested.notified().await;
             let now = Instant::now();
-            for other in &self.by_worker {
+            for other in &self.requests {
                 // Each wish is granted by one worker alone.
-                if worker.idle.has_settled(now) && other.wants.swap(false, Ordering::AcqRel) {
+                if worker.idle.has_settled(now) && other.wanted.swap(false, Ordering::AcqRel) {
                     worker.idle.evict_longest(now);
                 }
             }
@@ -91,12 +91,12 @@ impl ClientSlots {
             return None;
         }
         let own = worker.index();
-        let wants = &self.by_worker[own].wants;
-        wants.store(true, Ordering::Release);
-        let others = self.by_worker.iter().enumerate();
+        let wanted = &self.requests[own].wanted;
+        wanted.store(true, Ordering::Release);
+        let others = self.requests.iter().enumerate();
         let others = others.filter(|(at, _)| *at != own);
-        others.for_each(|(_, other)| other.asked.notify_one());
-        Some(EvictionRequest(wants))
+        others.for_each(|(_, other)| other.requested.notify_one());
+        Some(EvictionRequest(wanted))
     }
 
     /// Tells that the limit is met: once for as long as it goes on.
@@ -104,7 +104,7 @@ impl ClientSlots {
         if self.should_log(now) {
             tracing::warn!(
                 "all {} connections are in use (--max-connections): the longest idle client is closed for each new one, and new ones wait while none is idle",
-                self.most
+                self.max
             );
         }
     }
@@ -114,7 +114,9 @@ impl ClientSlots {
         let since = now.saturating_duration_since(self.begun);
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let lull = u64::try_from(LULL.as_millis()).unwrap_or(u64::MAX);
-        let before = self.met.swap(now.saturating_add(1), Ordering::Relaxed);
+        let before = self
+            .last_full
+            .swap(now.saturating_add(1), Ordering::Relaxed);
         before == 0 || now.saturating_add(1).saturating_sub(before) > lull
     }
 }

@@ -37,33 +37,33 @@ pub(super) async fn connect(
     private: Option<&PrivateConnection>,
     in_flight: &InFlight,
     request: &ProxiedRequest,
-    means: ConnectOptions,
-    journey: &mut RetryState,
+    options: ConnectOptions,
+    retry: &mut RetryState,
 ) -> Option<(TcpStream, ReusedConnection)> {
-    let pool = in_flight.pool();
+    let upstream = in_flight.upstream();
     // A moment ago, or before the pause of a request that was lost.
-    let now = pool.chosen_at.get();
-    if means == ConnectOptions::Own
+    let now = upstream.chosen_at.get();
+    if options == ConnectOptions::Own
         && let Some(own) = private.and_then(PrivateConnection::take)
     {
         return Some((own, ReusedConnection::Private));
     }
-    let need = match (request.idempotent, journey.holders.is_empty()) {
+    let policy = match (request.idempotent, retry.lost_replicas.is_empty()) {
         (false, _) => ReusePolicy::Once,
         (true, true) => ReusePolicy::Any,
         (true, false) => ReusePolicy::Alive,
     };
-    if means == ConnectOptions::Any
-        && let Some(kept) = pool.take_idle(need, now)
+    if options == ConnectOptions::Any
+        && let Some(kept) = upstream.take_idle(policy, now)
     {
         worker.port().pool_hits.add(1);
         return Some((kept, ReusedConnection::Pooled));
     }
-    match Box::pin(worker.dial(in_flight, &journey.tried)).await {
+    match Box::pin(worker.dial(in_flight, &retry.attempted)).await {
         Ok(fresh) => Some((fresh, ReusedConnection::No)),
         Err(why) => {
-            journey.tried.not_reached(pool, why);
-            journey.moves += 1;
+            retry.attempted.not_reached(upstream, why);
+            retry.reroutes += 1;
             None
         }
     }

@@ -30,21 +30,21 @@ impl Worker {
         in_flight: &InFlight,
         tried: &Attempted,
     ) -> Result<TcpStream, NoConnection> {
-        let (pool, limit) = (in_flight.pool(), self.settings.limits.connect_timeout);
+        let (upstream, limit) = (in_flight.upstream(), self.settings.limits.connect_timeout);
         self.port().pool_misses.add(1);
-        let mut connecting = pin!(socket::connect(pool.addr.0, limit));
-        let mut ear = in_flight.doubt_ear();
+        let mut connecting = pin!(socket::connect(upstream.addr.0, limit));
+        let mut waiter = in_flight.degraded_waiter();
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(Some(connected)),
             Poll::Pending if self.should_give_up(in_flight, |id| tried.contains(id)) => {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ear.register(cx);
+                waiter.register(cx);
                 Poll::Pending
             }
         });
-        let (sign, retry, why) = match connected.await {
+        let (kind, retry, why) = match connected.await {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(ConnectError::Refused)) => {
                 (EvidenceKind::Refused, Retry::Refused, NoConnection::Refused)
@@ -54,39 +54,40 @@ impl Worker {
                 (EvidenceKind::ConnectTimeout, Retry::ConnectTimeout, why)
             }
             Some(Err(ConnectError::Ours(err))) => {
-                tracing::warn!("cannot connect to {}: {err}", pool.addr);
+                tracing::warn!("cannot connect to {}: {err}", upstream.addr);
                 return Err(NoConnection::Ours);
             }
             None => {
-                pool.cell().retried(Retry::Doubted);
-                return Err(NoConnection::Doubted);
+                upstream.counters().retried(Retry::Doubted);
+                return Err(NoConnection::Degraded);
             }
         };
-        self.report_evidence(pool.id, sign);
-        pool.cell().retried(retry);
+        self.report_evidence(upstream.id, kind);
+        upstream.counters().retried(retry);
         Err(why)
     }
 
     /// Whether a request should leave the replica that has it: that is dead, or it is silent and another one
     /// is up that the request has not `tried`. Without another one, it may only be busy with this request.
     fn should_give_up(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
-        let is_better = |pool: &Rc<Upstream>| pool.accepts_requests() && !tried(pool.id);
-        match in_flight.pool().health.get() {
+        let is_better =
+            |upstream: &Rc<Upstream>| upstream.accepts_requests() && !tried(upstream.id);
+        match in_flight.upstream().health.get() {
             Health::Up => false,
-            Health::Suspect => self.view().pools.iter().any(is_better),
+            Health::Suspect => self.view().upstreams.iter().any(is_better),
             Health::Down => true,
         }
     }
 
     /// Whether a request whose reply has not begun leaves its replica now, within the retry budget. One that
     /// waits although another replica fell silent with it counts as slow from then on.
-    pub(super) fn gives_up(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
+    pub(super) fn should_leave(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
         match on_silence {
             OnSilence::Leaves => self.should_give_up(in_flight, |_| false) && self.allows_retry(),
             // It cannot be sent again, and is better off waiting.
             OnSilence::Stays => false,
             OnSilence::IsSlow => {
-                if in_flight.is_doubted() {
+                if in_flight.is_degraded() {
                     in_flight.begin_slow();
                 }
                 false

@@ -27,9 +27,9 @@ pub(super) enum Dispatch {
     /// A request that opens a tunnel; its bytes stay in the inbox.
     Tunnel(FirstRequest),
     /// One of the admin paths.
-    Visit(AdminRequest),
+    Admin(AdminRequest),
     /// A request that ends here by the letter (RFC 9110 §7.6.2).
-    LastHop {
+    MaxForwardsZero {
         /// Whether the connection stays.
         keep_alive: bool,
     },
@@ -44,7 +44,7 @@ pub(super) fn read(
     stream: &LazyStream,
     client: SocketAddr,
     inbox: &mut BytesMut,
-    note: Option<&mut AccessRecordBuilder>,
+    record: Option<&mut AccessRecordBuilder>,
 ) -> Result<Option<Dispatch>, RequestError> {
     let mut room = HeaderSlots::default();
     let head = match head::request(inbox, &mut room) {
@@ -52,13 +52,13 @@ pub(super) fn read(
         Ok(None) => return Ok(None),
         Err(refused) => {
             if refused.status == 505 && version::normalize_request_version(inbox) {
-                return read(worker, stream, client, inbox, note);
+                return read(worker, stream, client, inbox, record);
             }
             return Err(refused);
         }
     };
-    if let Some(note) = note {
-        note.set_request(head.method, head.target.path, head.len);
+    if let Some(record) = record {
+        record.set_request(head.method, head.target.path, head.len);
     }
     if head.len > worker.settings.limits.max_head {
         return Err(too_long(inbox));
@@ -73,17 +73,17 @@ pub(super) fn read(
     let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
     // To an HTTP/1.0 client, replies of our own do not offer to stay.
     let stays = keep_alive && head.version == Version::Http11;
-    let job = if let Some(visit) =
+    let dispatch = if let Some(admin_request) =
         admin::from_head(worker, stream, client, &head, body, expects, stays)
     {
-        Dispatch::Visit(visit)
+        Dispatch::Admin(admin_request)
     } else if worker.settings.balance == BalanceMode::Connection {
-        let (opening, with_id) = passthrough::prepare(worker, client, &head, inbox);
+        let (first, with_id) = passthrough::prepare(worker, client, &head, inbox);
         if let Some(mut bytes) = with_id {
             mem::swap(inbox, &mut bytes);
             worker.inboxes.put_back(&mut bytes);
         }
-        return Ok(Some(Dispatch::Tunnel(opening)));
+        return Ok(Some(Dispatch::Tunnel(first)));
     } else if has_max_forwards_zero(&head) {
         return max_forwards_zero_reply(inbox, head.len, &body, stays);
     } else {
@@ -93,7 +93,7 @@ pub(super) fn read(
     };
     let len = head.len;
     inbox.advance(len);
-    Ok(Some(job))
+    Ok(Some(dispatch))
 }
 
 /// The refusal of a head over the limit: which part of it is too long?
@@ -140,14 +140,14 @@ fn prepare(
             .unwrap_or_default(),
     };
     let mut bytes = worker.inboxes.take();
-    let extra = RewriteContext {
+    let context = RewriteContext {
         client,
         host: &host,
-        drawn: keyed.generated_id,
+        generated_id: keyed.generated_id,
         upgrade,
         via: worker.settings.via.as_deref(),
     };
-    rewrite::request(head, &extra, &mut bytes);
+    rewrite::request(head, &context, &mut bytes);
     ProxiedRequest {
         keyed,
         outgoing: OutgoingRequest {
@@ -158,7 +158,7 @@ fn prepare(
             uncounted: head.len as u64,
         },
         idempotent: is_idempotent(head.method),
-        asked: rewrite::RequestMeta {
+        meta: rewrite::RequestMeta {
             to_head: head.method == "HEAD",
             version: head.version,
             upgrade,
@@ -204,7 +204,7 @@ fn max_forwards_zero_reply(
 ) -> Result<Option<Dispatch>, RequestError> {
     inbox.advance(len);
     // A body would have to be read; closing is simpler and as right.
-    Ok(Some(Dispatch::LastHop {
+    Ok(Some(Dispatch::MaxForwardsZero {
         keep_alive: keep_alive && body.is_complete(),
     }))
 }

@@ -21,7 +21,7 @@ impl Response<'_> {
     /// Whether the reply came before the end of an upload that goes on. A client that waits for a 100 in vain
     /// sends no body (RFC 9110 §10.1.1).
     pub(super) fn is_early(&self) -> bool {
-        self.progress.upload_over.get().is_none() && !self.progress.held.get()
+        self.progress.request_done_at.get().is_none() && !self.progress.awaiting_continue.get()
     }
 
     /// Waits for the end of the upload, or for that of the replica's connection: a server that still reads
@@ -38,9 +38,9 @@ impl Response<'_> {
         }
         let (from, to, reply) = (&mut self.from, &mut self.to, &mut self.reply);
         let progress = self.progress;
-        let mut watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+        let mut watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
         poll_fn(move |cx| {
-            if progress.upload_over.get().is_some() || progress.held.get() {
+            if progress.request_done_at.get().is_some() || progress.awaiting_continue.get() {
                 return Poll::Ready(Ok(()));
             }
             // More bytes than the reply has are as good as an end: nothing can come after them.
@@ -58,22 +58,22 @@ impl Response<'_> {
     /// §15.5.9). A proxy must not repeat what is not idempotent, whatever it knows (§9.2.2); there the client,
     /// which may, gets the 408.
     pub(super) fn is_stale(&self, status: u16) -> bool {
-        status == 408 && self.kept && self.progress.repeatable.get() && self.worker.allows_retry()
+        status == 408 && self.reused && self.progress.repeatable.get() && self.worker.allows_retry()
     }
 
     /// Opens a tunnel once the request is through.
     pub(super) async fn upgrade(
         &mut self,
-        facts: &ResponseMeta,
+        meta: &ResponseMeta,
     ) -> Result<ResponseOutcome, ResponseError> {
         // RFC 9110 §7.8: the request first, then the tunnel. Both directions are polled by one task, so
         // the end of the other one is seen at the next poll.
         let (progress, to) = (self.progress, &mut self.to);
-        let sent = poll_fn(|_| match progress.upload_over.get() {
+        let sent = poll_fn(|_| match progress.request_done_at.get() {
             Some(_) => Poll::Ready(()),
             None => Poll::Pending,
         });
-        let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+        let watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
         let sent = watch.run(pin!(sent), || None).await;
         sent.ok_or(ResponseError::ClientGone)?;
         if !progress.sent.get() {
@@ -81,7 +81,7 @@ impl Response<'_> {
                 "it switches protocols before the request ends",
             ));
         }
-        self.reply.advance(facts.len);
+        self.reply.advance(meta.len);
         rewrite::push_head_end(HeadEnding::Upgrade, &mut self.out);
         self.out.extend_from_slice(&self.reply);
         self.progress.response_started.set(true);

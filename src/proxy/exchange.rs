@@ -45,10 +45,10 @@ pub(super) async fn run(
 ) -> Disposition {
     let begun = Instant::now();
     worker.count_request(begun);
-    let mut account = RequestStats::new(begun, request.keyed.key, client.note.take());
-    let answered = run_attempts(worker, client, request, &account).await;
-    client.note = account.finish_attempt();
-    let after = match answered {
+    let mut stats = RequestStats::new(begun, request.keyed.key, client.record.take());
+    let outcome = run_attempts(worker, client, request, &stats).await;
+    client.record = stats.finish_attempt();
+    let after = match outcome {
         Ok(after) => after,
         Err(failure) => send_error(worker, client, request, &failure).await,
     };
@@ -61,64 +61,64 @@ async fn run_attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
     request: &mut ProxiedRequest,
-    account: &RequestStats,
+    stats: &RequestStats,
 ) -> Result<Disposition, ErrorReply> {
-    let mut journey = RetryState::default();
+    let mut retry = RetryState::default();
     let key = request.keyed.key;
     // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
     // again on a fresh connection, because a kept one was found closed.
     let own = client.private.as_ref();
-    let own = own.and_then(|private| private.begin(worker, key, account.begun));
-    let mut given = own.map(|in_flight| (in_flight, ConnectOptions::Own));
+    let own = own.and_then(|private| private.begin(worker, key, stats.begun));
+    let mut chosen = own.map(|in_flight| (in_flight, ConnectOptions::Own));
     loop {
-        let reached = {
+        let connected = {
             let own = client.private.as_deref();
-            let reached = reach(worker, request, account, &mut journey, (own, given.take()));
-            let watch = ClientWatch::new(worker, &account.ends, || {
+            let connected = reach(worker, request, stats, &mut retry, (own, chosen.take()));
+            let watch = ClientWatch::new(worker, &stats.ends, || {
                 client.stream.registered().map(|stream| &*stream)
             });
-            watch.run(pin!(reached), || Some(account.begun)).await
+            watch.run(pin!(connected), || Some(stats.begun)).await
         };
-        let Some(reached) = reached else {
-            account.ended.set(Some(TerminatedBy::ByClient));
+        let Some(connected) = connected else {
+            stats.ended.set(Some(TerminatedBy::ByClient));
             return Ok(Disposition::Close);
         };
-        let (in_flight, mut replica, kept) = reached?;
-        let pool = in_flight.pool();
-        let is_kept = kept != ReusedConnection::No;
-        let chances = journey.chances(worker, request, &in_flight, is_kept);
+        let (in_flight, mut replica, source) = connected?;
+        let upstream = in_flight.upstream();
+        let is_reused = source != ReusedConnection::No;
+        let chances = retry.chances(worker, request, &in_flight, is_reused);
         let end = attempt::run(
             worker,
             client,
             request,
-            (&mut replica, kept),
+            (&mut replica, source),
             &in_flight,
-            account,
+            stats,
             chances,
         );
         match end.await {
             AttemptOutcome::Delivered(delivered) => {
-                let about = (&in_flight, account);
+                let about = (&in_flight, stats);
                 return Ok(finish(worker, client, request, about, replica, delivered).await);
             }
             AttemptOutcome::ClientFailed(failed) => {
-                return client_failed(pool, account, &failed);
+                return client_failed(upstream, stats, &failed);
             }
             AttemptOutcome::Broken(
                 broken @ (ResponseError::Lost | ResponseError::Degraded | ResponseError::Stale),
             ) => {
-                let is_doubted = matches!(broken, ResponseError::Degraded);
+                let is_degraded = matches!(broken, ResponseError::Degraded);
                 if matches!(broken, ResponseError::Lost) {
-                    worker.report_evidence(pool.id, EvidenceKind::Lost);
+                    worker.report_evidence(upstream.id, EvidenceKind::Lost);
                 }
                 let repeatable = chances.repeatable;
-                journey
-                    .may_retry_here(worker, request, &in_flight, &broken, is_kept, repeatable)
-                    .map_err(|halted| not_retried(pool, account, &halted))?;
-                given = (is_kept && !is_doubted).then_some((in_flight, ConnectOptions::Fresh));
+                retry
+                    .record_failure(worker, request, &in_flight, &broken, is_reused, repeatable)
+                    .map_err(|denied| not_retried(upstream, stats, &denied))?;
+                chosen = (is_reused && !is_degraded).then_some((in_flight, ConnectOptions::Fresh));
             }
             AttemptOutcome::Broken(other) => {
-                return fail_permanently(worker, pool, account, &other);
+                return fail_permanently(worker, upstream, stats, &other);
             }
         }
     }
@@ -129,44 +129,47 @@ async fn run_attempts(
 async fn reach(
     worker: &Worker,
     request: &ProxiedRequest,
-    account: &RequestStats,
-    journey: &mut RetryState,
-    (own, mut given): (
+    stats: &RequestStats,
+    retry: &mut RetryState,
+    (own, mut chosen): (
         Option<&PrivateConnection>,
         Option<(InFlight, ConnectOptions)>,
     ),
 ) -> Result<(InFlight, TcpStream, ReusedConnection), ErrorReply> {
     loop {
-        account.moves.set(journey.moves);
-        let tried = &mut journey.tried;
-        let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
-            Some(given) => given,
+        stats.reroutes.set(retry.reroutes);
+        let attempted = &mut retry.attempted;
+        let (in_flight, means) = match chosen
+            .take()
+            .filter(|(in_flight, _)| in_flight.can_retry_here())
+        {
+            Some(chosen) => chosen,
             None => {
                 let (key, now) = (request.keyed.key, Instant::now());
-                let next = route::select(worker, key, tried, now).await;
-                let next = next.map_err(|nobody| nobody.error_reply(worker, tried))?;
-                account.replica_chosen(next.pool().chosen_at.get());
+                let next = route::select(worker, key, attempted, now).await;
+                let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
+                stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)
             }
         };
-        let pool = in_flight.pool();
-        if !journey.may_try(pool.id) {
+        let upstream = in_flight.upstream();
+        if !retry.may_try(upstream.id) {
             let sentence = "two replicas were lost with this request";
             return Err(ErrorReply::new(502, sentence));
         }
-        journey.tried.mark_taken_over(pool);
-        if journey.record_failure(pool.id) && !Box::pin(still_up_after_delay(pool)).await {
+        retry.attempted.mark_taken_over(upstream);
+        if retry.needs_delay(upstream.id) && !Box::pin(still_up_after_delay(upstream)).await {
             continue;
         }
-        let connected = connect(worker, own, &in_flight, request, means, journey).await;
-        if let Some((replica, kept)) = connected {
-            return Ok((in_flight, replica, kept));
+        let connected = connect(worker, own, &in_flight, request, means, retry).await;
+        if let Some((replica, source)) = connected {
+            return Ok((in_flight, replica, source));
         }
     }
 }
 
 /// Lets a replica's death be heard of that dies together with another.
-async fn still_up_after_delay(pool: &Upstream) -> bool {
+async fn still_up_after_delay(upstream: &Upstream) -> bool {
     sleep(RETRY_DELAY).await;
-    pool.health.get() == Health::Up
+    upstream.health.get() == Health::Up
 }

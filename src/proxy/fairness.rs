@@ -58,12 +58,12 @@ impl Turn {
 
     /// Lets the event loop go round if the turn is over, and other sessions at full speed have their run if
     /// the run is. Cancel safe.
-    pub(super) async fn skip(&mut self, line: &TurnQueue) {
+    pub(super) async fn yield_if_over(&mut self, queue: &TurnQueue) {
         if self.is_turn_over() {
             if self.number == 0 {
-                self.number = line.number();
+                self.number = queue.number();
             }
-            line.yield_turn(self.number, u64::from(self.moved)).await;
+            queue.yield_turn(self.number, u64::from(self.moved)).await;
             self.moved = 0;
         }
     }
@@ -115,7 +115,10 @@ impl TurnQueue {
             self.begin(number);
             return self.next_round().await;
         }
-        let waiting = QueuedSession { line: self, number };
+        let waiting = QueuedSession {
+            queue: self,
+            number,
+        };
         waiting.enter().await;
         while !self.is_free() {
             yield_now().await;
@@ -156,7 +159,7 @@ impl Drop for ResumingSession<'_> {
 
 /// A place in the line. Dropping it leaves the line.
 struct QueuedSession<'l> {
-    line: &'l TurnQueue,
+    queue: &'l TurnQueue,
     number: u32,
 }
 
@@ -164,7 +167,7 @@ impl QueuedSession<'_> {
     /// Waits to be the first.
     async fn enter(&self) {
         poll_fn(|cx| {
-            let mut waiting = self.line.waiting.borrow_mut();
+            let mut waiting = self.queue.waiting.borrow_mut();
             match waiting
                 .iter()
                 .position(|(number, _)| *number == self.number)
@@ -184,7 +187,7 @@ impl QueuedSession<'_> {
 
 impl Drop for QueuedSession<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.line.waiting.borrow_mut();
+        let mut waiting = self.queue.waiting.borrow_mut();
         let was_first = waiting
             .front()
             .is_some_and(|(number, _)| *number == self.number);

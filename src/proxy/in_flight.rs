@@ -17,22 +17,22 @@ use crate::roster::Health;
 /// An exchange under way with a replica. While one lives, a replica that left is not stopped.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pool: Rc<Upstream>,
+    upstream: Rc<Upstream>,
     /// The replica's health when it was chosen.
-    chosen: Health,
-    pub(super) how: RouteReason,
+    health_when_chosen: Health,
+    pub(super) reason: RouteReason,
     /// Whether the replica owes the head of a reply.
-    awaiting: Cell<bool>,
+    awaiting_reply: Cell<bool>,
     /// Whether the request counts as slow.
     slow: Cell<bool>,
 }
 
 impl InFlight {
     /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
-    pub(super) fn begin(pool: Rc<Upstream>, how: RouteReason, now: Instant) -> (Self, bool) {
-        let cell = pool.cell();
+    pub(super) fn begin(upstream: Rc<Upstream>, reason: RouteReason, now: Instant) -> (Self, bool) {
+        let cell = upstream.counters();
         cell.requests.add(1);
-        match how {
+        match reason {
             RouteReason::Home => {}
             RouteReason::Spilled => cell.spilled.add(1),
             RouteReason::Diverted => cell.diverted.add(1),
@@ -41,13 +41,13 @@ impl InFlight {
         }
         cell.begin();
         cell.begin_waiting();
-        let fold = pool.record_choice(now);
+        let fold = upstream.record_choice(now);
         let in_flight = Self {
-            chosen: pool.health.get(),
-            how,
-            awaiting: Cell::new(true),
+            health_when_chosen: upstream.health.get(),
+            reason,
+            awaiting_reply: Cell::new(true),
             slow: Cell::new(false),
-            pool,
+            upstream,
         };
         (in_flight, fold)
     }
@@ -66,54 +66,54 @@ impl InFlight {
     }
 
     fn end(&self, end: ReplyOutcome) {
-        let pool = &self.pool;
+        let upstream = &self.upstream;
         // A request may become slow after its head came, while the reply is held back.
         if self.slow.replace(false) {
-            pool.cell().end_slow();
+            upstream.counters().end_slow();
         }
-        if !self.awaiting.replace(false) {
+        if !self.awaiting_reply.replace(false) {
             return;
         }
-        pool.cell().end_waiting();
-        pool.record_end(end);
+        upstream.counters().end_waiting();
+        upstream.record_end(end);
     }
 
     /// The replica is silent, as another one was with this request: it is the request that is slow.
     pub(super) fn begin_slow(&self) {
         if !self.slow.replace(true) {
-            self.pool.cell().begin_slow();
+            self.upstream.counters().begin_slow();
         }
     }
 
     /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
-    pub(super) fn may_go_on(&self) -> bool {
-        !self.is_doubted() && self.pool.is_offered()
+    pub(super) fn can_retry_here(&self) -> bool {
+        !self.is_degraded() && self.upstream.is_offered()
     }
 
-    pub(super) fn pool(&self) -> &Rc<Upstream> {
-        &self.pool
+    pub(super) fn upstream(&self) -> &Rc<Upstream> {
+        &self.upstream
     }
 
     /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
     /// better, and then it is given its time.
-    pub(super) fn is_doubted(&self) -> bool {
-        is_worse(self.pool.health.get(), self.chosen)
+    pub(super) fn is_degraded(&self) -> bool {
+        is_worse(self.upstream.health.get(), self.health_when_chosen)
     }
 
     /// Whether the replica was up when it was chosen.
     pub(super) fn was_up(&self) -> bool {
-        self.chosen == Health::Up
+        self.health_when_chosen == Health::Up
     }
 
     /// For whoever waits for [`Self::is_doubted`].
-    pub(super) fn doubt_ear(&self) -> Waiter<'_> {
-        self.pool.degraded_waiter()
+    pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
+        self.upstream.degraded_waiter()
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.end(ReplyOutcome::Gone);
-        self.pool.cell().end();
+        self.upstream.counters().end();
     }
 }

@@ -31,24 +31,24 @@ mod tests {
     #[test]
     fn a_burst_passes_at_once_and_then_one_each_interval() {
         let begun = Instant::now();
-        let mut pace = InterimRate::default();
+        let mut rate = InterimRate::default();
         for _ in 0..BURST {
-            assert_eq!(pace.count(begun), None);
+            assert_eq!(rate.count(begun), None);
         }
         for n in 1..=3 {
-            assert_eq!(pace.count(begun), Some(begun + n * INTERVAL));
+            assert_eq!(rate.count(begun), Some(begun + n * INTERVAL));
         }
         // Those that come no faster are never delayed.
         let mut now = begun + 4 * INTERVAL;
         for _ in 0..10_000 {
-            assert_eq!(pace.count(now), None);
+            assert_eq!(rate.count(now), None);
             now += INTERVAL;
         }
         // After a silence, a whole burst again and no more.
         now += 1000 * BURST * INTERVAL;
         for _ in 0..BURST {
-            assert_eq!(pace.count(now), None);
+            assert_eq!(rate.count(now), None);
         }
-        assert_eq!(pace.count(now), Some(now + INTERVAL));
+        assert_eq!(rate.count(now), Some(now + INTERVAL));
     }
 }

@@ -13,8 +13,8 @@ pub(super) struct LocalNotify(RefCell<Slab<Waker>>);
 /// One who may be waiting. Dropping it ends that.
 #[derive(Debug)]
 pub(super) struct Waiter<'b> {
-    bell: &'b LocalNotify,
-    place: Option<usize>,
+    notify: &'b LocalNotify,
+    key: Option<usize>,
 }
 
 impl LocalNotify {
@@ -28,8 +28,8 @@ impl LocalNotify {
     /// One who does not wait yet.
     pub(super) fn waiter(&self) -> Waiter<'_> {
         Waiter {
-            bell: self,
-            place: None,
+            notify: self,
+            key: None,
         }
     }
 }
@@ -37,18 +37,18 @@ impl LocalNotify {
 impl Waiter<'_> {
     /// Has the task woken at the next ring, and at every one after it.
     pub(super) fn register(&mut self, cx: &Context<'_>) {
-        let mut wakers = self.bell.0.borrow_mut();
-        match self.place.and_then(|place| wakers.get_mut(place)) {
+        let mut wakers = self.notify.0.borrow_mut();
+        match self.key.and_then(|key| wakers.get_mut(key)) {
             Some(waker) => waker.clone_from(cx.waker()),
-            None => self.place = Some(wakers.insert(cx.waker().clone())),
+            None => self.key = Some(wakers.insert(cx.waker().clone())),
         }
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.bell.0.borrow_mut().try_remove(place);
+        if let Some(key) = self.key {
+            self.notify.0.borrow_mut().try_remove(key);
         }
     }
 }
@@ -62,30 +62,30 @@ mod tests {
 
     #[test]
     fn a_ring_wakes_those_who_listen_and_who_went_is_forgotten() {
-        let bell = LocalNotify::default();
+        let notify = LocalNotify::default();
         {
-            let (mut first, mut second) = (bell.waiter(), bell.waiter());
+            let (mut first, mut second) = (notify.waiter(), notify.waiter());
             let cx = Context::from_waker(Waker::noop());
             for _ in 0..2 {
                 first.register(&cx);
                 second.register(&cx);
             }
-            assert_eq!(bell.0.borrow().len(), 2);
+            assert_eq!(notify.0.borrow().len(), 2);
             drop(first);
-            assert_eq!(bell.0.borrow().len(), 1);
-            bell.notify_all();
+            assert_eq!(notify.0.borrow().len(), 1);
+            notify.notify_all();
             second.register(&cx);
-            assert_eq!(bell.0.borrow().len(), 1);
+            assert_eq!(notify.0.borrow().len(), 1);
         }
-        assert!(bell.0.borrow().is_empty());
+        assert!(notify.0.borrow().is_empty());
     }
 
     #[tokio::test]
     async fn whoever_waits_is_woken() {
-        let (bell, heard) = (LocalNotify::default(), std::cell::Cell::new(false));
-        let mut ear = bell.waiter();
+        let (notify, heard) = (LocalNotify::default(), std::cell::Cell::new(false));
+        let mut waiter = notify.waiter();
         let wait = pin!(poll_fn(|cx| {
-            ear.register(cx);
+            waiter.register(cx);
             if heard.get() {
                 Poll::Ready(())
             } else {
@@ -95,7 +95,7 @@ mod tests {
         let tell = async {
             tokio::task::yield_now().await;
             heard.set(true);
-            bell.notify_all();
+            notify.notify_all();
         };
         let both = async { tokio::join!(wait, tell) };
         let limit = std::time::Duration::from_secs(10);

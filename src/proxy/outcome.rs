@@ -27,7 +27,7 @@ pub(super) async fn finish(
     worker: &Rc<Worker>,
     client: &mut Client,
     request: &ProxiedRequest,
-    (in_flight, account): (&InFlight, &RequestStats),
+    (in_flight, stats): (&InFlight, &RequestStats),
     mut replica: TcpStream,
     delivered: ResponseOutcome,
 ) -> Disposition {
@@ -37,17 +37,17 @@ pub(super) async fn finish(
             keep,
             private,
         } => {
-            account.ended.set(Some(TerminatedBy::Whole));
-            let (pool, now) = (in_flight.pool(), Instant::now());
-            account.finish(pool, now);
+            stats.ended.set(Some(TerminatedBy::Whole));
+            let (upstream, now) = (in_flight.upstream(), Instant::now());
+            stats.finish(upstream, now);
             if let Some(keep) = keep
                 && private
                 && client_stays
             {
-                PrivateConnection::keep(&mut client.private, pool, replica, keep, now);
+                PrivateConnection::keep(&mut client.private, upstream, replica, keep, now);
             } else if let Some(keep) = keep.filter(|_| !private) {
                 let most = worker.settings.limits.pool_per_seat;
-                pool.put_idle(replica, keep, most, now);
+                upstream.put_idle(replica, keep, most, now);
             }
             let client_through = !request.keep_alive
                 && !worker.is_stopping()
@@ -61,13 +61,13 @@ pub(super) async fn finish(
         }
         ResponseOutcome::Tunnel => {
             let early = &mut client.inbox;
-            let flows = (
-                ByteCounters::from_client(in_flight, account),
-                ByteCounters::to_client(in_flight, account),
+            let counters = (
+                ByteCounters::from_client(in_flight, stats),
+                ByteCounters::to_client(in_flight, stats),
             );
             if let Ok(stream) = client.stream.registered() {
-                let ended = tunnel::run(worker, stream, &mut replica, early, flows);
-                account.ended.set(Some(Box::pin(ended).await));
+                let ended = tunnel::run(worker, stream, &mut replica, early, counters);
+                stats.ended.set(Some(Box::pin(ended).await));
             }
             Disposition::Close
         }
@@ -76,39 +76,39 @@ pub(super) async fn finish(
 
 /// Ends an exchange that was lost and does not go on.
 pub(super) fn not_retried(
-    pool: &Upstream,
-    account: &RequestStats,
-    halted: &RetryDenied,
+    upstream: &Upstream,
+    stats: &RequestStats,
+    denied: &RetryDenied,
 ) -> ErrorReply {
-    account.finish(pool, Instant::now());
-    if matches!(halted, RetryDenied::OverBudget(_)) {
-        account.ended.set(Some(TerminatedBy::ByBudget));
+    stats.finish(upstream, Instant::now());
+    if matches!(denied, RetryDenied::OverBudget(_)) {
+        stats.ended.set(Some(TerminatedBy::ByBudget));
     }
-    ErrorReply::new(502, halted.to_string())
+    ErrorReply::new(502, denied.to_string())
 }
 
 /// Ends an exchange whose client broke its request off.
 pub(super) fn client_failed(
-    pool: &Upstream,
-    account: &RequestStats,
+    upstream: &Upstream,
+    stats: &RequestStats,
     failed: &SendError,
 ) -> Result<Disposition, ErrorReply> {
-    account.ended.set(Some(TerminatedBy::ByClient));
-    account.finish(pool, Instant::now());
+    stats.ended.set(Some(TerminatedBy::ByClient));
+    stats.finish(upstream, Instant::now());
     failed.error_reply().map_or(Ok(Disposition::Close), Err)
 }
 
 /// Ends an exchange that cannot be repeated.
 pub(super) fn fail_permanently(
     worker: &Worker,
-    pool: &Upstream,
-    account: &RequestStats,
+    upstream: &Upstream,
+    stats: &RequestStats,
     broken: &ResponseError,
 ) -> Result<Disposition, ErrorReply> {
-    account.finish(pool, Instant::now());
+    stats.finish(upstream, Instant::now());
     match broken {
         ResponseError::TimedOut => {
-            worker.report_evidence(pool.id, EvidenceKind::ReplyTimeout);
+            worker.report_evidence(upstream.id, EvidenceKind::ReplyTimeout);
             Err(ErrorReply::new(504, "the replica did not answer in time"))
         }
         ResponseError::Bad(why) => {
@@ -116,9 +116,9 @@ pub(super) fn fail_permanently(
             Err(ErrorReply::new(502, sentence))
         }
         ResponseError::Truncated { reset } => {
-            worker.report_evidence(pool.id, EvidenceKind::Lost);
-            pool.cell().truncated.add(1);
-            account.ended.set(Some(TerminatedBy::ByReplica));
+            worker.report_evidence(upstream.id, EvidenceKind::Lost);
+            upstream.counters().truncated.add(1);
+            stats.ended.set(Some(TerminatedBy::ByReplica));
             Ok(if *reset {
                 Disposition::Reset
             } else {
@@ -129,7 +129,7 @@ pub(super) fn fail_permanently(
         | ResponseError::Lost
         | ResponseError::Degraded
         | ResponseError::Stale => {
-            account.ended.set(Some(TerminatedBy::ByClient));
+            stats.ended.set(Some(TerminatedBy::ByClient));
             Ok(Disposition::Close)
         }
     }
@@ -143,7 +143,7 @@ pub(super) async fn send_error(
     failure: &ErrorReply,
 ) -> Disposition {
     let stays = request.keep_alive
-        && request.asked.version == Version::Http11
+        && request.meta.version == Version::Http11
         && request.outgoing.body.is_complete()
         && failure.status >= 500;
     let fields = if failure.status == 503 {
@@ -151,7 +151,7 @@ pub(super) async fn send_error(
     } else {
         ""
     };
-    let head_only = request.asked.to_head;
+    let head_only = request.meta.to_head;
     let answer = client.answer(worker, failure, fields, stays, head_only);
     Box::pin(answer).await
 }

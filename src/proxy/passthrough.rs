@@ -39,17 +39,17 @@ pub(super) fn prepare(
     inbox: &[u8],
 ) -> (FirstRequest, Option<BytesMut>) {
     let random = &mut worker.random.borrow_mut();
-    let keyed = worker.settings.key.key(head, client.ip(), random);
-    let with_id = keyed.generated_id.map(|id| {
+    let key = worker.settings.key.key(head, client.ip(), random);
+    let with_id = key.generated_id.map(|id| {
         let mut bytes = worker.inboxes.take();
         push_with_id(head, inbox, id, &mut bytes);
         bytes
     });
-    let opening = FirstRequest {
-        key: keyed.key,
+    let first = FirstRequest {
+        key: key.key,
         head_only: head.method == "HEAD",
     };
-    (opening, with_id)
+    (first, with_id)
 }
 
 /// Writes `bytes`, which begin with `head`, with the ID that was drawn as its last field: it takes the
@@ -69,15 +69,15 @@ fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) 
 pub(super) async fn by_head(
     worker: &Rc<Worker>,
     client: &mut Client,
-    opening: FirstRequest,
+    first: FirstRequest,
 ) -> Disposition {
-    match connect_any(worker, opening.key, client).await {
-        Ok(Some(reached)) => relay(worker, client, opening.key, reached).await,
+    match connect_any(worker, first.key, client).await {
+        Ok(Some(connected)) => relay(worker, client, first.key, connected).await,
         Ok(None) => client.client_left(),
-        Err((nobody, tried)) => {
-            let failure = nobody.error_reply(worker, &tried);
+        Err((no_replica, attempted)) => {
+            let failure = no_replica.error_reply(worker, &attempted);
             let later = "Retry-After: 1\r\n";
-            let head_only = opening.head_only;
+            let head_only = first.head_only;
             let answer = client.answer(worker, &failure, later, false, head_only);
             answer.await
         }
@@ -88,7 +88,7 @@ pub(super) async fn by_head(
 pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     let key = source_key(client.addr.ip());
     match connect_any(worker, key, client).await {
-        Ok(Some(reached)) => relay(worker, client, key, reached).await,
+        Ok(Some(connected)) => relay(worker, client, key, connected).await,
         Ok(None) => client.client_left(),
         // There are no words that every protocol understands. This is what a client would see of a server
         // that is down, if a little late.
@@ -108,7 +108,7 @@ struct ConnectedReplica {
     /// How many bytes it has.
     sent: usize,
     /// How many others were tried in vain.
-    moves: u32,
+    reroutes: u32,
 }
 
 /// A connection to the replica that is to have this client, to which was written what is here of the
@@ -119,20 +119,20 @@ async fn connect_any(
     client: &mut Client,
 ) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
-    let mut tried = Attempted::default();
-    let mut moves = 0;
+    let mut attempted = Attempted::default();
+    let mut reroutes = 0;
     loop {
-        let next = route::select(worker, key, &mut tried, Instant::now());
+        let next = route::select(worker, key, &mut attempted, Instant::now());
         let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
             return Ok(None);
         };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
-            Err(nobody) => return Err((nobody, tried)),
+            Err(no_replica) => return Err((no_replica, attempted)),
         };
-        let pool = in_flight.pool();
-        tried.mark_taken_over(pool);
-        let connected = worker.dial(&in_flight, &tried);
+        let upstream = in_flight.upstream();
+        attempted.mark_taken_over(upstream);
+        let connected = worker.dial(&in_flight, &attempted);
         let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
             return Ok(None);
         };
@@ -148,12 +148,12 @@ async fn connect_any(
                     replica,
                     in_flight,
                     sent,
-                    moves,
+                    reroutes,
                 }));
             }
         }
-        tried.not_reached(pool, why.unwrap_or(NoConnection::Broken));
-        moves += 1;
+        attempted.not_reached(upstream, why.unwrap_or(NoConnection::Broken));
+        reroutes += 1;
     }
 }
 
@@ -162,28 +162,28 @@ async fn relay(
     worker: &Worker,
     client: &mut Client,
     key: Key,
-    reached: ConnectedReplica,
+    connected: ConnectedReplica,
 ) -> Disposition {
     let ConnectedReplica {
         mut replica,
         in_flight,
         sent,
-        moves,
-    } = reached;
+        reroutes,
+    } = connected;
     // Nobody knows what the replica owes: that it took the connection is its first answer.
     in_flight.end_waiting();
-    let account = RequestStats::new(Instant::now(), key, client.note.take());
-    account.moves.set(moves);
-    account.assigned(&in_flight);
-    let flows = (
-        ByteCounters::from_client(&in_flight, &account),
-        ByteCounters::to_client(&in_flight, &account),
+    let stats = RequestStats::new(Instant::now(), key, client.record.take());
+    stats.reroutes.set(reroutes);
+    stats.assigned(&in_flight);
+    let counters = (
+        ByteCounters::from_client(&in_flight, &stats),
+        ByteCounters::to_client(&in_flight, &stats),
     );
-    flows.0.add(sent as u64);
+    counters.0.add(sent as u64);
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.registered() {
-        let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
-        account.ended.set(Some(ended));
+        let ended = tunnel::run(worker, stream, &mut replica, early, counters).await;
+        stats.ended.set(Some(ended));
     }
     Disposition::Close
 }

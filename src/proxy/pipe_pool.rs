@@ -29,26 +29,26 @@ const TRANSFER_BYTES: u64 = TURN_BYTES;
 /// Spare pipes kept; each holds two descriptors.
 const MAX_SPARE: usize = 64;
 /// How long nothing more is said of a lack of pipes that goes on.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Spare pipes.
 #[derive(Debug)]
 pub(super) struct PipePool {
-    on: Cell<bool>,
+    enabled: Cell<bool>,
     /// How many there may be, lent and spare.
-    most: usize,
-    lent: Rc<Cell<usize>>,
+    max: usize,
+    in_use: Rc<Cell<usize>>,
     spare: RefCell<Vec<Pipe<Empty>>>,
-    port: Arc<DataPortCounters>,
+    counters: Arc<DataPortCounters>,
     worker: usize,
-    told: Cell<Option<Instant>>,
+    last_logged: Cell<Option<Instant>>,
 }
 
 /// A pipe that is in use. It counts until it is given back or dropped.
 #[derive(Debug)]
 pub(super) struct PooledPipe<State> {
     pipe: Pipe<State>,
-    place: PipeSlot,
+    slot: PipeSlot,
 }
 
 #[derive(Debug)]
@@ -77,28 +77,33 @@ pub(super) enum TransferError {
 }
 
 impl PipePool {
-    pub(super) fn new(on: bool, most: usize, port: Arc<DataPortCounters>, worker: usize) -> Self {
+    pub(super) fn new(
+        enabled: bool,
+        max: usize,
+        counters: Arc<DataPortCounters>,
+        worker: usize,
+    ) -> Self {
         Self {
-            port,
+            counters,
             worker,
-            on: Cell::new(on),
-            most,
-            lent: Rc::default(),
+            enabled: Cell::new(enabled),
+            max,
+            in_use: Rc::default(),
             spare: RefCell::default(),
-            told: Cell::new(None),
+            last_logged: Cell::new(None),
         }
     }
 
     /// A pipe for a body of which so much is certain to come; `None` if it is better copied.
     pub(super) fn take(&self, ahead: u64) -> Option<PooledPipe<Empty>> {
-        if !self.on.get() || ahead < SPLICE_FROM {
+        if !self.enabled.get() || ahead < SPLICE_FROM {
             return None;
         }
         let spare = self.spare.borrow_mut().pop();
         let pipe = match spare {
             Some(pipe) => pipe,
-            None if self.lent.get() >= self.most => {
-                self.cell().splice_fallbacks.add(1);
+            None if self.in_use.get() >= self.max => {
+                self.counters().splice_fallbacks.add(1);
                 return None;
             }
             None => match Pipe::new() {
@@ -110,31 +115,31 @@ impl PipePool {
                 }
             },
         };
-        self.lent.set(self.lent.get() + 1);
-        let place = PipeSlot(Rc::clone(&self.lent));
-        Some(PooledPipe { pipe, place })
+        self.in_use.set(self.in_use.get() + 1);
+        let slot = PipeSlot(Rc::clone(&self.in_use));
+        Some(PooledPipe { pipe, slot })
     }
 
-    fn cell(&self) -> &WorkerPortCounters {
-        self.port.worker(self.worker)
+    fn counters(&self) -> &WorkerPortCounters {
+        self.counters.worker(self.worker)
     }
 
     fn log_shortage(&self, err: &io::Error) {
-        self.cell().splice_fallbacks.add(1);
+        self.counters().splice_fallbacks.add(1);
         let now = Instant::now();
         if self
-            .told
+            .last_logged
             .get()
-            .is_none_or(|told| now - told >= TELL_INTERVAL)
+            .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
         {
-            let so_far = self.cell().splice_fallbacks.get();
-            tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {so_far}");
-            self.told.set(Some(now));
+            let copied = self.counters().splice_fallbacks.get();
+            tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {copied}");
+            self.last_logged.set(Some(now));
         }
     }
 
-    fn put_back(&self, pipe: Pipe<Empty>, place: PipeSlot) {
-        drop(place);
+    fn put_back(&self, pipe: Pipe<Empty>, slot: PipeSlot) {
+        drop(slot);
         let mut spare = self.spare.borrow_mut();
         if spare.len() < MAX_SPARE {
             spare.push(pipe);
@@ -148,31 +153,31 @@ impl PipePool {
         &self,
         pipe: PooledPipe<Empty>,
         (from, to): (&TcpStream, &TcpStream),
-        most: u64,
+        max: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
-        (limit, tell): (Duration, impl Fn(u64)),
+        (limit, progress): (Duration, impl Fn(u64)),
     ) -> Result<u64, TransferError> {
-        let Some(held) = self.fill(pipe, from, most, timer, due).await? else {
+        let Some(held) = self.fill(pipe, from, max, timer, due).await? else {
             return Ok(0);
         };
         let moved = held.held();
         let PooledPipe {
             pipe: mut held,
-            place,
+            slot,
         } = held;
         let mut left = moved;
         loop {
             match drain_some(held, to, timer, limit).await? {
                 Drained::Part(rest) => {
                     let still = rest.held() as u64;
-                    tell(left - still);
+                    progress(left - still);
                     (held, left) = (rest, still);
                 }
                 Drained::All(pipe) => {
-                    tell(left);
-                    self.put_back(pipe, place);
-                    self.cell().spliced.add(moved);
+                    progress(left);
+                    self.put_back(pipe, slot);
+                    self.counters().spliced.add(moved);
                     return Ok(moved);
                 }
             }
@@ -184,25 +189,25 @@ impl PipePool {
         &self,
         pipe: PooledPipe<Empty>,
         from: &TcpStream,
-        most: u64,
+        max: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
     ) -> Result<Option<PooledPipe<Holding>>, TransferError> {
-        let PooledPipe { pipe, place } = pipe;
-        let most = usize::try_from(most.min(TRANSFER_BYTES)).unwrap_or(usize::MAX);
+        let PooledPipe { pipe, slot } = pipe;
+        let max = usize::try_from(max.min(TRANSFER_BYTES)).unwrap_or(usize::MAX);
         let filled = timer
-            .run_with_moving_deadline(due, pipe.fill(from, most))
+            .run_with_moving_deadline(due, pipe.fill(from, max))
             .await;
         match filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(Filled::Some(pipe)) => Ok(Some(PooledPipe { pipe, place })),
+            Ok(Filled::Some(pipe)) => Ok(Some(PooledPipe { pipe, slot })),
             Ok(Filled::End(pipe)) => {
-                self.put_back(pipe, place);
+                self.put_back(pipe, slot);
                 Err(TransferError::From(None))
             }
             Err(err) if splice::is_unsupported(&err) => {
                 tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
-                self.on.set(false);
-                self.cell().splice_fallbacks.add(1);
+                self.enabled.set(false);
+                self.counters().splice_fallbacks.add(1);
                 Ok(None)
             }
             Err(err) => Err(TransferError::From(Some(err))),
@@ -223,7 +228,7 @@ impl PipePool {
         let mut left = moved;
         let PooledPipe {
             pipe: mut held,
-            place,
+            slot,
         } = held;
         loop {
             match timer.run_with_moving_deadline(&due, held.drain(to)).await {
@@ -234,8 +239,8 @@ impl PipePool {
                 }
                 Ok(Ok(Drained::All(pipe))) => {
                     progress(left);
-                    self.put_back(pipe, place);
-                    self.cell().spliced.add(moved);
+                    self.put_back(pipe, slot);
+                    self.counters().spliced.add(moved);
                     return Ok(());
                 }
                 Ok(Err(_)) | Err(_) => return Err(TransferError::To),
@@ -275,12 +280,12 @@ mod tests {
         let pipes = PipePool::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
-        let Some(PooledPipe { pipe, place }) = first else {
+        let Some(PooledPipe { pipe, slot }) = first else {
             panic!("the first of two")
         };
         assert!(second.is_some() && pipes.take(SPLICE_FROM).is_none());
-        assert_eq!(pipes.cell().splice_fallbacks.get(), 1);
-        pipes.put_back(pipe, place);
+        assert_eq!(pipes.counters().splice_fallbacks.get(), 1);
+        pipes.put_back(pipe, slot);
         assert_eq!(pipes.spare.borrow().len(), 1);
         let again = pipes.take(SPLICE_FROM);
         assert!(again.is_some() && pipes.spare.borrow().is_empty());

@@ -24,16 +24,16 @@ impl PrivateSlot<Upstream> {
     /// Starts a request with this key on the connection. `None` if the connection is closed; its replica
     /// then counts no request.
     pub(super) fn begin(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
-        let pool = self.replica();
-        if !self.is_usable() || !pool.keeps_connections() {
+        let upstream = self.replica();
+        if !self.is_usable() || !upstream.keeps_connections() {
             return None;
         }
         let view = worker.view();
-        let how = match view.roster.ring.owner(key) == Some(pool.seat) {
+        let how = match view.roster.ring.owner(key) == Some(upstream.seat) {
             true => RouteReason::Home,
             false => RouteReason::Private,
         };
-        let (in_flight, fold) = InFlight::begin(Rc::clone(pool), how, now);
+        let (in_flight, fold) = InFlight::begin(Rc::clone(upstream), how, now);
         if fold {
             worker.merge_loads(&view);
         }
@@ -44,16 +44,16 @@ impl PrivateSlot<Upstream> {
     /// as long as the server announced.
     pub(super) fn keep(
         own: &mut Option<Rc<Self>>,
-        pool: &Rc<Upstream>,
+        upstream: &Rc<Upstream>,
         stream: TcpStream,
         keep: Duration,
         now: Instant,
     ) {
-        if !pool.keeps_connections() || keep.is_zero() {
+        if !upstream.keeps_connections() || keep.is_zero() {
             return;
         }
-        let same = own.take().filter(|own| Rc::ptr_eq(own.replica(), pool));
-        let private = same.unwrap_or_else(|| pool.private.add(pool));
+        let same = own.take().filter(|own| Rc::ptr_eq(own.replica(), upstream));
+        let private = same.unwrap_or_else(|| upstream.private.add(upstream));
         private.put(stream, now.checked_add(keep));
         *own = Some(private);
     }

@@ -13,11 +13,11 @@ pub(super) struct ExchangeProgress {
     /// When the head of the final reply is due; unset until the request was written.
     pub(super) reply_due: Cell<Option<Instant>>,
     /// Whether the client holds its body back until it sees a 100.
-    pub(super) held: Cell<bool>,
+    pub(super) awaiting_continue: Cell<bool>,
     /// When it was told to send it.
-    pub(super) released: Cell<Option<Instant>>,
+    pub(super) continued_at: Cell<Option<Instant>>,
     /// Whether an interim reply is being written to the client.
-    pub(super) amid: Cell<bool>,
+    pub(super) writing_interim: Cell<bool>,
     /// Whether any of the final reply was written to the client.
     pub(super) response_started: Cell<bool>,
     /// Whether the request may be sent again should this attempt be lost.
@@ -25,7 +25,7 @@ pub(super) struct ExchangeProgress {
     /// What the request does when the replica falls silent.
     pub(super) on_silence: Cell<OnSilence>,
     /// When the upload ended, well or badly.
-    pub(super) upload_over: Cell<Option<Instant>>,
+    pub(super) request_done_at: Cell<Option<Instant>>,
 }
 
 impl ExchangeProgress {
@@ -34,7 +34,7 @@ impl ExchangeProgress {
     pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
         match self.silent_since(since) {
             Some(since) => Some(since + limit),
-            None => self.held.get().then(|| since + limit),
+            None => self.awaiting_continue.get().then(|| since + limit),
         }
     }
 
@@ -49,7 +49,7 @@ impl ExchangeProgress {
     /// Since when the replica alone has been waited for, in a wait that began at `since`; `None` while the
     /// request is sent.
     pub(super) fn silent_since(&self, since: Instant) -> Option<Instant> {
-        self.upload_over.get().map(|over| over.max(since))
+        self.request_done_at.get().map(|over| over.max(since))
     }
 
     /// Moves the time when the head of the final reply is due, if it is set.
@@ -61,8 +61,8 @@ impl ExchangeProgress {
 
     /// The client was told to send its body.
     pub(super) fn release(&self, now: Instant) {
-        if self.held.replace(false) {
-            self.released.set(Some(now));
+        if self.awaiting_continue.replace(false) {
+            self.continued_at.set(Some(now));
             self.reply_due.set(None);
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct ProxiedRequest {
     pub(super) outgoing: OutgoingRequest,
     /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
     pub(super) idempotent: bool,
-    pub(super) asked: rewrite::RequestMeta,
+    pub(super) meta: rewrite::RequestMeta,
     /// Whether the client keeps its connection.
     pub(super) keep_alive: bool,
     /// Whether the client waits for a 100 before it sends the body.

@@ -62,7 +62,7 @@ pub(super) struct RequestSender<'a> {
     pub(super) worker: &'a Worker,
     pub(super) progress: &'a ExchangeProgress,
     pub(super) in_flight: &'a InFlight,
-    pub(super) flow: ByteCounters<'a>,
+    pub(super) counters: ByteCounters<'a>,
     pub(super) turn: Turn,
 }
 
@@ -72,9 +72,10 @@ impl RequestSender<'_> {
         let mut timer = Deadline::default();
         loop {
             while !self.absorb()? {
-                self.turn.skip(&self.worker.line).await;
+                self.turn.yield_if_over(&self.worker.turns).await;
             }
-            self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
+            self.counters
+                .add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
                 self.progress.give_up_replay();
             }
@@ -82,7 +83,7 @@ impl RequestSender<'_> {
             if self.outgoing.body.is_complete() {
                 let now = Instant::now();
                 self.progress.sent.set(true);
-                self.progress.upload_over.set(Some(now));
+                self.progress.request_done_at.set(Some(now));
                 self.progress
                     .reply_due
                     .set(Some(now + self.worker.settings.limits.reply_timeout));
@@ -90,7 +91,7 @@ impl RequestSender<'_> {
             }
             // A head that comes late may be the client's doing from here on.
             self.in_flight.end_waiting();
-            self.turn.skip(&self.worker.line).await;
+            self.turn.yield_if_over(&self.worker.turns).await;
             match self.pipe() {
                 Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
                 None => Box::pin(self.receive(&mut timer)).await?,
@@ -131,7 +132,7 @@ impl RequestSender<'_> {
     fn pipe(&self) -> Option<PooledPipe<Empty>> {
         let ahead = self.outgoing.body.opaque_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
-        let ready = self.inbox.is_empty() && !self.progress.held.get();
+        let ready = self.inbox.is_empty() && !self.progress.awaiting_continue.get();
         self.worker
             .pipes
             .take(if ready && lost { ahead } else { 0 })
@@ -151,16 +152,16 @@ impl RequestSender<'_> {
             return Err(SendError::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
-        let (ahead, flow) = (self.outgoing.body.opaque_ahead(), self.flow);
+        let (ahead, counters) = (self.outgoing.body.opaque_ahead(), self.counters);
         let steps = (self.worker.settings.limits.write_timeout, |moved| {
-            flow.add(moved)
+            counters.add(moved)
         });
-        let carried = self
+        let moved = self
             .worker
             .pipes
             .transfer(pipe, sockets, ahead, timer, || Some(due), steps)
             .await;
-        let moved = carried.map_err(|fault| match fault {
+        let moved = moved.map_err(|err| match err {
             TransferError::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => {
                 SendError::ClientSilent
             }
@@ -187,11 +188,14 @@ impl RequestSender<'_> {
             self.worker.settings.limits.body_timeout,
         );
         // While the replica has not said that it wants the body, it is the one who is waited for.
-        progress
-            .reply_due
-            .set(progress.held.get().then(|| since + reply_timeout));
-        let since = || progress.released.get().unwrap_or(since).max(since);
-        let due = || (!progress.held.get()).then(|| since() + body_timeout);
+        progress.reply_due.set(
+            progress
+                .awaiting_continue
+                .get()
+                .then(|| since + reply_timeout),
+        );
+        let since = || progress.continued_at.get().unwrap_or(since).max(since);
+        let due = || (!progress.awaiting_continue.get()).then(|| since() + body_timeout);
         let Some(from) = &mut self.from else {
             return Err(SendError::ClientGone);
         };

@@ -18,16 +18,16 @@ use crate::ring::{Key, Seat};
 #[derive(Debug)]
 pub(super) struct RequestStats {
     pub(super) begun: Instant,
-    note: Option<Box<AccessRecordBuilder>>,
+    record: Option<Box<AccessRecordBuilder>>,
     pub(super) seat: Cell<Option<(Seat, RouteReason)>>,
     pub(super) status: Cell<u16>,
     pub(super) first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
     pub(super) to_client: Cell<u64>,
     /// Microseconds from its beginning until the present replica was chosen.
-    given_after: Cell<u32>,
+    chosen_after: Cell<u32>,
     /// How often it went on to another connection or another replica.
-    pub(super) moves: Cell<u32>,
+    pub(super) reroutes: Cell<u32>,
     /// Who ended it, once that is known: until then it would be us.
     pub(super) ended: Cell<Option<TerminatedBy>>,
     /// When the client was found to send nothing more.
@@ -39,19 +39,19 @@ impl RequestStats {
     pub(super) fn new(
         begun: Instant,
         key: Key,
-        mut note: Option<Box<AccessRecordBuilder>>,
+        mut record: Option<Box<AccessRecordBuilder>>,
     ) -> Self {
-        note.iter_mut().for_each(|note| note.hashed_by(key));
+        record.iter_mut().for_each(|record| record.hashed_by(key));
         Self {
             begun,
-            note,
+            record,
             seat: Cell::new(None),
             status: Cell::new(0),
             first_byte: Cell::new(None),
             from_client: Cell::new(0),
             to_client: Cell::new(0),
-            given_after: Cell::new(0),
-            moves: Cell::new(0),
+            chosen_after: Cell::new(0),
+            reroutes: Cell::new(0),
             ended: Cell::new(None),
             ends: ClientEnds::default(),
         }
@@ -59,11 +59,11 @@ impl RequestStats {
 
     /// The record with what was counted, for an answer of our own to be noted in it.
     pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
-        let mut note = self.note.take()?;
-        if let Some(record) = note.record_mut() {
+        let mut record = self.record.take()?;
+        if let Some(record) = record.record_mut() {
             self.fill(record);
         }
-        Some(note)
+        Some(record)
     }
 
     /// Writes what was counted into the record.
@@ -72,7 +72,7 @@ impl RequestStats {
         record.from_client = self.from_client.get();
         record.to_client = self.to_client.get();
         record.first_byte = self.first_byte.get();
-        record.retries = self.moves.get();
+        record.retries = self.reroutes.get();
         record.ended = self.ended.get().unwrap_or(TerminatedBy::ByUs);
         // Of a reply of which nothing was passed on, the client knows nothing.
         if record.to_client > 0 {
@@ -85,13 +85,14 @@ impl RequestStats {
         // Rounded up, so that it does not seem to have come before what it began.
         let after = now.saturating_duration_since(self.begun).as_nanos();
         let after = after.div_ceil(1_000);
-        self.given_after
+        self.chosen_after
             .set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
     /// It was given to a replica.
     pub(super) fn assigned(&self, in_flight: &InFlight) {
-        self.seat.set(Some((in_flight.pool().seat, in_flight.how)));
+        self.seat
+            .set(Some((in_flight.upstream().seat, in_flight.reason)));
     }
 
     /// The head of the final reply came.
@@ -99,16 +100,16 @@ impl RequestStats {
         let time = now.saturating_duration_since(self.begun);
         self.status.set(status);
         self.first_byte.set(Some(time));
-        in_flight.pool().cell().replies.count(status);
-        in_flight.pool().answered(now, time);
-        let given_after = Duration::from_micros(self.given_after.get().into());
-        in_flight.answered(self.begun + given_after, now);
+        in_flight.upstream().counters().replies.count(status);
+        in_flight.upstream().answered(now, time);
+        let chosen_after = Duration::from_micros(self.chosen_after.get().into());
+        in_flight.answered(self.begun + chosen_after, now);
     }
 
     /// It ended at this replica, however.
-    pub(super) fn finish(&self, pool: &Upstream, now: Instant) {
+    pub(super) fn finish(&self, upstream: &Upstream, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
-        pool.cell().total.observe(time);
+        upstream.counters().total.observe(time);
     }
 }
 
@@ -121,31 +122,31 @@ impl Drop for RequestStats {
 /// Bytes of one direction, counted for the replica and for the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ByteCounters<'a> {
-    pub(super) all: &'a Counter,
-    pub(super) own: &'a Cell<u64>,
+    pub(super) replica: &'a Counter,
+    pub(super) request: &'a Cell<u64>,
 }
 
 impl ByteCounters<'_> {
     pub(super) fn add(self, bytes: u64) {
-        self.all.add(bytes);
-        self.own.set(self.own.get() + bytes);
+        self.replica.add(bytes);
+        self.request.set(self.request.get() + bytes);
     }
 }
 
 impl<'a> ByteCounters<'a> {
     /// What comes from the client.
-    pub(super) fn from_client(in_flight: &'a InFlight, account: &'a RequestStats) -> Self {
+    pub(super) fn from_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
         Self {
-            all: &in_flight.pool().cell().from_client,
-            own: &account.from_client,
+            replica: &in_flight.upstream().counters().from_client,
+            request: &stats.from_client,
         }
     }
 
     /// What goes to the client.
-    pub(super) fn to_client(in_flight: &'a InFlight, account: &'a RequestStats) -> Self {
+    pub(super) fn to_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
         Self {
-            all: &in_flight.pool().cell().to_client,
-            own: &account.to_client,
+            replica: &in_flight.upstream().counters().to_client,
+            request: &stats.to_client,
         }
     }
 }

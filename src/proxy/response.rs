@@ -33,31 +33,31 @@ impl Response<'_> {
     }
 
     async fn deliver(&mut self) -> Result<ResponseOutcome, ResponseError> {
-        let mut facts = self.read_final_head().await?;
+        let mut meta = self.read_final_head().await?;
         let now = Instant::now();
-        self.account.reply_head(self.in_flight, facts.status, now);
-        if facts.status == 101 {
-            return self.upgrade(&facts).await;
+        self.stats.reply_head(self.in_flight, meta.status, now);
+        if meta.status == 101 {
+            return self.upgrade(&meta).await;
         }
-        self.hold_until_whole(&facts).await?;
-        let client_stays = self.write_head(&mut facts).await?;
-        if !facts.body.is_complete() {
-            Box::pin(self.relay_rest(&mut facts)).await?;
+        self.hold_until_whole(&meta).await?;
+        let client_stays = self.write_head(&mut meta).await?;
+        if !meta.body.is_complete() {
+            Box::pin(self.relay_rest(&mut meta)).await?;
         }
         if self.is_early() {
-            Box::pin(self.outlast_upload(facts.decode)).await?;
+            Box::pin(self.outlast_upload(meta.decode)).await?;
         }
         // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
-        let reusable = facts.keep_alive
-            && facts.body.is_complete()
+        let reusable = meta.keep_alive
+            && meta.body.is_complete()
             && self.reply.is_empty()
             && self.progress.sent.get();
-        let private = self.private || facts.private;
-        let most = match private {
+        let private = self.private || meta.private;
+        let max = match private {
             true => Duration::MAX,
             false => self.worker.settings.limits.pool_idle,
         };
-        let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
+        let keep = reusable.then(|| meta.keep_for.map_or(max, |keep_for| keep_for.min(max)));
         Ok(ResponseOutcome::Whole {
             client_stays,
             keep,
@@ -67,15 +67,15 @@ impl Response<'_> {
 
     /// Reads up to the final head, and passes interim ones on.
     async fn read_final_head(&mut self) -> Result<ResponseMeta, ResponseError> {
-        let (mut pace, mut parsed) = (InterimRate::default(), 0);
+        let (mut rate, mut parsed) = (InterimRate::default(), 0);
         let via = self.worker.settings.via.as_deref();
         loop {
             if !self.reply.is_empty() && could_be_complete(&self.reply, parsed) {
                 self.out.clear();
                 version::normalize_response_version(&mut self.reply);
-                let facts =
-                    match rewrite::rewrite_reply(&self.reply, self.asked, via, &mut self.out) {
-                        Ok(facts) => facts,
+                let meta =
+                    match rewrite::rewrite_reply(&self.reply, self.request, via, &mut self.out) {
+                        Ok(meta) => meta,
                         Err(bad) => match lenient::rewrite_response(&mut self.reply) {
                             Rewritten::Changed => {
                                 parsed = 0;
@@ -85,13 +85,13 @@ impl Response<'_> {
                             Rewritten::Unchanged => return Err(ResponseError::Bad(bad.0)),
                         },
                     };
-                match facts {
+                match meta {
                     // The buffer may have room for more than that.
-                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
-                    Some(facts) if self.is_stale(facts.status) => return Err(ResponseError::Stale),
-                    Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
-                    Some(facts) => {
-                        Box::pin(self.pass_interim(&facts, &mut pace)).await?;
+                    Some(meta) if meta.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
+                    Some(meta) if self.is_stale(meta.status) => return Err(ResponseError::Stale),
+                    Some(meta) if meta.status >= 200 || meta.status == 101 => return Ok(meta),
+                    Some(meta) => {
+                        Box::pin(self.pass_interim(&meta, &mut rate)).await?;
                         parsed = 0;
                         continue;
                     }
@@ -115,25 +115,29 @@ impl Response<'_> {
     /// Passes on an interim reply, whose head is in `out`. The final one has its whole time again.
     async fn pass_interim(
         &mut self,
-        facts: &ResponseMeta,
-        pace: &mut InterimRate,
+        meta: &ResponseMeta,
+        rate: &mut InterimRate,
     ) -> Result<(), ResponseError> {
         let now = Instant::now();
-        self.reply.advance(facts.len);
-        self.in_flight.pool().cell().replies.count(facts.status);
-        if facts.status == 100 {
+        self.reply.advance(meta.len);
+        self.in_flight
+            .upstream()
+            .counters()
+            .replies
+            .count(meta.status);
+        if meta.status == 100 {
             self.progress.release(now);
         }
         self.progress
             .renew(now + self.worker.settings.limits.reply_timeout);
         // RFC 9110 §15.2: never to an HTTP/1.0 client.
-        if self.asked.version == Version::Http11 {
+        if self.request.version == Version::Http11 {
             rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
-            self.progress.amid.set(true);
+            self.progress.writing_interim.set(true);
             self.write_out().await?;
-            self.progress.amid.set(false);
+            self.progress.writing_interim.set(false);
         }
-        if let Some(at) = pace.count(now) {
+        if let Some(at) = rate.count(now) {
             tokio::time::sleep_until(at).await;
         }
         Ok(())
@@ -142,11 +146,11 @@ impl Response<'_> {
     /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
     /// as far as it came. So is what a half-closed client has waited for longer than its grace: only a
     /// write tells whether it still reads.
-    async fn hold_until_whole(&mut self, facts: &ResponseMeta) -> Result<(), ResponseError> {
-        let Body::Length(length) = facts.body else {
+    async fn hold_until_whole(&mut self, meta: &ResponseMeta) -> Result<(), ResponseError> {
+        let Body::Length(length) = meta.body else {
             return Ok(());
         };
-        let whole = length.saturating_add(facts.len as u64);
+        let whole = length.saturating_add(meta.len as u64);
         if whole > REPLY_BYTES as u64 {
             return Ok(());
         }
@@ -160,7 +164,7 @@ impl Response<'_> {
                 {
                     return Ok(());
                 }
-                Err(ResponseError::ClientGone) if self.account.ends.half_closed.get().is_some() => {
+                Err(ResponseError::ClientGone) if self.stats.ends.half_closed.get().is_some() => {
                     return Ok(());
                 }
                 other => other?,
@@ -170,26 +174,26 @@ impl Response<'_> {
     }
 
     /// Writes the head and what is here of the body. Whether the client's connection stays.
-    async fn write_head(&mut self, facts: &mut ResponseMeta) -> Result<bool, ResponseError> {
-        let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
+    async fn write_head(&mut self, meta: &mut ResponseMeta) -> Result<bool, ResponseError> {
+        let open_end = matches!(meta.body, Body::UntilClose) || meta.decode;
         let stays =
             self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
-        let ending = match (stays, self.asked.version) {
+        let ending = match (stays, self.request.version) {
             (false, _) => HeadEnding::Close,
             (true, Version::Http10) => HeadEnding::KeepAlive,
             (true, Version::Http11) => HeadEnding::Plain,
         };
         rewrite::push_head_end(ending, &mut self.out);
-        self.reply.advance(facts.len);
-        if self.reply.len() >= COPY_BELOW && matches!(facts.body, Body::Length(_)) {
-            self.write_head_vectored(facts).await?;
+        self.reply.advance(meta.len);
+        if self.reply.len() >= COPY_BELOW && matches!(meta.body, Body::Length(_)) {
+            self.write_head_vectored(meta).await?;
             return Ok(stays);
         }
         // Broken chunks are found while it is not too late for a 502.
-        let taken = if facts.decode {
-            facts.body.decode(&self.reply, &mut self.out)
+        let taken = if meta.decode {
+            meta.body.decode(&self.reply, &mut self.out)
         } else {
-            facts.body.relay(&self.reply, &mut self.out)
+            meta.body.relay(&self.reply, &mut self.out)
         };
         let taken = taken.map_err(|broken| ResponseError::Bad(broken.0))?;
         self.reply.advance(taken);
@@ -200,14 +204,14 @@ impl Response<'_> {
 
     /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
     /// would be the dearest thing that user space does for them.
-    async fn write_head_vectored(&mut self, facts: &mut ResponseMeta) -> Result<(), ResponseError> {
-        let taken = facts.body.take_opaque(&self.reply);
+    async fn write_head_vectored(&mut self, meta: &mut ResponseMeta) -> Result<(), ResponseError> {
+        let taken = meta.body.take_opaque(&self.reply);
         self.progress.response_started.set(true);
         let limit = self.worker.settings.limits.write_timeout;
         let parts = (&self.out[..], &self.reply[..taken]);
         let written = write_whole(self.timer, &mut self.to, parts, limit).await;
         written.map_err(|_| ResponseError::ClientGone)?;
-        self.flow.add((self.out.len() + taken) as u64);
+        self.counters.add((self.out.len() + taken) as u64);
         self.reply.advance(taken);
         Ok(())
     }

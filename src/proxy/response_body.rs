@@ -36,36 +36,36 @@ impl Response<'_> {
     /// Carries what is still owed of the body.
     pub(super) async fn relay_rest(
         &mut self,
-        facts: &mut ResponseMeta,
+        meta: &mut ResponseMeta,
     ) -> Result<(), ResponseError> {
-        while !facts.body.is_complete() {
-            let ahead = if facts.decode {
+        while !meta.body.is_complete() {
+            let ahead = if meta.decode {
                 0
             } else {
-                facts.body.opaque_ahead()
+                meta.body.opaque_ahead()
             };
             let pipe = self.worker.pipes.take(ahead);
             // Chunks are certain only each by itself; between them there may be silence.
-            let certain = match facts.body {
+            let certain = match meta.body {
                 Body::Length(length) if pipe.is_some() => length,
                 _ => 0,
             };
             let raised = self.low_mark.adapt(self.from.as_ref(), certain);
             let carried = match pipe {
-                Some(pipe) => self.splice(facts, pipe, ahead, raised).await,
-                None => self.copy(facts).await,
+                Some(pipe) => self.splice(meta, pipe, ahead, raised).await,
+                None => self.copy(meta).await,
             };
             if carried.is_ok() {
-                self.turn.skip(&self.worker.line).await;
+                self.turn.yield_if_over(&self.worker.turns).await;
             }
-            let until_close = matches!(facts.body, Body::UntilClose);
+            let until_close = matches!(meta.body, Body::UntilClose);
             match carried {
                 Err(BodyEnd::TooSlow) => self.low_mark.too_slow = true,
                 Ok(()) => {}
                 Err(BodyEnd::Proper) if until_close => return Ok(()),
                 Err(BodyEnd::ClientGone) => return Err(ResponseError::ClientGone),
                 Err(BodyEnd::Proper | BodyEnd::Broken) => {
-                    let reset = until_close || facts.decode;
+                    let reset = until_close || meta.decode;
                     return Err(ResponseError::Truncated { reset });
                 }
             }
@@ -78,7 +78,7 @@ impl Response<'_> {
     /// Moves a piece of the body through a pipe; with a `raised` low mark it is not waited for long.
     async fn splice(
         &mut self,
-        facts: &mut ResponseMeta,
+        meta: &mut ResponseMeta,
         pipe: PooledPipe<Empty>,
         ahead: u64,
         raised: bool,
@@ -96,10 +96,10 @@ impl Response<'_> {
         let to = self.to.known().map_err(|_| BodyEnd::ClientGone)?;
         let sockets = (self.from.as_ref(), to);
         let pipes = &self.worker.pipes;
-        let flow = self.flow;
-        let steps = (limits.write_timeout, |moved| flow.add(moved));
+        let counters = self.counters;
+        let steps = (limits.write_timeout, |moved| counters.add(moved));
         let carried = pin!(pipes.transfer(pipe, sockets, ahead, self.timer, due, steps));
-        let watch = ClientWatch::new(self.worker, &self.account.ends, || Ok(to));
+        let watch = ClientWatch::new(self.worker, &self.stats.ends, || Ok(to));
         let silent_since = || progress.silent_since(since).filter(|_| waits.take());
         let carried = watch.run(carried, silent_since).await;
         let moved = carried
@@ -114,13 +114,13 @@ impl Response<'_> {
                 TransferError::From(Some(_)) => BodyEnd::Broken,
                 TransferError::To => BodyEnd::ClientGone,
             })?;
-        facts.body.skip(moved);
+        meta.body.skip(moved);
         self.turn.count(moved);
         Ok(())
     }
 
     /// Copies a piece of the body.
-    async fn copy(&mut self, facts: &mut ResponseMeta) -> Result<(), BodyEnd> {
+    async fn copy(&mut self, meta: &mut ResponseMeta) -> Result<(), BodyEnd> {
         let limits = self.worker.settings.limits;
         // The begun name of a trailer field may be left in it.
         self.reply.reserve(REPLY_BYTES);
@@ -130,7 +130,7 @@ impl Response<'_> {
             let more = self.from.read_buf(&mut self.reply);
             let more = pin!(self.timer.run_with_moving_deadline(due, more));
             let to = &mut self.to;
-            let watch = ClientWatch::new(self.worker, &self.account.ends, || to.known());
+            let watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
             watch.run(more, || progress.silent_since(since)).await
         };
         match read.ok_or(BodyEnd::ClientGone)? {
@@ -139,9 +139,9 @@ impl Response<'_> {
             Ok(Err(_)) | Err(_) => return Err(BodyEnd::Broken),
         }
         self.out.clear();
-        let (bytes, taken) = match &mut facts.body {
+        let (bytes, taken) = match &mut meta.body {
             Body::Chunked(_) => {
-                let taken = self.take_chunks(facts).await?;
+                let taken = self.take_chunks(meta).await?;
                 (&self.out[..], taken)
             }
             body => {
@@ -152,30 +152,30 @@ impl Response<'_> {
         let written =
             write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
         written.map_err(|_| BodyEnd::ClientGone)?;
-        self.flow.add(bytes.len() as u64);
+        self.counters.add(bytes.len() as u64);
         self.turn.count(taken as u64);
         self.reply.advance(taken);
         Ok(())
     }
 
     /// Lays out what was read of a chunked body, in as many turns as that takes. How much was taken.
-    async fn take_chunks(&mut self, facts: &mut ResponseMeta) -> Result<usize, BodyEnd> {
+    async fn take_chunks(&mut self, meta: &mut ResponseMeta) -> Result<usize, BodyEnd> {
         let mut taken = 0;
         loop {
-            let (rest, scanned) = (&self.reply[taken..], facts.body.scanned());
-            let part = scan_window(&facts.body, rest);
+            let (rest, scanned) = (&self.reply[taken..], meta.body.scanned());
+            let part = scan_window(&meta.body, rest);
             let is_last = part.len() == rest.len();
-            let relayed = if facts.decode {
-                facts.body.decode(part, &mut self.out)
+            let relayed = if meta.decode {
+                meta.body.decode(part, &mut self.out)
             } else {
-                facts.body.relay(part, &mut self.out)
+                meta.body.relay(part, &mut self.out)
             };
             taken += relayed.map_err(|_| BodyEnd::Broken)?;
-            self.turn.count_framing(scanned, facts.body.scanned());
-            if is_last || facts.body.is_complete() {
+            self.turn.count_framing(scanned, meta.body.scanned());
+            if is_last || meta.body.is_complete() {
                 return Ok(taken);
             }
-            self.turn.skip(&self.worker.line).await;
+            self.turn.yield_if_over(&self.worker.turns).await;
         }
     }
 }

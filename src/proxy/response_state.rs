@@ -64,13 +64,13 @@ pub(super) struct Response<'a> {
     pub(super) to: ClientWriter<'a>,
     pub(super) worker: &'a Worker,
     pub(super) in_flight: &'a InFlight,
-    pub(super) account: &'a RequestStats,
-    pub(super) flow: ByteCounters<'a>,
+    pub(super) stats: &'a RequestStats,
+    pub(super) counters: ByteCounters<'a>,
     pub(super) progress: &'a ExchangeProgress,
     pub(super) timer: &'a mut Deadline,
-    pub(super) asked: RequestMeta,
+    pub(super) request: RequestMeta,
     /// Whether the connection was used before.
-    pub(super) kept: bool,
+    pub(super) reused: bool,
     /// Whether it may serve this client only.
     pub(super) private: bool,
     /// Whether the client keeps its connection.
@@ -91,16 +91,16 @@ impl Response<'_> {
         due: impl Fn() -> Option<Instant>,
     ) -> impl Future<Output = Result<(), ResponseError>> {
         let (in_flight, progress, worker) = (self.in_flight, self.progress, self.worker);
-        let mut ear = in_flight.doubt_ear();
+        let mut waiter = in_flight.degraded_waiter();
         let (from, to, reply, timer) = (
             &mut self.from,
             &mut self.to,
             &mut self.reply,
             &mut *self.timer,
         );
-        let mut watch = ClientWatch::new(worker, &self.account.ends, || to.known());
+        let mut watch = ClientWatch::new(worker, &self.stats.ends, || to.known());
         poll_fn(move |cx| {
-            let silent_since = || progress.upload_over.get();
+            let silent_since = || progress.request_done_at.get();
             if watch.poll_gone_if_old(cx, silent_since).is_ready() {
                 return Poll::Ready(Err(ResponseError::ClientGone));
             }
@@ -110,10 +110,10 @@ impl Response<'_> {
                     Ok(_) => Ok(()),
                 });
             }
-            if worker.gives_up(in_flight, progress.on_silence.get()) {
+            if worker.should_leave(in_flight, progress.on_silence.get()) {
                 return Poll::Ready(Err(ResponseError::Degraded));
             }
-            ear.register(cx);
+            waiter.register(cx);
             if watch.poll_gone(cx, silent_since).is_ready() {
                 return Poll::Ready(Err(ResponseError::ClientGone));
             }
@@ -130,7 +130,7 @@ impl Response<'_> {
         let limit = self.worker.settings.limits.write_timeout;
         let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
         written.map_err(|_| ResponseError::ClientGone)?;
-        self.flow.add(self.out.len() as u64);
+        self.counters.add(self.out.len() as u64);
         Ok(())
     }
 }

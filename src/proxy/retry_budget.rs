@@ -23,7 +23,7 @@ pub(super) struct RetryBudget {
     slices: [BudgetSlice; WINDOW_SLICES],
     start: Instant,
     /// When a refusal was last said to be news.
-    told: Option<Instant>,
+    last_warned: Option<Instant>,
 }
 
 /// A retry that was refused.
@@ -32,17 +32,17 @@ pub(super) struct BudgetExhausted {
     /// Retries in the window.
     retries: u32,
     /// So many are allowed.
-    most: u32,
+    max: u32,
     /// Whether it is the first refusal for as long as the window.
-    pub(super) is_news: bool,
+    pub(super) first_in_window: bool,
 }
 
 impl fmt::Display for BudgetExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (retries, most, seconds) = (self.retries, self.most, BUDGET_WINDOW.as_secs());
+        let (retries, max, seconds) = (self.retries, self.max, BUDGET_WINDOW.as_secs());
         write!(
             f,
-            "the retry budget is spent: {retries} retries in {seconds} s, at most {most} are allowed"
+            "the retry budget is spent: {retries} retries in {seconds} s, at most {max} are allowed"
         )
     }
 }
@@ -60,7 +60,7 @@ impl RetryBudget {
         Self {
             slices: [BudgetSlice::default(); WINDOW_SLICES],
             start: now,
-            told: None,
+            last_warned: None,
         }
     }
 
@@ -74,26 +74,28 @@ impl RetryBudget {
     /// # Errors
     /// When as many as are allowed were taken.
     pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), BudgetExhausted> {
-        let (retries, most) = self.usage(now);
-        if retries < most {
+        let (retries, max) = self.usage(now);
+        if retries < max {
             self.slice(now).retries += 1;
             return Ok(());
         }
-        let is_news = self.told.is_none_or(|told| now >= told + BUDGET_WINDOW);
-        if is_news {
-            self.told = Some(now);
+        let first_in_window = self
+            .last_warned
+            .is_none_or(|last_warned| now >= last_warned + BUDGET_WINDOW);
+        if first_in_window {
+            self.last_warned = Some(now);
         }
         Err(BudgetExhausted {
             retries,
-            most,
-            is_news,
+            max,
+            first_in_window,
         })
     }
 
     /// Whether one more retry is within the budget.
     pub(super) fn allows_retry(&self, now: Instant) -> bool {
-        let (retries, most) = self.usage(now);
-        retries < most
+        let (retries, max) = self.usage(now);
+        retries < max
     }
 
     /// The retries in the window, and how many there may be.
@@ -166,10 +168,13 @@ mod tests {
         assert_eq!(retries_allowed(&mut budget, start), 10);
         let spent = budget.take_retry(start).unwrap_err();
         let said = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
-        assert_eq!((spent.to_string().as_str(), spent.is_news), (said, true));
-        assert!(!budget.take_retry(start).unwrap_err().is_news);
+        assert_eq!(
+            (spent.to_string().as_str(), spent.first_in_window),
+            (said, true)
+        );
+        assert!(!budget.take_retry(start).unwrap_err().first_in_window);
         let later = start + BUDGET_WINDOW;
         assert_eq!(retries_allowed(&mut budget, later), 10);
-        assert!(budget.take_retry(later).unwrap_err().is_news);
+        assert!(budget.take_retry(later).unwrap_err().first_in_window);
     }
 }

@@ -23,14 +23,14 @@ const MAX_LOST_REPLICAS: usize = 2;
 /// What has happened to a request so far.
 #[derive(Debug, Default)]
 pub(super) struct RetryState {
-    pub(super) tried: Attempted,
+    pub(super) attempted: Attempted,
     /// Replicas that were lost holding the request, each once.
-    pub(super) holders: Vec<ReplicaId>,
+    pub(super) lost_replicas: Vec<ReplicaId>,
     retries: u32,
     /// How often it went on to another connection or another replica.
-    pub(super) moves: u32,
+    pub(super) reroutes: u32,
     /// Whether it has paused before another replica.
-    paused: bool,
+    delayed: bool,
 }
 
 /// What may be done with a request should it fail with the replica that has it.
@@ -54,8 +54,8 @@ impl fmt::Display for RetryDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unrepeatable => f.write_str("the replica closed its connection too early"),
-            Self::OverBudget(spent) => {
-                write!(f, "the replica was lost with this request, and {spent}")
+            Self::OverBudget(exhausted) => {
+                write!(f, "the replica was lost with this request, and {exhausted}")
             }
         }
     }
@@ -69,14 +69,14 @@ impl RetryState {
         worker: &Worker,
         request: &ProxiedRequest,
         in_flight: &InFlight,
-        kept: bool,
+        reused: bool,
     ) -> RetryChances {
-        let id = in_flight.pool().id;
-        let has_left = self.holders.iter().any(|holder| *holder != id);
+        let id = in_flight.upstream().id;
+        let has_left = self.lost_replicas.iter().any(|holder| *holder != id);
         let again = request.idempotent && request.outgoing.replayable;
         let left = self.retries < worker.settings.retries;
         RetryChances {
-            repeatable: again && (kept || left && !has_left),
+            repeatable: again && (reused || left && !has_left),
             silence: match has_left && in_flight.was_up() {
                 true => OnSilence::IsSlow,
                 false if again && left => OnSilence::Leaves,
@@ -87,13 +87,14 @@ impl RetryState {
 
     /// Whether the request may be given to this replica: not to a third one.
     pub(super) fn may_try(&self, id: ReplicaId) -> bool {
-        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
+        self.lost_replicas.len() < MAX_LOST_REPLICAS || self.lost_replicas.contains(&id)
     }
 
     /// Whether it is about to go to another replica than the one it was lost with; once.
-    pub(super) fn record_failure(&mut self, id: ReplicaId) -> bool {
-        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
-        self.paused |= moves_on;
+    pub(super) fn needs_delay(&mut self, id: ReplicaId) -> bool {
+        let moves_on =
+            !self.delayed && !self.lost_replicas.is_empty() && !self.lost_replicas.contains(&id);
+        self.delayed |= moves_on;
         moves_on
     }
 
@@ -102,52 +103,52 @@ impl RetryState {
     ///
     /// # Errors
     /// When it does not.
-    pub(super) fn may_retry_here(
+    pub(super) fn record_failure(
         &mut self,
         worker: &Worker,
         request: &mut ProxiedRequest,
         in_flight: &InFlight,
         broken: &ResponseError,
-        kept: bool,
+        reused: bool,
         repeatable: bool,
     ) -> Result<(), RetryDenied> {
-        let pool = in_flight.pool();
-        let is_doubted = matches!(broken, ResponseError::Degraded);
+        let upstream = in_flight.upstream();
+        let is_degraded = matches!(broken, ResponseError::Degraded);
         // A silent replica is no old connection.
-        let kept = kept && !is_doubted;
+        let reused = reused && !is_degraded;
         if request.outgoing.is_unsent() {
             // As good as refused, unless it was only an old connection.
-            if !kept {
-                self.tried.refused.push(pool.id);
+            if !reused {
+                self.attempted.refused.push(upstream.id);
             }
-        } else if (repeatable || is_doubted) && request.outgoing.replayable {
+        } else if (repeatable || is_degraded) && request.outgoing.replayable {
             worker.take_retry().map_err(RetryDenied::OverBudget)?;
             if !matches!(broken, ResponseError::Stale) {
                 // It was silent before it got the request.
-                let holds = in_flight.was_up() || !is_doubted;
-                self.lost_on(pool.id, kept, holds);
+                let holds = in_flight.was_up() || !is_degraded;
+                self.record_lost(upstream.id, reused, holds);
             }
             request.outgoing.rewind();
         } else {
             return Err(RetryDenied::Unrepeatable);
         }
-        self.tried.mark_failed(pool);
-        self.moves += 1;
-        pool.cell().retried(match broken {
+        self.attempted.mark_failed(upstream);
+        self.reroutes += 1;
+        upstream.counters().retried(match broken {
             ResponseError::Degraded => Retry::Doubted,
-            _ if kept => Retry::Stale,
+            _ if reused => Retry::Stale,
             _ => Retry::Lost,
         });
         Ok(())
     }
 
-    fn lost_on(&mut self, id: ReplicaId, kept: bool, holds: bool) {
-        self.retries += u32::from(!kept);
-        if holds && !self.holders.contains(&id) {
-            self.holders.push(id);
+    fn record_lost(&mut self, id: ReplicaId, reused: bool, holds: bool) {
+        self.retries += u32::from(!reused);
+        if holds && !self.lost_replicas.contains(&id) {
+            self.lost_replicas.push(id);
         }
-        if !kept {
-            self.tried.lost.push(id);
+        if !reused {
+            self.attempted.lost.push(id);
         }
     }
 }

@@ -38,8 +38,8 @@ pub(super) enum NoReplica {
 
 impl NoReplica {
     /// The reply to a client whose request no seat serves.
-    pub(super) fn error_reply(self, worker: &Worker, tried: &Attempted) -> ErrorReply {
-        let sentence = match (self, &tried.unreached) {
+    pub(super) fn error_reply(self, worker: &Worker, attempted: &Attempted) -> ErrorReply {
+        let sentence = match (self, &attempted.unreached) {
             (Self::Empty, _) => "there are no replicas".to_owned(),
             (Self::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
             (Self::Down, _) => "no replica is up".to_owned(),
@@ -70,13 +70,13 @@ enum Blocked {
 pub(super) async fn select(
     worker: &Worker,
     key: Key,
-    tried: &mut Attempted,
+    attempted: &mut Attempted,
     now: Instant,
 ) -> Result<InFlight, NoReplica> {
-    match try_select(worker, key, tried, now)? {
+    match try_select(worker, key, attempted, now)? {
         Ok(in_flight) => Ok(in_flight),
         // Rare, and large: boxed, so that a request is small.
-        Err(blocked) => Box::pin(wait(worker, key, tried, blocked)).await,
+        Err(blocked) => Box::pin(wait(worker, key, attempted, blocked)).await,
     }
 }
 
@@ -84,32 +84,32 @@ pub(super) async fn select(
 fn try_select(
     worker: &Worker,
     key: Key,
-    tried: &mut Attempted,
+    attempted: &mut Attempted,
     now: Instant,
 ) -> Result<Result<InFlight, Blocked>, NoReplica> {
     let view = worker.view();
     // No await may stand between choosing and counting: a drain trusts the count.
-    let choice = choose(&view, &mut worker.balance(), key, tried, now);
+    let choice = choose(&view, &mut worker.load(), key, attempted, now);
     if matches!(
         choice,
         Choice::Wait | Choice::Serve(_, RouteReason::FailedOver)
     ) && let Some(home) = home_if_down(&view, key)
     {
-        tried.mark_failed(home);
+        attempted.mark_failed(home);
     }
-    let (pool, how) = match choice {
-        Choice::Serve(pool, how) => (pool, how),
-        Choice::Hold(pool, _, due) if worker.may_wait() => {
-            return Ok(Err(Blocked::Held(pool, due)));
+    let (upstream, reason) = match choice {
+        Choice::Serve(upstream, reason) => (upstream, reason),
+        Choice::Hold(upstream, _, due) if worker.may_wait() => {
+            return Ok(Err(Blocked::Held(upstream, due)));
         }
-        Choice::Hold(pool, how, _) => (pool, how),
+        Choice::Hold(upstream, reason, _) => (upstream, reason),
         Choice::Empty => return Err(NoReplica::Empty),
         Choice::Wait => {
             let watched = view.roster.watched;
             return Ok(Err(Blocked::Down { watched }));
         }
     };
-    let (in_flight, fold) = InFlight::begin(pool, how, now);
+    let (in_flight, fold) = InFlight::begin(upstream, reason, now);
     if fold {
         worker.merge_loads(&view);
     }
@@ -119,40 +119,40 @@ fn try_select(
 async fn wait(
     worker: &Worker,
     key: Key,
-    tried: &mut Attempted,
+    attempted: &mut Attempted,
     mut blocked: Blocked,
 ) -> Result<InFlight, NoReplica> {
     let mut until = None;
     loop {
-        let place = worker.wait_for_seat();
+        let slot = worker.wait_for_seat();
         match blocked {
-            Blocked::Held(pool, due) => hold(&pool, due).await,
+            Blocked::Held(upstream, due) => hold(&upstream, due).await,
             Blocked::Down { watched } => {
-                let _place = place.ok_or(NoReplica::Down)?;
+                let _slot = slot.ok_or(NoReplica::Down)?;
                 let now = Instant::now();
                 let until = *until.get_or_insert(now + worker.settings.limits.seat_wait);
-                if now >= until || !watched && tried.lost.is_empty() {
+                if now >= until || !watched && attempted.lost.is_empty() {
                     return Err(NoReplica::Down);
                 }
-                let thought = if watched {
+                let pause = if watched {
                     RETRY_LOST_AFTER
                 } else {
                     Duration::ZERO
                 };
-                let wake = if tried.lost.is_empty() {
+                let wake = if attempted.lost.is_empty() {
                     until
                 } else {
-                    until.min(now + thought)
+                    until.min(now + pause)
                 };
                 match timeout_at(wake, worker.changed.notified()).await {
                     // A replica that refused it may have come back under the same address.
-                    Ok(()) => tried.refused.retain(|id| !is_up(&worker.view(), *id)),
+                    Ok(()) => attempted.refused.retain(|id| !is_up(&worker.view(), *id)),
                     // The fleet has nothing against those who lost it: their connection just ended.
-                    Err(_) => tried.lost.clear(),
+                    Err(_) => attempted.lost.clear(),
                 }
             }
         }
-        match try_select(worker, key, tried, Instant::now())? {
+        match try_select(worker, key, attempted, Instant::now())? {
             Ok(in_flight) => return Ok(in_flight),
             Err(next) => blocked = next,
         }
@@ -160,88 +160,85 @@ async fn wait(
 }
 
 /// Waits until a replica in doubt answers anything or its health changes, at most until `due`.
-async fn hold(pool: &Upstream, due: Instant) {
-    let (mut ear, mut listening) = (pool.relief_waiter(), false);
+async fn hold(upstream: &Upstream, due: Instant) {
+    let (mut waiter, mut listening) = (upstream.relief_waiter(), false);
     let relief = poll_fn(|cx| {
         if std::mem::replace(&mut listening, true) {
             return Poll::Ready(());
         }
-        ear.register(cx);
+        waiter.register(cx);
         Poll::Pending
     });
     let _ = timeout_at(due, relief).await;
 }
 
 fn is_up(view: &RosterView, id: ReplicaId) -> bool {
-    let mut pools = view.pools.iter();
-    pools.any(|pool| pool.id == id && pool.accepts_requests())
+    let mut upstreams = view.upstreams.iter();
+    upstreams.any(|upstream| upstream.id == id && upstream.accepts_requests())
 }
 
 fn choose(
     view: &RosterView,
-    balance: &mut LoadView,
+    load: &mut LoadView,
     key: Key,
-    tried: &Attempted,
+    attempted: &Attempted,
     now: Instant,
 ) -> Choice {
     let Some(home) = view.roster.ring.owner(key) else {
         return Choice::Empty;
     };
     let up = |at: usize| {
-        let pool = &view.pools[at];
-        pool.accepts_requests() && !tried.contains(pool.id)
+        let upstream = &view.upstreams[at];
+        upstream.accepts_requests() && !attempted.contains(upstream.id)
     };
     let at_home = view.roster.position(home).filter(|at| up(*at));
     let Some(first) = at_home.or_else(|| first_up(view, key, up)) else {
-        let suspect = first_suspect(view, key, tried);
-        let how = if suspect.is_some_and(|(seat, _)| seat == home) {
+        let suspect = first_suspect(view, key, attempted);
+        let reason = if suspect.is_some_and(|(seat, _)| seat == home) {
             RouteReason::Home
         } else {
             RouteReason::FailedOver
         };
-        let serve = |(_, pool): (_, &Rc<Upstream>)| Choice::Serve(Rc::clone(pool), how);
+        let serve = |(_, upstream): (_, &Rc<Upstream>)| Choice::Serve(Rc::clone(upstream), reason);
         return suspect.map_or(Choice::Wait, serve);
     };
     let serve = |at: usize, away: RouteReason| {
-        let how = match at_home {
+        let reason = match at_home {
             Some(home) if home == at => RouteReason::Home,
             Some(_) => away,
             None => RouteReason::FailedOver,
         };
-        (Rc::clone(&view.pools[at]), how)
+        (Rc::clone(&view.upstreams[at]), reason)
     };
-    let (pool, how) = if balance.is_full(first) {
-        serve(
-            balance.least_loaded(up).unwrap_or(first),
-            RouteReason::Spilled,
-        )
+    let (upstream, reason) = if load.is_full(first) {
+        serve(load.least_loaded(up).unwrap_or(first), RouteReason::Spilled)
     } else {
-        match balance.verdict(first, now.into_std()) {
+        match load.verdict(first, now.into_std()) {
             GuardVerdict::Send => serve(first, RouteReason::Home),
             GuardVerdict::Hold(due) => {
-                let (pool, how) = serve(first, RouteReason::Home);
-                return Choice::Hold(pool, how, Instant::from_std(due));
+                let (upstream, reason) = serve(first, RouteReason::Home);
+                return Choice::Hold(upstream, reason, Instant::from_std(due));
             }
             GuardVerdict::Avoid { news } => {
                 if news {
-                    view.pools[first].mark_slow();
+                    view.upstreams[first].mark_slow();
                 }
-                let quick = |at: usize| up(at) && !balance.is_slow(at);
-                let other = first_up(view, key, |at| quick(at) && !balance.is_full(at));
+                let quick = |at: usize| up(at) && !load.is_slow(at);
+                let other = first_up(view, key, |at| quick(at) && !load.is_full(at));
                 let other = other.or_else(|| first_up(view, key, quick));
                 serve(other.unwrap_or(first), RouteReason::Diverted)
             }
         }
     };
-    Choice::Serve(pool, how)
+    Choice::Serve(upstream, reason)
 }
 
 /// The replica of a key's home, if that is not up.
 fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
     let at = view.roster.position(view.roster.ring.owner(key)?)?;
-    view.pools
+    view.upstreams
         .get(at)
-        .filter(|pool| pool.health.get() != Health::Up)
+        .filter(|upstream| upstream.health.get() != Health::Up)
 }
 
 /// The place of the first seat in ring order that is `up`.
@@ -262,12 +259,14 @@ fn first_up(view: &RosterView, key: Key, up: impl Fn(usize) -> bool) -> Option<u
 fn first_suspect<'v>(
     view: &'v RosterView,
     key: Key,
-    tried: &Attempted,
+    attempted: &Attempted,
 ) -> Option<(Seat, &'v Rc<Upstream>)> {
     let mut first = None;
     view.roster.ring.walk(key, &mut |seat| {
-        let pool = view.pool(seat).filter(|pool| !tried.contains(pool.id));
-        first = pool.map(|pool| (seat, pool));
+        let upstream = view
+            .upstream(seat)
+            .filter(|upstream| !attempted.contains(upstream.id));
+        first = upstream.map(|upstream| (seat, upstream));
         if first.is_some() {
             ControlFlow::Break(())
         } else {

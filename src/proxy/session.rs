@@ -31,20 +31,20 @@ use crate::wire::socket;
 pub(super) fn run(
     stream: LazyStream,
     addr: SocketAddr,
-    admission: SessionGuard,
+    guard: SessionGuard,
 ) -> impl Future<Output = ()> + 'static {
     let mut client = Client {
         stream,
         addr,
         inbox: BytesMut::new(),
         timer: Deadline::default(),
-        note: None,
+        record: None,
         private: None,
     };
     // A block, and nothing moved in it: the arguments of an async fn are kept twice.
     async move {
-        let after = serve(admission.worker(), &mut client).await;
-        admission.worker().inboxes.put_back(&mut client.inbox);
+        let after = serve(guard.worker(), &mut client).await;
+        guard.worker().inboxes.put_back(&mut client.inbox);
         client.private = None;
         match after {
             Disposition::KeepAlive | Disposition::Close => {}
@@ -58,9 +58,9 @@ pub(super) fn run(
 
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     if worker.settings.balance == BalanceMode::Source {
-        client.note = AccessRecordBuilder::start(worker, client.addr);
+        client.record = AccessRecordBuilder::start(worker, client.addr);
         let after = Box::pin(passthrough::by_source(worker, client)).await;
-        client.note = None;
+        client.record = None;
         return after;
     }
     let mut fresh = true;
@@ -99,23 +99,23 @@ async fn close(stream: LazyStream, reset: bool) {
 
 /// Serves the request that has begun to come.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
-    client.note = AccessRecordBuilder::start(worker, client.addr);
+    client.record = AccessRecordBuilder::start(worker, client.addr);
     let after = read_and_answer(worker, client).await;
-    client.note = None;
+    client.record = None;
     after
 }
 
 async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     match read_head(worker, client).await {
-        Ok(job) => carry_out(worker, client, job).await,
+        Ok(dispatch) => serve_dispatch(worker, client, dispatch).await,
         Err(NoHead::Ended) => {
-            client.note.iter_mut().for_each(|note| note.discard());
+            client.record.iter_mut().for_each(|record| record.discard());
             Disposition::Close
         }
         Err(NoHead::Refused(refused)) => {
             worker.port().refused.count(refused.status);
-            if let Some(note) = &mut client.note {
-                note.refused(&client.inbox);
+            if let Some(record) = &mut client.record {
+                record.refused(&client.inbox);
             }
             let failure = ErrorReply {
                 status: refused.status,
@@ -127,12 +127,16 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Dispositio
     }
 }
 
-async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Dispatch) -> Disposition {
-    match job {
+async fn serve_dispatch(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    dispatch: Dispatch,
+) -> Disposition {
+    match dispatch {
         Dispatch::Forward(mut request) => exchange::run(worker, client, &mut request).await,
-        Dispatch::Tunnel(opening) => Box::pin(passthrough::by_head(worker, client, opening)).await,
-        Dispatch::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
-        Dispatch::LastHop { keep_alive } => {
+        Dispatch::Tunnel(first) => Box::pin(passthrough::by_head(worker, client, first)).await,
+        Dispatch::Admin(request) => Box::pin(admin::run(worker, client, request)).await,
+        Dispatch::MaxForwardsZero { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;
             let reply = LocalReply {
                 status: 200,
@@ -168,15 +172,15 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
     let mut parsed = 0;
     loop {
         if could_be_complete(&client.inbox, parsed) {
-            let job = dispatch::read(
+            let dispatch = dispatch::read(
                 worker,
                 &client.stream,
                 client.addr,
                 &mut client.inbox,
-                client.note.as_deref_mut(),
+                client.record.as_deref_mut(),
             )?;
-            if let Some(job) = job {
-                return Ok(job);
+            if let Some(dispatch) = dispatch {
+                return Ok(dispatch);
             }
         }
         parsed = client.inbox.len();

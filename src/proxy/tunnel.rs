@@ -32,51 +32,54 @@ pub(super) async fn run(
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
-    flows: (ByteCounters<'_>, ByteCounters<'_>),
+    counters: (ByteCounters<'_>, ByteCounters<'_>),
 ) -> TerminatedBy {
-    let heard = Cell::new(Instant::now());
+    let last_activity = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
-    let way = |from, to, flow, ends| Direction {
+    let direction = |from, to, counters, blame| Direction {
         worker,
         from,
         to,
-        ends,
-        heard: &heard,
-        flow,
+        blame,
+        last_activity: &last_activity,
+        counters,
         timer: Deadline::default(),
         turn: Turn::default(),
         over: false,
     };
-    let ends = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
-    let forth = way(from_client, to_replica, flows.0, ends).run(early);
+    let blame = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
+    let to_replica = direction(from_client, to_replica, counters.0, blame).run(early);
     let mut nothing = BytesMut::new();
-    let ends = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
-    let back = way(from_replica, to_client, flows.1, ends).run(&mut nothing);
-    match tokio::try_join!(forth, back) {
+    let blame = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
+    let to_client = direction(from_replica, to_client, counters.1, blame).run(&mut nothing);
+    match tokio::try_join!(to_replica, to_client) {
         Ok(_) => TerminatedBy::Whole,
-        Err(TunnelError { by, err }) => {
+        Err(TunnelError { ended_by, err }) => {
             tracing::debug!("a tunnel broke: {err}");
-            by
+            ended_by
         }
     }
 }
 
 /// What broke a tunnel.
 struct TunnelError {
-    by: TerminatedBy,
+    ended_by: TerminatedBy,
     err: io::Error,
 }
 
 impl TunnelError {
     /// The fault of this side, unless it is that nothing has moved for too long.
-    fn bytes_moved(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
+    fn from_side(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
         move |err| match err.kind() {
             io::ErrorKind::TimedOut => Self {
-                by: TerminatedBy::ByUs,
+                ended_by: TerminatedBy::ByUs,
                 err,
             },
-            _ => Self { by: side, err },
+            _ => Self {
+                ended_by: side,
+                err,
+            },
         }
     }
 }
@@ -87,10 +90,10 @@ struct Direction<'a> {
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
     /// Who ends the tunnel when `from`, and when `to` fails.
-    ends: [TerminatedBy; 2],
+    blame: [TerminatedBy; 2],
     /// When either direction moved a byte last.
-    heard: &'a Cell<Instant>,
-    flow: ByteCounters<'a>,
+    last_activity: &'a Cell<Instant>,
+    counters: ByteCounters<'a>,
     timer: Deadline,
     turn: Turn,
     /// Whether it has come to a proper end.
@@ -114,13 +117,13 @@ impl Direction<'_> {
         let mut expected = 0;
         loop {
             // Wait without a buffer or a pipe: a tunnel may be silent for long.
-            let due = due(self.worker, self.heard);
+            let due = due(self.worker, self.last_activity);
             let readable = self
                 .timer
                 .run_with_moving_deadline(due, self.from.readable())
                 .await;
             let readable = readable.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            readable.map_err(TunnelError::bytes_moved(self.ends[0]))?;
+            readable.map_err(TunnelError::from_side(self.blame[0]))?;
             let moved = match self.worker.pipes.take(expected) {
                 Some(pipe) => self.splice(pipe).await?,
                 None => self.copy().await?,
@@ -132,33 +135,33 @@ impl Direction<'_> {
             };
             expected = moved;
             self.turn.count(moved);
-            self.turn.skip(&self.worker.line).await;
+            self.turn.yield_if_over(&self.worker.turns).await;
         }
     }
 
     /// Moves what is there through a pipe; `None` at the end.
     async fn splice(&mut self, pipe: PooledPipe<Empty>) -> Result<Option<u64>, TunnelError> {
-        let (pipes, heard) = (&self.worker.pipes, self.heard);
-        let due = due(self.worker, heard);
+        let (pipes, last_activity) = (&self.worker.pipes, self.last_activity);
+        let due = due(self.worker, last_activity);
         let from = self.from.as_ref();
         let filled = pipes.fill(pipe, from, u64::MAX, &mut self.timer, &due);
         let held = match filled.await {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(Some(0)),
             Err(TransferError::From(None)) => return Ok(None),
-            Err(fault) => return Err(TunnelError::bytes_moved(self.ends[0])(fault.into())),
+            Err(fault) => return Err(TunnelError::from_side(self.blame[0])(fault.into())),
         };
-        let flow = self.flow;
+        let counters = self.counters;
         let progress = |moved| {
-            heard.set(Instant::now());
-            flow.add(moved);
+            last_activity.set(Instant::now());
+            counters.add(moved);
         };
         progress(0);
         let moved = held.held();
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
         drained
             .await
-            .map_err(|fault| TunnelError::bytes_moved(self.ends[1])(fault.into()))?;
+            .map_err(|fault| TunnelError::from_side(self.blame[1])(fault.into()))?;
         Ok(Some(moved))
     }
 
@@ -166,15 +169,15 @@ impl Direction<'_> {
     async fn copy(&mut self) -> Result<Option<u64>, TunnelError> {
         let mut buffer = self.worker.replies.take();
         // `readable` may have been wrong; then the read waits, and its clock is the same.
-        let due = due(self.worker, self.heard);
+        let due = due(self.worker, self.last_activity);
         let read = self
             .timer
             .run_with_moving_deadline(due, self.from.read_buf(&mut buffer));
         let read = read
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let read = read.map_err(TunnelError::bytes_moved(self.ends[0]))?;
-        self.heard.set(Instant::now());
+        let read = read.map_err(TunnelError::from_side(self.blame[0]))?;
+        self.last_activity.set(Instant::now());
         self.write(&mut buffer).await?;
         self.worker.replies.put_back(&mut buffer);
         Ok((read > 0).then_some(read as u64))
@@ -182,7 +185,7 @@ impl Direction<'_> {
 
     async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), TunnelError> {
         while !bytes.is_empty() {
-            let due = due(self.worker, self.heard);
+            let due = due(self.worker, self.last_activity);
             let written = self
                 .timer
                 .run_with_moving_deadline(due, self.to.write(bytes))
@@ -192,18 +195,21 @@ impl Direction<'_> {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 written => Ok(written),
             });
-            let written = written.map_err(TunnelError::bytes_moved(self.ends[1]))?;
+            let written = written.map_err(TunnelError::from_side(self.blame[1]))?;
             bytes.advance(written);
-            self.flow.add(written as u64);
-            self.heard.set(Instant::now());
+            self.counters.add(written as u64);
+            self.last_activity.set(Instant::now());
         }
         Ok(())
     }
 }
 
 /// When a tunnel that was last heard of then has been silent for too long.
-fn due<'a>(worker: &'a Worker, heard: &'a Cell<Instant>) -> impl Fn() -> Option<Instant> + 'a {
-    || Some(heard.get() + worker.settings.limits.tunnel_timeout)
+fn due<'a>(
+    worker: &'a Worker,
+    last_activity: &'a Cell<Instant>,
+) -> impl Fn() -> Option<Instant> + 'a {
+    || Some(last_activity.get() + worker.settings.limits.tunnel_timeout)
 }
 
 impl From<TransferError> for io::Error {

@@ -34,11 +34,11 @@ pub(super) struct Upstream {
     pub(super) health: Cell<Health>,
     /// Whether it gets no new requests, by order.
     drained: Cell<bool>,
-    cells: Arc<ReplicaCounters>,
+    counters: Arc<ReplicaCounters>,
     worker: usize,
     /// The worker's view of the load, and which place of it is this replica's.
-    balance: Rc<RefCell<LoadView>>,
-    place: Cell<usize>,
+    load: Rc<RefCell<LoadView>>,
+    index: Cell<usize>,
     /// Time at which it was last chosen.
     pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<IdleConnection>>,
@@ -46,7 +46,7 @@ pub(super) struct Upstream {
     pub(super) private: PrivateSlots<Self>,
     retired: Cell<bool>,
     /// Told when the replica is worse off than before.
-    doubt: LocalNotify,
+    degraded: LocalNotify,
     /// Wakes requests that the slow guard holds back.
     relief: LocalNotify,
 }
@@ -71,7 +71,7 @@ struct IdleConnection {
 }
 
 impl Upstream {
-    pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<LoadView>>) -> Self {
+    pub(super) fn new(member: &Member, worker: usize, load: &Rc<RefCell<LoadView>>) -> Self {
         Self {
             id: member.id,
             seat: member.seat,
@@ -79,15 +79,15 @@ impl Upstream {
             addr: member.addr,
             health: Cell::new(member.health),
             drained: Cell::new(member.drained),
-            cells: Arc::clone(&member.cells),
+            counters: Arc::clone(&member.cells),
             worker,
-            balance: Rc::clone(balance),
-            place: Cell::new(usize::MAX),
+            load: Rc::clone(load),
+            index: Cell::new(usize::MAX),
             chosen_at: Cell::new(Instant::now()),
             idle: RefCell::default(),
             private: PrivateSlots::default(),
             retired: Cell::new(false),
-            doubt: LocalNotify::default(),
+            degraded: LocalNotify::default(),
             relief: LocalNotify::default(),
         }
     }
@@ -97,11 +97,11 @@ impl Upstream {
     pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
         self.drained.set(drained);
-        if !self.may_serve() || self.cells.is_iterative() {
+        if !self.may_serve() || self.counters.is_iterative() {
             self.clear();
         }
         if is_worse(health, before) {
-            self.doubt.notify_all();
+            self.degraded.notify_all();
         }
         self.relief.notify_all();
     }
@@ -109,14 +109,14 @@ impl Upstream {
     /// Has requests that wait for a replica that is not up look again whether another one is.
     pub(super) fn reconsider(&self) {
         if self.health.get() != Health::Up {
-            self.doubt.notify_all();
+            self.degraded.notify_all();
         }
     }
 
     /// Closes all idle connections, and keeps none from here on: the replica left the roster.
     pub(super) fn retire(&self) {
         self.retired.set(true);
-        self.place.set(usize::MAX);
+        self.index.set(usize::MAX);
         self.relief.notify_all();
         self.clear();
     }
@@ -135,11 +135,11 @@ impl Upstream {
     }
 
     /// A kept connection that is fit for a request with this need.
-    pub(super) fn take_idle(&self, need: ReusePolicy, now: Instant) -> Option<TcpStream> {
+    pub(super) fn take_idle(&self, policy: ReusePolicy, now: Instant) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
             let fresh = newest.until > now
-                && !(need == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
+                && !(policy == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
             if !fresh {
                 // Those below it are older still, but may serve requests that can be repeated.
                 if newest.until <= now {
@@ -149,7 +149,7 @@ impl Upstream {
                 }
                 return None;
             }
-            let silent = match need {
+            let silent = match policy {
                 ReusePolicy::Any => socket::is_idle_cached(&newest.stream),
                 ReusePolicy::Alive | ReusePolicy::Once => socket::is_idle(&newest.stream),
             };
@@ -162,9 +162,9 @@ impl Upstream {
 
     /// Keeps a connection on which nothing is owed, for at most `keep`. None is kept to a replica that
     /// serves one connection at a time: requests of others would wait for its end.
-    pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
+    pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, max: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if self.keeps_connections() && idle.len() < most && !keep.is_zero() {
+        if self.keeps_connections() && idle.len() < max && !keep.is_zero() {
             idle.push(IdleConnection {
                 stream,
                 since: now,
@@ -175,13 +175,13 @@ impl Upstream {
 
     /// Whether connections to it are kept for later requests.
     pub(super) fn keeps_connections(&self) -> bool {
-        !self.retired.get() && self.may_serve() && !self.cells.is_iterative()
+        !self.retired.get() && self.may_serve() && !self.counters.is_iterative()
     }
 
     /// Notes an answer of the replica, which took so long.
     pub(super) fn answered(&self, now: Instant, time: Duration) {
-        self.cell().first_byte.observe(time);
-        self.cells.answered(self.worker, now.into_std());
+        self.counters().first_byte.observe(time);
+        self.counters.answered(self.worker, now.into_std());
     }
 
     /// Whether new requests go to it without hesitation.
@@ -195,8 +195,8 @@ impl Upstream {
     }
 
     /// Takes a place in the worker's view of the load.
-    pub(super) fn set_index(&self, place: usize) -> load::SeatInput {
-        self.place.set(place);
+    pub(super) fn set_index(&self, index: usize) -> load::SeatInput {
+        self.index.set(index);
         load::SeatInput {
             seat: self.seat,
             replica_id: self.id.0,
@@ -208,18 +208,18 @@ impl Upstream {
     /// Notes that it was chosen. Returns `true` if it is time to read what the other workers have counted.
     pub(super) fn record_choice(&self, now: Instant) -> bool {
         self.chosen_at.set(now);
-        let mut balance = self.balance.borrow_mut();
-        balance.record_choice(self.place.get(), now.into_std())
+        let mut load = self.load.borrow_mut();
+        load.record_choice(self.index.get(), now.into_std())
     }
 
     /// Notes how the wait for the head of a reply ended, and what that changes for the slow guard.
     pub(super) fn record_end(&self, end: ReplyOutcome) {
-        let relief = self.balance.borrow_mut().record_end(self.place.get(), end);
+        let relief = self.load.borrow_mut().record_end(self.index.get(), end);
         match relief {
             Relief::None => {}
             Relief::Room => self.relief.notify_all(),
             Relief::Recovered => {
-                self.cell().slow.store(false, Ordering::Relaxed);
+                self.counters().slow.store(false, Ordering::Relaxed);
                 tracing::info!("seat {} is not slow any more; its keys return", self.seat);
             }
         }
@@ -232,17 +232,17 @@ impl Upstream {
 
     /// A listener for a turn of its health for the worse.
     pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
-        self.doubt.waiter()
+        self.degraded.waiter()
     }
 
     /// Requests for which any worker chose it.
     pub(super) fn requests(&self) -> u64 {
-        self.cells.requests()
+        self.counters.requests()
     }
 
     /// Publishes that this worker found it slow, and logs why.
     pub(super) fn mark_slow(&self) {
-        self.cell().slow.store(true, Ordering::Relaxed);
+        self.counters().slow.store(true, Ordering::Relaxed);
         tracing::info!(
             "seat {} is slow: requests wait that others would have been answered; its keys go to the next seat (--slow-guard)",
             self.seat
@@ -255,8 +255,8 @@ impl Upstream {
     }
 
     /// The worker's own cell.
-    pub(super) fn cell(&self) -> &WorkerCounters {
-        self.cells.worker(self.worker)
+    pub(super) fn counters(&self) -> &WorkerCounters {
+        self.counters.worker(self.worker)
     }
 }
 

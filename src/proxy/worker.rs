@@ -39,7 +39,7 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) settings: Arc<ProxySettings>,
-    pub(super) desk: OrderQueue,
+    pub(super) orders: OrderQueue,
     /// For heads and bodies of requests.
     pub(super) inboxes: BufferPool,
     /// For replies.
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     /// For large bodies and tunnels.
     pub(super) pipes: PipePool,
     /// For sessions at full speed.
-    pub(super) line: TurnQueue,
+    pub(super) turns: TurnQueue,
     budget: RefCell<RetryBudget>,
     pub(super) random: RefCell<StdRng>,
     /// Requests that may soon have waited so long that their clients are watched.
@@ -59,9 +59,9 @@ pub(super) struct Worker {
     port: Arc<DataPortCounters>,
     index: usize,
     view: RefCell<Rc<RosterView>>,
-    balance: Rc<RefCell<LoadView>>,
+    load: Rc<RefCell<LoadView>>,
     evidence: mpsc::Sender<Evidence>,
-    waiting: Cell<usize>,
+    seat_waits: Cell<usize>,
     stopping: Cell<Option<Instant>>,
     sessions: Cell<usize>,
     no_sessions: Notify,
@@ -71,20 +71,20 @@ impl Worker {
     pub(super) fn new(
         settings: Arc<ProxySettings>,
         port: Arc<DataPortCounters>,
-        desk: OrderQueue,
+        orders: OrderQueue,
         evidence: mpsc::Sender<Evidence>,
         subscriber: &mut Subscriber,
     ) -> Self {
         let index = subscriber.worker();
         let roster = subscriber.latest();
         let version = roster.version;
-        let balance = Rc::default();
+        let load = Rc::default();
         let view = RefCell::new(Rc::new(RosterView::update(
             roster,
             None,
             index,
             settings.slow_guard,
-            &balance,
+            &load,
         )));
         subscriber.acknowledge(version);
         Self {
@@ -97,19 +97,19 @@ impl Worker {
                 index,
             ),
             port,
-            line: TurnQueue::default(),
+            turns: TurnQueue::default(),
             budget: RefCell::new(RetryBudget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
-            desk,
+            orders,
             young_waits: YoungWaits::default(),
             idle: IdleClients::default(),
             changed: Notify::new(),
             index,
             view,
-            balance,
+            load,
             evidence,
-            waiting: Cell::new(0),
+            seat_waits: Cell::new(0),
             stopping: Cell::new(None),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
@@ -132,13 +132,13 @@ impl Worker {
     }
 
     /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
-    pub(super) fn balance(&self) -> RefMut<'_, LoadView> {
-        self.balance.borrow_mut()
+    pub(super) fn load(&self) -> RefMut<'_, LoadView> {
+        self.load.borrow_mut()
     }
 
     /// Reads what all workers have counted.
     pub(super) fn merge_loads(&self, view: &RosterView) {
-        view.merge_loads(&mut self.balance.borrow_mut());
+        view.merge_loads(&mut self.load.borrow_mut());
     }
 
     /// Follows the roster until its writer is gone.
@@ -147,12 +147,14 @@ impl Worker {
             let version = roster.version;
             let before = self.view();
             // The last that was counted about those who leave.
-            before.merge_loads(&mut self.balance.borrow_mut());
+            before.merge_loads(&mut self.load.borrow_mut());
             let guard = self.settings.slow_guard;
-            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.balance);
+            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.load);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
-            view.pools.iter().for_each(|pool| pool.reconsider());
+            view.upstreams
+                .iter()
+                .for_each(|upstream| upstream.reconsider());
             self.changed.notify_waiters();
             // Those who were woken count first: whoever hears that a version is seen finds all counted
             // that the one before it led to.
@@ -166,7 +168,10 @@ impl Worker {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let now = Instant::now();
-            self.view().pools.iter().for_each(|pool| pool.sweep(now));
+            self.view()
+                .upstreams
+                .iter()
+                .for_each(|upstream| upstream.sweep(now));
         }
     }
 
@@ -177,8 +182,8 @@ impl Worker {
 
     /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
     /// plenty of the kind just then.
-    pub(super) fn report_evidence(&self, id: ReplicaId, sign: EvidenceKind) {
-        let _ = self.evidence.try_send(Evidence { id, sign });
+    pub(super) fn report_evidence(&self, id: ReplicaId, kind: EvidenceKind) {
+        let _ = self.evidence.try_send(Evidence { id, sign: kind });
     }
 
     /// Counts a request, of which a share may be sent again.
@@ -197,23 +202,23 @@ impl Worker {
     /// When the budget is spent, which is counted.
     pub(super) fn take_retry(&self) -> Result<(), BudgetExhausted> {
         let taken = self.budget.borrow_mut().take_retry(Instant::now());
-        taken.inspect_err(|spent| {
+        taken.inspect_err(|exhausted| {
             self.port().retries_denied.add(1);
-            if spent.is_news {
-                tracing::warn!("{spent}; requests that are lost meanwhile get 502");
+            if exhausted.first_in_window {
+                tracing::warn!("{exhausted}; requests that are lost meanwhile get 502");
             }
         })
     }
 
     /// Whether there is a place among the requests that wait for a seat.
     pub(super) fn may_wait(&self) -> bool {
-        self.waiting.get() < MAX_SEAT_WAITS
+        self.seat_waits.get() < MAX_SEAT_WAITS
     }
 
     /// A place among the requests that wait for a seat, unless too many do.
     pub(super) fn wait_for_seat(&self) -> Option<SeatWait<'_>> {
         self.may_wait().then(|| {
-            self.waiting.set(self.waiting.get() + 1);
+            self.seat_waits.set(self.seat_waits.get() + 1);
             SeatWait(self)
         })
     }
@@ -259,7 +264,7 @@ pub(super) struct SeatWait<'w>(&'w Worker);
 
 impl Drop for SeatWait<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
+        self.0.seat_waits.set(self.0.seat_waits.get() - 1);
     }
 }
 

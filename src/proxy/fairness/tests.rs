@@ -48,13 +48,13 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
     let worker = Worker::before_nobody();
     let (all, own) = (Counter::default(), Cell::new(0));
     let flow = ByteCounters {
-        all: &all,
-        own: &own,
+        replica: &all,
+        request: &own,
     };
     let (back, none) = (Counter::default(), Cell::new(0));
     let nothing = ByteCounters {
-        all: &back,
-        own: &none,
+        replica: &back,
+        request: &none,
     };
     let mut early = BytesMut::new();
     let most = {
@@ -106,12 +106,12 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
 }
 
 /// Turns of a session, each noted under its number, with a word after each.
-async fn run(line: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
+async fn run(queue: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
     let mut turn = Turn::default();
     for _ in 0..turns {
         noted.borrow_mut().push(number);
         turn.count(TURN_BYTES);
-        turn.skip(&line).await;
+        turn.yield_if_over(&queue).await;
     }
 }
 
@@ -130,10 +130,10 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn one_session_runs_and_the_others_stand_in_line() {
-    let (line, noted, sessions) = stage();
+    let (queue, noted, sessions) = stage();
     let turns = 2 * RUN_BYTES / TURN_BYTES;
     for number in 1..=3 {
-        sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)));
+        sessions.spawn_local(run(Rc::clone(&queue), number, turns, Rc::clone(&noted)));
     }
     tokio::time::timeout(LIMIT, sessions).await.unwrap();
     // Each comes with its first turn; then one after the other has its run.
@@ -150,15 +150,15 @@ async fn one_session_runs_and_the_others_stand_in_line() {
 
 #[tokio::test]
 async fn whoever_waits_for_a_socket_holds_nobody_up() {
-    let (line, noted, sessions) = stage();
+    let (queue, noted, sessions) = stage();
     let go = Rc::new(tokio::sync::Notify::new());
-    let (first, notes, gone) = (Rc::clone(&line), Rc::clone(&noted), Rc::clone(&go));
+    let (first, notes, gone) = (Rc::clone(&queue), Rc::clone(&noted), Rc::clone(&go));
     sessions.spawn_local(async move {
         run(Rc::clone(&first), 1, 2, Rc::clone(&notes)).await;
         gone.notified().await;
         run(first, 1, 2, notes).await;
     });
-    let (second, notes) = (Rc::clone(&line), Rc::clone(&noted));
+    let (second, notes) = (Rc::clone(&queue), Rc::clone(&noted));
     sessions.spawn_local(async move {
         run(second, 2, 5, notes).await;
         go.notify_one();
@@ -174,11 +174,11 @@ async fn whoever_waits_for_a_socket_holds_nobody_up() {
 #[tokio::test]
 async fn a_session_that_ends_in_line_or_at_its_run_leaves_the_way_free() {
     for ends in [vec![0], vec![1], vec![0, 1], vec![1, 2]] {
-        let (line, noted, sessions) = stage();
+        let (queue, noted, sessions) = stage();
         let all: Vec<_> = (1..=4)
             .map(|number| {
                 let turns = if number == 4 { 3 } else { u64::MAX };
-                sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)))
+                sessions.spawn_local(run(Rc::clone(&queue), number, turns, Rc::clone(&noted)))
             })
             .collect();
         let rest = sessions.run_until(async {

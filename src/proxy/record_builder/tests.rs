@@ -91,7 +91,7 @@ fn every_request_is_written_down_and_counted() {
     assert_eq!(first.to_client + second.to_client, heard.len() as u64);
 
     let view = worker.view();
-    let cell = view.pools[0].cell();
+    let cell = view.upstreams[0].counters();
     assert_eq!(cell.requests.get(), 1);
     assert_eq!(cell.replies.get(), [0, 1, 0, 0, 0]);
     assert_eq!(cell.from_client.get(), first.from_client);
@@ -111,10 +111,10 @@ fn who_ended_it_is_written_down() {
     let (log, mut reader) = AccessLogHandle::new(8);
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
     let (worker, _) = told(Some(log.clone()), long, ASK);
-    assert_eq!(worker.view().pools[0].cell().truncated.get(), 1);
+    assert_eq!(worker.view().upstreams[0].counters().truncated.get(), 1);
     let (worker, _) = told(Some(log), "", ASK);
     // A request that must not be sent twice is not.
-    assert_eq!(worker.view().pools[0].cell().retries(), [0; 5]);
+    assert_eq!(worker.view().upstreams[0].counters().retries(), [0; 5]);
     let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
     let expected = [(200, TerminatedBy::ByReplica), (502, TerminatedBy::ByUs)];
     assert_eq!(ends.collect::<Vec<_>>(), expected);
@@ -134,7 +134,7 @@ fn without_a_log_nothing_is_noted() {
     let (worker, heard) = told(None, REPLY, &format!("{ASK}{NONSENSE}"));
     assert!(heard.starts_with(b"HTTP/1.1 200 "));
     assert_eq!(worker.port().records_lost.get(), 0);
-    assert_eq!(worker.view().pools[0].cell().requests.get(), 1);
+    assert_eq!(worker.view().upstreams[0].counters().requests.get(), 1);
 }
 
 #[test]

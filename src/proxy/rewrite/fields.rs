@@ -40,7 +40,7 @@ pub(super) fn push_framing(
     announced: Option<&mut FramingField>,
     out: &mut BytesMut,
 ) -> bool {
-    let own = match field.name.len() {
+    let framing_field = match field.name.len() {
         14 if field.is("content-length") => {
             let number = field.value.split(|byte| *byte == b',').next();
             let number = number
@@ -52,13 +52,13 @@ pub(super) fn push_framing(
         _ => return false,
     };
     if let Some(announced) = announced {
-        if own != Some(*announced) {
+        if framing_field != Some(*announced) {
             return true;
         }
         *announced = FramingField::Nothing;
     }
     push(out, &[field.name.as_bytes(), b": "]);
-    match own {
+    match framing_field {
         Some(FramingField::Length(length)) => push_number(out, length),
         _ => push(out, &[b"chunked"]),
     }

@@ -17,7 +17,7 @@ pub(in crate::proxy) struct RewriteContext<'a> {
     /// The Host to name when the client named none (HTTP/1.0).
     pub(in crate::proxy) host: &'a str,
     /// The request ID that was drawn here.
-    pub(in crate::proxy) drawn: Option<u32>,
+    pub(in crate::proxy) generated_id: Option<u32>,
     /// Whether the request asks for an upgrade that we let pass.
     pub(in crate::proxy) upgrade: bool,
     /// The name for the Via field (`--via`), if there is one.
@@ -27,7 +27,7 @@ pub(in crate::proxy) struct RewriteContext<'a> {
 /// Writes the head that goes on to a replica.
 pub(in crate::proxy) fn request(
     head: &RequestHead<'_, '_>,
-    extra: &RewriteContext<'_>,
+    context: &RewriteContext<'_>,
     out: &mut BytesMut,
 ) {
     push(out, &[head.method.as_bytes(), b" ", head.target.path]);
@@ -36,16 +36,18 @@ pub(in crate::proxy) fn request(
     }
     push(out, &[b" HTTP/1.1\r\n"]);
     if head.target.authority.is_some() || head.fields.get("host").is_none() {
-        let host = head.target.authority.unwrap_or(extra.host.as_bytes());
+        let host = head.target.authority.unwrap_or(context.host.as_bytes());
         push(out, &[b"Host: ", host, b"\r\n"]);
     }
     let nominated = ConnectionTokens::from_fields(&head.fields);
-    let mut trail = head
+    let mut forwarded_for = head
         .fields
         .iter()
         .rev()
         .filter(|field| field.is("x-forwarded-for"));
-    let last_trail = trail.next().filter(|_| !nominated.has("x-forwarded-for"));
+    let last_forwarded_for = forwarded_for
+        .next()
+        .filter(|_| !nominated.has("x-forwarded-for"));
     for field in head.fields.iter() {
         if is_hop_by_hop(field.name) || nominated.has(field.name) || is_reserved(field.name) {
             continue;
@@ -54,7 +56,7 @@ pub(in crate::proxy) fn request(
             continue;
         }
         // The ID that was drawn is the one that counts.
-        if field.is("x-request-id") && extra.drawn.is_some() {
+        if field.is("x-request-id") && context.generated_id.is_some() {
             continue;
         }
         // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
@@ -64,36 +66,36 @@ pub(in crate::proxy) fn request(
         if push_framing(&field, None, out) {
             continue;
         }
-        if last_trail.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
+        if last_forwarded_for.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
             let comma: &[u8] = if field.value.is_empty() { b"" } else { b", " };
             push(out, &[field.name.as_bytes(), b": ", field.value, comma]);
-            put_client(out, extra.client);
+            push_client(out, context.client);
         } else if field.is("max-forwards") && head.method == "OPTIONS" {
-            push_hops(out, &field);
+            push_max_forwards(out, &field);
         } else {
             push(out, &[field.line]);
         }
     }
-    if last_trail.is_none() {
+    if last_forwarded_for.is_none() {
         push(out, &[b"X-Forwarded-For: "]);
-        put_client(out, extra.client);
+        push_client(out, context.client);
     }
     if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
         push(out, &[b"X-Forwarded-Proto: http\r\n"]);
     }
-    push_via(head.version, extra.via, out);
-    if let Some(id) = extra.drawn {
+    push_via(head.version, context.via, out);
+    if let Some(id) = context.generated_id {
         push(out, &[b"X-Request-ID: "]);
         push_number(out, id);
         push(out, &[b"\r\n"]);
     }
-    push_hop(head, extra.upgrade, out);
+    push_hop_by_hop(head, context.upgrade, out);
     push(out, &[b"\r\n"]);
 }
 
 /// Writes the fields that are for the next hop: an upgrade, and that trailers are welcome to the client
 /// (RFC 9110 §10.1.4). Other codings that TE may ask for could not be passed on to it.
-fn push_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
+fn push_hop_by_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
     let mut codings = head.fields.members("te");
     let trailers = head.version == Version::Http11
         && codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
@@ -124,7 +126,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
-fn push_hops(out: &mut BytesMut, field: &Field<'_>) {
+fn push_max_forwards(out: &mut BytesMut, field: &Field<'_>) {
     match max_forwards(field.value) {
         Some(hops) => {
             let left = hops.saturating_sub(1);
@@ -137,7 +139,7 @@ fn push_hops(out: &mut BytesMut, field: &Field<'_>) {
 }
 
 /// Appends a client's address and the end of its line.
-fn put_client(out: &mut BytesMut, client: SocketAddr) {
+fn push_client(out: &mut BytesMut, client: SocketAddr) {
     match client.ip().to_canonical() {
         // Written for every request, where the formatter would cost as much as the rest of the head.
         IpAddr::V4(ip) => {
@@ -185,7 +187,7 @@ mod tests {
         for text in all {
             let ip: IpAddr = text.parse().unwrap();
             let mut out = BytesMut::new();
-            put_client(&mut out, SocketAddr::new(ip, 80));
+            push_client(&mut out, SocketAddr::new(ip, 80));
             assert_eq!(out, format!("{}\r\n", ip.to_canonical()));
         }
     }

@@ -41,7 +41,7 @@ pub(in crate::proxy) struct RequestMeta {
 /// [`finish`] writes when it is known whether the connection stays. `None` while it is incomplete.
 pub(in crate::proxy) fn rewrite_reply(
     bytes: &[u8],
-    asked: RequestMeta,
+    request: RequestMeta,
     via: Option<&str>,
     out: &mut BytesMut,
 ) -> Result<Option<ResponseMeta>, BadResponse> {
@@ -53,16 +53,16 @@ pub(in crate::proxy) fn rewrite_reply(
         body,
         mut announced,
         reusable,
-    } = framing::response_framing(head.status, asked.to_head, head.version, &head.fields)?;
+    } = framing::response_framing(head.status, request.to_head, head.version, &head.fields)?;
     // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
     let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
-    if upgraded && !asked.upgrade {
+    if upgraded && !request.upgrade {
         return Err(BadResponse("it switches protocols unasked"));
     }
-    let decode = matches!(body, Body::Chunked(_)) && asked.version == Version::Http10;
+    let decode = matches!(body, Body::Chunked(_)) && request.version == Version::Http10;
     // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
-    if announced == FramingField::Chunked && asked.version == Version::Http10 {
+    if announced == FramingField::Chunked && request.version == Version::Http10 {
         announced = FramingField::Nothing;
     }
     let nominated = ConnectionTokens::from_fields(&head.fields);

@@ -9,18 +9,18 @@ use bytes::BytesMut;
 use proptest::strategy::Strategy as _;
 use std::time::Duration;
 
-fn forwarded(text: &str, drawn: Option<u32>) -> String {
-    forwarded_by(text, drawn, None)
+fn forwarded(text: &str, generated_id: Option<u32>) -> String {
+    forwarded_by(text, generated_id, None)
 }
 
-fn forwarded_by(text: &str, drawn: Option<u32>, via: Option<&str>) -> String {
+fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> String {
     let mut room = HeaderSlots::default();
     let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
     let extra = RewriteContext {
         client,
         host: "here:5000",
-        drawn,
+        generated_id,
         upgrade: asks_upgrade(&head),
         via,
     };
@@ -318,9 +318,9 @@ fn replied(text: &str, version: Version) -> (ResponseMeta, String) {
 
 fn replied_by(text: &str, asked: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
     let mut out = BytesMut::new();
-    let facts = rewrite_reply(text.as_bytes(), asked, via, &mut out);
-    let facts = facts.unwrap().unwrap();
-    (facts, String::from_utf8(out.to_vec()).unwrap())
+    let meta = rewrite_reply(text.as_bytes(), asked, via, &mut out);
+    let meta = meta.unwrap().unwrap();
+    (meta, String::from_utf8(out.to_vec()).unwrap())
 }
 
 /// Field lines of replies, several of which only one reading fits.
@@ -371,10 +371,10 @@ proptest::proptest! {
 fn same_reply(text: &str, asked: RequestMeta) {
     let mut bytes = BytesMut::from(text);
     let (mut out, mut tries) = (BytesMut::new(), 0);
-    let facts = loop {
+    let meta = loop {
         out.clear();
         match rewrite_reply(&bytes, asked, None, &mut out) {
-            Ok(facts) => break facts.expect("whole"),
+            Ok(meta) => break meta.expect("whole"),
             Err(_) if lenient::rewrite_response(&mut bytes) == Rewritten::Changed => tries += 1,
             Err(_) => return,
         }
@@ -385,7 +385,7 @@ fn same_reply(text: &str, asked: RequestMeta) {
     let next = head::response(&out, &mut room)
         .expect("well-formed")
         .expect("whole");
-    assert_eq!((next.len, next.status), (out.len(), facts.status));
+    assert_eq!((next.len, next.status), (out.len(), meta.status));
     let named = |name: &'static str| next.fields.iter().filter(move |field| field.is(name));
     for name in ["connection", "keep-alive", "upgrade", "x-hop"] {
         let kept = name == "x-hop" && !text.contains("X-Hop, Content");
@@ -399,11 +399,11 @@ fn same_reply(text: &str, asked: RequestMeta) {
     let codings: Vec<_> = named("transfer-encoding")
         .map(|field| field.value)
         .collect();
-    match facts.body {
+    match meta.body {
         Body::Chunked(_) => assert_eq!((lengths, codings), (vec![], vec![&b"chunked"[..]])),
         Body::UntilClose => assert_eq!(lengths.len() + codings.len(), 0),
         Body::Length(0) => {
-            let bodiless = asked.to_head || matches!(facts.status, 204 | 304);
+            let bodiless = asked.to_head || matches!(meta.status, 204 | 304);
             assert!(bodiless && lengths.len() + codings.len() <= 1, "{out:?}");
         }
         Body::Length(length) => {

@@ -61,13 +61,13 @@ impl Worker {
         let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
         let roster = Roster::new(0, ring, LoadBound::OFF, false, members);
         let (_, mut subscribers) = crate::roster::channel(1, roster);
-        let (desk, _) = crate::orders::order_queue();
+        let (orders, _) = crate::orders::order_queue();
         let (evidence, _) = mpsc::channel(1);
         let port = Arc::new(DataPortCounters::new(1));
         Self::new(
             Arc::new(settings),
             port,
-            desk,
+            orders,
             evidence,
             &mut subscribers[0],
         )
