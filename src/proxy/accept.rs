@@ -1,8 +1,9 @@
-//! The workers: each a thread with its own listener, event loop and pools. A connection is accepted under
-//! a permit; without one, an idle client makes room, or clients wait in the kernel's queue.
+//! The workers. Each is a thread with its own listener, event loop and pools. It accepts a
+//! connection under a permit. Without a free permit, an idle client is evicted, or new clients wait
+//! in the kernel's queue.
 //!
-//! The kernel spreads connections over the listeners of one port (SO_REUSEPORT). Closing a listener
-//! resets what waits in its queue, so a stopping worker empties the queue first.
+//! The kernel spreads connections over the listeners of one port (SO_REUSEPORT, socket(7)). Closing
+//! a listener resets the connections in its queue, so a stopping worker empties the queue first.
 
 use std::fs::File;
 use std::future::Future;
@@ -32,40 +33,40 @@ use crate::wire::listener::Listener;
 use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
 
-/// How long a worker rests that is out of descriptors or memory.
+/// Pause of a worker that is out of descriptors or memory.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
-/// How long it says nothing more of a shortage that goes on.
+/// Minimum interval between warnings about the same shortage.
 const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the workers are started with.
+/// Everything that the workers are started with.
 #[derive(Debug)]
 pub struct WorkerStart {
-    /// How the data port behaves.
+    /// Settings of the data port.
     pub settings: Arc<ProxySettings>,
-    /// One socket for each worker, all on one port; those that do not listen yet do when it opens.
+    /// Sockets, one for each worker, all on one port. A socket that does not listen yet starts to
+    /// when the port opens.
     pub listeners: Vec<std::net::TcpListener>,
-    /// One end of the roster for each worker.
+    /// The roster subscription of each worker.
     pub subscribers: Vec<Subscriber>,
-    /// Where to tell what was seen of replicas.
+    /// Channel to the fleet for observed failures of replicas.
     pub evidence: mpsc::Sender<Evidence>,
-    /// What they count that belongs to no replica.
+    /// Counters of the data port that belong to no replica.
     pub port: Arc<DataPortCounters>,
-    /// Where admin orders are handed in.
+    /// Queue for admin orders.
     pub orders: OrderQueue,
-    /// When to begin to accept: once this is true.
+    /// Gate of the port: the workers accept once it is `true`.
     pub opened: watch::Receiver<bool>,
-    /// When to stop.
+    /// Signal to stop accepting and to drain.
     pub shutdown: Shutdown,
-    /// When to cut off what is still under way.
+    /// Signal to close the connections that still drain.
     pub cut: Shutdown,
 }
 
-/// Starts the workers. Each thread ends once its sessions have ended after the word "stop", or have been
-/// cut off when the drain timeout was over or the word "cut" was said; or with an error, at once, when it
-/// cannot go on.
+/// Starts the workers. After the stop signal, a thread ends when its sessions have ended, at the
+/// drain timeout, or at the cut signal. A worker that cannot go on ends at once with an error.
 ///
 /// # Errors
-/// When a thread or its event loop cannot be made.
+/// The thread or its event loop cannot be created.
 pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     let max = start.settings.limits.max_connections;
     let slots = Arc::new(ClientSlots::new(max, start.listeners.len()));
@@ -82,7 +83,8 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
                 .enable_all()
                 .build_local(LocalOptions::default())?;
             runtime.block_on(async {
-                // Nothing is read of these, and their server may be the one who speaks first.
+                // In source mode the server may speak first, so the kernel must not wait for the
+                // client's first bytes.
                 if settings.balance != BalanceMode::Source {
                     sockopt::defer_accept(&listener);
                 }
@@ -107,17 +109,18 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
     Ok(threads)
 }
 
-/// Where a worker's clients come in.
+/// A listener that accepts no connection until it is opened.
 struct GatedListener {
     listener: std::net::TcpListener,
-    /// Once it is true.
+    /// Becomes `true` when the listener opens.
     opened: watch::Receiver<bool>,
 }
 
-/// Serves until the word "stop" and then drains.
+/// Serves until the stop signal and then drains.
 ///
 /// # Errors
-/// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
+/// Returned at once when a task in `background` has panicked. Without it the worker would serve by
+/// an outdated roster for ever.
 async fn run_worker(
     worker: &Rc<Worker>,
     gate: GatedListener,
@@ -131,8 +134,8 @@ async fn run_worker(
     }
 }
 
-/// Waits for a panic. That a chore ends by itself is no fault of the worker's: the fleet is gone, whose
-/// end others report.
+/// Waits for a panic. A task that returns is no fault of the worker: it returns when the fleet has
+/// ended, and the supervisor reports that.
 async fn first_panic(mut background: JoinSet<()>) -> JoinError {
     while let Some(end) = background.join_next().await {
         if let Err(panic) = end {
@@ -153,14 +156,14 @@ async fn serve(
         mut opened,
     } = gate;
     tokio::select! {
-        // An error means that it will never open; then the word "stop" is on its way.
+        // An error means that the gate's sender was dropped, so the stop signal is imminent.
         opened = opened.wait_for(|open| *open) => if opened.is_err() {
             shutdown.cancelled().await;
         },
         () = shutdown.cancelled() => {}
     }
     if !*opened.borrow() {
-        // Whoever waits in the queue waits for another process.
+        // The clients in the queue wait for another process that shares the port.
         return Ok(());
     }
     socket::start_listening(&listener)?;
@@ -188,8 +191,8 @@ async fn serve(
     Ok(())
 }
 
-/// Accepts for ever. One client is let in before there is a permit for it, and waits at the `door`: a
-/// worker that held a permit for a client still to come would keep it from the clients of the others.
+/// Accepts for ever. A client is accepted before it has a permit and is held in `pending_client`. A
+/// permit held for a client that has not come yet would be missing in the other workers.
 async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
@@ -199,7 +202,8 @@ async fn accept_all(
     let mut reserve = None;
     let mut shortage = ShedLog::default();
     loop {
-        // Before anyone else: what was taken from it may just have been given back.
+        // Reopened before the next accept, which may use the descriptor that a closed connection
+        // has freed.
         reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
             Ok(arrived) => {
@@ -212,8 +216,9 @@ async fn accept_all(
                 }
             }
             Err(err) if is_resource_exhausted(&err) => {
-                // One who waits is turned away rather than left hanging: a descriptor held in reserve
-                // makes room for that. No await may stand in between, or a session takes it.
+                // Out of descriptors: close the reserve descriptor, accept one waiting client and
+                // drop it, so that it is refused instead of hanging. There must be no await in
+                // between, or a session would take the descriptor.
                 drop(reserve.take());
                 let shed = listener.try_accept();
                 shortage.record(&err, shed.is_ok(), Instant::now());
@@ -221,13 +226,14 @@ async fn accept_all(
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
-            // The client is gone already, or another error of that one connection (accept(2)).
+            // The client has left, or another error concerns this connection alone (accept(2)).
             Err(err) => tracing::debug!("accept: {err}"),
         }
     }
 }
 
-/// What a shortage has cost so far, told at most once a second: it can come round a hundred times in one.
+/// Log of refused clients during a shortage, at most one line a second. A shortage can recur a
+/// hundred times a second.
 #[derive(Debug, Default)]
 struct ShedLog {
     refused: u64,
@@ -250,11 +256,11 @@ impl ShedLog {
     }
 }
 
-/// Serves whoever waits in the queue: the kernel has accepted them already, permit or not. Asks the
-/// kernel, because the event loop may not have heard of the newest yet.
+/// Serves the clients in the listener's queue without a permit: the kernel has accepted them
+/// already. It calls accept(2) directly, because the event loop may not know of the newest yet.
 ///
 /// # Errors
-/// When we are short of something. The rest of the queue is reset.
+/// The process is out of descriptors or memory. The kernel then resets the rest of the queue.
 fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     loop {
         match listener.try_accept() {
@@ -277,7 +283,7 @@ fn start_session(
     });
 }
 
-/// Starts a session, which ends alone should it panic: its task is unwound, and its admission with it.
+/// Starts a session. A panic ends that session alone: unwinding its task drops its guard.
 fn spawn<F>(
     worker: &Rc<Worker>,
     permit: Option<OwnedSemaphorePermit>,

@@ -1,11 +1,7 @@
-//! What is written down of a request: the counts of its replica always, and a record for the access log
-//! where there is one.
+//! Records of the access log and the queue that takes them.
 //!
-//! Without an access log a request costs one branch at its beginning and one at its end. With one, its
-//! record goes into a bounded queue and never waits: a queue that is full loses it, which is counted. A
-//! request that is cut off, because the drain timeout is over or a second signal came, is written down with
-//! all that was counted of it: while it is with a replica, its account holds the record, and whichever of the
-//! two is dropped hands it in.
+//! The queue is bounded, and a request never waits for it: a full queue loses the record, which is
+//! counted.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -14,80 +10,81 @@ use tokio::sync::mpsc;
 
 use crate::ring::{Key, Seat};
 
-/// How a request came to its replica.
+/// Reason why a request went to its replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteReason {
-    /// The ring names it.
+    /// The ring assigns the key to it.
     Home,
-    /// Its home is at its bound.
+    /// The home is at its load bound.
     Spilled,
-    /// Its home is slow.
+    /// The home is slow.
     Diverted,
-    /// Its home is not up, or has failed it.
+    /// The home is not up, or the request failed there.
     FailedOver,
     /// The client has authenticated its connection there.
     Private,
 }
 
-/// Who ended an exchange.
+/// Party that ended an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TerminatedBy {
-    /// Nobody before its time: the reply is through.
+    /// No party ended it early: the reply is complete.
     Whole,
-    /// The client went away, or never sent the rest of its request.
+    /// The client left, or did not send the rest of its request.
     ByClient,
     /// The replica broke its reply off.
     ByReplica,
-    /// We answered ourselves.
+    /// Ringmaster answered itself.
     ByUs,
-    /// So we did, because the retry budget was spent.
+    /// Ringmaster answered itself because the retry budget was exhausted.
     ByBudget,
 }
 
-/// One request, as the access log has it.
+/// A request in the access log.
 #[derive(Clone, Debug)]
 pub struct AccessRecord {
-    /// When its head began to be read.
+    /// Time at which reading of the head began.
     pub time: SystemTime,
-    /// Who asked.
+    /// Address of the client.
     pub client: SocketAddr,
-    /// What for; empty when not even its first line could be read. At most 32 bytes.
+    /// Method, at most 32 bytes; empty if the first line could not be read.
     pub method: String,
-    /// The path without the query, as it came. At most 1024 bytes.
+    /// Path without the query, as received. At most 1024 bytes.
     pub path: Vec<u8>,
-    /// What it was hashed by; `None` if it was not for a replica.
+    /// Hashed key; `None` if the request was not for a replica.
     pub key: Option<Key>,
-    /// Where it was served or last tried, and how it came there.
+    /// Seat that served the request or was tried last, and the reason for the choice.
     pub seat: Option<(Seat, RouteReason)>,
-    /// The status of the final reply; 0 if the client got none.
+    /// Status of the final reply; 0 if the client received none.
     pub status: u16,
     /// Bytes of the request.
     pub from_client: u64,
     /// Bytes of the reply.
     pub to_client: u64,
-    /// From the head of the request to the head of the replica's reply.
+    /// Time from the head of the request to the head of the replica's reply.
     pub first_byte: Option<Duration>,
-    /// From the first byte to the end.
+    /// Time from the first byte to the end.
     pub total: Duration,
-    /// How often it was sent on to another connection or another replica.
+    /// Number of times that the request was sent on to another connection or another replica.
     pub retries: u32,
-    /// Who ended it.
+    /// Party that ended the exchange.
     pub ended: TerminatedBy,
 }
 
-/// Where records go.
+/// Sending end of the access log's queue.
 #[derive(Clone, Debug)]
 pub struct AccessLogHandle(mpsc::Sender<AccessRecord>);
 
 impl AccessLogHandle {
-    /// A queue for so many records, and its reader's end.
+    /// Creates a queue for `waiting` records and its receiving end.
     #[must_use]
     pub fn new(waiting: usize) -> (Self, mpsc::Receiver<AccessRecord>) {
         let (log, reader) = mpsc::channel(waiting);
         (Self(log), reader)
     }
 
-    /// Puts a record into the queue. Returns `false` if the record is lost: the queue is full or has no reader.
+    /// Puts a record into the queue. Returns `false` if the record is lost: the queue is full or
+    /// has no reader.
     pub(super) fn submit(&self, record: AccessRecord) -> bool {
         self.0.try_send(record).is_ok()
     }

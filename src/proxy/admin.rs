@@ -1,7 +1,7 @@
 //! The admin paths on the data port: `/rep`, `/add` and `/rm`, for the documented curl lines.
 //!
-//! Only the head decides who answers, so a refusal does not wait for the body. The body is read here,
-//! bounded, and the order goes to the fleet through the desk.
+//! The head alone decides who may send an order, so a refusal does not wait for the body. The body
+//! is read here under a limit. The order then goes to the fleet through the order queue.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,7 @@ use crate::wire::socket_owner;
 pub(super) struct AdminRequest {
     action: AdminAction,
     body: Body,
-    /// Whether the client waits for a 100 before it sends the body.
+    /// `true` if the client waits for a 100 before it sends the body.
     expects: bool,
     keep_alive: bool,
     head_only: bool,
@@ -40,12 +40,12 @@ enum AdminAction {
     Refuse {
         status: u16,
         sentence: String,
-        /// Field lines that go with it.
+        /// Field lines to send with the refusal.
         fields: String,
     },
 }
 
-/// The visit that this head is; `None` if it is for the replicas.
+/// Returns the admin request of this head; `None` if the request is for the replicas.
 pub(super) fn from_head(
     worker: &Worker,
     stream: &LazyStream,
@@ -113,12 +113,13 @@ pub(super) fn from_head(
     })
 }
 
-/// The host that a request is for. That of a target in absolute form stands for `Host` (RFC 9112 §3.2.2).
+/// Returns the host that a request is for. The authority of an absolute target replaces `Host` (RFC
+/// 9112 §3.2.2).
 fn host<'h>(head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
     head.target.authority.or_else(|| head.fields.get("host"))
 }
 
-/// Carries out a visit.
+/// Serves an admin request.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
@@ -152,7 +153,7 @@ pub(super) async fn run(
                 let submitted = worker.orders.submit(order, client.addr.to_string());
                 match unless_reset(worker, &mut client.stream, submitted).await {
                     Some(answer) => answer,
-                    // The fleet carries the order out.
+                    // The fleet carries the order out even though the client has left.
                     None => return client.client_left(),
                 }
             }
@@ -172,7 +173,7 @@ pub(super) async fn run(
     client.write(worker, &reply).await
 }
 
-/// The whole body, decoded; `Err(None)` when the client is gone.
+/// Reads and decodes the whole body. `Err(None)` means that the client has left.
 async fn read_body(
     worker: &Worker,
     client: &mut Client,
@@ -226,7 +227,7 @@ async fn read_body(
             .run(due, client.stream.read_buf(&mut client.inbox))
             .await
         {
-            // Half of the connection may be open still (RFC 9112 §8).
+            // The client may have closed only its sending half (RFC 9112 §8).
             Ok(Ok(0)) => {
                 let sentence = "the request body is incomplete".to_owned();
                 return Err(Some(ErrorReply {

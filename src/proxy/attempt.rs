@@ -1,8 +1,8 @@
-//! One request on one connection to a replica: both directions at once, until the reply is through or
-//! one of the two parties fails.
+//! A request on one connection to a replica: both directions at once, until the reply is complete
+//! or one side fails.
 //!
-//! A replica may answer before it has read the request (RFC 9112 §9.6 lets it): what it said counts, not
-//! that it stopped reading.
+//! A replica may reply before it has read the request (RFC 9112 §9.6). Its reply then counts, not
+//! the fact that it stopped reading.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,18 +25,18 @@ use super::retry_state::RetryChances;
 use super::worker::Worker;
 use crate::wire::lazy_stream::ClientWriter;
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Debug)]
 pub(super) enum AttemptOutcome {
-    /// The reply is through.
+    /// The reply was delivered.
     Delivered(ResponseOutcome),
-    /// It is not.
+    /// The reply failed or is incomplete.
     Broken(ResponseError),
-    /// The client broke its request off before any of a final reply was written.
+    /// The client broke its request off before any part of a final reply was written.
     ClientFailed(SendError),
 }
 
-/// Sends `request` over `replica` and passes the reply on.
+/// Sends `request` over `replica` and relays the reply.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
@@ -51,7 +51,8 @@ pub(super) async fn run(
     progress.awaiting_continue.set(request.expects);
     progress.repeatable.set(chances.repeatable);
     progress.on_silence.set(chances.silence);
-    // What is owed to nobody is not waited for: then the event loop need not know of the client.
+    // Without a request body nothing is read from the client, so its socket need not be registered
+    // with the event loop.
     let (from_client, to_client) = if request.outgoing.body.is_complete() {
         (None, ClientWriter::Whole(&mut client.stream))
     } else {
@@ -91,15 +92,17 @@ pub(super) async fn run(
         counters: ByteCounters::from_client(in_flight, stats),
         turn: Turn::default(),
     };
-    // Lent: what is moved into an async fn is kept twice.
+    // Pinned by reference: an async fn stores moved arguments twice.
     let (sender, response) = (pin!(sender.run()), pin!(response.run()));
     let end = run_both(sender, response, &progress).await;
-    // Once told to go on, the client goes on, whoever gets its request next.
+    // A client that has received a 100 sends its body, also if the request goes to another replica
+    // next.
     request.expects = progress.awaiting_continue.get();
     end
 }
 
-/// Polls both directions until the reply's one is through, or the client fails before it began.
+/// Polls both directions until the reply is complete, or until the client fails before the reply
+/// began.
 async fn run_both(
     mut sender: Pin<&mut impl Future<Output = Result<(), SendError>>>,
     mut response: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
@@ -116,14 +119,14 @@ async fn run_both(
                 }
                 match end {
                     Ok(()) | Err(SendError::ReplicaGone) => {}
-                    // Behind half an interim reply, nothing could be read.
+                    // After a partial interim reply, the client could not parse an error reply.
                     Err(_) if progress.writing_interim.get() => {
                         return Poll::Ready(AttemptOutcome::Broken(ResponseError::ClientGone));
                     }
                     Err(failed) if !progress.response_started.get() => {
                         return Poll::Ready(AttemptOutcome::ClientFailed(failed));
                     }
-                    // The reply goes on; its head has told the client that the connection ends.
+                    // The reply goes on. Its head has announced that the connection closes.
                     Err(_) => {}
                 }
             }
@@ -132,7 +135,7 @@ async fn run_both(
                     return Poll::Ready(AttemptOutcome::Delivered(delivered));
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(AttemptOutcome::Broken(broken)),
-                // A 100 was passed on: the client's clock begins.
+                // A 100 was relayed, so the client's timeout starts: poll the sender again.
                 Poll::Pending
                     if awaiting_continue && !progress.awaiting_continue.get() && sending => {}
                 Poll::Pending => return Poll::Pending,

@@ -1,4 +1,5 @@
-//! A client's connection and the replies that are made here: errors, admin answers, the last hop's.
+//! A client's connection, and the replies that Ringmaster writes itself: errors and the answers to
+//! admin requests and to `Max-Forwards: 0`.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -20,32 +21,33 @@ use crate::wire::local_reply::LocalReply;
 pub(super) struct Client {
     pub(super) stream: LazyStream,
     pub(super) addr: SocketAddr,
-    /// What was read and does not belong to a request yet.
+    /// Bytes that were read and belong to no request yet.
     pub(super) inbox: BytesMut,
     pub(super) timer: Deadline,
-    /// What the access log will have of the request under way, if there is a log.
+    /// Access log record of the current request; `None` without a log.
     pub(super) record: Option<Box<AccessRecordBuilder>>,
-    /// Its own connection to a replica, if a server has authenticated it.
+    /// The client's own connection to a replica, if a server has authenticated it.
     pub(super) private: Option<Rc<PrivateConnection>>,
 }
 
-/// What is left to do with a client's connection after a request.
+/// Next step for a client's connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
     /// Read the next request.
     KeepAlive,
-    /// Close it so that our last words arrive.
+    /// Lingering close: half-close, then discard input, so that the reply is not lost to a reset.
     LingeringClose,
-    /// Close it; the client has said that it is through.
+    /// Close at once if the client has sent nothing more; otherwise as [`Self::LingeringClose`].
+    /// The client has asked for the close.
     CloseIfRead,
-    /// Close it; there is no one to hear last words, or none were said.
+    /// Close at once: the client has left, or no reply was written.
     Close,
-    /// Close it so that the client knows that something is missing.
+    /// Close with a reset, so that the client knows that the reply is incomplete.
     Reset,
 }
 
 impl Client {
-    /// Answers with a failure of our own.
+    /// Writes an error reply.
     pub(super) async fn answer(
         &mut self,
         worker: &Worker,
@@ -66,7 +68,7 @@ impl Client {
         self.write(worker, &reply).await
     }
 
-    /// Writes a reply of our own.
+    /// Writes a reply of Ringmaster's own.
     pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
         let limit = worker.settings.limits.write_timeout;
         let bytes = reply.to_bytes();
@@ -81,7 +83,7 @@ impl Client {
         }
     }
 
-    /// Notes that the client is gone.
+    /// Records that the client has left.
     pub(super) fn client_left(&mut self) -> Disposition {
         self.record
             .iter_mut()

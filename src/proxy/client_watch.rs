@@ -1,11 +1,12 @@
-//! Notices that a client is gone while its request waits for a replica.
+//! Detects that a client has left while its request waits for a replica.
 //!
-//! A wait that ends soon costs no system call: a client is watched only once its wait has lasted for a
-//! whole [`TICK`], because its socket may have to be registered with the event loop for that. A reset ends
-//! the wait at once. An end of file starts the half-close grace, in which a reply may still begin.
+//! A short wait costs no system call. A client is watched only after its wait has lasted for
+//! [`super::young_waits::YOUNG_WAIT_TICK`], because its socket may have to be registered with the
+//! event loop. A reset ends the wait at once. An end of file starts the half-close grace, in which
+//! a reply may still begin.
 //!
-//! Readiness is awaited for the two ends alone, never for bytes. Pipelined requests that lie unread
-//! therefore neither hide an end nor wake the task again and again.
+//! The watch waits for these two events alone, never for readable bytes. Pipelined requests
+//! therefore neither hide an end nor wake the task repeatedly.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -22,17 +23,17 @@ use super::young_waits::YoungWait;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
 
-/// What is known of a client over all waits of one request.
+/// State of a client across all waits of one request.
 #[derive(Debug, Default)]
 pub(super) struct ClientEnds {
-    /// When the client was first found to send nothing more.
+    /// Time at which the client was first found to send nothing more.
     pub(super) half_closed: Cell<Option<Instant>>,
-    /// The tick before the first wait. A replica that sends something more often than the ticks come makes
-    /// many short waits of a long one.
+    /// Tick before the first wait. A replica that sends something more often than a tick splits one
+    /// long wait into many short ones.
     waits_since: Cell<Option<u64>>,
 }
 
-/// The watch over one client during one wait.
+/// Watch over one client during one wait.
 pub(super) struct ClientWatch<'a, S> {
     worker: &'a Worker,
     ends: &'a ClientEnds,
@@ -40,7 +41,8 @@ pub(super) struct ClientWatch<'a, S> {
 }
 
 enum WatchState<'a, S> {
-    /// How to get at the client's socket, which is registered with the event loop then.
+    /// Not watched yet. The closure registers the client's socket with the event loop and returns
+    /// it.
     Fresh(S),
     Young(S, YoungWait<'a>),
     Watched(Box<WatchedClient<'a>>),
@@ -49,13 +51,13 @@ enum WatchState<'a, S> {
 }
 
 struct WatchedClient<'a> {
-    /// Ready with a reset.
+    /// Completes at a reset.
     reset: Pin<Box<dyn Future<Output = ()> + 'a>>,
     grace: Deadline,
 }
 
 impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
-    /// A watch over the client whose connection `socket` returns.
+    /// Creates a watch over the client whose connection `socket` returns.
     pub(super) fn new(worker: &'a Worker, ends: &'a ClientEnds, socket: S) -> Self {
         Self {
             worker,
@@ -64,8 +66,8 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         }
     }
 
-    /// Ready once the client is gone. `silent_since` returns since when the replica alone has been waited
-    /// for; with `None` the end of what the client sends is no reason to go.
+    /// Completes once the client has left. `silent_since` returns the time since when only the
+    /// replica is waited for. While it is `None`, a half-closed client counts as present.
     pub(super) fn poll_gone(
         &mut self,
         cx: &mut Context<'_>,
@@ -104,8 +106,8 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         watched.grace.poll_passed(cx, end.max(since) + grace)
     }
 
-    /// As [`Self::poll_gone`] for a request that has waited for long; the others are not looked at. To be
-    /// polled before what is waited for: a replica that always has something to read would hide the end.
+    /// Polls [`Self::poll_gone`] if the request has waited for a tick already. Poll it before the
+    /// awaited future: a replica that always has bytes to read would hide the end.
     pub(super) fn poll_gone_if_old(
         &mut self,
         cx: &mut Context<'_>,
@@ -123,7 +125,7 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         since.is_some_and(|since| self.worker.young_waits.has_grown(since))
     }
 
-    /// Runs `future` until the client is gone; then it is `None`.
+    /// Runs `future`. Returns `None` if the client leaves first.
     pub(super) fn run<F: Future>(
         mut self,
         mut future: Pin<&mut F>,
@@ -150,8 +152,8 @@ impl<'a> WatchedClient<'a> {
     }
 }
 
-/// Waits for `step`; `None` when the client resets its connection first. The end of what it sends is no
-/// reason not to be answered, however late.
+/// Waits for `step`. Returns `None` if the client resets its connection first. A half-closed client
+/// is still answered, however late.
 pub(super) async fn unless_reset<T>(
     worker: &Worker,
     client: &mut LazyStream,
@@ -162,16 +164,16 @@ pub(super) async fn unless_reset<T>(
     watch.run(pin!(step), || None).await
 }
 
-/// Waits for a reset of `client`, and notes when the end of what it sends was found.
+/// Waits for a reset of `client`, and records the time at which its end of file was found.
 async fn client_reset(client: &TcpStream, half_closed: &Cell<Option<Instant>>) {
-    // Of all readiness, PRIORITY stands for "nothing more comes" without "bytes are here"; urgent data
-    // itself is not registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
+    // PRIORITY readiness reports an end of file and not readable bytes; urgent data is not
+    // registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
     match client.ready(Interest::PRIORITY | Interest::ERROR).await {
         Ok(ends) if !ends.is_error() => {
             if half_closed.get().is_none() {
                 half_closed.set(Some(Instant::now()));
             }
-            // An error means that the event loop is gone, and this task with it.
+            // An error means that the event loop has ended, and this task with it.
             let _ = client.ready(Interest::ERROR).await;
         }
         _ => {}

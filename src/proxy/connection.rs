@@ -1,4 +1,4 @@
-//! The connection that a request goes over: the client's own, a kept one of the pool, or a fresh one.
+//! Choice of the connection for a request: the client's private one, a kept one, or a fresh one.
 
 use tokio::net::TcpStream;
 
@@ -9,29 +9,30 @@ use super::retry_state::RetryState;
 use super::upstream::ReusePolicy;
 use super::worker::Worker;
 
-/// Where a connection to a replica comes from.
+/// Previous use of a connection to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReusedConnection {
-    /// It was made for this request.
+    /// The connection was opened for this request.
     No,
-    /// It has served others.
+    /// The connection has served other requests.
     Pooled,
-    /// It serves this client only.
+    /// The connection serves this client only.
     Private,
 }
 
-/// How to get a connection to the replica.
+/// Connections that a request may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectOptions {
-    /// The client has its own.
+    /// The client's private connection.
     Own,
-    /// By making one.
+    /// A fresh connection.
     Fresh,
-    /// A kept one will do.
+    /// A kept connection, or else a fresh one.
     Any,
 }
 
-/// A connection to the replica, and where it comes from. `None`: nothing was sent, try elsewhere.
+/// Returns a connection to the replica and its previous use. `None` means that nothing was sent and
+/// another replica may be tried.
 pub(super) async fn connect(
     worker: &Worker,
     private: Option<&PrivateConnection>,
@@ -41,7 +42,7 @@ pub(super) async fn connect(
     retry: &mut RetryState,
 ) -> Option<(TcpStream, ReusedConnection)> {
     let upstream = in_flight.upstream();
-    // A moment ago, or before the pause of a request that was lost.
+    // The choice was just made, or it precedes the delay of a request that was lost.
     let now = upstream.chosen_at.get();
     if options == ConnectOptions::Own
         && let Some(own) = private.and_then(PrivateConnection::take)

@@ -1,7 +1,7 @@
-//! Fresh connections to replicas, and when a request gives one up because its replica is silent.
+//! Fresh connections to replicas, and the decision to leave a replica whose health degrades.
 //!
-//! A long connect timeout costs little: a connection that is long in coming is given up as soon as the
-//! roster says that its replica is worse off and another one is up.
+//! A long connect timeout costs little. A pending connection is given up as soon as its replica
+//! degrades in the roster while another one is up.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -20,11 +20,11 @@ use crate::roster::{EvidenceKind, Health, ReplicaId};
 use crate::wire::socket::{self, ConnectError};
 
 impl Worker {
-    /// A fresh connection to a replica. It is given up when the replica falls silent meanwhile and another
-    /// one is up. When there is none to be had, the fleet hears why, and nothing was sent.
+    /// Opens a connection to a replica. The attempt is given up if the replica's health degrades
+    /// while another one is up. A failure is reported to the fleet as evidence.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is no connection. Nothing was sent.
     pub(super) async fn dial(
         &self,
         in_flight: &InFlight,
@@ -67,8 +67,9 @@ impl Worker {
         Err(why)
     }
 
-    /// Whether a request should leave the replica that has it: that is dead, or it is silent and another one
-    /// is up that the request has not `tried`. Without another one, it may only be busy with this request.
+    /// Returns `true` if a request should leave its replica. That is so if the replica is down, or
+    /// if it is suspect and an untried one is up. Without another one up, the replica may only be
+    /// busy with this request.
     fn should_give_up(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
         let is_better =
             |upstream: &Rc<Upstream>| upstream.accepts_requests() && !tried(upstream.id);
@@ -79,12 +80,12 @@ impl Worker {
         }
     }
 
-    /// Whether a request whose reply has not begun leaves its replica now, within the retry budget. One that
-    /// waits although another replica fell silent with it counts as slow from then on.
+    /// Returns `true` if a request without a reply leaves its replica, within the retry budget. A
+    /// request that stays although another replica fell silent with it counts as slow from then on.
     pub(super) fn should_leave(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
         match on_silence {
             OnSilence::Leaves => self.should_give_up(in_flight, |_| false) && self.allows_retry(),
-            // It cannot be sent again, and is better off waiting.
+            // A request that cannot be retried keeps waiting for this replica.
             OnSilence::Stays => false,
             OnSilence::IsSlow => {
                 if in_flight.is_degraded() {

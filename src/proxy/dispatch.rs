@@ -1,5 +1,5 @@
-//! One head, from the bytes read to what is to be done: it is read strictly, its key drawn and its new head
-//! written in one go, so that nothing borrows from the client's buffer afterwards.
+//! Strict reading of one request head, and the choice of its handler. The key and the rewritten
+//! head are made in the same step, so that nothing borrows from the client's buffer afterwards.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -19,26 +19,26 @@ use crate::wire::head::{self, HeaderSlots, RequestError, RequestHead as Head, Ve
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::version;
 
-/// What there is to do for a client.
+/// Handler of a request.
 #[derive(Debug)]
 pub(super) enum Dispatch {
-    /// A request to pass on.
+    /// Proxy the request to a replica.
     Forward(ProxiedRequest),
-    /// A request that opens a tunnel; its bytes stay in the inbox.
+    /// Open a tunnel. The bytes of the request stay in the inbox.
     Tunnel(FirstRequest),
-    /// One of the admin paths.
+    /// Serve an admin path.
     Admin(AdminRequest),
-    /// A request that ends here by the letter (RFC 9110 §7.6.2).
+    /// Answer an OPTIONS request with `Max-Forwards: 0` here (RFC 9110 §7.6.2).
     MaxForwardsZero {
-        /// Whether the connection stays.
+        /// `true` if the connection stays open.
         keep_alive: bool,
     },
 }
 
-/// Reads the next request from the start of `inbox`; `None` when its head is not all there yet.
+/// Reads the next request from the start of `inbox`. `None` means that its head is incomplete.
 ///
 /// # Errors
-/// The refusal to send; the connection cannot be used further.
+/// The refusal to send. The connection cannot be used for further requests.
 pub(super) fn read(
     worker: &Worker,
     stream: &LazyStream,
@@ -71,7 +71,7 @@ pub(super) fn read(
         ));
     }
     let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
-    // To an HTTP/1.0 client, replies of our own do not offer to stay.
+    // Replies of Ringmaster's own do not offer keep-alive to an HTTP/1.0 client.
     let stays = keep_alive && head.version == Version::Http11;
     let dispatch = if let Some(admin_request) =
         admin::from_head(worker, stream, client, &head, body, expects, stays)
@@ -96,7 +96,8 @@ pub(super) fn read(
     Ok(Some(dispatch))
 }
 
-/// The refusal of a head over the limit: which part of it is too long?
+/// Returns the refusal of a head over the limit: 414 if the request line is too long, otherwise 431
+/// or 400.
 pub(super) fn too_long(inbox: &[u8]) -> RequestError {
     let text = inbox.trim_ascii_start();
     let line = text.iter().position(|byte| *byte == b'\n');
@@ -115,7 +116,7 @@ pub(super) fn too_long(inbox: &[u8]) -> RequestError {
     }
 }
 
-/// Whether what is refused asks for no more than a head (RFC 9110 §9.3.2).
+/// Returns `true` if the refused request is a HEAD, whose reply has no body (RFC 9110 §9.3.2).
 pub(super) fn is_to_head(inbox: &[u8]) -> bool {
     inbox.trim_ascii_start().starts_with(b"HEAD ")
 }
@@ -173,7 +174,7 @@ fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
 }
 
-/// Whether the client waits for a 100 (RFC 9110 §10.1.1); any other expectation is refused.
+/// Returns whether the client waits for a 100 (RFC 9110 §10.1.1). Any other expectation is refused.
 fn expectation(head: &Head<'_, '_>) -> Result<bool, RequestError> {
     if head.version == Version::Http10 {
         return Ok(false);
@@ -203,7 +204,7 @@ fn max_forwards_zero_reply(
     keep_alive: bool,
 ) -> Result<Option<Dispatch>, RequestError> {
     inbox.advance(len);
-    // A body would have to be read; closing is simpler and as right.
+    // A body would have to be read, so the connection is closed instead.
     Ok(Some(Dispatch::MaxForwardsZero {
         keep_alive: keep_alive && body.is_complete(),
     }))

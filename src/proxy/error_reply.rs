@@ -1,6 +1,6 @@
-//! An error reply of our own: whose fault, and what to say.
+//! Error replies that Ringmaster writes itself.
 
-/// An error reply: whose fault, and what to say.
+/// An error reply: the status, and a sentence for the body.
 #[derive(Debug)]
 pub(super) struct ErrorReply {
     pub(super) status: u16,

@@ -1,12 +1,14 @@
-//! One request until it is answered: which seat, which connection, and what a failed attempt means.
+//! A request until its reply: choice of the seat, choice of the connection, and the reaction to a
+//! failed attempt.
 //!
-//! Refused with nothing sent: the next seat, through every seat once. Lost with something sent: again
-//! only if doing it twice is as good as once, it is still here whole, the budget allows it, and no two
-//! replicas have died holding it. Everything else is an error reply, or a broken connection if the
-//! client has seen part of a reply.
+//! - Refused with nothing sent: the next seat is tried, each seat once.
+//! - Lost after bytes were sent: an idempotent request that is still buffered is retried. The
+//!   budget must allow it, and fewer than two replicas may have been lost with it.
+//! - Any other failure is an error reply, or a broken connection if the client has received part of
+//!   a reply.
 //!
-//! What is rare is boxed: the future of an exchange is made for every request, and as large as the
-//! largest of its parts.
+//! Rare steps are boxed: the future of an exchange is allocated for every request and is as large
+//! as its largest part.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -33,11 +35,12 @@ use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::roster::{EvidenceKind, Health};
 
-/// Before a request that one replica was lost with goes to another: replicas that die together are seen
-/// dead by then, and do not count as two that died of this request.
+/// Delay before a request is retried on another replica after a connection was lost. It gives
+/// simultaneous deaths time to reach the roster, so that they do not count as two replicas killed
+/// by this request.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Serves one request. What is left to do with the client's connection.
+/// Serves one request. Returns the next step for the client's connection.
 pub(super) async fn run(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -56,7 +59,7 @@ pub(super) async fn run(
     after
 }
 
-/// From attempt to attempt until there is an answer, or a failure to be told the client.
+/// Makes attempts until the reply was delivered. An error is the reply to send to the client.
 async fn run_attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -65,8 +68,8 @@ async fn run_attempts(
 ) -> Result<Disposition, ErrorReply> {
     let mut retry = RetryState::default();
     let key = request.keyed.key;
-    // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
-    // again on a fresh connection, because a kept one was found closed.
+    // A replica chosen without the ring: that of the client's private connection, or the previous
+    // one again on a fresh connection after a kept one was found closed.
     let own = client.private.as_ref();
     let own = own.and_then(|private| private.begin(worker, key, stats.begun));
     let mut chosen = own.map(|in_flight| (in_flight, ConnectOptions::Own));
@@ -124,8 +127,8 @@ async fn run_attempts(
     }
 }
 
-/// A replica for the request, and a connection to it: the one that is `given`, or the client's `own`, or from
-/// seat to seat until there is one.
+/// Returns a replica and a connection to it: the `chosen` one, the client's `own`, or the first
+/// seat that accepts a connection.
 async fn reach(
     worker: &Worker,
     request: &ProxiedRequest,
@@ -168,7 +171,8 @@ async fn reach(
     }
 }
 
-/// Lets a replica's death be heard of that dies together with another.
+/// Waits so that the death of a second replica can reach the roster. Returns `true` if this replica
+/// is still up.
 async fn still_up_after_delay(upstream: &Upstream) -> bool {
     sleep(RETRY_DELAY).await;
     upstream.health.get() == Health::Up

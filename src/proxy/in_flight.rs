@@ -1,7 +1,7 @@
-//! An exchange with a replica, for as long as it lasts: it counts in the cells, in the worker's view of the
-//! load, and as evidence of the slow guard.
+//! An exchange with a replica while it lasts. It counts in the replica's counters, in the worker's
+//! view of the load, and as evidence for the slow guard.
 //!
-//! Dropping it ends all of that, however the exchange ended.
+//! Dropping it ends all three, however the exchange ended.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,21 +14,23 @@ use super::upstream::{Upstream, is_worse};
 use crate::load::ReplyOutcome;
 use crate::roster::Health;
 
-/// An exchange under way with a replica. While one lives, a replica that left is not stopped.
+/// An exchange in progress with a replica. A replica that left the roster is not stopped while one
+/// exists.
 #[derive(Debug)]
 pub(super) struct InFlight {
     upstream: Rc<Upstream>,
-    /// The replica's health when it was chosen.
+    /// Health of the replica when it was chosen.
     health_when_chosen: Health,
     pub(super) reason: RouteReason,
-    /// Whether the replica owes the head of a reply.
+    /// `true` while the replica owes the head of a reply.
     awaiting_reply: Cell<bool>,
-    /// Whether the request counts as slow.
+    /// `true` while the request counts as slow.
     slow: Cell<bool>,
 }
 
 impl InFlight {
-    /// Counts a request for `pool`. Whether it is time to read what the other workers have counted.
+    /// Counts a request for `upstream`. The flag is `true` if the counters of the other workers are
+    /// due to be read.
     pub(super) fn begin(upstream: Rc<Upstream>, reason: RouteReason, now: Instant) -> (Self, bool) {
         let cell = upstream.counters();
         cell.requests.add(1);
@@ -52,7 +54,8 @@ impl InFlight {
         (in_flight, fold)
     }
 
-    /// The head of the reply came, to a request that was given to the replica at `sent`.
+    /// Records that the head of the reply arrived. `sent` is the time at which the replica was
+    /// chosen.
     pub(super) fn answered(&self, sent: Instant, now: Instant) {
         self.end(ReplyOutcome::Answer {
             sent: sent.into_std(),
@@ -60,7 +63,7 @@ impl InFlight {
         });
     }
 
-    /// It is not the replica alone that is waited for any more.
+    /// Ends the measured wait: the request no longer waits for the replica alone.
     pub(super) fn end_waiting(&self) {
         self.end(ReplyOutcome::Client);
     }
@@ -78,14 +81,16 @@ impl InFlight {
         upstream.record_end(end);
     }
 
-    /// The replica is silent, as another one was with this request: it is the request that is slow.
+    /// Counts the request as slow: this replica is silent, and so was another one with the same
+    /// request.
     pub(super) fn begin_slow(&self) {
         if !self.slow.replace(true) {
             self.upstream.counters().begin_slow();
         }
     }
 
-    /// Whether the replica may be tried again: still in the roster, not drained, and no worse off.
+    /// Returns `true` if the replica may be tried again: it is in the roster, not drained, and not
+    /// degraded.
     pub(super) fn can_retry_here(&self) -> bool {
         !self.is_degraded() && self.upstream.is_offered()
     }
@@ -94,18 +99,18 @@ impl InFlight {
         &self.upstream
     }
 
-    /// Whether the replica is worse off than when it was chosen: a suspect is chosen when there is no one
-    /// better, and then it is given its time.
+    /// Returns `true` if the replica's health is worse than when it was chosen. A suspect chosen
+    /// for want of a better one is not degraded by that.
     pub(super) fn is_degraded(&self) -> bool {
         is_worse(self.upstream.health.get(), self.health_when_chosen)
     }
 
-    /// Whether the replica was up when it was chosen.
+    /// Returns `true` if the replica was up when it was chosen.
     pub(super) fn was_up(&self) -> bool {
         self.health_when_chosen == Health::Up
     }
 
-    /// For whoever waits for [`Self::is_doubted`].
+    /// Returns a waiter that is woken when [`Self::is_degraded`] may have changed.
     pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
         self.upstream.degraded_waiter()
     }

@@ -1,16 +1,18 @@
-//! Wakes the tasks of one thread that wait for a word. To begin to wait costs no lock and no atomic
-//! operation but the waker's own count: every request waits for one or two, and hardly ever hears any.
+//! A single-threaded `Notify`: wakes every registered task of this worker.
+//!
+//! Registration takes no lock and no atomic operation besides the waker's reference count. Every
+//! request registers once or twice and is hardly ever woken.
 
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
 use slab::Slab;
 
-/// What is waited for.
+/// Set of wakers to notify.
 #[derive(Debug, Default)]
 pub(super) struct LocalNotify(RefCell<Slab<Waker>>);
 
-/// One who may be waiting. Dropping it ends that.
+/// A task that may be registered. Dropping it removes the registration.
 #[derive(Debug)]
 pub(super) struct Waiter<'b> {
     notify: &'b LocalNotify,
@@ -18,14 +20,14 @@ pub(super) struct Waiter<'b> {
 }
 
 impl LocalNotify {
-    /// Wakes everyone who waits. They look for themselves whether what they wait for has come.
+    /// Wakes all registered tasks. Each checks for itself whether its condition holds.
     pub(super) fn notify_all(&self) {
         for (_, waker) in self.0.borrow().iter() {
             waker.wake_by_ref();
         }
     }
 
-    /// One who does not wait yet.
+    /// Creates a waiter that is not registered yet.
     pub(super) fn waiter(&self) -> Waiter<'_> {
         Waiter {
             notify: self,
@@ -35,7 +37,7 @@ impl LocalNotify {
 }
 
 impl Waiter<'_> {
-    /// Has the task woken at the next ring, and at every one after it.
+    /// Registers the task for the next notification and all later ones.
     pub(super) fn register(&mut self, cx: &Context<'_>) {
         let mut wakers = self.notify.0.borrow_mut();
         match self.key.and_then(|key| wakers.get_mut(key)) {

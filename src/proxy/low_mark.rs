@@ -1,4 +1,5 @@
-//! The low mark of a socket (SO_RCVLOWAT): the event loop wakes us for a large body in larger pieces.
+//! The receive low mark of a socket (SO_RCVLOWAT, socket(7)): the event loop wakes a session for
+//! larger pieces of a body.
 
 use std::time::Duration;
 
@@ -6,13 +7,13 @@ use tokio::net::TcpStream;
 
 use crate::wire::sockopt;
 
-/// How many bytes of a large body should be there before the event loop wakes us for them.
+/// Bytes of a large body that must be available before the event loop wakes the session.
 const LOW_MARK: usize = 128 * 1024;
-/// How long they are waited for. Whoever sends more slowly than that is read byte by byte from then on,
-/// so that none of them is held back.
+/// Maximum wait for that many bytes. A slower sender is read piece by piece from then on, so that
+/// no byte is delayed.
 pub(super) const LOW_MARK_PATIENCE: Duration = Duration::from_millis(10);
 
-/// The low mark of the socket that a body comes from (SO_RCVLOWAT): fewer wake-ups while it flows.
+/// Low mark of the socket that a body comes from.
 #[derive(Debug, Default)]
 pub(super) struct LowMark {
     raised: bool,
@@ -20,7 +21,8 @@ pub(super) struct LowMark {
 }
 
 impl LowMark {
-    /// Sets the mark for a body of which so much is certain to come. Returns whether it is raised.
+    /// Sets the mark for a body of which `ahead` bytes are certain to come. Returns `true` if the
+    /// mark is raised.
     pub(super) fn adapt(&mut self, socket: &TcpStream, ahead: u64) -> bool {
         let raise = !self.too_slow && ahead >= LOW_MARK as u64;
         if raise != self.raised {

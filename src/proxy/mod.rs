@@ -1,19 +1,30 @@
-//! The data port. A request's way:
+//! The data port. A request's way leads down through these files:
 //!
-//! 1. `accept` takes a connection under a permit and starts its session on this worker.
-//! 2. `session` loops over the requests of the connection until close, upgrade or drain.
-//! 3. `request` reads one head strictly and makes of it what will be sent on, or who must answer it.
-//! 4. `key` draws the key from the head, and `route` asks the ring for the first seat that is up.
-//! 5. `pool` lends a connection to the replica in that seat, kept or fresh.
-//! 6. `attempt` runs both directions at once: `upload` carries the request, `download` the reply.
-//! 7. `exchange` decides what a failed attempt means: another seat, or an error reply.
-//! 8. `record` writes down what came of it.
-//! 9. The connection to the replica goes back to its pool; the session reads the next head.
+//! 1. `accept` takes a connection under a permit (`client_slots`) and starts its session on this
+//!    worker.
+//! 2. `session` loops over the requests of a connection until close, upgrade or drain. Between two
+//!    requests it waits in `keep_alive`.
+//! 3. `dispatch` reads one head strictly. It computes the `key`, and `rewrite` makes the head for
+//!    the replica.
+//! 4. `exchange` serves the request. `route` asks the ring for the first seat that is up, and
+//!    `connection` returns a connection to its replica (`upstream`), kept or fresh (`dial`).
+//! 5. `attempt` runs both directions at once: `request_sender` sends the request, and `response`
+//!    relays the reply. `early_reply` and `response_body` are parts of `response`, and both
+//!    directions share `progress`.
+//! 6. `write`, `pipe_pool` and `tunnel` move the bytes.
 //!
-//! With `--balance connection` or `source` a whole connection goes to one seat: `blind` makes a tunnel of
-//! it. No step waits for a lock, the fleet or another worker; the admin paths (`visit`), a request that
-//! waits for a seat and a newcomer at the limit of connections (`slots`) do, through channels. While a replica
-//! is waited for, `client_watch` notices that the client is gone. Nothing here knows how replicas are started.
+//! The way back: `exchange` retries a failed attempt as far as `retry_state` allows, or `outcome`
+//! ends the request. The replica's connection returns to its upstream, `request_stats` fills the
+//! access log's record, and the session reads the next head.
+//!
+//! With `--balance connection` or `source`, `passthrough` sends a whole connection to one seat as a
+//! tunnel. The `admin` paths end at the fleet. While a replica is awaited, `client_watch` detects
+//! that the client has left.
+//!
+//! Imports between these files only lead down, and `worker` holds what the sessions of a thread
+//! share. No step waits for a lock, the fleet or another worker. Three do, through channels: admin
+//! requests, a request without a seat, and a new client at the limit of connections. Nothing here
+//! knows how replicas are started.
 
 mod accept;
 mod access_record;

@@ -1,5 +1,5 @@
-//! What the end of an attempt means: for the two connections, for the client, and for what is known of the
-//! replica.
+//! The end of a request: the next use of both connections, the reply to the client, and the
+//! evidence about the replica.
 
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ use super::worker::Worker;
 use crate::roster::EvidenceKind;
 use crate::wire::head::Version;
 
-/// Puts both connections to their next use after a reply.
+/// Assigns both connections to their next use after a reply.
 pub(super) async fn finish(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -74,7 +74,7 @@ pub(super) async fn finish(
     }
 }
 
-/// Ends an exchange that was lost and does not go on.
+/// Ends an exchange that was lost and is not retried.
 pub(super) fn not_retried(
     upstream: &Upstream,
     stats: &RequestStats,
@@ -98,7 +98,7 @@ pub(super) fn client_failed(
     failed.error_reply().map_or(Ok(Disposition::Close), Err)
 }
 
-/// Ends an exchange that cannot be repeated.
+/// Ends an exchange that must not be repeated.
 pub(super) fn fail_permanently(
     worker: &Worker,
     upstream: &Upstream,
@@ -135,7 +135,7 @@ pub(super) fn fail_permanently(
     }
 }
 
-/// Answers with an error. The connection stays only if nothing is left of the request.
+/// Sends an error reply. The connection stays open only if the request was read completely.
 pub(super) async fn send_error(
     worker: &Worker,
     client: &mut Client,

@@ -1,9 +1,9 @@
-//! Connections that go to one replica as a whole: `--balance connection`, where the head of the first
-//! request decides, and `--balance source`, where the client's address does and nothing is read at all.
+//! Connections that go to one replica as a whole. With `--balance connection` the head of the first
+//! request decides. With `--balance source` the client's address decides, and nothing is parsed.
 //!
-//! As long as no byte was taken by a replica, the next seat can take over. From then on the connection
-//! is a tunnel: what goes through it is nobody's business, nothing is sent twice, and a bad end on one
-//! side is a reset on the other.
+//! Until a replica has accepted bytes, the next seat can take over. From then on the bytes are
+//! relayed without inspection, nothing is resent, and an abnormal close on one side becomes a reset
+//! on the other.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -24,14 +24,15 @@ use super::write::write_some;
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
 
-/// The first request of a connection that will be a tunnel.
+/// First request of a connection that becomes a tunnel.
 #[derive(Debug)]
 pub(super) struct FirstRequest {
     key: Key,
     head_only: bool,
 }
 
-/// What the first head says, and the bytes to send in place of `inbox` when an ID was drawn for it.
+/// Reads the key from the first head. Returns also the bytes to send in place of `inbox` if a
+/// request ID was generated.
 pub(super) fn prepare(
     worker: &Worker,
     client: SocketAddr,
@@ -52,8 +53,8 @@ pub(super) fn prepare(
     (first, with_id)
 }
 
-/// Writes `bytes`, which begin with `head`, with the ID that was drawn as its last field: it takes the
-/// place of one without a value. All else is as it was.
+/// Appends `bytes`, which begin with `head`, with the generated ID as the last field. It replaces
+/// an ID field without a value. Everything else is unchanged.
 fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
     let end = head.len - b"\r\n".len();
     let fields: usize = head.fields.iter().map(|field| field.line.len()).sum();
@@ -65,7 +66,7 @@ fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) 
     out.extend_from_slice(&bytes[end..]);
 }
 
-/// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
+/// Serves the rest of a connection whose first request was read. All of its bytes are in the inbox.
 pub(super) async fn by_head(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -84,35 +85,35 @@ pub(super) async fn by_head(
     }
 }
 
-/// Serves a connection of which nothing is known but where it comes from.
+/// Serves a connection by its client's address alone.
 pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     let key = source_key(client.addr.ip());
     match connect_any(worker, key, client).await {
         Ok(Some(connected)) => relay(worker, client, key, connected).await,
         Ok(None) => client.client_left(),
-        // There are no words that every protocol understands. This is what a client would see of a server
-        // that is down, if a little late.
+        // No error reply fits every protocol. A reset is what the client would get from a server
+        // that is down, only later.
         Err(_) => Disposition::Reset,
     }
 }
 
-/// The key of all connections from an address; the same as that of `--key source`.
+/// Returns the key of all connections from an address, which is the key of `--key source`.
 pub(super) fn source_key(client: IpAddr) -> Key {
     Key::from_bytes(client.to_canonical().to_string().as_bytes())
 }
 
-/// A replica that has a client's first bytes, if any were here.
+/// A replica that has accepted the client's first bytes, if there were any.
 struct ConnectedReplica {
     replica: TcpStream,
     in_flight: InFlight,
-    /// How many bytes it has.
+    /// Number of bytes that the replica has accepted.
     sent: usize,
-    /// How many others were tried in vain.
+    /// Number of replicas tried before without success.
     reroutes: u32,
 }
 
-/// A connection to the replica that is to have this client, to which was written what is here of the
-/// client's bytes, as far as it fits. Until then, every seat is tried once. `None`: the client is gone.
+/// Connects to the replica of this client and writes the client's bytes as far as they fit. Each
+/// seat is tried once until that succeeds. `None` means that the client has left.
 async fn connect_any(
     worker: &Worker,
     key: Key,
@@ -157,7 +158,7 @@ async fn connect_any(
     }
 }
 
-/// Moves bytes until the end; a drain waits for it as for any exchange.
+/// Relays bytes until the end. A drain waits for it as for any exchange.
 async fn relay(
     worker: &Worker,
     client: &mut Client,
@@ -170,7 +171,7 @@ async fn relay(
         sent,
         reroutes,
     } = connected;
-    // Nobody knows what the replica owes: that it took the connection is its first answer.
+    // The protocol is unknown, so the accepted connection counts as the replica's first answer.
     in_flight.end_waiting();
     let stats = RequestStats::new(Instant::now(), key, client.record.take());
     stats.reroutes.set(reroutes);

@@ -1,9 +1,9 @@
-//! The worker's spare pipes, and bytes moved through one: what [`crate::wire::splice`] offers, under the
-//! limits of the data path.
+//! Spare pipes of a worker, and transfers through them: [`crate::wire::splice`] under the limits of
+//! the data path.
 //!
-//! A pipe is taken for one piece and given back empty, so idle connections hold none; slow readers hold
-//! theirs for long. There are only so many, lest pipes take the descriptors that connections need. Where
-//! there is none to be had, or sockets cannot be spliced, the caller copies.
+//! A pipe is taken for one piece and returned empty, so idle connections hold none. Slow readers
+//! hold theirs for long. Their number is limited, so that connections do not run out of
+//! descriptors. Without a free pipe, or if the sockets cannot be spliced, the caller copies.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -22,20 +22,20 @@ use crate::wire::deadline::Deadline;
 use crate::wire::sockopt;
 use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 
-/// From this many bytes on, moving them through a pipe is cheaper than copying them.
+/// Size in bytes from which a transfer through a pipe is cheaper than a copy.
 pub(super) const SPLICE_FROM: u64 = 32 * 1024;
-/// The most bytes of one piece: not more than a turn.
+/// Maximum bytes of one piece, which is one turn.
 const TRANSFER_BYTES: u64 = TURN_BYTES;
-/// Spare pipes kept; each holds two descriptors.
+/// Maximum number of spare pipes. Each holds two descriptors.
 const MAX_SPARE: usize = 64;
-/// How long nothing more is said of a lack of pipes that goes on.
+/// Minimum interval between warnings about the same shortage.
 const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Spare pipes.
+/// Spare pipes of a worker.
 #[derive(Debug)]
 pub(super) struct PipePool {
     enabled: Cell<bool>,
-    /// How many there may be, lent and spare.
+    /// Maximum number of pipes in use.
     max: usize,
     in_use: Rc<Cell<usize>>,
     spare: RefCell<Vec<Pipe<Empty>>>,
@@ -44,7 +44,7 @@ pub(super) struct PipePool {
     last_logged: Cell<Option<Instant>>,
 }
 
-/// A pipe that is in use. It counts until it is given back or dropped.
+/// A pipe in use. It counts until it is returned or dropped.
 #[derive(Debug)]
 pub(super) struct PooledPipe<State> {
     pipe: Pipe<State>,
@@ -61,18 +61,18 @@ impl Drop for PipeSlot {
 }
 
 impl PooledPipe<Holding> {
-    /// How many bytes it holds.
+    /// Returns the number of bytes in the pipe.
     pub(super) fn held(&self) -> u64 {
         self.pipe.held() as u64
     }
 }
 
-/// Which side ended a piece too early.
+/// Side that ended a transfer early.
 #[derive(Debug)]
 pub(super) enum TransferError {
-    /// Nothing more came: an end, a reset, or silence for too long; `None` is an end.
+    /// The sender ended (`None`), failed, or timed out.
     From(Option<io::Error>),
-    /// The other side takes no more.
+    /// The receiver accepts no more.
     To,
 }
 
@@ -94,7 +94,8 @@ impl PipePool {
         }
     }
 
-    /// A pipe for a body of which so much is certain to come; `None` if it is better copied.
+    /// Returns a pipe for a body of which `ahead` bytes are certain to come; `None` if the caller
+    /// should copy.
     pub(super) fn take(&self, ahead: u64) -> Option<PooledPipe<Empty>> {
         if !self.enabled.get() || ahead < SPLICE_FROM {
             return None;
@@ -108,7 +109,7 @@ impl PipePool {
             }
             None => match Pipe::new() {
                 Ok(pipe) => pipe,
-                // Out of descriptors or pipe memory: the bytes get there by copying, too.
+                // Out of descriptors or pipe memory: the caller copies instead.
                 Err(err) => {
                     self.log_shortage(&err);
                     return None;
@@ -146,9 +147,9 @@ impl PipePool {
         }
     }
 
-    /// Moves a piece of at most `most` bytes, which is waited for until `due`. Each write that makes
-    /// progress has `limit`, and `tell` hears of it. Returns how much was moved: 0 if these sockets cannot
-    /// be spliced.
+    /// Moves a piece of at most `max` bytes, which must begin to arrive by `due`. Each write that
+    /// makes progress has `limit` again and is reported to `progress`. Returns the number of bytes;
+    /// 0 if these sockets cannot be spliced.
     pub(super) async fn transfer(
         &self,
         pipe: PooledPipe<Empty>,
@@ -184,7 +185,8 @@ impl PipePool {
         }
     }
 
-    /// Waits until `due` for at most `most` bytes. `None`: these sockets cannot be spliced.
+    /// Waits until `due` for at most `max` bytes. `None` means that these sockets cannot be
+    /// spliced.
     pub(super) async fn fill(
         &self,
         pipe: PooledPipe<Empty>,
@@ -214,8 +216,8 @@ impl PipePool {
         }
     }
 
-    /// Writes what a pipe holds, and keeps the pipe; tells of all `progress`, in bytes. The write may be
-    /// stuck until `due`.
+    /// Writes the pipe's bytes and keeps the pipe. Reports every write to `progress`, in bytes. The
+    /// write may block until `due`.
     pub(super) async fn drain(
         &self,
         held: PooledPipe<Holding>,
@@ -249,7 +251,7 @@ impl PipePool {
     }
 }
 
-/// Moves some of what a pipe holds on, and gives up when nothing moves for `limit`.
+/// Writes some of the pipe's bytes. Fails if nothing moves for `limit`.
 async fn drain_some(
     held: Pipe<Holding>,
     to: &TcpStream,
@@ -257,7 +259,7 @@ async fn drain_some(
     limit: Duration,
 ) -> Result<Drained, TransferError> {
     let mut stall = StallDetector::new(limit);
-    // Not begun anew at each look: the pipe would be lost with it.
+    // Pinned across the checks: a new call would need the pipe, which this one owns.
     let mut drained = pin!(held.drain(to));
     loop {
         match timer
@@ -289,7 +291,7 @@ mod tests {
         assert_eq!(pipes.spare.borrow().len(), 1);
         let again = pipes.take(SPLICE_FROM);
         assert!(again.is_some() && pipes.spare.borrow().is_empty());
-        // Bytes were left in it.
+        // The dropped pipe still held bytes.
         drop(second);
         assert!(pipes.take(SPLICE_FROM).is_some());
     }

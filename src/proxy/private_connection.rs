@@ -1,5 +1,6 @@
 //! Private connections. A server authenticates a client by NTLM or Negotiate on one connection
-//! ([`crate::wire::connection_auth`]); that connection serves this client alone until one side closes it.
+//! ([`crate::wire::connection_auth`]); that connection serves this client alone until one side
+//! closes it.
 //!
 //! The client's session owns the connection. All its later requests use it, whatever their key: the
 //! handshake is three requests on one connection, and the login is void on any other.
@@ -21,8 +22,8 @@ use crate::ring::Key;
 pub(super) type PrivateConnection = PrivateSlot<Upstream>;
 
 impl PrivateSlot<Upstream> {
-    /// Starts a request with this key on the connection. `None` if the connection is closed; its replica
-    /// then counts no request.
+    /// Starts a request with this key on the connection. `None` if the connection is closed; its
+    /// replica then counts no request.
     pub(super) fn begin(&self, worker: &Worker, key: Key, now: Instant) -> Option<InFlight> {
         let upstream = self.replica();
         if !self.is_usable() || !upstream.keeps_connections() {
@@ -40,8 +41,8 @@ impl PrivateSlot<Upstream> {
         Some(in_flight)
     }
 
-    /// Keeps `stream` for the next request of the client whose private connection is `own`, at most for
-    /// as long as the server announced.
+    /// Keeps `stream` for the next request of the client whose private connection is `own`, at most
+    /// for as long as the server announced.
     pub(super) fn keep(
         own: &mut Option<Rc<Self>>,
         upstream: &Rc<Upstream>,

@@ -1,8 +1,8 @@
 //! The private connections to one replica, each in the slot of the client that it serves.
 //!
-//! The client's session owns the slot. The replica can empty it too: when the replica is down, drained or
-//! gone, or when the server has closed the connection. The slot names its replica by a type parameter, so
-//! that this file depends on nothing of the data path.
+//! The client's session owns the slot. The replica can empty it too: when the replica is down,
+//! drained or gone, or when the server has closed the connection. The slot names its replica by a
+//! type parameter, so that this file depends on nothing of the data path.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -16,7 +16,8 @@ use crate::wire::socket;
 #[derive(Debug)]
 pub(super) struct PrivateSlot<Replica> {
     replica: Rc<Replica>,
-    /// The connection while no request is on it, and the time when the server closes it, if announced.
+    /// The connection while no request is on it, and the time when the server closes it, if
+    /// announced.
     idle: RefCell<Option<(TcpStream, Option<Instant>)>>,
 }
 

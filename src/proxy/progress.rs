@@ -1,36 +1,36 @@
-//! The state of an exchange with a replica that both of its directions share.
+//! State of an exchange that both of its directions share.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How far an exchange has come, seen by both of its directions.
+/// Progress of an exchange with a replica.
 #[derive(Debug, Default)]
 pub(super) struct ExchangeProgress {
-    /// Whether the whole request was written.
+    /// `true` once the whole request was written.
     pub(super) sent: Cell<bool>,
-    /// When the head of the final reply is due; unset until the request was written.
+    /// Deadline of the final reply's head; unset until the request was written.
     pub(super) reply_due: Cell<Option<Instant>>,
-    /// Whether the client holds its body back until it sees a 100.
+    /// `true` while the client waits for a 100 before it sends the body.
     pub(super) awaiting_continue: Cell<bool>,
-    /// When it was told to send it.
+    /// Time at which the client was told to send the body.
     pub(super) continued_at: Cell<Option<Instant>>,
-    /// Whether an interim reply is being written to the client.
+    /// `true` while an interim reply is being written to the client.
     pub(super) writing_interim: Cell<bool>,
-    /// Whether any of the final reply was written to the client.
+    /// `true` once any part of the final reply was written to the client.
     pub(super) response_started: Cell<bool>,
-    /// Whether the request may be sent again should this attempt be lost.
+    /// `true` if the request may be retried should this attempt be lost.
     pub(super) repeatable: Cell<bool>,
-    /// What the request does when the replica falls silent.
+    /// Reaction of the request if the replica falls silent.
     pub(super) on_silence: Cell<OnSilence>,
-    /// When the upload ended, well or badly.
+    /// Time at which sending ended, with or without success.
     pub(super) request_done_at: Cell<Option<Instant>>,
 }
 
 impl ExchangeProgress {
-    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
-    /// of the request, it is the one who is waited for: the reply may depend on them.
+    /// Returns the deadline of the next bytes of a reply's body, awaited since `since`. While the
+    /// client owes bytes of the request there is none: the reply may depend on them.
     pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
         match self.silent_since(since) {
             Some(since) => Some(since + limit),
@@ -38,7 +38,7 @@ impl ExchangeProgress {
         }
     }
 
-    /// A part of the request is no longer kept.
+    /// Records that a part of the request is no longer buffered.
     pub(super) fn give_up_replay(&self) {
         self.repeatable.set(false);
         if self.on_silence.get() == OnSilence::Leaves {
@@ -46,20 +46,20 @@ impl ExchangeProgress {
         }
     }
 
-    /// Since when the replica alone has been waited for, in a wait that began at `since`; `None` while the
-    /// request is sent.
+    /// Returns the time since when only the replica is awaited, in a wait that began at `since`.
+    /// `None` while the request is being sent.
     pub(super) fn silent_since(&self, since: Instant) -> Option<Instant> {
         self.request_done_at.get().map(|over| over.max(since))
     }
 
-    /// Moves the time when the head of the final reply is due, if it is set.
+    /// Moves the deadline of the final reply's head, if it is set.
     pub(super) fn renew(&self, due: Instant) {
         if self.reply_due.get().is_some() {
             self.reply_due.set(Some(due));
         }
     }
 
-    /// The client was told to send its body.
+    /// Records that the client was told to send its body.
     pub(super) fn release(&self, now: Instant) {
         if self.awaiting_continue.replace(false) {
             self.continued_at.set(Some(now));
@@ -68,14 +68,15 @@ impl ExchangeProgress {
     }
 }
 
-/// What a request does when the replica that has it falls silent.
+/// Reaction of a request if its replica falls silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum OnSilence {
-    /// It goes to another one, if one is up.
+    /// The request goes to another replica, if one is up.
     Leaves,
-    /// It waits, because it cannot be sent again.
+    /// The request waits, because it cannot be retried.
     #[default]
     Stays,
-    /// It waits, because another replica had it before: it is the request that is slow.
+    /// The request waits, because another replica fell silent with it before: the request itself is
+    /// slow.
     IsSlow,
 }

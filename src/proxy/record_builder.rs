@@ -1,7 +1,8 @@
 //! The access log's record of one request, from its first byte to its end.
 //!
-//! Without an access log a request costs one branch at its beginning and one at its end. A request that is
-//! cut off is written down with all that was counted of it: dropping the builder hands the record in.
+//! Without an access log a request costs one branch at its beginning and one at its end. Dropping
+//! the builder submits the record, so a request that is cut off is logged with everything counted
+//! until then.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -13,22 +14,22 @@ use super::access_record::{AccessRecord, TerminatedBy};
 use super::worker::Worker;
 use crate::ring::Key;
 
-/// The longest method that is written down, in bytes; of a longer one the beginning is.
+/// Maximum length of a logged method in bytes. A longer one is truncated.
 const MAX_METHOD: usize = 32;
-/// The longest path that is.
+/// Maximum length of a logged path in bytes. A longer one is truncated.
 const MAX_PATH: usize = 1024;
 
-/// A record in the making. Dropping it hands it in.
+/// A record in progress. Dropping it submits the record.
 #[derive(Debug)]
 pub(super) struct AccessRecordBuilder {
     worker: Rc<Worker>,
     begun: Instant,
-    /// `None` when there is nothing to write down.
+    /// The record; `None` if nothing is to be logged.
     record: Option<AccessRecord>,
 }
 
 impl AccessRecordBuilder {
-    /// A record that begins with a request, if there is a log.
+    /// Starts the record of a request. `None` without an access log.
     pub(super) fn start(worker: &Rc<Worker>, client: SocketAddr) -> Option<Box<Self>> {
         worker.settings.access_log.as_ref()?;
         let record = AccessRecord {
@@ -53,12 +54,12 @@ impl AccessRecordBuilder {
         }))
     }
 
-    /// Nothing was asked.
+    /// Discards the record: the connection ended without a request.
     pub(super) fn discard(&mut self) {
         self.record = None;
     }
 
-    /// The head was read.
+    /// Records the request line and the length of the head.
     pub(super) fn set_request(&mut self, method: &str, path: &[u8], len: usize) {
         if let Some(record) = &mut self.record {
             record.method = method.chars().take(MAX_METHOD).collect();
@@ -67,7 +68,7 @@ impl AccessRecordBuilder {
         }
     }
 
-    /// The head was refused, of which this is here.
+    /// Records a refused head, of which `inbox` has arrived.
     pub(super) fn refused(&mut self, inbox: &[u8]) {
         let unread = self
             .record
@@ -81,14 +82,14 @@ impl AccessRecordBuilder {
         }
     }
 
-    /// So many bytes of a body came that is for no replica.
+    /// Counts bytes of a body that goes to no replica.
     pub(super) fn add_body(&mut self, len: usize) {
         if let Some(record) = &mut self.record {
             record.from_client += len as u64;
         }
     }
 
-    /// We answered ourselves; who is to blame for that is known already.
+    /// Records a locally generated reply. `ended` was set by the caller.
     pub(super) fn local_reply(&mut self, status: u16, len: usize) {
         if let Some(record) = &mut self.record {
             record.status = status;
@@ -96,21 +97,21 @@ impl AccessRecordBuilder {
         }
     }
 
-    /// The client is gone.
+    /// Records that the client left.
     pub(super) fn client_left(&mut self) {
         if let Some(record) = &mut self.record {
             record.ended = TerminatedBy::ByClient;
         }
     }
 
-    /// It is for a replica.
+    /// Records the key of a request for a replica.
     pub(super) fn hashed_by(&mut self, key: Key) {
         if let Some(record) = &mut self.record {
             record.key = Some(key);
         }
     }
 
-    /// The record, unless there is nothing to write down.
+    /// Returns the record; `None` if nothing is to be logged.
     pub(super) fn record_mut(&mut self) -> Option<&mut AccessRecord> {
         self.record.as_mut()
     }
@@ -129,7 +130,11 @@ impl Drop for AccessRecordBuilder {
     }
 }
 
-/// Method and path, if the line is here whole: a method, a target and a version. CONNECT has no path.
+/// Returns method and path of a refused head if its first line is complete: a method, a target and
+/// a version. CONNECT has no path.
+///
+/// The parser is lenient, because no seat is chosen by its result. It omits the query and the host,
+/// which may follow a password, as for accepted requests.
 pub(super) fn parse_refused(inbox: &[u8]) -> Option<(&str, &[u8])> {
     let text = inbox.trim_ascii_start();
     let line = &text[..text.iter().position(|byte| *byte == b'\n')?];

@@ -1,7 +1,7 @@
-//! One request on its way to a replica.
+//! A request for a replica.
 //!
-//! What it keeps of the body it may send again: as long as all that was sent is still here, the request
-//! is replayable.
+//! The beginning of the body stays buffered. The request can be retried as long as everything that
+//! was sent is still buffered.
 
 use bytes::{Buf, BytesMut};
 
@@ -11,43 +11,45 @@ use super::rewrite;
 use crate::wire::chunked::BadChunk;
 use crate::wire::framing::Body;
 
-/// Bytes of a request (head and body) that are kept to be sent again.
+/// Maximum number of bytes (head and body) that stay buffered for a retry.
 pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 
-/// A request on its way.
+/// A request to be proxied.
 #[derive(Debug)]
 pub(super) struct ProxiedRequest {
     pub(super) keyed: RequestKey,
     pub(super) outgoing: OutgoingRequest,
-    /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
+    /// `true` if repeating the request has no further effect (RFC 9110 §9.2.2).
     pub(super) idempotent: bool,
     pub(super) meta: rewrite::RequestMeta,
-    /// Whether the client keeps its connection.
+    /// `true` if the client keeps its connection open.
     pub(super) keep_alive: bool,
-    /// Whether the client waits for a 100 before it sends the body.
+    /// `true` if the client waits for a 100 before it sends the body.
     pub(super) expects: bool,
-    /// Whether it authenticates the client for the connection.
+    /// `true` if the request authenticates the client for its connection.
     pub(super) private: bool,
 }
 
-/// The bytes for the replica.
+/// Bytes of a request for the replica.
 #[derive(Debug)]
 pub(super) struct OutgoingRequest {
-    /// The head, and the body as far as it has come; only the last part of it once it grew too large.
+    /// The head and the body received so far. Once it is too large for a retry, only the unsent
+    /// part.
     pub(super) bytes: BytesMut,
-    /// How many of them were sent.
+    /// Number of `bytes` that were sent.
     pub(super) sent: usize,
-    /// Whether `bytes` is all there was so far.
+    /// `true` while `bytes` holds everything received so far.
     pub(super) replayable: bool,
-    /// What the client still owes.
+    /// Rest of the body that the client still owes.
     pub(super) body: Body,
-    /// Bytes of the request that came from the client and are not counted yet.
+    /// Bytes from the client that are not counted yet.
     pub(super) uncounted: u64,
 }
 
 impl OutgoingRequest {
-    /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
-    /// sent before anything is given up. Returns `false` if the turn may be over before all was looked at.
+    /// Moves the body's bytes from `inbox` behind those to be sent. All earlier bytes are sent
+    /// before any are dropped. Returns `false` if the turn may be over before all bytes were
+    /// scanned.
     pub(super) fn read_ahead(
         &mut self,
         inbox: &mut BytesMut,
@@ -68,19 +70,19 @@ impl OutgoingRequest {
         Ok(whole || self.body.is_complete())
     }
 
-    /// Whether no byte of it has left.
+    /// Returns `true` if no byte was sent.
     pub(super) fn is_unsent(&self) -> bool {
         self.replayable && self.sent == 0
     }
 
-    /// Lets go of what was sent: more follows that is not kept.
+    /// Drops the sent bytes: what follows is not buffered.
     pub(super) fn give_up_replay(&mut self) {
         self.replayable = false;
         self.bytes.clear();
         self.sent = 0;
     }
 
-    /// Begins again from the first byte.
+    /// Restarts from the first byte.
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.replayable);
         self.sent = 0;

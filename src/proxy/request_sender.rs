@@ -1,8 +1,8 @@
-//! The direction from the client to the replica: the head with what is here of the body in one write, then
-//! the rest as it comes. Also what both directions tell each other.
+//! The direction from the client to the replica. The head leaves with the received part of the body
+//! in one write; the rest follows as it arrives.
 //!
-//! A side's clock runs only while we wait for that side: waiting for a slow reader costs the writer none
-//! of its time.
+//! A side's timeout runs only while that side is awaited: waiting for a slow reader costs the
+//! writer none of its time.
 
 use std::io;
 
@@ -24,24 +24,24 @@ use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::Empty;
 
-/// Why a request was not sent whole.
+/// Reason why a request was not sent completely.
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The client ended or reset its connection.
     ClientGone,
     /// The client owes bytes and is silent.
     ClientSilent,
-    /// The client's chunks are broken.
+    /// The client's chunks are malformed.
     BadChunk(BadChunk),
-    /// The replica takes no more; its reply, if any, tells why.
+    /// The replica accepts no more. Its reply, if any, tells why.
     ReplicaGone,
 }
 
 impl SendError {
-    /// The reply to a client that broke its request off; `None` if there is no one to say it to.
+    /// Returns the reply to a client that broke its request off; `None` if the replica did.
     pub(super) fn error_reply(&self) -> Option<ErrorReply> {
         let (status, sentence) = match self {
-            // Half of it may be open still (RFC 9112 §8).
+            // The client may have closed only its sending half (RFC 9112 §8).
             Self::ClientGone => (400, "the request body is incomplete".to_owned()),
             Self::ClientSilent => (408, "the request body did not come in time".to_owned()),
             Self::BadChunk(broken) => (400, broken.to_string()),
@@ -54,7 +54,7 @@ impl SendError {
 /// The direction from the client to the replica.
 #[derive(Debug)]
 pub(super) struct RequestSender<'a> {
-    /// `None` when nothing of the body is to come.
+    /// Reading half of the client; `None` if no body is to come.
     pub(super) from: Option<ReadHalf<'a>>,
     pub(super) to: WriteHalf<'a>,
     pub(super) inbox: &'a mut BytesMut,
@@ -67,7 +67,7 @@ pub(super) struct RequestSender<'a> {
 }
 
 impl RequestSender<'_> {
-    /// Sends the request; what the client has sent of its body by now leaves with the head.
+    /// Sends the request. The received part of the body leaves with the head.
     pub(super) async fn run(&mut self) -> Result<(), SendError> {
         let mut timer = Deadline::default();
         loop {
@@ -89,7 +89,8 @@ impl RequestSender<'_> {
                     .set(Some(now + self.worker.settings.limits.reply_timeout));
                 return Ok(());
             }
-            // A head that comes late may be the client's doing from here on.
+            // From here a late reply head may be caused by the client's slow body, so the request
+            // no longer counts as awaiting the replica.
             self.in_flight.end_waiting();
             self.turn.yield_if_over(&self.worker.turns).await;
             match self.pipe() {
@@ -117,7 +118,8 @@ impl RequestSender<'_> {
             {
                 Ok(len) => self.outgoing.sent += len,
                 Err(_) => {
-                    // What it has answered may still be read; it need not be waited for long.
+                    // A reply that the replica has sent already may still be read, within the reply
+                    // timeout.
                     self.progress.reply_due.set(Some(
                         Instant::now() + self.worker.settings.limits.reply_timeout,
                     ));
@@ -128,7 +130,7 @@ impl RequestSender<'_> {
         Ok(())
     }
 
-    /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
+    /// Returns a pipe if the rest of the body is too long to be buffered for a retry.
     fn pipe(&self) -> Option<PooledPipe<Empty>> {
         let ahead = self.outgoing.body.opaque_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
@@ -187,7 +189,7 @@ impl RequestSender<'_> {
             self.worker.settings.limits.reply_timeout,
             self.worker.settings.limits.body_timeout,
         );
-        // While the replica has not said that it wants the body, it is the one who is waited for.
+        // Until the replica has asked for the body, the replica is the awaited side.
         progress.reply_due.set(
             progress
                 .awaiting_continue

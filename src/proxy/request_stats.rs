@@ -1,4 +1,5 @@
-//! What is counted of one request while it is with a replica: bytes, times, the replica, and who ended it.
+//! Counts of one request while it is with a replica: bytes, times, the replica, and the party that
+//! ended it.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::upstream::Upstream;
 use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
 
-/// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
-/// record in, unless that was taken back.
+/// Counts of one request or tunnel in progress. Dropping it submits the access log's record, unless
+/// that was taken back.
 #[derive(Debug)]
 pub(super) struct RequestStats {
     pub(super) begun: Instant,
@@ -24,18 +25,19 @@ pub(super) struct RequestStats {
     pub(super) first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
     pub(super) to_client: Cell<u64>,
-    /// Microseconds from its beginning until the present replica was chosen.
+    /// Microseconds from the start until the current replica was chosen.
     chosen_after: Cell<u32>,
-    /// How often it went on to another connection or another replica.
+    /// Number of times that the request was sent on to another connection or another replica.
     pub(super) reroutes: Cell<u32>,
-    /// Who ended it, once that is known: until then it would be us.
+    /// Party that ended the request. Until it is set, Ringmaster would be that party.
     pub(super) ended: Cell<Option<TerminatedBy>>,
-    /// When the client was found to send nothing more.
+    /// State of the client across the waits of the request.
     pub(super) ends: ClientEnds,
 }
 
 impl RequestStats {
-    /// Begins with a request for this key, whose record is in `note`, if there is a log.
+    /// Starts the counts of a request with this key. `record` is its access log record, if there is
+    /// a log.
     pub(super) fn new(
         begun: Instant,
         key: Key,
@@ -57,7 +59,7 @@ impl RequestStats {
         }
     }
 
-    /// The record with what was counted, for an answer of our own to be noted in it.
+    /// Takes back the record with all counts, so that a local reply can be added to it.
     pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
         let mut record = self.record.take()?;
         if let Some(record) = record.record_mut() {
@@ -66,7 +68,7 @@ impl RequestStats {
         Some(record)
     }
 
-    /// Writes what was counted into the record.
+    /// Copies the counts into the record.
     fn fill(&self, record: &mut AccessRecord) {
         record.seat = self.seat.get();
         record.from_client = self.from_client.get();
@@ -74,28 +76,28 @@ impl RequestStats {
         record.first_byte = self.first_byte.get();
         record.retries = self.reroutes.get();
         record.ended = self.ended.get().unwrap_or(TerminatedBy::ByUs);
-        // Of a reply of which nothing was passed on, the client knows nothing.
+        // The client has seen no status if no part of the reply was relayed.
         if record.to_client > 0 {
             record.status = self.status.get();
         }
     }
 
-    /// A replica was chosen for it.
+    /// Records that a replica was chosen.
     pub(super) fn replica_chosen(&self, now: Instant) {
-        // Rounded up, so that it does not seem to have come before what it began.
+        // Rounded up, so that the choice does not seem to precede its cause.
         let after = now.saturating_duration_since(self.begun).as_nanos();
         let after = after.div_ceil(1_000);
         self.chosen_after
             .set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
-    /// It was given to a replica.
+    /// Records the replica of the current attempt.
     pub(super) fn assigned(&self, in_flight: &InFlight) {
         self.seat
             .set(Some((in_flight.upstream().seat, in_flight.reason)));
     }
 
-    /// The head of the final reply came.
+    /// Records that the head of the final reply arrived.
     pub(super) fn reply_head(&self, in_flight: &InFlight, status: u16, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         self.status.set(status);
@@ -106,7 +108,7 @@ impl RequestStats {
         in_flight.answered(self.begun + chosen_after, now);
     }
 
-    /// It ended at this replica, however.
+    /// Records that the request ended at this replica, with any result.
     pub(super) fn finish(&self, upstream: &Upstream, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         upstream.counters().total.observe(time);
@@ -119,7 +121,7 @@ impl Drop for RequestStats {
     }
 }
 
-/// Bytes of one direction, counted for the replica and for the request.
+/// Byte counters of one direction, for the replica and for the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ByteCounters<'a> {
     pub(super) replica: &'a Counter,
@@ -134,7 +136,7 @@ impl ByteCounters<'_> {
 }
 
 impl<'a> ByteCounters<'a> {
-    /// What comes from the client.
+    /// Returns the counters of bytes from the client.
     pub(super) fn from_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
         Self {
             replica: &in_flight.upstream().counters().from_client,
@@ -142,7 +144,7 @@ impl<'a> ByteCounters<'a> {
         }
     }
 
-    /// What goes to the client.
+    /// Returns the counters of bytes to the client.
     pub(super) fn to_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
         Self {
             replica: &in_flight.upstream().counters().to_client,

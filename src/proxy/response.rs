@@ -1,7 +1,7 @@
-//! The direction from the replica to the client: interim replies, the final head, its body.
+//! The direction from the replica to the client: interim replies, the final head, the body.
 //!
-//! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
-//! leaves whole, in one write, so the request can be sent again as long as anything is missing.
+//! The final reply is written as late as possible. A reply of known length that fits the buffer is
+//! sent whole in one write, so the request can be retried until all of it has arrived.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::wire::head::{Version, could_be_complete};
 use crate::wire::lenient::{self, Rewritten};
 use crate::wire::version;
 
-/// A body shorter than this is moved behind its head: that costs less than to have the kernel gather two
-/// parts (writev(2)).
+/// Length in bytes below which a body is copied behind its head. That costs less than letting the
+/// kernel gather two parts (writev(2)).
 const COPY_BELOW: usize = 2048;
 
 const HEAD_TOO_LONG: ResponseError = ResponseError::Bad("its head is longer than 65536 bytes");
@@ -47,7 +47,8 @@ impl Response<'_> {
         if self.is_early() {
             Box::pin(self.outlast_upload(meta.decode)).await?;
         }
-        // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
+        // Extra bytes after the reply belong to no request (RFC 9112 §9.2), so the connection is
+        // not reused.
         let reusable = meta.keep_alive
             && meta.body.is_complete()
             && self.reply.is_empty()
@@ -65,7 +66,7 @@ impl Response<'_> {
         })
     }
 
-    /// Reads up to the final head, and passes interim ones on.
+    /// Reads up to the final head and relays interim replies.
     async fn read_final_head(&mut self) -> Result<ResponseMeta, ResponseError> {
         let (mut rate, mut parsed) = (InterimRate::default(), 0);
         let via = self.worker.settings.via.as_deref();
@@ -86,7 +87,7 @@ impl Response<'_> {
                         },
                     };
                 match meta {
-                    // The buffer may have room for more than that.
+                    // The buffer may have room for a longer head.
                     Some(meta) if meta.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
                     Some(meta) if self.is_stale(meta.status) => return Err(ResponseError::Stale),
                     Some(meta) if meta.status >= 200 || meta.status == 101 => return Ok(meta),
@@ -103,7 +104,7 @@ impl Response<'_> {
                 return Err(HEAD_TOO_LONG);
             }
             if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
-                // Both become too large to be kept for other requests.
+                // Both buffers become too large to be kept for other requests.
                 self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
                 self.out.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
             }
@@ -112,7 +113,7 @@ impl Response<'_> {
         }
     }
 
-    /// Passes on an interim reply, whose head is in `out`. The final one has its whole time again.
+    /// Relays an interim reply, whose head is in `out`. It restarts the timeout of the final reply.
     async fn pass_interim(
         &mut self,
         meta: &ResponseMeta,
@@ -130,7 +131,7 @@ impl Response<'_> {
         }
         self.progress
             .renew(now + self.worker.settings.limits.reply_timeout);
-        // RFC 9110 §15.2: never to an HTTP/1.0 client.
+        // RFC 9110 §15.2: a 1xx reply is never sent to an HTTP/1.0 client.
         if self.request.version == Version::Http11 {
             rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
             self.progress.writing_interim.set(true);
@@ -143,9 +144,9 @@ impl Response<'_> {
         Ok(())
     }
 
-    /// Reads on until the whole reply is here, where it fits. What cannot be asked for again is passed on
-    /// as far as it came. So is what a half-closed client has waited for longer than its grace: only a
-    /// write tells whether it still reads.
+    /// Reads until the whole reply is buffered, if it fits. If the replica fails and the request
+    /// cannot be retried, the received part is relayed. The same holds when a half-closed client
+    /// has waited beyond its grace: only a write shows whether it still reads.
     async fn hold_until_whole(&mut self, meta: &ResponseMeta) -> Result<(), ResponseError> {
         let Body::Length(length) = meta.body else {
             return Ok(());
@@ -173,7 +174,8 @@ impl Response<'_> {
         Ok(())
     }
 
-    /// Writes the head and what is here of the body. Whether the client's connection stays.
+    /// Writes the head and the received part of the body. Returns `true` if the client's connection
+    /// stays open.
     async fn write_head(&mut self, meta: &mut ResponseMeta) -> Result<bool, ResponseError> {
         let open_end = matches!(meta.body, Body::UntilClose) || meta.decode;
         let stays =
@@ -189,7 +191,7 @@ impl Response<'_> {
             self.write_head_vectored(meta).await?;
             return Ok(stays);
         }
-        // Broken chunks are found while it is not too late for a 502.
+        // Malformed chunks are found here while a 502 is still possible.
         let taken = if meta.decode {
             meta.body.decode(&self.reply, &mut self.out)
         } else {
@@ -202,8 +204,8 @@ impl Response<'_> {
         Ok(stays)
     }
 
-    /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
-    /// would be the dearest thing that user space does for them.
+    /// Writes the head and the body from their two buffers in one call. Copying 16 KiB behind the
+    /// head would be the most expensive step of a request in user space.
     async fn write_head_vectored(&mut self, meta: &mut ResponseMeta) -> Result<(), ResponseError> {
         let taken = meta.body.take_opaque(&self.reply);
         self.progress.response_started.set(true);

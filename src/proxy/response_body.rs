@@ -1,4 +1,4 @@
-//! The body of a reply: copied where it is small or must be looked at, moved through a pipe where it is large.
+//! The body of a reply. Small or scanned bodies are copied; large ones move through a pipe.
 
 use std::cell::Cell;
 use std::io;
@@ -19,21 +19,21 @@ use super::write::write_whole;
 use crate::wire::framing::Body;
 use crate::wire::splice::Empty;
 
-/// How a body ended before its time.
+/// Reason why a piece of the body is not followed by the next.
 #[derive(Debug)]
 enum BodyEnd {
-    /// The replica said that it was through.
+    /// The replica closed its connection.
     Proper,
-    /// Its connection broke, it fell silent, or its chunks are malformed.
+    /// The connection broke, the replica fell silent, or its chunks are malformed.
     Broken,
-    /// The client takes no more.
+    /// The client accepts no more.
     ClientGone,
-    /// Nothing has ended: bytes come more slowly than it pays to wait for many.
+    /// Bytes arrive too slowly to wait for many at once. The body goes on.
     TooSlow,
 }
 
 impl Response<'_> {
-    /// Carries what is still owed of the body.
+    /// Relays the rest of the body.
     pub(super) async fn relay_rest(
         &mut self,
         meta: &mut ResponseMeta,
@@ -45,7 +45,7 @@ impl Response<'_> {
                 meta.body.opaque_ahead()
             };
             let pipe = self.worker.pipes.take(ahead);
-            // Chunks are certain only each by itself; between them there may be silence.
+            // With chunks, silence may follow each one, so only a known length is certain to come.
             let certain = match meta.body {
                 Body::Length(length) if pipe.is_some() => length,
                 _ => 0,
@@ -70,12 +70,12 @@ impl Response<'_> {
                 }
             }
         }
-        // The connection may serve others, whose replies are short.
+        // Reset the mark: later replies on this connection may be short.
         self.low_mark.adapt(self.from.as_ref(), 0);
         Ok(())
     }
 
-    /// Moves a piece of the body through a pipe; with a `raised` low mark it is not waited for long.
+    /// Moves a piece of the body through a pipe. With a `raised` low mark the wait for it is short.
     async fn splice(
         &mut self,
         meta: &mut ResponseMeta,
@@ -86,7 +86,7 @@ impl Response<'_> {
         let limits = &self.worker.settings.limits;
         let (progress, since) = (self.progress, Instant::now());
         let patience = raised.then(|| since + LOW_MARK_PATIENCE);
-        // Asked only while the replica is waited for, not while the client is slow to read.
+        // Evaluated only while the replica is awaited, not while the client reads slowly.
         let waits = Cell::new(false);
         let due = || {
             waits.set(true);
@@ -122,7 +122,7 @@ impl Response<'_> {
     /// Copies a piece of the body.
     async fn copy(&mut self, meta: &mut ResponseMeta) -> Result<(), BodyEnd> {
         let limits = self.worker.settings.limits;
-        // The begun name of a trailer field may be left in it.
+        // The buffer may still hold the beginning of a trailer field's name.
         self.reply.reserve(REPLY_BYTES);
         let (progress, since) = (self.progress, Instant::now());
         let due = || progress.reply_body_due(since, limits.body_timeout);
@@ -158,7 +158,8 @@ impl Response<'_> {
         Ok(())
     }
 
-    /// Lays out what was read of a chunked body, in as many turns as that takes. How much was taken.
+    /// Lays out the received part of a chunked body, in as many turns as needed. Returns the number
+    /// of bytes taken.
     async fn take_chunks(&mut self, meta: &mut ResponseMeta) -> Result<usize, BodyEnd> {
         let mut taken = 0;
         loop {

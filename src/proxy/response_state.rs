@@ -1,5 +1,5 @@
-//! The state of one reply on its way from the replica to the client, and its two basic steps: to read more
-//! while the client has seen nothing, and to write what is laid out.
+//! State of one reply on its way to the client. It offers two steps: reading more while the client
+//! has seen nothing, and writing the laid-out bytes.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,42 +23,44 @@ use super::write::write_whole;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::ClientWriter;
 
-/// Why no reply, or not all of it, reached the client.
+/// Reason why the client received no reply, or not all of it.
 #[derive(Debug)]
 pub(super) enum ResponseError {
-    /// The connection to the replica ended, and the client has seen nothing.
+    /// The connection to the replica ended before the client saw any part of the reply.
     Lost,
-    /// The replica is not up any more, and the client has seen nothing.
+    /// The replica's health degraded before the client saw any part of the reply.
     Degraded,
-    /// The server had given a kept connection up before it read the request, and the client has seen nothing.
+    /// The server had dropped a kept connection before it read the request. The client has seen
+    /// nothing.
     Stale,
-    /// The reply did not come in time, and the client has seen nothing.
+    /// The reply timed out before the client saw any part of it.
     TimedOut,
-    /// The reply must not be passed on; what is wrong with it.
+    /// The reply must not be relayed, for this reason.
     Bad(&'static str),
-    /// The client takes no more.
+    /// The client accepts no more.
     ClientGone,
-    /// The rest of a reply did not come. `reset`: only a reset tells the client.
+    /// The rest of a reply is missing. `reset`: only a reset shows the client that it is
+    /// incomplete.
     Truncated { reset: bool },
 }
 
-/// What became of the two connections.
+/// State of the two connections after a reply.
 #[derive(Debug)]
 pub(super) enum ResponseOutcome {
-    /// The reply is through.
+    /// The reply is complete.
     Whole {
-        /// Whether the client was told that its connection stays.
+        /// `true` if the client was told that its connection stays open.
         client_stays: bool,
-        /// How long the replica's connection may be kept, if at all.
+        /// Time for which the replica's connection may be kept, if at all.
         keep: Option<Duration>,
-        /// Whether it may serve this client only.
+        /// `true` if the connection may serve this client only.
         private: bool,
     },
-    /// The connections are a tunnel from here on.
+    /// The connections form a tunnel from here on.
     Tunnel,
 }
 
-/// One reply on its way.
+/// A reply on its way from the replica to the client.
 pub(super) struct Response<'a> {
     pub(super) from: ReadHalf<'a>,
     pub(super) to: ClientWriter<'a>,
@@ -69,23 +71,23 @@ pub(super) struct Response<'a> {
     pub(super) progress: &'a ExchangeProgress,
     pub(super) timer: &'a mut Deadline,
     pub(super) request: RequestMeta,
-    /// Whether the connection was used before.
+    /// `true` if the connection was used before.
     pub(super) reused: bool,
-    /// Whether it may serve this client only.
+    /// `true` if the connection may serve this client only.
     pub(super) private: bool,
-    /// Whether the client keeps its connection.
+    /// `true` if the client keeps its connection open.
     pub(super) keep_alive: bool,
     pub(super) low_mark: LowMark,
     pub(super) turn: Turn,
-    /// What was read and not yet passed on.
+    /// Bytes that were read and not relayed yet.
     pub(super) reply: BytesMut,
-    /// What is laid out for the client.
+    /// Bytes that are laid out for the client.
     pub(super) out: BytesMut,
 }
 
 impl Response<'_> {
-    /// Reads more of a reply of which the client has seen nothing. No async fn, nor a select: every
-    /// request holds this future.
+    /// Reads more of a reply of which the client has seen nothing. Neither an async fn nor a
+    /// `select!`: every request holds this future.
     pub(super) fn read_early(
         &mut self,
         due: impl Fn() -> Option<Instant>,

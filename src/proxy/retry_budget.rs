@@ -1,15 +1,15 @@
-//! How often a worker may send requests again: a share of its requests over the last seconds, so that a
-//! fleet in trouble is not buried under its own retries. Pure: time comes in as a value.
+//! The retry budget of a worker: a share of its requests over the last seconds. It keeps a fleet in
+//! trouble from being overloaded by its own retries. Pure: the time is an argument.
 //!
-//! A retry is taken when a request was lost, not when it begins: of many that are lost together only so many
-//! go on as are allowed.
+//! A retry is taken when a request is lost, not when it begins. Of many requests lost together,
+//! only the allowed number is retried.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The window that counts.
+/// Length of the window.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 /// Retries per 100 requests in the window.
 const RETRY_PERCENT: u32 = 20;
@@ -17,12 +17,12 @@ const RETRY_PERCENT: u32 = 20;
 const MIN_RETRIES: u32 = 10;
 const WINDOW_SLICES: usize = 10;
 
-/// Requests and retries of the last [`WINDOW`], in slices of a second.
+/// Requests and retries of the last [`BUDGET_WINDOW`], in slices of a second.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     slices: [BudgetSlice; WINDOW_SLICES],
     start: Instant,
-    /// When a refusal was last said to be news.
+    /// Time of the last refusal that was logged.
     last_warned: Option<Instant>,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct RetryBudget {
 pub(super) struct BudgetExhausted {
     /// Retries in the window.
     retries: u32,
-    /// So many are allowed.
+    /// Retries allowed in the window.
     max: u32,
-    /// Whether it is the first refusal for as long as the window.
+    /// `true` if it is the first refusal for a whole window.
     pub(super) first_in_window: bool,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for BudgetExhausted {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct BudgetSlice {
-    /// Which second since the start it counts.
+    /// Second since the start that this slice counts.
     second: u64,
     requests: u32,
     retries: u32,
@@ -72,7 +72,7 @@ impl RetryBudget {
     /// Takes one retry.
     ///
     /// # Errors
-    /// When as many as are allowed were taken.
+    /// All retries that the window allows were taken.
     pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), BudgetExhausted> {
         let (retries, max) = self.usage(now);
         if retries < max {
@@ -92,13 +92,13 @@ impl RetryBudget {
         })
     }
 
-    /// Whether one more retry is within the budget.
+    /// Returns `true` if one more retry is within the budget.
     pub(super) fn allows_retry(&self, now: Instant) -> bool {
         let (retries, max) = self.usage(now);
         retries < max
     }
 
-    /// The retries in the window, and how many there may be.
+    /// Returns the retries in the window and their maximum.
     fn usage(&self, now: Instant) -> (u32, u32) {
         let oldest = (self.second(now) + 1).saturating_sub(BUDGET_WINDOW.as_secs());
         let counted = self.slices.iter().filter(|slice| slice.second >= oldest);

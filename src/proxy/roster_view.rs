@@ -1,6 +1,7 @@
-//! The roster as one worker sees it: the snapshot, and beside each member what the worker holds about it.
+//! The roster as one worker sees it: the snapshot, and for each member the worker's upstream.
 //!
-//! It is made anew for each version and never changed, so a request that holds one goes by one moment.
+//! A view is created for each version and never changed, so a request works with a consistent
+//! state.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::load::LoadView;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, Roster};
 
-/// The roster and this worker's pools, which stand in the order of its members.
+/// The roster and this worker's upstreams, in the order of its members.
 #[derive(Debug)]
 pub(super) struct RosterView {
     pub(super) roster: Arc<Roster>,
@@ -20,7 +21,7 @@ pub(super) struct RosterView {
 }
 
 impl RosterView {
-    /// The view of `roster`, with the pools of `before` for replicas that stay.
+    /// Creates the view of `roster`. Replicas that stay keep their upstream from `before`.
     pub(super) fn update(
         roster: Arc<Roster>,
         before: Option<&Self>,
@@ -60,19 +61,19 @@ impl RosterView {
         Self { roster, upstreams }
     }
 
-    /// Takes what all workers have counted into `balance`.
+    /// Merges the counts of all workers into `load`.
     pub(super) fn merge_loads(&self, load: &mut LoadView) {
         load.merge(self.upstreams.iter().map(|upstream| upstream.requests()));
     }
 
-    /// Whether a replica is up and takes requests.
+    /// Returns `true` if any replica is up and accepts requests.
     pub(super) fn is_any_open(&self) -> bool {
         self.upstreams
             .iter()
             .any(|upstream| upstream.accepts_requests())
     }
 
-    /// The pools a request may use whose seat is `seat`.
+    /// Returns the upstream of this seat, if requests may use it.
     pub(super) fn upstream(&self, seat: Seat) -> Option<&Rc<Upstream>> {
         let at = self.roster.position(seat)?;
         self.upstreams

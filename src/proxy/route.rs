@@ -1,8 +1,8 @@
-//! Which seat serves a key.
+//! Choice of the seat that serves a key.
 //!
-//! A key's home is the ring's word alone. A seat that is down, suspect or slow is skipped in ring order, so
-//! only its own keys move, and they come back. What a full one does not take goes to the least loaded of
-//! all: in ring order it would fill the next, and the one after that.
+//! The ring alone assigns a key's home. A seat that is down, suspect or slow is skipped in ring
+//! order, so only its own keys move, and they return to it later. The overflow of a full seat goes
+//! to the least loaded one: in ring order it would fill the next seat, and then the one after that.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -23,21 +23,21 @@ use crate::load::{GuardVerdict, LoadView};
 use crate::ring::{Key, Seat};
 use crate::roster::{Health, ReplicaId};
 
-/// How long a request that every seat has lost or refused waits for the roster to say more, before it
-/// tries a seat again that it was lost on.
+/// Wait of a request that every seat has lost or refused. After it without news from the roster, a
+/// seat that lost the request is tried again.
 const RETRY_LOST_AFTER: Duration = Duration::from_millis(200);
 
-/// Why no seat serves a request.
+/// Reason why no seat serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoReplica {
-    /// There are no seats at all.
+    /// The ring has no seats.
     Empty,
-    /// None came up in time.
+    /// No seat came up in time.
     Down,
 }
 
 impl NoReplica {
-    /// The reply to a client whose request no seat serves.
+    /// Returns the reply to a client whose request no seat serves.
     pub(super) fn error_reply(self, worker: &Worker, attempted: &Attempted) -> ErrorReply {
         let sentence = match (self, &attempted.unreached) {
             (Self::Empty, _) => "there are no replicas".to_owned(),
@@ -50,23 +50,25 @@ impl NoReplica {
 
 enum Choice {
     Serve(Rc<Upstream>, RouteReason),
-    /// The replica may be slow: wait until it answers anything, at most until this time.
+    /// The replica may be slow: wait for any answer of it, at most until this time.
     Hold(Rc<Upstream>, RouteReason, Instant),
     Wait,
     Empty,
 }
 
-/// What a request waits for before it can be given to a replica.
+/// Event that a request waits for before a replica can be chosen.
 enum Blocked {
     /// An answer of this replica, at most until this time.
     Held(Rc<Upstream>, Instant),
-    /// Any seat that is up; whether health may change by itself.
+    /// A seat that is up. `watched` is `true` if health may change by itself.
     Down { watched: bool },
 }
 
-/// The replica that is to serve `key`, now in flight: the first seat in ring order that is up, not slow
-/// and not tried, or the least loaded of these should that be full; else the first suspect. When there is
-/// none, waits for one for at most the seat-wait. `now` is the present time.
+/// Chooses the replica for `key` and counts the request there. `now` is the current time.
+///
+/// The first seat in ring order that is up, not slow and untried serves it. If that seat is full,
+/// the least loaded one does; without any, the first suspect. If there is none at all, it waits for
+/// at most the seat wait.
 pub(super) async fn select(
     worker: &Worker,
     key: Key,
@@ -75,12 +77,12 @@ pub(super) async fn select(
 ) -> Result<InFlight, NoReplica> {
     match try_select(worker, key, attempted, now)? {
         Ok(in_flight) => Ok(in_flight),
-        // Rare, and large: boxed, so that a request is small.
+        // Rare and large: boxed, so that a request is small.
         Err(blocked) => Box::pin(wait(worker, key, attempted, blocked)).await,
     }
 }
 
-/// The replica if there is one now, else what to wait for.
+/// Returns the replica if there is one now, otherwise the event to wait for.
 fn try_select(
     worker: &Worker,
     key: Key,
@@ -88,7 +90,7 @@ fn try_select(
     now: Instant,
 ) -> Result<Result<InFlight, Blocked>, NoReplica> {
     let view = worker.view();
-    // No await may stand between choosing and counting: a drain trusts the count.
+    // There must be no await between the choice and the count: a drain trusts the count.
     let choice = choose(&view, &mut worker.load(), key, attempted, now);
     if matches!(
         choice,
@@ -145,9 +147,10 @@ async fn wait(
                     until.min(now + pause)
                 };
                 match timeout_at(wake, worker.changed.notified()).await {
-                    // A replica that refused it may have come back under the same address.
+                    // A replica that refused the request may have come back under the same address.
                     Ok(()) => attempted.refused.retain(|id| !is_up(&worker.view(), *id)),
-                    // The fleet has nothing against those who lost it: their connection just ended.
+                    // The fleet reports nothing against the replicas that lost it: only the
+                    // connection ended.
                     Err(_) => attempted.lost.clear(),
                 }
             }
@@ -159,7 +162,7 @@ async fn wait(
     }
 }
 
-/// Waits until a replica in doubt answers anything or its health changes, at most until `due`.
+/// Waits until a possibly slow replica answers anything or its health changes, at most until `due`.
 async fn hold(upstream: &Upstream, due: Instant) {
     let (mut waiter, mut listening) = (upstream.relief_waiter(), false);
     let relief = poll_fn(|cx| {
@@ -233,7 +236,7 @@ fn choose(
     Choice::Serve(upstream, reason)
 }
 
-/// The replica of a key's home, if that is not up.
+/// Returns the replica of a key's home if it is not up.
 fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
     let at = view.roster.position(view.roster.ring.owner(key)?)?;
     view.upstreams
@@ -241,7 +244,7 @@ fn home_if_down(view: &RosterView, key: Key) -> Option<&Rc<Upstream>> {
         .filter(|upstream| upstream.health.get() != Health::Up)
 }
 
-/// The place of the first seat in ring order that is `up`.
+/// Returns the index of the first seat in ring order that is `up`.
 fn first_up(view: &RosterView, key: Key, up: impl Fn(usize) -> bool) -> Option<usize> {
     let mut first = None;
     view.roster.ring.walk(key, &mut |seat| {
@@ -255,7 +258,7 @@ fn first_up(view: &RosterView, key: Key, up: impl Fn(usize) -> bool) -> Option<u
     first
 }
 
-/// The first seat in ring order that is at least not down and not drained.
+/// Returns the first seat in ring order that is neither down nor drained.
 fn first_suspect<'v>(
     view: &'v RosterView,
     key: Key,

@@ -1,7 +1,7 @@
-//! One client connection: its requests one after the other, until close, upgrade or drain.
+//! A client connection: its requests one after the other, until close, upgrade or drain.
 //!
-//! Between requests it holds no buffer. A connection that falls silent is closed without a word; only a
-//! head that was begun and not finished earns a 408.
+//! Between requests it holds no buffer. A silent connection is closed without a reply. Only an
+//! incomplete head earns a 408.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ pub(super) fn run(
         record: None,
         private: None,
     };
-    // A block, and nothing moved in it: the arguments of an async fn are kept twice.
+    // An async block that borrows: an async fn stores its arguments twice.
     async move {
         let after = serve(guard.worker(), &mut client).await;
         guard.worker().inboxes.put_back(&mut client.inbox);
@@ -77,8 +77,8 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
             Disposition::KeepAlive => {}
             after => return after,
         }
-        // The event loop looks at all connections before the next request, those kept to replicas
-        // included, even if the client has sent it already.
+        // The event loop polls all sockets before the next request, kept connections to replicas
+        // included, even if the client has sent that request already.
         if client.stream.registered().is_err() {
             return Disposition::Close;
         }
@@ -88,7 +88,8 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     }
 }
 
-/// Closes with a reset, or so that our last words arrive. One that is lost to the event loop is closed.
+/// Closes with a reset, or with a lingering close. A stream that the event loop has lost is
+/// dropped.
 async fn close(stream: LazyStream, reset: bool) {
     match stream.into_registered() {
         Ok(stream) if reset => socket::reset(stream),
@@ -97,7 +98,7 @@ async fn close(stream: LazyStream, reset: bool) {
     }
 }
 
-/// Serves the request that has begun to come.
+/// Serves the request whose first bytes have arrived.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     client.record = AccessRecordBuilder::start(worker, client.addr);
     let after = read_and_answer(worker, client).await;
@@ -150,11 +151,11 @@ async fn serve_dispatch(
     }
 }
 
-/// Why there is no next request.
+/// Reason why there is no request.
 enum NoHead {
     /// The client ended the connection.
     Ended,
-    /// It is not fit to be served.
+    /// The request is refused.
     Refused(RequestError),
 }
 
@@ -164,10 +165,10 @@ impl From<RequestError> for NoHead {
     }
 }
 
-/// Reads the rest of a head of which something has come.
+/// Reads the rest of a head whose first bytes have arrived.
 async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoHead> {
     let limits = &worker.settings.limits;
-    // A head that is here whole costs no look at the clock.
+    // A head that is complete already needs no clock.
     let mut due = None;
     let mut parsed = 0;
     loop {
@@ -220,7 +221,7 @@ mod tests {
         fn size_of_future<'a, F>(_: fn(&'a Rc<Worker>, &'a mut Client) -> F) -> usize {
             size_of::<F>()
         }
-        // One allocation for each request.
+        // Every request makes one allocation of this size.
         let size = size_of_future(serve_one);
         assert!(size <= 2176, "{size} bytes");
     }

@@ -8,78 +8,78 @@ use super::access_record::AccessLogHandle;
 use super::key::KeyRule;
 use crate::access::AccessPolicy;
 
-/// How the data port behaves; the same for all workers.
+/// Settings of the data port, the same for all workers.
 #[derive(Debug)]
 pub struct ProxySettings {
-    /// What is balanced.
+    /// Unit that is balanced.
     pub balance: BalanceMode,
-    /// What a request is hashed by.
+    /// Sources of the key.
     pub key: KeyRule,
-    /// How often a request is sent again after it was lost.
+    /// Maximum number of retries of a lost request.
     pub retries: u32,
-    /// Whether requests go around a replica that is slow beside the others.
+    /// `true` if requests avoid a replica that is slow compared with the others.
     pub slow_guard: bool,
-    /// Who may use the admin paths here; `None` makes them ordinary paths.
+    /// Access rules of the admin paths on this port; `None` makes them ordinary paths.
     pub admin: Option<AccessPolicy>,
-    /// Whether large bodies are moved through pipes (splice(2)) rather than copied.
+    /// `true` if large bodies move through pipes (splice(2)) instead of being copied.
     pub splice: bool,
-    /// The name in the Via field of what is passed on; without one there is none.
+    /// Name in the Via field of relayed messages; `None` adds no field.
     pub via: Option<String>,
-    /// Where every request is written down, if anywhere.
+    /// Access log, if configured.
     pub access_log: Option<AccessLogHandle>,
     /// Times and sizes.
     pub limits: ProxyLimits,
 }
 
-/// The limits of the data path.
+/// Limits of the data path.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxyLimits {
-    /// Making a connection to a replica.
+    /// Time to connect to a replica.
     pub connect_timeout: Duration,
-    /// From a head's first byte to its last, and from a connection's beginning to its first byte.
+    /// Time from a head's first byte to its last, and from a connection's start to its first byte.
     pub head_timeout: Duration,
     /// Silence of the side that owes bytes of a body.
     pub body_timeout: Duration,
-    /// From the last byte of a request written to the head of its final reply.
+    /// Time from the last written byte of a request to the head of its final reply.
     pub reply_timeout: Duration,
-    /// One write that makes no progress.
+    /// Time without progress of one write.
     pub write_timeout: Duration,
-    /// A client connection between requests.
+    /// Time of a client connection between requests.
     pub idle_timeout: Duration,
-    /// A client that sends nothing more, for a reply to begin, and between the pieces of a reply.
+    /// Time that a half-closed client waits for a reply to begin, and between pieces of the reply.
     pub half_close_grace: Duration,
-    /// A tunnel in which neither side speaks.
+    /// Silence of both sides of a tunnel.
     pub tunnel_timeout: Duration,
-    /// From the word "stop" until what is still under way is cut off.
+    /// Time from the stop signal until open connections are cut off.
     pub drain_timeout: Duration,
-    /// A request waiting for any seat to be up.
+    /// Time that a request waits for any seat to be up.
     pub seat_wait: Duration,
-    /// Client connections over all workers. For one more, the longest idle one is closed; while none is
-    /// idle, more wait to be accepted.
+    /// Client connections over all workers. For another client, the longest idle one is evicted.
+    /// While none is idle, new clients wait to be accepted.
     pub max_connections: usize,
-    /// Pipes that a worker may have for large bodies.
+    /// Pipes of a worker for large bodies.
     pub pipes_per_worker: usize,
     /// Bytes of a request head.
     pub max_head: usize,
     /// Idle connections kept per worker and replica.
     pub pool_per_seat: usize,
-    /// The longest that an idle connection to a replica is kept.
+    /// Time for which an idle connection to a replica is kept.
     pub pool_idle: Duration,
 }
 
-/// What goes to one replica.
+/// Unit that goes to one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BalanceMode {
-    /// Each request of a connection goes where its own key belongs.
+    /// Each request goes to the seat of its own key.
     Request,
-    /// A connection goes where its first request belongs.
+    /// A connection goes to the seat of its first request.
     Connection,
-    /// All connections of a client's address go to one replica, whatever protocol they speak. The server
+    /// All connections of a client's address go to one replica, whatever their protocol. The server
     /// may speak first, so a listener must not wait for the client's first byte.
     Source,
 }
 
-/// A text that names nothing to balance.
+/// A text that is not a balance mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not request, connection or source")]
 pub struct ParseBalanceModeError(String);

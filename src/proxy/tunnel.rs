@@ -1,10 +1,9 @@
-//! Tunnels: bytes both ways until both sides have ended. Copied while they are few, moved through pipes
-//! when they are many; half-close is carried across.
+//! Tunnels: bytes in both directions until both sides have ended. Few bytes are copied, many move
+//! through pipes. A half-close is relayed.
 //!
-//! A tunnel has one clock for both directions, which any byte sets back: a side that reads slowly, or
-//! rests while the other speaks, is no fault of a protocol that we do not know. One that is dropped
-//! before its end, for whatever reason, closes both connections with a reset: no side may take what came
-//! for the whole.
+//! Both directions share one timeout, which any byte restarts: in an unknown protocol, a side may
+//! read slowly or pause while the other sends. A tunnel dropped before its end resets both
+//! connections, so that no side takes the received part for the whole.
 
 use std::cell::Cell;
 use std::io;
@@ -24,9 +23,10 @@ use crate::wire::deadline::Deadline;
 use crate::wire::socket;
 use crate::wire::splice::Empty;
 
-/// Carries bytes both ways until both sides have ended, one resets, or neither moves a byte for the
-/// tunnel timeout. `early` is what the client said before the tunnel opened; `flows` count what it says
-/// and what it is told. The caller has only to close both connections afterwards. Returns who ended it.
+/// Relays bytes until both sides have ended, one resets, or neither moves a byte for the tunnel
+/// timeout. `early` holds bytes that the client sent before the tunnel opened. `counters` count
+/// both directions, the client's first. The caller only has to close both connections. Returns the
+/// party that ended it.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut TcpStream,
@@ -62,14 +62,14 @@ pub(super) async fn run(
     }
 }
 
-/// What broke a tunnel.
+/// Error that broke a tunnel.
 struct TunnelError {
     ended_by: TerminatedBy,
     err: io::Error,
 }
 
 impl TunnelError {
-    /// The fault of this side, unless it is that nothing has moved for too long.
+    /// Blames this side, unless the error is the tunnel timeout.
     fn from_side(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
         move |err| match err.kind() {
             io::ErrorKind::TimedOut => Self {
@@ -84,19 +84,19 @@ impl TunnelError {
     }
 }
 
-/// One direction of a tunnel.
+/// A direction of a tunnel.
 struct Direction<'a> {
     worker: &'a Worker,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
-    /// Who ends the tunnel when `from`, and when `to` fails.
+    /// Party to blame if `from` fails, and if `to` fails.
     blame: [TerminatedBy; 2],
-    /// When either direction moved a byte last.
+    /// Time of the last byte in either direction.
     last_activity: &'a Cell<Instant>,
     counters: ByteCounters<'a>,
     timer: Deadline,
     turn: Turn,
-    /// Whether it has come to a proper end.
+    /// `true` once the direction has ended properly.
     over: bool,
 }
 
@@ -113,10 +113,10 @@ impl Direction<'_> {
     async fn run(mut self, early: &mut BytesMut) -> Result<(), TunnelError> {
         self.write(early).await?;
         self.worker.inboxes.put_back(early);
-        // As much as came last time is expected again.
+        // The next piece is expected to be as long as the last one.
         let mut expected = 0;
         loop {
-            // Wait without a buffer or a pipe: a tunnel may be silent for long.
+            // The wait holds neither a buffer nor a pipe: a tunnel may be silent for long.
             let due = due(self.worker, self.last_activity);
             let readable = self
                 .timer
@@ -139,7 +139,7 @@ impl Direction<'_> {
         }
     }
 
-    /// Moves what is there through a pipe; `None` at the end.
+    /// Moves the available bytes through a pipe; `None` at the end.
     async fn splice(&mut self, pipe: PooledPipe<Empty>) -> Result<Option<u64>, TunnelError> {
         let (pipes, last_activity) = (&self.worker.pipes, self.last_activity);
         let due = due(self.worker, last_activity);
@@ -165,10 +165,10 @@ impl Direction<'_> {
         Ok(Some(moved))
     }
 
-    /// Copies what is there; `None` at the end.
+    /// Copies the available bytes; `None` at the end.
     async fn copy(&mut self) -> Result<Option<u64>, TunnelError> {
         let mut buffer = self.worker.replies.take();
-        // `readable` may have been wrong; then the read waits, and its clock is the same.
+        // `readable` may have been wrong. Then the read waits under the same timeout.
         let due = due(self.worker, self.last_activity);
         let read = self
             .timer
@@ -204,7 +204,7 @@ impl Direction<'_> {
     }
 }
 
-/// When a tunnel that was last heard of then has been silent for too long.
+/// Returns the deadline of a tunnel, counted from its last byte.
 fn due<'a>(
     worker: &'a Worker,
     last_activity: &'a Cell<Instant>,

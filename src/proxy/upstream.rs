@@ -1,8 +1,8 @@
-//! What one worker holds about one replica: its idle connections, its health as last published, and the
-//! worker's cells. It lives as long as the roster or an exchange knows the replica.
+//! State of one replica in one worker: idle connections, the last published health, and the
+//! worker's counters. It lives as long as the roster or an exchange refers to the replica.
 //!
-//! A kept connection that turns out closed says nothing about the replica: it may have closed it for
-//! being idle. Only a fresh connection tells.
+//! A kept connection that turns out closed proves nothing about the replica, which may have closed
+//! it for being idle. Only a fresh connection is evidence.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,10 +21,10 @@ use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
 
-/// A connection idle for longer than this is not trusted with a request that may be sent only once.
+/// Maximum idle time of a connection for a request that must not be sent twice.
 const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// What one worker holds about one replica.
+/// State of one replica in one worker.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) id: ReplicaId,
@@ -32,34 +32,34 @@ pub(super) struct Upstream {
     pub(super) name: ReplicaName,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
-    /// Whether it gets no new requests, by order.
+    /// `true` if an order keeps new requests away.
     drained: Cell<bool>,
     counters: Arc<ReplicaCounters>,
     worker: usize,
-    /// The worker's view of the load, and which place of it is this replica's.
+    /// The worker's view of the load, in which `index` is this replica's.
     load: Rc<RefCell<LoadView>>,
     index: Cell<usize>,
-    /// Time at which it was last chosen.
+    /// Time at which the replica was last chosen.
     pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<IdleConnection>>,
-    /// Connections to it that are a client's own.
+    /// Private connections to the replica.
     pub(super) private: PrivateSlots<Self>,
     retired: Cell<bool>,
-    /// Told when the replica is worse off than before.
+    /// Notified when the replica's health degrades.
     degraded: LocalNotify,
-    /// Wakes requests that the slow guard holds back.
+    /// Wakes the requests that the slow guard holds back.
     relief: LocalNotify,
 }
 
-/// What a request needs of a kept connection.
+/// Requirement of a request on a kept connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReusePolicy {
-    /// It may turn out closed: the request can be sent again.
+    /// The connection may turn out closed: the request can be retried.
     Any,
-    /// The kernel has not heard of its end: the request was lost before, and whoever is lost with it now
-    /// shall have died holding it.
+    /// The request was lost once already, so only a connection the kernel still considers open is
+    /// used: if it fails again, the replica really had the request.
     Alive,
-    /// It was in use a moment ago, too: the request must not be sent twice.
+    /// The connection must also have been used a moment ago: the request must not be sent twice.
     Once,
 }
 
@@ -92,8 +92,8 @@ impl Upstream {
         }
     }
 
-    /// Takes in what the roster says. Whoever waits for the replica hears of a turn for the worse; to be
-    /// drained is none.
+    /// Applies the health in the roster. Requests that wait for the replica are notified if it is
+    /// worse than before; a drain does not count as worse.
     pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
         self.drained.set(drained);
@@ -106,14 +106,15 @@ impl Upstream {
         self.relief.notify_all();
     }
 
-    /// Has requests that wait for a replica that is not up look again whether another one is.
+    /// Notifies the requests that wait for a replica that is not up, because another one may be up
+    /// now.
     pub(super) fn reconsider(&self) {
         if self.health.get() != Health::Up {
             self.degraded.notify_all();
         }
     }
 
-    /// Closes all idle connections, and keeps none from here on: the replica left the roster.
+    /// Closes all idle connections and keeps no more: the replica left the roster.
     pub(super) fn retire(&self) {
         self.retired.set(true);
         self.index.set(usize::MAX);
@@ -134,14 +135,15 @@ impl Upstream {
         self.private.sweep();
     }
 
-    /// A kept connection that is fit for a request with this need.
+    /// Takes a kept connection that meets `policy`.
     pub(super) fn take_idle(&self, policy: ReusePolicy, now: Instant) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
             let fresh = newest.until > now
                 && !(policy == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
             if !fresh {
-                // Those below it are older still, but may serve requests that can be repeated.
+                // The connections below are older still, but may serve requests that can be
+                // retried.
                 if newest.until <= now {
                     idle.clear();
                 } else {
@@ -160,8 +162,8 @@ impl Upstream {
         None
     }
 
-    /// Keeps a connection on which nothing is owed, for at most `keep`. None is kept to a replica that
-    /// serves one connection at a time: requests of others would wait for its end.
+    /// Keeps an idle connection for at most `keep`. No connection is kept to a replica that serves
+    /// one at a time: requests of other clients would wait for its end.
     pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, max: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if self.keeps_connections() && idle.len() < max && !keep.is_zero() {
@@ -173,28 +175,28 @@ impl Upstream {
         }
     }
 
-    /// Whether connections to it are kept for later requests.
+    /// Returns `true` if connections are kept for later requests.
     pub(super) fn keeps_connections(&self) -> bool {
         !self.retired.get() && self.may_serve() && !self.counters.is_iterative()
     }
 
-    /// Notes an answer of the replica, which took so long.
+    /// Records the time to the head of a reply.
     pub(super) fn answered(&self, now: Instant, time: Duration) {
         self.counters().first_byte.observe(time);
         self.counters.answered(self.worker, now.into_std());
     }
 
-    /// Whether new requests go to it without hesitation.
+    /// Returns `true` if the replica is up and not drained.
     pub(super) fn accepts_requests(&self) -> bool {
         self.health.get() == Health::Up && !self.drained.get()
     }
 
-    /// Whether new requests may go to it, should there be nobody better.
+    /// Returns `true` if new requests may go to the replica when no better one exists.
     pub(super) fn may_serve(&self) -> bool {
         self.health.get() != Health::Down && !self.drained.get()
     }
 
-    /// Takes a place in the worker's view of the load.
+    /// Sets the replica's index in the worker's view of the load.
     pub(super) fn set_index(&self, index: usize) -> load::SeatInput {
         self.index.set(index);
         load::SeatInput {
@@ -205,14 +207,15 @@ impl Upstream {
         }
     }
 
-    /// Notes that it was chosen. Returns `true` if it is time to read what the other workers have counted.
+    /// Records that the replica was chosen. Returns `true` if the counters of the other workers are
+    /// due to be read.
     pub(super) fn record_choice(&self, now: Instant) -> bool {
         self.chosen_at.set(now);
         let mut load = self.load.borrow_mut();
         load.record_choice(self.index.get(), now.into_std())
     }
 
-    /// Notes how the wait for the head of a reply ended, and what that changes for the slow guard.
+    /// Records the end of a wait for the head of a reply, and its effect on the slow guard.
     pub(super) fn record_end(&self, end: ReplyOutcome) {
         let relief = self.load.borrow_mut().record_end(self.index.get(), end);
         match relief {
@@ -225,22 +228,22 @@ impl Upstream {
         }
     }
 
-    /// Whether the roster still offers it to requests.
+    /// Returns `true` if the replica is in the roster and not drained.
     pub(super) fn is_offered(&self) -> bool {
         !self.retired.get() && !self.drained.get()
     }
 
-    /// A listener for a turn of its health for the worse.
+    /// Returns a waiter that is notified when the replica's health degrades.
     pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
         self.degraded.waiter()
     }
 
-    /// Requests for which any worker chose it.
+    /// Returns the number of requests for which any worker chose the replica.
     pub(super) fn requests(&self) -> u64 {
         self.counters.requests()
     }
 
-    /// Publishes that this worker found it slow, and logs why.
+    /// Publishes that this worker found the replica slow, and logs it.
     pub(super) fn mark_slow(&self) {
         self.counters().slow.store(true, Ordering::Relaxed);
         tracing::info!(
@@ -249,18 +252,18 @@ impl Upstream {
         );
     }
 
-    /// A listener for the end of a wait that the slow guard ordered.
+    /// Returns a waiter for the end of a delay that the slow guard imposed.
     pub(super) fn relief_waiter(&self) -> Waiter<'_> {
         self.relief.waiter()
     }
 
-    /// The worker's own cell.
+    /// Returns this worker's counters of the replica.
     pub(super) fn counters(&self) -> &WorkerCounters {
         self.counters.worker(self.worker)
     }
 }
 
-/// Whether a replica's health is worse than it was.
+/// Returns `true` if a replica's health is worse than it was.
 pub(super) fn is_worse(health: Health, before: Health) -> bool {
     match before {
         Health::Up => health != Health::Up,

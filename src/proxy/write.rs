@@ -1,5 +1,4 @@
-//! Bytes from one socket to the other: writes under a deadline, and the bodies of replies, copied when
-//! they are small or must be looked at, moved through a pipe when they are large.
+//! Writes under a deadline that progress extends.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -13,10 +12,10 @@ use super::stall_detector::StallDetector;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::QueueProbe;
 
-/// Writes what fits of `bytes`, which are not empty.
+/// Writes as much of `bytes` as the socket accepts. `bytes` is not empty.
 ///
 /// # Errors
-/// `TimedOut` when nothing moved in time, or what the socket says.
+/// `TimedOut` if nothing moved in time, or the socket's error.
 pub(super) fn write_some<'a>(
     timer: &'a mut Deadline,
     to: &'a mut impl QueueProbe,
@@ -27,7 +26,7 @@ pub(super) fn write_some<'a>(
     poll_fn(move |cx| write.poll_some(cx))
 }
 
-/// Writes all of two parts, which leave in one call where the socket takes them (writev(2)); each write
+/// Writes both parts completely, in one call where the socket accepts them (writev(2)). Each write
 /// that makes progress has the whole `limit` again.
 ///
 /// # Errors
@@ -47,15 +46,16 @@ pub(super) fn write_whole<'a>(
     })
 }
 
-/// A write under way. No async fn: its future would be four times as large, and every request holds two.
+/// A write in progress. Not an async fn: its future would be four times as large, and every request
+/// holds two.
 struct TimedWrite<'a, S> {
     timer: &'a mut Deadline,
     to: &'a mut S,
-    /// What is left of the two parts; the first is empty only if both are.
+    /// Unwritten rest of the two parts. The first is empty only if both are.
     first: &'a [u8],
     second: &'a [u8],
     limit: Duration,
-    /// When to look whether it stands still, once it has to wait.
+    /// Time of the next stall check, once the write has blocked.
     stall: Option<(Instant, StallDetector)>,
 }
 
@@ -82,7 +82,7 @@ impl<'a, S: QueueProbe> TimedWrite<'a, S> {
         self.first.is_empty()
     }
 
-    /// Drops what was written.
+    /// Drops the written bytes.
     fn consume(&mut self, written: usize) {
         match written.checked_sub(self.first.len()) {
             None => self.first = &self.first[written..],

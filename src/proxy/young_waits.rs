@@ -1,4 +1,5 @@
-//! The waits of one worker that are too young for their clients to be watched ([`super::client_watch`]).
+//! Waits of one worker that are too young for their clients to be watched
+//! ([`super::client_watch`]).
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
@@ -8,26 +9,27 @@ use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
-/// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
+/// Interval of the ticks. A wait is watched after one to two of them. Half of it would double the
+/// wake-ups of a worker with slow replicas. Twice of it would exceed the 50 ms within which an end
+/// is noticed.
 pub(super) const YOUNG_WAIT_TICK: Duration = Duration::from_millis(10);
 
-/// The waits of one worker that are too young to be watched.
+/// Waits of one worker that are too young to be watched.
 #[derive(Debug, Default)]
 pub(super) struct YoungWaits {
     waits: RefCell<Slab<WaitEntry>>,
     tick: Cell<u64>,
-    /// Whether a wait has begun since the last tick. As long as some do, ticks go on: to set out again
-    /// costs a write to the event loop's own descriptor.
+    /// `true` if a wait has begun since the last tick. The ticks go on as long as waits begin: a
+    /// restart costs a write to the event loop's own descriptor.
     busy: Cell<bool>,
-    /// Whether the ticks have stopped because nothing waits.
+    /// `true` while the ticks pause because nothing waits.
     dormant: Cell<bool>,
     begun: Notify,
 }
 
 #[derive(Debug)]
 struct WaitEntry {
-    /// The tick that came before it began.
+    /// Tick before the wait began.
     since: u64,
     waker: Waker,
 }
@@ -49,12 +51,12 @@ impl YoungWaits {
         }
     }
 
-    /// Returns `true` once a wait that began after the tick `since` has lasted for a whole one.
+    /// Returns `true` once a wait that began after the tick `since` has lasted for a whole tick.
     pub(super) fn has_grown(&self, since: u64) -> bool {
         self.tick.get() >= since + 2
     }
 
-    /// Enters a wait. `first` holds the tick before the first wait of the request.
+    /// Adds a wait. `first` holds the tick before the first wait of the request.
     pub(super) fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> YoungWait<'_> {
         self.busy.set(true);
         if self.dormant.get() {
@@ -68,7 +70,7 @@ impl YoungWaits {
     }
 }
 
-/// A wait among the young ones. Dropping it ends that.
+/// A young wait. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct YoungWait<'w> {
     waits: &'w YoungWaits,
@@ -76,7 +78,7 @@ pub(super) struct YoungWait<'w> {
 }
 
 impl YoungWait<'_> {
-    /// Returns `true` once it has lasted for a tick; until then, `cx` is woken for that.
+    /// Returns `true` once the wait has lasted for a tick. Until then, registers `cx` to be woken.
     pub(super) fn has_grown(&self, cx: &Context<'_>) -> bool {
         let mut waits = self.waits.waits.borrow_mut();
         let Some(wait) = waits.get_mut(self.place) else {

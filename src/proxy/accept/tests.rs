@@ -1,4 +1,4 @@
-//! What panics: a session, which ends alone, and a chore, which ends its worker.
+//! Panics: that of a session ends the session alone, that of a background task ends its worker.
 
 use super::*;
 use tokio::sync::Semaphore;

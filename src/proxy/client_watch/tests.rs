@@ -1,4 +1,4 @@
-//! Both ends of a client, over real sockets, with input unread and without.
+//! Both kinds of a client's end over real sockets, with and without unread input.
 
 use super::*;
 use crate::proxy::young_waits::YOUNG_WAIT_TICK;
@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A client's connection, and the client.
+/// Returns the server's end of a client connection, and the client.
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
@@ -30,7 +30,7 @@ fn on_a_worker(test: impl AsyncFnOnce(Rc<Worker>)) {
     });
 }
 
-/// Waits until the watch says that the client is gone; `None` if it is not in this time.
+/// Waits until the watch reports that the client has left; `None` after `limit`.
 async fn gone(
     worker: &Worker,
     ends: &ClientEnds,
@@ -71,17 +71,17 @@ fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
             let seen = gone(&worker, &ends, &ours, None, long).await;
             assert_eq!(seen, None, "{input:?}");
             let end = ends.half_closed.get().expect("the end is noted");
-            // A wait that begins later has all of it again.
+            // A wait that begins later has the whole grace again.
             let since = Instant::now();
             let seen = gone(&worker, &ends, &ours, Some(since), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
             assert!(since.elapsed() >= grace, "{:?}", since.elapsed());
             assert_eq!(ends.half_closed.get(), Some(end));
             assert!(begun <= end && end < since);
-            // One that began before the end has it from the end.
+            // A wait that began before the end has its grace from the end.
             let seen = gone(&worker, &ends, &ours, Some(begun), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
-            // A reset behind the end is seen, too.
+            // A reset after the end is detected, too.
             client.set_zero_linger().unwrap();
             drop(client);
             let seen = gone(&worker, &ends, &ours, None, LIMIT).await;
@@ -103,7 +103,7 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
             watch.poll_gone(cx, || Some(since))
         });
         assert!(timeout(20 * YOUNG_WAIT_TICK, gone).await.is_err());
-        // The wait begins, grows, and nothing more.
+        // The wait begins, grows, and nothing more happens.
         assert!(polls <= 4, "{polls} polls");
     });
 }
@@ -111,7 +111,7 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
 #[test]
 fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
     on_a_worker(async |worker| {
-        // Each time another request: the age of one is that of its first wait.
+        // Each round is another request: its age counts from its first wait.
         for _ in 0..3 {
             let (ends, asked) = (ClientEnds::default(), Cell::new(false));
             {
@@ -123,7 +123,7 @@ fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
                 assert!(poll_fn(|cx| Poll::Ready(poll(cx))).await.is_pending());
                 assert!(!asked.get());
                 assert_eq!(worker.young_waits.len(), 1);
-                // One that lasts asks, and a connection that is lost is as good as gone.
+                // A long wait asks for the socket. A lost connection counts as a client that left.
                 timeout(LIMIT, poll_fn(poll)).await.unwrap();
             }
             assert!(asked.get());

@@ -1,4 +1,4 @@
-//! How much is moved in one poll of a session whose two sockets are always ready.
+//! Bytes that one poll of a session moves if both sockets are always ready.
 
 use super::*;
 
@@ -21,10 +21,10 @@ use crate::proxy::worker::Worker;
 use crate::wire::chunked::Scanner;
 use crate::wire::framing::Body;
 
-/// What the tunnel moves before the test ends.
+/// Bytes that the tunnel moves before the test ends.
 const ENOUGH: u64 = 64 * 1024 * 1024;
 
-/// A connection, and its far end for a thread.
+/// Returns a connection, and its far end for a thread.
 async fn pair() -> (TcpStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap())
@@ -74,7 +74,8 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
         tokio::time::timeout(limit, enough).await.unwrap();
         most
     };
-    // The pipe's slots may hold packets larger than a page, and one such packet more than was asked for.
+    // The pipe's slots may hold packets larger than a page, and one such packet more than
+    // requested.
     let limit = 2 * TURN_BYTES + 64 * 1024;
     assert!(most <= limit, "{most} bytes in one poll");
     drop((client, replica));
@@ -105,7 +106,7 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
     assert!((4096..=24 * 1024).contains(&scanned), "{scanned} bytes");
 }
 
-/// Turns of a session, each noted under its number, with a word after each.
+/// Runs the turns of a session, notes its number for each, and yields after each.
 async fn run(queue: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
     let mut turn = Turn::default();
     for _ in 0..turns {
@@ -115,13 +116,13 @@ async fn run(queue: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Ve
     }
 }
 
-/// How often each number stands in a row.
+/// Returns each number with the length of its row.
 fn rows(noted: &[u32]) -> Vec<(u32, u64)> {
     let rows = noted.chunk_by(|a, b| a == b);
     rows.map(|row| (row[0], row.len() as u64)).collect()
 }
 
-/// A line, its notes, and an event loop for its sessions.
+/// Returns a queue, its notes, and an event loop for its sessions.
 fn stage() -> (Rc<TurnQueue>, Rc<RefCell<Vec<u32>>>, LocalSet) {
     Default::default()
 }
@@ -136,7 +137,7 @@ async fn one_session_runs_and_the_others_stand_in_line() {
         sessions.spawn_local(run(Rc::clone(&queue), number, turns, Rc::clone(&noted)));
     }
     tokio::time::timeout(LIMIT, sessions).await.unwrap();
-    // Each comes with its first turn; then one after the other has its run.
+    // Each session begins with one turn; then they have their runs in order.
     let all = rows(&noted.borrow());
     let numbers: Vec<u32> = all.iter().map(|row| row.0).collect();
     assert_eq!(numbers, [1, 2, 3, 1, 2, 3, 1, 2, 3], "{all:?}");

@@ -1,4 +1,4 @@
-//! Which source gives the key of a request, and the ID that is drawn for one that has none.
+//! The source that gives a request its key, and the ID that is generated for a request without one.
 
 use super::*;
 use crate::wire::head::{self, HeaderSlots};
@@ -89,7 +89,7 @@ fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
         ),
         (other, "X-Shard: 1\r\nConnection: x-shard\r\n", true),
         (other, "A: 1\r\nX-Shard: 1\r\nConnection: x-shard\r\n", true),
-        // This one is never removed.
+        // Host is never removed.
         ("header:host,path", "Connection: host\r\n", false),
     ] {
         assert_eq!(nominated(rule, fields), expected, "{rule} {fields}");

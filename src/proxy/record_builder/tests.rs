@@ -1,4 +1,5 @@
-//! What is written down of a request, who ended it, and what becomes of it when nobody takes it.
+//! Records of requests: their counts, the party that ended them, and their loss if no reader takes
+//! them.
 
 use super::*;
 use crate::proxy::access_record::{AccessLogHandle, RouteReason};
@@ -13,8 +14,8 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What one client connection was told that said `words`; the replica answers each of its
-/// connections with `reply` and ends it.
+/// Sends `words` over one client connection and returns the worker and the client's input. The
+/// replica answers each of its connections with `reply` and closes it.
 fn told(log: Option<AccessLogHandle>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -113,7 +114,7 @@ fn who_ended_it_is_written_down() {
     let (worker, _) = told(Some(log.clone()), long, ASK);
     assert_eq!(worker.view().upstreams[0].counters().truncated.get(), 1);
     let (worker, _) = told(Some(log), "", ASK);
-    // A request that must not be sent twice is not.
+    // A request that must not be sent twice is not retried.
     assert_eq!(worker.view().upstreams[0].counters().retries(), [0; 5]);
     let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
     let expected = [(200, TerminatedBy::ByReplica), (502, TerminatedBy::ByUs)];

@@ -1,7 +1,7 @@
-//! Header fields that both directions treat alike, and the pieces that heads are made of.
+//! Header fields that are treated alike in both directions, and the appending of bytes and numbers.
 //!
-//! Every request passes here twice. The formatter of the standard library is not used: for numbers it
-//! would cost more than all the rest of a head.
+//! Every request passes here twice. The formatter of the standard library is avoided: for a number
+//! it would cost more than the rest of a head.
 
 use bytes::BytesMut;
 
@@ -13,19 +13,19 @@ pub(super) fn push_number(out: &mut BytesMut, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Appends these parts, one after the other.
+/// Appends these parts in order.
 pub(super) fn push(out: &mut BytesMut, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// Whether the Connection field has this option (lower case).
+/// Returns `true` if the Connection field has this option (lower case).
 pub(super) fn has_option(fields: &Fields<'_, '_>, option: &str) -> bool {
     fields
         .members("connection")
         .any(|member| member.eq_ignore_ascii_case(option.as_bytes()))
 }
 
-/// Whether the sender keeps the connection after this message (RFC 9112 §9.3).
+/// Returns `true` if the sender keeps the connection open after this message (RFC 9112 §9.3).
 pub(in crate::proxy) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -> bool {
     match version {
         Version::Http11 => !has_option(fields, "close"),
@@ -33,8 +33,9 @@ pub(in crate::proxy) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -
     }
 }
 
-/// Writes a framing field in canonical form; `false` if `field` is none. Of a reply's fields, which may say
-/// it twice or be void, the first that says what is `announced` is written, and the others are dropped.
+/// Appends a framing field in canonical form. Returns `false` if `field` is none. The fields of a
+/// reply may repeat it or be void: the first that matches `announced` is written, and the others
+/// are dropped.
 pub(super) fn push_framing(
     field: &Field<'_>,
     announced: Option<&mut FramingField>,
@@ -66,7 +67,8 @@ pub(super) fn push_framing(
     true
 }
 
-/// Writes the Via field (RFC 9110 §7.6.3) of a message that came in this version, if there is a name for it.
+/// Appends the Via field (RFC 9110 §7.6.3) of a message received in this version, if a name is
+/// configured.
 pub(super) fn push_via(version: Version, name: Option<&str>, out: &mut BytesMut) {
     if let Some(name) = name {
         let received: &[u8] = match version {
@@ -77,7 +79,7 @@ pub(super) fn push_via(version: Version, name: Option<&str>, out: &mut BytesMut)
     }
 }
 
-/// The fields that the Connection field nominates for removal.
+/// Fields that the Connection field nominates for removal.
 pub(in crate::proxy) struct ConnectionTokens<'h, 'b>(Option<Fields<'h, 'b>>);
 
 impl<'h, 'b> ConnectionTokens<'h, 'b> {
@@ -93,7 +95,7 @@ impl<'h, 'b> ConnectionTokens<'h, 'b> {
     }
 }
 
-/// RFC 9110 §7.6.1, and RFC 9113 §3.1 for HTTP2-Settings.
+/// Returns `true` for a hop-by-hop field (RFC 9110 §7.6.1, and RFC 9113 §3.1 for HTTP2-Settings).
 pub(super) fn is_hop_by_hop(name: &str) -> bool {
     let same = |other: &str| name.eq_ignore_ascii_case(other);
     match name.len() {

@@ -1,9 +1,10 @@
-//! What a gateway changes in the heads it passes on (RFC 9110 §7.6, RFC 9112 §9): hop-by-hop fields end
-//! here, the trail of proxies is added, and all else goes on byte for byte and in order.
+//! Changes that a gateway makes in the heads it relays (RFC 9110 §7.6, RFC 9112 §9). Hop-by-hop
+//! fields are removed and the forwarding fields are added. Everything else is relayed byte for byte
+//! and in order.
 //!
-//! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: whoever could
-//! strip the framing of a message we pass on could smuggle requests. The framing itself is written anew,
-//! one field in canonical form.
+//! A `Connection:` nomination never removes Content-Length, Transfer-Encoding or Host: a sender
+//! that could strip the framing could smuggle requests. The framing is written as a single field in
+//! canonical form.
 
 mod fields;
 mod request;

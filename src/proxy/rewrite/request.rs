@@ -1,4 +1,4 @@
-//! The head of a request as it goes on to a replica.
+//! The head of a request for a replica.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,21 +10,21 @@ use super::fields::{
 use crate::wire::framing;
 use crate::wire::head::{Field, RequestHead, Version};
 
-/// What a request's head does not say itself.
+/// Inputs of the rewritten head that the received head does not contain.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct RewriteContext<'a> {
     pub(in crate::proxy) client: SocketAddr,
-    /// The Host to name when the client named none (HTTP/1.0).
+    /// Host for a request that names none (HTTP/1.0).
     pub(in crate::proxy) host: &'a str,
-    /// The request ID that was drawn here.
+    /// Request ID generated here.
     pub(in crate::proxy) generated_id: Option<u32>,
-    /// Whether the request asks for an upgrade that we let pass.
+    /// `true` if the request asks for an upgrade that is relayed.
     pub(in crate::proxy) upgrade: bool,
-    /// The name for the Via field (`--via`), if there is one.
+    /// Name for the Via field (`--via`), if configured.
     pub(in crate::proxy) via: Option<&'a str>,
 }
 
-/// Writes the head that goes on to a replica.
+/// Appends the head for the replica.
 pub(in crate::proxy) fn request(
     head: &RequestHead<'_, '_>,
     context: &RewriteContext<'_>,
@@ -55,7 +55,7 @@ pub(in crate::proxy) fn request(
         if field.is("host") && head.target.authority.is_some() {
             continue;
         }
-        // The ID that was drawn is the one that counts.
+        // The generated ID replaces the received one.
         if field.is("x-request-id") && context.generated_id.is_some() {
             continue;
         }
@@ -93,8 +93,8 @@ pub(in crate::proxy) fn request(
     push(out, &[b"\r\n"]);
 }
 
-/// Writes the fields that are for the next hop: an upgrade, and that trailers are welcome to the client
-/// (RFC 9110 §10.1.4). Other codings that TE may ask for could not be passed on to it.
+/// Appends the fields for the next hop: the upgrade, and `TE: trailers` if the client accepts
+/// trailers (RFC 9110 §10.1.4). Other codings in TE could not be relayed to the client.
 fn push_hop_by_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
     let mut codings = head.fields.members("te");
     let trailers = head.version == Version::Http11
@@ -118,14 +118,15 @@ fn push_hop_by_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut
     );
 }
 
-/// Fields only we may set.
+/// Returns `true` for a field that only Ringmaster may set.
 fn is_reserved(name: &str) -> bool {
     const PREFIX: &str = "ringmaster-";
     name.get(..PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
+/// Appends a Max-Forwards field with one hop less. A zero was answered here, and a value that is
+/// not a number is relayed unchanged.
 fn push_max_forwards(out: &mut BytesMut, field: &Field<'_>) {
     match max_forwards(field.value) {
         Some(hops) => {
@@ -141,7 +142,7 @@ fn push_max_forwards(out: &mut BytesMut, field: &Field<'_>) {
 /// Appends a client's address and the end of its line.
 fn push_client(out: &mut BytesMut, client: SocketAddr) {
     match client.ip().to_canonical() {
-        // Written for every request, where the formatter would cost as much as the rest of the head.
+        // Written for every request; the formatter would cost as much as the rest of the head.
         IpAddr::V4(ip) => {
             for (at, octet) in ip.octets().into_iter().enumerate() {
                 push(out, &[if at == 0 { b"" } else { b"." }]);
@@ -153,8 +154,8 @@ fn push_client(out: &mut BytesMut, client: SocketAddr) {
     push(out, &[b"\r\n"]);
 }
 
-/// Whether a request asks for an upgrade that we let pass: any but h2c, which would carry requests past
-/// the ring.
+/// Returns `true` if a request asks for an upgrade that is relayed. Excluded is h2c, which would
+/// carry requests past the ring.
 pub(in crate::proxy) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
     let mut protocols = head.fields.members("upgrade").peekable();
     head.version == Version::Http11
@@ -163,8 +164,8 @@ pub(in crate::proxy) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
         && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
-/// How many hops a Max-Forwards field allows (RFC 9110 §7.6.2); a number too large for us counts as the
-/// largest. `None` if it is no number.
+/// Returns the number of hops that a Max-Forwards field allows (RFC 9110 §7.6.2); `None` if it is
+/// not a number. A number too large counts as the maximum.
 pub(in crate::proxy) fn max_forwards(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))

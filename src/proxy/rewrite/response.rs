@@ -1,4 +1,4 @@
-//! The head of a reply as it goes on to the client.
+//! The head of a reply for the client.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::wire::date;
 use crate::wire::framing::{self, Body, Framing, FramingField};
 use crate::wire::head::{self, BadResponse, Fields, ResponseHeaderSlots, Version};
 
-/// What a reply's head says about what comes after it.
+/// Properties of a reply that its head announces.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct ResponseMeta {
     pub(in crate::proxy) status: u16,
     pub(in crate::proxy) body: Body,
-    /// Bytes of the head as it was read.
+    /// Bytes of the received head.
     pub(in crate::proxy) len: usize,
-    /// Whether the replica keeps the connection.
+    /// `true` if the replica keeps the connection open.
     pub(in crate::proxy) keep_alive: bool,
-    /// How long it says that it keeps it.
+    /// Time for which the replica announces to keep it.
     pub(in crate::proxy) keep_for: Option<Duration>,
-    /// Whether the chunked coding must be removed for this client.
+    /// `true` if the chunked coding must be removed for this client.
     pub(in crate::proxy) decode: bool,
-    /// Whether the server authenticates the client for the connection.
+    /// `true` if the server authenticates the client for the connection.
     pub(in crate::proxy) private: bool,
 }
 
-/// What of the request decides about the reply.
+/// Properties of the request that its reply depends on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct RequestMeta {
     pub(in crate::proxy) to_head: bool,
@@ -37,8 +37,8 @@ pub(in crate::proxy) struct RequestMeta {
     pub(in crate::proxy) upgrade: bool,
 }
 
-/// Reads a reply's head and writes the one that goes on to the client, but for its end, which
-/// [`finish`] writes when it is known whether the connection stays. `None` while it is incomplete.
+/// Reads a reply's head and appends the one for the client without its end. [`push_head_end`]
+/// appends the end once the connection's next use is known. `None` while the head is incomplete.
 pub(in crate::proxy) fn rewrite_reply(
     bytes: &[u8],
     request: RequestMeta,
@@ -54,14 +54,14 @@ pub(in crate::proxy) fn rewrite_reply(
         mut announced,
         reusable,
     } = framing::response_framing(head.status, request.to_head, head.version, &head.fields)?;
-    // RFC 9110 §15.5.22: 426 says which protocol the client must ask for.
+    // RFC 9110 §15.5.22: 426 names the protocol that the client must ask for.
     let names_protocol = head.status == 426 && head.fields.get("upgrade").is_some();
     let upgraded = head.status == 101;
     if upgraded && !request.upgrade {
         return Err(BadResponse("it switches protocols unasked"));
     }
     let decode = matches!(body, Body::Chunked(_)) && request.version == Version::Http10;
-    // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in an answer to HEAD.
+    // RFC 9112 §6.1: no transfer coding to an HTTP/1.0 client, not even in a reply to HEAD.
     if announced == FramingField::Chunked && request.version == Version::Http10 {
         announced = FramingField::Nothing;
     }
@@ -78,7 +78,8 @@ pub(in crate::proxy) fn rewrite_reply(
             push(out, &[field.line]);
         }
     }
-    // RFC 9110 §6.6.1: who passes on a message without a date adds the time it was received.
+    // RFC 9110 §6.6.1: a recipient with a clock adds the time of receipt to a message without a
+    // date.
     if head.status >= 200 && head.fields.get("date").is_none() {
         push(out, &[b"Date: ", &date::now(), b"\r\n"]);
     }
@@ -99,20 +100,20 @@ pub(in crate::proxy) fn rewrite_reply(
     }))
 }
 
-/// How a reply's head ends.
+/// End of a reply's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum HeadEnding {
-    /// An interim reply, or one that leaves the connection as HTTP/1.1 has it.
+    /// An interim reply, or a reply after which the connection has the HTTP/1.1 default.
     Plain,
-    /// The connection stays, which an HTTP/1.0 client must be told.
+    /// The connection stays open, which an HTTP/1.0 client must be told.
     KeepAlive,
-    /// The connection ends after this reply.
+    /// The connection closes after this reply.
     Close,
     /// The connection becomes a tunnel.
     Upgrade,
 }
 
-/// Writes the end of a reply's head.
+/// Appends the end of a reply's head.
 pub(in crate::proxy) fn push_head_end(ending: HeadEnding, out: &mut BytesMut) {
     push(
         out,
@@ -125,7 +126,7 @@ pub(in crate::proxy) fn push_head_end(ending: HeadEnding, out: &mut BytesMut) {
     );
 }
 
-/// `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1): seconds.
+/// Returns the timeout of `Keep-Alive: timeout=5` (RFC 2068 §19.7.1.1), in seconds.
 fn keep_alive_timeout(fields: &Fields<'_, '_>) -> Option<Duration> {
     fields.members("keep-alive").find_map(|member| {
         let seconds = member.strip_prefix(b"timeout=")?;

@@ -1,4 +1,4 @@
-//! Heads as they go on, byte for byte.
+//! Rewritten heads, byte for byte.
 
 use super::fields::has_option;
 use super::*;
@@ -199,7 +199,7 @@ fn hops_are_counted_down_for_options_alone() {
     }
 }
 
-/// Field lines that a gateway must think about, and some that it must not.
+/// Field lines that a gateway must handle, and some that it must leave alone.
 const LINES: [&str; 26] = [
     "Host: a",
     "Host: b:80",
@@ -250,7 +250,7 @@ proptest::proptest! {
     }
 }
 
-/// Forwards a request, if it is one that is forwarded, and compares what the next hop reads.
+/// Rewrites a request, unless it is refused, and compares what the next hop reads.
 fn same_message(text: &str) {
     let mut room = HeaderSlots::default();
     let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
@@ -291,7 +291,7 @@ fn same_message(text: &str) {
         let kept = head.fields.get(name).filter(|_| !nominated(name));
         assert_eq!(next.fields.get(name), kept, "{name}");
     }
-    // One more hop that is ours changes no more than the trail.
+    // A second hop through Ringmaster changes only the forwarding fields.
     let again = |field: &Field<'_>| !field.is("x-forwarded-for");
     let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
     let mut room = HeaderSlots::default();
@@ -323,7 +323,7 @@ fn replied_by(text: &str, asked: RequestMeta, via: Option<&str>) -> (ResponseMet
     (meta, String::from_utf8(out.to_vec()).unwrap())
 }
 
-/// Field lines of replies, several of which only one reading fits.
+/// Field lines of replies. For several, only one reading is valid.
 const REPLY_LINES: [&str; 18] = [
     "Content-Length: 2",
     "Content-Length: 02,2",
@@ -366,7 +366,7 @@ proptest::proptest! {
     }
 }
 
-/// Passes a reply on, if it is one that is passed on, and compares what the strict reader of the next hop
+/// Rewrites a reply, unless it is refused, and compares what the strict reader of the next hop
 /// reads.
 fn same_reply(text: &str, asked: RequestMeta) {
     let mut bytes = BytesMut::from(text);

@@ -1,4 +1,4 @@
-//! Kept connections: when one is used again and when it is let go, over real sockets.
+//! Reuse and expiry of kept connections, over real sockets.
 
 use super::*;
 use crate::proxy::RouteReason;
@@ -22,7 +22,7 @@ async fn upstream() -> (Upstream, TcpListener) {
     (Upstream::new(&member, 0, &Rc::default()), listener)
 }
 
-/// Waits until a request's replica is doubted.
+/// Waits until a request's replica has degraded.
 async fn doubted(in_flight: &InFlight) {
     let mut waiter = in_flight.degraded_waiter();
     let doubted = poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Workers for the tests of others: before nobody, and before one that the test plays.
+//! Workers for the tests of other files, without replicas or with test replicas.
 
 use super::*;
 use crate::load::LoadBound;
@@ -8,12 +8,12 @@ use crate::roster::{Health, Member, ReplicaAddr, Roster};
 use std::net::SocketAddr;
 
 impl Worker {
-    /// A worker with an empty roster and limits that matter to nobody.
+    /// Creates a worker with an empty roster and limits of a second.
     pub(in super::super) fn before_nobody() -> Self {
         Self::before(&[], None)
     }
 
-    /// A worker with these members in seats 1, 2 … of the default ring.
+    /// Creates a worker with these members in seats 1, 2 … of the default ring.
     pub(in super::super) fn before(
         addrs: &[SocketAddr],
         access_log: Option<crate::proxy::AccessLogHandle>,
