@@ -179,7 +179,7 @@ async fn serve(
         start_session(worker, stream, addr, None);
     }
     if let Err(err) = drain_accept_queue(worker, listener) {
-        tracing::warn!("clients that still waited to be accepted are lost: {err}");
+        tracing::warn!("cannot empty the accept queue: {err}; its clients are reset");
     }
     let drain = timeout(worker.settings.limits.drain_timeout, worker.sessions_end());
     tokio::select! {
@@ -248,7 +248,7 @@ impl ShedLog {
             .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
         {
             tracing::warn!(
-                "cannot accept: {err}; clients turned away so far: {}",
+                "cannot accept: {err}; {} clients refused so far",
                 self.refused
             );
             self.last_logged = Some(now);

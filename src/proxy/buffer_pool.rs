@@ -57,7 +57,7 @@ mod tests {
     use bytes::Buf;
 
     #[test]
-    fn memory_comes_back_whole() {
+    fn a_returned_buffer_has_its_whole_capacity_again() {
         let buffers = BufferPool::new(1000);
         let mut buffer = buffers.take();
         let memory = buffer.as_ptr();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_for_a_long_head_is_freed() {
+    fn a_buffer_that_grew_for_a_long_head_is_freed() {
         let buffers = BufferPool::new(REPLY_BYTES);
         let mut buffer = buffers.take();
         buffer.resize(REPLY_BYTES, 1);

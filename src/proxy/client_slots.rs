@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_told_once_while_it_is_met() {
+    fn the_limit_is_logged_once_while_it_lasts() {
         let (slots, step) = (ClientSlots::new(1, 1), LULL / 2);
         let at = |steps: u32| slots.begun + steps * step;
         let news: Vec<bool> = [0, 1, 2, 4, 6, 9, 10]

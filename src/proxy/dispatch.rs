@@ -46,8 +46,8 @@ pub(super) fn read(
     inbox: &mut BytesMut,
     record: Option<&mut AccessRecordBuilder>,
 ) -> Result<Option<Dispatch>, RequestError> {
-    let mut room = HeaderSlots::default();
-    let head = match head::request(inbox, &mut room) {
+    let mut slots = HeaderSlots::default();
+    let head = match head::request(inbox, &mut slots) {
         Ok(Some(head)) => head,
         Ok(None) => return Ok(None),
         Err(refused) => {
@@ -67,7 +67,7 @@ pub(super) fn read(
     let expects = expectation(&head)?;
     if worker.settings.key.is_nominated(&head) {
         return Err(RequestError::bad(
-            "Connection names a field that requests are routed by",
+            "Connection names a header field of the key (--key)",
         ));
     }
     let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
@@ -102,7 +102,7 @@ pub(super) fn too_long(inbox: &[u8]) -> RequestError {
     let text = inbox.trim_ascii_start();
     let line = text.iter().position(|byte| *byte == b'\n');
     if text.is_empty() {
-        RequestError::bad("nothing but empty lines")
+        RequestError::bad("the request has only empty lines")
     } else if line.is_some_and(|len| len < text.len() / 2) {
         RequestError {
             status: 431,

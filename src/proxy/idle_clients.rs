@@ -184,13 +184,13 @@ mod tests {
     }
 
     /// Returns for each of `places` whether its client is to close.
-    fn waits_told(places: &mut [IdlePlace<'_>]) -> Vec<bool> {
+    fn waits_evicted(places: &mut [IdlePlace<'_>]) -> Vec<bool> {
         let cx = Context::from_waker(Waker::noop());
         places.iter_mut().map(|place| place.wait(&cx)).collect()
     }
 
     #[test]
-    fn the_longest_idle_goes_first_and_each_once() {
+    fn the_longest_idle_client_is_evicted_first_and_each_once() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
         let since = |n: u32| begun + n * SETTLED_AFTER;
         let mut places: Vec<_> = (0..4).map(|n| clients.place(since(n))).collect();
@@ -201,17 +201,17 @@ mod tests {
         let mut places = vec![first, third, fourth];
         let late = since(10);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, false, false]);
+        assert_eq!(waits_evicted(&mut places), [true, false, false]);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, true, false]);
+        assert_eq!(waits_evicted(&mut places), [true, true, false]);
         // A new entry comes last.
         let mut newest = clients.place(since(4));
         enter(std::slice::from_mut(&mut newest));
         places.push(newest);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, true, true, false]);
+        assert_eq!(waits_evicted(&mut places), [true, true, true, false]);
         assert!(clients.evict_longest(late));
-        assert!(!clients.evict_longest(late), "all were told");
+        assert!(!clients.evict_longest(late), "all were evicted");
         places.clear();
         let list = clients.0.borrow();
         assert!(list.entries.is_empty());
@@ -226,22 +226,22 @@ mod tests {
         let almost = SETTLED_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
         assert!(!clients.evict_longest(since + almost));
         assert!(clients.evict_longest(since + SETTLED_AFTER));
-        assert_eq!(waits_told(&mut places), [true]);
+        assert_eq!(waits_evicted(&mut places), [true]);
     }
 
     #[test]
-    fn the_order_holds_whoever_leaves() {
+    fn the_order_holds_after_any_client_leaves() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
         for leaves in 0..5_usize {
             let since = |n: u32| begun + n * SETTLED_AFTER;
             let mut places: Vec<_> = (0..5).map(|n| clients.place(since(n))).collect();
             enter(&mut places);
             drop(places.remove(leaves));
-            for told_so_far in 1..=4 {
+            for evictions in 1..=4 {
                 assert!(clients.evict_longest(since(10)));
-                let told = waits_told(&mut places);
-                let expected: Vec<bool> = (0..4).map(|at| at < told_so_far).collect();
-                assert_eq!(told, expected, "without {leaves}");
+                let evicted_now = waits_evicted(&mut places);
+                let expected: Vec<bool> = (0..4).map(|at| at < evictions).collect();
+                assert_eq!(evicted_now, expected, "without {leaves}");
             }
         }
     }

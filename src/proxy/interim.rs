@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_at_once_and_then_one_each_interval() {
+    fn a_burst_passes_at_once_and_then_one_reply_each_interval() {
         let begun = Instant::now();
         let mut rate = InterimRate::default();
         for _ in 0..BURST {

@@ -63,7 +63,7 @@ mod tests {
     use std::task::Poll;
 
     #[test]
-    fn a_ring_wakes_those_who_listen_and_who_went_is_forgotten() {
+    fn a_dropped_waiter_is_unregistered() {
         let notify = LocalNotify::default();
         {
             let (mut first, mut second) = (notify.waiter(), notify.waiter());
@@ -83,23 +83,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken() {
-        let (notify, heard) = (LocalNotify::default(), std::cell::Cell::new(false));
+    async fn a_registered_task_is_woken() {
+        let (notify, ready) = (LocalNotify::default(), std::cell::Cell::new(false));
         let mut waiter = notify.waiter();
         let wait = pin!(poll_fn(|cx| {
             waiter.register(cx);
-            if heard.get() {
+            if ready.get() {
                 Poll::Ready(())
             } else {
                 Poll::Pending
             }
         }));
-        let tell = async {
+        let wake = async {
             tokio::task::yield_now().await;
-            heard.set(true);
+            ready.set(true);
             notify.notify_all();
         };
-        let both = async { tokio::join!(wait, tell) };
+        let both = async { tokio::join!(wait, wake) };
         let limit = std::time::Duration::from_secs(10);
         tokio::time::timeout(limit, both).await.unwrap();
     }

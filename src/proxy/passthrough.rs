@@ -195,15 +195,15 @@ mod tests {
     use crate::wire::head::{self, HeaderSlots};
 
     fn with_id(text: &str) -> String {
-        let mut room = HeaderSlots::default();
-        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut slots = HeaderSlots::default();
+        let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
         let mut out = BytesMut::new();
         push_with_id(&head, text.as_bytes(), 123_456, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]
-    fn a_drawn_id_is_all_that_changes() {
+    fn a_generated_id_is_the_only_change() {
         let (line, fields) = (
             "GET  /a HTTP/1.1\r\n".replace("  ", " "),
             "Host:a \r\nConnection: close\r\nx-b:  1\r\n",
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_key_however_it_is_written() {
+    fn an_ipv4_mapped_address_has_the_key_of_its_ipv4_address() {
         let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
         assert_eq!(source_key(mapped), Key::from_bytes(b"10.0.0.7"));
     }

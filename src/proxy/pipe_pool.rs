@@ -134,7 +134,7 @@ impl PipePool {
             .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
         {
             let copied = self.counters().splice_fallbacks.get();
-            tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {copied}");
+            tracing::warn!("no pipe: {err}; bodies are copied, {copied} pieces so far");
             self.last_logged.set(Some(now));
         }
     }
@@ -207,7 +207,7 @@ impl PipePool {
                 Err(TransferError::From(None))
             }
             Err(err) if splice::is_unsupported(&err) => {
-                tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
+                tracing::warn!("sockets cannot be spliced: {err}; bodies are copied");
                 self.enabled.set(false);
                 self.counters().splice_fallbacks.add(1);
                 Ok(None)
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_only_so_many_and_a_lost_one_makes_room() {
+    fn the_number_of_pipes_is_limited_and_a_dropped_one_frees_its_slot() {
         let pipes = PipePool::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));

@@ -139,15 +139,15 @@ pub(super) fn parse_refused(inbox: &[u8]) -> Option<(&str, &[u8])> {
     let text = inbox.trim_ascii_start();
     let line = &text[..text.iter().position(|byte| *byte == b'\n')?];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-    let plain = !method.is_empty() && method.iter().all(u8::is_ascii_graphic);
-    if words.next().is_some() || !plain || !version.starts_with(b"HTTP/") {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (method, target, version) = (parts.next()?, parts.next()?, parts.next()?);
+    let printable = !method.is_empty() && method.iter().all(u8::is_ascii_graphic);
+    if parts.next().is_some() || !printable || !version.starts_with(b"HTTP/") {
         return None;
     }
     let path = path(target);
-    let is_told = !path.is_empty() || method == b"CONNECT";
-    is_told.then_some((std::str::from_utf8(method).ok()?, path))
+    let is_valid = !path.is_empty() || method == b"CONNECT";
+    is_valid.then_some((std::str::from_utf8(method).ok()?, path))
 }
 
 fn path(target: &[u8]) -> &[u8] {

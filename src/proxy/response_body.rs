@@ -51,15 +51,15 @@ impl Response<'_> {
                 _ => 0,
             };
             let raised = self.low_mark.adapt(self.from.as_ref(), certain);
-            let carried = match pipe {
+            let relayed = match pipe {
                 Some(pipe) => self.splice(meta, pipe, ahead, raised).await,
                 None => self.copy(meta).await,
             };
-            if carried.is_ok() {
+            if relayed.is_ok() {
                 self.turn.yield_if_over(&self.worker.turns).await;
             }
             let until_close = matches!(meta.body, Body::UntilClose);
-            match carried {
+            match relayed {
                 Err(BodyEnd::TooSlow) => self.low_mark.too_slow = true,
                 Ok(()) => {}
                 Err(BodyEnd::Proper) if until_close => return Ok(()),
@@ -98,13 +98,13 @@ impl Response<'_> {
         let pipes = &self.worker.pipes;
         let counters = self.counters;
         let steps = (limits.write_timeout, |moved| counters.add(moved));
-        let carried = pin!(pipes.transfer(pipe, sockets, ahead, self.timer, due, steps));
+        let relayed = pin!(pipes.transfer(pipe, sockets, ahead, self.timer, due, steps));
         let watch = ClientWatch::new(self.worker, &self.stats.ends, || Ok(to));
         let silent_since = || progress.silent_since(since).filter(|_| waits.take());
-        let carried = watch.run(carried, silent_since).await;
-        let moved = carried
+        let relayed = watch.run(relayed, silent_since).await;
+        let moved = relayed
             .ok_or(BodyEnd::ClientGone)?
-            .map_err(|fault| match fault {
+            .map_err(|err| match err {
                 TransferError::From(None) => BodyEnd::Proper,
                 TransferError::From(Some(err))
                     if raised && err.kind() == io::ErrorKind::TimedOut =>

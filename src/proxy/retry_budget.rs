@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_the_requests_and_at_least_ten() {
+    fn a_fifth_of_the_requests_and_at_least_ten_may_be_retried() {
         let now = Instant::now();
         assert_eq!(retries_allowed(&mut RetryBudget::new(now), now), 10);
         let mut busy = RetryBudget::new(now);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_moves_on() {
+    fn retries_are_allowed_again_after_the_window() {
         let start = Instant::now();
         let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
@@ -162,15 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_how_it_stands_and_is_news_once_in_a_window() {
+    fn a_refusal_names_the_counts_and_is_first_once_in_a_window() {
         let start = Instant::now();
         let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
-        let spent = budget.take_retry(start).unwrap_err();
-        let said = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
+        let refusal = budget.take_retry(start).unwrap_err();
+        let text = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
         assert_eq!(
-            (spent.to_string().as_str(), spent.first_in_window),
-            (said, true)
+            (refusal.to_string().as_str(), refusal.first_in_window),
+            (text, true)
         );
         assert!(!budget.take_retry(start).unwrap_err().first_in_window);
         let later = start + BUDGET_WINDOW;

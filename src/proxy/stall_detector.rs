@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_look_decides_and_any_byte_gives_another() {
+    fn the_second_check_decides_and_any_progress_gives_another() {
         let mut stall = StallDetector::new(Duration::from_secs(2));
         assert!(!stall.has_stalled(Some(10)));
         assert!(!stall.has_stalled(Some(9)));

@@ -56,7 +56,7 @@ pub(super) async fn run(
     match tokio::try_join!(to_replica, to_client) {
         Ok(_) => TerminatedBy::Whole,
         Err(TunnelError { ended_by, err }) => {
-            tracing::debug!("a tunnel broke: {err}");
+            tracing::debug!("tunnel broke: {err}");
             ended_by
         }
     }
@@ -149,7 +149,7 @@ impl Direction<'_> {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(Some(0)),
             Err(TransferError::From(None)) => return Ok(None),
-            Err(fault) => return Err(TunnelError::from_side(self.blame[0])(fault.into())),
+            Err(err) => return Err(TunnelError::from_side(self.blame[0])(err.into())),
         };
         let counters = self.counters;
         let progress = |moved| {
@@ -161,7 +161,7 @@ impl Direction<'_> {
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
         drained
             .await
-            .map_err(|fault| TunnelError::from_side(self.blame[1])(fault.into()))?;
+            .map_err(|err| TunnelError::from_side(self.blame[1])(err.into()))?;
         Ok(Some(moved))
     }
 
@@ -213,8 +213,8 @@ fn due<'a>(
 }
 
 impl From<TransferError> for io::Error {
-    fn from(fault: TransferError) -> Self {
-        match fault {
+    fn from(err: TransferError) -> Self {
+        match err {
             TransferError::From(Some(err)) => err,
             TransferError::From(None) => io::ErrorKind::UnexpectedEof.into(),
             TransferError::To => io::ErrorKind::BrokenPipe.into(),

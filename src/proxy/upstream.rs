@@ -247,7 +247,7 @@ impl Upstream {
     pub(super) fn mark_slow(&self) {
         self.counters().slow.store(true, Ordering::Relaxed);
         tracing::info!(
-            "seat {} is slow: requests wait that others would have been answered; its keys go to the next seat (--slow-guard)",
+            "seat {} is slow (--slow-guard): its requests wait longer than those of other seats; its keys go to the next seat",
             self.seat
         );
     }

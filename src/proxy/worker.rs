@@ -202,11 +202,11 @@ impl Worker {
     /// # Errors
     /// The budget is exhausted. The refusal is counted.
     pub(super) fn take_retry(&self) -> Result<(), BudgetExhausted> {
-        let taken = self.budget.borrow_mut().take_retry(Instant::now());
-        taken.inspect_err(|exhausted| {
+        let result = self.budget.borrow_mut().take_retry(Instant::now());
+        result.inspect_err(|exhausted| {
             self.port().retries_denied.add(1);
             if exhausted.first_in_window {
-                tracing::warn!("{exhausted}; requests that are lost meanwhile get 502");
+                tracing::warn!("{exhausted}; lost requests get 502 meanwhile");
             }
         })
     }

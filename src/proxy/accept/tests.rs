@@ -9,7 +9,7 @@ fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
         .build_local(LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         let permits = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
         spawn(&worker, Some(permit), |guard| async move {
@@ -22,13 +22,13 @@ fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
 }
 
 #[test]
-fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
+fn a_worker_ends_with_an_error_when_a_background_task_panics() {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let (_trigger, shutdown) = crate::shutdown::channel();

@@ -24,7 +24,7 @@ fn on_a_worker(test: impl AsyncFnOnce(Rc<Worker>)) {
         .build_local(tokio::runtime::LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         tokio::task::spawn_local(Rc::clone(&worker).watch_clients());
         test(worker).await;
     });
@@ -44,7 +44,7 @@ async fn gone(
 }
 
 #[test]
-fn a_reset_is_seen_although_input_lies_unread() {
+fn a_reset_is_detected_behind_unread_input() {
     for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
         on_a_worker(async |worker| {
             let (ours, mut client) = connected().await;
@@ -58,7 +58,7 @@ fn a_reset_is_seen_although_input_lies_unread() {
 }
 
 #[test]
-fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
+fn an_end_of_file_counts_after_its_grace_once_only_the_replica_is_awaited() {
     for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
         on_a_worker(async |worker| {
             let (ours, mut client) = connected().await;
@@ -91,7 +91,7 @@ fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
 }
 
 #[test]
-fn a_client_that_stays_is_not_gone_whatever_it_sends() {
+fn a_client_that_stays_is_present_whatever_it_sends() {
     on_a_worker(async |worker| {
         let (ours, mut client) = connected().await;
         client.write_all(&[b'x'; 1000]).await.unwrap();
@@ -109,24 +109,24 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
 }
 
 #[test]
-fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
+fn a_short_wait_does_not_touch_its_socket_and_ticks_stop_without_waits() {
     on_a_worker(async |worker| {
         // Each round is another request: its age counts from its first wait.
         for _ in 0..3 {
-            let (ends, asked) = (ClientEnds::default(), Cell::new(false));
+            let (ends, registered) = (ClientEnds::default(), Cell::new(false));
             {
                 let mut watch = ClientWatch::new(&worker, &ends, || {
-                    asked.set(true);
+                    registered.set(true);
                     Err(io::ErrorKind::NotConnected.into())
                 });
                 let mut poll = |cx: &mut Context<'_>| watch.poll_gone(cx, || None);
                 assert!(poll_fn(|cx| Poll::Ready(poll(cx))).await.is_pending());
-                assert!(!asked.get());
+                assert!(!registered.get());
                 assert_eq!(worker.young_waits.len(), 1);
                 // A long wait asks for the socket. A lost connection counts as a client that left.
                 timeout(LIMIT, poll_fn(poll)).await.unwrap();
             }
-            assert!(asked.get());
+            assert!(registered.get());
             assert_eq!(worker.young_waits.len(), 0);
             sleep(6 * YOUNG_WAIT_TICK).await;
             assert!(worker.young_waits.is_dormant());

@@ -45,8 +45,8 @@ pub(in crate::proxy) fn rewrite_reply(
     via: Option<&str>,
     out: &mut BytesMut,
 ) -> Result<Option<ResponseMeta>, BadResponse> {
-    let mut room = ResponseHeaderSlots::default();
-    let Some(head) = head::response(bytes, &mut room)? else {
+    let mut slots = ResponseHeaderSlots::default();
+    let Some(head) = head::response(bytes, &mut slots)? else {
         return Ok(None);
     };
     let Framing {

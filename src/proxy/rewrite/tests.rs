@@ -14,8 +14,8 @@ fn forwarded(text: &str, generated_id: Option<u32>) -> String {
 }
 
 fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> String {
-    let mut room = HeaderSlots::default();
-    let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+    let mut slots = HeaderSlots::default();
+    let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
     let extra = RewriteContext {
         client,
@@ -53,7 +53,7 @@ fn hop_by_hop_fields_end_here_and_framing_cannot_be_nominated() {
 }
 
 #[test]
-fn the_trail_is_appended_to_its_last_line() {
+fn the_client_is_appended_to_the_last_x_forwarded_for() {
     let text = "GET / HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\
         X-Request-ID:\r\nX-Forwarded-Proto: https\r\n\r\n";
     assert_eq!(
@@ -145,7 +145,7 @@ fn framing_goes_on_in_canonical_form() {
         assert_eq!(forwarded(&text, None), expected);
     }
     let head = ASKED_HEAD;
-    for (asked, fields, gone_on) in [
+    for (request_meta, fields, gone_on) in [
         (
             ASKED,
             "Content-Length: 02, 2\r\nX: y\r\ncontent-length: 2\r\n",
@@ -175,7 +175,7 @@ fn framing_goes_on_in_canonical_form() {
         (head, "Transfer-Encoding: gzip\r\nContent-Length: x\r\n", ""),
     ] {
         let text = format!("HTTP/1.1 200 OK\r\nDate: x\r\n{fields}\r\n");
-        let (_, head) = replied_by(&text, asked, None);
+        let (_, head) = replied_by(&text, request_meta, None);
         assert_eq!(
             head,
             format!("HTTP/1.1 200 OK\r\nDate: x\r\n{gone_on}"),
@@ -252,21 +252,21 @@ proptest::proptest! {
 
 /// Rewrites a request, unless it is refused, and compares what the next hop reads.
 fn same_message(text: &str) {
-    let mut room = HeaderSlots::default();
-    let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
+    let mut slots = HeaderSlots::default();
+    let Ok(Some(head)) = head::request(text.as_bytes(), &mut slots) else {
         return;
     };
     let Ok(body) = framing::request_body(head.version, &head.fields) else {
         return;
     };
     let gone_on = forwarded(text, None);
-    let mut room = HeaderSlots::default();
-    let next = head::request(gone_on.as_bytes(), &mut room);
+    let mut slots = HeaderSlots::default();
+    let next = head::request(gone_on.as_bytes(), &mut slots);
     let next = next.expect("well-formed").expect("whole");
     assert_eq!(next.len, gone_on.len());
     assert_eq!((next.method, next.version), (head.method, Version::Http11));
-    let asked = (head.target.path, head.target.query);
-    assert_eq!((next.target.path, next.target.query), asked);
+    let request_meta = (head.target.path, head.target.query);
+    assert_eq!((next.target.path, next.target.query), request_meta);
     let host = head.target.authority.or_else(|| head.fields.get("host"));
     assert_eq!(next.fields.get("host"), host);
     let framed = framing::request_body(next.version, &next.fields).expect("framed");
@@ -294,9 +294,9 @@ fn same_message(text: &str) {
     // A second hop through Ringmaster changes only the forwarding fields.
     let again = |field: &Field<'_>| !field.is("x-forwarded-for");
     let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
-    let mut room = HeaderSlots::default();
+    let mut slots = HeaderSlots::default();
     let twice = forwarded(&gone_on, None);
-    let twice = head::request(twice.as_bytes(), &mut room);
+    let twice = head::request(twice.as_bytes(), &mut slots);
     let twice = twice.expect("well-formed").expect("whole");
     assert_eq!(lines(&twice.fields), lines(&next.fields));
 }
@@ -316,9 +316,9 @@ fn replied(text: &str, version: Version) -> (ResponseMeta, String) {
     replied_by(text, RequestMeta { version, ..ASKED }, None)
 }
 
-fn replied_by(text: &str, asked: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
+fn replied_by(text: &str, request_meta: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
     let mut out = BytesMut::new();
-    let meta = rewrite_reply(text.as_bytes(), asked, via, &mut out);
+    let meta = rewrite_reply(text.as_bytes(), request_meta, via, &mut out);
     let meta = meta.unwrap().unwrap();
     (meta, String::from_utf8(out.to_vec()).unwrap())
 }
@@ -368,12 +368,12 @@ proptest::proptest! {
 
 /// Rewrites a reply, unless it is refused, and compares what the strict reader of the next hop
 /// reads.
-fn same_reply(text: &str, asked: RequestMeta) {
+fn same_reply(text: &str, request_meta: RequestMeta) {
     let mut bytes = BytesMut::from(text);
     let (mut out, mut tries) = (BytesMut::new(), 0);
     let meta = loop {
         out.clear();
-        match rewrite_reply(&bytes, asked, None, &mut out) {
+        match rewrite_reply(&bytes, request_meta, None, &mut out) {
             Ok(meta) => break meta.expect("whole"),
             Err(_) if lenient::rewrite_response(&mut bytes) == Rewritten::Changed => tries += 1,
             Err(_) => return,
@@ -381,8 +381,8 @@ fn same_reply(text: &str, asked: RequestMeta) {
         assert!(tries < 3, "{text:?}");
     };
     push_head_end(HeadEnding::Plain, &mut out);
-    let mut room = ResponseHeaderSlots::default();
-    let next = head::response(&out, &mut room)
+    let mut slots = ResponseHeaderSlots::default();
+    let next = head::response(&out, &mut slots)
         .expect("well-formed")
         .expect("whole");
     assert_eq!((next.len, next.status), (out.len(), meta.status));
@@ -403,7 +403,7 @@ fn same_reply(text: &str, asked: RequestMeta) {
         Body::Chunked(_) => assert_eq!((lengths, codings), (vec![], vec![&b"chunked"[..]])),
         Body::UntilClose => assert_eq!(lengths.len() + codings.len(), 0),
         Body::Length(0) => {
-            let bodiless = asked.to_head || matches!(meta.status, 204 | 304);
+            let bodiless = request_meta.to_head || matches!(meta.status, 204 | 304);
             assert!(bodiless && lengths.len() + codings.len() <= 1, "{out:?}");
         }
         Body::Length(length) => {

@@ -23,22 +23,22 @@ async fn upstream() -> (Upstream, TcpListener) {
 }
 
 /// Waits until a request's replica has degraded.
-async fn doubted(in_flight: &InFlight) {
+async fn until_degraded(in_flight: &InFlight) {
     let mut waiter = in_flight.degraded_waiter();
-    let doubted = poll_fn(|cx| {
+    let degradation = poll_fn(|cx| {
         if in_flight.is_degraded() {
             return Poll::Ready(());
         }
         waiter.register(cx);
         Poll::Pending
     });
-    doubted.await;
+    degradation.await;
 }
 
 const KEEP: Duration = Duration::from_secs(4);
 
 #[tokio::test]
-async fn the_newest_connection_comes_first_and_the_pool_is_bounded() {
+async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
     let (upstream, _listener) = upstream().await;
     let now = Instant::now();
     let mut ports = Vec::new();
@@ -67,7 +67,7 @@ async fn the_newest_connection_comes_first_and_the_pool_is_bounded() {
 }
 
 #[tokio::test]
-async fn age_is_judged_at_its_edges() {
+async fn idle_connections_expire_exactly_at_their_limits() {
     let (upstream, _listener) = upstream().await;
     let now = Instant::now();
     upstream.put_idle(
@@ -103,7 +103,7 @@ async fn age_is_judged_at_its_edges() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_by_the_replica_is_not_lent() {
+async fn a_connection_closed_by_the_replica_is_not_reused() {
     let (upstream, listener) = upstream().await;
     for policy in [ReusePolicy::Any, ReusePolicy::Alive, ReusePolicy::Once] {
         let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_connection_closed_by_the_replica_is_not_lent() {
 }
 
 #[tokio::test]
-async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
+async fn worse_health_wakes_waiters_and_closes_idle_connections() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     for (before, now) in [
@@ -130,9 +130,9 @@ async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
         let stream = TcpStream::connect(upstream.addr.0).await.unwrap();
         upstream.put_idle(stream, KEEP, 2, Instant::now());
         let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
-        let heard = async { timeout(Duration::from_secs(5), doubted(&in_flight)).await };
-        let (heard, ()) = tokio::join!(heard, async { upstream.set_health(now, false) });
-        heard.unwrap();
+        let woken = async { timeout(Duration::from_secs(5), until_degraded(&in_flight)).await };
+        let (woken, ()) = tokio::join!(woken, async { upstream.set_health(now, false) });
+        woken.unwrap();
     }
     assert!(
         upstream
@@ -142,21 +142,21 @@ async fn a_turn_for_the_worse_is_heard_and_empties_the_pool() {
 }
 
 #[tokio::test]
-async fn a_suspect_that_was_chosen_knowingly_is_not_doubted_for_that() {
+async fn a_suspect_chosen_as_such_is_not_degraded() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     upstream.set_health(Health::Suspect, false);
     let in_flight = InFlight::begin(Rc::clone(&upstream), RouteReason::Home, Instant::now()).0;
-    let mut doubted = std::pin::pin!(doubted(&in_flight));
+    let mut degradation = std::pin::pin!(until_degraded(&in_flight));
     for health in [Health::Suspect, Health::Up, Health::Suspect] {
         upstream.set_health(health, false);
-        let degraded = timeout(Duration::ZERO, doubted.as_mut()).await;
+        let degraded = timeout(Duration::ZERO, degradation.as_mut()).await;
         assert!(degraded.is_err(), "{health:?}");
     }
 }
 
 #[tokio::test]
-async fn one_that_is_drained_keeps_what_it_has_and_gets_no_more() {
+async fn a_drained_replica_keeps_its_requests_and_gets_no_new_ones() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     let give = async || {
@@ -173,17 +173,17 @@ async fn one_that_is_drained_keeps_what_it_has_and_gets_no_more() {
             .is_none()
     );
     assert!(!upstream.accepts_requests() && !upstream.may_serve() && !in_flight.can_retry_here());
-    let degraded = timeout(Duration::ZERO, doubted(&in_flight)).await;
+    let degraded = timeout(Duration::ZERO, until_degraded(&in_flight)).await;
     assert!(degraded.is_err(), "what it has is no worse off");
     upstream.set_health(Health::Down, true);
-    let degraded = timeout(Duration::ZERO, doubted(&in_flight)).await;
+    let degraded = timeout(Duration::ZERO, until_degraded(&in_flight)).await;
     assert!(degraded.is_ok(), "it died");
     upstream.set_health(Health::Up, false);
     assert!(upstream.accepts_requests() && upstream.may_serve());
 }
 
 #[tokio::test]
-async fn a_slow_request_counts_until_its_end_whenever_it_became_slow() {
+async fn a_slow_request_counts_until_its_end_no_matter_when_it_became_slow() {
     let (upstream, _listener) = upstream().await;
     let upstream = Rc::new(upstream);
     let slow = || upstream.counters.slow_requests();

@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 
 impl Worker {
     /// Creates a worker with an empty roster and limits of a second.
-    pub(in super::super) fn before_nobody() -> Self {
-        Self::before(&[], None)
+    pub(in super::super) fn without_replicas() -> Self {
+        Self::with_replicas(&[], None)
     }
 
     /// Creates a worker with these members in seats 1, 2 … of the default ring.
-    pub(in super::super) fn before(
+    pub(in super::super) fn with_replicas(
         addrs: &[SocketAddr],
         access_log: Option<crate::proxy::AccessLogHandle>,
     ) -> Self {
