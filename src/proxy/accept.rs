@@ -21,8 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::client_slots::ClientSlots;
 use super::session;
-use super::settings::BalanceMode;
-use super::settings::ProxySettings;
+use super::settings::{BalanceMode, ProxySettings};
 use super::worker::{SessionGuard, Worker};
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
@@ -171,7 +170,7 @@ async fn serve(
     let mut pending_client = None;
     tokio::select! {
         () = accept_all(worker, &listener, slots, &mut pending_client) => {}
-        () = slots.mark_idle(worker) => {}
+        () = slots.evict_for_others(worker) => {}
         () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
@@ -245,7 +244,7 @@ impl ShedLog {
         self.refused += u64::from(refused);
         if self
             .last_logged
-            .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
+            .is_none_or(|last| now - last >= WARN_INTERVAL)
         {
             tracing::warn!(
                 "cannot accept: {err}; {} clients refused so far",

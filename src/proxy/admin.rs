@@ -181,10 +181,8 @@ async fn read_body(
 ) -> Result<BytesMut, Option<ErrorReply>> {
     let limits = &worker.settings.limits;
     let too_large = || {
-        Some(ErrorReply {
-            status: 413,
-            sentence: format!("request body is longer than {MAX_ORDER_BODY} bytes"),
-        })
+        let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");
+        Some(ErrorReply::new(413, sentence))
     };
     if matches!(request.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
         return Err(too_large());
@@ -204,12 +202,7 @@ async fn read_body(
         let taken = request
             .body
             .decode(&client.inbox, &mut body)
-            .map_err(|broken| {
-                Some(ErrorReply {
-                    status: 400,
-                    sentence: broken.to_string(),
-                })
-            })?;
+            .map_err(|broken| Some(ErrorReply::new(400, broken.to_string())))?;
         client.inbox.advance(taken);
         client
             .record
@@ -227,23 +220,10 @@ async fn read_body(
             .run(due, client.stream.read_buf(&mut client.inbox))
             .await
         {
-            // The client may have closed only its sending half (RFC 9112 §8).
-            Ok(Ok(0)) => {
-                let sentence = "the request body is incomplete".to_owned();
-                return Err(Some(ErrorReply {
-                    status: 400,
-                    sentence,
-                }));
-            }
+            Ok(Ok(0)) => return Err(Some(ErrorReply::incomplete_body())),
             Ok(Err(_)) => return Err(None),
             Ok(Ok(_)) => {}
-            Err(_) => {
-                let sentence = "the request body did not come in time".to_owned();
-                return Err(Some(ErrorReply {
-                    status: 408,
-                    sentence,
-                }));
-            }
+            Err(_) => return Err(Some(ErrorReply::body_timeout())),
         }
     }
 }

@@ -73,7 +73,7 @@ impl ClientSlots {
     }
 
     /// Evicts idle clients of `worker` for new clients of the other workers, for ever.
-    pub(super) async fn mark_idle(&self, worker: &Worker) {
+    pub(super) async fn evict_for_others(&self, worker: &Worker) {
         loop {
             self.requests[worker.index()].requested.notified().await;
             let now = Instant::now();

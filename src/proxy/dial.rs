@@ -28,7 +28,7 @@ impl Worker {
     pub(super) async fn dial(
         &self,
         in_flight: &InFlight,
-        tried: &Attempted,
+        attempted: &Attempted,
     ) -> Result<TcpStream, NoConnection> {
         let (upstream, limit) = (in_flight.upstream(), self.settings.limits.connect_timeout);
         self.port().pool_misses.add(1);
@@ -36,7 +36,7 @@ impl Worker {
         let mut waiter = in_flight.degraded_waiter();
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(Some(connected)),
-            Poll::Pending if self.should_give_up(in_flight, |id| tried.contains(id)) => {
+            Poll::Pending if self.should_give_up(in_flight, |id| attempted.contains(id)) => {
                 Poll::Ready(None)
             }
             Poll::Pending => {

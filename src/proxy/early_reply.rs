@@ -28,9 +28,9 @@ impl Response<'_> {
     /// keeps its side open. If the reply ends only with the connection (`open_end`), the client's
     /// socket is half-closed first.
     ///
-    /// A single task polls both directions, so the end of the upload is seen at the next poll. An upload
-    /// to a replica that has stopped reading does not read from its client, so a reset is watched
-    /// for here.
+    /// A single task polls both directions, so the end of the upload is seen at the next poll. An
+    /// upload to a replica that has stopped reading does not read from its client, so a reset is
+    /// watched for here.
     pub(super) fn outlast_upload(
         &mut self,
         open_end: bool,

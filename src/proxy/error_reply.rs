@@ -14,4 +14,15 @@ impl ErrorReply {
             sentence: sentence.into(),
         }
     }
+
+    /// Returns the reply to a client that ends its connection within a body. The client may have
+    /// closed only its sending half (RFC 9112 §8).
+    pub(super) fn incomplete_body() -> Self {
+        Self::new(400, "the request body is incomplete")
+    }
+
+    /// Returns the reply to a client whose body timed out.
+    pub(super) fn body_timeout() -> Self {
+        Self::new(408, "the request body did not come in time")
+    }
 }

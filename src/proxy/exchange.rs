@@ -142,7 +142,7 @@ async fn reach(
     loop {
         stats.reroutes.set(retry.reroutes);
         let attempted = &mut retry.attempted;
-        let (in_flight, means) = match chosen
+        let (in_flight, options) = match chosen
             .take()
             .filter(|(in_flight, _)| in_flight.can_retry_here())
         {
@@ -164,7 +164,7 @@ async fn reach(
         if retry.needs_delay(upstream.id) && !Box::pin(still_up_after_delay(upstream)).await {
             continue;
         }
-        let connected = connect(worker, own, &in_flight, request, means, retry).await;
+        let connected = connect(worker, own, &in_flight, request, options, retry).await;
         if let Some((replica, source)) = connected {
             return Ok((in_flight, replica, source));
         }

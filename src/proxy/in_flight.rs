@@ -32,18 +32,18 @@ impl InFlight {
     /// Counts a request for `upstream`. The flag is `true` if the counters of the other workers are
     /// due to be read.
     pub(super) fn begin(upstream: Rc<Upstream>, reason: RouteReason, now: Instant) -> (Self, bool) {
-        let cell = upstream.counters();
-        cell.requests.add(1);
+        let counters = upstream.counters();
+        counters.requests.add(1);
         match reason {
             RouteReason::Home => {}
-            RouteReason::Spilled => cell.spilled.add(1),
-            RouteReason::Diverted => cell.diverted.add(1),
-            RouteReason::FailedOver => cell.failed_over.add(1),
-            RouteReason::Private => cell.private.add(1),
+            RouteReason::Spilled => counters.spilled.add(1),
+            RouteReason::Diverted => counters.diverted.add(1),
+            RouteReason::FailedOver => counters.failed_over.add(1),
+            RouteReason::Private => counters.private.add(1),
         }
-        cell.begin();
-        cell.begin_waiting();
-        let fold = upstream.record_choice(now);
+        counters.begin();
+        counters.begin_waiting();
+        let merge_due = upstream.record_choice(now);
         let in_flight = Self {
             health_when_chosen: upstream.health.get(),
             reason,
@@ -51,7 +51,7 @@ impl InFlight {
             slow: Cell::new(false),
             upstream,
         };
-        (in_flight, fold)
+        (in_flight, merge_due)
     }
 
     /// Records that the head of the reply arrived. `sent` is the time at which the replica was

@@ -131,7 +131,7 @@ impl PipePool {
         if self
             .last_logged
             .get()
-            .is_none_or(|last_logged| now - last_logged >= WARN_INTERVAL)
+            .is_none_or(|last| now - last >= WARN_INTERVAL)
         {
             let copied = self.counters().splice_fallbacks.get();
             tracing::warn!("no pipe: {err}; bodies are copied, {copied} pieces so far");

@@ -34,8 +34,8 @@ impl PrivateSlot<Upstream> {
             true => RouteReason::Home,
             false => RouteReason::Private,
         };
-        let (in_flight, fold) = InFlight::begin(Rc::clone(upstream), how, now);
-        if fold {
+        let (in_flight, merge_due) = InFlight::begin(Rc::clone(upstream), how, now);
+        if merge_due {
             worker.merge_loads(&view);
         }
         Some(in_flight)

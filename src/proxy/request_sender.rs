@@ -40,14 +40,12 @@ pub(super) enum SendError {
 impl SendError {
     /// Returns the reply to a client that broke its request off; `None` if the replica did.
     pub(super) fn error_reply(&self) -> Option<ErrorReply> {
-        let (status, sentence) = match self {
-            // The client may have closed only its sending half (RFC 9112 §8).
-            Self::ClientGone => (400, "the request body is incomplete".to_owned()),
-            Self::ClientSilent => (408, "the request body did not come in time".to_owned()),
-            Self::BadChunk(broken) => (400, broken.to_string()),
-            Self::ReplicaGone => return None,
-        };
-        Some(ErrorReply::new(status, sentence))
+        match self {
+            Self::ClientGone => Some(ErrorReply::incomplete_body()),
+            Self::ClientSilent => Some(ErrorReply::body_timeout()),
+            Self::BadChunk(broken) => Some(ErrorReply::new(400, broken.to_string())),
+            Self::ReplicaGone => None,
+        }
     }
 }
 

@@ -94,10 +94,10 @@ impl RetryState {
     /// Returns `true`, at most once, if the request is about to go to another replica than the one
     /// it was lost with.
     pub(super) fn needs_delay(&mut self, id: ReplicaId) -> bool {
-        let moves_on =
+        let needs_delay =
             !self.delayed && !self.lost_replicas.is_empty() && !self.lost_replicas.contains(&id);
-        self.delayed |= moves_on;
-        moves_on
+        self.delayed |= needs_delay;
+        needs_delay
     }
 
     /// Records that the connection to a replica ended or was given up before the client saw any

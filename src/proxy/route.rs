@@ -111,8 +111,8 @@ fn try_select(
             return Ok(Err(Blocked::Down { watched }));
         }
     };
-    let (in_flight, fold) = InFlight::begin(upstream, reason, now);
-    if fold {
+    let (in_flight, merge_due) = InFlight::begin(upstream, reason, now);
+    if merge_due {
         worker.merge_loads(&view);
     }
     Ok(Ok(in_flight))
