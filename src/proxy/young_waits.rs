@@ -1,5 +1,4 @@
-//! Waits of one worker that are too young for their clients to be watched
-//! ([`super::client_watch`]).
+//! Waits of one worker that are too young for their clients to be watched by `client_watch`.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
