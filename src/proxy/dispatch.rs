@@ -67,7 +67,7 @@ pub(super) fn read(
     let expects = expectation(&head)?;
     if worker.settings.key.is_nominated(&head) {
         return Err(RequestError::bad(
-            "Connection names a header field of the key (--key)",
+            "Connection names a field of the key (--key)",
         ));
     }
     let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
