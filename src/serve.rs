@@ -114,8 +114,8 @@ impl Parts {
             subscribers,
             evidence,
             port: Arc::clone(&self.counts),
-            desk: desk.clone(),
-            opens,
+            orders: desk.clone(),
+            opened: opens,
             shutdown: heard.workers,
             cut: heard.cut,
         })?;

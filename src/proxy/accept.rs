@@ -1,8 +1,9 @@
-//! The workers: each a thread with its own listener, event loop and pools. A connection is accepted under
-//! a permit; without one, an idle client makes room, or clients wait in the kernel's queue.
+//! The workers. Each is a thread with its own listener, event loop and pools. It accepts a
+//! connection under a permit. Without a free permit, an idle client is evicted, or new clients wait
+//! in the kernel's queue.
 //!
-//! The kernel spreads connections over the listeners of one port (SO_REUSEPORT). Closing a listener
-//! resets what waits in its queue, so a stopping worker empties the queue first.
+//! The kernel spreads connections over the listeners of one port (SO_REUSEPORT, socket(7)). Closing
+//! a listener resets the connections in its queue, so a stopping worker empties the queue first.
 
 use std::fs::File;
 use std::future::Future;
@@ -19,9 +20,9 @@ use tokio::task::{JoinError, JoinSet, spawn_local};
 use tokio::time::{Instant, timeout};
 
 use super::client_slots::ClientSlots;
-use super::passthrough::BalanceMode;
+use super::session;
+use super::settings::{BalanceMode, ProxySettings};
 use super::worker::{SessionGuard, Worker};
-use super::{ProxySettings, session};
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
@@ -31,67 +32,74 @@ use crate::wire::listener::Listener;
 use crate::wire::socket::{self, is_resource_exhausted};
 use crate::wire::sockopt;
 
-/// How long a worker rests that is out of descriptors or memory.
-const REST: Duration = Duration::from_millis(10);
-/// How long it says nothing more of a shortage that goes on.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause of a worker that is out of descriptors or memory.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
+/// Minimum interval between warnings about the same shortage.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the workers are started with.
+/// Everything that the workers are started with.
 #[derive(Debug)]
 pub struct WorkerStart {
-    /// How the data port behaves.
+    /// Settings of the data port.
     pub settings: Arc<ProxySettings>,
-    /// One socket for each worker, all on one port; those that do not listen yet do when it opens.
+    /// Sockets, one for each worker, all on one port. A socket that does not listen yet starts to
+    /// when the port opens.
     pub listeners: Vec<std::net::TcpListener>,
-    /// One end of the roster for each worker.
+    /// The roster subscription of each worker.
     pub subscribers: Vec<Subscriber>,
-    /// Where to tell what was seen of replicas.
+    /// Channel to the fleet for observed failures of replicas.
     pub evidence: mpsc::Sender<Evidence>,
-    /// What they count that belongs to no replica.
+    /// Counters of the data port that belong to no replica.
     pub port: Arc<DataPortCounters>,
-    /// Where admin orders are handed in.
-    pub desk: OrderQueue,
-    /// When to begin to accept: once this is true.
-    pub opens: watch::Receiver<bool>,
-    /// When to stop.
+    /// Queue for admin orders.
+    pub orders: OrderQueue,
+    /// Gate of the port: the workers accept once it is `true`.
+    pub opened: watch::Receiver<bool>,
+    /// Signal to stop accepting and to drain.
     pub shutdown: Shutdown,
-    /// When to cut off what is still under way.
+    /// Signal to close the connections that still drain.
     pub cut: Shutdown,
 }
 
-/// Starts the workers. Each thread ends once its sessions have ended after the word "stop", or have been
-/// cut off when the drain timeout was over or the word "cut" was said; or with an error, at once, when it
-/// cannot go on.
+/// Starts the workers. After the stop signal, a thread ends when its sessions have ended, at the
+/// drain timeout, or at the cut signal. A worker that cannot go on ends at once with an error.
 ///
 /// # Errors
-/// When a thread or its event loop cannot be made.
+/// The thread or its event loop cannot be created.
 pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
-    let most = start.settings.limits.max_connections;
-    let slots = Arc::new(ClientSlots::new(most, start.listeners.len()));
+    let max = start.settings.limits.max_connections;
+    let slots = Arc::new(ClientSlots::new(max, start.listeners.len()));
     let mut threads = Vec::new();
     for (listener, mut subscriber) in start.listeners.into_iter().zip(start.subscribers) {
         let settings = Arc::clone(&start.settings);
         let port = Arc::clone(&start.port);
-        let (desk, evidence) = (start.desk.clone(), start.evidence.clone());
+        let (orders, evidence) = (start.orders.clone(), start.evidence.clone());
         let slots = Arc::clone(&slots);
-        let ends = (start.shutdown.clone(), start.cut.clone());
-        let opens = start.opens.clone();
+        let stops = (start.shutdown.clone(), start.cut.clone());
+        let opened = start.opened.clone();
         let run = move || -> io::Result<()> {
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .build_local(LocalOptions::default())?;
             runtime.block_on(async {
-                // Nothing is read of these, and their server may be the one who speaks first.
+                // In source mode the server may speak first, so the kernel must not wait for the
+                // client's first bytes.
                 if settings.balance != BalanceMode::Source {
                     sockopt::defer_accept(&listener);
                 }
-                let worker = Rc::new(Worker::new(settings, port, desk, evidence, &mut subscriber));
-                let mut chores = JoinSet::new();
-                let door = GatedListener { listener, opens };
-                chores.spawn_local(Rc::clone(&worker).follow_roster(subscriber));
-                chores.spawn_local(Rc::clone(&worker).expire_idle());
-                chores.spawn_local(Rc::clone(&worker).watch_clients());
-                run_worker(&worker, door, chores, slots, ends).await
+                let worker = Rc::new(Worker::new(
+                    settings,
+                    port,
+                    orders,
+                    evidence,
+                    &mut subscriber,
+                ));
+                let mut background = JoinSet::new();
+                let gate = GatedListener { listener, opened };
+                background.spawn_local(Rc::clone(&worker).follow_roster(subscriber));
+                background.spawn_local(Rc::clone(&worker).expire_idle());
+                background.spawn_local(Rc::clone(&worker).watch_clients());
+                run_worker(&worker, gate, background, slots, stops).await
             })
         };
         let name = format!("worker-{}", threads.len());
@@ -100,36 +108,37 @@ pub fn start(start: WorkerStart) -> io::Result<Vec<JoinHandle<io::Result<()>>>> 
     Ok(threads)
 }
 
-/// Where a worker's clients come in.
+/// A listener that accepts no connection until it is opened.
 struct GatedListener {
     listener: std::net::TcpListener,
-    /// Once it is true.
-    opens: watch::Receiver<bool>,
+    /// Becomes `true` when the listener opens.
+    opened: watch::Receiver<bool>,
 }
 
-/// Serves until the word "stop" and then drains.
+/// Serves until the stop signal and then drains.
 ///
 /// # Errors
-/// At once when one of its `chores` has panicked: without them it would serve by an old roster for ever.
+/// Returned at once when a task in `background` has panicked. Without it the worker would serve by
+/// an outdated roster for ever.
 async fn run_worker(
     worker: &Rc<Worker>,
-    door: GatedListener,
-    chores: JoinSet<()>,
+    gate: GatedListener,
+    background: JoinSet<()>,
     slots: Arc<ClientSlots>,
-    ends: (Shutdown, Shutdown),
+    stops: (Shutdown, Shutdown),
 ) -> io::Result<()> {
     tokio::select! {
-        served = serve(worker, door, &slots, ends) => served,
-        fault = first_fault(chores) => Err(fault.into()),
+        served = serve(worker, gate, &slots, stops) => served,
+        panic = first_panic(background) => Err(panic.into()),
     }
 }
 
-/// Waits for a panic. That a chore ends by itself is no fault of the worker's: the fleet is gone, whose
-/// end others report.
-async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
-    while let Some(end) = chores.join_next().await {
-        if let Err(fault) = end {
-            return fault;
+/// Waits for a panic. A task that returns is no fault of the worker: it returns when the fleet has
+/// ended, and the supervisor reports that.
+async fn first_panic(mut background: JoinSet<()>) -> JoinError {
+    while let Some(end) = background.join_next().await {
+        if let Err(panic) = end {
+            return panic;
         }
     }
     std::future::pending().await
@@ -137,39 +146,39 @@ async fn first_fault(mut chores: JoinSet<()>) -> JoinError {
 
 async fn serve(
     worker: &Rc<Worker>,
-    door: GatedListener,
+    gate: GatedListener,
     slots: &ClientSlots,
     (mut shutdown, mut cut): (Shutdown, Shutdown),
 ) -> io::Result<()> {
     let GatedListener {
         listener,
-        mut opens,
-    } = door;
+        mut opened,
+    } = gate;
     tokio::select! {
-        // An error means that it will never open; then the word "stop" is on its way.
-        opened = opens.wait_for(|open| *open) => if opened.is_err() {
+        // An error means that the gate's sender was dropped, so the stop signal is imminent.
+        opened = opened.wait_for(|open| *open) => if opened.is_err() {
             shutdown.cancelled().await;
         },
         () = shutdown.cancelled() => {}
     }
-    if !*opens.borrow() {
-        // Whoever waits in the queue waits for another process.
+    if !*opened.borrow() {
+        // The clients in the queue wait for another process that shares the port.
         return Ok(());
     }
     socket::start_listening(&listener)?;
     let listener = Listener::new(listener)?;
-    let mut threshold = None;
+    let mut pending_client = None;
     tokio::select! {
-        () = accept_all(worker, &listener, slots, &mut threshold) => {}
-        () = slots.mark_idle(worker) => {}
+        () = accept_all(worker, &listener, slots, &mut pending_client) => {}
+        () = slots.evict_for_others(worker) => {}
         () = shutdown.cancelled() => {}
     }
     worker.begin_stop();
-    if let Some((stream, addr)) = threshold {
+    if let Some((stream, addr)) = pending_client {
         start_session(worker, stream, addr, None);
     }
     if let Err(err) = drain_accept_queue(worker, listener) {
-        tracing::warn!("clients that still waited to be accepted are lost: {err}");
+        tracing::warn!("cannot empty the accept queue: {err}; its clients are reset");
     }
     let drain = timeout(worker.settings.limits.drain_timeout, worker.sessions_end());
     tokio::select! {
@@ -181,70 +190,76 @@ async fn serve(
     Ok(())
 }
 
-/// Accepts for ever. One client is let in before there is a permit for it, and waits at the `door`: a
-/// worker that held a permit for a client still to come would keep it from the clients of the others.
+/// Accepts for ever. A client is accepted before it has a permit and is held in `pending_client`. A
+/// permit held for a client that has not come yet would be missing in the other workers.
 async fn accept_all(
     worker: &Rc<Worker>,
     listener: &Listener,
     slots: &ClientSlots,
-    door: &mut Option<(TcpStream, SocketAddr)>,
+    pending_client: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
     let mut shortage = ShedLog::default();
     loop {
-        // Before anyone else: what was taken from it may just have been given back.
+        // Reopened before the next accept, which may use the descriptor that a closed connection
+        // has freed.
         reserve = reserve.or_else(|| File::open("/dev/null").ok());
         match listener.accept().await {
             Ok(arrived) => {
-                *door = Some(arrived);
+                *pending_client = Some(arrived);
                 let Some(permit) = slots.acquire(worker).await else {
                     return;
                 };
-                if let Some((stream, addr)) = door.take() {
+                if let Some((stream, addr)) = pending_client.take() {
                     start_session(worker, stream, addr, Some(permit));
                 }
             }
             Err(err) if is_resource_exhausted(&err) => {
-                // One who waits is turned away rather than left hanging: a descriptor held in reserve
-                // makes room for that. No await may stand in between, or a session takes it.
+                // Out of descriptors: close the reserve descriptor, accept one waiting client and
+                // drop it, so that it is refused instead of hanging. There must be no await in
+                // between, or a session would take the descriptor.
                 drop(reserve.take());
                 let shed = listener.try_accept();
                 shortage.record(&err, shed.is_ok(), Instant::now());
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
-            // The client is gone already, or another error of that one connection (accept(2)).
+            // The client has left, or another error concerns this connection alone (accept(2)).
             Err(err) => tracing::debug!("accept: {err}"),
         }
     }
 }
 
-/// What a shortage has cost so far, told at most once a second: it can come round a hundred times in one.
+/// Log of refused clients during a shortage, at most one line a second. A shortage can recur a
+/// hundred times a second.
 #[derive(Debug, Default)]
 struct ShedLog {
-    turned_away: u64,
-    told: Option<Instant>,
+    refused: u64,
+    last_logged: Option<Instant>,
 }
 
 impl ShedLog {
-    fn record(&mut self, err: &io::Error, turned_away: bool, now: Instant) {
-        self.turned_away += u64::from(turned_away);
-        if self.told.is_none_or(|told| now - told >= TELL_INTERVAL) {
+    fn record(&mut self, err: &io::Error, refused: bool, now: Instant) {
+        self.refused += u64::from(refused);
+        if self
+            .last_logged
+            .is_none_or(|last| now - last >= WARN_INTERVAL)
+        {
             tracing::warn!(
-                "cannot accept: {err}; clients turned away so far: {}",
-                self.turned_away
+                "cannot accept: {err}; {} clients refused so far",
+                self.refused
             );
-            self.told = Some(now);
+            self.last_logged = Some(now);
         }
     }
 }
 
-/// Serves whoever waits in the queue: the kernel has accepted them already, permit or not. Asks the
-/// kernel, because the event loop may not have heard of the newest yet.
+/// Serves the clients in the listener's queue without a permit: the kernel has accepted them
+/// already. It calls accept(2) directly, because the event loop may not know of the newest yet.
 ///
 /// # Errors
-/// When we are short of something. The rest of the queue is reset.
+/// The process is out of descriptors or memory. The kernel then resets the rest of the queue.
 fn drain_accept_queue(worker: &Rc<Worker>, listener: Listener) -> io::Result<()> {
     loop {
         match listener.try_accept() {
@@ -262,37 +277,20 @@ fn start_session(
     addr: SocketAddr,
     permit: Option<OwnedSemaphorePermit>,
 ) {
-    spawn(worker, permit, |admission| {
-        session::run(LazyStream::new(stream), addr, admission)
+    spawn(worker, permit, |guard| {
+        session::run(LazyStream::new(stream), addr, guard)
     });
 }
 
-/// What a session holds as long as it lasts. It holds it itself: a future around the session's would be
-/// twice as large.
-#[derive(Debug)]
-pub(super) struct ConnectionGuard {
-    counted: SessionGuard,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl ConnectionGuard {
-    pub(super) fn worker(&self) -> &Rc<Worker> {
-        self.counted.worker()
-    }
-}
-
-/// Starts a session, which ends alone should it panic: its task is unwound, and its admission with it.
+/// Starts a session. A panic ends that session alone: unwinding its task drops its guard.
 fn spawn<F>(
     worker: &Rc<Worker>,
     permit: Option<OwnedSemaphorePermit>,
-    session: impl FnOnce(ConnectionGuard) -> F,
+    session: impl FnOnce(SessionGuard) -> F,
 ) where
     F: Future<Output = ()> + 'static,
 {
-    spawn_local(session(ConnectionGuard {
-        counted: worker.session(),
-        _permit: permit,
-    }));
+    spawn_local(session(worker.session(permit)));
 }
 
 #[cfg(test)]

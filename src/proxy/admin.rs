@@ -1,7 +1,7 @@
 //! The admin paths on the data port: `/rep`, `/add` and `/rm`, for the documented curl lines.
 //!
-//! Only the head decides who answers, so a refusal does not wait for the body. The body is read here,
-//! bounded, and the order goes to the fleet through the desk.
+//! The head alone decides who may send an order, so a refusal does not wait for the body. The body
+//! is read here under a limit. The order then goes to the fleet through the order queue.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
-use super::failure::ErrorReply;
-use super::session::{Client, Disposition};
+use super::error_reply::ErrorReply;
 use super::worker::Worker;
 use super::write::write_whole;
 use crate::access::{AccessKind, Caller};
@@ -25,9 +25,9 @@ use crate::wire::socket_owner;
 /// A request for an admin path.
 #[derive(Debug)]
 pub(super) struct AdminRequest {
-    errand: AdminAction,
+    action: AdminAction,
     body: Body,
-    /// Whether the client waits for a 100 before it sends the body.
+    /// `true` if the client waits for a 100 before it sends the body.
     expects: bool,
     keep_alive: bool,
     head_only: bool,
@@ -40,12 +40,12 @@ enum AdminAction {
     Refuse {
         status: u16,
         sentence: String,
-        /// Field lines that go with it.
+        /// Field lines to send with the refusal.
         fields: String,
     },
 }
 
-/// The visit that this head is; `None` if it is for the replicas.
+/// Returns the admin request of this head; `None` if the request is for the replicas.
 pub(super) fn from_head(
     worker: &Worker,
     stream: &LazyStream,
@@ -56,7 +56,7 @@ pub(super) fn from_head(
     keep_alive: bool,
 ) -> Option<AdminRequest> {
     let access = worker.settings.admin.as_ref()?;
-    let (path, allow, errand, effect) = match head.target.path {
+    let (path, allow, action, effect) = match head.target.path {
         b"/rep" => ("/rep", "GET,HEAD", AdminAction::Rep, AccessKind::Read),
         b"/add" => (
             "/add",
@@ -77,7 +77,7 @@ pub(super) fn from_head(
     };
     let fields = &head.fields;
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    let asker = Caller {
+    let caller = Caller {
         addr: client.ip(),
         forwarded: proxied.iter().any(|name| fields.get(name).is_some()),
         authorization: fields.get("authorization"),
@@ -86,14 +86,14 @@ pub(super) fn from_head(
         host: host(head),
         owner: &|| socket_owner::owner_of(client, stream.local_addr()?),
     };
-    let errand = if !allow.split(',').any(|method| method == head.method) {
+    let action = if !allow.split(',').any(|method| method == head.method) {
         let sentence = format!("{path} does not take {}", head.method);
         AdminAction::Refuse {
             status: 405,
             sentence,
             fields: format!("Allow: {allow}\r\n"),
         }
-    } else if let Err(denial) = access.check(&asker, path, effect) {
+    } else if let Err(denial) = access.check(&caller, path, effect) {
         let wait = denial.retry_after();
         let wait = wait.map(|seconds| format!("Retry-After: {seconds}\r\n"));
         AdminAction::Refuse {
@@ -102,10 +102,10 @@ pub(super) fn from_head(
             fields: wait.unwrap_or_default(),
         }
     } else {
-        errand
+        action
     };
     Some(AdminRequest {
-        errand,
+        action,
         body,
         expects,
         keep_alive,
@@ -113,108 +113,105 @@ pub(super) fn from_head(
     })
 }
 
-/// The host that a request is for. That of a target in absolute form stands for `Host` (RFC 9112 §3.2.2).
+/// Returns the host that a request is for. The authority of an absolute target replaces `Host` (RFC
+/// 9112 §3.2.2).
 fn host<'h>(head: &RequestHead<'h, '_>) -> Option<&'h [u8]> {
     head.target.authority.or_else(|| head.fields.get("host"))
 }
 
-/// Carries out a visit.
+/// Serves an admin request.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
-    mut visit: AdminRequest,
+    mut request: AdminRequest,
 ) -> Disposition {
     if let AdminAction::Refuse {
         status,
         sentence,
         fields,
-    } = visit.errand
+    } = request.action
     {
-        let stays = visit.keep_alive && visit.body.is_complete();
+        let stays = request.keep_alive && request.body.is_complete();
         let failure = ErrorReply { status, sentence };
         return client
-            .answer(worker, &failure, &fields, stays, visit.head_only)
+            .answer(worker, &failure, &fields, stays, request.head_only)
             .await;
     }
-    let body = match read_body(worker, client, &mut visit).await {
+    let body = match read_body(worker, client, &mut request).await {
         Ok(body) => body,
         Err(Some(failure)) => {
             return client
-                .answer(worker, &failure, "", false, visit.head_only)
+                .answer(worker, &failure, "", false, request.head_only)
                 .await;
         }
         Err(None) => return client.client_left(),
     };
-    let answer = match visit.errand {
+    let answer = match request.action {
         AdminAction::Change(kind) => match kind.parse_body(&body) {
             Ok(change) => {
                 let order = kind.into_order(change);
-                let asked = worker.desk.submit(order, client.addr.to_string());
-                match unless_reset(worker, &mut client.stream, asked).await {
+                let submitted = worker.orders.submit(order, client.addr.to_string());
+                match unless_reset(worker, &mut client.stream, submitted).await {
                     Some(answer) => answer,
-                    // The fleet carries the order out.
+                    // The fleet carries the order out even though the client has left.
                     None => return client.client_left(),
                 }
             }
             Err(refusal) => Err(refusal),
         },
-        _ => worker.desk.list(),
+        _ => worker.orders.list(),
     };
     let (status, json) = orders::render(&answer);
-    let close = !visit.keep_alive || worker.is_stopping();
+    let close = !request.keep_alive || worker.is_stopping();
     let reply = LocalReply {
         status,
         json: &json,
         fields: "",
         close,
-        head_only: visit.head_only,
+        head_only: request.head_only,
     };
     client.write(worker, &reply).await
 }
 
-/// The whole body, decoded; `Err(None)` when the client is gone.
+/// Reads and decodes the whole body. `Err(None)` means that the client has left.
 async fn read_body(
     worker: &Worker,
     client: &mut Client,
-    visit: &mut AdminRequest,
+    request: &mut AdminRequest,
 ) -> Result<BytesMut, Option<ErrorReply>> {
     let limits = &worker.settings.limits;
     let too_large = || {
-        Some(ErrorReply {
-            status: 413,
-            sentence: format!("request body is longer than {MAX_ORDER_BODY} bytes"),
-        })
+        let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");
+        Some(ErrorReply::new(413, sentence))
     };
-    if matches!(visit.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
+    if matches!(request.body, Body::Length(length) if length > MAX_ORDER_BODY as u64) {
         return Err(too_large());
     }
-    if visit.expects && !visit.body.is_complete() && client.inbox.is_empty() {
-        let go = b"HTTP/1.1 100 Continue\r\n\r\n";
+    if request.expects && !request.body.is_complete() && client.inbox.is_empty() {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
         let written = write_whole(
             &mut client.timer,
             &mut client.stream,
-            (go, &[]),
+            (interim, &[]),
             limits.write_timeout,
         );
         written.await.map_err(|_| None)?;
     }
     let mut body = BytesMut::new();
     loop {
-        let taken = visit
+        let taken = request
             .body
             .decode(&client.inbox, &mut body)
-            .map_err(|broken| {
-                Some(ErrorReply {
-                    status: 400,
-                    sentence: broken.to_string(),
-                })
-            })?;
+            .map_err(|broken| Some(ErrorReply::new(400, broken.to_string())))?;
         client.inbox.advance(taken);
-        client.note.iter_mut().for_each(|note| note.add_body(taken));
+        client
+            .record
+            .iter_mut()
+            .for_each(|record| record.add_body(taken));
         if body.len() > MAX_ORDER_BODY {
             return Err(too_large());
         }
-        if visit.body.is_complete() {
+        if request.body.is_complete() {
             return Ok(body);
         }
         let due = Some(Instant::now() + limits.body_timeout);
@@ -223,23 +220,10 @@ async fn read_body(
             .run(due, client.stream.read_buf(&mut client.inbox))
             .await
         {
-            // Half of the connection may be open still (RFC 9112 §8).
-            Ok(Ok(0)) => {
-                let sentence = "the request body is incomplete".to_owned();
-                return Err(Some(ErrorReply {
-                    status: 400,
-                    sentence,
-                }));
-            }
+            Ok(Ok(0)) => return Err(Some(ErrorReply::incomplete_body())),
             Ok(Err(_)) => return Err(None),
             Ok(Ok(_)) => {}
-            Err(_) => {
-                let sentence = "the request body did not come in time".to_owned();
-                return Err(Some(ErrorReply {
-                    status: 408,
-                    sentence,
-                }));
-            }
+            Err(_) => return Err(Some(ErrorReply::body_timeout())),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! One request on one connection to a replica: both directions at once, until the reply is through or
-//! one of the two parties fails.
+//! A request on one connection to a replica: both directions at once, until the reply is complete
+//! or one side fails.
 //!
-//! A replica may answer before it has read the request (RFC 9112 §9.6 lets it): what it said counts, not
-//! that it stopped reading.
+//! A replica may reply before it has read the request (RFC 9112 §9.6). Its reply then counts, not
+//! the fact that it stopped reading.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,47 +11,48 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::connection::ReusedConnection;
 use super::fairness::Turn;
-use super::flow::ByteCounters;
+use super::in_flight::InFlight;
+use super::low_mark::LowMark;
+use super::progress::ExchangeProgress;
 use super::request::ProxiedRequest;
-use super::request_sender::{ExchangeProgress, RequestSender, SendError};
-use super::request_stats::RequestStats;
-use super::response::{Response, ResponseError, ResponseOutcome};
+use super::request_sender::{RequestSender, SendError};
+use super::request_stats::{ByteCounters, RequestStats};
+use super::response_state::{Response, ResponseError, ResponseOutcome};
 use super::retry_state::RetryChances;
-use super::session::Client;
-use super::upstream::InFlight;
 use super::worker::Worker;
-use super::write::LowMark;
 use crate::wire::lazy_stream::ClientWriter;
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Debug)]
 pub(super) enum AttemptOutcome {
-    /// The reply is through.
+    /// The reply was delivered.
     Delivered(ResponseOutcome),
-    /// It is not.
+    /// The reply failed or is incomplete.
     Broken(ResponseError),
-    /// The client broke its request off before any of a final reply was written.
+    /// The client broke its request off before any part of a final reply was written.
     ClientFailed(SendError),
 }
 
-/// Sends `request` over `replica` and passes the reply on.
+/// Sends `request` over `replica` and relays the reply.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut Client,
     request: &mut ProxiedRequest,
-    (replica, kept): (&mut TcpStream, ReusedConnection),
+    (replica, reused): (&mut TcpStream, ReusedConnection),
     in_flight: &InFlight,
-    account: &RequestStats,
+    stats: &RequestStats,
     chances: RetryChances,
 ) -> AttemptOutcome {
-    account.assigned(in_flight);
+    stats.assigned(in_flight);
     let progress = ExchangeProgress::default();
-    progress.held.set(request.expects);
+    progress.awaiting_continue.set(request.expects);
     progress.repeatable.set(chances.repeatable);
     progress.on_silence.set(chances.silence);
-    // What is owed to nobody is not waited for: then the event loop need not know of the client.
+    // Without a request body nothing is read from the client, so its socket need not be registered
+    // with the event loop.
     let (from_client, to_client) = if request.outgoing.body.is_complete() {
         (None, ClientWriter::Whole(&mut client.stream))
     } else {
@@ -62,25 +63,25 @@ pub(super) async fn run(
         (Some(from), ClientWriter::Half(to))
     };
     let (from_replica, to_replica) = replica.split();
-    let mut download = Response {
+    let mut response = Response {
         from: from_replica,
         to: to_client,
         worker,
         in_flight,
-        account,
-        flow: ByteCounters::to_client(in_flight, account),
+        stats,
+        counters: ByteCounters::to_client(in_flight, stats),
         progress: &progress,
         timer: &mut client.timer,
-        asked: request.asked,
-        kept: kept != ReusedConnection::No,
-        private: kept == ReusedConnection::Private || request.private,
+        request: request.meta,
+        reused: reused != ReusedConnection::No,
+        private: reused == ReusedConnection::Private || request.private,
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
         turn: Turn::default(),
         reply: worker.replies.take(),
         out: worker.replies.take(),
     };
-    let mut upload = RequestSender {
+    let mut sender = RequestSender {
         from: from_client,
         to: to_replica,
         inbox: &mut client.inbox,
@@ -88,52 +89,55 @@ pub(super) async fn run(
         worker,
         progress: &progress,
         in_flight,
-        flow: ByteCounters::from_client(in_flight, account),
+        counters: ByteCounters::from_client(in_flight, stats),
         turn: Turn::default(),
     };
-    // Lent: what is moved into an async fn is kept twice.
-    let (upload, download) = (pin!(upload.run()), pin!(download.run()));
-    let end = run_both(upload, download, &progress).await;
-    // Once told to go on, the client goes on, whoever gets its request next.
-    request.expects = progress.held.get();
+    // Pinned by reference: an async fn stores moved arguments twice.
+    let (sender, response) = (pin!(sender.run()), pin!(response.run()));
+    let end = run_both(sender, response, &progress).await;
+    // A client that has received a 100 sends its body, also if the request goes to another replica
+    // next.
+    request.expects = progress.awaiting_continue.get();
     end
 }
 
-/// Polls both directions until the reply's one is through, or the client fails before it began.
+/// Polls both directions until the reply is complete, or until the client fails before the reply
+/// began.
 async fn run_both(
-    mut upload: Pin<&mut impl Future<Output = Result<(), SendError>>>,
-    mut download: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
+    mut sender: Pin<&mut impl Future<Output = Result<(), SendError>>>,
+    mut response: Pin<&mut impl Future<Output = Result<ResponseOutcome, ResponseError>>>,
     progress: &ExchangeProgress,
 ) -> AttemptOutcome {
-    let mut uploading = true;
+    let mut sending = true;
     std::future::poll_fn(|cx| {
         loop {
-            let held = progress.held.get();
-            if uploading && let Poll::Ready(end) = upload.as_mut().poll(cx) {
-                uploading = false;
-                if progress.upload_over.get().is_none() {
-                    progress.upload_over.set(Some(Instant::now()));
+            let awaiting_continue = progress.awaiting_continue.get();
+            if sending && let Poll::Ready(end) = sender.as_mut().poll(cx) {
+                sending = false;
+                if progress.request_done_at.get().is_none() {
+                    progress.request_done_at.set(Some(Instant::now()));
                 }
                 match end {
                     Ok(()) | Err(SendError::ReplicaGone) => {}
-                    // Behind half an interim reply, nothing could be read.
-                    Err(_) if progress.amid.get() => {
+                    // After a partial interim reply, the client could not parse an error reply.
+                    Err(_) if progress.writing_interim.get() => {
                         return Poll::Ready(AttemptOutcome::Broken(ResponseError::ClientGone));
                     }
                     Err(failed) if !progress.response_started.get() => {
                         return Poll::Ready(AttemptOutcome::ClientFailed(failed));
                     }
-                    // The reply goes on; its head has told the client that the connection ends.
+                    // The reply goes on. Its head has announced that the connection closes.
                     Err(_) => {}
                 }
             }
-            match download.as_mut().poll(cx) {
+            match response.as_mut().poll(cx) {
                 Poll::Ready(Ok(delivered)) => {
                     return Poll::Ready(AttemptOutcome::Delivered(delivered));
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(AttemptOutcome::Broken(broken)),
-                // A 100 was passed on: the client's clock begins.
-                Poll::Pending if held && !progress.held.get() && uploading => {}
+                // A 100 was relayed, so the client's timeout starts: poll the sender again.
+                Poll::Pending
+                    if awaiting_continue && !progress.awaiting_continue.get() && sending => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

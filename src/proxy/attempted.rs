@@ -1,7 +1,7 @@
-//! Which replicas one request has tried in vain, and which of them it is saved from.
+//! Replicas that failed one request, and the count of requests that another replica rescued.
 //!
-//! Surprising: a request counts as saved where it would have failed, in the cell of the replica that did not
-//! serve it, and as soon as another has it. Whether that one answers is not waited for.
+//! A rescued request counts in the counters of the replica that did not serve it. It counts when
+//! another replica takes it over, before that replica answers.
 
 use std::fmt;
 use std::rc::Rc;
@@ -10,31 +10,31 @@ use std::time::Duration;
 use super::upstream::Upstream;
 use crate::roster::ReplicaId;
 
-/// Why there is no fresh connection to a replica.
+/// Reason why there is no fresh connection to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoConnection {
-    /// It refused, or there is no way to it.
+    /// The replica refused the connection, or it is unreachable.
     Refused,
-    /// It took longer than this.
+    /// The connection was not established within this time.
     TimedOut(Duration),
-    /// It was made, and broke before the first bytes were written.
+    /// The connection broke before the first bytes were written.
     Broken,
-    /// Our own fault.
+    /// A local error prevented the connection.
     Ours,
-    /// The replica fell silent, and another one is up.
-    Doubted,
+    /// The replica's health degraded, and another replica is up.
+    Degraded,
 }
 
-/// A replica to which no connection was made.
+/// A replica to which no connection was established.
 #[derive(Debug)]
 pub(super) struct UnreachedReplica {
-    pool: Rc<Upstream>,
+    upstream: Rc<Upstream>,
     why: NoConnection,
 }
 
 impl fmt::Display for UnreachedReplica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.pool.name;
+        let name = &self.upstream.name;
         match self.why {
             NoConnection::Refused => write!(f, "{name} refused the connection"),
             NoConnection::TimedOut(limit) => {
@@ -42,51 +42,56 @@ impl fmt::Display for UnreachedReplica {
             }
             NoConnection::Broken => write!(f, "{name} closed the connection"),
             NoConnection::Ours => write!(f, "no connection to {name} could be opened"),
-            NoConnection::Doubted => write!(f, "{name} fell silent"),
+            NoConnection::Degraded => write!(f, "{name} fell silent"),
         }
     }
 }
 
-/// The replicas that one request has tried in vain.
+/// The replicas that one request has tried without success.
 #[derive(Debug, Default)]
 pub(super) struct Attempted {
-    /// They refused it, unseen.
+    /// Replicas that refused the connection, or that received nothing of the request.
     pub(super) refused: Vec<ReplicaId>,
-    /// They took it and fell silent.
+    /// Replicas whose connection was lost after the request was sent.
     pub(super) lost: Vec<ReplicaId>,
-    /// The last that was not reached; boxed, because every request holds this and hardly any needs it.
+    /// The last replica that was not reached. It is boxed, because every request has this field and
+    /// few set it.
     pub(super) unreached: Option<Box<UnreachedReplica>>,
-    /// The first of these, or its home if that is not up; `None` again once another has the request.
-    trouble: Option<Rc<Upstream>>,
+    /// First replica that failed the request, or its home if that is not up. `None` again once
+    /// another replica has taken over.
+    failed_first: Option<Rc<Upstream>>,
     saved: bool,
 }
 
 impl Attempted {
-    /// There was no connection to a replica; nothing was sent.
-    pub(super) fn not_reached(&mut self, pool: &Rc<Upstream>, why: NoConnection) {
-        self.refused.push(pool.id);
-        self.mark_failed(pool);
-        let pool = Rc::clone(pool);
-        self.unreached = Some(Box::new(UnreachedReplica { pool, why }));
+    /// Records that no connection was established and nothing was sent.
+    pub(super) fn not_reached(&mut self, upstream: &Rc<Upstream>, why: NoConnection) {
+        self.refused.push(upstream.id);
+        self.mark_failed(upstream);
+        let upstream = Rc::clone(upstream);
+        self.unreached = Some(Box::new(UnreachedReplica { upstream, why }));
     }
 
-    /// A replica has refused or lost it, or is not there to be asked.
-    pub(super) fn mark_failed(&mut self, pool: &Rc<Upstream>) {
-        if self.trouble.is_none() && !self.saved {
-            self.trouble = Some(Rc::clone(pool));
+    /// Records that a replica has refused or lost the request, or is not up.
+    pub(super) fn mark_failed(&mut self, upstream: &Rc<Upstream>) {
+        if self.failed_first.is_none() && !self.saved {
+            self.failed_first = Some(Rc::clone(upstream));
         }
     }
 
-    /// A replica gets it. If that is another than the one it was in trouble with, it counts there as
-    /// saved; once, however far it travels.
-    pub(super) fn mark_taken_over(&mut self, pool: &Upstream) {
-        if let Some(trouble) = self.trouble.take_if(|trouble| trouble.id != pool.id) {
-            trouble.cell().saved.add(1);
+    /// Records that a replica takes the request. If another replica failed it first, the request
+    /// counts there as saved, at most once.
+    pub(super) fn mark_taken_over(&mut self, upstream: &Upstream) {
+        if let Some(failed_first) = self
+            .failed_first
+            .take_if(|failed_first| failed_first.id != upstream.id)
+        {
+            failed_first.counters().saved.add(1);
             self.saved = true;
         }
     }
 
-    /// Whether it was tried in vain.
+    /// Returns `true` if the request has tried this replica without success.
     pub(super) fn contains(&self, id: ReplicaId) -> bool {
         self.refused.contains(&id) || self.lost.contains(&id)
     }

@@ -1,16 +1,17 @@
-//! The worker's spare buffers: taken when bytes come, given back when a connection falls silent, so that
-//! an idle connection holds none.
+//! Spare buffers of a worker. A connection takes one when bytes arrive and returns it when it falls
+//! silent, so an idle connection holds none.
 
 use std::cell::RefCell;
 use std::mem;
 
 use bytes::BytesMut;
 
-/// Bytes of a reply that may be held back until it is whole.
+/// Maximum number of reply bytes that are held back until the reply is complete.
 pub(super) const REPLY_BYTES: usize = 36 * 1024;
-/// The longest head of a reply. The buffers of one that is longer than [`REPLY_BYTES`] are not kept.
+/// Maximum length of a reply's head in bytes. Buffers that grew beyond [`REPLY_BYTES`] for a longer
+/// head are not kept.
 pub(super) const MAX_REPLY_HEAD: usize = 64 * 1024;
-/// Spare buffers kept per kind; more are freed.
+/// Maximum number of spare buffers in each pool. More are freed.
 const MAX_SPARE: usize = 256;
 
 /// Spare buffers of one capacity.
@@ -28,13 +29,13 @@ impl BufferPool {
         }
     }
 
-    /// An empty buffer with room for at least the capacity.
+    /// Returns an empty buffer with at least the pool's capacity.
     pub(super) fn take(&self) -> BytesMut {
         let spare = self.spare.borrow_mut().pop();
         spare.unwrap_or_else(|| BytesMut::with_capacity(self.capacity))
     }
 
-    /// Empties `buffer` and keeps its memory; what it was becomes a buffer without memory.
+    /// Empties `buffer` and keeps its memory. `buffer` is left without memory.
     pub(super) fn put_back(&self, buffer: &mut BytesMut) {
         let mut buffer = mem::take(buffer);
         let mut spare = self.spare.borrow_mut();
@@ -42,7 +43,7 @@ impl BufferPool {
             return;
         }
         buffer.clear();
-        // Gets back the room in front of what was consumed; no allocation.
+        // Reclaims the consumed space at the front, without an allocation.
         buffer.reserve(self.capacity);
         if buffer.capacity() <= 2 * self.capacity {
             spare.push(buffer);
@@ -56,7 +57,7 @@ mod tests {
     use bytes::Buf;
 
     #[test]
-    fn memory_comes_back_whole() {
+    fn a_returned_buffer_has_its_whole_capacity_again() {
         let buffers = BufferPool::new(1000);
         let mut buffer = buffers.take();
         let memory = buffer.as_ptr();
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grew_for_a_long_head_is_freed() {
+    fn a_buffer_that_grew_for_a_long_head_is_freed() {
         let buffers = BufferPool::new(REPLY_BYTES);
         let mut buffer = buffers.take();
         buffer.resize(REPLY_BYTES, 1);

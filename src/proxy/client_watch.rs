@@ -1,125 +1,39 @@
-//! Notices that a client is gone while its request waits for a replica.
+//! Detects that a client has left while its request waits for a replica.
 //!
-//! A wait that ends soon costs no system call: a client is watched only once its wait has lasted for a
-//! whole [`TICK`], because its socket may have to be registered with the event loop for that. A reset ends
-//! the wait at once. An end of file starts the half-close grace, in which a reply may still begin.
+//! A short wait costs no system call. A client is watched only after its wait has lasted for
+//! [`super::young_waits::YOUNG_WAIT_TICK`], because its socket may have to be registered with the
+//! event loop. A reset ends the wait at once. An end of file starts the half-close grace, in which
+//! a reply may still begin.
 //!
-//! Readiness is awaited for the two ends alone, never for bytes. Pipelined requests that lie unread
-//! therefore neither hide an end nor wake the task again and again.
+//! The watch waits for these two events alone, never for readable bytes. Pipelined requests
+//! therefore neither hide an end nor wake the task repeatedly.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use slab::Slab;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::session::{Client, Disposition};
 use super::worker::Worker;
+use super::young_waits::YoungWait;
 use crate::wire::deadline::Deadline;
 use crate::wire::lazy_stream::LazyStream;
 
-/// A wait is watched after one to two of these. Half of it would double the wake-ups of a worker whose
-/// replicas are slow; twice of it would leave no room in the 50 ms within which an end is noticed.
-const YOUNG_WAIT_TICK: Duration = Duration::from_millis(10);
-
-/// The waits of one worker that are too young to be watched.
-#[derive(Debug, Default)]
-pub(super) struct YoungWaits {
-    waits: RefCell<Slab<WaitEntry>>,
-    tick: Cell<u64>,
-    /// Whether a wait has begun since the last tick. As long as some do, ticks go on: to set out again
-    /// costs a write to the event loop's own descriptor.
-    busy: Cell<bool>,
-    /// Whether the ticks have stopped because nothing waits.
-    dormant: Cell<bool>,
-    begun: Notify,
-}
-
-#[derive(Debug)]
-struct WaitEntry {
-    /// The tick that came before it began.
-    since: u64,
-    waker: Waker,
-}
-
-impl YoungWaits {
-    /// Wakes each wait that has lasted for a tick, for ever.
-    pub(super) async fn run(&self) {
-        loop {
-            if !self.busy.replace(false) && self.waits.borrow().is_empty() {
-                self.dormant.set(true);
-                self.begun.notified().await;
-                self.dormant.set(false);
-            }
-            sleep(YOUNG_WAIT_TICK).await;
-            self.tick.set(self.tick.get() + 1);
-            let waits = self.waits.borrow();
-            let grown = waits.iter().filter(|(_, wait)| self.has_grown(wait.since));
-            grown.for_each(|(_, wait)| wait.waker.wake_by_ref());
-        }
-    }
-
-    /// Returns `true` once a wait that began after the tick `since` has lasted for a whole one.
-    fn has_grown(&self, since: u64) -> bool {
-        self.tick.get() >= since + 2
-    }
-
-    fn begin(&self, cx: &Context<'_>, first: &Cell<Option<u64>>) -> YoungWait<'_> {
-        self.busy.set(true);
-        if self.dormant.get() {
-            self.begun.notify_one();
-        }
-        let since = first.get().unwrap_or_else(|| self.tick.get());
-        first.set(Some(since));
-        let waker = cx.waker().clone();
-        let place = self.waits.borrow_mut().insert(WaitEntry { since, waker });
-        YoungWait { waits: self, place }
-    }
-}
-
-/// A wait among the young ones. Dropping it ends that.
-#[derive(Debug)]
-struct YoungWait<'w> {
-    waits: &'w YoungWaits,
-    place: usize,
-}
-
-impl YoungWait<'_> {
-    /// Returns `true` once it has lasted for a tick; until then, `cx` is woken for that.
-    fn has_grown(&self, cx: &Context<'_>) -> bool {
-        let mut waits = self.waits.waits.borrow_mut();
-        let Some(wait) = waits.get_mut(self.place) else {
-            return true;
-        };
-        wait.waker.clone_from(cx.waker());
-        self.waits.has_grown(wait.since)
-    }
-}
-
-impl Drop for YoungWait<'_> {
-    fn drop(&mut self) {
-        self.waits.waits.borrow_mut().try_remove(self.place);
-    }
-}
-
-/// What is known of a client over all waits of one request.
+/// State of a client across all waits of one request.
 #[derive(Debug, Default)]
 pub(super) struct ClientEnds {
-    /// When the client was first found to send nothing more.
+    /// Time at which the client was first found to send nothing more.
     pub(super) half_closed: Cell<Option<Instant>>,
-    /// The tick before the first wait. A replica that sends something more often than the ticks come makes
-    /// many short waits of a long one.
+    /// Tick before the first wait. A replica that sends something more often than a tick splits one
+    /// long wait into many short ones.
     waits_since: Cell<Option<u64>>,
 }
 
-/// The watch over one client during one wait.
+/// Watch over one client during one wait.
 pub(super) struct ClientWatch<'a, S> {
     worker: &'a Worker,
     ends: &'a ClientEnds,
@@ -127,7 +41,8 @@ pub(super) struct ClientWatch<'a, S> {
 }
 
 enum WatchState<'a, S> {
-    /// How to get at the client's socket, which is registered with the event loop then.
+    /// Not watched yet. The closure registers the client's socket with the event loop and returns
+    /// it.
     Fresh(S),
     Young(S, YoungWait<'a>),
     Watched(Box<WatchedClient<'a>>),
@@ -136,13 +51,13 @@ enum WatchState<'a, S> {
 }
 
 struct WatchedClient<'a> {
-    /// Ready with a reset.
+    /// Completes at a reset.
     reset: Pin<Box<dyn Future<Output = ()> + 'a>>,
     grace: Deadline,
 }
 
 impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
-    /// A watch over the client whose connection `socket` returns.
+    /// Creates a watch over the client whose connection `socket` returns.
     pub(super) fn new(worker: &'a Worker, ends: &'a ClientEnds, socket: S) -> Self {
         Self {
             worker,
@@ -151,8 +66,8 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         }
     }
 
-    /// Ready once the client is gone. `silent_since` returns since when the replica alone has been waited
-    /// for; with `None` the end of what the client sends is no reason to go.
+    /// Completes once the client has left. `silent_since` returns the time since when only the
+    /// replica is waited for. While it is `None`, a half-closed client counts as present.
     pub(super) fn poll_gone(
         &mut self,
         cx: &mut Context<'_>,
@@ -191,8 +106,8 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         watched.grace.poll_passed(cx, end.max(since) + grace)
     }
 
-    /// As [`Self::poll_gone`] for a request that has waited for long; the others are not looked at. To be
-    /// polled before what is waited for: a replica that always has something to read would hide the end.
+    /// Polls [`Self::poll_gone`] if the request has waited for a tick already. Poll it before the
+    /// awaited future: a replica that always has bytes to read would hide the end.
     pub(super) fn poll_gone_if_old(
         &mut self,
         cx: &mut Context<'_>,
@@ -210,7 +125,7 @@ impl<'a, S: FnOnce() -> io::Result<&'a TcpStream>> ClientWatch<'a, S> {
         since.is_some_and(|since| self.worker.young_waits.has_grown(since))
     }
 
-    /// Runs `future` until the client is gone; then it is `None`.
+    /// Runs `future`. Returns `None` if the client leaves first.
     pub(super) fn run<F: Future>(
         mut self,
         mut future: Pin<&mut F>,
@@ -237,8 +152,8 @@ impl<'a> WatchedClient<'a> {
     }
 }
 
-/// Waits for `step`; `None` when the client resets its connection first. The end of what it sends is no
-/// reason not to be answered, however late.
+/// Waits for `step`. Returns `None` if the client resets its connection first. A half-closed client
+/// is still answered, however late.
 pub(super) async fn unless_reset<T>(
     worker: &Worker,
     client: &mut LazyStream,
@@ -249,24 +164,16 @@ pub(super) async fn unless_reset<T>(
     watch.run(pin!(step), || None).await
 }
 
-impl Client {
-    /// Notes that the client is gone.
-    pub(super) fn client_left(&mut self) -> Disposition {
-        self.note.iter_mut().for_each(|note| note.client_left());
-        Disposition::Close
-    }
-}
-
-/// Waits for a reset of `client`, and notes when the end of what it sends was found.
+/// Waits for a reset of `client`, and records the time at which its end of file was found.
 async fn client_reset(client: &TcpStream, half_closed: &Cell<Option<Instant>>) {
-    // Of all readiness, PRIORITY stands for "nothing more comes" without "bytes are here"; urgent data
-    // itself is not registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
+    // PRIORITY readiness reports an end of file and not readable bytes; urgent data is not
+    // registered. A reset sets EPOLLERR together with EPOLLRDHUP (tcp_reset in the kernel).
     match client.ready(Interest::PRIORITY | Interest::ERROR).await {
         Ok(ends) if !ends.is_error() => {
             if half_closed.get().is_none() {
                 half_closed.set(Some(Instant::now()));
             }
-            // An error means that the event loop is gone, and this task with it.
+            // An error means that the event loop has ended, and this task with it.
             let _ = client.ready(Interest::ERROR).await;
         }
         _ => {}

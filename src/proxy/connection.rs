@@ -1,68 +1,70 @@
-//! The connection that a request goes over: the client's own, a kept one of the pool, or a fresh one.
+//! Choice of the connection for a request: the client's private one, a kept one, or a fresh one.
 
 use tokio::net::TcpStream;
 
-use super::private_connections::PrivateConnection;
+use super::in_flight::InFlight;
+use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
 use super::retry_state::RetryState;
-use super::upstream::{InFlight, ReusePolicy};
+use super::upstream::ReusePolicy;
 use super::worker::Worker;
 
-/// Where a connection to a replica comes from.
+/// Previous use of a connection to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReusedConnection {
-    /// It was made for this request.
+    /// The connection was opened for this request.
     No,
-    /// It has served others.
+    /// The connection has served other requests.
     Pooled,
-    /// It serves this client only.
+    /// The connection serves this client only.
     Private,
 }
 
-/// How to get a connection to the replica.
+/// Connections that a request may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectOptions {
-    /// The client has its own.
+    /// The client's private connection.
     Own,
-    /// By making one.
+    /// A fresh connection.
     Fresh,
-    /// A kept one will do.
+    /// A kept connection, or else a fresh one.
     Any,
 }
 
-/// A connection to the replica, and where it comes from. `None`: nothing was sent, try elsewhere.
+/// Returns a connection to the replica and its previous use. `None` means that nothing was sent and
+/// another replica may be tried.
 pub(super) async fn connect(
     worker: &Worker,
     private: Option<&PrivateConnection>,
     in_flight: &InFlight,
     request: &ProxiedRequest,
-    means: ConnectOptions,
-    journey: &mut RetryState,
+    options: ConnectOptions,
+    retry: &mut RetryState,
 ) -> Option<(TcpStream, ReusedConnection)> {
-    let pool = in_flight.pool();
-    // A moment ago, or before the pause of a request that was lost.
-    let now = pool.chosen_at.get();
-    if means == ConnectOptions::Own
+    let upstream = in_flight.upstream();
+    // The choice was just made, or it precedes the delay of a request that was lost.
+    let now = upstream.chosen_at.get();
+    if options == ConnectOptions::Own
         && let Some(own) = private.and_then(PrivateConnection::take)
     {
         return Some((own, ReusedConnection::Private));
     }
-    let need = match (request.idempotent, journey.holders.is_empty()) {
+    let policy = match (request.idempotent, retry.lost_replicas.is_empty()) {
         (false, _) => ReusePolicy::Once,
         (true, true) => ReusePolicy::Any,
         (true, false) => ReusePolicy::Alive,
     };
-    if means == ConnectOptions::Any
-        && let Some(kept) = pool.take_idle(need, now)
+    if options == ConnectOptions::Any
+        && let Some(kept) = upstream.take_idle(policy, now)
     {
         worker.port().pool_hits.add(1);
         return Some((kept, ReusedConnection::Pooled));
     }
-    match Box::pin(worker.dial(in_flight, &journey.tried)).await {
+    match Box::pin(worker.dial(in_flight, &retry.attempted)).await {
         Ok(fresh) => Some((fresh, ReusedConnection::No)),
         Err(why) => {
-            journey.tried.not_reached(pool, why);
-            journey.moves += 1;
+            retry.attempted.not_reached(upstream, why);
+            retry.reroutes += 1;
             None
         }
     }

@@ -1,7 +1,7 @@
-//! Fresh connections to replicas, and when a request gives one up because its replica is silent.
+//! Fresh connections to replicas, and the decision to leave a replica whose health degrades.
 //!
-//! A long connect timeout costs little: a connection that is long in coming is given up as soon as the
-//! roster says that its replica is worse off and another one is up.
+//! A long connect timeout costs little. A pending connection is given up as soon as its replica
+//! degrades in the roster while another one is up.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,39 +11,40 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 
 use super::attempted::{Attempted, NoConnection};
-use super::retry_state::OnSilence;
-use super::upstream::{InFlight, Upstream};
+use super::in_flight::InFlight;
+use super::progress::OnSilence;
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::{EvidenceKind, Health, ReplicaId};
 use crate::wire::socket::{self, ConnectError};
 
 impl Worker {
-    /// A fresh connection to a replica. It is given up when the replica falls silent meanwhile and another
-    /// one is up. When there is none to be had, the fleet hears why, and nothing was sent.
+    /// Opens a connection to a replica. The attempt is given up if the replica's health degrades
+    /// while another one is up. A failure is reported to the fleet as evidence.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is no connection. Nothing was sent.
     pub(super) async fn dial(
         &self,
         in_flight: &InFlight,
-        tried: &Attempted,
+        attempted: &Attempted,
     ) -> Result<TcpStream, NoConnection> {
-        let (pool, limit) = (in_flight.pool(), self.settings.limits.connect_timeout);
+        let (upstream, limit) = (in_flight.upstream(), self.settings.limits.connect_timeout);
         self.port().pool_misses.add(1);
-        let mut connecting = pin!(socket::connect(pool.addr.0, limit));
-        let mut ear = in_flight.doubt_ear();
+        let mut connecting = pin!(socket::connect(upstream.addr.0, limit));
+        let mut waiter = in_flight.degraded_waiter();
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
             Poll::Ready(connected) => Poll::Ready(Some(connected)),
-            Poll::Pending if self.should_give_up(in_flight, |id| tried.contains(id)) => {
+            Poll::Pending if self.should_give_up(in_flight, |id| attempted.contains(id)) => {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                ear.register(cx);
+                waiter.register(cx);
                 Poll::Pending
             }
         });
-        let (sign, retry, why) = match connected.await {
+        let (kind, retry, why) = match connected.await {
             Some(Ok(stream)) => return Ok(stream),
             Some(Err(ConnectError::Refused)) => {
                 (EvidenceKind::Refused, Retry::Refused, NoConnection::Refused)
@@ -53,39 +54,41 @@ impl Worker {
                 (EvidenceKind::ConnectTimeout, Retry::ConnectTimeout, why)
             }
             Some(Err(ConnectError::Ours(err))) => {
-                tracing::warn!("cannot connect to {}: {err}", pool.addr);
+                tracing::warn!("cannot connect to {}: {err}", upstream.addr);
                 return Err(NoConnection::Ours);
             }
             None => {
-                pool.cell().retried(Retry::Doubted);
-                return Err(NoConnection::Doubted);
+                upstream.counters().retried(Retry::Doubted);
+                return Err(NoConnection::Degraded);
             }
         };
-        self.report_evidence(pool.id, sign);
-        pool.cell().retried(retry);
+        self.report_evidence(upstream.id, kind);
+        upstream.counters().retried(retry);
         Err(why)
     }
 
-    /// Whether a request should leave the replica that has it: that is dead, or it is silent and another one
-    /// is up that the request has not `tried`. Without another one, it may only be busy with this request.
+    /// Returns `true` if a request should leave its replica. That is so if the replica is down, or
+    /// if it is suspect and an untried one is up. Without another one up, the replica may only be
+    /// busy with this request.
     fn should_give_up(&self, in_flight: &InFlight, tried: impl Fn(ReplicaId) -> bool) -> bool {
-        let is_better = |pool: &Rc<Upstream>| pool.accepts_requests() && !tried(pool.id);
-        match in_flight.pool().health.get() {
+        let is_better =
+            |upstream: &Rc<Upstream>| upstream.accepts_requests() && !tried(upstream.id);
+        match in_flight.upstream().health.get() {
             Health::Up => false,
-            Health::Suspect => self.view().pools.iter().any(is_better),
+            Health::Suspect => self.view().upstreams.iter().any(is_better),
             Health::Down => true,
         }
     }
 
-    /// Whether a request whose reply has not begun leaves its replica now, within the retry budget. One that
-    /// waits although another replica fell silent with it counts as slow from then on.
-    pub(super) fn gives_up(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
+    /// Returns `true` if a request without a reply leaves its replica, within the retry budget. A
+    /// request that stays although another replica fell silent with it counts as slow from then on.
+    pub(super) fn should_leave(&self, in_flight: &InFlight, on_silence: OnSilence) -> bool {
         match on_silence {
             OnSilence::Leaves => self.should_give_up(in_flight, |_| false) && self.allows_retry(),
-            // It cannot be sent again, and is better off waiting.
+            // A request that cannot be retried keeps waiting for this replica.
             OnSilence::Stays => false,
             OnSilence::IsSlow => {
-                if in_flight.is_doubted() {
+                if in_flight.is_degraded() {
                     in_flight.begin_slow();
                 }
                 false

@@ -1,12 +1,14 @@
-//! One request until it is answered: which seat, which connection, and what a failed attempt means.
+//! A request until its reply: choice of the seat, choice of the connection, and the reaction to a
+//! failed attempt.
 //!
-//! Refused with nothing sent: the next seat, through every seat once. Lost with something sent: again
-//! only if doing it twice is as good as once, it is still here whole, the budget allows it, and no two
-//! replicas have died holding it. Everything else is an error reply, or a broken connection if the
-//! client has seen part of a reply.
+//! - Refused with nothing sent: the next seat is tried, each seat once.
+//! - Lost after bytes were sent: an idempotent request that is still buffered is retried. The
+//!   budget must allow it, and fewer than two replicas may have been lost with it.
+//! - Any other failure is an error reply, or a broken connection if the client has received part of
+//!   a reply.
 //!
-//! What is rare is boxed: the future of an exchange is made for every request, and as large as the
-//! largest of its parts.
+//! Rare steps are boxed: the future of an exchange is allocated for every request and is as large
+//! as its largest part.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,30 +19,28 @@ use tokio::time::{Instant, sleep};
 
 use super::access_record::TerminatedBy;
 use super::attempt::{self, AttemptOutcome};
-use super::attempted::Attempted;
+use super::client::{Client, Disposition};
 use super::client_watch::ClientWatch;
 use super::connection::{ConnectOptions, ReusedConnection, connect};
-use super::failure::ErrorReply;
-use super::flow::ByteCounters;
-use super::private_connections::PrivateConnection;
+use super::error_reply::ErrorReply;
+use super::in_flight::InFlight;
+use super::outcome::{client_failed, fail_permanently, finish, not_retried, send_error};
+use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
-use super::request_sender::SendError;
 use super::request_stats::RequestStats;
-use super::response::{ResponseError, ResponseOutcome};
-use super::retry_state::{RetryDenied, RetryState};
-use super::route::{self, NoReplica};
-use super::session::{Client, Disposition};
-use super::tunnel;
-use super::upstream::{InFlight, Upstream};
+use super::response_state::ResponseError;
+use super::retry_state::RetryState;
+use super::route;
+use super::upstream::Upstream;
 use super::worker::Worker;
 use crate::roster::{EvidenceKind, Health};
-use crate::wire::head::Version;
 
-/// Before a request that one replica was lost with goes to another: replicas that die together are seen
-/// dead by then, and do not count as two that died of this request.
+/// Delay before a request is retried on another replica after a connection was lost. It gives
+/// simultaneous deaths time to reach the roster, so that they do not count as two replicas killed
+/// by this request.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// Serves one request. What is left to do with the client's connection.
+/// Serves one request. Returns the next step for the client's connection.
 pub(super) async fn run(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -48,10 +48,10 @@ pub(super) async fn run(
 ) -> Disposition {
     let begun = Instant::now();
     worker.count_request(begun);
-    let mut account = RequestStats::new(begun, request.keyed.key, client.note.take());
-    let answered = run_attempts(worker, client, request, &account).await;
-    client.note = account.finish_attempt();
-    let after = match answered {
+    let mut stats = RequestStats::new(begun, request.keyed.key, client.record.take());
+    let outcome = run_attempts(worker, client, request, &stats).await;
+    client.record = stats.finish_attempt();
+    let after = match outcome {
         Ok(after) => after,
         Err(failure) => send_error(worker, client, request, &failure).await,
     };
@@ -59,257 +59,121 @@ pub(super) async fn run(
     after
 }
 
-/// From attempt to attempt until there is an answer, or a failure to be told the client.
+/// Makes attempts until the reply was delivered. An error is the reply to send to the client.
 async fn run_attempts(
     worker: &Rc<Worker>,
     client: &mut Client,
     request: &mut ProxiedRequest,
-    account: &RequestStats,
+    stats: &RequestStats,
 ) -> Result<Disposition, ErrorReply> {
-    let mut journey = RetryState::default();
+    let mut retry = RetryState::default();
     let key = request.keyed.key;
-    // A replica that the ring is not asked for: the client's own, with the connection to it, or one to try
-    // again on a fresh connection, because a kept one was found closed.
+    // A replica chosen without the ring: that of the client's private connection, or the previous
+    // one again on a fresh connection after a kept one was found closed.
     let own = client.private.as_ref();
-    let own = own.and_then(|private| private.begin(worker, key, account.begun));
-    let mut given = own.map(|in_flight| (in_flight, ConnectOptions::Own));
+    let own = own.and_then(|private| private.begin(worker, key, stats.begun));
+    let mut chosen = own.map(|in_flight| (in_flight, ConnectOptions::Own));
     loop {
-        let reached = {
+        let connected = {
             let own = client.private.as_deref();
-            let reached = reach(worker, request, account, &mut journey, (own, given.take()));
-            let watch = ClientWatch::new(worker, &account.ends, || {
+            let connected = reach(worker, request, stats, &mut retry, (own, chosen.take()));
+            let watch = ClientWatch::new(worker, &stats.ends, || {
                 client.stream.registered().map(|stream| &*stream)
             });
-            watch.run(pin!(reached), || Some(account.begun)).await
+            watch.run(pin!(connected), || Some(stats.begun)).await
         };
-        let Some(reached) = reached else {
-            account.ended.set(Some(TerminatedBy::ByClient));
+        let Some(connected) = connected else {
+            stats.ended.set(Some(TerminatedBy::ByClient));
             return Ok(Disposition::Close);
         };
-        let (in_flight, mut replica, kept) = reached?;
-        let pool = in_flight.pool();
-        let is_kept = kept != ReusedConnection::No;
-        let chances = journey.chances(worker, request, &in_flight, is_kept);
+        let (in_flight, mut replica, source) = connected?;
+        let upstream = in_flight.upstream();
+        let is_reused = source != ReusedConnection::No;
+        let chances = retry.chances(worker, request, &in_flight, is_reused);
         let end = attempt::run(
             worker,
             client,
             request,
-            (&mut replica, kept),
+            (&mut replica, source),
             &in_flight,
-            account,
+            stats,
             chances,
         );
         match end.await {
             AttemptOutcome::Delivered(delivered) => {
-                let about = (&in_flight, account);
+                let about = (&in_flight, stats);
                 return Ok(finish(worker, client, request, about, replica, delivered).await);
             }
             AttemptOutcome::ClientFailed(failed) => {
-                return client_failed(pool, account, &failed);
+                return client_failed(upstream, stats, &failed);
             }
             AttemptOutcome::Broken(
                 broken @ (ResponseError::Lost | ResponseError::Degraded | ResponseError::Stale),
             ) => {
-                let is_doubted = matches!(broken, ResponseError::Degraded);
+                let is_degraded = matches!(broken, ResponseError::Degraded);
                 if matches!(broken, ResponseError::Lost) {
-                    worker.report_evidence(pool.id, EvidenceKind::Lost);
+                    worker.report_evidence(upstream.id, EvidenceKind::Lost);
                 }
                 let repeatable = chances.repeatable;
-                journey
-                    .may_retry_here(worker, request, &in_flight, &broken, is_kept, repeatable)
-                    .map_err(|halted| not_retried(pool, account, &halted))?;
-                given = (is_kept && !is_doubted).then_some((in_flight, ConnectOptions::Fresh));
+                retry
+                    .record_failure(worker, request, &in_flight, &broken, is_reused, repeatable)
+                    .map_err(|denied| not_retried(upstream, stats, &denied))?;
+                chosen = (is_reused && !is_degraded).then_some((in_flight, ConnectOptions::Fresh));
             }
             AttemptOutcome::Broken(other) => {
-                return fail_permanently(worker, pool, account, &other);
+                return fail_permanently(worker, upstream, stats, &other);
             }
         }
     }
 }
 
-/// A replica for the request, and a connection to it: the one that is `given`, or the client's `own`, or from
-/// seat to seat until there is one.
+/// Returns a replica and a connection to it: the `chosen` one, the client's `own`, or the first
+/// seat that accepts a connection.
 async fn reach(
     worker: &Worker,
     request: &ProxiedRequest,
-    account: &RequestStats,
-    journey: &mut RetryState,
-    (own, mut given): (
+    stats: &RequestStats,
+    retry: &mut RetryState,
+    (own, mut chosen): (
         Option<&PrivateConnection>,
         Option<(InFlight, ConnectOptions)>,
     ),
 ) -> Result<(InFlight, TcpStream, ReusedConnection), ErrorReply> {
     loop {
-        account.moves.set(journey.moves);
-        let tried = &mut journey.tried;
-        let (in_flight, means) = match given.take().filter(|(in_flight, _)| in_flight.may_go_on()) {
-            Some(given) => given,
+        stats.reroutes.set(retry.reroutes);
+        let attempted = &mut retry.attempted;
+        let (in_flight, options) = match chosen
+            .take()
+            .filter(|(in_flight, _)| in_flight.can_retry_here())
+        {
+            Some(chosen) => chosen,
             None => {
                 let (key, now) = (request.keyed.key, Instant::now());
-                let next = route::select(worker, key, tried, now).await;
-                let next = next.map_err(|nobody| nobody_up(worker, nobody, tried))?;
-                account.replica_chosen(next.pool().chosen_at.get());
+                let next = route::select(worker, key, attempted, now).await;
+                let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
+                stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)
             }
         };
-        let pool = in_flight.pool();
-        if !journey.may_try(pool.id) {
+        let upstream = in_flight.upstream();
+        if !retry.may_try(upstream.id) {
             let sentence = "two replicas were lost with this request";
             return Err(ErrorReply::new(502, sentence));
         }
-        journey.tried.mark_taken_over(pool);
-        if journey.record_failure(pool.id) && !Box::pin(still_up_after_delay(pool)).await {
+        retry.attempted.mark_taken_over(upstream);
+        if retry.needs_delay(upstream.id) && !Box::pin(still_up_after_delay(upstream)).await {
             continue;
         }
-        let connected = connect(worker, own, &in_flight, request, means, journey).await;
-        if let Some((replica, kept)) = connected {
-            return Ok((in_flight, replica, kept));
+        let connected = connect(worker, own, &in_flight, request, options, retry).await;
+        if let Some((replica, source)) = connected {
+            return Ok((in_flight, replica, source));
         }
     }
 }
 
-/// Lets a replica's death be heard of that dies together with another.
-async fn still_up_after_delay(pool: &Upstream) -> bool {
+/// Waits so that the death of a second replica can reach the roster. Returns `true` if this replica
+/// is still up.
+async fn still_up_after_delay(upstream: &Upstream) -> bool {
     sleep(RETRY_DELAY).await;
-    pool.health.get() == Health::Up
-}
-
-/// Puts both connections to their next use after a reply.
-async fn finish(
-    worker: &Rc<Worker>,
-    client: &mut Client,
-    request: &ProxiedRequest,
-    (in_flight, account): (&InFlight, &RequestStats),
-    mut replica: TcpStream,
-    delivered: ResponseOutcome,
-) -> Disposition {
-    match delivered {
-        ResponseOutcome::Whole {
-            client_stays,
-            keep,
-            private,
-        } => {
-            account.ended.set(Some(TerminatedBy::Whole));
-            let (pool, now) = (in_flight.pool(), Instant::now());
-            account.finish(pool, now);
-            if let Some(keep) = keep
-                && private
-                && client_stays
-            {
-                PrivateConnection::keep(&mut client.private, pool, replica, keep, now);
-            } else if let Some(keep) = keep.filter(|_| !private) {
-                let most = worker.settings.limits.pool_per_seat;
-                pool.put_idle(replica, keep, most, now);
-            }
-            let client_through = !request.keep_alive
-                && !worker.is_stopping()
-                && request.outgoing.body.is_complete()
-                && client.inbox.is_empty();
-            match (client_stays, client_through) {
-                (true, _) => Disposition::KeepAlive,
-                (false, true) => Disposition::CloseIfRead,
-                (false, false) => Disposition::LingeringClose,
-            }
-        }
-        ResponseOutcome::Tunnel => {
-            let early = &mut client.inbox;
-            let flows = (
-                ByteCounters::from_client(in_flight, account),
-                ByteCounters::to_client(in_flight, account),
-            );
-            if let Ok(stream) = client.stream.registered() {
-                let ended = tunnel::run(worker, stream, &mut replica, early, flows);
-                account.ended.set(Some(Box::pin(ended).await));
-            }
-            Disposition::Close
-        }
-    }
-}
-
-/// Ends an exchange that was lost and does not go on.
-fn not_retried(pool: &Upstream, account: &RequestStats, halted: &RetryDenied) -> ErrorReply {
-    account.finish(pool, Instant::now());
-    if matches!(halted, RetryDenied::OverBudget(_)) {
-        account.ended.set(Some(TerminatedBy::ByBudget));
-    }
-    ErrorReply::new(502, halted.to_string())
-}
-
-/// Ends an exchange whose client broke its request off.
-fn client_failed(
-    pool: &Upstream,
-    account: &RequestStats,
-    failed: &SendError,
-) -> Result<Disposition, ErrorReply> {
-    account.ended.set(Some(TerminatedBy::ByClient));
-    account.finish(pool, Instant::now());
-    ErrorReply::of_client(failed).map_or(Ok(Disposition::Close), Err)
-}
-
-/// Ends an exchange that cannot be repeated.
-fn fail_permanently(
-    worker: &Worker,
-    pool: &Upstream,
-    account: &RequestStats,
-    broken: &ResponseError,
-) -> Result<Disposition, ErrorReply> {
-    account.finish(pool, Instant::now());
-    match broken {
-        ResponseError::TimedOut => {
-            worker.report_evidence(pool.id, EvidenceKind::ReplyTimeout);
-            Err(ErrorReply::new(504, "the replica did not answer in time"))
-        }
-        ResponseError::Bad(why) => {
-            let sentence = format!("the replica's reply is malformed: {why}");
-            Err(ErrorReply::new(502, sentence))
-        }
-        ResponseError::Truncated { reset } => {
-            worker.report_evidence(pool.id, EvidenceKind::Lost);
-            pool.cell().truncated.add(1);
-            account.ended.set(Some(TerminatedBy::ByReplica));
-            Ok(if *reset {
-                Disposition::Reset
-            } else {
-                Disposition::Close
-            })
-        }
-        ResponseError::ClientGone
-        | ResponseError::Lost
-        | ResponseError::Degraded
-        | ResponseError::Stale => {
-            account.ended.set(Some(TerminatedBy::ByClient));
-            Ok(Disposition::Close)
-        }
-    }
-}
-
-/// Answers with an error. The connection stays only if nothing is left of the request.
-async fn send_error(
-    worker: &Worker,
-    client: &mut Client,
-    request: &ProxiedRequest,
-    failure: &ErrorReply,
-) -> Disposition {
-    let stays = request.keep_alive
-        && request.asked.version == Version::Http11
-        && request.outgoing.body.is_complete()
-        && failure.status >= 500;
-    let fields = if failure.status == 503 {
-        "Retry-After: 1\r\n"
-    } else {
-        ""
-    };
-    let head_only = request.asked.to_head;
-    let answer = client.answer(worker, failure, fields, stays, head_only);
-    Box::pin(answer).await
-}
-
-/// What to say when no seat serves a request.
-pub(super) fn nobody_up(worker: &Worker, nobody: NoReplica, tried: &Attempted) -> ErrorReply {
-    let sentence = match (nobody, &tried.unreached) {
-        (NoReplica::Empty, _) => "there are no replicas".to_owned(),
-        (NoReplica::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
-        (NoReplica::Down, _) => "no replica is up".to_owned(),
-    };
-    ErrorReply::new(503, sentence)
+    upstream.health.get() == Health::Up
 }

@@ -1,15 +1,17 @@
-//! Turns and runs: how much of a body or a tunnel one session moves before other sessions of its worker run.
+//! Turns and runs: the amount of a body or tunnel that one session moves before other sessions of
+//! its worker run.
 //!
-//! An event loop runs a task until it waits. A session between a fast sender and a fast reader never waits:
-//! both sockets are ready again after every piece, and tokio stops the task only after 128 operations (its
-//! cooperative budget), which move 16 MiB and more. With 20 such sessions, a small request waited for
-//! hundreds of MiB of other clients' bytes.
+//! An event loop runs a task until it waits. A session between a fast sender and a fast reader
+//! never waits, because both sockets are ready again after every piece. Tokio stops the task only
+//! after 128 operations (its cooperative budget), which move 16 MiB and more. With 20 such
+//! sessions, a small request waited for hundreds of MiB of other clients' bytes.
 //!
-//! So a session lets the event loop go round after each turn. Of those at full speed, one goes on at the next
-//! round and the others stand in line until its run is over or it waits for a socket: a round costs a small
-//! request one turn, however many there are, and the caches stay with one body. (With all of them in each
-//! round, a byte cost 1.3 to 2 times the CPU.) Bytes are counted, not time: a process that was not scheduled
-//! would give its turn away for it.
+//! So a session yields to the event loop after each turn. Of the sessions at full speed, a single
+//! one goes on in the next round. The others queue until its run is over or it waits for a socket.
+//! A round thus costs a small request one turn, and the caches stay with one body. With all
+//! sessions in each round, a byte cost 1.3 to 2 times the CPU.
+//!
+//! Turns are counted in bytes, not in time: a process that was not scheduled would lose its turn.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,25 +20,28 @@ use std::task::{Poll, Waker};
 
 use tokio::task::yield_now;
 
-#[cfg(doc)]
 use crate::wire::framing::Body;
 
-/// Bytes that a session moves before the event loop goes round. A piece that was begun is moved whole, so
-/// one turn is at most this much and one piece.
+/// Bytes that a session moves before it yields to the event loop. A started piece is moved whole,
+/// so a turn is at most this and one piece.
 pub(super) const TURN_BYTES: u64 = 512 * 1024;
 
-/// Bytes that a session moves in turn after turn while others stand in line.
+/// Bytes that a session moves in consecutive turns while others are queued.
 const RUN_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many bytes that are moved through a pipe one byte of chunked framing counts for: the scanner takes
-/// 6 ns for it, where a pipe takes 0.2 ns.
+/// Weight of one byte of chunked framing in bytes moved through a pipe. The scanner takes 6 ns for
+/// a byte, the pipe 0.2 ns.
 const FRAMING_WEIGHT: u64 = 32;
+
+/// Bytes of a chunked body, beyond announced data, that are scanned at once. It exceeds the longest
+/// name of a trailer field, which must be seen whole.
+const SCAN_BYTES: usize = 4 * 1024;
 
 /// Bytes that one direction of a session has moved in its turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     moved: u32,
-    /// Its number in the line; 0 until it has one.
+    /// Number in the queue; 0 until assigned.
     number: u32,
 }
 
@@ -47,20 +52,21 @@ impl Turn {
         self.moved = self.moved.saturating_add(moved);
     }
 
-    /// Counts bytes of chunked framing that were scanned between two values of [`Body::scanned`].
+    /// Counts the bytes of chunked framing that were scanned between two values of
+    /// [`Body::scanned`].
     pub(super) fn count_framing(&mut self, before: u32, after: u32) {
         let scanned = after.wrapping_sub(before);
         self.count(u64::from(scanned) * FRAMING_WEIGHT);
     }
 
-    /// Lets the event loop go round if the turn is over, and other sessions at full speed have their run if
-    /// the run is. Cancel safe.
-    pub(super) async fn skip(&mut self, line: &TurnQueue) {
+    /// Yields to the event loop if the turn is over, and to other sessions at full speed if the run
+    /// is over. Cancel safe.
+    pub(super) async fn yield_if_over(&mut self, queue: &TurnQueue) {
         if self.is_turn_over() {
             if self.number == 0 {
-                self.number = line.number();
+                self.number = queue.number();
             }
-            line.yield_turn(self.number, u64::from(self.moved)).await;
+            queue.yield_turn(self.number, u64::from(self.moved)).await;
             self.moved = 0;
         }
     }
@@ -70,17 +76,28 @@ impl Turn {
     }
 }
 
+/// Returns the leading bytes of `input` that may be relayed into `body` before the turn is checked
+/// again. A scan of 36 KiB of one-byte chunks takes as long as moving a MiB.
+pub(super) fn scan_window<'b>(body: &Body, input: &'b [u8]) -> &'b [u8] {
+    let Body::Chunked(_) = body else {
+        return input;
+    };
+    let ahead = usize::try_from(body.opaque_ahead()).unwrap_or(usize::MAX);
+    &input[..input.len().min(ahead.saturating_add(SCAN_BYTES))]
+}
+
 /// The sessions of one worker that are at full speed.
 #[derive(Debug, Default)]
 pub(super) struct TurnQueue {
     numbers: Cell<u32>,
-    /// Whose run it is.
+    /// Number of the session whose run it is.
     runner: Cell<u32>,
-    /// What it has moved in its run.
+    /// Bytes moved in this run.
     moved: Cell<u64>,
-    /// Whether it goes on at the next round. Otherwise it waits for a socket, or has ended.
+    /// `true` if the runner goes on in the next round; otherwise it waits for a socket or has
+    /// ended.
     goes_on: Cell<bool>,
-    /// The others, in their order. The first looks at each round whether it is its run.
+    /// The queued sessions, in order. The first checks in each round whether it may run.
     waiting: RefCell<VecDeque<(u32, Waker)>>,
 }
 
@@ -103,7 +120,10 @@ impl TurnQueue {
             self.begin(number);
             return self.next_round().await;
         }
-        let waiting = QueuedSession { line: self, number };
+        let waiting = QueuedSession {
+            queue: self,
+            number,
+        };
         waiting.enter().await;
         while !self.is_free() {
             yield_now().await;
@@ -120,12 +140,12 @@ impl TurnQueue {
         self.moved.get() >= RUN_BYTES && !self.waiting.borrow().is_empty()
     }
 
-    /// Whether nobody is at its run.
+    /// Returns `true` if no session has the run.
     fn is_free(&self) -> bool {
         self.runner.get() == 0 || !self.goes_on.get()
     }
 
-    /// Goes on at the next round of the event loop.
+    /// Lets the runner go on in the next round of the event loop.
     async fn next_round(&self) {
         self.goes_on.set(true);
         let _over = ResumingSession(self);
@@ -133,7 +153,7 @@ impl TurnQueue {
     }
 }
 
-/// Dropped at the next poll of the runner, or with it.
+/// Mark of a runner that has yielded. Dropped at its next poll or with it.
 struct ResumingSession<'l>(&'l TurnQueue);
 
 impl Drop for ResumingSession<'_> {
@@ -142,17 +162,17 @@ impl Drop for ResumingSession<'_> {
     }
 }
 
-/// A place in the line. Dropping it leaves the line.
+/// Position in the queue. Dropping it leaves the queue.
 struct QueuedSession<'l> {
-    line: &'l TurnQueue,
+    queue: &'l TurnQueue,
     number: u32,
 }
 
 impl QueuedSession<'_> {
-    /// Waits to be the first.
+    /// Waits until this session is the first.
     async fn enter(&self) {
         poll_fn(|cx| {
-            let mut waiting = self.line.waiting.borrow_mut();
+            let mut waiting = self.queue.waiting.borrow_mut();
             match waiting
                 .iter()
                 .position(|(number, _)| *number == self.number)
@@ -172,7 +192,7 @@ impl QueuedSession<'_> {
 
 impl Drop for QueuedSession<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.line.waiting.borrow_mut();
+        let mut waiting = self.queue.waiting.borrow_mut();
         let was_first = waiting
             .front()
             .is_some_and(|(number, _)| *number == self.number);

@@ -1,8 +1,8 @@
-//! The idle clients of one worker, the longest idle first: whom a stop wakes, and who makes room for a
-//! newcomer at the limit of connections.
+//! Idle clients of one worker, the longest idle first. A stop wakes all of them, and the first is
+//! evicted for a new client at the limit of connections.
 //!
-//! A client enters whenever it begins to wait, so the order of entries is the order of time, and every
-//! step costs a few instructions however many there are.
+//! A client is added when it begins to wait, so the entries are in the order of time. Each
+//! operation takes constant time.
 
 use std::cell::RefCell;
 use std::task::{Context, Waker};
@@ -11,14 +11,14 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::time::Instant;
 
-/// A client is not idle yet that has paused for less: it is between two requests, the next of which may be
-/// on its way.
+/// Minimum idle time before a client may be evicted. A client with a shorter pause is between two
+/// requests, and the next may be on its way.
 pub(super) const SETTLED_AFTER: Duration = Duration::from_millis(100);
 
-/// No entry.
+/// Index that stands for no entry.
 const NO_ENTRY: usize = usize::MAX;
 
-/// The idle clients of one worker.
+/// Idle clients of one worker.
 #[derive(Debug, Default)]
 pub(super) struct IdleClients(RefCell<IdleList>);
 
@@ -33,7 +33,7 @@ struct IdleList {
 struct IdleEntry {
     waker: Waker,
     since: Instant,
-    /// Whether it was told to go. It is out of the order then.
+    /// Set once the client is to close. The entry is out of the order then.
     evicted: bool,
     older: usize,
     newer: usize,
@@ -72,7 +72,7 @@ impl IdleList {
         at
     }
 
-    /// Takes an entry out of the order; it stays among the entries.
+    /// Takes an entry out of the order; its memory stays in use.
     fn unlink(&mut self, older: usize, newer: usize) {
         match self.entries.get_mut(older) {
             Some(entry) => entry.newer = newer,
@@ -86,7 +86,8 @@ impl IdleList {
 }
 
 impl IdleClients {
-    /// The place of a client that has been idle since `since` and is not among them yet.
+    /// Creates the handle of a client that has been idle since `since`. The client is added at its
+    /// first wait.
     pub(super) fn place(&self, since: Instant) -> IdlePlace<'_> {
         IdlePlace {
             clients: self,
@@ -95,21 +96,22 @@ impl IdleClients {
         }
     }
 
-    /// Wakes all of them.
+    /// Wakes all idle clients.
     pub(super) fn wake(&self) {
         let list = self.0.borrow();
         let entries = list.entries.iter();
         entries.for_each(|(_, entry)| entry.waker.wake_by_ref());
     }
 
-    /// Returns `true` if one of them is [`SETTLED`].
+    /// Returns `true` if a client has been idle for [`SETTLED_AFTER`].
     pub(super) fn has_settled(&self, now: Instant) -> bool {
         let list = self.0.borrow();
         let longest = list.entries.get(list.longest);
         longest.is_some_and(|entry| entry.has_settled(now))
     }
 
-    /// Tells the longest idle one to go. `false` when there is none that is [`SETTLED`].
+    /// Tells the longest idle client to close. Returns `false` if no client has been idle for
+    /// [`SETTLED_AFTER`].
     pub(super) fn evict_longest(&self, now: Instant) -> bool {
         let mut list = self.0.borrow_mut();
         let longest = list.longest;
@@ -127,7 +129,7 @@ impl IdleClients {
     }
 }
 
-/// The place of one client. Dropping it ends its being idle.
+/// Handle of one idle client. Dropping it removes the client.
 #[derive(Debug)]
 pub(super) struct IdlePlace<'c> {
     clients: &'c IdleClients,
@@ -136,12 +138,13 @@ pub(super) struct IdlePlace<'c> {
 }
 
 impl IdlePlace<'_> {
-    /// When the client began to be idle.
+    /// Returns the time at which the client became idle.
     pub(super) fn since(&self) -> Instant {
         self.since
     }
 
-    /// Has the task woken when the client is to go, or its worker stops. `true` once it is to go.
+    /// Registers the task to be woken at an eviction or a stop. Returns `true` once the client is
+    /// to close.
     pub(super) fn wait(&mut self, cx: &Context<'_>) -> bool {
         let mut list = self.clients.0.borrow_mut();
         match list.entries.get_mut(self.at) {
@@ -172,7 +175,7 @@ impl Drop for IdlePlace<'_> {
 mod tests {
     use super::*;
 
-    /// Enters each of `places`, in this order.
+    /// Adds each of `places`, in this order.
     fn enter(places: &mut [IdlePlace<'_>]) {
         let cx = Context::from_waker(Waker::noop());
         places
@@ -180,35 +183,35 @@ mod tests {
             .for_each(|place| assert!(!place.wait(&cx)));
     }
 
-    /// Which of `places` are to go.
-    fn waits_told(places: &mut [IdlePlace<'_>]) -> Vec<bool> {
+    /// Returns for each of `places` whether its client is to close.
+    fn waits_evicted(places: &mut [IdlePlace<'_>]) -> Vec<bool> {
         let cx = Context::from_waker(Waker::noop());
         places.iter_mut().map(|place| place.wait(&cx)).collect()
     }
 
     #[test]
-    fn the_longest_idle_goes_first_and_each_once() {
+    fn the_longest_idle_client_is_evicted_first_and_each_once() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
         let since = |n: u32| begun + n * SETTLED_AFTER;
         let mut places: Vec<_> = (0..4).map(|n| clients.place(since(n))).collect();
         enter(&mut places);
-        // The second is busy again; then the order is 0, 2, 3.
+        // The second client is busy again, so the order is 0, 2, 3.
         let [first, second, third, fourth] = <[IdlePlace<'_>; 4]>::try_from(places).unwrap();
         drop(second);
         let mut places = vec![first, third, fourth];
         let late = since(10);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, false, false]);
+        assert_eq!(waits_evicted(&mut places), [true, false, false]);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, true, false]);
-        // A newcomer is behind those who were there.
+        assert_eq!(waits_evicted(&mut places), [true, true, false]);
+        // A new entry comes last.
         let mut newest = clients.place(since(4));
         enter(std::slice::from_mut(&mut newest));
         places.push(newest);
         assert!(clients.evict_longest(late));
-        assert_eq!(waits_told(&mut places), [true, true, true, false]);
+        assert_eq!(waits_evicted(&mut places), [true, true, true, false]);
         assert!(clients.evict_longest(late));
-        assert!(!clients.evict_longest(late), "all were told");
+        assert!(!clients.evict_longest(late), "all were evicted");
         places.clear();
         let list = clients.0.borrow();
         assert!(list.entries.is_empty());
@@ -223,22 +226,22 @@ mod tests {
         let almost = SETTLED_AFTER.checked_sub(Duration::from_nanos(1)).unwrap();
         assert!(!clients.evict_longest(since + almost));
         assert!(clients.evict_longest(since + SETTLED_AFTER));
-        assert_eq!(waits_told(&mut places), [true]);
+        assert_eq!(waits_evicted(&mut places), [true]);
     }
 
     #[test]
-    fn the_order_holds_whoever_leaves() {
+    fn the_order_holds_after_any_client_leaves() {
         let (clients, begun) = (IdleClients::default(), Instant::now());
         for leaves in 0..5_usize {
             let since = |n: u32| begun + n * SETTLED_AFTER;
             let mut places: Vec<_> = (0..5).map(|n| clients.place(since(n))).collect();
             enter(&mut places);
             drop(places.remove(leaves));
-            for told_so_far in 1..=4 {
+            for evictions in 1..=4 {
                 assert!(clients.evict_longest(since(10)));
-                let told = waits_told(&mut places);
-                let expected: Vec<bool> = (0..4).map(|at| at < told_so_far).collect();
-                assert_eq!(told, expected, "without {leaves}");
+                let evicted_now = waits_evicted(&mut places);
+                let expected: Vec<bool> = (0..4).map(|at| at < evictions).collect();
+                assert_eq!(evicted_now, expected, "without {leaves}");
             }
         }
     }

@@ -1,7 +1,8 @@
-//! A client's connection before its first request and between two: it waits for the first bytes of the next
-//! one, for the end of its time, for the word "stop", or until it must make room, and holds no buffer.
+//! Idle client connections: before the first request and between two. The connection waits without
+//! a buffer for the first bytes of a request. It closes at its idle timeout, at a stop, or when it
+//! is evicted.
 //!
-//! Nothing is read here of what a request says; only an empty line is known to begin none.
+//! The bytes are not parsed here, except that an empty line begins no request.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,13 +14,15 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::buffer_pool::BufferPool;
-use super::session::Client;
+use super::client::Client;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
 
-/// Waits for the first bytes of a request, which is the first of its connection if this is `fresh`; `false`
-/// when there are none to come, or not in time, or the client must make room. No async fn, nor a select: of
-/// all that a connection holds, this is what it holds while it is idle.
+/// Waits for the first bytes of a request. `fresh` marks the first request of a connection. Returns
+/// `false` if the connection is to close: at its end, at the timeout, or by eviction.
+///
+/// Neither an async fn nor a `select!`: this future is the largest part of an idle connection's
+/// memory.
 pub(super) fn wait_for_bytes(
     worker: &Worker,
     client: &mut Client,
@@ -39,33 +42,33 @@ pub(super) fn wait_for_bytes(
             }
             worker.inboxes.put_back(inbox);
         }
-        // The kernel may have bytes that the event loop has not announced yet: that client has spoken.
+        // A client whose bytes the kernel has and the event loop has not announced yet is not idle.
         if place.wait(cx) && stream.recv_queue_empty() {
             worker.port().evicted.add(1);
             return Poll::Ready(false);
         }
         let limits = &worker.settings.limits;
-        // A client that has said nothing yet owes the head of a request.
+        // A client that has sent nothing yet owes the head of a request.
         let limit = if fresh {
             limits.head_timeout
         } else {
             limits.idle_timeout
         };
-        // The word "stop" brings the end nearer.
+        // A stop moves the deadline forward.
         let idle_end = place.since() + limit;
         let due = worker.idle_end().map_or(idle_end, |end| end.min(idle_end));
         timer.poll_passed(cx, due).map(|()| false)
     })
 }
 
-/// Whether no request has begun: an empty line behind one, with which some clients end it, is none
-/// (RFC 9112 §2.2).
+/// Returns `true` if no request has begun. Some clients end a request with an extra empty line,
+/// which begins none (RFC 9112 §2.2).
 pub(super) fn is_blank(inbox: &[u8]) -> bool {
     matches!(inbox, b"" | b"\r\n")
 }
 
-/// Reads what there is into a buffer taken for it. The event loop may announce bytes in vain, and does so
-/// for each new connection; then the buffer is given back.
+/// Reads the available bytes into a buffer taken for them. The event loop may announce bytes that
+/// are not there, and does so for each new connection; then the buffer is returned.
 fn poll_first_bytes(
     stream: &mut LazyStream,
     inbox: &mut BytesMut,

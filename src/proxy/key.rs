@@ -1,4 +1,4 @@
-//! Which key a request has: the first that it has of the sources in `--key`.
+//! The key of a request, taken from the first source of `--key` that the request has.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,32 +11,32 @@ use super::rewrite::ConnectionTokens;
 use crate::ring::Key;
 use crate::wire::head::RequestHead;
 
-/// Where keys come from: the first source that a request has. The last one always has one.
+/// Sources of keys, in order. A request always has the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRule(Vec<KeySource>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum KeySource {
-    /// The value of this header field (lower case).
+    /// Value of this header field (lower case).
     Header(String),
-    /// The value of this parameter of the query.
+    /// Value of this query parameter.
     Query(String),
-    /// The path of the target.
+    /// Path of the target.
     Path,
-    /// The client's address.
+    /// Address of the client.
     Address,
-    /// A six-digit request ID drawn here and sent on as X-Request-ID.
+    /// Six-digit request ID generated here and sent on as X-Request-ID.
     Random,
 }
 
-/// A text that is no key rule.
+/// Reason why a text is not a key rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseKeyRuleError {
-    /// An entry is none of those there are.
+    /// An entry is not a known source.
     #[error("unknown key source '{0}': use header:NAME, query:NAME, path, source or random")]
     Unknown(String),
-    /// No source that always gives a key stands at the end, or one stands elsewhere.
-    #[error("of path, source and random, exactly one must stand, and at the end")]
+    /// The last source does not always give a key, or another one does.
+    #[error("the last source must be path, source or random, and no other one may be")]
     End,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for KeyRule {
     }
 }
 
-/// A request's key, and the request ID if one was drawn for it.
+/// Key of a request, and the request ID if one was generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestKey {
     pub(super) key: Key,
@@ -93,7 +93,7 @@ pub(super) struct RequestKey {
 }
 
 impl KeyRule {
-    /// The key of a request from `client`.
+    /// Returns the key of a request from `client`.
     pub(super) fn key(
         &self,
         head: &RequestHead<'_, '_>,
@@ -126,8 +126,9 @@ impl KeyRule {
         found(b"")
     }
 
-    /// Returns `true` if the request has a field of this rule that its `Connection` nominates: it would be
-    /// removed (RFC 9110 §7.6.1), and the replica would see another key than the one it was chosen by.
+    /// Returns `true` if `Connection` nominates a header field of this rule that the request has.
+    /// The field would be removed (RFC 9110 §7.6.1), and the replica would see another key than the
+    /// one that chose it.
     pub(super) fn is_nominated(&self, head: &RequestHead<'_, '_>) -> bool {
         self.0.iter().any(|source| match source {
             KeySource::Header(name) => {
@@ -139,7 +140,7 @@ impl KeyRule {
     }
 }
 
-/// The value of the first parameter called `name`, as it was sent.
+/// Returns the value of the first parameter called `name`, as received.
 fn parameter<'b>(query: &'b [u8], name: &str) -> Option<&'b [u8]> {
     let mut pairs = query.split(|byte| *byte == b'&');
     pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))

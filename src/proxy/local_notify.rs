@@ -1,54 +1,56 @@
-//! Wakes the tasks of one thread that wait for a word. To begin to wait costs no lock and no atomic
-//! operation but the waker's own count: every request waits for one or two, and hardly ever hears any.
+//! A single-threaded `Notify`: wakes every registered task of this worker.
+//!
+//! Registration takes no lock and no atomic operation besides the waker's reference count. Every
+//! request registers once or twice and is hardly ever woken.
 
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
 use slab::Slab;
 
-/// What is waited for.
+/// Set of wakers to notify.
 #[derive(Debug, Default)]
 pub(super) struct LocalNotify(RefCell<Slab<Waker>>);
 
-/// One who may be waiting. Dropping it ends that.
+/// A task that may be registered. Dropping it removes the registration.
 #[derive(Debug)]
 pub(super) struct Waiter<'b> {
-    bell: &'b LocalNotify,
-    place: Option<usize>,
+    notify: &'b LocalNotify,
+    key: Option<usize>,
 }
 
 impl LocalNotify {
-    /// Wakes everyone who waits. They look for themselves whether what they wait for has come.
+    /// Wakes all registered tasks. Each checks for itself whether its condition holds.
     pub(super) fn notify_all(&self) {
         for (_, waker) in self.0.borrow().iter() {
             waker.wake_by_ref();
         }
     }
 
-    /// One who does not wait yet.
+    /// Creates a waiter that is not registered yet.
     pub(super) fn waiter(&self) -> Waiter<'_> {
         Waiter {
-            bell: self,
-            place: None,
+            notify: self,
+            key: None,
         }
     }
 }
 
 impl Waiter<'_> {
-    /// Has the task woken at the next ring, and at every one after it.
+    /// Registers the task for the next notification and all later ones.
     pub(super) fn register(&mut self, cx: &Context<'_>) {
-        let mut wakers = self.bell.0.borrow_mut();
-        match self.place.and_then(|place| wakers.get_mut(place)) {
+        let mut wakers = self.notify.0.borrow_mut();
+        match self.key.and_then(|key| wakers.get_mut(key)) {
             Some(waker) => waker.clone_from(cx.waker()),
-            None => self.place = Some(wakers.insert(cx.waker().clone())),
+            None => self.key = Some(wakers.insert(cx.waker().clone())),
         }
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.bell.0.borrow_mut().try_remove(place);
+        if let Some(key) = self.key {
+            self.notify.0.borrow_mut().try_remove(key);
         }
     }
 }
@@ -61,43 +63,43 @@ mod tests {
     use std::task::Poll;
 
     #[test]
-    fn a_ring_wakes_those_who_listen_and_who_went_is_forgotten() {
-        let bell = LocalNotify::default();
+    fn a_dropped_waiter_is_unregistered() {
+        let notify = LocalNotify::default();
         {
-            let (mut first, mut second) = (bell.waiter(), bell.waiter());
+            let (mut first, mut second) = (notify.waiter(), notify.waiter());
             let cx = Context::from_waker(Waker::noop());
             for _ in 0..2 {
                 first.register(&cx);
                 second.register(&cx);
             }
-            assert_eq!(bell.0.borrow().len(), 2);
+            assert_eq!(notify.0.borrow().len(), 2);
             drop(first);
-            assert_eq!(bell.0.borrow().len(), 1);
-            bell.notify_all();
+            assert_eq!(notify.0.borrow().len(), 1);
+            notify.notify_all();
             second.register(&cx);
-            assert_eq!(bell.0.borrow().len(), 1);
+            assert_eq!(notify.0.borrow().len(), 1);
         }
-        assert!(bell.0.borrow().is_empty());
+        assert!(notify.0.borrow().is_empty());
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken() {
-        let (bell, heard) = (LocalNotify::default(), std::cell::Cell::new(false));
-        let mut ear = bell.waiter();
+    async fn a_registered_task_is_woken() {
+        let (notify, ready) = (LocalNotify::default(), std::cell::Cell::new(false));
+        let mut waiter = notify.waiter();
         let wait = pin!(poll_fn(|cx| {
-            ear.register(cx);
-            if heard.get() {
+            waiter.register(cx);
+            if ready.get() {
                 Poll::Ready(())
             } else {
                 Poll::Pending
             }
         }));
-        let tell = async {
+        let wake = async {
             tokio::task::yield_now().await;
-            heard.set(true);
-            bell.notify_all();
+            ready.set(true);
+            notify.notify_all();
         };
-        let both = async { tokio::join!(wait, tell) };
+        let both = async { tokio::join!(wait, wake) };
         let limit = std::time::Duration::from_secs(10);
         tokio::time::timeout(limit, both).await.unwrap();
     }

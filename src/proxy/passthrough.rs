@@ -1,81 +1,38 @@
-//! Connections that go to one replica as a whole: `--balance connection`, where the head of the first
-//! request decides, and `--balance source`, where the client's address does and nothing is read at all.
+//! Connections that go to one replica as a whole. With `--balance connection` the head of the first
+//! request decides. With `--balance source` the client's address decides, and nothing is parsed.
 //!
-//! As long as no byte was taken by a replica, the next seat can take over. From then on the connection
-//! is a tunnel: what goes through it is nobody's business, nothing is sent twice, and a bad end on one
-//! side is a reset on the other.
+//! Until a replica has accepted bytes, the next seat can take over. From then on the bytes are
+//! relayed without inspection, nothing is resent, and an abnormal close on one side becomes a reset
+//! on the other.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::str::FromStr;
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::attempted::{Attempted, NoConnection};
+use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
-use super::exchange;
-use super::flow::ByteCounters;
-use super::request_stats::RequestStats;
+use super::in_flight::InFlight;
+use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
-use super::session::{Client, Disposition};
 use super::tunnel;
-use super::upstream::InFlight;
 use super::worker::Worker;
 use super::write::write_some;
 use crate::ring::Key;
 use crate::wire::head::RequestHead as Head;
 
-/// What goes to one replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BalanceMode {
-    /// Each request of a connection goes where its own key belongs.
-    Request,
-    /// A connection goes where its first request belongs.
-    Connection,
-    /// All connections of a client's address go to one replica, whatever protocol they speak. The server
-    /// may speak first, so a listener must not wait for the client's first byte.
-    Source,
-}
-
-/// A text that names nothing to balance.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not request, connection or source")]
-pub struct ParseBalanceModeError(String);
-
-impl FromStr for BalanceMode {
-    type Err = ParseBalanceModeError;
-
-    fn from_str(text: &str) -> Result<Self, ParseBalanceModeError> {
-        match text {
-            "request" => Ok(Self::Request),
-            "connection" => Ok(Self::Connection),
-            "source" => Ok(Self::Source),
-            _ => Err(ParseBalanceModeError(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for BalanceMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Request => "request",
-            Self::Connection => "connection",
-            Self::Source => "source",
-        })
-    }
-}
-
-/// The first request of a connection that will be a tunnel.
+/// First request of a connection that becomes a tunnel.
 #[derive(Debug)]
 pub(super) struct FirstRequest {
     key: Key,
     head_only: bool,
 }
 
-/// What the first head says, and the bytes to send in place of `inbox` when an ID was drawn for it.
+/// Reads the key from the first head. Returns also the bytes to send in place of `inbox` if a
+/// request ID was generated.
 pub(super) fn prepare(
     worker: &Worker,
     client: SocketAddr,
@@ -83,21 +40,21 @@ pub(super) fn prepare(
     inbox: &[u8],
 ) -> (FirstRequest, Option<BytesMut>) {
     let random = &mut worker.random.borrow_mut();
-    let keyed = worker.settings.key.key(head, client.ip(), random);
-    let with_id = keyed.generated_id.map(|id| {
+    let key = worker.settings.key.key(head, client.ip(), random);
+    let with_id = key.generated_id.map(|id| {
         let mut bytes = worker.inboxes.take();
         push_with_id(head, inbox, id, &mut bytes);
         bytes
     });
-    let opening = FirstRequest {
-        key: keyed.key,
+    let first = FirstRequest {
+        key: key.key,
         head_only: head.method == "HEAD",
     };
-    (opening, with_id)
+    (first, with_id)
 }
 
-/// Writes `bytes`, which begin with `head`, with the ID that was drawn as its last field: it takes the
-/// place of one without a value. All else is as it was.
+/// Appends `bytes`, which begin with `head`, with the generated ID as the last field. It replaces
+/// an ID field without a value. Everything else is unchanged.
 fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) {
     let end = head.len - b"\r\n".len();
     let fields: usize = head.fields.iter().map(|field| field.line.len()).sum();
@@ -109,74 +66,74 @@ fn push_with_id(head: &Head<'_, '_>, bytes: &[u8], id: u32, out: &mut BytesMut) 
     out.extend_from_slice(&bytes[end..]);
 }
 
-/// Serves the rest of a connection whose first request was read; all of its bytes are in the inbox.
+/// Serves the rest of a connection whose first request was read. All of its bytes are in the inbox.
 pub(super) async fn by_head(
     worker: &Rc<Worker>,
     client: &mut Client,
-    opening: FirstRequest,
+    first: FirstRequest,
 ) -> Disposition {
-    match connect_any(worker, opening.key, client).await {
-        Ok(Some(reached)) => relay(worker, client, opening.key, reached).await,
+    match connect_any(worker, first.key, client).await {
+        Ok(Some(connected)) => relay(worker, client, first.key, connected).await,
         Ok(None) => client.client_left(),
-        Err((nobody, tried)) => {
-            let failure = exchange::nobody_up(worker, nobody, &tried);
+        Err((no_replica, attempted)) => {
+            let failure = no_replica.error_reply(worker, &attempted);
             let later = "Retry-After: 1\r\n";
-            let head_only = opening.head_only;
+            let head_only = first.head_only;
             let answer = client.answer(worker, &failure, later, false, head_only);
             answer.await
         }
     }
 }
 
-/// Serves a connection of which nothing is known but where it comes from.
+/// Serves a connection by its client's address alone.
 pub(super) async fn by_source(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     let key = source_key(client.addr.ip());
     match connect_any(worker, key, client).await {
-        Ok(Some(reached)) => relay(worker, client, key, reached).await,
+        Ok(Some(connected)) => relay(worker, client, key, connected).await,
         Ok(None) => client.client_left(),
-        // There are no words that every protocol understands. This is what a client would see of a server
-        // that is down, if a little late.
+        // No error reply fits every protocol. A reset is what the client would get from a server
+        // that is down, only later.
         Err(_) => Disposition::Reset,
     }
 }
 
-/// The key of all connections from an address; the same as that of `--key source`.
+/// Returns the key of all connections from an address, which is the key of `--key source`.
 pub(super) fn source_key(client: IpAddr) -> Key {
     Key::from_bytes(client.to_canonical().to_string().as_bytes())
 }
 
-/// A replica that has a client's first bytes, if any were here.
+/// A replica that has accepted the client's first bytes, if there were any.
 struct ConnectedReplica {
     replica: TcpStream,
     in_flight: InFlight,
-    /// How many bytes it has.
+    /// Number of bytes that the replica has accepted.
     sent: usize,
-    /// How many others were tried in vain.
-    moves: u32,
+    /// Number of replicas tried before without success.
+    reroutes: u32,
 }
 
-/// A connection to the replica that is to have this client, to which was written what is here of the
-/// client's bytes, as far as it fits. Until then, every seat is tried once. `None`: the client is gone.
+/// Connects to the replica of this client and writes the client's bytes as far as they fit. Each
+/// seat is tried once until that succeeds. `None` means that the client has left.
 async fn connect_any(
     worker: &Worker,
     key: Key,
     client: &mut Client,
 ) -> Result<Option<ConnectedReplica>, (NoReplica, Attempted)> {
     let limit = worker.settings.limits.write_timeout;
-    let mut tried = Attempted::default();
-    let mut moves = 0;
+    let mut attempted = Attempted::default();
+    let mut reroutes = 0;
     loop {
-        let next = route::select(worker, key, &mut tried, Instant::now());
+        let next = route::select(worker, key, &mut attempted, Instant::now());
         let Some(next) = unless_reset(worker, &mut client.stream, next).await else {
             return Ok(None);
         };
         let in_flight = match next {
             Ok(in_flight) => in_flight,
-            Err(nobody) => return Err((nobody, tried)),
+            Err(no_replica) => return Err((no_replica, attempted)),
         };
-        let pool = in_flight.pool();
-        tried.mark_taken_over(pool);
-        let connected = worker.dial(&in_flight, &tried);
+        let upstream = in_flight.upstream();
+        attempted.mark_taken_over(upstream);
+        let connected = worker.dial(&in_flight, &attempted);
         let Some(connected) = unless_reset(worker, &mut client.stream, connected).await else {
             return Ok(None);
         };
@@ -192,42 +149,42 @@ async fn connect_any(
                     replica,
                     in_flight,
                     sent,
-                    moves,
+                    reroutes,
                 }));
             }
         }
-        tried.not_reached(pool, why.unwrap_or(NoConnection::Broken));
-        moves += 1;
+        attempted.not_reached(upstream, why.unwrap_or(NoConnection::Broken));
+        reroutes += 1;
     }
 }
 
-/// Moves bytes until the end; a drain waits for it as for any exchange.
+/// Relays bytes until the end. A drain waits for it as for any exchange.
 async fn relay(
     worker: &Worker,
     client: &mut Client,
     key: Key,
-    reached: ConnectedReplica,
+    connected: ConnectedReplica,
 ) -> Disposition {
     let ConnectedReplica {
         mut replica,
         in_flight,
         sent,
-        moves,
-    } = reached;
-    // Nobody knows what the replica owes: that it took the connection is its first answer.
+        reroutes,
+    } = connected;
+    // The protocol is unknown, so the accepted connection counts as the replica's first answer.
     in_flight.end_waiting();
-    let account = RequestStats::new(Instant::now(), key, client.note.take());
-    account.moves.set(moves);
-    account.assigned(&in_flight);
-    let flows = (
-        ByteCounters::from_client(&in_flight, &account),
-        ByteCounters::to_client(&in_flight, &account),
+    let stats = RequestStats::new(Instant::now(), key, client.record.take());
+    stats.reroutes.set(reroutes);
+    stats.assigned(&in_flight);
+    let counters = (
+        ByteCounters::from_client(&in_flight, &stats),
+        ByteCounters::to_client(&in_flight, &stats),
     );
-    flows.0.add(sent as u64);
+    counters.0.add(sent as u64);
     let early = &mut client.inbox;
     if let Ok(stream) = client.stream.registered() {
-        let ended = tunnel::run(worker, stream, &mut replica, early, flows).await;
-        account.ended.set(Some(ended));
+        let ended = tunnel::run(worker, stream, &mut replica, early, counters).await;
+        stats.ended.set(Some(ended));
     }
     Disposition::Close
 }
@@ -238,15 +195,15 @@ mod tests {
     use crate::wire::head::{self, HeaderSlots};
 
     fn with_id(text: &str) -> String {
-        let mut room = HeaderSlots::default();
-        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut slots = HeaderSlots::default();
+        let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
         let mut out = BytesMut::new();
         push_with_id(&head, text.as_bytes(), 123_456, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]
-    fn a_drawn_id_is_all_that_changes() {
+    fn a_generated_id_is_the_only_change() {
         let (line, fields) = (
             "GET  /a HTTP/1.1\r\n".replace("  ", " "),
             "Host:a \r\nConnection: close\r\nx-b:  1\r\n",
@@ -267,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_one_key_however_it_is_written() {
+    fn an_ipv4_mapped_address_has_the_key_of_its_ipv4_address() {
         let mapped: IpAddr = "::ffff:10.0.0.7".parse().unwrap();
         assert_eq!(source_key(mapped), Key::from_bytes(b"10.0.0.7"));
     }

@@ -1,9 +1,9 @@
-//! The worker's spare pipes, and bytes moved through one: what [`crate::wire::splice`] offers, under the
-//! limits of the data path.
+//! Spare pipes of a worker, and transfers through them: [`crate::wire::splice`] under the limits of
+//! the data path.
 //!
-//! A pipe is taken for one piece and given back empty, so idle connections hold none; slow readers hold
-//! theirs for long. There are only so many, lest pipes take the descriptors that connections need. Where
-//! there is none to be had, or sockets cannot be spliced, the caller copies.
+//! A pipe is taken for one piece and returned empty, so idle connections hold none. Slow readers
+//! hold theirs for long. Their number is limited, so that connections do not run out of
+//! descriptors. Without a free pipe, or if the sockets cannot be spliced, the caller copies.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -22,33 +22,33 @@ use crate::wire::deadline::Deadline;
 use crate::wire::sockopt;
 use crate::wire::splice::{self, Drained, Empty, Filled, Holding, Pipe};
 
-/// From this many bytes on, moving them through a pipe is cheaper than copying them.
+/// Size in bytes from which a transfer through a pipe is cheaper than a copy.
 pub(super) const SPLICE_FROM: u64 = 32 * 1024;
-/// The most bytes of one piece: not more than a turn.
+/// Maximum bytes of one piece, which is one turn.
 const TRANSFER_BYTES: u64 = TURN_BYTES;
-/// Spare pipes kept; each holds two descriptors.
+/// Maximum number of spare pipes. Each holds two descriptors.
 const MAX_SPARE: usize = 64;
-/// How long nothing more is said of a lack of pipes that goes on.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval between warnings about the same shortage.
+const WARN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Spare pipes.
+/// Spare pipes of a worker.
 #[derive(Debug)]
 pub(super) struct PipePool {
-    on: Cell<bool>,
-    /// How many there may be, lent and spare.
-    most: usize,
-    lent: Rc<Cell<usize>>,
+    enabled: Cell<bool>,
+    /// Maximum number of pipes in use.
+    max: usize,
+    in_use: Rc<Cell<usize>>,
     spare: RefCell<Vec<Pipe<Empty>>>,
-    port: Arc<DataPortCounters>,
+    counters: Arc<DataPortCounters>,
     worker: usize,
-    told: Cell<Option<Instant>>,
+    last_logged: Cell<Option<Instant>>,
 }
 
-/// A pipe that is in use. It counts until it is given back or dropped.
+/// A pipe in use. It counts until it is returned or dropped.
 #[derive(Debug)]
 pub(super) struct PooledPipe<State> {
     pipe: Pipe<State>,
-    place: PipeSlot,
+    slot: PipeSlot,
 }
 
 #[derive(Debug)]
@@ -61,156 +61,163 @@ impl Drop for PipeSlot {
 }
 
 impl PooledPipe<Holding> {
-    /// How many bytes it holds.
+    /// Returns the number of bytes in the pipe.
     pub(super) fn held(&self) -> u64 {
         self.pipe.held() as u64
     }
 }
 
-/// Which side ended a piece too early.
+/// Side that ended a transfer early.
 #[derive(Debug)]
 pub(super) enum TransferError {
-    /// Nothing more came: an end, a reset, or silence for too long; `None` is an end.
+    /// The sender ended (`None`), failed, or timed out.
     From(Option<io::Error>),
-    /// The other side takes no more.
+    /// The receiver accepts no more.
     To,
 }
 
 impl PipePool {
-    pub(super) fn new(on: bool, most: usize, port: Arc<DataPortCounters>, worker: usize) -> Self {
+    pub(super) fn new(
+        enabled: bool,
+        max: usize,
+        counters: Arc<DataPortCounters>,
+        worker: usize,
+    ) -> Self {
         Self {
-            port,
+            counters,
             worker,
-            on: Cell::new(on),
-            most,
-            lent: Rc::default(),
+            enabled: Cell::new(enabled),
+            max,
+            in_use: Rc::default(),
             spare: RefCell::default(),
-            told: Cell::new(None),
+            last_logged: Cell::new(None),
         }
     }
 
-    /// A pipe for a body of which so much is certain to come; `None` if it is better copied.
+    /// Returns a pipe for a body of which `ahead` bytes are certain to come; `None` if the caller
+    /// should copy.
     pub(super) fn take(&self, ahead: u64) -> Option<PooledPipe<Empty>> {
-        if !self.on.get() || ahead < SPLICE_FROM {
+        if !self.enabled.get() || ahead < SPLICE_FROM {
             return None;
         }
         let spare = self.spare.borrow_mut().pop();
         let pipe = match spare {
             Some(pipe) => pipe,
-            None if self.lent.get() >= self.most => {
-                self.cell().splice_fallbacks.add(1);
+            None if self.in_use.get() >= self.max => {
+                self.counters().splice_fallbacks.add(1);
                 return None;
             }
             None => match Pipe::new() {
                 Ok(pipe) => pipe,
-                // Out of descriptors or pipe memory: the bytes get there by copying, too.
+                // Out of descriptors or pipe memory: the caller copies instead.
                 Err(err) => {
                     self.log_shortage(&err);
                     return None;
                 }
             },
         };
-        self.lent.set(self.lent.get() + 1);
-        let place = PipeSlot(Rc::clone(&self.lent));
-        Some(PooledPipe { pipe, place })
+        self.in_use.set(self.in_use.get() + 1);
+        let slot = PipeSlot(Rc::clone(&self.in_use));
+        Some(PooledPipe { pipe, slot })
     }
 
-    fn cell(&self) -> &WorkerPortCounters {
-        self.port.worker(self.worker)
+    fn counters(&self) -> &WorkerPortCounters {
+        self.counters.worker(self.worker)
     }
 
     fn log_shortage(&self, err: &io::Error) {
-        self.cell().splice_fallbacks.add(1);
+        self.counters().splice_fallbacks.add(1);
         let now = Instant::now();
         if self
-            .told
+            .last_logged
             .get()
-            .is_none_or(|told| now - told >= TELL_INTERVAL)
+            .is_none_or(|last| now - last >= WARN_INTERVAL)
         {
-            let so_far = self.cell().splice_fallbacks.get();
-            tracing::warn!("no pipe to be had: {err}; pieces copied instead so far: {so_far}");
-            self.told.set(Some(now));
+            let copied = self.counters().splice_fallbacks.get();
+            tracing::warn!("no pipe: {err}; bodies are copied, {copied} pieces so far");
+            self.last_logged.set(Some(now));
         }
     }
 
-    fn put_back(&self, pipe: Pipe<Empty>, place: PipeSlot) {
-        drop(place);
+    fn put_back(&self, pipe: Pipe<Empty>, slot: PipeSlot) {
+        drop(slot);
         let mut spare = self.spare.borrow_mut();
         if spare.len() < MAX_SPARE {
             spare.push(pipe);
         }
     }
 
-    /// Moves a piece of at most `most` bytes, which is waited for until `due`. Each write that makes
-    /// progress has `limit`, and `tell` hears of it. Returns how much was moved: 0 if these sockets cannot
-    /// be spliced.
+    /// Moves a piece of at most `max` bytes, which must begin to arrive by `due`. Each write that
+    /// makes progress has `limit` again and is reported to `progress`. Returns the number of bytes;
+    /// 0 if these sockets cannot be spliced.
     pub(super) async fn transfer(
         &self,
         pipe: PooledPipe<Empty>,
         (from, to): (&TcpStream, &TcpStream),
-        most: u64,
+        max: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
-        (limit, tell): (Duration, impl Fn(u64)),
+        (limit, progress): (Duration, impl Fn(u64)),
     ) -> Result<u64, TransferError> {
-        let Some(held) = self.fill(pipe, from, most, timer, due).await? else {
+        let Some(held) = self.fill(pipe, from, max, timer, due).await? else {
             return Ok(0);
         };
         let moved = held.held();
         let PooledPipe {
             pipe: mut held,
-            place,
+            slot,
         } = held;
         let mut left = moved;
         loop {
             match drain_some(held, to, timer, limit).await? {
                 Drained::Part(rest) => {
                     let still = rest.held() as u64;
-                    tell(left - still);
+                    progress(left - still);
                     (held, left) = (rest, still);
                 }
                 Drained::All(pipe) => {
-                    tell(left);
-                    self.put_back(pipe, place);
-                    self.cell().spliced.add(moved);
+                    progress(left);
+                    self.put_back(pipe, slot);
+                    self.counters().spliced.add(moved);
                     return Ok(moved);
                 }
             }
         }
     }
 
-    /// Waits until `due` for at most `most` bytes. `None`: these sockets cannot be spliced.
+    /// Waits until `due` for at most `max` bytes. `None` means that these sockets cannot be
+    /// spliced.
     pub(super) async fn fill(
         &self,
         pipe: PooledPipe<Empty>,
         from: &TcpStream,
-        most: u64,
+        max: u64,
         timer: &mut Deadline,
         due: impl Fn() -> Option<Instant>,
     ) -> Result<Option<PooledPipe<Holding>>, TransferError> {
-        let PooledPipe { pipe, place } = pipe;
-        let most = usize::try_from(most.min(TRANSFER_BYTES)).unwrap_or(usize::MAX);
+        let PooledPipe { pipe, slot } = pipe;
+        let max = usize::try_from(max.min(TRANSFER_BYTES)).unwrap_or(usize::MAX);
         let filled = timer
-            .run_with_moving_deadline(due, pipe.fill(from, most))
+            .run_with_moving_deadline(due, pipe.fill(from, max))
             .await;
         match filled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(Filled::Some(pipe)) => Ok(Some(PooledPipe { pipe, place })),
+            Ok(Filled::Some(pipe)) => Ok(Some(PooledPipe { pipe, slot })),
             Ok(Filled::End(pipe)) => {
-                self.put_back(pipe, place);
+                self.put_back(pipe, slot);
                 Err(TransferError::From(None))
             }
             Err(err) if splice::is_unsupported(&err) => {
-                tracing::warn!("sockets cannot be spliced, bodies are copied: {err}");
-                self.on.set(false);
-                self.cell().splice_fallbacks.add(1);
+                tracing::warn!("sockets cannot be spliced: {err}; bodies are copied");
+                self.enabled.set(false);
+                self.counters().splice_fallbacks.add(1);
                 Ok(None)
             }
             Err(err) => Err(TransferError::From(Some(err))),
         }
     }
 
-    /// Writes what a pipe holds, and keeps the pipe; tells of all `progress`, in bytes. The write may be
-    /// stuck until `due`.
+    /// Writes the pipe's bytes and keeps the pipe. Reports every write to `progress`, in bytes. The
+    /// write may block until `due`.
     pub(super) async fn drain(
         &self,
         held: PooledPipe<Holding>,
@@ -223,7 +230,7 @@ impl PipePool {
         let mut left = moved;
         let PooledPipe {
             pipe: mut held,
-            place,
+            slot,
         } = held;
         loop {
             match timer.run_with_moving_deadline(&due, held.drain(to)).await {
@@ -234,8 +241,8 @@ impl PipePool {
                 }
                 Ok(Ok(Drained::All(pipe))) => {
                     progress(left);
-                    self.put_back(pipe, place);
-                    self.cell().spliced.add(moved);
+                    self.put_back(pipe, slot);
+                    self.counters().spliced.add(moved);
                     return Ok(());
                 }
                 Ok(Err(_)) | Err(_) => return Err(TransferError::To),
@@ -244,7 +251,7 @@ impl PipePool {
     }
 }
 
-/// Moves some of what a pipe holds on, and gives up when nothing moves for `limit`.
+/// Writes some of the pipe's bytes. Fails if nothing moves for `limit`.
 async fn drain_some(
     held: Pipe<Holding>,
     to: &TcpStream,
@@ -252,7 +259,7 @@ async fn drain_some(
     limit: Duration,
 ) -> Result<Drained, TransferError> {
     let mut stall = StallDetector::new(limit);
-    // Not begun anew at each look: the pipe would be lost with it.
+    // Pinned across the checks: a new call would need the pipe, which this one owns.
     let mut drained = pin!(held.drain(to));
     loop {
         match timer
@@ -271,20 +278,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_only_so_many_and_a_lost_one_makes_room() {
+    fn the_number_of_pipes_is_limited_and_a_dropped_one_frees_its_slot() {
         let pipes = PipePool::new(true, 2, Arc::new(DataPortCounters::new(1)), 0);
         assert!(pipes.take(SPLICE_FROM - 1).is_none());
         let (first, second) = (pipes.take(SPLICE_FROM), pipes.take(SPLICE_FROM));
-        let Some(PooledPipe { pipe, place }) = first else {
+        let Some(PooledPipe { pipe, slot }) = first else {
             panic!("the first of two")
         };
         assert!(second.is_some() && pipes.take(SPLICE_FROM).is_none());
-        assert_eq!(pipes.cell().splice_fallbacks.get(), 1);
-        pipes.put_back(pipe, place);
+        assert_eq!(pipes.counters().splice_fallbacks.get(), 1);
+        pipes.put_back(pipe, slot);
         assert_eq!(pipes.spare.borrow().len(), 1);
         let again = pipes.take(SPLICE_FROM);
         assert!(again.is_some() && pipes.spare.borrow().is_empty());
-        // Bytes were left in it.
+        // The dropped pipe still held bytes.
         drop(second);
         assert!(pipes.take(SPLICE_FROM).is_some());
     }

@@ -1,88 +1,61 @@
-//! One request, from the bytes read to what will be sent on: its head is read strictly, its key drawn and
-//! its new head written in one go, so that nothing borrows from the client's buffer afterwards.
+//! A request for a replica.
 //!
-//! What it keeps of the body it may send again: as long as all that was sent is still here, the request
-//! is replayable.
-
-use std::mem;
-use std::net::SocketAddr;
+//! The beginning of the body stays buffered. The request can be retried as long as everything that
+//! was sent is still buffered.
 
 use bytes::{Buf, BytesMut};
 
-use super::access_record::AccessRecordBuilder;
-use super::admin::{self, AdminRequest};
-use super::chunk_relay;
-use super::fairness::Turn;
+use super::fairness::{Turn, scan_window};
 use super::key::RequestKey;
-use super::passthrough::{self, BalanceMode, FirstRequest};
-use super::rewrite::{self, RewriteContext};
-use super::worker::Worker;
+use super::rewrite;
 use crate::wire::chunked::BadChunk;
-use crate::wire::connection_auth;
-use crate::wire::framing::{self, Body};
-use crate::wire::head::{self, HeaderSlots, RequestError, RequestHead as Head, Version};
-use crate::wire::lazy_stream::LazyStream;
-use crate::wire::version;
+use crate::wire::framing::Body;
 
-/// Bytes of a request (head and body) that are kept to be sent again.
+/// Maximum number of bytes (head and body) that stay buffered for a retry.
 pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 
-/// What there is to do for a client.
-#[derive(Debug)]
-pub(super) enum Dispatch {
-    /// A request to pass on.
-    Forward(ProxiedRequest),
-    /// A request that opens a tunnel; its bytes stay in the inbox.
-    Tunnel(FirstRequest),
-    /// One of the admin paths.
-    Visit(AdminRequest),
-    /// A request that ends here by the letter (RFC 9110 §7.6.2).
-    LastHop {
-        /// Whether the connection stays.
-        keep_alive: bool,
-    },
-}
-
-/// A request on its way.
+/// A request to be proxied.
 #[derive(Debug)]
 pub(super) struct ProxiedRequest {
     pub(super) keyed: RequestKey,
     pub(super) outgoing: OutgoingRequest,
-    /// Whether doing it twice is as good as once (RFC 9110 §9.2.2).
+    /// `true` if repeating the request has no further effect (RFC 9110 §9.2.2).
     pub(super) idempotent: bool,
-    pub(super) asked: rewrite::RequestMeta,
-    /// Whether the client keeps its connection.
+    pub(super) meta: rewrite::RequestMeta,
+    /// `true` if the client keeps its connection open.
     pub(super) keep_alive: bool,
-    /// Whether the client waits for a 100 before it sends the body.
+    /// `true` if the client waits for a 100 before it sends the body.
     pub(super) expects: bool,
-    /// Whether it authenticates the client for the connection.
+    /// `true` if the request authenticates the client for its connection.
     pub(super) private: bool,
 }
 
-/// The bytes for the replica.
+/// Bytes of a request for the replica.
 #[derive(Debug)]
 pub(super) struct OutgoingRequest {
-    /// The head, and the body as far as it has come; only the last part of it once it grew too large.
+    /// The head and the body received so far. Once it is too large for a retry, only the unsent
+    /// part.
     pub(super) bytes: BytesMut,
-    /// How many of them were sent.
+    /// Number of `bytes` that were sent.
     pub(super) sent: usize,
-    /// Whether `bytes` is all there was so far.
+    /// `true` while `bytes` holds everything received so far.
     pub(super) replayable: bool,
-    /// What the client still owes.
+    /// Rest of the body that the client still owes.
     pub(super) body: Body,
-    /// Bytes of the request that came from the client and are not counted yet.
+    /// Bytes from the client that are not counted yet.
     pub(super) uncounted: u64,
 }
 
 impl OutgoingRequest {
-    /// Moves what belongs to the body from the client's bytes behind those to be sent, which are all
-    /// sent before anything is given up. Returns `false` if the turn may be over before all was looked at.
+    /// Moves the body's bytes from `inbox` behind those to be sent. All earlier bytes are sent
+    /// before any are dropped. Returns `false` if the turn may be over before all bytes were
+    /// scanned.
     pub(super) fn read_ahead(
         &mut self,
         inbox: &mut BytesMut,
         turn: &mut Turn,
     ) -> Result<bool, BadChunk> {
-        let (part, scanned) = (chunk_relay::window(&self.body, inbox), self.body.scanned());
+        let (part, scanned) = (scan_window(&self.body, inbox), self.body.scanned());
         let whole = part.len() == inbox.len();
         let taken = self.body.relay(part, &mut self.bytes)?;
         turn.count(taken as u64);
@@ -97,195 +70,21 @@ impl OutgoingRequest {
         Ok(whole || self.body.is_complete())
     }
 
-    /// Whether no byte of it has left.
+    /// Returns `true` if no byte was sent.
     pub(super) fn is_unsent(&self) -> bool {
         self.replayable && self.sent == 0
     }
 
-    /// Lets go of what was sent: more follows that is not kept.
+    /// Drops the sent bytes: what follows is not buffered.
     pub(super) fn give_up_replay(&mut self) {
         self.replayable = false;
         self.bytes.clear();
         self.sent = 0;
     }
 
-    /// Begins again from the first byte.
+    /// Restarts from the first byte.
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.replayable);
         self.sent = 0;
     }
-}
-
-/// Reads the next request from the start of `inbox`; `None` when its head is not all there yet.
-///
-/// # Errors
-/// The refusal to send; the connection cannot be used further.
-pub(super) fn read(
-    worker: &Worker,
-    stream: &LazyStream,
-    client: SocketAddr,
-    inbox: &mut BytesMut,
-    note: Option<&mut AccessRecordBuilder>,
-) -> Result<Option<Dispatch>, RequestError> {
-    let mut room = HeaderSlots::default();
-    let head = match head::request(inbox, &mut room) {
-        Ok(Some(head)) => head,
-        Ok(None) => return Ok(None),
-        Err(refused) => {
-            if refused.status == 505 && version::normalize_request_version(inbox) {
-                return read(worker, stream, client, inbox, note);
-            }
-            return Err(refused);
-        }
-    };
-    if let Some(note) = note {
-        note.set_request(head.method, head.target.path, head.len);
-    }
-    if head.len > worker.settings.limits.max_head {
-        return Err(too_long(inbox));
-    }
-    let body = framing::request_body(head.version, &head.fields)?;
-    let expects = expectation(&head)?;
-    if worker.settings.key.is_nominated(&head) {
-        return Err(RequestError::bad(
-            "Connection names a field that requests are routed by",
-        ));
-    }
-    let keep_alive = rewrite::keeps_alive(head.version, &head.fields) && !worker.is_stopping();
-    // To an HTTP/1.0 client, replies of our own do not offer to stay.
-    let stays = keep_alive && head.version == Version::Http11;
-    let job = if let Some(visit) =
-        admin::from_head(worker, stream, client, &head, body, expects, stays)
-    {
-        Dispatch::Visit(visit)
-    } else if worker.settings.balance == BalanceMode::Connection {
-        let (opening, with_id) = passthrough::prepare(worker, client, &head, inbox);
-        if let Some(mut bytes) = with_id {
-            mem::swap(inbox, &mut bytes);
-            worker.inboxes.put_back(&mut bytes);
-        }
-        return Ok(Some(Dispatch::Tunnel(opening)));
-    } else if has_max_forwards_zero(&head) {
-        return max_forwards_zero_reply(inbox, head.len, &body, stays);
-    } else {
-        Dispatch::Forward(prepare(
-            worker, stream, client, &head, body, expects, keep_alive,
-        ))
-    };
-    let len = head.len;
-    inbox.advance(len);
-    Ok(Some(job))
-}
-
-/// The refusal of a head over the limit: which part of it is too long?
-pub(super) fn too_long(inbox: &[u8]) -> RequestError {
-    let text = inbox.trim_ascii_start();
-    let line = text.iter().position(|byte| *byte == b'\n');
-    if text.is_empty() {
-        RequestError::bad("nothing but empty lines")
-    } else if line.is_some_and(|len| len < text.len() / 2) {
-        RequestError {
-            status: 431,
-            why: "the request head is too long",
-        }
-    } else {
-        RequestError {
-            status: 414,
-            why: "the request line is too long",
-        }
-    }
-}
-
-/// Whether what is refused asks for no more than a head (RFC 9110 §9.3.2).
-pub(super) fn is_to_head(inbox: &[u8]) -> bool {
-    inbox.trim_ascii_start().starts_with(b"HEAD ")
-}
-
-fn prepare(
-    worker: &Worker,
-    stream: &LazyStream,
-    client: SocketAddr,
-    head: &Head<'_, '_>,
-    body: Body,
-    expects: bool,
-    keep_alive: bool,
-) -> ProxiedRequest {
-    let random = &mut worker.random.borrow_mut();
-    let keyed = worker.settings.key.key(head, client.ip(), random);
-    let upgrade = rewrite::asks_upgrade(head);
-    let host = match head.fields.get("host") {
-        Some(_) => String::new(),
-        None => stream
-            .local_addr()
-            .map(|addr| addr.to_string())
-            .unwrap_or_default(),
-    };
-    let mut bytes = worker.inboxes.take();
-    let extra = RewriteContext {
-        client,
-        host: &host,
-        drawn: keyed.generated_id,
-        upgrade,
-        via: worker.settings.via.as_deref(),
-    };
-    rewrite::request(head, &extra, &mut bytes);
-    ProxiedRequest {
-        keyed,
-        outgoing: OutgoingRequest {
-            bytes,
-            sent: 0,
-            replayable: true,
-            body,
-            uncounted: head.len as u64,
-        },
-        idempotent: is_idempotent(head.method),
-        asked: rewrite::RequestMeta {
-            to_head: head.method == "HEAD",
-            version: head.version,
-            upgrade,
-        },
-        keep_alive,
-        expects: expects && !body.is_complete(),
-        private: connection_auth::is_in_request(&head.fields),
-    }
-}
-
-fn is_idempotent(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
-}
-
-/// Whether the client waits for a 100 (RFC 9110 §10.1.1); any other expectation is refused.
-fn expectation(head: &Head<'_, '_>) -> Result<bool, RequestError> {
-    if head.version == Version::Http10 {
-        return Ok(false);
-    }
-    let mut expects = false;
-    for member in head.fields.members("expect") {
-        if !member.eq_ignore_ascii_case(b"100-continue") {
-            return Err(RequestError {
-                status: 417,
-                why: "only 100-continue can be expected",
-            });
-        }
-        expects = true;
-    }
-    Ok(expects)
-}
-
-fn has_max_forwards_zero(head: &Head<'_, '_>) -> bool {
-    let mut limits = head.fields.named("max-forwards");
-    head.method == "OPTIONS" && limits.any(|limit| rewrite::max_forwards(limit.value) == Some(0))
-}
-
-fn max_forwards_zero_reply(
-    inbox: &mut BytesMut,
-    len: usize,
-    body: &Body,
-    keep_alive: bool,
-) -> Result<Option<Dispatch>, RequestError> {
-    inbox.advance(len);
-    // A body would have to be read; closing is simpler and as right.
-    Ok(Some(Dispatch::LastHop {
-        keep_alive: keep_alive && body.is_complete(),
-    }))
 }

@@ -1,110 +1,58 @@
-//! The direction from the client to the replica: the head with what is here of the body in one write, then
-//! the rest as it comes. Also what both directions tell each other.
+//! The direction from the client to the replica. The head leaves with the received part of the body
+//! in one write; the rest follows as it arrives.
 //!
-//! A side's clock runs only while we wait for that side: waiting for a slow reader costs the writer none
-//! of its time.
+//! A side's timeout runs only while that side is awaited: waiting for a slow reader costs the
+//! writer none of its time.
 
-use std::cell::Cell;
 use std::io;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
+use super::error_reply::ErrorReply;
 use super::fairness::Turn;
-use super::flow::ByteCounters;
+use super::in_flight::InFlight;
 use super::pipe_pool::{PooledPipe, TransferError};
+use super::progress::ExchangeProgress;
 use super::request::{OutgoingRequest, REPLAY_BYTES};
-use super::retry_state::OnSilence;
-use super::upstream::InFlight;
+use super::request_stats::ByteCounters;
 use super::worker::Worker;
 use super::write::write_some;
 use crate::wire::chunked::BadChunk;
 use crate::wire::deadline::Deadline;
 use crate::wire::splice::Empty;
 
-/// How far an exchange has come, seen by both of its directions.
-#[derive(Debug, Default)]
-pub(super) struct ExchangeProgress {
-    /// Whether the whole request was written.
-    pub(super) sent: Cell<bool>,
-    /// When the head of the final reply is due; unset until the request was written.
-    pub(super) reply_due: Cell<Option<Instant>>,
-    /// Whether the client holds its body back until it sees a 100.
-    pub(super) held: Cell<bool>,
-    /// When it was told to send it.
-    released: Cell<Option<Instant>>,
-    /// Whether an interim reply is being written to the client.
-    pub(super) amid: Cell<bool>,
-    /// Whether any of the final reply was written to the client.
-    pub(super) response_started: Cell<bool>,
-    /// Whether the request may be sent again should this attempt be lost.
-    pub(super) repeatable: Cell<bool>,
-    /// What the request does when the replica falls silent.
-    pub(super) on_silence: Cell<OnSilence>,
-    /// When the upload ended, well or badly.
-    pub(super) upload_over: Cell<Option<Instant>>,
-}
-
-impl ExchangeProgress {
-    /// When more of a reply's body is due that was waited for since `since`. While the client owes bytes
-    /// of the request, it is the one who is waited for: the reply may depend on them.
-    pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
-        match self.silent_since(since) {
-            Some(since) => Some(since + limit),
-            None => self.held.get().then(|| since + limit),
-        }
-    }
-
-    /// A part of the request is no longer kept.
-    fn give_up_replay(&self) {
-        self.repeatable.set(false);
-        if self.on_silence.get() == OnSilence::Leaves {
-            self.on_silence.set(OnSilence::Stays);
-        }
-    }
-
-    /// Since when the replica alone has been waited for, in a wait that began at `since`; `None` while the
-    /// request is sent.
-    pub(super) fn silent_since(&self, since: Instant) -> Option<Instant> {
-        self.upload_over.get().map(|over| over.max(since))
-    }
-
-    /// Moves the time when the head of the final reply is due, if it is set.
-    pub(super) fn renew(&self, due: Instant) {
-        if self.reply_due.get().is_some() {
-            self.reply_due.set(Some(due));
-        }
-    }
-
-    /// The client was told to send its body.
-    pub(super) fn release(&self, now: Instant) {
-        if self.held.replace(false) {
-            self.released.set(Some(now));
-            self.reply_due.set(None);
-        }
-    }
-}
-
-/// Why a request was not sent whole.
+/// Reason why a request was not sent completely.
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The client ended or reset its connection.
     ClientGone,
     /// The client owes bytes and is silent.
     ClientSilent,
-    /// The client's chunks are broken.
+    /// The client's chunks are malformed.
     BadChunk(BadChunk),
-    /// The replica takes no more; its reply, if any, tells why.
+    /// The replica accepts no more. Its reply, if any, tells why.
     ReplicaGone,
+}
+
+impl SendError {
+    /// Returns the reply to a client that broke its request off; `None` if the replica did.
+    pub(super) fn error_reply(&self) -> Option<ErrorReply> {
+        match self {
+            Self::ClientGone => Some(ErrorReply::incomplete_body()),
+            Self::ClientSilent => Some(ErrorReply::body_timeout()),
+            Self::BadChunk(broken) => Some(ErrorReply::new(400, broken.to_string())),
+            Self::ReplicaGone => None,
+        }
+    }
 }
 
 /// The direction from the client to the replica.
 #[derive(Debug)]
 pub(super) struct RequestSender<'a> {
-    /// `None` when nothing of the body is to come.
+    /// Reading half of the client; `None` if no body is to come.
     pub(super) from: Option<ReadHalf<'a>>,
     pub(super) to: WriteHalf<'a>,
     pub(super) inbox: &'a mut BytesMut,
@@ -112,19 +60,20 @@ pub(super) struct RequestSender<'a> {
     pub(super) worker: &'a Worker,
     pub(super) progress: &'a ExchangeProgress,
     pub(super) in_flight: &'a InFlight,
-    pub(super) flow: ByteCounters<'a>,
+    pub(super) counters: ByteCounters<'a>,
     pub(super) turn: Turn,
 }
 
 impl RequestSender<'_> {
-    /// Sends the request; what the client has sent of its body by now leaves with the head.
+    /// Sends the request. The received part of the body leaves with the head.
     pub(super) async fn run(&mut self) -> Result<(), SendError> {
         let mut timer = Deadline::default();
         loop {
             while !self.absorb()? {
-                self.turn.skip(&self.worker.line).await;
+                self.turn.yield_if_over(&self.worker.turns).await;
             }
-            self.flow.add(std::mem::take(&mut self.outgoing.uncounted));
+            self.counters
+                .add(std::mem::take(&mut self.outgoing.uncounted));
             if !self.outgoing.replayable {
                 self.progress.give_up_replay();
             }
@@ -132,15 +81,16 @@ impl RequestSender<'_> {
             if self.outgoing.body.is_complete() {
                 let now = Instant::now();
                 self.progress.sent.set(true);
-                self.progress.upload_over.set(Some(now));
+                self.progress.request_done_at.set(Some(now));
                 self.progress
                     .reply_due
                     .set(Some(now + self.worker.settings.limits.reply_timeout));
                 return Ok(());
             }
-            // A head that comes late may be the client's doing from here on.
+            // From here a late reply head may be caused by the client's slow body, so the request
+            // no longer counts as awaiting the replica.
             self.in_flight.end_waiting();
-            self.turn.skip(&self.worker.line).await;
+            self.turn.yield_if_over(&self.worker.turns).await;
             match self.pipe() {
                 Some(pipe) => Box::pin(self.splice(&mut timer, pipe)).await?,
                 None => Box::pin(self.receive(&mut timer)).await?,
@@ -166,7 +116,8 @@ impl RequestSender<'_> {
             {
                 Ok(len) => self.outgoing.sent += len,
                 Err(_) => {
-                    // What it has answered may still be read; it need not be waited for long.
+                    // A reply that the replica has sent already may still be read, within the reply
+                    // timeout.
                     self.progress.reply_due.set(Some(
                         Instant::now() + self.worker.settings.limits.reply_timeout,
                     ));
@@ -177,11 +128,11 @@ impl RequestSender<'_> {
         Ok(())
     }
 
-    /// A pipe, if so much of the body is still to come that it could not be kept to be sent again.
+    /// Returns a pipe if the rest of the body is too long to be buffered for a retry.
     fn pipe(&self) -> Option<PooledPipe<Empty>> {
         let ahead = self.outgoing.body.opaque_ahead();
         let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
-        let ready = self.inbox.is_empty() && !self.progress.held.get();
+        let ready = self.inbox.is_empty() && !self.progress.awaiting_continue.get();
         self.worker
             .pipes
             .take(if ready && lost { ahead } else { 0 })
@@ -201,16 +152,16 @@ impl RequestSender<'_> {
             return Err(SendError::ClientGone);
         };
         let sockets = (from.as_ref(), self.to.as_ref());
-        let (ahead, flow) = (self.outgoing.body.opaque_ahead(), self.flow);
+        let (ahead, counters) = (self.outgoing.body.opaque_ahead(), self.counters);
         let steps = (self.worker.settings.limits.write_timeout, |moved| {
-            flow.add(moved)
+            counters.add(moved)
         });
-        let carried = self
+        let moved = self
             .worker
             .pipes
             .transfer(pipe, sockets, ahead, timer, || Some(due), steps)
             .await;
-        let moved = carried.map_err(|fault| match fault {
+        let moved = moved.map_err(|err| match err {
             TransferError::From(Some(err)) if err.kind() == io::ErrorKind::TimedOut => {
                 SendError::ClientSilent
             }
@@ -236,12 +187,15 @@ impl RequestSender<'_> {
             self.worker.settings.limits.reply_timeout,
             self.worker.settings.limits.body_timeout,
         );
-        // While the replica has not said that it wants the body, it is the one who is waited for.
-        progress
-            .reply_due
-            .set(progress.held.get().then(|| since + reply_timeout));
-        let since = || progress.released.get().unwrap_or(since).max(since);
-        let due = || (!progress.held.get()).then(|| since() + body_timeout);
+        // Until the replica has asked for the body, the replica is the awaited side.
+        progress.reply_due.set(
+            progress
+                .awaiting_continue
+                .get()
+                .then(|| since + reply_timeout),
+        );
+        let since = || progress.continued_at.get().unwrap_or(since).max(since);
+        let due = || (!progress.awaiting_continue.get()).then(|| since() + body_timeout);
         let Some(from) = &mut self.from else {
             return Err(SendError::ClientGone);
         };

@@ -1,100 +1,154 @@
-//! What is counted of one request while it is with a replica: bytes, times, the replica, and who ended it.
+//! Counts of one request while it is with a replica: bytes, times, the replica, and the party that
+//! ended it.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::access_record::{AccessRecordBuilder, RouteReason, TerminatedBy};
+use super::access_record::{AccessRecord, RouteReason, TerminatedBy};
 use super::client_watch::ClientEnds;
-use super::upstream::{InFlight, Upstream};
+use super::in_flight::InFlight;
+use super::record_builder::AccessRecordBuilder;
+use super::upstream::Upstream;
+use crate::metrics::Counter;
 use crate::ring::{Key, Seat};
 
-/// What is counted of one request for a replica, or of a tunnel, while it goes on. Dropping it hands its
-/// record in, unless that was taken back.
+/// Counts of one request or tunnel in progress. Dropping it submits the access log's record, unless
+/// that was taken back.
 #[derive(Debug)]
 pub(super) struct RequestStats {
     pub(super) begun: Instant,
-    note: Option<Box<AccessRecordBuilder>>,
+    record: Option<Box<AccessRecordBuilder>>,
     pub(super) seat: Cell<Option<(Seat, RouteReason)>>,
     pub(super) status: Cell<u16>,
     pub(super) first_byte: Cell<Option<Duration>>,
     pub(super) from_client: Cell<u64>,
     pub(super) to_client: Cell<u64>,
-    /// Microseconds from its beginning until the present replica was chosen.
-    given_after: Cell<u32>,
-    /// How often it went on to another connection or another replica.
-    pub(super) moves: Cell<u32>,
-    /// Who ended it, once that is known: until then it would be us.
+    /// Microseconds from the start until the current replica was chosen.
+    chosen_after: Cell<u32>,
+    /// Number of times that the request was sent on to another connection or another replica.
+    pub(super) reroutes: Cell<u32>,
+    /// Party that ended the request. Until it is set, Ringmaster would be that party.
     pub(super) ended: Cell<Option<TerminatedBy>>,
-    /// When the client was found to send nothing more.
+    /// State of the client across the waits of the request.
     pub(super) ends: ClientEnds,
 }
 
 impl RequestStats {
-    /// Begins with a request for this key, whose record is in `note`, if there is a log.
+    /// Starts the counts of a request with this key. `record` is its access log record, if there is
+    /// a log.
     pub(super) fn new(
         begun: Instant,
         key: Key,
-        mut note: Option<Box<AccessRecordBuilder>>,
+        mut record: Option<Box<AccessRecordBuilder>>,
     ) -> Self {
-        note.iter_mut().for_each(|note| note.hashed_by(key));
+        record.iter_mut().for_each(|record| record.hashed_by(key));
         Self {
             begun,
-            note,
+            record,
             seat: Cell::new(None),
             status: Cell::new(0),
             first_byte: Cell::new(None),
             from_client: Cell::new(0),
             to_client: Cell::new(0),
-            given_after: Cell::new(0),
-            moves: Cell::new(0),
+            chosen_after: Cell::new(0),
+            reroutes: Cell::new(0),
             ended: Cell::new(None),
             ends: ClientEnds::default(),
         }
     }
 
-    /// The record with what was counted, for an answer of our own to be noted in it.
+    /// Takes back the record with all counts, so that a local reply can be added to it.
     pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
-        let mut note = self.note.take()?;
-        note.set_exchange(self);
-        Some(note)
+        let mut record = self.record.take()?;
+        if let Some(record) = record.record_mut() {
+            self.fill(record);
+        }
+        Some(record)
     }
 
-    /// A replica was chosen for it.
+    /// Copies the counts into the record.
+    fn fill(&self, record: &mut AccessRecord) {
+        record.seat = self.seat.get();
+        record.from_client = self.from_client.get();
+        record.to_client = self.to_client.get();
+        record.first_byte = self.first_byte.get();
+        record.retries = self.reroutes.get();
+        record.ended = self.ended.get().unwrap_or(TerminatedBy::ByUs);
+        // The client has seen no status if no part of the reply was relayed.
+        if record.to_client > 0 {
+            record.status = self.status.get();
+        }
+    }
+
+    /// Records that a replica was chosen.
     pub(super) fn replica_chosen(&self, now: Instant) {
-        // Rounded up, so that it does not seem to have come before what it began.
+        // Rounded up, so that the choice does not seem to precede its cause.
         let after = now.saturating_duration_since(self.begun).as_nanos();
         let after = after.div_ceil(1_000);
-        self.given_after
+        self.chosen_after
             .set(u32::try_from(after).unwrap_or(u32::MAX));
     }
 
-    /// It was given to a replica.
+    /// Records the replica of the current attempt.
     pub(super) fn assigned(&self, in_flight: &InFlight) {
-        self.seat.set(Some((in_flight.pool().seat, in_flight.how)));
+        self.seat
+            .set(Some((in_flight.upstream().seat, in_flight.reason)));
     }
 
-    /// The head of the final reply came.
+    /// Records that the head of the final reply arrived.
     pub(super) fn reply_head(&self, in_flight: &InFlight, status: u16, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         self.status.set(status);
         self.first_byte.set(Some(time));
-        in_flight.pool().cell().replies.count(status);
-        in_flight.pool().answered(now, time);
-        let given_after = Duration::from_micros(self.given_after.get().into());
-        in_flight.answered(self.begun + given_after, now);
+        in_flight.upstream().counters().replies.count(status);
+        in_flight.upstream().answered(now, time);
+        let chosen_after = Duration::from_micros(self.chosen_after.get().into());
+        in_flight.answered(self.begun + chosen_after, now);
     }
 
-    /// It ended at this replica, however.
-    pub(super) fn finish(&self, pool: &Upstream, now: Instant) {
+    /// Records that the request ended at this replica, with any result.
+    pub(super) fn finish(&self, upstream: &Upstream, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
-        pool.cell().total.observe(time);
+        upstream.counters().total.observe(time);
     }
 }
 
 impl Drop for RequestStats {
     fn drop(&mut self) {
         drop(self.finish_attempt());
+    }
+}
+
+/// Byte counters of one direction, for the replica and for the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByteCounters<'a> {
+    pub(super) replica: &'a Counter,
+    pub(super) request: &'a Cell<u64>,
+}
+
+impl ByteCounters<'_> {
+    pub(super) fn add(self, bytes: u64) {
+        self.replica.add(bytes);
+        self.request.set(self.request.get() + bytes);
+    }
+}
+
+impl<'a> ByteCounters<'a> {
+    /// Returns the counters of bytes from the client.
+    pub(super) fn from_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
+        Self {
+            replica: &in_flight.upstream().counters().from_client,
+            request: &stats.from_client,
+        }
+    }
+
+    /// Returns the counters of bytes to the client.
+    pub(super) fn to_client(in_flight: &'a InFlight, stats: &'a RequestStats) -> Self {
+        Self {
+            replica: &in_flight.upstream().counters().to_client,
+            request: &stats.to_client,
+        }
     }
 }

@@ -1,96 +1,28 @@
-//! The direction from the replica to the client: interim replies, the final head, its body.
+//! The direction from the replica to the client: interim replies, the final head, the body.
 //!
-//! Nothing of the final reply is written before it must be: a reply of known length that fits the buffer
-//! leaves whole, in one write, so the request can be sent again as long as anything is missing.
+//! The final reply is written as late as possible. A reply of known length that fits the buffer is
+//! sent whole in one write, so the request can be retried until all of it has arrived.
 
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::net::tcp::ReadHalf;
+use bytes::Buf;
 use tokio::time::Instant;
 
 use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
-use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::interim::InterimRate;
-use super::request_sender::ExchangeProgress;
-use super::request_stats::RequestStats;
-use super::rewrite::{self, HeadEnding, RequestMeta, ResponseMeta};
-use super::upstream::InFlight;
-use super::worker::Worker;
-use super::write::{LowMark, write_whole};
-use crate::wire::deadline::Deadline;
+use super::response_state::{Response, ResponseError, ResponseOutcome};
+use super::rewrite::{self, HeadEnding, ResponseMeta};
+use super::write::write_whole;
 use crate::wire::framing::Body;
 use crate::wire::head::{Version, could_be_complete};
-use crate::wire::lazy_stream::ClientWriter;
 use crate::wire::lenient::{self, Rewritten};
 use crate::wire::version;
 
-/// A body shorter than this is moved behind its head: that costs less than to have the kernel gather two
-/// parts (writev(2)).
+/// Length in bytes below which a body is copied behind its head. That costs less than letting the
+/// kernel gather two parts (writev(2)).
 const COPY_BELOW: usize = 2048;
 
 const HEAD_TOO_LONG: ResponseError = ResponseError::Bad("its head is longer than 65536 bytes");
-
-/// Why no reply, or not all of it, reached the client.
-#[derive(Debug)]
-pub(super) enum ResponseError {
-    /// The connection to the replica ended, and the client has seen nothing.
-    Lost,
-    /// The replica is not up any more, and the client has seen nothing.
-    Degraded,
-    /// The server had given a kept connection up before it read the request, and the client has seen nothing.
-    Stale,
-    /// The reply did not come in time, and the client has seen nothing.
-    TimedOut,
-    /// The reply must not be passed on; what is wrong with it.
-    Bad(&'static str),
-    /// The client takes no more.
-    ClientGone,
-    /// The rest of a reply did not come. `reset`: only a reset tells the client.
-    Truncated { reset: bool },
-}
-
-/// What became of the two connections.
-#[derive(Debug)]
-pub(super) enum ResponseOutcome {
-    /// The reply is through.
-    Whole {
-        /// Whether the client was told that its connection stays.
-        client_stays: bool,
-        /// How long the replica's connection may be kept, if at all.
-        keep: Option<Duration>,
-        /// Whether it may serve this client only.
-        private: bool,
-    },
-    /// The connections are a tunnel from here on.
-    Tunnel,
-}
-
-/// One reply on its way.
-pub(super) struct Response<'a> {
-    pub(super) from: ReadHalf<'a>,
-    pub(super) to: ClientWriter<'a>,
-    pub(super) worker: &'a Worker,
-    pub(super) in_flight: &'a InFlight,
-    pub(super) account: &'a RequestStats,
-    pub(super) flow: ByteCounters<'a>,
-    pub(super) progress: &'a ExchangeProgress,
-    pub(super) timer: &'a mut Deadline,
-    pub(super) asked: RequestMeta,
-    /// Whether the connection was used before.
-    pub(super) kept: bool,
-    /// Whether it may serve this client only.
-    pub(super) private: bool,
-    /// Whether the client keeps its connection.
-    pub(super) keep_alive: bool,
-    pub(super) low_mark: LowMark,
-    pub(super) turn: Turn,
-    /// What was read and not yet passed on.
-    pub(super) reply: BytesMut,
-    /// What is laid out for the client.
-    pub(super) out: BytesMut,
-}
 
 impl Response<'_> {
     pub(super) async fn run(&mut self) -> Result<ResponseOutcome, ResponseError> {
@@ -101,31 +33,32 @@ impl Response<'_> {
     }
 
     async fn deliver(&mut self) -> Result<ResponseOutcome, ResponseError> {
-        let mut facts = self.read_final_head().await?;
+        let mut meta = self.read_final_head().await?;
         let now = Instant::now();
-        self.account.reply_head(self.in_flight, facts.status, now);
-        if facts.status == 101 {
-            return self.upgrade(&facts).await;
+        self.stats.reply_head(self.in_flight, meta.status, now);
+        if meta.status == 101 {
+            return self.upgrade(&meta).await;
         }
-        self.hold_until_whole(&facts).await?;
-        let client_stays = self.write_head(&mut facts).await?;
-        if !facts.body.is_complete() {
-            Box::pin(self.relay_rest(&mut facts)).await?;
+        self.hold_until_whole(&meta).await?;
+        let client_stays = self.write_head(&mut meta).await?;
+        if !meta.body.is_complete() {
+            Box::pin(self.relay_rest(&mut meta)).await?;
         }
         if self.is_early() {
-            Box::pin(self.outlast_upload(facts.decode)).await?;
+            Box::pin(self.outlast_upload(meta.decode)).await?;
         }
-        // More bytes than the reply has: what they belong to is anyone's guess (RFC 9112 §9.2).
-        let reusable = facts.keep_alive
-            && facts.body.is_complete()
+        // Extra bytes after the reply belong to no request (RFC 9112 §9.2), so the connection is
+        // not reused.
+        let reusable = meta.keep_alive
+            && meta.body.is_complete()
             && self.reply.is_empty()
             && self.progress.sent.get();
-        let private = self.private || facts.private;
-        let most = match private {
+        let private = self.private || meta.private;
+        let max = match private {
             true => Duration::MAX,
             false => self.worker.settings.limits.pool_idle,
         };
-        let keep = reusable.then(|| facts.keep_for.map_or(most, |keep_for| keep_for.min(most)));
+        let keep = reusable.then(|| meta.keep_for.map_or(max, |keep_for| keep_for.min(max)));
         Ok(ResponseOutcome::Whole {
             client_stays,
             keep,
@@ -133,17 +66,17 @@ impl Response<'_> {
         })
     }
 
-    /// Reads up to the final head, and passes interim ones on.
+    /// Reads up to the final head and relays interim replies.
     async fn read_final_head(&mut self) -> Result<ResponseMeta, ResponseError> {
-        let (mut pace, mut parsed) = (InterimRate::default(), 0);
+        let (mut rate, mut parsed) = (InterimRate::default(), 0);
         let via = self.worker.settings.via.as_deref();
         loop {
             if !self.reply.is_empty() && could_be_complete(&self.reply, parsed) {
                 self.out.clear();
                 version::normalize_response_version(&mut self.reply);
-                let facts =
-                    match rewrite::rewrite_reply(&self.reply, self.asked, via, &mut self.out) {
-                        Ok(facts) => facts,
+                let meta =
+                    match rewrite::rewrite_reply(&self.reply, self.request, via, &mut self.out) {
+                        Ok(meta) => meta,
                         Err(bad) => match lenient::rewrite_response(&mut self.reply) {
                             Rewritten::Changed => {
                                 parsed = 0;
@@ -153,13 +86,13 @@ impl Response<'_> {
                             Rewritten::Unchanged => return Err(ResponseError::Bad(bad.0)),
                         },
                     };
-                match facts {
-                    // The buffer may have room for more than that.
-                    Some(facts) if facts.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
-                    Some(facts) if self.is_stale(facts.status) => return Err(ResponseError::Stale),
-                    Some(facts) if facts.status >= 200 || facts.status == 101 => return Ok(facts),
-                    Some(facts) => {
-                        Box::pin(self.pass_interim(&facts, &mut pace)).await?;
+                match meta {
+                    // The buffer may have room for a longer head.
+                    Some(meta) if meta.len > MAX_REPLY_HEAD => return Err(HEAD_TOO_LONG),
+                    Some(meta) if self.is_stale(meta.status) => return Err(ResponseError::Stale),
+                    Some(meta) if meta.status >= 200 || meta.status == 101 => return Ok(meta),
+                    Some(meta) => {
+                        Box::pin(self.pass_interim(&meta, &mut rate)).await?;
                         parsed = 0;
                         continue;
                     }
@@ -171,7 +104,7 @@ impl Response<'_> {
                 return Err(HEAD_TOO_LONG);
             }
             if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
-                // Both become too large to be kept for other requests.
+                // Both buffers become too large to be kept for other requests.
                 self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
                 self.out.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
             }
@@ -180,27 +113,89 @@ impl Response<'_> {
         }
     }
 
-    /// Writes the head and what is here of the body. Whether the client's connection stays.
-    async fn write_head(&mut self, facts: &mut ResponseMeta) -> Result<bool, ResponseError> {
-        let open_end = matches!(facts.body, Body::UntilClose) || facts.decode;
+    /// Relays an interim reply, whose head is in `out`. It restarts the timeout of the final reply.
+    async fn pass_interim(
+        &mut self,
+        meta: &ResponseMeta,
+        rate: &mut InterimRate,
+    ) -> Result<(), ResponseError> {
+        let now = Instant::now();
+        self.reply.advance(meta.len);
+        self.in_flight
+            .upstream()
+            .counters()
+            .replies
+            .count(meta.status);
+        if meta.status == 100 {
+            self.progress.release(now);
+        }
+        self.progress
+            .renew(now + self.worker.settings.limits.reply_timeout);
+        // RFC 9110 §15.2: a 1xx reply is never sent to an HTTP/1.0 client.
+        if self.request.version == Version::Http11 {
+            rewrite::push_head_end(HeadEnding::Plain, &mut self.out);
+            self.progress.writing_interim.set(true);
+            self.write_out().await?;
+            self.progress.writing_interim.set(false);
+        }
+        if let Some(at) = rate.count(now) {
+            tokio::time::sleep_until(at).await;
+        }
+        Ok(())
+    }
+
+    /// Reads until the whole reply is buffered, if it fits. If the replica fails and the request
+    /// cannot be retried, the received part is relayed. The same holds when a half-closed client
+    /// has waited beyond its grace: only a write shows whether it still reads.
+    async fn hold_until_whole(&mut self, meta: &ResponseMeta) -> Result<(), ResponseError> {
+        let Body::Length(length) = meta.body else {
+            return Ok(());
+        };
+        let whole = length.saturating_add(meta.len as u64);
+        if whole > REPLY_BYTES as u64 {
+            return Ok(());
+        }
+        while (self.reply.len() as u64) < whole {
+            let (progress, since) = (self.progress, Instant::now());
+            let limit = self.worker.settings.limits.body_timeout;
+            let due = || progress.reply_body_due(since, limit);
+            match self.read_early(due).await {
+                Err(ResponseError::Lost)
+                    if !(progress.repeatable.get() && self.worker.allows_retry()) =>
+                {
+                    return Ok(());
+                }
+                Err(ResponseError::ClientGone) if self.stats.ends.half_closed.get().is_some() => {
+                    return Ok(());
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the head and the received part of the body. Returns `true` if the client's connection
+    /// stays open.
+    async fn write_head(&mut self, meta: &mut ResponseMeta) -> Result<bool, ResponseError> {
+        let open_end = matches!(meta.body, Body::UntilClose) || meta.decode;
         let stays =
             self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
-        let ending = match (stays, self.asked.version) {
+        let ending = match (stays, self.request.version) {
             (false, _) => HeadEnding::Close,
             (true, Version::Http10) => HeadEnding::KeepAlive,
             (true, Version::Http11) => HeadEnding::Plain,
         };
         rewrite::push_head_end(ending, &mut self.out);
-        self.reply.advance(facts.len);
-        if self.reply.len() >= COPY_BELOW && matches!(facts.body, Body::Length(_)) {
-            self.write_head_vectored(facts).await?;
+        self.reply.advance(meta.len);
+        if self.reply.len() >= COPY_BELOW && matches!(meta.body, Body::Length(_)) {
+            self.write_head_vectored(meta).await?;
             return Ok(stays);
         }
-        // Broken chunks are found while it is not too late for a 502.
-        let taken = if facts.decode {
-            facts.body.decode(&self.reply, &mut self.out)
+        // Malformed chunks are found here while a 502 is still possible.
+        let taken = if meta.decode {
+            meta.body.decode(&self.reply, &mut self.out)
         } else {
-            facts.body.relay(&self.reply, &mut self.out)
+            meta.body.relay(&self.reply, &mut self.out)
         };
         let taken = taken.map_err(|broken| ResponseError::Bad(broken.0))?;
         self.reply.advance(taken);
@@ -209,25 +204,17 @@ impl Response<'_> {
         Ok(stays)
     }
 
-    /// Writes the head and the body from where they lie, in one call: to move 16 KiB behind their head
-    /// would be the dearest thing that user space does for them.
-    async fn write_head_vectored(&mut self, facts: &mut ResponseMeta) -> Result<(), ResponseError> {
-        let taken = facts.body.take_opaque(&self.reply);
+    /// Writes the head and the body from their two buffers in one call. Copying 16 KiB behind the
+    /// head would be the most expensive step of a request in user space.
+    async fn write_head_vectored(&mut self, meta: &mut ResponseMeta) -> Result<(), ResponseError> {
+        let taken = meta.body.take_opaque(&self.reply);
         self.progress.response_started.set(true);
         let limit = self.worker.settings.limits.write_timeout;
         let parts = (&self.out[..], &self.reply[..taken]);
         let written = write_whole(self.timer, &mut self.to, parts, limit).await;
         written.map_err(|_| ResponseError::ClientGone)?;
-        self.flow.add((self.out.len() + taken) as u64);
+        self.counters.add((self.out.len() + taken) as u64);
         self.reply.advance(taken);
-        Ok(())
-    }
-
-    pub(super) async fn write_out(&mut self) -> Result<(), ResponseError> {
-        let limit = self.worker.settings.limits.write_timeout;
-        let written = write_whole(self.timer, &mut self.to, (&self.out, &[]), limit).await;
-        written.map_err(|_| ResponseError::ClientGone)?;
-        self.flow.add(self.out.len() as u64);
         Ok(())
     }
 }

@@ -1,15 +1,15 @@
-//! How often a worker may send requests again: a share of its requests over the last seconds, so that a
-//! fleet in trouble is not buried under its own retries. Pure: time comes in as a value.
+//! The retry budget of a worker: a share of its requests over the last seconds. It keeps a fleet in
+//! trouble from being overloaded by its own retries. Pure: the time is an argument.
 //!
-//! A retry is taken when a request was lost, not when it begins: of many that are lost together only so many
-//! go on as are allowed.
+//! A retry is taken when a request is lost, not when it begins. Of many requests lost together,
+//! only the allowed number is retried.
 
 use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The window that counts.
+/// Length of the window.
 const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 /// Retries per 100 requests in the window.
 const RETRY_PERCENT: u32 = 20;
@@ -17,13 +17,13 @@ const RETRY_PERCENT: u32 = 20;
 const MIN_RETRIES: u32 = 10;
 const WINDOW_SLICES: usize = 10;
 
-/// Requests and retries of the last [`WINDOW`], in slices of a second.
+/// Requests and retries of the last [`BUDGET_WINDOW`], in slices of a second.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     slices: [BudgetSlice; WINDOW_SLICES],
     start: Instant,
-    /// When a refusal was last said to be news.
-    told: Option<Instant>,
+    /// Time of the last refusal that was logged.
+    last_warned: Option<Instant>,
 }
 
 /// A retry that was refused.
@@ -31,25 +31,25 @@ pub(super) struct RetryBudget {
 pub(super) struct BudgetExhausted {
     /// Retries in the window.
     retries: u32,
-    /// So many are allowed.
-    most: u32,
-    /// Whether it is the first refusal for as long as the window.
-    pub(super) is_news: bool,
+    /// Retries allowed in the window.
+    max: u32,
+    /// `true` if it is the first refusal for a whole window.
+    pub(super) first_in_window: bool,
 }
 
 impl fmt::Display for BudgetExhausted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (retries, most, seconds) = (self.retries, self.most, BUDGET_WINDOW.as_secs());
+        let (retries, max, seconds) = (self.retries, self.max, BUDGET_WINDOW.as_secs());
         write!(
             f,
-            "the retry budget is spent: {retries} retries in {seconds} s, at most {most} are allowed"
+            "the retry budget is spent: {retries} retries in {seconds} s, at most {max} are allowed"
         )
     }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct BudgetSlice {
-    /// Which second since the start it counts.
+    /// Second since the start that this slice counts.
     second: u64,
     requests: u32,
     retries: u32,
@@ -60,7 +60,7 @@ impl RetryBudget {
         Self {
             slices: [BudgetSlice::default(); WINDOW_SLICES],
             start: now,
-            told: None,
+            last_warned: None,
         }
     }
 
@@ -72,31 +72,33 @@ impl RetryBudget {
     /// Takes one retry.
     ///
     /// # Errors
-    /// When as many as are allowed were taken.
+    /// All retries that the window allows were taken.
     pub(super) fn take_retry(&mut self, now: Instant) -> Result<(), BudgetExhausted> {
-        let (retries, most) = self.usage(now);
-        if retries < most {
+        let (retries, max) = self.usage(now);
+        if retries < max {
             self.slice(now).retries += 1;
             return Ok(());
         }
-        let is_news = self.told.is_none_or(|told| now >= told + BUDGET_WINDOW);
-        if is_news {
-            self.told = Some(now);
+        let first_in_window = self
+            .last_warned
+            .is_none_or(|last_warned| now >= last_warned + BUDGET_WINDOW);
+        if first_in_window {
+            self.last_warned = Some(now);
         }
         Err(BudgetExhausted {
             retries,
-            most,
-            is_news,
+            max,
+            first_in_window,
         })
     }
 
-    /// Whether one more retry is within the budget.
+    /// Returns `true` if one more retry is within the budget.
     pub(super) fn allows_retry(&self, now: Instant) -> bool {
-        let (retries, most) = self.usage(now);
-        retries < most
+        let (retries, max) = self.usage(now);
+        retries < max
     }
 
-    /// The retries in the window, and how many there may be.
+    /// Returns the retries in the window and their maximum.
     fn usage(&self, now: Instant) -> (u32, u32) {
         let oldest = (self.second(now) + 1).saturating_sub(BUDGET_WINDOW.as_secs());
         let counted = self.slices.iter().filter(|slice| slice.second >= oldest);
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_the_requests_and_at_least_ten() {
+    fn a_fifth_of_the_requests_and_at_least_ten_may_be_retried() {
         let now = Instant::now();
         assert_eq!(retries_allowed(&mut RetryBudget::new(now), now), 10);
         let mut busy = RetryBudget::new(now);
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_moves_on() {
+    fn retries_are_allowed_again_after_the_window() {
         let start = Instant::now();
         let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
@@ -160,16 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_how_it_stands_and_is_news_once_in_a_window() {
+    fn a_refusal_names_the_counts_and_is_first_once_in_a_window() {
         let start = Instant::now();
         let mut budget = RetryBudget::new(start);
         assert_eq!(retries_allowed(&mut budget, start), 10);
-        let spent = budget.take_retry(start).unwrap_err();
-        let said = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
-        assert_eq!((spent.to_string().as_str(), spent.is_news), (said, true));
-        assert!(!budget.take_retry(start).unwrap_err().is_news);
+        let refusal = budget.take_retry(start).unwrap_err();
+        let text = "the retry budget is spent: 10 retries in 10 s, at most 10 are allowed";
+        assert_eq!(
+            (refusal.to_string().as_str(), refusal.first_in_window),
+            (text, true)
+        );
+        assert!(!budget.take_retry(start).unwrap_err().first_in_window);
         let later = start + BUDGET_WINDOW;
         assert_eq!(retries_allowed(&mut budget, later), 10);
-        assert!(budget.take_retry(later).unwrap_err().is_news);
+        assert!(budget.take_retry(later).unwrap_err().first_in_window);
     }
 }

@@ -1,63 +1,52 @@
-//! What has happened to one request so far, and what may still be done with it.
+//! Retry state of one request: which replicas were tried, and whether it may be retried.
 //!
-//! The one thing that must never be done: give a third replica a request that two were lost with. One with
-//! which a replica fell silent may leave it for a second; if that falls silent too, it is the request that
-//! is slow, and it waits there.
+//! A request that two replicas were lost with is never given to a third. A request may leave one
+//! silent replica for another. If the second falls silent too, the request itself is slow and waits
+//! there.
 
 use std::fmt;
 
 use super::attempted::Attempted;
+use super::in_flight::InFlight;
+use super::progress::OnSilence;
 use super::request::ProxiedRequest;
-use super::response::ResponseError;
+use super::response_state::ResponseError;
 use super::retry_budget::BudgetExhausted;
-use super::upstream::InFlight;
 use super::worker::Worker;
 use crate::metrics::Retry;
 use crate::roster::ReplicaId;
 
-/// A request is not given to a third replica after this many were lost holding it: it may be what kills
-/// them.
+/// Number of replicas lost with a request after which no other one gets it: the request may be what
+/// kills them.
 const MAX_LOST_REPLICAS: usize = 2;
 
-/// What has happened to a request so far.
+/// Retry state of one request.
 #[derive(Debug, Default)]
 pub(super) struct RetryState {
-    pub(super) tried: Attempted,
-    /// Replicas that were lost holding the request, each once.
-    pub(super) holders: Vec<ReplicaId>,
+    pub(super) attempted: Attempted,
+    /// Replicas that were lost while they held the request, each once.
+    pub(super) lost_replicas: Vec<ReplicaId>,
     retries: u32,
-    /// How often it went on to another connection or another replica.
-    pub(super) moves: u32,
-    /// Whether it has paused before another replica.
-    paused: bool,
+    /// Number of times that the request was sent on to another connection or another replica.
+    pub(super) reroutes: u32,
+    /// `true` once the request was delayed before another replica.
+    delayed: bool,
 }
 
-/// What may be done with a request should it fail with the replica that has it.
+/// Options of a request if it fails at its current replica.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RetryChances {
-    /// Whether it may be sent again if the connection is lost.
+    /// `true` if the request may be retried after a lost connection.
     pub(super) repeatable: bool,
     pub(super) silence: OnSilence,
 }
 
-/// What a request does when the replica that has it falls silent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum OnSilence {
-    /// It goes to another one, if one is up.
-    Leaves,
-    /// It waits, because it cannot be sent again.
-    #[default]
-    Stays,
-    /// It waits, because another replica had it before: it is the request that is slow.
-    IsSlow,
-}
-
-/// Why a request that was lost does not go on.
+/// Reason why a lost request is not retried.
 #[derive(Debug)]
 pub(super) enum RetryDenied {
-    /// It cannot be sent again, or was often enough.
+    /// The request is not idempotent, no longer buffered, or was retried often enough.
     Unrepeatable,
-    /// Too many others were.
+    /// The retry budget is exhausted.
     OverBudget(BudgetExhausted),
 }
 
@@ -65,29 +54,30 @@ impl fmt::Display for RetryDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unrepeatable => f.write_str("the replica closed its connection too early"),
-            Self::OverBudget(spent) => {
-                write!(f, "the replica was lost with this request, and {spent}")
+            Self::OverBudget(exhausted) => {
+                write!(f, "the replica was lost with this request, and {exhausted}")
             }
         }
     }
 }
 
 impl RetryState {
-    /// What may be done with the request should it fail with this replica, if the budget allows it then.
-    /// A kept connection that ends is first of all an old connection: that costs no retry.
+    /// Returns the options of the request if it fails at this replica, as far as the budget allows
+    /// it then. A kept connection that ends was most likely idle for too long, so its retry does
+    /// not count.
     pub(super) fn chances(
         &self,
         worker: &Worker,
         request: &ProxiedRequest,
         in_flight: &InFlight,
-        kept: bool,
+        reused: bool,
     ) -> RetryChances {
-        let id = in_flight.pool().id;
-        let has_left = self.holders.iter().any(|holder| *holder != id);
+        let id = in_flight.upstream().id;
+        let has_left = self.lost_replicas.iter().any(|holder| *holder != id);
         let again = request.idempotent && request.outgoing.replayable;
         let left = self.retries < worker.settings.retries;
         RetryChances {
-            repeatable: again && (kept || left && !has_left),
+            repeatable: again && (reused || left && !has_left),
             silence: match has_left && in_flight.was_up() {
                 true => OnSilence::IsSlow,
                 false if again && left => OnSilence::Leaves,
@@ -96,69 +86,73 @@ impl RetryState {
         }
     }
 
-    /// Whether the request may be given to this replica: not to a third one.
+    /// Returns `true` if the request may be given to this replica. A third one is refused.
     pub(super) fn may_try(&self, id: ReplicaId) -> bool {
-        self.holders.len() < MAX_LOST_REPLICAS || self.holders.contains(&id)
+        self.lost_replicas.len() < MAX_LOST_REPLICAS || self.lost_replicas.contains(&id)
     }
 
-    /// Whether it is about to go to another replica than the one it was lost with; once.
-    pub(super) fn record_failure(&mut self, id: ReplicaId) -> bool {
-        let moves_on = !self.paused && !self.holders.is_empty() && !self.holders.contains(&id);
-        self.paused |= moves_on;
-        moves_on
+    /// Returns `true`, at most once, if the request is about to go to another replica than the one
+    /// it was lost with.
+    pub(super) fn needs_delay(&mut self, id: ReplicaId) -> bool {
+        let needs_delay =
+            !self.delayed && !self.lost_replicas.is_empty() && !self.lost_replicas.contains(&id);
+        self.delayed |= needs_delay;
+        needs_delay
     }
 
-    /// The connection to a replica ended or is given up, and the client has seen nothing: the request goes
-    /// on.
+    /// Records that the connection to a replica ended or was given up before the client saw any
+    /// part of a reply. The request is retried.
     ///
     /// # Errors
-    /// When it does not.
-    pub(super) fn may_retry_here(
+    /// The reason why the request is not retried.
+    pub(super) fn record_failure(
         &mut self,
         worker: &Worker,
         request: &mut ProxiedRequest,
         in_flight: &InFlight,
         broken: &ResponseError,
-        kept: bool,
+        reused: bool,
         repeatable: bool,
     ) -> Result<(), RetryDenied> {
-        let pool = in_flight.pool();
-        let is_doubted = matches!(broken, ResponseError::Degraded);
-        // A silent replica is no old connection.
-        let kept = kept && !is_doubted;
+        let upstream = in_flight.upstream();
+        let is_degraded = matches!(broken, ResponseError::Degraded);
+        // A silent replica is more than an old connection.
+        let reused = reused && !is_degraded;
         if request.outgoing.is_unsent() {
-            // As good as refused, unless it was only an old connection.
-            if !kept {
-                self.tried.refused.push(pool.id);
+            // With nothing sent, the failure counts as a refusal, unless the connection was only an
+            // old one.
+            if !reused {
+                self.attempted.refused.push(upstream.id);
             }
-        } else if (repeatable || is_doubted) && request.outgoing.replayable {
+        } else if (repeatable || is_degraded) && request.outgoing.replayable {
             worker.take_retry().map_err(RetryDenied::OverBudget)?;
             if !matches!(broken, ResponseError::Stale) {
-                // It was silent before it got the request.
-                let holds = in_flight.was_up() || !is_doubted;
-                self.lost_on(pool.id, kept, holds);
+                // A replica that was not up when it was chosen was silent before it got the
+                // request.
+                let holds = in_flight.was_up() || !is_degraded;
+                self.record_lost(upstream.id, reused, holds);
             }
             request.outgoing.rewind();
         } else {
             return Err(RetryDenied::Unrepeatable);
         }
-        self.tried.mark_failed(pool);
-        self.moves += 1;
-        pool.cell().retried(match broken {
+        self.attempted.mark_failed(upstream);
+        self.reroutes += 1;
+        upstream.counters().retried(match broken {
             ResponseError::Degraded => Retry::Doubted,
-            _ if kept => Retry::Stale,
+            _ if reused => Retry::Stale,
             _ => Retry::Lost,
         });
         Ok(())
     }
 
-    fn lost_on(&mut self, id: ReplicaId, kept: bool, holds: bool) {
-        self.retries += u32::from(!kept);
-        if holds && !self.holders.contains(&id) {
-            self.holders.push(id);
+    fn record_lost(&mut self, id: ReplicaId, reused: bool, holds: bool) {
+        self.retries += u32::from(!reused);
+        if holds && !self.lost_replicas.contains(&id) {
+            self.lost_replicas.push(id);
         }
-        if !kept {
-            self.tried.lost.push(id);
+        if !reused {
+            self.attempted.lost.push(id);
         }
     }
 }

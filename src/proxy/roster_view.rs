@@ -1,6 +1,7 @@
-//! The roster as one worker sees it: the snapshot, and beside each member what the worker holds about it.
+//! The roster as one worker sees it: the snapshot, and for each member the worker's upstream.
 //!
-//! It is made anew for each version and never changed, so a request that holds one goes by one moment.
+//! A view is created for each version and never changed, so a request works with a consistent
+//! state.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,61 +13,71 @@ use crate::load::LoadView;
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, Roster};
 
-/// The roster and this worker's pools, which stand in the order of its members.
+/// The roster and this worker's upstreams, in the order of its members.
 #[derive(Debug)]
 pub(super) struct RosterView {
     pub(super) roster: Arc<Roster>,
-    pub(super) pools: Vec<Rc<Upstream>>,
+    pub(super) upstreams: Vec<Rc<Upstream>>,
 }
 
 impl RosterView {
-    /// The view of `roster`, with the pools of `before` for replicas that stay.
+    /// Creates the view of `roster`. Replicas that stay keep their upstream from `before`.
     pub(super) fn update(
         roster: Arc<Roster>,
         before: Option<&Self>,
         worker: usize,
         slow_guard: bool,
-        balance: &Rc<RefCell<LoadView>>,
+        load: &Rc<RefCell<LoadView>>,
     ) -> Self {
-        let pools = before.map(|view| view.pools.as_slice()).unwrap_or_default();
-        let mut left: HashMap<ReplicaId, &Rc<Upstream>> =
-            pools.iter().map(|pool| (pool.id, pool)).collect();
-        let pools = roster
+        let upstreams = before
+            .map(|view| view.upstreams.as_slice())
+            .unwrap_or_default();
+        let mut gone: HashMap<ReplicaId, &Rc<Upstream>> = upstreams
+            .iter()
+            .map(|upstream| (upstream.id, upstream))
+            .collect();
+        let upstreams = roster
             .members()
             .iter()
-            .map(|member| match left.remove(&member.id) {
-                Some(pool) => {
-                    pool.set_health(member.health, member.drained);
-                    Rc::clone(pool)
+            .map(|member| match gone.remove(&member.id) {
+                Some(upstream) => {
+                    upstream.set_health(member.health, member.drained);
+                    Rc::clone(upstream)
                 }
-                None => Rc::new(Upstream::new(member, worker, balance)),
+                None => Rc::new(Upstream::new(member, worker, load)),
             });
-        let pools: Vec<Rc<Upstream>> = pools.collect();
+        let upstreams: Vec<Rc<Upstream>> = upstreams.collect();
         // A replica that left keeps its exchanges, which a drain waits for, and gets no new ones.
-        left.values().for_each(|pool| pool.retire());
-        let afresh = before.is_none_or(|view| view.roster.ring_or_bound_differs(&roster));
-        let members = pools.iter().enumerate();
-        let members: Vec<_> = members.map(|(place, pool)| pool.set_index(place)).collect();
+        gone.values().for_each(|upstream| upstream.retire());
+        let reset = before.is_none_or(|view| view.roster.ring_or_bound_differs(&roster));
+        let members = upstreams.iter().enumerate();
+        let members: Vec<_> = members
+            .map(|(place, upstream)| upstream.set_index(place))
+            .collect();
         let bound = roster.bound;
-        let mut load = balance.borrow_mut();
-        load.update(bound, slow_guard, afresh, &members);
+        let mut load = load.borrow_mut();
+        load.update(bound, slow_guard, reset, &members);
         drop(load);
-        Self { roster, pools }
+        Self { roster, upstreams }
     }
 
-    /// Takes what all workers have counted into `balance`.
-    pub(super) fn merge_loads(&self, balance: &mut LoadView) {
-        balance.merge(self.pools.iter().map(|pool| pool.requests()));
+    /// Merges the counts of all workers into `load`.
+    pub(super) fn merge_loads(&self, load: &mut LoadView) {
+        load.merge(self.upstreams.iter().map(|upstream| upstream.requests()));
     }
 
-    /// Whether a replica is up and takes requests.
+    /// Returns `true` if any replica is up and accepts requests.
     pub(super) fn is_any_open(&self) -> bool {
-        self.pools.iter().any(|pool| pool.accepts_requests())
+        self.upstreams
+            .iter()
+            .any(|upstream| upstream.accepts_requests())
     }
 
-    /// The pools a request may use whose seat is `seat`.
-    pub(super) fn pool(&self, seat: Seat) -> Option<&Rc<Upstream>> {
+    /// Returns the upstream of this seat, if requests may use it.
+    pub(super) fn upstream(&self, seat: Seat) -> Option<&Rc<Upstream>> {
         let at = self.roster.position(seat)?;
-        self.pools.get(at).filter(|pool| pool.may_serve())
+        self.upstreams
+            .get(at)
+            .filter(|upstream| upstream.may_serve())
     }
 }

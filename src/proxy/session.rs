@@ -1,7 +1,7 @@
-//! One client connection: its requests one after the other, until close, upgrade or drain.
+//! A client connection: its requests one after the other, until close, upgrade or drain.
 //!
-//! Between requests it holds no buffer. A connection that falls silent is closed without a word; only a
-//! head that was begun and not finished earns a 408.
+//! Between requests it holds no buffer. A silent connection is closed without a reply. Only an
+//! incomplete head earns a 408.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -11,71 +11,40 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::accept::ConnectionGuard;
-use super::access_record::AccessRecordBuilder;
 use super::admin;
+use super::client::{Client, Disposition};
+use super::dispatch::{self, Dispatch};
+use super::error_reply::ErrorReply;
 use super::exchange;
-use super::failure::ErrorReply;
 use super::keep_alive::{is_blank, wait_for_bytes};
-use super::passthrough::{self, BalanceMode};
-use super::private_connections::PrivateConnection;
-use super::request::{self, Dispatch};
-use super::worker::Worker;
-use super::write::write_whole;
-use crate::orders;
+use super::passthrough;
+use super::record_builder::AccessRecordBuilder;
+use super::settings::BalanceMode;
+use super::worker::{SessionGuard, Worker};
 use crate::wire::deadline::Deadline;
 use crate::wire::head::{RequestError, could_be_complete};
 use crate::wire::lazy_stream::LazyStream;
 use crate::wire::local_reply::LocalReply;
 use crate::wire::socket;
 
-/// A client's connection.
-#[derive(Debug)]
-pub(super) struct Client {
-    pub(super) stream: LazyStream,
-    pub(super) addr: SocketAddr,
-    /// What was read and does not belong to a request yet.
-    pub(super) inbox: BytesMut,
-    pub(super) timer: Deadline,
-    /// What the access log will have of the request under way, if there is a log.
-    pub(super) note: Option<Box<AccessRecordBuilder>>,
-    /// Its own connection to a replica, if a server has authenticated it.
-    pub(super) private: Option<Rc<PrivateConnection>>,
-}
-
-/// What is left to do with a client's connection after a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
-    /// Read the next request.
-    KeepAlive,
-    /// Close it so that our last words arrive.
-    LingeringClose,
-    /// Close it; the client has said that it is through.
-    CloseIfRead,
-    /// Close it; there is no one to hear last words, or none were said.
-    Close,
-    /// Close it so that the client knows that something is missing.
-    Reset,
-}
-
 /// Serves a connection until its end.
 pub(super) fn run(
     stream: LazyStream,
     addr: SocketAddr,
-    admission: ConnectionGuard,
+    guard: SessionGuard,
 ) -> impl Future<Output = ()> + 'static {
     let mut client = Client {
         stream,
         addr,
         inbox: BytesMut::new(),
         timer: Deadline::default(),
-        note: None,
+        record: None,
         private: None,
     };
-    // A block, and nothing moved in it: the arguments of an async fn are kept twice.
+    // An async block that borrows: an async fn stores its arguments twice.
     async move {
-        let after = serve(admission.worker(), &mut client).await;
-        admission.worker().inboxes.put_back(&mut client.inbox);
+        let after = serve(guard.worker(), &mut client).await;
+        guard.worker().inboxes.put_back(&mut client.inbox);
         client.private = None;
         match after {
             Disposition::KeepAlive | Disposition::Close => {}
@@ -89,9 +58,9 @@ pub(super) fn run(
 
 async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     if worker.settings.balance == BalanceMode::Source {
-        client.note = AccessRecordBuilder::start(worker, client.addr);
+        client.record = AccessRecordBuilder::start(worker, client.addr);
         let after = Box::pin(passthrough::by_source(worker, client)).await;
-        client.note = None;
+        client.record = None;
         return after;
     }
     let mut fresh = true;
@@ -108,8 +77,8 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
             Disposition::KeepAlive => {}
             after => return after,
         }
-        // The event loop looks at all connections before the next request, those kept to replicas
-        // included, even if the client has sent it already.
+        // The event loop polls all sockets before the next request, kept connections to replicas
+        // included, even if the client has sent that request already.
         if client.stream.registered().is_err() {
             return Disposition::Close;
         }
@@ -119,7 +88,8 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     }
 }
 
-/// Closes with a reset, or so that our last words arrive. One that is lost to the event loop is closed.
+/// Closes with a reset, or with a lingering close. A stream that the event loop has lost is
+/// dropped.
 async fn close(stream: LazyStream, reset: bool) {
     match stream.into_registered() {
         Ok(stream) if reset => socket::reset(stream),
@@ -128,42 +98,46 @@ async fn close(stream: LazyStream, reset: bool) {
     }
 }
 
-/// Serves the request that has begun to come.
+/// Serves the request whose first bytes have arrived.
 async fn serve_one(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
-    client.note = AccessRecordBuilder::start(worker, client.addr);
+    client.record = AccessRecordBuilder::start(worker, client.addr);
     let after = read_and_answer(worker, client).await;
-    client.note = None;
+    client.record = None;
     after
 }
 
 async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     match read_head(worker, client).await {
-        Ok(job) => carry_out(worker, client, job).await,
+        Ok(dispatch) => serve_dispatch(worker, client, dispatch).await,
         Err(NoHead::Ended) => {
-            client.note.iter_mut().for_each(|note| note.discard());
+            client.record.iter_mut().for_each(|record| record.discard());
             Disposition::Close
         }
         Err(NoHead::Refused(refused)) => {
             worker.port().refused.count(refused.status);
-            if let Some(note) = &mut client.note {
-                note.refused(&client.inbox);
+            if let Some(record) = &mut client.record {
+                record.refused(&client.inbox);
             }
             let failure = ErrorReply {
                 status: refused.status,
                 sentence: refused.why.to_owned(),
             };
-            let head_only = request::is_to_head(&client.inbox);
+            let head_only = dispatch::is_to_head(&client.inbox);
             Box::pin(client.answer(worker, &failure, "", false, head_only)).await
         }
     }
 }
 
-async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Dispatch) -> Disposition {
-    match job {
+async fn serve_dispatch(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    dispatch: Dispatch,
+) -> Disposition {
+    match dispatch {
         Dispatch::Forward(mut request) => exchange::run(worker, client, &mut request).await,
-        Dispatch::Tunnel(opening) => Box::pin(passthrough::by_head(worker, client, opening)).await,
-        Dispatch::Visit(visit) => Box::pin(admin::run(worker, client, visit)).await,
-        Dispatch::LastHop { keep_alive } => {
+        Dispatch::Tunnel(first) => Box::pin(passthrough::by_head(worker, client, first)).await,
+        Dispatch::Admin(request) => Box::pin(admin::run(worker, client, request)).await,
+        Dispatch::MaxForwardsZero { keep_alive } => {
             let json = r#"{"message":"ringmaster","status":"successful"}"#;
             let reply = LocalReply {
                 status: 200,
@@ -177,11 +151,11 @@ async fn carry_out(worker: &Rc<Worker>, client: &mut Client, job: Dispatch) -> D
     }
 }
 
-/// Why there is no next request.
+/// Reason why there is no request.
 enum NoHead {
     /// The client ended the connection.
     Ended,
-    /// It is not fit to be served.
+    /// The request is refused.
     Refused(RequestError),
 }
 
@@ -191,28 +165,28 @@ impl From<RequestError> for NoHead {
     }
 }
 
-/// Reads the rest of a head of which something has come.
+/// Reads the rest of a head whose first bytes have arrived.
 async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoHead> {
     let limits = &worker.settings.limits;
-    // A head that is here whole costs no look at the clock.
+    // A head that is complete already needs no clock.
     let mut due = None;
     let mut parsed = 0;
     loop {
         if could_be_complete(&client.inbox, parsed) {
-            let job = request::read(
+            let dispatch = dispatch::read(
                 worker,
                 &client.stream,
                 client.addr,
                 &mut client.inbox,
-                client.note.as_deref_mut(),
+                client.record.as_deref_mut(),
             )?;
-            if let Some(job) = job {
-                return Ok(job);
+            if let Some(dispatch) = dispatch {
+                return Ok(dispatch);
             }
         }
         parsed = client.inbox.len();
         if parsed >= limits.max_head {
-            return Err(request::too_long(&client.inbox).into());
+            return Err(dispatch::too_long(&client.inbox).into());
         }
         let due = *due.get_or_insert_with(|| Instant::now() + limits.head_timeout);
         let more = client.stream.read_buf(&mut client.inbox);
@@ -227,49 +201,11 @@ async fn read_head(worker: &Worker, client: &mut Client) -> Result<Dispatch, NoH
     }
 }
 
-impl Client {
-    /// Answers with a failure of our own.
-    pub(super) async fn answer(
-        &mut self,
-        worker: &Worker,
-        failure: &ErrorReply,
-        fields: &str,
-        stays: bool,
-        head_only: bool,
-    ) -> Disposition {
-        let json = orders::failure(&failure.sentence);
-        let close = !stays || worker.is_stopping();
-        let reply = LocalReply {
-            status: failure.status,
-            json: &json,
-            fields,
-            close,
-            head_only,
-        };
-        self.write(worker, &reply).await
-    }
-
-    /// Writes a reply of our own.
-    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
-        let limit = worker.settings.limits.write_timeout;
-        let bytes = reply.to_bytes();
-        worker.port().own_replies.count(reply.status);
-        if let Some(note) = &mut self.note {
-            note.local_reply(reply.status, bytes.len());
-        }
-        match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
-            Ok(()) if reply.close => Disposition::LingeringClose,
-            Ok(()) => Disposition::KeepAlive,
-            Err(_) => Disposition::Close,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, ConnectionGuard) -> F) -> usize {
+    fn size_of_future<F>(_: fn(LazyStream, SocketAddr, SessionGuard) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -285,7 +221,7 @@ mod tests {
         fn size_of_future<'a, F>(_: fn(&'a Rc<Worker>, &'a mut Client) -> F) -> usize {
             size_of::<F>()
         }
-        // One allocation for each request.
+        // Every request makes one allocation of this size.
         let size = size_of_future(serve_one);
         assert!(size <= 2176, "{size} bytes");
     }

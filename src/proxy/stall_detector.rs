@@ -1,17 +1,16 @@
-//! When a write is given up: not when it has waited for long, but when nothing moves.
+//! Detection of stalled writes. A write fails not after a long wait, but when nothing moves.
 //!
-//! The kernel takes more only once a third of what it may hold is gone, which can be megabytes
-//! (sk_stream_is_writeable in its sock.h): a reader that is slow and steady looks from here as if it had
-//! stopped. So a write that blocks has its time in two halves, and each half in which something was read
-//! is followed by another.
+//! The kernel accepts more only after a third of its buffer is free (sk_stream_is_writeable in
+//! sock.h), which can be megabytes. A slow but steady reader thus looks as if it had stopped. So a
+//! blocked write has its time in two halves, and each half with progress is followed by another.
 
 use std::time::Duration;
 
-/// The time that one blocked write has.
+/// Time of one blocked write.
 #[derive(Debug)]
 pub(super) struct StallDetector {
     half: Duration,
-    /// What waited in the kernel at the last look.
+    /// Bytes in the kernel's queue at the last check.
     queued: Option<u32>,
 }
 
@@ -23,14 +22,15 @@ impl StallDetector {
         }
     }
 
-    /// How long the write may wait before a look.
+    /// Returns the time until the next check.
     pub(super) fn check_interval(&self) -> Duration {
         self.half
     }
 
-    /// Looks how much waits now. Whether the write has stood still for its whole time.
+    /// Checks the bytes in the kernel's queue. Returns `true` if nothing has moved for the whole
+    /// time.
     pub(super) fn has_stalled(&mut self, queued: Option<u32>) -> bool {
-        // Where the kernel does not tell, the second look is the last.
+        // If the kernel does not report the queue, the second check is the last.
         let now = queued.unwrap_or(u32::MAX);
         self.queued.replace(now).is_some_and(|before| now >= before)
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_look_decides_and_any_byte_gives_another() {
+    fn the_second_check_decides_and_any_progress_gives_another() {
         let mut stall = StallDetector::new(Duration::from_secs(2));
         assert!(!stall.has_stalled(Some(10)));
         assert!(!stall.has_stalled(Some(9)));

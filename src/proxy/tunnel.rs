@@ -1,10 +1,9 @@
-//! Tunnels: bytes both ways until both sides have ended. Copied while they are few, moved through pipes
-//! when they are many; half-close is carried across.
+//! Tunnels: bytes in both directions until both sides have ended. Few bytes are copied, many move
+//! through pipes. A half-close is relayed.
 //!
-//! A tunnel has one clock for both directions, which any byte sets back: a side that reads slowly, or
-//! rests while the other speaks, is no fault of a protocol that we do not know. One that is dropped
-//! before its end, for whatever reason, closes both connections with a reset: no side may take what came
-//! for the whole.
+//! Both directions share one timeout, which any byte restarts: in an unknown protocol, a side may
+//! read slowly or pause while the other sends. A tunnel dropped before its end resets both
+//! connections, so that no side takes the received part for the whole.
 
 use std::cell::Cell;
 use std::io;
@@ -17,83 +16,87 @@ use tokio::time::Instant;
 
 use super::access_record::TerminatedBy;
 use super::fairness::Turn;
-use super::flow::ByteCounters;
 use super::pipe_pool::{PooledPipe, TransferError};
+use super::request_stats::ByteCounters;
 use super::worker::Worker;
 use crate::wire::deadline::Deadline;
 use crate::wire::socket;
 use crate::wire::splice::Empty;
 
-/// Carries bytes both ways until both sides have ended, one resets, or neither moves a byte for the
-/// tunnel timeout. `early` is what the client said before the tunnel opened; `flows` count what it says
-/// and what it is told. The caller has only to close both connections afterwards. Returns who ended it.
+/// Relays bytes until both sides have ended, one resets, or neither moves a byte for the tunnel
+/// timeout. `early` holds bytes that the client sent before the tunnel opened. `counters` count
+/// both directions, the client's first. The caller only has to close both connections. Returns the
+/// party that ended it.
 pub(super) async fn run(
     worker: &Worker,
     client: &mut TcpStream,
     replica: &mut TcpStream,
     early: &mut BytesMut,
-    flows: (ByteCounters<'_>, ByteCounters<'_>),
+    counters: (ByteCounters<'_>, ByteCounters<'_>),
 ) -> TerminatedBy {
-    let heard = Cell::new(Instant::now());
+    let last_activity = Cell::new(Instant::now());
     let (from_client, to_client) = client.split();
     let (from_replica, to_replica) = replica.split();
-    let way = |from, to, flow, ends| Direction {
+    let direction = |from, to, counters, blame| Direction {
         worker,
         from,
         to,
-        ends,
-        heard: &heard,
-        flow,
+        blame,
+        last_activity: &last_activity,
+        counters,
         timer: Deadline::default(),
         turn: Turn::default(),
         over: false,
     };
-    let ends = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
-    let forth = way(from_client, to_replica, flows.0, ends).run(early);
+    let blame = [TerminatedBy::ByClient, TerminatedBy::ByReplica];
+    let to_replica = direction(from_client, to_replica, counters.0, blame).run(early);
     let mut nothing = BytesMut::new();
-    let ends = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
-    let back = way(from_replica, to_client, flows.1, ends).run(&mut nothing);
-    match tokio::try_join!(forth, back) {
+    let blame = [TerminatedBy::ByReplica, TerminatedBy::ByClient];
+    let to_client = direction(from_replica, to_client, counters.1, blame).run(&mut nothing);
+    match tokio::try_join!(to_replica, to_client) {
         Ok(_) => TerminatedBy::Whole,
-        Err(TunnelError { by, err }) => {
-            tracing::debug!("a tunnel broke: {err}");
-            by
+        Err(TunnelError { ended_by, err }) => {
+            tracing::debug!("tunnel broke: {err}");
+            ended_by
         }
     }
 }
 
-/// What broke a tunnel.
+/// Error that broke a tunnel.
 struct TunnelError {
-    by: TerminatedBy,
+    ended_by: TerminatedBy,
     err: io::Error,
 }
 
 impl TunnelError {
-    /// The fault of this side, unless it is that nothing has moved for too long.
-    fn bytes_moved(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
+    /// Blames this side, unless the error is the tunnel timeout.
+    fn from_side(side: TerminatedBy) -> impl Fn(io::Error) -> Self {
         move |err| match err.kind() {
             io::ErrorKind::TimedOut => Self {
-                by: TerminatedBy::ByUs,
+                ended_by: TerminatedBy::ByUs,
                 err,
             },
-            _ => Self { by: side, err },
+            _ => Self {
+                ended_by: side,
+                err,
+            },
         }
     }
 }
 
-/// One direction of a tunnel.
+/// A direction of a tunnel.
 struct Direction<'a> {
     worker: &'a Worker,
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
-    /// Who ends the tunnel when `from`, and when `to` fails.
-    ends: [TerminatedBy; 2],
-    /// When either direction moved a byte last.
-    heard: &'a Cell<Instant>,
-    flow: ByteCounters<'a>,
+    /// Party to blame if `from` fails, and if `to` fails.
+    blame: [TerminatedBy; 2],
+    /// Time of the last byte in either direction.
+    last_activity: &'a Cell<Instant>,
+    counters: ByteCounters<'a>,
     timer: Deadline,
     turn: Turn,
-    /// Whether it has come to a proper end.
+    /// `true` once the direction has ended properly.
     over: bool,
 }
 
@@ -110,17 +113,17 @@ impl Direction<'_> {
     async fn run(mut self, early: &mut BytesMut) -> Result<(), TunnelError> {
         self.write(early).await?;
         self.worker.inboxes.put_back(early);
-        // As much as came last time is expected again.
+        // The next piece is expected to be as long as the last one.
         let mut expected = 0;
         loop {
-            // Wait without a buffer or a pipe: a tunnel may be silent for long.
-            let due = due(self.worker, self.heard);
+            // The wait holds neither a buffer nor a pipe: a tunnel may be silent for long.
+            let due = due(self.worker, self.last_activity);
             let readable = self
                 .timer
                 .run_with_moving_deadline(due, self.from.readable())
                 .await;
             let readable = readable.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            readable.map_err(TunnelError::bytes_moved(self.ends[0]))?;
+            readable.map_err(TunnelError::from_side(self.blame[0]))?;
             let moved = match self.worker.pipes.take(expected) {
                 Some(pipe) => self.splice(pipe).await?,
                 None => self.copy().await?,
@@ -132,49 +135,49 @@ impl Direction<'_> {
             };
             expected = moved;
             self.turn.count(moved);
-            self.turn.skip(&self.worker.line).await;
+            self.turn.yield_if_over(&self.worker.turns).await;
         }
     }
 
-    /// Moves what is there through a pipe; `None` at the end.
+    /// Moves the available bytes through a pipe; `None` at the end.
     async fn splice(&mut self, pipe: PooledPipe<Empty>) -> Result<Option<u64>, TunnelError> {
-        let (pipes, heard) = (&self.worker.pipes, self.heard);
-        let due = due(self.worker, heard);
+        let (pipes, last_activity) = (&self.worker.pipes, self.last_activity);
+        let due = due(self.worker, last_activity);
         let from = self.from.as_ref();
         let filled = pipes.fill(pipe, from, u64::MAX, &mut self.timer, &due);
         let held = match filled.await {
             Ok(Some(held)) => held,
             Ok(None) => return Ok(Some(0)),
             Err(TransferError::From(None)) => return Ok(None),
-            Err(fault) => return Err(TunnelError::bytes_moved(self.ends[0])(fault.into())),
+            Err(err) => return Err(TunnelError::from_side(self.blame[0])(err.into())),
         };
-        let flow = self.flow;
+        let counters = self.counters;
         let progress = |moved| {
-            heard.set(Instant::now());
-            flow.add(moved);
+            last_activity.set(Instant::now());
+            counters.add(moved);
         };
         progress(0);
         let moved = held.held();
         let drained = pipes.drain(held, self.to.as_ref(), &mut self.timer, &due, progress);
         drained
             .await
-            .map_err(|fault| TunnelError::bytes_moved(self.ends[1])(fault.into()))?;
+            .map_err(|err| TunnelError::from_side(self.blame[1])(err.into()))?;
         Ok(Some(moved))
     }
 
-    /// Copies what is there; `None` at the end.
+    /// Copies the available bytes; `None` at the end.
     async fn copy(&mut self) -> Result<Option<u64>, TunnelError> {
         let mut buffer = self.worker.replies.take();
-        // `readable` may have been wrong; then the read waits, and its clock is the same.
-        let due = due(self.worker, self.heard);
+        // `readable` may have been wrong. Then the read waits under the same timeout.
+        let due = due(self.worker, self.last_activity);
         let read = self
             .timer
             .run_with_moving_deadline(due, self.from.read_buf(&mut buffer));
         let read = read
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let read = read.map_err(TunnelError::bytes_moved(self.ends[0]))?;
-        self.heard.set(Instant::now());
+        let read = read.map_err(TunnelError::from_side(self.blame[0]))?;
+        self.last_activity.set(Instant::now());
         self.write(&mut buffer).await?;
         self.worker.replies.put_back(&mut buffer);
         Ok((read > 0).then_some(read as u64))
@@ -182,7 +185,7 @@ impl Direction<'_> {
 
     async fn write(&mut self, bytes: &mut BytesMut) -> Result<(), TunnelError> {
         while !bytes.is_empty() {
-            let due = due(self.worker, self.heard);
+            let due = due(self.worker, self.last_activity);
             let written = self
                 .timer
                 .run_with_moving_deadline(due, self.to.write(bytes))
@@ -192,23 +195,26 @@ impl Direction<'_> {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 written => Ok(written),
             });
-            let written = written.map_err(TunnelError::bytes_moved(self.ends[1]))?;
+            let written = written.map_err(TunnelError::from_side(self.blame[1]))?;
             bytes.advance(written);
-            self.flow.add(written as u64);
-            self.heard.set(Instant::now());
+            self.counters.add(written as u64);
+            self.last_activity.set(Instant::now());
         }
         Ok(())
     }
 }
 
-/// When a tunnel that was last heard of then has been silent for too long.
-fn due<'a>(worker: &'a Worker, heard: &'a Cell<Instant>) -> impl Fn() -> Option<Instant> + 'a {
-    || Some(heard.get() + worker.settings.limits.tunnel_timeout)
+/// Returns the deadline of a tunnel, counted from its last byte.
+fn due<'a>(
+    worker: &'a Worker,
+    last_activity: &'a Cell<Instant>,
+) -> impl Fn() -> Option<Instant> + 'a {
+    || Some(last_activity.get() + worker.settings.limits.tunnel_timeout)
 }
 
 impl From<TransferError> for io::Error {
-    fn from(fault: TransferError) -> Self {
-        match fault {
+    fn from(err: TransferError) -> Self {
+        match err {
             TransferError::From(Some(err)) => err,
             TransferError::From(None) => io::ErrorKind::UnexpectedEof.into(),
             TransferError::To => io::ErrorKind::BrokenPipe.into(),

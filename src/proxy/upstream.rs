@@ -1,10 +1,8 @@
-//! What one worker holds about one replica: its idle connections, its health as last published, and the
-//! worker's cells. It lives as long as the roster or an exchange knows the replica.
+//! State of one replica in one worker: idle connections, the last published health, and the
+//! worker's counters. It lives as long as the roster or an exchange refers to the replica.
 //!
-//! A kept connection that turns out closed says nothing about the replica: it may have closed it for
-//! being idle. Only a fresh connection tells.
-
-mod in_flight;
+//! A kept connection that turns out closed proves nothing about the replica, which may have closed
+//! it for being idle. Only a fresh connection is evidence.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,19 +14,17 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::local_notify::{LocalNotify, Waiter};
-use super::private_connections::PrivateConnections;
-use crate::load::{self, LoadView};
+use super::private_slots::PrivateSlots;
+use crate::load::{self, LoadView, Relief, ReplyOutcome};
 use crate::metrics::{ReplicaCounters, WorkerCounters};
 use crate::ring::Seat;
 use crate::roster::{Health, Member, ReplicaAddr, ReplicaId, ReplicaName};
 use crate::wire::socket;
 
-pub(super) use in_flight::InFlight;
-
-/// A connection idle for longer than this is not trusted with a request that may be sent only once.
+/// Maximum idle time of a connection for a request that must not be sent twice.
 const TRUSTED_IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// What one worker holds about one replica.
+/// State of one replica in one worker.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) id: ReplicaId,
@@ -36,34 +32,34 @@ pub(super) struct Upstream {
     pub(super) name: ReplicaName,
     pub(super) addr: ReplicaAddr,
     pub(super) health: Cell<Health>,
-    /// Whether it gets no new requests, by order.
+    /// `true` if an order keeps new requests away.
     drained: Cell<bool>,
-    cells: Arc<ReplicaCounters>,
+    counters: Arc<ReplicaCounters>,
     worker: usize,
-    /// The worker's view of the load, and which place of it is this replica's.
-    balance: Rc<RefCell<LoadView>>,
-    place: Cell<usize>,
-    /// Time at which it was last chosen.
+    /// The worker's view of the load, in which `index` is this replica's.
+    load: Rc<RefCell<LoadView>>,
+    index: Cell<usize>,
+    /// Time at which the replica was last chosen.
     pub(super) chosen_at: Cell<Instant>,
     idle: RefCell<Vec<IdleConnection>>,
-    /// Connections to it that are a client's own.
-    pub(super) private: PrivateConnections,
+    /// Private connections to the replica.
+    pub(super) private: PrivateSlots<Self>,
     retired: Cell<bool>,
-    /// Told when the replica is worse off than before.
-    doubt: LocalNotify,
-    /// Wakes requests that the slow guard holds back.
+    /// Notified when the replica's health degrades.
+    degraded: LocalNotify,
+    /// Wakes the requests that the slow guard holds back.
     relief: LocalNotify,
 }
 
-/// What a request needs of a kept connection.
+/// Requirement of a request on a kept connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReusePolicy {
-    /// It may turn out closed: the request can be sent again.
+    /// The connection may turn out closed: the request can be retried.
     Any,
-    /// The kernel has not heard of its end: the request was lost before, and whoever is lost with it now
-    /// shall have died holding it.
+    /// The request was lost once already, so only a connection the kernel still considers open is
+    /// used: if it fails again, the replica really had the request.
     Alive,
-    /// It was in use a moment ago, too: the request must not be sent twice.
+    /// The connection must also have been used a moment ago: the request must not be sent twice.
     Once,
 }
 
@@ -75,7 +71,7 @@ struct IdleConnection {
 }
 
 impl Upstream {
-    pub(super) fn new(member: &Member, worker: usize, balance: &Rc<RefCell<LoadView>>) -> Self {
+    pub(super) fn new(member: &Member, worker: usize, load: &Rc<RefCell<LoadView>>) -> Self {
         Self {
             id: member.id,
             seat: member.seat,
@@ -83,44 +79,45 @@ impl Upstream {
             addr: member.addr,
             health: Cell::new(member.health),
             drained: Cell::new(member.drained),
-            cells: Arc::clone(&member.cells),
+            counters: Arc::clone(&member.cells),
             worker,
-            balance: Rc::clone(balance),
-            place: Cell::new(usize::MAX),
+            load: Rc::clone(load),
+            index: Cell::new(usize::MAX),
             chosen_at: Cell::new(Instant::now()),
             idle: RefCell::default(),
-            private: PrivateConnections::default(),
+            private: PrivateSlots::default(),
             retired: Cell::new(false),
-            doubt: LocalNotify::default(),
+            degraded: LocalNotify::default(),
             relief: LocalNotify::default(),
         }
     }
 
-    /// Takes in what the roster says. Whoever waits for the replica hears of a turn for the worse; to be
-    /// drained is none.
+    /// Applies the health in the roster. Requests that wait for the replica are notified if it is
+    /// worse than before; a drain does not count as worse.
     pub(super) fn set_health(&self, health: Health, drained: bool) {
         let before = self.health.replace(health);
         self.drained.set(drained);
-        if !self.may_serve() || self.cells.is_iterative() {
+        if !self.may_serve() || self.counters.is_iterative() {
             self.clear();
         }
         if is_worse(health, before) {
-            self.doubt.notify_all();
+            self.degraded.notify_all();
         }
         self.relief.notify_all();
     }
 
-    /// Has requests that wait for a replica that is not up look again whether another one is.
+    /// Notifies the requests that wait for a replica that is not up, because another one may be up
+    /// now.
     pub(super) fn reconsider(&self) {
         if self.health.get() != Health::Up {
-            self.doubt.notify_all();
+            self.degraded.notify_all();
         }
     }
 
-    /// Closes all idle connections, and keeps none from here on: the replica left the roster.
+    /// Closes all idle connections and keeps no more: the replica left the roster.
     pub(super) fn retire(&self) {
         self.retired.set(true);
-        self.place.set(usize::MAX);
+        self.index.set(usize::MAX);
         self.relief.notify_all();
         self.clear();
     }
@@ -138,14 +135,15 @@ impl Upstream {
         self.private.sweep();
     }
 
-    /// A kept connection that is fit for a request with this need.
-    pub(super) fn take_idle(&self, need: ReusePolicy, now: Instant) -> Option<TcpStream> {
+    /// Takes a kept connection that meets `policy`.
+    pub(super) fn take_idle(&self, policy: ReusePolicy, now: Instant) -> Option<TcpStream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(newest) = idle.pop() {
             let fresh = newest.until > now
-                && !(need == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
+                && !(policy == ReusePolicy::Once && now - newest.since >= TRUSTED_IDLE_TIME);
             if !fresh {
-                // Those below it are older still, but may serve requests that can be repeated.
+                // The connections below are older still, but may serve requests that can be
+                // retried.
                 if newest.until <= now {
                     idle.clear();
                 } else {
@@ -153,7 +151,7 @@ impl Upstream {
                 }
                 return None;
             }
-            let silent = match need {
+            let silent = match policy {
                 ReusePolicy::Any => socket::is_idle_cached(&newest.stream),
                 ReusePolicy::Alive | ReusePolicy::Once => socket::is_idle(&newest.stream),
             };
@@ -164,11 +162,11 @@ impl Upstream {
         None
     }
 
-    /// Keeps a connection on which nothing is owed, for at most `keep`. None is kept to a replica that
-    /// serves one connection at a time: requests of others would wait for its end.
-    pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, most: usize, now: Instant) {
+    /// Keeps an idle connection for at most `keep`. No connection is kept to a replica that serves
+    /// one at a time: requests of other clients would wait for its end.
+    pub(super) fn put_idle(&self, stream: TcpStream, keep: Duration, max: usize, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if self.keeps_connections() && idle.len() < most && !keep.is_zero() {
+        if self.keeps_connections() && idle.len() < max && !keep.is_zero() {
             idle.push(IdleConnection {
                 stream,
                 since: now,
@@ -177,30 +175,30 @@ impl Upstream {
         }
     }
 
-    /// Whether connections to it are kept for later requests.
+    /// Returns `true` if connections are kept for later requests.
     pub(super) fn keeps_connections(&self) -> bool {
-        !self.retired.get() && self.may_serve() && !self.cells.is_iterative()
+        !self.retired.get() && self.may_serve() && !self.counters.is_iterative()
     }
 
-    /// Notes an answer of the replica, which took so long.
+    /// Records the time to the head of a reply.
     pub(super) fn answered(&self, now: Instant, time: Duration) {
-        self.cell().first_byte.observe(time);
-        self.cells.answered(self.worker, now.into_std());
+        self.counters().first_byte.observe(time);
+        self.counters.answered(self.worker, now.into_std());
     }
 
-    /// Whether new requests go to it without hesitation.
+    /// Returns `true` if the replica is up and not drained.
     pub(super) fn accepts_requests(&self) -> bool {
         self.health.get() == Health::Up && !self.drained.get()
     }
 
-    /// Whether new requests may go to it, should there be nobody better.
+    /// Returns `true` if new requests may go to the replica when no better one exists.
     pub(super) fn may_serve(&self) -> bool {
         self.health.get() != Health::Down && !self.drained.get()
     }
 
-    /// Takes a place in the worker's view of the load.
-    pub(super) fn set_index(&self, place: usize) -> load::SeatInput {
-        self.place.set(place);
+    /// Sets the replica's index in the worker's view of the load.
+    pub(super) fn set_index(&self, index: usize) -> load::SeatInput {
+        self.index.set(index);
         load::SeatInput {
             seat: self.seat,
             replica_id: self.id.0,
@@ -209,33 +207,64 @@ impl Upstream {
         }
     }
 
-    /// Requests for which any worker chose it.
-    pub(super) fn requests(&self) -> u64 {
-        self.cells.requests()
+    /// Records that the replica was chosen. Returns `true` if the counters of the other workers are
+    /// due to be read.
+    pub(super) fn record_choice(&self, now: Instant) -> bool {
+        self.chosen_at.set(now);
+        let mut load = self.load.borrow_mut();
+        load.record_choice(self.index.get(), now.into_std())
     }
 
-    /// Publishes that this worker found it slow, and logs why.
+    /// Records the end of a wait for the head of a reply, and its effect on the slow guard.
+    pub(super) fn record_end(&self, end: ReplyOutcome) {
+        let relief = self.load.borrow_mut().record_end(self.index.get(), end);
+        match relief {
+            Relief::None => {}
+            Relief::Room => self.relief.notify_all(),
+            Relief::Recovered => {
+                self.counters().slow.store(false, Ordering::Relaxed);
+                tracing::info!("seat {} is not slow any more; its keys return", self.seat);
+            }
+        }
+    }
+
+    /// Returns `true` if the replica is in the roster and not drained.
+    pub(super) fn is_offered(&self) -> bool {
+        !self.retired.get() && !self.drained.get()
+    }
+
+    /// Returns a waiter that is notified when the replica's health degrades.
+    pub(super) fn degraded_waiter(&self) -> Waiter<'_> {
+        self.degraded.waiter()
+    }
+
+    /// Returns the number of requests for which any worker chose the replica.
+    pub(super) fn requests(&self) -> u64 {
+        self.counters.requests()
+    }
+
+    /// Publishes that this worker found the replica slow, and logs it.
     pub(super) fn mark_slow(&self) {
-        self.cell().slow.store(true, Ordering::Relaxed);
+        self.counters().slow.store(true, Ordering::Relaxed);
         tracing::info!(
-            "seat {} is slow: requests wait that others would have been answered; its keys go to the next seat (--slow-guard)",
+            "seat {} is slow (--slow-guard): its requests wait longer than those of other seats; its keys go to the next seat",
             self.seat
         );
     }
 
-    /// A listener for the end of a wait that the slow guard ordered.
+    /// Returns a waiter for the end of a delay that the slow guard imposed.
     pub(super) fn relief_waiter(&self) -> Waiter<'_> {
         self.relief.waiter()
     }
 
-    /// The worker's own cell.
-    pub(super) fn cell(&self) -> &WorkerCounters {
-        self.cells.worker(self.worker)
+    /// Returns this worker's counters of the replica.
+    pub(super) fn counters(&self) -> &WorkerCounters {
+        self.counters.worker(self.worker)
     }
 }
 
-/// Whether a replica's health is worse than it was.
-fn is_worse(health: Health, before: Health) -> bool {
+/// Returns `true` if a replica's health is worse than it was.
+pub(super) fn is_worse(health: Health, before: Health) -> bool {
     match before {
         Health::Up => health != Health::Up,
         Health::Suspect => health == Health::Down,

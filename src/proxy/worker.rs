@@ -1,7 +1,7 @@
-//! What the sessions of one worker share: the roster it works by, its pools, buffers and retry budget.
+//! State that the sessions of one worker share: the roster, upstreams, buffers and retry budget.
 //!
-//! All of it belongs to one thread; cells and `Rc` replace locks. The roster is swapped by a task of the
-//! worker's own, between two polls of any session.
+//! All of it belongs to one thread; cells and `Rc` replace locks. A task of the worker replaces the
+//! roster between two polls of any session.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
@@ -10,58 +10,58 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::ProxySettings;
 use super::buffer_pool::{BufferPool, REPLY_BYTES};
-use super::client_watch::YoungWaits;
 use super::fairness::TurnQueue;
 use super::idle_clients::IdleClients;
 use super::pipe_pool::PipePool;
 use super::retry_budget::{BudgetExhausted, RetryBudget};
 use super::roster_view::RosterView;
+use super::settings::ProxySettings;
+use super::young_waits::YoungWaits;
 use crate::load::LoadView;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, EvidenceKind, ReplicaId, Subscriber};
 
-/// Requests that may wait for a seat at the same time, per worker.
+/// Maximum number of requests per worker that wait for a seat.
 const MAX_SEAT_WAITS: usize = 1_000;
-/// How often idle connections to replicas are looked through.
+/// Interval between sweeps of the idle connections to replicas.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Room in a request buffer for body bytes that come with the largest head.
+/// Room in a request buffer for body bytes that arrive with the largest head.
 const BODY_ROOM: usize = 2 * 1024;
-/// The longest that idle connections stay readable after the word "stop".
+/// Maximum time that idle connections stay readable after the stop signal.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
-/// What the sessions of one worker share.
+/// State that the sessions of one worker share.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) settings: Arc<ProxySettings>,
-    pub(super) desk: OrderQueue,
-    /// For heads and bodies of requests.
+    pub(super) orders: OrderQueue,
+    /// Buffers for heads and bodies of requests.
     pub(super) inboxes: BufferPool,
-    /// For replies.
+    /// Buffers for replies.
     pub(super) replies: BufferPool,
-    /// For large bodies and tunnels.
+    /// Pipes for large bodies and tunnels.
     pub(super) pipes: PipePool,
-    /// For sessions at full speed.
-    pub(super) line: TurnQueue,
+    /// Queue of the sessions at full speed.
+    pub(super) turns: TurnQueue,
     budget: RefCell<RetryBudget>,
     pub(super) random: RefCell<StdRng>,
-    /// Requests that may soon have waited so long that their clients are watched.
+    /// Waits that may soon be so long that their clients are watched.
     pub(super) young_waits: YoungWaits,
-    /// Clients between requests, and those that have said nothing yet.
+    /// Clients between requests, and clients that have sent nothing yet.
     pub(super) idle: IdleClients,
-    /// Told after each change of the view.
+    /// Notified after each change of the view.
     pub(super) changed: Notify,
     port: Arc<DataPortCounters>,
     index: usize,
     view: RefCell<Rc<RosterView>>,
-    balance: Rc<RefCell<LoadView>>,
+    load: Rc<RefCell<LoadView>>,
     evidence: mpsc::Sender<Evidence>,
-    waiting: Cell<usize>,
+    seat_waits: Cell<usize>,
     stopping: Cell<Option<Instant>>,
     sessions: Cell<usize>,
     no_sessions: Notify,
@@ -71,20 +71,20 @@ impl Worker {
     pub(super) fn new(
         settings: Arc<ProxySettings>,
         port: Arc<DataPortCounters>,
-        desk: OrderQueue,
+        orders: OrderQueue,
         evidence: mpsc::Sender<Evidence>,
         subscriber: &mut Subscriber,
     ) -> Self {
         let index = subscriber.worker();
         let roster = subscriber.latest();
         let version = roster.version;
-        let balance = Rc::default();
+        let load = Rc::default();
         let view = RefCell::new(Rc::new(RosterView::update(
             roster,
             None,
             index,
             settings.slow_guard,
-            &balance,
+            &load,
         )));
         subscriber.acknowledge(version);
         Self {
@@ -97,149 +97,158 @@ impl Worker {
                 index,
             ),
             port,
-            line: TurnQueue::default(),
+            turns: TurnQueue::default(),
             budget: RefCell::new(RetryBudget::new(Instant::now())),
             random: RefCell::new(StdRng::from_rng(&mut rand::rng())),
             settings,
-            desk,
+            orders,
             young_waits: YoungWaits::default(),
             idle: IdleClients::default(),
             changed: Notify::new(),
             index,
             view,
-            balance,
+            load,
             evidence,
-            waiting: Cell::new(0),
+            seat_waits: Cell::new(0),
             stopping: Cell::new(None),
             sessions: Cell::new(0),
             no_sessions: Notify::new(),
         }
     }
 
-    /// The roster to choose by. Do not hold it over an await.
+    /// Returns the current roster view. Do not hold it across an await.
     pub(super) fn view(&self) -> Rc<RosterView> {
         Rc::clone(&self.view.borrow())
     }
 
-    /// Its number, counted from 0.
+    /// Returns the worker's number, counted from 0.
     pub(super) fn index(&self) -> usize {
         self.index
     }
 
-    /// What this worker counts that belongs to no replica.
+    /// Returns this worker's counters that belong to no replica.
     pub(super) fn port(&self) -> &WorkerPortCounters {
         self.port.worker(self.index)
     }
 
-    /// The load to choose by. Do not hold it over an await, nor while a request enters or leaves.
-    pub(super) fn balance(&self) -> RefMut<'_, LoadView> {
-        self.balance.borrow_mut()
+    /// Returns the view of the load. Do not hold it across an await or while a request begins or
+    /// ends.
+    pub(super) fn load(&self) -> RefMut<'_, LoadView> {
+        self.load.borrow_mut()
     }
 
-    /// Reads what all workers have counted.
+    /// Reads the counters of all workers.
     pub(super) fn merge_loads(&self, view: &RosterView) {
-        view.merge_loads(&mut self.balance.borrow_mut());
+        view.merge_loads(&mut self.load.borrow_mut());
     }
 
-    /// Follows the roster until its writer is gone.
+    /// Follows the roster until its publisher is dropped.
     pub(super) async fn follow_roster(self: Rc<Self>, mut subscriber: Subscriber) {
         while let Some(roster) = subscriber.changed().await {
             let version = roster.version;
             let before = self.view();
-            // The last that was counted about those who leave.
-            before.merge_loads(&mut self.balance.borrow_mut());
+            // The last counts of the replicas that leave.
+            before.merge_loads(&mut self.load.borrow_mut());
             let guard = self.settings.slow_guard;
-            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.balance);
+            let view = RosterView::update(roster, Some(&before), self.index, guard, &self.load);
             let view = Rc::new(view);
             self.view.replace(Rc::clone(&view));
-            view.pools.iter().for_each(|pool| pool.reconsider());
+            view.upstreams
+                .iter()
+                .for_each(|upstream| upstream.reconsider());
             self.changed.notify_waiters();
-            // Those who were woken count first: whoever hears that a version is seen finds all counted
-            // that the one before it led to.
+            // Yield once so that the woken tasks update their counters before this version is
+            // acknowledged: a reader that sees the acknowledgement sees their counts.
             tokio::task::yield_now().await;
             subscriber.acknowledge(version);
         }
     }
 
-    /// Looks through the idle connections for ever.
+    /// Sweeps the idle connections for ever.
     pub(super) async fn expire_idle(self: Rc<Self>) {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
             let now = Instant::now();
-            self.view().pools.iter().for_each(|pool| pool.sweep(now));
+            self.view()
+                .upstreams
+                .iter()
+                .for_each(|upstream| upstream.sweep(now));
         }
     }
 
-    /// Has the clients of long waits watched, for ever.
+    /// Runs the watch over clients in long waits for ever.
     pub(super) async fn watch_clients(self: Rc<Self>) {
         self.young_waits.run().await;
     }
 
-    /// Tells the fleet what was seen of a replica. A full channel loses it: it is a hint, and there are
-    /// plenty of the kind just then.
-    pub(super) fn report_evidence(&self, id: ReplicaId, sign: EvidenceKind) {
-        let _ = self.evidence.try_send(Evidence { id, sign });
+    /// Reports a replica's failure to the fleet. A full channel loses the report, which is only a
+    /// hint: many of the same kind are queued then.
+    pub(super) fn report_evidence(&self, id: ReplicaId, kind: EvidenceKind) {
+        let _ = self.evidence.try_send(Evidence { id, sign: kind });
     }
 
-    /// Counts a request, of which a share may be sent again.
+    /// Counts a request, which allows a share of a retry.
     pub(super) fn count_request(&self, now: Instant) {
         self.budget.borrow_mut().request(now);
     }
 
-    /// Whether one more request may be sent again.
+    /// Returns `true` if the budget allows one more retry.
     pub(super) fn allows_retry(&self) -> bool {
         self.budget.borrow().allows_retry(Instant::now())
     }
 
-    /// Has a request sent again.
+    /// Takes a retry from the budget.
     ///
     /// # Errors
-    /// When the budget is spent, which is counted.
+    /// The budget is exhausted. The refusal is counted.
     pub(super) fn take_retry(&self) -> Result<(), BudgetExhausted> {
-        let taken = self.budget.borrow_mut().take_retry(Instant::now());
-        taken.inspect_err(|spent| {
+        let result = self.budget.borrow_mut().take_retry(Instant::now());
+        result.inspect_err(|exhausted| {
             self.port().retries_denied.add(1);
-            if spent.is_news {
-                tracing::warn!("{spent}; requests that are lost meanwhile get 502");
+            if exhausted.first_in_window {
+                tracing::warn!("{exhausted}; lost requests get 502 meanwhile");
             }
         })
     }
 
-    /// Whether there is a place among the requests that wait for a seat.
+    /// Returns `true` if one more request may wait for a seat.
     pub(super) fn may_wait(&self) -> bool {
-        self.waiting.get() < MAX_SEAT_WAITS
+        self.seat_waits.get() < MAX_SEAT_WAITS
     }
 
-    /// A place among the requests that wait for a seat, unless too many do.
+    /// Counts a request that waits for a seat; `None` if too many do.
     pub(super) fn wait_for_seat(&self) -> Option<SeatWait<'_>> {
         self.may_wait().then(|| {
-            self.waiting.set(self.waiting.get() + 1);
+            self.seat_waits.set(self.seat_waits.get() + 1);
             SeatWait(self)
         })
     }
 
-    /// Begins to drain: sessions end after the request they are at, idle ones after a grace.
+    /// Begins to drain: sessions end after their current request, idle ones after a grace.
     pub(super) fn begin_stop(&self) {
         self.stopping.set(Some(Instant::now()));
         self.idle.wake();
     }
 
-    /// Whether the word "stop" was said.
+    /// Returns `true` after the stop signal.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.get().is_some()
     }
 
-    /// When idle connections are closed; `None` while nothing is stopping.
+    /// Returns the time at which idle connections are closed; `None` before the stop signal.
     pub(super) fn idle_end(&self) -> Option<Instant> {
         let grace = IDLE_GRACE.min(self.settings.limits.drain_timeout);
         self.stopping.get().map(|since| since + grace)
     }
 
     /// Counts a session for as long as the guard lives.
-    pub(super) fn session(self: &Rc<Self>) -> SessionGuard {
+    pub(super) fn session(self: &Rc<Self>, permit: Option<OwnedSemaphorePermit>) -> SessionGuard {
         self.sessions.set(self.sessions.get() + 1);
         self.port().accepted.add(1);
-        SessionGuard(Rc::clone(self))
+        SessionGuard {
+            worker: Rc::clone(self),
+            _permit: permit,
+        }
     }
 
     /// Waits until no session is left. Cancel safe.
@@ -250,32 +259,37 @@ impl Worker {
     }
 }
 
-/// A request among those that wait for a seat.
+/// A request that waits for a seat.
 #[derive(Debug)]
 pub(super) struct SeatWait<'w>(&'w Worker);
 
 impl Drop for SeatWait<'_> {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get() - 1);
+        self.0.seat_waits.set(self.0.seat_waits.get() - 1);
     }
 }
 
-/// A session that is counted.
+/// Count of a session, and its permit if it has one. The session itself holds the guard: a wrapping
+/// future would be twice as large.
 #[derive(Debug)]
-pub(super) struct SessionGuard(Rc<Worker>);
+pub(super) struct SessionGuard {
+    worker: Rc<Worker>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
 
 impl SessionGuard {
     pub(super) fn worker(&self) -> &Rc<Worker> {
-        &self.0
+        &self.worker
     }
 }
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        self.0.sessions.set(self.0.sessions.get() - 1);
-        self.0.port().closed.add(1);
-        if self.0.sessions.get() == 0 {
-            self.0.no_sessions.notify_one();
+        let worker = &self.worker;
+        worker.sessions.set(worker.sessions.get() - 1);
+        worker.port().closed.add(1);
+        if worker.sessions.get() == 0 {
+            worker.no_sessions.notify_one();
         }
     }
 }

@@ -1,16 +1,7 @@
-//! What panics: a session, which ends alone, and a chore, which ends its worker.
+//! Panics: that of a session ends the session alone, that of a background task ends its worker.
 
 use super::*;
 use tokio::sync::Semaphore;
-
-impl ConnectionGuard {
-    pub(in super::super) fn of(worker: &Rc<Worker>) -> Self {
-        Self {
-            counted: worker.session(),
-            _permit: None,
-        }
-    }
-}
 
 #[test]
 fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
@@ -18,11 +9,11 @@ fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
         .build_local(LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         let permits = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
-        spawn(&worker, Some(permit), |admission| async move {
-            let _held = admission;
+        spawn(&worker, Some(permit), |guard| async move {
+            let _held = guard;
             panic!("on purpose");
         });
         worker.sessions_end().await;
@@ -31,27 +22,27 @@ fn a_panicking_session_ends_alone_and_gives_its_permit_back() {
 }
 
 #[test]
-fn a_worker_ends_with_an_error_when_one_of_its_chores_panics() {
+fn a_worker_ends_with_an_error_when_a_background_task_panics() {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let (_trigger, shutdown) = crate::shutdown::channel();
-        let mut chores = JoinSet::new();
-        chores.spawn_local(async {});
-        chores.spawn_local(async {
+        let mut background = JoinSet::new();
+        background.spawn_local(async {});
+        background.spawn_local(async {
             tokio::task::yield_now().await;
             panic!("on purpose");
         });
         let slots = Arc::new(ClientSlots::new(1, 1));
-        let ends = (shutdown.clone(), shutdown);
-        let (_open, opens) = watch::channel(true);
-        let door = GatedListener { listener, opens };
-        let work = run_worker(&worker, door, chores, slots, ends);
+        let stops = (shutdown.clone(), shutdown);
+        let (_open, opened) = watch::channel(true);
+        let gate = GatedListener { listener, opened };
+        let work = run_worker(&worker, gate, background, slots, stops);
         let end = timeout(Duration::from_secs(10), work).await;
         let err = end.expect("its end in time").unwrap_err();
         assert!(err.to_string().contains("panicked"), "{err}");

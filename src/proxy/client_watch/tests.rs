@@ -1,14 +1,16 @@
-//! Both ends of a client, over real sockets, with input unread and without.
+//! Both kinds of a client's end over real sockets, with and without unread input.
 
 use super::*;
+use crate::proxy::young_waits::YOUNG_WAIT_TICK;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A client's connection, and the client.
+/// Returns the server's end of a client connection, and the client.
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
@@ -22,13 +24,13 @@ fn on_a_worker(test: impl AsyncFnOnce(Rc<Worker>)) {
         .build_local(tokio::runtime::LocalOptions::default())
         .unwrap();
     runtime.block_on(async {
-        let worker = Rc::new(Worker::before_nobody());
+        let worker = Rc::new(Worker::without_replicas());
         tokio::task::spawn_local(Rc::clone(&worker).watch_clients());
         test(worker).await;
     });
 }
 
-/// Waits until the watch says that the client is gone; `None` if it is not in this time.
+/// Waits until the watch reports that the client has left; `None` after `limit`.
 async fn gone(
     worker: &Worker,
     ends: &ClientEnds,
@@ -42,7 +44,7 @@ async fn gone(
 }
 
 #[test]
-fn a_reset_is_seen_although_input_lies_unread() {
+fn a_reset_is_detected_behind_unread_input() {
     for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
         on_a_worker(async |worker| {
             let (ours, mut client) = connected().await;
@@ -56,7 +58,7 @@ fn a_reset_is_seen_although_input_lies_unread() {
 }
 
 #[test]
-fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
+fn an_end_of_file_counts_after_its_grace_once_only_the_replica_is_awaited() {
     for input in [b"".as_slice(), b"GET / HTTP/1.1\r\n\r\n"] {
         on_a_worker(async |worker| {
             let (ours, mut client) = connected().await;
@@ -69,17 +71,17 @@ fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
             let seen = gone(&worker, &ends, &ours, None, long).await;
             assert_eq!(seen, None, "{input:?}");
             let end = ends.half_closed.get().expect("the end is noted");
-            // A wait that begins later has all of it again.
+            // A wait that begins later has the whole grace again.
             let since = Instant::now();
             let seen = gone(&worker, &ends, &ours, Some(since), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
             assert!(since.elapsed() >= grace, "{:?}", since.elapsed());
             assert_eq!(ends.half_closed.get(), Some(end));
             assert!(begun <= end && end < since);
-            // One that began before the end has it from the end.
+            // A wait that began before the end has its grace from the end.
             let seen = gone(&worker, &ends, &ours, Some(begun), LIMIT).await;
             assert_eq!(seen, Some(()), "{input:?}");
-            // A reset behind the end is seen, too.
+            // A reset after the end is detected, too.
             client.set_zero_linger().unwrap();
             drop(client);
             let seen = gone(&worker, &ends, &ours, None, LIMIT).await;
@@ -89,7 +91,7 @@ fn an_end_counts_once_the_replica_alone_is_waited_for_and_then_has_its_grace() {
 }
 
 #[test]
-fn a_client_that_stays_is_not_gone_whatever_it_sends() {
+fn a_client_that_stays_is_present_whatever_it_sends() {
     on_a_worker(async |worker| {
         let (ours, mut client) = connected().await;
         client.write_all(&[b'x'; 1000]).await.unwrap();
@@ -101,33 +103,33 @@ fn a_client_that_stays_is_not_gone_whatever_it_sends() {
             watch.poll_gone(cx, || Some(since))
         });
         assert!(timeout(20 * YOUNG_WAIT_TICK, gone).await.is_err());
-        // The wait begins, grows, and nothing more.
+        // The wait begins, grows, and nothing more happens.
         assert!(polls <= 4, "{polls} polls");
     });
 }
 
 #[test]
-fn a_short_wait_leaves_its_socket_alone_and_ticks_stop_when_nothing_waits() {
+fn a_short_wait_does_not_touch_its_socket_and_ticks_stop_without_waits() {
     on_a_worker(async |worker| {
-        // Each time another request: the age of one is that of its first wait.
+        // Each round is another request: its age counts from its first wait.
         for _ in 0..3 {
-            let (ends, asked) = (ClientEnds::default(), Cell::new(false));
+            let (ends, registered) = (ClientEnds::default(), Cell::new(false));
             {
                 let mut watch = ClientWatch::new(&worker, &ends, || {
-                    asked.set(true);
+                    registered.set(true);
                     Err(io::ErrorKind::NotConnected.into())
                 });
                 let mut poll = |cx: &mut Context<'_>| watch.poll_gone(cx, || None);
                 assert!(poll_fn(|cx| Poll::Ready(poll(cx))).await.is_pending());
-                assert!(!asked.get());
-                assert_eq!(worker.young_waits.waits.borrow().len(), 1);
-                // One that lasts asks, and a connection that is lost is as good as gone.
+                assert!(!registered.get());
+                assert_eq!(worker.young_waits.len(), 1);
+                // A long wait asks for the socket. A lost connection counts as a client that left.
                 timeout(LIMIT, poll_fn(poll)).await.unwrap();
             }
-            assert!(asked.get());
-            assert!(worker.young_waits.waits.borrow().is_empty());
+            assert!(registered.get());
+            assert_eq!(worker.young_waits.len(), 0);
             sleep(6 * YOUNG_WAIT_TICK).await;
-            assert!(worker.young_waits.dormant.get());
+            assert!(worker.young_waits.is_dormant());
         }
     });
 }

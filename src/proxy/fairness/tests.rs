@@ -1,4 +1,4 @@
-//! How much is moved in one poll of a session whose two sockets are always ready.
+//! Bytes that one poll of a session moves if both sockets are always ready.
 
 use super::*;
 
@@ -14,17 +14,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::metrics::Counter;
-use crate::proxy::flow::ByteCounters;
 use crate::proxy::request::OutgoingRequest;
+use crate::proxy::request_stats::ByteCounters;
+use crate::proxy::tunnel;
 use crate::proxy::worker::Worker;
-use crate::proxy::{chunk_relay, tunnel};
 use crate::wire::chunked::Scanner;
 use crate::wire::framing::Body;
 
-/// What the tunnel moves before the test ends.
-const ENOUGH: u64 = 64 * 1024 * 1024;
+/// Bytes that the tunnel moves before the test ends.
+const MIN_MOVED: u64 = 64 * 1024 * 1024;
 
-/// A connection, and its far end for a thread.
+/// Returns a connection, and its far end for a thread.
 async fn pair() -> (TcpStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap())
@@ -36,7 +36,7 @@ async fn pair() -> (TcpStream, std::net::TcpStream) {
 }
 
 #[tokio::test]
-async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
+async fn a_tunnel_that_never_waits_yields_after_a_turn() {
     let ((mut client, mut sender), (mut replica, mut receiver)) = (pair().await, pair().await);
     let threads = [
         std::thread::spawn(move || while sender.write(&[1; 256 * 1024]).is_ok() {}),
@@ -45,16 +45,16 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
             while receiver.read(&mut buffer).is_ok_and(|read| read > 0) {}
         }),
     ];
-    let worker = Worker::before_nobody();
+    let worker = Worker::without_replicas();
     let (all, own) = (Counter::default(), Cell::new(0));
     let flow = ByteCounters {
-        all: &all,
-        own: &own,
+        replica: &all,
+        request: &own,
     };
     let (back, none) = (Counter::default(), Cell::new(0));
     let nothing = ByteCounters {
-        all: &back,
-        own: &none,
+        replica: &back,
+        request: &none,
     };
     let mut early = BytesMut::new();
     let most = {
@@ -65,7 +65,7 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
             let before = own.get();
             assert!(tunnel.as_mut().poll(cx).is_pending(), "it has ended");
             most = most.max(own.get() - before);
-            match own.get() >= ENOUGH {
+            match own.get() >= MIN_MOVED {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
@@ -74,7 +74,8 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
         tokio::time::timeout(limit, enough).await.unwrap();
         most
     };
-    // The pipe's slots may hold packets larger than a page, and one such packet more than was asked for.
+    // The pipe's slots may hold packets larger than a page, and one such packet more than
+    // requested.
     let limit = 2 * TURN_BYTES + 64 * 1024;
     assert!(most <= limit, "{most} bytes in one poll");
     drop((client, replica));
@@ -84,7 +85,7 @@ async fn a_tunnel_that_never_waits_gives_way_after_a_turn() {
 }
 
 #[test]
-fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
+fn a_turn_of_one_byte_chunks_takes_no_longer_than_one_of_a_pipe() {
     let mut inbox = BytesMut::new();
     while inbox.len() < 1024 * 1024 {
         inbox.extend_from_slice(b"1\r\nx\r\n");
@@ -105,39 +106,39 @@ fn one_byte_chunks_are_scanned_for_as_long_as_a_pipe_is_moved() {
     assert!((4096..=24 * 1024).contains(&scanned), "{scanned} bytes");
 }
 
-/// Turns of a session, each noted under its number, with a word after each.
-async fn run(line: Rc<TurnQueue>, number: u32, turns: u64, noted: Rc<RefCell<Vec<u32>>>) {
+/// Runs the turns of a session, notes its number for each, and yields after each.
+async fn run(queue: Rc<TurnQueue>, number: u32, turns: u64, log: Rc<RefCell<Vec<u32>>>) {
     let mut turn = Turn::default();
     for _ in 0..turns {
-        noted.borrow_mut().push(number);
+        log.borrow_mut().push(number);
         turn.count(TURN_BYTES);
-        turn.skip(&line).await;
+        turn.yield_if_over(&queue).await;
     }
 }
 
-/// How often each number stands in a row.
-fn rows(noted: &[u32]) -> Vec<(u32, u64)> {
-    let rows = noted.chunk_by(|a, b| a == b);
+/// Returns each number with the length of its row.
+fn rows(log: &[u32]) -> Vec<(u32, u64)> {
+    let rows = log.chunk_by(|a, b| a == b);
     rows.map(|row| (row[0], row.len() as u64)).collect()
 }
 
-/// A line, its notes, and an event loop for its sessions.
-fn stage() -> (Rc<TurnQueue>, Rc<RefCell<Vec<u32>>>, LocalSet) {
+/// Returns a queue, its notes, and an event loop for its sessions.
+fn setup() -> (Rc<TurnQueue>, Rc<RefCell<Vec<u32>>>, LocalSet) {
     Default::default()
 }
 
 const LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn one_session_runs_and_the_others_stand_in_line() {
-    let (line, noted, sessions) = stage();
+async fn a_single_session_runs_and_the_others_queue() {
+    let (queue, log, sessions) = setup();
     let turns = 2 * RUN_BYTES / TURN_BYTES;
     for number in 1..=3 {
-        sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)));
+        sessions.spawn_local(run(Rc::clone(&queue), number, turns, Rc::clone(&log)));
     }
     tokio::time::timeout(LIMIT, sessions).await.unwrap();
-    // Each comes with its first turn; then one after the other has its run.
-    let all = rows(&noted.borrow());
+    // Each session begins with one turn; then they have their runs in order.
+    let all = rows(&log.borrow());
     let numbers: Vec<u32> = all.iter().map(|row| row.0).collect();
     assert_eq!(numbers, [1, 2, 3, 1, 2, 3, 1, 2, 3], "{all:?}");
     let long = all[3..6].iter();
@@ -150,35 +151,35 @@ async fn one_session_runs_and_the_others_stand_in_line() {
 
 #[tokio::test]
 async fn whoever_waits_for_a_socket_holds_nobody_up() {
-    let (line, noted, sessions) = stage();
+    let (queue, log, sessions) = setup();
     let go = Rc::new(tokio::sync::Notify::new());
-    let (first, notes, gone) = (Rc::clone(&line), Rc::clone(&noted), Rc::clone(&go));
+    let (first, log_of, gone) = (Rc::clone(&queue), Rc::clone(&log), Rc::clone(&go));
     sessions.spawn_local(async move {
-        run(Rc::clone(&first), 1, 2, Rc::clone(&notes)).await;
+        run(Rc::clone(&first), 1, 2, Rc::clone(&log_of)).await;
         gone.notified().await;
-        run(first, 1, 2, notes).await;
+        run(first, 1, 2, log_of).await;
     });
-    let (second, notes) = (Rc::clone(&line), Rc::clone(&noted));
+    let (second, log_of) = (Rc::clone(&queue), Rc::clone(&log));
     sessions.spawn_local(async move {
-        run(second, 2, 5, notes).await;
+        run(second, 2, 5, log_of).await;
         go.notify_one();
     });
     tokio::time::timeout(LIMIT, sessions).await.unwrap();
-    assert_eq!(rows(&noted.borrow()).last(), Some(&(1, 2)));
+    assert_eq!(rows(&log.borrow()).last(), Some(&(1, 2)));
     assert_eq!(
-        noted.borrow().iter().filter(|number| **number == 2).count(),
+        log.borrow().iter().filter(|number| **number == 2).count(),
         5
     );
 }
 
 #[tokio::test]
-async fn a_session_that_ends_in_line_or_at_its_run_leaves_the_way_free() {
+async fn a_session_that_ends_in_the_queue_or_its_run_unblocks_the_others() {
     for ends in [vec![0], vec![1], vec![0, 1], vec![1, 2]] {
-        let (line, noted, sessions) = stage();
+        let (queue, log, sessions) = setup();
         let all: Vec<_> = (1..=4)
             .map(|number| {
                 let turns = if number == 4 { 3 } else { u64::MAX };
-                sessions.spawn_local(run(Rc::clone(&line), number, turns, Rc::clone(&noted)))
+                sessions.spawn_local(run(Rc::clone(&queue), number, turns, Rc::clone(&log)))
             })
             .collect();
         let rest = sessions.run_until(async {
@@ -199,13 +200,9 @@ fn large_chunks_and_plain_bodies_are_taken_at_once() {
     assert_eq!(scanner.next(b"10000\r\n").unwrap().0, 7);
     let input = vec![b'x'; 36 * 1024];
     for body in [Body::Chunked(scanner), Body::Length(1), Body::UntilClose] {
-        assert_eq!(
-            chunk_relay::window(&body, &input).len(),
-            input.len(),
-            "{body:?}"
-        );
+        assert_eq!(scan_window(&body, &input).len(), input.len(), "{body:?}");
     }
     let fresh = Body::Chunked(Scanner::default());
-    let window = chunk_relay::window(&fresh, &input).len();
+    let window = scan_window(&fresh, &input).len();
     assert!(window > crate::wire::chunked::MAX_TRAILER_NAME && window <= 4096);
 }

@@ -1,4 +1,4 @@
-//! Which source gives the key of a request, and the ID that is drawn for one that has none.
+//! The source that gives a request its key, and the ID that is generated for a request without one.
 
 use super::*;
 use crate::wire::head::{self, HeaderSlots};
@@ -6,8 +6,8 @@ use rand::SeedableRng;
 
 fn key_of(rule: &str, target: &str, fields: &str) -> RequestKey {
     let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    let mut room = HeaderSlots::default();
-    let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+    let mut slots = HeaderSlots::default();
+    let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
     let rule: KeyRule = rule.parse().unwrap();
     rule.key(
         &head,
@@ -29,11 +29,11 @@ fn the_first_source_with_a_value_wins() {
 }
 
 #[test]
-fn a_drawn_id_has_six_digits_and_is_the_key() {
+fn a_generated_id_has_six_digits_and_is_the_key() {
     let keyed = key_of(DEFAULT, "/a?ident=5", "");
-    let drawn = keyed.generated_id.unwrap();
-    assert!((100_000..1_000_000).contains(&drawn));
-    assert_eq!(keyed.key, Key(u64::from(drawn)));
+    let id = keyed.generated_id.unwrap();
+    assert!((100_000..1_000_000).contains(&id));
+    assert_eq!(keyed.key, Key(u64::from(id)));
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn rules_end_in_a_source_that_always_gives_a_key() {
 fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
     let nominated = |rule: &str, fields: &str| {
         let text = format!("GET /?id=5 HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut room = HeaderSlots::default();
-        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut slots = HeaderSlots::default();
+        let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
         rule.parse::<KeyRule>().unwrap().is_nominated(&head)
     };
     let other = "header:a,header:X-Shard,path";
@@ -89,7 +89,7 @@ fn a_field_of_the_rule_must_not_be_nominated_for_removal() {
         ),
         (other, "X-Shard: 1\r\nConnection: x-shard\r\n", true),
         (other, "A: 1\r\nX-Shard: 1\r\nConnection: x-shard\r\n", true),
-        // This one is never removed.
+        // Host is never removed.
         ("header:host,path", "Connection: host\r\n", false),
     ] {
         assert_eq!(nominated(rule, fields), expected, "{rule} {fields}");

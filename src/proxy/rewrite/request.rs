@@ -1,31 +1,33 @@
-//! The head of a request as it goes on to a replica.
+//! The head of a request for a replica.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 
-use super::{ConnectionTokens, is_hop_by_hop, max_forwards, push_framing, push_via};
-use crate::proxy::head_writer::{push, push_number, put_client};
+use super::fields::{
+    ConnectionTokens, has_option, is_hop_by_hop, push, push_framing, push_number, push_via,
+};
+use crate::wire::framing;
 use crate::wire::head::{Field, RequestHead, Version};
 
-/// What a request's head does not say itself.
+/// Inputs of the rewritten head that the received head does not contain.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::proxy) struct RewriteContext<'a> {
     pub(in crate::proxy) client: SocketAddr,
-    /// The Host to name when the client named none (HTTP/1.0).
+    /// Host for a request that names none (HTTP/1.0).
     pub(in crate::proxy) host: &'a str,
-    /// The request ID that was drawn here.
-    pub(in crate::proxy) drawn: Option<u32>,
-    /// Whether the request asks for an upgrade that we let pass.
+    /// Request ID generated here.
+    pub(in crate::proxy) generated_id: Option<u32>,
+    /// `true` if the request asks for an upgrade that is relayed.
     pub(in crate::proxy) upgrade: bool,
-    /// The name for the Via field (`--via`), if there is one.
+    /// Name for the Via field (`--via`), if configured.
     pub(in crate::proxy) via: Option<&'a str>,
 }
 
-/// Writes the head that goes on to a replica.
+/// Appends the head for the replica.
 pub(in crate::proxy) fn request(
     head: &RequestHead<'_, '_>,
-    extra: &RewriteContext<'_>,
+    context: &RewriteContext<'_>,
     out: &mut BytesMut,
 ) {
     push(out, &[head.method.as_bytes(), b" ", head.target.path]);
@@ -34,12 +36,18 @@ pub(in crate::proxy) fn request(
     }
     push(out, &[b" HTTP/1.1\r\n"]);
     if head.target.authority.is_some() || head.fields.get("host").is_none() {
-        let host = head.target.authority.unwrap_or(extra.host.as_bytes());
+        let host = head.target.authority.unwrap_or(context.host.as_bytes());
         push(out, &[b"Host: ", host, b"\r\n"]);
     }
     let nominated = ConnectionTokens::from_fields(&head.fields);
-    let mut trail = head.fields.named("x-forwarded-for").rev();
-    let last_trail = trail.next().filter(|_| !nominated.has("x-forwarded-for"));
+    let mut forwarded_for = head
+        .fields
+        .iter()
+        .rev()
+        .filter(|field| field.is("x-forwarded-for"));
+    let last_forwarded_for = forwarded_for
+        .next()
+        .filter(|_| !nominated.has("x-forwarded-for"));
     for field in head.fields.iter() {
         if is_hop_by_hop(field.name) || nominated.has(field.name) || is_reserved(field.name) {
             continue;
@@ -47,8 +55,8 @@ pub(in crate::proxy) fn request(
         if field.is("host") && head.target.authority.is_some() {
             continue;
         }
-        // The ID that was drawn is the one that counts.
-        if field.is("x-request-id") && extra.drawn.is_some() {
+        // The generated ID replaces the received one.
+        if field.is("x-request-id") && context.generated_id.is_some() {
             continue;
         }
         // RFC 9110 §10.1.1: an expectation in HTTP/1.0 is ignored.
@@ -58,36 +66,36 @@ pub(in crate::proxy) fn request(
         if push_framing(&field, None, out) {
             continue;
         }
-        if last_trail.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
+        if last_forwarded_for.is_some_and(|last| std::ptr::eq(last.line, field.line)) {
             let comma: &[u8] = if field.value.is_empty() { b"" } else { b", " };
             push(out, &[field.name.as_bytes(), b": ", field.value, comma]);
-            put_client(out, extra.client);
+            push_client(out, context.client);
         } else if field.is("max-forwards") && head.method == "OPTIONS" {
-            push_hops(out, &field);
+            push_max_forwards(out, &field);
         } else {
             push(out, &[field.line]);
         }
     }
-    if last_trail.is_none() {
+    if last_forwarded_for.is_none() {
         push(out, &[b"X-Forwarded-For: "]);
-        put_client(out, extra.client);
+        push_client(out, context.client);
     }
     if head.fields.get("x-forwarded-proto").is_none() || nominated.has("x-forwarded-proto") {
         push(out, &[b"X-Forwarded-Proto: http\r\n"]);
     }
-    push_via(head.version, extra.via, out);
-    if let Some(id) = extra.drawn {
+    push_via(head.version, context.via, out);
+    if let Some(id) = context.generated_id {
         push(out, &[b"X-Request-ID: "]);
         push_number(out, id);
         push(out, &[b"\r\n"]);
     }
-    push_hop(head, extra.upgrade, out);
+    push_hop_by_hop(head, context.upgrade, out);
     push(out, &[b"\r\n"]);
 }
 
-/// Writes the fields that are for the next hop: an upgrade, and that trailers are welcome to the client
-/// (RFC 9110 §10.1.4). Other codings that TE may ask for could not be passed on to it.
-fn push_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
+/// Appends the fields for the next hop: the upgrade, and `TE: trailers` if the client accepts
+/// trailers (RFC 9110 §10.1.4). Other codings in TE could not be relayed to the client.
+fn push_hop_by_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
     let mut codings = head.fields.members("te");
     let trailers = head.version == Version::Http11
         && codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
@@ -95,7 +103,7 @@ fn push_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
         push(out, &[b"TE: trailers\r\n"]);
     }
     if upgrade {
-        for field in head.fields.named("upgrade") {
+        for field in head.fields.iter().filter(|field| field.is("upgrade")) {
             push(out, &[field.line]);
         }
     }
@@ -110,15 +118,16 @@ fn push_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut) {
     );
 }
 
-/// Fields only we may set.
+/// Returns `true` for a field that only Ringmaster may set.
 fn is_reserved(name: &str) -> bool {
     const PREFIX: &str = "ringmaster-";
     name.get(..PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// A Max-Forwards field with one hop less; zero was answered here, and what is no number counts nothing.
-fn push_hops(out: &mut BytesMut, field: &Field<'_>) {
+/// Appends a Max-Forwards field with one hop less. A zero was answered here, and a value that is
+/// not a number is relayed unchanged.
+fn push_max_forwards(out: &mut BytesMut, field: &Field<'_>) {
     match max_forwards(field.value) {
         Some(hops) => {
             let left = hops.saturating_sub(1);
@@ -127,5 +136,60 @@ fn push_hops(out: &mut BytesMut, field: &Field<'_>) {
             push(out, &[b"\r\n"]);
         }
         None => push(out, &[field.line]),
+    }
+}
+
+/// Appends a client's address and the end of its line.
+fn push_client(out: &mut BytesMut, client: SocketAddr) {
+    match client.ip().to_canonical() {
+        // Written for every request; the formatter would cost as much as the rest of the head.
+        IpAddr::V4(ip) => {
+            for (at, octet) in ip.octets().into_iter().enumerate() {
+                push(out, &[if at == 0 { b"" } else { b"." }]);
+                push_number(out, octet);
+            }
+        }
+        IpAddr::V6(ip) => push(out, &[ip.to_string().as_bytes()]),
+    }
+    push(out, &[b"\r\n"]);
+}
+
+/// Returns `true` if a request asks for an upgrade that is relayed. Excluded is h2c, which would
+/// carry requests past the ring.
+pub(in crate::proxy) fn asks_upgrade(head: &RequestHead<'_, '_>) -> bool {
+    let mut protocols = head.fields.members("upgrade").peekable();
+    head.version == Version::Http11
+        && protocols.peek().is_some()
+        && has_option(&head.fields, "upgrade")
+        && protocols.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// Returns the number of hops that a Max-Forwards field allows (RFC 9110 §7.6.2); `None` if it is
+/// not a number. A number too large counts as the maximum.
+pub(in crate::proxy) fn max_forwards(value: &[u8]) -> Option<u64> {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits.then(|| framing::content_length(value).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_formatter_writes_them() {
+        let all = [
+            "0.0.0.0",
+            "127.0.0.1",
+            "255.10.200.9",
+            "::1",
+            "::ffff:10.0.0.7",
+            "2001:db8::a",
+        ];
+        for text in all {
+            let ip: IpAddr = text.parse().unwrap();
+            let mut out = BytesMut::new();
+            push_client(&mut out, SocketAddr::new(ip, 80));
+            assert_eq!(out, format!("{}\r\n", ip.to_canonical()));
+        }
     }
 }

@@ -1,22 +1,26 @@
-//! Heads as they go on, byte for byte.
+//! Rewritten heads, byte for byte.
 
+use super::fields::has_option;
 use super::*;
-use crate::wire::head::HeaderSlots;
+use crate::wire::framing::{self, Body};
+use crate::wire::head::{self, Field, Fields, HeaderSlots, ResponseHeaderSlots, Version};
 use crate::wire::lenient::{self, Rewritten};
+use bytes::BytesMut;
 use proptest::strategy::Strategy as _;
+use std::time::Duration;
 
-fn forwarded(text: &str, drawn: Option<u32>) -> String {
-    forwarded_by(text, drawn, None)
+fn forwarded(text: &str, generated_id: Option<u32>) -> String {
+    forwarded_by(text, generated_id, None)
 }
 
-fn forwarded_by(text: &str, drawn: Option<u32>, via: Option<&str>) -> String {
-    let mut room = HeaderSlots::default();
-    let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> String {
+    let mut slots = HeaderSlots::default();
+    let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
     let client = "10.0.0.7:4711".parse().unwrap();
     let extra = RewriteContext {
         client,
         host: "here:5000",
-        drawn,
+        generated_id,
         upgrade: asks_upgrade(&head),
         via,
     };
@@ -49,7 +53,7 @@ fn hop_by_hop_fields_end_here_and_framing_cannot_be_nominated() {
 }
 
 #[test]
-fn the_trail_is_appended_to_its_last_line() {
+fn the_client_is_appended_to_the_last_x_forwarded_for() {
     let text = "GET / HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n\
         X-Request-ID:\r\nX-Forwarded-Proto: https\r\n\r\n";
     assert_eq!(
@@ -141,7 +145,7 @@ fn framing_goes_on_in_canonical_form() {
         assert_eq!(forwarded(&text, None), expected);
     }
     let head = ASKED_HEAD;
-    for (asked, fields, gone_on) in [
+    for (request_meta, fields, gone_on) in [
         (
             ASKED,
             "Content-Length: 02, 2\r\nX: y\r\ncontent-length: 2\r\n",
@@ -171,7 +175,7 @@ fn framing_goes_on_in_canonical_form() {
         (head, "Transfer-Encoding: gzip\r\nContent-Length: x\r\n", ""),
     ] {
         let text = format!("HTTP/1.1 200 OK\r\nDate: x\r\n{fields}\r\n");
-        let (_, head) = replied_by(&text, asked, None);
+        let (_, head) = replied_by(&text, request_meta, None);
         assert_eq!(
             head,
             format!("HTTP/1.1 200 OK\r\nDate: x\r\n{gone_on}"),
@@ -195,7 +199,7 @@ fn hops_are_counted_down_for_options_alone() {
     }
 }
 
-/// Field lines that a gateway must think about, and some that it must not.
+/// Field lines that a gateway must handle, and some that it must leave alone.
 const LINES: [&str; 26] = [
     "Host: a",
     "Host: b:80",
@@ -246,23 +250,23 @@ proptest::proptest! {
     }
 }
 
-/// Forwards a request, if it is one that is forwarded, and compares what the next hop reads.
+/// Rewrites a request, unless it is refused, and compares what the next hop reads.
 fn same_message(text: &str) {
-    let mut room = HeaderSlots::default();
-    let Ok(Some(head)) = head::request(text.as_bytes(), &mut room) else {
+    let mut slots = HeaderSlots::default();
+    let Ok(Some(head)) = head::request(text.as_bytes(), &mut slots) else {
         return;
     };
     let Ok(body) = framing::request_body(head.version, &head.fields) else {
         return;
     };
     let gone_on = forwarded(text, None);
-    let mut room = HeaderSlots::default();
-    let next = head::request(gone_on.as_bytes(), &mut room);
+    let mut slots = HeaderSlots::default();
+    let next = head::request(gone_on.as_bytes(), &mut slots);
     let next = next.expect("well-formed").expect("whole");
     assert_eq!(next.len, gone_on.len());
     assert_eq!((next.method, next.version), (head.method, Version::Http11));
-    let asked = (head.target.path, head.target.query);
-    assert_eq!((next.target.path, next.target.query), asked);
+    let request_meta = (head.target.path, head.target.query);
+    assert_eq!((next.target.path, next.target.query), request_meta);
     let host = head.target.authority.or_else(|| head.fields.get("host"));
     assert_eq!(next.fields.get("host"), host);
     let framed = framing::request_body(next.version, &next.fields).expect("framed");
@@ -287,12 +291,12 @@ fn same_message(text: &str) {
         let kept = head.fields.get(name).filter(|_| !nominated(name));
         assert_eq!(next.fields.get(name), kept, "{name}");
     }
-    // One more hop that is ours changes no more than the trail.
+    // A second hop through Ringmaster changes only the forwarding fields.
     let again = |field: &Field<'_>| !field.is("x-forwarded-for");
     let lines = |fields: &Fields<'_, '_>| fields.iter().filter(again).count();
-    let mut room = HeaderSlots::default();
+    let mut slots = HeaderSlots::default();
     let twice = forwarded(&gone_on, None);
-    let twice = head::request(twice.as_bytes(), &mut room);
+    let twice = head::request(twice.as_bytes(), &mut slots);
     let twice = twice.expect("well-formed").expect("whole");
     assert_eq!(lines(&twice.fields), lines(&next.fields));
 }
@@ -312,14 +316,14 @@ fn replied(text: &str, version: Version) -> (ResponseMeta, String) {
     replied_by(text, RequestMeta { version, ..ASKED }, None)
 }
 
-fn replied_by(text: &str, asked: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
+fn replied_by(text: &str, request_meta: RequestMeta, via: Option<&str>) -> (ResponseMeta, String) {
     let mut out = BytesMut::new();
-    let facts = rewrite_reply(text.as_bytes(), asked, via, &mut out);
-    let facts = facts.unwrap().unwrap();
-    (facts, String::from_utf8(out.to_vec()).unwrap())
+    let meta = rewrite_reply(text.as_bytes(), request_meta, via, &mut out);
+    let meta = meta.unwrap().unwrap();
+    (meta, String::from_utf8(out.to_vec()).unwrap())
 }
 
-/// Field lines of replies, several of which only one reading fits.
+/// Field lines of replies. For several, only one reading is valid.
 const REPLY_LINES: [&str; 18] = [
     "Content-Length: 2",
     "Content-Length: 02,2",
@@ -362,26 +366,26 @@ proptest::proptest! {
     }
 }
 
-/// Passes a reply on, if it is one that is passed on, and compares what the strict reader of the next hop
+/// Rewrites a reply, unless it is refused, and compares what the strict reader of the next hop
 /// reads.
-fn same_reply(text: &str, asked: RequestMeta) {
+fn same_reply(text: &str, request_meta: RequestMeta) {
     let mut bytes = BytesMut::from(text);
     let (mut out, mut tries) = (BytesMut::new(), 0);
-    let facts = loop {
+    let meta = loop {
         out.clear();
-        match rewrite_reply(&bytes, asked, None, &mut out) {
-            Ok(facts) => break facts.expect("whole"),
+        match rewrite_reply(&bytes, request_meta, None, &mut out) {
+            Ok(meta) => break meta.expect("whole"),
             Err(_) if lenient::rewrite_response(&mut bytes) == Rewritten::Changed => tries += 1,
             Err(_) => return,
         }
         assert!(tries < 3, "{text:?}");
     };
     push_head_end(HeadEnding::Plain, &mut out);
-    let mut room = ResponseHeaderSlots::default();
-    let next = head::response(&out, &mut room)
+    let mut slots = ResponseHeaderSlots::default();
+    let next = head::response(&out, &mut slots)
         .expect("well-formed")
         .expect("whole");
-    assert_eq!((next.len, next.status), (out.len(), facts.status));
+    assert_eq!((next.len, next.status), (out.len(), meta.status));
     let named = |name: &'static str| next.fields.iter().filter(move |field| field.is(name));
     for name in ["connection", "keep-alive", "upgrade", "x-hop"] {
         let kept = name == "x-hop" && !text.contains("X-Hop, Content");
@@ -395,11 +399,11 @@ fn same_reply(text: &str, asked: RequestMeta) {
     let codings: Vec<_> = named("transfer-encoding")
         .map(|field| field.value)
         .collect();
-    match facts.body {
+    match meta.body {
         Body::Chunked(_) => assert_eq!((lengths, codings), (vec![], vec![&b"chunked"[..]])),
         Body::UntilClose => assert_eq!(lengths.len() + codings.len(), 0),
         Body::Length(0) => {
-            let bodiless = asked.to_head || matches!(facts.status, 204 | 304);
+            let bodiless = request_meta.to_head || matches!(meta.status, 204 | 304);
             assert!(bodiless && lengths.len() + codings.len() <= 1, "{out:?}");
         }
         Body::Length(length) => {

@@ -1,4 +1,4 @@
-//! Workers for the tests of others: before nobody, and before one that the test plays.
+//! Workers for the tests of other files, without replicas or with test replicas.
 
 use super::*;
 use crate::load::LoadBound;
@@ -8,18 +8,18 @@ use crate::roster::{Health, Member, ReplicaAddr, Roster};
 use std::net::SocketAddr;
 
 impl Worker {
-    /// A worker with an empty roster and limits that matter to nobody.
-    pub(in super::super) fn before_nobody() -> Self {
-        Self::before(&[], None)
+    /// Creates a worker with an empty roster and limits of a second.
+    pub(in super::super) fn without_replicas() -> Self {
+        Self::with_replicas(&[], None)
     }
 
-    /// A worker with these members in seats 1, 2 … of the default ring.
-    pub(in super::super) fn before(
+    /// Creates a worker with these members in seats 1, 2 … of the default ring.
+    pub(in super::super) fn with_replicas(
         addrs: &[SocketAddr],
         access_log: Option<crate::proxy::AccessLogHandle>,
     ) -> Self {
         let second = Duration::from_secs(1);
-        let limits = super::super::ProxyLimits {
+        let limits = crate::proxy::ProxyLimits {
             connect_timeout: second,
             head_timeout: second,
             body_timeout: second,
@@ -37,7 +37,7 @@ impl Worker {
             pool_idle: second,
         };
         let settings = ProxySettings {
-            balance: super::super::BalanceMode::Request,
+            balance: crate::proxy::BalanceMode::Request,
             key: "header:x-request-id,random".parse().unwrap(),
             retries: 2,
             slow_guard: true,
@@ -61,13 +61,13 @@ impl Worker {
         let ring = crate::ring::Spec::Uniform.build(&seats).unwrap();
         let roster = Roster::new(0, ring, LoadBound::OFF, false, members);
         let (_, mut subscribers) = crate::roster::channel(1, roster);
-        let (desk, _) = crate::orders::order_queue();
+        let (orders, _) = crate::orders::order_queue();
         let (evidence, _) = mpsc::channel(1);
         let port = Arc::new(DataPortCounters::new(1));
         Self::new(
             Arc::new(settings),
             port,
-            desk,
+            orders,
             evidence,
             &mut subscribers[0],
         )

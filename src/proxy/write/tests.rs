@@ -1,9 +1,9 @@
-//! A write in two parts, wherever the kernel stops.
+//! Writes in two parts, wherever the kernel stops.
 
 use super::*;
 use tokio::io::AsyncWrite;
 
-/// Takes so many bytes at a time, and has the writer wait before each.
+/// Writer that accepts `step` bytes at a time and blocks before each.
 struct Narrow {
     step: usize,
     waits: bool,

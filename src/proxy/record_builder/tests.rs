@@ -1,19 +1,22 @@
-//! What is written down of a request, who ended it, and what becomes of it when nobody takes it.
+//! Records of requests: their counts, the party that ended them, and their loss if no reader takes
+//! them.
 
 use super::*;
-use crate::proxy::accept::ConnectionGuard;
+use crate::proxy::access_record::{AccessLogHandle, RouteReason};
 use crate::proxy::session;
+use crate::ring::Seat;
 use crate::wire::lazy_stream::LazyStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(20);
 
-/// What one client connection was told that said `words`; the replica answers each of its
-/// connections with `reply` and ends it.
-fn told(log: Option<AccessLogHandle>, reply: &'static str, words: &str) -> (Rc<Worker>, Vec<u8>) {
+/// Sends `input` over one client connection and returns the worker and the bytes that the
+/// client received. The replica answers each of its connections with `reply` and closes it.
+fn serve(log: Option<AccessLogHandle>, reply: &'static str, input: &str) -> (Rc<Worker>, Vec<u8>) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -28,24 +31,24 @@ fn told(log: Option<AccessLogHandle>, reply: &'static str, words: &str) -> (Rc<W
                 stream.write_all(reply.as_bytes()).await.unwrap();
             }
         });
-        let worker = Rc::new(Worker::before(&[at], log));
-        let door = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let mut client = TcpStream::connect(door.local_addr().unwrap())
+        let worker = Rc::new(Worker::with_replicas(&[at], log));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        client.write_all(words.as_bytes()).await.unwrap();
-        let (stream, addr) = door.accept().await.unwrap();
-        let admission = ConnectionGuard::of(&worker);
+        client.write_all(input.as_bytes()).await.unwrap();
+        let (stream, addr) = listener.accept().await.unwrap();
+        let admission = worker.session(None);
         let session = session::run(LazyStream::new(stream.into_std().unwrap()), addr, admission);
-        let mut heard = Vec::new();
-        let hear = async {
+        let mut output = Vec::new();
+        let read = async {
             // A reply that breaks off may end in a reset.
-            let _ = client.read_to_end(&mut heard).await;
+            let _ = client.read_to_end(&mut output).await;
         };
-        tokio::join!(session, hear);
-        (worker, heard)
+        tokio::join!(session, read);
+        (worker, output)
     };
-    let all = runtime.block_on(async { timeout(PATIENCE, whole).await });
+    let all = runtime.block_on(async { timeout(LIMIT, whole).await });
     all.expect("an end in time")
 }
 
@@ -55,14 +58,14 @@ fn drain(reader: &mut mpsc::Receiver<AccessRecord>) -> Vec<AccessRecord> {
 
 const REPLY: &str =
     "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-const ASK: &str =
+const REQUEST: &str =
     "POST /a?b=c HTTP/1.1\r\nHost: a\r\nX-Request-ID: 5\r\nContent-Length: 3\r\n\r\nxyz";
-const NONSENSE: &str = "nonsense\r\n\r\n";
+const INVALID: &str = "nonsense\r\n\r\n";
 
 #[test]
-fn every_request_is_written_down_and_counted() {
+fn every_request_is_logged_and_counted() {
     let (log, mut reader) = AccessLogHandle::new(8);
-    let (worker, heard) = told(Some(log), REPLY, &format!("{ASK}{NONSENSE}"));
+    let (worker, output) = serve(Some(log), REPLY, &format!("{REQUEST}{INVALID}"));
     let records = drain(&mut reader);
     let [first, second] = &records[..] else {
         panic!("{records:?}")
@@ -79,17 +82,17 @@ fn every_request_is_written_down_and_counted() {
         (first.status, first.retries, first.ended),
         (200, 0, TerminatedBy::Whole)
     );
-    assert_eq!(first.from_client, ASK.len() as u64);
+    assert_eq!(first.from_client, REQUEST.len() as u64);
     assert!(first.first_byte.unwrap() <= first.total);
     assert_eq!((second.status, second.ended), (400, TerminatedBy::ByUs));
     assert_eq!(
         (second.key, second.seat, &second.path[..]),
         (None, None, &b""[..])
     );
-    assert_eq!(first.to_client + second.to_client, heard.len() as u64);
+    assert_eq!(first.to_client + second.to_client, output.len() as u64);
 
     let view = worker.view();
-    let cell = view.pools[0].cell();
+    let cell = view.upstreams[0].counters();
     assert_eq!(cell.requests.get(), 1);
     assert_eq!(cell.replies.get(), [0, 1, 0, 0, 0]);
     assert_eq!(cell.from_client.get(), first.from_client);
@@ -105,32 +108,69 @@ fn every_request_is_written_down_and_counted() {
 }
 
 #[test]
-fn who_ended_it_is_written_down() {
+fn the_party_that_ended_a_request_is_logged() {
     let (log, mut reader) = AccessLogHandle::new(8);
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
-    let (worker, _) = told(Some(log.clone()), long, ASK);
-    assert_eq!(worker.view().pools[0].cell().truncated.get(), 1);
-    let (worker, _) = told(Some(log), "", ASK);
-    // A request that must not be sent twice is not.
-    assert_eq!(worker.view().pools[0].cell().retries(), [0; 5]);
+    let (worker, _) = serve(Some(log.clone()), long, REQUEST);
+    assert_eq!(worker.view().upstreams[0].counters().truncated.get(), 1);
+    let (worker, _) = serve(Some(log), "", REQUEST);
+    // A request that must not be sent twice is not retried.
+    assert_eq!(worker.view().upstreams[0].counters().retries(), [0; 5]);
     let ends = drain(&mut reader).into_iter().map(|r| (r.status, r.ended));
     let expected = [(200, TerminatedBy::ByReplica), (502, TerminatedBy::ByUs)];
     assert_eq!(ends.collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn what_the_writer_does_not_take_is_lost_and_counted() {
+fn records_beyond_the_queue_are_lost_and_counted() {
     let (log, mut reader) = AccessLogHandle::new(1);
-    let ask = ASK.repeat(3);
-    let (worker, _) = told(Some(log), REPLY, &format!("{ask}{NONSENSE}"));
+    let requests = REQUEST.repeat(3);
+    let (worker, _) = serve(Some(log), REPLY, &format!("{requests}{INVALID}"));
     assert_eq!(drain(&mut reader).len(), 1);
     assert_eq!(worker.port().records_lost.get(), 3);
 }
 
 #[test]
-fn without_a_log_nothing_is_noted() {
-    let (worker, heard) = told(None, REPLY, &format!("{ASK}{NONSENSE}"));
-    assert!(heard.starts_with(b"HTTP/1.1 200 "));
+fn without_a_log_requests_are_counted_only() {
+    let (worker, output) = serve(None, REPLY, &format!("{REQUEST}{INVALID}"));
+    assert!(output.starts_with(b"HTTP/1.1 200 "));
     assert_eq!(worker.port().records_lost.get(), 0);
-    assert_eq!(worker.view().pools[0].cell().requests.get(), 1);
+    assert_eq!(worker.view().upstreams[0].counters().requests.get(), 1);
+}
+
+#[test]
+fn a_complete_request_line_is_parsed() {
+    let cases: [(&[u8], &str, &[u8]); 6] = [
+        (b"GET /a HTTP/2.0\r\n", "GET", b"/a"),
+        (b"\r\nPOST /a?token=x HTTP/1.1\nHost", "POST", b"/a"),
+        (b"GET /a#b HTTP/1.1\r\n", "GET", b"/a"),
+        (b"GET http://u:p@a/x?y HTTP/1.1\r\n", "GET", b"/x"),
+        (b"GET /\xff\x1b HTTP/1.1\r\n", "GET", b"/\xff\x1b"),
+        (b"CONNECT a.test:443 HTTP/1.1\r\n", "CONNECT", b""),
+    ];
+    for (bytes, method, path) in cases {
+        assert_eq!(
+            parse_refused(bytes),
+            Some((method, path)),
+            "{}",
+            bytes.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn an_incomplete_request_line_is_not_parsed() {
+    let cases: [&[u8]; 8] = [
+        b"",
+        b"GET /a HTTP/1.1",
+        b"GET /a\r\n",
+        b"GET  /a HTTP/1.1\r\n",
+        b"GET /a b HTTP/1.1\r\n",
+        b"\x1b[2J /a HTTP/1.1\r\n",
+        b"nonsense\r\n",
+        b"GET u:p@a.test HTTP/1.1\r\n",
+    ];
+    for bytes in cases {
+        assert_eq!(parse_refused(bytes), None, "{}", bytes.escape_ascii());
+    }
 }

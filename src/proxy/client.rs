@@ -1,0 +1,93 @@
+//! A client's connection, and the replies that Ringmaster writes itself: errors and the answers to
+//! admin requests and to `Max-Forwards: 0`.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+
+use super::error_reply::ErrorReply;
+use super::private_connection::PrivateConnection;
+use super::record_builder::AccessRecordBuilder;
+use super::worker::Worker;
+use super::write::write_whole;
+use crate::orders;
+use crate::wire::deadline::Deadline;
+use crate::wire::lazy_stream::LazyStream;
+use crate::wire::local_reply::LocalReply;
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: LazyStream,
+    pub(super) addr: SocketAddr,
+    /// Bytes that were read and belong to no request yet.
+    pub(super) inbox: BytesMut,
+    pub(super) timer: Deadline,
+    /// Access log record of the current request; `None` without a log.
+    pub(super) record: Option<Box<AccessRecordBuilder>>,
+    /// The client's own connection to a replica, if a server has authenticated it.
+    pub(super) private: Option<Rc<PrivateConnection>>,
+}
+
+/// Next step for a client's connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// Read the next request.
+    KeepAlive,
+    /// Lingering close: half-close, then discard input, so that the reply is not lost to a reset.
+    LingeringClose,
+    /// Close at once if the client has sent nothing more; otherwise as [`Self::LingeringClose`].
+    /// The client has asked for the close.
+    CloseIfRead,
+    /// Close at once: the client has left, or no reply was written.
+    Close,
+    /// Close with a reset, so that the client knows that the reply is incomplete.
+    Reset,
+}
+
+impl Client {
+    /// Writes an error reply.
+    pub(super) async fn answer(
+        &mut self,
+        worker: &Worker,
+        failure: &ErrorReply,
+        fields: &str,
+        stays: bool,
+        head_only: bool,
+    ) -> Disposition {
+        let json = orders::failure(&failure.sentence);
+        let close = !stays || worker.is_stopping();
+        let reply = LocalReply {
+            status: failure.status,
+            json: &json,
+            fields,
+            close,
+            head_only,
+        };
+        self.write(worker, &reply).await
+    }
+
+    /// Writes a reply of Ringmaster's own.
+    pub(super) async fn write(&mut self, worker: &Worker, reply: &LocalReply<'_>) -> Disposition {
+        let limit = worker.settings.limits.write_timeout;
+        let bytes = reply.to_bytes();
+        worker.port().own_replies.count(reply.status);
+        if let Some(record) = &mut self.record {
+            record.local_reply(reply.status, bytes.len());
+        }
+        match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
+            Ok(()) if reply.close => Disposition::LingeringClose,
+            Ok(()) => Disposition::KeepAlive,
+            Err(_) => Disposition::Close,
+        }
+    }
+
+    /// Records that the client has left.
+    pub(super) fn client_left(&mut self) -> Disposition {
+        self.record
+            .iter_mut()
+            .for_each(|record| record.client_left());
+        Disposition::Close
+    }
+}
