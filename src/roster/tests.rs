@@ -1,4 +1,4 @@
-//! Names at their edges, and members by seat.
+//! Limits of legal names, and the lookup of members by seat.
 
 use super::*;
 use std::collections::BTreeSet;
