@@ -5,111 +5,21 @@
 //! Each worker follows a `watch` channel and stores the version that it has adopted. A replica that
 //! left may be stopped once every worker has adopted a version without it.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::str::FromStr;
+mod evidence;
+mod member;
+mod name;
+
+pub use evidence::{Evidence, EvidenceKind};
+pub use member::{Health, Member, ReplicaAddr, ReplicaId};
+pub use name::{BadReplicaName, MAX_NAME, ReplicaName};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
 use crate::load::LoadBound;
-use crate::metrics::ReplicaCounters;
 use crate::ring::{Ring, Seat};
-
-/// Identity of one replica process or container; never reused while the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReplicaId(pub u64);
-
-/// Address where a replica accepts requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ReplicaAddr(pub SocketAddr);
-
-impl fmt::Display for ReplicaAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Name of a replica: legal as a hostname and as a container name. Validated once, here.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReplicaName(Arc<str>);
-
-/// Maximum length of a replica name, in bytes: the longest hostname label (RFC 1035 §2.3.4).
-pub const MAX_NAME: usize = 63;
-
-/// Error for a text that is not a replica name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{0}' is not a legal replica name: [A-Za-z0-9][A-Za-z0-9_.-]{{0,62}}, and not 'json' or 'all'"
-)]
-pub struct BadReplicaName(String);
-
-impl FromStr for ReplicaName {
-    type Err = BadReplicaName;
-
-    fn from_str(text: &str) -> Result<Self, BadReplicaName> {
-        let bytes = text.as_bytes();
-        let first = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
-        let rest = bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b));
-        // Both are keywords of commands, in places where a name is allowed.
-        let is_word = ["json", "all"].contains(&text);
-        if first && rest && bytes.len() <= MAX_NAME && !is_word {
-            Ok(Self(text.into()))
-        } else {
-            Err(BadReplicaName(
-                text.chars()
-                    .take(2 * MAX_NAME)
-                    .flat_map(char::escape_debug)
-                    .collect(),
-            ))
-        }
-    }
-}
-
-impl fmt::Display for ReplicaName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl AsRef<str> for ReplicaName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Routing permission of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Route to it.
-    Up,
-    /// Skip it, unless only suspects remain.
-    Suspect,
-    /// Never route to it.
-    Down,
-}
-
-/// Replica in a seat.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Identity of the replica.
-    pub id: ReplicaId,
-    /// Its seat.
-    pub seat: Seat,
-    /// Its name.
-    pub name: ReplicaName,
-    /// Address where it accepts requests.
-    pub addr: ReplicaAddr,
-    /// Routing permission.
-    pub health: Health,
-    /// `true` if it gets no new requests, by order. Requests in progress continue.
-    pub drained: bool,
-    /// Counters of the workers about it.
-    pub cells: Arc<ReplicaCounters>,
-}
 
 /// The snapshot. A ring seat without a member belongs to a replica that has not started yet.
 #[derive(Clone, Debug)]
@@ -275,28 +185,6 @@ impl Subscriber {
     pub fn acknowledge(&self, version: u64) {
         self.seen[self.worker].store(version, Ordering::Release);
     }
-}
-
-/// Observation of a replica on the data path. It triggers a heartbeat and is never a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Observed replica.
-    pub id: ReplicaId,
-    /// Kind of observation.
-    pub sign: EvidenceKind,
-}
-
-/// Kinds of [`Evidence`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EvidenceKind {
-    /// A new connection was refused or found no host: the seat becomes suspect.
-    Refused,
-    /// A new connection timed out: heartbeat now.
-    ConnectTimeout,
-    /// A connection ended or was reset before the reply was complete: heartbeat now.
-    Lost,
-    /// The reply timed out: heartbeat now.
-    ReplyTimeout,
 }
 
 #[cfg(test)]
