@@ -49,7 +49,7 @@ struct SeatLoad {
     last_read: u64,
 }
 
-/// One worker's view of the load. Indices follow the order of the members of the last update.
+/// View of the load in one worker. Indices follow the order of the members of the last update.
 #[derive(Debug)]
 pub struct LoadView {
     bound: LoadBound,

@@ -26,7 +26,7 @@ pub struct ReplicaCounters {
     iterative: AtomicBool,
 }
 
-/// One worker's counters about one replica. Aligned to two cache lines, because processors fetch
+/// Counters of one worker about one replica. Aligned to two cache lines, because processors fetch
 /// lines in pairs. The first pair holds what every request changes, in this order.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
@@ -36,11 +36,11 @@ pub struct WorkerCounters {
     awaiting: AtomicU64,
     in_flight: AtomicU64,
     answered_micros: AtomicU64,
-    /// Those of them whose home is another replica that was at its bound.
+    /// Requests of these whose home is another replica that was at its bound.
     pub spilled: Counter,
-    /// Those of them whose home is another replica that was slow.
+    /// Requests of these whose home is another replica that was slow.
     pub diverted: Counter,
-    /// Those of them whose home is another replica that was not up, or had failed them.
+    /// Requests of these whose home is another replica that was not up, or had failed them.
     pub failed_over: Counter,
     /// Replies by status class, interim replies included.
     pub replies: StatusClasses,

@@ -37,7 +37,7 @@ impl Shutdown {
     /// Waits until shutdown is requested. Cancel safe.
     pub async fn cancelled(&mut self) {
         // An error means that the trigger was dropped, which is a request too.
-        let _ = self.0.wait_for(|said| *said).await;
+        let _ = self.0.wait_for(|requested| *requested).await;
     }
 }
 

@@ -9,8 +9,8 @@
 //!   replies of the others. While [`MIN_SENT`] replies are pending, further requests for the
 //!   replica wait here, so that not all clients get stuck with it.
 //! - *Slow*: in doubt for [`SLOW_AFTER`], or for twice the longest recent reply of the others if
-//!   that is more, but at most for [`SLOW_AFTER_MAX`] or the time within which a reply is timely. Its
-//!   keys go to the next seat. One request at a time still goes home as a probe.
+//!   that is more. The limit is the greater of [`SLOW_AFTER_MAX`] and the time within which a reply
+//!   is timely. Its keys go to the next seat. One request at a time still goes home as a probe.
 //!   [`RECOVERY_PROBES`] timely replies in a row end the state.
 //!
 //! A few slow paths do not make a replica slow: one timely reply, on any path, clears the doubt. A
@@ -90,7 +90,7 @@ pub enum Relief {
     Recovered,
 }
 
-/// One worker's guard over all replicas, in the order of the members of the last update.
+/// Guard of one worker over all replicas, in the order of the members of the last update.
 #[derive(Debug, Default)]
 pub(super) struct SlowGuard {
     on: bool,

@@ -20,15 +20,15 @@ pub struct AccessLogCounters {
     pub failed: Counter,
 }
 
-/// One worker's counters. Aligned as [`super::WorkerCounters`] is.
+/// Counters of one worker. Aligned as [`super::WorkerCounters`] is.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerPortCounters {
     /// Client connections that were accepted.
     pub accepted: Counter,
-    /// Those of them that have ended.
+    /// Client connections that have ended.
     pub closed: Counter,
-    /// Those of them that were idle at the connection limit and were closed for new clients.
+    /// Client connections that were idle at the connection limit and were closed for new clients.
     pub evicted: Counter,
     /// Request heads that were refused, by status class.
     pub refused: StatusClasses,

@@ -1,9 +1,9 @@
 //! Queue between the ports and the fleet. Orders wait in it up to a limit; reads do not wait.
 //!
 //! The list of `/rep` is a snapshot. The fleet publishes it after each step and before it answers
-//! the orders of that step, so a client that has the answer to its `/add` finds the new replicas in
-//! the next list. A fleet snapshot holds momentary figures, so the fleet makes it on request, ahead
-//! of every waiting order.
+//! the orders of that step. A client that has the answer to its `/add` therefore finds the new
+//! replicas in the next list. A fleet snapshot holds momentary figures, so the fleet makes it on
+//! request, ahead of every waiting order.
 
 use std::sync::Arc;
 
@@ -122,7 +122,7 @@ mod tests {
         let refused = queue.submit(order(), String::new()).await.unwrap_err();
         assert_eq!(refused.sentence, "64 commands wait already");
         assert_eq!(queue.list().unwrap().len(), 1);
-        // One more than the channel holds: it waits for the fleet, and none is refused.
+        // The channel holds one less: the last request waits for the fleet, and none is refused.
         let shows = (0..=MAX_QUEUED_SNAPSHOTS).map(|_| {
             let queue = queue.clone();
             tokio::spawn(async move { queue.show().await })

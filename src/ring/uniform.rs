@@ -6,8 +6,8 @@
 //! table is a function of the set of seats alone. A seat that joins takes buckets from the others,
 //! a seat that leaves gives up its own, and no other bucket moves.
 //!
-//! Shares are binomial: one standard deviation is sqrt((N-1) / 2^19) of 1/N, which is 0.2 % at N =
-//! 3, 0.31 % at N = 6 and 0.53 % at N = 16. With 2^16 buckets it would be 0.55 % at N = 3.
+//! Shares are binomial. One standard deviation is sqrt((N-1) / 2^19) of 1/N: 0.2 % at N = 3, 0.31 %
+//! at N = 6 and 0.53 % at N = 16. With 2^16 buckets it would be 0.55 % at N = 3.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -12,13 +12,13 @@ use crate::metrics::{
 pub struct SeatCounts {
     /// Requests for which its replica was chosen.
     pub requests: u64,
-    /// Those of them whose home was at its bound.
+    /// Requests of these whose home was at its bound.
     pub spilled: u64,
-    /// Those of them whose home was slow.
+    /// Requests of these whose home was slow.
     pub diverted: u64,
-    /// Those of them whose home was not up, or had failed them.
+    /// Requests of these whose home was not up, or had failed them.
     pub failed_over: u64,
-    /// Those of them whose home was another, on a connection that the client has authenticated.
+    /// Requests of these whose home was another, on a connection that the client has authenticated.
     pub private: u64,
     /// Replies by status class, 1xx first.
     pub replies: [u64; 5],
@@ -35,7 +35,7 @@ pub struct SeatCounts {
     pub saved: u64,
     /// Requests in progress.
     pub in_flight: u64,
-    /// Those of them that wait for a reply head.
+    /// Requests in progress that wait for a reply head.
     pub awaiting: u64,
     /// Time from a request's head to the head of its reply.
     pub first_byte: HistogramSnapshot,

@@ -11,7 +11,7 @@ const LONGEST_REPLY_AGE: Duration = Duration::from_secs(5);
 /// last dozens.
 const TYPICAL_STEP: f32 = 1.07;
 
-/// One worker's observation of one replica.
+/// Observation of one replica by one worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SeatWatch {
     pub(super) seat: Seat,
@@ -23,7 +23,7 @@ pub(super) struct SeatWatch {
     pub(super) timely_at_start: u64,
     /// Requests since then.
     pub(super) sent_count: u32,
-    /// Those of them whose reply is pending.
+    /// Requests since then whose reply is pending.
     pub(super) pending: u32,
     pub(super) in_doubt: bool,
     /// Microseconds that about half of its replies take; 0 before the first reply.
