@@ -51,11 +51,11 @@ pub struct AccessPolicy {
     /// Names other than localhost under which the port may be addressed (`--control-host`).
     pub hosts: Arc<[HostName]>,
     /// Log of wrong tokens; clones share it and the following fields.
-    pub alarm: Arc<WrongTokenLog>,
+    pub wrong_token_log: Arc<WrongTokenLog>,
     /// Limit on the rate of wrong tokens.
     pub throttle: Arc<TokenThrottle>,
     /// Detector of a web server in front.
-    pub front: Arc<ReverseProxyWatch>,
+    pub reverse_proxy: Arc<ReverseProxyWatch>,
 }
 
 /// Reason for a refusal: the sentence without the leading `<Error> `.
@@ -115,7 +115,7 @@ impl AccessPolicy {
         };
         let verdict = self.override_with_token(caller, denial);
         if verdict.is_ok() && effect == AccessKind::Write && caller.authorization.is_none() {
-            self.front.record_order(caller.addr);
+            self.reverse_proxy.record_order(caller.addr);
         }
         verdict
     }
@@ -149,7 +149,7 @@ impl AccessPolicy {
     fn token_verdict(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
         let verdict = self.throttle.check(addr, is_right);
         if verdict == TokenVerdict::Wrong {
-            self.alarm.record(addr);
+            self.wrong_token_log.record(addr);
         }
         verdict
     }
@@ -179,7 +179,8 @@ impl AccessPolicy {
     /// Checks a request without a command for a sign of a web server in front: see
     /// [`ReverseProxyWatch`].
     pub fn record_front_passage<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
-        self.front.record_foreign_host(addr, host, &self.hosts);
+        self.reverse_proxy
+            .record_foreign_host(addr, host, &self.hosts);
     }
 
     fn cross_site_denial(&self, caller: &Caller<'_>, path: &str) -> Option<AccessDenied> {
@@ -219,7 +220,7 @@ impl AccessPolicy {
             Ok(SocketOwner::User(user)) if user == own || user == ROOT => return None,
             Ok(SocketOwner::User(user)) => format!("belongs to {}", socket_owner::described(user)),
             Ok(SocketOwner::Gone) => "was closed before its owner could be looked up".to_owned(),
-            Err(err) => format!("has an owner that the system does not tell: {err}"),
+            Err(err) => format!("has an unknown owner: {err}"),
         };
         let allowed = match own {
             ROOT => "root".to_owned(),

@@ -334,10 +334,7 @@ fn a_change_on_loopback_is_for_our_own_user_and_root() {
             Ok(SocketOwner::Gone),
             "was closed before its owner could be looked up",
         ),
-        (
-            unsupported(),
-            "has an owner that the system does not tell: unsupported",
-        ),
+        (unsupported(), "has an unknown owner: unsupported"),
     ] {
         let verdict_for = |access: &AccessPolicy, effect, shown: Option<&'static [u8]>| {
             let owner = match &owner {

@@ -61,7 +61,7 @@ pub enum BadHashFn {
     #[error("h {0} at i={1}, and i may be any number below 2^30")]
     At(ArithmeticError, i64),
     /// Bounds cannot show that H has a value for every key.
-    #[error("h may be one that {0} for some i below 2^30")]
+    #[error("h possibly {0} for some i below 2^30")]
     Somewhere(ArithmeticError),
 }
 

@@ -55,7 +55,7 @@ pub enum ParseSpecError {
     )]
     Unknown(String),
     /// A part between commas is not a field, or repeats one.
-    #[error("'{0}' is no field of a ring, or given twice: write {CUSTOM_USAGE}")]
+    #[error("'{0}' is not a field of a ring, or is given twice: write {CUSTOM_USAGE}")]
     Field(String),
     /// A function is invalid, or has no value.
     #[error(transparent)]

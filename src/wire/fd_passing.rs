@@ -81,7 +81,7 @@ fn receive_with(
     }
     // The kernel does not report which of them are missing.
     if received.flags.contains(ReturnFlags::CTRUNC) {
-        let sentence = "no room for all the sockets that were passed (ulimit -n)";
+        let sentence = "some of the passed sockets are lost: out of descriptors (ulimit -n)";
         return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
     }
     Ok((received.bytes, sockets))

@@ -239,13 +239,13 @@ fn an_unknown_ring_is_refused_with_a_sentence() {
         ("", "unknown ring ''"),
         ("Uniform", "unknown ring 'Uniform': use uniform, classic"),
         ("classic ", "unknown ring 'classic '"),
-        ("classic:", "'' is no field"),
-        ("classic:h", "'h' is no field"),
+        ("classic:", "'' is not a field"),
+        ("classic:h", "'h' is not a field"),
         (
             "classic:h=i,h=i",
-            "'h=i' is no field of a ring, or given twice",
+            "'h=i' is not a field of a ring, or is given twice",
         ),
-        ("classic:size=4", "'size=4' is no field"),
+        ("classic:size=4", "'size=4' is not a field"),
         ("classic:slots=0", "slots is not a number from 1 to 2048"),
         ("classic:slots=2049", "slots is not a number from 1 to 2048"),
         ("classic:slots=+9", "slots is not a number"),
@@ -263,7 +263,7 @@ fn an_unknown_ring_is_refused_with_a_sentence() {
         ("classic:h=2^(5-i)", "h has a negative exponent at i=6"),
         (
             "classic:h=1/(i-500)",
-            "h may be one that divides by zero for some i",
+            "h possibly divides by zero for some i",
         ),
     ];
     for (text, sentence) in cases {

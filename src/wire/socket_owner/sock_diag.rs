@@ -70,7 +70,7 @@ pub(super) fn parse_response(bytes: &[u8]) -> io::Result<SocketOwner> {
     let malformed = || {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            "the kernel's answer is too short",
+            "the kernel's answer is malformed",
         )
     };
     let number = |at: usize| {
