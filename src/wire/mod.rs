@@ -1,7 +1,7 @@
 //! Bytes and sockets: HTTP/1.1 heads and framing, local replies, deadlines and socket options.
 //!
-//! Everything here serves one connection. The caller knows the role of the peer, and what its failure
-//! means. Functions return the outcome; the caller counts it.
+//! Everything here serves one connection. The caller knows the role of the peer, and what its
+//! failure means. Functions return the outcome; the caller counts it.
 
 mod chunk_extension;
 pub mod chunked;
