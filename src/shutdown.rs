@@ -1,18 +1,19 @@
-//! The word "stop", from whoever decides it to everyone who must hear it, across threads.
+//! The shutdown request, sent across threads to every task that must stop.
 //!
-//! It carries no deadline and waits for nobody: each part drains under its own limits.
+//! It carries no deadline, and its sender waits for no task: each part drains under its own limits.
 
 use tokio::sync::watch;
 
-/// The end that says it. Dropping it says it too: whoever decides must not vanish unnoticed.
+/// Sender of the request. Dropping it cancels as well, so that a crashed owner also stops its
+/// tasks.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
 
-/// The end that hears it.
+/// Receiver of the request.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<bool>);
 
-/// A trigger and its first listener; clone the listener for more.
+/// Returns a trigger and its first receiver; clone the receiver for more.
 #[must_use]
 pub fn channel() -> (Trigger, Shutdown) {
     let (tx, rx) = watch::channel(false);
@@ -20,23 +21,23 @@ pub fn channel() -> (Trigger, Shutdown) {
 }
 
 impl Trigger {
-    /// Says it, once and for all.
+    /// Requests shutdown, irrevocably.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Shutdown {
-    /// Whether it was said.
+    /// Returns `true` once shutdown was requested.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 
-    /// Waits until it is said. Cancel safe.
+    /// Waits until shutdown is requested. Cancel safe.
     pub async fn cancelled(&mut self) {
-        // An error means that the trigger is gone, which says it too.
-        let _ = self.0.wait_for(|said| *said).await;
+        // An error means that the trigger was dropped, which is a request too.
+        let _ = self.0.wait_for(|requested| *requested).await;
     }
 }
 

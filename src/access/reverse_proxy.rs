@@ -1,8 +1,9 @@
-//! A watch for a web server in front of us on the same machine, which makes each of its clients local.
+//! Detection of a web server in front of the balancer on the same machine, which makes each of its
+//! clients local.
 //!
-//! It shows when orders, which were let in because they are local, and requests for a foreign `Host` come from one
-//! address. That is said once. An ordinary request costs one look at a cell until an order was let in, and again
-//! once it was said.
+//! The sign is that orders, which were allowed because they are local, and requests for a foreign
+//! `Host` come from one address. It is logged once. Until an order was allowed, and again after the
+//! warning, an ordinary request costs one atomic load.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -10,25 +11,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cross_site::{self, HostName};
 
-/// The longest part of a `Host` that the log repeats, in bytes.
-const MAX_SHOWN: usize = 100;
+/// Maximum length of the part of a `Host` that the log repeats, in bytes.
+const MAX_LOGGED_HOST: usize = 100;
 
-/// What was seen so far.
+/// Observations so far.
 #[derive(Debug, Default)]
 pub struct ReverseProxyWatch {
-    /// Where the first order came from that was let in without a token.
-    ordered: OnceLock<IpAddr>,
-    told: AtomicBool,
+    /// Address of the first order that was allowed without a token.
+    order_from: OnceLock<IpAddr>,
+    logged: AtomicBool,
 }
 
 impl ReverseProxyWatch {
-    /// An order from `addr` was let in without a token.
+    /// Records an order from `addr` that was allowed without a token.
     pub(super) fn record_order(&self, addr: IpAddr) {
-        // The first is enough: more addresses are local only on machines that trust a gateway too.
-        let _ = self.ordered.set(addr.to_canonical());
+        // The first is enough: there are several local addresses only with a trusted gateway.
+        let _ = self.order_from.set(addr.to_canonical());
     }
 
-    /// A request from `addr` for `host` came by. `names` are ours.
+    /// Records a request from `addr` for `host`. `names` are the program's own.
     pub(super) fn record_foreign_host<'h>(
         &self,
         addr: IpAddr,
@@ -36,7 +37,7 @@ impl ReverseProxyWatch {
         names: &[HostName],
     ) {
         if let Some(host) = self.observe(addr, host, names) {
-            let shown = host[..host.len().min(MAX_SHOWN)].escape_ascii();
+            let shown = host[..host.len().min(MAX_LOGGED_HOST)].escape_ascii();
             tracing::warn!(
                 "orders without a token and requests for another host ({shown}) come from {}: if a web \
                  server stands in front of us there, its clients may count as local; set --data-port-admin \
@@ -46,21 +47,21 @@ impl ReverseProxyWatch {
         }
     }
 
-    /// The foreign host, if that is to be told.
+    /// Returns the foreign host if it must be logged.
     fn observe<'h>(
         &self,
         addr: IpAddr,
         host: impl FnOnce() -> Option<&'h [u8]>,
         names: &[HostName],
     ) -> Option<&'h [u8]> {
-        let ordered = self.ordered.get()?;
-        if self.told.load(Ordering::Relaxed) || *ordered != addr.to_canonical() {
+        let order_from = self.order_from.get()?;
+        if self.logged.load(Ordering::Relaxed) || *order_from != addr.to_canonical() {
             return None;
         }
         let host = host()?;
-        let news =
-            cross_site::is_foreign_host(host, names) && !self.told.swap(true, Ordering::Relaxed);
-        news.then_some(host)
+        let is_first =
+            cross_site::is_foreign_host(host, names) && !self.logged.swap(true, Ordering::Relaxed);
+        is_first.then_some(host)
     }
 }
 
@@ -69,20 +70,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_and_foreign_hosts_of_one_address_are_told_once() {
+    fn orders_and_foreign_hosts_of_one_address_are_logged_once() {
         let front = ReverseProxyWatch::default();
         let [here, there]: [IpAddr; 2] = ["127.0.0.1", "192.0.2.1"].map(|ip| ip.parse().unwrap());
         let names = ["ours".parse().unwrap()];
-        let sees = |addr, host: &'static str| front.observe(addr, || Some(host.as_bytes()), &names);
-        assert_eq!(sees(here, "www.example"), None, "no order yet");
+        let observe =
+            |addr, host: &'static str| front.observe(addr, || Some(host.as_bytes()), &names);
+        assert_eq!(observe(here, "www.example"), None, "no order yet");
         front.record_order("::ffff:127.0.0.1".parse().unwrap());
         front.record_order(there);
-        assert_eq!(sees(there, "www.example"), None, "another address");
+        assert_eq!(observe(there, "www.example"), None, "another address");
         for own in ["localhost:5000", "127.0.0.1", "ours:5001"] {
-            assert_eq!(sees(here, own), None, "{own}");
+            assert_eq!(observe(here, own), None, "{own}");
         }
         assert_eq!(front.observe(here, || None, &names), None);
-        assert_eq!(sees(here, "www.example"), Some(&b"www.example"[..]));
-        assert_eq!(sees(here, "www.example"), None, "it was told");
+        assert_eq!(observe(here, "www.example"), Some(&b"www.example"[..]));
+        assert_eq!(observe(here, "www.example"), None, "already logged");
     }
 }

@@ -1,41 +1,42 @@
-//! Who may command, from where, with which fields.
+//! Access rules by address, socket owner and header fields.
 //!
-//! One table of cases after the other for one function, so that what is missing can be seen.
+//! The file is one sequence of case tables for one function, so that gaps are visible.
 
 use super::*;
+use std::io;
 
 const LOCAL: &str = "127.0.0.1";
 const REMOTE: &str = "192.168.65.1";
 
-fn asker(addr: &str) -> Caller<'static> {
+fn caller(addr: &str) -> Caller<'static> {
     Caller::at(addr.parse().unwrap(), &|| Ok(SocketOwner::User(ROOT)))
 }
 
-fn open() -> AccessPolicy {
+fn no_token() -> AccessPolicy {
     AccessPolicy::default()
 }
 
-fn guarded() -> AccessPolicy {
+fn with_token() -> AccessPolicy {
     AccessPolicy {
         token: Some("s3cret".parse().unwrap()),
-        ..open()
+        ..no_token()
     }
 }
 
-fn change(access: &AccessPolicy, asker: &Caller<'_>) -> Result<(), String> {
-    let verdict = access.check(asker, "/add", AccessKind::Write);
+fn change(access: &AccessPolicy, caller: &Caller<'_>) -> Result<(), String> {
+    let verdict = access.check(caller, "/add", AccessKind::Write);
     verdict.map_err(|denial| denial.to_string())
 }
 
 #[test]
 fn loopback_is_local_in_every_spelling() {
     for addr in [LOCAL, "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
-        assert_eq!(change(&open(), &asker(addr)), Ok(()), "{addr}");
+        assert_eq!(change(&no_token(), &caller(addr)), Ok(()), "{addr}");
     }
     for addr in [REMOTE, "0.0.0.0", "::", "::ffff:10.0.0.1", "fe80::1"] {
         for effect in [AccessKind::Read, AccessKind::Write] {
             assert!(
-                open().check(&asker(addr), "/rep", effect).is_err(),
+                no_token().check(&caller(addr), "/rep", effect).is_err(),
                 "{addr}"
             );
         }
@@ -46,22 +47,22 @@ fn loopback_is_local_in_every_spelling() {
 fn a_trusted_gateway_is_local_unless_it_forwards() {
     let access = AccessPolicy {
         gateway: Some("172.18.0.1".parse().unwrap()),
-        ..open()
+        ..no_token()
     };
     for addr in ["172.18.0.1", "::ffff:172.18.0.1", LOCAL] {
-        assert_eq!(change(&access, &asker(addr)), Ok(()), "{addr}");
+        assert_eq!(change(&access, &caller(addr)), Ok(()), "{addr}");
     }
-    assert!(change(&access, &asker("172.18.0.2")).is_err());
-    let mut forwarding = asker("172.18.0.1");
+    assert!(change(&access, &caller("172.18.0.2")).is_err());
+    let mut forwarding = caller("172.18.0.1");
     forwarding.forwarded = true;
     assert!(change(&access, &forwarding).is_err());
 }
 
 #[test]
-fn a_stranger_learns_what_to_set() {
+fn a_remote_peer_gets_the_flag_to_set() {
     for addr in [REMOTE, "::ffff:192.168.65.1"] {
         assert_eq!(
-            change(&open(), &asker(addr)).unwrap_err(),
+            change(&no_token(), &caller(addr)).unwrap_err(),
             "/add is for local peers, you are 192.168.65.1; set --control-token"
         );
     }
@@ -69,16 +70,16 @@ fn a_stranger_learns_what_to_set() {
 
 #[test]
 fn a_forwarded_request_is_not_local() {
-    let mut asker = asker(LOCAL);
-    asker.forwarded = true;
+    let mut caller = caller(LOCAL);
+    caller.forwarded = true;
     assert_eq!(
-        change(&open(), &asker).unwrap_err(),
+        change(&no_token(), &caller).unwrap_err(),
         "/add is for local peers, you are 127.0.0.1 and the request was forwarded; set --control-token"
     );
 }
 
 #[test]
-fn a_stranger_needs_the_right_token() {
+fn a_remote_peer_needs_the_right_token() {
     let cases: [(Option<&str>, bool, &str); 11] = [
         (Some("Bearer s3cret"), true, ""),
         (Some("bEARER s3cret"), true, ""),
@@ -92,36 +93,36 @@ fn a_stranger_needs_the_right_token() {
         (Some("Bearer s3cret s3cret"), false, "yours is wrong"),
         (Some("Bearer s3cretx"), false, "yours is wrong"),
     ];
-    for (value, good, why) in cases {
-        let mut asker = asker(REMOTE);
-        asker.authorization = value.map(str::as_bytes);
+    for (value, good, reason) in cases {
+        let mut caller = caller(REMOTE);
+        caller.authorization = value.map(str::as_bytes);
         for effect in [AccessKind::Read, AccessKind::Write] {
-            let verdict = guarded().check(&asker, "/rep", effect);
+            let verdict = with_token().check(&caller, "/rep", effect);
             assert_eq!(verdict.is_ok(), good, "{value:?}");
             let text = verdict.map_or_else(|denial| denial.to_string(), |()| String::new());
-            assert!(text.contains(why) && !text.contains("s3cret"), "{text}");
+            assert!(text.contains(reason) && !text.contains("s3cret"), "{text}");
         }
     }
 }
 
 #[test]
-fn without_a_token_set_no_token_is_right() {
-    let mut asker = asker(REMOTE);
+fn no_token_is_right_without_a_token_set() {
+    let mut caller = caller(REMOTE);
     for value in [&b"Bearer "[..], b"Bearer x"] {
-        asker.authorization = Some(value);
-        assert!(change(&open(), &asker).is_err());
+        caller.authorization = Some(value);
+        assert!(change(&no_token(), &caller).is_err());
     }
 }
 
 #[test]
-fn a_local_peer_needs_no_token_and_a_wrong_one_does_not_hurt() {
-    let mut asker = asker(LOCAL);
-    assert_eq!(change(&guarded(), &asker), Ok(()));
-    asker.authorization = Some(b"Bearer wrong");
-    assert_eq!(change(&guarded(), &asker), Ok(()));
+fn a_local_peer_needs_no_token_and_a_wrong_one_is_ignored() {
+    let mut caller = caller(LOCAL);
+    assert_eq!(change(&with_token(), &caller), Ok(()));
+    caller.authorization = Some(b"Bearer wrong");
+    assert_eq!(change(&with_token(), &caller), Ok(()));
 }
 
-/// Origin, Sec-Fetch-Site, Host, and whether a change may pass.
+/// Origin, Sec-Fetch-Site, Host, and `true` if a change is allowed.
 type Page = (
     Option<&'static str>,
     Option<&'static str>,
@@ -229,28 +230,28 @@ fn page(addr: &str, page: Page) -> Caller<'static> {
         origin: page.0.map(str::as_bytes),
         fetch_site: page.1.map(str::as_bytes),
         host: page.2.map(str::as_bytes),
-        ..asker(addr)
+        ..caller(addr)
     }
 }
 
 #[test]
-fn a_page_of_another_site_changes_nothing_though_local() {
+fn a_page_of_another_site_is_refused_though_local() {
     for case in PAGES {
-        let verdict = change(&open(), &page(LOCAL, *case));
+        let verdict = change(&no_token(), &page(LOCAL, *case));
         assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
-        let read = open().check(&page(LOCAL, *case), "/rep", AccessKind::Read);
+        let read = no_token().check(&page(LOCAL, *case), "/rep", AccessKind::Read);
         assert_eq!(read.is_ok(), case.3, "{case:?}: {read:?}");
-        // What is for strangers too.
-        let counted = open().check_site(&page(REMOTE, *case), "/metrics");
+        // A path that is open to remote peers too.
+        let counted = no_token().check_site(&page(REMOTE, *case), "/metrics");
         assert_eq!(counted.is_ok(), case.3, "{case:?}: {counted:?}");
     }
 }
 
 #[test]
-fn a_name_of_ours_is_as_good_as_localhost() {
+fn an_allowed_host_name_is_as_good_as_localhost() {
     let access = AccessPolicy {
         hosts: Arc::new(["ringmaster".parse().unwrap(), "lb.example".parse().unwrap()]),
-        ..open()
+        ..no_token()
     };
     let cases: [Page; 9] = [
         (None, None, Some("ringmaster:5001"), true),
@@ -277,7 +278,7 @@ fn a_name_of_ours_is_as_good_as_localhost() {
         let verdict = change(&access, &page(LOCAL, case));
         assert_eq!(verdict.is_ok(), case.3, "{case:?}: {verdict:?}");
     }
-    // It makes nobody local.
+    // The name makes no remote peer local.
     assert!(change(&access, &page(REMOTE, cases[0])).is_err());
     for bad in [
         "",
@@ -297,21 +298,22 @@ fn a_name_of_ours_is_as_good_as_localhost() {
 }
 
 #[test]
-fn on_loopback_a_change_is_for_our_own_user_and_root() {
-    const STRANGER: u32 = 4_000_000_000;
-    let whose = |access: &AccessPolicy, owner: io::Result<SocketOwner>, effect, authorization| {
-        let owner = || match &owner {
-            Ok(owner) => Ok(*owner),
-            Err(err) => Err(err.kind().into()),
+fn a_change_on_loopback_is_for_our_own_user_and_root() {
+    const OTHER_USER: u32 = 4_000_000_000;
+    let check_owner =
+        |access: &AccessPolicy, owner: io::Result<SocketOwner>, effect, authorization| {
+            let owner = || match &owner {
+                Ok(owner) => Ok(*owner),
+                Err(err) => Err(err.kind().into()),
+            };
+            let mut caller = Caller::at(LOCAL.parse().unwrap(), &owner);
+            caller.authorization = authorization;
+            let verdict = access.check(&caller, "/add", effect);
+            verdict.map_err(|denial| denial.to_string())
         };
-        let mut asker = Caller::at(LOCAL.parse().unwrap(), &owner);
-        asker.authorization = authorization;
-        let verdict = access.check(&asker, "/add", effect);
-        verdict.map_err(|denial| denial.to_string())
-    };
     for owner in [socket_owner::own_user(), ROOT] {
-        let verdict = whose(
-            &open(),
+        let verdict = check_owner(
+            &no_token(),
             Ok(SocketOwner::User(owner)),
             AccessKind::Write,
             None,
@@ -323,116 +325,113 @@ fn on_loopback_a_change_is_for_our_own_user_and_root() {
         own => format!("{} and root", socket_owner::described(own)),
     };
     let unsupported = || Err(io::ErrorKind::Unsupported.into());
-    for (owner, why) in [
+    for (owner, reason) in [
         (
-            Ok(SocketOwner::User(STRANGER)),
+            Ok(SocketOwner::User(OTHER_USER)),
             "belongs to user 4000000000",
         ),
         (
             Ok(SocketOwner::Gone),
             "was closed before its owner could be looked up",
         ),
-        (
-            unsupported(),
-            "has an owner that the system does not tell: unsupported",
-        ),
+        (unsupported(), "has an unknown owner: unsupported"),
     ] {
-        let asked = |access: &AccessPolicy, effect, shown: Option<&'static [u8]>| {
+        let verdict_for = |access: &AccessPolicy, effect, shown: Option<&'static [u8]>| {
             let owner = match &owner {
                 Ok(owner) => Ok(*owner),
                 Err(_) => unsupported(),
             };
-            whose(access, owner, effect, shown)
+            check_owner(access, owner, effect, shown)
         };
         assert_eq!(
-            asked(&open(), AccessKind::Write, None).unwrap_err(),
+            verdict_for(&no_token(), AccessKind::Write, None).unwrap_err(),
             format!(
-                "/add is for {own} on this machine, and the connection {why}; set --control-token"
+                "/add is for {own} on this machine, and the connection {reason}; set --control-token"
             )
         );
-        let guarded = guarded();
-        for (shown, mend) in [
+        let guarded = with_token();
+        for (shown, remedy) in [
             (None, "; show the token"),
             (Some(&b"Bearer no"[..]), "; the token is wrong"),
         ] {
-            let denied = asked(&guarded, AccessKind::Write, shown).unwrap_err();
-            assert!(denied.ends_with(mend), "{denied}");
+            let denied = verdict_for(&guarded, AccessKind::Write, shown).unwrap_err();
+            assert!(denied.ends_with(remedy), "{denied}");
         }
         assert_eq!(
-            asked(&guarded, AccessKind::Write, Some(b"Bearer s3cret")),
+            verdict_for(&guarded, AccessKind::Write, Some(b"Bearer s3cret")),
             Ok(())
         );
         assert_eq!(
-            asked(&open(), AccessKind::Read, None),
+            verdict_for(&no_token(), AccessKind::Read, None),
             Ok(()),
-            "others may look"
+            "other users may read"
         );
         let anyone = AccessPolicy {
             anyone: true,
-            ..open()
+            ..no_token()
         };
-        assert_eq!(asked(&anyone, AccessKind::Write, None), Ok(()));
+        assert_eq!(verdict_for(&anyone, AccessKind::Write, None), Ok(()));
     }
 }
 
 #[test]
-fn nobody_asks_whose_a_socket_is_that_is_not_on_loopback() {
+fn the_owner_of_a_socket_is_looked_up_on_loopback_only() {
     let access = AccessPolicy {
         gateway: Some("172.18.0.1".parse().unwrap()),
-        ..open()
+        ..no_token()
     };
-    let asks = || panic!("it was asked");
+    let lookup = || panic!("the owner was looked up");
     for (addr, good) in [("172.18.0.1", true), (REMOTE, false)] {
-        let asker = Caller::at(addr.parse().unwrap(), &asks);
-        assert_eq!(change(&access, &asker).is_ok(), good, "{addr}");
+        let caller = Caller::at(addr.parse().unwrap(), &lookup);
+        assert_eq!(change(&access, &caller).is_ok(), good, "{addr}");
     }
 }
 
 #[test]
 fn too_many_wrong_tokens_are_429_and_only_where_a_token_matters() {
-    let access = guarded();
-    let mut asker = asker(REMOTE);
-    let denied = |asker: &Caller<'_>| access.check(asker, "/rep", AccessKind::Read).err();
-    asker.authorization = Some(b"Bearer wrong");
+    let access = with_token();
+    let mut caller = caller(REMOTE);
+    let denied = |caller: &Caller<'_>| access.check(caller, "/rep", AccessKind::Read).err();
+    caller.authorization = Some(b"Bearer wrong");
     for _ in 0..10 {
-        let denial = denied(&asker).unwrap();
+        let denial = denied(&caller).unwrap();
         assert_eq!((denial.status, denial.retry_after()), (403, None));
     }
     for shown in [&b"Bearer wrong"[..], b"Bearer s3cret"] {
-        asker.authorization = Some(shown);
-        let denial = denied(&asker).unwrap();
+        caller.authorization = Some(shown);
+        let denial = denied(&caller).unwrap();
         assert_eq!((denial.status, denial.retry_after()), (429, Some(1)));
         let sentence = "too many wrong tokens from 192.168.65.1; wait 1 s";
         assert_eq!(denial.to_string(), sentence);
     }
-    // In either protocol it is the same count.
+    // Both protocols share the count.
     let token = "s3cret".parse().unwrap();
-    let denial = access.check_token(asker.addr, &token).unwrap_err();
+    let denial = access.check_token(caller.addr, &token).unwrap_err();
     assert_eq!(denial.status, 429);
-    // Who shows none is told what is missing, and others are not touched.
-    asker.authorization = None;
-    assert_eq!(denied(&asker).unwrap().status, 403);
+    // A sender without a token gets the usual refusal, and other senders are not affected.
+    caller.authorization = None;
+    assert_eq!(denied(&caller).unwrap().status, 403);
     assert_eq!(access.check_token(LOCAL.parse().unwrap(), &token), Ok(()));
 }
 
 #[test]
-fn a_wrong_token_that_matters_to_nothing_is_not_counted() {
-    let access = guarded();
-    let mut asker = asker(LOCAL);
-    asker.authorization = Some(b"Bearer wrong");
+fn a_wrong_token_is_not_counted_if_nothing_depends_on_it() {
+    let access = with_token();
+    let mut caller = caller(LOCAL);
+    caller.authorization = Some(b"Bearer wrong");
     for _ in 0..100 {
-        assert_eq!(change(&access, &asker), Ok(()));
+        assert_eq!(change(&access, &caller), Ok(()));
     }
     let token = "s3cret".parse().unwrap();
-    assert_eq!(access.check_token(asker.addr, &token), Ok(()));
+    assert_eq!(access.check_token(caller.addr, &token), Ok(()));
 }
 
 #[test]
-fn where_anyone_may_a_page_of_another_site_may_not() {
+fn a_page_of_another_site_is_refused_even_with_open_access() {
     let anyone = AccessPolicy {
         token: None,
         anyone: true,
-        ..open()
+        ..no_token()
     };
     for case in PAGES {
         let verdict = change(&anyone, &page(REMOTE, *case));
@@ -443,16 +442,16 @@ fn where_anyone_may_a_page_of_another_site_may_not() {
 #[test]
 fn a_right_token_allows_pages_too() {
     for case in PAGES {
-        let mut asker = page(REMOTE, *case);
-        asker.authorization = Some(b"Bearer s3cret");
-        assert_eq!(change(&guarded(), &asker), Ok(()), "{case:?}");
+        let mut caller = page(REMOTE, *case);
+        caller.authorization = Some(b"Bearer s3cret");
+        assert_eq!(change(&with_token(), &caller), Ok(()), "{case:?}");
     }
 }
 
 #[test]
-fn a_page_is_told_what_gave_it_away() {
+fn a_page_gets_the_reason_for_its_refusal() {
     let denied = change(
-        &open(),
+        &no_token(),
         &page(LOCAL, (Some("null"), None, Some("[::1]"), false)),
     );
     assert_eq!(
@@ -462,7 +461,7 @@ fn a_page_is_told_what_gave_it_away() {
 }
 
 #[test]
-fn a_token_is_what_both_protocols_can_carry() {
+fn a_token_fits_into_both_protocols() {
     for good in ["x", "s3cret!", "a=b/c+d~", "\"'"] {
         assert!(good.parse::<Token>().is_ok(), "{good}");
     }
@@ -472,24 +471,24 @@ fn a_token_is_what_both_protocols_can_carry() {
 }
 
 #[test]
-fn tokens_are_checked_by_themselves() {
+fn a_token_is_checked_alone() {
     let check = |access: &AccessPolicy, text: &str| {
         let token = text.parse::<Token>().unwrap();
         access.check_token(LOCAL.parse().unwrap(), &token)
     };
-    assert_eq!(check(&guarded(), "s3cret"), Ok(()));
-    let wrong = check(&guarded(), "secret").unwrap_err();
+    assert_eq!(check(&with_token(), "s3cret"), Ok(()));
+    let wrong = check(&with_token(), "secret").unwrap_err();
     assert_eq!(wrong.to_string(), "the token is wrong");
-    let none = check(&open(), "s3cret").unwrap_err();
+    let none = check(&no_token(), "s3cret").unwrap_err();
     assert_eq!(none.to_string(), "no token is set; set --control-token");
 }
 
 #[test]
 fn debug_shows_no_secret() {
-    let mut asker = asker(LOCAL);
-    asker.authorization = Some(b"Bearer s3cret");
-    asker.host = Some(b"localhost");
-    let text = format!("{:?} {asker:?}", guarded());
+    let mut caller = caller(LOCAL);
+    caller.authorization = Some(b"Bearer s3cret");
+    caller.host = Some(b"localhost");
+    let text = format!("{:?} {caller:?}", with_token());
     assert!(
         !text.contains("s3cret") && text.contains("localhost"),
         "{text}"

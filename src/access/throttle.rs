@@ -1,9 +1,11 @@
-//! How often a wrong token may be shown: a few at once from one address, then a few a second.
+//! Rate limit on wrong tokens: a few at once from one address, then a few per second.
 //!
-//! A token bucket for each address, as one moment (the generic cell rate algorithm). While an address has used its
-//! bucket up, its tokens are not even compared, the right one included: otherwise guessing would be as fast as
-//! before. So someone who guesses without a pause from an address that others share (a gateway, this machine)
-//! makes them wait. The table is bounded: when it is full, the address that has waited longest is forgotten. An
+//! Each address has a token bucket, stored as one time (the generic cell rate algorithm). While the
+//! bucket is empty, tokens of the address are not even compared, the right one included: otherwise
+//! the limit would not slow down guessing. An attacker at a shared address (a gateway, this
+//! machine) thus makes its other users wait.
+//!
+//! The table is bounded: when it is full, the address whose bucket fills up first is dropped. An
 //! attacker with many addresses gets as many buckets, so the real protection is a long token.
 
 use std::collections::HashMap;
@@ -11,51 +13,51 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many wrong tokens an address may show at once.
+/// Number of wrong tokens that an address may show at once.
 const WRONG_TOKEN_BURST: u32 = 10;
-/// After so long it may show another one.
+/// Interval after which it may show another one.
 const WRONG_TOKEN_INTERVAL: Duration = Duration::from_millis(250);
-/// How many addresses are remembered.
+/// Maximum number of addresses in the table.
 const MAX_ADDRESSES: usize = 1024;
-/// What `Retry-After` says: the header has whole seconds.
+/// Value of `Retry-After`, which has whole seconds.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The buckets of all addresses.
+/// Buckets of all addresses.
 #[derive(Debug)]
 pub struct TokenThrottle {
-    begun: Instant,
-    /// When the bucket of each address is full again, since the beginning.
-    full: Mutex<HashMap<IpAddr, Duration>>,
+    started: Instant,
+    /// Time at which the bucket of each address is full again, since the start.
+    full_at: Mutex<HashMap<IpAddr, Duration>>,
 }
 
 impl Default for TokenThrottle {
     fn default() -> Self {
         Self {
-            begun: Instant::now(),
-            full: Mutex::default(),
+            started: Instant::now(),
+            full_at: Mutex::default(),
         }
     }
 }
 
-/// What comes of a token that was shown.
+/// Result of the check of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenVerdict {
     Right,
     Wrong,
-    /// The address has shown too many wrong ones: this one does not count.
+    /// The address has shown too many wrong tokens: this one is not checked.
     TooMany,
 }
 
 impl TokenThrottle {
-    /// Takes a token that `addr` has shown.
+    /// Checks a token shown by `addr`.
     pub(super) fn check(&self, addr: IpAddr, is_right: bool) -> TokenVerdict {
-        self.check_at(self.begun.elapsed(), addr, is_right)
+        self.check_at(self.started.elapsed(), addr, is_right)
     }
 
     fn check_at(&self, now: Duration, addr: IpAddr, is_right: bool) -> TokenVerdict {
         let addr = subscriber(addr);
-        // Nothing panics while it is held.
-        let mut table = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        // No code panics while the lock is held.
+        let mut table = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let full = table.get(&addr).map_or(now, |full| now.max(*full));
         if full - now > WRONG_TOKEN_INTERVAL * (WRONG_TOKEN_BURST - 1) {
             return TokenVerdict::TooMany;
@@ -76,8 +78,8 @@ impl TokenThrottle {
     }
 }
 
-/// What stands for one subscriber: an IPv4 address, or the first 64 bits of one of IPv6, since who has one of
-/// those has all that begin with them (RFC 4291 §2.5.4).
+/// Returns the key of one subscriber: an IPv4 address, or the first 64 bits of an IPv6 address. A
+/// subscriber has all addresses with the same 64 bits (RFC 4291 §2.5.4).
 fn subscriber(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_at_once_and_then_one_every_250_ms() {
+    fn ten_wrong_tokens_pass_at_once_and_then_one_every_250_ms() {
         let throttle = TokenThrottle::default();
         let at = |millis, right| {
             throttle.check_at(Duration::from_millis(millis), ip("192.0.2.1"), right)
@@ -106,12 +108,12 @@ mod tests {
             assert_eq!(at(0, right), TokenVerdict::TooMany);
             assert_eq!(at(249, right), TokenVerdict::TooMany);
         }
-        // What was refused has not made it longer.
+        // The refused tokens have not extended the wait.
         assert_eq!(at(250, true), TokenVerdict::Right);
         assert_eq!(at(250, false), TokenVerdict::Wrong);
         assert_eq!(at(499, false), TokenVerdict::TooMany);
         assert_eq!(at(500, false), TokenVerdict::Wrong);
-        // After a while all is as at first.
+        // After a pause the bucket is full again.
         for _ in 0..WRONG_TOKEN_BURST {
             assert_eq!(at(60_000, false), TokenVerdict::Wrong);
         }
@@ -119,38 +121,38 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_its_own_and_ipv6_goes_by_64_bits() {
+    fn each_address_has_its_own_bucket_and_ipv6_addresses_share_64_bits() {
         let throttle = TokenThrottle::default();
-        let shows = |addr| throttle.check_at(Duration::ZERO, ip(addr), false);
+        let show = |addr| throttle.check_at(Duration::ZERO, ip(addr), false);
         for _ in 0..WRONG_TOKEN_BURST {
-            shows("192.0.2.1");
-            shows("2001:db8::1");
+            show("192.0.2.1");
+            show("2001:db8::1");
         }
         for same in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::ffff:1"] {
-            assert_eq!(shows(same), TokenVerdict::TooMany, "{same}");
+            assert_eq!(show(same), TokenVerdict::TooMany, "{same}");
         }
         for other in ["192.0.2.2", "2001:db8:0:1::1"] {
-            assert_eq!(shows(other), TokenVerdict::Wrong, "{other}");
+            assert_eq!(show(other), TokenVerdict::Wrong, "{other}");
         }
     }
 
     #[test]
-    fn the_table_is_bounded_and_forgets_who_has_waited_longest() {
+    fn the_table_is_bounded_and_drops_the_bucket_that_fills_first() {
         let throttle = TokenThrottle::default();
         let nth = |n: u32| IpAddr::from(n.to_be_bytes());
-        let shows = |n, millis| throttle.check_at(Duration::from_millis(millis), nth(n), false);
-        let size = || throttle.full.lock().unwrap().len();
+        let show = |n, millis| throttle.check_at(Duration::from_millis(millis), nth(n), false);
+        let size = || throttle.full_at.lock().unwrap().len();
         for _ in 0..WRONG_TOKEN_BURST {
-            shows(0, 0);
+            show(0, 0);
         }
-        (1..=5_000).for_each(|n| assert_eq!(shows(n, 0), TokenVerdict::Wrong));
+        (1..=5_000).for_each(|n| assert_eq!(show(n, 0), TokenVerdict::Wrong));
         assert_eq!(size(), MAX_ADDRESSES);
         assert_eq!(
-            shows(0, 0),
+            show(0, 0),
             TokenVerdict::TooMany,
             "the busiest is remembered"
         );
-        shows(9_000, 10_000);
+        show(9_000, 10_000);
         assert_eq!(size(), 1, "those with a full bucket are forgotten first");
     }
 }

@@ -1,29 +1,29 @@
-//! What the log says of wrong tokens: who showed one, and how many there were; never the token, and never
-//! so often that guessing floods the log.
+//! Log of wrong tokens: the sender's address and the total, never the token. Its rate is limited,
+//! so that guessing cannot flood the log.
 //!
-//! It takes no lock, since requests of the data port come by here too.
+//! It takes no lock, because requests of the data port use it too.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The least time between two lines of the log.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval between two log lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tells of wrong tokens.
+/// Counts wrong tokens and logs them.
 #[derive(Debug)]
 pub struct WrongTokenLog {
-    begun: Instant,
-    /// How many were shown.
+    started: Instant,
+    /// Number of wrong tokens.
     count: AtomicU64,
-    /// From when on the next is told of, in milliseconds since the beginning.
+    /// Time of the next log line, in milliseconds since the start.
     next: AtomicU64,
 }
 
 impl Default for WrongTokenLog {
     fn default() -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             count: AtomicU64::new(0),
             next: AtomicU64::new(0),
         }
@@ -31,25 +31,25 @@ impl Default for WrongTokenLog {
 }
 
 impl WrongTokenLog {
-    /// Somebody at `addr` has shown a wrong token.
+    /// Records a wrong token from `addr`.
     pub(super) fn record(&self, addr: IpAddr) {
-        if let Some(count) = self.should_log(self.begun.elapsed()) {
+        if let Some(count) = self.should_log(self.started.elapsed()) {
             let addr = addr.to_canonical();
             tracing::warn!("{addr} showed a wrong token; so far {count}");
         }
     }
 
-    /// Counts one more, at this time since the beginning. How many there were, if that is to be told.
+    /// Counts a wrong token at this time since the start. Returns the total if it must be logged.
     fn should_log(&self, now: Duration) -> Option<u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Ordering::Relaxed);
-        let later = millis(now + TELL_INTERVAL);
-        let is_news = millis(now) >= next
+        let later = millis(now + LOG_INTERVAL);
+        let is_due = millis(now) >= next
             && (self.next)
                 .compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-        is_news.then_some(count)
+        is_due.then_some(count)
     }
 }
 
@@ -58,12 +58,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_told_once_a_second_and_all_are_counted() {
-        let alarm = WrongTokenLog::default();
-        let before = TELL_INTERVAL - Duration::from_millis(1);
-        let at = |time| alarm.should_log(time);
+    fn wrong_tokens_are_logged_once_a_second_and_all_are_counted() {
+        let log = WrongTokenLog::default();
+        let before = LOG_INTERVAL - Duration::from_millis(1);
+        let at = |time| log.should_log(time);
         assert_eq!(at(Duration::ZERO), Some(1));
         assert_eq!((at(Duration::ZERO), at(before)), (None, None));
-        assert_eq!((at(TELL_INTERVAL), at(TELL_INTERVAL)), (Some(4), None));
+        assert_eq!((at(LOG_INTERVAL), at(LOG_INTERVAL)), (Some(4), None));
     }
 }

@@ -1,8 +1,8 @@
-//! The bound, tried in a model: several workers with a view each, cells that all of them
-//! read, and the ring that the program has. Seeded, so that a figure means the same for ever.
+//! The load bound in a model: several workers with a view each, counters that all of them read, and
+//! the production ring. Seeded, so that every run gives the same figures.
 //!
-//! Long because the model, its loads and the figures asked of them are one experiment: a figure is only worth what
-//! one can read of how it came about.
+//! The file is long because the model, its loads and the figures taken from them are one
+//! experiment: a figure is only credible next to the code that produced it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,113 +37,118 @@ impl Random {
     }
 }
 
-/// Who sits in a seat.
+/// Identity of the replica in a seat.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Life(u64);
+struct ReplicaNo(u64);
 
-/// The program, as far as balance goes.
-struct House {
+/// Model of the balancer, as far as load balancing goes.
+struct Model {
     ring: Arc<dyn Ring>,
     bound: LoadBound,
     workers: Vec<LoadView>,
-    /// Seat, life, and whether it is open, by seat.
-    members: Vec<(Seat, Life, bool)>,
-    /// By life: what each worker's cell holds.
-    cells: BTreeMap<Life, Vec<u64>>,
+    /// Seat, replica, and `true` if it is open, by seat.
+    members: Vec<(Seat, ReplicaNo, bool)>,
+    /// By replica: the counter of each worker.
+    counters: BTreeMap<ReplicaNo, Vec<u64>>,
     served: BTreeMap<Seat, u64>,
     home: u64,
     total: u64,
 }
 
-impl House {
+impl Model {
     fn new(seats: u32, workers: usize, bound: LoadBound) -> Self {
         Self::on(build(seats), workers, bound)
     }
 
     fn on(ring: Arc<dyn Ring>, workers: usize, bound: LoadBound) -> Self {
-        let mut house = Self {
+        let mut model = Self {
             ring,
             bound,
             workers: (0..workers).map(|_| LoadView::default()).collect(),
             members: Vec::new(),
-            cells: BTreeMap::new(),
+            counters: BTreeMap::new(),
             served: BTreeMap::new(),
             home: 0,
             total: 0,
         };
-        house.sit();
-        house
+        model.fill_seats();
+        model
     }
 
     fn uniform(seats: u32, workers: usize) -> Self {
         Self::new(seats, workers, three_percent())
     }
 
-    /// Another set of seats.
-    fn reseat(&mut self, seats: BTreeSet<Seat>) {
+    /// Replaces the set of seats.
+    fn replace_seats(&mut self, seats: BTreeSet<Seat>) {
         self.ring = Spec::Uniform.build(&seats).unwrap();
-        self.sit();
+        self.fill_seats();
     }
 
-    /// Everyone who is on the ring takes a seat.
-    fn sit(&mut self) {
+    /// Gives each seat of the ring a replica.
+    fn fill_seats(&mut self) {
         let seats = self.ring.seats();
-        let sits = |seat: &Seat| self.members.iter().find(|(its, ..)| its == seat).copied();
-        let fresh = |seat: Seat| (seat, Life(u64::from(seat.0)), true);
+        let current = |seat: &Seat| {
+            self.members
+                .iter()
+                .find(|(other, ..)| other == seat)
+                .copied()
+        };
+        let fresh = |seat: Seat| (seat, ReplicaNo(u64::from(seat.0)), true);
         self.members = seats
             .iter()
-            .map(|seat| sits(seat).unwrap_or(fresh(*seat)))
+            .map(|seat| current(seat).unwrap_or(fresh(*seat)))
             .collect();
-        self.adopt(true);
+        self.update_workers(true);
     }
 
-    /// Every worker takes in the members.
-    fn adopt(&mut self, afresh: bool) {
-        for (_, life, _) in &self.members {
+    /// Updates the view of every worker with the members.
+    fn update_workers(&mut self, reset: bool) {
+        for (_, replica, _) in &self.members {
             let none = vec![0; self.workers.len()];
-            self.cells.entry(*life).or_insert(none);
+            self.counters.entry(*replica).or_insert(none);
         }
         for worker in 0..self.workers.len() {
-            let members = self.members.iter().map(|(seat, life, open)| SeatInput {
+            let members = self.members.iter().map(|(seat, replica, open)| SeatInput {
                 seat: *seat,
-                replica_id: life.0,
+                replica_id: replica.0,
                 open: *open,
-                requests: requests(&self.cells, *life),
+                requests: requests(&self.counters, *replica),
             });
             let members: Vec<SeatInput> = members.collect();
-            self.workers[worker].update(self.bound, false, afresh, &members);
+            self.workers[worker].update(self.bound, false, reset, &members);
         }
     }
 
-    fn fold(&mut self, worker: usize) {
-        let lives = self.members.iter().map(|(_, life, _)| *life);
-        self.workers[worker].merge(lives.map(|life| requests(&self.cells, life)));
+    fn merge(&mut self, worker: usize) {
+        let replicas = self.members.iter().map(|(_, replica, _)| *replica);
+        self.workers[worker].merge(replicas.map(|replica| requests(&self.counters, replica)));
     }
 
-    /// Another life or another health in the same seats.
-    fn change(&mut self, change: impl FnOnce(&mut Vec<(Seat, Life, bool)>)) {
-        (0..self.workers.len()).for_each(|worker| self.fold(worker));
+    /// Changes replicas or their health in the same seats.
+    fn change(&mut self, change: impl FnOnce(&mut Vec<(Seat, ReplicaNo, bool)>)) {
+        (0..self.workers.len()).for_each(|worker| self.merge(worker));
         change(&mut self.members);
-        self.adopt(false);
+        self.update_workers(false);
     }
 
     fn set_open(&mut self, seat: Seat, open: bool) {
         self.change(|members| {
-            let member = members.iter_mut().find(|(its, ..)| *its == seat);
+            let member = members.iter_mut().find(|(other, ..)| *other == seat);
             member.unwrap().2 = open;
         });
     }
 
-    /// A request through `worker`.
+    /// Routes a request through `worker`.
     fn send(&mut self, worker: usize, key: Key) {
-        let balance = &self.workers[worker];
+        let view = &self.workers[worker];
         let open = |at: usize| self.members[at].2;
-        let place = |seat: Seat| self.members.iter().position(|(its, ..)| *its == seat);
+        let index = |seat: Seat| self.members.iter().position(|(other, ..)| *other == seat);
         let home = self.ring.owner(key).unwrap();
-        let mut first = place(home).filter(|at| open(*at));
+        let mut first = index(home).filter(|at| open(*at));
         if first.is_none() {
             self.ring.walk(key, &mut |seat| {
-                first = place(seat).filter(|at| open(*at));
+                first = index(seat).filter(|at| open(*at));
                 match first {
                     Some(_) => std::ops::ControlFlow::Break(()),
                     None => std::ops::ControlFlow::Continue(()),
@@ -151,13 +156,13 @@ impl House {
             });
         }
         let mut at = first.unwrap();
-        if balance.is_full(at) {
-            at = balance.least_loaded(open).unwrap();
+        if view.is_full(at) {
+            at = view.least_loaded(open).unwrap();
         }
-        let (seat, life, _) = self.members[at];
-        self.cells.get_mut(&life).unwrap()[worker] += 1;
+        let (seat, replica, _) = self.members[at];
+        self.counters.get_mut(&replica).unwrap()[worker] += 1;
         if self.workers[worker].record_choice(at, Instant::now()) {
-            self.fold(worker);
+            self.merge(worker);
         }
         *self.served.entry(seat).or_default() += 1;
         self.total += 1;
@@ -176,7 +181,8 @@ impl House {
         }
     }
 
-    /// The most of one seat over the mean of all, since the figures were last cleared.
+    /// Returns the ratio of the busiest seat to the mean of all, since the figures were last
+    /// cleared.
     fn spread(&self) -> f64 {
         let most = *self.served.values().max().unwrap();
         most as f64 * self.members.len() as f64 / self.total as f64
@@ -197,11 +203,11 @@ fn build(seats: u32) -> Arc<dyn Ring> {
     Spec::Uniform.build(&seats).unwrap()
 }
 
-fn requests(cells: &BTreeMap<Life, Vec<u64>>, life: Life) -> u64 {
-    cells[&life].iter().sum()
+fn requests(counters: &BTreeMap<ReplicaNo, Vec<u64>>, replica: ReplicaNo) -> u64 {
+    counters[&replica].iter().sum()
 }
 
-/// The bound that these tests try.
+/// Load bound under test.
 fn three_percent() -> LoadBound {
     "1.03".parse().unwrap()
 }
@@ -218,10 +224,10 @@ fn no_seat_is_more_than_5_percent_above_the_mean_and_keys_stay_at_home() {
         for workers in [1, 2, 16] {
             let (mut spreads, mut homes) = (Vec::new(), Vec::new());
             for seed in 0..SEEDS {
-                let mut house = House::on(Arc::clone(&ring), workers, three_percent());
-                house.run(&mut Random(seed), REQUESTS);
-                spreads.push(house.spread());
-                homes.push(house.home_share());
+                let mut model = Model::on(Arc::clone(&ring), workers, three_percent());
+                model.run(&mut Random(seed), REQUESTS);
+                spreads.push(model.spread());
+                homes.push(model.home_share());
             }
             spreads.sort_by(f64::total_cmp);
             let (late, most) = (
@@ -243,7 +249,7 @@ fn no_seat_is_more_than_5_percent_above_the_mean_and_keys_stay_at_home() {
 
 #[test]
 fn popular_keys_are_shared() {
-    // zipf(1.1) over 10,000 keys, by the inverse of its distribution.
+    // zipf(1.1) over 10,000 keys, by inversion of its distribution.
     let mut sums = Vec::new();
     for rank in 1..=10_000_u32 {
         let before = sums.last().copied().unwrap_or(0.0);
@@ -253,16 +259,16 @@ fn popular_keys_are_shared() {
         let (ring, mut homes) = (build(seats), Vec::new());
         for seed in 0..SEEDS {
             let mut random = Random(seed);
-            let mut house = House::on(Arc::clone(&ring), 2, three_percent());
+            let mut model = Model::on(Arc::clone(&ring), 2, three_percent());
             for _ in 0..REQUESTS {
                 let at = random.share() * sums.last().unwrap();
                 let rank = sums.partition_point(|sum| *sum < at);
-                // Which key has which rank differs from seed to seed.
+                // The assignment of ranks to keys differs from seed to seed.
                 let key = Random(seed << 32 | rank as u64).key();
-                house.serve(&mut random, key);
+                model.serve(&mut random, key);
             }
-            assert!(house.spread() <= 1.05, "N={seats}: {}", house.spread());
-            homes.push(house.home_share());
+            assert!(model.spread() <= 1.05, "N={seats}: {}", model.spread());
+            homes.push(model.home_share());
         }
         println!("zipf N={seats}: at home {:.3}", median(homes));
     }
@@ -270,75 +276,75 @@ fn popular_keys_are_shared() {
 
 #[test]
 fn few_requests_never_spill() {
-    let mut house = House::uniform(3, 1);
-    // All of one key: the slack is all it has beyond its share.
+    let mut model = Model::uniform(3, 1);
+    // All requests have the same key: the slack is all that its seat has beyond its share.
     for _ in 0..8 {
-        house.serve(&mut Random(1), Key(7));
+        model.serve(&mut Random(1), Key(7));
     }
-    assert_eq!(house.home, 8);
+    assert_eq!(model.home, 8);
     for _ in 0..1000 {
-        house.serve(&mut Random(1), Key(7));
+        model.serve(&mut Random(1), Key(7));
     }
-    assert!(house.spread() < 1.06, "{}", house.spread());
+    assert!(model.spread() < 1.06, "{}", model.spread());
 }
 
 #[test]
 fn without_a_bound_every_key_is_at_home() {
-    let mut house = House::new(3, 2, LoadBound::OFF);
+    let mut model = Model::new(3, 2, LoadBound::OFF);
     for _ in 0..1000 {
-        house.send(0, Key(7));
+        model.send(0, Key(7));
     }
-    assert_eq!(house.home, 1000, "however many wait");
+    assert_eq!(model.home, 1000, "however many wait");
 }
 
 #[test]
 fn counts_begin_again_with_every_change_of_the_seats() {
     for seed in 0..SEEDS {
         let random = &mut Random(seed);
-        let mut house = House::uniform(3, 2);
-        house.run(random, 30_000);
-        house.clear_figures();
-        house.reseat((1..=4).map(Seat).collect());
-        house.run(random, 200);
-        let joiner = house.served[&Seat(4)];
+        let mut model = Model::uniform(3, 2);
+        model.run(random, 30_000);
+        model.clear_figures();
+        model.replace_seats((1..=4).map(Seat).collect());
+        model.run(random, 200);
+        let joiner = model.served[&Seat(4)];
         assert!(joiner < 100, "the joiner draws {joiner} of 200");
-        house.run(random, REQUESTS - 200);
-        assert!(house.spread() <= 1.05, "{}", house.spread());
-        house.clear_figures();
-        house.reseat([1, 2, 4].map(Seat).into());
-        house.run(random, REQUESTS);
-        assert!(house.spread() <= 1.05, "{}", house.spread());
+        model.run(random, REQUESTS - 200);
+        assert!(model.spread() <= 1.05, "{}", model.spread());
+        model.clear_figures();
+        model.replace_seats([1, 2, 4].map(Seat).into());
+        model.run(random, REQUESTS);
+        assert!(model.spread() <= 1.05, "{}", model.spread());
     }
 }
 
 #[test]
 fn a_successor_goes_on_with_the_count_of_its_seat() {
     let random = &mut Random(1);
-    let mut house = House::uniform(3, 2);
-    house.run(random, 6_000);
-    house.fold(0);
-    let before: Vec<f64> = house.workers[0]
+    let mut model = Model::uniform(3, 2);
+    model.run(random, 6_000);
+    model.merge(0);
+    let before: Vec<f64> = model.workers[0]
         .seats
         .iter()
-        .map(|place| place.count)
+        .map(|load| load.count)
         .collect();
-    house.set_open(Seat(2), false);
-    // Its place is empty for a while, as it is between a death and the successor's first answer.
-    house.change(|members| {
+    model.set_open(Seat(2), false);
+    // The seat is empty for a while, as between a death and the successor's first reply.
+    model.change(|members| {
         members.remove(1);
     });
-    house.run(random, 100);
-    house.change(|members| members.insert(1, (Seat(2), Life(77), true)));
-    let after = house.workers[0].seats[1].count;
+    model.run(random, 100);
+    model.change(|members| members.insert(1, (Seat(2), ReplicaNo(77), true)));
+    let after = model.workers[0].seats[1].count;
     assert!(
         (0.98..=1.05).contains(&(after / before[1])),
         "{before:?} {after}"
     );
-    // What it serves is counted from its own cells, by all workers alike.
-    house.run(random, 6_000);
-    (0..2).for_each(|worker| house.fold(worker));
-    assert!(house.spread() <= 1.05, "{}", house.spread());
-    let [one, other] = [0, 1].map(|worker| house.workers[worker].seats[1].count);
+    // The successor's requests are counted from its own counters, by all workers alike.
+    model.run(random, 6_000);
+    (0..2).for_each(|worker| model.merge(worker));
+    assert!(model.spread() <= 1.05, "{}", model.spread());
+    let [one, other] = [0, 1].map(|worker| model.workers[worker].seats[1].count);
     assert!((one - other).abs() < 70.0, "{one} {other}");
 }
 
@@ -346,46 +352,46 @@ fn a_successor_goes_on_with_the_count_of_its_seat() {
 fn a_seat_that_is_down_makes_no_other_full_and_is_not_flooded_when_it_is_back() {
     for workers in [1, 2, 16] {
         let random = &mut Random(1);
-        let mut house = House::uniform(3, workers);
-        house.run(random, 60_000);
-        house.set_open(Seat(3), false);
-        house.clear_figures();
-        house.run(random, 60_000);
-        assert_eq!(house.served.get(&Seat(3)), None);
-        // Two thirds of the keys have their home among the two.
-        let home = house.home_share();
+        let mut model = Model::uniform(3, workers);
+        model.run(random, 60_000);
+        model.set_open(Seat(3), false);
+        model.clear_figures();
+        model.run(random, 60_000);
+        assert_eq!(model.served.get(&Seat(3)), None);
+        // The two open seats are home to two thirds of the keys.
+        let home = model.home_share();
         assert!((0.63..0.70).contains(&home), "{home}");
-        house.set_open(Seat(3), true);
-        // At no time it gets more than twice its share, nor less than half of it.
+        model.set_open(Seat(3), true);
+        // The seat always gets between half and twice its share.
         for _ in 0..20 {
-            house.clear_figures();
-            house.run(random, 300);
-            let drawn = house.served[&Seat(3)];
+            model.clear_figures();
+            model.run(random, 300);
+            let drawn = model.served[&Seat(3)];
             assert!((50..=200).contains(&drawn), "{drawn} of 300");
         }
-        house.clear_figures();
-        house.run(random, REQUESTS);
-        assert!(house.home_share() > 0.97, "{}", house.home_share());
-        assert!(house.spread() <= 1.05, "{}", house.spread());
+        model.clear_figures();
+        model.run(random, REQUESTS);
+        assert!(model.home_share() > 0.97, "{}", model.home_share());
+        assert!(model.spread() <= 1.05, "{}", model.spread());
     }
 }
 
 #[test]
 fn a_slow_seat_makes_no_other_full() {
     let random = &mut Random(1);
-    let mut house = House::uniform(3, 1);
-    house.run(random, 6_000);
-    let members: Vec<SeatInput> = house
+    let mut model = Model::uniform(3, 1);
+    model.run(random, 6_000);
+    let members: Vec<SeatInput> = model
         .members
         .iter()
-        .map(|(seat, life, open)| SeatInput {
+        .map(|(seat, replica, open)| SeatInput {
             seat: *seat,
-            replica_id: life.0,
+            replica_id: replica.0,
             open: *open,
-            requests: requests(&house.cells, *life),
+            requests: requests(&model.counters, *replica),
         })
         .collect();
-    let worker = &mut house.workers[0];
+    let worker = &mut model.workers[0];
     worker.update(three_percent(), true, false, &members);
     let begin = Instant::now();
     for _ in 0..8 {
@@ -402,16 +408,16 @@ fn a_slow_seat_makes_no_other_full() {
     let _ = worker.verdict(0, begin + std::time::Duration::from_secs(1));
     assert!(worker.is_slow(0));
     assert_ne!(worker.least_loaded(|_| true), Some(0));
-    let level = worker.threshold;
-    house.fold(0);
-    let worker = &house.workers[0];
-    assert!(!worker.seats[0].level && worker.seats[1].level);
-    // The seats that are left have the same count: the bound follows their mean.
-    assert!((worker.threshold / level - 1.0).abs() < 0.05);
+    let threshold = worker.threshold;
+    model.merge(0);
+    let worker = &model.workers[0];
+    assert!(!worker.seats[0].in_mean && worker.seats[1].in_mean);
+    // The remaining seats have the same count, so the threshold follows their mean.
+    assert!((worker.threshold / threshold - 1.0).abs() < 0.05);
 }
 
 #[test]
-fn a_bound_is_read_as_it_is_written() {
+fn a_bound_is_parsed_and_printed_alike() {
     for text in ["0", "1.03", "1.5", "2"] {
         assert_eq!(text.parse::<LoadBound>().unwrap().to_string(), text);
     }

@@ -1,8 +1,8 @@
-//! What a worker counts that belongs to no replica: its clients, its own replies, its means.
+//! Counters of a worker that belong to no replica: its clients, its local replies, its resources.
 
 use super::{Counter, StatusClasses};
 
-/// The cells of the data port: one per worker, and one of the access log.
+/// Counters of the data port: those of each worker, and those of the access log.
 #[derive(Debug)]
 pub struct DataPortCounters {
     by_worker: Box<[WorkerPortCounters]>,
@@ -10,46 +10,47 @@ pub struct DataPortCounters {
     limit: u64,
 }
 
-/// What the writer of the access log counts.
+/// Counters of the access log's writer.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct AccessLogCounters {
     /// Lines that were written.
     pub written: Counter,
-    /// Lines that could not be written: the disk is full, or nobody reads.
+    /// Lines that could not be written: the disk is full, or the pipe has no reader.
     pub failed: Counter,
 }
 
-/// One worker's counts. Aligned as [`super::WorkerCell`] is.
+/// Counters of one worker. Aligned as [`super::WorkerCounters`] is.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerPortCounters {
     /// Client connections that were accepted.
     pub accepted: Counter,
-    /// Those of them that have ended.
+    /// Client connections that have ended.
     pub closed: Counter,
-    /// Those of them that were idle at the limit of connections and were closed for newcomers.
+    /// Client connections that were idle at the connection limit and were closed for new clients.
     pub evicted: Counter,
-    /// Heads that were refused, by the class of the status.
+    /// Request heads that were refused, by status class.
     pub refused: StatusClasses,
-    /// Replies of our own, refusals among them.
+    /// Locally generated replies, refusals included.
     pub own_replies: StatusClasses,
-    /// Requests that were lost and not sent again, because the retry budget was spent.
+    /// Requests that were lost and not resent, because the retry budget was exhausted.
     pub retries_denied: Counter,
-    /// Connections to replicas that were found in a pool.
+    /// Connections to replicas that came from a pool.
     pub pool_hits: Counter,
-    /// Connections to replicas that had to be made.
+    /// Connections to replicas that were opened.
     pub pool_misses: Counter,
-    /// Bytes that went through pipes.
+    /// Bytes that were transferred through pipes.
     pub spliced: Counter,
-    /// Pieces that were copied although they were large: no pipe was to be had, or the sockets take none.
+    /// Large pieces that were copied, because no pipe was available or the sockets do not support
+    /// splice.
     pub splice_fallbacks: Counter,
-    /// Lines of the access log that were lost before they reached its writer, which did not keep up.
+    /// Access-log lines that were dropped because the writer's queue was full.
     pub records_lost: Counter,
 }
 
 impl DataPortCounters {
-    /// Cells at zero for `workers` workers.
+    /// Returns counters at zero for `workers` workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self {
@@ -61,43 +62,52 @@ impl DataPortCounters {
         }
     }
 
-    /// The same, for at most so many client connections.
+    /// Returns the counters with this limit of client connections.
     #[must_use]
     pub fn limited_to(self, connections: usize) -> Self {
         let limit = u64::try_from(connections).unwrap_or(u64::MAX);
         Self { limit, ..self }
     }
 
-    /// The cell of worker number `worker`, counted from 0.
+    /// Returns the counters of worker number `worker`, counted from 0.
     #[must_use]
     pub fn worker(&self, worker: usize) -> &WorkerPortCounters {
         &self.by_worker[worker]
     }
 
-    /// All cells, by worker.
+    /// Returns all counters, by worker.
     #[must_use]
     pub fn workers(&self) -> &[WorkerPortCounters] {
         &self.by_worker
     }
 
-    /// The cell of the access log's writer.
+    /// Returns the counters of the access log's writer.
     #[must_use]
     pub fn log(&self) -> &AccessLogCounters {
         &self.log
     }
 
-    /// The most client connections that may be open, over all workers.
+    /// Returns the maximum number of open client connections, over all workers.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Client connections that are open, over all workers.
+    /// Returns the number of open client connections, over all workers.
     #[must_use]
     pub fn open(&self) -> u64 {
-        // Closed first: one that is accepted in between must not make it negative.
-        let closed: u64 = self.by_worker.iter().map(|cell| cell.closed.get()).sum();
-        let accepted: u64 = self.by_worker.iter().map(|cell| cell.accepted.get()).sum();
+        // Closed first: a connection that is accepted in between must not make the difference
+        // negative.
+        let closed: u64 = self
+            .by_worker
+            .iter()
+            .map(|counters| counters.closed.get())
+            .sum();
+        let accepted: u64 = self
+            .by_worker
+            .iter()
+            .map(|counters| counters.accepted.get())
+            .sum();
         accepted.saturating_sub(closed)
     }
 }

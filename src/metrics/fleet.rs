@@ -1,19 +1,20 @@
-//! What the fleet counts: about each seat, and about all of them. One writer: the fleet's thread.
+//! Counters of the fleet, about each seat and about the fleet itself. One writer: the fleet's
+//! thread.
 //!
-//! A seat's cells here outlive the replicas that sit in it.
+//! The counters of a seat outlive its replicas.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Counter, Histogram};
 
-/// What the fleet counts about one seat.
+/// Counters of the fleet about one seat.
 #[derive(Debug, Default)]
 pub struct SeatCounters {
-    /// From a heartbeat to its answer, when that was health.
+    /// Time from a heartbeat to its answer, if that proved health.
     pub heartbeats: Histogram,
-    /// Heartbeats that came to nothing.
+    /// Heartbeats that failed.
     pub missed: Counter,
-    /// Replicas that died there.
+    /// Replicas of the seat that died.
     pub deaths: Counter,
     /// Successors that took the seat.
     pub replaced: Counter,
@@ -21,12 +22,12 @@ pub struct SeatCounters {
     pub failed_starts: Counter,
 }
 
-/// What the fleet counts about itself.
+/// Counters of the fleet about itself.
 #[derive(Debug)]
 pub struct FleetCounters {
-    /// From the order to start a replica to its first answer.
+    /// Time from the order to start a replica to its first answer.
     pub spawns: Histogram,
-    /// From the verdict on a dead replica to the first answer of its successor.
+    /// Time from the verdict on a dead replica to the first answer of its successor.
     pub replacements: Histogram,
     engine_up: AtomicBool,
 }
@@ -42,12 +43,12 @@ impl Default for FleetCounters {
 }
 
 impl FleetCounters {
-    /// Notes whether the engine answers.
+    /// Records whether the engine answers.
     pub fn engine_answers(&self, answers: bool) {
         self.engine_up.store(answers, Ordering::Relaxed);
     }
 
-    /// Whether the engine answered when it was last asked; one that is part of this program always does.
+    /// Returns `true` if the engine answered its last call. A built-in engine always does.
     #[must_use]
     pub fn engine_is_up(&self) -> bool {
         self.engine_up.load(Ordering::Relaxed)

@@ -1,41 +1,43 @@
-//! Times in fixed classes, so that the counts of workers, lives and seconds can be summed and subtracted.
+//! Histograms with fixed classes, so that the counts of workers, replicas and seconds can be summed
+//! and subtracted.
 //!
-//! The classes lie ten to a decade (the preferred numbers of ISO 3, R10), so a quantile read off them is less
-//! than 30 % off, and mostly much less. Every 1, 2.5 and 5 is among the bounds: coarser classes made of them
-//! stay exact.
+//! There are ten classes per decade (the preferred numbers of ISO 3, R10), so a quantile derived
+//! from them is less than 30 % off, and mostly much less. Every 1, 2.5 and 5 is among the bounds:
+//! coarser classes made of them stay exact.
 
 use std::time::Duration;
 
 use super::Counter;
 
-/// Classes in a decade.
+/// Class bounds of one decade.
 const STEPS: [u64; 10] = [100, 125, 160, 200, 250, 315, 400, 500, 630, 800];
-/// Where in a decade the first bound stands.
-const FIRST: usize = 7;
+/// Index of the first bound within a decade.
+const FIRST_STEP: usize = 7;
 
-/// The upper bounds of the classes, in microseconds: 0.05 ms to 50 s. One class more is for what is longer.
+/// Upper bounds of the classes, in microseconds: 0.05 ms to 50 s. One more class holds longer
+/// times.
 pub const BOUNDS_MICROS: [u64; 61] = bounds();
 
-/// How many classes there are.
+/// Number of classes.
 const CLASSES: usize = BOUNDS_MICROS.len() + 1;
 
 const fn bounds() -> [u64; 61] {
     let mut bounds = [0; 61];
     let (mut at, mut tens) = (0, 1);
     while at < bounds.len() {
-        bounds[at] = STEPS[(at + FIRST) % STEPS.len()] * tens / 10;
+        bounds[at] = STEPS[(at + FIRST_STEP) % STEPS.len()] * tens / 10;
         at += 1;
-        if (at + FIRST).is_multiple_of(STEPS.len()) {
+        if (at + FIRST_STEP).is_multiple_of(STEPS.len()) {
             tens *= 10;
         }
     }
     bounds
 }
 
-/// How many times fell into which class. One writer.
+/// Number of times in each class. One writer.
 #[derive(Debug)]
 pub struct Histogram {
-    /// The sum of all times.
+    /// Sum of all times.
     micros: Counter,
     counts: [Counter; CLASSES],
 }
@@ -58,10 +60,11 @@ impl Histogram {
         self.micros.add(micros);
     }
 
-    /// What was counted so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn read(&self) -> HistogramSnapshot {
-        // The sum first: then what is counted meanwhile is missing in it, not in the classes.
+        // The sum first: times observed in between are missing from the sum, and not from the
+        // classes.
         let micros = self.micros.get();
         HistogramSnapshot {
             micros,
@@ -70,7 +73,7 @@ impl Histogram {
     }
 }
 
-/// What a histogram held at some moment, or gained between two.
+/// Counts of a histogram at one moment, or their increase between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistogramSnapshot {
     micros: u64,
@@ -87,7 +90,7 @@ impl Default for HistogramSnapshot {
 }
 
 impl HistogramSnapshot {
-    /// Adds those of another writer.
+    /// Adds the counts of another writer.
     pub fn add(&mut self, other: &Self) {
         self.micros = self.micros.wrapping_add(other.micros);
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
@@ -95,7 +98,7 @@ impl HistogramSnapshot {
         }
     }
 
-    /// What has come since `before`, an earlier reading of the same histograms.
+    /// Returns the increase since `before`, an earlier snapshot of the same histograms.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut gained = *self;
@@ -106,20 +109,20 @@ impl HistogramSnapshot {
         gained
     }
 
-    /// How many times there are.
+    /// Returns the number of times.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Their sum.
+    /// Returns the sum of the times.
     #[must_use]
     pub fn sum(&self) -> Duration {
         Duration::from_micros(self.micros)
     }
 
-    /// How many lie at or below each of these `bounds`, in microseconds, which are ascending and among
-    /// [`BOUNDS_MICROS`].
+    /// Returns the number of times at or below each of these `bounds`, in microseconds. They must
+    /// be ascending and among [`BOUNDS_MICROS`].
     pub fn at_most<'a>(&'a self, bounds: &'a [u64]) -> impl Iterator<Item = u64> + 'a {
         let (mut class, mut below) = (0, 0);
         bounds.iter().map(move |bound| {
@@ -131,9 +134,10 @@ impl HistogramSnapshot {
         })
     }
 
-    /// The time that the part `q` of all, from 0 to 1, lies at or below, as far as the classes tell: within
-    /// one, times are taken to be spread evenly. What is above all bounds counts as the highest of them.
-    /// `None` when there are no times.
+    /// Returns the quantile `q`, from 0 to 1, to the precision of the classes.
+    ///
+    /// Within a class, times are assumed to be spread evenly. Times above all bounds count as the
+    /// highest bound. `None` without times.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let all = self.count();
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_at_a_bound_lies_below_it() {
+    fn a_time_at_a_bound_belongs_to_the_class_below() {
         let times = times(&[0, 50, 51, 50_000_000, 50_000_001]);
         assert_eq!(times.counts[..3], [2, 1, 0]);
         assert_eq!(times.counts[60..], [1, 1]);
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_are_summed_and_subtracted() {
+    fn snapshots_are_summed_and_subtracted() {
         let (before, after) = (times(&[70, 90]), times(&[70, 90, 90, 300]));
         let gained = after.since(&before);
         assert_eq!(gained, times(&[90, 300]));
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_lie_where_the_times_do() {
+    fn quantiles_are_interpolated_within_a_class() {
         assert_eq!(HistogramSnapshot::default().quantile(0.5), None);
         let even = times(&[101; 100]);
         let (median, most) = (even.quantile(0.5), even.quantile(1.0));
@@ -228,18 +232,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quantile_is_at_most_a_class_off(
+        fn a_quantile_is_at_most_one_class_off(
             mut all in prop::collection::vec(51u64..50_000_000, 1..200),
             q in 0.0..=1.0f64,
         ) {
-            let told = times(&all).quantile(q).unwrap().as_secs_f64() * 1e6;
+            let estimate = times(&all).quantile(q).unwrap().as_secs_f64() * 1e6;
             all.sort_unstable();
             let mut rank = 1;
             while (rank as f64) < q * all.len() as f64 {
                 rank += 1;
             }
             let exact = all[rank - 1] as f64;
-            prop_assert!(told <= exact * 1.3 && told >= exact / 1.3, "{told} for {exact}");
+            prop_assert!(estimate <= exact * 1.3 && estimate >= exact / 1.3, "{estimate} for {exact}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The desk between whoever commands and the fleet: orders wait in a bounded queue, reads do not.
+//! Queue between the ports and the fleet. Orders wait in it up to a limit; reads do not wait.
 //!
-//! The list of `/rep` is a snapshot that the fleet publishes after each step and before it answers the orders
-//! of that step: a client that has the answer to its `/add` finds the newcomers in the next list. Cards hold
-//! figures of the moment, so the fleet makes them when asked, ahead of every order that waits.
+//! The list of `/rep` is a snapshot. The fleet publishes it after each step and before it answers
+//! the orders of that step. A client that has the answer to its `/add` therefore finds the new
+//! replicas in the next list. A fleet snapshot holds momentary figures, so the fleet makes it on
+//! request, ahead of every waiting order.
 
 use std::sync::Arc;
 
@@ -11,13 +12,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{FleetSnapshot, MAX_QUEUED_ORDERS, Order, OrderCall, OrderError, OrderResult};
 use crate::roster::ReplicaName;
 
-/// How many requests for cards may be on their way to the fleet; more wait, and none is refused.
+/// Maximum number of snapshot requests on their way to the fleet. More of them wait; none is
+/// refused.
 const MAX_QUEUED_SNAPSHOTS: usize = 16;
 
-/// The replicas that `/rep` lists, in its order.
+/// Replicas that `/rep` lists, in its order.
 pub type ReplicaNames = Arc<[ReplicaName]>;
 
-/// Where orders are handed in and replicas are looked up; any thread may.
+/// Handle to submit orders and to look up replicas, from any thread.
 #[derive(Debug, Clone)]
 pub struct OrderQueue {
     orders: mpsc::Sender<OrderCall>,
@@ -25,38 +27,39 @@ pub struct OrderQueue {
     list: watch::Receiver<ReplicaNames>,
 }
 
-/// The fleet's end of the desk.
+/// Fleet's end of the queue.
 #[derive(Debug)]
 pub struct OrderReceiver {
-    /// Orders, in the order of their coming.
+    /// Orders, in the order of their arrival.
     pub orders: mpsc::Receiver<OrderCall>,
-    /// Requests for the cards of all replicas. The sender may have left, as that of an order may.
+    /// Requests for a fleet snapshot. The receiver of the answer may be gone, as that of an order
+    /// may.
     pub shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
-    /// What `/rep` lists.
+    /// List that `/rep` shows.
     pub list: watch::Sender<ReplicaNames>,
 }
 
-/// A desk and the fleet's end of it. The list is empty at first.
+/// Returns an order queue and the fleet's end of it. The list is empty at first.
 #[must_use]
 pub fn order_queue() -> (OrderQueue, OrderReceiver) {
     let (orders_in, orders) = mpsc::channel(MAX_QUEUED_ORDERS);
     let (shows_in, shows) = mpsc::channel(MAX_QUEUED_SNAPSHOTS);
-    let (list, list_seen) = watch::channel(ReplicaNames::default());
-    let desk = OrderQueue {
+    let (list, list_reader) = watch::channel(ReplicaNames::default());
+    let queue = OrderQueue {
         orders: orders_in,
         shows: shows_in,
-        list: list_seen,
+        list: list_reader,
     };
-    let counter = OrderReceiver {
+    let receiver = OrderReceiver {
         orders,
         shows,
         list,
     };
-    (desk, counter)
+    (queue, receiver)
 }
 
 impl OrderQueue {
-    /// Hands in `order` and waits for its answer. Dropping the future does not undo the order.
+    /// Submits `order` and waits for its answer. Dropping the future does not undo the order.
     pub async fn submit(&self, order: Order, from: String) -> OrderResult {
         let (reply, answer) = oneshot::channel();
         let call = OrderCall { order, from, reply };
@@ -64,36 +67,33 @@ impl OrderQueue {
             mpsc::error::TrySendError::Full(_) => {
                 OrderError::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
             }
-            mpsc::error::TrySendError::Closed(_) => is_stopping_error(),
+            mpsc::error::TrySendError::Closed(_) => stopping_error(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(is_stopping_error()))
+        answer.await.unwrap_or_else(|_| Err(stopping_error()))
     }
 
-    /// The replicas that have answered and are not dead, at once.
+    /// Returns the replicas that have answered and are not dead, without waiting.
     ///
     /// # Errors
-    /// When the fleet is gone.
+    /// If the fleet is gone.
     pub fn list(&self) -> OrderResult {
-        // It has an error when the sender is gone, and only then.
-        self.list.has_changed().map_err(|_| is_stopping_error())?;
+        // `has_changed` fails only if the sender is gone.
+        self.list.has_changed().map_err(|_| stopping_error())?;
         Ok(self.list.borrow().to_vec())
     }
 
-    /// A card for every replica and every seat that waits for one, by seat.
+    /// Returns the information about every replica and every waiting seat, by seat.
     ///
     /// # Errors
-    /// When the fleet is gone.
+    /// If the fleet is gone.
     pub async fn show(&self) -> Result<FleetSnapshot, OrderError> {
-        let (reply, cards) = oneshot::channel();
-        self.shows
-            .send(reply)
-            .await
-            .map_err(|_| is_stopping_error())?;
-        cards.await.map_err(|_| is_stopping_error())
+        let (reply, snapshot) = oneshot::channel();
+        self.shows.send(reply).await.map_err(|_| stopping_error())?;
+        snapshot.await.map_err(|_| stopping_error())
     }
 }
 
-fn is_stopping_error() -> OrderError {
+fn stopping_error() -> OrderError {
     OrderError::unavailable("ringmaster is stopping")
 }
 
@@ -104,8 +104,8 @@ mod tests {
 
     #[tokio::test]
     async fn reads_do_not_wait_behind_orders() {
-        let (desk, mut counter) = order_queue();
-        counter.list.send_replace(["S1".parse().unwrap()].into());
+        let (queue, mut receiver) = order_queue();
+        receiver.list.send_replace(["S1".parse().unwrap()].into());
         let names = Vec::new();
         let order = || {
             Order::Add(ChangeRequest {
@@ -115,25 +115,25 @@ mod tests {
         };
         let mut waiting = Vec::new();
         for _ in 0..MAX_QUEUED_ORDERS {
-            let mut ask = Box::pin(desk.submit(order(), String::new()));
-            assert!(futures_poll(&mut ask).await.is_none());
-            waiting.push(ask);
+            let mut answer = Box::pin(queue.submit(order(), String::new()));
+            assert!(poll_once(&mut answer).await.is_none());
+            waiting.push(answer);
         }
-        let refused = desk.submit(order(), String::new()).await.unwrap_err();
+        let refused = queue.submit(order(), String::new()).await.unwrap_err();
         assert_eq!(refused.sentence, "64 commands wait already");
-        assert_eq!(desk.list().unwrap().len(), 1);
-        // More than may be on their way: they wait for the fleet, and none is refused.
+        assert_eq!(queue.list().unwrap().len(), 1);
+        // The channel holds one less: the last request waits for the fleet, and none is refused.
         let shows = (0..=MAX_QUEUED_SNAPSHOTS).map(|_| {
-            let desk = desk.clone();
-            tokio::spawn(async move { desk.show().await })
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.show().await })
         });
         let shows: Vec<_> = shows.collect();
         for _ in 0..=MAX_QUEUED_SNAPSHOTS {
-            let cards = FleetSnapshot {
+            let snapshot = FleetSnapshot {
                 at: std::time::SystemTime::UNIX_EPOCH,
                 all: Vec::new(),
             };
-            counter.shows.recv().await.unwrap().send(cards).unwrap();
+            receiver.shows.recv().await.unwrap().send(snapshot).unwrap();
         }
         for show in shows {
             assert!(show.await.unwrap().is_ok());
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Polls once.
-    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         std::future::poll_fn(|cx| {
             use std::task::Poll;
             Poll::Ready(match std::pin::Pin::new(&mut *future).poll(cx) {
@@ -153,11 +153,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fleet_that_is_gone_answers_nothing() {
-        let (desk, counter) = order_queue();
-        assert_eq!(desk.list(), Ok(Vec::new()));
-        drop(counter);
-        assert_eq!(desk.list(), Err(is_stopping_error()));
-        assert_eq!(desk.show().await.err(), Some(is_stopping_error()));
+    async fn a_fleet_that_is_gone_gives_no_answer() {
+        let (queue, receiver) = order_queue();
+        assert_eq!(queue.list(), Ok(Vec::new()));
+        drop(receiver);
+        assert_eq!(queue.list(), Err(stopping_error()));
+        assert_eq!(queue.show().await.err(), Some(stopping_error()));
     }
 }

@@ -1,98 +1,99 @@
-//! What there is to know of one replica, as it crosses from the fleet to whoever shows it.
+//! Information about each replica, sent from the fleet to the control port.
 //!
-//! Values only: how a card looks in text and in JSON is the control port's. Surprising: a card tells how
-//! long ago something was, because the fleet's clock is not that of the wall; only all of them together say
-//! when that is, by a clock that nobody sets, so that a moment is the same whenever it is asked for.
+//! Values only: the control port formats them as text and JSON. An age is measured on the fleet's
+//! monotonic clock. `FleetSnapshot::at` converts ages to wall-clock time, so that the same event
+//! always shows the same timestamp.
 
 use std::time::{Duration, SystemTime};
 
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
-/// The cards of everybody.
+/// Information about all replicas.
 #[derive(Clone, Debug)]
 pub struct FleetSnapshot {
-    /// When they were made: the clock time at the start of the fleet and what has passed since.
+    /// Time of the snapshot: the wall-clock time at the fleet's start plus the monotonic time
+    /// since.
     pub at: SystemTime,
     /// By seat, standbys last.
     pub all: Vec<ReplicaInfo>,
 }
 
-/// A replica, or a seat that waits for one.
+/// Replica, or seat that waits for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaInfo {
-    /// What it is called; of a seat that waits, who was there last or is to be the first.
+    /// Name of the replica. For a waiting seat, the name of its last or first replica.
     pub name: ReplicaName,
-    /// Where it sits; `None` for a standby.
+    /// Seat; `None` for a standby.
     pub seat: Option<Seat>,
-    /// Where it is in its life.
+    /// Stage of its life.
     pub state: ReplicaState,
-    /// Where it accepts requests, once that is known.
+    /// Address where it accepts requests, once known.
     pub addr: Option<ReplicaAddr>,
-    /// What it is to the machine: `pid:4711`, `container:0123456789ab`.
+    /// Identity in the engine: `pid:4711`, `container:0123456789ab`.
     pub engine_id: Option<String>,
-    /// How long ago it came up.
+    /// Time since it came up.
     pub up_for: Option<Duration>,
-    /// How often somebody in its seat was found dead.
+    /// Number of deaths in its seat.
     pub deaths: u64,
-    /// How long the last heartbeat took that was answered.
+    /// Duration of the last answered heartbeat.
     pub heartbeat: Option<Duration>,
-    /// Requests and tunnels under way.
+    /// Requests and tunnels in progress.
     pub in_flight: u64,
-    /// Whether `/rep` lists it.
+    /// `true` if `/rep` lists it.
     pub in_rep_list: bool,
-    /// Why the seat waits, or for how long the replica has been silent.
+    /// Reason for which the seat waits, or the duration of the replica's silence.
     pub reason: Option<String>,
-    /// Who sat there before, or how it was down before, the last first.
+    /// Earlier holders of the seat and earlier outages, the latest first.
     pub past: Vec<PastReplica>,
 }
 
-/// One who was found dead or was replaced.
+/// Replica that died or was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastReplica {
-    /// What it was called.
+    /// Name of the replica.
     pub name: ReplicaName,
-    /// How long ago that was.
+    /// Time since the event.
     pub ago: Duration,
-    /// The verdict, in a phrase.
+    /// Verdict, as a phrase.
     pub reason: String,
-    /// The engine's word of its end, with its exit code, if there was one.
+    /// Exit reason from the engine, with the exit code if there was one.
     pub exit: Option<String>,
-    /// The last lines that it wrote.
+    /// Last lines that it wrote.
     pub last_lines: Vec<String>,
 }
 
-/// Where a replica is in its life.
+/// Stage of a replica's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicaState {
-    /// It was started and has not answered.
+    /// The replica was started and has not answered.
     Starting,
-    /// It has answered and waits for the others of its `/add`.
+    /// The replica has answered and waits for the others of its `/add`.
     Answered,
-    /// It serves.
+    /// The replica serves requests.
     Up,
-    /// It gets no new requests, by order.
+    /// The replica gets no new requests, by order.
     Drained,
-    /// Routing skips it until it answers a heartbeat.
+    /// Routing skips the replica until it answers a heartbeat.
     Suspect,
-    /// It is down, and watched: it may speak again.
+    /// The replica is down, and health-checked: it may recover.
     Silent,
-    /// It is down, and nobody replaces it.
+    /// The replica is down and is not replaced.
     Down,
-    /// It left the ring and finishes what it has begun.
+    /// The replica has left the ring and finishes its requests.
     Leaving,
-    /// It is being removed.
+    /// The replica is being removed.
     Removing,
-    /// Nobody is in the seat and nobody is being started for it, for the moment.
+    /// The seat is empty, and no replica is being started for it at the moment.
     Waiting,
-    /// It is up, and waits for a seat.
+    /// The replica is up, and waits for a seat.
     Standby,
-    /// It is being told which seat it is to take.
+    /// The standby is being assigned its seat.
     Promoting,
 }
 
 impl ReplicaState {
-    /// The word for it.
+    /// Returns the state's label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

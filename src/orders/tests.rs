@@ -1,9 +1,9 @@
-//! The checks in the order of the contract, and the JSON of the answers.
+//! Order of the checks, as the contract has it, and the JSON of the answers.
 
 use super::*;
 
 #[test]
-fn the_first_failing_check_answers() {
+fn the_first_failing_check_gives_the_error() {
     let cases = [
         ("", "request body is not a JSON object"),
         ("[1]", "request body is not a JSON object"),
@@ -61,7 +61,7 @@ fn a_good_body_keeps_the_order_of_names() {
 }
 
 #[test]
-fn the_log_tells_an_order_in_short() {
+fn an_order_is_logged_in_short_form() {
     let change = ChangeKind::Add.parse_change(2, &["S5", "S4"]).unwrap();
     assert_eq!(Order::Add(change).to_string(), "/add n=2 S5 S4");
     let change = ChangeKind::Rm.parse_change::<&str>(3, &[]).unwrap();
@@ -69,7 +69,7 @@ fn the_log_tells_an_order_in_short() {
 }
 
 #[test]
-fn answers_look_as_documented() {
+fn answers_have_the_documented_json() {
     let names = ["S1", "S2"].map(|name| name.parse().unwrap()).to_vec();
     let (status, body) = render(&Ok(names));
     assert_eq!(status, 200);

@@ -193,7 +193,7 @@ fn expectation(head: &Head<'_, '_>) -> Result<bool, RequestError> {
 }
 
 fn has_max_forwards_zero(head: &Head<'_, '_>) -> bool {
-    let mut limits = head.fields.iter().filter(|f| f.is("max-forwards"));
+    let mut limits = head.fields.named("max-forwards");
     head.method == "OPTIONS" && limits.any(|limit| rewrite::max_forwards(limit.value) == Some(0))
 }
 

@@ -1,13 +1,14 @@
-//! Whole numbers of 64 bits whose arithmetic never wraps: one number, and a span of numbers by which a
-//! formula is known to be harmless for every key before the first key comes.
+//! Integers of 64 bits whose arithmetic never wraps: a single number, and an interval of numbers.
+//! The interval proves, before the first key arrives, that a formula has a value for every key.
 //!
-//! A fault is a value like others and stays one through all further steps, so that the first is told.
-//! Division rounds towards zero and the rest has the sign of the dividend, as in Rust and C.
+//! An error is a value like others. It propagates through all further steps, so that the first one
+//! is reported. Division rounds towards zero and the remainder has the sign of the dividend, as in
+//! Rust and C.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where arithmetic ends.
+/// Reason for which a calculation has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArithmeticError {
     /// A number does not fit.
@@ -16,7 +17,7 @@ pub enum ArithmeticError {
     /// `/ 0` or `% 0`.
     #[error("divides by zero")]
     ByZero,
-    /// A power that is no whole number.
+    /// A power that is not an integer.
     #[error("has a negative exponent")]
     Exponent,
     /// No value at all.
@@ -24,7 +25,7 @@ pub enum ArithmeticError {
     Unknown,
 }
 
-/// What expressions are made of.
+/// Operations of an expression.
 pub(super) trait Arithmetic:
     Clone + fmt::Debug + Default + FromStr<Err = ArithmeticError>
 {
@@ -37,7 +38,7 @@ pub(super) trait Arithmetic:
     fn negative(self) -> Self;
 }
 
-/// A number, or why there is none.
+/// Number, or the reason for which there is none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckedI64(Result<i64, ArithmeticError>);
 
@@ -65,7 +66,8 @@ impl Default for CheckedI64 {
     }
 }
 
-/// Digits alone; a sign is an operator. It never fails: a number that is too large is a value too.
+/// Parses digits alone; a sign is an operator. It never fails: a number that is too large is a
+/// value too.
 impl FromStr for CheckedI64 {
     type Err = ArithmeticError;
 
@@ -128,12 +130,12 @@ fn power(base: i64, exponent: i64) -> Result<i64, ArithmeticError> {
     }
 }
 
-/// All numbers from the one to the other, or why there are none.
+/// All numbers between two bounds, or the reason for which there are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval(Result<(i64, i64), ArithmeticError>);
 
 impl Interval {
-    pub(super) fn of(low: i64, high: i64) -> Self {
+    pub(super) fn new(low: i64, high: i64) -> Self {
         Self(Ok((low, high)))
     }
 
@@ -141,7 +143,7 @@ impl Interval {
         self.0
     }
 
-    /// The span of a step whose extremes lie where its operands are extreme.
+    /// Returns the interval of a step whose extremes are at the extremes of its operands.
     fn corners(self, other: Self, step: impl Fn(i64, i64) -> Result<i64, ArithmeticError>) -> Self {
         let both = self.0.and_then(|a| Ok((a, other.0?)));
         Self(both.and_then(|((a, b), (c, d))| {
@@ -209,10 +211,11 @@ impl Arithmetic for Interval {
         if low == i64::MIN && least <= -1 && most >= -1 {
             return Self(Err(ArithmeticError::Overflow));
         }
-        // The rest is smaller than the divisor and no larger than the dividend, whose sign it has.
+        // The remainder is smaller than the divisor and not larger than the dividend, whose sign it
+        // has.
         let below = least.unsigned_abs().max(most.unsigned_abs()) - 1;
         let cap = i64::try_from(below).unwrap_or(i64::MAX);
-        Self::of(low.clamp(-cap, 0), high.clamp(0, cap))
+        Self::new(low.clamp(-cap, 0), high.clamp(0, cap))
     }
 
     fn power(self, other: Self) -> Self {
@@ -224,7 +227,8 @@ impl Arithmetic for Interval {
             let size = low.unsigned_abs().max(high.unsigned_abs());
             let size = i64::try_from(size).map_err(|_| ArithmeticError::Overflow)?;
             let top = power(size, most)?.max(1);
-            // A negative base may give either sign; one from 1 up only grows with the exponent.
+            // The power of a negative base may have either sign. A base from 1 up only grows with
+            // the exponent.
             let bottom = match low {
                 ..=-1 => -top,
                 0 => 0,
@@ -235,6 +239,6 @@ impl Arithmetic for Interval {
     }
 
     fn negative(self) -> Self {
-        Self::of(0, 0).minus(self)
+        Self::new(0, 0).minus(self)
     }
 }

@@ -1,9 +1,9 @@
-//! An expression over whole numbers i and j, as typed for a ring of one's own: `i^2+2*i+17`.
+//! Expressions over integers i and j, as written for a custom ring: `i^2+2*i+17`.
 //!
-//! Parsing and evaluating is left to a library, over a number type of ours that checks every step. What
-//! it is given is first held to a short text of a few characters, so that nobody can make it work long or
-//! fall over. `^` binds tightest, then `* / %`, then `+ -`; equals go from left to right. Surprising: a
-//! sign binds tighter still, so `-i^2` is (-i)^2.
+//! A library parses and evaluates them, over a number type of ours that checks every step. Its
+//! input is first limited to a short text of a few characters, so that no text makes it slow or
+//! crash it. `^` binds tightest, then `* / %`, then `+ -`; equal operators go from left to right. A
+//! sign binds tighter than all of them, so `-i^2` is (-i)^2.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use exmex::{BinOp, Express, FlatEx, MakeOperators, Operator};
 
 use super::checked::{Arithmetic, ArithmeticError, CheckedI64, Interval};
 
-/// The longest expression, in characters.
+/// Maximum length of an expression, in characters.
 pub(super) const MAX_LENGTH: usize = 128;
-/// How deep brackets may be nested.
+/// Maximum nesting depth of brackets.
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// An expression that has been parsed.
+/// Parsed expression.
 #[derive(Clone, Debug)]
 pub struct Expr {
     text: Arc<str>,
     parsed: Arc<FlatEx<CheckedI64, Operators>>,
 }
 
-/// A text that is no expression.
+/// Error for a text that is not an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseExprError {
-    /// It is empty.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
     /// More than [`MAX_LENGTH`] characters.
@@ -36,62 +36,62 @@ pub enum ParseExprError {
     /// Brackets deeper than [`MAX_DEPTH`].
     #[error("has brackets nested more than {MAX_DEPTH} deep")]
     TooDeep,
-    /// Something that has no place in it.
+    /// A character that is not allowed.
     #[error(
         "holds '{0}'; it is made of i, j, whole numbers, + - * / % ^ and brackets, without blanks"
     )]
-    Foreign(char),
-    /// A letter that stands for nothing here.
+    IllegalChar(char),
+    /// `j` in a function of `i` alone.
     #[error("is a function of i alone, without j")]
     OnlyI,
-    /// Legal characters in no legal order.
+    /// Allowed characters in an invalid order.
     #[error("is malformed: an operator, an operand or a bracket is missing or too many")]
     Malformed,
 }
 
 impl Expr {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
-    /// What is wrong with it; nothing is evaluated for that.
+    /// The syntax error. Nothing is evaluated.
     pub fn parse(text: &str) -> Result<Self, ParseExprError> {
         Ok(Self {
             text: text.into(),
-            parsed: Arc::new(read(text)?),
+            parsed: Arc::new(parse_over(text)?),
         })
     }
 
-    /// Whether `j` occurs in it.
+    /// Returns `true` if `j` occurs in it.
     #[must_use]
     pub fn has_j(&self) -> bool {
         self.text.contains('j')
     }
 
-    /// Number of its operands.
+    /// Returns the number of its operands.
     #[must_use]
     pub(super) fn operands(&self) -> u32 {
         let operators = self.text.bytes().filter(|b| b"+-*/%^".contains(b));
-        // At most as many as the text is long.
+        // At most the length of the text.
         operators.fold(1, |operands, _| operands + 1)
     }
 
-    /// Its value.
+    /// Returns its value.
     ///
     /// # Errors
-    /// Where the arithmetic fails.
+    /// The first failure of the arithmetic.
     pub fn at(&self, i: i64, j: i64) -> Result<i64, ArithmeticError> {
         value(&self.parsed, &CheckedI64::new(i), &CheckedI64::new(j))?.get()
     }
 
-    /// Bounds of its value for all i from 0 to `highest`, with j = 0. They may be wider than need be.
+    /// Returns bounds of its value for all i from 0 to `highest`, with j = 0. They may be too wide.
     ///
     /// # Errors
-    /// When the arithmetic may fail for one of them, as far as bounds can tell: an expression that can
-    /// fail is never let through, and one that happens to work may be refused.
-    pub fn span(&self, highest: i64) -> Result<(i64, i64), ArithmeticError> {
+    /// If the arithmetic may fail for an i, as far as bounds can show. An expression that can fail
+    /// is never accepted; an expression that cannot may be refused.
+    pub fn bounds(&self, highest: i64) -> Result<(i64, i64), ArithmeticError> {
         let parsed: FlatEx<Interval, Operators> =
-            read(&self.text).map_err(|_| ArithmeticError::Unknown)?;
-        value(&parsed, &Interval::of(0, highest), &Interval::of(0, 0))?.get()
+            parse_over(&self.text).map_err(|_| ArithmeticError::Unknown)?;
+        value(&parsed, &Interval::new(0, highest), &Interval::new(0, 0))?.get()
     }
 }
 
@@ -109,8 +109,8 @@ impl fmt::Display for Expr {
     }
 }
 
-/// Reads `text` over numbers of type `T`, once it is known to be harmless.
-fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, ParseExprError> {
+/// Checks the limits of `text` and parses it over numbers of type `T`.
+fn parse_over<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, ParseExprError> {
     if text.is_empty() {
         return Err(ParseExprError::Empty);
     }
@@ -122,13 +122,13 @@ fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, ParseExprErro
             '(' => depth += 1,
             ')' => depth = depth.checked_sub(1).ok_or(ParseExprError::Malformed)?,
             'i' | 'j' | '0'..='9' | '+' | '-' | '*' | '/' | '%' | '^' => {}
-            other => return Err(ParseExprError::Foreign(other)),
+            other => return Err(ParseExprError::IllegalChar(other)),
         }
         if depth > MAX_DEPTH {
             return Err(ParseExprError::TooDeep);
         }
     }
-    // Two operands side by side, `2i` or `(i)(j)`: the library would take some of them for a name.
+    // For two adjacent operands, `2i` or `(i)(j)`, the library may see a single name.
     let bytes = text.as_bytes();
     let begins = |b: u8| b.is_ascii_alphanumeric() || b == b'(';
     let ends = |b: u8| b.is_ascii_alphanumeric() || b == b')';
@@ -144,38 +144,39 @@ fn read<T: Arithmetic>(text: &str) -> Result<FlatEx<T, Operators>, ParseExprErro
 
 fn value<T: Arithmetic>(parsed: &FlatEx<T, Operators>, i: &T, j: &T) -> Result<T, ArithmeticError> {
     let names = parsed.var_names().iter();
-    let given = names.map(|name| if name == "i" { i } else { j }.clone());
+    let values = names.map(|name| if name == "i" { i } else { j }.clone());
     let mut numbers: [T; 2] = Default::default();
     let mut count = 0;
-    for (place, number) in numbers.iter_mut().zip(given) {
-        *place = number;
+    for (slot, number) in numbers.iter_mut().zip(values) {
+        *slot = number;
         count += 1;
     }
-    // The library counts the variables; they are counted here as it does.
+    // The library expects as many numbers as there are variables.
     parsed
         .eval(&numbers[..count])
         .map_err(|_| ArithmeticError::Unknown)
 }
 
-/// What may stand between operands.
+/// Operators between operands.
 #[derive(Clone, Debug)]
 struct Operators;
 
 impl<T: Arithmetic> MakeOperators<T> for Operators {
     fn make<'a>() -> Vec<Operator<'a, T>> {
-        // None is called commutative, though two are: regrouped operands may overflow elsewhere.
-        let of = |apply: fn(T, T) -> T, prio: i64| BinOp {
+        // No operator is marked commutative, though two are: regrouped operands may overflow
+        // elsewhere.
+        let binary = |apply: fn(T, T) -> T, prio: i64| BinOp {
             apply,
             prio,
             is_commutative: false,
         };
         vec![
-            Operator::make_bin("^", of(T::power, 3)),
-            Operator::make_bin("*", of(T::times, 2)),
-            Operator::make_bin("/", of(T::over, 2)),
-            Operator::make_bin("%", of(T::modulo, 2)),
-            Operator::make_bin_unary("+", of(T::plus, 1), |a| a),
-            Operator::make_bin_unary("-", of(T::minus, 1), T::negative),
+            Operator::make_bin("^", binary(T::power, 3)),
+            Operator::make_bin("*", binary(T::times, 2)),
+            Operator::make_bin("/", binary(T::over, 2)),
+            Operator::make_bin("%", binary(T::modulo, 2)),
+            Operator::make_bin_unary("+", binary(T::plus, 1), |a| a),
+            Operator::make_bin_unary("-", binary(T::minus, 1), T::negative),
         ]
     }
 }

@@ -1,26 +1,24 @@
-//! What a ring gives to whom, and what another would change: asked before it is done.
+//! Key shares of a ring, and a comparison with another ring before a change.
 //!
-//! Pure. Shares are counted over [`SAMPLE`] keys, every 13th six-digit ID from 100,000 on. 13 shares no
-//! factor with a power of two, so on rings of slots each residue is met equally often and the shares are
-//! exact; on hashed rings a share is off by at most 0.4 percent points (two standard deviations). A ring
-//! whose lookups are slow is asked about fewer keys, so that an answer takes milliseconds.
+//! Pure. Shares are counted over [`Ring::sample`] keys, every 13th six-digit ID from 100,000 on. 13
+//! shares no factor with a power of two, so on slot rings each residue occurs equally often and the
+//! shares are exact. On hashed rings a share is off by at most 0.4 percentage points (two standard
+//! deviations). On a ring with slow lookups fewer keys are sampled, so that an answer takes
+//! milliseconds.
 
 use std::collections::BTreeMap;
 
 use super::{Key, Ring, Seat};
 
-/// How many keys are looked up to know a ring's shares.
-pub const SAMPLE: u32 = 1 << 16;
-
-/// The keys that are looked up.
+/// Returns the sampled keys.
 fn keys(sample: u32) -> impl Iterator<Item = Key> {
     (0..u64::from(sample)).map(|n| Key(100_000 + 13 * n))
 }
 
-/// Which part of the keys each seat of a ring owns.
+/// Share of the keys that each seat of a ring owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyShares {
-    /// How many keys were looked up.
+    /// Number of sampled keys.
     pub sample: u32,
     owned: BTreeMap<Seat, u32>,
 }
@@ -41,35 +39,35 @@ impl KeyShares {
         Self { sample, owned }
     }
 
-    /// The part that `seat` owns, from 0 to 1; `None` if it is not on the ring.
+    /// Returns the share of `seat`, from 0 to 1; `None` if it is not on the ring.
     #[must_use]
     pub fn share(&self, seat: Seat) -> Option<f64> {
         let owned = self.owned.get(&seat)?;
         Some(f64::from(*owned) / f64::from(self.sample))
     }
 
-    /// All seats, ascending, with their parts.
+    /// Returns all seats, ascending, with their shares.
     pub fn all(&self) -> impl Iterator<Item = (Seat, f64)> {
         let sample = f64::from(self.sample);
         let owned = self.owned.iter();
         owned.map(move |(seat, owned)| (*seat, f64::from(*owned) / sample))
     }
 
-    /// The largest part beside the mean: 1 is even. `None` without seats.
+    /// Returns the ratio of the largest share to the mean: 1 is even. `None` without seats.
     #[must_use]
     pub fn max_over_mean(&self) -> Option<f64> {
-        let most = self.all().map(|(_, share)| share).max_by(f64::total_cmp)?;
-        Some(most * self.seats())
+        let max = self.all().map(|(_, share)| share).max_by(f64::total_cmp)?;
+        Some(max * self.seats())
     }
 
-    /// The part of many requests for evenly spread keys that is served at home when no seat may have more
-    /// than `bound` times the mean; 1 without a bound.
+    /// Returns the share of many requests for evenly spread keys that is served at home if no seat
+    /// may have more than `bound` times the mean; 1 without a bound.
     #[must_use]
     pub fn home(&self, bound: Option<f64>) -> f64 {
-        let most = bound.map_or(1.0, |bound| bound / self.seats());
+        let max = bound.map_or(1.0, |bound| bound / self.seats());
         match self.owned.is_empty() {
             true => 0.0,
-            false => self.all().map(|(_, share)| share.min(most)).sum(),
+            false => self.all().map(|(_, share)| share.min(max)).sum(),
         }
     }
 
@@ -78,14 +76,14 @@ impl KeyShares {
     }
 }
 
-/// What a change of the ring would bring.
+/// Effect of a change of the ring.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
-    /// As it is.
+    /// Shares before the change.
     pub before: KeyShares,
-    /// As it would be.
+    /// Shares after the change.
     pub after: KeyShares,
-    /// The part of the keys that would change their owner.
+    /// Share of the keys whose owner changes.
     pub moved: f64,
 }
 

@@ -1,18 +1,18 @@
-//! Jump consistent hashing (Lamping and Veach, 2014), for comparison: a key jumps from bucket to bucket,
-//! and the last within the number of seats is its own.
+//! Jump consistent hashing (Lamping and Veach, 2014), for comparison: a key jumps from bucket to
+//! bucket, and the last one within the number of seats owns it.
 //!
-//! The buckets are the seats in ascending order, so it is at its best when the highest seat comes or goes;
-//! when another does, the keys of all above it move. Those that stand in are found by jumping again over
-//! the seats that are left.
+//! The buckets are the seats in ascending order. The ring is at its best when the highest seat
+//! joins or leaves; when another one does, the keys of all seats above it move. Fallback seats are
+//! found by jumping again over the remaining seats.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Key, Ring, Seat, Spec};
+use super::{Key, Ring, Seat, Spec, lookup};
 
-/// The ring, which is but its seats.
+/// The ring, which consists of its seats alone.
 #[derive(Debug)]
 pub struct Jump {
     seats: BTreeSet<Seat>,
@@ -20,7 +20,7 @@ pub struct Jump {
 }
 
 impl Jump {
-    /// The ring of `seats`.
+    /// Returns the ring of `seats`.
     #[must_use]
     pub fn new(seats: &BTreeSet<Seat>) -> Self {
         Self {
@@ -30,8 +30,8 @@ impl Jump {
     }
 }
 
-/// The bucket of `key` out of `count`, which is not 0 and below 2^32. In whole numbers, where the paper
-/// uses floating ones.
+/// Returns the bucket of `key` out of `count`, which is not 0 and below 2^32. It uses integers,
+/// where the paper uses floating-point numbers.
 fn jump(mut key: u64, count: usize) -> usize {
     let (mut bucket, mut next) = (0, 0_u64);
     while next < count as u64 {
@@ -44,21 +44,21 @@ fn jump(mut key: u64, count: usize) -> usize {
 
 impl Ring for Jump {
     fn owner(&self, key: Key) -> Option<Seat> {
-        let place = xxh3_64(&key.0.to_le_bytes());
+        let hash = xxh3_64(&key.0.to_le_bytes());
         let count = self.buckets.len();
-        (count > 0).then(|| self.buckets[jump(place, count)])
+        (count > 0).then(|| self.buckets[jump(hash, count)])
     }
 
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        let mut place = xxh3_64(&key.0.to_le_bytes());
+        let mut hash = xxh3_64(&key.0.to_le_bytes());
         let mut left = self.buckets.clone();
         let seats = std::iter::from_fn(|| {
             let count = left.len();
-            let next = (count > 0).then(|| left.remove(jump(place, count)));
-            place = xxh3_64(&place.to_le_bytes());
+            let next = (count > 0).then(|| left.remove(jump(hash, count)));
+            hash = xxh3_64(&hash.to_le_bytes());
             next
         });
-        super::each_once(seats, self.seats.len(), visit);
+        lookup::each_once(seats, self.seats.len(), visit);
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {

@@ -1,18 +1,19 @@
-//! Maglev hashing (Eisenbud and others, 2016), for comparison: a table of owners that the seats fill in
-//! turns, each going on to the next free entry of an order of its own.
+//! Maglev hashing (Eisenbud and others, 2016), for comparison: a table of owners that the seats
+//! fill in turns, each taking the next free entry of its own order.
 //!
-//! The table has 65537 entries, a prime. A key looks at xxh3-64 (seed 0) of its bytes; a seat begins at
-//! xxh3-64 (seed 3) of its number and goes on by steps of xxh3-64 (seed 4). Very even, but an added or
-//! removed seat moves a few keys between others too. Those that stand in follow in the table.
+//! The table has 65537 entries, a prime. The entry of a key is xxh3-64 (seed 0) of its bytes. A
+//! seat starts at xxh3-64 (seed 3) of its number and advances by steps of xxh3-64 (seed 4). The
+//! ring is very even, but an added or removed seat also moves a few keys between other seats.
+//! Fallback seats follow in the table.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Key, Ring, Seat, Spec};
+use super::{Key, Ring, Seat, Spec, circle, lookup};
 
-/// Entries of the table: a prime, so that every step goes through all of them.
+/// Entries of the table: a prime, so that every step reaches all of them.
 const ENTRIES: u64 = 65_537;
 
 /// The built ring.
@@ -27,8 +28,8 @@ impl Maglev {
     #[must_use]
     pub fn new(seats: &BTreeSet<Seat>) -> Self {
         let order = |seat: &Seat| {
-            let draw = |seed| xxh3_64_with_seed(&seat.0.to_le_bytes(), seed);
-            (*seat, draw(3) % ENTRIES, 1 + draw(4) % (ENTRIES - 1))
+            let hash = |seed| xxh3_64_with_seed(&seat.0.to_le_bytes(), seed);
+            (*seat, hash(3) % ENTRIES, 1 + hash(4) % (ENTRIES - 1))
         };
         let mut orders: Vec<(Seat, u64, u64)> = seats.iter().map(order).collect();
         let mut table = vec![None; entry(ENTRIES)];
@@ -48,14 +49,14 @@ impl Maglev {
         }
     }
 
-    fn onwards(&self, start: u64) -> impl Iterator<Item = Seat> {
+    fn entries_from(&self, start: u64) -> impl Iterator<Item = Seat> {
         let start = entry(start).min(self.table.len());
         let (before, after) = self.table.split_at(start);
         after.iter().chain(before).copied()
     }
 }
 
-/// Where a key looks in the table.
+/// Returns the index of a key's entry.
 fn start(key: Key) -> u64 {
     xxh3_64(&key.0.to_le_bytes()) % ENTRIES
 }
@@ -66,19 +67,19 @@ fn entry(number: u64) -> usize {
 
 impl Ring for Maglev {
     fn owner(&self, key: Key) -> Option<Seat> {
-        self.onwards(start(key)).next()
+        self.entries_from(start(key)).next()
     }
 
     fn place(&self, key: Key) -> Option<u64> {
-        Some(super::arc_middle(start(key), ENTRIES))
+        Some(circle::arc_middle(start(key), ENTRIES))
     }
 
     fn owner_at(&self, place: u64) -> Option<Seat> {
-        self.onwards(super::slot(place, ENTRIES)).next()
+        self.entries_from(circle::slot(place, ENTRIES)).next()
     }
 
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        super::each_once(self.onwards(start(key)), self.seats.len(), visit);
+        lookup::each_once(self.entries_from(start(key)), self.seats.len(), visit);
     }
 
     fn seats(&self) -> &BTreeSet<Seat> {

@@ -1,13 +1,13 @@
-//! Default ring: rendezvous hashing (Thaler and Ravishankar, 1998) laid out as a table of buckets, as
-//! GitHub's GLB director does.
+//! Default ring: rendezvous hashing (Thaler and Ravishankar, 1998) laid out as a table of buckets,
+//! as GitHub's GLB director does.
 //!
-//! The upper [`BITS`] bits of xxh3-64 (seed 0) of a key's 8 little-endian bytes are its bucket. A bucket
-//! belongs to the seat with the highest [`score`], and its fallbacks follow by score. So the table is a
-//! function of the set of seats alone: a seat that joins takes buckets from the others, a seat that
-//! leaves gives up its own, and no other bucket moves.
+//! The upper [`BITS`] bits of xxh3-64 (seed 0) of a key's 8 little-endian bytes are its bucket. A
+//! bucket belongs to the seat with the highest [`score`], and its fallbacks follow by score. So the
+//! table is a function of the set of seats alone. A seat that joins takes buckets from the others,
+//! a seat that leaves gives up its own, and no other bucket moves.
 //!
-//! Shares are binomial: one standard deviation is sqrt((N-1) / 2^19) of 1/N, which is 0.2 % at N = 3,
-//! 0.31 % at N = 6 and 0.53 % at N = 16. With 2^16 buckets it would be 0.55 % at N = 3.
+//! Shares are binomial. One standard deviation is sqrt((N-1) / 2^19) of 1/N: 0.2 % at N = 3, 0.31 %
+//! at N = 6 and 0.53 % at N = 16. With 2^16 buckets it would be 0.55 % at N = 3.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use super::{Key, Ring, RingError, Seat, Spec};
 
 /// Logarithm of the number of buckets. A bucket takes 2 bytes, so the table takes 1 MiB.
 const BITS: u32 = 19;
-/// The highest seat that a bucket can name.
+/// Highest seat that a bucket can store.
 const CAPACITY: u32 = u16::MAX as u32;
 
 /// The built ring.
@@ -34,13 +34,15 @@ impl Uniform {
     /// Lays the table out for `seats`.
     ///
     /// # Errors
-    /// When a seat is above 65,535.
+    /// If a seat is above 65,535.
     pub fn new(seats: &BTreeSet<Seat>) -> Result<Self, RingError> {
         Self::with_change(&BTreeSet::new(), &[], seats)
     }
 
-    /// Lays the table out for `seats`. Buckets whose owner in the table of the seats `before` stays only
-    /// compare it with the seats that are new: at 64 seats a change takes 2 scores a bucket instead of 64.
+    /// Lays the table out for `seats`.
+    ///
+    /// A bucket whose owner among the seats `before` stays compares it with the new seats only: at
+    /// 64 seats a change takes 2 scores per bucket instead of 64.
     fn with_change(
         before: &BTreeSet<Seat>,
         owners: &[u16],
@@ -56,8 +58,8 @@ impl Uniform {
         }
         let all: Vec<u16> = seats.iter().map(|seat| number(*seat)).collect();
         let new: Vec<u16> = seats.difference(before).map(|seat| number(*seat)).collect();
-        // By seat number: its hash, if it stays.
-        let stays: Vec<Option<u64>> = (0..=highest)
+        // By seat number: the hash of each seat that stays.
+        let kept: Vec<Option<u64>> = (0..=highest)
             .map(|n| (before.contains(&Seat(n)) && seats.contains(&Seat(n))).then(|| seat_hash(n)))
             .collect();
         let hashed = |seats: &[u16]| -> Vec<(u64, u16)> {
@@ -68,8 +70,8 @@ impl Uniform {
         let owner = |bucket: usize| {
             let hash = bucket_hash(bucket as u64);
             let was = owners.get(bucket).copied().unwrap_or_default();
-            let stays = stays.get(usize::from(was)).copied().flatten();
-            let (mut best, candidates) = match stays {
+            let kept = kept.get(usize::from(was)).copied().flatten();
+            let (mut best, candidates) = match kept {
                 Some(own) => ((score(hash, own), was), &new),
                 None => ((0, 0), &all),
             };
@@ -86,7 +88,8 @@ impl Uniform {
     }
 }
 
-/// What a seat scores for a bucket, both given by their hashes. The highest score owns the bucket.
+/// Returns the score of a seat for a bucket, both given by their hashes. The highest owns the
+/// bucket.
 fn score(bucket: u64, seat: u64) -> u64 {
     mix(bucket ^ seat)
 }
@@ -95,7 +98,8 @@ fn bucket_hash(bucket: u64) -> u64 {
     mix((bucket + 1).wrapping_mul(GOLDEN))
 }
 
-/// Complemented, so that no seat and bucket of the same number have the same hash.
+/// Returns the hash of a seat. It is complemented, so that no seat has the hash of the bucket with
+/// the same number.
 fn seat_hash(seat: u32) -> u64 {
     mix(!(u64::from(seat).wrapping_mul(GOLDEN)))
 }
@@ -110,28 +114,28 @@ fn mix(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A seat as a bucket names it; 0 above [`CAPACITY`], where no ring is built.
+/// Returns the stored form of a seat; 0 above [`CAPACITY`], where no ring is built.
 fn number(seat: Seat) -> u16 {
     u16::try_from(seat.0).unwrap_or_default()
 }
 
-/// Where a key lies on the circle, in 2^-64ths of a turn.
-fn bucket_of(key: Key) -> u64 {
+/// Returns the position of a key on the circle, in 2^-64ths of a turn.
+fn position_of(key: Key) -> u64 {
     xxh3_64(&key.0.to_le_bytes())
 }
 
-/// The bucket in which a spot lies.
-fn bucket(spot: u64) -> usize {
-    (spot >> (u64::BITS - BITS)) as usize
+/// Returns the bucket that contains a position.
+fn bucket(position: u64) -> usize {
+    (position >> (u64::BITS - BITS)) as usize
 }
 
 impl Ring for Uniform {
     fn owner(&self, key: Key) -> Option<Seat> {
-        self.owner_at(bucket_of(key))
+        self.owner_at(position_of(key))
     }
 
     fn place(&self, key: Key) -> Option<u64> {
-        Some(bucket_of(key))
+        Some(position_of(key))
     }
 
     fn owner_at(&self, place: u64) -> Option<Seat> {
@@ -139,9 +143,9 @@ impl Ring for Uniform {
         Some(Seat(u32::from(*owner)))
     }
 
-    /// Allocates nothing: each next seat is found by going through all scores again.
+    /// Allocates nothing: each step recomputes all scores to find the next seat.
     fn walk(&self, key: Key, visit: &mut dyn FnMut(Seat) -> ControlFlow<()>) {
-        let hash = bucket_hash(bucket(bucket_of(key)) as u64);
+        let hash = bucket_hash(bucket(position_of(key)) as u64);
         let scored = |seat: &Seat| (score(hash, seat_hash(seat.0)), *seat);
         let mut last = None;
         loop {

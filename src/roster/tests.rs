@@ -1,10 +1,11 @@
-//! Names at their edges, and members by seat.
+//! Limits of legal names, and the lookup of members by seat.
 
 use super::*;
+use crate::metrics::ReplicaCounters;
 use std::collections::BTreeSet;
 
 #[test]
-fn names_are_checked_at_their_edges() {
+fn names_are_checked_at_their_limits() {
     let longest = "a".repeat(MAX_NAME);
     for good in ["S1", "a", "0-x_y.z", longest.as_str()] {
         assert!(good.parse::<ReplicaName>().is_ok(), "{good}");

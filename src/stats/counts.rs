@@ -1,50 +1,51 @@
-//! The numbers themselves: what the cells held at some moment, summed over the workers.
+//! Sums of the counters over the workers, at one moment.
 //!
-//! Cells are read one after the other while they go on changing, so sums that belong together may differ
-//! by the few requests that came in between.
+//! Counters are read one after the other while they change, so related sums may differ by the few
+//! requests that arrived in between.
 
 use crate::metrics::{
     DataPortCounters, FleetCounters, HistogramSnapshot, ReplicaCounters, Retry, SeatCounters,
 };
 
-/// What was counted about one seat, or about several.
+/// Counts about one seat, or about several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeatCounts {
     /// Requests for which its replica was chosen.
     pub requests: u64,
-    /// Those of them whose home was at its bound.
+    /// Requests of these whose home was at its bound.
     pub spilled: u64,
-    /// Those of them whose home was slow.
+    /// Requests of these whose home was slow.
     pub diverted: u64,
-    /// Those of them whose home was not up, or had failed them.
+    /// Requests of these whose home was not up, or had failed them.
     pub failed_over: u64,
-    /// Those of them whose home was another, on a connection that the client has authenticated.
+    /// Requests of these whose home was another, on a connection that the client has authenticated.
     pub private: u64,
-    /// Replies by the class of their status, 1xx first.
+    /// Replies by status class, 1xx first.
     pub replies: [u64; 5],
-    /// Bytes of requests as they came from clients.
+    /// Bytes of requests as received from clients.
     pub from_client: u64,
-    /// Bytes of replies as they went to clients.
+    /// Bytes of replies as sent to clients.
     pub to_client: u64,
     /// Replies that broke off.
     pub truncated: u64,
-    /// Requests that went on from here, in the order of [`Retry::ALL`].
+    /// Requests that left for another connection or replica, in the order of [`Retry::ALL`].
     pub retries: [u64; Retry::ALL.len()],
-    /// Requests that another replica got, because the one here was not up, or had refused or lost them.
+    /// Requests that another replica served, because the one here was not up, or had refused or
+    /// lost them.
     pub saved: u64,
-    /// Requests that are under way now.
+    /// Requests in progress.
     pub in_flight: u64,
-    /// Those of them that wait for the head of a reply.
+    /// Requests in progress that wait for a reply head.
     pub awaiting: u64,
-    /// From a request's head to the head of its reply.
+    /// Time from a request's head to the head of its reply.
     pub first_byte: HistogramSnapshot,
-    /// From a request's head to its end.
+    /// Time from a request's head to its end.
     pub total: HistogramSnapshot,
-    /// From a heartbeat to its answer.
+    /// Time from a heartbeat to its answer.
     pub heartbeats: HistogramSnapshot,
-    /// Heartbeats that came to nothing.
+    /// Heartbeats that failed.
     pub missed: u64,
-    /// Replicas that died there.
+    /// Replicas of the seat that died.
     pub deaths: u64,
     /// Successors that took the seat.
     pub replaced: u64,
@@ -53,35 +54,35 @@ pub struct SeatCounts {
 }
 
 impl SeatCounts {
-    /// Adds what the workers have counted about one replica.
-    pub(super) fn add_cells(&mut self, cells: &ReplicaCounters) {
-        for cell in cells.workers() {
-            // Those that came otherwise first: more than all of them would be nonsense.
-            self.spilled += cell.spilled.get();
-            self.diverted += cell.diverted.get();
-            self.failed_over += cell.failed_over.get();
-            self.private += cell.private.get();
-            self.requests += cell.requests.get();
-            add_all(&mut self.replies, cell.replies.get());
-            add_all(&mut self.retries, cell.retries());
-            self.saved += cell.saved.get();
-            self.from_client += cell.from_client.get();
-            self.to_client += cell.to_client.get();
-            self.truncated += cell.truncated.get();
-            self.first_byte.add(&cell.first_byte.read());
-            self.total.add(&cell.total.read());
+    /// Adds the workers' counts about one replica.
+    pub(super) fn add_replica(&mut self, counters: &ReplicaCounters) {
+        for worker in counters.workers() {
+            // The subsets first: they must not exceed the total, which keeps growing.
+            self.spilled += worker.spilled.get();
+            self.diverted += worker.diverted.get();
+            self.failed_over += worker.failed_over.get();
+            self.private += worker.private.get();
+            self.requests += worker.requests.get();
+            add_all(&mut self.replies, worker.replies.get());
+            add_all(&mut self.retries, worker.retries());
+            self.saved += worker.saved.get();
+            self.from_client += worker.from_client.get();
+            self.to_client += worker.to_client.get();
+            self.truncated += worker.truncated.get();
+            self.first_byte.add(&worker.first_byte.read());
+            self.total.add(&worker.total.read());
         }
-        self.in_flight += cells.in_flight();
-        self.awaiting += cells.awaiting();
+        self.in_flight += counters.in_flight();
+        self.awaiting += counters.awaiting();
     }
 
-    /// Adds what the fleet has counted about the seat.
-    pub(super) fn add_fleet(&mut self, cells: &SeatCounters) {
-        self.heartbeats.add(&cells.heartbeats.read());
-        self.missed += cells.missed.get();
-        self.deaths += cells.deaths.get();
-        self.replaced += cells.replaced.get();
-        self.failed_starts += cells.failed_starts.get();
+    /// Adds the fleet's counts about the seat.
+    pub(super) fn add_fleet(&mut self, counters: &SeatCounters) {
+        self.heartbeats.add(&counters.heartbeats.read());
+        self.missed += counters.missed.get();
+        self.deaths += counters.deaths.get();
+        self.replaced += counters.replaced.get();
+        self.failed_starts += counters.failed_starts.get();
     }
 
     /// Adds the counts of another seat.
@@ -108,7 +109,7 @@ impl SeatCounts {
         self.failed_starts += other.failed_starts;
     }
 
-    /// Requests that the ring alone sent here.
+    /// Returns the number of requests that the ring alone routed here.
     #[must_use]
     pub fn home(&self) -> u64 {
         self.requests
@@ -116,39 +117,39 @@ impl SeatCounts {
     }
 }
 
-/// What the workers counted that belongs to no replica.
+/// Counts of the workers that belong to no replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortCounts {
     /// Client connections that were accepted.
     pub accepted: u64,
-    /// Client connections that are open now.
+    /// Open client connections.
     pub open: u64,
-    /// Client connections that may be open.
+    /// Maximum number of open client connections.
     pub limit: u64,
-    /// Idle client connections that were closed for newcomers, at the limit.
+    /// Idle client connections that were closed for new clients, at the limit.
     pub evicted: u64,
-    /// Heads that were refused, by the class of the status, 1xx first.
+    /// Request heads that were refused, by status class, 1xx first.
     pub refused: [u64; 5],
-    /// Replies of our own, refusals among them.
+    /// Locally generated replies, refusals included.
     pub own_replies: [u64; 5],
-    /// Requests that were lost and not sent again, because the retry budget was spent.
+    /// Requests that were lost and not resent, because the retry budget was exhausted.
     pub retries_denied: u64,
-    /// Connections to replicas that were found in a pool.
+    /// Connections to replicas that came from a pool.
     pub pool_hits: u64,
-    /// Connections to replicas that had to be made.
+    /// Connections to replicas that were opened.
     pub pool_misses: u64,
-    /// Bytes that went through pipes.
+    /// Bytes that were transferred through pipes.
     pub spliced: u64,
-    /// Large pieces that were copied all the same.
+    /// Large pieces that were copied instead.
     pub splice_fallbacks: u64,
-    /// Lines of the access log that were written.
+    /// Access-log lines that were written.
     pub log_written: u64,
-    /// Lines of the access log that were lost, wherever.
+    /// Access-log lines that were lost, before or in the writer.
     pub log_lost: u64,
 }
 
 impl PortCounts {
-    /// What `port` holds now.
+    /// Returns the current counts of `port`.
     #[must_use]
     pub fn read(port: &DataPortCounters) -> Self {
         let log = port.log();
@@ -159,39 +160,39 @@ impl PortCounts {
             log_lost: log.failed.get(),
             ..Self::default()
         };
-        for cell in port.workers() {
-            counts.accepted += cell.accepted.get();
-            counts.evicted += cell.evicted.get();
-            add_all(&mut counts.refused, cell.refused.get());
-            add_all(&mut counts.own_replies, cell.own_replies.get());
-            counts.retries_denied += cell.retries_denied.get();
-            counts.pool_hits += cell.pool_hits.get();
-            counts.pool_misses += cell.pool_misses.get();
-            counts.spliced += cell.spliced.get();
-            counts.splice_fallbacks += cell.splice_fallbacks.get();
-            counts.log_lost += cell.records_lost.get();
+        for worker in port.workers() {
+            counts.accepted += worker.accepted.get();
+            counts.evicted += worker.evicted.get();
+            add_all(&mut counts.refused, worker.refused.get());
+            add_all(&mut counts.own_replies, worker.own_replies.get());
+            counts.retries_denied += worker.retries_denied.get();
+            counts.pool_hits += worker.pool_hits.get();
+            counts.pool_misses += worker.pool_misses.get();
+            counts.spliced += worker.spliced.get();
+            counts.splice_fallbacks += worker.splice_fallbacks.get();
+            counts.log_lost += worker.records_lost.get();
         }
         counts
     }
 }
 
-/// What the fleet counted about itself.
+/// Counts of the fleet about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FleetCountsSnapshot {
-    /// From the order to start a replica to its first answer.
+    /// Time from the order to start a replica to its first answer.
     pub spawns: HistogramSnapshot,
-    /// From the verdict on a dead replica to the first answer of its successor.
+    /// Time from the verdict on a dead replica to the first answer of its successor.
     pub replacements: HistogramSnapshot,
-    /// Whether the engine answered when it was last asked.
+    /// `true` if the engine answered its last call.
     pub engine_up: bool,
 }
 
 impl FleetCountsSnapshot {
-    pub(super) fn read(cells: &FleetCounters) -> Self {
+    pub(super) fn read(counters: &FleetCounters) -> Self {
         Self {
-            spawns: cells.spawns.read(),
-            replacements: cells.replacements.read(),
-            engine_up: cells.engine_is_up(),
+            spawns: counters.spawns.read(),
+            replacements: counters.replacements.read(),
+            engine_up: counters.engine_is_up(),
         }
     }
 }
@@ -208,24 +209,24 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn cells_of_all_workers_are_summed() {
-        let cells = ReplicaCounters::new(2);
+    fn counters_of_all_workers_are_summed() {
+        let counters = ReplicaCounters::new(2);
         for (worker, requests) in [(0, 5), (1, 7)] {
-            let cell = cells.worker(worker);
-            cell.requests.add(requests);
-            cell.spilled.add(1);
-            cell.diverted.add(1);
-            cell.failed_over.add(2);
-            cell.private.add(1);
-            cell.replies.count(200);
-            cell.retried(Retry::Lost);
-            cell.saved.add(1);
-            cell.to_client.add(10);
-            cell.begin();
-            cell.first_byte.observe(Duration::from_millis(3));
+            let counters = counters.worker(worker);
+            counters.requests.add(requests);
+            counters.spilled.add(1);
+            counters.diverted.add(1);
+            counters.failed_over.add(2);
+            counters.private.add(1);
+            counters.replies.count(200);
+            counters.retried(Retry::Lost);
+            counters.saved.add(1);
+            counters.to_client.add(10);
+            counters.begin();
+            counters.first_byte.observe(Duration::from_millis(3));
         }
         let mut counts = SeatCounts::default();
-        counts.add_cells(&cells);
+        counts.add_replica(&counters);
         assert_eq!((counts.requests, counts.home()), (12, 2));
         assert_eq!(counts.replies, [0, 2, 0, 0, 0]);
         assert_eq!(counts.retries, [0, 0, 0, 2, 0]);
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_of_the_access_log_is_summed_over_both_ends_of_its_queue() {
+    fn access_log_losses_are_summed_over_both_ends_of_its_queue() {
         let port = DataPortCounters::new(2);
         port.worker(1).records_lost.add(3);
         port.log().failed.add(4);

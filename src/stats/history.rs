@@ -1,7 +1,7 @@
-//! Readings of the last seconds, and what changed since: rates, shares and times of late.
+//! Snapshots of the last seconds, and the changes between them: rates, shares and recent times.
 //!
-//! Pure: whoever holds a history reads the cells and passes the time in. It is bounded: a reading for each
-//! of the last [`KEPT`] ticks.
+//! Pure: the owner of a history reads the counters and passes the time. It is bounded: one snapshot
+//! for each of the last [`SNAPSHOTS_KEPT`] ticks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use super::registry::CounterRegistry;
 use crate::metrics::{DataPortCounters, HistogramSnapshot};
 use crate::ring::Seat;
 
-/// Between two readings.
+/// Interval between two snapshots.
 pub const TICK: Duration = Duration::from_secs(1);
 
-/// How many readings are kept: rates and times are those of as many ticks.
-pub const KEPT: usize = 5;
+/// Number of snapshots kept; rates and times cover as many ticks.
+pub const SNAPSHOTS_KEPT: usize = 5;
 
 /// All counts at one moment.
 #[derive(Clone, Debug)]
 pub struct StatsSnapshot {
-    /// When.
+    /// Time of the snapshot.
     pub at: Instant,
-    /// Of each seat there ever was.
+    /// Counts of each seat that ever existed.
     pub seats: BTreeMap<Seat, SeatCounts>,
-    /// Of the data port.
+    /// Counts of the data port.
     pub port: PortCounts,
-    /// Of the fleet.
+    /// Counts of the fleet.
     pub fleet: FleetCountsSnapshot,
 }
 
 impl StatsSnapshot {
-    /// Reads all cells. Takes some microseconds for each seat and worker.
+    /// Reads all counters. Takes some microseconds for each seat and worker.
     #[must_use]
-    pub fn capture(ledger: &CounterRegistry, port: &DataPortCounters, at: Instant) -> Self {
+    pub fn capture(registry: &CounterRegistry, port: &DataPortCounters, at: Instant) -> Self {
         Self {
             at,
-            seats: ledger.seats(),
+            seats: registry.seats(),
             port: PortCounts::read(port),
-            fleet: ledger.fleet_counts(),
+            fleet: registry.fleet_counts(),
         }
     }
 
-    /// The counts of all seats together.
+    /// Returns the sum of the counts of all seats.
     #[must_use]
     pub fn total(&self) -> SeatCounts {
         let mut total = SeatCounts::default();
@@ -52,50 +52,50 @@ impl StatsSnapshot {
     }
 }
 
-/// The last readings, the oldest first. It always holds one.
+/// Last snapshots, the oldest first; never empty.
 #[derive(Debug)]
 pub struct History(VecDeque<Arc<StatsSnapshot>>);
 
 impl History {
-    /// A history that begins with `first`.
+    /// Returns a history that starts with `first`.
     #[must_use]
     pub fn new(first: StatsSnapshot) -> Self {
         Self(VecDeque::from([Arc::new(first)]))
     }
 
-    /// Keeps a reading, and forgets the oldest when there are enough.
-    pub fn keep(&mut self, reading: StatsSnapshot) {
-        if self.0.len() == KEPT {
+    /// Appends a snapshot, and drops the oldest at the limit.
+    pub fn keep(&mut self, snapshot: StatsSnapshot) {
+        if self.0.len() == SNAPSHOTS_KEPT {
             self.0.pop_front();
         }
-        self.0.push_back(Arc::new(reading));
+        self.0.push_back(Arc::new(snapshot));
     }
 
-    /// The oldest that is kept.
+    /// Returns the oldest snapshot.
     #[must_use]
     pub fn oldest(&self) -> Arc<StatsSnapshot> {
         Arc::clone(&self.0[0])
     }
 }
 
-/// What a seat, or all of them, gained within a window of time.
+/// Increase of the counts of one seat, or of all, within a time window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     window: Duration,
     requests: u64,
     home: u64,
-    /// From a request's head to the head of its reply.
+    /// Time from a request's head to the head of its reply.
     pub first_byte: HistogramSnapshot,
-    /// From a request's head to its end.
+    /// Time from a request's head to its end.
     pub total: HistogramSnapshot,
-    /// From a heartbeat to its answer.
+    /// Time from a heartbeat to its answer.
     pub heartbeats: HistogramSnapshot,
     from_client: u64,
     to_client: u64,
 }
 
 impl Rates {
-    /// What came between `before` and `now`, which lie `window` apart.
+    /// Returns the increase between `before` and `now`, which are `window` apart.
     #[must_use]
     pub fn between(before: &SeatCounts, now: &SeatCounts, window: Duration) -> Self {
         let gained = |count: fn(&SeatCounts) -> u64| count(now).saturating_sub(count(before));
@@ -111,31 +111,32 @@ impl Rates {
         }
     }
 
-    /// Requests a second.
+    /// Returns the requests per second.
     #[must_use]
     pub fn requests_per_s(&self) -> f64 {
         self.per_second(self.requests)
     }
 
-    /// Bytes of requests a second.
+    /// Returns the bytes of requests per second.
     #[must_use]
     pub fn from_client_per_s(&self) -> f64 {
         self.per_second(self.from_client)
     }
 
-    /// Bytes of replies a second.
+    /// Returns the bytes of replies per second.
     #[must_use]
     pub fn to_client_per_s(&self) -> f64 {
         self.per_second(self.to_client)
     }
 
-    /// The part of the requests that the ring alone sent here, from 0 to 1; `None` without requests.
+    /// Returns the share of the requests that the ring alone routed here, from 0 to 1; `None`
+    /// without requests.
     #[must_use]
     pub fn home_share(&self) -> Option<f64> {
         ratio(self.home, self.requests)
     }
 
-    /// This one's part of the requests of `all`, from 0 to 1; `None` without requests.
+    /// Returns the share in the requests of `all`, from 0 to 1; `None` without requests.
     #[must_use]
     pub fn share_of(&self, all: &Self) -> Option<f64> {
         ratio(self.requests, all.requests)
@@ -143,7 +144,7 @@ impl Rates {
 
     fn per_second(&self, count: u64) -> f64 {
         let seconds = self.window.as_secs_f64();
-        // Of no time there is no rate.
+        // Without elapsed time there is no rate.
         if seconds > 0.0 {
             count as f64 / seconds
         } else {
@@ -153,7 +154,7 @@ impl Rates {
 }
 
 fn ratio(some: u64, all: u64) -> Option<f64> {
-    // They are read one after the other, and may be a few requests apart.
+    // Both were read one after the other, and may differ by a few requests.
     (all > 0).then(|| (some as f64 / all as f64).min(1.0))
 }
 
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_share_and_of_no_time_no_rate() {
+    fn no_share_without_requests_and_no_rate_without_time() {
         let nothing = Rates::between(&counts(9, 0), &counts(9, 0), TICK);
         assert_eq!(nothing.home_share(), None);
         assert_eq!(nothing.share_of(&nothing), None);
@@ -194,22 +195,26 @@ mod tests {
 
     #[test]
     fn a_history_keeps_the_last_seconds() {
-        let (ledger, port, begin) = (
+        let (registry, port, begin) = (
             CounterRegistry::default(),
             DataPortCounters::new(1),
             Instant::now(),
         );
-        let cells = Arc::new(ReplicaCounters::new(1));
-        ledger.register(Seat(1), &cells);
-        let mut history = History::new(StatsSnapshot::capture(&ledger, &port, begin));
+        let counters = Arc::new(ReplicaCounters::new(1));
+        registry.register(Seat(1), &counters);
+        let mut history = History::new(StatsSnapshot::capture(&registry, &port, begin));
         assert_eq!(history.oldest().at, begin);
         for tick in 1..=7 {
-            cells.worker(0).requests.add(1);
-            history.keep(StatsSnapshot::capture(&ledger, &port, begin + TICK * tick));
+            counters.worker(0).requests.add(1);
+            history.keep(StatsSnapshot::capture(
+                &registry,
+                &port,
+                begin + TICK * tick,
+            ));
         }
         let oldest = history.oldest();
         assert_eq!(oldest.at, begin + TICK * 3);
         assert_eq!(oldest.total().requests, 3);
-        assert_eq!(history.0.len(), KEPT);
+        assert_eq!(history.0.len(), SNAPSHOTS_KEPT);
     }
 }

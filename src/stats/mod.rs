@@ -1,9 +1,9 @@
-//! What was counted, as plain numbers: read off the cells of all workers at one moment, kept for a few
-//! seconds, and subtracted to tell rates and times of late.
+//! Statistics: the counters of all workers, summed at one moment, kept for a few seconds and
+//! subtracted for rates and recent times.
 //!
-//! Nothing here is on a request's way: whoever looks does the work. Only the [`Ledger`] is shared with the
-//! fleet; the rest are values, and time is passed in. The surprise: a seat's counts never go back, though
-//! each replica that sits in it begins with cells of its own.
+//! Nothing here is on a request's way: the reader does the work. Only the [`CounterRegistry`] is
+//! shared with the fleet. The rest are values, and the time is a parameter. The counts of a seat
+//! never decrease, although each of its replicas starts with new counters.
 
 mod counts;
 mod history;
@@ -11,6 +11,6 @@ mod registry;
 mod sampler;
 
 pub use counts::{FleetCountsSnapshot, PortCounts, SeatCounts};
-pub use history::{History, KEPT, Rates, StatsSnapshot, TICK};
+pub use history::{History, Rates, SNAPSHOTS_KEPT, StatsSnapshot, TICK};
 pub use registry::CounterRegistry;
 pub use sampler::{Sampler, WindowedStats};

@@ -1,8 +1,8 @@
-//! The recorder: where counts are read off the cells, with the readings of the last seconds beside.
+//! Sampler: reads the counters, and keeps the snapshots of the last seconds.
 //!
-//! It keeps a reading each time it is told that a second has passed, whether anybody asks or not: so that
-//! whoever asks, once and without a past, is told of the last seconds. That costs some microseconds for
-//! each seat and worker, on the thread of whoever calls.
+//! It takes a snapshot at every tick, so that a single reader without earlier data also gets the
+//! rates of the last seconds. That costs some microseconds for each seat and worker, on the
+//! caller's thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,60 +13,60 @@ use super::registry::CounterRegistry;
 use crate::metrics::DataPortCounters;
 use crate::ring::Seat;
 
-/// Reads counts; clones share their past.
+/// Reads counts; clones share the history.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    ledger: CounterRegistry,
+    registry: CounterRegistry,
     port: Arc<DataPortCounters>,
-    begun: Instant,
+    started: Instant,
     history: Arc<Mutex<History>>,
 }
 
-/// What there was to read, now and some seconds ago.
+/// Counts now and some seconds ago.
 #[derive(Clone, Debug)]
 pub struct WindowedStats {
-    /// Since the recorder was made.
+    /// Time since the sampler was created.
     pub uptime: Duration,
-    /// Between the two readings.
+    /// Time between the two snapshots.
     pub window: Duration,
-    /// How many threads serve the data port.
+    /// Number of threads that serve the data port.
     pub workers: usize,
-    /// The counts as they stand.
+    /// Current counts.
     pub now: StatsSnapshot,
     before: Arc<StatsSnapshot>,
 }
 
 impl Sampler {
-    /// A recorder that begins `now`.
+    /// Returns a sampler that starts at `now`.
     #[must_use]
-    pub fn new(ledger: CounterRegistry, port: Arc<DataPortCounters>, now: Instant) -> Self {
-        let first = StatsSnapshot::capture(&ledger, &port, now);
+    pub fn new(registry: CounterRegistry, port: Arc<DataPortCounters>, now: Instant) -> Self {
+        let first = StatsSnapshot::capture(&registry, &port, now);
         Self {
-            ledger,
+            registry,
             port,
-            begun: now,
+            started: now,
             history: Arc::new(Mutex::new(History::new(first))),
         }
     }
 
-    /// To be called every [`super::TICK`].
+    /// Takes a snapshot. The caller calls it every [`super::TICK`].
     pub fn tick(&self, now: Instant) {
-        let reading = self.read(now);
-        self.history().keep(reading);
+        let snapshot = self.read(now);
+        self.history().keep(snapshot);
     }
 
-    /// Reads everything there is now.
+    /// Reads all counters.
     #[must_use]
     pub fn read(&self, now: Instant) -> StatsSnapshot {
-        StatsSnapshot::capture(&self.ledger, &self.port, now)
+        StatsSnapshot::capture(&self.registry, &self.port, now)
     }
 
-    /// Reads everything, and compares it with the last seconds.
+    /// Reads all counters, and compares them with those of some seconds ago.
     #[must_use]
     pub fn windowed(&self, now: Instant) -> WindowedStats {
         let before = self.history().oldest();
         WindowedStats {
-            uptime: now.saturating_duration_since(self.begun),
+            uptime: now.saturating_duration_since(self.started),
             window: now.saturating_duration_since(before.at),
             workers: self.port.workers().len(),
             now: self.read(now),
@@ -75,13 +75,13 @@ impl Sampler {
     }
 
     fn history(&self) -> MutexGuard<'_, History> {
-        // Nothing panics while it is held.
+        // No code panics while the lock is held.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl WindowedStats {
-    /// What was counted about `seat` since the start, and of late.
+    /// Returns the counts of `seat` since the start, and its recent rates.
     #[must_use]
     pub fn seat(&self, seat: Seat) -> (SeatCounts, Rates) {
         let now = self.now.seats.get(&seat).cloned().unwrap_or_default();
@@ -91,7 +91,7 @@ impl WindowedStats {
         (now, recent)
     }
 
-    /// The same about all seats there ever were.
+    /// Returns the same for all seats that ever existed.
     #[must_use]
     pub fn total(&self) -> (SeatCounts, Rates) {
         let now = self.now.total();
@@ -106,39 +106,37 @@ mod tests {
     use crate::metrics::ReplicaCounters;
 
     #[test]
-    fn who_looks_is_told_of_the_last_seconds() {
-        let (ledger, begin) = (CounterRegistry::default(), Instant::now());
+    fn windowed_stats_cover_the_last_seconds() {
+        let (registry, begin) = (CounterRegistry::default(), Instant::now());
         let second = Duration::from_secs(1);
-        let recorder = Sampler::new(ledger.clone(), Arc::new(DataPortCounters::new(2)), begin);
-        let cells = Arc::new(ReplicaCounters::new(2));
-        ledger.register(Seat(1), &cells);
+        let sampler = Sampler::new(registry.clone(), Arc::new(DataPortCounters::new(2)), begin);
+        let counters = Arc::new(ReplicaCounters::new(2));
+        registry.register(Seat(1), &counters);
         for tick in 1..=8 {
-            cells.worker(0).requests.add(10);
-            recorder.tick(begin + second * tick);
+            counters.worker(0).requests.add(10);
+            sampler.tick(begin + second * tick);
         }
-        cells.worker(1).requests.add(5);
-        let look = recorder.windowed(begin + second * 8 + second / 2);
+        counters.worker(1).requests.add(5);
+        let stats = sampler.windowed(begin + second * 8 + second / 2);
         assert_eq!(
-            (look.uptime, look.window),
+            (stats.uptime, stats.window),
             (second * 17 / 2, second * 9 / 2)
         );
-        let (counts, recent) = look.seat(Seat(1));
-        assert_eq!((counts.requests, look.workers), (85, 2));
+        let (counts, recent) = stats.seat(Seat(1));
+        assert_eq!((counts.requests, stats.workers), (85, 2));
         assert_eq!(recent.requests_per_s(), 10.0);
-        assert_eq!(look.total().0, counts);
-        assert_eq!(look.seat(Seat(2)).0, SeatCounts::default());
+        assert_eq!(stats.total().0, counts);
+        assert_eq!(stats.seat(Seat(2)).0, SeatCounts::default());
     }
 
     #[test]
-    fn a_young_recorder_tells_of_its_whole_life() {
-        let (ledger, begin) = (CounterRegistry::default(), Instant::now());
-        let recorder = Sampler::new(ledger.clone(), Arc::new(DataPortCounters::new(1)), begin);
-        let cells = Arc::new(ReplicaCounters::new(1));
-        ledger.register(Seat(1), &cells);
-        cells.worker(0).requests.add(6);
-        let (_, recent) = recorder
-            .windowed(begin + Duration::from_millis(500))
-            .total();
+    fn a_young_sampler_covers_its_whole_uptime() {
+        let (registry, begin) = (CounterRegistry::default(), Instant::now());
+        let sampler = Sampler::new(registry.clone(), Arc::new(DataPortCounters::new(1)), begin);
+        let counters = Arc::new(ReplicaCounters::new(1));
+        registry.register(Seat(1), &counters);
+        counters.worker(0).requests.add(6);
+        let (_, recent) = sampler.windowed(begin + Duration::from_millis(500)).total();
         assert_eq!(recent.requests_per_s(), 12.0);
     }
 }

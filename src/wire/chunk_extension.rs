@@ -1,27 +1,31 @@
-//! Chunk extensions (RFC 9112 §7.1.1), followed byte by byte: `;name`, `;name=value`, `;name="a value"`.
+//! Chunk extensions (RFC 9112 §7.1.1), parsed byte by byte: `;name`, `;name=value`, `;name="a
+//! value"`.
 //!
-//! None is known here, so all are ignored and go no further. In requests they are read strictly all the
-//! same: readers that disagree about where an extension ends disagree about where the next request begins.
-//! In responses everything up to the end of the line is ignored, as other proxies do.
+//! No extension is known here, so all are dropped. In requests they are parsed strictly
+//! nevertheless: parsers that disagree about the end of an extension disagree about the start of
+//! the next request. In responses everything up to the end of the line is ignored, as other proxies
+//! do.
 
 use super::chunked::BadChunk;
 use super::head::is_token;
 
-/// The most bytes of extensions that one chunk may have.
+/// Maximum bytes of extensions of one chunk.
 pub(super) const MAX_EXTENSION: u32 = 4 * 1024;
-/// Bytes of extensions that every chunk may have besides as many as it has data: room for a signature
-/// (`;chunk-signature=` and 64 digits). What goes beyond counts against [`MAX_EXTENSION_EXCESS`].
+/// Bytes of extensions that every chunk may have in addition to as many as it has data. There is
+/// room for a signature (`;chunk-signature=` and 64 digits). Further bytes count against
+/// [`MAX_EXTENSION_EXCESS`].
 pub(super) const EXTENSION_PER_CHUNK: u32 = 128;
-/// The most bytes of extensions that a message may have beyond what its chunks allow at the time: more
-/// extensions than data are no body but a way to keep a reader busy. What a chunk does not use is taken off.
+/// Maximum bytes of extensions of a message above the sum that its chunks allow so far. More
+/// extensions than data are not a body but a way to keep a parser busy. Unused allowance of a chunk
+/// reduces the excess.
 pub(super) const MAX_EXTENSION_EXCESS: u32 = 16 * 1024;
 
 /// Extension bytes of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ExtensionBudget {
-    /// Bytes of the chunk that begins.
+    /// Bytes of the current chunk.
     chunk: u32,
-    /// Bytes beyond what the chunks so far allow.
+    /// Bytes above the allowance of the chunks so far.
     excess: u32,
 }
 
@@ -35,46 +39,46 @@ impl ExtensionBudget {
         Ok(())
     }
 
-    /// Sets off what a chunk had against its size.
-    pub(super) fn settle(&mut self, size: u64) -> Result<(), BadChunk> {
+    /// Offsets the extensions of a chunk against its size.
+    pub(super) fn end_chunk(&mut self, size: u64) -> Result<(), BadChunk> {
         let data = u32::try_from(size).unwrap_or(u32::MAX);
         let all = self.excess + std::mem::take(&mut self.chunk);
         self.excess = all.saturating_sub(data.saturating_add(EXTENSION_PER_CHUNK));
         if self.excess > MAX_EXTENSION_EXCESS {
             return Err(BadChunk(
-                "chunk extensions are too long for so few data, by more than 16384 bytes",
+                "chunk extensions exceed the chunk data by more than 16384 bytes",
             ));
         }
         Ok(())
     }
 }
 
-/// Which part of an extension a byte was.
+/// Part of an extension that a byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extension {
-    /// White space that only a semicolon ends (BWS, which a recipient must take).
+    /// White space that only a semicolon ends (BWS, which a recipient must accept).
     Gap,
-    /// The semicolon, and white space behind it.
+    /// The semicolon, and white space after it.
     Start,
     Name,
-    /// White space behind a name.
+    /// White space after a name.
     NameEnd,
-    /// The equals sign, and white space behind it.
+    /// The equals sign, and white space after it.
     Equals,
     Token,
     Quoted,
     /// The backslash of a quoted pair.
     Escape,
     QuoteEnd,
-    /// Blanks behind a chunk size of a response, which may end the line.
+    /// Blanks after a chunk size of a response, which may end the line.
     Padding,
-    /// Behind the first semicolon of a response's line: anything but controls.
+    /// After the first semicolon in a line of a response: any bytes but controls.
     Ignored,
 }
 
 impl Extension {
-    /// The part that `byte` is when it follows a chunk size.
-    pub(super) fn begin(byte: u8) -> Option<Self> {
+    /// Returns the part of `byte` after a chunk size.
+    pub(super) fn first(byte: u8) -> Option<Self> {
         match byte {
             b';' => Some(Self::Start),
             b' ' | b'\t' => Some(Self::Gap),
@@ -82,8 +86,8 @@ impl Extension {
         }
     }
 
-    /// The same in a response.
-    pub(super) fn begin_leniently(byte: u8) -> Option<Self> {
+    /// Returns the same for a response.
+    pub(super) fn first_lenient(byte: u8) -> Option<Self> {
         match byte {
             b';' => Some(Self::Ignored),
             b' ' | b'\t' => Some(Self::Padding),
@@ -91,17 +95,17 @@ impl Extension {
         }
     }
 
-    /// Whether the line may end behind this part.
+    /// Returns `true` if the line may end after this part.
     pub(super) fn may_end(self) -> bool {
         use Extension::{Ignored, Name, Padding, QuoteEnd, Token};
         matches!(self, Name | Token | QuoteEnd | Padding | Ignored)
     }
 
-    /// The part that `byte` is when it follows this one; `None` where none may stand.
+    /// Returns the part of `byte` after this one; `None` if the byte is not allowed there.
     pub(super) fn step(self, byte: u8) -> Option<Self> {
         let blank = matches!(byte, b' ' | b'\t');
         match (self, byte) {
-            (Self::Padding, _) => Self::begin_leniently(byte),
+            (Self::Padding, _) => Self::first_lenient(byte),
             (Self::Ignored, b'\t' | b' '..=b'~' | 0x80..) => Some(Self::Ignored),
             (Self::Ignored, _) => None,
             (Self::Quoted, b'"') => Some(Self::QuoteEnd),

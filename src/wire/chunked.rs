@@ -1,106 +1,52 @@
-//! The chunked transfer coding (RFC 9112 §7.1), scanned as bytes come, in any pieces.
+//! Scanner for the chunked transfer coding (RFC 9112 §7.1), fed with pieces of any size.
 //!
-//! The scanner says which leading bytes belong to the message, which of those are data and which go no
-//! further: extensions, which we do not know, and trailer fields that must not be taken for fields of the
-//! head. It copies and keeps nothing: the begun name of a trailer field is left to be shown again. It is
-//! strict where lenient readers were fooled: sizes of at most 16 hex digits, CR LF only, all bounded.
-//! Responses may have blanks behind a size and in front of the colon of a trailer field; they go no further.
+//! The scanner returns which leading bytes belong to the message and which of those are data. It
+//! marks bytes to be dropped: unknown extensions, and trailer fields that must not be taken for
+//! header fields. It copies and stores nothing: the caller presents an incomplete name of a trailer
+//! field again.
+//!
+//! It is strict where lenient parsers were attacked: sizes of at most 16 hex digits, CR LF only,
+//! limits on everything. Responses may have blanks after a size and before the colon of a trailer
+//! field; these are dropped.
+
+mod bad_chunk;
+mod state;
 
 use super::chunk_extension::{Extension, ExtensionBudget};
 use super::head::is_token;
 use super::trailer;
+pub use bad_chunk::BadChunk;
+use state::ScanState;
+pub use state::Segment;
 
-/// The most bytes of trailer fields in one message.
+/// Maximum bytes of trailer fields of one message.
 pub const MAX_TRAILERS: usize = 16 * 1024;
-/// The most bytes of a trailer field's name.
+/// Maximum bytes of a trailer field's name.
 pub const MAX_TRAILER_NAME: usize = 256;
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// What breaks the coding. The rest of the stream cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadChunk(pub &'static str);
-
-/// What a run of bytes is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Segment {
-    /// Chunk data.
-    Data,
-    /// Sizes, line ends, trailers.
-    Frame,
-    /// Extensions, and trailer fields that end here.
-    Dropped,
-}
-
-/// Where in the coding the next byte stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ScanState {
-    Size {
-        value: u64,
-        digits: u8,
-    },
-    Extension {
-        size: u64,
-        part: Extension,
-    },
-    SizeLf {
-        size: u64,
-    },
-    Data {
-        left: u64,
-    },
-    DataCr,
-    DataLf,
-    TrailerStart,
-    /// The colon, and blanks in front of it.
-    TrailerColon {
-        run: Segment,
-    },
-    TrailerValue {
-        run: Segment,
-    },
-    TrailerLf {
-        run: Segment,
-    },
-    LastLf,
-    Done,
-}
-
-impl ScanState {
-    const FIRST: Self = Self::Size {
-        value: 0,
-        digits: 0,
-    };
-}
-
-impl Default for ScanState {
-    fn default() -> Self {
-        Self::FIRST
-    }
-}
-
-/// The scanner of one message.
+/// Scanner of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scanner {
-    at: ScanState,
+    state: ScanState,
     extensions: ExtensionBudget,
     trailers: usize,
-    drops_trailers: bool,
+    drop_trailers: bool,
     scanned: u32,
     lenient: bool,
 }
 
 impl Scanner {
-    /// A scanner that lets no trailer field pass.
+    /// Returns a scanner that drops all trailer fields.
     #[must_use]
     pub fn without_trailers() -> Self {
         Self {
-            drops_trailers: true,
+            drop_trailers: true,
             ..Self::default()
         }
     }
 
-    /// The same scanner for a response.
+    /// Returns this scanner with the leniency for a response.
     #[must_use]
     pub fn leniently(self) -> Self {
         Self {
@@ -109,35 +55,36 @@ impl Scanner {
         }
     }
 
-    /// Whether the message has ended.
+    /// Returns `true` once the message has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.at == ScanState::Done
+        self.state == ScanState::Done
     }
 
-    /// The next run of `input`: how many bytes, and what they are. A length of 0 means that the message
-    /// has ended, or that more is needed: what is left of `input` must then be shown again before it.
+    /// Returns the next run of `input`: its length and its kind. A length of 0 means that the
+    /// message has ended, or that more bytes are needed. The caller then presents the rest of
+    /// `input` again, with the bytes that follow.
     ///
     /// # Errors
-    /// When the coding is broken; bytes before the broken one may have been returned already.
+    /// If the coding is broken. Bytes before the broken one may have been returned already.
     pub fn next(&mut self, input: &[u8]) -> Result<(usize, Segment), BadChunk> {
-        if let ScanState::Data { left } = self.at {
+        if let ScanState::Data { left } = self.state {
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
             self.skip(len as u64);
             return Ok((len, Segment::Data));
         }
-        if self.at == ScanState::TrailerStart && input.first() != Some(&b'\r') {
+        if self.state == ScanState::TrailerStart && input.first() != Some(&b'\r') {
             return self.trailer_name(input);
         }
         let (mut used, mut run) = (0, Segment::Frame);
         for byte in input {
-            if matches!(self.at, ScanState::Data { .. } | ScanState::Done)
-                || self.at == ScanState::TrailerStart && used > 0
+            if matches!(self.state, ScanState::Data { .. } | ScanState::Done)
+                || self.state == ScanState::TrailerStart && used > 0
             {
                 break;
             }
             let next = self.step(*byte)?;
-            let kind = match (self.at, next) {
+            let kind = match (self.state, next) {
                 (ScanState::TrailerValue { run } | ScanState::TrailerLf { run }, _) => run,
                 (_, ScanState::Extension { .. } | ScanState::TrailerColon { .. }) => {
                     Segment::Dropped
@@ -149,7 +96,7 @@ impl Scanner {
                 break;
             }
             self.count(next)?;
-            (self.at, run) = (next, kind);
+            (self.state, run) = (next, kind);
             used += 1;
         }
         self.scanned = self
@@ -158,16 +105,17 @@ impl Scanner {
         Ok((used, run))
     }
 
-    /// Bytes that were looked at one by one so far (sizes, line ends, extensions, trailers), modulo 2^32.
+    /// Returns the number of bytes scanned singly so far (sizes, line ends, extensions, trailers),
+    /// modulo 2^32.
     #[must_use]
     pub fn scanned(&self) -> u32 {
         self.scanned
     }
 
-    /// Bytes of chunk data that are certain to come next.
+    /// Returns the number of bytes of chunk data that are certain to come next.
     #[must_use]
     pub fn data_left(&self) -> u64 {
-        match self.at {
+        match self.state {
             ScanState::Data { left } => left,
             _ => 0,
         }
@@ -175,18 +123,20 @@ impl Scanner {
 
     /// Counts `len` bytes of [`Self::data_left`] as read.
     pub fn skip(&mut self, len: u64) {
-        if let ScanState::Data { left } = self.at {
-            self.at = match left.saturating_sub(len) {
+        if let ScanState::Data { left } = self.state {
+            self.state = match left.saturating_sub(len) {
                 0 => ScanState::DataCr,
                 left => ScanState::Data { left },
             };
         }
     }
 
-    /// Where a byte that leads from here leads to.
+    /// Returns the state after `byte`.
     fn step(&self, byte: u8) -> Result<ScanState, BadChunk> {
-        Ok(match (self.at, byte) {
-            (ScanState::Size { value, digits }, byte) => return self.size(byte, value, digits),
+        Ok(match (self.state, byte) {
+            (ScanState::Size { value, digits }, byte) => {
+                return self.size_step(byte, value, digits);
+            }
             (ScanState::Extension { size, part }, b'\r') if part.may_end() => {
                 ScanState::SizeLf { size }
             }
@@ -206,24 +156,24 @@ impl Scanner {
                 return Err(BadChunk("chunk data do not end in CR LF"));
             }
             (ScanState::TrailerStart, b'\r') => ScanState::LastLf,
-            (ScanState::TrailerColon { .. }, b' ' | b'\t') => self.at,
+            (ScanState::TrailerColon { .. }, b' ' | b'\t') => self.state,
             (ScanState::TrailerColon { run }, b':') => ScanState::TrailerValue { run },
             (ScanState::TrailerValue { run }, b'\r') => ScanState::TrailerLf { run },
-            (ScanState::TrailerValue { .. }, b'\t' | b' '..=b'~' | 0x80..) => self.at,
+            (ScanState::TrailerValue { .. }, b'\t' | b' '..=b'~' | 0x80..) => self.state,
             (ScanState::TrailerLf { .. }, b'\n') => ScanState::TrailerStart,
             (ScanState::LastLf, b'\n') => ScanState::Done,
             (ScanState::LastLf, _) => return Err(BadChunk("the last line does not end in CR LF")),
-            // `next` stops in front of these two.
-            (ScanState::Data { .. } | ScanState::Done, _) => self.at,
+            // `next` stops before these two.
+            (ScanState::Data { .. } | ScanState::Done, _) => self.state,
             _ => return Err(BadChunk("a trailer field is malformed")),
         })
     }
 
-    /// Counts the byte that leads from here to `next`.
+    /// Counts the byte that leads from the current state to `next`.
     fn count(&mut self, next: ScanState) -> Result<(), BadChunk> {
-        match (self.at, next) {
+        match (self.state, next) {
             (_, ScanState::Extension { .. }) => return self.extensions.count(),
-            (ScanState::SizeLf { size }, _) => return self.extensions.settle(size),
+            (ScanState::SizeLf { size }, _) => return self.extensions.end_chunk(size),
             (
                 ScanState::TrailerStart
                 | ScanState::TrailerColon { .. }
@@ -233,17 +183,18 @@ impl Scanner {
             ) => self.trailers += 1,
             _ => return Ok(()),
         }
-        self.check()
+        self.check_trailers()
     }
 
-    fn check(&self) -> Result<(), BadChunk> {
+    fn check_trailers(&self) -> Result<(), BadChunk> {
         if self.trailers > MAX_TRAILERS {
             return Err(BadChunk("trailer fields have more than 16384 bytes"));
         }
         Ok(())
     }
 
-    /// The name of a trailer field and its colon, once they are all there: it says who reads the field.
+    /// Parses the name of a trailer field and the blanks after it, once its colon is there. The
+    /// name decides whether the field is forwarded.
     fn trailer_name(&mut self, input: &[u8]) -> Result<(usize, Segment), BadChunk> {
         let end = input.iter().position(|byte| !is_token(*byte));
         let len = end.unwrap_or(input.len());
@@ -259,23 +210,23 @@ impl Scanner {
             Some(b':') if len > 0 => {}
             Some(_) => return Err(BadChunk("a trailer field is malformed")),
         }
-        let run = match !self.drops_trailers && trailer::may_pass(&input[..len]) {
+        let run = match !self.drop_trailers && trailer::may_pass(&input[..len]) {
             true => Segment::Frame,
             false => Segment::Dropped,
         };
         self.trailers += len;
-        self.check()?;
-        self.at = ScanState::TrailerColon { run };
+        self.check_trailers()?;
+        self.state = ScanState::TrailerColon { run };
         Ok((len, run))
     }
 
-    fn size(&self, byte: u8, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
+    fn size_step(&self, byte: u8, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
         if let Some(digit) = char::from(byte).to_digit(16) {
-            return longer_size(digit, value, digits);
+            return add_digit(digit, value, digits);
         }
         let part = match self.lenient {
-            true => Extension::begin_leniently(byte),
-            false => Extension::begin(byte),
+            true => Extension::first_lenient(byte),
+            false => Extension::first(byte),
         };
         match part {
             _ if digits == 0 => Err(BadChunk("a chunk size is malformed")),
@@ -286,7 +237,7 @@ impl Scanner {
     }
 }
 
-fn longer_size(digit: u32, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
+fn add_digit(digit: u32, value: u64, digits: u8) -> Result<ScanState, BadChunk> {
     if digits == MAX_SIZE_DIGITS {
         return Err(BadChunk("a chunk size has too many digits"));
     }

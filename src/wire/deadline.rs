@@ -1,8 +1,8 @@
-//! A deadline that costs next to nothing while it is kept: one timer, armed lazily.
+//! A deadline that costs almost nothing while it is met: one timer, armed lazily.
 //!
-//! The timer is not moved each time the deadline moves away. It fires at some earlier deadline, finds
-//! that time is left, and is armed again: a busy connection touches the timer wheel once per timeout,
-//! not once per message.
+//! The timer does not move whenever the deadline moves away. It fires at an earlier deadline, finds
+//! time left, and is armed again: a busy connection updates the timer wheel once per timeout, not
+//! once per message.
 
 use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The timer of one waiting party. It allocates on first use.
+/// Timer of one task. It allocates on first use.
 #[derive(Debug, Default)]
 pub struct Deadline(Option<Pin<Box<Sleep>>>);
 
-/// The deadline passed first.
+/// Error: the deadline passed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
 impl Deadline {
-    /// Runs `future` until `at`, or for ever with `None`. As cancel safe as `future` is.
+    /// Runs `future` until `at`, or without a limit for `None`. As cancel safe as `future` is.
     ///
     /// # Errors
-    /// [`Elapsed`] when `at` passes first.
+    /// [`Elapsed`] if `at` passes first.
     pub async fn run<T>(
         &mut self,
         at: Option<Instant>,
@@ -33,26 +33,26 @@ impl Deadline {
         self.run_with_moving_deadline(|| at, future).await
     }
 
-    /// Runs `future` for at most `limit` from when it first has to wait: what is ready at once costs no look
-    /// at the clock. As cancel safe as `future` is.
+    /// Runs `future` for at most `limit` from its first wait: a future that is ready at once costs
+    /// no clock reading. As cancel safe as `future` is.
     ///
     /// # Errors
-    /// [`Elapsed`] when the time is over first.
+    /// [`Elapsed`] if the time passes first.
     pub async fn run_for<T>(
         &mut self,
         limit: Duration,
         future: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
         let end = OnceCell::new();
-        let due = || Some(*end.get_or_init(|| Instant::now() + limit));
-        self.run_with_moving_deadline(due, future).await
+        let at = || Some(*end.get_or_init(|| Instant::now() + limit));
+        self.run_with_moving_deadline(at, future).await
     }
 
-    /// Runs `future` under a deadline that may be set or moved while it runs: `at` is asked anew at
-    /// each wake-up of the task.
+    /// Runs `future` under a deadline that may be set or moved while it runs: each wake-up of the
+    /// task calls `at` again.
     ///
     /// # Errors
-    /// [`Elapsed`] when the deadline passes first.
+    /// [`Elapsed`] if the deadline passes first.
     pub async fn run_with_moving_deadline<T>(
         &mut self,
         at: impl Fn() -> Option<Instant>,
@@ -71,7 +71,7 @@ impl Deadline {
         .await
     }
 
-    /// Ready once `at` has passed.
+    /// Returns ready once `at` has passed.
     pub fn poll_passed(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
         if timer.is_elapsed() || timer.deadline() > at {
@@ -94,7 +94,7 @@ mod tests {
     use tokio::time::advance;
 
     #[tokio::test(start_paused = true)]
-    async fn it_holds_for_earlier_and_later_deadlines() {
+    async fn one_timer_serves_earlier_and_later_deadlines() {
         let mut deadline = Deadline::default();
         for after in [50_u64, 10, 200, 200, 1] {
             let start = Instant::now();

@@ -1,8 +1,8 @@
-//! Sockets passed from one process to another over a Unix socket (unix(7), SCM_RIGHTS), and who is at its
-//! other end.
+//! Transfer of sockets between processes over a Unix socket (unix(7), SCM_RIGHTS), and the identity
+//! of its peer.
 //!
-//! The surprise: an accept queue belongs to the socket and not to a process, so whoever waits in it is
-//! served as long as any process has the socket open.
+//! An accept queue belongs to the socket and not to a process. Clients that wait in it are
+//! therefore served as long as any process has the socket open.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -19,14 +19,14 @@ use rustix::net::{
     connect as connect_to, recvmsg, sendmsg, socket_with, sockopt,
 };
 
-/// How many sockets one message carries at most (the kernel's SCM_MAX_FD is 253).
+/// Maximum number of sockets in one message (the kernel's SCM_MAX_FD is 253).
 pub const MAX_SOCKETS: usize = 250;
 
-/// Connects to the socket of this abstract name, within `limit`: it is waited for as long as the queue of
-/// whoever listens is full (unix(7), and SO_SNDTIMEO in socket(7)).
+/// Connects to the socket of this abstract name, within `limit`. The connect waits while the
+/// listener's queue is full (unix(7), and SO_SNDTIMEO in socket(7)).
 ///
 /// # Errors
-/// `WouldBlock` after that time; what connect(2) says.
+/// `WouldBlock` after that time; otherwise the error of connect(2).
 pub fn connect(address: &SocketAddr, limit: Duration) -> io::Result<UnixStream> {
     let name = address.as_abstract_name().unwrap_or_default();
     let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
@@ -39,7 +39,7 @@ pub fn connect(address: &SocketAddr, limit: Duration) -> io::Result<UnixStream> 
 /// Sends `bytes`, which must not be empty, and with their first one these sockets.
 ///
 /// # Errors
-/// `InvalidInput` for more than [`MAX_SOCKETS`]; what sendmsg(2) says.
+/// `InvalidInput` for more than [`MAX_SOCKETS`]; otherwise the error of sendmsg(2).
 pub fn send(stream: &UnixStream, bytes: &[u8], sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -56,11 +56,10 @@ pub fn send(stream: &UnixStream, bytes: &[u8], sockets: &[BorrowedFd<'_>]) -> io
     io::Write::write_all(&mut &*stream, &bytes[sent..])
 }
 
-/// Receives the first bytes of what was sent into `bytes`, and the sockets that came with them. 0 bytes are
-/// the end.
+/// Receives the next bytes into `bytes`, and the sockets that came with them. 0 bytes mean the end.
 ///
 /// # Errors
-/// `InvalidData` when some of the sockets are missing; what recvmsg(2) says.
+/// `InvalidData` if some of the sockets are missing; otherwise the error of recvmsg(2).
 pub fn receive(stream: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SOCKETS))];
     receive_with(stream, bytes, &mut space)
@@ -80,25 +79,25 @@ fn receive_with(
             sockets.extend(passed);
         }
     }
-    // Which of them are missing nobody can tell.
+    // The kernel does not report which of them are missing.
     if received.flags.contains(ReturnFlags::CTRUNC) {
-        let sentence = "no room for all the sockets that were passed (ulimit -n)";
+        let sentence = "some of the passed sockets are lost: out of descriptors (ulimit -n)";
         return Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
     }
     Ok((received.bytes, sockets))
 }
 
-/// The process at the other end when it connected, and its user (unix(7), SO_PEERCRED). A process that
-/// cannot be seen from here, being of another PID namespace, is 0.
+/// Returns the process at the other end at the time it connected, and its user (unix(7),
+/// SO_PEERCRED). A process of another PID namespace, which is not visible here, is 0.
 ///
 /// # Errors
-/// What getsockopt(2) says.
+/// The error of getsockopt(2).
 pub fn peer_credentials(stream: &impl AsFd) -> io::Result<(u32, u32)> {
     let peer = getsockopt(stream, PeerCredentials)?;
     Ok((u32::try_from(peer.pid()).unwrap_or_default(), peer.uid()))
 }
 
-/// The user whose rights this process has.
+/// Returns the effective user of this process.
 #[must_use]
 pub fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -110,25 +109,25 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn a_listener_goes_with_the_bytes_and_whoever_waits_in_it_is_served() {
+    fn a_listener_is_passed_with_the_bytes_and_its_waiting_client_is_served() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let client = TcpStream::connect(addr).unwrap();
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        send(&ours, b"hello", &[listener.as_fd(), listener.as_fd()]).unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        send(&near, b"hello", &[listener.as_fd(), listener.as_fd()]).unwrap();
         drop(listener);
         let mut bytes = [0; 16];
-        let (length, mut sockets) = receive(&theirs, &mut bytes).unwrap();
+        let (length, mut sockets) = receive(&far, &mut bytes).unwrap();
         assert_eq!((&bytes[..length], sockets.len()), (&b"hello"[..], 2));
         let passed = TcpListener::from(sockets.remove(0));
         let (_, from) = passed.accept().unwrap();
         assert_eq!(from, client.local_addr().unwrap());
-        drop(ours);
-        assert_eq!(receive(&theirs, &mut bytes).unwrap().0, 0);
+        drop(near);
+        assert_eq!(receive(&far, &mut bytes).unwrap().0, 0);
     }
 
     #[test]
-    fn a_full_queue_is_waited_for_no_longer_than_said() {
+    fn a_connect_to_a_full_queue_times_out() {
         let text = format!("ringmaster-full-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&text).unwrap();
         let limit = Duration::from_millis(20);
@@ -143,30 +142,30 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_kernel_takes() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let many = vec![ours.as_fd(); MAX_SOCKETS + 1];
-        let refused = send(&ours, b"x", &many).unwrap_err();
+    fn more_sockets_than_the_kernel_accepts_are_refused() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let many = vec![near.as_fd(); MAX_SOCKETS + 1];
+        let refused = send(&near, b"x", &many).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
-        send(&ours, b"x", &many[1..]).unwrap();
-        assert_eq!(receive(&theirs, &mut [0]).unwrap().1.len(), MAX_SOCKETS);
+        send(&near, b"x", &many[1..]).unwrap();
+        assert_eq!(receive(&far, &mut [0]).unwrap().1.len(), MAX_SOCKETS);
     }
 
     #[test]
-    fn sockets_that_are_lost_on_the_way_are_missed() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        send(&ours, b"x", &[ours.as_fd(); 16]).unwrap();
-        // So it also is when there is no room for more descriptors (recvmsg(2), MSG_CTRUNC).
+    fn lost_sockets_are_an_error() {
+        let (near, far) = UnixStream::pair().unwrap();
+        send(&near, b"x", &[near.as_fd(); 16]).unwrap();
+        // The same happens without room for more descriptors (recvmsg(2), MSG_CTRUNC).
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let lost = receive_with(&theirs, &mut [0], &mut space).unwrap_err();
+        let lost = receive_with(&far, &mut [0], &mut space).unwrap_err();
         assert_eq!(lost.kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
-    fn the_other_end_is_known() {
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+    fn the_peer_credentials_are_those_of_this_process() {
+        let (near, _far) = UnixStream::pair().unwrap();
         assert_eq!(
-            peer_credentials(&ours).unwrap(),
+            peer_credentials(&near).unwrap(),
             (std::process::id(), own_user())
         );
     }

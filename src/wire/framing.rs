@@ -1,27 +1,30 @@
-//! Where a message's body ends (RFC 9112 §6), decided once from its head, then followed byte by byte.
+//! Length of a message's body (RFC 9112 §6), decided once from its head and then tracked byte by
+//! byte.
 //!
-//! In a request any doubt is a refusal: two ways to read one body are how requests are smuggled.
-//! Content-Length is digits only (Rust's own parser would take "+5"), given once; Transfer-Encoding is
-//! `chunked` alone. In a response, what other proxies accept and only one reading fits is accepted too,
-//! and [`Announced`] says how it is passed on: in one field, in canonical form.
+//! In a request any ambiguity is an error: two readings of one body make request smuggling
+//! possible. Content-Length is digits only (Rust's own parser would accept "+5"), given once;
+//! Transfer-Encoding is `chunked` alone. A response is accepted if other proxies accept it and only
+//! one reading fits. [`Framing::announced`] gives the form in which it is forwarded: one field, in
+//! canonical form.
 
 mod fields;
 
 use bytes::BytesMut;
 
 use super::chunked::{BadChunk, Scanner, Segment};
-use super::head::{BadResponse, Fields, RequestError, Version};
+use super::head::{BadResponse, Fields, RequestError};
+use super::version::Version;
 use fields::{FramingError, request_framing, response_fields};
 pub use fields::{FramingField, content_length};
 
-/// How much of a body is still to come.
+/// Rest of a body.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// This many bytes; 0 when it is complete.
     Length(u64),
-    /// Chunks, as far as the scanner has come.
+    /// Chunks, with the state of the scanner.
     Chunked(Scanner),
-    /// All that comes until the connection ends; responses only.
+    /// All bytes until the connection ends; responses only.
     UntilClose,
 }
 
@@ -29,7 +32,7 @@ impl Body {
     /// No body.
     pub const NONE: Self = Self::Length(0);
 
-    /// Whether nothing more belongs to this body. A body until close never knows.
+    /// Returns `true` if no more bytes belong to this body. A body until close is never complete.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         match self {
@@ -39,32 +42,36 @@ impl Body {
         }
     }
 
-    /// Appends to `out` what goes on of the leading bytes of `input` that belong to this body. How many
-    /// there are; they count as taken. The others must be shown again, unless the body is complete.
+    /// Appends to `out` the forwarded part of the leading bytes of `input` that belong to this
+    /// body.
+    ///
+    /// Returns the number of these leading bytes, which count as read. The caller presents the
+    /// others again, unless the body is complete.
     ///
     /// # Errors
-    /// When the chunked coding is broken.
+    /// If the chunked coding is broken.
     pub fn relay(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
-        self.follow(input, |bytes, run| {
+        self.scan(input, |bytes, run| {
             if run != Segment::Dropped {
                 out.extend_from_slice(bytes);
             }
         })
     }
 
-    /// Like [`Self::relay`], but only the data go on: the chunked coding is removed.
+    /// Like [`Self::relay`], but forwards only the data: the chunked coding is removed.
     ///
     /// # Errors
-    /// When the chunked coding is broken.
+    /// If the chunked coding is broken.
     pub fn decode(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
-        self.follow(input, |bytes, run| {
+        self.scan(input, |bytes, run| {
             if run == Segment::Data {
                 out.extend_from_slice(bytes);
             }
         })
     }
 
-    /// Like [`Self::relay`] where all that belongs to the body goes on as it is; 0 for chunks.
+    /// Returns the number of leading bytes that are forwarded unchanged, and counts them as read; 0
+    /// for chunks.
     pub fn take_opaque(&mut self, input: &[u8]) -> usize {
         let ahead = usize::try_from(self.opaque_ahead()).unwrap_or(usize::MAX);
         let len = match self {
@@ -75,8 +82,8 @@ impl Body {
         len
     }
 
-    /// How many bytes are certain to come next as they are, whatever they hold: data that need not be
-    /// looked at.
+    /// Returns the number of bytes that are certain to come next and are forwarded unchanged: data
+    /// that need no inspection.
     #[must_use]
     pub fn opaque_ahead(&self) -> u64 {
         match self {
@@ -86,7 +93,7 @@ impl Body {
         }
     }
 
-    /// Bytes of chunked framing so far, modulo 2^32.
+    /// Returns the bytes of chunked framing so far, modulo 2^32.
     #[must_use]
     pub fn scanned(&self) -> u32 {
         match self {
@@ -95,7 +102,7 @@ impl Body {
         }
     }
 
-    /// Counts `len` bytes of [`Self::plain_ahead`] as taken.
+    /// Counts `len` bytes of [`Self::opaque_ahead`] as read.
     pub fn skip(&mut self, len: u64) {
         debug_assert!(len <= self.opaque_ahead());
         match self {
@@ -105,7 +112,7 @@ impl Body {
         }
     }
 
-    fn follow(
+    fn scan(
         &mut self,
         input: &[u8],
         mut sink: impl FnMut(&[u8], Segment),
@@ -127,22 +134,22 @@ impl Body {
     }
 }
 
-/// The body of a request.
+/// Returns the body of a request.
 ///
 /// # Errors
-/// 400 when the length is in doubt, 501 for a transfer coding we do not know.
+/// 400 if the length is ambiguous, 501 for an unknown transfer coding.
 pub fn request_body(version: Version, fields: &Fields<'_, '_>) -> Result<Body, RequestError> {
     match request_framing(version, fields) {
         Ok(FramingField::Nothing) => Ok(Body::NONE),
         Ok(FramingField::Length(length)) => Ok(Body::Length(length)),
         Ok(FramingField::Chunked) => Ok(Body::Chunked(scanner(fields))),
-        Err(doubt) => Err(RequestError {
-            status: if matches!(doubt, FramingError::Coding) {
+        Err(error) => Err(RequestError {
+            status: if matches!(error, FramingError::Coding) {
                 501
             } else {
                 400
             },
-            why: doubt.as_str(),
+            why: error.as_str(),
         }),
     }
 }
@@ -150,26 +157,27 @@ pub fn request_body(version: Version, fields: &Fields<'_, '_>) -> Result<Body, R
 /// Framing of a response.
 #[derive(Clone, Copy, Debug)]
 pub struct Framing {
-    /// The body that comes.
+    /// Body that follows.
     pub body: Body,
-    /// What the head that is passed on says of it; what a GET would have got, if the body is left out.
+    /// Framing field of the forwarded head. If the body is omitted, that of the response to a GET.
     pub announced: FramingField,
-    /// Whether another response may come on the same connection: not after fields of which one had to be
-    /// ignored (RFC 9112 §6.1).
+    /// `true` if another response may follow on the same connection: not after a framing field had
+    /// to be ignored (RFC 9112 §6.1).
     pub reusable: bool,
 }
 
-/// The framing of a response with this status to a request that was (`to_head`) or was not HEAD.
+/// Returns the framing of a response with this status; `to_head` if the request was HEAD.
 ///
 /// # Errors
-/// When a body follows whose length is in doubt.
+/// If a body of ambiguous length follows.
 pub fn response_framing(
     status: u16,
     to_head: bool,
     version: Version,
     fields: &Fields<'_, '_>,
 ) -> Result<Framing, BadResponse> {
-    // RFC 9112 §6.3(1): no body whatever the fields say. RFC 9110 §8.6, RFC 9112 §6.1: these have none.
+    // RFC 9112 §6.3(1): no body whatever the fields are. RFC 9110 §8.6, RFC 9112 §6.1: these have
+    // none.
     if status < 200 || status == 204 {
         return Ok(Framing {
             body: Body::NONE,
@@ -177,16 +185,16 @@ pub fn response_framing(
             reusable: true,
         });
     }
-    let read = response_fields(version, fields);
+    let framing = response_fields(version, fields);
     if to_head || status == 304 {
-        let (announced, reusable) = read.unwrap_or((FramingField::Nothing, false));
+        let (announced, reusable) = framing.unwrap_or((FramingField::Nothing, false));
         return Ok(Framing {
             body: Body::NONE,
             announced,
             reusable,
         });
     }
-    let (announced, reusable) = read.map_err(|doubt| BadResponse(doubt.as_str()))?;
+    let (announced, reusable) = framing.map_err(|error| BadResponse(error.as_str()))?;
     let body = match announced {
         FramingField::Nothing => Body::UntilClose,
         FramingField::Length(length) => Body::Length(length),
@@ -199,16 +207,16 @@ pub fn response_framing(
     })
 }
 
-/// RFC 9110 §7.6.1: a field that Connection nominates is removed from the trailers too. Any of them may be
-/// dropped (§6.5.1), so all are where one other than the usual ones is nominated.
+/// RFC 9110 §7.6.1: a field that Connection nominates is removed from the trailers too. Any trailer
+/// may be dropped (§6.5.1), so all of them are if Connection nominates an unusual one.
 fn scanner(fields: &Fields<'_, '_>) -> Scanner {
-    let usual = ["close", "keep-alive", "upgrade", "te"];
-    let is_usual = |member: &[u8]| {
-        usual
+    let common = ["close", "keep-alive", "upgrade", "te"];
+    let is_common = |member: &[u8]| {
+        common
             .iter()
             .any(|option| member.eq_ignore_ascii_case(option.as_bytes()))
     };
-    if fields.members("connection").all(is_usual) {
+    if fields.members("connection").all(is_common) {
         Scanner::default()
     } else {
         Scanner::without_trailers()
@@ -222,8 +230,8 @@ mod tests {
 
     fn body_of(fields: &str) -> Result<Body, RequestError> {
         let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut room = HeaderSlots::default();
-        let head = head::request(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut slots = HeaderSlots::default();
+        let head = head::request(text.as_bytes(), &mut slots).unwrap().unwrap();
         request_body(head.version, &head.fields)
     }
 
@@ -247,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_requests_are_refused() {
+    fn ambiguous_requests_are_refused() {
         for (fields, status) in [
             ("Content-Length: 3\r\nContent-Length: 3\r\n", 400),
             ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400),
@@ -281,7 +289,7 @@ mod tests {
         assert!(matches!(body_of(""), Ok(Body::Length(0))));
     }
 
-    /// What is announced of a response's body, and whether the connection may be used again.
+    /// Returns the announced framing of a response, and whether the connection is reusable.
     fn announced(
         status: u16,
         to_head: bool,
@@ -289,12 +297,14 @@ mod tests {
         fields: &str,
     ) -> Option<(FramingField, bool)> {
         let text = format!("HTTP/{version} {status} X\r\n{fields}\r\n");
-        let mut room = head::ResponseHeaderSlots::default();
-        let head = head::response(text.as_bytes(), &mut room).unwrap().unwrap();
+        let mut slots = head::ResponseHeaderSlots::default();
+        let head = head::response(text.as_bytes(), &mut slots)
+            .unwrap()
+            .unwrap();
         let framing = response_framing(status, to_head, head.version, &head.fields).ok()?;
-        let left_out = to_head || matches!(status, 100..200 | 204 | 304);
+        let is_omitted = to_head || matches!(status, 100..200 | 204 | 304);
         let expected = match framing.announced {
-            _ if left_out => Body::NONE,
+            _ if is_omitted => Body::NONE,
             FramingField::Nothing => Body::UntilClose,
             FramingField::Length(length) => Body::Length(length),
             FramingField::Chunked => Body::Chunked(Scanner::default().leniently()),
@@ -304,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_has_one_reading_is_followed() {
+    fn a_response_with_one_reading_is_accepted() {
         use FramingField::{Chunked, Length, Nothing};
         for (fields, expected) in [
             ("", Some((Nothing, true))),
@@ -344,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_without_a_body_is_followed_whatever_it_announces() {
+    fn a_response_without_a_body_is_accepted_whatever_it_announces() {
         use FramingField::{Chunked, Length, Nothing};
         for (fields, expected) in [
             ("", (Nothing, true)),
@@ -378,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_takes_its_own_bytes_only() {
+    fn a_body_reads_its_own_bytes_only() {
         let mut body = Body::Length(3);
         let mut out = BytesMut::new();
         assert_eq!(body.relay(b"ab", &mut out), Ok(2));

@@ -1,5 +1,6 @@
-//! A client's connection, of which the event loop learns only when somebody must wait for it: one that
-//! has said its request when it is accepted, and takes its answer at once, costs no call to epoll(7).
+//! Client connection that is registered with the reactor only when a task must wait for it. A
+//! client whose request is there at accept, and which reads its reply at once, costs no call to
+//! epoll(7).
 
 use std::io::{self, IoSlice, Read as _, Write as _};
 use std::mem;
@@ -13,94 +14,94 @@ use tokio::net::tcp::WriteHalf;
 
 use super::sockopt;
 
-/// The most that is read at once while the event loop does not know the connection: that much memory is
-/// cleared for it.
+/// Maximum bytes of a read before registration: this much memory is zeroed for it.
 const FIRST_READ: usize = 2048;
 
-/// A connection that was accepted.
+/// Accepted connection.
 #[derive(Debug)]
 pub struct LazyStream(Registration);
 
 #[derive(Debug)]
 enum Registration {
-    /// The event loop does not know it.
-    Unknown(std::net::TcpStream),
-    Known(TcpStream),
-    /// The event loop would not have it.
+    /// Not registered with the reactor.
+    Unregistered(std::net::TcpStream),
+    Registered(TcpStream),
+    /// Registration with the reactor failed; the socket is closed.
     Failed,
 }
 
 impl LazyStream {
-    /// A connection that is non-blocking, and of which the event loop was not told.
+    /// Wraps a connection that is non-blocking and not registered with the reactor.
     #[must_use]
     pub fn new(stream: std::net::TcpStream) -> Self {
-        Self(Registration::Unknown(stream))
+        Self(Registration::Unregistered(stream))
     }
 
-    /// The connection, of which the event loop knows from here on.
+    /// Registers the connection with the reactor, if necessary, and returns it.
     ///
     /// # Errors
-    /// When the event loop is out of memory; the connection is closed then.
+    /// If the reactor is out of memory; the connection is closed then.
     pub fn registered(&mut self) -> io::Result<&mut TcpStream> {
-        if let Registration::Unknown(_) = self.0
-            && let Registration::Unknown(stream) = mem::replace(&mut self.0, Registration::Failed)
+        if let Registration::Unregistered(_) = self.0
+            && let Registration::Unregistered(stream) =
+                mem::replace(&mut self.0, Registration::Failed)
         {
-            self.0 = Registration::Known(TcpStream::from_std(stream)?);
+            self.0 = Registration::Registered(TcpStream::from_std(stream)?);
         }
         match &mut self.0 {
-            Registration::Known(stream) => Ok(stream),
-            Registration::Unknown(_) | Registration::Failed => {
+            Registration::Registered(stream) => Ok(stream),
+            Registration::Unregistered(_) | Registration::Failed => {
                 Err(io::ErrorKind::NotConnected.into())
             }
         }
     }
 
-    /// As [`Self::known`].
+    /// Like [`Self::registered`], by value.
     ///
     /// # Errors
-    /// As [`Self::known`].
+    /// As [`Self::registered`].
     pub fn into_registered(mut self) -> io::Result<TcpStream> {
         self.registered()?;
         match self.0 {
-            Registration::Known(stream) => Ok(stream),
-            Registration::Unknown(_) | Registration::Failed => {
+            Registration::Registered(stream) => Ok(stream),
+            Registration::Unregistered(_) | Registration::Failed => {
                 Err(io::ErrorKind::NotConnected.into())
             }
         }
     }
 
-    /// Our own address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What getsockname(2) says.
+    /// The error of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
-            Registration::Unknown(stream) => stream.local_addr(),
-            Registration::Known(stream) => stream.local_addr(),
+            Registration::Unregistered(stream) => stream.local_addr(),
+            Registration::Registered(stream) => stream.local_addr(),
             Registration::Failed => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// Ready when a read is worth its buffer: the event loop has seen something, or does not know the
-    /// connection yet.
+    /// Returns ready if a read is worth its buffer: the reactor has seen an event, or does not
+    /// watch the connection yet.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.0 {
-            Registration::Known(stream) => stream.poll_read_ready(cx),
-            Registration::Unknown(_) | Registration::Failed => Poll::Ready(Ok(())),
+            Registration::Registered(stream) => stream.poll_read_ready(cx),
+            Registration::Unregistered(_) | Registration::Failed => Poll::Ready(Ok(())),
         }
     }
 
-    /// Whether nothing waits to be read. Asks the kernel.
+    /// Returns `true` if no byte waits to be read. Calls the kernel.
     #[must_use]
     pub fn recv_queue_empty(&self) -> bool {
         match &self.0 {
-            Registration::Unknown(stream) => super::socket::recv_queue_empty(stream),
-            Registration::Known(stream) => super::socket::recv_queue_empty(stream),
+            Registration::Unregistered(stream) => super::socket::recv_queue_empty(stream),
+            Registration::Registered(stream) => super::socket::recv_queue_empty(stream),
             Registration::Failed => true,
         }
     }
 
-    fn poll_known(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn pin_registered(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         self.registered().map(Pin::new)
     }
 }
@@ -111,7 +112,7 @@ impl AsyncRead for LazyStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Registration::Unknown(stream) = &mut self.0 {
+        if let Registration::Unregistered(stream) = &mut self.0 {
             let room = buf.initialize_unfilled_to(buf.remaining().min(FIRST_READ));
             match stream.read(room) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
@@ -122,7 +123,7 @@ impl AsyncRead for LazyStream {
                 }
             }
         }
-        self.poll_known()?.poll_read(cx, buf)
+        self.pin_registered()?.poll_read(cx, buf)
     }
 }
 
@@ -132,13 +133,13 @@ impl AsyncWrite for LazyStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Registration::Unknown(stream) = &mut self.0 {
+        if let Registration::Unregistered(stream) = &mut self.0 {
             match stream.write(bytes) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
         }
-        self.poll_known()?.poll_write(cx, bytes)
+        self.pin_registered()?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -146,13 +147,13 @@ impl AsyncWrite for LazyStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Registration::Unknown(stream) = &mut self.0 {
+        if let Registration::Unregistered(stream) = &mut self.0 {
             match stream.write_vectored(parts) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
         }
-        self.poll_known()?.poll_write_vectored(cx, parts)
+        self.pin_registered()?.poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -164,21 +165,21 @@ impl AsyncWrite for LazyStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_known()?.poll_shutdown(cx)
+        self.pin_registered()?.poll_shutdown(cx)
     }
 }
 
-/// Where bytes are written to that somebody else may be slow to read.
+/// Writer whose peer may be slow to read.
 pub trait QueueProbe: AsyncWrite + Unpin {
-    /// What waits in the kernel, as [`super::options::write_queue`] tells it.
+    /// Returns the bytes that wait in the kernel, as [`super::sockopt::write_queue`] does.
     fn write_queue(&self) -> Option<u32>;
 }
 
 impl QueueProbe for LazyStream {
     fn write_queue(&self) -> Option<u32> {
         match &self.0 {
-            Registration::Unknown(stream) => sockopt::write_queue(stream),
-            Registration::Known(stream) => sockopt::write_queue(stream),
+            Registration::Unregistered(stream) => sockopt::write_queue(stream),
+            Registration::Registered(stream) => sockopt::write_queue(stream),
             Registration::Failed => None,
         }
     }
@@ -206,20 +207,20 @@ impl QueueProbe for ClientWriter<'_> {
     }
 }
 
-/// The writing end of a connection from which, meanwhile, another may read.
+/// Write end of a connection whose read end may be in use.
 #[derive(Debug)]
 pub enum ClientWriter<'a> {
-    /// Nobody reads.
+    /// The whole connection: no task reads from it.
     Whole(&'a mut LazyStream),
-    /// Somebody has the other half.
+    /// The write half: another task has the read half.
     Half(WriteHalf<'a>),
 }
 
 impl ClientWriter<'_> {
-    /// The connection, of which the event loop knows from here on.
+    /// Registers the connection with the reactor, if necessary, and returns it.
     ///
     /// # Errors
-    /// As [`Stream::known`].
+    /// As [`LazyStream::registered`].
     pub fn known(&mut self) -> io::Result<&TcpStream> {
         match self {
             Self::Whole(stream) => stream.registered().map(|stream| &*stream),

@@ -1,28 +1,33 @@
-//! Heads of responses that other proxies accept and the strict reader refuses, rewritten so that it reads
-//! them: one way to read a head, in one place, and what is passed on is canonical.
+//! Rewriting of response heads that other proxies accept and the strict parser refuses. The strict
+//! parser reads the result: there is one way to parse a head, and the forwarded form is canonical.
 //!
-//! Rewritten are blanks in front of a colon (RFC 9112 §5.1: a proxy MUST remove them), folded lines (§5.2:
-//! each fold becomes a space), lines that end in a bare LF (§2.2), controls in a value other than CR and NUL
-//! (RFC 9110 §5.5: a space each), and blanks too many behind the version (RFC 9112 §4). A head for which
-//! there is more than one reading stays as it is and is refused.
+//! The following is rewritten:
+//!
+//! - Blanks before a colon (RFC 9112 §5.1: a proxy MUST remove them).
+//! - Folded lines (§5.2: each fold becomes a space).
+//! - Lines that end in a bare LF (§2.2).
+//! - Controls in a value other than CR and NUL (RFC 9110 §5.5: a space each).
+//! - Extra blanks after the version (RFC 9112 §4).
+//!
+//! A head with more than one reading stays as it is and is refused.
 
 use bytes::BytesMut;
 
 use super::head::is_token;
 
-/// Outcome of [`response`].
+/// Outcome of [`rewrite_response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rewritten {
-    /// The head was rewritten; reading it again may succeed.
+    /// The head was rewritten; parsing it again may succeed.
     Changed,
     /// The last line is well-formed if a colon follows, so more must be read.
     Incomplete,
-    /// No rewriting helps; the refusal stands.
+    /// Rewriting does not help; the refusal stands.
     Unchanged,
 }
 
-/// Rewrites the head of a response at the start of `bytes`, as far as it is here. What is behind the head
-/// stays as it is.
+/// Rewrites the head of a response at the start of `bytes`, as far as it has arrived. Bytes after
+/// the head stay as they are.
 pub fn rewrite_response(bytes: &mut BytesMut) -> Rewritten {
     let mut head = LenientHead::default();
     let mut rest = &bytes[..];
@@ -35,23 +40,23 @@ pub fn rewrite_response(bytes: &mut BytesMut) -> Rewritten {
         }
         head.text.extend_from_slice(b"\r\n");
         if line.is_empty() {
-            return head.settle(bytes, rest.len());
+            return head.replace_head(bytes, rest.len());
         }
     }
     if !rest.is_empty() {
         // An unfinished line.
-        let waits = head.lines > 0 && is_name_before_blanks(rest);
-        if waits && head.text[..] == bytes[..bytes.len() - rest.len()] {
+        let may_continue = head.lines > 0 && is_name_before_blanks(rest);
+        if may_continue && head.text[..] == bytes[..bytes.len() - rest.len()] {
             return Rewritten::Incomplete;
         }
         if head.line(rest).is_none() {
             return Rewritten::Unchanged;
         }
     }
-    head.settle(bytes, 0)
+    head.replace_head(bytes, 0)
 }
 
-/// A head as far as it is rewritten.
+/// Head as far as it is rewritten.
 #[derive(Default)]
 struct LenientHead {
     text: BytesMut,
@@ -59,13 +64,13 @@ struct LenientHead {
 }
 
 impl LenientHead {
-    /// Appends a line without its end; `None` if there is no single reading for it.
+    /// Appends a line without its end; `None` if it has no single reading.
     fn line(&mut self, line: &[u8]) -> Option<()> {
         self.lines += 1;
         let is_fold = matches!(line.first(), Some(b' ' | b'\t'));
         match (self.lines, is_fold) {
             (1, _) => self.status_line(line),
-            // No field stands before it, or the name of one.
+            // No field, and no field name, precedes the fold.
             (2, true) => return None,
             (_, true) => self.fold(line)?,
             (_, false) => self.field(line),
@@ -81,7 +86,7 @@ impl LenientHead {
             .extend_from_slice(&rest[blanks.saturating_sub(1)..]);
     }
 
-    /// Puts a folded line behind the one before it.
+    /// Joins a folded line to the one before it.
     fn fold(&mut self, line: &[u8]) -> Option<()> {
         self.text.truncate(self.text.len() - b"\r\n".len());
         let before = self.text.iter().rposition(|byte| *byte == b'\n');
@@ -95,10 +100,11 @@ impl LenientHead {
     fn field(&mut self, line: &[u8]) {
         let colon = line.iter().position(|byte| *byte == b':');
         let (name, value) = line.split_at(colon.unwrap_or(line.len()));
-        let bare = name.trim_ascii_end();
-        let is_name = !value.is_empty() && !bare.is_empty() && bare.iter().all(|b| is_token(*b));
+        let trimmed = name.trim_ascii_end();
+        let is_name =
+            !value.is_empty() && !trimmed.is_empty() && trimmed.iter().all(|b| is_token(*b));
         self.text
-            .extend_from_slice(if is_name { bare } else { name });
+            .extend_from_slice(if is_name { trimmed } else { name });
         self.value(value);
     }
 
@@ -112,9 +118,9 @@ impl LenientHead {
         }
     }
 
-    /// Takes the place of the head in `bytes`, of which so many belong to something else.
-    fn settle(mut self, bytes: &mut BytesMut, behind: usize) -> Rewritten {
-        let len = bytes.len() - behind;
+    /// Replaces the head in `bytes`, of which the last `rest` bytes do not belong to it.
+    fn replace_head(mut self, bytes: &mut BytesMut, rest: usize) -> Rewritten {
+        let len = bytes.len() - rest;
         if self.text[..] == bytes[..len] {
             return Rewritten::Unchanged;
         }
@@ -125,7 +131,7 @@ impl LenientHead {
     }
 }
 
-/// Returns `true` for the name of a field and blanks, which a colon may follow.
+/// Returns `true` for a field name and blanks, which a colon may follow.
 fn is_name_before_blanks(line: &[u8]) -> bool {
     let name = line.trim_ascii_end();
     let blanks = line[name.len()..].iter().all(|b| matches!(b, b' ' | b'\t'));
@@ -137,9 +143,9 @@ mod tests {
     use super::*;
     use crate::wire::head::{self, ResponseHeaderSlots};
 
-    /// What the strict reader makes of it after as many rewritings as it takes: the bytes, and how many of
-    /// them are the head.
-    fn read(bytes: &[u8]) -> Result<(BytesMut, Option<usize>), &'static str> {
+    /// Parses strictly after as many rewrites as necessary. Returns the bytes, and the length of
+    /// the head.
+    fn parse(bytes: &[u8]) -> Result<(BytesMut, Option<usize>), &'static str> {
         let mut bytes = BytesMut::from(bytes);
         for _ in 0..3 {
             let len = match head::response(&bytes, &mut ResponseHeaderSlots::default()) {
@@ -152,11 +158,11 @@ mod tests {
             };
             return Ok((bytes, len));
         }
-        panic!("rewritten again and again: {bytes:?}");
+        panic!("rewritten repeatedly: {bytes:?}");
     }
 
     #[test]
-    fn what_has_one_reading_becomes_canonical_however_it_is_split() {
+    fn a_head_with_one_reading_becomes_canonical_however_it_is_split() {
         let end = "Content-Length: 2\r\n\r\n";
         for (odd, canonical) in [
             (
@@ -192,9 +198,9 @@ mod tests {
             let odd = format!("{odd}{end}ok\n : x\r\n y");
             let canonical = format!("{canonical}{end}");
             for cut in 0..odd.len() {
-                let (begun, len) = read(&odd.as_bytes()[..cut]).expect(&odd);
-                let begun = [&begun[..], &odd.as_bytes()[cut..]].concat();
-                let (bytes, whole) = read(&begun).expect(&odd);
+                let (first, len) = parse(&odd.as_bytes()[..cut]).expect(&odd);
+                let first = [&first[..], &odd.as_bytes()[cut..]].concat();
+                let (bytes, whole) = parse(&first).expect(&odd);
                 let whole = whole.expect("a head");
                 assert_eq!(&bytes[..whole], canonical.as_bytes(), "{cut}");
                 assert_eq!(&bytes[whole..], b"ok\n : x\r\n y", "{cut}");
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_several_readings_stays_refused() {
+    fn a_head_with_several_readings_stays_refused() {
         for text in [
             "HTTP/1.1 200 OK\r\n X: y\r\n\r\n",
             "HTTP/1.1 200 OK\r\nX\r\n : y\r\n\r\n",
@@ -225,7 +231,7 @@ mod tests {
             "\x15\x03\x01\0\x02\x02\x46",
             "garbage ",
         ] {
-            assert!(read(text.as_bytes()).is_err(), "{text:?}");
+            assert!(parse(text.as_bytes()).is_err(), "{text:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A listener that hands out connections as the kernel does: the event loop is not told of them, because
-//! many are answered and closed without anyone having to wait.
+//! Listener that returns connections without registering them with the reactor, because many are
+//! answered and closed without a wait.
 //!
-//! The event loop's own listener registers all that it accepts, so the socket is known to it under the
-//! type of a stream, of which only the readiness is used.
+//! Tokio's own listener registers every connection that it accepts. This socket is therefore
+//! registered as a stream, of which only the readiness is used.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -11,15 +11,15 @@ use std::os::fd::OwnedFd;
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::Interest;
 
-/// A listener in the event loop.
+/// Listener that is registered with the reactor.
 #[derive(Debug)]
 pub struct Listener(tokio::net::TcpStream);
 
 impl Listener {
-    /// Tells the event loop of `listener`, which is non-blocking.
+    /// Registers `listener`, which is non-blocking, with the reactor.
     ///
     /// # Errors
-    /// When the event loop is out of memory.
+    /// If the reactor is out of memory.
     pub fn new(listener: std::net::TcpListener) -> io::Result<Self> {
         let socket = TcpStream::from(OwnedFd::from(listener));
         tokio::net::TcpStream::from_std(socket).map(Self)
@@ -28,21 +28,21 @@ impl Listener {
     /// Waits for the next connection, which is non-blocking. Cancel safe.
     ///
     /// # Errors
-    /// What accept(2) says.
+    /// The error of accept(2).
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accept = || self.try_accept();
         self.0.async_io(Interest::READABLE, accept).await
     }
 
-    /// The next connection that waits already.
+    /// Returns the next connection that waits already.
     ///
     /// # Errors
-    /// What accept(2) says; `WouldBlock` when none waits.
+    /// The error of accept(2); `WouldBlock` if none waits.
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (socket, addr) = acceptfrom_with(&self.0, flags)?;
         let addr = addr.and_then(|addr| SocketAddr::try_from(addr).ok());
-        // Nobody else can connect to a socket of the Internet.
+        // A TCP socket has no peers of other address families.
         let addr = addr.ok_or(io::ErrorKind::ConnectionAborted)?;
         Ok((socket.into(), addr))
     }
@@ -56,7 +56,7 @@ mod tests {
     use tokio::time::timeout;
 
     #[tokio::test]
-    async fn whoever_connects_is_handed_out_with_the_address() {
+    async fn a_connection_is_returned_with_its_address() {
         let listener = socket::listen(([127, 0, 0, 1], 0).into(), PortSharing::Own).unwrap();
         let addr = listener.local_addr().unwrap();
         let listener = Listener::new(listener).unwrap();
@@ -67,7 +67,7 @@ mod tests {
                 tokio::join!(listener.accept(), tokio::net::TcpStream::connect(addr));
             let (mut stream, from) = accepted.unwrap();
             assert_eq!(from, client.unwrap().local_addr().unwrap());
-            // It was closed already, or nothing has come: in no case does reading wait.
+            // The client has closed already, or sent nothing: reading waits in neither case.
             let read = timeout(Duration::from_secs(5), async {
                 io::Read::read(&mut stream, &mut [0])
             });

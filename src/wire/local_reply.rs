@@ -1,24 +1,25 @@
-//! Replies of our own: a status, a JSON body with a final line feed, and the fields that go with them.
+//! Locally generated replies: a status, a JSON body with a final line feed, and the matching
+//! fields.
 
 use super::date;
 
-/// A reply of our own, to be laid out as bytes.
+/// Locally generated reply, to be serialized.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalReply<'a> {
     /// HTTP status code.
     pub status: u16,
     /// JSON text without a final line feed.
     pub json: &'a str,
-    /// Another field line or several, each ending in CR LF; may be empty.
+    /// Further field lines, each ending in CR LF; may be empty.
     pub fields: &'a str,
-    /// Whether the connection ends after this reply.
+    /// `true` if the connection ends after this reply.
     pub close: bool,
-    /// Whether only the head is sent: the request was HEAD.
+    /// `true` if only the head is sent: the request was HEAD.
     pub head_only: bool,
 }
 
 impl LocalReply<'_> {
-    /// The reply as it goes on the wire.
+    /// Serializes the reply.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256 + self.json.len());
@@ -42,7 +43,7 @@ impl LocalReply<'_> {
     }
 }
 
-/// The reason phrase of the codes that we send (RFC 9110 §15).
+/// Returns the reason phrase of a status that we send (RFC 9110 §15).
 #[must_use]
 pub fn reason(status: u16) -> &'static str {
     match status {

@@ -1,7 +1,7 @@
-//! Bytes and sockets: HTTP/1.1 heads and framing, our own replies, deadlines and socket options.
+//! Bytes and sockets: HTTP/1.1 heads and framing, local replies, deadlines and socket options.
 //!
-//! Everything here is a tool for a party on the other side of a socket; which party, and what its
-//! failure means, is the caller's knowledge. It returns what happened; its caller counts.
+//! Everything here serves one connection. The caller knows the role of the peer, and what its
+//! failure means. Functions return the outcome; the caller counts it.
 
 mod chunk_extension;
 pub mod chunked;

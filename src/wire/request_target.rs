@@ -1,21 +1,22 @@
-//! Request targets (RFC 9112 §3.2) and the Host field (§3.2, RFC 9110 §7.2), checked before anything is
-//! chosen by them.
+//! Request targets (RFC 9112 §3.2) and the Host field (§3.2, RFC 9110 §7.2), checked before they
+//! are used for a decision.
 //!
-//! CONNECT and TRACE are refused here: we are a gateway, not a tunnel to anywhere, and TRACE would show
-//! a browser what it must not see.
+//! CONNECT and TRACE are refused here: this is a gateway, not a tunnel to any host, and TRACE would
+//! show a browser fields that it must not see.
 
 use std::net::Ipv6Addr;
 
-use super::head::{Fields, RequestError, Version};
+use super::head::{Fields, RequestError};
+use super::version::Version;
 
-/// Where a request goes.
+/// Target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTarget<'b> {
-    /// The host (and port) of an absolute-form target; it replaces the Host field (RFC 9112 §3.2.2).
+    /// Host (and port) of an absolute-form target; it replaces the Host field (RFC 9112 §3.2.2).
     pub authority: Option<&'b [u8]>,
-    /// The path, beginning with `/`, or `*`.
+    /// Path, beginning with `/`, or `*`.
     pub path: &'b [u8],
-    /// What stands behind the first `?`.
+    /// Text after the first `?`.
     pub query: Option<&'b [u8]>,
 }
 
@@ -31,7 +32,7 @@ impl<'b> RequestTarget<'b> {
     }
 }
 
-/// Reads the target of a request with this method.
+/// Parses the target of a request with this method.
 pub(super) fn parse<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, RequestError> {
     if method == "CONNECT" || method == "TRACE" {
         return Err(RequestError {
@@ -72,7 +73,7 @@ fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, Reques
         // RFC 9112 §3.2.4: OPTIONS of a whole server.
         b"" if method == "OPTIONS" => RequestTarget::new(Some(authority), b"*"),
         b"" => RequestTarget::new(Some(authority), b"/"),
-        // RFC 9112 §3.2.1: an empty path is sent as "/"; the query stays where it was.
+        // RFC 9112 §3.2.1: an empty path is sent as "/"; the query keeps its place.
         [b'?', query @ ..] => RequestTarget {
             authority: Some(authority),
             path: b"/",
@@ -82,7 +83,8 @@ fn absolute<'b>(method: &str, raw: &'b [u8]) -> Result<RequestTarget<'b>, Reques
     })
 }
 
-/// RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in HTTP/1.0.
+/// Checks the Host field. RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, at most one in
+/// HTTP/1.0.
 pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<(), RequestError> {
     let mut hosts = fields.named("host");
     match (hosts.next(), hosts.next()) {
@@ -97,7 +99,7 @@ pub(super) fn check_host(fields: &Fields<'_, '_>, version: Version) -> Result<()
     }
 }
 
-/// `uri-host [":" port]` (RFC 3986 §3.2.2), or empty.
+/// Matches `uri-host [":" port]` (RFC 3986 §3.2.2), or an empty text.
 fn is_host(text: &[u8]) -> bool {
     if text.is_empty() {
         return true;
@@ -124,7 +126,8 @@ fn is_host(text: &[u8]) -> bool {
         && port.len() <= 6
 }
 
-/// What stands between brackets (RFC 3986 §3.2.2): an IPv6 address, or one of a version to come.
+/// Matches the text between brackets (RFC 3986 §3.2.2): an IPv6 address, or one of a future
+/// version.
 fn is_ip_literal(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
@@ -134,25 +137,25 @@ fn is_ip_literal(text: &[u8]) -> bool {
     };
     future.split_once('.').is_some_and(|(version, address)| {
         let hex = |byte: u8| byte.is_ascii_hexdigit();
-        let legal = |byte: u8| byte == b':' || is_plain(byte);
-        let filled = !version.is_empty() && !address.is_empty();
-        filled && version.bytes().all(hex) && address.bytes().all(legal)
+        let legal = |byte: u8| byte == b':' || is_host_char(byte);
+        let is_complete = !version.is_empty() && !address.is_empty();
+        is_complete && version.bytes().all(hex) && address.bytes().all(legal)
     })
 }
 
-/// unreserved / pct-encoded / sub-delims (RFC 3986 §3.2.2), not empty.
+/// Matches unreserved / pct-encoded / sub-delims (RFC 3986 §3.2.2), not empty.
 fn is_reg_name(text: &[u8]) -> bool {
     let mut parts = text.split(|byte| *byte == b'%');
     let first = parts.next().unwrap_or_default();
     let encoded = |part: &[u8]| {
         matches!(part, [a, b, rest @ ..]
-            if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && rest.iter().copied().all(is_plain))
+            if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() && rest.iter().copied().all(is_host_char))
     };
-    !text.is_empty() && first.iter().copied().all(is_plain) && parts.all(encoded)
+    !text.is_empty() && first.iter().copied().all(is_host_char) && parts.all(encoded)
 }
 
-/// unreserved / sub-delims without the comma, which only ever means two hosts.
-fn is_plain(byte: u8) -> bool {
+/// Matches unreserved / sub-delims without the comma, which only ever separates two hosts.
+fn is_host_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(&byte)
 }
 
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_of_targets() {
+    fn targets_are_parsed_in_every_form() {
         let origin = parse("GET", b"/a?b?c").unwrap();
         assert_eq!((origin.path, origin.query), (&b"/a"[..], Some(&b"b?c"[..])));
         let absolute = parse("GET", b"HTTP://b.test:80/x?y").unwrap();
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn hosts_are_checked() {
         for good in [
             "",
             "a",

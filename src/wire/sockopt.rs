@@ -1,16 +1,17 @@
-//! Socket options that no other crate of ours knows: when a listener wakes, when a reader does, and how
-//! much of what was written still waits in the kernel.
+//! Socket options that no other crate in use supports: the wake-up conditions of listeners and
+//! readers, and the amount of written data that waits in the kernel.
 //!
-//! It names nix, whose macro writes the call to setsockopt(2) for an option by its number.
+//! The module uses nix, whose macro generates the call to setsockopt(2) for an option by its
+//! number.
 
 use std::os::fd::AsFd;
 
 use nix::sys::socket::{getsockopt, setsockopt};
 use nix::{getsockopt_impl, libc, setsockopt_impl, sockopt_impl};
 
-/// The longest that the kernel keeps a connection to itself whose client says nothing, in seconds; it
-/// counts in resent SYN-ACKs, so it may be some seconds more.
-const DEFER_SECONDS: usize = 1;
+/// Maximum time for which the kernel withholds a connection whose client sends nothing, in seconds.
+/// The kernel counts resent SYN-ACKs, so it may be some seconds more.
+const DEFER_ACCEPT_SECONDS: usize = 1;
 
 sockopt_impl!(
     /// TCP_DEFER_ACCEPT of tcp(7).
@@ -30,38 +31,38 @@ sockopt_impl!(
     usize
 );
 
-/// The figures of SO_MEMINFO (sock_diag(7)), by number.
-const MEMORY_FIGURES: usize = 9;
-/// The number of the one that tells what waits to be sent and acknowledged.
-const WRITE_QUEUED: usize = 5;
+/// Number of values in SO_MEMINFO (sock_diag(7)).
+const MEMINFO_VALUES: usize = 9;
+/// Index of the value for data that wait to be sent and acknowledged.
+const WMEM_QUEUED_INDEX: usize = 5;
 
 sockopt_impl!(
     /// SO_MEMINFO, which Linux has had since 4.12.
-    Memory,
+    MemInfo,
     GetOnly,
     libc::SOL_SOCKET,
     libc::SO_MEMINFO,
-    [u32; MEMORY_FIGURES]
+    [u32; MEMINFO_VALUES]
 );
 
-/// How much of the kernel's memory what was written takes until the peer has acknowledged it: it falls
-/// as the peer reads. `None` where the kernel does not tell.
+/// Returns the kernel memory of the data that the peer has not acknowledged yet: it falls as the
+/// peer reads. `None` if the kernel does not report it.
 pub fn write_queue(socket: &impl AsFd) -> Option<u32> {
-    let figures = getsockopt(socket, Memory).ok()?;
-    figures.get(WRITE_QUEUED).copied()
+    let values = getsockopt(socket, MemInfo).ok()?;
+    values.get(WMEM_QUEUED_INDEX).copied()
 }
 
-/// Lets a listener wake only for clients that have said something, or have been silent for a while.
-/// Not for protocols in which the server speaks first.
+/// Lets a listener wake only for clients that have sent data, or have been silent for a while. Not
+/// for protocols in which the server sends first.
 pub fn defer_accept(listener: &impl AsFd) {
-    // Where it cannot be set, accepting costs a wake-up more.
-    let _ = setsockopt(listener, DeferAccept, &DEFER_SECONDS);
+    // If it cannot be set, accepting costs one more wake-up.
+    let _ = setsockopt(listener, DeferAccept, &DEFER_ACCEPT_SECONDS);
 }
 
-/// Lets the socket count as readable only when so many bytes are there, or its end. Never ask for more
-/// than is certain to come.
+/// Makes the socket readable only once this many bytes are there, or its end. The number must not
+/// exceed the bytes that are certain to come.
 pub fn set_receive_low_mark(socket: &impl AsFd, bytes: usize) {
-    // Where it cannot be set, reading costs some wake-ups more.
+    // If it cannot be set, reading costs some more wake-ups.
     let _ = setsockopt(socket, ReceiveLowMark, &bytes);
 }
 
@@ -73,7 +74,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn what_waits_to_be_read_is_told_and_falls_with_each_read() {
+    fn the_write_queue_falls_as_the_peer_reads() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut reader, _) = listener.accept().unwrap();
@@ -85,9 +86,9 @@ mod tests {
         reader
             .set_read_timeout(Some(Duration::from_secs(15)))
             .unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         while write_queue(&writer).unwrap() >= full {
-            assert!(begun.elapsed() < Duration::from_secs(15), "it never falls");
+            assert!(start.elapsed() < Duration::from_secs(15), "it never falls");
             assert!(reader.read(&mut [0; 32 * 1024]).unwrap() > 0);
         }
     }

@@ -1,8 +1,9 @@
-//! Bytes from one socket to another through a pipe, without passing through this program (splice(2)).
+//! Transfer of bytes from one socket to another through a pipe, without a copy to user space
+//! (splice(2)).
 //!
-//! EAGAIN on a fill means "socket empty" or "pipe full", and the two call for opposite waits. The types
-//! leave no second case: only an empty pipe is filled, and only a holding one drained. A pipe that is
-//! dropped while it holds bytes is closed, never used again.
+//! EAGAIN on a fill means "socket empty" or "pipe full", which require opposite waits. The types
+//! exclude the second case: only an empty pipe can be filled, and only a holding one drained. A
+//! pipe that is dropped while it holds bytes is closed and never reused.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,19 +12,20 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// The size asked for, in bytes; where a user's pipes are limited (pipe(7)), they stay at the default.
+/// Requested size in bytes. If the user's pipes are limited (pipe(7)), the size stays at the
+/// default.
 pub const PIPE_BYTES: usize = 256 * 1024;
 
-/// A pipe that holds nothing.
+/// State of a pipe that holds nothing.
 #[derive(Debug)]
 pub struct Empty;
 
-/// A pipe that holds this many bytes. It may be more than its size: a slot can hold a packet larger than
-/// a page.
+/// State of a pipe that holds this many bytes. They may exceed its size: a slot can hold a packet
+/// larger than a page.
 #[derive(Debug)]
 pub struct Holding(usize);
 
-/// A pipe, and whether it holds anything.
+/// Pipe with its state.
 #[derive(Debug)]
 pub struct Pipe<State> {
     read: OwnedFd,
@@ -31,32 +33,32 @@ pub struct Pipe<State> {
     state: State,
 }
 
-/// What came of a fill.
+/// Outcome of a fill.
 #[derive(Debug)]
 pub enum Filled {
-    /// Some bytes came.
+    /// Some bytes arrived.
     Some(Pipe<Holding>),
     /// The socket has ended.
     End(Pipe<Empty>),
 }
 
-/// What came of draining once.
+/// Outcome of one drain.
 #[derive(Debug)]
 pub enum Drained {
-    /// Everything is through.
+    /// All bytes were written.
     All(Pipe<Empty>),
-    /// The socket took some and no more for now.
+    /// The socket accepted a part for now.
     Part(Pipe<Holding>),
 }
 
 impl Pipe<Empty> {
-    /// A new pipe.
+    /// Opens a pipe.
     ///
     /// # Errors
-    /// When the process or the user has no descriptors or pipe memory left.
+    /// If the process or the user has no descriptors or pipe memory left.
     pub fn new() -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // EPERM: the user's pipes take too much memory already; a small pipe is a slower pipe.
+        // EPERM: the user's pipes take too much memory already; a small pipe is only slower.
         let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
         Ok(Self {
             read,
@@ -65,13 +67,14 @@ impl Pipe<Empty> {
         })
     }
 
-    /// Waits for bytes of `from` and moves at most `most` (not 0) of them into the pipe. Dropping the
-    /// future closes the pipe; bytes are lost only if the caller does not close the sockets too.
+    /// Waits for bytes of `from` and moves at most `max` (not 0) of them into the pipe. Dropping
+    /// the future closes the pipe; bytes are lost only if the caller does not close the sockets
+    /// too.
     ///
     /// # Errors
-    /// What the socket says; `InvalidInput` or `Unsupported` when it cannot be spliced, and then nothing
-    /// was moved.
-    pub async fn fill(self, from: &TcpStream, most: usize) -> io::Result<Filled> {
+    /// The error of the socket. `InvalidInput` or `Unsupported` if it cannot be spliced, and then
+    /// no byte was moved.
+    pub async fn fill(self, from: &TcpStream, max: usize) -> io::Result<Filled> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
         let moved = from
             .async_io(Interest::READABLE, || {
@@ -80,7 +83,7 @@ impl Pipe<Empty> {
                     None,
                     &self.write,
                     None,
-                    most,
+                    max,
                     flags,
                 )?)
             })
@@ -93,17 +96,17 @@ impl Pipe<Empty> {
 }
 
 impl Pipe<Holding> {
-    /// How many bytes it holds.
+    /// Returns the number of bytes that it holds.
     #[must_use]
     pub fn held(&self) -> usize {
         self.state.0
     }
 
-    /// Waits until `to` takes some of the bytes. Without SPLICE_F_MORE: it would hold the last ones back
-    /// for 200 ms whenever the other side pauses.
+    /// Waits until `to` accepts some of the bytes. SPLICE_F_MORE is not set: it would delay the
+    /// last ones by 200 ms whenever the other side pauses.
     ///
     /// # Errors
-    /// What the socket says. The bytes are lost with the pipe.
+    /// The error of the socket. The bytes are lost with the pipe.
     pub async fn drain(self, to: &TcpStream) -> io::Result<Drained> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
         let held = self.state.0;
@@ -132,7 +135,8 @@ impl<State> Pipe<State> {
     }
 }
 
-/// Whether an error says that these sockets cannot be spliced at all (splice(2): EINVAL, ENOSYS).
+/// Returns `true` if an error means that these sockets cannot be spliced (splice(2): EINVAL,
+/// ENOSYS).
 #[must_use]
 pub fn is_unsupported(err: &io::Error) -> bool {
     matches!(
@@ -149,7 +153,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::time::timeout;
 
-    /// Two ends of a connection.
+    /// Returns both ends of a connection.
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap())
@@ -158,8 +162,8 @@ mod tests {
         (near, listener.accept().await.unwrap().0)
     }
 
-    /// Moves everything from one socket to the other until the first one ends.
-    async fn carry(from: TcpStream, to: TcpStream) -> usize {
+    /// Moves all bytes from one socket to the other until the first one ends.
+    async fn transfer(from: TcpStream, to: TcpStream) -> usize {
         let (mut pipe, mut total) = (Pipe::new().unwrap(), 0);
         loop {
             let mut held = match pipe.fill(&from, 1 << 20).await.unwrap() {
@@ -176,8 +180,9 @@ mod tests {
         }
     }
 
-    /// The reader takes small pieces now and then, the writer sends packets of a segment's size: the pipe
-    /// is full and the socket empty in turns, and neither may be taken for the other.
+    /// The reader takes small pieces from time to time, and the writer sends packets of a segment's
+    /// size. The pipe is full and the socket empty in turns, and neither may be mistaken for the
+    /// other.
     #[tokio::test]
     async fn a_slow_reader_gets_every_byte_of_small_packets() {
         const PACKETS: usize = 4000;
@@ -199,30 +204,30 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let all = async { tokio::join!(write, carry(from, to), read) };
+        let all = async { tokio::join!(write, transfer(from, to), read) };
         let ((), moved, bytes) = timeout(Duration::from_secs(30), all).await.unwrap();
         assert_eq!((moved, bytes.len()), (PACKETS * 1448, PACKETS * 1448));
-        let right = |(at, byte): (usize, &u8)| usize::from(*byte) == at / 1448 % 251;
-        assert!(bytes.iter().enumerate().all(right));
+        let is_right = |(at, byte): (usize, &u8)| usize::from(*byte) == at / 1448 % 251;
+        assert!(bytes.iter().enumerate().all(is_right));
     }
 
     #[tokio::test]
-    async fn an_end_right_after_a_write_truncates_nothing() {
+    async fn an_end_right_after_a_write_truncates_no_byte() {
         let ((mut writer, from), (to, mut reader)) = (pair().await, pair().await);
-        writer.write_all(b"last words").await.unwrap();
+        writer.write_all(b"last bytes").await.unwrap();
         drop(writer);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let all = async {
-            assert_eq!(carry(from, to).await, 10);
-            reader.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(transfer(from, to).await, 10);
+            reader.read_to_end(&mut received).await.unwrap();
         };
         timeout(Duration::from_secs(5), all).await.unwrap();
-        assert_eq!(heard, b"last words");
+        assert_eq!(received, b"last bytes");
     }
 
-    /// A socket without bytes must wait for the reactor, not ask the kernel again and again.
+    /// A socket without bytes must wait for the reactor, and not call the kernel repeatedly.
     #[tokio::test]
-    async fn an_empty_socket_costs_nothing() {
+    async fn a_fill_from_an_empty_socket_does_not_spin() {
         let (_writer, from) = pair().await;
         let mut fill = std::pin::pin!(Pipe::new().unwrap().fill(&from, 100));
         let mut polls = 0;

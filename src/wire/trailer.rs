@@ -1,9 +1,9 @@
-//! Which fields may stand in a trailer section (RFC 9110 §6.5.1).
+//! Fields that are allowed in a trailer section (RFC 9110 §6.5.1).
 //!
-//! A reader may merge trailer fields into those of the head. So what frames, routes, authenticates or
-//! steers a message, or says who passed it on, is not let through behind the body.
+//! A recipient may merge trailer fields into the header. Fields that frame, route, authenticate or
+//! control a message, or name its forwarders, are therefore dropped after the body.
 
-/// Fields that a head alone may have, in lower case.
+/// Fields that are allowed in a header only, in lower case.
 const HEAD_ONLY: [&str; 51] = [
     // Framing and routing.
     "content-length",
@@ -19,7 +19,7 @@ const HEAD_ONLY: [&str; 51] = [
     "te",
     "upgrade",
     "http2-settings",
-    // Who passed it on, for whom.
+    // Forwarders and original client.
     "via",
     "forwarded",
     "x-forwarded-for",
@@ -39,7 +39,7 @@ const HEAD_ONLY: [&str; 51] = [
     "origin",
     "access-control-allow-origin",
     "access-control-allow-credentials",
-    // Controls, conditions, and how to read the content.
+    // Controls, conditions, and the format of the content.
     "cache-control",
     "pragma",
     "if-match",
@@ -53,7 +53,7 @@ const HEAD_ONLY: [&str; 51] = [
     "content-type",
     "content-range",
     "content-disposition",
-    // What steers a reply.
+    // Control of a response.
     "age",
     "date",
     "expires",
@@ -64,13 +64,13 @@ const HEAD_ONLY: [&str; 51] = [
     "content-security-policy",
 ];
 
-/// What only this program may set.
-const OURS: &str = "ringmaster-";
+/// Prefix of fields that only this program may set.
+const OWN_PREFIX: &str = "ringmaster-";
 
-/// Whether a trailer field of this name goes on.
+/// Returns `true` if a trailer field of this name is forwarded.
 pub(super) fn may_pass(name: &[u8]) -> bool {
-    let ours = name.get(..OURS.len());
-    !ours.is_some_and(|start| start.eq_ignore_ascii_case(OURS.as_bytes()))
+    let prefix = name.get(..OWN_PREFIX.len());
+    !prefix.is_some_and(|start| start.eq_ignore_ascii_case(OWN_PREFIX.as_bytes()))
         && !HEAD_ONLY
             .iter()
             .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_says_nothing_about_the_message_itself_passes() {
+    fn only_fields_without_effect_on_the_message_pass() {
         for name in ["X-Sum", "Digest", "grpc-status", "Server-Timing", "ETag"] {
             assert!(may_pass(name.as_bytes()), "{name}");
         }

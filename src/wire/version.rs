@@ -1,7 +1,7 @@
-//! The version of a message (RFC 9112 §2.3), and what becomes of one that is not ours: a higher minor
-//! version is taken for the highest that we know, another major version is refused.
+//! Version of a message (RFC 9112 §2.3). A higher minor version is treated as the highest supported
+//! one; another major version is refused.
 
-/// The HTTP version of a message; anything else is refused.
+/// HTTP version of a message; all others are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0
@@ -10,8 +10,8 @@ pub enum Version {
     Http11,
 }
 
-/// Makes HTTP/1.1 of a higher minor version of HTTP/1 in the request line, as RFC 9110 §2.5 wants it to be
-/// processed; `false` if there is none. For a request that was refused with 505.
+/// Replaces a higher minor version of HTTP/1 in the request line by HTTP/1.1, as RFC 9110 §2.5
+/// requires; returns `false` if there is none. For a request that was refused with 505.
 #[must_use]
 pub fn normalize_request_version(bytes: &mut [u8]) -> bool {
     let start = bytes.len() - bytes.trim_ascii_start().len();
@@ -39,7 +39,7 @@ pub fn normalize_request_version(bytes: &mut [u8]) -> bool {
     }
 }
 
-/// The same for a response, before it is read.
+/// Does the same for a response, before it is parsed.
 pub fn normalize_response_version(bytes: &mut [u8]) {
     let is_http1 = bytes.starts_with(b"HTTP/1.") && bytes.get(8) == Some(&b' ');
     if let Some(minor @ b'2'..=b'9') = bytes.get_mut(7).filter(|_| is_http1) {
@@ -47,7 +47,8 @@ pub fn normalize_response_version(bytes: &mut [u8]) {
     }
 }
 
-/// Whether the first line ends in a well-formed version that is not ours, as `HTTP/2.0` (RFC 9112 §2.3).
+/// Returns `true` if the first line ends in a well-formed but unsupported version, as `HTTP/2.0`
+/// (RFC 9112 §2.3).
 pub(super) fn is_other_version(bytes: &[u8]) -> bool {
     let line = bytes
         .trim_ascii_start()
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_higher_minor_version_is_taken_for_ours() {
+    fn a_higher_minor_version_is_treated_as_http_1_1() {
         let mut text = *b"\r\nGET /HTTP/1.9 HTTP/1.2\r\nHost: a\r\n\r\n";
         assert!(is_other_version(&text));
         assert!(normalize_request_version(&mut text));

@@ -1,31 +1,33 @@
-//! The guard in a model of clients, workers and replicas over simulated time: what it must save, and where
-//! it must not interfere. Seeded, so that a figure means the same for ever.
+//! The guard in a model of clients, workers and replicas over simulated time: what it must save,
+//! and where it must not interfere. Seeded, so that every run gives the same figures.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::*;
 use crate::load::tests::Random;
+use crate::ring::Seat;
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
 
-/// What a client asks: its home, and how long each seat takes to answer it, in microseconds.
+/// Home seat of a client's next request, by client.
 type Home = Box<dyn Fn(usize, &mut Random) -> usize>;
+/// Microseconds that a seat takes to reply, by client, seat and time.
 type Service = Box<dyn FnMut(usize, usize, u64, &mut Random) -> u64>;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Happens {
-    Ask,
-    /// A held request is judged again; the number tells whether it still waits.
-    Again(u64),
+enum Event {
+    Request,
+    /// A held request is decided again. The number identifies the hold.
+    Retry(u64),
     Done {
-        place: usize,
-        begun: u64,
+        index: usize,
+        started: u64,
     },
 }
 
-/// Clients in a closed loop before some seats, through workers with a guard each.
+/// Clients in a closed loop, and seats, with a guard per worker between them.
 struct World {
     epoch: Instant,
     now: u64,
@@ -34,8 +36,8 @@ struct World {
     random: Random,
     home: Home,
     service: Service,
-    events: BinaryHeap<Reverse<(u64, usize, Happens)>>,
-    /// By client: the home it waits for while held, and since which event.
+    events: BinaryHeap<Reverse<(u64, usize, Event)>>,
+    /// By client: the home seat it waits for while held, and the number of the hold.
     held: Vec<Option<(usize, u64)>>,
     holds: u64,
     answered: Vec<u64>,
@@ -59,7 +61,7 @@ impl World {
             home,
             service,
             events: (0..clients)
-                .map(|client| Reverse((0, client, Happens::Ask)))
+                .map(|client| Reverse((0, client, Event::Request)))
                 .collect(),
             held: vec![None; clients],
             holds: 0,
@@ -87,34 +89,34 @@ impl World {
         {
             self.now = at;
             match event {
-                Happens::Ask => {
+                Event::Request => {
                     let home = (self.home)(client, &mut self.random);
-                    self.ask(client, home);
+                    self.request(client, home);
                 }
-                Happens::Again(since) => {
+                Event::Retry(since) => {
                     if let Some((home, _)) = self.held[client].filter(|(_, held)| *held == since) {
                         self.held[client] = None;
-                        self.ask(client, home);
+                        self.request(client, home);
                     }
                 }
-                Happens::Done { place, begun } => self.done(client, place, begun),
+                Event::Done { index, started } => self.done(client, index, started),
             }
         }
         self.now = end;
     }
 
-    fn ask(&mut self, client: usize, home: usize) {
+    fn request(&mut self, client: usize, home: usize) {
         let (now, worker) = (self.at(self.now), client % self.guards.len());
         let guard = &mut self.guards[worker];
-        let place = match guard.verdict(home, now) {
+        let index = match guard.verdict(home, now) {
             GuardVerdict::Send => home,
             GuardVerdict::Hold(due) => {
                 self.holds += 1;
                 self.held[client] = Some((home, self.holds));
                 let due = due.duration_since(self.epoch).as_micros();
-                let again = Happens::Again(self.holds);
+                let retry = Event::Retry(self.holds);
                 self.events
-                    .push(Reverse((u64::try_from(due).unwrap(), client, again)));
+                    .push(Reverse((u64::try_from(due).unwrap(), client, retry)));
                 return;
             }
             GuardVerdict::Avoid { news } => {
@@ -127,32 +129,33 @@ impl World {
                 other
             }
         };
-        guard.record_sent(place, now);
-        let takes = (self.service)(client, place, self.now, &mut self.random);
-        let done = Happens::Done {
-            place,
-            begun: self.now,
+        guard.record_sent(index, now);
+        let takes = (self.service)(client, index, self.now, &mut self.random);
+        let done = Event::Done {
+            index,
+            started: self.now,
         };
         self.events.push(Reverse((self.now + takes, client, done)));
     }
 
-    fn done(&mut self, client: usize, place: usize, begun: u64) {
-        let (now, begun) = (self.at(self.now), self.at(begun));
+    fn done(&mut self, client: usize, index: usize, started: u64) {
+        let (now, started) = (self.at(self.now), self.at(started));
         let worker = client % self.guards.len();
-        self.answered[place] += 1;
-        let relief = self.guards[worker].record_outcome(place, answer(begun, now));
+        self.answered[index] += 1;
+        let relief = self.guards[worker].record_outcome(index, answer(started, now));
         if relief == Relief::Room {
             for (other, held) in self.held.iter().enumerate() {
                 if let Some((home, since)) = held
-                    && *home == place
+                    && *home == index
                     && other % self.guards.len() == worker
                 {
                     self.events
-                        .push(Reverse((self.now, other, Happens::Again(*since))));
+                        .push(Reverse((self.now, other, Event::Retry(*since))));
                 }
             }
         }
-        self.events.push(Reverse((self.now, client, Happens::Ask)));
+        self.events
+            .push(Reverse((self.now, client, Event::Request)));
     }
 
     fn total(&self) -> u64 {
@@ -181,12 +184,12 @@ fn anywhere(seats: u64) -> Home {
     Box::new(move |_, random| usize::try_from(random.below(seats)).unwrap())
 }
 
-/// About so many microseconds.
+/// Returns a random time around `micros`.
 fn about(micros: u64, random: &mut Random) -> u64 {
     micros / 2 + random.below(micros)
 }
 
-/// Every seat serves one request at a time, as a process on one CPU does, at 50 microseconds each.
+/// Returns a service in which each seat serves one request at a time, as a process on one CPU does.
 fn one_at_a_time(seats: usize) -> impl FnMut(usize, u64, u64) -> u64 {
     let mut free_at = vec![0; seats];
     move |seat: usize, now: u64, takes: u64| {
@@ -197,7 +200,7 @@ fn one_at_a_time(seats: usize) -> impl FnMut(usize, u64, u64) -> u64 {
 
 #[test]
 fn a_replica_that_takes_five_seconds_costs_the_others_little() {
-    // A worker with few clients has them all waiting before it has seen enough.
+    // A worker with few clients has all of them waiting before it has enough evidence.
     for (workers, clients) in [(1, 64), (2, 64), (4, 128)] {
         let world = |on: bool| {
             let mut queue = one_at_a_time(3);
@@ -220,7 +223,7 @@ fn a_replica_that_takes_five_seconds_costs_the_others_little() {
         );
         assert!(slow);
         assert!(exposed < 1_000, "{exposed}");
-        // Two of three seats, at least 3 of 4 seconds.
+        // The expected total is that of two of three seats during at least 3 of 4 seconds.
         assert!(
             guarded as f64 > healthy as f64 * 3.0 * 2.0 / 3.0,
             "{guarded}"
@@ -228,7 +231,7 @@ fn a_replica_that_takes_five_seconds_costs_the_others_little() {
     }
 }
 
-/// Seat 1 takes ten times as long for four seconds.
+/// Returns a world in which seat 1 takes ten times as long for four seconds.
 fn ten_times_slower(workers: usize) -> World {
     let service: Service = Box::new(|_, seat, now, random| match seat {
         0 if (SECOND..5 * SECOND).contains(&now) => about(100 * MS, random),
@@ -255,14 +258,14 @@ fn a_replica_ten_times_slower_is_found_and_gets_its_keys_back() {
         let world = &mut answered[0].1;
         assert!(world.slow(0) && !world.slow(1) && !world.slow(2));
         world.run_until(6 * SECOND);
-        assert!(!world.slow(0), "it answers in time again");
+        assert!(!world.slow(0), "it replies in time again");
         let avoided = world.avoided;
         world.run_until(8 * SECOND);
         assert_eq!(world.avoided, avoided, "all keys are at home again");
     }
 }
 
-/// Runs for ten seconds, in which nothing may be avoided.
+/// Runs for ten seconds and checks that no replica is avoided.
 #[track_caller]
 fn nothing_is_avoided(mut world: World) -> World {
     world.run_until(10 * SECOND);
@@ -272,7 +275,7 @@ fn nothing_is_avoided(mut world: World) -> World {
 
 #[test]
 fn replicas_that_wait_for_a_cpu_keep_their_keys() {
-    // Seats in turn do nothing for up to 100 ms while the others go on.
+    // Seats take turns in doing nothing for up to 100 ms while the others continue.
     for (workers, clients) in [(1, 8), (2, 8), (2, 32), (2, 128)] {
         let mut queue = one_at_a_time(3);
         let (mut next, mut victim) = (0, 0);
@@ -307,7 +310,7 @@ fn slow_paths_do_not_make_a_replica_slow() {
         _ => about(2 * MS, random),
     });
     nothing_is_avoided(World::new(3, 2, 64, home, service));
-    // The only client of a seat asks for what takes 2 s, over and over.
+    // The only client of a seat repeats a request that takes 2 s.
     let home: Home = Box::new(|client, random| match client {
         0 => 0,
         _ => 1 + usize::try_from(random.below(2)).unwrap(),
@@ -341,24 +344,24 @@ fn a_slow_replica_is_probed_by_one_request_at_a_time() {
     let before = world.answered[0];
     world.run_until(4 * SECOND);
     let probes = world.answered[0] - before;
-    // Each takes 50 to 150 ms.
+    // Each probe takes 50 to 150 ms.
     assert!((6..=20).contains(&probes), "{probes}");
 }
 
 #[test]
-fn a_guard_that_is_off_judges_nothing() {
+fn a_guard_that_is_off_never_avoids_a_replica() {
     let mut world = ten_times_slower(1).off();
     world.run_until(4 * SECOND);
     assert_eq!((world.avoided, world.holds), (0, 0));
 }
 
-/// A guard over two seats, of which the second answers `answers` requests at once while the first, asked
-/// `asked` times at the beginning, answers none.
-fn after(asked: u32, answers: u64) -> (SlowGuard, Instant) {
+/// Returns a guard over two seats. The second replies to `replies` requests at once. The first was
+/// sent `sent` requests at the beginning and replies to none.
+fn after(sent: u32, replies: u64) -> (SlowGuard, Instant) {
     let (mut guard, begin) = (SlowGuard::default(), Instant::now());
     guard.update(true, &[member(1), member(2)]);
-    (0..asked).for_each(|_| guard.record_sent(0, begin));
-    for _ in 0..answers {
+    (0..sent).for_each(|_| guard.record_sent(0, begin));
+    for _ in 0..replies {
         guard.record_sent(1, begin);
         guard.record_outcome(1, answer(begin, begin));
     }
@@ -366,27 +369,27 @@ fn after(asked: u32, answers: u64) -> (SlowGuard, Instant) {
 }
 
 #[test]
-fn the_guard_judges_at_its_edges() {
+fn the_guard_decides_at_its_limits() {
     let moment = Duration::from_micros(1);
-    let judged = |asked, answers, at| {
-        let (mut guard, begin) = after(asked, answers);
+    let verdict = |sent, replies, at| {
+        let (mut guard, begin) = after(sent, replies);
         guard.verdict(0, begin + at)
     };
     for later in [Duration::ZERO, 10 * SLOW_AFTER] {
         assert_eq!(
-            judged(MIN_SENT - 1, MIN_REPLIES_ELSEWHERE, later),
+            verdict(MIN_SENT - 1, MIN_REPLIES_ELSEWHERE, later),
             GuardVerdict::Send
         );
         assert_eq!(
-            judged(MIN_SENT, MIN_REPLIES_ELSEWHERE - 1, later),
+            verdict(MIN_SENT, MIN_REPLIES_ELSEWHERE - 1, later),
             GuardVerdict::Send
         );
     }
-    let early = judged(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER - moment);
+    let early = verdict(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER - moment);
     assert!(matches!(early, GuardVerdict::Hold(_)), "{early:?}");
-    let late = judged(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER);
+    let late = verdict(MIN_SENT, MIN_REPLIES_ELSEWHERE, SLOW_AFTER);
     assert_eq!(late, GuardVerdict::Avoid { news: true });
-    // An answer within 50 ms clears it; a later one makes room for one request.
+    // A reply within 50 ms clears the doubt; a later one makes room for one request.
     let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     assert!(matches!(guard.verdict(0, begin), GuardVerdict::Hold(_)));
     let end = answer(begin, begin + LATE_AFTER + moment);
@@ -413,7 +416,7 @@ fn requests_that_wait_for_their_clients_are_no_evidence() {
     let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     guard.record_outcome(0, ReplyOutcome::Client);
     assert_eq!(guard.verdict(0, begin + SLOW_AFTER), GuardVerdict::Send);
-    // A client that gives up is.
+    // A client that gives up is evidence.
     let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     guard.record_outcome(0, ReplyOutcome::Gone);
     let verdict = guard.verdict(0, begin + SLOW_AFTER);
@@ -421,7 +424,7 @@ fn requests_that_wait_for_their_clients_are_no_evidence() {
 }
 
 #[test]
-fn four_probes_in_time_end_it_and_a_late_one_starts_again() {
+fn four_timely_probes_end_slowness_and_a_late_one_restarts_the_count() {
     let (mut guard, begin) = after(MIN_SENT, MIN_REPLIES_ELSEWHERE);
     let mut now = begin + SLOW_AFTER;
     assert_eq!(guard.verdict(0, now), GuardVerdict::Avoid { news: true });
@@ -447,16 +450,16 @@ fn a_successor_begins_without_the_evidence_about_its_predecessor() {
         guard.verdict(0, begin + SLOW_AFTER),
         GuardVerdict::Avoid { news: true }
     );
-    // Another health of the same replica changes nothing.
+    // A new health of the same replica changes nothing.
     guard.update(true, &[member(1), member(2)]);
     assert!(guard.is_slow(0));
-    let life = SeatInput {
+    let successor = SeatInput {
         replica_id: 77,
         ..member(1)
     };
-    guard.update(true, &[life, member(2)]);
+    guard.update(true, &[successor, member(2)]);
     assert!(!guard.is_slow(0));
-    // A replica that left is not missed.
+    // An end for a replica that has left is ignored.
     assert_eq!(
         guard.record_outcome(usize::MAX, ReplyOutcome::Gone),
         Relief::None

@@ -40,11 +40,7 @@ pub(in crate::proxy) fn request(
         push(out, &[b"Host: ", host, b"\r\n"]);
     }
     let nominated = ConnectionTokens::from_fields(&head.fields);
-    let mut forwarded_for = head
-        .fields
-        .iter()
-        .rev()
-        .filter(|field| field.is("x-forwarded-for"));
+    let mut forwarded_for = head.fields.named("x-forwarded-for").rev();
     let last_forwarded_for = forwarded_for
         .next()
         .filter(|_| !nominated.has("x-forwarded-for"));
@@ -103,7 +99,7 @@ fn push_hop_by_hop(head: &RequestHead<'_, '_>, upgrade: bool, out: &mut BytesMut
         push(out, &[b"TE: trailers\r\n"]);
     }
     if upgrade {
-        for field in head.fields.iter().filter(|field| field.is("upgrade")) {
+        for field in head.fields.named("upgrade") {
             push(out, &[field.line]);
         }
     }

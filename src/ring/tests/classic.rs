@@ -1,12 +1,12 @@
-//! The rings of slots: beside the text of the coursework taken literally, by the exact table of its
-//! shares, at the edge of their room, and as they are typed and told.
+//! Slot rings: compared with the literal text of the coursework, by the exact table of their
+//! shares, at the limit of their capacity, and as they are parsed and printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Key, RingError, Seat, Spec};
-use super::{CUSTOM, Random, build, distinct, first, kinds, walked};
+use super::{CUSTOM, Random, all_kinds, build, distinct, first, walked};
 
-/// A ring of slots taken literally, with whole numbers that cannot overflow.
+/// Literal slot ring, with integers that cannot overflow.
 struct Literal {
     h: fn(i128) -> i128,
     phi: fn(i128, i128) -> i128,
@@ -24,33 +24,33 @@ const COURSEWORK: Literal = Literal {
 };
 
 impl Literal {
-    /// Who is on which slot once seats 1 to `highest` are placed.
+    /// Returns the seat on each slot once seats 1 to `highest` are placed.
     fn place(&self, highest: u32) -> BTreeMap<i128, Seat> {
-        let mut taken = BTreeMap::new();
+        let mut placed = BTreeMap::new();
         for i in 1..=highest {
             for j in 1..=self.vnodes {
-                let wish = (self.phi)(i.into(), j);
+                let preferred = (self.phi)(i.into(), j);
                 let squares = (0..self.slots).filter(|_| self.quadratic).map(|n| n * n);
-                let mut tries = squares.chain(0..self.slots);
-                let free = tries.find_map(|step| {
-                    let slot = (wish + step).rem_euclid(self.slots);
-                    (!taken.contains_key(&slot)).then_some(slot)
+                let mut candidates = squares.chain(0..self.slots);
+                let free = candidates.find_map(|step| {
+                    let slot = (preferred + step).rem_euclid(self.slots);
+                    (!placed.contains_key(&slot)).then_some(slot)
                 });
-                taken.insert(free.unwrap(), Seat(i));
+                placed.insert(free.unwrap(), Seat(i));
             }
         }
-        taken
+        placed
     }
 
     fn expect(&self, spec: &Spec, seats: &BTreeSet<Seat>, keys: Vec<Key>) {
         let ring = build(spec, seats);
-        let taken = self.place(seats.last().unwrap().0);
+        let placed = self.place(seats.last().unwrap().0);
         for key in keys {
             let start = (self.h)(i128::from(key.0) % (1 << 30));
             let around = (start..start + self.slots).map(|slot| slot.rem_euclid(self.slots));
-            let met = around.filter_map(|slot| taken.get(&slot).copied());
-            let walk = distinct(met.filter(|seat| seats.contains(seat)));
-            assert_eq!(walked(&*ring, key), walk, "{spec}");
+            let seen = around.filter_map(|slot| placed.get(&slot).copied());
+            let expected = distinct(seen.filter(|seat| seats.contains(seat)));
+            assert_eq!(walked(&*ring, key), expected, "{spec}");
         }
     }
 }
@@ -89,7 +89,7 @@ fn rings_of_slots_equal_the_text_taken_literally() {
             let seats: BTreeSet<Seat> = random.seats(6).into_iter().collect();
             literal.expect(&spec, &seats, random.keys(30));
         }
-        // All seats: nearly every slot is taken, and probing goes far.
+        // With all seats, nearly every slot is taken, and probing goes far.
         literal.expect(&spec, &first(56), random.keys(60));
     }
 }
@@ -112,7 +112,7 @@ fn named_rings_equal_the_same_ones_typed() {
     }
 }
 
-/// Keys out of `ids` that each seat of 1..=n owns, ascending by seat.
+/// Returns the number of keys out of `ids` that each seat of 1..=n owns, ascending by seat.
 fn classic_counts(n: u32, ids: std::ops::RangeInclusive<u64>) -> Vec<u64> {
     let ring = build(&Spec::Classic, &first(n));
     // H modulo 512 depends on the ID modulo 512 alone: classic_owners_repeat_every_512_keys.
@@ -134,7 +134,7 @@ fn classic_shares_are_the_exact_table() {
         &[7656, 469, 938, 391, 547],
         &[7266, 469, 938, 391, 547, 391],
     ];
-    // Both readings of "six digits" round to the same table: with and without leading zeros.
+    // Both readings of "six digits", with and without leading zeros, round to the same table.
     for ids in [0..=999_999, 100_000..=999_999] {
         let size = ids.clone().count() as u64;
         for (n, row) in (2..).zip(table) {
@@ -153,7 +153,7 @@ fn brief_shares_are_the_exact_ones() {
     for id in 0..512 {
         counts[ring.owner(Key(id)).unwrap().0 as usize - 1] += 1;
     }
-    // Of 512, which is what 9648, 176 and 176 of 10,000 are.
+    // Of 512 keys. The same shares are 9648, 176 and 176 of 10,000.
     assert_eq!(counts, [494, 9, 9]);
     for Key(key) in Random(8).keys(2000) {
         assert_eq!(ring.owner(Key(key)), ring.owner(Key(key % 512)));
@@ -179,32 +179,34 @@ fn classic_holds_56_seats_and_not_57() {
         seat: Seat(57),
     };
     assert_eq!(err, expected);
-    // The number counts, not how many there are: seat 57's slots would depend on who came before.
+    // The seat number counts, not the number of seats: seat 57's slots would depend on earlier
+    // seats.
     assert!(Spec::Classic.build(&[Seat(57)].into()).is_err());
     assert!(err.to_string().contains("seats 1 to 56, not for seat 57"));
 }
 
 #[test]
-fn quadratic_probing_reaches_87_slots_and_goes_on_in_turn() {
-    // Every virtual server wishes for the same slot, and yet there is room for all 512.
+fn quadratic_probing_reaches_87_slots_and_continues_linearly() {
+    // Every virtual server prefers the same slot, and yet there is room for all 512.
     let spec: Spec = "classic:phi=7,vnodes=1,probe=quadratic".parse().unwrap();
     assert_eq!(walked(&*build(&spec, &first(512)), Key(1)).len(), 512);
     let squares: BTreeSet<u32> = (0..512_u32).map(|n| n * n % 512).collect();
     assert_eq!(squares.len(), 87);
-    // Seat 1 has its wish, seat 2 is 1 further on, seat 3 4 further on; H finds them from below.
-    let look = |slot: u32| {
+    // Seat 1 has its preferred slot, seat 2 is 1 further on, seat 3 4 further on; H finds them from
+    // below.
+    let owner_of_slot = |slot: u32| {
         let text = format!("classic:h={slot},phi=7,vnodes=1,probe=quadratic");
         build(&text.parse().unwrap(), &first(88)).owner(Key(0))
     };
-    assert_eq!(look(7), Some(Seat(1)));
-    assert_eq!(look(8), Some(Seat(2)));
-    assert_eq!(look(11), Some(Seat(3)));
-    // The 88th finds none of them free, and takes the first free slot after the wish.
-    assert_eq!(look(9), Some(Seat(88)));
+    assert_eq!(owner_of_slot(7), Some(Seat(1)));
+    assert_eq!(owner_of_slot(8), Some(Seat(2)));
+    assert_eq!(owner_of_slot(11), Some(Seat(3)));
+    // Seat 88 finds none of them free, and takes the first free slot after its preferred one.
+    assert_eq!(owner_of_slot(9), Some(Seat(88)));
 }
 
 #[test]
-fn a_ring_of_ones_own_holds_as_many_seats_as_it_has_room_for() {
+fn a_custom_ring_holds_as_many_seats_as_it_has_slots_for() {
     let small: Spec = "classic:slots=20,vnodes=6".parse().unwrap();
     assert!(small.build(&first(3)).is_ok());
     let err = small.build(&first(4)).unwrap_err().to_string();
@@ -220,8 +222,8 @@ fn a_ring_of_ones_own_holds_as_many_seats_as_it_has_room_for() {
 }
 
 #[test]
-fn a_spec_is_read_as_it_is_written() {
-    for spec in kinds() {
+fn a_spec_is_parsed_and_printed_alike() {
+    for spec in all_kinds() {
         assert_eq!(spec.to_string().parse(), Ok(spec.clone()), "{spec}");
         assert_eq!(build(&spec, &first(2)).spec(), spec);
     }
@@ -232,18 +234,18 @@ fn a_spec_is_read_as_it_is_written() {
 }
 
 #[test]
-fn what_names_no_ring_is_refused_with_a_sentence() {
+fn an_unknown_ring_is_refused_with_a_sentence() {
     let cases = [
         ("", "unknown ring ''"),
         ("Uniform", "unknown ring 'Uniform': use uniform, classic"),
         ("classic ", "unknown ring 'classic '"),
-        ("classic:", "'' is no field"),
-        ("classic:h", "'h' is no field"),
+        ("classic:", "'' is not a field"),
+        ("classic:h", "'h' is not a field"),
         (
             "classic:h=i,h=i",
-            "'h=i' is no field of a ring, or given twice",
+            "'h=i' is not a field of a ring, or is given twice",
         ),
-        ("classic:size=4", "'size=4' is no field"),
+        ("classic:size=4", "'size=4' is not a field"),
         ("classic:slots=0", "slots is not a number from 1 to 2048"),
         ("classic:slots=2049", "slots is not a number from 1 to 2048"),
         ("classic:slots=+9", "slots is not a number"),
@@ -261,7 +263,7 @@ fn what_names_no_ring_is_refused_with_a_sentence() {
         ("classic:h=2^(5-i)", "h has a negative exponent at i=6"),
         (
             "classic:h=1/(i-500)",
-            "h may be one that divides by zero for some i",
+            "h possibly divides by zero for some i",
         ),
     ];
     for (text, sentence) in cases {

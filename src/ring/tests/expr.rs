@@ -1,5 +1,5 @@
-//! Expressions: by examples, beside a slow evaluator of our own on thousands of generated ones, and
-//! against whatever else may be typed.
+//! Expressions: by examples, in comparison with a slow evaluator on thousands of generated ones,
+//! and with arbitrary texts.
 
 use super::super::checked::ArithmeticError;
 use super::super::expr::{Expr, MAX_DEPTH, MAX_LENGTH, ParseExprError};
@@ -10,7 +10,7 @@ fn value(text: &str, i: i64, j: i64) -> Result<i64, ArithmeticError> {
 }
 
 #[test]
-fn expressions_mean_what_they_say() {
+fn expressions_have_the_expected_values() {
     let cases = [
         ("7", 7),
         ("i", 5),
@@ -42,7 +42,7 @@ fn expressions_mean_what_they_say() {
 }
 
 #[test]
-fn every_fault_is_told() {
+fn every_arithmetic_error_is_reported() {
     let cases = [
         ("1/0", ArithmeticError::ByZero),
         ("1%(i-5)", ArithmeticError::ByZero),
@@ -59,13 +59,13 @@ fn every_fault_is_told() {
         ("0*(1/0)", ArithmeticError::ByZero),
         ("1/0+2^63", ArithmeticError::ByZero),
     ];
-    for (text, fault) in cases {
-        assert_eq!(value(text, 5, 3), Err(fault), "{text}");
+    for (text, error) in cases {
+        assert_eq!(value(text, 5, 3), Err(error), "{text}");
     }
 }
 
 #[test]
-fn what_is_no_expression_is_refused() {
+fn a_malformed_expression_is_refused() {
     let long = "1+".repeat(MAX_LENGTH / 2) + "1";
     let deep = "(".repeat(MAX_DEPTH + 1) + "1" + &")".repeat(MAX_DEPTH + 1);
     let cases = [
@@ -73,17 +73,17 @@ fn what_is_no_expression_is_refused() {
         (&*long, ParseExprError::TooLong),
         (&*"(".repeat(1_000_000), ParseExprError::TooDeep),
         (&*deep, ParseExprError::TooDeep),
-        ("i i", ParseExprError::Foreign(' ')),
-        ("k", ParseExprError::Foreign('k')),
-        ("1.5", ParseExprError::Foreign('.')),
-        ("{i}", ParseExprError::Foreign('{')),
-        ("max(i,j)", ParseExprError::Foreign('m')),
-        ("ä", ParseExprError::Foreign('ä')),
-        ("π", ParseExprError::Foreign('π')),
-        ("i\0", ParseExprError::Foreign('\0')),
+        ("i i", ParseExprError::IllegalChar(' ')),
+        ("k", ParseExprError::IllegalChar('k')),
+        ("1.5", ParseExprError::IllegalChar('.')),
+        ("{i}", ParseExprError::IllegalChar('{')),
+        ("max(i,j)", ParseExprError::IllegalChar('m')),
+        ("ä", ParseExprError::IllegalChar('ä')),
+        ("π", ParseExprError::IllegalChar('π')),
+        ("i\0", ParseExprError::IllegalChar('\0')),
     ];
-    for (text, why) in cases {
-        assert_eq!(Expr::parse(text).unwrap_err(), why, "{text}");
+    for (text, error) in cases {
+        assert_eq!(Expr::parse(text).unwrap_err(), error, "{text}");
     }
     for text in [
         "2i", "ij", "i2", "(i)(j)", "i(2)", "2(i)", "(i)2", "(", ")", "()", "i)", "(i", ")i(", "+",
@@ -101,7 +101,7 @@ fn what_is_no_expression_is_refused() {
     assert_eq!(value(&longest, 0, 0), Ok(73));
 }
 
-/// An expression as a tree, written with all its brackets or without those that precedence spares.
+/// Expression as a tree, written with all its brackets or only with those that precedence requires.
 enum Tree {
     Number(i64),
     I,
@@ -170,7 +170,7 @@ impl Tree {
                     '*' => a.checked_mul(b),
                     '/' => a.checked_div(b),
                     '%' => a.checked_rem(b),
-                    // Large exponents work for few bases only, whose powers repeat.
+                    // Large exponents have a value for few bases only, whose powers repeat.
                     _ if b > 100 && (-1..=1).contains(&a) => {
                         a.checked_pow(if b % 2 == 0 { 100 } else { 101 })
                     }
@@ -205,21 +205,21 @@ fn generated_expressions_equal_a_slow_evaluator() {
 }
 
 #[test]
-fn what_bounds_let_through_never_fails() {
+fn an_expression_that_the_bounds_accept_never_fails() {
     const HIGHEST: i64 = (1 << 30) - 1;
     let mut random = Random(12);
-    let (mut through, mut held) = (0, 0);
+    let (mut accepted, mut refused) = (0, 0);
     for _ in 0..6000 {
         let tree = Tree::grow(&mut random, 4);
         let text = tree.write().replace('j', "7");
         let Ok(expr) = Expr::parse(&text) else {
             continue;
         };
-        let Ok((low, high)) = expr.span(HIGHEST) else {
-            held += 1;
+        let Ok((low, high)) = expr.bounds(HIGHEST) else {
+            refused += 1;
             continue;
         };
-        through += 1;
+        accepted += 1;
         let some = (0..20).map(|_| random.below(1 << 30) as i64);
         for i in some.chain(0..40).chain([HIGHEST - 1, HIGHEST]) {
             let value = expr.at(i, 0);
@@ -227,25 +227,25 @@ fn what_bounds_let_through_never_fails() {
             assert!(within, "{text} at {i}: {value:?} not in {low}..={high}");
         }
     }
-    assert!(through > 1000 && held > 300, "{through} {held}");
+    assert!(accepted > 1000 && refused > 300, "{accepted} {refused}");
 }
 
 #[test]
-fn no_text_makes_it_panic() {
+fn no_text_makes_the_parser_panic() {
     let mut random = Random(13);
     let letters: Vec<char> = "iijj0123456789+-*/%^()()".chars().collect();
-    let (mut read, mut refused) = (0, 0);
+    let (mut parsed, mut refused) = (0, 0);
     for _ in 0..50_000 {
         let length = random.below(12);
         let draw = |_| random.one_of(&letters);
         let text: String = (0..length).map(draw).collect();
         match Expr::parse(&text) {
             Ok(expr) => {
-                let _ = (expr.at(3, 4), expr.span(1000));
-                read += 1;
+                let _ = (expr.at(3, 4), expr.bounds(1000));
+                parsed += 1;
             }
             Err(_) => refused += 1,
         }
     }
-    assert!(read > 500 && refused > 500, "{read} {refused}");
+    assert!(parsed > 500 && refused > 500, "{parsed} {refused}");
 }

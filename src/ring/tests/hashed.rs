@@ -1,5 +1,5 @@
-//! The hashed rings beside a reference written the slow and obvious way, their golden walks, and how even
-//! they are. The golden walks come from a program in another language.
+//! Hashed rings: in comparison with a slow and obvious reference, by golden walks, and by their
+//! evenness. The golden walks come from a program in another language.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::super::{Key, Ring, Seat, Spec};
 use super::{Random, build, first, walked};
 
-/// Every seat's score for the key's bucket, from the highest down.
+/// Returns the seats by their score for the key's bucket, the highest first.
 fn uniform_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
     let golden: u64 = 0x9E37_79B9_7F4A_7C15;
     let mix = |z: u64| {
@@ -24,15 +24,15 @@ fn uniform_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
     scored.into_iter().rev().map(|(_, seat)| seat).collect()
 }
 
-/// Every seat's draw for the key, from the highest down.
+/// Returns the seats by their score for the key, the highest first.
 fn rendezvous_reference(seats: &BTreeSet<Seat>, key: Key) -> Vec<Seat> {
-    let draw = |seat: &Seat| {
+    let score = |seat: &Seat| {
         let bytes = [&key.0.to_le_bytes()[..], &seat.0.to_le_bytes()].concat();
         (xxh3_64_with_seed(&bytes, 2), *seat)
     };
-    let mut drawn: Vec<(u64, Seat)> = seats.iter().map(draw).collect();
-    drawn.sort_unstable();
-    drawn.into_iter().rev().map(|(_, seat)| seat).collect()
+    let mut scored: Vec<(u64, Seat)> = seats.iter().map(score).collect();
+    scored.sort_unstable();
+    scored.into_iter().rev().map(|(_, seat)| seat).collect()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_hashed_rings_equal_their_references() {
     }
 }
 
-/// Over seats 1 to 6, in the order of these keys.
+/// Keys of the golden walks, in this order, over seats 1 to 6.
 const GOLDEN_KEYS: [u64; 8] = [
     0,
     1,
@@ -139,7 +139,8 @@ fn jump_golden_walks() {
 
 #[test]
 fn the_hashed_rings_are_as_even_as_chance_allows() {
-    // The bounds are the 95th percentiles over many rings; these rings' medians must lie below them.
+    // The bounds are the 95th percentiles over many rings; these rings' medians must lie below
+    // them.
     for spec in [Spec::Rendezvous, Spec::Maglev, Spec::Jump] {
         for (n, bound) in [(3, 1.03), (6, 1.06), (16, 1.11)] {
             let ring = build(&spec, &first(n));
@@ -152,7 +153,7 @@ fn the_hashed_rings_are_as_even_as_chance_allows() {
     }
 }
 
-/// Keys of each seat among 10,000 random IDs.
+/// Returns the number of keys of each seat among 10,000 random IDs.
 fn counts(ring: &dyn Ring, n: u32, seed: u64) -> Vec<f64> {
     let mut random = Random(seed);
     let mut counts = vec![0.0; n as usize];
@@ -178,9 +179,9 @@ fn chi_square(counts: &[f64]) -> f64 {
 }
 
 #[test]
-fn the_default_ring_is_as_fair_as_drawing_lots() {
+fn the_default_ring_is_as_even_as_random_assignment() {
     const SEEDS: u64 = 100;
-    // What N-1 degrees of freedom exceed in 5 % of runs.
+    // Limits that N-1 degrees of freedom exceed in 5 % of runs.
     let limits = [
         (2, 3.841),
         (3, 5.991),
@@ -211,7 +212,7 @@ fn the_default_ring_is_as_fair_as_drawing_lots() {
 }
 
 #[test]
-fn every_seat_of_the_default_ring_expects_its_share() {
+fn every_seat_of_the_default_ring_has_an_equal_expected_share() {
     for n in [2, 3, 4, 5, 6, 8, 16, 64] {
         let ring = build(&Spec::Uniform, &first(n));
         let mut counts = vec![0.0; n as usize];
@@ -219,30 +220,30 @@ fn every_seat_of_the_default_ring_expects_its_share() {
             let owner = ring.owner_at(bucket << 45).unwrap();
             counts[owner.0 as usize - 1] += 1.0;
         }
-        let off = counts
+        let deviation = counts
             .iter()
             .map(|count| count * f64::from(n) / f64::from(1 << 19) - 1.0);
-        let off = off.map(f64::abs).fold(0.0, f64::max);
+        let deviation = deviation.map(f64::abs).fold(0.0, f64::max);
         println!(
             "N={n}: a share is at most {:.2} % away from 1/N",
-            100.0 * off
+            100.0 * deviation
         );
         if n <= 8 {
-            assert!(off <= 0.005, "N={n}: {off}");
+            assert!(deviation <= 0.005, "N={n}: {deviation}");
         }
-        // Buckets are drawn like lots, too: four standard deviations.
+        // The buckets are a random sample, too: four standard deviations.
         let sigma = ((f64::from(n) - 1.0) / f64::from(1 << 19)).sqrt();
-        assert!(off <= 4.0 * sigma, "N={n}: {off}");
+        assert!(deviation <= 4.0 * sigma, "N={n}: {deviation}");
     }
 }
 
 #[test]
-fn a_changed_table_is_the_one_built_from_scratch() {
+fn a_changed_table_equals_a_new_one() {
     let mut random = Random(8);
     let mut ring = build(&Spec::Uniform, &BTreeSet::new());
     for round in 0..10 {
         let seats: BTreeSet<Seat> = match round {
-            // Nothing in common, nothing at all, all new.
+            // Rounds 3 to 5: no seat in common, no seat at all, all seats new.
             3 => (60..64).map(Seat).collect(),
             4 => BTreeSet::new(),
             _ => random.seats(5).into_iter().collect(),
@@ -250,14 +251,15 @@ fn a_changed_table_is_the_one_built_from_scratch() {
         ring = ring.reseated(&seats).unwrap();
         let whole = build(&Spec::Uniform, &seats);
         assert_eq!(ring.seats(), &seats);
-        let places = (0..1_u64 << 19).map(|bucket| bucket << 45);
-        let differs = places.filter(|place| ring.owner_at(*place) != whole.owner_at(*place));
+        let positions = (0..1_u64 << 19).map(|bucket| bucket << 45);
+        let differs =
+            positions.filter(|position| ring.owner_at(*position) != whole.owner_at(*position));
         assert_eq!(differs.count(), 0, "round {round}: {seats:?}");
     }
 }
 
 #[test]
-fn the_default_ring_names_the_seat_it_has_no_room_for() {
+fn the_default_ring_names_the_seat_that_does_not_fit() {
     let seats = BTreeSet::from([Seat(1), Seat(65_536)]);
     let refused = Spec::Uniform.build(&seats).unwrap_err();
     assert_eq!(

@@ -1,9 +1,9 @@
-//! What every ring promises, tried with seeded sets and keys, and each ring beside a reference written
-//! the slow and obvious way. The golden walks come from a program in another language.
+//! Guarantees of every ring, tested with seeded sets and keys.
 //!
-//! The generator is splitmix64, written here so that a seed means the same keys for ever.
+//! The generator is splitmix64, written here so that a seed always gives the same keys.
 //!
-//! What is asked of all kinds of rings stands in one place, for a new kind must meet all of it.
+//! The tests that apply to all kinds of rings are in this file, because a new kind must pass all of
+//! them.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -13,14 +13,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Key, Ring, Seat, Spec};
 
+mod arcs;
 mod classic;
 mod expr;
+mod forecast;
 mod hashed;
-mod picture;
-mod plan;
 
-/// The kinds whose seats never give a key to one that was there before.
-fn stable() -> Vec<Spec> {
+/// Returns the kinds on which an added seat takes keys and moves no other key.
+fn stable_kinds() -> Vec<Spec> {
     let mut all = vec![
         Spec::Uniform,
         Spec::Classic,
@@ -31,16 +31,16 @@ fn stable() -> Vec<Spec> {
     all
 }
 
-/// Rings of one's own, each with room for 56 seats.
+/// Custom rings, each with room for 56 seats.
 const CUSTOM: [&str; 3] = [
     "classic:probe=quadratic",
     "classic:h=i*2654435761%4093,phi=(i*31+j)*40503,slots=1024,vnodes=17",
     "classic:h=7-i,phi=-i*j-j,slots=1000,vnodes=3,probe=quadratic",
 ];
 
-/// All kinds.
-fn kinds() -> Vec<Spec> {
-    [stable(), vec![Spec::Maglev, Spec::Jump]].concat()
+/// Returns all kinds.
+fn all_kinds() -> Vec<Spec> {
+    [stable_kinds(), vec![Spec::Maglev, Spec::Jump]].concat()
 }
 
 struct Random(u64);
@@ -61,7 +61,7 @@ impl Random {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 
-    /// Keys of every size: request IDs, hashes and the edges of the arithmetic.
+    /// Returns keys of every size: request IDs, hashes and the limits of the arithmetic.
     fn keys(&mut self, n: usize) -> Vec<Key> {
         let edges = [0, 1, (1 << 30) - 1, 1 << 30, u64::MAX - 1, u64::MAX];
         let six_digits = (0..n / 2).map(|_| self.below(1_000_000));
@@ -70,7 +70,7 @@ impl Random {
         keys.into_iter().map(Key).collect()
     }
 
-    /// Between 1 and `most` seats out of 1..=56, in no order.
+    /// Returns between 1 and `most` seats out of 1..=56, in random order.
     fn seats(&mut self, most: u64) -> Vec<Seat> {
         let wanted = 1 + self.below(most);
         let mut seats = Vec::new();
@@ -102,13 +102,13 @@ fn walked(ring: &dyn Ring, key: Key) -> Vec<Seat> {
 }
 
 fn distinct(seats: impl Iterator<Item = Seat>) -> Vec<Seat> {
-    let mut met = Vec::new();
+    let mut seen = Vec::new();
     for seat in seats {
-        if !met.contains(&seat) {
-            met.push(seat);
+        if !seen.contains(&seat) {
+            seen.push(seat);
         }
     }
-    met
+    seen
 }
 
 fn owner_without(ring: &dyn Ring, key: Key, down: &BTreeSet<Seat>) -> Option<Seat> {
@@ -123,17 +123,17 @@ fn owner_without(ring: &dyn Ring, key: Key, down: &BTreeSet<Seat>) -> Option<Sea
     found
 }
 
-/// Share of `keys` whose owner differs between two rings.
+/// Returns the share of `keys` whose owner differs between two rings.
 fn moved(from: &dyn Ring, to: &dyn Ring, keys: &[Key]) -> f64 {
     let differs = |key: &&Key| from.owner(**key) != to.owner(**key);
     keys.iter().filter(differs).count() as f64 / keys.len() as f64
 }
 
 #[test]
-fn a_key_that_is_shown_can_be_typed() {
+fn a_printed_key_can_be_parsed() {
     for n in [0, 132_574, 10_u64.pow(19) - 1, 10_u64.pow(19), u64::MAX] {
-        let shown = Key(n).to_string();
-        assert_eq!(Key::parse(shown.as_bytes()), Key(n), "{shown}");
+        let printed = Key(n).to_string();
+        assert_eq!(Key::parse(printed.as_bytes()), Key(n), "{printed}");
     }
     assert_eq!(Key(u64::MAX).to_string(), "xxh3:ffffffffffffffff");
     for other in [
@@ -157,7 +157,7 @@ fn the_owner_depends_on_the_set_alone() {
         let mut seats = random.seats(12);
         let ascending: BTreeSet<Seat> = seats.iter().copied().collect();
         let keys = random.keys(50);
-        for spec in kinds() {
+        for spec in all_kinds() {
             let ring = build(&spec, &ascending);
             let owners: Vec<_> = keys.iter().map(|key| ring.owner(*key)).collect();
             assert!(owners.iter().flatten().all(|seat| ascending.contains(seat)));
@@ -171,13 +171,13 @@ fn the_owner_depends_on_the_set_alone() {
 }
 
 #[test]
-fn an_added_seat_takes_keys_and_moves_no_other() {
+fn an_added_seat_takes_keys_and_moves_no_other_key() {
     let mut random = Random(2);
     for _ in 0..30 {
         let mut seats: BTreeSet<Seat> = random.seats(12).into_iter().collect();
         let new = seats.pop_last().unwrap();
         let keys = random.keys(300);
-        for spec in stable() {
+        for spec in stable_kinds() {
             let before = build(&spec, &seats);
             let mut with = seats.clone();
             with.insert(new);
@@ -191,14 +191,14 @@ fn an_added_seat_takes_keys_and_moves_no_other() {
 }
 
 #[test]
-fn a_removed_seat_gives_up_its_keys_and_moves_no_other() {
+fn a_removed_seat_gives_up_its_keys_and_moves_no_other_key() {
     let mut random = Random(3);
     for _ in 0..30 {
         let seats = random.seats(20);
         let (old, rest) = seats.split_first().unwrap();
         let rest: BTreeSet<Seat> = rest.iter().copied().collect();
         let keys = random.keys(300);
-        for spec in stable() {
+        for spec in stable_kinds() {
             let before = build(&spec, &seats.iter().copied().collect());
             let after = build(&spec, &rest);
             for key in &keys {
@@ -225,7 +225,7 @@ fn uniform_and_rendezvous_move_about_the_ideal_share() {
 }
 
 #[test]
-fn maglev_and_jump_move_what_they_are_known_to() {
+fn maglev_and_jump_move_the_known_shares() {
     let keys = Random(4).keys(20_000);
     let middle = |n: u32| {
         first(n)
@@ -244,12 +244,12 @@ fn maglev_and_jump_move_what_they_are_known_to() {
                 n - 1
             );
             if spec == Spec::Maglev {
-                // At least the ideal, and a few keys between others.
+                // At least the ideal share, and a few keys between other seats.
                 let most = ideal + 0.08;
                 assert!((0.9 * ideal..most).contains(&add), "{n}: {add}");
                 assert!((0.9 * ideal..most).contains(&rm), "{n}: {rm}");
             } else {
-                // Ideal at the end; in the middle the keys of all above it move.
+                // The ideal share at the end; in the middle, the keys of all seats above move.
                 assert!((0.9 * ideal..1.1 * ideal).contains(&add), "{n}: {add}");
                 assert!((ideal..0.9).contains(&rm), "{n}: {rm}");
             }
@@ -262,7 +262,7 @@ fn a_walk_visits_each_seat_once_and_the_owner_first() {
     let mut random = Random(5);
     for _ in 0..20 {
         let seats: BTreeSet<Seat> = random.seats(56).into_iter().collect();
-        for spec in kinds() {
+        for spec in all_kinds() {
             let ring = build(&spec, &seats);
             for key in random.keys(20) {
                 let walk = walked(&*ring, key);
@@ -275,8 +275,8 @@ fn a_walk_visits_each_seat_once_and_the_owner_first() {
 }
 
 #[test]
-fn a_walk_ends_where_it_is_told_to() {
-    for spec in kinds() {
+fn a_walk_ends_when_the_visitor_breaks() {
+    for spec in all_kinds() {
         let mut visits = 0;
         build(&spec, &first(6)).walk(Key(132_574), &mut |_| {
             visits += 1;
@@ -291,14 +291,14 @@ fn a_walk_ends_where_it_is_told_to() {
 }
 
 #[test]
-fn seats_that_are_down_are_skipped_as_if_absent_and_come_back() {
+fn seats_that_are_down_are_skipped_as_if_absent() {
     let mut random = Random(6);
     for _ in 0..20 {
         let seats = random.seats(12);
         let all: BTreeSet<Seat> = seats.iter().copied().collect();
         let down: BTreeSet<Seat> = seats[..seats.len() / 2].iter().copied().collect();
         let up: BTreeSet<Seat> = all.difference(&down).copied().collect();
-        for spec in stable() {
+        for spec in stable_kinds() {
             let (ring, without) = (build(&spec, &all), build(&spec, &up));
             for key in random.keys(100) {
                 let chosen = owner_without(&*ring, key, &down);
@@ -312,7 +312,7 @@ fn seats_that_are_down_are_skipped_as_if_absent_and_come_back() {
 
 #[test]
 fn a_ring_without_seats_owns_nothing() {
-    for spec in kinds() {
+    for spec in all_kinds() {
         let ring = build(&spec, &BTreeSet::new());
         assert_eq!(ring.owner(Key(7)), None);
         assert!(walked(&*ring, Key(7)).is_empty());

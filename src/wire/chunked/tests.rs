@@ -1,39 +1,41 @@
-//! Chunked bodies whole, in any pieces and malformed, and the edges of what is put up with.
+//! Chunked bodies: whole, in pieces of any size, malformed, and at the limits.
 
 use super::*;
 use crate::wire::chunk_extension::{EXTENSION_PER_CHUNK, MAX_EXTENSION, MAX_EXTENSION_EXCESS};
 
-/// The data and the number of bytes used when `input` comes in pieces of `size` bytes.
+/// Returns the data, the number of bytes used, and whether the message has ended, for `input` in
+/// pieces of `size` bytes.
 fn scan(input: &[u8], size: usize) -> Result<(Vec<u8>, usize, bool), BadChunk> {
-    let (data, _, used, done) = sort(Scanner::default(), input, size)?;
+    let (data, _, used, done) = scan_with(Scanner::default(), input, size)?;
     Ok((data, used, done))
 }
 
-/// The data, what goes on, the number of bytes used, and whether the message has ended.
-fn sort(
+/// Returns the data, the forwarded bytes, the number of bytes used, and whether the message has
+/// ended.
+fn scan_with(
     mut scanner: Scanner,
     input: &[u8],
     size: usize,
 ) -> Result<(Vec<u8>, Vec<u8>, usize, bool), BadChunk> {
-    let (mut data, mut kept, mut used, mut here) = (Vec::new(), Vec::new(), 0, 0);
-    while here < input.len() && !scanner.is_done() {
-        here = (here + size).min(input.len());
+    let (mut data, mut forwarded, mut used, mut arrived) = (Vec::new(), Vec::new(), 0, 0);
+    while arrived < input.len() && !scanner.is_done() {
+        arrived = (arrived + size).min(input.len());
         loop {
-            let (len, run) = scanner.next(&input[used..here])?;
+            let (len, run) = scanner.next(&input[used..arrived])?;
             let bytes = &input[used..used + len];
             used += len;
             if run == Segment::Data {
                 data.extend_from_slice(bytes);
             }
             if run != Segment::Dropped {
-                kept.extend_from_slice(bytes);
+                forwarded.extend_from_slice(bytes);
             }
-            if len == 0 || used == here {
+            if len == 0 || used == arrived {
                 break;
             }
         }
     }
-    Ok((data, kept, used, scanner.is_done()))
+    Ok((data, forwarded, used, scanner.is_done()))
 }
 
 #[test]
@@ -97,23 +99,23 @@ fn broken_codings_are_refused() {
 }
 
 #[test]
-fn extensions_end_here_and_so_do_fields_that_belong_to_a_head() {
+fn extensions_and_header_only_trailer_fields_are_dropped() {
     let body = b"3 ; a=b;c = \"\\\"\r\n\";d\r\n".as_slice();
     assert!(scan(body, 1).is_err(), "no line ends inside quotes");
     let body = b"3\t;\ta=b;c = \"\\\";\";d\r\nabc\r\n00;z\r\nX-A: 1\r\nHost: a\r\n\
         content-LENGTH: 5\r\nX-B:\r\nRingmaster-Seat: 1\r\n\r\n";
     for size in 1..=body.len() {
-        let (_, kept, used, _) = sort(Scanner::default(), body, size).unwrap();
-        let kept = String::from_utf8(kept).unwrap();
-        assert_eq!(kept, "3\r\nabc\r\n00\r\nX-A: 1\r\nX-B:\r\n\r\n");
+        let (_, forwarded, used, _) = scan_with(Scanner::default(), body, size).unwrap();
+        let forwarded = String::from_utf8(forwarded).unwrap();
+        assert_eq!(forwarded, "3\r\nabc\r\n00\r\nX-A: 1\r\nX-B:\r\n\r\n");
         assert_eq!(used, body.len());
-        let (_, kept, ..) = sort(Scanner::without_trailers(), body, size).unwrap();
-        assert_eq!(kept, b"3\r\nabc\r\n00\r\n\r\n");
+        let (_, forwarded, ..) = scan_with(Scanner::without_trailers(), body, size).unwrap();
+        assert_eq!(forwarded, b"3\r\nabc\r\n00\r\n\r\n");
     }
 }
 
 #[test]
-fn the_name_of_a_trailer_field_is_bounded_at_the_edge() {
+fn the_name_of_a_trailer_field_is_bounded_exactly() {
     let trailer = |len: usize| format!("0\r\n{}:\r\n\r\n", "x".repeat(len));
     for size in [1, 1000] {
         assert!(scan(trailer(MAX_TRAILER_NAME).as_bytes(), size).is_ok());
@@ -122,7 +124,7 @@ fn the_name_of_a_trailer_field_is_bounded_at_the_edge() {
 }
 
 #[test]
-fn trailers_are_bounded_at_the_edge() {
+fn trailers_are_bounded_exactly() {
     let trailer = |len: usize| format!("0\r\nA:{}\r\n\r\n", "x".repeat(len - 5));
     assert!(scan(trailer(MAX_TRAILERS).as_bytes(), 999).is_ok());
     let over = scan(trailer(MAX_TRAILERS + 1).as_bytes(), 999).unwrap_err();
@@ -130,7 +132,7 @@ fn trailers_are_bounded_at_the_edge() {
 }
 
 #[test]
-fn the_extensions_of_a_chunk_are_bounded_at_the_edge() {
+fn the_extensions_of_a_chunk_are_bounded_exactly() {
     let body = |len: u32| format!("0;{}\r\n\r\n", "x".repeat(len as usize - 1));
     assert!(scan(body(MAX_EXTENSION).as_bytes(), 999).is_ok());
     let over = scan(body(MAX_EXTENSION + 1).as_bytes(), 999).unwrap_err();
@@ -138,40 +140,47 @@ fn the_extensions_of_a_chunk_are_bounded_at_the_edge() {
 }
 
 #[test]
-fn extensions_may_be_as_long_as_the_data_and_a_little_more_for_each_chunk() {
+fn extensions_may_be_as_long_as_the_data_plus_an_allowance_per_chunk() {
     let chunk = |data: usize, extension: usize| {
         let (data, extension) = ("d".repeat(data), "x".repeat(extension - 1));
         format!("{:x};{extension}\r\n{data}\r\n", data.len())
     };
-    let (free, most) = (EXTENSION_PER_CHUNK as usize, MAX_EXTENSION_EXCESS as usize);
+    let (allowance, max) = (EXTENSION_PER_CHUNK as usize, MAX_EXTENSION_EXCESS as usize);
     let end = "0\r\n\r\n";
     for data in [1, 9, 1000] {
-        let proper = chunk(data, data + free).repeat(2_000);
-        // So many chunks go beyond it by so much as is allowed, and one of them by one more.
-        let beyond = chunk(data, data + free + 16).repeat(most / 16);
-        let one_more = chunk(data, data + free + 1);
+        let proper = chunk(data, data + allowance).repeat(2_000);
+        // These chunks exceed their allowance by the maximum, and one more byte is too many.
+        let beyond = chunk(data, data + allowance + 16).repeat(max / 16);
+        let one_more = chunk(data, data + allowance + 1);
         for scanner in [Scanner::default(), Scanner::default().leniently()] {
-            let read = |body: String| sort(scanner, body.as_bytes(), body.len());
-            assert!(read(format!("{proper}{beyond}{end}")).unwrap().3, "{data}");
-            let over = read(format!("{beyond}{one_more}{end}")).unwrap_err();
-            assert!(over.0.contains(&most.to_string()), "{over}");
-            // What a later chunk has in hand makes up for one more.
-            let plain = chunk(free, 2);
-            assert!(read(format!("{beyond}{plain}{one_more}{end}")).unwrap().3);
+            let scanned = |body: String| scan_with(scanner, body.as_bytes(), body.len());
+            assert!(
+                scanned(format!("{proper}{beyond}{end}")).unwrap().3,
+                "{data}"
+            );
+            let over = scanned(format!("{beyond}{one_more}{end}")).unwrap_err();
+            assert!(over.0.contains(&max.to_string()), "{over}");
+            // The unused allowance of a later chunk compensates for one more byte.
+            let plain = chunk(allowance, 2);
+            assert!(
+                scanned(format!("{beyond}{plain}{one_more}{end}"))
+                    .unwrap()
+                    .3
+            );
         }
     }
 }
 
 #[test]
-fn padding_and_odd_extensions_of_a_response_go_no_further() {
+fn padding_and_malformed_extensions_of_a_response_are_dropped() {
     let body = b"3  \r\nabc\r\n1\t \r\nd\r\n1;\r\ne\r\n1 ;a b=@,\xe9\r\nf\r\n0 \r\nX-A \t: 1\r\nHost : a\r\nX-B:\r\n\r\n"
         .as_slice();
     for size in 1..=body.len() {
         let scanner = Scanner::default().leniently();
-        let (data, kept, used, done) = sort(scanner, body, size).unwrap();
-        let kept = String::from_utf8(kept).unwrap();
+        let (data, forwarded, used, done) = scan_with(scanner, body, size).unwrap();
+        let forwarded = String::from_utf8(forwarded).unwrap();
         assert_eq!(
-            kept,
+            forwarded,
             "3\r\nabc\r\n1\r\nd\r\n1\r\ne\r\n1\r\nf\r\n0\r\nX-A: 1\r\nX-B:\r\n\r\n"
         );
         assert_eq!(
@@ -190,7 +199,7 @@ fn padding_and_odd_extensions_of_a_response_go_no_further() {
         "0\r\nX \r\n\r\n",
         "0\r\nX a: 1\r\n\r\n",
     ] {
-        let read = sort(Scanner::default().leniently(), bad.as_bytes(), 1);
-        assert!(read.is_err(), "{bad:?}");
+        let scanned = scan_with(Scanner::default().leniently(), bad.as_bytes(), 1);
+        assert!(scanned.is_err(), "{bad:?}");
     }
 }

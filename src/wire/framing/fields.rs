@@ -1,9 +1,10 @@
-//! What the framing fields of a head say: strictly in a request, in a response as long as only one reading
+//! Framing fields of a head: strict in a request, and accepted in a response while only one reading
 //! fits.
 
-use crate::wire::head::{Fields, Version};
+use crate::wire::head::Fields;
+use crate::wire::version::Version;
 
-/// Content of the framing fields of a head. They are passed on in this form only.
+/// Content of the framing fields of a head. They are forwarded in this form only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FramingField {
     /// Neither a length nor chunks.
@@ -14,16 +15,16 @@ pub enum FramingField {
     Chunked,
 }
 
-/// Reason why framing fields cannot be followed.
+/// Reason for which framing fields cannot be followed.
 #[derive(Clone, Copy)]
 pub(super) enum FramingError {
     Length,
     Both,
-    /// Codings that end in `chunked`, as they must, but have others before it.
+    /// Codings that end in `chunked`, as required, but have others before it.
     Coding,
-    /// Codings of which `chunked` is not the last, or that have it twice.
-    Open,
-    Old,
+    /// Codings of which `chunked` is not the last, or that repeat it.
+    NotChunkedLast,
+    Http10,
 }
 
 impl FramingError {
@@ -32,13 +33,13 @@ impl FramingError {
             Self::Length => "Content-Length is malformed or given twice",
             Self::Both => "both Content-Length and Transfer-Encoding",
             Self::Coding => "only the transfer coding chunked is supported",
-            Self::Open => "Transfer-Encoding does not end in chunked, given once",
-            Self::Old => "Transfer-Encoding in HTTP/1.0",
+            Self::NotChunkedLast => "Transfer-Encoding does not end in chunked, given once",
+            Self::Http10 => "Transfer-Encoding in HTTP/1.0",
         }
     }
 }
 
-/// The framing of a request.
+/// Returns the framing of a request.
 pub(super) fn request_framing(
     version: Version,
     fields: &Fields<'_, '_>,
@@ -52,14 +53,14 @@ pub(super) fn request_framing(
         (Some(length), None) => content_length(length.value)
             .map(FramingField::Length)
             .ok_or(FramingError::Length),
-        (None, Some(_)) if version == Version::Http10 => Err(FramingError::Old),
+        (None, Some(_)) if version == Version::Http10 => Err(FramingError::Http10),
         (None, Some(_)) if codings.next().is_some() => Err(coding_error(fields)),
         (None, Some(coding)) if is_chunked(coding.value) => Ok(FramingField::Chunked),
         (None, Some(_)) => Err(coding_error(fields)),
     }
 }
 
-/// The framing of a response that has a body, and whether no field had to be ignored.
+/// Returns the framing of a response that has a body, and `true` if no field had to be ignored.
 pub(super) fn response_fields(
     version: Version,
     fields: &Fields<'_, '_>,
@@ -78,11 +79,11 @@ pub(super) fn response_fields(
         }
         _ => return Err(coding_error(fields)),
     }
-    let clear = fields.get("transfer-encoding").is_none();
+    let unambiguous = fields.get("transfer-encoding").is_none();
     if !has_length {
-        return Ok((FramingField::Nothing, clear));
+        return Ok((FramingField::Nothing, unambiguous));
     }
-    // RFC 9110 §8.6: the same length again and again, in fields or in a list, is that length.
+    // RFC 9110 §8.6: the same length repeated, in fields or in a list, is that length.
     let mut same = None;
     for field in fields.named("content-length") {
         for member in field.value.split(|byte| *byte == b',') {
@@ -93,27 +94,27 @@ pub(super) fn response_fields(
         }
     }
     let length = same.ok_or(FramingError::Length)?;
-    Ok((FramingField::Length(length), clear))
+    Ok((FramingField::Length(length), unambiguous))
 }
 
 fn is_chunked(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"chunked")
 }
 
-/// Classifies transfer codings other than `chunked` alone. RFC 9112 §6.3(4): where `chunked` is not
-/// the last, the length cannot be known; §7.1: it must not be applied twice.
+/// Classifies transfer codings other than `chunked` alone. RFC 9112 §6.3(4): without `chunked` as
+/// the last one, the length is unknown; §7.1: it must not be applied twice.
 fn coding_error(fields: &Fields<'_, '_>) -> FramingError {
     let codings = || fields.members("transfer-encoding");
-    let ends = codings().last().is_some_and(is_chunked);
+    let ends_chunked = codings().last().is_some_and(is_chunked);
     let once = codings().filter(|coding| is_chunked(coding)).count() == 1;
-    if ends && once && codings().count() > 1 {
+    if ends_chunked && once && codings().count() > 1 {
         FramingError::Coding
     } else {
-        FramingError::Open
+        FramingError::NotChunkedLast
     }
 }
 
-/// 1*DIGIT (RFC 9110 §8.6) up to 2^63-1.
+/// Parses 1*DIGIT (RFC 9110 §8.6) up to 2^63-1.
 #[must_use]
 pub fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {

@@ -1,10 +1,11 @@
-//! The forecast: exact where it can be, near where it is sampled, and nothing where there is nothing.
+//! Forecasts: exact on slot rings, near on sampled rings, and empty without seats.
 
 use std::collections::BTreeSet;
 
-use super::super::forecast::{Forecast, KeyShares, SAMPLE};
+use super::super::forecast::{Forecast, KeyShares};
+use super::super::lookup::SAMPLE;
 use super::super::{Seat, Spec};
-use super::{build, first, stable};
+use super::{build, first, stable_kinds};
 
 fn near(left: f64, right: f64, by: f64) -> bool {
     (left - right).abs() <= by
@@ -27,9 +28,9 @@ fn shares_of_the_classic_rings_are_exact() {
 }
 
 #[test]
-fn home_is_what_the_bound_leaves_at_home() {
+fn the_home_share_is_limited_by_the_bound() {
     let shares = KeyShares::sampled(&*build(&Spec::Classic, &first(3)));
-    // 1.03 thirds of the first seat's 0.836, and all of the others'.
+    // 1.03 thirds of the first seat's 0.836, and all of the others' shares.
     let expected = 1.03 / 3.0 + (469.0 + 1172.0) / 10_000.0;
     assert!(near(shares.home(Some(1.03)), expected, 0.001));
     assert!(near(shares.home(None), 1.0, 1e-9));
@@ -38,11 +39,11 @@ fn home_is_what_the_bound_leaves_at_home() {
 }
 
 #[test]
-fn a_forecast_tells_who_gains_and_what_moves() {
-    for spec in stable() {
+fn a_forecast_gives_the_new_shares_and_the_moved_share() {
+    for spec in stable_kinds() {
         let (small, large) = (build(&spec, &first(3)), build(&spec, &first(4)));
         let add = Forecast::between(&*small, &*large);
-        // Only the new seat gains, so what moves is what it gets.
+        // Only the new seat gains, so the moved share is its share.
         let gained = add.after.share(Seat(4)).unwrap();
         assert!(near(add.moved, gained, 1e-9), "{spec}");
         assert_eq!(add.before.share(Seat(4)), None);
@@ -60,14 +61,14 @@ fn a_forecast_tells_who_gains_and_what_moves() {
 }
 
 #[test]
-fn a_slow_formula_is_asked_about_fewer_keys() {
+fn a_slow_formula_is_sampled_with_fewer_keys() {
     let sample = |h: &str| {
         let spec: Spec = format!("classic:h={h}").parse().unwrap();
         build(&spec, &first(3)).sample()
     };
     assert_eq!(sample("i^2+2*i+17"), SAMPLE);
     assert_eq!(sample("i+1"), SAMPLE);
-    // 64 operands, as many as 128 characters hold: 1.7 microseconds for each key.
+    // 64 operands, the maximum in 128 characters: 1.7 microseconds for each key.
     let long = format!("{}i", "i+".repeat(63));
     assert_eq!(sample(&long), 2_048);
     let spec: Spec = format!("classic:h={long}").parse().unwrap();
@@ -76,7 +77,7 @@ fn a_slow_formula_is_asked_about_fewer_keys() {
     assert_eq!(shares.sample, 2_048);
     let sum: f64 = shares.all().map(|(_, share)| share).sum();
     assert!(near(sum, 1.0, 1e-9));
-    // Both sides of a forecast are asked about the same keys.
+    // Both sides of a forecast use the same keys.
     let switch = Forecast::between(&*even, &*ring);
     assert_eq!((switch.before.sample, switch.after), (2_048, shares));
 }
@@ -89,6 +90,6 @@ fn a_ring_without_seats_has_no_shares() {
     assert_eq!(first_one.before.max_over_mean(), None);
     assert!(near(first_one.before.home(None), 0.0, 0.0));
     assert!(near(first_one.moved, 1.0, 0.0) && near(first_one.after.home(Some(1.03)), 1.0, 1e-9));
-    // The sample is a whole number of rounds over 512 slots.
+    // The sample covers the 512 slots an integral number of times.
     assert_eq!(SAMPLE % 512, 0);
 }

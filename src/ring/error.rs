@@ -1,0 +1,28 @@
+//! Error for seats that do not fit on a ring.
+
+use super::{ArithmeticError, Seat, Spec};
+
+/// Error for a ring that cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// All slots are taken.
+    #[error("ring {ring} has room for seats 1 to {capacity}, not for seat {seat}")]
+    Full {
+        /// The ring.
+        ring: Spec,
+        /// Highest seat number that fits.
+        capacity: u32,
+        /// Seat that does not fit.
+        seat: Seat,
+    },
+    /// A custom function has no value.
+    #[error("phi {error} at i={seat}, j={vnode}")]
+    Unplaceable {
+        /// Number of the seat.
+        seat: u32,
+        /// Its virtual server.
+        vnode: u32,
+        /// Reason.
+        error: ArithmeticError,
+    },
+}

@@ -1,0 +1,53 @@
+//! Member of a roster: a replica in its seat, with its address and health.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::ReplicaName;
+use crate::metrics::ReplicaCounters;
+use crate::ring::Seat;
+
+/// Identity of one replica process or container; never reused while the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u64);
+
+/// Address where a replica accepts requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplicaAddr(pub SocketAddr);
+
+impl fmt::Display for ReplicaAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Routing permission of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Route to it.
+    Up,
+    /// Skip it, unless only suspects remain.
+    Suspect,
+    /// Never route to it.
+    Down,
+}
+
+/// Replica in a seat.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Identity of the replica.
+    pub id: ReplicaId,
+    /// Its seat.
+    pub seat: Seat,
+    /// Its name.
+    pub name: ReplicaName,
+    /// Address where it accepts requests.
+    pub addr: ReplicaAddr,
+    /// Routing permission.
+    pub health: Health,
+    /// `true` if it gets no new requests, by order. Requests in progress continue.
+    pub drained: bool,
+    /// Counters of the workers about it.
+    pub cells: Arc<ReplicaCounters>,
+}
