@@ -40,13 +40,34 @@ fn every_flag_of_ctl_is_in_its_table_and_no_other() {
     assert_eq!(documented, listed_flags(&help.stdout));
 }
 
+/// Help text of a program that the workspace builds beside ringmaster.
+fn help_of(program: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name(program);
+    let help = Command::new(path).arg("--help").output();
+    help.expect("a program that cargo build --workspace made")
+        .stdout
+}
+
+#[test]
+fn every_command_of_loadgen_is_in_its_table_and_no_other() {
+    let help = String::from_utf8(help_of("loadgen")).expect("text");
+    let commands = help.split_once("\nCommands:\n").expect("a list").1;
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let names = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != "help");
+    let listed: BTreeSet<String> = names.map(|name| format!("loadgen {name}")).collect();
+    assert!(listed.contains("loadgen run"), "{help}");
+    let page = text("loadgen/README.md");
+    let rows = table(&page, "| command | effect |");
+    let documented: BTreeSet<&str> = rows.iter().flat_map(|row| quoted(row[0])).collect();
+    assert_eq!(documented, listed.iter().map(String::as_str).collect());
+}
+
 #[test]
 fn every_flag_of_the_replica_is_in_its_table_and_no_other() {
-    let replica = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
-    let help = Command::new(replica).arg("--help").output().expect("help");
     let head = "| flag | variable | default | meaning |";
     let documented = documented_flags("replica/README.md", head);
-    assert_eq!(documented, listed_flags(&help.stdout));
+    assert_eq!(documented, listed_flags(&help_of("replica")));
 }
 
 #[test]
