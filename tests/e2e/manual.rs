@@ -44,7 +44,7 @@ fn manual_and_completions_name_every_flag() {
         }
     }
     assert!(read("ringmaster.1").contains("ringmaster\\-serve(1)"));
-    // What the control port can be told is in the manual, and is offered.
+    // The commands of the control port are in the manual, and completions offer them.
     assert!(read("ringmaster-ctl.1").contains("add N [NAME...]"));
     for shell in ["ringmaster.bash", "_ringmaster"] {
         assert!(read(shell).contains("events"), "{shell}");

@@ -1,4 +1,4 @@
-//! `GET /metrics`: all that is counted, for Prometheus. The list of its families is the list in README.md.
+//! `GET /metrics`: all that is counted, for Prometheus. src/control/README.md lists its families.
 //!
 //! Labels are seats, classes and reasons, never names, keys, paths or addresses: so there are never more
 //! series than seats times a constant, however often replicas are replaced and whatever clients send. Counts of a
