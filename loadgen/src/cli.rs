@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use rustix::process::Pid;
 
-use crate::duel::DuelArgs;
-use crate::pace::Rate;
+use crate::arrivals::Rate;
+use crate::compare::DuelArgs;
 use crate::target::Target;
 
 /// The most connections at once.

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::http_reply::{self, MAX_REPLY};
 use crate::outcome::{Expected, Failure, Server};
-use crate::reply::{self, MAX_REPLY};
 
 /// From the request (connecting included) to the last byte of its reply.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ impl<'t> Client<'t> {
                 Ok(len) => len == 0,
                 Err(err) => return Err(Failure::exchanging(&err)),
             };
-            match reply::parse(&self.received, ended) {
+            match http_reply::parse(&self.received, ended) {
                 Ok(Some(reply)) => {
                     if reply.reusable && !ended {
                         self.idle = Some(stream);
@@ -125,7 +125,7 @@ impl<'t> Client<'t> {
                 Ok(None) if ended && self.received.is_empty() => return Err(Failure::ClosedEarly),
                 Ok(None) if ended => return Err(Failure::CutOff),
                 Ok(None) if self.received.len() <= MAX_REPLY => {}
-                Ok(None) | Err(reply::Malformed) => return Err(Failure::BadBody),
+                Ok(None) | Err(http_reply::Malformed) => return Err(Failure::BadBody),
             }
         }
     }

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::bars::{bar, grouped, share};
+use crate::balancer::Lab;
 use crate::chart::{Bars, Body, Chart, Series};
-use crate::figures::{Point, complaint};
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::counters::{Tally, as_f64, max_to_mean};
+use crate::load_stats::{Point, complaint};
 use crate::progress::Progress;
-use crate::report::{BAR_WIDTH, Measured, counted};
-use crate::tally::{Tally, as_f64, max_to_mean};
+use crate::results::Findings;
+use crate::text::{bar, grouped, share};
+use crate::text_report::{BAR_WIDTH, Measured, counted};
 
 /// How many replicas the experiment is made with.
 pub(crate) const REPLICAS: u64 = 3;
@@ -183,7 +183,7 @@ fn chi_square_95(freedom: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::measured;
+    use crate::text_report::tests::measured;
 
     #[test]
     fn measured_stands_beside_expected() {

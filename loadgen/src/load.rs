@@ -9,11 +9,11 @@ use std::rc::Rc;
 
 use tokio::task::JoinSet;
 
+use crate::arrivals::{Arrivals, End, Rate};
 use crate::cli::LoadArgs;
 use crate::client::{Client, Template};
-use crate::ids::request_id;
-use crate::pace::{Arrivals, End, Rate};
-use crate::tally::Tally;
+use crate::counters::Tally;
+use crate::request_ids::request_id;
 
 /// How much, over how many connections, how fast, with which IDs.
 #[derive(Debug, Clone, Copy)]

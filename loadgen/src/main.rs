@@ -3,36 +3,36 @@
 //! Exit code 0: every request was answered rightly; 1: some were not, or nothing could be measured;
 //! 2: usage. One thread does it all, so that a measured latency holds as little of ours as possible.
 
-mod bars;
+mod arrivals;
+mod balancer;
 mod chart;
+mod child_process;
 mod cli;
 mod client;
+mod compare;
 mod control;
+mod counters;
 mod distribution;
-mod duel;
-mod experiment;
-mod figures;
-mod findings;
-mod guard;
-mod hashes;
-mod ids;
-mod lab;
+mod expected_shares;
+mod html_report;
+mod http_reply;
 mod latency;
 mod load;
+mod load_stats;
 mod outcome;
-mod pace;
-mod page;
 mod progress;
 mod recovery;
-mod reply;
-mod report;
-mod rings;
+mod request_ids;
+mod results;
+mod ring_comparison;
+mod run_cmd;
 mod scaling;
 mod signals;
 mod spawn;
 mod suite;
-mod tally;
 mod target;
+mod text;
+mod text_report;
 mod timeline;
 
 use std::io::Write;
@@ -58,11 +58,11 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (lab, all) = match args.command {
-        Command::Guard(guard) => return Err(guard::become_guarded(&guard)),
-        Command::Duel(args) => return event_loop()?.block_on(duel::perform(args)),
+        Command::Guard(guard) => return Err(child_process::become_guarded(&guard)),
+        Command::Duel(args) => return event_loop()?.block_on(compare::perform(args)),
         Command::Run(run) => {
-            let plan = experiment::Plan::run(run);
-            return event_loop()?.block_on(experiment::perform(plan));
+            let plan = run_cmd::Plan::run(run);
+            return event_loop()?.block_on(run_cmd::perform(plan));
         }
         Command::Distribution(lab) => (lab, vec![Experiment::Distribution]),
         Command::Scaling(args) => (args.lab, vec![Experiment::Scaling(args.repeats)]),

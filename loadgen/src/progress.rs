@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::experiment::note;
-use crate::tally::Tally;
+use crate::counters::Tally;
+use crate::run_cmd::note;
 
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(100);

@@ -5,12 +5,12 @@
 
 use serde_json::json;
 
+use crate::balancer::Lab;
 use crate::chart::{Body, Chart, Line};
-use crate::figures::{Point, Spread, complaint};
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::counters::{Tally, as_f64};
+use crate::load_stats::{Point, Spread, complaint};
 use crate::progress::Progress;
-use crate::tally::{Tally, as_f64};
+use crate::results::Findings;
 
 /// The numbers of servers.
 pub(crate) const FROM: u64 = 2;
@@ -93,7 +93,7 @@ fn findings(points: &[Point], requests: u64) -> Findings {
         y: y.to_owned(),
         body: Body::Lines(vec![line], floor),
     };
-    let count = crate::bars::grouped(requests);
+    let count = crate::text::grouped(requests);
     let charts = vec![
         chart(
             "scaling-average",
@@ -142,7 +142,7 @@ fn findings(points: &[Point], requests: u64) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::point;
+    use crate::load_stats::tests::point;
 
     #[test]
     fn medians_and_bands_are_drawn() {

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
-use crate::guard::{self, Folder, Guarded, POLL};
+use crate::child_process::{self, Folder, Guarded, POLL};
 
 /// From the start to the ready file.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -73,7 +73,7 @@ impl Spawned {
     /// There is no ringmaster beside us, it ended at once ([`Refused`]: it did not take `ring`), or it was
     /// not ready in time.
     pub(crate) async fn start(replicas: u64, ring: Option<&str>) -> anyhow::Result<Self> {
-        let mut command = guard::command(&ringmaster()?, &[])?;
+        let mut command = child_process::command(&ringmaster()?, &[])?;
         let listen = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
         command.arg("serve").args(listen);
         command.args(["--replicas", &replicas.to_string()]);

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::balancer::Lab;
 use crate::cli::{KillArgs, LabArgs, Repeats};
-use crate::experiment::{note, print, raise_descriptor_limit};
-use crate::findings::{self, Findings};
-use crate::lab::Lab;
+use crate::results::{self, Findings};
+use crate::run_cmd::{note, print, raise_descriptor_limit};
 use crate::signals::Signals;
-use crate::{distribution, hashes, recovery, scaling};
+use crate::{distribution, recovery, ring_comparison, scaling};
 
 /// One experiment with what it needs.
 #[derive(Debug)]
@@ -29,7 +29,9 @@ impl Experiment {
             Self::Recovery(kill) => {
                 recovery::perform(lab, kill.kills, kill.kill_with.as_deref()).await
             }
-            Self::Hashes(repeats, rings) => hashes::perform(lab, repeats.repeats, rings).await,
+            Self::Hashes(repeats, rings) => {
+                ring_comparison::perform(lab, repeats.repeats, rings).await
+            }
         }
     }
 }
@@ -66,7 +68,7 @@ pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Resul
         }
     }
     if let Some(folder) = args.out.as_ref().filter(|_| !found.is_empty()) {
-        findings::write(folder, &found, &about(args, seed))?;
+        results::write(folder, &found, &about(args, seed))?;
         note(&format!(
             "charts and figures are in {}",
             folder.join("report.html").display()

@@ -71,7 +71,7 @@ impl Axis {
 /// A number with as many decimals as it needs, thousands grouped.
 pub(super) fn number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
-        return crate::bars::grouped(crate::report::whole(value));
+        return crate::text::grouped(crate::text_report::whole(value));
     }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -22,9 +22,12 @@ pub(super) fn draw<DB: DrawingBackend>(
     axis::frame(canvas, chart, y)?;
     // Compared as thousandths, since floating numbers have no order of their own.
     let all: BTreeSet<u64> = points()
-        .map(|point| crate::report::whole(point.0 * 1e3))
+        .map(|point| crate::text_report::whole(point.0 * 1e3))
         .collect();
-    let all: Vec<f64> = all.iter().map(|x| crate::tally::as_f64(*x) / 1e3).collect();
+    let all: Vec<f64> = all
+        .iter()
+        .map(|x| crate::counters::as_f64(*x) / 1e3)
+        .collect();
     let (first, last) = (all.first().copied(), all.last().copied());
     let (first, last) = (first.unwrap_or(0.0), last.unwrap_or(1.0));
     let room = ((last - first) * 0.08).max(0.1);

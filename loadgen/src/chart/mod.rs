@@ -7,18 +7,18 @@ mod axis;
 mod bars;
 mod canvas;
 mod font;
-mod lanes;
 mod lines;
 mod png;
 mod terminal;
+mod timeline;
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
 use canvas::{Canvas, DARK};
 
 pub(crate) use font::register as register_font;
-pub(crate) use lanes::lane_name;
 pub(crate) use terminal::text;
+pub(crate) use timeline::lane_name;
 
 /// The size of every chart, in units that are pixels of an SVG.
 const WIDTH: i32 = 920;
@@ -152,7 +152,7 @@ fn draw<DB: plotters::prelude::DrawingBackend>(
     match &chart.body {
         Body::Bars(bars) => bars::draw(canvas, chart, bars),
         Body::Lines(lines, floor) => lines::draw(canvas, chart, lines, *floor),
-        Body::Lanes(lanes) => lanes::draw(canvas, chart, lanes),
+        Body::Lanes(lanes) => timeline::draw(canvas, chart, lanes),
     }
 }
 

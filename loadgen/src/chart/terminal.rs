@@ -2,8 +2,8 @@
 
 use super::axis::number;
 use super::{Bars, Body, Chart, Lanes, Line};
-use crate::bars::bar;
-use crate::report::{BAR_WIDTH, whole};
+use crate::text::bar;
+use crate::text_report::{BAR_WIDTH, whole};
 
 /// The most columns of a strip.
 const COLUMNS: usize = 80;

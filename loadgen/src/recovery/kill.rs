@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::child_process::POLL;
 use crate::control::Control;
-use crate::guard::POLL;
 use crate::outcome::Server;
 
 /// How a replica is taken away.

@@ -4,25 +4,25 @@
 //! `/home` carries the load; the other endpoints are asked again and again meanwhile. Times of detection
 //! and replacement are the balancer's own (`events`), so on another machine its clock should agree.
 
-mod journal;
+mod events;
 mod kill;
-mod shown;
+mod report;
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
+use crate::arrivals::Rate;
+use crate::balancer::Lab;
 use crate::client::{Client, Template};
+use crate::counters::{Tally, as_f64};
 use crate::distribution::REPLICAS;
-use crate::figures::Point;
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::load_stats::Point;
 use crate::outcome::{Expected, Server};
-use crate::pace::Rate;
 use crate::progress::Progress;
-use crate::tally::{Tally, as_f64};
-use journal::Taken;
+use crate::results::Findings;
+use events::Taken;
 use kill::Means;
-use shown::{Endpoints, Found};
+use report::{Endpoints, Found};
 
 /// The rate if none is given, in requests per second.
 const RATE: f64 = 4_000.0;
@@ -66,7 +66,7 @@ pub(crate) async fn perform(
         }
     };
     let taken: Vec<Taken> = taken.into_inner();
-    let events = journal::settled(&control, &taken).await?;
+    let events = events::settled(&control, &taken).await?;
     let after = control.retries().await;
     let retried = after
         .zip(retries)
@@ -77,7 +77,7 @@ pub(crate) async fn perform(
     };
     let kills = taken
         .iter()
-        .map(|taken| journal::account(taken, &events, timeline))
+        .map(|taken| events::account(taken, &events, timeline))
         .collect();
     let found = Found {
         point: Point::of(&measured, &seats),
@@ -86,7 +86,7 @@ pub(crate) async fn perform(
         retried,
         word: means.word(),
     };
-    Ok(shown::findings(&found, &measured, timeline))
+    Ok(report::findings(&found, &measured, timeline))
 }
 
 /// Takes replicas away at even distances while the load lasts, seat by seat.
@@ -104,7 +104,7 @@ async fn kill_all(
     for seat in seats.iter().cycle().take(usize::try_from(kills)?) {
         tokio::time::sleep(apart).await;
         let events = control.ask("events").await?;
-        let name = journal::name_in(&events, *seat).unwrap_or_default();
+        let name = events::name_in(&events, *seat).unwrap_or_default();
         let at = SystemTime::now();
         let back = means.take(*seat, name).await?;
         taken.borrow_mut().push(Taken {

@@ -40,7 +40,7 @@ impl Rate {
 
     /// When request `index`, counted from 0, is due after the start.
     pub(crate) fn due(self, index: u64) -> Duration {
-        let seconds = crate::tally::as_f64(index) / self.per_second;
+        let seconds = crate::counters::as_f64(index) / self.per_second;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::counters::{as_f64, max_to_mean};
 use crate::outcome::Server;
-use crate::report::Measured;
-use crate::tally::{as_f64, max_to_mean};
+use crate::text_report::Measured;
 
 /// One load.
 #[derive(Debug, Clone, Serialize)]
@@ -125,7 +125,7 @@ pub(crate) fn complaint(points: &[Point]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::report::tests::measured;
+    use crate::text_report::tests::measured;
 
     /// A load with these answers of servers 1, 2, …
     pub(crate) fn point(counts: &[u64]) -> Point {

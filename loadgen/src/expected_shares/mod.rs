@@ -9,8 +9,8 @@ mod expression;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::ids::all_ids;
-use crate::tally::as_f64;
+use crate::counters::as_f64;
+use crate::request_ids::all_ids;
 use expression::Expression;
 
 /// Buckets of the uniform ring.
@@ -183,7 +183,7 @@ mod tests {
         let shares = Ring::of(spec).unwrap().shares(seats).unwrap();
         let counts = shares
             .into_iter()
-            .map(|share| crate::report::whole(share * 1e4));
+            .map(|share| crate::text_report::whole(share * 1e4));
         counts.collect()
     }
 

@@ -4,7 +4,7 @@
 //! Whatever ends an experiment (its end, an error, Ctrl-C) [`Lab::close`] comes after it: a ringmaster of
 //! our own is stopped; in another, the number of replicas and the ring are put back.
 
-mod before;
+mod saved_state;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -15,19 +15,19 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use rustix::process::Pid;
 
-use before::{Before, change};
+use saved_state::{Before, change};
 
 use crate::cli::LabArgs;
 use crate::client::Template;
 use crate::control::Control;
-use crate::experiment::note;
+use crate::counters::Tally;
 use crate::load::{self, Load};
 use crate::outcome::Server;
 use crate::progress::Progress;
-use crate::report::Measured;
+use crate::run_cmd::note;
 use crate::spawn::{Refused, Spawned};
-use crate::tally::Tally;
 use crate::target::Target;
+use crate::text_report::Measured;
 
 /// Where the control port is looked for when an experiment needs it.
 const CONTROL: &str = "localhost:5001";

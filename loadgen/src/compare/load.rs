@@ -14,9 +14,9 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Template};
 use super::scenario::Shape;
-use crate::ids::request_id;
+use crate::arrivals::{Arrivals, End, Rate};
 use crate::latency::Latencies;
-use crate::pace::{Arrivals, End, Rate};
+use crate::request_ids::request_id;
 
 /// How many requests may fail before a load is given up.
 const MAX_FAILED: u64 = 20;

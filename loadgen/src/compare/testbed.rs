@@ -6,20 +6,20 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::affinity::Cpus;
 use super::args::Plan;
 use super::backend::Backends;
 use super::bulk::{Bulk, CLIENTS};
-use super::calls;
-use super::cpus::Cpus;
 use super::fairness;
 use super::idle;
 use super::peer::{Contender, Peer};
 use super::proxy::{Proxy, Seats};
-use super::record::{Lane, Machine, Measured, Named, Record};
+use super::results::{Lane, Machine, Measured, Named, Record};
 use super::rounds::Rounds;
 use super::scenario::{Scenario, Shape};
-use crate::experiment::note;
-use crate::guard;
+use super::strace;
+use crate::child_process;
+use crate::run_cmd::note;
 
 /// Workers of a proxy where nothing else is said.
 const ONE: usize = 1;
@@ -61,7 +61,7 @@ impl Stand {
         if cpus.shared(ONE) {
             note("there is one CPU: load and proxies share it, and no figure means much");
         }
-        guard::pin(&load_cpus)?;
+        child_process::pin(&load_cpus)?;
         let peers = contenders
             .iter()
             .map(|contender| Named::new(contender.peer.name(), &contender.version));
@@ -82,7 +82,7 @@ impl Stand {
             strace: Cell::new(true),
             record: RefCell::new(record),
         };
-        if let Err(err) = calls::available() {
+        if let Err(err) = strace::available() {
             stand.without_strace(&err);
         }
         Ok(stand)

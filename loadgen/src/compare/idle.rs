@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::account::{Usage, resident_kib};
 use super::args::Plan;
 use super::load::Load;
+use super::proc_usage::{Usage, resident_kib};
 use super::proxy::Proxy;
-use super::record::Idle;
+use super::results::Idle;
 use super::scenario::Shape;
-use crate::tally::as_f64;
+use crate::counters::as_f64;
 
 /// What a proxy has seen before its memory is looked at first: pools and caches are filled.
 const WARM_CONNECTIONS: usize = 64;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::chart::svg;
-use crate::findings::Findings;
+use crate::results::Findings;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --line: #d9dee3; }

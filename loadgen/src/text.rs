@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::tally::as_f64;
+use crate::counters::as_f64;
 
 /// Eighths of a character cell, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 
 use super::peer::Peer;
 use super::scenario::Scenario;
+use crate::arrivals::{End, Rate};
 use crate::cli::parse_rate;
-use crate::pace::{End, Rate};
 
 /// What a warm-up takes of the time that is measured after it: a quarter.
 const WARM_PART: u32 = 4;

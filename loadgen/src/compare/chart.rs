@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::record::{Lane, Measured, Record};
+use super::results::{Lane, Measured, Record};
 use super::table::micros;
 
 /// Sizes in pixels.
@@ -144,7 +144,7 @@ fn pixels(length: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duel::record::tests::lane;
+    use crate::compare::results::tests::lane;
 
     #[test]
     fn every_lane_with_a_ratio_is_drawn() {

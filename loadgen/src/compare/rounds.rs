@@ -6,17 +6,17 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::getpid;
 
-use super::account::Usage;
 use super::args::Plan;
-use super::calls::{Calls, Strace};
 use super::load::{Driven, Load};
+use super::proc_usage::Usage;
 use super::proxy::Proxy;
-use super::record::{Measured, Sample};
+use super::results::{Measured, Sample};
 use super::scenario::Shape;
-use super::stand::Stand;
 use super::stats::{Spread, round_down};
-use crate::pace::Rate;
-use crate::tally::as_f64;
+use super::strace::{Calls, Strace};
+use super::testbed::Stand;
+use crate::arrivals::Rate;
+use crate::counters::as_f64;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
 const SETTLE: Duration = Duration::from_millis(10);

@@ -9,8 +9,8 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Serialize;
 
-use crate::guard::{self, Guarded, POLL};
-use crate::tally::as_f64;
+use crate::child_process::{self, Guarded, POLL};
+use crate::counters::as_f64;
 
 /// From the start of strace to its hold on all threads, and from the signal to its table.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ impl Strace {
     /// # Errors
     /// There is no strace, or it may not.
     pub(crate) async fn attach(pid: Pid, cpus: &[usize]) -> anyhow::Result<Self> {
-        let mut command = guard::command(Path::new("strace"), cpus)?;
+        let mut command = child_process::command(Path::new("strace"), cpus)?;
         command.args(["-c", "-f", "-p", &pid.as_raw_nonzero().to_string()]);
         let mut strace = Guarded::start(command)?;
         let start = Instant::now();

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal};
 
-use super::account::Usage;
-use super::config::{self, Stage};
 use super::load::Load;
 use super::peer::{Contender, Peer};
+use super::peer_config::{self, Stage};
+use super::proc_usage::Usage;
 use super::scenario::Shape;
-use crate::guard::{self, Folder, Guarded, POLL};
+use crate::child_process::{self, Folder, Guarded, POLL};
 use crate::spawn::Spawned;
 
 /// From the start to the first answer.
@@ -127,14 +127,14 @@ async fn ringmaster(
     backends: &[SocketAddr],
     seats: &Seats,
 ) -> anyhow::Result<Proxy> {
-    let mut command = guard::command(program, &seats.cpus)?;
+    let mut command = child_process::command(program, &seats.cpus)?;
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with(RINGMASTER_ENV) {
             command.env_remove(name);
         }
     }
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    command.args(config::ringmaster(&stage(
+    command.args(peer_config::ringmaster(&stage(
         any,
         backends,
         seats,
@@ -156,9 +156,9 @@ async fn other(
     let folder = Folder::create()?;
     let listen = free_port().context("no loopback port is free")?;
     let file = folder.path().join("config");
-    let text = config::text(contender, &stage(listen, backends, seats, folder.path()));
+    let text = peer_config::text(contender, &stage(listen, backends, seats, folder.path()));
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut command = guard::command(program, &seats.cpus)?;
+    let mut command = child_process::command(program, &seats.cpus)?;
     arguments(&mut command, contender.peer, folder.path(), &file);
     let mut child = Guarded::start(command)?;
     reach(&mut child, listen).await?;

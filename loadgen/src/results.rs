@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::chart::{self, Chart};
-use crate::page;
+use crate::html_report;
 
 /// What one experiment found.
 #[derive(Debug)]
@@ -60,5 +60,8 @@ pub(crate) fn write(
             put(format!("{}.png", chart.stem), &chart::png(chart)?)?;
         }
     }
-    put("report.html".into(), page::html(all, about)?.as_bytes())
+    put(
+        "report.html".into(),
+        html_report::html(all, about)?.as_bytes(),
+    )
 }

@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::experiment::note;
+use crate::run_cmd::note;
 
 /// Clients at full speed.
 pub(crate) const CLIENTS: usize = 20;

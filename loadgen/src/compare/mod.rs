@@ -5,26 +5,26 @@
 //! round: speeds of machines drift, ratios within a round hold. A run is: find the peers, start the
 //! backends, and for each scenario start the proxies, go through the rounds, stop them; then the table.
 
-mod account;
+mod affinity;
 mod args;
 mod backend;
 mod bulk;
-mod calls;
 mod chart;
-mod config;
 mod connection;
-mod cpus;
 mod fairness;
 mod idle;
 mod load;
 mod peer;
+mod peer_config;
+mod proc_usage;
 mod proxy;
-mod record;
+mod results;
 mod rounds;
 mod scenario;
-mod stand;
 mod stats;
+mod strace;
 mod table;
+mod testbed;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -35,14 +35,14 @@ use anyhow::Context;
 
 pub(crate) use args::DuelArgs;
 
-use crate::experiment::{note, print, raise_descriptor_limit};
+use crate::run_cmd::{note, print, raise_descriptor_limit};
 use crate::signals::Signals;
 use backend::BACKENDS;
-use config::Stage;
 use fairness::Beside;
 use peer::Contender;
-use record::{Measured, Named};
-use stand::Stand;
+use peer_config::Stage;
+use results::{Measured, Named};
+use testbed::Stand;
 
 /// Measures what `args` name, prints the table, writes the files.
 ///
@@ -109,7 +109,10 @@ fn configs(contenders: &[Contender], skipped: &[Named]) -> String {
     let mut text = String::new();
     for contender in contenders {
         let (name, version) = (contender.peer.name(), &contender.version);
-        text += &format!("# {name}: {version}\n{}\n", config::text(contender, &stage));
+        text += &format!(
+            "# {name}: {version}\n{}\n",
+            peer_config::text(contender, &stage)
+        );
     }
     for Named { name, about } in skipped {
         text += &format!("# {name} is skipped: {about}\n");

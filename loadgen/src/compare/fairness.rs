@@ -13,8 +13,8 @@ use super::peer::Peer;
 use super::proxy::Proxy;
 use super::scenario::{SMALL, Shape};
 use super::stats::Spread;
-use crate::pace::Rate;
-use crate::tally::as_f64;
+use crate::arrivals::Rate;
+use crate::counters::as_f64;
 
 /// Who takes part: those that read HTTP, and none at all for what the load itself makes of it.
 pub(crate) const PEERS: [Peer; 4] = [

@@ -15,13 +15,13 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
 use crate::client::Template;
+use crate::counters::Tally;
 use crate::distribution;
 use crate::load::{self, Load};
-use crate::report::Measured;
 use crate::signals::Signals;
 use crate::spawn::Spawned;
-use crate::tally::Tally;
 use crate::target::Target;
+use crate::text_report::Measured;
 
 /// What to do, checked and complete.
 #[derive(Debug)]

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::bars::{bar, duration, grouped, share};
+use crate::arrivals::Rate;
+use crate::counters::{Tally, as_f64, max_to_mean};
 use crate::load::Load;
-use crate::pace::Rate;
-use crate::tally::{Tally, as_f64, max_to_mean};
+use crate::text::{bar, duration, grouped, share};
 
 /// Characters of the longest bar.
 pub(crate) const BAR_WIDTH: u64 = 40;

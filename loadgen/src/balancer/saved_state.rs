@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::control::Control;
-use crate::experiment::note;
+use crate::run_cmd::note;
 
 /// How a running balancer was found.
 #[derive(Debug)]

@@ -4,16 +4,16 @@
 
 use serde_json::json;
 
+use crate::balancer::Lab;
 use crate::chart::{Bars, Body, Chart, Line, Series};
+use crate::counters::as_f64;
 use crate::distribution::REPLICAS;
-use crate::figures::{Point, complaint};
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::expected_shares::Ring;
+use crate::load_stats::{Point, complaint};
 use crate::progress::Progress;
-use crate::rings::Ring;
+use crate::results::Findings;
 use crate::scaling::{self, FROM, TO, by_n, line};
 use crate::spawn::Refused;
-use crate::tally::as_f64;
 
 /// What was measured on one ring.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Fi
     }
     let points: Vec<Point> = all.iter().flat_map(|ring| ring.points.clone()).collect();
     notes += &complaint(&points);
-    let count = crate::bars::grouped(requests);
+    let count = crate::text::grouped(requests);
     let charts = vec![
         Chart {
             stem: "hashes-distribution",
@@ -202,7 +202,7 @@ fn csv(all: &[Measured], requests: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figures::tests::point;
+    use crate::load_stats::tests::point;
 
     #[test]
     fn measured_stands_beside_expected_and_what_was_left_out_is_named() {

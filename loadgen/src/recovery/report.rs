@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use super::journal::Kill;
+use super::events::Kill;
+use crate::arrivals::Rate;
 use crate::chart::{Body, Chart, Lanes, Mark, lane_name};
-use crate::figures::{Point, complaint};
-use crate::findings::Findings;
+use crate::counters::as_f64;
+use crate::load_stats::{Point, complaint};
 use crate::outcome::Server;
-use crate::pace::Rate;
-use crate::report::Measured;
-use crate::tally::as_f64;
+use crate::results::Findings;
+use crate::text_report::Measured;
 use crate::timeline::{STEP_MS, Timeline};
 
 /// What a zoomed timeline shows around a kill: from so many milliseconds before, so many steps.
@@ -49,7 +49,7 @@ impl Found {
             .map_or("an unknown number".into(), |count| count.to_string());
         let mut notes = format!(
             "{} answered, {} failed, {retried} sent again by the balancer\n",
-            crate::bars::grouped(answers.values().sum()),
+            crate::text::grouped(answers.values().sum()),
             self.point.wrong(),
         );
         let ms =
@@ -110,7 +110,7 @@ pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) 
         marks: found.marks(),
     };
     let rate = measured.load.rate.map_or(0.0, Rate::per_second);
-    let rate = crate::bars::grouped(crate::report::whole(rate));
+    let rate = crate::text::grouped(crate::text_report::whole(rate));
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
         title,
@@ -161,7 +161,7 @@ pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) 
 
 /// The steps around a moment.
 fn zoom(whole: &Lanes, at_ms: f64) -> Lanes {
-    let step = crate::report::whole(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
+    let step = crate::text_report::whole(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
     let cut = |counts: &Vec<u32>| {
         counts

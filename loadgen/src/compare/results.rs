@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 
-use super::calls::Calls;
 use super::fairness::Beside;
 use super::stats::{InRound, Spread, ratios};
+use super::strace::Calls;
 
 /// All of a run.
 #[derive(Debug, Default, Serialize)]
@@ -137,7 +137,7 @@ impl Named {
 impl Sample {
     /// Requests per second.
     pub(crate) fn per_second(&self) -> f64 {
-        crate::tally::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
+        crate::counters::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     fn busy(&self, cpu_us: f64) -> f64 {
@@ -166,7 +166,8 @@ impl Lane {
         let against = |of: fn(&Self) -> Vec<InRound>| {
             base.and_then(|base| Spread::of(ratios(&of(self), &of(base))))
         };
-        let ticks = |of: fn(&Sample) -> u64| crate::tally::as_f64(self.closed.iter().map(of).sum());
+        let ticks =
+            |of: fn(&Sample) -> u64| crate::counters::as_f64(self.closed.iter().map(of).sum());
         let (user, system) = (ticks(|s| s.user_ticks), ticks(|s| s.system_ticks));
         let busy = self.closed.iter();
         let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::bulk::CLIENTS;
 use super::fairness::{Beside, PER_SECOND};
-use super::record::{Idle, Lane, Machine, Measured, Record};
+use super::results::{Idle, Lane, Machine, Measured, Record};
 use super::stats::Spread;
-use crate::bars::{duration, grouped};
-use crate::report::whole;
+use crate::text::{duration, grouped};
+use crate::text_report::whole;
 
 /// At which share of its time a CPU counts as used up.
 const USED_UP: f64 = 0.95;
@@ -233,7 +233,7 @@ fn three_digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::duel::record::tests::lane;
+    use crate::compare::results::tests::lane;
 
     #[test]
     fn every_peer_has_a_row() {
