@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// How long before its time a request is waited for awake.
-const AWAKE: Duration = Duration::from_millis(2);
+const SPIN: Duration = Duration::from_millis(2);
 
 /// A fixed rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,11 +47,11 @@ impl Rate {
 
 /// When a load ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum LoadLength {
     /// After so many requests.
     Requests(u64),
     /// With the last request that is due before so much time has passed.
-    After(Duration),
+    Time(Duration),
 }
 
 /// The requests of one load, handed out one by one to whoever has a connection free.
@@ -59,10 +59,10 @@ pub(crate) enum End {
 pub(crate) struct Arrivals {
     start: Instant,
     rate: Option<Rate>,
-    end: End,
+    length: LoadLength,
     next: Cell<u64>,
     /// At a fixed rate only the first of those who wait watches the clock.
-    turn: Mutex<()>,
+    pacing_lock: Mutex<()>,
 }
 
 /// A request to be sent now.
@@ -76,13 +76,13 @@ pub(crate) struct Arrival {
 
 impl Arrivals {
     /// A load that starts now: at this rate, or as fast as it is answered.
-    pub(crate) fn start(rate: Option<Rate>, end: End) -> Self {
+    pub(crate) fn start(rate: Option<Rate>, length: LoadLength) -> Self {
         Self {
             start: Instant::now(),
             rate,
-            end,
+            length,
             next: Cell::new(0),
-            turn: Mutex::new(()),
+            pacing_lock: Mutex::new(()),
         }
     }
 
@@ -91,10 +91,10 @@ impl Arrivals {
         let Some(rate) = self.rate else {
             return self.take(Instant::now());
         };
-        let _turn = self.turn.lock().await;
+        let _turn = self.pacing_lock.lock().await;
         let due = self.start.checked_add(rate.due(self.next.get()))?;
         if !self.is_over(due) {
-            until(due).await;
+            wait_until(due).await;
         }
         self.take(due)
     }
@@ -109,21 +109,21 @@ impl Arrivals {
     }
 
     fn is_over(&self, due: Instant) -> bool {
-        match self.end {
-            End::Requests(count) => self.next.get() >= count,
-            End::After(time) => due.saturating_duration_since(self.start) >= time,
+        match self.length {
+            LoadLength::Requests(count) => self.next.get() >= count,
+            LoadLength::Time(time) => due.saturating_duration_since(self.start) >= time,
         }
     }
 }
 
-async fn until(due: Instant) {
+async fn wait_until(due: Instant) {
     loop {
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
         }
-        if left > AWAKE {
-            tokio::time::sleep(left - AWAKE).await;
+        if left > SPIN {
+            tokio::time::sleep(left - SPIN).await;
         } else {
             // Sockets are looked after in between.
             tokio::task::yield_now().await;
@@ -190,7 +190,7 @@ mod tests {
     fn so_many_and_no_more() {
         paused().block_on(async {
             for rate in [None, Rate::new(1e6)] {
-                let arrivals = Arrivals::start(rate, End::Requests(3));
+                let arrivals = Arrivals::start(rate, LoadLength::Requests(3));
                 for index in 0..3 {
                     assert_eq!(arrivals.next().await.unwrap().index, index);
                 }
@@ -202,8 +202,10 @@ mod tests {
     #[test]
     fn none_is_handed_out_before_it_is_due_or_after_the_end() {
         paused().block_on(async {
-            let arrivals =
-                Arrivals::start(Rate::new(1_000.0), End::After(Duration::from_millis(5)));
+            let arrivals = Arrivals::start(
+                Rate::new(1_000.0),
+                LoadLength::Time(Duration::from_millis(5)),
+            );
             let mut handed = 0;
             while let Some(arrival) = arrivals.next().await {
                 assert!(Instant::now() >= arrival.due);

@@ -31,7 +31,7 @@ const MAX_LOG: usize = 256 * 1024;
 
 /// A running child. Dropped without [`Self::stop`], it is killed.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub(crate) struct ChildGuard {
     child: Child,
     log: File,
 }
@@ -51,7 +51,7 @@ pub(crate) fn command(program: &Path, cpus: &[usize]) -> anyhow::Result<Command>
     Ok(command)
 }
 
-impl Guarded {
+impl ChildGuard {
     /// Starts what [`command`] has begun.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Guarded {
     ///
     /// # Errors
     /// The kernel does not know it as our child.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
@@ -93,7 +93,7 @@ impl Guarded {
         kill_process(self.pid(), signal)?;
         let start = Instant::now();
         while start.elapsed() < patience {
-            let status = self.ended()?;
+            let status = self.try_wait()?;
             if status.is_some() {
                 return Ok(status);
             }
@@ -119,7 +119,7 @@ impl Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         // Both do nothing for a child that has been waited for.
         let _ = self.child.kill();
@@ -128,7 +128,7 @@ impl Drop for Guarded {
 }
 
 /// Becomes the guarded program; returns only if that failed.
-pub(crate) fn become_guarded(guard: &GuardArgs) -> anyhow::Error {
+pub(crate) fn exec_guarded(guard: &GuardArgs) -> anyhow::Error {
     // First the signal, then the look: a parent that ends between the two is noticed either way.
     if let Err(err) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return anyhow::Error::new(err).context("cannot ask to end with the parent");
@@ -163,9 +163,9 @@ pub(crate) fn pin(cpus: &[usize]) -> anyhow::Result<()> {
 
 /// A folder of our own, removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct TempDir(PathBuf);
 
-impl Folder {
+impl TempDir {
     /// The name is random, and a folder that exists is not taken.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

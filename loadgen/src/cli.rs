@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Send GET requests; report who answered, how fast, and what failed
     Run(RunArgs),
     /// The first experiment: how evenly 3 replicas share requests with random IDs
-    Distribution(LabArgs),
+    Distribution(ExperimentArgs),
     /// The second: N = 2 to 6, the average per server, the busiest against the mean, and how far they vary
     Scaling(ScalingArgs),
     /// The third: replicas are killed under load; what clients see, when a successor is there
@@ -96,7 +96,7 @@ pub(crate) struct LoadArgs {
 
 /// The flags of the four experiments.
 #[derive(Debug, clap::Args)]
-pub(crate) struct LabArgs {
+pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
@@ -153,7 +153,7 @@ impl RingArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScalingArgs {
     #[command(flatten)]
-    pub(crate) lab: LabArgs,
+    pub(crate) common: ExperimentArgs,
     #[command(flatten)]
     pub(crate) repeats: Repeats,
 }
@@ -162,7 +162,7 @@ pub(crate) struct ScalingArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoveryArgs {
     #[command(flatten)]
-    pub(crate) lab: LabArgs,
+    pub(crate) common: ExperimentArgs,
     #[command(flatten)]
     pub(crate) kill: KillArgs,
 }
@@ -171,7 +171,7 @@ pub(crate) struct RecoveryArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HashesArgs {
     #[command(flatten)]
-    pub(crate) lab: LabArgs,
+    pub(crate) common: ExperimentArgs,
     #[command(flatten)]
     pub(crate) repeats: Repeats,
     #[command(flatten)]
@@ -182,7 +182,7 @@ pub(crate) struct HashesArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct AllArgs {
     #[command(flatten)]
-    pub(crate) lab: LabArgs,
+    pub(crate) common: ExperimentArgs,
     #[command(flatten)]
     pub(crate) repeats: Repeats,
     #[command(flatten)]

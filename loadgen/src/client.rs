@@ -33,11 +33,11 @@ pub(crate) struct Template {
 impl Template {
     /// GET requests for `path`, sent to `addr`, which is called `authority`.
     pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str) -> Self {
-        Self::expecting(addr, authority, path, Expected::of(path))
+        Self::with_expected(addr, authority, path, Expected::for_path(path))
     }
 
     /// The same, with an answer of its own kind.
-    pub(crate) fn expecting(
+    pub(crate) fn with_expected(
         addr: SocketAddr,
         authority: &str,
         path: &str,
@@ -93,16 +93,16 @@ impl<'t> Client<'t> {
         stream
             .write_all(&self.sent)
             .await
-            .map_err(|err| Failure::exchanging(&err))?;
+            .map_err(|err| Failure::from_io_error(&err))?;
         self.receive(stream).await
     }
 
     async fn connect(&self) -> Result<TcpStream, Failure> {
         let connecting = TcpStream::connect(self.template.addr).await;
-        let stream = connecting.map_err(|err| Failure::connecting(&err))?;
+        let stream = connecting.map_err(|err| Failure::from_connect_error(&err))?;
         // Each request is one write; waiting for more would only delay it.
         let set = stream.set_nodelay(true);
-        set.map_err(|err| Failure::connecting(&err))?;
+        set.map_err(|err| Failure::from_connect_error(&err))?;
         Ok(stream)
     }
 
@@ -113,14 +113,14 @@ impl<'t> Client<'t> {
             let read = stream.read_buf(&mut self.received).await;
             let ended = match read {
                 Ok(len) => len == 0,
-                Err(err) => return Err(Failure::exchanging(&err)),
+                Err(err) => return Err(Failure::from_io_error(&err)),
             };
             match http_reply::parse(&self.received, ended) {
                 Ok(Some(reply)) => {
                     if reply.reusable && !ended {
                         self.idle = Some(stream);
                     }
-                    return self.template.expected.judge(reply.status, &reply.body);
+                    return self.template.expected.check(reply.status, &reply.body);
                 }
                 Ok(None) if ended && self.received.is_empty() => return Err(Failure::ClosedEarly),
                 Ok(None) if ended => return Err(Failure::CutOff),

@@ -14,25 +14,25 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// The longest that one command may take: a removal waits for the requests that are under way.
-const PATIENCE: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest answer, in bytes.
-const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Where commands go.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     addr: String,
     /// Held while a command is under way.
-    turn: Arc<Mutex<()>>,
+    command_lock: Arc<Mutex<()>>,
 }
 
 impl Control {
     /// The control port at `host:port`.
-    pub(crate) fn at(addr: impl ToString) -> Self {
+    pub(crate) fn new(addr: impl ToString) -> Self {
         Self {
             addr: addr.to_string(),
-            turn: Arc::default(),
+            command_lock: Arc::default(),
         }
     }
 
@@ -41,23 +41,23 @@ impl Control {
     ///
     /// # Errors
     /// Nobody answers there, or the answer is a refusal: its sentence.
-    pub(crate) async fn ask(&self, command: &str) -> anyhow::Result<Value> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+    pub(crate) async fn execute(&self, command: &str) -> anyhow::Result<Value> {
+        let command_lock = Arc::clone(&self.command_lock).lock_owned().await;
         let (addr, line) = (self.addr.clone(), format!("{command} json\n"));
-        let asked = tokio::task::spawn_local(async move {
-            let _turn = turn;
-            timeout(PATIENCE, exchange(&addr, &line)).await
+        let task = tokio::task::spawn_local(async move {
+            let _turn = command_lock;
+            timeout(COMMAND_TIMEOUT, exchange(&addr, &line)).await
         });
-        let answer = asked.await.context("the command ended badly")?;
-        let answer = answer.map_err(|_| anyhow!("no answer within {PATIENCE:?}"));
+        let answer = task.await.context("the command ended badly")?;
+        let answer = answer.map_err(|_| anyhow!("no answer within {COMMAND_TIMEOUT:?}"));
         let answer = answer.and_then(|answer| answer);
         let answer = answer.with_context(|| format!("'{command}' on {}", self.addr))?;
-        understand(command, &answer)
+        parse_answer(command, &answer)
     }
 
     /// The replicas that answer, by name, in order.
     pub(crate) async fn replicas(&self) -> anyhow::Result<Vec<String>> {
-        let answer = self.ask("rep").await?;
+        let answer = self.execute("rep").await?;
         let names = answer["message"]["replicas"].as_array();
         let names = names.context("'rep' was answered without a list of replicas")?;
         let names = names.iter().filter_map(Value::as_str);
@@ -67,7 +67,7 @@ impl Control {
     /// How often the balancer has sent a request again, if it counts that.
     pub(crate) async fn retries(&self) -> Option<u64> {
         let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let answer = timeout(PATIENCE, exchange(&self.addr, head))
+        let answer = timeout(COMMAND_TIMEOUT, exchange(&self.addr, head))
             .await
             .ok()?
             .ok()?;
@@ -86,11 +86,14 @@ async fn exchange(addr: &str, line: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(addr).await.context("cannot connect")?;
     stream.write_all(line.as_bytes()).await?;
     let mut answer = String::new();
-    stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
+    stream
+        .take(MAX_ANSWER_BYTES)
+        .read_to_string(&mut answer)
+        .await?;
     Ok(answer)
 }
 
-fn understand(command: &str, answer: &str) -> anyhow::Result<Value> {
+fn parse_answer(command: &str, answer: &str) -> anyhow::Result<Value> {
     let line = answer.trim();
     if let Some(sentence) = line.strip_prefix("ERR ") {
         bail!("'{command}' was refused: {sentence}");
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn a_refusal_is_a_sentence_and_nonsense_is_named() {
         let refusal = r#"{"message":"<Error> n is wrong","status":"failure"}"#;
-        let said = |answer| understand("add 0", answer).unwrap_err().to_string();
+        let said = |answer| parse_answer("add 0", answer).unwrap_err().to_string();
         assert_eq!(said(refusal), "'add 0' was refused: n is wrong");
         assert_eq!(
             said("ERR n is wrong\n\n"),
@@ -120,7 +123,7 @@ mod tests {
         );
         assert!(said("HTTP/1.1 400").contains("something else than JSON"));
         assert_eq!(
-            understand("events", "[]\n\n").unwrap(),
+            parse_answer("events", "[]\n\n").unwrap(),
             Value::Array(vec![])
         );
     }

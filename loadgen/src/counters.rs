@@ -12,7 +12,7 @@ use crate::timeline::Timeline;
 
 /// The counts of one load.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     answered: u64,
     by_server: BTreeMap<Server, u64>,
     failures: BTreeMap<Failure, u64>,
@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     timeline: Option<Timeline>,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing counted yet.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Tally {
     ///
     /// # Errors
     /// As for [`Self::new`].
-    pub(crate) fn timed() -> anyhow::Result<Self> {
+    pub(crate) fn with_timeline() -> anyhow::Result<Self> {
         let timeline = Some(Timeline::start());
         Ok(Self {
             timeline,
@@ -116,19 +116,19 @@ mod tests {
 
     #[test]
     fn everything_is_counted_once() {
-        let mut tally = Tally::new().unwrap();
+        let mut counters = Counters::new().unwrap();
         let ms = Duration::from_millis;
-        tally.add(Ok(Some(2)), ms(1));
-        tally.add(Ok(Some(2)), ms(3));
-        tally.add(Ok(None), ms(2));
-        tally.add(Err(Failure::Status(503)), ms(9_000));
-        tally.add(Err(Failure::Refused), ms(9_000));
-        assert_eq!((tally.answered(), tally.failed()), (3, 2));
-        assert_eq!(tally.by_server(), &BTreeMap::from([(2, 2)]));
+        counters.add(Ok(Some(2)), ms(1));
+        counters.add(Ok(Some(2)), ms(3));
+        counters.add(Ok(None), ms(2));
+        counters.add(Err(Failure::Status(503)), ms(9_000));
+        counters.add(Err(Failure::Refused), ms(9_000));
+        assert_eq!((counters.answered(), counters.failed()), (3, 2));
+        assert_eq!(counters.by_server(), &BTreeMap::from([(2, 2)]));
         let failures = BTreeMap::from([(Failure::Status(503), 1), (Failure::Refused, 1)]);
-        assert_eq!(tally.failures(), &failures);
-        assert_eq!(tally.latency(0.5).as_millis(), 2);
-        assert_eq!(tally.latency(1.0).as_millis(), 3);
+        assert_eq!(counters.failures(), &failures);
+        assert_eq!(counters.latency(0.5).as_millis(), 2);
+        assert_eq!(counters.latency(1.0).as_millis(), 3);
     }
 
     #[test]

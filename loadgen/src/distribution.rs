@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::balancer::Lab;
+use crate::balancer::BalancerUnderTest;
 use crate::chart::{Bars, Body, Chart, Series};
-use crate::counters::{Tally, as_f64, max_to_mean};
-use crate::load_stats::{Point, complaint};
+use crate::counters::{Counters, as_f64, max_to_mean};
+use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
-use crate::results::Findings;
-use crate::text::{bar, grouped, share};
-use crate::text_report::{BAR_WIDTH, Measured, counted};
+use crate::results::ExperimentResult;
+use crate::text::{bar, group_thousands, share};
+use crate::text_report::{BAR_WIDTH, LoadReport, count_noun};
 
 /// How many replicas the experiment is made with.
 pub(crate) const REPLICAS: u64 = 3;
@@ -28,32 +28,34 @@ const NORMAL_95: f64 = 1.644_854;
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(lab: &mut Lab) -> anyhow::Result<Findings> {
-    let control = lab.has_control();
+pub(crate) async fn perform(balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
+    let control = balancer.has_control();
     if control {
-        lab.open(REPLICAS, None).await?;
+        balancer.open(REPLICAS, None).await?;
     } else {
-        lab.open_as_it_is().await?;
+        balancer.attach().await?;
     }
-    let seats: BTreeSet<u64> = match lab.control() {
-        Ok(_) if !lab.is_ours() => lab.seats(REPLICAS).await?,
+    let seats: BTreeSet<u64> = match balancer.control() {
+        Ok(_) if !balancer.is_ours() => balancer.seats(REPLICAS).await?,
         _ => (1..=REPLICAS).collect(),
     };
-    let progress = Progress::of(lab.load.requests);
-    let measured = lab.measure(lab.load.seed, Tally::new()?, &progress).await?;
+    let progress = Progress::new(balancer.load.requests);
+    let report = balancer
+        .measure(balancer.load.seed, Counters::new()?, &progress)
+        .await?;
     drop(progress);
-    let point = Point::of(&measured, &seats);
-    let mut findings = findings(&measured, &point);
+    let point = LoadPoint::from_report(&report, &seats);
+    let mut result = result(&report, &point);
     // Whoever else answers is a note above, and has lied only if it is known who should.
     if control {
-        findings.notes += &complaint(std::slice::from_ref(&point));
+        result.notes += &failure_summary(std::slice::from_ref(&point));
     }
-    findings.clean = measured.is_clean() && (point.lies == 0 || !control);
-    Ok(findings)
+    result.clean = report.is_clean() && (point.unknown_server == 0 || !control);
+    Ok(result)
 }
 
-fn findings(measured: &Measured, point: &Point) -> Findings {
-    let requests = measured.load.requests;
+fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
+    let requests = report.load.requests;
     let count = as_f64(requests);
     let fair = count / as_f64(point.n.max(1));
     let names = point
@@ -69,7 +71,7 @@ fn findings(measured: &Measured, point: &Point) -> Findings {
         stem: "distribution",
         title: format!(
             "Answers per server, {} requests on {REPLICAS} servers",
-            grouped(requests)
+            group_thousands(requests)
         ),
         sentence: "One bar for each server; the mark across it is an equal share.".into(),
         x: "server".into(),
@@ -83,10 +85,10 @@ fn findings(measured: &Measured, point: &Point) -> Findings {
             }],
         }),
     };
-    Findings {
+    ExperimentResult {
         name: "distribution",
         title: "Distribution: 3 servers".into(),
-        notes: measured.summary() + &table(measured),
+        notes: report.summary() + &table(report),
         csv,
         json: json!({"load": point, "max_to_mean": point.ratio(), "variation": point.variation()}),
         charts: vec![chart],
@@ -96,8 +98,8 @@ fn findings(measured: &Measured, point: &Point) -> Findings {
 }
 
 /// Answers per server, what equal shares would be, and how far apart they are.
-fn table(measured: &Measured) -> String {
-    let seen = measured.tally.by_server();
+fn table(report: &LoadReport) -> String {
+    let seen = report.counters.by_server();
     if seen.is_empty() {
         return String::new();
     }
@@ -114,7 +116,7 @@ fn table(measured: &Measured) -> String {
     for (server, count) in servers.iter().zip(&counts) {
         let row = format!(
             "{server:>6}{:>12}{:>9}{fair:>10}  {}",
-            grouped(*count),
+            group_thousands(*count),
             share(*count, total),
             bar(*count, longest, BAR_WIDTH),
         );
@@ -124,7 +126,7 @@ fn table(measured: &Measured) -> String {
     text += &spread(&counts);
     text += &format!(
         "seed        {} fixes the IDs: without a bound the counts are the same each time; order and times are not\n",
-        measured.load.seed
+        report.load.seed
     );
     text + &surprise(&servers, seen.len() as u64)
 }
@@ -160,7 +162,7 @@ fn surprise(servers: &[u64], seen: u64) -> String {
     if servers.len() as u64 == REPLICAS && seen == REPLICAS {
         return String::new();
     }
-    let answered = counted(seen, "server");
+    let answered = count_noun(seen, "server");
     format!("note: {answered} answered; the experiment is made with servers 1 to {REPLICAS}\n")
 }
 
@@ -183,11 +185,11 @@ fn chi_square_95(freedom: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text_report::tests::measured;
+    use crate::text_report::tests::sample_report;
 
     #[test]
     fn measured_stands_beside_expected() {
-        let text = table(&measured(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
+        let text = table(&sample_report(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
         assert!(
             text.contains("     1       3,400   34.0 %    33.3 %  ████"),
             "{text}"
@@ -215,18 +217,18 @@ mod tests {
 
     #[test]
     fn a_silent_server_counts_as_zero_and_a_stranger_is_named() {
-        let text = table(&measured(&[(1, 10), (3, 10)], false));
+        let text = table(&sample_report(&[(1, 10), (3, 10)], false));
         assert!(
             text.contains("     2           0    0.0 %    33.3 %"),
             "{text}"
         );
         assert!(text.contains("note: 2 servers answered"), "{text}");
-        let text = table(&measured(&[(1, 1), (2, 1), (3, 1), (9, 1)], false));
+        let text = table(&sample_report(&[(1, 1), (2, 1), (3, 1), (9, 1)], false));
         assert!(
             text.contains("25.0 %") && text.contains("note: 4 servers"),
             "{text}"
         );
-        assert_eq!(table(&measured(&[], true)), "");
+        assert_eq!(table(&sample_report(&[], true)), "");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::chart::svg;
-use crate::results::Findings;
+use crate::results::ExperimentResult;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --line: #d9dee3; }
@@ -19,7 +19,7 @@ table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertica
 ///
 /// # Errors
 /// A chart could not be drawn.
-pub(crate) fn html(all: &[Findings], about: &[(&str, String)]) -> anyhow::Result<String> {
+pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow::Result<String> {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -30,12 +30,12 @@ pub(crate) fn html(all: &[Findings], about: &[(&str, String)]) -> anyhow::Result
         writeln!(page, "<tr><td>{what}</td><td>{}</td></tr>", escaped(value))?;
     }
     page += "</table>\n";
-    for findings in all {
-        writeln!(page, "<h2>{}</h2>", escaped(&findings.title))?;
-        if !findings.notes.is_empty() {
-            writeln!(page, "<pre>{}</pre>", escaped(&findings.notes))?;
+    for result in all {
+        writeln!(page, "<h2>{}</h2>", escaped(&result.title))?;
+        if !result.notes.is_empty() {
+            writeln!(page, "<pre>{}</pre>", escaped(&result.notes))?;
         }
-        for chart in &findings.charts {
+        for chart in &result.charts {
             let caption = escaped(&chart.sentence);
             let drawing = svg(chart)?;
             // Size comes from the style of the page, so that a narrow window shows the whole chart.
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_page_holds_the_chart_and_its_sentence() {
-        let findings = Findings {
+        let result = ExperimentResult {
             name: "sample",
             title: "A & B".into(),
             notes: "1 < 2\n".into(),
@@ -73,7 +73,7 @@ mod tests {
             told: false,
             clean: true,
         };
-        let page = html(&[findings], &[("command", "loadgen all".into())]).unwrap();
+        let page = html(&[result], &[("command", "loadgen all".into())]).unwrap();
         for part in [
             "<h2>A &amp; B</h2>",
             "1 &lt; 2",

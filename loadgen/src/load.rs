@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use tokio::task::JoinSet;
 
-use crate::arrivals::{Arrivals, End, Rate};
+use crate::arrivals::{Arrivals, LoadLength, Rate};
 use crate::cli::LoadArgs;
 use crate::client::{Client, Template};
-use crate::counters::Tally;
+use crate::counters::Counters;
 use crate::request_ids::request_id;
 
 /// How much, over how many connections, how fast, with which IDs.
@@ -27,7 +27,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// The load that was asked for; its seed is drawn where none was given.
-    pub(crate) fn of(args: &LoadArgs) -> Self {
+    pub(crate) fn from_args(args: &LoadArgs) -> Self {
         Self {
             requests: args.requests,
             concurrency: args.concurrency,
@@ -40,21 +40,31 @@ impl Load {
 
 /// Sends the whole load, counting in `tally`. Cancel safe: what was counted stays counted, and the
 /// connections are closed.
-pub(crate) async fn send(load: Load, template: Rc<Template>, tally: Rc<RefCell<Tally>>) {
-    let arrivals = Rc::new(Arrivals::start(load.rate, End::Requests(load.requests)));
+pub(crate) async fn run(load: Load, template: Rc<Template>, counters: Rc<RefCell<Counters>>) {
+    let arrivals = Rc::new(Arrivals::start(
+        load.rate,
+        LoadLength::Requests(load.requests),
+    ));
     let mut connections = JoinSet::new();
     for _ in 0..load.concurrency.min(load.requests) {
-        let (template, tally) = (Rc::clone(&template), Rc::clone(&tally));
+        let (template, counters) = (Rc::clone(&template), Rc::clone(&counters));
         let arrivals = Rc::clone(&arrivals);
-        connections.spawn_local(async move { drive(load, &arrivals, &template, &tally).await });
+        connections.spawn_local(async move {
+            run_connection(load, &arrivals, &template, &counters).await
+        });
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn drive(load: Load, arrivals: &Arrivals, template: &Template, tally: &RefCell<Tally>) {
+async fn run_connection(
+    load: Load,
+    arrivals: &Arrivals,
+    template: &Template,
+    counters: &RefCell<Counters>,
+) {
     let mut client = Client::new(template);
     while let Some(arrival) = arrivals.next().await {
         let outcome = client.request(request_id(load.seed, arrival.index)).await;
-        tally.borrow_mut().add(outcome, arrival.due.elapsed());
+        counters.borrow_mut().add(outcome, arrival.due.elapsed());
     }
 }

@@ -6,44 +6,45 @@ use serde::Serialize;
 
 use crate::counters::{as_f64, max_to_mean};
 use crate::outcome::Server;
-use crate::text_report::Measured;
+use crate::text_report::LoadReport;
 
 /// One load.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Point {
+pub(crate) struct LoadPoint {
     pub(crate) n: u64,
     pub(crate) seed: u64,
     /// Answers of each server that should answer.
     pub(crate) answers: BTreeMap<Server, u64>,
     /// Answers in the name of a server that is not there.
-    pub(crate) lies: u64,
+    #[serde(rename = "lies")]
+    pub(crate) unknown_server: u64,
     /// Failures by kind.
     pub(crate) failed: BTreeMap<String, u64>,
     pub(crate) seconds: f64,
 }
 
-impl Point {
+impl LoadPoint {
     /// A load that ended, on these servers.
-    pub(crate) fn of(measured: &Measured, servers: &BTreeSet<Server>) -> Self {
-        let seen = measured.tally.by_server();
+    pub(crate) fn from_report(report: &LoadReport, servers: &BTreeSet<Server>) -> Self {
+        let seen = report.counters.by_server();
         let count = |server: &Server| (*server, seen.get(server).copied().unwrap_or_default());
-        let lies = seen.iter().filter(|(server, _)| !servers.contains(server));
-        let failures = measured.tally.failures().iter();
+        let unknown_server = seen.iter().filter(|(server, _)| !servers.contains(server));
+        let failures = report.counters.failures().iter();
         Self {
             n: servers.len() as u64,
-            seed: measured.load.seed,
+            seed: report.load.seed,
             answers: servers.iter().map(count).collect(),
-            lies: lies.map(|(_, count)| count).sum(),
+            unknown_server: unknown_server.map(|(_, count)| count).sum(),
             failed: failures
                 .map(|(kind, count)| (kind.to_string(), *count))
                 .collect(),
-            seconds: measured.took.as_secs_f64(),
+            seconds: report.took.as_secs_f64(),
         }
     }
 
     /// Requests that were not answered rightly.
     pub(crate) fn wrong(&self) -> u64 {
-        self.lies + self.failed.values().sum::<u64>()
+        self.unknown_server + self.failed.values().sum::<u64>()
     }
 
     /// Answers per server, in order.
@@ -84,7 +85,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// Of at least one value; of none all are 0.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or_default();
@@ -103,16 +104,16 @@ impl Spread {
 }
 
 /// A sentence if servers lied, failed, or both; nothing if all was well.
-pub(crate) fn complaint(points: &[Point]) -> String {
-    let lies: u64 = points.iter().map(|point| point.lies).sum();
+pub(crate) fn failure_summary(points: &[LoadPoint]) -> String {
+    let unknown_server: u64 = points.iter().map(|point| point.unknown_server).sum();
     let mut failed: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, count) in points.iter().flat_map(|point| &point.failed) {
         *failed.entry(kind).or_default() += count;
     }
     let mut parts: Vec<String> = Vec::new();
-    if lies > 0 {
+    if unknown_server > 0 {
         parts.push(format!(
-            "{lies} answered in the name of a server that is not there"
+            "{unknown_server} answered in the name of a server that is not there"
         ));
     }
     parts.extend(failed.iter().map(|(kind, count)| format!("{count} {kind}")));
@@ -125,13 +126,13 @@ pub(crate) fn complaint(points: &[Point]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::text_report::tests::measured;
+    use crate::text_report::tests::sample_report;
 
     /// A load with these answers of servers 1, 2, …
-    pub(crate) fn point(counts: &[u64]) -> Point {
+    pub(crate) fn point(counts: &[u64]) -> LoadPoint {
         let servers: Vec<(u64, u64)> = (1..).zip(counts.iter().copied()).collect();
-        Point::of(
-            &measured(&servers, false),
+        LoadPoint::from_report(
+            &sample_report(&servers, false),
             &servers.iter().map(|pair| pair.0).collect(),
         )
     }
@@ -141,18 +142,24 @@ pub(crate) mod tests {
         let point = point(&[90, 110]);
         assert_eq!((point.mean(), point.ratio(), point.n), (100.0, 1.1, 2));
         assert!((point.variation() - 0.1).abs() < 1e-9);
-        assert_eq!((point.wrong(), complaint(&[point])), (0, String::new()));
+        assert_eq!(
+            (point.wrong(), failure_summary(&[point])),
+            (0, String::new())
+        );
     }
 
     #[test]
     fn a_server_that_is_not_there_has_lied() {
-        let point = Point::of(&measured(&[(1, 5), (9, 2)], true), &BTreeSet::from([1, 2]));
+        let point = LoadPoint::from_report(
+            &sample_report(&[(1, 5), (9, 2)], true),
+            &BTreeSet::from([1, 2]),
+        );
         assert_eq!(
-            (point.lies, point.wrong(), point.counts()),
+            (point.unknown_server, point.wrong(), point.counts()),
             (2, 3, vec![5, 0])
         );
         assert_eq!(
-            complaint(&[point.clone(), point]),
+            failure_summary(&[point.clone(), point]),
             "not answered rightly: 4 answered in the name of a server that is not there, 2 status 503\n"
         );
     }
@@ -164,7 +171,7 @@ pub(crate) mod tests {
                 lowest,
                 median,
                 highest,
-            } = Spread::of(values.iter().copied());
+            } = Spread::from_values(values.iter().copied());
             (lowest, median, highest)
         };
         assert_eq!(of(&[3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));

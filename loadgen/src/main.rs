@@ -57,18 +57,18 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (lab, all) = match args.command {
-        Command::Guard(guard) => return Err(child_process::become_guarded(&guard)),
+    let (common, all) = match args.command {
+        Command::Guard(guard) => return Err(child_process::exec_guarded(&guard)),
         Command::Duel(args) => return event_loop()?.block_on(compare::perform(args)),
         Command::Run(run) => {
             let plan = run_cmd::Plan::run(run);
             return event_loop()?.block_on(run_cmd::perform(plan));
         }
-        Command::Distribution(lab) => (lab, vec![Experiment::Distribution]),
-        Command::Scaling(args) => (args.lab, vec![Experiment::Scaling(args.repeats)]),
-        Command::Recovery(args) => (args.lab, vec![Experiment::Recovery(args.kill)]),
+        Command::Distribution(common) => (common, vec![Experiment::Distribution]),
+        Command::Scaling(args) => (args.common, vec![Experiment::Scaling(args.repeats)]),
+        Command::Recovery(args) => (args.common, vec![Experiment::Recovery(args.kill)]),
         Command::Hashes(args) => (
-            args.lab,
+            args.common,
             vec![Experiment::Hashes(args.repeats, args.rings.rings())],
         ),
         Command::All(args) => {
@@ -79,10 +79,10 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Experiment::Recovery(args.kill),
                 Experiment::Hashes(args.repeats, rings),
             ];
-            (args.lab, all)
+            (args.common, all)
         }
     };
-    event_loop()?.block_on(suite::perform(&lab, &all))
+    event_loop()?.block_on(suite::perform(&common, &all))
 }
 
 fn event_loop() -> anyhow::Result<LocalRuntime> {

@@ -55,7 +55,7 @@ impl fmt::Display for Failure {
 
 impl Failure {
     /// Why there is no connection.
-    pub(crate) fn connecting(err: &io::Error) -> Self {
+    pub(crate) fn from_connect_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::ConnectionReset => Self::Reset,
@@ -65,7 +65,7 @@ impl Failure {
     }
 
     /// Why a connection broke.
-    pub(crate) fn exchanging(err: &io::Error) -> Self {
+    pub(crate) fn from_io_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::BrokenPipe | ErrorKind::NotConnected => Self::ClosedEarly,
             ErrorKind::TimedOut => Self::TimedOut,
@@ -86,12 +86,12 @@ pub(crate) enum Expected {
     /// The list of `/rep`: as many names as it says.
     Replicas,
     /// What a replica says of a path that it does not have.
-    Unknown,
+    UnknownPath,
 }
 
 impl Expected {
     /// What is expected of a GET of `path`, which may have a query.
-    pub(crate) fn of(path: &str) -> Self {
+    pub(crate) fn for_path(path: &str) -> Self {
         if path.split('?').next() == Some("/home") {
             Self::Greeting
         } else {
@@ -103,15 +103,15 @@ impl Expected {
     ///
     /// # Errors
     /// The reply is not what was expected.
-    pub(crate) fn judge(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
+    pub(crate) fn check(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
         match self {
-            Self::Unknown => unknown(status, body).map(|()| None),
+            Self::UnknownPath => check_unknown_path(status, body).map(|()| None),
             _ if !(200..300).contains(&status) => Err(Failure::Status(status)),
             Self::Success => Ok(None),
-            Self::Greeting => greeting(body).map(Some),
+            Self::Greeting => parse_greeting(body).map(Some),
             Self::Empty if status == 200 && body.is_empty() => Ok(None),
             Self::Empty => Err(Failure::WrongAnswer),
-            Self::Replicas => replicas(body).map(|()| None),
+            Self::Replicas => check_replica_list(body).map(|()| None),
         }
     }
 }
@@ -124,7 +124,7 @@ struct Home<'b> {
     status: Cow<'b, str>,
 }
 
-fn greeting(body: &[u8]) -> Result<Server, Failure> {
+fn parse_greeting(body: &[u8]) -> Result<Server, Failure> {
     let home: Home = serde_json::from_slice(body).map_err(|err| match err.classify() {
         Category::Data => Failure::WrongAnswer,
         _ => Failure::BadBody,
@@ -137,7 +137,7 @@ fn greeting(body: &[u8]) -> Result<Server, Failure> {
         .ok_or(Failure::WrongAnswer)
 }
 
-fn replicas(body: &[u8]) -> Result<(), Failure> {
+fn check_replica_list(body: &[u8]) -> Result<(), Failure> {
     let answer: Value = serde_json::from_slice(body).map_err(|_| Failure::BadBody)?;
     let names = answer["message"]["replicas"].as_array().map(Vec::len);
     let count = answer["message"]["N"].as_u64();
@@ -146,7 +146,7 @@ fn replicas(body: &[u8]) -> Result<(), Failure> {
     right.then_some(()).ok_or(Failure::WrongAnswer)
 }
 
-fn unknown(status: u16, body: &[u8]) -> Result<(), Failure> {
+fn check_unknown_path(status: u16, body: &[u8]) -> Result<(), Failure> {
     if status != 400 {
         return Err(Failure::Status(status));
     }
@@ -162,10 +162,10 @@ mod tests {
 
     #[test]
     fn only_home_greets() {
-        assert_eq!(Expected::of("/home"), Expected::Greeting);
-        assert_eq!(Expected::of("/home?id=1"), Expected::Greeting);
-        assert_eq!(Expected::of("/heartbeat"), Expected::Success);
-        assert_eq!(Expected::Success.judge(204, b""), Ok(None));
+        assert_eq!(Expected::for_path("/home"), Expected::Greeting);
+        assert_eq!(Expected::for_path("/home?id=1"), Expected::Greeting);
+        assert_eq!(Expected::for_path("/heartbeat"), Expected::Success);
+        assert_eq!(Expected::Success.check(204, b""), Ok(None));
     }
 
     type Case = (u16, &'static str, Result<Option<Server>, Failure>);
@@ -212,8 +212,8 @@ mod tests {
             ),
         ];
         for (status, body, verdict) in cases {
-            let judged = Expected::Greeting.judge(status, body.as_bytes());
-            assert_eq!(judged, verdict, "{body}");
+            let checked = Expected::Greeting.check(status, body.as_bytes());
+            assert_eq!(checked, verdict, "{body}");
         }
     }
 
@@ -223,16 +223,16 @@ mod tests {
         let short = br#"{"message":{"N":3,"replicas":["S1","S2"]},"status":"successful"}"#;
         let none = br#"{"message":"<Error> '/other' endpoint does not exist","status":"failure"}"#;
         let wrong = Err(Failure::WrongAnswer);
-        assert_eq!(Expected::Replicas.judge(200, list), Ok(None));
-        assert_eq!(Expected::Replicas.judge(200, short), wrong);
-        assert_eq!(Expected::Replicas.judge(200, b"{"), Err(Failure::BadBody));
-        assert_eq!(Expected::Unknown.judge(400, none), Ok(None));
+        assert_eq!(Expected::Replicas.check(200, list), Ok(None));
+        assert_eq!(Expected::Replicas.check(200, short), wrong);
+        assert_eq!(Expected::Replicas.check(200, b"{"), Err(Failure::BadBody));
+        assert_eq!(Expected::UnknownPath.check(400, none), Ok(None));
         assert_eq!(
-            Expected::Unknown.judge(200, none),
+            Expected::UnknownPath.check(200, none),
             Err(Failure::Status(200))
         );
-        assert_eq!(Expected::Unknown.judge(400, list), wrong);
-        assert_eq!(Expected::Empty.judge(200, b""), Ok(None));
-        assert_eq!(Expected::Empty.judge(200, b"x"), wrong);
+        assert_eq!(Expected::UnknownPath.check(400, list), wrong);
+        assert_eq!(Expected::Empty.check(200, b""), Ok(None));
+        assert_eq!(Expected::Empty.check(200, b"x"), wrong);
     }
 }

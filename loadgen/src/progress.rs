@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::counters::Tally;
+use crate::counters::Counters;
 use crate::run_cmd::note;
 
 /// How often the bar moves.
@@ -19,7 +19,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// So many requests are to come.
-    pub(crate) fn of(requests: u64) -> Self {
+    pub(crate) fn new(requests: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(requests), ProgressDrawTarget::stderr());
         let style = "{bar:40} {human_pos} of {human_len} requests, {elapsed} ({eta} left): {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// A new part begins.
-    pub(crate) fn part(&self, what: &str) {
+    pub(crate) fn start_part(&self, what: &str) {
         if self.bar.is_hidden() {
             note(what);
         }
@@ -37,19 +37,19 @@ impl Progress {
     }
 
     /// Follows a load until it is dropped. Cancel safe.
-    pub(crate) async fn follow(&self, tally: &RefCell<Tally>) {
+    pub(crate) async fn follow(&self, counters: &RefCell<Counters>) {
         let begin = self.bar.position();
         loop {
-            self.show(begin, tally);
+            self.update(begin, counters);
             tokio::time::sleep(TICK).await;
         }
     }
 
     /// A load that began at `begin` has come so far.
-    pub(crate) fn show(&self, begin: u64, tally: &RefCell<Tally>) {
-        let tally = tally.borrow();
+    pub(crate) fn update(&self, begin: u64, counters: &RefCell<Counters>) {
+        let counters = counters.borrow();
         self.bar
-            .set_position(begin + tally.answered() + tally.failed());
+            .set_position(begin + counters.answered() + counters.failed());
     }
 
     /// Requests of all loads so far.

@@ -11,7 +11,7 @@ use crate::html_report;
 
 /// What one experiment found.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub(crate) struct ExperimentResult {
     /// Names its files.
     pub(crate) name: &'static str,
     pub(crate) title: String,
@@ -28,7 +28,7 @@ pub(crate) struct Findings {
     pub(crate) clean: bool,
 }
 
-impl Findings {
+impl ExperimentResult {
     /// As it is shown in the terminal.
     pub(crate) fn text(&self) -> String {
         let charts = self.charts.iter().filter(|_| !self.told);
@@ -43,7 +43,7 @@ impl Findings {
 /// The folder or a file in it cannot be written.
 pub(crate) fn write(
     folder: &Path,
-    all: &[Findings],
+    all: &[ExperimentResult],
     about: &[(&str, String)],
 ) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -51,11 +51,11 @@ pub(crate) fn write(
         let path = folder.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    for findings in all {
-        put(format!("{}.csv", findings.name), findings.csv.as_bytes())?;
-        let json = serde_json::to_string_pretty(&findings.json)? + "\n";
-        put(format!("{}.json", findings.name), json.as_bytes())?;
-        for chart in &findings.charts {
+    for result in all {
+        put(format!("{}.csv", result.name), result.csv.as_bytes())?;
+        let json = serde_json::to_string_pretty(&result.json)? + "\n";
+        put(format!("{}.json", result.name), json.as_bytes())?;
+        for chart in &result.charts {
             put(format!("{}.svg", chart.stem), chart::svg(chart)?.as_bytes())?;
             put(format!("{}.png", chart.stem), &chart::png(chart)?)?;
         }

@@ -4,27 +4,27 @@
 
 use serde_json::json;
 
-use crate::balancer::Lab;
+use crate::balancer::BalancerUnderTest;
 use crate::chart::{Bars, Body, Chart, Line, Series};
 use crate::counters::as_f64;
 use crate::distribution::REPLICAS;
 use crate::expected_shares::Ring;
-use crate::load_stats::{Point, complaint};
+use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
-use crate::results::Findings;
+use crate::results::ExperimentResult;
 use crate::scaling::{self, FROM, TO, by_n, line};
-use crate::spawn::Refused;
+use crate::spawn::Refusal;
 
 /// What was measured on one ring.
 #[derive(Debug)]
-struct Measured {
+struct RingResult {
     spec: String,
-    points: Vec<Point>,
+    points: Vec<LoadPoint>,
     /// Shares of seats 1 to N for each N, where they can be worked out.
     expected: Vec<Option<Vec<f64>>>,
 }
 
-impl Measured {
+impl RingResult {
     fn expected(&self, n: u64) -> Option<&Vec<f64>> {
         self.expected.get(usize::try_from(n - FROM).ok()?)?.as_ref()
     }
@@ -44,30 +44,31 @@ impl Measured {
 /// # Errors
 /// Nothing could be measured.
 pub(crate) async fn perform(
-    lab: &mut Lab,
+    balancer: &mut BalancerUnderTest,
     repeats: u64,
     rings: &[String],
-) -> anyhow::Result<Findings> {
+) -> anyhow::Result<ExperimentResult> {
     let loads = repeats * (TO - FROM + 1) * rings.len() as u64;
-    let progress = Progress::of(lab.load.requests * loads);
+    let progress = Progress::new(balancer.load.requests * loads);
     let (mut all, mut skipped) = (Vec::new(), Vec::new());
     for spec in rings {
-        match lab.open(FROM, Some(spec)).await {
+        match balancer.open(FROM, Some(spec)).await {
             Ok(()) => {}
-            Err(err) => match err.downcast_ref::<Refused>() {
-                Some(Refused(sentence)) => {
-                    progress.part(&format!("hashes: no {spec}: {sentence}"));
+            Err(err) => match err.downcast_ref::<Refusal>() {
+                Some(Refusal(sentence)) => {
+                    progress.start_part(&format!("hashes: no {spec}: {sentence}"));
                     skipped.push((spec.clone(), sentence.clone()));
                     continue;
                 }
                 None => return Err(err),
             },
         }
-        let points = scaling::sweep(lab, repeats, &format!("hashes: {spec}"), &progress).await?;
+        let points =
+            scaling::sweep(balancer, repeats, &format!("hashes: {spec}"), &progress).await?;
         let ring = Ring::of(spec);
         let shares = |n: u64| ring.as_ref()?.shares(u32::try_from(n).ok()?);
         let expected = (FROM..=TO).map(shares).collect();
-        all.push(Measured {
+        all.push(RingResult {
             spec: spec.clone(),
             points,
             expected,
@@ -79,23 +80,20 @@ pub(crate) async fn perform(
         "the balancer has none of these rings: {}",
         rings.join(" ")
     );
-    Ok(findings(&all, &skipped, lab.load.requests))
+    Ok(result(&all, &skipped, balancer.load.requests))
 }
 
-fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Findings {
+fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> ExperimentResult {
     let mut notes = String::new();
     for (spec, sentence) in skipped {
         notes += &format!("left out: {spec}: {sentence}\n");
     }
-    for measured in all
-        .iter()
-        .filter(|measured| measured.short() != measured.spec)
-    {
-        notes += &format!("custom is {}\n", measured.spec);
+    for ring in all.iter().filter(|ring| ring.short() != ring.spec) {
+        notes += &format!("custom is {}\n", ring.spec);
     }
-    let points: Vec<Point> = all.iter().flat_map(|ring| ring.points.clone()).collect();
-    notes += &complaint(&points);
-    let count = crate::text::grouped(requests);
+    let points: Vec<LoadPoint> = all.iter().flat_map(|ring| ring.points.clone()).collect();
+    notes += &failure_summary(&points);
+    let count = crate::text::group_thousands(requests);
     let charts = vec![
         Chart {
             stem: "hashes-distribution",
@@ -119,7 +117,7 @@ fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Fi
         .map(|ring| json!({"ring": ring.spec, "points": ring.points, "expected_shares": ring.expected}))
         .collect();
     let left_out: Vec<_> = skipped.iter().map(|pair| &pair.0).collect();
-    Findings {
+    ExperimentResult {
         name: "hashes",
         title: "Hash functions".into(),
         notes,
@@ -132,14 +130,14 @@ fn findings(all: &[Measured], skipped: &[(String, String)], requests: u64) -> Fi
 }
 
 /// The first load on three servers, ring by ring.
-fn distribution(all: &[Measured], requests: u64) -> Bars {
+fn distribution(all: &[RingResult], requests: u64) -> Bars {
     let series = |index: usize| {
-        let value = |ring: &Measured| {
+        let value = |ring: &RingResult| {
             let point = ring.points.iter().find(|point| point.n == REPLICAS);
             let count = point.and_then(|point| point.counts().get(index).copied());
             as_f64(count.unwrap_or_default())
         };
-        let expected = |ring: &Measured| {
+        let expected = |ring: &RingResult| {
             let share = ring.expected(REPLICAS)?.get(index)?;
             Some(share * as_f64(requests))
         };
@@ -155,10 +153,10 @@ fn distribution(all: &[Measured], requests: u64) -> Bars {
     }
 }
 
-fn lines((colour, ring): (usize, &Measured)) -> Vec<Line> {
+fn lines((colour, ring): (usize, &RingResult)) -> Vec<Line> {
     let mut lines = vec![line(
         ring.short(),
-        &by_n(&ring.points, Point::ratio),
+        &by_n(&ring.points, LoadPoint::ratio),
         colour,
     )];
     let ratio = |n: u64| {
@@ -179,7 +177,7 @@ fn lines((colour, ring): (usize, &Measured)) -> Vec<Line> {
     lines
 }
 
-fn csv(all: &[Measured], requests: u64) -> String {
+fn csv(all: &[RingResult], requests: u64) -> String {
     let mut csv = "ring,n,seed,server,answers,expected\n".to_owned();
     for ring in all {
         for point in &ring.points {
@@ -206,20 +204,20 @@ mod tests {
 
     #[test]
     fn measured_stands_beside_expected_and_what_was_left_out_is_named() {
-        let ring = Measured {
+        let ring = RingResult {
             spec: "classic".into(),
             points: vec![point(&[84, 5, 11])],
             expected: vec![None, Some(vec![0.836, 0.047, 0.117])],
         };
         let skipped = [("maglev".to_owned(), "unknown ring".to_owned())];
-        let findings = findings(&[ring], &skipped, 100);
-        assert_eq!(findings.notes, "left out: maglev: unknown ring\n");
+        let result = result(&[ring], &skipped, 100);
+        assert_eq!(result.notes, "left out: maglev: unknown ring\n");
         assert!(
-            findings.csv.contains("\"classic\",3,7,1,84,83.6\n"),
+            result.csv.contains("\"classic\",3,7,1,84,83.6\n"),
             "{}",
-            findings.csv
+            result.csv
         );
-        let Body::Bars(bars) = &findings.charts[0].body else {
+        let Body::Bars(bars) = &result.charts[0].body else {
             panic!("bars")
         };
         assert_eq!(bars.series[0].values, [84.0]);

@@ -15,13 +15,13 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
 use crate::client::Template;
-use crate::counters::Tally;
+use crate::counters::Counters;
 use crate::distribution;
 use crate::load::{self, Load};
 use crate::signals::Signals;
-use crate::spawn::Spawned;
+use crate::spawn::SpawnedRingmaster;
 use crate::target::Target;
-use crate::text_report::Measured;
+use crate::text_report::LoadReport;
 
 /// What to do, checked and complete.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// `loadgen run`.
     pub(crate) fn run(args: RunArgs) -> Self {
-        let load = Load::of(&args.load);
+        let load = Load::from_args(&args.load);
         Self {
             target: (!args.load.spawn).then_some(args.load.target),
             path: args.path,
@@ -50,35 +50,35 @@ impl Plan {
 /// Nothing could be measured: the reason, in a sentence.
 pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
     raise_descriptor_limit();
-    let mut signals = Signals::catch()?;
-    let measured = match &plan.target {
+    let mut signals = Signals::register()?;
+    let report = match &plan.target {
         Some(target) => {
             let addr = target.reach().await?;
             measure(&plan, target, addr, &mut signals).await?
         }
         None => measure_spawned(&plan, &mut signals).await?,
     };
-    print(&(measured.summary() + &measured.servers()))?;
-    Ok(if measured.is_clean() {
+    print(&(report.summary() + &report.servers()))?;
+    Ok(if report.is_clean() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<Measured> {
+async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<LoadReport> {
     let spawned = tokio::select! {
-        spawned = Spawned::start(distribution::REPLICAS, None) => spawned?,
-        () = signals.caught() => bail!("interrupted while ringmaster was starting"),
+        spawned = SpawnedRingmaster::start(distribution::REPLICAS, None) => spawned?,
+        () = signals.received() => bail!("interrupted while ringmaster was starting"),
     };
-    let target = Target::at(spawned.listen);
+    let target = Target::from_addr(spawned.listen);
     note(&format!(
         "started ringmaster with {} replicas on {target}",
         distribution::REPLICAS
     ));
-    let measured = measure(plan, &target, spawned.listen, signals).await;
+    let report = measure(plan, &target, spawned.listen, signals).await;
     spawned.stop().await?;
-    measured
+    report
 }
 
 async fn measure(
@@ -86,21 +86,21 @@ async fn measure(
     target: &Target,
     addr: SocketAddr,
     signals: &mut Signals,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<LoadReport> {
     let template = Rc::new(Template::get(addr, &target.authority, &plan.path));
-    let tally = Rc::new(RefCell::new(Tally::new()?));
+    let counters = Rc::new(RefCell::new(Counters::new()?));
     let start = Instant::now();
     let interrupted = tokio::select! {
-        () = load::send(plan.load, template, Rc::clone(&tally)) => false,
-        () = signals.caught() => true,
+        () = load::run(plan.load, template, Rc::clone(&counters)) => false,
+        () = signals.received() => true,
     };
     let took = start.elapsed();
-    Ok(Measured {
+    Ok(LoadReport {
         url: format!("{target}{}", plan.path),
         load: plan.load,
         took,
         interrupted,
-        tally: tally.replace(Tally::new()?),
+        counters: counters.replace(Counters::new()?),
     })
 }
 

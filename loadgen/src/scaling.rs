@@ -5,12 +5,12 @@
 
 use serde_json::json;
 
-use crate::balancer::Lab;
+use crate::balancer::BalancerUnderTest;
 use crate::chart::{Body, Chart, Line};
-use crate::counters::{Tally, as_f64};
-use crate::load_stats::{Point, Spread, complaint};
+use crate::counters::{Counters, as_f64};
+use crate::load_stats::{LoadPoint, Spread, failure_summary};
 use crate::progress::Progress;
-use crate::results::Findings;
+use crate::results::ExperimentResult;
 
 /// The numbers of servers.
 pub(crate) const FROM: u64 = 2;
@@ -20,12 +20,15 @@ pub(crate) const TO: u64 = 6;
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(lab: &mut Lab, repeats: u64) -> anyhow::Result<Findings> {
-    let progress = Progress::of(lab.load.requests * repeats * (TO - FROM + 1));
-    lab.open(FROM, None).await?;
-    let points = sweep(lab, repeats, "scaling", &progress).await?;
+pub(crate) async fn perform(
+    balancer: &mut BalancerUnderTest,
+    repeats: u64,
+) -> anyhow::Result<ExperimentResult> {
+    let progress = Progress::new(balancer.load.requests * repeats * (TO - FROM + 1));
+    balancer.open(FROM, None).await?;
+    let points = sweep(balancer, repeats, "scaling", &progress).await?;
     drop(progress);
-    Ok(findings(&points, lab.load.requests))
+    Ok(result(&points, balancer.load.requests))
 }
 
 /// The loads for all N on what is open.
@@ -33,30 +36,30 @@ pub(crate) async fn perform(lab: &mut Lab, repeats: u64) -> anyhow::Result<Findi
 /// # Errors
 /// The number of replicas could not be changed.
 pub(crate) async fn sweep(
-    lab: &Lab,
+    balancer: &BalancerUnderTest,
     repeats: u64,
     what: &str,
     progress: &Progress,
-) -> anyhow::Result<Vec<Point>> {
+) -> anyhow::Result<Vec<LoadPoint>> {
     let mut points = Vec::new();
     for n in FROM..=TO {
-        lab.scale(n).await?;
-        let seats = lab.seats(n).await?;
-        progress.part(&format!("{what}: N={n}"));
+        balancer.scale(n).await?;
+        let seats = balancer.seats(n).await?;
+        progress.start_part(&format!("{what}: N={n}"));
         for repeat in 0..repeats {
-            let seed = lab.load.seed.wrapping_add(repeat);
-            let measured = lab.measure(seed, Tally::new()?, progress).await?;
-            points.push(Point::of(&measured, &seats));
+            let seed = balancer.load.seed.wrapping_add(repeat);
+            let report = balancer.measure(seed, Counters::new()?, progress).await?;
+            points.push(LoadPoint::from_report(&report, &seats));
         }
     }
     Ok(points)
 }
 
 /// A quantity for each N, over the seeds.
-pub(crate) fn by_n(points: &[Point], of: impl Fn(&Point) -> f64) -> Vec<(u64, Spread)> {
+pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<(u64, Spread)> {
     let spread = |n| {
         let points = points.iter().filter(|point| point.n == n);
-        (n, Spread::of(points.map(&of)))
+        (n, Spread::from_values(points.map(&of)))
     };
     (FROM..=TO).map(spread).collect()
 }
@@ -74,16 +77,16 @@ pub(crate) fn line(name: &str, spreads: &[(u64, Spread)], colour: usize) -> Line
     }
 }
 
-fn findings(points: &[Point], requests: u64) -> Findings {
-    let quietest = |point: &Point| as_f64(point.counts().into_iter().min().unwrap_or_default());
-    let busiest = |point: &Point| point.ratio() * point.mean();
+fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
+    let quietest = |point: &LoadPoint| as_f64(point.counts().into_iter().min().unwrap_or_default());
+    let busiest = |point: &LoadPoint| point.ratio() * point.mean();
     let (lows, highs) = (by_n(points, quietest), by_n(points, busiest));
-    let mut average = line("average", &by_n(points, Point::mean), 0);
+    let mut average = line("average", &by_n(points, LoadPoint::mean), 0);
     let ends = lows.iter().zip(&highs);
     average.band = ends
         .map(|((n, low), (_, high))| (as_f64(*n), low.lowest, high.highest))
         .collect();
-    let ratios = by_n(points, Point::ratio);
+    let ratios = by_n(points, LoadPoint::ratio);
     let variations = by_n(points, |point| point.variation() * 100.0);
     let chart = |stem, title: &str, sentence: &str, y: &str, (line, floor): (Line, f64)| Chart {
         stem,
@@ -93,7 +96,7 @@ fn findings(points: &[Point], requests: u64) -> Findings {
         y: y.to_owned(),
         body: Body::Lines(vec![line], floor),
     };
-    let count = crate::text::grouped(requests);
+    let count = crate::text::group_thousands(requests);
     let charts = vec![
         chart(
             "scaling-average",
@@ -119,18 +122,18 @@ fn findings(points: &[Point], requests: u64) -> Findings {
     ];
     let mut csv = "n,seed,server,answers,lies,failed\n".to_owned();
     for point in points {
-        let failed = point.wrong() - point.lies;
+        let failed = point.wrong() - point.unknown_server;
         for (server, answers) in &point.answers {
             csv += &format!(
                 "{},{},{server},{answers},{},{failed}\n",
-                point.n, point.seed, point.lies
+                point.n, point.seed, point.unknown_server
             );
         }
     }
-    Findings {
+    ExperimentResult {
         name: "scaling",
         title: "Scaling: N = 2 to 6".into(),
-        notes: complaint(points),
+        notes: failure_summary(points),
         csv,
         json: json!({"points": points, "max_to_mean": ratios, "variation_percent": variations}),
         charts,
@@ -147,19 +150,15 @@ mod tests {
     #[test]
     fn medians_and_bands_are_drawn() {
         let points = [point(&[40, 60]), point(&[50, 50]), point(&[30, 30, 30])];
-        let findings = findings(&points, 100);
-        assert!(findings.clean && findings.notes.is_empty());
-        let Body::Lines(lines, _) = &findings.charts[1].body else {
+        let result = result(&points, 100);
+        assert!(result.clean && result.notes.is_empty());
+        let Body::Lines(lines, _) = &result.charts[1].body else {
             panic!("lines")
         };
         assert_eq!(lines[0].points[0], (2.0, 1.1));
         assert_eq!(lines[0].band[0], (2.0, 1.0, 1.2));
-        assert!(
-            findings.csv.contains("\n2,7,2,60,0,0\n"),
-            "{}",
-            findings.csv
-        );
-        let Body::Lines(lines, _) = &findings.charts[0].body else {
+        assert!(result.csv.contains("\n2,7,2,60,0,0\n"), "{}", result.csv);
+        let Body::Lines(lines, _) = &result.charts[0].body else {
             panic!("lines")
         };
         assert_eq!(lines[0].band[0], (2.0, 40.0, 60.0));

@@ -15,7 +15,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Catches them from here on.
-    pub(crate) fn catch() -> anyhow::Result<Self> {
+    pub(crate) fn register() -> anyhow::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
@@ -23,7 +23,7 @@ impl Signals {
     }
 
     /// Returns when one has come. Cancel safe.
-    pub(crate) async fn caught(&mut self) {
+    pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
-use crate::child_process::{self, Folder, Guarded, POLL};
+use crate::child_process::{self, ChildGuard, POLL, TempDir};
 
 /// From the start to the ready file.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -20,12 +20,12 @@ const READY_TIMEOUT: Duration = Duration::from_secs(15);
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The exit code of a program that does not take what it was told.
-const USAGE: i32 = 2;
+const USAGE_EXIT_CODE: i32 = 2;
 
 /// A running ringmaster. Dropped without [`Self::stop`], it is killed, and its replicas with it.
 #[derive(Debug)]
-pub(crate) struct Spawned {
-    child: Guarded,
+pub(crate) struct SpawnedRingmaster {
+    child: ChildGuard,
     /// Its data port.
     pub(crate) listen: SocketAddr,
     /// Its control port.
@@ -34,15 +34,15 @@ pub(crate) struct Spawned {
 
 /// It would not have what it was told on its command line: its words.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct Refusal(pub(crate) String);
 
-impl fmt::Display for Refused {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for Refusal {}
 
 /// What the ready file says, as far as we use it.
 #[derive(Debug, Deserialize)]
@@ -55,7 +55,7 @@ struct Ready {
 ///
 /// # Errors
 /// There is none; the sentence says how to build it.
-pub(crate) fn ringmaster() -> anyhow::Result<PathBuf> {
+pub(crate) fn ringmaster_path() -> anyhow::Result<PathBuf> {
     let us = std::env::current_exe().context("cannot tell where loadgen is")?;
     let ringmaster = us.with_file_name("ringmaster");
     ensure!(
@@ -66,32 +66,32 @@ pub(crate) fn ringmaster() -> anyhow::Result<PathBuf> {
     Ok(ringmaster)
 }
 
-impl Spawned {
+impl SpawnedRingmaster {
     /// Starts one and waits until all its replicas have answered. Cancel safe: nothing is left running.
     ///
     /// # Errors
-    /// There is no ringmaster beside us, it ended at once ([`Refused`]: it did not take `ring`), or it was
+    /// There is no ringmaster beside us, it ended at once ([`Refusal`]: it did not take `ring`), or it was
     /// not ready in time.
     pub(crate) async fn start(replicas: u64, ring: Option<&str>) -> anyhow::Result<Self> {
-        let mut command = child_process::command(&ringmaster()?, &[])?;
+        let mut command = child_process::command(&ringmaster_path()?, &[])?;
         let listen = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
         command.arg("serve").args(listen);
         command.args(["--replicas", &replicas.to_string()]);
         if let Some(ring) = ring {
             command.args(["--ring", ring]);
         }
-        Self::with(command).await
+        Self::start_command(command).await
     }
 
     /// Starts what `command` says (without its ready file) and waits until it is ready. Cancel safe.
     ///
     /// # Errors
     /// It ended at once, or it was not ready in time.
-    pub(crate) async fn with(mut command: std::process::Command) -> anyhow::Result<Self> {
-        let folder = Folder::create()?;
+    pub(crate) async fn start_command(mut command: std::process::Command) -> anyhow::Result<Self> {
+        let folder = TempDir::create()?;
         let ready_file = folder.path().join("ready.json");
         command.arg("--ready-file").arg(&ready_file);
-        let mut child = Guarded::start(command).context("cannot start ringmaster")?;
+        let mut child = ChildGuard::start(command).context("cannot start ringmaster")?;
         let start = Instant::now();
         loop {
             if let Ok(text) = fs::read(&ready_file)
@@ -103,11 +103,11 @@ impl Spawned {
                     control,
                 });
             }
-            if let Some(status) = child.ended()? {
-                if status.code() == Some(USAGE) {
+            if let Some(status) = child.try_wait()? {
+                if status.code() == Some(USAGE_EXIT_CODE) {
                     let log = child.log();
                     let sentence = log.lines().next().unwrap_or_default();
-                    bail!(Refused(sentence.trim_start_matches("error: ").to_owned()));
+                    bail!(Refusal(sentence.trim_start_matches("error: ").to_owned()));
                 }
                 bail!("ringmaster ended ({status}){}", child.quoted_log());
             }
@@ -125,7 +125,7 @@ impl Spawned {
     }
 
     /// Its process, without a way to stop it in order.
-    pub(crate) fn into_child(self) -> Guarded {
+    pub(crate) fn into_child(self) -> ChildGuard {
         self.child
     }
 

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::balancer::Lab;
-use crate::cli::{KillArgs, LabArgs, Repeats};
-use crate::results::{self, Findings};
+use crate::balancer::BalancerUnderTest;
+use crate::cli::{ExperimentArgs, KillArgs, Repeats};
+use crate::results::{self, ExperimentResult};
 use crate::run_cmd::{note, print, raise_descriptor_limit};
 use crate::signals::Signals;
 use crate::{distribution, recovery, ring_comparison, scaling};
@@ -22,15 +22,15 @@ pub(crate) enum Experiment {
 }
 
 impl Experiment {
-    async fn perform(&self, lab: &mut Lab) -> anyhow::Result<Findings> {
+    async fn perform(&self, balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
         match self {
-            Self::Distribution => distribution::perform(lab).await,
-            Self::Scaling(repeats) => scaling::perform(lab, repeats.repeats).await,
+            Self::Distribution => distribution::perform(balancer).await,
+            Self::Scaling(repeats) => scaling::perform(balancer, repeats.repeats).await,
             Self::Recovery(kill) => {
-                recovery::perform(lab, kill.kills, kill.kill_with.as_deref()).await
+                recovery::perform(balancer, kill.kills, kill.kill_with.as_deref()).await
             }
             Self::Hashes(repeats, rings) => {
-                ring_comparison::perform(lab, repeats.repeats, rings).await
+                ring_comparison::perform(balancer, repeats.repeats, rings).await
             }
         }
     }
@@ -41,25 +41,25 @@ impl Experiment {
 /// # Errors
 /// One of them could not be made, or what was changed could not be put back. What was found before that
 /// is printed and written all the same.
-pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
+pub(crate) async fn perform(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
     check_folder(args.out.as_ref())?;
     raise_descriptor_limit();
-    let mut signals = Signals::catch()?;
+    let mut signals = Signals::register()?;
     // Drawn once, so that all of them are made with the same IDs.
-    let seed = Lab::new(args).load.seed;
+    let seed = BalancerUnderTest::new(args).load.seed;
     let (mut found, mut failed) = (Vec::new(), None);
     for experiment in all {
-        let mut lab = Lab::new(args);
-        lab.load.seed = seed;
+        let mut balancer = BalancerUnderTest::new(args);
+        balancer.load.seed = seed;
         let outcome = tokio::select! {
-            outcome = experiment.perform(&mut lab) => outcome,
-            () = signals.caught() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
+            outcome = experiment.perform(&mut balancer) => outcome,
+            () = signals.received() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
         };
-        let closed = lab.close().await;
-        match outcome.and_then(|findings| closed.map(|()| findings)) {
-            Ok(findings) => {
-                print(&findings.text())?;
-                found.push(findings);
+        let closed = balancer.close().await;
+        match outcome.and_then(|result| closed.map(|()| result)) {
+            Ok(result) => {
+                print(&result.text())?;
+                found.push(result);
             }
             Err(err) => {
                 failed = Some(err);
@@ -76,13 +76,13 @@ pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Resul
     }
     match failed {
         Some(err) => Err(err),
-        None if found.iter().all(|findings| findings.clean) => Ok(ExitCode::SUCCESS),
+        None if found.iter().all(|result| result.clean) => Ok(ExitCode::SUCCESS),
         None => Ok(ExitCode::FAILURE),
     }
 }
 
 /// What a reader must know to judge the figures.
-fn about(args: &LabArgs, seed: u64) -> Vec<(&'static str, String)> {
+fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");

@@ -85,7 +85,7 @@ impl fmt::Display for Target {
 
 impl Target {
     /// The target at `addr`.
-    pub(crate) fn at(addr: SocketAddr) -> Self {
+    pub(crate) fn from_addr(addr: SocketAddr) -> Self {
         Self {
             authority: addr.to_string(),
             host: addr.ip().to_string(),

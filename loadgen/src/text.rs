@@ -30,7 +30,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 }
 
 /// `12,345`.
-pub(crate) fn grouped(number: u64) -> String {
+pub(crate) fn group_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -87,7 +87,7 @@ mod tests {
             (12_345_678, "12,345,678"),
         ];
         for (number, text) in cases {
-            assert_eq!(grouped(number), text);
+            assert_eq!(group_thousands(number), text);
         }
     }
 

@@ -6,53 +6,53 @@
 use std::time::Duration;
 
 use crate::arrivals::Rate;
-use crate::counters::{Tally, as_f64, max_to_mean};
+use crate::counters::{Counters, as_f64, max_to_mean};
 use crate::load::Load;
-use crate::text::{bar, duration, grouped, share};
+use crate::text::{bar, duration, group_thousands, share};
 
 /// Characters of the longest bar.
 pub(crate) const BAR_WIDTH: u64 = 40;
 
 /// A load that has ended.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct LoadReport {
     /// Scheme, host, port and path.
     pub(crate) url: String,
     pub(crate) load: Load,
     pub(crate) took: Duration,
     /// It was ended before its time.
     pub(crate) interrupted: bool,
-    pub(crate) tally: Tally,
+    pub(crate) counters: Counters,
 }
 
-impl Measured {
+impl LoadReport {
     /// Every request of the load was sent and answered rightly.
     pub(crate) fn is_clean(&self) -> bool {
-        !self.interrupted && self.tally.answered() == self.load.requests
+        !self.interrupted && self.counters.answered() == self.load.requests
     }
 
     /// What was sent, how long it took, latencies, and failures by kind.
     pub(crate) fn summary(&self) -> String {
-        let Self { load, tally, .. } = self;
+        let Self { load, counters, .. } = self;
         let mut text = format!(
             "{} requests to {} over {}{}, seed {}\n",
-            grouped(load.requests),
+            group_thousands(load.requests),
             self.url,
-            counted(load.concurrency.min(load.requests), "connection"),
+            count_noun(load.concurrency.min(load.requests), "connection"),
             load.rate.map(at).unwrap_or_default(),
             load.seed,
         );
-        let done = tally.answered() + tally.failed();
+        let done = counters.answered() + counters.failed();
         if self.interrupted {
-            text += &format!("interrupted after {} requests\n", grouped(done));
+            text += &format!("interrupted after {} requests\n", group_thousands(done));
         }
         let per_second = as_f64(done) / self.took.as_secs_f64().max(f64::MIN_POSITIVE);
         text += &format!(
             "took {}: {} requests/s; {} answered, {} failed\n",
             duration(self.took),
-            grouped(whole(per_second)),
-            grouped(tally.answered()),
-            grouped(tally.failed()),
+            group_thousands(round_u64(per_second)),
+            group_thousands(counters.answered()),
+            group_thousands(counters.failed()),
         );
         text += &self.latencies();
         text += &self.failures();
@@ -61,10 +61,10 @@ impl Measured {
 
     /// Of the answered; at a fixed rate each counts from the moment its request was due.
     fn latencies(&self) -> String {
-        if self.tally.answered() == 0 {
+        if self.counters.answered() == 0 {
             return String::new();
         }
-        let at = |quantile| duration(self.tally.latency(quantile));
+        let at = |quantile| duration(self.counters.latency(quantile));
         let (p50, p99, max) = (at(0.5), at(0.99), at(1.0));
         if self.load.rate.is_none() {
             return format!("latency of the answered: p50 {p50}, p99 {p99}, max {max}\n");
@@ -76,21 +76,25 @@ impl Measured {
     }
 
     fn failures(&self) -> String {
-        let failures = self.tally.failures();
+        let failures = self.counters.failures();
         if failures.is_empty() {
             return String::new();
         }
         let mut text = "\nfailed\n".to_owned();
         for (failure, count) in failures {
-            text += &format!("  {:<14}{:>12}\n", failure.to_string(), grouped(*count));
+            text += &format!(
+                "  {:<14}{:>12}\n",
+                failure.to_string(),
+                group_thousands(*count)
+            );
         }
         text
     }
 
     /// Who answered, with bars, and the largest share against the mean.
     pub(crate) fn servers(&self) -> String {
-        let tally = &self.tally;
-        let by_server = tally.by_server();
+        let counters = &self.counters;
+        let by_server = counters.by_server();
         let counts: Vec<u64> = by_server.values().copied().collect();
         let Some(ratio) = max_to_mean(&counts) else {
             return String::new();
@@ -100,12 +104,12 @@ impl Measured {
         for (server, count) in by_server {
             text += &format!(
                 "{server:>6}{:>12}{:>9}  {}\n",
-                grouped(*count),
-                share(*count, tally.answered()),
+                group_thousands(*count),
+                share(*count, counters.answered()),
                 bar(*count, longest, BAR_WIDTH),
             );
         }
-        let servers = counted(counts.len() as u64, "server");
+        let servers = count_noun(counts.len() as u64, "server");
         text + &format!("max/mean {ratio:.3} over {servers}\n")
     }
 }
@@ -116,9 +120,9 @@ fn at(rate: Rate) -> String {
 }
 
 /// `1 server`, `2 servers`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn count_noun(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(count))
+    format!("{} {noun}{plural}", group_thousands(count))
 }
 
 /// A rate rounded to a whole number.
@@ -127,7 +131,7 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     clippy::cast_sign_loss,
     reason = "the cast saturates, and a rate is not negative"
 )]
-pub(crate) fn whole(rate: f64) -> u64 {
+pub(crate) fn round_u64(rate: f64) -> u64 {
     rate.round() as u64
 }
 
@@ -137,35 +141,35 @@ pub(crate) mod tests {
     use crate::outcome::Failure;
 
     /// A load of `servers` answers (server, how many) and one 503 if `failing`.
-    pub(crate) fn measured(servers: &[(u64, u64)], failing: bool) -> Measured {
-        let mut tally = Tally::new().unwrap();
+    pub(crate) fn sample_report(servers: &[(u64, u64)], failing: bool) -> LoadReport {
+        let mut counters = Counters::new().unwrap();
         let ms = Duration::from_millis(2);
         for &(server, answers) in servers {
-            (0..answers).for_each(|_| tally.add(Ok(Some(server)), ms));
+            (0..answers).for_each(|_| counters.add(Ok(Some(server)), ms));
         }
         if failing {
-            tally.add(Err(Failure::Status(503)), ms);
+            counters.add(Err(Failure::Status(503)), ms);
         }
-        Measured {
+        LoadReport {
             url: "http://a/home".into(),
             load: Load {
-                requests: tally.answered() + tally.failed(),
+                requests: counters.answered() + counters.failed(),
                 concurrency: 100,
                 rate: None,
                 seed: 7,
             },
             took: Duration::from_millis(500),
             interrupted: false,
-            tally,
+            counters,
         }
     }
 
     #[test]
     fn a_clean_run() {
-        let measured = measured(&[(1, 1_500), (2, 500)], false);
-        assert!(measured.is_clean());
+        let report = sample_report(&[(1, 1_500), (2, 500)], false);
+        assert!(report.is_clean());
         assert_eq!(
-            measured.summary(),
+            report.summary(),
             "2,000 requests to http://a/home over 100 connections, seed 7\n\
              took 500 ms: 4,000 requests/s; 2,000 answered, 0 failed\n\
              latency of the answered: p50 2.00 ms, p99 2.00 ms, max 2.00 ms\n"
@@ -173,7 +177,7 @@ pub(crate) mod tests {
         let full = "█".repeat(40);
         let third = "█".repeat(13) + "▎";
         assert_eq!(
-            measured.servers(),
+            report.servers(),
             format!(
                 "\nserver     answers    share\n     1       1,500   75.0 %  {full}\n     2         500   25.0 %  {third}\n\
                  max/mean 1.500 over 2 servers\n"
@@ -183,18 +187,18 @@ pub(crate) mod tests {
 
     #[test]
     fn at_a_rate_latencies_count_from_when_a_request_was_due() {
-        let mut measured = measured(&[(1, 1)], false);
-        measured.load.rate = Rate::new(500.0);
-        let summary = measured.summary();
+        let mut report = sample_report(&[(1, 1)], false);
+        report.load.rate = Rate::new(500.0);
+        let summary = report.summary();
         assert!(summary.contains(" over 1 connection at 500 requests/s, seed 7\n"));
         assert!(summary.contains(", from when each was due: p50 2.00 ms, p99 2.00 ms, p99.9 2.00"));
     }
 
     #[test]
     fn failures_are_listed_by_kind() {
-        let measured = measured(&[(1, 1)], true);
-        assert!(!measured.is_clean());
-        let summary = measured.summary();
+        let report = sample_report(&[(1, 1)], true);
+        assert!(!report.is_clean());
+        let summary = report.summary();
         assert!(summary.contains("1 answered, 1 failed\n"), "{summary}");
         assert!(
             summary.ends_with("\nfailed\n  status 503               1\n"),
@@ -204,7 +208,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_interrupted_run_is_not_clean_and_an_empty_one_has_no_table() {
-        let mut none = measured(&[], false);
+        let mut none = sample_report(&[], false);
         none.interrupted = true;
         none.load.requests = 10;
         assert!(!none.is_clean());

@@ -1,7 +1,7 @@
 //! What experiments are made on: a ringmaster of our own, or one that runs already and is left as it was
 //! found.
 //!
-//! Whatever ends an experiment (its end, an error, Ctrl-C) [`Lab::close`] comes after it: a ringmaster of
+//! Whatever ends an experiment (its end, an error, Ctrl-C) [`BalancerUnderTest::close`] comes after it: a ringmaster of
 //! our own is stopped; in another, the number of replicas and the ring are put back.
 
 mod saved_state;
@@ -15,26 +15,26 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use rustix::process::Pid;
 
-use saved_state::{Before, change};
+use saved_state::{SavedState, scale_command};
 
-use crate::cli::LabArgs;
+use crate::cli::ExperimentArgs;
 use crate::client::Template;
 use crate::control::Control;
-use crate::counters::Tally;
+use crate::counters::Counters;
 use crate::load::{self, Load};
 use crate::outcome::Server;
 use crate::progress::Progress;
 use crate::run_cmd::note;
-use crate::spawn::{Refused, Spawned};
+use crate::spawn::{Refusal, SpawnedRingmaster};
 use crate::target::Target;
-use crate::text_report::Measured;
+use crate::text_report::LoadReport;
 
 /// Where the control port is looked for when an experiment needs it.
 const CONTROL: &str = "localhost:5001";
 
 /// What is measured, and how.
 #[derive(Debug)]
-pub(crate) struct Lab {
+pub(crate) struct BalancerUnderTest {
     pub(crate) load: Load,
     /// `None`: a ringmaster of our own.
     target: Option<Target>,
@@ -48,15 +48,15 @@ struct Open {
     target: Target,
     addr: SocketAddr,
     control: Option<Control>,
-    spawned: Option<Spawned>,
-    before: Option<Before>,
+    spawned: Option<SpawnedRingmaster>,
+    saved: Option<SavedState>,
 }
 
-impl Lab {
+impl BalancerUnderTest {
     /// Nothing is started or reached yet.
-    pub(crate) fn new(args: &LabArgs) -> Self {
+    pub(crate) fn new(args: &ExperimentArgs) -> Self {
         Self {
-            load: Load::of(&args.load),
+            load: Load::from_args(&args.load),
             target: (!args.load.spawn).then(|| args.load.target.clone()),
             control: args.control.clone(),
             open: None,
@@ -81,12 +81,12 @@ impl Lab {
     /// Makes a balancer with `replicas` and, if it matters, this ring ready to be measured.
     ///
     /// # Errors
-    /// It cannot be started or reached; [`Refused`] if it does not have this ring.
+    /// It cannot be started or reached; [`Refusal`] if it does not have this ring.
     pub(crate) async fn open(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
         let Some(target) = self.target.clone() else {
             self.close().await?;
-            let spawned = Spawned::start(replicas, ring).await?;
-            let target = Target::at(spawned.listen);
+            let spawned = SpawnedRingmaster::start(replicas, ring).await?;
+            let target = Target::from_addr(spawned.listen);
             let with = ring.map_or(String::new(), |ring| format!(" and ring {ring}"));
             note(&format!(
                 "started ringmaster with {replicas} replicas{with} on {target}"
@@ -94,22 +94,22 @@ impl Lab {
             self.open = Some(Open {
                 target,
                 addr: spawned.listen,
-                control: spawned.control.map(Control::at),
+                control: spawned.control.map(Control::new),
                 spawned: Some(spawned),
-                before: None,
+                saved: None,
             });
             return Ok(());
         };
         if self.open.is_none() {
             let addr = target.reach().await?;
-            let control = Control::at(self.control.as_deref().unwrap_or(CONTROL));
-            let before = Before::look(&control).await?;
+            let control = Control::new(self.control.as_deref().unwrap_or(CONTROL));
+            let saved = SavedState::read(&control).await?;
             self.open = Some(Open {
                 target,
                 addr,
                 control: Some(control),
                 spawned: None,
-                before: Some(before),
+                saved: Some(saved),
             });
         }
         if let Some(ring) = ring {
@@ -122,7 +122,7 @@ impl Lab {
     ///
     /// # Errors
     /// It cannot be reached.
-    pub(crate) async fn open_as_it_is(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn attach(&mut self) -> anyhow::Result<()> {
         let target = self.target.clone().context("there is nothing to reach")?;
         let addr = target.reach().await?;
         self.open = Some(Open {
@@ -130,28 +130,28 @@ impl Lab {
             addr,
             control: None,
             spawned: None,
-            before: None,
+            saved: None,
         });
         Ok(())
     }
 
     async fn switch(&mut self, ring: &str) -> anyhow::Result<()> {
         let control = self.control()?;
-        let before = self.open.as_mut().and_then(|open| open.before.as_mut());
-        let Some(before) = before else {
+        let saved = self.open.as_mut().and_then(|open| open.saved.as_mut());
+        let Some(saved) = saved else {
             bail!("there is no ring to switch")
         };
-        if before.ring.as_deref() == Some(ring) && !before.switched {
+        if saved.ring.as_deref() == Some(ring) && !saved.switched {
             return Ok(());
         }
-        if before.ring.is_none() {
-            bail!(Refused(
+        if saved.ring.is_none() {
+            bail!(Refusal(
                 "this balancer does not tell its ring, so it could not be put back".into()
             ));
         }
-        before.switched = true;
-        let switched = control.ask(&format!("ring set {ring}")).await;
-        switched.map_err(|err| anyhow::Error::new(Refused(format!("{err:#}"))))?;
+        saved.switched = true;
+        let switched = control.execute(&format!("ring set {ring}")).await;
+        switched.map_err(|err| anyhow::Error::new(Refusal(format!("{err:#}"))))?;
         Ok(())
     }
 
@@ -161,14 +161,14 @@ impl Lab {
     /// The balancer refuses, or could not start one.
     pub(crate) async fn scale(&self, replicas: u64) -> anyhow::Result<()> {
         let control = self.control()?;
-        let before = self.open.as_ref().and_then(|open| open.before.as_ref());
-        let known = before.map_or(&[][..], |before| &before.names);
+        let saved = self.open.as_ref().and_then(|open| open.saved.as_ref());
+        let known = saved.map_or(&[][..], |saved| &saved.names);
         let wanted = usize::try_from(replicas)?;
         let now = control.replicas().await?;
-        let Some(command) = change(&now, known, wanted) else {
+        let Some(command) = scale_command(&now, known, wanted) else {
             return Ok(());
         };
-        control.ask(&command).await?;
+        control.execute(&command).await?;
         let now = control.replicas().await?.len();
         if now != wanted {
             bail!("there are {now} replicas after '{command}', and not {wanted}");
@@ -191,7 +191,7 @@ impl Lab {
     pub(crate) async fn seats(&self, replicas: u64) -> anyhow::Result<BTreeSet<Server>> {
         let control = self.control()?;
         let names = control.replicas().await?;
-        let events = control.ask("events").await?;
+        let events = control.execute("events").await?;
         let taken = |name: &String| {
             let events = events.as_array()?.iter().rev();
             let mut joined = events.filter(|event| event["name"] == name.as_str());
@@ -208,26 +208,26 @@ impl Lab {
     pub(crate) async fn measure(
         &self,
         seed: u64,
-        tally: Tally,
+        counters: Counters,
         progress: &Progress,
-    ) -> anyhow::Result<Measured> {
+    ) -> anyhow::Result<LoadReport> {
         let (target, addr) = self.reached()?;
         let load = Load { seed, ..self.load };
         let template = Rc::new(Template::get(addr, &target.authority, "/home"));
-        let tally = Rc::new(RefCell::new(tally));
+        let counters = Rc::new(RefCell::new(counters));
         let (start, begin) = (Instant::now(), progress.position());
         tokio::select! {
-            () = load::send(load, template, Rc::clone(&tally)) => {}
-            () = progress.follow(&tally) => {}
+            () = load::run(load, template, Rc::clone(&counters)) => {}
+            () = progress.follow(&counters) => {}
         }
         let took = start.elapsed();
-        progress.show(begin, &tally);
-        Ok(Measured {
+        progress.update(begin, &counters);
+        Ok(LoadReport {
             url: format!("{target}/home"),
             load,
             took,
             interrupted: false,
-            tally: tally.replace(Tally::new()?),
+            counters: counters.replace(Counters::new()?),
         })
     }
 
@@ -251,11 +251,11 @@ impl Lab {
         if let Some(spawned) = open.spawned {
             return spawned.stop().await;
         }
-        let (Some(control), Some(before)) = (open.control, open.before) else {
+        let (Some(control), Some(saved)) = (open.control, open.saved) else {
             return Ok(());
         };
-        let names = before.names.join(", ");
-        let restored = before.restore(&control).await;
+        let names = saved.names.join(", ");
+        let restored = saved.restore(&control).await;
         restored.with_context(|| format!("the balancer is not as it was (replicas {names})"))
     }
 }

@@ -7,20 +7,20 @@ use crate::run_cmd::note;
 
 /// How a running balancer was found.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(super) struct SavedState {
     pub(super) names: Vec<String>,
     pub(super) ring: Option<String>,
     /// Another one was asked for since.
     pub(super) switched: bool,
 }
 
-impl Before {
+impl SavedState {
     /// How it is at this moment; a ring that it does not tell is none.
     ///
     /// # Errors
     /// Nobody answers on its control port.
-    pub(super) async fn look(control: &Control) -> anyhow::Result<Self> {
-        let ring = control.ask("ring").await.ok();
+    pub(super) async fn read(control: &Control) -> anyhow::Result<Self> {
+        let ring = control.execute("ring").await.ok();
         Ok(Self {
             names: control.replicas().await?,
             ring: ring.as_ref().and_then(spec).map(str::to_owned),
@@ -34,17 +34,17 @@ impl Before {
     /// The balancer refuses, or answers no more.
     pub(super) async fn restore(&self, control: &Control) -> anyhow::Result<()> {
         let now = control.replicas().await?;
-        let count = change(&now, &self.names, self.names.len());
+        let count = scale_command(&now, &self.names, self.names.len());
         let counted = match &count {
             Some(command) => control
-                .ask(command)
+                .execute(command)
                 .await
                 .map(|_| note(&format!("put back: {command}"))),
             None => Ok(()),
         };
         // One that could not be put back is no reason to leave the other.
         if let Some(ring) = self.ring.as_ref().filter(|_| self.switched) {
-            control.ask(&format!("ring set {ring}")).await?;
+            control.execute(&format!("ring set {ring}")).await?;
             note(&format!("put back: ring {ring}"));
         }
         counted
@@ -53,16 +53,16 @@ impl Before {
 
 /// The command that makes `wanted` replicas of those that are there `now`: strangers go first, those
 /// that were there `before` come back first, under their own names.
-pub(super) fn change(now: &[String], before: &[String], wanted: usize) -> Option<String> {
+pub(super) fn scale_command(now: &[String], saved: &[String], wanted: usize) -> Option<String> {
     if now.len() < wanted {
         let count = wanted - now.len();
-        let missing = before.iter().filter(|name| !now.contains(name)).take(count);
+        let missing = saved.iter().filter(|name| !now.contains(name)).take(count);
         let names: String = missing.map(|name| format!(" {name}")).collect();
         return Some(format!("add {count}{names}"));
     }
     let count = now.len() - wanted;
-    let strangers = now.iter().rev().filter(|name| !before.contains(name));
-    let others = now.iter().rev().filter(|name| before.contains(name));
+    let strangers = now.iter().rev().filter(|name| !saved.contains(name));
+    let others = now.iter().rev().filter(|name| saved.contains(name));
     let leaving = strangers.chain(others).take(count);
     let names: String = leaving.map(|name| format!(" {name}")).collect();
     (count > 0).then(|| format!("rm {count}{names}"))
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn strangers_go_first_and_old_names_come_back_first() {
-        let before = names("S1 S2 S3");
+        let saved = names("S1 S2 S3");
         let cases = [
             ("S1 S2 S3", 3, None),
             ("S1 S2 S3", 2, Some("rm 1 S3")),
@@ -103,7 +103,7 @@ mod tests {
             ("S1 a S3", 3, None),
         ];
         for (now, wanted, command) in cases {
-            let found = change(&names(now), &before, wanted);
+            let found = scale_command(&names(now), &saved, wanted);
             assert_eq!(found.as_deref(), command, "{now}");
         }
     }

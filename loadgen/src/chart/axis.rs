@@ -71,7 +71,7 @@ impl Axis {
 /// A number with as many decimals as it needs, thousands grouped.
 pub(super) fn number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
-        return crate::text::grouped(crate::text_report::whole(value));
+        return crate::text::group_thousands(crate::text_report::round_u64(value));
     }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -105,12 +105,12 @@ pub(super) fn below<DB: DrawingBackend>(
 }
 
 /// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
-pub(super) type Keyed = (String, Option<usize>, bool);
+pub(super) type LegendEntry = (String, Option<usize>, bool);
 
 /// The key above the field: a swatch and a word for each.
-pub(super) fn key<DB: DrawingBackend>(
+pub(super) fn legend<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
-    entries: &[Keyed],
+    entries: &[LegendEntry],
 ) -> anyhow::Result<()> {
     let (mut left, mut row) = (20, 56);
     for (name, colour, expected) in entries {

@@ -54,12 +54,12 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let several = bars.series.len() > 1;
     let series = bars.series.iter().enumerate();
-    let mut key: Vec<axis::Keyed> = series
+    let mut key: Vec<axis::LegendEntry> = series
         .filter(|_| several)
         .map(|(index, series)| (series.name.clone(), Some(index), false))
         .collect();
     if expected.flatten().next().is_some() {
         key.push(("expected".into(), None, true));
     }
-    axis::key(canvas, &key)
+    axis::legend(canvas, &key)
 }

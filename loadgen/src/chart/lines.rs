@@ -22,7 +22,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     axis::frame(canvas, chart, y)?;
     // Compared as thousandths, since floating numbers have no order of their own.
     let all: BTreeSet<u64> = points()
-        .map(|point| crate::text_report::whole(point.0 * 1e3))
+        .map(|point| crate::text_report::round_u64(point.0 * 1e3))
         .collect();
     let all: Vec<f64> = all
         .iter()
@@ -59,11 +59,11 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     // What an expectation is named after stands beside it already.
     let measured = lines.iter().filter(|line| !line.expected);
-    let mut key: Vec<axis::Keyed> = measured
+    let mut key: Vec<axis::LegendEntry> = measured
         .map(|line| (line.name.clone(), Some(line.colour), false))
         .collect();
     if lines.iter().any(|line| line.expected) {
         key.push(("hollow: the ring alone".into(), None, true));
     }
-    axis::key(canvas, &key)
+    axis::legend(canvas, &key)
 }

@@ -48,7 +48,7 @@ pub(crate) enum Body {
     /// Lines over a common x, and the value at which the y axis begins.
     Lines(Vec<Line>, f64),
     /// Counts over time, one strip for each server.
-    Lanes(Lanes),
+    Timeline(TimelineChart),
 }
 
 /// Bars in groups.
@@ -82,7 +82,7 @@ pub(crate) struct Line {
 
 /// Counts over time.
 #[derive(Debug, Clone)]
-pub(crate) struct Lanes {
+pub(crate) struct TimelineChart {
     pub(crate) lanes: Vec<(String, Vec<u32>)>,
     /// The time of the first count, in milliseconds after the start.
     pub(crate) from_ms: f64,
@@ -152,7 +152,7 @@ fn draw<DB: plotters::prelude::DrawingBackend>(
     match &chart.body {
         Body::Bars(bars) => bars::draw(canvas, chart, bars),
         Body::Lines(lines, floor) => lines::draw(canvas, chart, lines, *floor),
-        Body::Lanes(lanes) => timeline::draw(canvas, chart, lanes),
+        Body::Timeline(lanes) => timeline::draw(canvas, chart, lanes),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
 
 use super::axis::number;
-use super::{Bars, Body, Chart, Lanes, Line};
+use super::{Bars, Body, Chart, Line, TimelineChart};
 use crate::text::bar;
-use crate::text_report::{BAR_WIDTH, whole};
+use crate::text_report::{BAR_WIDTH, round_u64};
 
 /// The most columns of a strip.
 const COLUMNS: usize = 80;
@@ -15,14 +15,14 @@ pub(crate) fn text(chart: &Chart) -> String {
     let body = match &chart.body {
         Body::Bars(bars) => grouped_bars(bars),
         Body::Lines(lines, _) => lines.iter().map(line).collect(),
-        Body::Lanes(lanes) => strips(lanes),
+        Body::Timeline(lanes) => strips(lanes),
     };
     format!("\n{}\n  {}\n{body}", chart.title, chart.y)
 }
 
 fn grouped_bars(bars: &Bars) -> String {
     let values = bars.series.iter().flat_map(|series| &series.values);
-    let longest = whole(values.copied().fold(0.0, f64::max));
+    let longest = round_u64(values.copied().fold(0.0, f64::max));
     let mut text = String::new();
     for (at, group) in bars.groups.iter().enumerate() {
         text += &format!("  {group}\n");
@@ -35,7 +35,7 @@ fn grouped_bars(bars: &Bars) -> String {
                 series.name,
                 number(value.round()),
                 expected.unwrap_or_default(),
-                bar(whole(value), longest, BAR_WIDTH),
+                bar(round_u64(value), longest, BAR_WIDTH),
             );
             text += row.trim_end();
             text.push('\n');
@@ -47,7 +47,7 @@ fn grouped_bars(bars: &Bars) -> String {
 fn line(line: &Line) -> String {
     let highest = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
     // Thousandths, so that a ratio has a length too.
-    let length = |value: f64| whole(value * 1e3);
+    let length = |value: f64| round_u64(value * 1e3);
     let mut text = format!("  {}\n", line.name);
     for (x, y) in &line.points {
         let band = line.band.iter().find(|band| (band.0 - x).abs() < 1e-9);
@@ -65,7 +65,7 @@ fn line(line: &Line) -> String {
     text
 }
 
-fn strips(lanes: &Lanes) -> String {
+fn strips(lanes: &TimelineChart) -> String {
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
     let steps = steps.unwrap_or_default().max(1);
     let each = steps.div_ceil(COLUMNS);
@@ -86,7 +86,7 @@ fn strips(lanes: &Lanes) -> String {
     let mut marks = vec![' '; steps.div_ceil(each)];
     for mark in &lanes.marks {
         let step = (mark.at_ms - lanes.from_ms) / lanes.step_ms;
-        let column = usize::try_from(whole(step.max(0.0))).unwrap_or(usize::MAX) / each;
+        let column = usize::try_from(round_u64(step.max(0.0))).unwrap_or(usize::MAX) / each;
         if let Some(cell) = marks.get_mut(column).filter(|_| mark.what != "detected") {
             *cell = if mark.what == "replaced" && *cell == ' ' {
                 'r'
@@ -122,7 +122,7 @@ mod tests {
             what: "killed",
             server: None,
         };
-        let lanes = Lanes {
+        let lanes = TimelineChart {
             lanes: vec![(lane_name(1), vec![8, 0, 4])],
             from_ms: 0.0,
             step_ms: 10.0,

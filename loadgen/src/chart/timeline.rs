@@ -4,7 +4,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, number};
 use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
-use super::{Chart, HEIGHT, Lanes, WIDTH};
+use super::{Chart, HEIGHT, TimelineChart, WIDTH};
 
 /// The strips lie between these, in units.
 const TOP: i32 = 128;
@@ -14,7 +14,7 @@ const RIGHT: i32 = WIDTH - 24;
 const GAP: i32 = 14;
 
 /// The colours of what happens, beside blue for answers.
-const HAPPENINGS: [(&str, usize); 4] = [
+const EVENT_COLOURS: [(&str, usize); 4] = [
     ("killed", 1),
     ("ordered", 1),
     ("detected", 3),
@@ -24,7 +24,7 @@ const HAPPENINGS: [(&str, usize); 4] = [
 pub(super) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     chart: &Chart,
-    lanes: &Lanes,
+    lanes: &TimelineChart,
 ) -> anyhow::Result<()> {
     let count = i32::try_from(lanes.lanes.len().max(1))?;
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
@@ -82,13 +82,13 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     let middle = i32::midpoint(LEFT, RIGHT);
     canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)?;
-    let mut key: Vec<axis::Keyed> = vec![("answers".into(), Some(0), false)];
-    for (what, colour) in HAPPENINGS {
+    let mut key: Vec<axis::LegendEntry> = vec![("answers".into(), Some(0), false)];
+    for (what, colour) in EVENT_COLOURS {
         if lanes.marks.iter().any(|mark| mark.what == what) {
             key.push((what.into(), Some(colour), false));
         }
     }
-    axis::key(canvas, &key)
+    axis::legend(canvas, &key)
 }
 
 /// What the strip of a server is called.
@@ -97,12 +97,12 @@ pub(crate) fn lane_name(server: u64) -> String {
 }
 
 fn colour(what: &str) -> usize {
-    let known = HAPPENINGS.iter().find(|(name, _)| *name == what);
+    let known = EVENT_COLOURS.iter().find(|(name, _)| *name == what);
     known.map_or(4, |(_, colour)| *colour)
 }
 
 /// The counts as a shape with flat steps.
-fn outline(counts: &[u32], lanes: &Lanes, x: Axis, y: Axis) -> Vec<(i32, i32)> {
+fn outline(counts: &[u32], lanes: &TimelineChart, x: Axis, y: Axis) -> Vec<(i32, i32)> {
     let mut points = vec![(x.at(lanes.from_ms), y.at(0.0))];
     let mut time = lanes.from_ms;
     for count in counts {

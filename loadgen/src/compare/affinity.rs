@@ -12,7 +12,7 @@ impl Cpus {
     ///
     /// # Errors
     /// The kernel does not say.
-    pub(crate) fn ours() -> anyhow::Result<Self> {
+    pub(crate) fn allowed() -> anyhow::Result<Self> {
         let set = sched_getaffinity(None).context("cannot tell which CPUs we may use")?;
         Ok(Self(
             (0..CpuSet::MAX_CPU)
@@ -32,7 +32,7 @@ impl Cpus {
     }
 
     /// Whether such a proxy has to share a CPU with the load.
-    pub(crate) fn shared(&self, workers: usize) -> bool {
+    pub(crate) fn is_shared(&self, workers: usize) -> bool {
         self.0.len() <= workers
     }
 
@@ -53,8 +53,8 @@ mod tests {
             (cpus.load(), cpus.proxy(1), cpus.proxy(2)),
             (vec![0], vec![5], vec![2, 5])
         );
-        assert!(!cpus.shared(2) && cpus.shared(3));
+        assert!(!cpus.is_shared(2) && cpus.is_shared(3));
         assert_eq!(Cpus(vec![4]).proxy(2), [4]);
-        assert!(Cpus(vec![4]).shared(1));
+        assert!(Cpus(vec![4]).is_shared(1));
     }
 }

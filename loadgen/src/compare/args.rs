@@ -8,14 +8,14 @@ use clap::ValueEnum;
 
 use super::peer::Peer;
 use super::scenario::Scenario;
-use crate::arrivals::{End, Rate};
+use crate::arrivals::{LoadLength, Rate};
 use crate::cli::parse_rate;
 
 /// What a warm-up takes of the time that is measured after it: a quarter.
-const WARM_PART: u32 = 4;
+const WARM_UP_DIVISOR: u32 = 4;
 
 /// Requests per connection that warm up a load of so many requests.
-const WARM_REQUESTS: u64 = 64;
+const WARM_UP_REQUESTS: u64 = 64;
 
 /// The defaults: all scenarios within ten minutes.
 const ROUNDS: u32 = 5;
@@ -111,12 +111,12 @@ pub(crate) struct DuelArgs {
 
 /// What to measure, and how long.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct DuelPlan {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) rounds: u32,
     /// One load, and what is sent before it and not counted, per connection.
-    pub(crate) span: End,
+    pub(crate) span: LoadLength,
     pub(crate) rate: Option<Rate>,
     /// Instead of what a scenario says.
     pub(crate) connections: Option<usize>,
@@ -130,7 +130,7 @@ impl DuelArgs {
     ///
     /// # Errors
     /// A program was named that is not there.
-    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+    pub(crate) fn plan(&self) -> anyhow::Result<DuelPlan> {
         let named = [&self.ringmaster, &self.haproxy, &self.nginx];
         for path in named.into_iter().flatten() {
             ensure!(path.is_file(), "there is no {}", path.display());
@@ -141,11 +141,13 @@ impl DuelArgs {
             (ROUNDS, DURATION)
         };
         let duration = self.duration.unwrap_or(duration);
-        Ok(Plan {
-            scenarios: all_unless(&self.scenarios),
-            peers: all_unless(&self.peers),
+        Ok(DuelPlan {
+            scenarios: named_or_all(&self.scenarios),
+            peers: named_or_all(&self.peers),
             rounds: self.rounds.unwrap_or(rounds),
-            span: self.requests.map_or(End::After(duration), End::Requests),
+            span: self
+                .requests
+                .map_or(LoadLength::Time(duration), LoadLength::Requests),
             rate: self.rate,
             connections: self.connections.map(usize::try_from).transpose()?,
             idle: usize::try_from(self.idle)?,
@@ -155,19 +157,21 @@ impl DuelArgs {
 }
 
 /// What was named, each once, in the order of the list; the whole list if nothing was.
-fn all_unless<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
+fn named_or_all<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
     let all = T::value_variants().iter();
     all.filter(|value| named.is_empty() || named.contains(value))
         .cloned()
         .collect()
 }
 
-impl Plan {
+impl DuelPlan {
     /// What is sent before a load over so many connections, and not counted.
-    pub(crate) fn warm_up(&self, connections: usize) -> End {
+    pub(crate) fn warm_up(&self, connections: usize) -> LoadLength {
         match self.span {
-            End::After(time) => End::After(time / WARM_PART),
-            End::Requests(count) => End::Requests(count.min(WARM_REQUESTS * connections as u64)),
+            LoadLength::Time(time) => LoadLength::Time(time / WARM_UP_DIVISOR),
+            LoadLength::Requests(count) => {
+                LoadLength::Requests(count.min(WARM_UP_REQUESTS * connections as u64))
+            }
         }
     }
 }
@@ -179,7 +183,7 @@ mod tests {
     use super::*;
     use crate::cli::{Args, Command};
 
-    fn plan(args: &[&str]) -> Plan {
+    fn plan(args: &[&str]) -> DuelPlan {
         let args = ["loadgen", "duel"].iter().chain(args);
         let Command::Duel(args) = Args::try_parse_from(args).unwrap().command else {
             panic!("another command");
@@ -191,8 +195,11 @@ mod tests {
     fn all_is_the_default() {
         let plan = plan(&[]);
         assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
-        assert_eq!((plan.rounds, plan.span), (5, End::After(DURATION)));
-        assert_eq!(plan.warm_up(64), End::After(Duration::from_millis(200)));
+        assert_eq!((plan.rounds, plan.span), (5, LoadLength::Time(DURATION)));
+        assert_eq!(
+            plan.warm_up(64),
+            LoadLength::Time(Duration::from_millis(200))
+        );
     }
 
     #[test]
@@ -209,7 +216,10 @@ mod tests {
             "3",
         ]);
         assert_eq!(plan.scenarios, [Scenario::Small, Scenario::Body16MiB]);
-        assert_eq!((plan.rounds, plan.span), (3, End::After(QUICK_DURATION)));
+        assert_eq!(
+            (plan.rounds, plan.span),
+            (3, LoadLength::Time(QUICK_DURATION))
+        );
     }
 
     #[test]
@@ -217,7 +227,7 @@ mod tests {
         let plan = plan(&["--requests", "50", "--peer", "direct"]);
         assert_eq!(
             (plan.span, plan.warm_up(64)),
-            (End::Requests(50), End::Requests(50))
+            (LoadLength::Requests(50), LoadLength::Requests(50))
         );
         assert_eq!(plan.peers, [Peer::Direct]);
     }

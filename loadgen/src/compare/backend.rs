@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
-use super::bulk::{Handover, Kind};
+use super::bulk::{BulkKind, Handover};
 
 /// How many there are.
-pub(crate) const BACKENDS: usize = 3;
+pub(crate) const BACKEND_COUNT: usize = 3;
 
 /// Connections the kernel keeps until they are accepted (fewer if net.core.somaxconn is less).
 const BACKLOG: u32 = 4096;
@@ -42,7 +42,7 @@ impl Backends {
     pub(crate) fn start(bulk: &Handover) -> anyhow::Result<Self> {
         let mut addrs = Vec::new();
         let mut accepting = JoinSet::new();
-        for _ in 0..BACKENDS {
+        for _ in 0..BACKEND_COUNT {
             let listener = listen().context("cannot listen on a loopback port")?;
             addrs.push(listener.local_addr()?);
             accepting.spawn_local(accept(listener, bulk.clone()));
@@ -130,7 +130,7 @@ struct Request {
     body_bytes: usize,
     close: bool,
     /// A body without end, which another thread serves.
-    endless: Option<Kind>,
+    endless: Option<BulkKind>,
 }
 
 /// The request that `bytes` begin with and the length of its head; `None` while it is incomplete.
@@ -140,7 +140,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Request, usize)>> {
     let Status::Complete(len) = head.parse(bytes)? else {
         return Ok(None);
     };
-    let endless = head.path.and_then(Kind::of_path);
+    let endless = head.path.and_then(BulkKind::from_path);
     let size = head.path.and_then(|path| path.strip_prefix('/'));
     let size = size.and_then(|size| size.parse().ok());
     let request = Request {

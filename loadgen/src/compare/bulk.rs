@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::run_cmd::note;
 
 /// Clients at full speed.
-pub(crate) const CLIENTS: usize = 20;
+pub(crate) const BULK_CLIENTS: usize = 20;
 
 /// Priority of the thread (nice(2)).
 const NICE: i32 = 10;
@@ -32,15 +32,15 @@ const START_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
 
 /// The most that is written or discarded at once.
-const PIECE: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// A Content-Length that no test reaches: one TiB.
-const ENDLESS: u64 = 1 << 40;
+const ENDLESS_BYTES: u64 = 1 << 40;
 
 /// What goes on beside the small requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum BulkKind {
     Nothing,
     Uploads,
     Downloads,
@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Chunks,
 }
 
-impl Kind {
+impl BulkKind {
     pub(crate) const ALL: [Self; 5] = [
         Self::Nothing,
         Self::Uploads,
@@ -70,7 +70,7 @@ impl Kind {
     }
 
     /// The kind that a client asks for with this path.
-    pub(crate) fn of_path(path: &str) -> Option<Self> {
+    pub(crate) fn from_path(path: &str) -> Option<Self> {
         let name = path.strip_prefix("/endless/")?;
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -78,7 +78,7 @@ impl Kind {
     fn request(self, addr: SocketAddr, id: usize) -> String {
         let name = self.name();
         let (method, fields) = match self {
-            Self::Uploads => ("POST", format!("Content-Length: {ENDLESS}\r\n")),
+            Self::Uploads => ("POST", format!("Content-Length: {ENDLESS_BYTES}\r\n")),
             Self::Tunnels => ("GET", "Connection: upgrade\r\nUpgrade: bytes\r\n".into()),
             Self::Nothing | Self::Downloads | Self::Chunks => ("GET", String::new()),
         };
@@ -91,7 +91,9 @@ impl Kind {
     fn reply(self) -> String {
         match self {
             Self::Nothing | Self::Uploads => String::new(),
-            Self::Downloads => format!("HTTP/1.1 200 OK\r\nContent-Length: {ENDLESS}\r\n\r\n"),
+            Self::Downloads => {
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {ENDLESS_BYTES}\r\n\r\n")
+            }
             Self::Chunks => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
             Self::Tunnels => {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: bytes\r\n\r\n"
@@ -100,31 +102,36 @@ impl Kind {
         }
     }
 
-    fn piece(self) -> Vec<u8> {
+    fn chunk(self) -> Vec<u8> {
         match self {
-            Self::Chunks => b"1\r\nx\r\n".repeat(PIECE / 6),
-            _ => vec![b'x'; PIECE],
+            Self::Chunks => b"1\r\nx\r\n".repeat(CHUNK_BYTES / 6),
+            _ => vec![b'x'; CHUNK_BYTES],
         }
     }
 }
 
 /// An order to the thread.
 #[derive(Debug)]
-enum Order {
+enum BulkCommand {
     /// A server's end, from which the head of a request was read, with what came behind it.
-    Serve(std::net::TcpStream, Kind, u64),
-    Begin(SocketAddr, Kind),
+    Serve(std::net::TcpStream, BulkKind, u64),
+    Begin(SocketAddr, BulkKind),
     End,
 }
 
 /// Where connections of endless bodies are handed over to.
 #[derive(Debug, Clone)]
-pub(crate) struct Handover(mpsc::UnboundedSender<Order>);
+pub(crate) struct Handover(mpsc::UnboundedSender<BulkCommand>);
 
 impl Handover {
     /// Gives the server's end of a connection away, of which `early` bytes of the body were read already.
-    pub(crate) fn serve(&self, stream: TcpStream, kind: Kind, early: usize) -> anyhow::Result<()> {
-        let order = Order::Serve(stream.into_std()?, kind, early as u64);
+    pub(crate) fn serve(
+        &self,
+        stream: TcpStream,
+        kind: BulkKind,
+        early: usize,
+    ) -> anyhow::Result<()> {
+        let order = BulkCommand::Serve(stream.into_std()?, kind, early as u64);
         self.0.send(order).context("the other thread has ended")
     }
 }
@@ -151,7 +158,7 @@ impl Bulk {
                 .build_local(LocalOptions::default())
         };
         let run = move || match runtime() {
-            Ok(runtime) => runtime.block_on(obey(inbox, counted)),
+            Ok(runtime) => runtime.block_on(run_commands(inbox, counted)),
             Err(err) => note(&format!("no event loop for large bodies: {err}")),
         };
         std::thread::Builder::new().name("bulk".into()).spawn(run)?;
@@ -173,13 +180,13 @@ impl Bulk {
     ///
     /// # Errors
     /// None arrived in time.
-    pub(crate) async fn begin(&self, addr: SocketAddr, kind: Kind) -> anyhow::Result<()> {
-        if kind == Kind::Nothing {
+    pub(crate) async fn begin(&self, addr: SocketAddr, kind: BulkKind) -> anyhow::Result<()> {
+        if kind == BulkKind::Nothing {
             return Ok(());
         }
         let (start, before) = (Instant::now(), self.moved());
-        self.orders.0.send(Order::Begin(addr, kind))?;
-        while self.moved() - before < PIECE as u64 {
+        self.orders.0.send(BulkCommand::Begin(addr, kind))?;
+        while self.moved() - before < CHUNK_BYTES as u64 {
             ensure!(
                 start.elapsed() < START_TIMEOUT,
                 "no byte of its {} came through",
@@ -193,33 +200,35 @@ impl Bulk {
     /// Closes all connections.
     pub(crate) fn end(&self) {
         // A thread that has ended has closed them.
-        let _ = self.orders.0.send(Order::End);
+        let _ = self.orders.0.send(BulkCommand::End);
     }
 }
 
-async fn obey(mut inbox: mpsc::UnboundedReceiver<Order>, moved: Arc<AtomicU64>) {
+async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Arc<AtomicU64>) {
     // Without the right to, the small requests are a little slower; for all peers alike.
     let _ = rustix::process::nice(NICE);
-    let nowhere = Rc::new(RefCell::new(vec![0; PIECE]));
+    let discard_buf = Rc::new(RefCell::new(vec![0; CHUNK_BYTES]));
     let mut running = JoinSet::new();
     while let Some(order) = inbox.recv().await {
-        let end = |stream| End {
+        let end = |stream| BulkConnection {
             stream,
             moved: Arc::clone(&moved),
-            nowhere: Rc::clone(&nowhere),
+            discard_buf: Rc::clone(&discard_buf),
         };
         match order {
-            Order::End => running.shutdown().await,
-            Order::Serve(stream, kind, early) => {
+            BulkCommand::End => running.shutdown().await,
+            BulkCommand::Serve(stream, kind, early) => {
                 moved.fetch_add(early, Ordering::Relaxed);
                 if let Ok(stream) = TcpStream::from_std(stream) {
-                    running.spawn_local(end(stream).serve(kind));
+                    running.spawn_local(end(stream).run_server(kind));
                 }
             }
-            Order::Begin(addr, kind) => {
-                for id in 0..CLIENTS {
+            BulkCommand::Begin(addr, kind) => {
+                for id in 0..BULK_CLIENTS {
                     match TcpStream::connect(addr).await {
-                        Ok(stream) => drop(running.spawn_local(end(stream).ask(kind, addr, id))),
+                        Ok(stream) => {
+                            drop(running.spawn_local(end(stream).run_client(kind, addr, id)))
+                        }
                         Err(err) => note(&format!("a large body has no connection: {err}")),
                     }
                 }
@@ -229,15 +238,15 @@ async fn obey(mut inbox: mpsc::UnboundedReceiver<Order>, moved: Arc<AtomicU64>) 
 }
 
 /// One end of a connection.
-struct End {
+struct BulkConnection {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
-    nowhere: Rc<RefCell<Vec<u8>>>,
+    discard_buf: Rc<RefCell<Vec<u8>>>,
 }
 
-impl End {
+impl BulkConnection {
     /// Sends or takes an endless body as a server, until the connection ends.
-    async fn serve(mut self, kind: Kind) {
+    async fn run_server(mut self, kind: BulkKind) {
         if self
             .stream
             .write_all(kind.reply().as_bytes())
@@ -247,29 +256,29 @@ impl End {
             return;
         }
         match kind {
-            Kind::Uploads => self.discard().await,
+            BulkKind::Uploads => self.discard().await,
             _ => self.fill(kind).await,
         }
     }
 
     /// Asks for one, and takes or sends it.
-    async fn ask(mut self, kind: Kind, addr: SocketAddr, id: usize) {
+    async fn run_client(mut self, kind: BulkKind, addr: SocketAddr, id: usize) {
         let request = kind.request(addr, id);
         if self.stream.write_all(request.as_bytes()).await.is_err() {
             return;
         }
         match kind {
-            Kind::Uploads => self.fill(kind).await,
-            _ if self.is_granted(kind).await => self.discard().await,
+            BulkKind::Uploads => self.fill(kind).await,
+            _ if self.is_accepted(kind).await => self.discard().await,
             _ => note(&format!("{} of {addr} are refused", kind.name())),
         }
     }
 
     /// Whether the reply begins as it should.
-    async fn is_granted(&mut self, kind: Kind) -> bool {
+    async fn is_accepted(&mut self, kind: BulkKind) -> bool {
         let mut start = [0; "HTTP/1.1 200".len()];
         let read = self.stream.read_exact(&mut start).await;
-        let status: &[u8] = if kind == Kind::Tunnels {
+        let status: &[u8] = if kind == BulkKind::Tunnels {
             b"101"
         } else {
             b"200"
@@ -277,16 +286,16 @@ impl End {
         read.is_ok() && start.ends_with(status)
     }
 
-    async fn fill(&mut self, kind: Kind) {
-        let piece = kind.piece();
-        while self.stream.write_all(&piece).await.is_ok() {}
+    async fn fill(&mut self, kind: BulkKind) {
+        let chunk = kind.chunk();
+        while self.stream.write_all(&chunk).await.is_ok() {}
     }
 
     /// MSG_TRUNC discards without copying (tcp(7)).
     async fn discard(&self) {
         let discard = || {
-            let mut nowhere = self.nowhere.borrow_mut();
-            let (_, len) = recv(&self.stream, &mut nowhere[..], RecvFlags::TRUNC)?;
+            let mut discard_buf = self.discard_buf.borrow_mut();
+            let (_, len) = recv(&self.stream, &mut discard_buf[..], RecvFlags::TRUNC)?;
             Ok(len)
         };
         while let Ok(len @ 1..) = self.stream.async_io(Interest::READABLE, discard).await {
@@ -301,11 +310,11 @@ mod tests {
 
     #[test]
     fn a_path_names_a_kind() {
-        for kind in Kind::ALL {
+        for kind in BulkKind::ALL {
             let request = kind.request(SocketAddr::from(([127, 0, 0, 1], 80)), 1);
             let path = request.split(' ').nth(1).unwrap();
-            assert_eq!(Kind::of_path(path), Some(kind));
+            assert_eq!(BulkKind::from_path(path), Some(kind));
         }
-        assert_eq!(Kind::of_path("/200"), None);
+        assert_eq!(BulkKind::from_path("/200"), None);
     }
 }

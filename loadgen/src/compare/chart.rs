@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::results::{Lane, Measured, Record};
-use super::table::micros;
+use super::results::{PeerResult, Results, ScenarioResult};
+use super::table::format_micros;
 
 /// Sizes in pixels.
 const WIDTH: u32 = 900;
@@ -27,15 +27,15 @@ const OTHERS: RGBColor = RGBColor(0x8a, 0x9b, 0xa8);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws all scenarios that were measured.
+/// Draws all scenarios that were scenario.
 ///
 /// # Errors
 /// The chart could not be drawn.
-pub(crate) fn svg(record: &Record) -> anyhow::Result<String> {
-    let panels: Vec<(&Measured, Vec<Bar<'_>>)> = record
+pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
+    let panels: Vec<(&ScenarioResult, Vec<Bar<'_>>)> = results
         .scenarios
         .iter()
-        .map(|measured| (measured, bars(measured)))
+        .map(|scenario| (scenario, bars(scenario)))
         .filter(|(_, bars)| !bars.is_empty())
         .collect();
     let heights = panels.iter().map(|(_, bars)| panel_height(bars.len()));
@@ -56,16 +56,16 @@ struct Bar<'a> {
     cpu_us: f64,
 }
 
-fn bars(measured: &Measured) -> Vec<Bar<'_>> {
-    let bar = |lane: &'_ Lane| {
-        let summary = lane.summary.as_ref()?;
+fn bars(scenario: &ScenarioResult) -> Vec<Bar<'_>> {
+    let bar = |peer: &'_ PeerResult| {
+        let summary = peer.summary.as_ref()?;
         Some((summary.ratio?, summary.cpu_us?.median))
     };
-    let lanes = measured.lanes.iter();
-    lanes
-        .filter_map(|lane| {
-            let (ratio, cpu_us) = bar(lane)?;
-            let name = lane.name.as_str();
+    let peers = scenario.peers.iter();
+    peers
+        .filter_map(|peer| {
+            let (ratio, cpu_us) = bar(peer)?;
+            let name = peer.name.as_str();
             Some(Bar {
                 name,
                 ratio,
@@ -81,22 +81,22 @@ fn panel_height(bars: usize) -> u32 {
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(root: &Area<'_>, panels: &[(&Measured, Vec<Bar<'_>>)]) -> Drawn {
+fn draw(root: &Area<'_>, panels: &[(&ScenarioResult, Vec<Bar<'_>>)]) -> Drawn {
     root.fill(&WHITE)?;
     let title = "CPU time of the proxy per request, as a ratio to HAProxy of the same round";
     root.draw(&Text::new(title, (MARGIN, 12), (FONT, 18)))?;
     let (_, mut rest) = root.split_vertically(TITLE);
-    for (measured, bars) in panels {
+    for (scenario, bars) in panels {
         let (area, below) = rest.split_vertically(panel_height(bars.len()));
-        panel(&area, measured, bars)?;
+        panel(&area, scenario, bars)?;
         rest = below;
     }
     root.present()?;
     Ok(())
 }
 
-fn panel(area: &Area<'_>, measured: &Measured, bars: &[Bar<'_>]) -> Drawn {
-    let title = format!("{}: {}", measured.name, measured.title);
+fn panel(area: &Area<'_>, scenario: &ScenarioResult, bars: &[Bar<'_>]) -> Drawn {
+    let title = format!("{}: {}", scenario.name, scenario.title);
     area.draw(&Text::new(title, (MARGIN, 6), (FONT, 15)))?;
     let longest = bars.iter().map(|bar| bar.ratio.max).fold(1.0, f64::max);
     let full = f64::from(i32::try_from(WIDTH)? - LABELS - VALUES);
@@ -120,7 +120,10 @@ fn panel(area: &Area<'_>, measured: &Measured, bars: &[Bar<'_>]) -> Drawn {
             vec![(x(bar.ratio.min), middle), (x(bar.ratio.max), middle)],
             BLACK,
         ))?;
-        let (ratio, cpu) = (format!("{:.2}", bar.ratio.median), micros(bar.cpu_us));
+        let (ratio, cpu) = (
+            format!("{:.2}", bar.ratio.median),
+            format_micros(bar.cpu_us),
+        );
         let column = x(longest) + MARGIN;
         area.draw(&Text::new(ratio, (column, y + 4), (FONT, 13)))?;
         area.draw(&Text::new(cpu, (column + RATIO, y + 4), (FONT, 13)))?;
@@ -144,27 +147,27 @@ fn pixels(length: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::results::tests::lane;
+    use crate::compare::results::tests::sample_peer;
 
     #[test]
     fn every_lane_with_a_ratio_is_drawn() {
-        let mut measured = Measured {
+        let mut scenario = ScenarioResult {
             name: "small",
             title: "200-byte body".into(),
             base: "haproxy-http".into(),
             rate: None,
-            lanes: vec![
-                lane("direct", &[0.0]),
-                lane("ringmaster", &[8.0]),
-                lane("haproxy-http", &[10.0]),
+            peers: vec![
+                sample_peer("direct", &[0.0]),
+                sample_peer("ringmaster", &[8.0]),
+                sample_peer("haproxy-http", &[10.0]),
             ],
         };
-        measured.summarise();
-        let record = Record {
-            scenarios: vec![measured],
-            ..Record::default()
+        scenario.summarise();
+        let results = Results {
+            scenarios: vec![scenario],
+            ..Results::default()
         };
-        let svg = svg(&record).unwrap();
+        let svg = svg(&results).unwrap();
         assert!(
             svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"),
             "{svg}"
@@ -175,6 +178,6 @@ mod tests {
 
     #[test]
     fn an_empty_record_is_an_empty_chart() {
-        assert!(svg(&Record::default()).unwrap().contains("CPU time"));
+        assert!(svg(&Results::default()).unwrap().contains("CPU time"));
     }
 }

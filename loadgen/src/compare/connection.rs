@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use super::scenario::Shape;
 
 /// What is read at once: a head with a small body, or at most this much of a large one.
-const HEAD_ROOM: usize = 2 * 1024;
+const READ_HEADROOM: usize = 2 * 1024;
 const MAX_READ: usize = 64 * 1024;
 
 /// The most that is discarded at once.
@@ -29,20 +29,20 @@ const MAX_FIELDS: usize = 32;
 
 /// What all connections of a load have in common.
 #[derive(Debug)]
-pub(crate) struct Template {
+pub(crate) struct ConnectionTemplate {
     body_bytes: usize,
     close: bool,
     /// A place for bytes that the kernel never puts there.
-    nowhere: RefCell<Vec<u8>>,
+    discard_buf: RefCell<Vec<u8>>,
 }
 
-impl Template {
+impl ConnectionTemplate {
     /// Requests as `shape` wants them.
     pub(crate) fn new(shape: Shape) -> Rc<Self> {
         Rc::new(Self {
             body_bytes: shape.body_bytes,
             close: shape.close,
-            nowhere: RefCell::new(vec![0; MAX_DISCARD]),
+            discard_buf: RefCell::new(vec![0; MAX_DISCARD]),
         })
     }
 }
@@ -50,7 +50,7 @@ impl Template {
 /// One connection at a time to one address.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    template: Rc<Template>,
+    template: Rc<ConnectionTemplate>,
     addr: SocketAddr,
     stream: Option<TcpStream>,
     sent: Vec<u8>,
@@ -67,8 +67,8 @@ struct Head {
 
 impl Connection {
     /// Not connected yet.
-    pub(crate) fn new(template: &Rc<Template>, addr: SocketAddr) -> Self {
-        let room = (template.body_bytes + HEAD_ROOM).min(MAX_READ);
+    pub(crate) fn new(template: &Rc<ConnectionTemplate>, addr: SocketAddr) -> Self {
+        let room = (template.body_bytes + READ_HEADROOM).min(MAX_READ);
         Self {
             template: Rc::clone(template),
             addr,
@@ -103,7 +103,7 @@ impl Connection {
     }
 
     fn write_request(&mut self, id: u64) {
-        let Template {
+        let ConnectionTemplate {
             body_bytes, close, ..
         } = *self.template;
         let close = if close { "Connection: close\r\n" } else { "" };
@@ -142,9 +142,9 @@ impl Connection {
     async fn discard(&self, stream: &TcpStream, mut left: usize) -> anyhow::Result<()> {
         while left > 0 {
             let discard = || {
-                let mut nowhere = self.template.nowhere.borrow_mut();
-                let most = left.min(nowhere.len());
-                let (_, len) = recv(stream, &mut nowhere[..most], RecvFlags::TRUNC)?;
+                let mut discard_buf = self.template.discard_buf.borrow_mut();
+                let most = left.min(discard_buf.len());
+                let (_, len) = recv(stream, &mut discard_buf[..most], RecvFlags::TRUNC)?;
                 Ok(len)
             };
             let len = stream.async_io(Interest::READABLE, discard).await;

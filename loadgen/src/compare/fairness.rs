@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::args::Plan;
-use super::bulk::{Bulk, Kind};
-use super::load::Load;
+use super::args::DuelPlan;
+use super::bulk::{Bulk, BulkKind};
+use super::load::PeerLoad;
 use super::peer::Peer;
 use super::proxy::Proxy;
 use super::scenario::{SMALL, Shape};
@@ -17,7 +17,7 @@ use crate::arrivals::Rate;
 use crate::counters::as_f64;
 
 /// Who takes part: those that read HTTP, and none at all for what the load itself makes of it.
-pub(crate) const PEERS: [Peer; 4] = [
+pub(crate) const FAIRNESS_PEERS: [Peer; 4] = [
     Peer::Direct,
     Peer::Ringmaster,
     Peer::HaproxyHttp,
@@ -25,8 +25,8 @@ pub(crate) const PEERS: [Peer; 4] = [
 ];
 
 /// The small requests: few, so that the large bodies have the rest of the proxy.
-pub(crate) const PER_SECOND: f64 = 200.0;
-pub(crate) const SHAPE: Shape = Shape {
+pub(crate) const SMALL_PER_SECOND: f64 = 200.0;
+pub(crate) const SMALL_REQUESTS: Shape = Shape {
     connections: 8,
     ..SMALL
 };
@@ -39,10 +39,14 @@ const SETTLE: Duration = Duration::from_millis(100);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Lines to fill in, for each kind and peer.
-pub(crate) fn lines(peers: &[Peer]) -> Vec<Beside> {
-    let all = Kind::ALL.into_iter();
-    all.flat_map(|kind| peers.iter().map(move |peer| Beside::new(kind, peer.name())))
-        .collect()
+pub(crate) fn empty_results(peers: &[Peer]) -> Vec<FairnessResult> {
+    let all = BulkKind::ALL.into_iter();
+    all.flat_map(|kind| {
+        peers
+            .iter()
+            .map(move |peer| FairnessResult::new(kind, peer.name()))
+    })
+    .collect()
 }
 
 /// Measures one line in one round.
@@ -52,24 +56,24 @@ pub(crate) fn lines(peers: &[Peer]) -> Vec<Beside> {
 pub(crate) async fn sample(
     bulk: &Bulk,
     proxy: &Proxy,
-    kind: Kind,
-    plan: &Plan,
+    kind: BulkKind,
+    plan: &DuelPlan,
     round: u32,
-) -> anyhow::Result<BesideSample> {
+) -> anyhow::Result<FairnessSample> {
     let addr = *proxy.addrs.first().context("no address")?;
     let measured = async {
         bulk.begin(addr, kind).await?;
-        let mut load = Load::new(SHAPE, &proxy.addrs);
+        let mut load = PeerLoad::new(SMALL_REQUESTS, &proxy.addrs);
         load.each_once().await.context("beside large bodies")?;
         tokio::time::sleep(WARM_UP).await;
         let (start, before) = (Instant::now(), bulk.moved());
-        let driven = load.drive(Rate::new(PER_SECOND), plan.span).await?;
+        let result = load.run(Rate::new(SMALL_PER_SECOND), plan.span).await?;
         let moved = bulk.moved() - before;
-        let at = |quantile| driven.latencies.quantile(quantile).as_secs_f64() * 1e6;
-        anyhow::Ok(BesideSample {
+        let at = |quantile| result.latencies.quantile(quantile).as_secs_f64() * 1e6;
+        anyhow::Ok(FairnessSample {
             round,
-            requests: driven.requests,
-            failed: driven.failed,
+            requests: result.requests,
+            failed: result.failed,
             p50_us: at(0.5),
             p99_us: at(0.99),
             mib_per_second: as_f64(moved) / MIB / start.elapsed().as_secs_f64(),
@@ -83,17 +87,17 @@ pub(crate) async fn sample(
 
 /// Small requests of one peer beside large bodies of one kind.
 #[derive(Debug, Serialize)]
-pub(crate) struct Beside {
-    pub(crate) bulk: Kind,
+pub(crate) struct FairnessResult {
+    pub(crate) bulk: BulkKind,
     pub(crate) name: &'static str,
-    pub(crate) samples: Vec<BesideSample>,
+    pub(crate) samples: Vec<FairnessSample>,
     /// The medians; filled in at the end.
-    pub(crate) summary: Option<BesideSample>,
+    pub(crate) summary: Option<FairnessSample>,
 }
 
 /// One round of it.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct BesideSample {
+pub(crate) struct FairnessSample {
     pub(crate) round: u32,
     pub(crate) requests: u64,
     pub(crate) failed: u64,
@@ -103,9 +107,9 @@ pub(crate) struct BesideSample {
     pub(crate) mib_per_second: f64,
 }
 
-impl Beside {
+impl FairnessResult {
     /// Nothing measured yet.
-    pub(crate) fn new(bulk: Kind, name: &'static str) -> Self {
+    pub(crate) fn new(bulk: BulkKind, name: &'static str) -> Self {
         Self {
             bulk,
             name,
@@ -116,12 +120,12 @@ impl Beside {
 
     /// Fills in what follows from the samples.
     pub(crate) fn summarise(&mut self) {
-        let median = |of: fn(&BesideSample) -> f64| {
-            let spread = Spread::of(self.samples.iter().map(of));
+        let median = |of: fn(&FairnessSample) -> f64| {
+            let spread = Spread::from_values(self.samples.iter().map(of));
             spread.map_or(0.0, |spread| spread.median)
         };
         let last = self.samples.last();
-        self.summary = last.map(|last| BesideSample {
+        self.summary = last.map(|last| FairnessSample {
             round: last.round,
             requests: self.samples.iter().map(|sample| sample.requests).sum(),
             failed: self.samples.iter().map(|sample| sample.failed).sum(),

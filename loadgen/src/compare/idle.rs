@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::args::Plan;
-use super::load::Load;
+use super::args::DuelPlan;
+use super::load::PeerLoad;
 use super::proc_usage::{Usage, resident_kib};
 use super::proxy::Proxy;
-use super::results::Idle;
+use super::results::IdleResult;
 use super::scenario::Shape;
 use crate::counters::as_f64;
 
@@ -27,8 +27,8 @@ pub(crate) async fn measure(
     name: &str,
     proxy: &Proxy,
     shape: Shape,
-    plan: &Plan,
-) -> anyhow::Result<Option<Idle>> {
+    plan: &DuelPlan,
+) -> anyhow::Result<Option<IdleResult>> {
     let Some(pid) = proxy.pid() else {
         return Ok(None);
     };
@@ -36,21 +36,21 @@ pub(crate) async fn measure(
         connections: shape.connections.min(WARM_CONNECTIONS),
         ..shape
     };
-    let mut warm = Load::new(few, &proxy.addrs);
-    let warmed = warm.drive(None, plan.span).await;
+    let mut warm = PeerLoad::new(few, &proxy.addrs);
+    let warmed = warm.run(None, plan.span).await;
     warmed.context("warming up")?;
     drop(warm);
     tokio::time::sleep(plan.settle).await;
     let kib_before = resident_kib(pid)?;
-    let mut load = Load::new(shape, &proxy.addrs);
+    let mut load = PeerLoad::new(shape, &proxy.addrs);
     load.each_once().await?;
     tokio::time::sleep(plan.settle).await;
-    let (start, before) = (Instant::now(), Usage::of(pid)?);
+    let (start, before) = (Instant::now(), Usage::read(pid)?);
     tokio::time::sleep(WATCH).await;
-    let used = Usage::of(pid)? - before;
+    let used = Usage::read(pid)? - before;
     let kib_after = resident_kib(pid)?;
     let grown = as_f64(kib_after) - as_f64(kib_before);
-    Ok(Some(Idle {
+    Ok(Some(IdleResult {
         name: name.to_owned(),
         connections: shape.connections,
         kib_before,

@@ -12,9 +12,9 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection::{Connection, Template};
+use super::connection::{Connection, ConnectionTemplate};
 use super::scenario::Shape;
-use crate::arrivals::{Arrivals, End, Rate};
+use crate::arrivals::{Arrivals, LoadLength, Rate};
 use crate::latency::Latencies;
 use crate::request_ids::request_id;
 
@@ -22,21 +22,21 @@ use crate::request_ids::request_id;
 const MAX_FAILED: u64 = 20;
 
 /// How much longer than its time a load may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOAD_GRACE: Duration = Duration::from_secs(20);
 
 /// How long one of a fixed number of requests may take, all together.
-const COUNTED_PATIENCE: Duration = Duration::from_secs(300);
+const FIXED_COUNT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The connections to one peer.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub(crate) struct PeerLoad {
     connections: Vec<Connection>,
     seed: u64,
 }
 
 /// What became of a load.
 #[derive(Debug)]
-pub(crate) struct Driven {
+pub(crate) struct LoadResult {
     /// Answered rightly.
     pub(crate) requests: u64,
     /// Not answered rightly, and why the last of them was not.
@@ -47,10 +47,10 @@ pub(crate) struct Driven {
     pub(crate) latencies: Latencies,
 }
 
-impl Load {
+impl PeerLoad {
     /// Connections for `shape`, evenly over the addresses, not yet made.
     pub(crate) fn new(shape: Shape, addrs: &[SocketAddr]) -> Self {
-        let template = Template::new(shape);
+        let template = ConnectionTemplate::new(shape);
         let spread = addrs.iter().cycle().take(shape.connections);
         Self {
             connections: spread
@@ -64,10 +64,14 @@ impl Load {
     ///
     /// # Errors
     /// Too many failed, or it did not end in time.
-    pub(crate) async fn drive(&mut self, rate: Option<Rate>, end: End) -> anyhow::Result<Driven> {
+    pub(crate) async fn run(
+        &mut self,
+        rate: Option<Rate>,
+        end: LoadLength,
+    ) -> anyhow::Result<LoadResult> {
         // Every load asks for IDs of its own.
         self.seed = self.seed.wrapping_add(1);
-        let driven = Driven {
+        let result = LoadResult {
             requests: 0,
             failed: 0,
             fault: None,
@@ -75,18 +79,18 @@ impl Load {
             latencies: Latencies::new()?,
         };
         let patience = match end {
-            End::After(time) => time + PATIENCE,
-            End::Requests(_) => COUNTED_PATIENCE,
+            LoadLength::Time(time) => time + LOAD_GRACE,
+            LoadLength::Requests(_) => FIXED_COUNT_TIMEOUT,
         };
-        let driven = Rc::new(RefCell::new(driven));
+        let result = Rc::new(RefCell::new(result));
         let arrivals = Rc::new(Arrivals::start(rate, end));
         let start = Instant::now();
         let mut tasks = JoinSet::new();
         for mut connection in self.connections.drain(..) {
-            let (driven, arrivals) = (Rc::clone(&driven), Rc::clone(&arrivals));
+            let (result, arrivals) = (Rc::clone(&result), Rc::clone(&arrivals));
             let seed = self.seed;
             tasks.spawn_local(async move {
-                drive(&mut connection, &arrivals, seed, &driven).await;
+                run_connection(&mut connection, &arrivals, seed, &result).await;
                 connection
             });
         }
@@ -99,13 +103,13 @@ impl Load {
         let ended = timeout(patience, all).await;
         ended.with_context(|| format!("not all was answered within {patience:?}"))??;
         drop(tasks);
-        let mut driven = Rc::try_unwrap(driven)
+        let mut result = Rc::try_unwrap(result)
             .map_err(|_| anyhow::anyhow!("a task was left"))?
             .into_inner();
-        driven.took = start.elapsed();
-        match driven.fault {
-            Some(fault) if driven.failed > MAX_FAILED => bail!("{fault}"),
-            _ => Ok(driven),
+        result.took = start.elapsed();
+        match result.fault {
+            Some(fault) if result.failed > MAX_FAILED => bail!("{fault}"),
+            _ => Ok(result),
         }
     }
 
@@ -121,24 +125,24 @@ impl Load {
     }
 }
 
-async fn drive(
+async fn run_connection(
     connection: &mut Connection,
     arrivals: &Arrivals,
     seed: u64,
-    driven: &RefCell<Driven>,
+    result: &RefCell<LoadResult>,
 ) {
     while let Some(arrival) = arrivals.next().await {
         let answered = connection.exchange(request_id(seed, arrival.index)).await;
-        let mut driven = driven.borrow_mut();
+        let mut result = result.borrow_mut();
         match answered {
             Ok(done) => {
-                driven.requests += 1;
-                driven.latencies.record(done - arrival.due);
+                result.requests += 1;
+                result.latencies.record(done - arrival.due);
             }
             Err(fault) => {
-                driven.failed += 1;
-                driven.fault = Some(format!("{fault:#}"));
-                if driven.failed > MAX_FAILED {
+                result.failed += 1;
+                result.fault = Some(format!("{fault:#}"));
+                if result.failed > MAX_FAILED {
                     return;
                 }
             }

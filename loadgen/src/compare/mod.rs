@@ -37,28 +37,28 @@ pub(crate) use args::DuelArgs;
 
 use crate::run_cmd::{note, print, raise_descriptor_limit};
 use crate::signals::Signals;
-use backend::BACKENDS;
-use fairness::Beside;
-use peer::Contender;
-use peer_config::Stage;
-use results::{Measured, Named};
-use testbed::Stand;
+use backend::BACKEND_COUNT;
+use fairness::FairnessResult;
+use peer::InstalledPeer;
+use peer_config::ProxySetup;
+use results::{PeerNote, ScenarioResult};
+use testbed::Testbed;
 
 /// Measures what `args` name, prints the table, writes the files.
 ///
 /// # Errors
-/// Nothing could be measured, or a file could not be written.
+/// Nothing could be scenario, or a file could not be written.
 pub(crate) async fn perform(args: DuelArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
-    let (mut contenders, mut skipped) = (Vec::new(), Vec::new());
+    let (mut installed_peers, mut skipped) = (Vec::new(), Vec::new());
     for peer in &plan.peers {
-        match Contender::find(*peer, &args) {
-            Ok(contender) => contenders.push(contender),
-            Err(about) => skipped.push(Named::new(peer.name(), about)),
+        match InstalledPeer::find(*peer, &args) {
+            Ok(installed) => installed_peers.push(installed),
+            Err(about) => skipped.push(PeerNote::new(peer.name(), about)),
         }
     }
     if args.print_configs {
-        print(&configs(&contenders, &skipped))?;
+        print(&configs(&installed_peers, &skipped))?;
         return Ok(ExitCode::SUCCESS);
     }
     // A file that cannot be written is noticed now, and not after all the work.
@@ -66,40 +66,46 @@ pub(crate) async fn perform(args: DuelArgs) -> anyhow::Result<ExitCode> {
         write(path, "")?;
     }
     raise_descriptor_limit();
-    let mut signals = Signals::catch()?;
-    for Named { name, about } in &skipped {
+    let mut signals = Signals::register()?;
+    for PeerNote { name, about } in &skipped {
         note(&format!("{name} is skipped: {about}"));
     }
-    let stand = Stand::set_up(contenders, skipped, plan.rounds)?;
+    let testbed = Testbed::set_up(installed_peers, skipped, plan.rounds)?;
     let interrupted = tokio::select! {
-        () = stand.measure(&plan) => false,
-        () = signals.caught() => true,
+        () = testbed.measure(&plan) => false,
+        () = signals.received() => true,
     };
     if interrupted {
-        stand.fault("interrupted".to_owned());
+        testbed.fault("interrupted".to_owned());
     }
-    let mut record = stand.record.into_inner();
-    record.scenarios.iter_mut().for_each(Measured::summarise);
-    record.fairness.iter_mut().for_each(Beside::summarise);
-    print(&table::text(&record))?;
+    let mut results = testbed.results.into_inner();
+    results
+        .scenarios
+        .iter_mut()
+        .for_each(ScenarioResult::summarise);
+    results
+        .fairness
+        .iter_mut()
+        .for_each(FairnessResult::summarise);
+    print(&table::text(&results))?;
     if let Some(path) = &args.json {
-        write(path, &(serde_json::to_string_pretty(&record)? + "\n"))?;
+        write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
     }
     if let Some(path) = &args.svg {
-        write(path, &chart::svg(&record)?)?;
+        write(path, &chart::svg(&results)?)?;
     }
-    Ok(if record.faults.is_empty() {
+    Ok(if results.faults.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// How each peer would be started, with ports that stand for those chosen at the start.
-fn configs(contenders: &[Contender], skipped: &[Named]) -> String {
+/// How each peer would be started, with ports that testbed for those chosen at the start.
+fn configs(installed_peers: &[InstalledPeer], skipped: &[PeerNote]) -> String {
     let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let backends: Vec<SocketAddr> = (8001..).take(BACKENDS).map(addr).collect();
-    let stage = Stage {
+    let backends: Vec<SocketAddr> = (8001..).take(BACKEND_COUNT).map(addr).collect();
+    let setup = ProxySetup {
         listen: addr(8000),
         backends: &backends,
         workers: 1,
@@ -107,14 +113,14 @@ fn configs(contenders: &[Contender], skipped: &[Named]) -> String {
         folder: Path::new("/tmp/loadgen"),
     };
     let mut text = String::new();
-    for contender in contenders {
-        let (name, version) = (contender.peer.name(), &contender.version);
+    for installed in installed_peers {
+        let (name, version) = (installed.peer.name(), &installed.version);
         text += &format!(
             "# {name}: {version}\n{}\n",
-            peer_config::text(contender, &stage)
+            peer_config::text(installed, &setup)
         );
     }
-    for Named { name, about } in skipped {
+    for PeerNote { name, about } in skipped {
         text += &format!("# {name} is skipped: {about}\n");
     }
     text

@@ -10,7 +10,7 @@ use super::args::DuelArgs;
 use crate::spawn;
 
 /// Where administrators keep programs that are not in everybody's PATH.
-const MORE_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+const ADMIN_BIN_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// One way to the backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,7 +31,7 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// All are compared with this one.
-    pub(crate) const BASE: Self = Self::HaproxyHttp;
+    pub(crate) const BASELINE: Self = Self::HaproxyHttp;
 
     /// Its name in flags, tables and files.
     pub(crate) fn name(self) -> &'static str {
@@ -48,7 +48,7 @@ impl Peer {
 
 /// A peer that is there.
 #[derive(Debug)]
-pub(crate) struct Contender {
+pub(crate) struct InstalledPeer {
     pub(crate) peer: Peer,
     /// `None` if there is nothing between load and backends.
     pub(crate) program: Option<PathBuf>,
@@ -58,7 +58,7 @@ pub(crate) struct Contender {
     pub(crate) module: Option<PathBuf>,
 }
 
-impl Contender {
+impl InstalledPeer {
     /// Looks for the peer.
     ///
     /// # Errors
@@ -67,16 +67,21 @@ impl Contender {
         let (program, version_flag) = match peer {
             Peer::Direct => (None, ""),
             Peer::Ringmaster => {
-                let named = args.ringmaster.clone().map_or_else(spawn::ringmaster, Ok);
+                let named = args
+                    .ringmaster
+                    .clone()
+                    .map_or_else(spawn::ringmaster_path, Ok);
                 (Some(named.map_err(|err| err.to_string())?), "--version")
             }
             Peer::HaproxyHttp | Peer::HaproxyTcp => (Some(find(&args.haproxy, "haproxy")?), "-v"),
             Peer::NginxHttp | Peer::NginxStream => (Some(find(&args.nginx, "nginx")?), "-v"),
         };
-        let said = program.as_deref().map(|path| said(path, version_flag));
-        let version = said.transpose()?.unwrap_or_default();
+        let run_for_output = program
+            .as_deref()
+            .map(|path| run_for_output(path, version_flag));
+        let version = run_for_output.transpose()?.unwrap_or_default();
         let module = match (&program, peer) {
-            (Some(nginx), Peer::NginxStream) => stream_module(&self::said(nginx, "-V")?)?,
+            (Some(nginx), Peer::NginxStream) => stream_module(&self::run_for_output(nginx, "-V")?)?,
             _ => None,
         };
         Ok(Self {
@@ -94,14 +99,14 @@ fn find(named: &Option<PathBuf>, program: &str) -> Result<PathBuf, String> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
-        .chain(MORE_FOLDERS.map(PathBuf::from))
+        .chain(ADMIN_BIN_DIRS.map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .ok_or_else(|| format!("no {program} in PATH; install it or name it: --{program} PATH"))
 }
 
 /// What a program prints when it is asked with one flag.
-fn said(program: &Path, flag: &str) -> Result<String, String> {
+fn run_for_output(program: &Path, flag: &str) -> Result<String, String> {
     let output = Command::new(program)
         .arg(flag)
         .stdin(Stdio::null())

@@ -8,21 +8,21 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::peer::{Contender, Peer};
+use super::peer::{InstalledPeer, Peer};
 
-/// Idle connections to all backends that nginx keeps: what ringmaster keeps for three by default.
-const KEPT: usize = 192;
+/// IdleResult connections to all backends that nginx keeps: what ringmaster keeps for three by default.
+const NGINX_KEEPALIVE: usize = 192;
 
 /// Connections of a proxy beyond those of its clients.
 const SPARE_CONNECTIONS: usize = 512;
 
 /// Longer than any run.
-const LONG: &str = "1h";
-const MANY: u64 = 1_000_000_000;
+const LONG_TIMEOUT: &str = "1h";
+const MANY_REQUESTS: u64 = 1_000_000_000;
 
 /// What a proxy is started with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stage<'a> {
+pub(crate) struct ProxySetup<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) backends: &'a [SocketAddr],
     pub(crate) workers: usize,
@@ -33,43 +33,43 @@ pub(crate) struct Stage<'a> {
 }
 
 /// A peer's configuration as text; ringmaster's are its flags.
-pub(crate) fn text(contender: &Contender, stage: &Stage<'_>) -> String {
-    match contender.peer {
+pub(crate) fn text(installed: &InstalledPeer, setup: &ProxySetup<'_>) -> String {
+    match installed.peer {
         Peer::Direct => String::new(),
-        Peer::Ringmaster => ringmaster(stage).join(" ") + "\n",
-        Peer::HaproxyHttp => haproxy(stage, "http", HAPROXY_HTTP),
-        Peer::HaproxyTcp => haproxy(stage, "tcp", "    balance roundrobin\n"),
-        Peer::NginxHttp => nginx(stage, &nginx_http(stage)),
+        Peer::Ringmaster => ringmaster(setup).join(" ") + "\n",
+        Peer::HaproxyHttp => haproxy(setup, "http", HAPROXY_HTTP),
+        Peer::HaproxyTcp => haproxy(setup, "tcp", "    balance roundrobin\n"),
+        Peer::NginxHttp => nginx(setup, &nginx_http(setup)),
         Peer::NginxStream => {
-            let module = contender.module.as_deref().map(Path::display);
+            let module = installed.module.as_deref().map(Path::display);
             let load = module.map(|path| format!("load_module {path};\n"));
-            load.unwrap_or_default() + &nginx(stage, &nginx_stream(stage))
+            load.unwrap_or_default() + &nginx(setup, &nginx_stream(setup))
         }
     }
 }
 
 /// The flags of ringmaster: nothing but what it cannot know.
-pub(crate) fn ringmaster(stage: &Stage<'_>) -> Vec<String> {
+pub(crate) fn ringmaster(setup: &ProxySetup<'_>) -> Vec<String> {
     let mut flags = vec!["serve".to_owned()];
     let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
-    flag("--listen", stage.listen.to_string());
+    flag("--listen", setup.listen.to_string());
     flag("--control", "127.0.0.1:0".to_owned());
-    for (number, backend) in numbered(stage) {
+    for (number, backend) in numbered(setup) {
         flag("--backend", format!("S{number}={backend}"));
     }
     flag("--heartbeat-interval", "0s".to_owned());
-    flag("--workers", stage.workers.to_string());
+    flag("--workers", setup.workers.to_string());
     flags
 }
 
 const HAPROXY_HTTP: &str =
     "    balance hdr(X-Request-ID)\n    hash-type consistent\n    http-reuse always\n";
 
-fn haproxy(stage: &Stage<'_>, mode: &str, how: &str) -> String {
-    let Stage {
+fn haproxy(setup: &ProxySetup<'_>, mode: &str, how: &str) -> String {
+    let ProxySetup {
         listen, workers, ..
-    } = stage;
-    let maxconn = stage.clients + SPARE_CONNECTIONS;
+    } = setup;
+    let maxconn = setup.clients + SPARE_CONNECTIONS;
     let mut text = format!(
         "global
     nbthread {workers}
@@ -77,24 +77,24 @@ fn haproxy(stage: &Stage<'_>, mode: &str, how: &str) -> String {
 defaults
     mode {mode}
     timeout connect 5s
-    timeout client {LONG}
-    timeout server {LONG}
+    timeout client {LONG_TIMEOUT}
+    timeout server {LONG_TIMEOUT}
     option splice-request
     option splice-response
 listen duel
     bind {listen}
 {how}"
     );
-    for (number, backend) in numbered(stage) {
+    for (number, backend) in numbered(setup) {
         text += &format!("    server s{number} {backend}\n");
     }
     text
 }
 
-fn nginx(stage: &Stage<'_>, block: &str) -> String {
-    let folder = stage.folder.display();
+fn nginx(setup: &ProxySetup<'_>, block: &str) -> String {
+    let folder = setup.folder.display();
     // One worker and no master: a worker would outlive a master that is killed.
-    let connections = 2 * (stage.clients + SPARE_CONNECTIONS);
+    let connections = 2 * (setup.clients + SPARE_CONNECTIONS);
     format!(
         "daemon off;
 master_process off;
@@ -107,14 +107,14 @@ events {{
     )
 }
 
-fn nginx_http(stage: &Stage<'_>) -> String {
-    let (listen, folder) = (stage.listen, stage.folder.display());
-    let servers = nginx_servers(stage);
+fn nginx_http(setup: &ProxySetup<'_>) -> String {
+    let (listen, folder) = (setup.listen, setup.folder.display());
+    let servers = nginx_servers(setup);
     format!(
         "http {{
     access_log off;
-    keepalive_requests {MANY};
-    keepalive_timeout {LONG};
+    keepalive_requests {MANY_REQUESTS};
+    keepalive_timeout {LONG_TIMEOUT};
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -126,8 +126,8 @@ fn nginx_http(stage: &Stage<'_>) -> String {
     }}
     upstream duel {{
         hash $http_x_request_id consistent;
-{servers}        keepalive {KEPT};
-        keepalive_requests {MANY};
+{servers}        keepalive {NGINX_KEEPALIVE};
+        keepalive_requests {MANY_REQUESTS};
     }}
     server {{
         listen {listen};
@@ -146,8 +146,8 @@ fn nginx_http(stage: &Stage<'_>) -> String {
     )
 }
 
-fn nginx_stream(stage: &Stage<'_>) -> String {
-    let (listen, servers) = (stage.listen, nginx_servers(stage));
+fn nginx_stream(setup: &ProxySetup<'_>) -> String {
+    let (listen, servers) = (setup.listen, nginx_servers(setup));
     format!(
         "stream {{
     upstream duel {{
@@ -155,23 +155,23 @@ fn nginx_stream(stage: &Stage<'_>) -> String {
     server {{
         listen {listen};
         proxy_pass duel;
-        proxy_timeout {LONG};
+        proxy_timeout {LONG_TIMEOUT};
     }}
 }}
 "
     )
 }
 
-fn nginx_servers(stage: &Stage<'_>) -> String {
-    let servers = stage.backends.iter();
+fn nginx_servers(setup: &ProxySetup<'_>) -> String {
+    let servers = setup.backends.iter();
     servers
         .map(|backend| format!("        server {backend} max_fails=0;\n"))
         .collect()
 }
 
 /// The backends with their numbers, counted from 1.
-fn numbered<'a>(stage: &Stage<'a>) -> impl Iterator<Item = (usize, &'a SocketAddr)> + use<'a> {
-    (1..).zip(stage.backends)
+fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a SocketAddr)> + use<'a> {
+    (1..).zip(setup.backends)
 }
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ mod tests {
 
     fn rendered(peer: Peer, workers: usize) -> String {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let stage = Stage {
+        let setup = ProxySetup {
             listen: addr(80),
             backends: &[addr(1), addr(2)],
             workers,
@@ -190,13 +190,13 @@ mod tests {
         let module = (peer == Peer::NginxStream).then(|| "/m.so".into());
         let (program, version) = (None, String::new());
         text(
-            &Contender {
+            &InstalledPeer {
                 peer,
                 program,
                 version,
                 module,
             },
-            &stage,
+            &setup,
         )
     }
 

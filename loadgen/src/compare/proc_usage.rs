@@ -28,12 +28,12 @@ impl Usage {
     ///
     /// # Errors
     /// It is gone, or the kernel does not say.
-    pub(crate) fn of(pid: Pid) -> anyhow::Result<Self> {
+    pub(crate) fn read(pid: Pid) -> anyhow::Result<Self> {
         let folder = format!("/proc/{}/task", pid.as_raw_nonzero());
         let mut sum = Self::default();
         for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
             let thread = thread?.path();
-            let Some(used) = of_thread(&thread) else {
+            let Some(used) = read_thread(&thread) else {
                 // It may have ended while we looked.
                 ensure!(!thread.exists(), "{}: no CPU times", thread.display());
                 continue;
@@ -59,25 +59,25 @@ impl Sub for Usage {
     }
 }
 
-fn of_thread(folder: &Path) -> Option<Usage> {
+fn read_thread(folder: &Path) -> Option<Usage> {
     let schedstat = fs::read_to_string(folder.join("schedstat")).ok()?;
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    let (user_ticks, system_ticks) = ticks(&stat)?;
+    let (user_ticks, system_ticks) = parse_stat(&stat)?;
     Some(Usage {
-        cpu: on_cpu(&schedstat)?,
+        cpu: parse_schedstat(&schedstat)?,
         user_ticks,
         system_ticks,
     })
 }
 
 /// The first number of `schedstat`: nanoseconds on a CPU.
-fn on_cpu(schedstat: &str) -> Option<Duration> {
+fn parse_schedstat(schedstat: &str) -> Option<Duration> {
     let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))
 }
 
 /// Fields 14 and 15 of `stat`, counted behind the name, which may hold anything.
-fn ticks(stat: &str) -> Option<(u64, u64)> {
+fn parse_stat(stat: &str) -> Option<(u64, u64)> {
     let (_, behind) = stat.rsplit_once(") ")?;
     let mut fields = behind.split_whitespace().skip(11);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
@@ -90,10 +90,10 @@ fn ticks(stat: &str) -> Option<(u64, u64)> {
 pub(crate) fn resident_kib(pid: Pid) -> anyhow::Result<u64> {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    resident(&status).with_context(|| format!("{path}: no VmRSS"))
+    parse_rss_kib(&status).with_context(|| format!("{path}: no VmRSS"))
 }
 
-fn resident(status: &str) -> Option<u64> {
+fn parse_rss_kib(status: &str) -> Option<u64> {
     let value = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -107,23 +107,23 @@ mod tests {
     #[test]
     fn proc_is_read_as_written() {
         assert_eq!(
-            on_cpu("123456 789 12\n"),
+            parse_schedstat("123456 789 12\n"),
             Some(Duration::from_nanos(123_456))
         );
-        assert_eq!(on_cpu(""), None);
+        assert_eq!(parse_schedstat(""), None);
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 17 230 3 4 20 0 1 0 55";
-        assert_eq!(ticks(stat), Some((17, 230)));
-        assert_eq!(ticks("42 (a"), None);
+        assert_eq!(parse_stat(&stat), Some((17, 230)));
+        assert_eq!(parse_stat("42 (a"), None);
         let status = "Name:\tx\nVmRSS:\t    1640 kB\nThreads:\t1\n";
-        assert_eq!(resident(status), Some(1640));
-        assert_eq!(resident("Name:\tx\n"), None);
+        assert_eq!(parse_rss_kib(status), Some(1640));
+        assert_eq!(parse_rss_kib("Name:\tx\n"), None);
     }
 
     #[test]
     fn our_own_process_can_be_read() {
         let us = rustix::process::getpid();
         assert!(resident_kib(us).unwrap() > 0);
-        let before = Usage::of(us).unwrap();
+        let before = Usage::read(us).unwrap();
         // The work of this test alone: other threads come and go.
         assert!(before.cpu > Duration::ZERO);
     }

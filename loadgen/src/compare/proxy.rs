@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal};
 
-use super::load::Load;
-use super::peer::{Contender, Peer};
-use super::peer_config::{self, Stage};
+use super::load::PeerLoad;
+use super::peer::{InstalledPeer, Peer};
+use super::peer_config::{self, ProxySetup};
 use super::proc_usage::Usage;
 use super::scenario::Shape;
-use crate::child_process::{self, Folder, Guarded, POLL};
-use crate::spawn::Spawned;
+use crate::child_process::{self, ChildGuard, POLL, TempDir};
+use crate::spawn::SpawnedRingmaster;
 
 /// From the start to the first answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,13 +28,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often another port is tried.
-const ATTEMPTS: u32 = 3;
+const START_ATTEMPTS: u32 = 3;
 
 /// Where ports are taken from.
-const PORTS: RangeInclusive<u16> = 15_000..=31_999;
+const PORT_RANGE: RangeInclusive<u16> = 15_000..=31_999;
 
 /// What a proxy has to answer before it counts as running.
-const PROBE: Shape = Shape {
+const PROBE_SHAPE: Shape = Shape {
     title: "",
     body_bytes: 1,
     connections: 1,
@@ -43,11 +43,11 @@ const PROBE: Shape = Shape {
 };
 
 /// What ringmaster takes for a flag: its defaults are what is measured.
-const RINGMASTER_ENV: &str = "RINGMASTER_";
+const RINGMASTER_ENV_PREFIX: &str = "RINGMASTER_";
 
 /// How many of a peer's own threads and connections there may be, and where.
 #[derive(Debug, Clone)]
-pub(crate) struct Seats {
+pub(crate) struct ProxyResources {
     pub(crate) workers: usize,
     pub(crate) clients: usize,
     pub(crate) cpus: Vec<usize>,
@@ -59,7 +59,7 @@ pub(crate) struct Proxy {
     /// Where to connect to.
     pub(crate) addrs: Vec<SocketAddr>,
     /// `None` for no proxy at all.
-    child: Option<Guarded>,
+    child: Option<ChildGuard>,
 }
 
 impl Proxy {
@@ -68,11 +68,11 @@ impl Proxy {
     /// # Errors
     /// It ended at once, or did not answer in time.
     pub(crate) async fn start(
-        contender: &Contender,
+        installed: &InstalledPeer,
         backends: &[SocketAddr],
-        seats: &Seats,
+        resources: &ProxyResources,
     ) -> anyhow::Result<Self> {
-        let Some(program) = &contender.program else {
+        let Some(program) = &installed.program else {
             return Ok(Self {
                 addrs: backends.to_vec(),
                 child: None,
@@ -80,15 +80,15 @@ impl Proxy {
         };
         let mut attempt = 1;
         loop {
-            let started = match contender.peer {
-                Peer::Ringmaster => ringmaster(program, backends, seats).await,
-                _ => other(contender, program, backends, seats).await,
+            let started = match installed.peer {
+                Peer::Ringmaster => ringmaster(program, backends, resources).await,
+                _ => other(installed, program, backends, resources).await,
             };
             match started {
-                Err(_) if attempt < ATTEMPTS => attempt += 1,
+                Err(_) if attempt < START_ATTEMPTS => attempt += 1,
                 ended => {
                     return ended
-                        .with_context(|| format!("cannot start {}", contender.peer.name()));
+                        .with_context(|| format!("cannot start {}", installed.peer.name()));
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Proxy {
 
     /// Its process, if it is one.
     pub(crate) fn pid(&self) -> Option<Pid> {
-        self.child.as_ref().map(Guarded::pid)
+        self.child.as_ref().map(ChildGuard::pid)
     }
 
     /// What it has used, if it is a process.
@@ -104,7 +104,7 @@ impl Proxy {
     /// # Errors
     /// It has ended.
     pub(crate) fn usage(&self) -> anyhow::Result<Option<Usage>> {
-        self.pid().map(Usage::of).transpose()
+        self.pid().map(Usage::read).transpose()
     }
 
     /// Stops it in order; kills it if that takes too long.
@@ -125,22 +125,22 @@ impl Proxy {
 async fn ringmaster(
     program: &Path,
     backends: &[SocketAddr],
-    seats: &Seats,
+    resources: &ProxyResources,
 ) -> anyhow::Result<Proxy> {
-    let mut command = child_process::command(program, &seats.cpus)?;
+    let mut command = child_process::command(program, &resources.cpus)?;
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(RINGMASTER_ENV) {
+        if name.to_string_lossy().starts_with(RINGMASTER_ENV_PREFIX) {
             command.env_remove(name);
         }
     }
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    command.args(peer_config::ringmaster(&stage(
+    command.args(peer_config::ringmaster(&setup(
         any,
         backends,
-        seats,
+        resources,
         Path::new(""),
     )));
-    let spawned = Spawned::with(command).await?;
+    let spawned = SpawnedRingmaster::start_command(command).await?;
     Ok(Proxy {
         addrs: vec![spawned.listen],
         child: Some(spawned.into_child()),
@@ -148,19 +148,22 @@ async fn ringmaster(
 }
 
 async fn other(
-    contender: &Contender,
+    installed: &InstalledPeer,
     program: &Path,
     backends: &[SocketAddr],
-    seats: &Seats,
+    resources: &ProxyResources,
 ) -> anyhow::Result<Proxy> {
-    let folder = Folder::create()?;
+    let folder = TempDir::create()?;
     let listen = free_port().context("no loopback port is free")?;
     let file = folder.path().join("config");
-    let text = peer_config::text(contender, &stage(listen, backends, seats, folder.path()));
+    let text = peer_config::text(
+        installed,
+        &setup(listen, backends, resources, folder.path()),
+    );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut command = child_process::command(program, &seats.cpus)?;
-    arguments(&mut command, contender.peer, folder.path(), &file);
-    let mut child = Guarded::start(command)?;
+    let mut command = child_process::command(program, &resources.cpus)?;
+    arguments(&mut command, installed.peer, folder.path(), &file);
+    let mut child = ChildGuard::start(command)?;
     reach(&mut child, listen).await?;
     Ok(Proxy {
         addrs: vec![listen],
@@ -180,17 +183,17 @@ fn arguments(command: &mut Command, peer: Peer, folder: &Path, file: &Path) {
     };
 }
 
-fn stage<'a>(
+fn setup<'a>(
     listen: SocketAddr,
     backends: &'a [SocketAddr],
-    seats: &Seats,
+    resources: &ProxyResources,
     folder: &'a Path,
-) -> Stage<'a> {
-    Stage {
+) -> ProxySetup<'a> {
+    ProxySetup {
         listen,
         backends,
-        workers: seats.workers,
-        clients: seats.clients,
+        workers: resources.workers,
+        clients: resources.clients,
         folder,
     }
 }
@@ -198,16 +201,16 @@ fn stage<'a>(
 /// A port that nobody listens on, outside the range from which the kernel gives away its own: in there a
 /// client's port, or ours while we try to connect, could be the same.
 fn free_port() -> std::io::Result<SocketAddr> {
-    let port = rand::random_range(PORTS);
+    let port = rand::random_range(PORT_RANGE);
     TcpListener::bind(("127.0.0.1", port))?.local_addr()
 }
 
 /// Waits for an answer of the backends: somebody else's server would also take a connection.
-async fn reach(child: &mut Guarded, addr: SocketAddr) -> anyhow::Result<()> {
+async fn reach(child: &mut ChildGuard, addr: SocketAddr) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {
-        let answered = Load::new(PROBE, &[addr]).each_once().await;
-        if let Some(status) = child.ended()? {
+        let answered = PeerLoad::new(PROBE_SHAPE, &[addr]).each_once().await;
+        if let Some(status) = child.try_wait()? {
             bail!("it ended ({status}){}", child.quoted_log());
         }
         match answered {

@@ -1,23 +1,23 @@
-//! What was measured, as it is written to the JSON file: every sample of every round, and what the table
+//! What was scenario, as it is written to the JSON file: every sample of every round, and what the table
 //! makes of them. Times are in microseconds.
 
 use serde::Serialize;
 
-use super::fairness::Beside;
-use super::stats::{InRound, Spread, ratios};
-use super::strace::Calls;
+use super::fairness::FairnessResult;
+use super::stats::{RoundValue, Spread, ratios};
+use super::strace::SyscallCounts;
 
 /// All of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Record {
+pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) rounds: u32,
-    pub(crate) peers: Vec<Named>,
+    pub(crate) peers: Vec<PeerNote>,
     /// Who could not take part, and why.
-    pub(crate) skipped: Vec<Named>,
-    pub(crate) scenarios: Vec<Measured>,
-    pub(crate) idle: Vec<Idle>,
-    pub(crate) fairness: Vec<Beside>,
+    pub(crate) skipped: Vec<PeerNote>,
+    pub(crate) scenarios: Vec<ScenarioResult>,
+    pub(crate) idle: Vec<IdleResult>,
+    pub(crate) fairness: Vec<FairnessResult>,
     /// What went wrong.
     pub(crate) faults: Vec<String>,
 }
@@ -37,32 +37,33 @@ pub(crate) struct Machine {
 
 /// A name and a sentence about it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Named {
+pub(crate) struct PeerNote {
     pub(crate) name: String,
     pub(crate) about: String,
 }
 
 /// One scenario.
 #[derive(Debug, Serialize)]
-pub(crate) struct Measured {
+pub(crate) struct ScenarioResult {
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    /// The name of the lane that the others are compared with.
+    /// The name of the peer that the others are compared with.
     pub(crate) base: String,
     /// Requests per second of the latencies at a fixed rate.
     pub(crate) rate: Option<f64>,
-    pub(crate) lanes: Vec<Lane>,
+    #[serde(rename = "lanes")]
+    pub(crate) peers: Vec<PeerResult>,
 }
 
 /// One peer in one scenario.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Lane {
+pub(crate) struct PeerResult {
     pub(crate) name: String,
     /// As fast as it was answered.
     pub(crate) closed: Vec<Sample>,
     /// At a fixed rate.
     pub(crate) open: Vec<Sample>,
-    pub(crate) calls: Option<Calls>,
+    pub(crate) calls: Option<SyscallCounts>,
     /// Filled in at the end.
     pub(crate) summary: Option<Summary>,
 }
@@ -88,7 +89,7 @@ pub(crate) struct Sample {
 
 /// A peer's connections that do nothing.
 #[derive(Debug, Serialize)]
-pub(crate) struct Idle {
+pub(crate) struct IdleResult {
     pub(crate) name: String,
     pub(crate) connections: usize,
     pub(crate) kib_before: u64,
@@ -98,7 +99,7 @@ pub(crate) struct Idle {
     pub(crate) cpu_us_per_second: f64,
 }
 
-/// What the table shows of a lane.
+/// What the table shows of a peer.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     pub(crate) cpu_us: Option<Spread>,
@@ -126,7 +127,7 @@ pub(crate) struct Quantiles {
     pub(crate) p999_us: f64,
 }
 
-impl Named {
+impl PeerNote {
     /// This name with this sentence.
     pub(crate) fn new(name: &str, about: impl Into<String>) -> Self {
         let (name, about) = (name.to_owned(), about.into());
@@ -145,26 +146,26 @@ impl Sample {
     }
 }
 
-impl Lane {
-    fn cpu(&self) -> Vec<InRound> {
+impl PeerResult {
+    fn cpu(&self) -> Vec<RoundValue> {
         let samples = self.closed.iter();
         samples
             .filter_map(|sample| Some((sample.round, sample.cpu_us?)))
             .collect()
     }
 
-    fn per_second(&self) -> Vec<InRound> {
+    fn per_second(&self) -> Vec<RoundValue> {
         let samples = self.closed.iter();
         samples
             .map(|sample| (sample.round, sample.per_second()))
             .collect()
     }
 
-    /// What the table shows; `None` if nothing was measured.
+    /// What the table shows; `None` if nothing was scenario.
     fn summarise(&self, base: Option<&Self>) -> Option<Summary> {
-        let own = |value: fn(&Sample) -> f64| Spread::of(self.closed.iter().map(value));
-        let against = |of: fn(&Self) -> Vec<InRound>| {
-            base.and_then(|base| Spread::of(ratios(&of(self), &of(base))))
+        let own = |value: fn(&Sample) -> f64| Spread::from_values(self.closed.iter().map(value));
+        let against = |of: fn(&Self) -> Vec<RoundValue>| {
+            base.and_then(|base| Spread::from_values(ratios(&of(self), &of(base))))
         };
         let ticks =
             |of: fn(&Sample) -> u64| crate::counters::as_f64(self.closed.iter().map(of).sum());
@@ -172,12 +173,12 @@ impl Lane {
         let busy = self.closed.iter();
         let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));
         Some(Summary {
-            cpu_us: Spread::of(self.cpu().into_iter().map(|(_, value)| value)),
+            cpu_us: Spread::from_values(self.cpu().into_iter().map(|(_, value)| value)),
             ratio: against(Self::cpu),
             per_second: own(Sample::per_second)?,
             per_second_ratio: against(Self::per_second),
             user_share: (user + system > 0.0).then(|| user / (user + system)),
-            busy: Spread::of(busy).map(|spread| spread.median),
+            busy: Spread::from_values(busy).map(|spread| spread.median),
             load_busy: own(|sample| sample.busy(sample.load_cpu_us))?.median,
             p50_us: own(|sample| sample.p50_us)?.median,
             p99_us: own(|sample| sample.p99_us)?.median,
@@ -187,7 +188,7 @@ impl Lane {
 
     fn quantiles(&self) -> Option<Quantiles> {
         let median = |of: fn(&Sample) -> f64| {
-            let spread = Spread::of(self.open.iter().map(of));
+            let spread = Spread::from_values(self.open.iter().map(of));
             spread.map(|spread| spread.median)
         };
         Some(Quantiles {
@@ -198,14 +199,14 @@ impl Lane {
     }
 }
 
-impl Measured {
+impl ScenarioResult {
     /// Fills in what follows from the samples.
     pub(crate) fn summarise(&mut self) {
-        let base = self.lanes.iter().find(|lane| lane.name == self.base);
-        let lanes = self.lanes.iter();
-        let summaries: Vec<_> = lanes.map(|lane| lane.summarise(base)).collect();
-        for (lane, summary) in self.lanes.iter_mut().zip(summaries) {
-            lane.summary = summary;
+        let base = self.peers.iter().find(|peer| peer.name == self.base);
+        let peers = self.peers.iter();
+        let summaries: Vec<_> = peers.map(|peer| peer.summarise(base)).collect();
+        for (peer, summary) in self.peers.iter_mut().zip(summaries) {
+            peer.summary = summary;
         }
     }
 }
@@ -214,8 +215,8 @@ impl Measured {
 pub(crate) mod tests {
     use super::*;
 
-    /// A lane whose samples have this CPU per request, in µs, at 10,000 requests/s.
-    pub(crate) fn lane(name: &str, cpu_us: &[f64]) -> Lane {
+    /// A peer whose samples have this CPU per request, in µs, at 10,000 requests/s.
+    pub(crate) fn sample_peer(name: &str, cpu_us: &[f64]) -> PeerResult {
         let sample = |(round, cpu_us): (u32, &f64)| Sample {
             round,
             requests: 5_000,
@@ -229,29 +230,29 @@ pub(crate) mod tests {
             p99_us: 200.0 * f64::from(round),
             p999_us: 300.0,
         };
-        Lane {
+        PeerResult {
             name: name.into(),
             closed: (1..).zip(cpu_us).map(sample).collect(),
-            ..Lane::default()
+            ..PeerResult::default()
         }
     }
 
     #[test]
     fn a_summary_compares_within_rounds() {
-        let mut measured = Measured {
+        let mut scenario = ScenarioResult {
             name: "small",
             title: String::new(),
             base: "haproxy-http".into(),
             rate: None,
-            lanes: vec![
-                lane("direct", &[0.0, 0.0, 0.0]),
-                lane("ringmaster", &[8.0, 18.0, 8.5]),
-                lane("haproxy-http", &[10.0, 20.0, 10.0]),
-                lane("gone", &[]),
+            peers: vec![
+                sample_peer("direct", &[0.0, 0.0, 0.0]),
+                sample_peer("ringmaster", &[8.0, 18.0, 8.5]),
+                sample_peer("haproxy-http", &[10.0, 20.0, 10.0]),
+                sample_peer("gone", &[]),
             ],
         };
-        measured.summarise();
-        let summary = |index: usize| measured.lanes[index].summary.clone();
+        scenario.summarise();
+        let summary = |index: usize| scenario.peers[index].summary.clone();
         let ringmaster = summary(1).unwrap();
         let ratio = ringmaster.ratio.unwrap();
         assert_eq!((ratio.min, ratio.median, ratio.max), (0.8, 0.85, 0.9));

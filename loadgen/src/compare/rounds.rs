@@ -6,31 +6,31 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::getpid;
 
-use super::args::Plan;
-use super::load::{Driven, Load};
+use super::args::DuelPlan;
+use super::load::{LoadResult, PeerLoad};
 use super::proc_usage::Usage;
 use super::proxy::Proxy;
-use super::results::{Measured, Sample};
+use super::results::{Sample, ScenarioResult};
 use super::scenario::Shape;
-use super::stats::{Spread, round_down};
-use super::strace::{Calls, Strace};
-use super::testbed::Stand;
+use super::stats::{Spread, round_down_to_two_digits};
+use super::strace::{Strace, SyscallCounts};
+use super::testbed::Testbed;
 use crate::arrivals::Rate;
 use crate::counters::as_f64;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
 const SETTLE: Duration = Duration::from_millis(10);
 
-/// The part of the slowest proxy's requests per second at which latencies are measured for all.
-const FIXED_PART: f64 = 0.5;
+/// The part of the slowest proxy's requests per second at which latencies are scenario for all.
+const FIXED_RATE_SHARE: f64 = 0.5;
 
 /// Everything about one scenario but idle connections.
 #[derive(Debug)]
 pub(crate) struct Rounds<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) stand: &'a Stand,
+    pub(crate) plan: &'a DuelPlan,
+    pub(crate) testbed: &'a Testbed,
     pub(crate) shape: Shape,
-    /// The peers, as they stand in the record.
+    /// The peers, as they testbed in the record.
     pub(crate) proxies: Vec<Proxy>,
     /// Where this scenario is in the record.
     pub(crate) index: usize,
@@ -38,142 +38,157 @@ pub(crate) struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// Measures, writing down each sample as it is taken. Cancel safe: nothing is left running.
-    pub(crate) async fn all(mut self, strace: bool) {
-        self.closed().await;
+    pub(crate) async fn run(mut self, strace: bool) {
+        self.measure_closed().await;
         if self.shape.paced {
-            self.open().await;
+            self.measure_open().await;
         }
         if strace {
-            self.calls().await;
+            self.measure_syscalls().await;
         }
         for proxy in self.proxies {
             if let Err(err) = proxy.stop().await {
-                self.stand.fault(format!("{err:#}"));
+                self.testbed.fault(format!("{err:#}"));
             }
         }
     }
 
-    async fn closed(&mut self) {
+    async fn measure_closed(&mut self) {
         for round in 1..=self.plan.rounds {
-            for lane in self.order(round) {
-                match self.sample(lane, round, None).await {
-                    Ok(sample) => self.note(|measured| measured.lanes[lane].closed.push(sample)),
-                    Err(err) => self.fault(lane, &err),
+            for peer_index in self.peer_order(round) {
+                match self.sample(peer_index, round, None).await {
+                    Ok(sample) => {
+                        self.update(|scenario| scenario.peers[peer_index].closed.push(sample))
+                    }
+                    Err(err) => self.fault(peer_index, &err),
                 }
             }
         }
     }
 
-    async fn open(&mut self) {
+    async fn measure_open(&mut self) {
         let Some(rate) = self.plan.rate.or_else(|| self.half_of_the_slowest()) else {
             return;
         };
-        self.note(|measured| measured.rate = Some(rate.per_second()));
+        self.update(|scenario| scenario.rate = Some(rate.per_second()));
         for round in 1..=self.plan.rounds {
-            for lane in self.order(round) {
-                match self.sample(lane, round, Some(rate)).await {
-                    Ok(sample) => self.note(|measured| measured.lanes[lane].open.push(sample)),
-                    Err(err) => self.fault(lane, &err),
+            for peer_index in self.peer_order(round) {
+                match self.sample(peer_index, round, Some(rate)).await {
+                    Ok(sample) => {
+                        self.update(|scenario| scenario.peers[peer_index].open.push(sample))
+                    }
+                    Err(err) => self.fault(peer_index, &err),
                 }
             }
         }
     }
 
     fn half_of_the_slowest(&self) -> Option<Rate> {
-        let record = self.stand.record.borrow();
-        let lanes = record.scenarios[self.index].lanes.iter();
-        let rates = lanes.filter_map(|lane| {
-            let spread = Spread::of(lane.closed.iter().map(Sample::per_second))?;
+        let results = self.testbed.results.borrow();
+        let peers = results.scenarios[self.index].peers.iter();
+        let rates = peers.filter_map(|peer| {
+            let spread = Spread::from_values(peer.closed.iter().map(Sample::per_second))?;
             Some(spread.median)
         });
         let slowest = rates.min_by(f64::total_cmp)?;
-        Rate::new(round_down(slowest * FIXED_PART))
+        Rate::new(round_down_to_two_digits(slowest * FIXED_RATE_SHARE))
     }
 
-    async fn calls(&self) {
-        for (lane, proxy) in self.proxies.iter().enumerate() {
+    async fn measure_syscalls(&self) {
+        for (peer_index, proxy) in self.proxies.iter().enumerate() {
             let Some(pid) = proxy.pid() else {
                 continue;
             };
-            let mut load = Load::new(self.shape, &proxy.addrs);
+            let mut load = PeerLoad::new(self.shape, &proxy.addrs);
             // Connections are made before anything counts.
             let warm_up = self.plan.warm_up(self.shape.connections);
-            if let Err(err) = load.drive(None, warm_up).await {
-                self.fault(lane, &err);
+            if let Err(err) = load.run(None, warm_up).await {
+                self.fault(peer_index, &err);
                 continue;
             }
-            let strace = match Strace::attach(pid, &self.stand.load_cpus).await {
+            let strace = match Strace::attach(pid, &self.testbed.load_cpus).await {
                 Ok(strace) => strace,
-                Err(err) => return self.stand.without_strace(&err),
+                Err(err) => return self.testbed.without_strace(&err),
             };
-            match self.count(&mut load, strace).await {
-                Ok(calls) => self.note(|measured| measured.lanes[lane].calls = Some(calls)),
-                Err(err) => self.fault(lane, &err.context("under strace")),
+            match self.count_syscalls(&mut load, strace).await {
+                Ok(calls) => self.update(|scenario| scenario.peers[peer_index].calls = Some(calls)),
+                Err(err) => self.fault(peer_index, &err.context("under strace")),
             }
         }
     }
 
-    async fn count(&self, load: &mut Load, strace: Strace) -> anyhow::Result<Calls> {
-        let driven = load.drive(None, self.plan.span).await?;
-        strace.detach(driven.requests).await
+    async fn count_syscalls(
+        &self,
+        load: &mut PeerLoad,
+        strace: Strace,
+    ) -> anyhow::Result<SyscallCounts> {
+        let result = load.run(None, self.plan.span).await?;
+        strace.detach(result.requests).await
     }
 
-    /// Lanes of a round in their order.
-    fn order(&self, round: u32) -> Vec<usize> {
+    /// TimelineChart of a round in their order.
+    fn peer_order(&self, round: u32) -> Vec<usize> {
         let count = self.proxies.len();
         let first = usize::try_from(round).unwrap_or_default();
-        (first..first + count).map(|lane| lane % count).collect()
+        (first..first + count)
+            .map(|peer_index| peer_index % count)
+            .collect()
     }
 
-    async fn sample(&self, lane: usize, round: u32, rate: Option<Rate>) -> anyhow::Result<Sample> {
-        let proxy = &self.proxies[lane];
-        let mut load = Load::new(self.shape, &proxy.addrs);
+    async fn sample(
+        &self,
+        peer_index: usize,
+        round: u32,
+        rate: Option<Rate>,
+    ) -> anyhow::Result<Sample> {
+        let proxy = &self.proxies[peer_index];
+        let mut load = PeerLoad::new(self.shape, &proxy.addrs);
         let warm_up = self.plan.warm_up(self.shape.connections);
-        load.drive(None, warm_up).await.context("warming up")?;
+        load.run(None, warm_up).await.context("warming up")?;
         tokio::time::sleep(SETTLE).await;
-        let before = (proxy.usage()?, Usage::of(getpid())?);
-        let driven = load.drive(rate, self.plan.span).await?;
+        let before = (proxy.usage()?, Usage::read(getpid())?);
+        let result = load.run(rate, self.plan.span).await?;
         tokio::time::sleep(SETTLE).await;
-        let after = (proxy.usage()?, Usage::of(getpid())?);
-        if let Some(fault) = &driven.fault {
-            let name = self.name(lane);
-            self.stand.fault(format!(
+        let after = (proxy.usage()?, Usage::read(getpid())?);
+        if let Some(fault) = &result.fault {
+            let name = self.name(peer_index);
+            self.testbed.fault(format!(
                 "{name}, round {round}: {} failed: {fault}",
-                driven.failed
+                result.failed
             ));
         }
         let used = after.0.zip(before.0).map(|(after, before)| after - before);
-        Ok(sample(round, &driven, used, after.1 - before.1))
+        Ok(sample(round, &result, used, after.1 - before.1))
     }
 
-    fn note(&self, write: impl FnOnce(&mut Measured)) {
-        write(&mut self.stand.record.borrow_mut().scenarios[self.index]);
+    fn update(&self, write: impl FnOnce(&mut ScenarioResult)) {
+        write(&mut self.testbed.results.borrow_mut().scenarios[self.index]);
     }
 
-    fn name(&self, lane: usize) -> String {
-        let record = self.stand.record.borrow();
-        let measured = &record.scenarios[self.index];
-        format!("{}, {}", measured.name, measured.lanes[lane].name)
+    fn name(&self, peer_index: usize) -> String {
+        let results = self.testbed.results.borrow();
+        let scenario = &results.scenarios[self.index];
+        format!("{}, {}", scenario.name, scenario.peers[peer_index].name)
     }
 
-    fn fault(&self, lane: usize, err: &anyhow::Error) {
-        let name = self.name(lane);
-        self.stand.fault(format!("{name}: {err:#}"));
+    fn fault(&self, peer_index: usize, err: &anyhow::Error) {
+        let name = self.name(peer_index);
+        self.testbed.fault(format!("{name}: {err:#}"));
     }
 }
 
-fn sample(round: u32, driven: &Driven, proxy: Option<Usage>, load: Usage) -> Sample {
+fn sample(round: u32, result: &LoadResult, proxy: Option<Usage>, load: Usage) -> Sample {
     let per_request = |usage: Usage| {
-        let requests = as_f64(driven.requests.max(1));
+        let requests = as_f64(result.requests.max(1));
         usage.cpu.as_secs_f64() * 1e6 / requests
     };
-    let at = |quantile| driven.latencies.quantile(quantile).as_secs_f64() * 1e6;
+    let at = |quantile| result.latencies.quantile(quantile).as_secs_f64() * 1e6;
     let ticks = proxy.unwrap_or_default();
     Sample {
         round,
-        requests: driven.requests,
-        failed: driven.failed,
-        seconds: driven.took.as_secs_f64(),
+        requests: result.requests,
+        failed: result.failed,
+        seconds: result.took.as_secs_f64(),
         cpu_us: proxy.map(per_request),
         user_ticks: ticks.user_ticks,
         system_ticks: ticks.system_ticks,

@@ -15,7 +15,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// Of these values; `None` if there are none.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
@@ -30,10 +30,10 @@ impl Spread {
 }
 
 /// A value and the round it was measured in.
-pub(crate) type InRound = (u32, f64);
+pub(crate) type RoundValue = (u32, f64);
 
 /// Each own value divided by the base's value of the same round; rounds that only one has count for none.
-pub(crate) fn ratios(own: &[InRound], base: &[InRound]) -> Vec<f64> {
+pub(crate) fn ratios(own: &[RoundValue], base: &[RoundValue]) -> Vec<f64> {
     own.iter()
         .filter_map(|(round, value)| {
             let (_, base) = base.iter().find(|(other, _)| other == round)?;
@@ -43,7 +43,7 @@ pub(crate) fn ratios(own: &[InRound], base: &[InRound]) -> Vec<f64> {
 }
 
 /// `rate` with its first two digits, the rest 0: what people can remember and repeat.
-pub(crate) fn round_down(rate: f64) -> f64 {
+pub(crate) fn round_down_to_two_digits(rate: f64) -> f64 {
     let unit = 10_f64.powf(rate.log10().floor() - 1.0);
     (rate / unit).floor() * unit
 }
@@ -54,11 +54,14 @@ mod tests {
 
     #[test]
     fn the_middle_and_the_ends() {
-        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::from_values([]), None);
         let spread = |median, min, max| Some(Spread { median, min, max });
-        assert_eq!(Spread::of([3.0]), spread(3.0, 3.0, 3.0));
-        assert_eq!(Spread::of([9.0, 1.0, 2.0]), spread(2.0, 1.0, 9.0));
-        assert_eq!(Spread::of([4.0, 1.0, 2.0, 9.0]), spread(3.0, 1.0, 9.0));
+        assert_eq!(Spread::from_values([3.0]), spread(3.0, 3.0, 3.0));
+        assert_eq!(Spread::from_values([9.0, 1.0, 2.0]), spread(2.0, 1.0, 9.0));
+        assert_eq!(
+            Spread::from_values([4.0, 1.0, 2.0, 9.0]),
+            spread(3.0, 1.0, 9.0)
+        );
     }
 
     #[test]
@@ -72,7 +75,10 @@ mod tests {
     #[test]
     fn rates_are_rounded_down_to_two_digits() {
         for (rate, rounded) in [(26_789.0, 26_000.0), (99.9, 99.0), (7.25, 7.2)] {
-            assert!((round_down(rate) - rounded).abs() < 1e-6, "{rate}");
+            assert!(
+                (round_down_to_two_digits(rate) - rounded).abs() < 1e-6,
+                "{rate}"
+            );
         }
     }
 }

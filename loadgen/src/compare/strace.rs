@@ -9,21 +9,21 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Serialize;
 
-use crate::child_process::{self, Guarded, POLL};
+use crate::child_process::{self, ChildGuard, POLL};
 use crate::counters::as_f64;
 
 /// From the start of strace to its hold on all threads, and from the signal to its table.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What strace says of each process it holds.
-const HOLDS: &str = " attached";
+const ATTACHED_MESSAGE: &str = " attached";
 
 /// How much a call must matter to be listed, per request.
-const LISTED: f64 = 0.01;
+const MIN_LISTED_PER_REQUEST: f64 = 0.01;
 
-/// Calls of one load.
+/// SyscallCounts of one load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Calls {
+pub(crate) struct SyscallCounts {
     pub(crate) requests: u64,
     pub(crate) per_request: f64,
     /// By name, those that matter.
@@ -32,7 +32,7 @@ pub(crate) struct Calls {
 
 /// A strace at work. Dropped, it is killed, and lets go of the program.
 #[derive(Debug)]
-pub(crate) struct Strace(Guarded);
+pub(crate) struct Strace(ChildGuard);
 
 impl Strace {
     /// Takes hold of a process and its threads. Cancel safe.
@@ -42,10 +42,10 @@ impl Strace {
     pub(crate) async fn attach(pid: Pid, cpus: &[usize]) -> anyhow::Result<Self> {
         let mut command = child_process::command(Path::new("strace"), cpus)?;
         command.args(["-c", "-f", "-p", &pid.as_raw_nonzero().to_string()]);
-        let mut strace = Guarded::start(command)?;
+        let mut strace = ChildGuard::start(command)?;
         let start = Instant::now();
-        while !strace.log().contains(HOLDS) {
-            if strace.ended()?.is_some() {
+        while !strace.log().contains(ATTACHED_MESSAGE) {
+            if strace.try_wait()?.is_some() {
                 let log = strace.log();
                 bail!("{}", log.lines().next_back().unwrap_or("it said nothing"));
             }
@@ -62,19 +62,19 @@ impl Strace {
     ///
     /// # Errors
     /// It gave no table.
-    pub(crate) async fn detach(mut self, requests: u64) -> anyhow::Result<Calls> {
+    pub(crate) async fn detach(mut self, requests: u64) -> anyhow::Result<SyscallCounts> {
         let ended = self.0.stop(Signal::INT, TIMEOUT).await?;
         ensure!(ended.is_some(), "it did not let go within {TIMEOUT:?}");
         let calls = parse(&self.0.log());
         ensure!(!calls.is_empty() && requests > 0, "it counted nothing");
         let per = |count: u64| as_f64(count) / as_f64(requests);
-        Ok(Calls {
+        Ok(SyscallCounts {
             requests,
             per_request: per(calls.values().sum()),
             by_name: calls
                 .into_iter()
                 .map(|(name, count)| (name, per(count)))
-                .filter(|(_, count)| *count >= LISTED)
+                .filter(|(_, count)| *count >= MIN_LISTED_PER_REQUEST)
                 .collect(),
         })
     }

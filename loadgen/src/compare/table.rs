@@ -1,42 +1,42 @@
 //! The record as text for the terminal. Pure.
 //!
 //! One table per scenario: the CPU of a request first, as a ratio to the base's, then what can be had for
-//! it. `-` is what was not, or cannot be, measured.
+//! it. `-` is what was not, or cannot be, scenario.
 
 use std::time::Duration;
 
-use super::bulk::CLIENTS;
-use super::fairness::{Beside, PER_SECOND};
-use super::results::{Idle, Lane, Machine, Measured, Record};
+use super::bulk::BULK_CLIENTS;
+use super::fairness::{FairnessResult, SMALL_PER_SECOND};
+use super::results::{IdleResult, Machine, PeerResult, Results, ScenarioResult};
 use super::stats::Spread;
-use crate::text::{duration, grouped};
-use crate::text_report::whole;
+use crate::text::{duration, group_thousands};
+use crate::text_report::round_u64;
 
 /// At which share of its time a CPU counts as used up.
-const USED_UP: f64 = 0.95;
+const SATURATED_SHARE: f64 = 0.95;
 
 /// What stands for nothing.
-const NONE: &str = "-";
+const MISSING: &str = "-";
 
 /// The whole report.
-pub(crate) fn text(record: &Record) -> String {
-    let mut text = machine(record);
-    for measured in &record.scenarios {
+pub(crate) fn text(results: &Results) -> String {
+    let mut text = machine_lines(results);
+    for scenario in &results.scenarios {
         text += "\n";
-        text += &scenario(measured);
+        text += &scenario_table(scenario);
     }
-    text += &idle(&record.idle);
-    text += &fairness(&record.fairness);
-    if !record.faults.is_empty() {
+    text += &idle_table(&results.idle);
+    text += &fairness_table(&results.fairness);
+    if !results.faults.is_empty() {
         text += "\nfaults\n";
-        for fault in &record.faults {
+        for fault in &results.faults {
             text += &format!("  {fault}\n");
         }
     }
     text
 }
 
-fn machine(record: &Record) -> String {
+fn machine_lines(results: &Results) -> String {
     let Machine {
         kernel,
         congestion_control,
@@ -44,43 +44,46 @@ fn machine(record: &Record) -> String {
         cpus,
         load_cpus,
         proxy_cpus,
-    } = &record.machine;
+    } = &results.machine;
     let mut text = format!(
         "{processor}, {cpus} CPUs, Linux {kernel}, TCP {congestion_control}; \
          proxies on CPU {proxy_cpus:?}, load and backends on {load_cpus:?}; {} rounds\n",
-        record.rounds
+        results.rounds
     );
-    for peer in record.peers.iter().filter(|peer| !peer.about.is_empty()) {
+    for peer in results.peers.iter().filter(|peer| !peer.about.is_empty()) {
         text += &format!("{:<14} {}\n", peer.name, peer.about);
     }
-    for peer in &record.skipped {
+    for peer in &results.skipped {
         text += &format!("{:<14} skipped: {}\n", peer.name, peer.about);
     }
     text
 }
 
-fn scenario(measured: &Measured) -> String {
-    let mut text = format!("{}: {}", measured.name, measured.title);
-    if let Some(rate) = measured.rate {
-        text += &format!("; p50' to p99.9' at {} requests/s", grouped(whole(rate)));
+fn scenario_table(scenario: &ScenarioResult) -> String {
+    let mut text = format!("{}: {}", scenario.name, scenario.title);
+    if let Some(rate) = scenario.rate {
+        text += &format!(
+            "; p50' to p99.9' at {} requests/s",
+            group_thousands(round_u64(rate))
+        );
     }
     text.push('\n');
-    let open = ["p50'", "p99'", "p99.9'"].map(|name| match measured.rate {
+    let open = ["p50'", "p99'", "p99.9'"].map(|name| match scenario.rate {
         Some(_) => name,
         None => "",
     });
-    text += &line([
+    text += &table_line([
         "", "CPU/req", "ratio", "(spread)", "user", "req/s", "busy", "load", "p50", "p99", "calls",
         open[0], open[1], open[2],
     ]);
-    for lane in &measured.lanes {
-        text += &row(lane);
+    for peer in &scenario.peers {
+        text += &peer_line(peer);
     }
-    text + &bounded(measured)
+    text + &load_bound_note(scenario)
 }
 
 /// One line of a table, its columns as wide as they ever get.
-fn line(columns: [&str; 14]) -> String {
+fn table_line(columns: [&str; 14]) -> String {
     let [
         name,
         cpu,
@@ -102,33 +105,33 @@ fn line(columns: [&str; 14]) -> String {
     (closed + &open).trim_end().to_owned() + "\n"
 }
 
-fn row(lane: &Lane) -> String {
-    let Some(summary) = &lane.summary else {
-        return format!("{:<15}{NONE:>9}\n", lane.name);
+fn peer_line(peer: &PeerResult) -> String {
+    let Some(summary) = &peer.summary else {
+        return format!("{:<15}{MISSING:>9}\n", peer.name);
     };
     let share = |share: f64| format!("{:.0} %", 100.0 * share);
-    let cpu = summary.cpu_us.map(|spread| micros(spread.median));
+    let cpu = summary.cpu_us.map(|spread| format_micros(spread.median));
     let ratio = summary.ratio.map(|spread| format!("{:.3}", spread.median));
-    let calls = lane
+    let calls = peer
         .calls
         .as_ref()
         .map(|calls| three_digits(calls.per_request));
     let open = summary
         .open
-        .map(|open| [open.p50_us, open.p99_us, open.p999_us].map(micros));
+        .map(|open| [open.p50_us, open.p99_us, open.p999_us].map(format_micros));
     let open = open.unwrap_or_default();
-    line([
-        &lane.name,
-        &or_none(cpu),
-        &or_none(ratio),
-        &summary.ratio.map(spread).unwrap_or_default(),
-        &or_none(summary.user_share.map(share)),
-        &grouped(whole(summary.per_second.median)),
-        &or_none(summary.busy.map(share)),
+    table_line([
+        &peer.name,
+        &or_missing(cpu),
+        &or_missing(ratio),
+        &summary.ratio.map(format_spread).unwrap_or_default(),
+        &or_missing(summary.user_share.map(share)),
+        &group_thousands(round_u64(summary.per_second.median)),
+        &or_missing(summary.busy.map(share)),
         &share(summary.load_busy),
-        &micros(summary.p50_us),
-        &micros(summary.p99_us),
-        &or_none(calls),
+        &format_micros(summary.p50_us),
+        &format_micros(summary.p99_us),
+        &or_missing(calls),
         &open[0],
         &open[1],
         &open[2],
@@ -136,16 +139,18 @@ fn row(lane: &Lane) -> String {
 }
 
 /// A word about peers that could have done more if the load had asked for more.
-fn bounded(measured: &Measured) -> String {
-    let idled = |lane: &&Lane| {
-        let summary = lane.summary.as_ref();
-        summary.is_some_and(|s| s.busy.is_some_and(|busy| busy < USED_UP) && s.load_busy >= USED_UP)
+fn load_bound_note(scenario: &ScenarioResult) -> String {
+    let idled = |peer: &&PeerResult| {
+        let summary = peer.summary.as_ref();
+        summary.is_some_and(|s| {
+            s.busy.is_some_and(|busy| busy < SATURATED_SHARE) && s.load_busy >= SATURATED_SHARE
+        })
     };
-    let names: Vec<&str> = measured
-        .lanes
+    let names: Vec<&str> = scenario
+        .peers
         .iter()
         .filter(idled)
-        .map(|lane| lane.name.as_str())
+        .map(|peer| peer.name.as_str())
         .collect();
     if names.is_empty() {
         return String::new();
@@ -156,13 +161,13 @@ fn bounded(measured: &Measured) -> String {
     )
 }
 
-fn idle(rows: &[Idle]) -> String {
+fn idle_table(rows: &[IdleResult]) -> String {
     let Some(first) = rows.first() else {
         return String::new();
     };
     let mut text = format!(
         "\nidle: {} connections that have sent one request\n{:<15}{:>16}{:>12}{:>12}{:>14}\n",
-        grouped(first.connections as u64),
+        group_thousands(first.connections as u64),
         "",
         "KiB/connection",
         "KiB before",
@@ -174,20 +179,20 @@ fn idle(rows: &[Idle]) -> String {
             "{:<15}{:>16.2}{:>12}{:>12}{:>14}\n",
             row.name,
             row.kib_per_connection,
-            grouped(row.kib_before),
-            grouped(row.kib_after),
-            grouped(whole(row.cpu_us_per_second)),
+            group_thousands(row.kib_before),
+            group_thousands(row.kib_after),
+            group_thousands(round_u64(row.cpu_us_per_second)),
         );
     }
     text
 }
 
-fn fairness(lines: &[Beside]) -> String {
+fn fairness_table(lines: &[FairnessResult]) -> String {
     if lines.is_empty() {
         return String::new();
     }
     let mut text = format!(
-        "\nfairness: 200-byte bodies at {PER_SECOND} requests/s, beside {CLIENTS} clients at full speed\n\
+        "\nfairness: 200-byte bodies at {SMALL_PER_SECOND} requests/s, beside {BULK_CLIENTS} clients at full speed\n\
          {:<11}{:<15}{:>9}{:>9}{:>9}\n",
         "beside", "", "p50", "p99", "MiB/s",
     );
@@ -196,26 +201,26 @@ fn fairness(lines: &[Beside]) -> String {
         text += &match &line.summary {
             Some(summary) => format!(
                 "{bulk:<11}{name:<15}{:>9}{:>9}{:>9}\n",
-                micros(summary.p50_us),
-                micros(summary.p99_us),
-                grouped(whole(summary.mib_per_second)),
+                format_micros(summary.p50_us),
+                format_micros(summary.p99_us),
+                group_thousands(round_u64(summary.mib_per_second)),
             ),
-            None => format!("{bulk:<11}{name:<15}{NONE:>9}\n"),
+            None => format!("{bulk:<11}{name:<15}{MISSING:>9}\n"),
         };
     }
     text
 }
 
-fn spread(spread: Spread) -> String {
+fn format_spread(spread: Spread) -> String {
     format!("({:.2}-{:.2})", spread.min, spread.max)
 }
 
-fn or_none(text: Option<String>) -> String {
-    text.unwrap_or_else(|| NONE.to_owned())
+fn or_missing(text: Option<String>) -> String {
+    text.unwrap_or_else(|| MISSING.to_owned())
 }
 
 /// Microseconds with a unit that fits.
-pub(crate) fn micros(micros: f64) -> String {
+pub(crate) fn format_micros(micros: f64) -> String {
     if micros < 1e3 {
         return format!("{} µs", three_digits(micros));
     }
@@ -233,25 +238,25 @@ fn three_digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::results::tests::lane;
+    use crate::compare::results::tests::sample_peer;
 
     #[test]
     fn every_peer_has_a_row() {
-        let mut measured = Measured {
+        let mut scenario = ScenarioResult {
             name: "small",
             title: "200-byte body".into(),
             base: "haproxy-http".into(),
             rate: Some(26_000.0),
-            lanes: vec![
-                lane("direct", &[0.0]),
-                lane("ringmaster", &[8.1, 8.2]),
-                lane("haproxy-http", &[10.0, 10.0]),
-                lane("gone", &[]),
+            peers: vec![
+                sample_peer("direct", &[0.0]),
+                sample_peer("ringmaster", &[8.1, 8.2]),
+                sample_peer("haproxy-http", &[10.0, 10.0]),
+                sample_peer("gone", &[]),
             ],
         };
-        measured.lanes[1].open = measured.lanes[1].closed.clone();
-        measured.summarise();
-        let text = scenario(&measured);
+        scenario.peers[1].open = scenario.peers[1].closed.clone();
+        scenario.summarise();
+        let text = scenario_table(&scenario);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
@@ -273,23 +278,23 @@ mod tests {
 
     #[test]
     fn a_load_that_is_the_bottleneck_is_named() {
-        let mut slow = lane("ringmaster", &[50.0]);
+        let mut slow = sample_peer("ringmaster", &[50.0]);
         slow.closed[0].load_cpu_us = 99.0;
-        let mut measured = Measured {
+        let mut scenario = ScenarioResult {
             name: "small",
             title: String::new(),
             base: String::new(),
             rate: None,
-            lanes: vec![slow],
+            peers: vec![slow],
         };
-        measured.summarise();
-        assert!(scenario(&measured).ends_with("bounds the requests/s of ringmaster\n"));
+        scenario.summarise();
+        assert!(scenario_table(&scenario).ends_with("bounds the requests/s of ringmaster\n"));
     }
 
     #[test]
     fn numbers_have_three_digits() {
         assert_eq!(
-            [8.123, 81.23, 812.3, 4_477.0].map(micros),
+            [8.123, 81.23, 812.3, 4_477.0].map(format_micros),
             ["8.12 µs", "81.2 µs", "812 µs", "4.48 ms"]
         );
     }

@@ -1,4 +1,4 @@
-//! The stand on which the peers meet: backends that run, CPUs that are shared out, and the record that fills
+//! The testbed on which the peers meet: backends that run, CPUs that are shared out, and the record that fills
 //! up. A fault of one peer is written down and ends that measurement alone.
 
 use std::cell::{Cell, RefCell};
@@ -7,14 +7,14 @@ use std::fs;
 use rustix::process::{Resource, getrlimit};
 
 use super::affinity::Cpus;
-use super::args::Plan;
+use super::args::DuelPlan;
 use super::backend::Backends;
-use super::bulk::{Bulk, CLIENTS};
+use super::bulk::{BULK_CLIENTS, Bulk};
 use super::fairness;
 use super::idle;
-use super::peer::{Contender, Peer};
-use super::proxy::{Proxy, Seats};
-use super::results::{Lane, Machine, Measured, Named, Record};
+use super::peer::{InstalledPeer, Peer};
+use super::proxy::{Proxy, ProxyResources};
+use super::results::{Machine, PeerNote, PeerResult, Results, ScenarioResult};
 use super::rounds::Rounds;
 use super::scenario::{Scenario, Shape};
 use super::strace;
@@ -22,11 +22,11 @@ use crate::child_process;
 use crate::run_cmd::note;
 
 /// Workers of a proxy where nothing else is said.
-const ONE: usize = 1;
+const ONE_WORKER: usize = 1;
 
 /// How many workers are set against one, and for whom.
-const TWO: usize = 2;
-const WITH_WORKERS: [Peer; 2] = [Peer::Ringmaster, Peer::HaproxyHttp];
+const TWO_WORKERS: usize = 2;
+const WORKER_SCENARIO_PEERS: [Peer; 2] = [Peer::Ringmaster, Peer::HaproxyHttp];
 
 /// Descriptors for all but idle connections, and for each of those.
 const SPARE_DESCRIPTORS: u64 = 2048;
@@ -34,8 +34,8 @@ const DESCRIPTORS_EACH: u64 = 3;
 
 /// What all scenarios share.
 #[derive(Debug)]
-pub(crate) struct Stand {
-    contenders: Vec<Contender>,
+pub(crate) struct Testbed {
+    installed_peers: Vec<InstalledPeer>,
     backends: Backends,
     bulk: Bulk,
     cpus: Cpus,
@@ -43,49 +43,49 @@ pub(crate) struct Stand {
     /// Whether system calls can be counted, as far as is known.
     strace: Cell<bool>,
     /// What has been measured so far.
-    pub(crate) record: RefCell<Record>,
+    pub(crate) results: RefCell<Results>,
 }
 
-impl Stand {
+impl Testbed {
     /// Takes our place on the CPUs and starts the backends.
     ///
     /// # Errors
     /// No CPU or no port could be had.
     pub(crate) fn set_up(
-        contenders: Vec<Contender>,
-        skipped: Vec<Named>,
+        installed_peers: Vec<InstalledPeer>,
+        skipped: Vec<PeerNote>,
         rounds: u32,
     ) -> anyhow::Result<Self> {
-        let cpus = Cpus::ours()?;
+        let cpus = Cpus::allowed()?;
         let load_cpus = cpus.load();
-        if cpus.shared(ONE) {
+        if cpus.is_shared(ONE_WORKER) {
             note("there is one CPU: load and proxies share it, and no figure means much");
         }
         child_process::pin(&load_cpus)?;
-        let peers = contenders
+        let peers = installed_peers
             .iter()
-            .map(|contender| Named::new(contender.peer.name(), &contender.version));
-        let record = Record {
+            .map(|installed| PeerNote::new(installed.peer.name(), &installed.version));
+        let results = Results {
             machine: machine(&cpus),
             rounds,
             peers: peers.collect(),
             skipped,
-            ..Record::default()
+            ..Results::default()
         };
         let bulk = Bulk::start()?;
-        let stand = Self {
-            contenders,
+        let testbed = Self {
+            installed_peers,
             backends: Backends::start(&bulk.handover())?,
             bulk,
             cpus,
             load_cpus,
             strace: Cell::new(true),
-            record: RefCell::new(record),
+            results: RefCell::new(results),
         };
         if let Err(err) = strace::available() {
-            stand.without_strace(&err);
+            testbed.without_strace(&err);
         }
-        Ok(stand)
+        Ok(testbed)
     }
 
     /// Notes that system calls cannot be counted here, and why.
@@ -93,14 +93,14 @@ impl Stand {
         let about = format!("{err:#}");
         note(&format!("no system calls are counted: {about}"));
         self.strace.set(false);
-        self.record
+        self.results
             .borrow_mut()
             .skipped
-            .push(Named::new("strace", about));
+            .push(PeerNote::new("strace", about));
     }
 
     /// Goes through all scenarios. Cancel safe: nothing is left running, and what was measured is kept.
-    pub(crate) async fn measure(&self, plan: &Plan) {
+    pub(crate) async fn measure(&self, plan: &DuelPlan) {
         for scenario in &plan.scenarios {
             note(&format!("measuring {}", scenario.name()));
             match scenario.shape() {
@@ -118,65 +118,65 @@ impl Stand {
         }
     }
 
-    async fn scenario(&self, plan: &Plan, scenario: Scenario, shape: Shape) {
+    async fn scenario(&self, plan: &DuelPlan, scenario: Scenario, shape: Shape) {
         let compares_workers = scenario == Scenario::Workers;
         let mut title = format!("{}, {} connections", shape.title, shape.connections);
-        if compares_workers && self.cpus.shared(TWO) {
+        if compares_workers && self.cpus.is_shared(TWO_WORKERS) {
             title += " (two share a CPU with the load)";
         }
-        let (mut lanes, mut proxies) = (Vec::new(), Vec::new());
-        for (contender, workers) in self.entered(compares_workers) {
-            let mut name = contender.peer.name().to_owned();
+        let (mut peers, mut proxies) = (Vec::new(), Vec::new());
+        for (installed, workers) in self.entered(compares_workers) {
+            let mut name = installed.peer.name().to_owned();
             if compares_workers {
                 name += &format!(" x{workers}");
             }
-            match self.start(contender, workers, shape.connections).await {
+            match self.start(installed, workers, shape.connections).await {
                 Ok(proxy) => {
                     proxies.push(proxy);
-                    lanes.push(Lane {
+                    peers.push(PeerResult {
                         name,
-                        ..Lane::default()
+                        ..PeerResult::default()
                     });
                 }
                 Err(err) => self.fault(format!("{err:#}")),
             }
         }
-        let base = Peer::BASE.name();
+        let base = Peer::BASELINE.name();
         let base = if compares_workers {
-            format!("{base} x{ONE}")
+            format!("{base} x{ONE_WORKER}")
         } else {
             base.to_owned()
         };
-        let index = self.record.borrow().scenarios.len();
-        self.record.borrow_mut().scenarios.push(Measured {
+        let index = self.results.borrow().scenarios.len();
+        self.results.borrow_mut().scenarios.push(ScenarioResult {
             name: scenario.name(),
             title,
             base,
             rate: None,
-            lanes,
+            peers,
         });
         let rounds = Rounds {
             plan,
-            stand: self,
+            testbed: self,
             shape,
             proxies,
             index,
         };
-        rounds.all(self.strace.get() && !compares_workers).await;
+        rounds.run(self.strace.get() && !compares_workers).await;
     }
 
     /// Who takes part, with how many workers.
-    fn entered(&self, compares_workers: bool) -> Vec<(&Contender, usize)> {
-        let all = self.contenders.iter();
+    fn entered(&self, compares_workers: bool) -> Vec<(&InstalledPeer, usize)> {
+        let all = self.installed_peers.iter();
         if !compares_workers {
-            return all.map(|contender| (contender, ONE)).collect();
+            return all.map(|installed| (installed, ONE_WORKER)).collect();
         }
-        all.filter(|contender| WITH_WORKERS.contains(&contender.peer))
-            .flat_map(|contender| [(contender, ONE), (contender, TWO)])
+        all.filter(|installed| WORKER_SCENARIO_PEERS.contains(&installed.peer))
+            .flat_map(|installed| [(installed, ONE_WORKER), (installed, TWO_WORKERS)])
             .collect()
     }
 
-    async fn idle(&self, plan: &Plan) {
+    async fn idle(&self, plan: &DuelPlan) {
         let Some(shape) = Scenario::Small.shape() else {
             return;
         };
@@ -186,10 +186,10 @@ impl Stand {
                 "the descriptors reach for {connections} idle connections only"
             ));
         }
-        for contender in &self.contenders {
-            let name = contender.peer.name();
+        for installed in &self.installed_peers {
+            let name = installed.peer.name();
             let measured = async {
-                let proxy = self.start(contender, ONE, connections).await?;
+                let proxy = self.start(installed, ONE_WORKER, connections).await?;
                 let shape = Shape {
                     connections,
                     ..shape
@@ -199,33 +199,36 @@ impl Stand {
                 anyhow::Ok(idle)
             };
             match measured.await {
-                Ok(idle) => self.record.borrow_mut().idle.extend(idle),
+                Ok(idle) => self.results.borrow_mut().idle.extend(idle),
                 Err(err) => self.fault(format!("idle, {name}: {err:#}")),
             }
         }
     }
 
-    async fn fairness(&self, plan: &Plan) {
+    async fn fairness(&self, plan: &DuelPlan) {
         let (mut peers, mut proxies) = (Vec::new(), Vec::new());
-        let all = self.contenders.iter();
-        for contender in all.filter(|contender| fairness::PEERS.contains(&contender.peer)) {
-            let clients = fairness::SHAPE.connections + CLIENTS;
-            match self.start(contender, ONE, clients).await {
+        let all = self.installed_peers.iter();
+        for installed in all.filter(|installed| fairness::FAIRNESS_PEERS.contains(&installed.peer))
+        {
+            let clients = fairness::SMALL_REQUESTS.connections + BULK_CLIENTS;
+            match self.start(installed, ONE_WORKER, clients).await {
                 Ok(proxy) => {
-                    peers.push(contender.peer);
+                    peers.push(installed.peer);
                     proxies.push(proxy);
                 }
                 Err(err) => self.fault(format!("{err:#}")),
             }
         }
-        self.record.borrow_mut().fairness = fairness::lines(&peers);
-        let count = self.record.borrow().fairness.len();
+        self.results.borrow_mut().fairness = fairness::empty_results(&peers);
+        let count = self.results.borrow().fairness.len();
         for round in 1..=plan.rounds {
             for line in 0..count {
-                let kind = self.record.borrow().fairness[line].bulk;
+                let kind = self.results.borrow().fairness[line].bulk;
                 let proxy = &proxies[line % proxies.len()];
                 match fairness::sample(&self.bulk, proxy, kind, plan, round).await {
-                    Ok(sample) => self.record.borrow_mut().fairness[line].samples.push(sample),
+                    Ok(sample) => self.results.borrow_mut().fairness[line]
+                        .samples
+                        .push(sample),
                     Err(err) => {
                         let name = peers[line % peers.len()].name();
                         self.fault(format!("fairness, {name}, {}: {err:#}", kind.name()));
@@ -242,23 +245,23 @@ impl Stand {
 
     async fn start(
         &self,
-        contender: &Contender,
+        installed: &InstalledPeer,
         workers: usize,
         clients: usize,
     ) -> anyhow::Result<Proxy> {
         let cpus = self.cpus.proxy(workers);
-        let seats = Seats {
+        let resources = ProxyResources {
             workers,
             clients,
             cpus,
         };
-        Proxy::start(contender, &self.backends.addrs, &seats).await
+        Proxy::start(installed, &self.backends.addrs, &resources).await
     }
 
     /// Writes down that something went wrong, and goes on.
     pub(crate) fn fault(&self, what: String) {
         note(&what);
-        self.record.borrow_mut().faults.push(what);
+        self.results.borrow_mut().faults.push(what);
     }
 }
 
@@ -287,6 +290,6 @@ fn machine(cpus: &Cpus) -> Machine {
             .unwrap_or_default(),
         cpus: cpus.count(),
         load_cpus: cpus.load(),
-        proxy_cpus: cpus.proxy(ONE),
+        proxy_cpus: cpus.proxy(ONE_WORKER),
     }
 }

@@ -183,7 +183,7 @@ mod tests {
         let shares = Ring::of(spec).unwrap().shares(seats).unwrap();
         let counts = shares
             .into_iter()
-            .map(|share| crate::text_report::whole(share * 1e4));
+            .map(|share| crate::text_report::round_u64(share * 1e4));
         counts.collect()
     }
 

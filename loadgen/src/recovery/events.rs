@@ -11,12 +11,12 @@ use crate::outcome::Server;
 use crate::timeline::Timeline;
 
 /// How long the last successor may take after the load, and how often is looked.
-const PATIENCE: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(20);
+const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A replica that was taken away, and when.
 #[derive(Debug, Clone)]
-pub(super) struct Taken {
+pub(super) struct Removal {
     pub(super) seat: Server,
     pub(super) name: String,
     pub(super) at: SystemTime,
@@ -26,7 +26,7 @@ pub(super) struct Taken {
 
 /// The same with the times that followed, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Kill {
+pub(super) struct KillTimes {
     pub(super) seat: Server,
     pub(super) name: String,
     pub(super) at_ms: f64,
@@ -35,7 +35,7 @@ pub(super) struct Kill {
 }
 
 /// The name under which `seat` was last taken.
-pub(super) fn name_in(events: &Value, seat: Server) -> Option<&str> {
+pub(super) fn latest_name(events: &Value, seat: Server) -> Option<&str> {
     let mut events = events.as_array()?.iter().rev();
     let last = events.find(|event| {
         let takes = event["kind"] == "joined" || event["kind"] == "replaced";
@@ -48,40 +48,49 @@ pub(super) fn name_in(events: &Value, seat: Server) -> Option<&str> {
 ///
 /// # Errors
 /// The balancer answers no more.
-pub(super) async fn settled(control: &Control, taken: &[Taken]) -> anyhow::Result<Value> {
+pub(super) async fn wait_for_successors(
+    control: &Control,
+    removals: &[Removal],
+) -> anyhow::Result<Value> {
     let start = Instant::now();
     loop {
-        let events = control.ask("events").await?;
-        let back = |taken: &Taken| taken.back.or_else(|| moment(&events, taken, "replaced"));
-        if taken.iter().all(|taken| back(taken).is_some()) || start.elapsed() > PATIENCE {
+        let events = control.execute("events").await?;
+        let back = |removal: &Removal| {
+            removal
+                .back
+                .or_else(|| event_time(&events, removal, "replaced"))
+        };
+        if removals.iter().all(|removal| back(removal).is_some())
+            || start.elapsed() > SUCCESSOR_TIMEOUT
+        {
             return Ok(events);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// When the journal says `kind` of the seat for the first time after it was emptied.
-fn moment(events: &Value, taken: &Taken, kind: &str) -> Option<SystemTime> {
-    let from = taken.at - Duration::from_millis(1);
+fn event_time(events: &Value, removal: &Removal, kind: &str) -> Option<SystemTime> {
+    let from = removal.at - Duration::from_millis(1);
     let who = if kind == "replaced" { "before" } else { "name" };
     let mut events = events.as_array()?.iter();
     events.find_map(|event| {
         let time = humantime::parse_rfc3339(event["time"].as_str()?).ok()?;
-        let about = event["seat"] == taken.seat && event["kind"] == kind;
-        (about && event[who] == taken.name.as_str() && time >= from).then_some(time)
+        let about = event["seat"] == removal.seat && event["kind"] == kind;
+        (about && event[who] == removal.name.as_str() && time >= from).then_some(time)
     })
 }
 
 /// The times after which it was noticed and replaced.
-pub(super) fn account(taken: &Taken, events: &Value, timeline: &Timeline) -> Kill {
-    let at_ms = timeline.millis(taken.at);
+pub(super) fn kill_times(removal: &Removal, events: &Value, timeline: &Timeline) -> KillTimes {
+    let at_ms = timeline.millis(removal.at);
     let after = |moment: SystemTime| (timeline.millis(moment) - at_ms).max(0.0);
-    let replaced = moment(events, taken, "replaced").or(taken.back);
-    Kill {
-        seat: taken.seat,
-        name: taken.name.clone(),
+    let replaced = event_time(events, removal, "replaced").or(removal.back);
+    KillTimes {
+        seat: removal.seat,
+        name: removal.name.clone(),
         at_ms,
-        detected_after_ms: moment(events, taken, "down").map(after),
+        detected_after_ms: event_time(events, removal, "down").map(after),
         replaced_after_ms: replaced.map(after),
     }
 }
@@ -100,18 +109,18 @@ mod tests {
             {"kind": "replaced", "name": "x", "before": "S2", "seat": 2, "time": "2026-01-01T00:00:01.012Z"},
         ]);
         let at = humantime::parse_rfc3339("2026-01-01T00:00:01.000Z").unwrap();
-        let taken = Taken {
+        let removal = Removal {
             seat: 2,
             name: "S2".into(),
             at,
             back: None,
         };
         let after =
-            |kind| moment(&events, &taken, kind).map(|time| time.duration_since(at).unwrap());
+            |kind| event_time(&events, &removal, kind).map(|time| time.duration_since(at).unwrap());
         assert_eq!(after("down"), Some(Duration::from_millis(5)));
         assert_eq!(after("replaced"), Some(Duration::from_millis(12)));
         assert_eq!(after("suspect"), None);
-        assert_eq!(name_in(&events, 2), Some("x"));
-        assert_eq!(name_in(&events, 1), None);
+        assert_eq!(latest_name(&events, 2), Some("x"));
+        assert_eq!(latest_name(&events, 1), None);
     }
 }

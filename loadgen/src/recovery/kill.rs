@@ -17,7 +17,7 @@ use crate::outcome::Server;
 
 /// How a replica is taken away.
 #[derive(Debug)]
-pub(crate) enum Means {
+pub(crate) enum KillMethod {
     /// SIGKILL for a child of this process.
     ChildOf(Pid),
     /// A program and its arguments; the replica's name follows.
@@ -26,9 +26,9 @@ pub(crate) enum Means {
     Order(Control),
 }
 
-impl Means {
+impl KillMethod {
     /// How it is marked in the chart.
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Order(_) => "ordered",
             _ => "killed",
@@ -40,20 +40,20 @@ impl Means {
     ///
     /// # Errors
     /// There is none, or the balancer or the program refuses.
-    pub(crate) async fn take(
+    pub(crate) async fn remove(
         &self,
         seat: Server,
         name: &str,
     ) -> anyhow::Result<Option<SystemTime>> {
         match self {
             Self::ChildOf(parent) => {
-                let child = child_in(*parent, seat);
+                let child = find_child(*parent, seat);
                 let child = child.with_context(|| format!("seat {seat} has no process"))?;
                 kill_process(child, Signal::KILL).context("cannot kill a replica")?;
                 Ok(None)
             }
-            Self::Program(words) => run(words, name).await.map(|()| None),
-            Self::Order(control) => match control.ask(&format!("replace {name}")).await {
+            Self::Program(words) => run_program(words, name).await.map(|()| None),
+            Self::Order(control) => match control.execute(&format!("replace {name}")).await {
                 Ok(_) => Ok(Some(SystemTime::now())),
                 Err(err) => Err(err.context(
                     "nothing takes a replica of a running balancer away; try --kill-with 'docker kill'",
@@ -64,7 +64,7 @@ impl Means {
 }
 
 /// The child of `parent` that is told to be server `seat`.
-fn child_in(parent: Pid, seat: Server) -> Option<Pid> {
+fn find_child(parent: Pid, seat: Server) -> Option<Pid> {
     let wanted = format!("SERVER_ID={seat}");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = entry
@@ -91,7 +91,7 @@ fn child_in(parent: Pid, seat: Server) -> Option<Pid> {
     None
 }
 
-async fn run(words: &[String], name: &str) -> anyhow::Result<()> {
+async fn run_program(words: &[String], name: &str) -> anyhow::Result<()> {
     let Some((program, args)) = words.split_first() else {
         bail!("no program was given")
     };

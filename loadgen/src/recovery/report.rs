@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use super::events::Kill;
+use super::events::KillTimes;
 use crate::arrivals::Rate;
-use crate::chart::{Body, Chart, Lanes, Mark, lane_name};
+use crate::chart::{Body, Chart, Mark, TimelineChart, lane_name};
 use crate::counters::as_f64;
-use crate::load_stats::{Point, complaint};
+use crate::load_stats::{LoadPoint, failure_summary};
 use crate::outcome::Server;
-use crate::results::Findings;
-use crate::text_report::Measured;
+use crate::results::ExperimentResult;
+use crate::text_report::LoadReport;
 use crate::timeline::{STEP_MS, Timeline};
 
 /// What a zoomed timeline shows around a kill: from so many milliseconds before, so many steps.
@@ -22,34 +22,34 @@ const AROUND_STEPS: usize = 20;
 
 /// An endpoint, and how it answered.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
-pub(super) struct Asked {
+pub(super) struct EndpointCounts {
     pub(super) asked: u64,
     pub(super) wrong: u64,
 }
 
 /// By path.
-pub(super) type Endpoints = BTreeMap<&'static str, Asked>;
+pub(super) type Endpoints = BTreeMap<&'static str, EndpointCounts>;
 
 /// Everything that was seen.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) point: Point,
-    pub(super) kills: Vec<Kill>,
+pub(super) struct RecoveryData {
+    pub(super) point: LoadPoint,
+    pub(super) kills: Vec<KillTimes>,
     pub(super) endpoints: Endpoints,
     pub(super) retried: Option<u64>,
     /// How they were taken away.
-    pub(super) word: &'static str,
+    pub(super) verb: &'static str,
 }
 
-impl Found {
+impl RecoveryData {
     fn notes(&self) -> String {
-        let Point { answers, .. } = &self.point;
+        let LoadPoint { answers, .. } = &self.point;
         let retried = self
             .retried
             .map_or("an unknown number".into(), |count| count.to_string());
         let mut notes = format!(
             "{} answered, {} failed, {retried} sent again by the balancer\n",
-            crate::text::grouped(answers.values().sum()),
+            crate::text::group_thousands(answers.values().sum()),
             self.point.wrong(),
         );
         let ms =
@@ -57,23 +57,23 @@ impl Found {
         for kill in &self.kills {
             notes += &format!(
                 "{} {} (seat {}) {} at {:.0} ms: detected {}, replaced {}\n",
-                if self.word == "killed" {
+                if self.verb == "killed" {
                     "replica"
                 } else {
                     "replacement of"
                 },
                 kill.name,
                 kill.seat,
-                self.word,
+                self.verb,
                 kill.at_ms,
                 ms(kill.detected_after_ms),
                 ms(kill.replaced_after_ms),
             );
         }
-        for (path, Asked { asked, wrong }) in &self.endpoints {
+        for (path, EndpointCounts { asked, wrong }) in &self.endpoints {
             notes += &format!("{path:<11} asked {asked} times meanwhile, {wrong} wrong\n");
         }
-        notes + &complaint(std::slice::from_ref(&self.point))
+        notes + &failure_summary(std::slice::from_ref(&self.point))
     }
 
     fn marks(&self) -> Vec<Mark> {
@@ -88,7 +88,7 @@ impl Found {
                     });
                 }
             };
-            mark(Some(0.0), self.word);
+            mark(Some(0.0), self.verb);
             mark(kill.detected_after_ms, "detected");
             mark(kill.replaced_after_ms, "replaced");
         }
@@ -97,33 +97,37 @@ impl Found {
 }
 
 /// As it is shown.
-pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) -> Findings {
+pub(super) fn result(
+    found: &RecoveryData,
+    report: &LoadReport,
+    timeline: &Timeline,
+) -> ExperimentResult {
     let lane = |server: &Server| (lane_name(*server), timeline.of(*server));
     let mut lanes: Vec<(String, Vec<u32>)> = found.point.answers.keys().map(lane).collect();
     if timeline.failed().iter().any(|count| *count > 0) {
         lanes.push(("failed".into(), timeline.failed()));
     }
-    let whole = Lanes {
+    let whole = TimelineChart {
         lanes,
         from_ms: 0.0,
         step_ms: STEP_MS.into(),
         marks: found.marks(),
     };
-    let rate = measured.load.rate.map_or(0.0, Rate::per_second);
-    let rate = crate::text::grouped(crate::text_report::whole(rate));
+    let rate = report.load.rate.map_or(0.0, Rate::per_second);
+    let rate = crate::text::group_thousands(crate::text_report::round_u64(rate));
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
         title,
         sentence: sentence.to_owned(),
         x: "time since the start of the load, ms".into(),
         y: format!("answers in each {STEP_MS} ms"),
-        body: Body::Lanes(lanes),
+        body: Body::Timeline(lanes),
     };
     let mut charts = vec![chart(
         "recovery",
         format!(
             "Answers per server at {rate} requests/s while replicas are {}",
-            found.word
+            found.verb
         ),
         "One strip for each server; a line marks when its replica was taken away, when the balancer knew, and when a successor had its seat. Gaps would be seen as missing blue.",
         whole.clone(),
@@ -141,14 +145,14 @@ pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) 
         .kills
         .iter()
         .all(|kill| kill.replaced_after_ms.is_some());
-    Findings {
+    ExperimentResult {
         name: "recovery",
         title: "Recovery: replicas are taken away under load".into(),
         notes: found.notes(),
         csv: csv(&whole),
         json: json!({
             "load": found.point,
-            "rate": measured.load.rate.map(Rate::per_second),
+            "rate": report.load.rate.map(Rate::per_second),
             "kills": found.kills,
             "endpoints": found.endpoints,
             "retried": found.retried,
@@ -160,8 +164,9 @@ pub(super) fn findings(found: &Found, measured: &Measured, timeline: &Timeline) 
 }
 
 /// The steps around a moment.
-fn zoom(whole: &Lanes, at_ms: f64) -> Lanes {
-    let step = crate::text_report::whole(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
+fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
+    let step =
+        crate::text_report::round_u64(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
     let cut = |counts: &Vec<u32>| {
         counts
@@ -175,14 +180,14 @@ fn zoom(whole: &Lanes, at_ms: f64) -> Lanes {
         .lanes
         .iter()
         .map(|(name, counts)| (name.clone(), cut(counts)));
-    Lanes {
+    TimelineChart {
         lanes: lanes.collect(),
         from_ms: as_f64(step) * whole.step_ms,
         ..whole.clone()
     }
 }
 
-fn csv(lanes: &Lanes) -> String {
+fn csv(lanes: &TimelineChart) -> String {
     let names: Vec<&str> = lanes.lanes.iter().map(|lane| lane.0.as_str()).collect();
     let mut csv = format!("ms,{}\n", names.join(","));
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn close_by_means_the_steps_around() {
-        let whole = Lanes {
+        let whole = TimelineChart {
             lanes: vec![(lane_name(1), (0..100).collect())],
             from_ms: 0.0,
             step_ms: 10.0,
