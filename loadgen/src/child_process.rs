@@ -23,11 +23,11 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use crate::cli::GuardArgs;
 
 /// How often is looked whether a child has ended.
-pub(crate) const POLL: Duration = Duration::from_millis(2);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How much of the log's end is quoted, in lines, and how much of it is looked at, in bytes.
-const QUOTED_LINES: usize = 5;
-const MAX_LOG: usize = 256 * 1024;
+const QUOTED_LOG_LINES: usize = 5;
+const MAX_LOG_BYTES: usize = 256 * 1024;
 
 /// A running child. Dropped without [`Self::stop`], it is killed.
 #[derive(Debug)]
@@ -87,24 +87,24 @@ impl ChildGuard {
     pub(crate) async fn stop(
         &mut self,
         signal: Signal,
-        patience: Duration,
+        limit: Duration,
     ) -> io::Result<Option<ExitStatus>> {
         // It is our child and not reaped, so the id is still its own, even if it has ended.
         kill_process(self.pid(), signal)?;
         let start = Instant::now();
-        while start.elapsed() < patience {
+        while start.elapsed() < limit {
             let status = self.try_wait()?;
             if status.is_some() {
                 return Ok(status);
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(None)
     }
 
     /// What it has said so far, or the first part of it.
     pub(crate) fn log(&self) -> String {
-        let mut bytes = vec![0; MAX_LOG];
+        let mut bytes = vec![0; MAX_LOG_BYTES];
         // Read at an offset of our own: the child writes at the one we share.
         let len = self.log.read_at(&mut bytes, 0).unwrap_or_default();
         String::from_utf8_lossy(&bytes[..len]).into_owned()
@@ -114,7 +114,7 @@ impl ChildGuard {
     pub(crate) fn quoted_log(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(QUOTED_LINES)..];
+        let last = &lines[lines.len().saturating_sub(QUOTED_LOG_LINES)..];
         last.iter().map(|line| format!("\n  {line}")).collect()
     }
 }

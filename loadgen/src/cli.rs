@@ -19,7 +19,7 @@ const MAX_CONCURRENCY: u64 = 20_000;
 /// The rings of the fourth experiment. The custom one keeps 512 slots and 9 virtual servers but no square:
 /// keys reach every slot, and the virtual servers of 2 to 6 seats lie evenly (found by trying all odd
 /// factors).
-const RINGS: [&str; 4] = [
+const DEFAULT_RINGS: [&str; 4] = [
     "uniform",
     "classic",
     "classic-brief",
@@ -142,7 +142,7 @@ impl RingArgs {
     /// Those that were given, or those of the experiment.
     pub(crate) fn rings(self) -> Vec<String> {
         if self.rings.is_empty() {
-            RINGS.map(str::to_owned).to_vec()
+            DEFAULT_RINGS.map(str::to_owned).to_vec()
         } else {
             self.rings
         }

@@ -23,14 +23,14 @@ const REPLY_BUFFER: usize = 4 * 1024;
 
 /// What all requests of a load have in common.
 #[derive(Debug)]
-pub(crate) struct Template {
+pub(crate) struct RequestTemplate {
     pub(crate) addr: SocketAddr,
     /// The bytes before the request ID.
     head: String,
     expected: Expected,
 }
 
-impl Template {
+impl RequestTemplate {
     /// GET requests for `path`, sent to `addr`, which is called `authority`.
     pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str) -> Self {
         Self::with_expected(addr, authority, path, Expected::for_path(path))
@@ -54,7 +54,7 @@ impl Template {
 /// One connection at a time.
 #[derive(Debug)]
 pub(crate) struct Client<'t> {
-    template: &'t Template,
+    template: &'t RequestTemplate,
     idle: Option<TcpStream>,
     sent: Vec<u8>,
     received: Vec<u8>,
@@ -62,7 +62,7 @@ pub(crate) struct Client<'t> {
 
 impl<'t> Client<'t> {
     /// A client without a connection yet.
-    pub(crate) fn new(template: &'t Template) -> Self {
+    pub(crate) fn new(template: &'t RequestTemplate) -> Self {
         Self {
             template,
             idle: None,

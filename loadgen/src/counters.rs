@@ -57,7 +57,7 @@ impl Counters {
     /// Counts one request that took `latency`.
     pub(crate) fn add(&mut self, outcome: Result<Option<Server>, Failure>, latency: Duration) {
         if let Some(timeline) = &mut self.timeline {
-            timeline.add(outcome.ok());
+            timeline.record(outcome.ok());
         }
         match outcome {
             Ok(server) => {

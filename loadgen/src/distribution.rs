@@ -15,7 +15,7 @@ use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
 use crate::text::{bar, group_thousands, share};
-use crate::text_report::{BAR_WIDTH, LoadReport, count_noun};
+use crate::text_report::{LoadReport, MAX_BAR_CHARS, count_noun};
 
 /// How many replicas the experiment is made with.
 pub(crate) const REPLICAS: u64 = 3;
@@ -28,7 +28,7 @@ const NORMAL_95: f64 = 1.644_854;
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
+pub(crate) async fn run(balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
     let control = balancer.has_control();
     if control {
         balancer.open(REPLICAS, None).await?;
@@ -118,7 +118,7 @@ fn table(report: &LoadReport) -> String {
             "{server:>6}{:>12}{:>9}{fair:>10}  {}",
             group_thousands(*count),
             share(*count, total),
-            bar(*count, longest, BAR_WIDTH),
+            bar(*count, longest, MAX_BAR_CHARS),
         );
         text += row.trim_end();
         text.push('\n');

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::arrivals::{Arrivals, LoadLength, Rate};
 use crate::cli::LoadArgs;
-use crate::client::{Client, Template};
+use crate::client::{Client, RequestTemplate};
 use crate::counters::Counters;
 use crate::request_ids::request_id;
 
@@ -40,7 +40,11 @@ impl Load {
 
 /// Sends the whole load, counting in `tally`. Cancel safe: what was counted stays counted, and the
 /// connections are closed.
-pub(crate) async fn run(load: Load, template: Rc<Template>, counters: Rc<RefCell<Counters>>) {
+pub(crate) async fn run(
+    load: Load,
+    template: Rc<RequestTemplate>,
+    counters: Rc<RefCell<Counters>>,
+) {
     let arrivals = Rc::new(Arrivals::start(
         load.rate,
         LoadLength::Requests(load.requests),
@@ -59,7 +63,7 @@ pub(crate) async fn run(load: Load, template: Rc<Template>, counters: Rc<RefCell
 async fn run_connection(
     load: Load,
     arrivals: &Arrivals,
-    template: &Template,
+    template: &RequestTemplate,
     counters: &RefCell<Counters>,
 ) {
     let mut client = Client::new(template);

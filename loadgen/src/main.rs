@@ -59,10 +59,10 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (common, all) = match args.command {
         Command::Guard(guard) => return Err(child_process::exec_guarded(&guard)),
-        Command::Duel(args) => return event_loop()?.block_on(compare::perform(args)),
-        Command::Run(run) => {
-            let plan = run_cmd::Plan::run(run);
-            return event_loop()?.block_on(run_cmd::perform(plan));
+        Command::Duel(args) => return event_loop()?.block_on(compare::run(args)),
+        Command::Run(args) => {
+            let plan = run_cmd::RunPlan::from_args(args);
+            return event_loop()?.block_on(run_cmd::run(plan));
         }
         Command::Distribution(common) => (common, vec![Experiment::Distribution]),
         Command::Scaling(args) => (args.common, vec![Experiment::Scaling(args.repeats)]),
@@ -82,7 +82,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
             (args.common, all)
         }
     };
-    event_loop()?.block_on(suite::perform(&common, &all))
+    event_loop()?.block_on(suite::run(&common, &all))
 }
 
 fn event_loop() -> anyhow::Result<LocalRuntime> {

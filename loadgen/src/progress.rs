@@ -9,7 +9,7 @@ use crate::counters::Counters;
 use crate::run_cmd::note;
 
 /// How often the bar moves.
-const TICK: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The progress of one experiment.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Progress {
         let begin = self.bar.position();
         loop {
             self.update(begin, counters);
-            tokio::time::sleep(TICK).await;
+            tokio::time::sleep(REDRAW_INTERVAL).await;
         }
     }
 

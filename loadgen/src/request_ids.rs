@@ -4,19 +4,19 @@
 //! The generator is written out because a crate may change its numbers with a new version.
 
 /// The smallest ID, and how many there are: 100000 to 999999.
-const FIRST: u64 = 100_000;
-const COUNT: u64 = 900_000;
+const FIRST_ID: u64 = 100_000;
+const ID_COUNT: u64 = 900_000;
 
 /// The ID of request number `index`, counted from 0.
 pub(crate) fn request_id(seed: u64, index: u64) -> u64 {
-    // The upper half of the product is `random × COUNT / 2^64`: even to within 2^-44.
-    let scaled = (u128::from(splitmix64(seed, index)) * u128::from(COUNT)) >> 64;
-    FIRST + u64::try_from(scaled).unwrap_or_default()
+    // The upper half of the product is `random × ID_COUNT / 2^64`: even to within 2^-44.
+    let scaled = (u128::from(splitmix64(seed, index)) * u128::from(ID_COUNT)) >> 64;
+    FIRST_ID + u64::try_from(scaled).unwrap_or_default()
 }
 
 /// Every ID that there is.
 pub(crate) fn all_ids() -> impl Iterator<Item = u64> {
-    FIRST..FIRST + COUNT
+    FIRST_ID..FIRST_ID + ID_COUNT
 }
 
 /// Output number `index` of the SplitMix64 generator (Steele, Lea, Flood 2014) begun at `seed`.
@@ -51,7 +51,7 @@ mod tests {
         for index in 0..90_000 {
             let id = request_id(7, index);
             assert!((100_000..=999_999).contains(&id), "{id}");
-            tenths[usize::try_from((id - FIRST) * 10 / COUNT).unwrap()] += 1;
+            tenths[usize::try_from((id - FIRST_ID) * 10 / ID_COUNT).unwrap()] += 1;
         }
         // 9,000 each, standard deviation 90.
         assert!(

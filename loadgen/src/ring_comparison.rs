@@ -12,7 +12,7 @@ use crate::expected_shares::Ring;
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
-use crate::scaling::{self, FROM, TO, by_n, line};
+use crate::scaling::{self, MAX_SERVERS, MIN_SERVERS, by_n, line};
 use crate::spawn::Refusal;
 
 /// What was measured on one ring.
@@ -26,7 +26,9 @@ struct RingResult {
 
 impl RingResult {
     fn expected(&self, n: u64) -> Option<&Vec<f64>> {
-        self.expected.get(usize::try_from(n - FROM).ok()?)?.as_ref()
+        self.expected
+            .get(usize::try_from(n - MIN_SERVERS).ok()?)?
+            .as_ref()
     }
 
     /// A custom ring is known by what is special in it.
@@ -43,16 +45,16 @@ impl RingResult {
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(
+pub(crate) async fn run(
     balancer: &mut BalancerUnderTest,
     repeats: u64,
     rings: &[String],
 ) -> anyhow::Result<ExperimentResult> {
-    let loads = repeats * (TO - FROM + 1) * rings.len() as u64;
+    let loads = repeats * (MAX_SERVERS - MIN_SERVERS + 1) * rings.len() as u64;
     let progress = Progress::new(balancer.load.requests * loads);
     let (mut all, mut skipped) = (Vec::new(), Vec::new());
     for spec in rings {
-        match balancer.open(FROM, Some(spec)).await {
+        match balancer.open(MIN_SERVERS, Some(spec)).await {
             Ok(()) => {}
             Err(err) => match err.downcast_ref::<Refusal>() {
                 Some(Refusal(sentence)) => {
@@ -65,9 +67,9 @@ pub(crate) async fn perform(
         }
         let points =
             scaling::sweep(balancer, repeats, &format!("hashes: {spec}"), &progress).await?;
-        let ring = Ring::of(spec);
+        let ring = Ring::from_spec(spec);
         let shares = |n: u64| ring.as_ref()?.shares(u32::try_from(n).ok()?);
-        let expected = (FROM..=TO).map(shares).collect();
+        let expected = (MIN_SERVERS..=MAX_SERVERS).map(shares).collect();
         all.push(RingResult {
             spec: spec.clone(),
             points,
@@ -166,7 +168,7 @@ fn lines((colour, ring): (usize, &RingResult)) -> Vec<Line> {
             shares.iter().copied().fold(0.0, f64::max) * as_f64(n),
         ))
     };
-    let points: Option<Vec<(f64, f64)>> = (FROM..=TO).map(ratio).collect();
+    let points: Option<Vec<(f64, f64)>> = (MIN_SERVERS..=MAX_SERVERS).map(ratio).collect();
     lines.extend(points.map(|points| Line {
         name: format!("{}, ring alone", ring.short()),
         points,

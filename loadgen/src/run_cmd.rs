@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::cli::RunArgs;
-use crate::client::Template;
+use crate::client::RequestTemplate;
 use crate::counters::Counters;
 use crate::distribution;
 use crate::load::{self, Load};
@@ -25,16 +25,16 @@ use crate::text_report::LoadReport;
 
 /// What to do, checked and complete.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct RunPlan {
     /// `None`: a ringmaster of our own.
     target: Option<Target>,
     path: String,
     load: Load,
 }
 
-impl Plan {
+impl RunPlan {
     /// `loadgen run`.
-    pub(crate) fn run(args: RunArgs) -> Self {
+    pub(crate) fn from_args(args: RunArgs) -> Self {
         let load = Load::from_args(&args.load);
         Self {
             target: (!args.load.spawn).then_some(args.load.target),
@@ -48,7 +48,7 @@ impl Plan {
 ///
 /// # Errors
 /// Nothing could be measured: the reason, in a sentence.
-pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(plan: RunPlan) -> anyhow::Result<ExitCode> {
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
     let report = match &plan.target {
@@ -66,7 +66,7 @@ pub(crate) async fn perform(plan: Plan) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<LoadReport> {
+async fn measure_spawned(plan: &RunPlan, signals: &mut Signals) -> anyhow::Result<LoadReport> {
     let spawned = tokio::select! {
         spawned = SpawnedRingmaster::start(distribution::REPLICAS, None) => spawned?,
         () = signals.received() => bail!("interrupted while ringmaster was starting"),
@@ -82,12 +82,12 @@ async fn measure_spawned(plan: &Plan, signals: &mut Signals) -> anyhow::Result<L
 }
 
 async fn measure(
-    plan: &Plan,
+    plan: &RunPlan,
     target: &Target,
     addr: SocketAddr,
     signals: &mut Signals,
 ) -> anyhow::Result<LoadReport> {
-    let template = Rc::new(Template::get(addr, &target.authority, &plan.path));
+    let template = Rc::new(RequestTemplate::get(addr, &target.authority, &plan.path));
     let counters = Rc::new(RefCell::new(Counters::new()?));
     let start = Instant::now();
     let interrupted = tokio::select! {

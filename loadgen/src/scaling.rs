@@ -13,19 +13,20 @@ use crate::progress::Progress;
 use crate::results::ExperimentResult;
 
 /// The numbers of servers.
-pub(crate) const FROM: u64 = 2;
-pub(crate) const TO: u64 = 6;
+pub(crate) const MIN_SERVERS: u64 = 2;
+pub(crate) const MAX_SERVERS: u64 = 6;
 
 /// Makes the experiment.
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(
+pub(crate) async fn run(
     balancer: &mut BalancerUnderTest,
     repeats: u64,
 ) -> anyhow::Result<ExperimentResult> {
-    let progress = Progress::new(balancer.load.requests * repeats * (TO - FROM + 1));
-    balancer.open(FROM, None).await?;
+    let progress =
+        Progress::new(balancer.load.requests * repeats * (MAX_SERVERS - MIN_SERVERS + 1));
+    balancer.open(MIN_SERVERS, None).await?;
     let points = sweep(balancer, repeats, "scaling", &progress).await?;
     drop(progress);
     Ok(result(&points, balancer.load.requests))
@@ -42,7 +43,7 @@ pub(crate) async fn sweep(
     progress: &Progress,
 ) -> anyhow::Result<Vec<LoadPoint>> {
     let mut points = Vec::new();
-    for n in FROM..=TO {
+    for n in MIN_SERVERS..=MAX_SERVERS {
         balancer.scale(n).await?;
         let seats = balancer.seats(n).await?;
         progress.start_part(&format!("{what}: N={n}"));
@@ -61,7 +62,7 @@ pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<
         let points = points.iter().filter(|point| point.n == n);
         (n, Spread::from_values(points.map(&of)))
     };
-    (FROM..=TO).map(spread).collect()
+    (MIN_SERVERS..=MAX_SERVERS).map(spread).collect()
 }
 
 /// The line of such a quantity, with its band.

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
-use crate::child_process::{self, ChildGuard, POLL, TempDir};
+use crate::child_process::{self, ChildGuard, POLL_INTERVAL, TempDir};
 
 /// From the start to the ready file.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -115,7 +115,7 @@ impl SpawnedRingmaster {
                 let log = child.quoted_log();
                 bail!("ringmaster was not ready within {READY_TIMEOUT:?}{log}");
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -22,15 +22,15 @@ pub(crate) enum Experiment {
 }
 
 impl Experiment {
-    async fn perform(&self, balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
+    async fn run(&self, balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
         match self {
-            Self::Distribution => distribution::perform(balancer).await,
-            Self::Scaling(repeats) => scaling::perform(balancer, repeats.repeats).await,
+            Self::Distribution => distribution::run(balancer).await,
+            Self::Scaling(repeats) => scaling::run(balancer, repeats.repeats).await,
             Self::Recovery(kill) => {
-                recovery::perform(balancer, kill.kills, kill.kill_with.as_deref()).await
+                recovery::run(balancer, kill.kills, kill.kill_with.as_deref()).await
             }
             Self::Hashes(repeats, rings) => {
-                ring_comparison::perform(balancer, repeats.repeats, rings).await
+                ring_comparison::run(balancer, repeats.repeats, rings).await
             }
         }
     }
@@ -41,7 +41,7 @@ impl Experiment {
 /// # Errors
 /// One of them could not be made, or what was changed could not be put back. What was found before that
 /// is printed and written all the same.
-pub(crate) async fn perform(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
     check_folder(args.out.as_ref())?;
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
@@ -52,7 +52,7 @@ pub(crate) async fn perform(args: &ExperimentArgs, all: &[Experiment]) -> anyhow
         let mut balancer = BalancerUnderTest::new(args);
         balancer.load.seed = seed;
         let outcome = tokio::select! {
-            outcome = experiment.perform(&mut balancer) => outcome,
+            outcome = experiment.run(&mut balancer) => outcome,
             () = signals.received() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
         };
         let closed = balancer.close().await;

@@ -11,7 +11,7 @@ use crate::load::Load;
 use crate::text::{bar, duration, group_thousands, share};
 
 /// Characters of the longest bar.
-pub(crate) const BAR_WIDTH: u64 = 40;
+pub(crate) const MAX_BAR_CHARS: u64 = 40;
 
 /// A load that has ended.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl LoadReport {
                 "{server:>6}{:>12}{:>9}  {}\n",
                 group_thousands(*count),
                 share(*count, counters.answered()),
-                bar(*count, longest, BAR_WIDTH),
+                bar(*count, longest, MAX_BAR_CHARS),
             );
         }
         let servers = count_noun(counts.len() as u64, "server");

@@ -35,7 +35,7 @@ impl Timeline {
     }
 
     /// Counts an answer that came now: of this server, of nobody in particular, or a failure.
-    pub(crate) fn add(&mut self, outcome: Option<Option<Server>>) {
+    pub(crate) fn record(&mut self, outcome: Option<Option<Server>>) {
         let millis = self.start.elapsed().as_millis() / u128::from(STEP_MS);
         let step = usize::try_from(millis)
             .unwrap_or(MAX_STEPS)
@@ -52,7 +52,7 @@ impl Timeline {
     }
 
     /// How long after the start a moment of the wall clock lies, in milliseconds; negative before it.
-    pub(crate) fn millis(&self, moment: SystemTime) -> f64 {
+    pub(crate) fn millis_since_start(&self, moment: SystemTime) -> f64 {
         let span = |time: Duration| time.as_secs_f64() * 1e3;
         match moment.duration_since(self.began) {
             Ok(after) => span(after),
@@ -61,7 +61,7 @@ impl Timeline {
     }
 
     /// Answers per step of a server; as long as all others.
-    pub(crate) fn of(&self, server: Server) -> Vec<u32> {
+    pub(crate) fn counts(&self, server: Server) -> Vec<u32> {
         let mut counts = self.by_server.get(&server).cloned().unwrap_or_default();
         counts.resize(self.steps(), 0);
         counts
@@ -87,14 +87,14 @@ mod tests {
     #[test]
     fn everything_falls_into_a_step() {
         let mut timeline = Timeline::start();
-        timeline.add(Some(Some(2)));
-        timeline.add(Some(Some(2)));
-        timeline.add(Some(None));
-        timeline.add(None);
-        assert_eq!(timeline.of(2).iter().sum::<u32>(), 2);
+        timeline.record(Some(Some(2)));
+        timeline.record(Some(Some(2)));
+        timeline.record(Some(None));
+        timeline.record(None);
+        assert_eq!(timeline.counts(2).iter().sum::<u32>(), 2);
         assert_eq!(timeline.failed().iter().sum::<u32>(), 1);
-        assert_eq!(timeline.of(2).len(), timeline.of(9).len());
+        assert_eq!(timeline.counts(2).len(), timeline.counts(9).len());
         let before = timeline.began - Duration::from_millis(20);
-        assert!((timeline.millis(before) + 20.0).abs() < 1e-6);
+        assert!((timeline.millis_since_start(before) + 20.0).abs() < 1e-6);
     }
 }

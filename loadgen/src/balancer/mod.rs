@@ -18,7 +18,7 @@ use rustix::process::Pid;
 use saved_state::{SavedState, scale_command};
 
 use crate::cli::ExperimentArgs;
-use crate::client::Template;
+use crate::client::RequestTemplate;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::load::{self, Load};
@@ -30,7 +30,7 @@ use crate::target::Target;
 use crate::text_report::LoadReport;
 
 /// Where the control port is looked for when an experiment needs it.
-const CONTROL: &str = "localhost:5001";
+const DEFAULT_CONTROL: &str = "localhost:5001";
 
 /// What is measured, and how.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl BalancerUnderTest {
         };
         if self.open.is_none() {
             let addr = target.reach().await?;
-            let control = Control::new(self.control.as_deref().unwrap_or(CONTROL));
+            let control = Control::new(self.control.as_deref().unwrap_or(DEFAULT_CONTROL));
             let saved = SavedState::read(&control).await?;
             self.open = Some(Open {
                 target,
@@ -213,7 +213,7 @@ impl BalancerUnderTest {
     ) -> anyhow::Result<LoadReport> {
         let (target, addr) = self.reached()?;
         let load = Load { seed, ..self.load };
-        let template = Rc::new(Template::get(addr, &target.authority, "/home"));
+        let template = Rc::new(RequestTemplate::get(addr, &target.authority, "/home"));
         let counters = Rc::new(RefCell::new(counters));
         let (start, begin) = (Instant::now(), progress.position());
         tokio::select! {

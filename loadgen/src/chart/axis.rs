@@ -2,17 +2,17 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
-use super::{Chart, HEIGHT, WIDTH};
+use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
+use super::{CHART_HEIGHT, CHART_WIDTH, Chart};
 
 /// The field that is drawn in, in units.
 const LEFT: i32 = 84;
-const RIGHT: i32 = WIDTH - 24;
+const RIGHT: i32 = CHART_WIDTH - 24;
 const TOP: i32 = 122;
-const BOTTOM: i32 = HEIGHT - 62;
+const BOTTOM: i32 = CHART_HEIGHT - 62;
 
 /// How many numbers an axis has, about.
-const TICKS: f64 = 5.0;
+const APPROXIMATE_TICKS: f64 = 5.0;
 
 /// The range of one axis, and the units it lies on.
 #[derive(Debug, Clone, Copy)]
@@ -25,17 +25,17 @@ pub(super) struct Axis {
 
 impl Axis {
     /// Left to right.
-    pub(super) fn across(low: f64, high: f64) -> Self {
-        Self::over(low, high, LEFT, RIGHT)
+    pub(super) fn horizontal(low: f64, high: f64) -> Self {
+        Self::new(low, high, LEFT, RIGHT)
     }
 
     /// Bottom to top.
-    pub(super) fn up(low: f64, high: f64) -> Self {
-        Self::over(low, high, BOTTOM, TOP)
+    pub(super) fn vertical(low: f64, high: f64) -> Self {
+        Self::new(low, high, BOTTOM, TOP)
     }
 
     /// Between these units.
-    pub(super) fn over(low: f64, high: f64, from: i32, to: i32) -> Self {
+    pub(super) fn new(low: f64, high: f64, from: i32, to: i32) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self {
             low,
@@ -47,14 +47,14 @@ impl Axis {
 
     /// The unit at which `value` lies.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
-    pub(super) fn at(self, value: f64) -> i32 {
+    pub(super) fn position(self, value: f64) -> i32 {
         let share = (value - self.low) / (self.high - self.low);
         (f64::from(self.from) + share * f64::from(self.to - self.from)).round() as i32
     }
 
     /// Round values within the range.
     pub(super) fn ticks(self) -> Vec<f64> {
-        let raw = (self.high - self.low) / TICKS;
+        let raw = (self.high - self.low) / APPROXIMATE_TICKS;
         let power = 10_f64.powf(raw.log10().floor());
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
         let step = step.into_iter().find(|step| *step >= raw).unwrap_or(raw);
@@ -69,7 +69,7 @@ impl Axis {
 }
 
 /// A number with as many decimals as it needs, thousands grouped.
-pub(super) fn number(value: f64) -> String {
+pub(super) fn format_number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
         return crate::text::group_thousands(crate::text_report::round_u64(value));
     }
@@ -84,24 +84,30 @@ pub(super) fn frame<DB: DrawingBackend>(
     y: Axis,
 ) -> anyhow::Result<()> {
     for value in y.ticks() {
-        let height = y.at(value);
+        let height = y.position(value);
         canvas.line(&[(LEFT, height), (RIGHT, height)], FAINT, 1)?;
-        let text = number(value);
-        canvas.text(&text, (LEFT - 10, height), SMALL, INK, Anchor::Right)?;
+        let text = format_number(value);
+        canvas.text(&text, (LEFT - 10, height), SMALL_SIZE, INK, Anchor::Right)?;
     }
     canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], INK, 1)?;
-    canvas.text(&chart.y, (20, TOP - 24), WORDS, INK, Anchor::Left)?;
+    canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, INK, Anchor::Left)?;
     let middle = i32::midpoint(LEFT, RIGHT);
-    canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)
+    canvas.text(
+        &chart.x,
+        (middle, CHART_HEIGHT - 18),
+        LABEL_SIZE,
+        INK,
+        Anchor::Middle,
+    )
 }
 
 /// A word below the x axis.
-pub(super) fn below<DB: DrawingBackend>(
+pub(super) fn x_label<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     text: &str,
     at: i32,
 ) -> anyhow::Result<()> {
-    canvas.text(text, (at, BOTTOM + 18), SMALL, INK, Anchor::Middle)
+    canvas.text(text, (at, BOTTOM + 18), SMALL_SIZE, INK, Anchor::Middle)
 }
 
 /// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
@@ -125,7 +131,7 @@ pub(super) fn legend<DB: DrawingBackend>(
         if colour.is_some() {
             canvas.point((left + 13, row), paint, *expected)?;
         }
-        canvas.text(name, (left + 34, row), SMALL, INK, Anchor::Left)?;
+        canvas.text(name, (left + 34, row), SMALL_SIZE, INK, Anchor::Left)?;
         left += width;
     }
     Ok(())
@@ -138,12 +144,12 @@ mod tests {
     #[test]
     fn ticks_are_round_and_within() {
         assert_eq!(
-            Axis::up(0.0, 4_000.0).ticks(),
+            Axis::vertical(0.0, 4_000.0).ticks(),
             [0.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0]
         );
-        let ticks = Axis::up(1.0, 1.06).ticks();
+        let ticks = Axis::vertical(1.0, 1.06).ticks();
         assert!((4..=7).contains(&ticks.len()), "{ticks:?}");
-        assert!(Axis::up(3.0, 3.0).ticks().len() > 1);
+        assert!(Axis::vertical(3.0, 3.0).ticks().len() > 1);
     }
 
     #[test]
@@ -156,13 +162,16 @@ mod tests {
             (2.0, "2"),
         ];
         for (value, text) in cases {
-            assert_eq!(number(value), text);
+            assert_eq!(format_number(value), text);
         }
     }
 
     #[test]
     fn a_value_lies_where_it_should() {
-        let axis = Axis::over(0.0, 10.0, 100, 0);
-        assert_eq!([0.0, 5.0, 10.0].map(|value| axis.at(value)), [100, 50, 0]);
+        let axis = Axis::new(0.0, 10.0, 100, 0);
+        assert_eq!(
+            [0.0, 5.0, 10.0].map(|value| axis.position(value)),
+            [100, 50, 0]
+        );
     }
 }

@@ -24,7 +24,7 @@ pub(super) const PALETTE: [RGBColor; 6] = [
 ];
 
 /// What a light colour becomes on a dark page.
-pub(super) const DARK: [(&str, &str); 5] = [
+pub(super) const DARK_MODE_COLOURS: [(&str, &str); 5] = [
     ("#FFFFFF", "#14181D"),
     ("#1B1F24", "#E6E9EC"),
     ("#D9DEE3", "#3A4149"),
@@ -33,9 +33,9 @@ pub(super) const DARK: [(&str, &str); 5] = [
 ];
 
 /// Sizes of writing, in units.
-pub(super) const TITLE: i32 = 22;
-pub(super) const WORDS: i32 = 17;
-pub(super) const SMALL: i32 = 16;
+pub(super) const TITLE_SIZE: i32 = 22;
+pub(super) const LABEL_SIZE: i32 = 17;
+pub(super) const SMALL_SIZE: i32 = 16;
 
 /// Where a text stands relative to its point.
 #[derive(Debug, Clone, Copy)]
@@ -58,10 +58,10 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     /// Paper, and the title on it.
-    pub(super) fn begin(&self, title: &str) -> anyhow::Result<()> {
+    pub(super) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
         let filled = self.area.fill(&PAPER);
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
-        self.text(title, (20, 24), TITLE, INK, Anchor::Left)
+        self.text(title, (20, 24), TITLE_SIZE, INK, Anchor::Left)
     }
 
     fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {

@@ -14,18 +14,18 @@ mod timeline;
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-use canvas::{Canvas, DARK};
+use canvas::{Canvas, DARK_MODE_COLOURS};
 
 pub(crate) use font::register as register_font;
 pub(crate) use terminal::text;
 pub(crate) use timeline::lane_name;
 
 /// The size of every chart, in units that are pixels of an SVG.
-const WIDTH: i32 = 920;
-const HEIGHT: i32 = 500;
+const CHART_WIDTH: i32 = 920;
+const CHART_HEIGHT: i32 = 500;
 
 /// How many pixels of a PNG a unit is.
-const PNG_SCALE: u32 = 2;
+const PNG_PIXELS_PER_UNIT: u32 = 2;
 
 /// One chart with everything that explains it.
 #[derive(Debug)]
@@ -107,14 +107,14 @@ pub(crate) struct Mark {
 /// The chart could not be drawn.
 pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
     register_font()?;
-    let size = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
+    let size = (CHART_WIDTH.unsigned_abs(), CHART_HEIGHT.unsigned_abs());
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
         draw(&Canvas::new(&root, 1), chart)?;
         root.present()?;
     }
-    let rules: String = DARK
+    let rules: String = DARK_MODE_COLOURS
         .iter()
         .map(|(light, dark)| {
             format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
@@ -132,13 +132,16 @@ pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
 /// The chart could not be drawn.
 pub(crate) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
     register_font()?;
-    let (width, height) = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
-    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    let (width, height) = (CHART_WIDTH.unsigned_abs(), CHART_HEIGHT.unsigned_abs());
+    let (width, height) = (width * PNG_PIXELS_PER_UNIT, height * PNG_PIXELS_PER_UNIT);
     let len = usize::try_from(width * height * 3)?;
     let mut pixels = vec![0; len];
     {
         let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw(&Canvas::new(&root, i32::try_from(PNG_SCALE)?), chart)?;
+        draw(
+            &Canvas::new(&root, i32::try_from(PNG_PIXELS_PER_UNIT)?),
+            chart,
+        )?;
         root.present()?;
     }
     Ok(png::encode(&pixels, width, height))
@@ -148,7 +151,7 @@ fn draw<DB: plotters::prelude::DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     chart: &Chart,
 ) -> anyhow::Result<()> {
-    canvas.begin(&chart.title)?;
+    canvas.draw_title(&chart.title)?;
     match &chart.body {
         Body::Bars(bars) => bars::draw(canvas, chart, bars),
         Body::Lines(lines, floor) => lines::draw(canvas, chart, lines, *floor),

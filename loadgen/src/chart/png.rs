@@ -8,7 +8,7 @@ use miniz_oxide::deflate::compress_to_vec_zlib;
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// How hard deflate tries, of 10.
-const LEVEL: u8 = 8;
+const DEFLATE_LEVEL: u8 = 8;
 
 /// The file for rows of `width` pixels, each of three bytes.
 pub(super) fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
@@ -25,7 +25,11 @@ pub(super) fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
     header.extend_from_slice(&[8, 2, 0, 0, 0]);
     let mut file = SIGNATURE.to_vec();
     chunk(&mut file, b"IHDR", &header);
-    chunk(&mut file, b"IDAT", &compress_to_vec_zlib(&filtered, LEVEL));
+    chunk(
+        &mut file,
+        b"IDAT",
+        &compress_to_vec_zlib(&filtered, DEFLATE_LEVEL),
+    );
     chunk(&mut file, b"IEND", &[]);
     file
 }

@@ -1,12 +1,12 @@
 //! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
 
-use super::axis::number;
+use super::axis::format_number;
 use super::{Bars, Body, Chart, Line, TimelineChart};
 use crate::text::bar;
-use crate::text_report::{BAR_WIDTH, round_u64};
+use crate::text_report::{MAX_BAR_CHARS, round_u64};
 
 /// The most columns of a strip.
-const COLUMNS: usize = 80;
+const MAX_COLUMNS: usize = 80;
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -29,13 +29,14 @@ fn grouped_bars(bars: &Bars) -> String {
         for series in &bars.series {
             let value = series.values.get(at).copied().unwrap_or_default();
             let expected = series.expected.get(at).copied().flatten();
-            let expected = expected.map(|value| format!("(expected {})", number(value.round())));
+            let expected =
+                expected.map(|value| format!("(expected {})", format_number(value.round())));
             let row = format!(
                 "    {:<10}{:>9}  {:<18}{}",
                 series.name,
-                number(value.round()),
+                format_number(value.round()),
                 expected.unwrap_or_default(),
-                bar(round_u64(value), longest, BAR_WIDTH),
+                bar(round_u64(value), longest, MAX_BAR_CHARS),
             );
             text += row.trim_end();
             text.push('\n');
@@ -51,13 +52,14 @@ fn line(line: &Line) -> String {
     let mut text = format!("  {}\n", line.name);
     for (x, y) in &line.points {
         let band = line.band.iter().find(|band| (band.0 - x).abs() < 1e-9);
-        let band = band.map(|(_, low, high)| format!("{} to {}", number(*low), number(*high)));
+        let band = band
+            .map(|(_, low, high)| format!("{} to {}", format_number(*low), format_number(*high)));
         let row = format!(
             "    {:>3}{:>9}  {:<18}{}",
-            number(*x),
-            number(*y),
+            format_number(*x),
+            format_number(*y),
             band.unwrap_or_default(),
-            bar(length(*y), length(highest), BAR_WIDTH),
+            bar(length(*y), length(highest), MAX_BAR_CHARS),
         );
         text += row.trim_end();
         text.push('\n');
@@ -68,7 +70,7 @@ fn line(line: &Line) -> String {
 fn strips(lanes: &TimelineChart) -> String {
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
     let steps = steps.unwrap_or_default().max(1);
-    let each = steps.div_ceil(COLUMNS);
+    let each = steps.div_ceil(MAX_COLUMNS);
     let sums = |counts: &[u32]| -> Vec<u32> {
         let chunks = counts.chunks(each);
         chunks.map(|chunk| chunk.iter().sum()).collect()

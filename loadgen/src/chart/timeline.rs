@@ -2,15 +2,15 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::axis::{self, Axis, number};
-use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
-use super::{Chart, HEIGHT, TimelineChart, WIDTH};
+use super::axis::{self, Axis, format_number};
+use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
+use super::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart};
 
 /// The strips lie between these, in units.
 const TOP: i32 = 128;
-const BOTTOM: i32 = HEIGHT - 62;
+const BOTTOM: i32 = CHART_HEIGHT - 62;
 const LEFT: i32 = 140;
-const RIGHT: i32 = WIDTH - 24;
+const RIGHT: i32 = CHART_WIDTH - 24;
 const GAP: i32 = 14;
 
 /// The colours of what happens, beside blue for answers.
@@ -30,24 +30,34 @@ pub(super) fn draw<DB: DrawingBackend>(
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
     let steps = f64::from(u32::try_from(steps.unwrap_or_default())?);
     let end = lanes.from_ms + steps * lanes.step_ms;
-    let x = Axis::over(lanes.from_ms, end, LEFT, RIGHT);
+    let x = Axis::new(lanes.from_ms, end, LEFT, RIGHT);
     let counts = lanes.lanes.iter().flat_map(|lane| &lane.1).copied();
     let most = f64::from(counts.max().unwrap_or_default().max(1));
     let height = (BOTTOM - TOP) / count;
-    canvas.text(&chart.y, (20, TOP - 28), WORDS, INK, Anchor::Left)?;
+    canvas.text(&chart.y, (20, TOP - 28), LABEL_SIZE, INK, Anchor::Left)?;
     for (row, (name, counts)) in (0..count).zip(&lanes.lanes) {
         let bottom = TOP + (row + 1) * height - GAP;
-        let y = Axis::over(0.0, most, bottom, bottom - height + GAP + 4);
-        canvas.text(name, (20, bottom - height / 3), WORDS, INK, Anchor::Left)?;
+        let y = Axis::new(0.0, most, bottom, bottom - height + GAP + 4);
         canvas.text(
-            &number(most),
-            (LEFT - 8, y.at(most) + 4),
-            SMALL,
+            name,
+            (20, bottom - height / 3),
+            LABEL_SIZE,
+            INK,
+            Anchor::Left,
+        )?;
+        canvas.text(
+            &format_number(most),
+            (LEFT - 8, y.position(most) + 4),
+            SMALL_SIZE,
             INK,
             Anchor::Right,
         )?;
-        canvas.text("0", (LEFT - 8, bottom - 3), SMALL, INK, Anchor::Right)?;
-        canvas.line(&[(LEFT, y.at(most)), (RIGHT, y.at(most))], FAINT, 1)?;
+        canvas.text("0", (LEFT - 8, bottom - 3), SMALL_SIZE, INK, Anchor::Right)?;
+        canvas.line(
+            &[(LEFT, y.position(most)), (RIGHT, y.position(most))],
+            FAINT,
+            1,
+        )?;
         canvas.shape(&outline(counts, lanes, x, y), PALETTE[0], 1.0)?;
         canvas.line(&[(LEFT, bottom), (RIGHT, bottom)], INK, 1)?;
     }
@@ -56,7 +66,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         .iter()
         .filter(|mark| (lanes.from_ms..=end).contains(&mark.at_ms))
     {
-        let at = x.at(mark.at_ms);
+        let at = x.position(mark.at_ms);
         let row = lanes
             .lanes
             .iter()
@@ -71,17 +81,23 @@ pub(super) fn draw<DB: DrawingBackend>(
         canvas.line(&[(at, top), (at, bottom)], PALETTE[colour(mark.what)], 2)?;
     }
     for value in x.ticks() {
-        let text = number(value);
+        let text = format_number(value);
         canvas.text(
             &text,
-            (x.at(value), BOTTOM + 12),
-            SMALL,
+            (x.position(value), BOTTOM + 12),
+            SMALL_SIZE,
             INK,
             Anchor::Middle,
         )?;
     }
     let middle = i32::midpoint(LEFT, RIGHT);
-    canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)?;
+    canvas.text(
+        &chart.x,
+        (middle, CHART_HEIGHT - 18),
+        LABEL_SIZE,
+        INK,
+        Anchor::Middle,
+    )?;
     let mut key: Vec<axis::LegendEntry> = vec![("answers".into(), Some(0), false)];
     for (what, colour) in EVENT_COLOURS {
         if lanes.marks.iter().any(|mark| mark.what == what) {
@@ -103,14 +119,14 @@ fn colour(what: &str) -> usize {
 
 /// The counts as a shape with flat steps.
 fn outline(counts: &[u32], lanes: &TimelineChart, x: Axis, y: Axis) -> Vec<(i32, i32)> {
-    let mut points = vec![(x.at(lanes.from_ms), y.at(0.0))];
+    let mut points = vec![(x.position(lanes.from_ms), y.position(0.0))];
     let mut time = lanes.from_ms;
     for count in counts {
-        let height = y.at(f64::from(*count));
-        points.push((x.at(time), height));
+        let height = y.position(f64::from(*count));
+        points.push((x.position(time), height));
         time += lanes.step_ms;
-        points.push((x.at(time), height));
+        points.push((x.position(time), height));
     }
-    points.push((x.at(time), y.at(0.0)));
+    points.push((x.position(time), y.position(0.0)));
     points
 }

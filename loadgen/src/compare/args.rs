@@ -18,16 +18,16 @@ const WARM_UP_DIVISOR: u32 = 4;
 const WARM_UP_REQUESTS: u64 = 64;
 
 /// The defaults: all scenarios within ten minutes.
-const ROUNDS: u32 = 5;
-const DURATION: Duration = Duration::from_millis(800);
+const DEFAULT_ROUNDS: u32 = 5;
+const DEFAULT_DURATION: Duration = Duration::from_millis(800);
 
 /// What `--quick` makes of the defaults: enough to see that all works, too little to believe.
 const QUICK_ROUNDS: u32 = 2;
 const QUICK_DURATION: Duration = Duration::from_millis(200);
-const QUICK_SETTLE: Duration = Duration::from_millis(200);
+const QUICK_SETTLE_DELAY: Duration = Duration::from_millis(200);
 
 /// Longer than any of the proxies keeps what it no longer needs by default.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE_DELAY: Duration = Duration::from_secs(5);
 
 /// The flags of `loadgen duel`.
 #[derive(Debug, clap::Args)]
@@ -138,7 +138,7 @@ impl DuelArgs {
         let (rounds, duration) = if self.quick {
             (QUICK_ROUNDS, QUICK_DURATION)
         } else {
-            (ROUNDS, DURATION)
+            (DEFAULT_ROUNDS, DEFAULT_DURATION)
         };
         let duration = self.duration.unwrap_or(duration);
         Ok(DuelPlan {
@@ -151,7 +151,11 @@ impl DuelArgs {
             rate: self.rate,
             connections: self.connections.map(usize::try_from).transpose()?,
             idle: usize::try_from(self.idle)?,
-            settle: if self.quick { QUICK_SETTLE } else { SETTLE },
+            settle: if self.quick {
+                QUICK_SETTLE_DELAY
+            } else {
+                SETTLE_DELAY
+            },
         })
     }
 }
@@ -195,7 +199,10 @@ mod tests {
     fn all_is_the_default() {
         let plan = plan(&[]);
         assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
-        assert_eq!((plan.rounds, plan.span), (5, LoadLength::Time(DURATION)));
+        assert_eq!(
+            (plan.rounds, plan.span),
+            (5, LoadLength::Time(DEFAULT_DURATION))
+        );
         assert_eq!(
             plan.warm_up(64),
             LoadLength::Time(Duration::from_millis(200))

@@ -29,7 +29,7 @@ const NICE: i32 = 10;
 
 /// From the start of the clients to bytes that arrive.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The most that is written or discarded at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -192,7 +192,7 @@ impl Bulk {
                 "no byte of its {} came through",
                 kind.name()
             );
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }

@@ -32,9 +32,9 @@ pub(crate) const SMALL_REQUESTS: Shape = Shape {
 };
 
 /// How long a proxy has the large bodies alone before anything counts.
-const WARM_UP: Duration = Duration::from_millis(200);
+const BULK_ALONE: Duration = Duration::from_millis(200);
 /// How long a proxy is given to close them.
-const SETTLE: Duration = Duration::from_millis(100);
+const CLOSE_DELAY: Duration = Duration::from_millis(100);
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -65,7 +65,7 @@ pub(crate) async fn sample(
         bulk.begin(addr, kind).await?;
         let mut load = PeerLoad::new(SMALL_REQUESTS, &proxy.addrs);
         load.each_once().await.context("beside large bodies")?;
-        tokio::time::sleep(WARM_UP).await;
+        tokio::time::sleep(BULK_ALONE).await;
         let (start, before) = (Instant::now(), bulk.moved());
         let result = load.run(Rate::new(SMALL_PER_SECOND), plan.span).await?;
         let moved = bulk.moved() - before;
@@ -81,7 +81,7 @@ pub(crate) async fn sample(
     };
     let sample = measured.await;
     bulk.end();
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(CLOSE_DELAY).await;
     sample
 }
 

@@ -14,10 +14,10 @@ use super::scenario::Shape;
 use crate::counters::as_f64;
 
 /// What a proxy has seen before its memory is looked at first: pools and caches are filled.
-const WARM_CONNECTIONS: usize = 64;
+const WARM_UP_CONNECTIONS: usize = 64;
 
 /// How long its CPU time is watched.
-const WATCH: Duration = Duration::from_secs(1);
+const CPU_WINDOW: Duration = Duration::from_secs(1);
 
 /// Measures the shape's number of idle connections to a fresh proxy; `None` if there is none.
 ///
@@ -33,7 +33,7 @@ pub(crate) async fn measure(
         return Ok(None);
     };
     let few = Shape {
-        connections: shape.connections.min(WARM_CONNECTIONS),
+        connections: shape.connections.min(WARM_UP_CONNECTIONS),
         ..shape
     };
     let mut warm = PeerLoad::new(few, &proxy.addrs);
@@ -46,7 +46,7 @@ pub(crate) async fn measure(
     load.each_once().await?;
     tokio::time::sleep(plan.settle).await;
     let (start, before) = (Instant::now(), Usage::read(pid)?);
-    tokio::time::sleep(WATCH).await;
+    tokio::time::sleep(CPU_WINDOW).await;
     let used = Usage::read(pid)? - before;
     let kib_after = resident_kib(pid)?;
     let grown = as_f64(kib_after) - as_f64(kib_before);

@@ -48,7 +48,7 @@ use testbed::Testbed;
 ///
 /// # Errors
 /// Nothing could be scenario, or a file could not be written.
-pub(crate) async fn perform(args: DuelArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
     let (mut installed_peers, mut skipped) = (Vec::new(), Vec::new());
     for peer in &plan.peers {

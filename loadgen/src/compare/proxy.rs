@@ -18,7 +18,7 @@ use super::peer::{InstalledPeer, Peer};
 use super::peer_config::{self, ProxySetup};
 use super::proc_usage::Usage;
 use super::scenario::Shape;
-use crate::child_process::{self, ChildGuard, POLL, TempDir};
+use crate::child_process::{self, ChildGuard, POLL_INTERVAL, TempDir};
 use crate::spawn::SpawnedRingmaster;
 
 /// From the start to the first answer.
@@ -219,7 +219,7 @@ async fn reach(child: &mut ChildGuard, addr: SocketAddr) -> anyhow::Result<()> {
                 let log = child.quoted_log();
                 bail!("it did not answer within {READY_TIMEOUT:?}: {err:#}{log}");
             }
-            Err(_) => tokio::time::sleep(POLL).await,
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::arrivals::Rate;
 use crate::counters::as_f64;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
-const SETTLE: Duration = Duration::from_millis(10);
+const IDLE_DELAY: Duration = Duration::from_millis(10);
 
 /// The part of the slowest proxy's requests per second at which latencies are scenario for all.
 const FIXED_RATE_SHARE: f64 = 0.5;
@@ -145,10 +145,10 @@ impl Rounds<'_> {
         let mut load = PeerLoad::new(self.shape, &proxy.addrs);
         let warm_up = self.plan.warm_up(self.shape.connections);
         load.run(None, warm_up).await.context("warming up")?;
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(IDLE_DELAY).await;
         let before = (proxy.usage()?, Usage::read(getpid())?);
         let result = load.run(rate, self.plan.span).await?;
-        tokio::time::sleep(SETTLE).await;
+        tokio::time::sleep(IDLE_DELAY).await;
         let after = (proxy.usage()?, Usage::read(getpid())?);
         if let Some(fault) = &result.fault {
             let name = self.name(peer_index);

@@ -9,11 +9,11 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal};
 use serde::Serialize;
 
-use crate::child_process::{self, ChildGuard, POLL};
+use crate::child_process::{self, ChildGuard, POLL_INTERVAL};
 use crate::counters::as_f64;
 
 /// From the start of strace to its hold on all threads, and from the signal to its table.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const STRACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What strace says of each process it holds.
 const ATTACHED_MESSAGE: &str = " attached";
@@ -50,10 +50,10 @@ impl Strace {
                 bail!("{}", log.lines().next_back().unwrap_or("it said nothing"));
             }
             ensure!(
-                start.elapsed() < TIMEOUT,
-                "it did not attach within {TIMEOUT:?}"
+                start.elapsed() < STRACE_TIMEOUT,
+                "it did not attach within {STRACE_TIMEOUT:?}"
             );
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(Self(strace))
     }
@@ -63,8 +63,11 @@ impl Strace {
     /// # Errors
     /// It gave no table.
     pub(crate) async fn detach(mut self, requests: u64) -> anyhow::Result<SyscallCounts> {
-        let ended = self.0.stop(Signal::INT, TIMEOUT).await?;
-        ensure!(ended.is_some(), "it did not let go within {TIMEOUT:?}");
+        let ended = self.0.stop(Signal::INT, STRACE_TIMEOUT).await?;
+        ensure!(
+            ended.is_some(),
+            "it did not let go within {STRACE_TIMEOUT:?}"
+        );
         let calls = parse(&self.0.log());
         ensure!(!calls.is_empty() && requests > 0, "it counted nothing");
         let per = |count: u64| as_f64(count) / as_f64(requests);

@@ -11,15 +11,15 @@ pub(crate) enum Expression {
     Number(i64),
     I,
     J,
-    Of(u8, Box<[Self; 2]>),
+    Binary(u8, Box<[Self; 2]>),
 }
 
 impl Expression {
     /// Reads `text`; `None` if it is no expression.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
         let mut rest = text.as_slice();
-        let whole = sum(&mut rest, 0)?;
+        let whole = parse_sum(&mut rest, 0)?;
         rest.is_empty().then_some(whole)
     }
 
@@ -29,7 +29,7 @@ impl Expression {
             Self::Number(number) => return Some(*number),
             Self::I => return Some(i),
             Self::J => return Some(j),
-            Self::Of(sign, sides) => (sign, sides),
+            Self::Binary(sign, sides) => (sign, sides),
         };
         let (left, right) = (sides[0].value(i, j)?, sides[1].value(i, j)?);
         match sign {
@@ -42,16 +42,16 @@ impl Expression {
     }
 }
 
-fn sum(rest: &mut &[u8], depth: usize) -> Option<Expression> {
-    chain(rest, depth, b"+-", product)
+fn parse_sum(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+    parse_chain(rest, depth, b"+-", parse_product)
 }
 
-fn product(rest: &mut &[u8], depth: usize) -> Option<Expression> {
-    chain(rest, depth, b"*/%", single)
+fn parse_product(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+    parse_chain(rest, depth, b"*/%", parse_operand)
 }
 
 /// Operands with these signs between them, from left to right.
-fn chain(
+fn parse_chain(
     rest: &mut &[u8],
     depth: usize,
     signs: &[u8],
@@ -61,12 +61,12 @@ fn chain(
     while let Some((sign, after)) = rest.split_first().filter(|(sign, _)| signs.contains(sign)) {
         *rest = after;
         let right = operand(rest, depth)?;
-        left = Expression::Of(*sign, Box::new([left, right]));
+        left = Expression::Binary(*sign, Box::new([left, right]));
     }
     Some(left)
 }
 
-fn single(rest: &mut &[u8], depth: usize) -> Option<Expression> {
+fn parse_operand(rest: &mut &[u8], depth: usize) -> Option<Expression> {
     let (first, after) = rest.split_first().filter(|_| depth < MAX_DEPTH)?;
     if first.is_ascii_digit() {
         let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -81,14 +81,14 @@ fn single(rest: &mut &[u8], depth: usize) -> Option<Expression> {
         b'i' => Some(Expression::I),
         b'j' => Some(Expression::J),
         b'-' => {
-            let right = single(rest, depth + 1)?;
-            Some(Expression::Of(
+            let right = parse_operand(rest, depth + 1)?;
+            Some(Expression::Binary(
                 b'-',
                 Box::new([Expression::Number(0), right]),
             ))
         }
         b'(' => {
-            let inner = sum(rest, depth + 1)?;
+            let inner = parse_sum(rest, depth + 1)?;
             *rest = rest.strip_prefix(b")")?;
             Some(inner)
         }
@@ -112,7 +112,11 @@ mod tests {
             ("9223372036854775807*i", None),
         ];
         for (text, value) in cases {
-            assert_eq!(Expression::read(text).unwrap().value(4, 5), value, "{text}");
+            assert_eq!(
+                Expression::parse(text).unwrap().value(4, 5),
+                value,
+                "{text}"
+            );
         }
         let deep = "(".repeat(40) + "i" + &")".repeat(40);
         for text in [
@@ -125,7 +129,7 @@ mod tests {
             "99999999999999999999",
             &deep,
         ] {
-            assert!(Expression::read(text).is_none(), "{text}");
+            assert!(Expression::parse(text).is_none(), "{text}");
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Ring {
 
 impl Ring {
     /// The ring that `spec` names, if it is known here and can be worked out.
-    pub(crate) fn of(spec: &str) -> Option<Self> {
+    pub(crate) fn from_spec(spec: &str) -> Option<Self> {
         match spec {
             "uniform" => {
                 let mut ids = vec![0; BUCKETS];
@@ -72,7 +72,7 @@ impl Ring {
         if !(1..=MAX_SLOTS).contains(&slots) || !(1..=MAX_VNODES).contains(&vnodes) {
             return None;
         }
-        let (h, phi) = (Expression::read(h)?, Expression::read(phi)?);
+        let (h, phi) = (Expression::parse(h)?, Expression::parse(phi)?);
         let mut ids = vec![0; slots];
         for id in all_ids() {
             let key = i64::try_from(id % KEY_MODULUS).ok()?;
@@ -89,15 +89,15 @@ impl Ring {
     /// The share of seats 1 to `seats`; `None` where not all of them have a place.
     pub(crate) fn shares(&self, seats: u32) -> Option<Vec<f64>> {
         let counts = match self {
-            Self::Uniform(ids) => uniform(ids, seats),
+            Self::Uniform(ids) => count_uniform(ids, seats),
             Self::Classic {
                 ids,
                 phi,
                 vnodes,
                 quadratic,
             } => {
-                let owners = place(phi, *vnodes, *quadratic, ids.len(), seats)?;
-                clockwise(ids, &owners, seats)
+                let owners = place_virtual_servers(phi, *vnodes, *quadratic, ids.len(), seats)?;
+                count_clockwise(ids, &owners, seats)
             }
         };
         let all = as_f64(counts.iter().sum());
@@ -115,11 +115,11 @@ fn slot(hash: i64, slots: usize) -> Option<usize> {
 }
 
 /// IDs per seat where a bucket belongs to the seat with the highest draw for it.
-fn uniform(ids: &[u64], seats: u32) -> Vec<u64> {
+fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let drawn = |bucket: u64, seat: u64| {
-        let bucket = scattered((bucket + 1).wrapping_mul(GOLDEN));
-        scattered(bucket ^ scattered(!(seat.wrapping_mul(GOLDEN))))
+        let bucket = splitmix64_finalizer((bucket + 1).wrapping_mul(GOLDEN));
+        splitmix64_finalizer(bucket ^ splitmix64_finalizer(!(seat.wrapping_mul(GOLDEN))))
     };
     let mut counts = vec![0; seats as usize];
     for (bucket, ids) in (0..).zip(ids) {
@@ -133,14 +133,14 @@ fn uniform(ids: &[u64], seats: u32) -> Vec<u64> {
 }
 
 /// The finalizer of splitmix64.
-fn scattered(x: u64) -> u64 {
+fn splitmix64_finalizer(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
 
 /// Which seat has each slot when they are placed in ascending order.
-fn place(
+fn place_virtual_servers(
     phi: &Expression,
     vnodes: i64,
     quadratic: bool,
@@ -150,9 +150,11 @@ fn place(
     let mut owners = vec![None; slots];
     for seat in 1..=seats {
         for vnode in 1..=vnodes {
-            let wish = slot(phi.value(seat.into(), vnode)?, slots)?;
+            let preferred = slot(phi.value(seat.into(), vnode)?, slots)?;
             let squares = (0..slots).filter(|_| quadratic).map(|step| step * step);
-            let mut tried = squares.chain(0..slots).map(|step| (wish + step) % slots);
+            let mut tried = squares
+                .chain(0..slots)
+                .map(|step| (preferred + step) % slots);
             let free = tried.find(|at| owners[*at].is_none())?;
             owners[free] = Some(seat);
         }
@@ -161,7 +163,7 @@ fn place(
 }
 
 /// IDs per seat where the first taken slot at or after an ID's owns it.
-fn clockwise(ids: &[u64], owners: &[Option<u32>], seats: u32) -> Vec<u64> {
+fn count_clockwise(ids: &[u64], owners: &[Option<u32>], seats: u32) -> Vec<u64> {
     let mut counts = vec![0; seats as usize];
     let mut owner = None;
     // Twice around, backwards: the second time the owner of the last slots is known.
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     fn of_10_000(spec: &str, seats: u32) -> Vec<u64> {
-        let shares = Ring::of(spec).unwrap().shares(seats).unwrap();
+        let shares = Ring::from_spec(spec).unwrap().shares(seats).unwrap();
         let counts = shares
             .into_iter()
             .map(|share| crate::text_report::round_u64(share * 1e4));
@@ -197,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_spread_expression_is_even_and_nonsense_has_no_expectation() {
-        let even = Ring::of("classic:h=i,phi=(9*i+j)*45").unwrap();
+        let even = Ring::from_spec("classic:h=i,phi=(9*i+j)*45").unwrap();
         let shares = even.shares(3).unwrap();
         assert!(
             shares.iter().all(|share| (0.29..0.37).contains(share)),
@@ -210,15 +212,15 @@ mod tests {
             "classic:slots=0",
             "",
         ] {
-            assert!(Ring::of(spec).is_none(), "{spec}");
+            assert!(Ring::from_spec(spec).is_none(), "{spec}");
         }
-        let full = Ring::of("classic:slots=10").unwrap();
+        let full = Ring::from_spec("classic:slots=10").unwrap();
         assert_eq!((full.shares(1).is_some(), full.shares(2)), (true, None));
     }
 
     #[test]
     fn the_uniform_ring_is_nearly_even() {
-        let shares = Ring::of("uniform").unwrap().shares(3).unwrap();
+        let shares = Ring::from_spec("uniform").unwrap().shares(3).unwrap();
         assert!(
             shares.iter().all(|share| (0.332..0.335).contains(share)),
             "{shares:?}"

@@ -83,8 +83,8 @@ fn event_time(events: &Value, removal: &Removal, kind: &str) -> Option<SystemTim
 
 /// The times after which it was noticed and replaced.
 pub(super) fn kill_times(removal: &Removal, events: &Value, timeline: &Timeline) -> KillTimes {
-    let at_ms = timeline.millis(removal.at);
-    let after = |moment: SystemTime| (timeline.millis(moment) - at_ms).max(0.0);
+    let at_ms = timeline.millis_since_start(removal.at);
+    let after = |moment: SystemTime| (timeline.millis_since_start(moment) - at_ms).max(0.0);
     let replaced = event_time(events, removal, "replaced").or(removal.back);
     KillTimes {
         seat: removal.seat,

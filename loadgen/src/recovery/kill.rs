@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::child_process::POLL;
+use crate::child_process::POLL_INTERVAL;
 use crate::control::Control;
 use crate::outcome::Server;
 
@@ -113,6 +113,6 @@ async fn run_program(words: &[String], name: &str) -> anyhow::Result<()> {
             );
             return Ok(());
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::arrivals::Rate;
 use crate::balancer::BalancerUnderTest;
-use crate::client::{Client, Template};
+use crate::client::{Client, RequestTemplate};
 use crate::counters::{Counters, as_f64};
 use crate::distribution::REPLICAS;
 use crate::load_stats::LoadPoint;
@@ -34,7 +34,7 @@ const ENDPOINT_PROBE_INTERVAL: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// Nothing could be measured, or no replica could be taken away.
-pub(crate) async fn perform(
+pub(crate) async fn run(
     balancer: &mut BalancerUnderTest,
     kills: u64,
     kill_with: Option<&str>,
@@ -134,7 +134,7 @@ async fn ask_endpoints(
     let template = |(path, kind)| {
         (
             path,
-            Template::with_expected(addr, &target.authority, path, kind),
+            RequestTemplate::with_expected(addr, &target.authority, path, kind),
         )
     };
     let templates = kinds.map(template);

@@ -17,8 +17,8 @@ use crate::text_report::LoadReport;
 use crate::timeline::{STEP_MS, Timeline};
 
 /// What a zoomed timeline shows around a kill: from so many milliseconds before, so many steps.
-const BEFORE_MS: f64 = 50.0;
-const AROUND_STEPS: usize = 20;
+const ZOOM_BEFORE_MS: f64 = 50.0;
+const ZOOM_STEPS: usize = 20;
 
 /// An endpoint, and how it answered.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
@@ -102,7 +102,7 @@ pub(super) fn result(
     report: &LoadReport,
     timeline: &Timeline,
 ) -> ExperimentResult {
-    let lane = |server: &Server| (lane_name(*server), timeline.of(*server));
+    let lane = |server: &Server| (lane_name(*server), timeline.counts(*server));
     let mut lanes: Vec<(String, Vec<u32>)> = found.point.answers.keys().map(lane).collect();
     if timeline.failed().iter().any(|count| *count > 0) {
         lanes.push(("failed".into(), timeline.failed()));
@@ -166,13 +166,13 @@ pub(super) fn result(
 /// The steps around a moment.
 fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
     let step =
-        crate::text_report::round_u64(((at_ms - BEFORE_MS).max(0.0) / whole.step_ms).floor());
+        crate::text_report::round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
     let cut = |counts: &Vec<u32>| {
         counts
             .iter()
             .skip(first)
-            .take(AROUND_STEPS)
+            .take(ZOOM_STEPS)
             .copied()
             .collect()
     };
