@@ -9,6 +9,7 @@
 //! 500 requests/s.
 
 use std::cell::Cell;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -40,8 +41,23 @@ impl Rate {
 
     /// When request `index`, counted from 0, is due after the start.
     pub(crate) fn due(self, index: u64) -> Duration {
-        let seconds = crate::counters::as_f64(index) / self.per_second;
+        let seconds = crate::float::as_f64(index) / self.per_second;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rate = text.parse().ok().and_then(Self::new);
+        rate.ok_or_else(|| {
+            format!(
+                "a rate is {} to {} requests/s",
+                Self::SLOWEST,
+                Self::FASTEST
+            )
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use rustix::process::Pid;
 
 use crate::arrivals::Rate;
-use crate::compare::DuelArgs;
+use crate::compare::args::DuelArgs;
 use crate::target::Target;
 
 /// The most connections at once.
@@ -82,7 +82,7 @@ pub(crate) struct LoadArgs {
     pub(crate) concurrency: u64,
 
     /// Requests per second, sent whatever the answers do [default: as fast as they are answered]
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<Rate>,
 
     /// What the request IDs follow from: the same seed, the same IDs [default: random]
@@ -235,18 +235,6 @@ fn parse_ring(text: &str) -> Result<String, &'static str> {
     } else {
         Err("a ring is visible ASCII without spaces and ;")
     }
-}
-
-/// A rate within its bounds.
-pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
-    let rate = text.parse().ok().and_then(Rate::new);
-    rate.ok_or_else(|| {
-        format!(
-            "a rate is {} to {} requests/s",
-            Rate::SLOWEST,
-            Rate::FASTEST
-        )
-    })
 }
 
 fn parse_pid(text: &str) -> Result<Pid, &'static str> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::float::as_f64;
 use crate::latency::Latencies;
 use crate::outcome::{Failure, Server};
 use crate::timeline::Timeline;
@@ -102,12 +103,6 @@ pub(crate) fn max_to_mean(counts: &[u64]) -> Option<f64> {
     let total: u64 = counts.iter().sum();
     let max = counts.iter().max()?;
     (total > 0).then(|| as_f64(*max) * as_f64(counts.len() as u64) / as_f64(total))
-}
-
-/// A count as a floating number: exact below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]
-pub(crate) fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

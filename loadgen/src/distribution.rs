@@ -10,15 +10,14 @@ use serde_json::json;
 
 use crate::balancer::BalancerUnderTest;
 use crate::chart::{Bars, Body, Chart, Series};
-use crate::counters::{Counters, as_f64, max_to_mean};
+use crate::counters::{Counters, max_to_mean};
+use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
-use crate::text::{bar, group_thousands, share};
-use crate::text_report::{LoadReport, MAX_BAR_CHARS, count_noun};
-
-/// How many replicas the experiment is made with.
-pub(crate) const REPLICAS: u64 = 3;
+use crate::spawn::DEFAULT_REPLICAS;
+use crate::text::{MAX_BAR_CHARS, bar, count_noun, group_thousands, share};
+use crate::text_report::LoadReport;
 
 /// The 95 % point of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_854;
@@ -31,13 +30,13 @@ const NORMAL_95: f64 = 1.644_854;
 pub(crate) async fn run(balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
     let control = balancer.has_control();
     if control {
-        balancer.open(REPLICAS, None).await?;
+        balancer.open(DEFAULT_REPLICAS, None).await?;
     } else {
         balancer.attach().await?;
     }
     let seats: BTreeSet<u64> = match balancer.control() {
-        Ok(_) if !balancer.is_ours() => balancer.seats(REPLICAS).await?,
-        _ => (1..=REPLICAS).collect(),
+        Ok(_) if !balancer.is_ours() => balancer.seats(DEFAULT_REPLICAS).await?,
+        _ => (1..=DEFAULT_REPLICAS).collect(),
     };
     let progress = Progress::new(balancer.load.requests);
     let report = balancer
@@ -70,7 +69,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
     let chart = Chart {
         stem: "distribution",
         title: format!(
-            "Answers per server, {} requests on {REPLICAS} servers",
+            "Answers per server, {} requests on {DEFAULT_REPLICAS} servers",
             group_thousands(requests)
         ),
         sentence: "One bar for each server; the mark across it is an equal share.".into(),
@@ -103,7 +102,7 @@ fn table(report: &LoadReport) -> String {
     if seen.is_empty() {
         return String::new();
     }
-    let mut servers: Vec<u64> = (1..=REPLICAS).chain(seen.keys().copied()).collect();
+    let mut servers: Vec<u64> = (1..=DEFAULT_REPLICAS).chain(seen.keys().copied()).collect();
     servers.sort_unstable();
     servers.dedup();
     let counts = servers.iter().map(|server| seen.get(server).copied());
@@ -159,11 +158,13 @@ fn verdict(sum: f64, limit: f64) -> &'static str {
 
 /// A word about servers that should not, or should, have answered.
 fn surprise(servers: &[u64], seen: u64) -> String {
-    if servers.len() as u64 == REPLICAS && seen == REPLICAS {
+    if servers.len() as u64 == DEFAULT_REPLICAS && seen == DEFAULT_REPLICAS {
         return String::new();
     }
     let answered = count_noun(seen, "server");
-    format!("note: {answered} answered; the experiment is made with servers 1 to {REPLICAS}\n")
+    format!(
+        "note: {answered} answered; the experiment is made with servers 1 to {DEFAULT_REPLICAS}\n"
+    )
 }
 
 /// The sum of squared distances from equal shares, each relative to the share.

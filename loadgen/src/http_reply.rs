@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     /// What is read when the last byte of `text` has come, having checked that it was not before.
-    fn round_u64(text: &str) -> Reply<'_> {
+    fn parse_whole(text: &str) -> Reply<'_> {
         for len in 0..text.len() {
             assert_eq!(parse(&text.as_bytes()[..len], false), Ok(None), "{len}");
         }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_length_ends_the_body() {
-        let reply = round_u64("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+        let reply = parse_whole("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
         assert_eq!(
             (reply.status, &*reply.body, reply.reusable),
             (200, &b"abc"[..], true)
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn chunks_end_the_body() {
-        let reply = round_u64(
+        let reply = parse_whole(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\nT: v\r\n\r\n",
         );
         assert_eq!((&*reply.body, reply.reusable), (&b"abc"[..], true));
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn interim_replies_are_passed_over() {
-        let reply = round_u64("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
+        let reply = parse_whole("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n");
         assert_eq!((reply.status, reply.reusable), (204, true));
     }
 

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
 use crate::arrivals::{Arrivals, LoadLength, Rate};
@@ -71,4 +72,11 @@ async fn run_connection(
         let outcome = client.request(request_id(load.seed, arrival.index)).await;
         counters.borrow_mut().add(outcome, arrival.due.elapsed());
     }
+}
+
+/// Connections are descriptors. If the limit cannot be raised, those beyond it count as failures.
+pub(crate) fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }

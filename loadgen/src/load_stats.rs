@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::counters::{as_f64, max_to_mean};
+use crate::counters::max_to_mean;
+use crate::float::as_f64;
 use crate::outcome::Server;
 use crate::text_report::LoadReport;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::console::note;
 use crate::counters::Counters;
-use crate::run_cmd::note;
 
 /// How often the bar moves.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);

@@ -6,14 +6,13 @@ use serde_json::json;
 
 use crate::balancer::BalancerUnderTest;
 use crate::chart::{Bars, Body, Chart, Line, Series};
-use crate::counters::as_f64;
-use crate::distribution::REPLICAS;
 use crate::expected_shares::Ring;
+use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
 use crate::scaling::{self, MAX_SERVERS, MIN_SERVERS, by_n, line};
-use crate::spawn::Refusal;
+use crate::spawn::{DEFAULT_REPLICAS, Refusal};
 
 /// What was measured on one ring.
 #[derive(Debug)]
@@ -135,12 +134,12 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
 fn distribution(all: &[RingResult], requests: u64) -> Bars {
     let series = |index: usize| {
         let value = |ring: &RingResult| {
-            let point = ring.points.iter().find(|point| point.n == REPLICAS);
+            let point = ring.points.iter().find(|point| point.n == DEFAULT_REPLICAS);
             let count = point.and_then(|point| point.counts().get(index).copied());
             as_f64(count.unwrap_or_default())
         };
         let expected = |ring: &RingResult| {
-            let share = ring.expected(REPLICAS)?.get(index)?;
+            let share = ring.expected(DEFAULT_REPLICAS)?.get(index)?;
             Some(share * as_f64(requests))
         };
         Series {

@@ -4,22 +4,20 @@
 //! What was measured until Ctrl-C is reported too.
 
 use std::cell::RefCell;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use anyhow::bail;
 
 use crate::cli::RunArgs;
 use crate::client::RequestTemplate;
+use crate::console::{note, print};
 use crate::counters::Counters;
-use crate::distribution;
-use crate::load::{self, Load};
+use crate::load::{self, Load, raise_descriptor_limit};
 use crate::signals::Signals;
-use crate::spawn::SpawnedRingmaster;
+use crate::spawn::{DEFAULT_REPLICAS, SpawnedRingmaster};
 use crate::target::Target;
 use crate::text_report::LoadReport;
 
@@ -68,13 +66,13 @@ pub(crate) async fn run(plan: RunPlan) -> anyhow::Result<ExitCode> {
 
 async fn measure_spawned(plan: &RunPlan, signals: &mut Signals) -> anyhow::Result<LoadReport> {
     let spawned = tokio::select! {
-        spawned = SpawnedRingmaster::start(distribution::REPLICAS, None) => spawned?,
+        spawned = SpawnedRingmaster::start(DEFAULT_REPLICAS, None) => spawned?,
         () = signals.received() => bail!("interrupted while ringmaster was starting"),
     };
     let target = Target::from_addr(spawned.listen);
     note(&format!(
         "started ringmaster with {} replicas on {target}",
-        distribution::REPLICAS
+        DEFAULT_REPLICAS
     ));
     let report = measure(plan, &target, spawned.listen, signals).await;
     spawned.stop().await?;
@@ -102,28 +100,4 @@ async fn measure(
         interrupted,
         counters: counters.replace(Counters::new()?),
     })
-}
-
-/// Puts a report on stdout.
-///
-/// # Errors
-/// Nobody takes it.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .context("cannot print the report")
-}
-
-/// One line for whoever watches; if nobody can, that is no reason to stop.
-pub(crate) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "loadgen: {line}");
-}
-
-/// Connections are descriptors. If the limit cannot be raised, those beyond it count as failures.
-pub(crate) fn raise_descriptor_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::balancer::BalancerUnderTest;
 use crate::chart::{Body, Chart, Line};
-use crate::counters::{Counters, as_f64};
+use crate::counters::Counters;
+use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, Spread, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;

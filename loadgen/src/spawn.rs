@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 use crate::child_process::{self, ChildGuard, POLL_INTERVAL, TempDir};
 
+/// Number of replicas that an experiment uses unless it says otherwise.
+pub(crate) const DEFAULT_REPLICAS: u64 = 3;
+
 /// From the start to the ready file.
 const READY_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -1,14 +1,18 @@
 //! The experiments, one or all: each on its own, then what was left behind is put right, then the report.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use crate::balancer::BalancerUnderTest;
+use crate::chart;
 use crate::cli::{ExperimentArgs, KillArgs, Repeats};
-use crate::results::{self, ExperimentResult};
-use crate::run_cmd::{note, print, raise_descriptor_limit};
+use crate::console::{note, print};
+use crate::html_report;
+use crate::load::raise_descriptor_limit;
+use crate::results::ExperimentResult;
 use crate::signals::Signals;
 use crate::{distribution, recovery, ring_comparison, scaling};
 
@@ -68,7 +72,7 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
         }
     }
     if let Some(folder) = args.out.as_ref().filter(|_| !found.is_empty()) {
-        results::write(folder, &found, &about(args, seed))?;
+        write_files(folder, &found, &about(args, seed))?;
         note(&format!(
             "charts and figures are in {}",
             folder.join("report.html").display()
@@ -81,10 +85,39 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
     }
 }
 
+/// Writes CSV and JSON of each, SVG and PNG of each chart, and one page with everything.
+///
+/// # Errors
+/// The folder or a file in it cannot be written.
+fn write_files(
+    folder: &Path,
+    all: &[ExperimentResult],
+    about: &[(&str, String)],
+) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let put = |name: String, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    for result in all {
+        put(format!("{}.csv", result.name), result.csv.as_bytes())?;
+        let json = serde_json::to_string_pretty(&result.json)? + "\n";
+        put(format!("{}.json", result.name), json.as_bytes())?;
+        for chart in &result.charts {
+            put(format!("{}.svg", chart.stem), chart::svg(chart)?.as_bytes())?;
+            put(format!("{}.png", chart.stem), &chart::png(chart)?)?;
+        }
+    }
+    put(
+        "report.html".into(),
+        html_report::html(all, about)?.as_bytes(),
+    )
+}
+
 /// What a reader must know to judge the figures.
 fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
     let model = info
         .lines()
@@ -126,5 +159,5 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
 /// It is no folder, and none can be made.
 fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }

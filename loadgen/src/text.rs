@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
-use crate::counters::as_f64;
+use crate::float::as_f64;
 
 /// Eighths of a character cell, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/// Characters of the longest bar.
+pub(crate) const MAX_BAR_CHARS: u64 = 40;
 
 /// A bar for `count` where `longest` fills `width` characters. Anything above nothing is seen.
 pub(crate) fn bar(count: u64, longest: u64, width: u64) -> String {
@@ -40,6 +43,12 @@ pub(crate) fn group_thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 server`, `2 servers`.
+pub(crate) fn count_noun(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", group_thousands(count))
 }
 
 /// Three significant digits and a unit: `850 µs`, `12.3 ms`, `1.20 s`.

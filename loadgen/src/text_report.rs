@@ -6,12 +6,10 @@
 use std::time::Duration;
 
 use crate::arrivals::Rate;
-use crate::counters::{Counters, as_f64, max_to_mean};
+use crate::counters::{Counters, max_to_mean};
+use crate::float::{as_f64, round_u64};
 use crate::load::Load;
-use crate::text::{bar, duration, group_thousands, share};
-
-/// Characters of the longest bar.
-pub(crate) const MAX_BAR_CHARS: u64 = 40;
+use crate::text::{MAX_BAR_CHARS, bar, count_noun, duration, group_thousands, share};
 
 /// A load that has ended.
 #[derive(Debug)]
@@ -117,22 +115,6 @@ impl LoadReport {
 /// ` at 500 requests/s`.
 fn at(rate: Rate) -> String {
     format!(" at {} requests/s", rate.per_second())
-}
-
-/// `1 server`, `2 servers`.
-pub(crate) fn count_noun(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", group_thousands(count))
-}
-
-/// A rate rounded to a whole number.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, and a rate is not negative"
-)]
-pub(crate) fn round_u64(rate: f64) -> u64 {
-    rate.round() as u64
 }
 
 #[cfg(test)]

@@ -19,12 +19,12 @@ use saved_state::{SavedState, scale_command};
 
 use crate::cli::ExperimentArgs;
 use crate::client::RequestTemplate;
+use crate::console::note;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::load::{self, Load};
 use crate::outcome::Server;
 use crate::progress::Progress;
-use crate::run_cmd::note;
 use crate::spawn::{Refusal, SpawnedRingmaster};
 use crate::target::Target;
 use crate::text_report::LoadReport;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::console::note;
 use crate::control::Control;
-use crate::run_cmd::note;
 
 /// How a running balancer was found.
 #[derive(Debug)]

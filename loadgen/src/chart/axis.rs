@@ -3,7 +3,7 @@
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
-use super::{CHART_HEIGHT, CHART_WIDTH, Chart};
+use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart};
 
 /// The field that is drawn in, in units.
 const LEFT: i32 = 84;
@@ -71,7 +71,7 @@ impl Axis {
 /// A number with as many decimals as it needs, thousands grouped.
 pub(super) fn format_number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
-        return crate::text::group_thousands(crate::text_report::round_u64(value));
+        return crate::text::group_thousands(crate::float::round_u64(value));
     }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -4,7 +4,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, format_number, x_label};
 use super::canvas::{Anchor, Canvas, INK, PALETTE, SMALL_SIZE};
-use super::{Bars, Chart};
+use super::data::{Bars, Chart};
 
 /// The widest bar, in units.
 const MAX_BAR_WIDTH: i32 = 90;

@@ -6,7 +6,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, format_number, x_label};
 use super::canvas::{Canvas, PALETTE};
-use super::{Chart, Line};
+use super::data::{Chart, Line};
 
 pub(super) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
@@ -22,12 +22,9 @@ pub(super) fn draw<DB: DrawingBackend>(
     axis::frame(canvas, chart, y)?;
     // Compared as thousandths, since floating numbers have no order of their own.
     let all: BTreeSet<u64> = points()
-        .map(|point| crate::text_report::round_u64(point.0 * 1e3))
+        .map(|point| crate::float::round_u64(point.0 * 1e3))
         .collect();
-    let all: Vec<f64> = all
-        .iter()
-        .map(|x| crate::counters::as_f64(*x) / 1e3)
-        .collect();
+    let all: Vec<f64> = all.iter().map(|x| crate::float::as_f64(*x) / 1e3).collect();
     let (first, last) = (all.first().copied(), all.last().copied());
     let (first, last) = (first.unwrap_or(0.0), last.unwrap_or(1.0));
     let room = ((last - first) * 0.08).max(0.1);

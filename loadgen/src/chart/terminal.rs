@@ -1,9 +1,9 @@
 //! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
 
 use super::axis::format_number;
-use super::{Bars, Body, Chart, Line, TimelineChart};
-use crate::text::bar;
-use crate::text_report::{MAX_BAR_CHARS, round_u64};
+use super::data::{Bars, Body, Chart, Line, TimelineChart};
+use crate::float::round_u64;
+use crate::text::{MAX_BAR_CHARS, bar};
 
 /// The most columns of a strip.
 const MAX_COLUMNS: usize = 80;
@@ -103,8 +103,8 @@ fn strips(lanes: &TimelineChart) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::data::{Mark, lane_name};
     use super::super::tests::sample;
-    use super::super::{Mark, lane_name};
     use super::*;
 
     #[test]

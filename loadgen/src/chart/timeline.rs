@@ -4,7 +4,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, format_number};
 use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
-use super::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart};
+use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart, lane_name};
 
 /// The strips lie between these, in units.
 const TOP: i32 = 128;
@@ -105,11 +105,6 @@ pub(super) fn draw<DB: DrawingBackend>(
         }
     }
     axis::legend(canvas, &key)
-}
-
-/// What the strip of a server is called.
-pub(crate) fn lane_name(server: u64) -> String {
-    format!("server {server}")
 }
 
 fn colour(what: &str) -> usize {

@@ -9,7 +9,6 @@ use clap::ValueEnum;
 use super::peer::Peer;
 use super::scenario::Scenario;
 use crate::arrivals::{LoadLength, Rate};
-use crate::cli::parse_rate;
 
 /// What a warm-up takes of the time that is measured after it: a quarter.
 const WARM_UP_DIVISOR: u32 = 4;
@@ -55,7 +54,11 @@ pub(crate) struct DuelArgs {
     #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..), help = "How many requests each gets in a round, instead of a duration")]
     pub(crate) requests: Option<u64>,
 
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, help = "The fixed rate of the latencies, the same for all [default: half of what the slowest can do]")]
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        help = "The fixed rate of the latencies, the same for all [default: half of what the slowest can do]"
+    )]
     pub(crate) rate: Option<Rate>,
 
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000), help = "How many connections [default: what the scenario says]")]

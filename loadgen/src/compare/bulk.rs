@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::run_cmd::note;
+use crate::console::note;
 
 /// Clients at full speed.
 pub(crate) const BULK_CLIENTS: usize = 20;

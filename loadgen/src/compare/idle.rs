@@ -11,7 +11,7 @@ use super::proc_usage::{Usage, resident_kib};
 use super::proxy::Proxy;
 use super::results::IdleResult;
 use super::scenario::Shape;
-use crate::counters::as_f64;
+use crate::float::as_f64;
 
 /// What a proxy has seen before its memory is looked at first: pools and caches are filled.
 const WARM_UP_CONNECTIONS: usize = 64;

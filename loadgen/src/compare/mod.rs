@@ -6,14 +6,16 @@
 //! backends, and for each scenario start the proxies, go through the rounds, stop them; then the table.
 
 mod affinity;
-mod args;
+pub(crate) mod args;
 mod backend;
 mod bulk;
 mod chart;
 mod connection;
 mod fairness;
 mod idle;
+mod installed;
 mod load;
+mod measure;
 mod peer;
 mod peer_config;
 mod proc_usage;
@@ -33,13 +35,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-pub(crate) use args::DuelArgs;
-
-use crate::run_cmd::{note, print, raise_descriptor_limit};
+use crate::console::{note, print};
+use crate::load::raise_descriptor_limit;
 use crate::signals::Signals;
+use args::DuelArgs;
 use backend::BACKEND_COUNT;
 use fairness::FairnessResult;
-use peer::InstalledPeer;
+use installed::InstalledPeer;
 use peer_config::ProxySetup;
 use results::{PeerNote, ScenarioResult};
 use testbed::Testbed;
@@ -72,7 +74,7 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
     }
     let testbed = Testbed::set_up(installed_peers, skipped, plan.rounds)?;
     let interrupted = tokio::select! {
-        () = testbed.measure(&plan) => false,
+        () = measure::all(&testbed, &plan) => false,
         () = signals.received() => true,
     };
     if interrupted {

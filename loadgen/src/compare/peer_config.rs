@@ -8,7 +8,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::peer::{InstalledPeer, Peer};
+use super::installed::InstalledPeer;
+use super::peer::Peer;
 
 /// IdleResult connections to all backends that nginx keeps: what ringmaster keeps for three by default.
 const NGINX_KEEPALIVE: usize = 192;

@@ -112,7 +112,7 @@ mod tests {
         );
         assert_eq!(parse_schedstat(""), None);
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 17 230 3 4 20 0 1 0 55";
-        assert_eq!(parse_stat(&stat), Some((17, 230)));
+        assert_eq!(parse_stat(stat), Some((17, 230)));
         assert_eq!(parse_stat("42 (a"), None);
         let status = "Name:\tx\nVmRSS:\t    1640 kB\nThreads:\t1\n";
         assert_eq!(parse_rss_kib(status), Some(1640));

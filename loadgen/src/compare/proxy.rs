@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal};
 
+use super::installed::InstalledPeer;
 use super::load::PeerLoad;
-use super::peer::{InstalledPeer, Peer};
+use super::peer::Peer;
 use super::peer_config::{self, ProxySetup};
 use super::proc_usage::Usage;
 use super::scenario::Shape;

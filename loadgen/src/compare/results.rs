@@ -138,7 +138,7 @@ impl PeerNote {
 impl Sample {
     /// Requests per second.
     pub(crate) fn per_second(&self) -> f64 {
-        crate::counters::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
+        crate::float::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     fn busy(&self, cpu_us: f64) -> f64 {
@@ -167,8 +167,7 @@ impl PeerResult {
         let against = |of: fn(&Self) -> Vec<RoundValue>| {
             base.and_then(|base| Spread::from_values(ratios(&of(self), &of(base))))
         };
-        let ticks =
-            |of: fn(&Sample) -> u64| crate::counters::as_f64(self.closed.iter().map(of).sum());
+        let ticks = |of: fn(&Sample) -> u64| crate::float::as_f64(self.closed.iter().map(of).sum());
         let (user, system) = (ticks(|s| s.user_ticks), ticks(|s| s.system_ticks));
         let busy = self.closed.iter();
         let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));

@@ -16,7 +16,7 @@ use super::stats::{Spread, round_down_to_two_digits};
 use super::strace::{Strace, SyscallCounts};
 use super::testbed::Testbed;
 use crate::arrivals::Rate;
-use crate::counters::as_f64;
+use crate::float::as_f64;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
 const IDLE_DELAY: Duration = Duration::from_millis(10);
@@ -46,11 +46,7 @@ impl Rounds<'_> {
         if strace {
             self.measure_syscalls().await;
         }
-        for proxy in self.proxies {
-            if let Err(err) = proxy.stop().await {
-                self.testbed.fault(format!("{err:#}"));
-            }
-        }
+        self.testbed.stop_all(self.proxies).await;
     }
 
     async fn measure_closed(&mut self) {
@@ -108,7 +104,7 @@ impl Rounds<'_> {
             }
             let strace = match Strace::attach(pid, &self.testbed.load_cpus).await {
                 Ok(strace) => strace,
-                Err(err) => return self.testbed.without_strace(&err),
+                Err(err) => return self.testbed.disable_strace(&err),
             };
             match self.count_syscalls(&mut load, strace).await {
                 Ok(calls) => self.update(|scenario| scenario.peers[peer_index].calls = Some(calls)),

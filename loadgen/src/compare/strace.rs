@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 use serde::Serialize;
 
 use crate::child_process::{self, ChildGuard, POLL_INTERVAL};
-use crate::counters::as_f64;
+use crate::float::as_f64;
 
 /// From the start of strace to its hold on all threads, and from the signal to its table.
 const STRACE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,8 +9,8 @@ use super::bulk::BULK_CLIENTS;
 use super::fairness::{FairnessResult, SMALL_PER_SECOND};
 use super::results::{IdleResult, Machine, PeerResult, Results, ScenarioResult};
 use super::stats::Spread;
+use crate::float::round_u64;
 use crate::text::{duration, group_thousands};
-use crate::text_report::round_u64;
 
 /// At which share of its time a CPU counts as used up.
 const SATURATED_SHARE: f64 = 0.95;

@@ -9,7 +9,7 @@ mod expression;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::counters::as_f64;
+use crate::float::as_f64;
 use crate::request_ids::all_ids;
 use expression::Expression;
 
@@ -185,7 +185,7 @@ mod tests {
         let shares = Ring::from_spec(spec).unwrap().shares(seats).unwrap();
         let counts = shares
             .into_iter()
-            .map(|share| crate::text_report::round_u64(share * 1e4));
+            .map(|share| crate::float::round_u64(share * 1e4));
         counts.collect()
     }
 

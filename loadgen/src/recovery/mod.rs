@@ -14,12 +14,13 @@ use std::time::{Duration, SystemTime};
 use crate::arrivals::Rate;
 use crate::balancer::BalancerUnderTest;
 use crate::client::{Client, RequestTemplate};
-use crate::counters::{Counters, as_f64};
-use crate::distribution::REPLICAS;
+use crate::counters::Counters;
+use crate::float::as_f64;
 use crate::load_stats::LoadPoint;
 use crate::outcome::{Expected, Server};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
+use crate::spawn::DEFAULT_REPLICAS;
 use events::Removal;
 use kill::KillMethod;
 use report::{Endpoints, RecoveryData};
@@ -40,7 +41,7 @@ pub(crate) async fn run(
     kill_with: Option<&str>,
 ) -> anyhow::Result<ExperimentResult> {
     balancer.load.rate = balancer.load.rate.or_else(|| Rate::new(DEFAULT_RATE));
-    balancer.open(REPLICAS, None).await?;
+    balancer.open(DEFAULT_REPLICAS, None).await?;
     let control = balancer.control()?;
     let method = match (balancer.pid(), kill_with) {
         (_, Some(words)) => {
@@ -49,7 +50,7 @@ pub(crate) async fn run(
         (Some(pid), None) => KillMethod::ChildOf(pid),
         (None, None) => KillMethod::Order(control.clone()),
     };
-    let seats = balancer.seats(REPLICAS).await?;
+    let seats = balancer.seats(DEFAULT_REPLICAS).await?;
     let retries = control.retries().await;
     let progress = Progress::new(balancer.load.requests);
     progress.start_part(&format!("recovery: {kills} kills under load"));

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::events::KillTimes;
 use crate::arrivals::Rate;
 use crate::chart::{Body, Chart, Mark, TimelineChart, lane_name};
-use crate::counters::as_f64;
+use crate::float::as_f64;
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::outcome::Server;
 use crate::results::ExperimentResult;
@@ -114,7 +114,7 @@ pub(super) fn result(
         marks: found.marks(),
     };
     let rate = report.load.rate.map_or(0.0, Rate::per_second);
-    let rate = crate::text::group_thousands(crate::text_report::round_u64(rate));
+    let rate = crate::text::group_thousands(crate::float::round_u64(rate));
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
         title,
@@ -165,8 +165,7 @@ pub(super) fn result(
 
 /// The steps around a moment.
 fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
-    let step =
-        crate::text_report::round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
+    let step = crate::float::round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
     let cut = |counts: &Vec<u32>| {
         counts
