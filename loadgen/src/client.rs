@@ -31,18 +31,8 @@ pub(crate) struct RequestTemplate {
 }
 
 impl RequestTemplate {
-    /// GET requests for `path`, sent to `addr`, which is called `authority`.
-    pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str) -> Self {
-        Self::with_expected(addr, authority, path, Expected::for_path(path))
-    }
-
-    /// The same, with an answer of its own kind.
-    pub(crate) fn with_expected(
-        addr: SocketAddr,
-        authority: &str,
-        path: &str,
-        expected: Expected,
-    ) -> Self {
+    /// GET requests for `path`, sent to `addr`, with `authority` in the Host field.
+    pub(crate) fn get(addr: SocketAddr, authority: &str, path: &str, expected: Expected) -> Self {
         Self {
             addr,
             head: format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nX-Request-ID: "),

@@ -76,34 +76,6 @@ impl LoadPoint {
     }
 }
 
-/// A quantity over repeated loads.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) lowest: f64,
-    pub(crate) median: f64,
-    pub(crate) highest: f64,
-}
-
-impl Spread {
-    /// Of at least one value; of none all are 0.
-    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let at = |index: usize| values.get(index).copied().unwrap_or_default();
-        let (last, middle) = (values.len().saturating_sub(1), values.len() / 2);
-        let median = if values.len().is_multiple_of(2) {
-            f64::midpoint(at(middle.saturating_sub(1)), at(middle))
-        } else {
-            at(middle)
-        };
-        Self {
-            lowest: at(0),
-            median,
-            highest: at(last),
-        }
-    }
-}
-
 /// A sentence if servers lied, failed, or both; nothing if all was well.
 pub(crate) fn failure_summary(points: &[LoadPoint]) -> String {
     let unknown_server: u64 = points.iter().map(|point| point.unknown_server).sum();
@@ -163,20 +135,5 @@ pub(crate) mod tests {
             failure_summary(&[point.clone(), point]),
             "not answered rightly: 4 answered in the name of a server that is not there, 2 status 503\n"
         );
-    }
-
-    #[test]
-    fn the_spread_of_values() {
-        let of = |values: &[f64]| {
-            let Spread {
-                lowest,
-                median,
-                highest,
-            } = Spread::from_values(values.iter().copied());
-            (lowest, median, highest)
-        };
-        assert_eq!(of(&[3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
-        assert_eq!(of(&[4.0, 2.0]), (2.0, 3.0, 4.0));
-        assert_eq!(of(&[]), (0.0, 0.0, 0.0));
     }
 }

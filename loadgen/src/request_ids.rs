@@ -7,6 +7,9 @@
 const FIRST_ID: u64 = 100_000;
 const ID_COUNT: u64 = 900_000;
 
+/// Increment of SplitMix64: 2^64 divided by the golden ratio.
+pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The ID of request number `index`, counted from 0.
 pub(crate) fn request_id(seed: u64, index: u64) -> u64 {
     // The upper half of the product is `random × ID_COUNT / 2^64`: even to within 2^-44.
@@ -21,11 +24,15 @@ pub(crate) fn all_ids() -> impl Iterator<Item = u64> {
 
 /// Output number `index` of the SplitMix64 generator (Steele, Lea, Flood 2014) begun at `seed`.
 fn splitmix64(seed: u64, index: u64) -> u64 {
-    let steps = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut z = seed.wrapping_add(steps);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    let steps = index.wrapping_add(1).wrapping_mul(GOLDEN);
+    splitmix64_finalizer(seed.wrapping_add(steps))
+}
+
+/// Mixes all bits of `x`: the finalizer of SplitMix64.
+pub(crate) fn splitmix64_finalizer(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 #[cfg(test)]

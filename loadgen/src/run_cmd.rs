@@ -16,6 +16,7 @@ use crate::client::RequestTemplate;
 use crate::console::{note, print};
 use crate::counters::Counters;
 use crate::load::{self, Load, raise_descriptor_limit};
+use crate::outcome::Expected;
 use crate::signals::Signals;
 use crate::spawn::{DEFAULT_REPLICAS, SpawnedRingmaster};
 use crate::target::Target;
@@ -85,7 +86,12 @@ async fn measure(
     addr: SocketAddr,
     signals: &mut Signals,
 ) -> anyhow::Result<LoadReport> {
-    let template = Rc::new(RequestTemplate::get(addr, &target.authority, &plan.path));
+    let template = Rc::new(RequestTemplate::get(
+        addr,
+        &target.authority,
+        &plan.path,
+        Expected::for_path(&plan.path),
+    ));
     let counters = Rc::new(RefCell::new(Counters::new()?));
     let start = Instant::now();
     let interrupted = tokio::select! {

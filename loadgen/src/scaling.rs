@@ -3,15 +3,16 @@
 //! The average per server is requests/N whatever the balancer does, so beside it stands what could go
 //! wrong: the busiest server against the mean, and how far the counts lie apart.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::balancer::BalancerUnderTest;
 use crate::chart::{Body, Chart, Line};
 use crate::counters::Counters;
 use crate::float::as_f64;
-use crate::load_stats::{LoadPoint, Spread, failure_summary};
+use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
 use crate::results::ExperimentResult;
+use crate::spread::Spread;
 
 /// The numbers of servers.
 pub(crate) const MIN_SERVERS: u64 = 2;
@@ -61,7 +62,7 @@ pub(crate) async fn sweep(
 pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<(u64, Spread)> {
     let spread = |n| {
         let points = points.iter().filter(|point| point.n == n);
-        (n, Spread::from_values(points.map(&of)))
+        (n, Spread::from_values(points.map(&of)).unwrap_or_default())
     };
     (MIN_SERVERS..=MAX_SERVERS).map(spread).collect()
 }
@@ -69,7 +70,7 @@ pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<
 /// The line of such a quantity, with its band.
 pub(crate) fn line(name: &str, spreads: &[(u64, Spread)], colour: usize) -> Line {
     let point = |(n, spread): &(u64, Spread)| (as_f64(*n), spread.median);
-    let band = |(n, spread): &(u64, Spread)| (as_f64(*n), spread.lowest, spread.highest);
+    let band = |(n, spread): &(u64, Spread)| (as_f64(*n), spread.min, spread.max);
     Line {
         name: name.to_owned(),
         points: spreads.iter().map(point).collect(),
@@ -86,7 +87,7 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
     let mut average = line("average", &by_n(points, LoadPoint::mean), 0);
     let ends = lows.iter().zip(&highs);
     average.band = ends
-        .map(|((n, low), (_, high))| (as_f64(*n), low.lowest, high.highest))
+        .map(|((n, low), (_, high))| (as_f64(*n), low.min, high.max))
         .collect();
     let ratios = by_n(points, LoadPoint::ratio);
     let variations = by_n(points, |point| point.variation() * 100.0);
@@ -137,11 +138,17 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
         title: "Scaling: N = 2 to 6".into(),
         notes: failure_summary(points),
         csv,
-        json: json!({"points": points, "max_to_mean": ratios, "variation_percent": variations}),
+        json: json!({"points": points, "max_to_mean": spreads_json(&ratios), "variation_percent": spreads_json(&variations)}),
         charts,
         told: false,
         clean: points.iter().all(|point| point.wrong() == 0),
     }
+}
+
+/// Returns the spreads as they stand in the JSON file.
+fn spreads_json(spreads: &[(u64, Spread)]) -> Vec<Value> {
+    let json = |(n, Spread { median, min, max }): &(u64, Spread)| json!([n, {"lowest": min, "median": median, "highest": max}]);
+    spreads.iter().map(json).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::cli::{ExperimentArgs, KillArgs, Repeats};
 use crate::console::{note, print};
 use crate::html_report;
 use crate::load::raise_descriptor_limit;
+use crate::machine::{processor, sysctl};
 use crate::results::ExperimentResult;
 use crate::signals::Signals;
 use crate::{distribution, recovery, ring_comparison, scaling};
@@ -94,7 +95,6 @@ fn write_files(
     all: &[ExperimentResult],
     about: &[(&str, String)],
 ) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let put = |name: String, bytes: &[u8]| {
         let path = folder.join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
@@ -117,11 +117,7 @@ fn write_files(
 /// What a reader must know to judge the figures.
 fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let processor = processor().unwrap_or_else(|| "unknown".to_owned());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let build = if cfg!(debug_assertions) {
         "debug (not for figures of speed)"
@@ -137,14 +133,8 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
                 args.load.requests, args.load.concurrency
             ),
         ),
-        (
-            "machine",
-            format!("{cpus} CPUs, {}", model.map_or("unknown", |pair| pair.1)),
-        ),
-        (
-            "kernel",
-            format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
-        ),
+        ("machine", format!("{cpus} CPUs, {processor}")),
+        ("kernel", format!("Linux {}", sysctl("kernel/osrelease"))),
         ("build", build.to_owned()),
         (
             "time",

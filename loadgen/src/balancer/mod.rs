@@ -23,7 +23,7 @@ use crate::console::note;
 use crate::control::Control;
 use crate::counters::Counters;
 use crate::load::{self, Load};
-use crate::outcome::Server;
+use crate::outcome::{Expected, Server};
 use crate::progress::Progress;
 use crate::spawn::{Refusal, SpawnedRingmaster};
 use crate::target::Target;
@@ -213,7 +213,12 @@ impl BalancerUnderTest {
     ) -> anyhow::Result<LoadReport> {
         let (target, addr) = self.reached()?;
         let load = Load { seed, ..self.load };
-        let template = Rc::new(RequestTemplate::get(addr, &target.authority, "/home"));
+        let template = Rc::new(RequestTemplate::get(
+            addr,
+            &target.authority,
+            "/home",
+            Expected::Greeting,
+        ));
         let counters = Rc::new(RefCell::new(counters));
         let (start, begin) = (Instant::now(), progress.position());
         tokio::select! {

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use rustix::net::{RecvFlags, recv};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::discard::{DiscardBuf, discard};
 use crate::console::note;
 
 /// Clients at full speed.
@@ -241,7 +241,7 @@ async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Ar
 struct BulkConnection {
     stream: TcpStream,
     moved: Arc<AtomicU64>,
-    discard_buf: Rc<RefCell<Vec<u8>>>,
+    discard_buf: Rc<DiscardBuf>,
 }
 
 impl BulkConnection {
@@ -256,7 +256,7 @@ impl BulkConnection {
             return;
         }
         match kind {
-            BulkKind::Uploads => self.discard().await,
+            BulkKind::Uploads => self.discard_all().await,
             _ => self.fill(kind).await,
         }
     }
@@ -269,7 +269,7 @@ impl BulkConnection {
         }
         match kind {
             BulkKind::Uploads => self.fill(kind).await,
-            _ if self.is_accepted(kind).await => self.discard().await,
+            _ if self.is_accepted(kind).await => self.discard_all().await,
             _ => note(&format!("{} of {addr} are refused", kind.name())),
         }
     }
@@ -292,13 +292,8 @@ impl BulkConnection {
     }
 
     /// MSG_TRUNC discards without copying (tcp(7)).
-    async fn discard(&self) {
-        let discard = || {
-            let mut discard_buf = self.discard_buf.borrow_mut();
-            let (_, len) = recv(&self.stream, &mut discard_buf[..], RecvFlags::TRUNC)?;
-            Ok(len)
-        };
-        while let Ok(len @ 1..) = self.stream.async_io(Interest::READABLE, discard).await {
+    async fn discard_all(&self) {
+        while let Ok(len @ 1..) = discard(&self.stream, &self.discard_buf, CHUNK_BYTES).await {
             self.moved.fetch_add(len as u64, Ordering::Relaxed);
         }
     }

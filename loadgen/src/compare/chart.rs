@@ -52,7 +52,7 @@ pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
 /// One peer in one panel.
 struct Bar<'a> {
     name: &'a str,
-    ratio: super::stats::Spread,
+    ratio: crate::spread::Spread,
     cpu_us: f64,
 }
 

@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use httparse::{EMPTY_HEADER, Status};
-use rustix::net::{RecvFlags, recv};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::discard::{DiscardBuf, discard};
 use super::scenario::Shape;
 
 /// What is read at once: a head with a small body, or at most this much of a large one.
@@ -33,7 +33,7 @@ pub(crate) struct ConnectionTemplate {
     body_bytes: usize,
     close: bool,
     /// A place for bytes that the kernel never puts there.
-    discard_buf: RefCell<Vec<u8>>,
+    discard_buf: DiscardBuf,
 }
 
 impl ConnectionTemplate {
@@ -135,19 +135,13 @@ impl Connection {
         );
         let left = (head.bytes + head.body_bytes).checked_sub(filled);
         let left = left.context("bytes after the reply")?;
-        self.discard(stream, left).await?;
+        self.discard_rest(stream, left).await?;
         Ok(head)
     }
 
-    async fn discard(&self, stream: &TcpStream, mut left: usize) -> anyhow::Result<()> {
+    async fn discard_rest(&self, stream: &TcpStream, mut left: usize) -> anyhow::Result<()> {
         while left > 0 {
-            let discard = || {
-                let mut discard_buf = self.template.discard_buf.borrow_mut();
-                let most = left.min(discard_buf.len());
-                let (_, len) = recv(stream, &mut discard_buf[..most], RecvFlags::TRUNC)?;
-                Ok(len)
-            };
-            let len = stream.async_io(Interest::READABLE, discard).await;
+            let len = discard(stream, &self.template.discard_buf, left).await;
             let len = len.context("receiving")?;
             ensure!(len > 0, "closed within the body of a reply");
             left -= len;

@@ -12,9 +12,9 @@ use super::load::PeerLoad;
 use super::peer::Peer;
 use super::proxy::Proxy;
 use super::scenario::{SMALL, Shape};
-use super::stats::Spread;
 use crate::arrivals::Rate;
 use crate::float::as_f64;
+use crate::spread::Spread;
 
 /// Who takes part: those that read HTTP, and none at all for what the load itself makes of it.
 pub(crate) const FAIRNESS_PEERS: [Peer; 4] = [

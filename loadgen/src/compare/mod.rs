@@ -11,6 +11,7 @@ mod backend;
 mod bulk;
 mod chart;
 mod connection;
+mod discard;
 mod fairness;
 mod idle;
 mod installed;

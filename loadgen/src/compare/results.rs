@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::fairness::FairnessResult;
-use super::stats::{RoundValue, Spread, ratios};
+use super::stats::{RoundValue, ratios};
 use super::strace::SyscallCounts;
+use crate::spread::Spread;
 
 /// All of a run.
 #[derive(Debug, Default, Serialize)]

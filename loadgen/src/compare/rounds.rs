@@ -10,13 +10,14 @@ use super::args::DuelPlan;
 use super::load::{LoadResult, PeerLoad};
 use super::proc_usage::Usage;
 use super::proxy::Proxy;
-use super::results::{Sample, ScenarioResult};
+use super::results::{PeerResult, Sample, ScenarioResult};
 use super::scenario::Shape;
-use super::stats::{Spread, round_down_to_two_digits};
+use super::stats::round_down_to_two_digits;
 use super::strace::{Strace, SyscallCounts};
 use super::testbed::Testbed;
 use crate::arrivals::Rate;
 use crate::float::as_f64;
+use crate::spread::Spread;
 
 /// How long a proxy is given to fall asleep: its CPU time is exact only then.
 const IDLE_DELAY: Duration = Duration::from_millis(10);
@@ -38,8 +39,9 @@ pub(crate) struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// Measures, writing down each sample as it is taken. Cancel safe: nothing is left running.
-    pub(crate) async fn run(mut self, strace: bool) {
-        self.measure_closed().await;
+    pub(crate) async fn run(self, strace: bool) {
+        let closed = |peer: &mut PeerResult, sample| peer.closed.push(sample);
+        self.measure(None, closed).await;
         if self.shape.paced {
             self.measure_open().await;
         }
@@ -49,29 +51,22 @@ impl Rounds<'_> {
         self.testbed.stop_all(self.proxies).await;
     }
 
-    async fn measure_closed(&mut self) {
-        for round in 1..=self.plan.rounds {
-            for peer_index in self.peer_order(round) {
-                match self.sample(peer_index, round, None).await {
-                    Ok(sample) => {
-                        self.update(|scenario| scenario.peers[peer_index].closed.push(sample))
-                    }
-                    Err(err) => self.fault(peer_index, &err),
-                }
-            }
-        }
-    }
-
-    async fn measure_open(&mut self) {
+    async fn measure_open(&self) {
         let Some(rate) = self.plan.rate.or_else(|| self.half_of_the_slowest()) else {
             return;
         };
         self.update(|scenario| scenario.rate = Some(rate.per_second()));
+        let open = |peer: &mut PeerResult, sample| peer.open.push(sample);
+        self.measure(Some(rate), open).await;
+    }
+
+    /// Measures every peer in every round, and stores each sample by `store`.
+    async fn measure(&self, rate: Option<Rate>, store: fn(&mut PeerResult, Sample)) {
         for round in 1..=self.plan.rounds {
             for peer_index in self.peer_order(round) {
-                match self.sample(peer_index, round, Some(rate)).await {
+                match self.sample(peer_index, round, rate).await {
                     Ok(sample) => {
-                        self.update(|scenario| scenario.peers[peer_index].open.push(sample))
+                        self.update(|scenario| store(&mut scenario.peers[peer_index], sample))
                     }
                     Err(err) => self.fault(peer_index, &err),
                 }

@@ -3,32 +3,6 @@
 //! A machine is not equally fast from minute to minute; two peers measured in the same round saw the same
 //! machine. So a ratio is taken within each round, and the median is one of ratios, not a ratio of medians.
 
-use serde::Serialize;
-
-/// The middle of some values and how far they lie apart.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-}
-
-impl Spread {
-    /// Of these values; `None` if there are none.
-    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let half = values.len() / 2;
-        let median = if values.len().is_multiple_of(2) {
-            f64::midpoint(values[half - 1], values[half])
-        } else {
-            values[half]
-        };
-        Some(Self { median, min, max })
-    }
-}
-
 /// A value and the round it was measured in.
 pub(crate) type RoundValue = (u32, f64);
 
@@ -51,18 +25,6 @@ pub(crate) fn round_down_to_two_digits(rate: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_middle_and_the_ends() {
-        assert_eq!(Spread::from_values([]), None);
-        let spread = |median, min, max| Some(Spread { median, min, max });
-        assert_eq!(Spread::from_values([3.0]), spread(3.0, 3.0, 3.0));
-        assert_eq!(Spread::from_values([9.0, 1.0, 2.0]), spread(2.0, 1.0, 9.0));
-        assert_eq!(
-            Spread::from_values([4.0, 1.0, 2.0, 9.0]),
-            spread(3.0, 1.0, 9.0)
-        );
-    }
 
     #[test]
     fn ratios_are_taken_within_a_round() {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::bulk::BULK_CLIENTS;
 use super::fairness::{FairnessResult, SMALL_PER_SECOND};
 use super::results::{IdleResult, Machine, PeerResult, Results, ScenarioResult};
-use super::stats::Spread;
 use crate::float::round_u64;
+use crate::spread::Spread;
 use crate::text::{duration, group_thousands};
 
 /// At which share of its time a CPU counts as used up.

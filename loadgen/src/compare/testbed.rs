@@ -3,7 +3,6 @@
 //! A fault of one peer is recorded and ends only the measurement of that peer.
 
 use std::cell::{Cell, RefCell};
-use std::fs;
 
 use super::affinity::Cpus;
 use super::backend::Backends;
@@ -14,6 +13,7 @@ use super::results::{Machine, PeerNote, Results};
 use super::strace;
 use crate::child_process;
 use crate::console::note;
+use crate::machine::{processor, sysctl};
 
 /// Number of workers of a proxy, except in the scenario `workers`.
 pub(crate) const ONE_WORKER: usize = 1;
@@ -118,16 +118,10 @@ impl Testbed {
 }
 
 fn machine(cpus: &Cpus) -> Machine {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let trimmed = |path| read(path).trim().to_owned();
-    let cpuinfo = read("/proc/cpuinfo");
-    let processor = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Machine {
-        kernel: trimmed("/proc/sys/kernel/osrelease"),
-        congestion_control: trimmed("/proc/sys/net/ipv4/tcp_congestion_control"),
-        processor: processor.map_or_else(String::new, |(_, name)| name.to_owned()),
+        kernel: sysctl("kernel/osrelease"),
+        congestion_control: sysctl("net/ipv4/tcp_congestion_control"),
+        processor: processor().unwrap_or_default(),
         cpus: cpus.count(),
         load_cpus: cpus.load(),
         proxy_cpus: cpus.proxy(ONE_WORKER),

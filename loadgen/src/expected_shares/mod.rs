@@ -10,7 +10,7 @@ mod expression;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::float::as_f64;
-use crate::request_ids::all_ids;
+use crate::request_ids::{GOLDEN, all_ids, splitmix64_finalizer};
 use expression::Expression;
 
 /// Buckets of the uniform ring.
@@ -116,7 +116,6 @@ fn slot(hash: i64, slots: usize) -> Option<usize> {
 
 /// IDs per seat where a bucket belongs to the seat with the highest draw for it.
 fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let drawn = |bucket: u64, seat: u64| {
         let bucket = splitmix64_finalizer((bucket + 1).wrapping_mul(GOLDEN));
         splitmix64_finalizer(bucket ^ splitmix64_finalizer(!(seat.wrapping_mul(GOLDEN))))
@@ -130,13 +129,6 @@ fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
         }
     }
     counts
-}
-
-/// The finalizer of splitmix64.
-fn splitmix64_finalizer(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// Which seat has each slot when they are placed in ascending order.

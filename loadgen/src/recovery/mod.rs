@@ -135,7 +135,7 @@ async fn ask_endpoints(
     let template = |(path, kind)| {
         (
             path,
-            RequestTemplate::with_expected(addr, &target.authority, path, kind),
+            RequestTemplate::get(addr, &target.authority, path, kind),
         )
     };
     let templates = kinds.map(template);

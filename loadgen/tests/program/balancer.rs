@@ -3,14 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{DEADLINE, beside};
+use crate::support::{DEADLINE, beside, folder, until};
 
 /// A running ringmaster with its replicas, which end with it.
 #[derive(Debug)]
@@ -51,17 +48,16 @@ impl Balancer {
             target: String::new(),
             control: String::new(),
         };
-        let start = Instant::now();
-        loop {
+        until(|| {
             let text = fs::read_to_string(&ready).unwrap_or_default();
-            if let Ok(value) = serde_json::from_str::<Value>(&text) {
-                balancer.target = format!("http://{}", value["listen"].as_str().unwrap());
-                balancer.control = value["control"].as_str().unwrap().to_owned();
-                return balancer;
-            }
-            assert!(start.elapsed() < DEADLINE, "ready in time");
-            thread::sleep(Duration::from_millis(2));
-        }
+            let Ok(value) = serde_json::from_str::<Value>(&text) else {
+                return false;
+            };
+            balancer.target = format!("http://{}", value["listen"].as_str().unwrap());
+            balancer.control = value["control"].as_str().unwrap().to_owned();
+            true
+        });
+        balancer
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -85,18 +81,6 @@ impl Balancer {
 
     /// Waits until it has so many replicas.
     pub(crate) fn reaches(&self, count: usize) {
-        let start = Instant::now();
-        while self.replicas().len() != count {
-            assert!(start.elapsed() < DEADLINE, "{count} replicas in time");
-            thread::sleep(Duration::from_millis(2));
-        }
+        until(|| self.replicas().len() == count);
     }
-}
-
-/// An empty folder.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }

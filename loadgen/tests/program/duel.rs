@@ -4,23 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{DEADLINE, Ended, beside, end_of, within_deadline};
-
-/// A folder for files, and one for the temporary files of loadgen.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("tmp")).unwrap();
-    folder
-}
+use crate::support::{Ended, beside, end_of, folder, is_tidy, until, within_deadline};
 
 fn start(folder: &Path, args: &[&str]) -> Child {
     // A program of this name must be there, whatever is tested of the others.
@@ -34,10 +24,6 @@ fn start(folder: &Path, args: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-fn is_tidy(folder: &Path) -> bool {
-    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
 }
 
 fn json(folder: &Path) -> Value {
@@ -172,14 +158,6 @@ fn endless(folder: &Path) -> (Child, Vec<u32>) {
         !ids.is_empty() && is_tidy(folder)
     });
     (loadgen, ids)
-}
-
-fn until(mut met: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !met() {
-        assert!(start.elapsed() < DEADLINE, "not in time");
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

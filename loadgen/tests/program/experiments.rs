@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::balancer::{Balancer, folder};
-use crate::support::{beside, end_of, loadgen};
+use crate::balancer::Balancer;
+use crate::support::{beside, end_of, folder, loadgen};
 
 const NAMES: [&str; 3] = ["S1", "S2", "S3"];
 

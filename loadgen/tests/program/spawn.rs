@@ -7,18 +7,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{DEADLINE, end_of, listen_of, replica_path, within_deadline};
+use crate::support::{beside, end_of, folder, is_tidy, listen_of, until, within_deadline};
 
 /// A folder with loadgen and a stand-in for ringmaster in it.
 fn stage(name: &str, script: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("tmp")).unwrap();
+    let folder = folder(name);
     fs::hard_link(env!("CARGO_BIN_EXE_loadgen"), folder.join("loadgen")).unwrap();
     if !script.is_empty() {
         let path = folder.join("ringmaster");
@@ -35,7 +31,7 @@ fn stand_in(name: &str) -> PathBuf {
 
 /// The same, as server `id`.
 fn stand_in_as(name: &str, id: u32) -> PathBuf {
-    let replica = replica_path();
+    let replica = beside("replica");
     stage(
         name,
         &format!(
@@ -69,21 +65,8 @@ fn address(folder: &Path) -> SocketAddr {
     listen_of(&line)
 }
 
-fn until(mut met: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !met() {
-        assert!(start.elapsed() < DEADLINE, "not in time");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 fn is_gone(addr: SocketAddr) -> bool {
     TcpStream::connect(addr).is_err()
-}
-
-/// Nothing of the run is left in its folder for temporary files.
-fn is_tidy(folder: &Path) -> bool {
-    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
 }
 
 #[test]

@@ -1,20 +1,16 @@
 //! Starting the binaries under test, with a deadline on every wait.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What takes longer has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
-
-/// The replica built beside loadgen.
-pub(crate) fn replica_path() -> PathBuf {
-    beside("replica")
-}
 
 /// A program of the workspace.
 pub(crate) fn beside(name: &str) -> PathBuf {
@@ -42,7 +38,7 @@ impl Drop for Replica {
 
 /// Starts a replica with this number.
 pub(crate) fn replica(id: u32) -> Replica {
-    let mut child = Command::new(replica_path())
+    let mut child = Command::new(beside("replica"))
         .args(["--listen", "127.0.0.1:0", "--id", &id.to_string()])
         .stdout(Stdio::piped())
         .spawn()
@@ -116,4 +112,26 @@ pub(crate) fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send
         let _ = done.send(work());
     });
     result.recv_timeout(DEADLINE).expect("done in time")
+}
+
+/// Waits until the condition holds.
+pub(crate) fn until(mut met: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !met() {
+        assert!(start.elapsed() < DEADLINE, "not in time");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// An empty folder for the files of one test, with a folder `tmp` for temporary files of loadgen.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("tmp")).unwrap();
+    folder
+}
+
+/// Returns `true` if loadgen has left no temporary file in the folder.
+pub(crate) fn is_tidy(folder: &Path) -> bool {
+    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
 }

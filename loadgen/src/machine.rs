@@ -1,0 +1,23 @@
+//! Facts about this machine that a reader needs to judge measured figures, from /proc.
+
+use std::fs;
+
+/// Returns the name of the processor (`/proc/cpuinfo`), if the kernel gives one.
+pub(crate) fn processor() -> Option<String> {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let name = |line: &str| {
+        Some(
+            line.strip_prefix("model name")?
+                .split_once(": ")?
+                .1
+                .to_owned(),
+        )
+    };
+    cpuinfo.lines().find_map(name)
+}
+
+/// Returns the value of a setting below `/proc/sys`; empty if it cannot be read.
+pub(crate) fn sysctl(name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/sys/{name}"));
+    text.unwrap_or_default().trim().to_owned()
+}
