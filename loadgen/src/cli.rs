@@ -36,21 +36,47 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send GET requests; report who answered, how fast, and what failed
+    /// Send GET requests; report answers per server, latencies and failures
     Run(RunArgs),
-    /// The first experiment: how evenly 3 replicas share requests with random IDs
+    /// Experiment 1: how evenly 3 replicas share requests with random IDs
     Distribution(ExperimentArgs),
-    /// The second: N = 2 to 6, the average per server, the busiest against the mean, and how far they vary
-    Scaling(ScalingArgs),
-    /// The third: replicas are killed under load; what clients see, when a successor is there
-    Recovery(RecoveryArgs),
-    /// The fourth: distribution and scaling for several rings, beside what each ring alone would give
-    Hashes(HashesArgs),
-    /// All four
-    All(AllArgs),
-    /// Ringmaster, HAProxy and nginx side by side: what one request costs each of them
+    /// Experiment 2: for N = 2 to 6, the average per server, the busiest against the mean, the variation
+    Scaling {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+    },
+    /// Experiment 3: kill replicas under load; show failures, detection and replacement times
+    Recovery {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        kill: KillArgs,
+    },
+    /// Experiment 4: distribution and scaling for several rings, beside the expected shares of each ring
+    Hashes {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+        #[command(flatten)]
+        rings: RingArgs,
+    },
+    /// All four experiments
+    All {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+        #[command(flatten)]
+        kill: KillArgs,
+        #[command(flatten)]
+        rings: RingArgs,
+    },
+    /// Measure ringmaster, HAProxy and nginx side by side: the cost of one request
     Duel(DuelArgs),
-    /// Become PROGRAM, but die with the parent
+    /// Become PROGRAM, and die with the parent process
     #[command(hide = true)]
     Guard(GuardArgs),
 }
@@ -147,48 +173,6 @@ impl RingArgs {
             self.rings
         }
     }
-}
-
-/// The flags of `loadgen scaling`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ScalingArgs {
-    #[command(flatten)]
-    pub(crate) common: ExperimentArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-}
-
-/// The flags of `loadgen recovery`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RecoveryArgs {
-    #[command(flatten)]
-    pub(crate) common: ExperimentArgs,
-    #[command(flatten)]
-    pub(crate) kill: KillArgs,
-}
-
-/// The flags of `loadgen hashes`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HashesArgs {
-    #[command(flatten)]
-    pub(crate) common: ExperimentArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-    #[command(flatten)]
-    pub(crate) rings: RingArgs,
-}
-
-/// The flags of `loadgen all`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct AllArgs {
-    #[command(flatten)]
-    pub(crate) common: ExperimentArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-    #[command(flatten)]
-    pub(crate) kill: KillArgs,
-    #[command(flatten)]
-    pub(crate) rings: RingArgs,
 }
 
 /// What the guard is told.

@@ -62,28 +62,33 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (common, all) = match args.command {
-        Command::Guard(guard) => return Err(child_process::exec_guarded(&guard)),
+        Command::Guard(args) => return Err(child_process::exec_guarded(&args)),
         Command::Duel(args) => return event_loop()?.block_on(compare::run(args)),
         Command::Run(args) => {
             let plan = run_cmd::RunPlan::from_args(args);
             return event_loop()?.block_on(run_cmd::run(plan));
         }
         Command::Distribution(common) => (common, vec![Experiment::Distribution]),
-        Command::Scaling(args) => (args.common, vec![Experiment::Scaling(args.repeats)]),
-        Command::Recovery(args) => (args.common, vec![Experiment::Recovery(args.kill)]),
-        Command::Hashes(args) => (
-            args.common,
-            vec![Experiment::Hashes(args.repeats, args.rings.rings())],
-        ),
-        Command::All(args) => {
-            let rings = args.rings.rings();
+        Command::Scaling { common, repeats } => (common, vec![Experiment::Scaling(repeats)]),
+        Command::Recovery { common, kill } => (common, vec![Experiment::Recovery(kill)]),
+        Command::Hashes {
+            common,
+            repeats,
+            rings,
+        } => (common, vec![Experiment::Hashes(repeats, rings.rings())]),
+        Command::All {
+            common,
+            repeats,
+            kill,
+            rings,
+        } => {
             let all = vec![
                 Experiment::Distribution,
-                Experiment::Scaling(args.repeats),
-                Experiment::Recovery(args.kill),
-                Experiment::Hashes(args.repeats, rings),
+                Experiment::Scaling(repeats),
+                Experiment::Recovery(kill),
+                Experiment::Hashes(repeats, rings.rings()),
             ];
-            (args.common, all)
+            (common, all)
         }
     };
     event_loop()?.block_on(suite::run(&common, &all))

@@ -87,16 +87,15 @@ pub(super) fn frame<DB: DrawingBackend>(
         let height = y.position(value);
         canvas.line(&[(LEFT, height), (RIGHT, height)], FAINT, 1)?;
         let text = format_number(value);
-        canvas.text(&text, (LEFT - 10, height), SMALL_SIZE, INK, Anchor::Right)?;
+        canvas.text(&text, (LEFT - 10, height), SMALL_SIZE, Anchor::Right)?;
     }
     canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], INK, 1)?;
-    canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, INK, Anchor::Left)?;
+    canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, Anchor::Left)?;
     let middle = i32::midpoint(LEFT, RIGHT);
     canvas.text(
         &chart.x,
         (middle, CHART_HEIGHT - 18),
         LABEL_SIZE,
-        INK,
         Anchor::Middle,
     )
 }
@@ -107,7 +106,7 @@ pub(super) fn x_label<DB: DrawingBackend>(
     text: &str,
     at: i32,
 ) -> anyhow::Result<()> {
-    canvas.text(text, (at, BOTTOM + 18), SMALL_SIZE, INK, Anchor::Middle)
+    canvas.text(text, (at, BOTTOM + 18), SMALL_SIZE, Anchor::Middle)
 }
 
 /// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
@@ -131,7 +130,7 @@ pub(super) fn legend<DB: DrawingBackend>(
         if colour.is_some() {
             canvas.point((left + 13, row), paint, *expected)?;
         }
-        canvas.text(name, (left + 34, row), SMALL_SIZE, INK, Anchor::Left)?;
+        canvas.text(name, (left + 34, row), SMALL_SIZE, Anchor::Left)?;
         left += width;
     }
     Ok(())

@@ -51,7 +51,6 @@ pub(super) fn draw<DB: DrawingBackend>(
                     &format_number(value.round()),
                     at,
                     SMALL_SIZE,
-                    INK,
                     Anchor::Middle,
                 )?;
             }

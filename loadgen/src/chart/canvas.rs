@@ -61,7 +61,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     pub(super) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
         let filled = self.area.fill(&PAPER);
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
-        self.text(title, (20, 24), TITLE_SIZE, INK, Anchor::Left)
+        self.text(title, (20, 24), TITLE_SIZE, Anchor::Left)
     }
 
     fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
@@ -83,7 +83,6 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         text: &str,
         at: (i32, i32),
         size: i32,
-        colour: RGBColor,
         anchor: Anchor,
     ) -> anyhow::Result<()> {
         let side = match anchor {
@@ -91,7 +90,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        let style = (FONT, size * self.scale).into_font().color(&colour);
+        let style = (FONT, size * self.scale).into_font().color(&INK);
         let style = style.pos(Pos::new(side, VPos::Center));
         self.draw(&Text::new(text.to_owned(), self.at(at), style))
     }

@@ -34,25 +34,18 @@ pub(super) fn draw<DB: DrawingBackend>(
     let counts = lanes.lanes.iter().flat_map(|lane| &lane.1).copied();
     let most = f64::from(counts.max().unwrap_or_default().max(1));
     let height = (BOTTOM - TOP) / count;
-    canvas.text(&chart.y, (20, TOP - 28), LABEL_SIZE, INK, Anchor::Left)?;
+    canvas.text(&chart.y, (20, TOP - 28), LABEL_SIZE, Anchor::Left)?;
     for (row, (name, counts)) in (0..count).zip(&lanes.lanes) {
         let bottom = TOP + (row + 1) * height - GAP;
         let y = Axis::new(0.0, most, bottom, bottom - height + GAP + 4);
-        canvas.text(
-            name,
-            (20, bottom - height / 3),
-            LABEL_SIZE,
-            INK,
-            Anchor::Left,
-        )?;
+        canvas.text(name, (20, bottom - height / 3), LABEL_SIZE, Anchor::Left)?;
         canvas.text(
             &format_number(most),
             (LEFT - 8, y.position(most) + 4),
             SMALL_SIZE,
-            INK,
             Anchor::Right,
         )?;
-        canvas.text("0", (LEFT - 8, bottom - 3), SMALL_SIZE, INK, Anchor::Right)?;
+        canvas.text("0", (LEFT - 8, bottom - 3), SMALL_SIZE, Anchor::Right)?;
         canvas.line(
             &[(LEFT, y.position(most)), (RIGHT, y.position(most))],
             FAINT,
@@ -86,7 +79,6 @@ pub(super) fn draw<DB: DrawingBackend>(
             &text,
             (x.position(value), BOTTOM + 12),
             SMALL_SIZE,
-            INK,
             Anchor::Middle,
         )?;
     }
@@ -95,7 +87,6 @@ pub(super) fn draw<DB: DrawingBackend>(
         &chart.x,
         (middle, CHART_HEIGHT - 18),
         LABEL_SIZE,
-        INK,
         Anchor::Middle,
     )?;
     let mut key: Vec<axis::LegendEntry> = vec![("answers".into(), Some(0), false)];

@@ -31,84 +31,64 @@ const SETTLE_DELAY: Duration = Duration::from_secs(5);
 /// The flags of `loadgen duel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DuelArgs {
-    #[arg(
-        long = "scenario",
-        value_name = "NAME",
-        help = "What to ask of them; repeatable [default: all]"
-    )]
+    /// Scenario to measure; repeatable [default: all]
+    #[arg(long = "scenario", value_name = "NAME")]
     pub(crate) scenarios: Vec<Scenario>,
 
-    #[arg(
-        long = "peer",
-        value_name = "NAME",
-        help = "Whom to ask; repeatable [default: all]"
-    )]
+    /// Peer to measure; repeatable [default: all]
+    #[arg(long = "peer", value_name = "NAME")]
     pub(crate) peers: Vec<Peer>,
 
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), help = "How often each is asked in turn [default: 5]")]
+    /// Number of rounds; each round measures every peer once [default: 5]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: Option<u32>,
 
-    #[arg(long, value_parser = humantime::parse_duration, help = "How long each is asked in a round [default: 800ms]")]
+    /// Duration of one load [default: 800ms]
+    #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
 
-    #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..), help = "How many requests each gets in a round, instead of a duration")]
+    /// Number of requests of one load, instead of a duration
+    #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) requests: Option<u64>,
 
-    #[arg(
-        long,
-        value_name = "PER_SECOND",
-        help = "The fixed rate of the latencies, the same for all [default: half of what the slowest can do]"
-    )]
+    /// Fixed rate for latencies, the same for all peers [default: half of what the slowest peer can do]
+    #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<Rate>,
 
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000), help = "How many connections [default: what the scenario says]")]
+    /// Number of connections [default: depends on the scenario]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub(crate) connections: Option<u32>,
 
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=50_000), help = "How many idle connections")]
+    /// Number of idle connections in the scenario idle
+    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) idle: u32,
 
-    #[arg(
-        long,
-        help = "2 rounds of 200ms unless given: to see that all works, not to believe the figures"
-    )]
+    /// Use defaults of 2 rounds and 200ms: a check that everything works, too short for figures
+    #[arg(long)]
     pub(crate) quick: bool,
 
-    #[arg(
-        long,
-        value_name = "PATH",
-        help = "Another ringmaster [default: the one beside loadgen]"
-    )]
+    /// Path of ringmaster [default: the one beside loadgen]
+    #[arg(long, value_name = "PATH")]
     pub(crate) ringmaster: Option<PathBuf>,
 
-    #[arg(
-        long,
-        value_name = "PATH",
-        help = "Another HAProxy [default: the one in PATH]"
-    )]
+    /// Path of HAProxy [default: haproxy in PATH]
+    #[arg(long, value_name = "PATH")]
     pub(crate) haproxy: Option<PathBuf>,
 
-    #[arg(
-        long,
-        value_name = "PATH",
-        help = "Another nginx [default: the one in PATH]"
-    )]
+    /// Path of nginx [default: nginx in PATH]
+    #[arg(long, value_name = "PATH")]
     pub(crate) nginx: Option<PathBuf>,
 
-    #[arg(long, help = "Print how each peer is configured, and end")]
+    /// Print the configuration of each peer and exit
+    #[arg(long)]
     pub(crate) print_configs: bool,
 
-    #[arg(
-        long,
-        value_name = "FILE",
-        help = "Write every sample of every round, in JSON"
-    )]
+    /// Write every sample of every round to this file, as JSON
+    #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    #[arg(
-        long,
-        value_name = "FILE",
-        help = "Draw the CPU per request as a chart, in SVG"
-    )]
+    /// Draw a chart of the CPU per request into this file, as SVG
+    #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 }
 

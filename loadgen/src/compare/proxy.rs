@@ -46,17 +46,10 @@ const PROBE_SHAPE: Shape = Shape {
 /// What ringmaster takes for a flag: its defaults are what is measured.
 const RINGMASTER_ENV_PREFIX: &str = "RINGMASTER_";
 
-/// How many of a peer's own threads and connections there may be, and where.
-#[derive(Debug, Clone)]
-pub(crate) struct ProxyResources {
-    pub(crate) workers: usize,
-    pub(crate) clients: usize,
-    pub(crate) cpus: Vec<usize>,
-}
-
 /// A peer that takes connections. Dropped without [`Self::stop`], it is killed.
 #[derive(Debug)]
 pub(crate) struct Proxy {
+    name: &'static str,
     /// Where to connect to.
     pub(crate) addrs: Vec<SocketAddr>,
     /// `None` for no proxy at all.
@@ -70,20 +63,21 @@ impl Proxy {
     /// It ended at once, or did not answer in time.
     pub(crate) async fn start(
         installed: &InstalledPeer,
-        backends: &[SocketAddr],
-        resources: &ProxyResources,
+        setup: &ProxySetup<'_>,
+        cpus: &[usize],
     ) -> anyhow::Result<Self> {
         let Some(program) = &installed.program else {
             return Ok(Self {
-                addrs: backends.to_vec(),
+                name: "direct",
+                addrs: setup.backends.to_vec(),
                 child: None,
             });
         };
         let mut attempt = 1;
         loop {
             let started = match installed.peer {
-                Peer::Ringmaster => ringmaster(program, backends, resources).await,
-                _ => other(installed, program, backends, resources).await,
+                Peer::Ringmaster => ringmaster(program, setup, cpus).await,
+                _ => other(installed, program, setup, cpus).await,
             };
             match started {
                 Err(_) if attempt < START_ATTEMPTS => attempt += 1,
@@ -118,31 +112,29 @@ impl Proxy {
         };
         match child.stop(Signal::TERM, STOP_TIMEOUT).await? {
             Some(_) => Ok(()),
-            None => bail!("it did not stop within {STOP_TIMEOUT:?} and was killed"),
+            None => bail!(
+                "{} did not stop within {STOP_TIMEOUT:?} and was killed",
+                self.name
+            ),
         }
     }
 }
 
 async fn ringmaster(
     program: &Path,
-    backends: &[SocketAddr],
-    resources: &ProxyResources,
+    setup: &ProxySetup<'_>,
+    cpus: &[usize],
 ) -> anyhow::Result<Proxy> {
-    let mut command = child_process::command(program, &resources.cpus)?;
+    let mut command = child_process::command(program, cpus)?;
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with(RINGMASTER_ENV_PREFIX) {
             command.env_remove(name);
         }
     }
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    command.args(peer_config::ringmaster(&setup(
-        any,
-        backends,
-        resources,
-        Path::new(""),
-    )));
+    command.args(peer_config::ringmaster(setup));
     let spawned = SpawnedRingmaster::start_command(command).await?;
     Ok(Proxy {
+        name: Peer::Ringmaster.name(),
         addrs: vec![spawned.listen],
         child: Some(spawned.into_child()),
     })
@@ -151,22 +143,25 @@ async fn ringmaster(
 async fn other(
     installed: &InstalledPeer,
     program: &Path,
-    backends: &[SocketAddr],
-    resources: &ProxyResources,
+    setup: &ProxySetup<'_>,
+    cpus: &[usize],
 ) -> anyhow::Result<Proxy> {
     let folder = TempDir::create()?;
     let listen = free_port().context("no loopback port is free")?;
     let file = folder.path().join("config");
-    let text = peer_config::text(
-        installed,
-        &setup(listen, backends, resources, folder.path()),
-    );
+    let setup = ProxySetup {
+        listen,
+        folder: folder.path(),
+        ..*setup
+    };
+    let text = peer_config::text(installed, &setup);
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut command = child_process::command(program, &resources.cpus)?;
+    let mut command = child_process::command(program, cpus)?;
     arguments(&mut command, installed.peer, folder.path(), &file);
     let mut child = ChildGuard::start(command)?;
     reach(&mut child, listen).await?;
     Ok(Proxy {
+        name: installed.peer.name(),
         addrs: vec![listen],
         child: Some(child),
     })
@@ -182,21 +177,6 @@ fn arguments(command: &mut Command, peer: Peer, folder: &Path, file: &Path) {
             .arg("-c")
             .arg(file),
     };
-}
-
-fn setup<'a>(
-    listen: SocketAddr,
-    backends: &'a [SocketAddr],
-    resources: &ProxyResources,
-    folder: &'a Path,
-) -> ProxySetup<'a> {
-    ProxySetup {
-        listen,
-        backends,
-        workers: resources.workers,
-        clients: resources.clients,
-        folder,
-    }
 }
 
 /// A port that nobody listens on, outside the range from which the kernel gives away its own: in there a

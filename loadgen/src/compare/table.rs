@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::bulk::BULK_CLIENTS;
 use super::fairness::{FairnessResult, SMALL_PER_SECOND};
-use super::results::{IdleResult, Machine, PeerResult, Results, ScenarioResult};
+use super::results::{IdleResult, PeerResult, Results, ScenarioResult};
 use crate::float::round_u64;
 use crate::spread::Spread;
 use crate::text::{duration, group_thousands};
@@ -37,17 +37,15 @@ pub(crate) fn text(results: &Results) -> String {
 }
 
 fn machine_lines(results: &Results) -> String {
-    let Machine {
-        kernel,
-        congestion_control,
-        processor,
-        cpus,
-        load_cpus,
-        proxy_cpus,
-    } = &results.machine;
+    let machine = &results.machine;
     let mut text = format!(
-        "{processor}, {cpus} CPUs, Linux {kernel}, TCP {congestion_control}; \
-         proxies on CPU {proxy_cpus:?}, load and backends on {load_cpus:?}; {} rounds\n",
+        "{}, {} CPUs, Linux {}, TCP {}; proxies on CPU {:?}, load and backends on {:?}; {} rounds\n",
+        machine.processor,
+        machine.cpus,
+        machine.kernel,
+        machine.congestion_control,
+        machine.proxy_cpus,
+        machine.load_cpus,
         results.rounds
     );
     for peer in results.peers.iter().filter(|peer| !peer.about.is_empty()) {

@@ -3,12 +3,15 @@
 //! A fault of one peer is recorded and ends only the measurement of that peer.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::path::Path;
 
 use super::affinity::Cpus;
 use super::backend::Backends;
 use super::bulk::Bulk;
 use super::installed::InstalledPeer;
-use super::proxy::{Proxy, ProxyResources};
+use super::peer_config::ProxySetup;
+use super::proxy::Proxy;
 use super::results::{Machine, PeerNote, Results};
 use super::strace;
 use crate::child_process;
@@ -92,13 +95,14 @@ impl Testbed {
         workers: usize,
         clients: usize,
     ) -> anyhow::Result<Proxy> {
-        let cpus = self.cpus.proxy(workers);
-        let resources = ProxyResources {
+        let setup = ProxySetup {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            backends: &self.backends.addrs,
             workers,
             clients,
-            cpus,
+            folder: Path::new(""),
         };
-        Proxy::start(installed, &self.backends.addrs, &resources).await
+        Proxy::start(installed, &setup, &self.cpus.proxy(workers)).await
     }
 
     /// Stops the proxies in order. A proxy that had to be killed is recorded as a fault.
