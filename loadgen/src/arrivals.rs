@@ -1,12 +1,13 @@
-//! When requests are due: at once when a connection is free (closed loop), or at a fixed rate, whatever
-//! the server does (open loop).
+//! Arrival schedule of a load. In a closed loop a request is due when a connection is free; in an
+//! open loop requests are due at a fixed rate, independent of the server.
 //!
-//! At a fixed rate a latency counts from the moment a request was *due*, not from the moment it could be
-//! sent: while a server stalls, the requests that should have been sent count with all the time they
-//! waited. Counting from the sending would leave them out, and with them the stall (coordinated
-//! omission). So the hand that sends must not be late itself: tokio's timers tick in milliseconds, and
-//! the last two before a request is due are waited for awake, which keeps the thread busy above
-//! 500 requests/s.
+//! At a fixed rate, latency counts from the moment a request was *due*, not from the moment it was
+//! sent. While a server stalls, the requests that should have been sent count with their whole
+//! waiting time. Counting from the send would hide the stall (coordinated omission).
+//!
+//! The sender must not add delay of its own. Tokio timers have millisecond resolution, so the last
+//! 2 ms before each send are spent spinning. Above 500 requests/s the thread is therefore always
+//! busy.
 
 use std::cell::Cell;
 use std::str::FromStr;
@@ -14,21 +15,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-/// How long before its time a request is waited for awake.
+/// Time before each send that is spent spinning instead of sleeping.
 const SPIN: Duration = Duration::from_millis(2);
 
-/// A fixed rate of requests.
+/// Fixed rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate {
     per_second: f64,
 }
 
 impl Rate {
-    /// The slowest and the fastest, in requests per second.
+    /// Lowest and highest rate, in requests per second.
     pub(crate) const SLOWEST: f64 = 0.01;
     pub(crate) const FASTEST: f64 = 10_000_000.0;
 
-    /// So many requests a second; `None` outside the bounds.
+    /// Returns the rate; `None` outside the bounds.
     pub(crate) fn new(per_second: f64) -> Option<Self> {
         let sane = (Self::SLOWEST..=Self::FASTEST).contains(&per_second);
         sane.then_some(Self { per_second })
@@ -39,7 +40,7 @@ impl Rate {
         self.per_second
     }
 
-    /// When request `index`, counted from 0, is due after the start.
+    /// Returns the time after the start at which request `index`, counted from 0, is due.
     pub(crate) fn due(self, index: u64) -> Duration {
         let seconds = crate::float::as_f64(index) / self.per_second;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
@@ -61,37 +62,37 @@ impl FromStr for Rate {
     }
 }
 
-/// When a load ends.
+/// Length of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoadLength {
-    /// After so many requests.
+    /// Number of requests.
     Requests(u64),
-    /// With the last request that is due before so much time has passed.
+    /// Time in which requests become due. The load ends when the last of them is answered.
     Time(Duration),
 }
 
-/// The requests of one load, handed out one by one to whoever has a connection free.
+/// Requests of one load, given one by one to its free connections.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     start: Instant,
     rate: Option<Rate>,
     length: LoadLength,
     next: Cell<u64>,
-    /// At a fixed rate only the first of those who wait watches the clock.
+    /// Held by the task that waits for the next due time. The other tasks wait for the lock.
     pacing_lock: Mutex<()>,
 }
 
-/// A request to be sent now.
+/// A request to be sent immediately.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    /// Its number, counted from 0.
+    /// Number of the request, counted from 0.
     pub(crate) index: u64,
-    /// From when its latency counts.
+    /// Moment from which its latency counts.
     pub(crate) due: Instant,
 }
 
 impl Arrivals {
-    /// A load that starts now: at this rate, or as fast as it is answered.
+    /// Starts a load: at the given rate, or without one as fast as requests are answered.
     pub(crate) fn start(rate: Option<Rate>, length: LoadLength) -> Self {
         Self {
             start: Instant::now(),
@@ -102,7 +103,8 @@ impl Arrivals {
         }
     }
 
-    /// The next request, when it is due; `None` once the load is over. Cancel safe: nothing is lost.
+    /// Waits for the next request and returns it; `None` once the load is over. Cancel safe: no
+    /// number is skipped.
     pub(crate) async fn next(&self) -> Option<Arrival> {
         let Some(rate) = self.rate else {
             return self.take(Instant::now());
@@ -141,7 +143,7 @@ async fn wait_until(due: Instant) {
         if left > SPIN {
             tokio::time::sleep(left - SPIN).await;
         } else {
-            // Sockets are looked after in between.
+            // Yielding lets the runtime poll the sockets.
             tokio::task::yield_now().await;
         }
     }
@@ -166,9 +168,8 @@ mod tests {
         }
     }
 
-    /// A server that answers one at a time within 1 ms, but for one second at 5 s in which it stalls,
-    /// asked 100 times a second for 10 s. Returns latencies counted from the sending and from the time
-    /// a request was due.
+    /// Simulates 10 s at 100 requests/s on a server that answers one request at a time in 1 ms, but
+    /// stalls from 5 s to 6 s. Returns the latencies counted from the send and from the due time.
     fn stalled() -> (Latencies, Latencies) {
         let (mut naive, mut corrected) = (Latencies::new().unwrap(), Latencies::new().unwrap());
         let rate = Rate::new(100.0).unwrap();
@@ -188,7 +189,8 @@ mod tests {
     #[test]
     fn a_stall_counts_for_all_who_should_have_been_sent() {
         let (naive, corrected) = stalled();
-        // 1 of 1,000 was sent into the stall, but 100 were due in it, waiting 0 to 1 s.
+        // 1 of 1,000 requests was sent into the stall, but 100 became due in it and waited up to 1
+        // s.
         assert!(naive.quantile(0.99) < Duration::from_millis(2));
         assert!(corrected.quantile(0.5) < Duration::from_millis(2));
         let late = corrected.quantile(0.95).as_millis();

@@ -1,11 +1,13 @@
-//! Children that cannot be left behind: they are killed when they are dropped, and by the kernel when
-//! we are killed ourselves.
+//! Child processes that never outlive loadgen. Dropping the guard kills the child; the kernel kills
+//! it when loadgen dies.
 //!
-//! A program is not started directly but through `loadgen guard`, which asks the kernel to be killed
-//! with us, takes its place on the CPUs, and then becomes the program: a parent-death signal and an
-//! affinity outlive execve(2) (prctl(2), PR_SET_PDEATHSIG; sched_setaffinity(2)), and asking between
-//! fork and exec would need unsafe code. Each has a process group of its own, so that Ctrl-C reaches us
-//! alone, and we stop them in order. What they say is kept in memory: there is no log file.
+//! A program is started through `loadgen guard`, which requests a parent-death signal, sets the CPU
+//! affinity, and then becomes the program by execve(2). Both settings survive execve (prctl(2)
+//! PR_SET_PDEATHSIG, sched_setaffinity(2)). Setting them between fork and exec would need unsafe
+//! code.
+//!
+//! Each child has its own process group: Ctrl-C reaches loadgen alone, which then stops its
+//! children in order. Output is kept in memory; there is no log file.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,24 +24,25 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::cli::GuardArgs;
 
-/// How often is looked whether a child has ended.
+/// Interval between checks whether a child has exited.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How much of the log's end is quoted, in lines, and how much of it is looked at, in bytes.
+/// Number of log lines that an error quotes, and the part of the log that is searched for them.
 const QUOTED_LOG_LINES: usize = 5;
 const MAX_LOG_BYTES: usize = 256 * 1024;
 
-/// A running child. Dropped without [`Self::stop`], it is killed.
+/// A running child process. Dropping it without [`Self::stop`] kills the process.
 #[derive(Debug)]
 pub(crate) struct ChildGuard {
     child: Child,
     log: File,
 }
 
-/// A command that becomes `program` under guard, on these CPUs (none: on ours). Arguments may follow.
+/// Returns a command that runs `program` under guard on these CPUs, or on all of ours if `cpus` is
+/// empty. The caller may add arguments.
 ///
 /// # Errors
-/// We cannot tell where we are ourselves.
+/// The path of loadgen cannot be determined.
 pub(crate) fn command(program: &Path, cpus: &[usize]) -> anyhow::Result<Command> {
     let us = std::env::current_exe().context("cannot tell where loadgen is")?;
     let mut command = Command::new(us);
@@ -52,10 +55,11 @@ pub(crate) fn command(program: &Path, cpus: &[usize]) -> anyhow::Result<Command>
 }
 
 impl ChildGuard {
-    /// Starts what [`command`] has begun.
+    /// Starts a command made by [`command`].
     ///
     /// # Errors
-    /// No process could be made. A program that cannot be run ends later, with its reason in the log.
+    /// No process could be created. A program that cannot be executed exits later, with the reason
+    /// in its log.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let log = File::from(memfd_create("log", MemfdFlags::CLOEXEC)?);
         let child = command
@@ -67,20 +71,20 @@ impl ChildGuard {
         Ok(Self { child, log })
     }
 
-    /// Its process id, which stays its own until it is dropped or stopped.
+    /// Process ID. It cannot be reused before the guard is dropped or the exit was observed.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status once the child has exited.
     ///
     /// # Errors
-    /// The kernel does not know it as our child.
+    /// waitpid(2) failed.
     pub(crate) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// Sends `signal` and waits for the end; `None` if that takes longer than `patience`. Cancel safe.
+    /// Sends `signal` and waits for the exit; returns `None` after `limit`. Cancel safe.
     ///
     /// # Errors
     /// The signal could not be sent.
@@ -89,7 +93,7 @@ impl ChildGuard {
         signal: Signal,
         limit: Duration,
     ) -> io::Result<Option<ExitStatus>> {
-        // It is our child and not reaped, so the id is still its own, even if it has ended.
+        // The child is not reaped yet, so the ID is still its own even if it has exited.
         kill_process(self.pid(), signal)?;
         let start = Instant::now();
         while start.elapsed() < limit {
@@ -102,15 +106,15 @@ impl ChildGuard {
         Ok(None)
     }
 
-    /// What it has said so far, or the first part of it.
+    /// Output of the child so far, at most the first 256 KiB.
     pub(crate) fn log(&self) -> String {
         let mut bytes = vec![0; MAX_LOG_BYTES];
-        // Read at an offset of our own: the child writes at the one we share.
+        // Read at an explicit offset: the child writes at the offset that both share.
         let len = self.log.read_at(&mut bytes, 0).unwrap_or_default();
         String::from_utf8_lossy(&bytes[..len]).into_owned()
     }
 
-    /// The end of its log, to be added to a sentence.
+    /// Last lines of the output, formatted to follow an error sentence.
     pub(crate) fn quoted_log(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
@@ -121,15 +125,16 @@ impl ChildGuard {
 
 impl Drop for ChildGuard {
     fn drop(&mut self) {
-        // Both do nothing for a child that has been waited for.
+        // Both calls do nothing for a child that was already reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Becomes the guarded program; returns only if that failed.
+/// Becomes the guarded program (execve(2)). Returns the error if that failed.
 pub(crate) fn exec_guarded(guard: &GuardArgs) -> anyhow::Error {
-    // First the signal, then the look: a parent that ends between the two is noticed either way.
+    // Request the signal before checking the parent, so that a parent that exits in between is
+    // noticed.
     if let Err(err) = set_parent_process_death_signal(Some(Signal::KILL)) {
         return anyhow::Error::new(err).context("cannot ask to end with the parent");
     }
@@ -146,10 +151,10 @@ pub(crate) fn exec_guarded(guard: &GuardArgs) -> anyhow::Error {
     anyhow::Error::new(err).context(format!("cannot start {}", program.display()))
 }
 
-/// Binds this thread, and what it starts, to these CPUs; to none in particular if there are none.
+/// Pins this thread, and the processes it starts, to these CPUs. An empty list changes nothing.
 ///
 /// # Errors
-/// One of them is not ours to use.
+/// A CPU is not available to this process.
 pub(crate) fn pin(cpus: &[usize]) -> anyhow::Result<()> {
     if cpus.is_empty() {
         return Ok(());
@@ -161,15 +166,15 @@ pub(crate) fn pin(cpus: &[usize]) -> anyhow::Result<()> {
     sched_setaffinity(None, &set).with_context(|| format!("cannot use the CPUs {cpus:?}"))
 }
 
-/// A folder of our own, removed when it is dropped.
+/// A temporary directory, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    /// The name is random, and a folder that exists is not taken.
+    /// Creates a directory with a random name. An existing directory is never reused.
     ///
     /// # Errors
-    /// The folder for temporary files is not ours to write to.
+    /// The directory for temporary files is not writable.
     pub(crate) fn create() -> anyhow::Result<Self> {
         let name = format!("loadgen-{:016x}", rand::random::<u64>());
         let path = std::env::temp_dir().join(name);
@@ -178,7 +183,7 @@ impl TempDir {
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

@@ -1,7 +1,7 @@
-//! What may be typed. Usage errors end here, with exit code 2, before anything is started.
+//! Command-line arguments. A usage error ends the program with exit code 2 before anything is
+//! started.
 //!
-//! Flags that every experiment has are one struct, flattened into each subcommand. A flag exists
-//! when its part is built, and not before.
+//! Flags shared by several subcommands are structs, flattened into each of them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use crate::arrivals::Rate;
 use crate::compare::args::DuelArgs;
 use crate::target::Target;
 
-/// The most connections at once.
+/// Highest number of concurrent connections.
 const MAX_CONCURRENCY: u64 = 20_000;
 
-/// The rings of the fourth experiment. The custom one keeps 512 slots and 9 virtual servers but no square:
-/// keys reach every slot, and the virtual servers of 2 to 6 seats lie evenly (found by trying all odd
-/// factors).
+/// Default rings of the fourth experiment. The last is a custom ring with 512 slots and 9 virtual
+/// servers. Its functions contain no square, so keys reach every slot. The factor 45 spaces the
+/// virtual servers of 2 to 6 seats evenly; it was found by trying all odd factors.
 const DEFAULT_RINGS: [&str; 4] = [
     "uniform",
     "classic",
@@ -81,91 +81,92 @@ pub(crate) enum Command {
     Guard(GuardArgs),
 }
 
-/// The flags of `loadgen run`.
+/// Flags of `loadgen run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
-    /// What to ask for; only /home says who answered
+    /// Path to request; only /home identifies the server that answered
     #[arg(long, default_value = "/home", value_parser = parse_path)]
     pub(crate) path: String,
 }
 
-/// The flags that every experiment has.
+/// Flags shared by all loads.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadArgs {
-    /// Where to send the requests
+    /// Base URL that requests are sent to
     #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
     pub(crate) target: Target,
 
-    /// How many requests
+    /// Number of requests
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) requests: u64,
 
-    /// How many connections, each with one request at a time
+    /// Number of connections, each with one request at a time
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
     pub(crate) concurrency: u64,
 
-    /// Requests per second, sent whatever the answers do [default: as fast as they are answered]
+    /// Fixed rate, independent of the answers [default: as fast as requests are answered]
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<Rate>,
 
-    /// What the request IDs follow from: the same seed, the same IDs [default: random]
+    /// Seed of the request IDs: the same seed gives the same IDs [default: random]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
-    /// Start a ringmaster of our own with 3 replicas for this, and stop it afterwards
+    /// Start a ringmaster with 3 replicas for this load, and stop it afterwards
     #[arg(long, conflicts_with = "target")]
     pub(crate) spawn: bool,
 }
 
-/// The flags of the four experiments.
+/// Flags shared by the four experiments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
-    /// The control port of the target [default: localhost:5001; distribution leaves a target as it is]
+    /// Control port of the target [default: localhost:5001; distribution then leaves the target
+    /// unchanged]
     #[arg(long, value_name = "ADDR", conflicts_with = "spawn", value_parser = parse_control)]
     pub(crate) control: Option<String>,
 
-    /// Where to put CSV, JSON, SVG and PNG charts, and report.html [default: nowhere]
+    /// Directory for CSV, JSON, SVG and PNG charts, and report.html [default: no files]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
-/// How often a load is repeated.
+/// Number of repetitions.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Repeats {
-    /// How many loads for each N, each with the seed after the last
+    /// Number of loads for each N, each with its own seed
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) repeats: u64,
 }
 
-/// What is taken away.
+/// Number and method of kills.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KillArgs {
-    /// How many replicas are killed, at even distances while the load lasts
+    /// Number of kills, evenly spaced over the load
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) kills: u64,
 
-    /// Kills a replica when its name is added, for example 'docker kill'
-    /// [default: SIGKILL with --spawn, else the command 'replace']
+    /// Command that kills a replica, followed by its name, for example 'docker kill' [default:
+    /// SIGKILL with --spawn, otherwise the control command 'replace']
     #[arg(long, value_name = "COMMAND")]
     pub(crate) kill_with: Option<String>,
 }
 
-/// Which rings are compared.
+/// Rings to compare.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RingArgs {
-    /// A ring to try; repeatable [default: uniform, classic, classic-brief and a custom one]
+    /// Ring to measure; repeatable [default: uniform, classic, classic-brief and a custom one]
     #[arg(long = "ring", value_name = "SPEC", value_parser = parse_ring)]
     rings: Vec<String>,
 }
 
 impl RingArgs {
-    /// Those that were given, or those of the experiment.
+    /// Returns the given rings, or the default rings if none was given.
     pub(crate) fn rings(self) -> Vec<String> {
         if self.rings.is_empty() {
             DEFAULT_RINGS.map(str::to_owned).to_vec()
@@ -175,18 +176,18 @@ impl RingArgs {
     }
 }
 
-/// What the guard is told.
+/// Flags of the hidden subcommand `guard`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuardArgs {
-    /// The CPUs to run on; repeatable
+    /// CPU to run on; repeatable
     #[arg(long = "cpu", value_name = "N")]
     pub(crate) cpus: Vec<usize>,
 
-    /// The process to die with
+    /// Process to die with
     #[arg(value_parser = parse_pid)]
     pub(crate) parent: Pid,
 
-    /// The program and its arguments
+    /// Program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
 }

@@ -1,8 +1,8 @@
-//! One connection's client: a request out, a reply in, again and again; a fresh connection where the
-//! server closed the last one.
+//! HTTP client with one connection: sends a request, reads its reply, and reconnects when the
+//! server closed the connection.
 //!
-//! A connection that is known to be closed is not used. One that turns out to be closed after the
-//! request was sent is a failure like any other: nothing is sent twice.
+//! A connection that is known to be closed is not used. If it turns out to be closed after the
+//! request was sent, the request counts as failed; nothing is sent twice.
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
@@ -15,17 +15,17 @@ use tokio::time::timeout;
 use crate::http_reply::{self, MAX_REPLY};
 use crate::outcome::{Expected, Failure, Server};
 
-/// From the request (connecting included) to the last byte of its reply.
+/// Time from the request (connecting included) to the last byte of its reply.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is first set aside for a reply.
+/// Initial capacity of the reply buffer, in bytes.
 const REPLY_BUFFER: usize = 4 * 1024;
 
-/// What all requests of a load have in common.
+/// Parts that all requests of a load have in common.
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
     pub(crate) addr: SocketAddr,
-    /// The bytes before the request ID.
+    /// Bytes before the request ID.
     head: String,
     expected: Expected,
 }
@@ -41,7 +41,7 @@ impl RequestTemplate {
     }
 }
 
-/// One connection at a time.
+/// A client that keeps at most one connection.
 #[derive(Debug)]
 pub(crate) struct Client<'t> {
     template: &'t RequestTemplate,
@@ -51,7 +51,7 @@ pub(crate) struct Client<'t> {
 }
 
 impl<'t> Client<'t> {
-    /// A client without a connection yet.
+    /// Returns a client without a connection.
     pub(crate) fn new(template: &'t RequestTemplate) -> Self {
         Self {
             template,
@@ -61,10 +61,11 @@ impl<'t> Client<'t> {
         }
     }
 
-    /// Sends the request with this ID, and says who answered, if that can be told.
+    /// Sends the request with this ID and returns the server that answered, if the reply identifies
+    /// it.
     ///
     /// # Errors
-    /// The one kind of failure that it was. The connection is not used again.
+    /// The kind of failure. The connection is then not used again.
     pub(crate) async fn request(&mut self, id: u64) -> Result<Option<Server>, Failure> {
         match timeout(REQUEST_TIMEOUT, self.exchange(id)).await {
             Ok(outcome) => outcome,
@@ -90,13 +91,13 @@ impl<'t> Client<'t> {
     async fn connect(&self) -> Result<TcpStream, Failure> {
         let connecting = TcpStream::connect(self.template.addr).await;
         let stream = connecting.map_err(|err| Failure::from_connect_error(&err))?;
-        // Each request is one write; waiting for more would only delay it.
+        // Each request is one write, so Nagle's algorithm would only delay it.
         let set = stream.set_nodelay(true);
         set.map_err(|err| Failure::from_connect_error(&err))?;
         Ok(stream)
     }
 
-    /// Reads the reply, and keeps the connection if it can be used again.
+    /// Reads the reply, and keeps the connection if it is reusable.
     async fn receive(&mut self, mut stream: TcpStream) -> Result<Option<Server>, Failure> {
         self.received.clear();
         loop {
@@ -121,8 +122,8 @@ impl<'t> Client<'t> {
     }
 }
 
-/// Whether an idle connection is still open, as far as is known: it costs a system call only when
-/// something has come, and whatever came was not asked for.
+/// Returns `true` if no close or byte has arrived on an idle connection. The read costs a system
+/// call only after an event; unsolicited bytes also make the connection unusable.
 fn is_open(stream: &TcpStream) -> bool {
     let mut unasked = [0];
     matches!(stream.try_read(&mut unasked), Err(err) if err.kind() == ErrorKind::WouldBlock)

@@ -1,7 +1,7 @@
-//! The control port of a balancer: one text command on one connection, its answer in JSON.
+//! Client of a balancer's control port: one text command per connection, answered in JSON.
 //!
-//! A change that was begun is waited for even if nobody wants its answer any more: only then is it
-//! known what is there to be put back.
+//! A started command runs to its end even if its caller was cancelled. Only then is it known which
+//! state has to be restored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// The longest that one command may take: a removal waits for the requests that are under way.
+/// Time limit of one command: `rm` waits for the requests in flight.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest answer, in bytes.
+/// Longest answer, in bytes.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Where commands go.
+/// Address of a control port.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     addr: String,
-    /// Held while a command is under way.
+    /// Held while a command is running.
     command_lock: Arc<Mutex<()>>,
 }
 
 impl Control {
-    /// The control port at `host:port`.
+    /// Returns a client for the control port at `host:port`.
     pub(crate) fn new(addr: impl ToString) -> Self {
         Self {
             addr: addr.to_string(),
@@ -36,11 +36,12 @@ impl Control {
         }
     }
 
-    /// Sends a command and returns its answer. One command at a time; one that nobody waits for any
-    /// more still runs to its end.
+    /// Sends a command and returns its answer. Commands run one at a time. Cancelling the caller
+    /// does not cancel the command.
     ///
     /// # Errors
-    /// Nobody answers there, or the answer is a refusal: its sentence.
+    /// The control port is unreachable, or the balancer refused the command; the error holds its
+    /// sentence.
     pub(crate) async fn execute(&self, command: &str) -> anyhow::Result<Value> {
         let command_lock = Arc::clone(&self.command_lock).lock_owned().await;
         let (addr, line) = (self.addr.clone(), format!("{command} json\n"));
@@ -55,7 +56,7 @@ impl Control {
         parse_answer(command, &answer)
     }
 
-    /// The replicas that answer, by name, in order.
+    /// Names of the replicas that answer, in order.
     pub(crate) async fn replicas(&self) -> anyhow::Result<Vec<String>> {
         let answer = self.execute("rep").await?;
         let names = answer["message"]["replicas"].as_array();
@@ -64,7 +65,7 @@ impl Control {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// How often the balancer has sent a request again, if it counts that.
+    /// Number of retries the balancer has made, if it counts them (`/metrics`).
     pub(crate) async fn retries(&self) -> Option<u64> {
         let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let answer = timeout(COMMAND_TIMEOUT, exchange(&self.addr, head))

@@ -1,7 +1,7 @@
-//! What is counted while a load runs: answers per server, failures by kind, and latencies.
+//! Counters of a running load: answers per server, failures by kind, and latencies.
 //!
-//! Only answered requests have a latency: a refused one would be the fastest of all. Memory does not
-//! grow with the number of requests.
+//! Only answered requests have a latency: a refused request would be the fastest of all. Memory
+//! does not grow with the number of requests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use crate::latency::Latencies;
 use crate::outcome::{Failure, Server};
 use crate::timeline::Timeline;
 
-/// The counts of one load.
+/// Counters of one load.
 #[derive(Debug)]
 pub(crate) struct Counters {
     answered: u64,
     by_server: BTreeMap<Server, u64>,
     failures: BTreeMap<Failure, u64>,
-    /// Of answered requests.
+    /// Latencies of answered requests.
     latencies: Latencies,
-    /// When answers came, if that is wanted.
+    /// Times of the answers, if requested.
     timeline: Option<Timeline>,
 }
 
 impl Counters {
-    /// Nothing counted yet.
+    /// Returns counters at zero.
     ///
     /// # Errors
-    /// The latency bounds are wrong, which a test would notice.
+    /// The latency bounds are invalid, which a test would find.
     pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self {
             answered: 0,
@@ -38,7 +38,7 @@ impl Counters {
         })
     }
 
-    /// Nothing counted yet; from here on it is kept when answers come.
+    /// Returns counters at zero that also record a timeline.
     ///
     /// # Errors
     /// As for [`Self::new`].
@@ -50,7 +50,7 @@ impl Counters {
         })
     }
 
-    /// When answers came, if that was wanted.
+    /// Times of the answers, if requested.
     pub(crate) fn timeline(&self) -> Option<&Timeline> {
         self.timeline.as_ref()
     }
@@ -72,17 +72,17 @@ impl Counters {
         }
     }
 
-    /// Requests that were answered as expected.
+    /// Number of requests answered as expected.
     pub(crate) fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// Requests that failed.
+    /// Number of failed requests.
     pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 
-    /// Answers per server, by its number.
+    /// Answers per server number.
     pub(crate) fn by_server(&self) -> &BTreeMap<Server, u64> {
         &self.by_server
     }
@@ -92,13 +92,13 @@ impl Counters {
         &self.failures
     }
 
-    /// The latency that the share `quantile` of the answered requests did not exceed.
+    /// Returns the latency that the share `quantile` of the answered requests did not exceed.
     pub(crate) fn latency(&self, quantile: f64) -> Duration {
         self.latencies.quantile(quantile)
     }
 }
 
-/// The largest count divided by the mean; `None` where nothing was counted.
+/// Returns the largest count divided by the mean; `None` if all counts are 0.
 pub(crate) fn max_to_mean(counts: &[u64]) -> Option<f64> {
     let total: u64 = counts.iter().sum();
     let max = counts.iter().max()?;

@@ -1,8 +1,8 @@
-//! The first experiment: requests with random IDs on three replicas, and how evenly they fell.
+//! Experiment 1: how evenly three replicas share requests with random IDs.
 //!
-//! What is expected are equal shares. The chi-square sum says how far the counts are from them: for
-//! fair draws it exceeds the printed bound in 5 % of runs, so a single run above it proves nothing. It
-//! judges arcs, not correctness: the arcs of some consistent-hash rings are uneven by their making.
+//! Equal shares are expected. The chi-square sum measures the distance from them. For fair draws it
+//! exceeds the printed limit in 5 % of runs, so a single run above it proves nothing. It judges the
+//! arcs, not correctness: some consistent-hash rings have uneven arcs by design.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ use crate::spawn::DEFAULT_REPLICAS;
 use crate::text::{MAX_BAR_CHARS, bar, count_noun, group_thousands, share};
 use crate::text_report::LoadReport;
 
-/// The 95 % point of the standard normal distribution.
+/// 95 % point of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_854;
 
-/// Makes the experiment. A target without a known control port is measured as it is, so that a single
-/// server can be looked at too.
+/// Runs the experiment. A target without a known control port is measured unchanged, so it may also
+/// be a single server.
 ///
 /// # Errors
 /// Nothing could be measured.
@@ -45,7 +45,7 @@ pub(crate) async fn run(balancer: &mut BalancerUnderTest) -> anyhow::Result<Expe
     drop(progress);
     let point = LoadPoint::from_report(&report, &seats);
     let mut result = result(&report, &point);
-    // Whoever else answers is a note above, and has lied only if it is known who should.
+    // Answers of other servers are already a note. They are failures only if the seats are known.
     if control {
         result.notes += &failure_summary(std::slice::from_ref(&point));
     }
@@ -96,7 +96,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
     }
 }
 
-/// Answers per server, what equal shares would be, and how far apart they are.
+/// Table of answers per server, beside equal shares, with the statistics of their spread.
 fn table(report: &LoadReport) -> String {
     let seen = report.counters.by_server();
     if seen.is_empty() {
@@ -144,9 +144,9 @@ fn spread(counts: &[u64]) -> String {
     text
 }
 
-/// Verdict on the sum, in words.
+/// Verdict on the chi-square sum.
 fn verdict(sum: f64, limit: f64) -> &'static str {
-    // So far off that fair draws are out of the question for a few servers.
+    // For a few servers, fair draws practically never exceed five times the limit.
     if sum > 5.0 * limit {
         "uneven: fair draws are never that far from equal shares"
     } else if sum >= limit {
@@ -156,7 +156,7 @@ fn verdict(sum: f64, limit: f64) -> &'static str {
     }
 }
 
-/// A word about servers that should not, or should, have answered.
+/// Note about servers that answered unexpectedly or not at all.
 fn surprise(servers: &[u64], seen: u64) -> String {
     if servers.len() as u64 == DEFAULT_REPLICAS && seen == DEFAULT_REPLICAS {
         return String::new();
@@ -167,7 +167,7 @@ fn surprise(servers: &[u64], seen: u64) -> String {
     )
 }
 
-/// The sum of squared distances from equal shares, each relative to the share.
+/// Sum of squared distances from equal shares, each relative to the share.
 fn chi_square(counts: &[u64]) -> f64 {
     let fair = as_f64(counts.iter().sum()) / as_f64(counts.len() as u64);
     counts
@@ -176,7 +176,7 @@ fn chi_square(counts: &[u64]) -> f64 {
         .sum()
 }
 
-/// What fair draws stay below in 95 % of runs (Wilson and Hilferty 1931; less than 3 % low).
+/// Limit that fair draws stay below in 95 % of runs (Wilson and Hilferty 1931; less than 3 % low).
 fn chi_square_95(freedom: u64) -> f64 {
     let freedom = as_f64(freedom);
     let spread = 2.0 / (9.0 * freedom);

@@ -1,4 +1,4 @@
-//! Conversions between counts and floating numbers, which no trait of the standard library does.
+//! Conversions between counts and floating-point numbers.
 
 /// Converts a count; exact below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "no count comes near 2^53")]

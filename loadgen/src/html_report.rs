@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else: charts inline, no script, light and dark.
+//! HTML report as one self-contained page: inline charts, no script, light and dark mode.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap;
 table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
 ";
 
-/// The page.
+/// Returns the page.
 ///
 /// # Errors
 /// A chart could not be drawn.
@@ -38,7 +38,7 @@ pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow
         for chart in &result.charts {
             let caption = escaped(&chart.sentence);
             let drawing = svg(chart)?;
-            // Size comes from the style of the page, so that a narrow window shows the whole chart.
+            // The page's style sets the size, so that a narrow window shows the whole chart.
             let drawing = drawing.replacen("<svg ", "<svg role=\"img\" ", 1);
             writeln!(
                 page,

@@ -1,27 +1,27 @@
-//! One HTTP/1.1 reply: the bytes so far in, a whole reply or "not yet" out. Pure.
+//! Parser of HTTP/1.1 replies: takes the bytes received so far, returns a whole reply or
+//! "incomplete". Pure.
 //!
-//! It starts again with every read, which costs nothing for the small replies that are measured and
-//! keeps it free of states.
+//! Each call parses from the start. That keeps the parser stateless and is cheap for small replies.
 
 use std::borrow::Cow;
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-/// The longest reply, head and body, in bytes.
+/// Longest reply, head and body, in bytes.
 pub(crate) const MAX_REPLY: usize = 1024 * 1024;
 
 const MAX_FIELDS: usize = 64;
 
-/// A final reply, whole.
+/// A complete final reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply<'b> {
     pub(crate) status: u16,
     pub(crate) body: Cow<'b, [u8]>,
-    /// Whether the connection may carry another request.
+    /// `true` if the connection may carry another request.
     pub(crate) reusable: bool,
 }
 
-/// Bytes that are no HTTP reply, or one that is too long.
+/// Error: the bytes are not an HTTP reply, or the reply is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -31,8 +31,8 @@ impl From<httparse::Error> for Malformed {
     }
 }
 
-/// Reads the final reply to a GET from `bytes`; `None` while it is incomplete. `ended` says that no
-/// more bytes will come.
+/// Parses the final reply to a GET; `None` while it is incomplete. `ended` means that no more bytes
+/// will come.
 pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, Malformed> {
     if bytes.len() > MAX_REPLY {
         return Err(Malformed);
@@ -45,7 +45,8 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, 
         };
         let status = head.code.ok_or(Malformed)?;
         bytes = &bytes[len..];
-        // Interim replies come before the final one; 101 is final, and none of ours (RFC 9110 §15.2).
+        // Interim replies precede the final one. 101 is final, and never requested here (RFC 9110
+        // §15.2).
         if (100..200).contains(&status) && status != 101 {
             continue;
         }
@@ -57,13 +58,13 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, 
         return Ok(Some(Reply {
             status,
             body,
-            // Bytes that nobody asked for would be taken for the next reply.
+            // Surplus bytes would be taken for the next reply.
             reusable: persistent && used == Some(bytes.len()) && status != 101,
         }));
     }
 }
 
-/// A body and how many bytes it took, `None` if it ends with the connection.
+/// A body and its length on the wire; `None` if the end of the connection delimits it.
 type Framed<'b> = (Cow<'b, [u8]>, Option<usize>);
 
 struct Fields<'h, 'b>(&'h [Header<'b>]);
@@ -85,7 +86,7 @@ impl Fields<'_, '_> {
         !says("close") && (!old || says("keep-alive"))
     }
 
-    /// RFC 9112 §6.3, for a reply to GET.
+    /// Delimits the body of a reply to GET (RFC 9112 §6.3).
     fn body<'b>(
         &self,
         status: u16,
@@ -116,14 +117,15 @@ impl Fields<'_, '_> {
     }
 }
 
-/// A number of digits alone, no larger than a reply may be.
+/// Parses a number of digits only, at most `MAX_REPLY`.
 fn decimal(digits: &[u8]) -> Option<usize> {
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let text = str::from_utf8(digits).ok().filter(|_| all)?;
     text.parse().ok().filter(|length| *length <= MAX_REPLY)
 }
 
-/// The body in chunks (RFC 9112 §7.1) that `bytes` begin with, and the length it had in chunks.
+/// Decodes the chunked body (RFC 9112 §7.1) at the start of `bytes`. Returns it with its encoded
+/// length.
 fn dechunk(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Malformed> {
     let mut body = Vec::new();
     let mut at = 0;
@@ -148,7 +150,7 @@ fn dechunk(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Malformed> {
     }
 }
 
-/// How long the trailer section is, with the empty line that ends it.
+/// Length of the trailer section, including the empty line that ends it.
 fn trailers(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(bytes, &mut fields)? {
@@ -161,7 +163,7 @@ fn trailers(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
 mod tests {
     use super::*;
 
-    /// What is read when the last byte of `text` has come, having checked that it was not before.
+    /// Parses the reply and asserts that it was incomplete before the last byte.
     fn parse_whole(text: &str) -> Reply<'_> {
         for len in 0..text.len() {
             assert_eq!(parse(&text.as_bytes()[..len], false), Ok(None), "{len}");

@@ -1,8 +1,8 @@
-//! A load: so many connections, each sending the next request when it has its answer and the request is
-//! due.
+//! A load: several connections, each of which sends its next request when it has its answer and the
+//! request is due.
 //!
-//! Requests are numbered, and the number decides the ID; which connection carries it is chance. Without a
-//! rate a slow server slows the load, and latencies say nothing about a fixed rate of arrivals.
+//! The number of a request decides its ID; any connection may carry it. Without a rate, a slow
+//! server slows the load down, so latencies say nothing about a fixed rate of arrivals.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,30 +16,30 @@ use crate::client::{Client, RequestTemplate};
 use crate::counters::Counters;
 use crate::request_ids::request_id;
 
-/// How much, over how many connections, how fast, with which IDs.
+/// Size, concurrency, rate and seed of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u64,
     pub(crate) concurrency: u64,
-    /// `None`: as fast as it is answered.
+    /// `None`: as fast as requests are answered.
     pub(crate) rate: Option<Rate>,
     pub(crate) seed: u64,
 }
 
 impl Load {
-    /// The load that was asked for; its seed is drawn where none was given.
+    /// Returns the load of the flags. Without `--seed` the seed is random.
     pub(crate) fn from_args(args: &LoadArgs) -> Self {
         Self {
             requests: args.requests,
             concurrency: args.concurrency,
             rate: args.rate,
-            // Short enough to be typed again.
+            // 32 bits, so that the seed is short enough to be typed again.
             seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
         }
     }
 }
 
-/// Sends the whole load, counting in `tally`. Cancel safe: what was counted stays counted, and the
+/// Sends the whole load and counts the results. Cancel safe: results so far stay counted, and the
 /// connections are closed.
 pub(crate) async fn run(
     load: Load,
@@ -74,7 +74,8 @@ async fn run_connection(
     }
 }
 
-/// Connections are descriptors. If the limit cannot be raised, those beyond it count as failures.
+/// Raises the soft limit of descriptors to the hard limit, since each connection needs one.
+/// Connections beyond the limit count as failures.
 pub(crate) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

@@ -1,4 +1,4 @@
-//! The counts of one load on N servers, and what is reckoned from them. Pure.
+//! Counts of one load on N servers, and statistics of them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use crate::float::as_f64;
 use crate::outcome::Server;
 use crate::text_report::LoadReport;
 
-/// One load.
+/// Counts of one load.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LoadPoint {
     pub(crate) n: u64,
     pub(crate) seed: u64,
-    /// Answers of each server that should answer.
+    /// Answers of each expected server.
     pub(crate) answers: BTreeMap<Server, u64>,
-    /// Answers in the name of a server that is not there.
+    /// Answers that name a server that does not exist.
     #[serde(rename = "lies")]
     pub(crate) unknown_server: u64,
     /// Failures by kind.
@@ -25,7 +25,7 @@ pub(crate) struct LoadPoint {
 }
 
 impl LoadPoint {
-    /// A load that ended, on these servers.
+    /// Returns the counts of a finished load on these servers.
     pub(crate) fn from_report(report: &LoadReport, servers: &BTreeSet<Server>) -> Self {
         let seen = report.counters.by_server();
         let count = |server: &Server| (*server, seen.get(server).copied().unwrap_or_default());
@@ -43,7 +43,7 @@ impl LoadPoint {
         }
     }
 
-    /// Requests that were not answered rightly.
+    /// Number of requests that failed or were answered by an unknown server.
     pub(crate) fn wrong(&self) -> u64 {
         self.unknown_server + self.failed.values().sum::<u64>()
     }
@@ -53,18 +53,18 @@ impl LoadPoint {
         self.answers.values().copied().collect()
     }
 
-    /// The largest count against the mean; 1 where nothing was counted.
+    /// Largest count divided by the mean; 1 if all counts are 0.
     pub(crate) fn ratio(&self) -> f64 {
         max_to_mean(&self.counts()).unwrap_or(1.0)
     }
 
-    /// Answers per server.
+    /// Mean of the answers per server.
     pub(crate) fn mean(&self) -> f64 {
         let counts = self.counts();
         as_f64(counts.iter().sum()) / as_f64(counts.len().max(1) as u64)
     }
 
-    /// The coefficient of variation: standard deviation of the counts against their mean.
+    /// Coefficient of variation: standard deviation of the counts divided by their mean.
     pub(crate) fn variation(&self) -> f64 {
         let (mean, counts) = (self.mean(), self.counts());
         let squares: f64 = counts
@@ -76,7 +76,7 @@ impl LoadPoint {
     }
 }
 
-/// A sentence if servers lied, failed, or both; nothing if all was well.
+/// Sentence about failures and unknown servers; empty if there were none.
 pub(crate) fn failure_summary(points: &[LoadPoint]) -> String {
     let unknown_server: u64 = points.iter().map(|point| point.unknown_server).sum();
     let mut failed: BTreeMap<&str, u64> = BTreeMap::new();

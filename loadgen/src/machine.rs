@@ -1,8 +1,8 @@
-//! Facts about this machine that a reader needs to judge measured figures, from /proc.
+//! Facts about this machine that a reader needs to judge measured figures (proc(5)).
 
 use std::fs;
 
-/// Returns the name of the processor (`/proc/cpuinfo`), if the kernel gives one.
+/// Name of the processor, if the kernel gives one.
 pub(crate) fn processor() -> Option<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok()?;
     let name = |line: &str| {
@@ -16,7 +16,7 @@ pub(crate) fn processor() -> Option<String> {
     cpuinfo.lines().find_map(name)
 }
 
-/// Returns the value of a setting below `/proc/sys`; empty if it cannot be read.
+/// Value of a setting below `/proc/sys`; empty if it cannot be read.
 pub(crate) fn sysctl(name: &str) -> String {
     let text = fs::read_to_string(format!("/proc/sys/{name}"));
     text.unwrap_or_default().trim().to_owned()

@@ -1,7 +1,9 @@
-//! `loadgen`: puts load on a balancer or a replica, and says who answered, how fast, and what failed.
+//! `loadgen`: sends load to a balancer or a replica, and reports answers per server, latencies and
+//! failures.
 //!
-//! Exit code 0: every request was answered rightly; 1: some were not, or nothing could be measured;
-//! 2: usage. One thread does it all, so that a measured latency holds as little of ours as possible.
+//! Exit code 0: every request was answered as expected; 1: a request failed, or nothing could be
+//! measured; 2: bad usage. One thread does all the work, so that measured latencies contain little
+//! of loadgen's own delay.
 
 mod arrivals;
 mod balancer;
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(code) => code,
         Err(err) => {
-            // There is nowhere left to report that stderr is gone.
+            // A closed stderr cannot be reported anywhere.
             let _ = writeln!(std::io::stderr(), "loadgen: {err:#}");
             ExitCode::FAILURE
         }

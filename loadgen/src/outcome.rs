@@ -1,7 +1,7 @@
-//! What became of one request: which server answered, or in which way it failed. Pure.
+//! Outcome of one request: the server that answered, or the kind of failure. Pure.
 //!
-//! Every failure has exactly one kind, and none is repaired in silence: a measurement that retries
-//! hides what it should show.
+//! Every failure has exactly one kind. Failed requests are never retried: a measurement that
+//! retries hides what it should show.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,29 +11,29 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-/// The number in `Hello from Server: N`.
+/// Server number in `Hello from Server: N`.
 pub(crate) type Server = u64;
 
-/// Why a request counts as failed.
+/// Reason why a request counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Failure {
-    /// Nobody listens.
+    /// The connection was refused.
     Refused,
     /// No connection for another reason: no route, no free port, no descriptor.
     NoConnection,
     /// The connection was reset.
     Reset,
-    /// The connection ended before a byte of the reply came.
+    /// The connection ended before the first byte of the reply.
     ClosedEarly,
     /// The connection ended within the reply.
     CutOff,
-    /// No whole reply in time.
+    /// The reply was not complete in time.
     TimedOut,
     /// A reply with a status other than 2xx.
     Status(u16),
-    /// Bytes that are no HTTP reply, or a body that is no JSON.
+    /// The bytes are not an HTTP reply, or the body is not JSON.
     BadBody,
-    /// JSON, but not what `/home` says.
+    /// The body is JSON, but not the expected answer.
     WrongAnswer,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// Why there is no connection.
+    /// Classifies a failed connect.
     pub(crate) fn from_connect_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
@@ -64,7 +64,7 @@ impl Failure {
         }
     }
 
-    /// Why a connection broke.
+    /// Classifies an error on an open connection.
     pub(crate) fn from_io_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::BrokenPipe | ErrorKind::NotConnected => Self::ClosedEarly,
@@ -74,23 +74,23 @@ impl Failure {
     }
 }
 
-/// What a good answer looks like.
+/// Expected answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The greeting of `/home`, which says who answered.
+    /// Greeting of `/home`, which identifies the server.
     Greeting,
-    /// Any 2xx.
+    /// Any 2xx status.
     Success,
-    /// What `/heartbeat` says: 200 without a body.
+    /// Answer to `/heartbeat`: 200 with an empty body.
     Empty,
-    /// The list of `/rep`: as many names as it says.
+    /// Answer to `/rep`: N replicas with their names.
     Replicas,
-    /// What a replica says of a path that it does not have.
+    /// A replica's answer to an unknown path.
     UnknownPath,
 }
 
 impl Expected {
-    /// What is expected of a GET of `path`, which may have a query.
+    /// Expected answer to a GET of `path`, which may have a query.
     pub(crate) fn for_path(path: &str) -> Self {
         if path.split('?').next() == Some("/home") {
             Self::Greeting
@@ -99,10 +99,10 @@ impl Expected {
         }
     }
 
-    /// Who answered, if it can be told.
+    /// Checks a reply and returns the server that answered, if the reply identifies it.
     ///
     /// # Errors
-    /// The reply is not what was expected.
+    /// The reply is not the expected one.
     pub(crate) fn check(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
         match self {
             Self::UnknownPath => check_unknown_path(status, body).map(|()| None),

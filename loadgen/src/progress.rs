@@ -1,4 +1,4 @@
-//! What is seen while an experiment runs: a bar on a terminal, a plain line for each part elsewhere.
+//! Progress of an experiment: a bar on a terminal, otherwise one line per part.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::console::note;
 use crate::counters::Counters;
 
-/// How often the bar moves.
+/// Interval between updates of the bar.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The progress of one experiment.
+/// Progress of one experiment.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// So many requests are to come.
+    /// Returns a bar for this number of requests.
     pub(crate) fn new(requests: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(requests), ProgressDrawTarget::stderr());
         let style = "{bar:40} {human_pos} of {human_len} requests, {elapsed} ({eta} left): {msg}";
@@ -28,7 +28,7 @@ impl Progress {
         Self { bar }
     }
 
-    /// A new part begins.
+    /// Announces the next part.
     pub(crate) fn start_part(&self, what: &str) {
         if self.bar.is_hidden() {
             note(what);
@@ -36,7 +36,7 @@ impl Progress {
         self.bar.set_message(what.to_owned());
     }
 
-    /// Follows a load until it is dropped. Cancel safe.
+    /// Follows a load until dropped. Cancel safe.
     pub(crate) async fn follow(&self, counters: &RefCell<Counters>) {
         let begin = self.bar.position();
         loop {
@@ -45,14 +45,14 @@ impl Progress {
         }
     }
 
-    /// A load that began at `begin` has come so far.
+    /// Shows the progress of a load that began at position `begin`.
     pub(crate) fn update(&self, begin: u64, counters: &RefCell<Counters>) {
         let counters = counters.borrow();
         self.bar
             .set_position(begin + counters.answered() + counters.failed());
     }
 
-    /// Requests of all loads so far.
+    /// Number of requests of all loads so far.
     pub(crate) fn position(&self) -> u64 {
         self.bar.position()
     }

@@ -1,28 +1,28 @@
-//! The request IDs: six digits, random, and a function of the seed and the request's number alone, so
-//! that a run can be repeated whatever the number of connections. Pure.
+//! Request IDs: six random digits that depend only on the seed and the number of the request. A run
+//! can thus be repeated with any number of connections. Pure.
 //!
-//! The generator is written out because a crate may change its numbers with a new version.
+//! The generator is written out because a crate may change its output with a new version.
 
-/// The smallest ID, and how many there are: 100000 to 999999.
+/// Smallest ID, and number of IDs: 100000 to 999999.
 const FIRST_ID: u64 = 100_000;
 const ID_COUNT: u64 = 900_000;
 
 /// Increment of SplitMix64: 2^64 divided by the golden ratio.
 pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The ID of request number `index`, counted from 0.
+/// ID of request number `index`, counted from 0.
 pub(crate) fn request_id(seed: u64, index: u64) -> u64 {
     // The upper half of the product is `random × ID_COUNT / 2^64`: even to within 2^-44.
     let scaled = (u128::from(splitmix64(seed, index)) * u128::from(ID_COUNT)) >> 64;
     FIRST_ID + u64::try_from(scaled).unwrap_or_default()
 }
 
-/// Every ID that there is.
+/// All IDs.
 pub(crate) fn all_ids() -> impl Iterator<Item = u64> {
     FIRST_ID..FIRST_ID + ID_COUNT
 }
 
-/// Output number `index` of the SplitMix64 generator (Steele, Lea, Flood 2014) begun at `seed`.
+/// Output number `index` of SplitMix64 (Steele, Lea, Flood 2014) with this seed.
 fn splitmix64(seed: u64, index: u64) -> u64 {
     let steps = index.wrapping_add(1).wrapping_mul(GOLDEN);
     splitmix64_finalizer(seed.wrapping_add(steps))

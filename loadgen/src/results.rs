@@ -1,30 +1,30 @@
-//! What an experiment found, and where it is put: text on the terminal, files in a folder.
+//! Result of an experiment: the text for the terminal, and the contents of its files.
 
 use serde_json::Value;
 
 use crate::chart::{self, Chart};
 
-/// What one experiment found.
+/// Result of one experiment.
 #[derive(Debug)]
 pub(crate) struct ExperimentResult {
-    /// Names its files.
+    /// Stem of its file names.
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    /// What is to be said beside the charts, in whole lines; may be empty.
+    /// Text beside the charts, in whole lines; may be empty.
     pub(crate) notes: String,
-    /// All counts, one row each.
+    /// All counts, one per row.
     pub(crate) csv: String,
-    /// The same and what was reckoned from it.
+    /// The counts and their statistics.
     pub(crate) json: Value,
     pub(crate) charts: Vec<Chart>,
-    /// The notes show already what the charts show.
+    /// The notes already contain the charts, so the terminal does not draw them.
     pub(crate) told: bool,
-    /// Every request was answered rightly.
+    /// Every request was answered as expected.
     pub(crate) clean: bool,
 }
 
 impl ExperimentResult {
-    /// As it is shown in the terminal.
+    /// Text for the terminal.
     pub(crate) fn text(&self) -> String {
         let charts = self.charts.iter().filter(|_| !self.told);
         let charts: String = charts.map(chart::text).collect();

@@ -1,6 +1,6 @@
-//! The fourth experiment: the first two again for several rings, beside what each ring alone would give.
+//! Experiment 4: experiments 1 and 2 for several rings, beside the expected shares of each ring.
 //!
-//! A ring that the balancer does not have is named and left out.
+//! A ring that the balancer refuses is reported and left out.
 
 use serde_json::json;
 
@@ -14,12 +14,12 @@ use crate::results::ExperimentResult;
 use crate::scaling::{self, MAX_SERVERS, MIN_SERVERS, by_n, line};
 use crate::spawn::{DEFAULT_REPLICAS, Refusal};
 
-/// What was measured on one ring.
+/// Measurements of one ring.
 #[derive(Debug)]
 struct RingResult {
     spec: String,
     points: Vec<LoadPoint>,
-    /// Shares of seats 1 to N for each N, where they can be worked out.
+    /// Expected shares of seats 1 to N for each N, if they can be computed.
     expected: Vec<Option<Vec<f64>>>,
 }
 
@@ -30,7 +30,7 @@ impl RingResult {
             .as_ref()
     }
 
-    /// A custom ring is known by what is special in it.
+    /// Name in charts. All custom classic rings are called `custom`.
     fn short(&self) -> &str {
         if self.spec.starts_with("classic:") {
             "custom"
@@ -40,7 +40,7 @@ impl RingResult {
     }
 }
 
-/// Makes the experiment on these rings.
+/// Runs the experiment on these rings.
 ///
 /// # Errors
 /// Nothing could be measured.
@@ -130,7 +130,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
     }
 }
 
-/// The first load on three servers, ring by ring.
+/// Bars of the first load on three servers, one group per ring.
 fn distribution(all: &[RingResult], requests: u64) -> Bars {
     let series = |index: usize| {
         let value = |ring: &RingResult| {

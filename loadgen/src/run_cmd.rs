@@ -1,7 +1,7 @@
-//! The way of `loadgen run`: start what is to be measured, if we were asked to, reach it, put the load on
-//! it, stop what was started, report.
+//! `loadgen run`: starts a ringmaster if requested, sends the load, stops the ringmaster, prints
+//! the report.
 //!
-//! What was measured until Ctrl-C is reported too.
+//! After Ctrl-C the requests sent so far are reported.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -22,17 +22,17 @@ use crate::spawn::{DEFAULT_REPLICAS, SpawnedRingmaster};
 use crate::target::Target;
 use crate::text_report::LoadReport;
 
-/// What to do, checked and complete.
+/// Checked arguments of `loadgen run`.
 #[derive(Debug)]
 pub(crate) struct RunPlan {
-    /// `None`: a ringmaster of our own.
+    /// `None`: start a ringmaster.
     target: Option<Target>,
     path: String,
     load: Load,
 }
 
 impl RunPlan {
-    /// `loadgen run`.
+    /// Returns the plan of the arguments.
     pub(crate) fn from_args(args: RunArgs) -> Self {
         let load = Load::from_args(&args.load);
         Self {
@@ -43,10 +43,10 @@ impl RunPlan {
     }
 }
 
-/// Does it, prints the report, and says how it went.
+/// Sends the load, prints the report, and returns the exit code.
 ///
 /// # Errors
-/// Nothing could be measured: the reason, in a sentence.
+/// Nothing could be measured.
 pub(crate) async fn run(plan: RunPlan) -> anyhow::Result<ExitCode> {
     raise_descriptor_limit();
     let mut signals = Signals::register()?;

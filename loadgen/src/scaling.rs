@@ -1,7 +1,7 @@
-//! The second experiment: N = 2 to 6, the same number of requests each, several seeds.
+//! Experiment 2: N = 2 to 6 servers, the same number of requests each, several seeds.
 //!
-//! The average per server is requests/N whatever the balancer does, so beside it stands what could go
-//! wrong: the busiest server against the mean, and how far the counts lie apart.
+//! The average per server is requests/N for any balancer. The charts therefore also show the
+//! busiest server against the mean, and the variation of the counts.
 
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ use crate::progress::Progress;
 use crate::results::ExperimentResult;
 use crate::spread::Spread;
 
-/// The numbers of servers.
+/// Smallest and largest number of servers.
 pub(crate) const MIN_SERVERS: u64 = 2;
 pub(crate) const MAX_SERVERS: u64 = 6;
 
-/// Makes the experiment.
+/// Runs the experiment.
 ///
 /// # Errors
 /// Nothing could be measured.
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     Ok(result(&points, balancer.load.requests))
 }
 
-/// The loads for all N on what is open.
+/// Measures all N on the open balancer.
 ///
 /// # Errors
 /// The number of replicas could not be changed.
@@ -58,7 +58,7 @@ pub(crate) async fn sweep(
     Ok(points)
 }
 
-/// A quantity for each N, over the seeds.
+/// Spread of a quantity over the seeds, for each N.
 pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<(u64, Spread)> {
     let spread = |n| {
         let points = points.iter().filter(|point| point.n == n);
@@ -67,7 +67,7 @@ pub(crate) fn by_n(points: &[LoadPoint], of: impl Fn(&LoadPoint) -> f64) -> Vec<
     (MIN_SERVERS..=MAX_SERVERS).map(spread).collect()
 }
 
-/// The line of such a quantity, with its band.
+/// Chart line of the medians, with a band from lowest to highest.
 pub(crate) fn line(name: &str, spreads: &[(u64, Spread)], colour: usize) -> Line {
     let point = |(n, spread): &(u64, Spread)| (as_f64(*n), spread.median);
     let band = |(n, spread): &(u64, Spread)| (as_f64(*n), spread.min, spread.max);
@@ -145,7 +145,7 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
     }
 }
 
-/// Returns the spreads as they stand in the JSON file.
+/// The spreads as written to the JSON file.
 fn spreads_json(spreads: &[(u64, Spread)]) -> Vec<Value> {
     let json = |(n, Spread { median, min, max }): &(u64, Spread)| json!([n, {"lowest": min, "median": median, "highest": max}]);
     spreads.iter().map(json).collect()

@@ -1,4 +1,5 @@
-//! The experiments, one or all: each on its own, then what was left behind is put right, then the report.
+//! Runs the experiments one after the other, restores the balancer after each, and writes the
+//! report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::results::ExperimentResult;
 use crate::signals::Signals;
 use crate::{distribution, recovery, ring_comparison, scaling};
 
-/// One experiment with what it needs.
+/// An experiment and its arguments.
 #[derive(Debug)]
 pub(crate) enum Experiment {
     Distribution,
@@ -41,16 +42,16 @@ impl Experiment {
     }
 }
 
-/// Makes them one after the other, prints and writes the report.
+/// Runs the experiments, prints their results and writes the report.
 ///
 /// # Errors
-/// One of them could not be made, or what was changed could not be put back. What was found before that
-/// is printed and written all the same.
+/// An experiment failed, or the balancer could not be restored. Results of the experiments before
+/// it are still printed and written.
 pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
     check_folder(args.out.as_ref())?;
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
-    // Drawn once, so that all of them are made with the same IDs.
+    // One seed for all experiments, so that they use the same IDs.
     let seed = BalancerUnderTest::new(args).load.seed;
     let (mut found, mut failed) = (Vec::new(), None);
     for experiment in all {
@@ -86,10 +87,10 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
     }
 }
 
-/// Writes CSV and JSON of each, SVG and PNG of each chart, and one page with everything.
+/// Writes CSV and JSON of each experiment, SVG and PNG of each chart, and one HTML page.
 ///
 /// # Errors
-/// The folder or a file in it cannot be written.
+/// A file in the directory cannot be written.
 fn write_files(
     folder: &Path,
     all: &[ExperimentResult],
@@ -114,7 +115,7 @@ fn write_files(
     )
 }
 
-/// What a reader must know to judge the figures.
+/// Conditions of the run that a reader needs to judge the figures.
 fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let processor = processor().unwrap_or_else(|| "unknown".to_owned());
@@ -143,10 +144,10 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whether files can be put there: looked at before anything is started.
+/// Creates the directory for the files, before anything is started.
 ///
 /// # Errors
-/// It is no folder, and none can be made.
+/// The directory cannot be created.
 fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))

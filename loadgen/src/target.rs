@@ -1,7 +1,7 @@
-//! Where the requests go: `http://host[:port]`, as it is typed, as it stands in the Host field, and as
-//! addresses. Paths are given elsewhere (`--path`), and there is no TLS.
+//! Target of the requests: `http://host[:port]`. The path is a separate flag (`--path`), and TLS is
+//! not supported.
 //!
-//! A name is resolved once, before the load: what is measured is one address.
+//! A name is resolved once, before the load, so that all requests go to one address.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use anyhow::{Context, anyhow};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long the first connection may take, name resolution included.
+/// Time limit of the first connection, name resolution included.
 const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where requests go, before anyone has looked whether it exists.
+/// A parsed target URL. Parsing does not resolve or connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Host and port as they were typed: the value of the Host field.
+    /// Host and port as typed: the value of the Host field.
     pub(crate) authority: String,
     host: String,
     port: u16,
@@ -49,7 +49,7 @@ impl FromStr for Target {
     }
 }
 
-/// Host and port of `host:port`, `host`, `[v6]:port` and `[v6]`, the host without brackets.
+/// Splits `host:port`, `host`, `[v6]:port` and `[v6]`; returns the host without brackets.
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -84,7 +84,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The target at `addr`.
+    /// Returns the target at `addr`.
     pub(crate) fn from_addr(addr: SocketAddr) -> Self {
         Self {
             authority: addr.to_string(),
@@ -93,11 +93,11 @@ impl Target {
         }
     }
 
-    /// Connects once, and returns the address that answered: all load goes there, even if the name
-    /// has several.
+    /// Connects once and returns the address that accepted. The load uses only this address, even
+    /// if the name has several.
     ///
     /// # Errors
-    /// The name is unknown, or nobody accepts connections there.
+    /// The name cannot be resolved, or no address accepts connections.
     pub(crate) async fn reach(&self) -> anyhow::Result<SocketAddr> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = match timeout(REACH_TIMEOUT, connecting).await {

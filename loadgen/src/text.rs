@@ -1,7 +1,7 @@
-//! How figures look in the terminal: bars, shares, grouped numbers, durations. Pure.
+//! Figures as text for the terminal: bars, shares, grouped numbers, durations. Pure.
 //!
-//! Bars are drawn in eighths of a character, so that 33.9 % and 33.3 % can be told apart; plain text
-//! without colour or width of the terminal, so that a report looks the same in a file.
+//! Bars are drawn in eighths of a character, so that 33.9 % and 33.3 % differ visibly. The text has
+//! no colour and does not depend on the terminal, so it looks the same in a file.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::float::as_f64;
 /// Eighths of a character cell, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Characters of the longest bar.
+/// Number of characters of the longest bar.
 pub(crate) const MAX_BAR_CHARS: u64 = 40;
 
-/// A bar for `count` where `longest` fills `width` characters. Anything above nothing is seen.
+/// Bar for `count`; `longest` fills `width` characters. Any count above 0 is visible.
 pub(crate) fn bar(count: u64, longest: u64, width: u64) -> String {
     if count == 0 || longest == 0 {
         return String::new();
@@ -27,12 +27,12 @@ pub(crate) fn bar(count: u64, longest: u64, width: u64) -> String {
     bar
 }
 
-/// `33.9 %` of a whole; nothing of nothing is `0.0 %`.
+/// Share of a whole: `33.9 %`; `0.0 %` if the whole is 0.
 pub(crate) fn share(part: u64, whole: u64) -> String {
     format!("{:.1} %", 100.0 * as_f64(part) / as_f64(whole.max(1)))
 }
 
-/// `12,345`.
+/// Number with grouped thousands: `12,345`.
 pub(crate) fn group_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -45,13 +45,13 @@ pub(crate) fn group_thousands(number: u64) -> String {
     text
 }
 
-/// `1 server`, `2 servers`.
+/// Number and noun: `1 server`, `2 servers`.
 pub(crate) fn count_noun(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", group_thousands(count))
 }
 
-/// Three significant digits and a unit: `850 µs`, `12.3 ms`, `1.20 s`.
+/// Duration with three significant digits and a unit: `850 µs`, `12.3 ms`, `1.20 s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1e6;
     let (value, unit) = match micros {

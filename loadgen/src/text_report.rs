@@ -1,7 +1,7 @@
-//! What a load showed, as text for the terminal. Pure.
+//! Report of one load as text for the terminal. Pure.
 //!
-//! The summary is the same for every experiment; the table below it is the experiment's own, and the
-//! one for `run` is here. Failures are listed by kind, the quickest to explain first.
+//! The summary is shared by all experiments. Each experiment has its own table; the table of
+//! `loadgen run` is here.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use crate::float::{as_f64, round_u64};
 use crate::load::Load;
 use crate::text::{MAX_BAR_CHARS, bar, count_noun, duration, group_thousands, share};
 
-/// A load that has ended.
+/// A finished load.
 #[derive(Debug)]
 pub(crate) struct LoadReport {
     /// Scheme, host, port and path.
     pub(crate) url: String,
     pub(crate) load: Load,
     pub(crate) took: Duration,
-    /// It was ended before its time.
+    /// A signal ended the load early.
     pub(crate) interrupted: bool,
     pub(crate) counters: Counters,
 }
 
 impl LoadReport {
-    /// Every request of the load was sent and answered rightly.
+    /// Returns `true` if every request of the load was sent and answered as expected.
     pub(crate) fn is_clean(&self) -> bool {
         !self.interrupted && self.counters.answered() == self.load.requests
     }
 
-    /// What was sent, how long it took, latencies, and failures by kind.
+    /// Requests, duration, latencies, and failures by kind.
     pub(crate) fn summary(&self) -> String {
         let Self { load, counters, .. } = self;
         let mut text = format!(
@@ -57,7 +57,7 @@ impl LoadReport {
         text
     }
 
-    /// Of the answered; at a fixed rate each counts from the moment its request was due.
+    /// Latencies of answered requests. At a fixed rate they count from the due time.
     fn latencies(&self) -> String {
         if self.counters.answered() == 0 {
             return String::new();
@@ -89,7 +89,7 @@ impl LoadReport {
         text
     }
 
-    /// Who answered, with bars, and the largest share against the mean.
+    /// Answers per server with bars, and the largest count against the mean.
     pub(crate) fn servers(&self) -> String {
         let counters = &self.counters;
         let by_server = counters.by_server();
@@ -112,7 +112,7 @@ impl LoadReport {
     }
 }
 
-/// ` at 500 requests/s`.
+/// The rate in a sentence: ` at 500 requests/s`.
 fn at(rate: Rate) -> String {
     format!(" at {} requests/s", rate.per_second())
 }
@@ -122,7 +122,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::outcome::Failure;
 
-    /// A load of `servers` answers (server, how many) and one 503 if `failing`.
+    /// A report with the given (server, answers) pairs, and one 503 if `failing`.
     pub(crate) fn sample_report(servers: &[(u64, u64)], failing: bool) -> LoadReport {
         let mut counters = Counters::new().unwrap();
         let ms = Duration::from_millis(2);

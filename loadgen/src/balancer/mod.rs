@@ -1,8 +1,9 @@
-//! What experiments are made on: a ringmaster of our own, or one that runs already and is left as it was
-//! found.
+//! The balancer of an experiment: a ringmaster started by loadgen, or a running balancer that is
+//! restored afterwards.
 //!
-//! Whatever ends an experiment (its end, an error, Ctrl-C) [`BalancerUnderTest::close`] comes after it: a ringmaster of
-//! our own is stopped; in another, the number of replicas and the ring are put back.
+//! After every experiment, including errors and Ctrl-C, [`BalancerUnderTest::close`] must be
+//! called. It stops a started ringmaster. In a running balancer it restores the number of replicas
+//! and the ring.
 
 mod saved_state;
 
@@ -29,20 +30,20 @@ use crate::spawn::{Refusal, SpawnedRingmaster};
 use crate::target::Target;
 use crate::text_report::LoadReport;
 
-/// Where the control port is looked for when an experiment needs it.
+/// Control port of a running balancer if `--control` is not given.
 const DEFAULT_CONTROL: &str = "localhost:5001";
 
-/// What is measured, and how.
+/// A balancer and the load to measure it with.
 #[derive(Debug)]
 pub(crate) struct BalancerUnderTest {
     pub(crate) load: Load,
-    /// `None`: a ringmaster of our own.
+    /// `None`: start a ringmaster.
     target: Option<Target>,
     control: Option<String>,
     open: Option<Open>,
 }
 
-/// A balancer that can be measured.
+/// A balancer that is ready to be measured.
 #[derive(Debug)]
 struct Open {
     target: Target,
@@ -53,7 +54,7 @@ struct Open {
 }
 
 impl BalancerUnderTest {
-    /// Nothing is started or reached yet.
+    /// Returns a balancer that is neither started nor reached yet.
     pub(crate) fn new(args: &ExperimentArgs) -> Self {
         Self {
             load: Load::from_args(&args.load),
@@ -63,25 +64,25 @@ impl BalancerUnderTest {
         }
     }
 
-    /// Whether the balancer is our own, and its processes ours to kill.
+    /// Returns `true` if loadgen starts the balancer, and may therefore kill its processes.
     pub(crate) fn is_ours(&self) -> bool {
         self.target.is_none()
     }
 
-    /// Whether the number of replicas can be chosen.
+    /// Returns `true` if the number of replicas can be changed.
     pub(crate) fn has_control(&self) -> bool {
         self.is_ours() || self.control.is_some()
     }
 
-    /// The process of our own ringmaster.
+    /// Process ID of a started ringmaster.
     pub(crate) fn pid(&self) -> Option<Pid> {
         Some(self.open.as_ref()?.spawned.as_ref()?.pid())
     }
 
-    /// Makes a balancer with `replicas` and, if it matters, this ring ready to be measured.
+    /// Prepares a balancer with `replicas` and, if given, this ring.
     ///
     /// # Errors
-    /// It cannot be started or reached; [`Refusal`] if it does not have this ring.
+    /// The balancer cannot be started or reached, or it refuses the ring ([`Refusal`]).
     pub(crate) async fn open(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
         let Some(target) = self.target.clone() else {
             self.close().await?;
@@ -118,10 +119,10 @@ impl BalancerUnderTest {
         self.scale(replicas).await
     }
 
-    /// Makes a balancer or a single server ready to be measured just as it is.
+    /// Prepares a running balancer, or a single server, without changing it.
     ///
     /// # Errors
-    /// It cannot be reached.
+    /// The target cannot be reached.
     pub(crate) async fn attach(&mut self) -> anyhow::Result<()> {
         let target = self.target.clone().context("there is nothing to reach")?;
         let addr = target.reach().await?;
@@ -155,10 +156,10 @@ impl BalancerUnderTest {
         Ok(())
     }
 
-    /// Adds or removes until there are so many replicas.
+    /// Adds or removes replicas until there are `replicas`.
     ///
     /// # Errors
-    /// The balancer refuses, or could not start one.
+    /// The balancer refuses, or a replica could not be started.
     pub(crate) async fn scale(&self, replicas: u64) -> anyhow::Result<()> {
         let control = self.control()?;
         let saved = self.open.as_ref().and_then(|open| open.saved.as_ref());
@@ -176,10 +177,10 @@ impl BalancerUnderTest {
         Ok(())
     }
 
-    /// The control port.
+    /// Client of the control port.
     ///
     /// # Errors
-    /// The balancer has none that we know.
+    /// The address of the control port is unknown.
     pub(crate) fn control(&self) -> anyhow::Result<Control> {
         let open = self.open.as_ref().context("nothing is open")?;
         open.control
@@ -187,7 +188,8 @@ impl BalancerUnderTest {
             .context("ringmaster did not say where its control port is")
     }
 
-    /// Which servers may answer: the seats that are taken, as far as it is known.
+    /// Servers that may answer: the occupied seats, or 1 to `replicas` if the journal does not show
+    /// them.
     pub(crate) async fn seats(&self, replicas: u64) -> anyhow::Result<BTreeSet<Server>> {
         let control = self.control()?;
         let names = control.replicas().await?;
@@ -201,10 +203,10 @@ impl BalancerUnderTest {
         Ok(seats.unwrap_or_else(|| (1..=replicas).collect()))
     }
 
-    /// Requests for `/home` with the IDs of `seed`, counted in `tally`.
+    /// Sends requests for `/home` with the IDs of `seed`, and adds the results to `counters`.
     ///
     /// # Errors
-    /// Nothing is open.
+    /// No balancer is open.
     pub(crate) async fn measure(
         &self,
         seed: u64,
@@ -236,19 +238,19 @@ impl BalancerUnderTest {
         })
     }
 
-    /// Where requests go.
+    /// Target of the requests and its address.
     ///
     /// # Errors
-    /// Nothing is open.
+    /// No balancer is open.
     pub(crate) fn reached(&self) -> anyhow::Result<(Target, SocketAddr)> {
         let open = self.open.as_ref().context("nothing is open")?;
         Ok((open.target.clone(), open.addr))
     }
 
-    /// Stops what is ours, puts back what is not.
+    /// Stops a started ringmaster, or restores a running balancer.
     ///
     /// # Errors
-    /// That did not work: what is left to be done by hand.
+    /// That failed; the sentence says what has to be restored by hand.
     pub(crate) async fn close(&mut self) -> anyhow::Result<()> {
         let Some(open) = self.open.take() else {
             return Ok(());

@@ -1,24 +1,24 @@
-//! How a running balancer was found, and the commands that make it so again.
+//! State of a running balancer before an experiment, and the commands that restore it.
 
 use serde_json::Value;
 
 use crate::console::note;
 use crate::control::Control;
 
-/// How a running balancer was found.
+/// State of a running balancer before the experiment.
 #[derive(Debug)]
 pub(super) struct SavedState {
     pub(super) names: Vec<String>,
     pub(super) ring: Option<String>,
-    /// Another one was asked for since.
+    /// `true` once another ring was requested.
     pub(super) switched: bool,
 }
 
 impl SavedState {
-    /// How it is at this moment; a ring that it does not tell is none.
+    /// Reads the current state. The ring is `None` if the balancer does not report it.
     ///
     /// # Errors
-    /// Nobody answers on its control port.
+    /// The control port is unreachable.
     pub(super) async fn read(control: &Control) -> anyhow::Result<Self> {
         let ring = control.execute("ring").await.ok();
         Ok(Self {
@@ -28,10 +28,10 @@ impl SavedState {
         })
     }
 
-    /// Puts back the number of replicas and, if it was switched, the ring.
+    /// Restores the number of replicas and, if it was changed, the ring.
     ///
     /// # Errors
-    /// The balancer refuses, or answers no more.
+    /// The balancer refuses or is unreachable.
     pub(super) async fn restore(&self, control: &Control) -> anyhow::Result<()> {
         let now = control.replicas().await?;
         let count = scale_command(&now, &self.names, self.names.len());
@@ -42,7 +42,7 @@ impl SavedState {
                 .map(|_| note(&format!("put back: {command}"))),
             None => Ok(()),
         };
-        // One that could not be put back is no reason to leave the other.
+        // The ring is restored even if the number of replicas could not be.
         if let Some(ring) = self.ring.as_ref().filter(|_| self.switched) {
             control.execute(&format!("ring set {ring}")).await?;
             note(&format!("put back: ring {ring}"));
@@ -51,8 +51,8 @@ impl SavedState {
     }
 }
 
-/// The command that makes `wanted` replicas of those that are there `now`: strangers go first, those
-/// that were there `before` come back first, under their own names.
+/// Returns the command that changes the replicas `now` to `wanted` replicas. Replicas that were not
+/// `saved` are removed first; missing saved names are added first.
 pub(super) fn scale_command(now: &[String], saved: &[String], wanted: usize) -> Option<String> {
     if now.len() < wanted {
         let count = wanted - now.len();
@@ -68,7 +68,7 @@ pub(super) fn scale_command(now: &[String], saved: &[String], wanted: usize) -> 
     (count > 0).then(|| format!("rm {count}{names}"))
 }
 
-/// The ring's name in the answer to `ring`, wherever it stands.
+/// Name of the ring in the answer to `ring`, at any depth.
 fn spec(answer: &Value) -> Option<&str> {
     match answer {
         Value::Object(fields) => {
@@ -99,7 +99,7 @@ mod tests {
             ("S1 S2 S3", 5, Some("add 2")),
             ("S1", 4, Some("add 3 S2 S3")),
             ("S1 a S3 b", 2, Some("rm 2 b a")),
-            // A successor that took a dead one's seat stays where it is.
+            // A successor that took the seat of a dead replica stays.
             ("S1 a S3", 3, None),
         ];
         for (now, wanted, command) in cases {

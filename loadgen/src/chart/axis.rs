@@ -1,20 +1,20 @@
-//! Axes: where a value lies on the page, which values get a number, and how the number is written.
+//! Axes: the position of a value, the tick values, and their numbers.
 
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
 use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart};
 
-/// The field that is drawn in, in units.
+/// Plot area, in units.
 const LEFT: i32 = 84;
 const RIGHT: i32 = CHART_WIDTH - 24;
 const TOP: i32 = 122;
 const BOTTOM: i32 = CHART_HEIGHT - 62;
 
-/// How many numbers an axis has, about.
+/// Approximate number of ticks of an axis.
 const APPROXIMATE_TICKS: f64 = 5.0;
 
-/// The range of one axis, and the units it lies on.
+/// Range of values of one axis, and the units that the range covers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Axis {
     low: f64,
@@ -24,17 +24,17 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Left to right.
+    /// Axis of the plot area from left to right.
     pub(super) fn horizontal(low: f64, high: f64) -> Self {
         Self::new(low, high, LEFT, RIGHT)
     }
 
-    /// Bottom to top.
+    /// Axis of the plot area from bottom to top.
     pub(super) fn vertical(low: f64, high: f64) -> Self {
         Self::new(low, high, BOTTOM, TOP)
     }
 
-    /// Between these units.
+    /// Axis from unit `from` to unit `to`.
     pub(super) fn new(low: f64, high: f64, from: i32, to: i32) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self {
@@ -45,7 +45,7 @@ impl Axis {
         }
     }
 
-    /// The unit at which `value` lies.
+    /// Position of `value`, in units.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
     pub(super) fn position(self, value: f64) -> i32 {
         let share = (value - self.low) / (self.high - self.low);
@@ -68,7 +68,7 @@ impl Axis {
     }
 }
 
-/// A number with as many decimals as it needs, thousands grouped.
+/// Number with up to three decimals, thousands grouped.
 pub(super) fn format_number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
         return crate::text::group_thousands(crate::float::round_u64(value));
@@ -77,7 +77,7 @@ pub(super) fn format_number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The lines of the y axis with their numbers, and what both axes say.
+/// Draws the grid of the y axis with its numbers, and the titles of both axes.
 pub(super) fn frame<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     chart: &Chart,
@@ -100,7 +100,7 @@ pub(super) fn frame<DB: DrawingBackend>(
     )
 }
 
-/// A word below the x axis.
+/// Draws a text below the x axis.
 pub(super) fn x_label<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     text: &str,
@@ -109,10 +109,10 @@ pub(super) fn x_label<DB: DrawingBackend>(
     canvas.text(text, (at, BOTTOM + 18), SMALL_SIZE, Anchor::Middle)
 }
 
-/// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
+/// Entry of the legend: text, number of its colour (`None`: ink), and `true` for an expectation.
 pub(super) type LegendEntry = (String, Option<usize>, bool);
 
-/// The key above the field: a swatch and a word for each.
+/// Draws the legend above the plot area: a swatch and a text per entry.
 pub(super) fn legend<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     entries: &[LegendEntry],
@@ -120,7 +120,7 @@ pub(super) fn legend<DB: DrawingBackend>(
     let (mut left, mut row) = (20, 56);
     for (name, colour, expected) in entries {
         let paint = colour.map_or(INK, |colour| PALETTE[colour % PALETTE.len()]);
-        // About nine units a letter, and a gap.
+        // About nine units per letter, and a gap.
         let width = 34 + 28 + i32::try_from(name.chars().count())? * 9;
         if left + width > RIGHT {
             (left, row) = (20, row + 22);

@@ -1,4 +1,4 @@
-//! Bars in groups, each with its number on top and what was expected as a mark across it.
+//! Bars in groups, each with its number on top, and a mark across it for the expected value.
 
 use plotters::prelude::DrawingBackend;
 
@@ -6,10 +6,10 @@ use super::axis::{self, Axis, format_number, x_label};
 use super::canvas::{Anchor, Canvas, INK, PALETTE, SMALL_SIZE};
 use super::data::{Bars, Chart};
 
-/// The widest bar, in units.
+/// Width of the widest bar, in units.
 const MAX_BAR_WIDTH: i32 = 90;
 
-/// From this width on a bar has room for its number.
+/// Smallest width of a bar that has a number on top, in units.
 const MIN_NUMBERED_WIDTH: i32 = 34;
 
 pub(super) fn draw<DB: DrawingBackend>(
@@ -41,7 +41,8 @@ pub(super) fn draw<DB: DrawingBackend>(
             if let Some(Some(expected)) = series.expected.get(at) {
                 let height = y.position(*expected);
                 canvas.line(&[(left - 3, height), (right + 3, height)], INK, 2)?;
-                // A mark just above the bar would run through the number.
+                // A mark just above the bar would cross the number, so the number moves above the
+                // mark.
                 let near = (y.position(value) - height).abs() < 22;
                 top = if near { value.max(*expected) } else { value };
             }

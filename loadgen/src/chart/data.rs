@@ -1,30 +1,30 @@
-//! Charts as data: what an experiment shows, without any decision about how it looks.
+//! Charts as data: the values and texts, without any decision about their appearance.
 
-/// The size of every chart, in units that are pixels of an SVG.
+/// Size of every chart, in units. A unit is one pixel of an SVG.
 pub(super) const CHART_WIDTH: i32 = 920;
 pub(super) const CHART_HEIGHT: i32 = 500;
 
-/// One chart with everything that explains it.
+/// A chart and the texts that explain it.
 #[derive(Debug)]
 pub(crate) struct Chart {
-    /// The name of its files, without what comes after the dot.
+    /// File name without extension.
     pub(crate) stem: &'static str,
     pub(crate) title: String,
-    /// What is to be seen in it, in a sentence.
+    /// Caption: explains the chart.
     pub(crate) sentence: String,
     pub(crate) x: String,
     pub(crate) y: String,
     pub(crate) body: Body,
 }
 
-/// The kinds of chart.
+/// Kind and values of a chart.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// Groups of bars, one bar for each series.
+    /// Groups of bars, one bar per series.
     Bars(Bars),
-    /// Lines over a common x, and the value at which the y axis begins.
+    /// Lines over a common x axis, and the lowest value of the y axis.
     Lines(Vec<Line>, f64),
-    /// Counts over time, one strip for each server.
+    /// Counts over time, one strip per server.
     Timeline(TimelineChart),
 }
 
@@ -40,20 +40,20 @@ pub(crate) struct Bars {
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) values: Vec<f64>,
-    /// What is expected, drawn as a mark across the bar.
+    /// Expected values, drawn as marks across the bars.
     pub(crate) expected: Vec<Option<f64>>,
 }
 
-/// A line through points, with a band around it if it has one.
+/// A line through points, with an optional band around it.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
     /// (x, lowest, highest).
     pub(crate) band: Vec<(f64, f64, f64)>,
-    /// An expectation: drawn thin, with hollow points.
+    /// `true` for an expectation: drawn thin, with hollow points.
     pub(crate) expected: bool,
-    /// Which colour of the palette, so that an expectation can have that of its line.
+    /// Index in the palette. An expectation has the colour of its measured line.
     pub(crate) colour: usize,
 }
 
@@ -61,24 +61,24 @@ pub(crate) struct Line {
 #[derive(Debug, Clone)]
 pub(crate) struct TimelineChart {
     pub(crate) lanes: Vec<(String, Vec<u32>)>,
-    /// The time of the first count, in milliseconds after the start.
+    /// Time of the first count, in milliseconds after the start.
     pub(crate) from_ms: f64,
-    /// How much time one count stands for, in milliseconds.
+    /// Length of one step, in milliseconds.
     pub(crate) step_ms: f64,
     pub(crate) marks: Vec<Mark>,
 }
 
-/// Something that happened.
+/// An event, drawn as a vertical line.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     pub(crate) at_ms: f64,
-    /// `killed`, `detected`, `replaced`: equal words have one colour.
+    /// `killed`, `ordered`, `detected` or `replaced`; decides the colour.
     pub(crate) what: &'static str,
-    /// The number of the server, where it is known.
+    /// Number of the server, if known.
     pub(crate) server: Option<u64>,
 }
 
-/// What the strip of a server is called.
+/// Name of a server's strip.
 pub(crate) fn lane_name(server: u64) -> String {
     format!("server {server}")
 }

@@ -1,4 +1,4 @@
-//! Lines with points, and the band between the lowest and the highest around them.
+//! Lines with points, and a band from the lowest to the highest value around them.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     let highest = values.chain(bands().map(|band| band.2)).fold(0.0, f64::max);
     let y = Axis::vertical(floor, highest + (highest - floor) * 0.08);
     axis::frame(canvas, chart, y)?;
-    // Compared as thousandths, since floating numbers have no order of their own.
+    // Collected as integer thousandths, since floating-point numbers have no total order.
     let all: BTreeSet<u64> = points()
         .map(|point| crate::float::round_u64(point.0 * 1e3))
         .collect();
@@ -57,7 +57,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             canvas.point(at, colour, line.expected)?;
         }
     }
-    // What an expectation is named after stands beside it already.
+    // An expectation is labelled by its measured line, so it has no entry of its own.
     let measured = lines.iter().filter(|line| !line.expected);
     let mut key: Vec<axis::LegendEntry> = measured
         .map(|line| (line.name.clone(), Some(line.colour), false))

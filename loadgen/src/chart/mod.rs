@@ -1,7 +1,8 @@
-//! Charts as data, and what can be made of them: SVG for pages, PNG for papers, text for the terminal.
+//! Charts: drawn as SVG for pages, as PNG for documents, and as text for the terminal.
 //!
-//! An experiment says what is to be seen; how it looks is decided here, once. Colours are told apart by
-//! people who see few of them, and nothing rests on colour alone: lines have labels, bars have numbers.
+//! Experiments provide data; this module alone decides the appearance. The colours remain distinct
+//! in colour blindness, and no information depends on colour alone: lines have labels, bars have
+//! numbers.
 
 mod axis;
 mod bars;
@@ -22,10 +23,10 @@ pub(crate) use data::{Bars, Body, Chart, Line, Mark, Series, TimelineChart, lane
 pub(crate) use font::register as register_font;
 pub(crate) use terminal::text;
 
-/// How many pixels of a PNG a unit is.
+/// Pixels of a PNG per unit.
 const PNG_PIXELS_PER_UNIT: u32 = 2;
 
-/// The chart as SVG that follows the reader's light or dark mode.
+/// Draws the chart as SVG that follows the viewer's light or dark mode.
 ///
 /// # Errors
 /// The chart could not be drawn.
@@ -50,7 +51,7 @@ pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The chart as PNG, dark on white.
+/// Draws the chart as PNG, dark on white.
 ///
 /// # Errors
 /// The chart could not be drawn.

@@ -1,16 +1,16 @@
-//! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
+//! Charts in the terminal: bars, a table with bars, strips of block characters. Pure.
 
 use super::axis::format_number;
 use super::data::{Bars, Body, Chart, Line, TimelineChart};
 use crate::float::round_u64;
 use crate::text::{MAX_BAR_CHARS, bar};
 
-/// The most columns of a strip.
+/// Width of the widest strip, in characters.
 const MAX_COLUMNS: usize = 80;
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The chart as lines of text, with its title.
+/// Returns the chart as lines of text, with its title.
 pub(crate) fn text(chart: &Chart) -> String {
     let body = match &chart.body {
         Body::Bars(bars) => grouped_bars(bars),
@@ -47,7 +47,7 @@ fn grouped_bars(bars: &Bars) -> String {
 
 fn line(line: &Line) -> String {
     let highest = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
-    // Thousandths, so that a ratio has a length too.
+    // Thousandths, so that the bar of a ratio has a length.
     let length = |value: f64| round_u64(value * 1e3);
     let mut text = format!("  {}\n", line.name);
     for (x, y) in &line.points {

@@ -1,4 +1,4 @@
-//! A timeline: one strip for each server with its answers over time, and marks through all of them.
+//! Timeline: one strip per server with its answers over time, and vertical lines for events.
 
 use plotters::prelude::DrawingBackend;
 
@@ -6,14 +6,14 @@ use super::axis::{self, Axis, format_number};
 use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
 use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart, lane_name};
 
-/// The strips lie between these, in units.
+/// Area of the strips, in units.
 const TOP: i32 = 128;
 const BOTTOM: i32 = CHART_HEIGHT - 62;
 const LEFT: i32 = 140;
 const RIGHT: i32 = CHART_WIDTH - 24;
 const GAP: i32 = 14;
 
-/// The colours of what happens, beside blue for answers.
+/// Colours of the events; answers are blue.
 const EVENT_COLOURS: [(&str, usize); 4] = [
     ("killed", 1),
     ("ordered", 1),
@@ -103,7 +103,7 @@ fn colour(what: &str) -> usize {
     known.map_or(4, |(_, colour)| *colour)
 }
 
-/// The counts as a shape with flat steps.
+/// Outline of the counts as a polygon with flat steps.
 fn outline(counts: &[u32], lanes: &TimelineChart, x: Axis, y: Axis) -> Vec<(i32, i32)> {
     let mut points = vec![(x.position(lanes.from_ms), y.position(0.0))];
     let mut time = lanes.from_ms;

@@ -1,17 +1,18 @@
-//! Who runs where: the load and the backends on the first CPU we may use, the proxies on the last ones.
+//! CPU affinity: the load and the backends run on the first allowed CPU, the proxies on the last
+//! ones.
 
 use anyhow::Context;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-/// The CPUs we may use, in order.
+/// CPUs that this process may use, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Cpus(Vec<usize>);
 
 impl Cpus {
-    /// Those of this process.
+    /// Reads the CPUs of this process.
     ///
     /// # Errors
-    /// The kernel does not say.
+    /// sched_getaffinity(2) failed.
     pub(crate) fn allowed() -> anyhow::Result<Self> {
         let set = sched_getaffinity(None).context("cannot tell which CPUs we may use")?;
         Ok(Self(
@@ -21,22 +22,22 @@ impl Cpus {
         ))
     }
 
-    /// The one for the load.
+    /// CPU of the load.
     pub(crate) fn load(&self) -> Vec<usize> {
         self.0.first().copied().into_iter().collect()
     }
 
-    /// Those for a proxy with so many workers: one for each, as far as they reach.
+    /// CPUs of a proxy: one per worker, as far as there are enough.
     pub(crate) fn proxy(&self, workers: usize) -> Vec<usize> {
         self.0[self.0.len().saturating_sub(workers)..].to_vec()
     }
 
-    /// Whether such a proxy has to share a CPU with the load.
+    /// Returns `true` if such a proxy shares a CPU with the load.
     pub(crate) fn is_shared(&self, workers: usize) -> bool {
         self.0.len() <= workers
     }
 
-    /// How many.
+    /// Number of CPUs.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }

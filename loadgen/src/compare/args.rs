@@ -1,4 +1,4 @@
-//! What may be typed after `loadgen duel`, and the plan that follows from it.
+//! Arguments of `loadgen duel`, and the plan made from them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use super::peer::Peer;
 use super::scenario::Scenario;
 use crate::arrivals::{LoadLength, Rate};
 
-/// What a warm-up takes of the time that is measured after it: a quarter.
+/// Divisor of the warm-up: it takes a quarter of the measured time.
 const WARM_UP_DIVISOR: u32 = 4;
 
-/// Requests per connection that warm up a load of so many requests.
+/// Highest number of warm-up requests per connection, for loads of a fixed number of requests.
 const WARM_UP_REQUESTS: u64 = 64;
 
-/// The defaults: all scenarios within ten minutes.
+/// Defaults: all scenarios take less than ten minutes.
 const DEFAULT_ROUNDS: u32 = 5;
 const DEFAULT_DURATION: Duration = Duration::from_millis(800);
 
-/// What `--quick` makes of the defaults: enough to see that all works, too little to believe.
+/// Defaults with `--quick`: enough to see that everything works, too short for figures.
 const QUICK_ROUNDS: u32 = 2;
 const QUICK_DURATION: Duration = Duration::from_millis(200);
 const QUICK_SETTLE_DELAY: Duration = Duration::from_millis(200);
 
-/// Longer than any of the proxies keeps what it no longer needs by default.
+/// Time before memory is read. All proxies release unused memory faster by default.
 const SETTLE_DELAY: Duration = Duration::from_secs(5);
 
-/// The flags of `loadgen duel`.
+/// Flags of `loadgen duel`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DuelArgs {
     /// Scenario to measure; repeatable [default: all]
@@ -92,27 +92,27 @@ pub(crate) struct DuelArgs {
     pub(crate) svg: Option<PathBuf>,
 }
 
-/// What to measure, and how long.
+/// Checked arguments, with every default filled in.
 #[derive(Debug)]
 pub(crate) struct DuelPlan {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) rounds: u32,
-    /// One load, and what is sent before it and not counted, per connection.
+    /// Length of one measured load.
     pub(crate) span: LoadLength,
     pub(crate) rate: Option<Rate>,
-    /// Instead of what a scenario says.
+    /// Replaces the number of the scenario.
     pub(crate) connections: Option<usize>,
     pub(crate) idle: usize,
-    /// How long a proxy is given to tidy up before its memory is looked at.
+    /// Time that a proxy gets to release memory before it is read.
     pub(crate) settle: Duration,
 }
 
 impl DuelArgs {
-    /// The plan, with every default filled in.
+    /// Returns the plan.
     ///
     /// # Errors
-    /// A program was named that is not there.
+    /// A given program does not exist.
     pub(crate) fn plan(&self) -> anyhow::Result<DuelPlan> {
         let named = [&self.ringmaster, &self.haproxy, &self.nginx];
         for path in named.into_iter().flatten() {
@@ -143,7 +143,7 @@ impl DuelArgs {
     }
 }
 
-/// What was named, each once, in the order of the list; the whole list if nothing was.
+/// Returns the named values, each once and in declaration order; all values if none was named.
 fn named_or_all<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
     let all = T::value_variants().iter();
     all.filter(|value| named.is_empty() || named.contains(value))
@@ -152,7 +152,7 @@ fn named_or_all<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
 }
 
 impl DuelPlan {
-    /// What is sent before a load over so many connections, and not counted.
+    /// Length of the warm-up before a load over this number of connections.
     pub(crate) fn warm_up(&self, connections: usize) -> LoadLength {
         match self.span {
             LoadLength::Time(time) => LoadLength::Time(time / WARM_UP_DIVISOR),

@@ -1,7 +1,7 @@
-//! The servers behind every peer: `GET /N` is answered with N bytes, as quickly as a program can.
+//! Servers behind every peer: they answer `GET /N` with N bytes as fast as possible.
 //!
-//! They run on the event loop that also sends the load, so that on its CPU nothing is switched but
-//! tasks. Each request costs one read, and a reply is one write as far as the socket takes it.
+//! They run on the event loop that also sends the load, so that this CPU never switches threads.
+//! Each request costs one read; a reply is one write as far as the socket takes it.
 
 use std::io::{IoSlice, Write};
 use std::net::SocketAddr;
@@ -14,20 +14,20 @@ use tokio::task::{JoinSet, spawn_local};
 
 use super::bulk::{BulkKind, Handover};
 
-/// How many there are.
+/// Number of backends.
 pub(crate) const BACKEND_COUNT: usize = 3;
 
-/// Connections the kernel keeps until they are accepted (fewer if net.core.somaxconn is less).
+/// Connections that the kernel queues before they are accepted (limited by net.core.somaxconn).
 const BACKLOG: u32 = 4096;
 
-/// The longest request head, and the most fields in it.
+/// Longest request head in bytes, and highest number of fields.
 const MAX_HEAD: usize = 4 * 1024;
 const MAX_FIELDS: usize = 32;
 
-/// What bodies are made of: small enough for a cache, large enough for few writes.
+/// Content of bodies: small enough for a cache, large enough for few writes.
 static FILLER: [u8; 256 * 1024] = [b'x'; 256 * 1024];
 
-/// All of them, running until dropped.
+/// All backends; they stop when dropped.
 #[derive(Debug)]
 pub(crate) struct Backends {
     pub(crate) addrs: Vec<SocketAddr>,
@@ -35,10 +35,10 @@ pub(crate) struct Backends {
 }
 
 impl Backends {
-    /// Starts them on free loopback ports. Must run on a local runtime.
+    /// Starts the backends on free loopback ports. Must be called on a local runtime.
     ///
     /// # Errors
-    /// No port could be had.
+    /// No port is free.
     pub(crate) fn start(bulk: &Handover) -> anyhow::Result<Self> {
         let mut addrs = Vec::new();
         let mut accepting = JoinSet::new();
@@ -56,7 +56,7 @@ impl Backends {
 
 fn listen() -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    // Connections inherit it.
+    // Accepted connections inherit the option.
     socket.set_nodelay(true)?;
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     socket.listen(BACKLOG)
@@ -68,7 +68,7 @@ async fn accept(listener: TcpListener, bulk: Handover) {
             Ok((stream, _)) => {
                 let bulk = bulk.clone();
                 spawn_local(async move {
-                    // Whatever ended it: the load notices what it misses.
+                    // Errors are ignored: the client of the connection reports what it misses.
                     let _ = serve(stream, &bulk).await;
                 });
             }
@@ -129,11 +129,12 @@ async fn send(stream: &mut TcpStream, head: &[u8], body_bytes: usize) -> std::io
 struct Request {
     body_bytes: usize,
     close: bool,
-    /// A body without end, which another thread serves.
+    /// Kind of the endless body, which another thread serves.
     endless: Option<BulkKind>,
 }
 
-/// The request that `bytes` begin with and the length of its head; `None` while it is incomplete.
+/// Parses the request at the start of `bytes`. Returns it with the length of its head; `None` while
+/// it is incomplete.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Request, usize)>> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);

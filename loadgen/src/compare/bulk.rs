@@ -1,7 +1,8 @@
-//! Clients and servers of endless bodies, for what small requests have to bear beside them.
+//! Clients and servers of endless bodies, which compete with the small requests of the scenario
+//! `fairness`.
 //!
-//! Both ends run on a thread of their own: on the event loop of the small requests, they would delay these
-//! themselves. The thread is on the load's CPU and gives way there to the other one (nice(2)).
+//! Both ends run on their own thread: on the event loop of the small requests they would delay
+//! these directly. The thread shares the CPU of the load, with lower priority (nice(2)).
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -21,23 +22,23 @@ use tokio::task::JoinSet;
 use super::discard::{DiscardBuf, discard};
 use crate::console::note;
 
-/// Clients at full speed.
+/// Number of clients, each at full speed.
 pub(crate) const BULK_CLIENTS: usize = 20;
 
 /// Priority of the thread (nice(2)).
 const NICE: i32 = 10;
 
-/// From the start of the clients to bytes that arrive.
+/// Time from the start of the clients to the first bytes, and interval between checks.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The most that is written or discarded at once.
+/// Size of one write or discard, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// A Content-Length that no test reaches: one TiB.
+/// Content-Length that no test reaches: 1 TiB.
 const ENDLESS_BYTES: u64 = 1 << 40;
 
-/// What goes on beside the small requests.
+/// Traffic beside the small requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BulkKind {
@@ -58,7 +59,7 @@ impl BulkKind {
         Self::Chunks,
     ];
 
-    /// Its name in tables.
+    /// Name in tables and paths.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -69,7 +70,7 @@ impl BulkKind {
         }
     }
 
-    /// The kind that a client asks for with this path.
+    /// Returns the kind that a client requests with this path.
     pub(crate) fn from_path(path: &str) -> Option<Self> {
         let name = path.strip_prefix("/endless/")?;
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -87,7 +88,7 @@ impl BulkKind {
         )
     }
 
-    /// What the server says before it begins; nothing where it only reads.
+    /// Head of the server's reply; empty if the server only reads.
     fn reply(self) -> String {
         match self {
             Self::Nothing | Self::Uploads => String::new(),
@@ -110,21 +111,23 @@ impl BulkKind {
     }
 }
 
-/// An order to the thread.
+/// Command to the thread.
 #[derive(Debug)]
 enum BulkCommand {
-    /// A server's end, from which the head of a request was read, with what came behind it.
+    /// Server end of a connection whose request head was read, and the number of body bytes read
+    /// with it.
     Serve(std::net::TcpStream, BulkKind, u64),
     Begin(SocketAddr, BulkKind),
     End,
 }
 
-/// Where connections of endless bodies are handed over to.
+/// Handle that moves connections of endless bodies to the thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Handover(mpsc::UnboundedSender<BulkCommand>);
 
 impl Handover {
-    /// Gives the server's end of a connection away, of which `early` bytes of the body were read already.
+    /// Moves the server end of a connection to the thread; `early` bytes of the body were already
+    /// read.
     pub(crate) fn serve(
         &self,
         stream: TcpStream,
@@ -136,7 +139,7 @@ impl Handover {
     }
 }
 
-/// The thread, which ends with its last handover.
+/// Handle of the thread. The thread ends when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Bulk {
     orders: Handover,
@@ -144,10 +147,10 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// Starts the thread, on the CPUs of this one.
+    /// Starts the thread on the CPUs of the caller.
     ///
     /// # Errors
-    /// No thread or no event loop could be had.
+    /// The thread could not be created.
     pub(crate) fn start() -> anyhow::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let moved = Arc::new(AtomicU64::new(0));
@@ -166,20 +169,20 @@ impl Bulk {
         Ok(Self { orders, moved })
     }
 
-    /// Where servers hand their connections over to.
+    /// Handle for servers.
     pub(crate) fn handover(&self) -> Handover {
         self.orders.clone()
     }
 
-    /// Bytes that have arrived so far.
+    /// Number of bytes received so far.
     pub(crate) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// Connects the clients, and waits until their bytes arrive.
+    /// Connects the clients and waits until bytes arrive.
     ///
     /// # Errors
-    /// None arrived in time.
+    /// No bytes arrived within 5 s.
     pub(crate) async fn begin(&self, addr: SocketAddr, kind: BulkKind) -> anyhow::Result<()> {
         if kind == BulkKind::Nothing {
             return Ok(());
@@ -199,13 +202,13 @@ impl Bulk {
 
     /// Closes all connections.
     pub(crate) fn end(&self) {
-        // A thread that has ended has closed them.
+        // If the thread has ended, its connections are closed already.
         let _ = self.orders.0.send(BulkCommand::End);
     }
 }
 
 async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Arc<AtomicU64>) {
-    // Without the right to, the small requests are a little slower; for all peers alike.
+    // If this fails, small requests are slightly slower, for all peers alike.
     let _ = rustix::process::nice(NICE);
     let discard_buf = Rc::new(RefCell::new(vec![0; CHUNK_BYTES]));
     let mut running = JoinSet::new();
@@ -245,7 +248,7 @@ struct BulkConnection {
 }
 
 impl BulkConnection {
-    /// Sends or takes an endless body as a server, until the connection ends.
+    /// Serves an endless body until the connection ends.
     async fn run_server(mut self, kind: BulkKind) {
         if self
             .stream
@@ -261,7 +264,7 @@ impl BulkConnection {
         }
     }
 
-    /// Asks for one, and takes or sends it.
+    /// Requests an endless body, and receives or sends it.
     async fn run_client(mut self, kind: BulkKind, addr: SocketAddr, id: usize) {
         let request = kind.request(addr, id);
         if self.stream.write_all(request.as_bytes()).await.is_err() {
@@ -274,7 +277,7 @@ impl BulkConnection {
         }
     }
 
-    /// Whether the reply begins as it should.
+    /// Returns `true` if the reply begins with the expected status.
     async fn is_accepted(&mut self, kind: BulkKind) -> bool {
         let mut start = [0; "HTTP/1.1 200".len()];
         let read = self.stream.read_exact(&mut start).await;
@@ -291,7 +294,6 @@ impl BulkConnection {
         while self.stream.write_all(&chunk).await.is_ok() {}
     }
 
-    /// MSG_TRUNC discards without copying (tcp(7)).
     async fn discard_all(&self) {
         while let Ok(len @ 1..) = discard(&self.stream, &self.discard_buf, CHUNK_BYTES).await {
             self.moved.fetch_add(len as u64, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! The CPU per request of all peers as a chart, one panel for each scenario, in SVG.
+//! Chart of the CPU per request, one panel per scenario, as SVG.
 //!
-//! Each panel has a scale of its own: bars are ratios to the base, drawn as a line at 1, with a whisker
-//! from the lowest to the highest round.
+//! Each panel has its own scale. Bars are ratios to the baseline peer, which is a line at 1. A
+//! whisker spans the rounds.
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use super::results::{PeerResult, Results, ScenarioResult};
 use super::table::format_micros;
 
-/// Sizes in pixels.
+/// Sizes, in pixels.
 const WIDTH: u32 = 900;
 const TITLE: u32 = 40;
 const PANEL_TITLE: u32 = 30;
@@ -27,7 +27,7 @@ const OTHERS: RGBColor = RGBColor(0x8a, 0x9b, 0xa8);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws all scenarios that were scenario.
+/// Draws all measured scenarios.
 ///
 /// # Errors
 /// The chart could not be drawn.
@@ -49,7 +49,7 @@ pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// One peer in one panel.
+/// One peer in a panel.
 struct Bar<'a> {
     name: &'a str,
     ratio: crate::spread::Spread,

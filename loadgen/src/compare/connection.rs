@@ -1,8 +1,7 @@
-//! One client connection of the load: a request in one write, its head and first bytes in one read, and
-//! the rest of the body thrown away in the kernel.
+//! Client connection of the load: one write per request, one read for the head and the first bytes,
+//! and the rest of the body is discarded in the kernel.
 //!
-//! MSG_TRUNC on a TCP socket discards bytes without copying them (tcp(7)), so that a large body costs the
-//! load as little as it can. What comes is checked as far as that is free: status and length.
+//! Only what costs nothing is checked: status and length.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -18,26 +17,26 @@ use tokio::net::TcpStream;
 use super::discard::{DiscardBuf, discard};
 use super::scenario::Shape;
 
-/// What is read at once: a head with a small body, or at most this much of a large one.
+/// Buffer for the head beside a small body, and the largest read of a large body, in bytes.
 const READ_HEADROOM: usize = 2 * 1024;
 const MAX_READ: usize = 64 * 1024;
 
-/// The most that is discarded at once.
+/// Largest discard, in bytes.
 const MAX_DISCARD: usize = 1024 * 1024;
 
 const MAX_FIELDS: usize = 32;
 
-/// What all connections of a load have in common.
+/// Parts that all connections of a load have in common.
 #[derive(Debug)]
 pub(crate) struct ConnectionTemplate {
     body_bytes: usize,
     close: bool,
-    /// A place for bytes that the kernel never puts there.
+    /// Shared by all connections; the kernel never writes to it.
     discard_buf: DiscardBuf,
 }
 
 impl ConnectionTemplate {
-    /// Requests as `shape` wants them.
+    /// Returns the template for requests of `shape`.
     pub(crate) fn new(shape: Shape) -> Rc<Self> {
         Rc::new(Self {
             body_bytes: shape.body_bytes,
@@ -47,7 +46,7 @@ impl ConnectionTemplate {
     }
 }
 
-/// One connection at a time to one address.
+/// A client that keeps at most one connection to one address.
 #[derive(Debug)]
 pub(crate) struct Connection {
     template: Rc<ConnectionTemplate>,
@@ -57,7 +56,7 @@ pub(crate) struct Connection {
     received: Vec<u8>,
 }
 
-/// A reply's head.
+/// Head of a reply.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     bytes: usize,
@@ -66,7 +65,7 @@ struct Head {
 }
 
 impl Connection {
-    /// Not connected yet.
+    /// Returns a client without a connection.
     pub(crate) fn new(template: &Rc<ConnectionTemplate>, addr: SocketAddr) -> Self {
         let room = (template.body_bytes + READ_HEADROOM).min(MAX_READ);
         Self {
@@ -78,10 +77,10 @@ impl Connection {
         }
     }
 
-    /// Sends a request with this ID and takes its reply; returns when its last byte had come.
+    /// Sends a request with this ID and receives its reply. Returns the time of the last byte.
     ///
     /// # Errors
-    /// Anything but the whole reply that was asked for. The next request gets a new connection.
+    /// The reply was not complete or not the requested one. The next request then connects again.
     pub(crate) async fn exchange(&mut self, id: u64) -> anyhow::Result<Instant> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
@@ -92,7 +91,7 @@ impl Connection {
         let head = self.take_reply(&mut stream).await?;
         let done = Instant::now();
         if head.close {
-            // The server closes first, and keeps the port number busy on its own side.
+            // The server closes first, so that TIME_WAIT occupies its port and not the client's.
             let more = stream.read(&mut self.received).await.context("closing")?;
             ensure!(more == 0, "bytes after the reply");
         } else {
@@ -156,7 +155,7 @@ async fn connect(addr: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The head that `bytes` begin with; `None` while it is incomplete.
+/// Parses the head at the start of `bytes`; `None` while it is incomplete.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);

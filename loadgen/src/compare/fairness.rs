@@ -1,5 +1,5 @@
-//! What small requests have to bear beside 20 clients that send or receive at full speed: their latencies at
-//! a fixed rate, and what the large bodies get meanwhile.
+//! Scenario `fairness`: latencies of small requests beside 20 clients at full speed, and the
+//! throughput of these clients.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::arrivals::Rate;
 use crate::float::as_f64;
 use crate::spread::Spread;
 
-/// Who takes part: those that read HTTP, and none at all for what the load itself makes of it.
+/// Peers that read HTTP, and no proxy as a reference for the load itself.
 pub(crate) const FAIRNESS_PEERS: [Peer; 4] = [
     Peer::Direct,
     Peer::Ringmaster,
@@ -24,21 +24,22 @@ pub(crate) const FAIRNESS_PEERS: [Peer; 4] = [
     Peer::NginxHttp,
 ];
 
-/// The small requests: few, so that the large bodies have the rest of the proxy.
+/// Rate and shape of the small requests. They are few, so that large bodies have the rest of the
+/// proxy.
 pub(crate) const SMALL_PER_SECOND: f64 = 200.0;
 pub(crate) const SMALL_REQUESTS: Shape = Shape {
     connections: 8,
     ..SMALL
 };
 
-/// How long a proxy has the large bodies alone before anything counts.
+/// Time in which a proxy serves only the large bodies before measuring begins.
 const BULK_ALONE: Duration = Duration::from_millis(200);
-/// How long a proxy is given to close them.
+/// Time that a proxy gets to close the large bodies.
 const CLOSE_DELAY: Duration = Duration::from_millis(100);
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Lines to fill in, for each kind and peer.
+/// One empty result per kind and peer.
 pub(crate) fn empty_results(peers: &[Peer]) -> Vec<FairnessResult> {
     let all = BulkKind::ALL.into_iter();
     all.flat_map(|kind| {
@@ -49,10 +50,10 @@ pub(crate) fn empty_results(peers: &[Peer]) -> Vec<FairnessResult> {
     .collect()
 }
 
-/// Measures one line in one round.
+/// Measures one kind on one peer in one round.
 ///
 /// # Errors
-/// A small request was not answered, or no large body came through.
+/// A small request failed, or no large body came through.
 pub(crate) async fn sample(
     bulk: &Bulk,
     proxy: &Proxy,
@@ -85,17 +86,17 @@ pub(crate) async fn sample(
     sample
 }
 
-/// Small requests of one peer beside large bodies of one kind.
+/// Small requests to one peer beside large bodies of one kind.
 #[derive(Debug, Serialize)]
 pub(crate) struct FairnessResult {
     pub(crate) bulk: BulkKind,
     pub(crate) name: &'static str,
     pub(crate) samples: Vec<FairnessSample>,
-    /// The medians; filled in at the end.
+    /// Medians of the samples, filled in at the end.
     pub(crate) summary: Option<FairnessSample>,
 }
 
-/// One round of it.
+/// Measurements of one round.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct FairnessSample {
     pub(crate) round: u32,
@@ -103,12 +104,12 @@ pub(crate) struct FairnessSample {
     pub(crate) failed: u64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
-    /// What arrived of the large bodies.
+    /// Throughput of the large bodies.
     pub(crate) mib_per_second: f64,
 }
 
 impl FairnessResult {
-    /// Nothing measured yet.
+    /// Returns a result without samples.
     pub(crate) fn new(bulk: BulkKind, name: &'static str) -> Self {
         Self {
             bulk,
@@ -118,7 +119,7 @@ impl FairnessResult {
         }
     }
 
-    /// Fills in what follows from the samples.
+    /// Fills in the medians.
     pub(crate) fn summarise(&mut self) {
         let median = |of: fn(&FairnessSample) -> f64| {
             let spread = Spread::from_values(self.samples.iter().map(of));

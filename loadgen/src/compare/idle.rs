@@ -1,5 +1,6 @@
-//! What connections cost that do nothing: each has sent one request and is kept. Memory is the growth of
-//! what is resident, so a proxy's own size does not count, nor what the kernel keeps for a socket.
+//! Scenario `idle`: memory and CPU of connections that have sent one request and stay open. Memory
+//! is the growth of the resident set. It excludes the proxy's own size and the kernel's socket
+//! memory.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +14,16 @@ use super::results::IdleResult;
 use super::scenario::Shape;
 use crate::float::as_f64;
 
-/// What a proxy has seen before its memory is looked at first: pools and caches are filled.
+/// Connections that fill pools and caches before memory is read first.
 const WARM_UP_CONNECTIONS: usize = 64;
 
-/// How long its CPU time is watched.
+/// Time over which the CPU is measured.
 const CPU_WINDOW: Duration = Duration::from_secs(1);
 
-/// Measures the shape's number of idle connections to a fresh proxy; `None` if there is none.
+/// Measures idle connections to a fresh proxy, as many as `shape` says; `None` without a proxy.
 ///
 /// # Errors
-/// A request was not answered, or the proxy has ended.
+/// A request failed, or the proxy has exited.
 pub(crate) async fn measure(
     name: &str,
     proxy: &Proxy,

@@ -7,26 +7,26 @@ use super::args::DuelArgs;
 use super::peer::Peer;
 use crate::spawn;
 
-/// Where administrators keep programs that are not in everybody's PATH.
+/// Directories of programs that may be missing in the PATH of a normal user.
 const ADMIN_BIN_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// A peer that is there.
+/// A peer whose program is installed.
 #[derive(Debug)]
 pub(crate) struct InstalledPeer {
     pub(crate) peer: Peer,
-    /// `None` if there is nothing between load and backends.
+    /// `None` for the peer without a proxy.
     pub(crate) program: Option<PathBuf>,
-    /// What its program says of itself.
+    /// Version, as the program prints it.
     pub(crate) version: String,
-    /// What nginx must load to move bytes.
+    /// Module that nginx must load for `stream`.
     pub(crate) module: Option<PathBuf>,
 }
 
 impl InstalledPeer {
-    /// Looks for the peer.
+    /// Finds the program of the peer.
     ///
     /// # Errors
-    /// Why it cannot take part.
+    /// The reason why the peer is skipped.
     pub(crate) fn find(peer: Peer, args: &DuelArgs) -> Result<Self, String> {
         let (program, version_flag) = match peer {
             Peer::Direct => (None, ""),
@@ -69,7 +69,7 @@ fn find(named: &Option<PathBuf>, program: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("no {program} in PATH; install it or name it: --{program} PATH"))
 }
 
-/// What a program prints when it is asked with one flag.
+/// Output of a program for one flag.
 fn run_for_output(program: &Path, flag: &str) -> Result<String, String> {
     let output = Command::new(program)
         .arg(flag)
@@ -80,12 +80,12 @@ fn run_for_output(program: &Path, flag: &str) -> Result<String, String> {
         let (path, status) = (program.display(), output.status);
         return Err(format!("{path} {flag} ended badly ({status})"));
     }
-    // nginx says it on stderr.
+    // nginx prints its version on stderr.
     let both = [output.stdout, output.stderr].concat();
     Ok(String::from_utf8_lossy(&both).into_owned())
 }
 
-/// Where the stream module is, from the words of `nginx -V`; `None` if nginx has it built in.
+/// Path of the stream module, from the output of `nginx -V`; `None` if it is built in.
 fn stream_module(built: &str) -> Result<Option<PathBuf>, String> {
     let mut words = built.split_whitespace();
     if words.clone().any(|word| word == "--with-stream") {

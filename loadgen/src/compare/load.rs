@@ -1,7 +1,7 @@
-//! The load on one peer: its connections, kept from the warm-up to what is measured.
+//! Load on one peer. Its connections are kept from the warm-up to the measurement.
 //!
-//! A load ends when the last request it has begun is answered, so that what a proxy has used by then
-//! belongs to these requests and no others.
+//! A load ends when its last request is answered, so that the CPU used by then belongs to these
+//! requests only.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -18,37 +18,37 @@ use crate::arrivals::{Arrivals, LoadLength, Rate};
 use crate::latency::Latencies;
 use crate::request_ids::request_id;
 
-/// How many requests may fail before a load is given up.
+/// Number of failed requests after which a load is abandoned.
 const MAX_FAILED: u64 = 20;
 
-/// How much longer than its time a load may take.
+/// Time that a load may take beyond its length.
 const LOAD_GRACE: Duration = Duration::from_secs(20);
 
-/// How long one of a fixed number of requests may take, all together.
+/// Time limit of a load with a fixed number of requests.
 const FIXED_COUNT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The connections to one peer.
+/// Connections to one peer.
 #[derive(Debug)]
 pub(crate) struct PeerLoad {
     connections: Vec<Connection>,
     seed: u64,
 }
 
-/// What became of a load.
+/// Result of a load.
 #[derive(Debug)]
 pub(crate) struct LoadResult {
-    /// Answered rightly.
+    /// Number of requests answered as expected.
     pub(crate) requests: u64,
-    /// Not answered rightly, and why the last of them was not.
+    /// Number of failed requests, and the last error.
     pub(crate) failed: u64,
     pub(crate) fault: Option<String>,
     pub(crate) took: Duration,
-    /// Of what was answered.
+    /// Latencies of the answered requests.
     pub(crate) latencies: Latencies,
 }
 
 impl PeerLoad {
-    /// Connections for `shape`, evenly over the addresses, not yet made.
+    /// Returns unconnected connections for `shape`, spread evenly over the addresses.
     pub(crate) fn new(shape: Shape, addrs: &[SocketAddr]) -> Self {
         let template = ConnectionTemplate::new(shape);
         let spread = addrs.iter().cycle().take(shape.connections);
@@ -60,16 +60,17 @@ impl PeerLoad {
         }
     }
 
-    /// Sends requests over all connections until `end`. Cancel safe: the connections are closed.
+    /// Sends requests over all connections for the given length. Cancel safe: the connections are
+    /// closed.
     ///
     /// # Errors
-    /// Too many failed, or it did not end in time.
+    /// Too many requests failed, or the load did not end in time.
     pub(crate) async fn run(
         &mut self,
         rate: Option<Rate>,
         end: LoadLength,
     ) -> anyhow::Result<LoadResult> {
-        // Every load asks for IDs of its own.
+        // Every load has its own IDs.
         self.seed = self.seed.wrapping_add(1);
         let result = LoadResult {
             requests: 0,
@@ -116,7 +117,7 @@ impl PeerLoad {
     /// Sends one request over each connection, one after the other.
     ///
     /// # Errors
-    /// The first that was not answered rightly.
+    /// The first failure.
     pub(crate) async fn each_once(&mut self) -> anyhow::Result<()> {
         for (index, connection) in (0..).zip(&mut self.connections) {
             connection.exchange(request_id(self.seed, index)).await?;

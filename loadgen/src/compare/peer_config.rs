@@ -1,9 +1,11 @@
-//! How each peer is configured: one listener, three backends, as quick as its manual says. Pure.
+//! Configuration of each peer: one listener, three backends, tuned as its manual recommends. Pure.
 //!
-//! Fair means: connections to the backends are kept; no access log; the same header is hashed,
-//! consistently, wherever HTTP is read; HAProxy splices both ways (`splice-auto` does not); nothing touches
-//! the disk; and no limit is met, nor is a backend given up for a client that leaves. All else is each
-//! program's default.
+//! Everything else is the default of each program. For a fair comparison:
+//! - connections to the backends are kept, and there is no access log;
+//! - where HTTP is read, the same header is hashed consistently;
+//! - HAProxy splices in both directions (`splice-auto` does not);
+//! - nothing touches the disk, no limit is reached, and no backend is marked down when a client
+//! leaves.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,29 +13,29 @@ use std::path::Path;
 use super::installed::InstalledPeer;
 use super::peer::Peer;
 
-/// IdleResult connections to all backends that nginx keeps: what ringmaster keeps for three by default.
+/// Idle connections to all backends that nginx keeps: the default of ringmaster for three backends.
 const NGINX_KEEPALIVE: usize = 192;
 
 /// Connections of a proxy beyond those of its clients.
 const SPARE_CONNECTIONS: usize = 512;
 
-/// Longer than any run.
+/// Timeout and request count that no run reaches.
 const LONG_TIMEOUT: &str = "1h";
 const MANY_REQUESTS: u64 = 1_000_000_000;
 
-/// What a proxy is started with.
+/// Parameters of a proxy's start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProxySetup<'a> {
     pub(crate) listen: SocketAddr,
     pub(crate) backends: &'a [SocketAddr],
     pub(crate) workers: usize,
-    /// Client connections at a time.
+    /// Number of concurrent client connections.
     pub(crate) clients: usize,
-    /// For what a program insists on having a place for.
+    /// Directory for paths that a program insists on.
     pub(crate) folder: &'a Path,
 }
 
-/// A peer's configuration as text; ringmaster's are its flags.
+/// Configuration of a peer as text; for ringmaster its flags.
 pub(crate) fn text(installed: &InstalledPeer, setup: &ProxySetup<'_>) -> String {
     match installed.peer {
         Peer::Direct => String::new(),
@@ -49,7 +51,7 @@ pub(crate) fn text(installed: &InstalledPeer, setup: &ProxySetup<'_>) -> String 
     }
 }
 
-/// The flags of ringmaster: nothing but what it cannot know.
+/// Flags of ringmaster: only what it cannot determine itself.
 pub(crate) fn ringmaster(setup: &ProxySetup<'_>) -> Vec<String> {
     let mut flags = vec!["serve".to_owned()];
     let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
@@ -94,7 +96,7 @@ listen duel
 
 fn nginx(setup: &ProxySetup<'_>, block: &str) -> String {
     let folder = setup.folder.display();
-    // One worker and no master: a worker would outlive a master that is killed.
+    // One worker and no master: a worker would outlive a killed master.
     let connections = 2 * (setup.clients + SPARE_CONNECTIONS);
     format!(
         "daemon off;
@@ -170,7 +172,7 @@ fn nginx_servers(setup: &ProxySetup<'_>) -> String {
         .collect()
 }
 
-/// The backends with their numbers, counted from 1.
+/// Backends with their numbers, counted from 1.
 fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a SocketAddr)> + use<'a> {
     (1..).zip(setup.backends)
 }

@@ -1,9 +1,11 @@
-//! What a process has cost: CPU time, its split, and memory, from /proc (proc(5)).
+//! Resource usage of a process: CPU time, its user and system parts, and memory (proc(5)).
 //!
-//! `schedstat` counts nanoseconds and is exact once the process sleeps; the split into user and system
-//! comes from ticks and is a sample. Work that the kernel does for a packet on the CPU of its sender
-//! counts for the sender, unless the kernel was built with CONFIG_IRQ_TIME_ACCOUNTING: then it counts for
-//! nobody, and only figures of one kernel can be compared.
+//! `schedstat` counts nanoseconds and is exact once the process sleeps. The split into user and
+//! system is sampled in ticks.
+//!
+//! The kernel charges packet processing to the process on whose CPU it runs. With
+//! CONFIG_IRQ_TIME_ACCOUNTING it is charged to no process. Figures are therefore comparable only on
+//! the same kernel.
 
 use std::fs;
 use std::ops::Sub;
@@ -13,28 +15,28 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use rustix::process::Pid;
 
-/// What all threads of a process have used since they began.
+/// Usage of all threads since their start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Time on a CPU.
     pub(crate) cpu: Duration,
-    /// Clock ticks found in the program itself, and in the kernel on its behalf.
+    /// Clock ticks in user mode and in kernel mode.
     pub(crate) user_ticks: u64,
     pub(crate) system_ticks: u64,
 }
 
 impl Usage {
-    /// What process `pid` has used, without its children.
+    /// Reads the usage of process `pid`, without its children.
     ///
     /// # Errors
-    /// It is gone, or the kernel does not say.
+    /// The process has exited, or /proc is unreadable.
     pub(crate) fn read(pid: Pid) -> anyhow::Result<Self> {
         let folder = format!("/proc/{}/task", pid.as_raw_nonzero());
         let mut sum = Self::default();
         for thread in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
             let thread = thread?.path();
             let Some(used) = read_thread(&thread) else {
-                // It may have ended while we looked.
+                // The thread may have exited since the directory was read.
                 ensure!(!thread.exists(), "{}: no CPU times", thread.display());
                 continue;
             };
@@ -49,7 +51,7 @@ impl Usage {
 impl Sub for Usage {
     type Output = Self;
 
-    /// What was used between two looks; a thread that ended in between takes its time with it.
+    /// Usage between two reads. The time of a thread that exited in between is lost.
     fn sub(self, before: Self) -> Self {
         Self {
             cpu: self.cpu.saturating_sub(before.cpu),
@@ -70,13 +72,13 @@ fn read_thread(folder: &Path) -> Option<Usage> {
     })
 }
 
-/// The first number of `schedstat`: nanoseconds on a CPU.
+/// First number of `schedstat`: nanoseconds on a CPU.
 fn parse_schedstat(schedstat: &str) -> Option<Duration> {
     let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))
 }
 
-/// Fields 14 and 15 of `stat`, counted behind the name, which may hold anything.
+/// Fields 14 and 15 of `stat`, counted after the name, which may contain any character.
 fn parse_stat(stat: &str) -> Option<(u64, u64)> {
     let (_, behind) = stat.rsplit_once(") ")?;
     let mut fields = behind.split_whitespace().skip(11);
@@ -86,7 +88,7 @@ fn parse_stat(stat: &str) -> Option<(u64, u64)> {
 /// Resident memory of a process, in KiB.
 ///
 /// # Errors
-/// It is gone.
+/// The process has exited.
 pub(crate) fn resident_kib(pid: Pid) -> anyhow::Result<u64> {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -124,7 +126,7 @@ mod tests {
         let us = rustix::process::getpid();
         assert!(resident_kib(us).unwrap() > 0);
         let before = Usage::read(us).unwrap();
-        // The work of this test alone: other threads come and go.
+        // Differences are not checked: other tests start and end threads of this process.
         assert!(before.cpu > Duration::ZERO);
     }
 }

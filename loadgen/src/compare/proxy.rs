@@ -1,7 +1,8 @@
-//! A running peer: started under guard on the CPUs of the proxies, reached, and stopped in order.
+//! A running peer: started under guard on the CPUs of the proxies, probed, and stopped in order.
 //!
-//! HAProxy and nginx cannot be asked which free port they chose, so one is chosen for them; if somebody
-//! else takes it first, another is. Their files are removed as soon as they run: they never look again.
+//! HAProxy and nginx do not report a port chosen by the kernel, so loadgen chooses one and tries
+//! another if it is taken. The configuration is removed once the program runs: it is read only at
+//! the start.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -22,19 +23,19 @@ use super::scenario::Shape;
 use crate::child_process::{self, ChildGuard, POLL_INTERVAL, TempDir};
 use crate::spawn::SpawnedRingmaster;
 
-/// From the start to the first answer.
+/// Time from the start to the first answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From SIGTERM to the end.
+/// Time from SIGTERM to the exit.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often another port is tried.
+/// Number of attempts, each with another port.
 const START_ATTEMPTS: u32 = 3;
 
-/// Where ports are taken from.
+/// Range of ports to choose from.
 const PORT_RANGE: RangeInclusive<u16> = 15_000..=31_999;
 
-/// What a proxy has to answer before it counts as running.
+/// Request that a proxy must answer before it counts as running.
 const PROBE_SHAPE: Shape = Shape {
     title: "",
     body_bytes: 1,
@@ -43,24 +44,24 @@ const PROBE_SHAPE: Shape = Shape {
     paced: false,
 };
 
-/// What ringmaster takes for a flag: its defaults are what is measured.
+/// Prefix of ringmaster's environment variables. They are removed: the defaults are measured.
 const RINGMASTER_ENV_PREFIX: &str = "RINGMASTER_";
 
-/// A peer that takes connections. Dropped without [`Self::stop`], it is killed.
+/// A running proxy. Dropping it without [`Self::stop`] kills it.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     name: &'static str,
-    /// Where to connect to.
+    /// Addresses for clients.
     pub(crate) addrs: Vec<SocketAddr>,
-    /// `None` for no proxy at all.
+    /// `None` without a proxy.
     child: Option<ChildGuard>,
 }
 
 impl Proxy {
-    /// Starts it in front of `backends`. Cancel safe.
+    /// Starts the peer in front of the backends. Cancel safe.
     ///
     /// # Errors
-    /// It ended at once, or did not answer in time.
+    /// The program exited at once, or did not answer in time.
     pub(crate) async fn start(
         installed: &InstalledPeer,
         setup: &ProxySetup<'_>,
@@ -89,23 +90,23 @@ impl Proxy {
         }
     }
 
-    /// Its process, if it is one.
+    /// Process ID; `None` without a proxy.
     pub(crate) fn pid(&self) -> Option<Pid> {
         self.child.as_ref().map(ChildGuard::pid)
     }
 
-    /// What it has used, if it is a process.
+    /// Resource usage; `None` without a proxy.
     ///
     /// # Errors
-    /// It has ended.
+    /// The process has exited.
     pub(crate) fn usage(&self) -> anyhow::Result<Option<Usage>> {
         self.pid().map(Usage::read).transpose()
     }
 
-    /// Stops it in order; kills it if that takes too long.
+    /// Stops the proxy with SIGTERM; kills it after 5 s.
     ///
     /// # Errors
-    /// It did not stop by itself.
+    /// The proxy had to be killed.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         let Some(mut child) = self.child else {
             return Ok(());
@@ -169,7 +170,7 @@ async fn other(
 
 fn arguments(command: &mut Command, peer: Peer, folder: &Path, file: &Path) {
     match peer {
-        // In the foreground, without a master.
+        // Runs in the foreground, without a master.
         Peer::HaproxyHttp | Peer::HaproxyTcp => command.arg("-db").arg("-f").arg(file),
         _ => command
             .args(["-e", "stderr", "-p"])
@@ -179,14 +180,14 @@ fn arguments(command: &mut Command, peer: Peer, folder: &Path, file: &Path) {
     };
 }
 
-/// A port that nobody listens on, outside the range from which the kernel gives away its own: in there a
-/// client's port, or ours while we try to connect, could be the same.
+/// Returns a free port outside the kernel's ephemeral range. Within it the port could be taken by a
+/// client, or by the connection that probes it.
 fn free_port() -> std::io::Result<SocketAddr> {
     let port = rand::random_range(PORT_RANGE);
     TcpListener::bind(("127.0.0.1", port))?.local_addr()
 }
 
-/// Waits for an answer of the backends: somebody else's server would also take a connection.
+/// Waits for an answer of the backends: another program's server would also accept a connection.
 async fn reach(child: &mut ChildGuard, addr: SocketAddr) -> anyhow::Result<()> {
     let start = Instant::now();
     loop {

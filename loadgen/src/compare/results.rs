@@ -1,5 +1,5 @@
-//! What was scenario, as it is written to the JSON file: every sample of every round, and what the table
-//! makes of them. Times are in microseconds.
+//! Results as written to the JSON file: every sample of every round, and the summary of the tables.
+//! Times are in microseconds.
 
 use serde::Serialize;
 
@@ -8,30 +8,30 @@ use super::stats::{RoundValue, ratios};
 use super::strace::SyscallCounts;
 use crate::spread::Spread;
 
-/// All of a run.
+/// Results of a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
     pub(crate) rounds: u32,
     pub(crate) peers: Vec<PeerNote>,
-    /// Who could not take part, and why.
+    /// Peers that were skipped, with the reason.
     pub(crate) skipped: Vec<PeerNote>,
     pub(crate) scenarios: Vec<ScenarioResult>,
     pub(crate) idle: Vec<IdleResult>,
     pub(crate) fairness: Vec<FairnessResult>,
-    /// What went wrong.
+    /// Errors during the run.
     pub(crate) faults: Vec<String>,
 }
 
-/// Where it ran.
+/// The machine of the run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Machine {
     pub(crate) kernel: String,
-    /// How TCP finds its speed: with `bbr` large bodies are paced by timers, even on loopback.
+    /// TCP congestion control: with `bbr`, large bodies are paced by timers, even on loopback.
     pub(crate) congestion_control: String,
     pub(crate) processor: String,
     pub(crate) cpus: usize,
-    /// Which of them is whose.
+    /// CPUs of the load, and of a proxy with one worker.
     pub(crate) load_cpus: Vec<usize>,
     pub(crate) proxy_cpus: Vec<usize>,
 }
@@ -43,12 +43,12 @@ pub(crate) struct PeerNote {
     pub(crate) about: String,
 }
 
-/// One scenario.
+/// Results of one scenario.
 #[derive(Debug, Serialize)]
 pub(crate) struct ScenarioResult {
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    /// The name of the peer that the others are compared with.
+    /// Name of the baseline peer.
     pub(crate) base: String,
     /// Requests per second of the latencies at a fixed rate.
     pub(crate) rate: Option<f64>,
@@ -56,13 +56,13 @@ pub(crate) struct ScenarioResult {
     pub(crate) peers: Vec<PeerResult>,
 }
 
-/// One peer in one scenario.
+/// Results of one peer in one scenario.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct PeerResult {
     pub(crate) name: String,
-    /// As fast as it was answered.
+    /// Samples without a rate: each connection sends as fast as it is answered.
     pub(crate) closed: Vec<Sample>,
-    /// At a fixed rate.
+    /// Samples at a fixed rate.
     pub(crate) open: Vec<Sample>,
     pub(crate) calls: Option<SyscallCounts>,
     /// Filled in at the end.
@@ -78,7 +78,7 @@ pub(crate) struct Sample {
     pub(crate) seconds: f64,
     /// CPU of the proxy per request; `None` without a proxy.
     pub(crate) cpu_us: Option<f64>,
-    /// Clock ticks of the proxy: in the program, in the kernel.
+    /// Clock ticks of the proxy in user mode and in kernel mode.
     pub(crate) user_ticks: u64,
     pub(crate) system_ticks: u64,
     /// CPU of the load and the backends per request.
@@ -88,7 +88,7 @@ pub(crate) struct Sample {
     pub(crate) p999_us: f64,
 }
 
-/// A peer's connections that do nothing.
+/// Idle connections of one peer.
 #[derive(Debug, Serialize)]
 pub(crate) struct IdleResult {
     pub(crate) name: String,
@@ -96,22 +96,22 @@ pub(crate) struct IdleResult {
     pub(crate) kib_before: u64,
     pub(crate) kib_after: u64,
     pub(crate) kib_per_connection: f64,
-    /// CPU used while nothing happened, per second.
+    /// CPU used per second while idle.
     pub(crate) cpu_us_per_second: f64,
 }
 
-/// What the table shows of a peer.
+/// Summary of a peer, as shown in the table.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     pub(crate) cpu_us: Option<Spread>,
-    /// CPU per request ÷ that of the base in the same round.
+    /// CPU per request ÷ that of the baseline in the same round.
     pub(crate) ratio: Option<Spread>,
     pub(crate) per_second: Spread,
-    /// Requests per second ÷ those of the base in the same round.
+    /// Requests per second ÷ those of the baseline in the same round.
     pub(crate) per_second_ratio: Option<Spread>,
-    /// The part of its CPU that the proxy spent in its own program.
+    /// Share of the proxy's CPU time spent in user mode.
     pub(crate) user_share: Option<f64>,
-    /// The part of the time that the proxy, and that the load, were on a CPU.
+    /// Share of the time that the proxy, and the load, were on a CPU.
     pub(crate) busy: Option<f64>,
     pub(crate) load_busy: f64,
     pub(crate) p50_us: f64,
@@ -120,7 +120,7 @@ pub(crate) struct Summary {
     pub(crate) open: Option<Quantiles>,
 }
 
-/// Latencies in microseconds, from when a request was due.
+/// Latencies in microseconds, from the due time of each request.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Quantiles {
     pub(crate) p50_us: f64,
@@ -129,7 +129,7 @@ pub(crate) struct Quantiles {
 }
 
 impl PeerNote {
-    /// This name with this sentence.
+    /// Returns the pair.
     pub(crate) fn new(name: &str, about: impl Into<String>) -> Self {
         let (name, about) = (name.to_owned(), about.into());
         Self { name, about }
@@ -162,7 +162,7 @@ impl PeerResult {
             .collect()
     }
 
-    /// What the table shows; `None` if nothing was scenario.
+    /// Returns the summary; `None` without samples.
     fn summarise(&self, base: Option<&Self>) -> Option<Summary> {
         let own = |value: fn(&Sample) -> f64| Spread::from_values(self.closed.iter().map(value));
         let against = |of: fn(&Self) -> Vec<RoundValue>| {
@@ -200,7 +200,7 @@ impl PeerResult {
 }
 
 impl ScenarioResult {
-    /// Fills in what follows from the samples.
+    /// Fills in the summaries of all peers.
     pub(crate) fn summarise(&mut self) {
         let base = self.peers.iter().find(|peer| peer.name == self.base);
         let peers = self.peers.iter();

@@ -1,5 +1,5 @@
-//! The rounds of one scenario: in each, every peer is asked in turn, beginning with another one each time,
-//! so that no drift of the machine favours one of them.
+//! Rounds of one scenario. Each round measures every peer once, and starts with another peer than
+//! the last, so that drift of the machine favours none.
 
 use std::time::Duration;
 
@@ -19,26 +19,27 @@ use crate::arrivals::Rate;
 use crate::float::as_f64;
 use crate::spread::Spread;
 
-/// How long a proxy is given to fall asleep: its CPU time is exact only then.
+/// Time that a proxy gets to fall asleep: its CPU time is exact only then.
 const IDLE_DELAY: Duration = Duration::from_millis(10);
 
-/// The part of the slowest proxy's requests per second at which latencies are scenario for all.
+/// Share of the slowest peer's throughput that is the fixed rate for all.
 const FIXED_RATE_SHARE: f64 = 0.5;
 
-/// Everything about one scenario but idle connections.
+/// A scenario that is measured in rounds.
 #[derive(Debug)]
 pub(crate) struct Rounds<'a> {
     pub(crate) plan: &'a DuelPlan,
     pub(crate) testbed: &'a Testbed,
     pub(crate) shape: Shape,
-    /// The peers, as they testbed in the record.
+    /// Proxies, in the order of their results.
     pub(crate) proxies: Vec<Proxy>,
-    /// Where this scenario is in the record.
+    /// Index of the scenario in the results.
     pub(crate) index: usize,
 }
 
 impl Rounds<'_> {
-    /// Measures, writing down each sample as it is taken. Cancel safe: nothing is left running.
+    /// Measures all rounds and stores each sample immediately. Cancel safe: child processes are
+    /// killed.
     pub(crate) async fn run(self, strace: bool) {
         let closed = |peer: &mut PeerResult, sample| peer.closed.push(sample);
         self.measure(None, closed).await;
@@ -91,7 +92,7 @@ impl Rounds<'_> {
                 continue;
             };
             let mut load = PeerLoad::new(self.shape, &proxy.addrs);
-            // Connections are made before anything counts.
+            // The warm-up connects, so that strace does not count it.
             let warm_up = self.plan.warm_up(self.shape.connections);
             if let Err(err) = load.run(None, warm_up).await {
                 self.fault(peer_index, &err);
@@ -117,7 +118,7 @@ impl Rounds<'_> {
         strace.detach(result.requests).await
     }
 
-    /// TimelineChart of a round in their order.
+    /// Indexes of the peers in the order of this round.
     fn peer_order(&self, round: u32) -> Vec<usize> {
         let count = self.proxies.len();
         let first = usize::try_from(round).unwrap_or_default();

@@ -1,16 +1,16 @@
-//! What is asked of the peers: the size of the body, how many connections, whether they are kept.
+//! Scenarios: body size, number of connections, and keep-alive.
 //!
-//! The numbers of connections are such that a proxy never lacks work, and that the bodies under way fit
-//! the caches as they would in use: 64 of 16 MiB would measure the memory.
+//! The number of connections keeps every proxy busy, while the bodies in flight fit the caches as
+//! in normal use. 64 bodies of 16 MiB would measure main memory.
 
 use clap::ValueEnum;
 
-/// One kind of work, or one question.
+/// A kind of load, or a question about the proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
     /// 200-byte bodies on kept connections
     Small,
-    /// 200-byte bodies, each on a connection of its own
+    /// 200-byte bodies, one connection per request
     Close,
     /// 16 KiB bodies
     #[value(name = "16k")]
@@ -21,7 +21,7 @@ pub(crate) enum Scenario {
     /// 16 MiB bodies
     #[value(name = "16m")]
     Body16MiB,
-    /// Memory and CPU of connections that do nothing
+    /// Memory and CPU of idle connections
     Idle,
     /// 200-byte bodies, one worker against two
     Workers,
@@ -29,20 +29,20 @@ pub(crate) enum Scenario {
     Fairness,
 }
 
-/// The load of a scenario.
+/// Load of a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// What it is, for people, but for the connections.
+    /// Title without the number of connections.
     pub(crate) title: &'static str,
     pub(crate) body_bytes: usize,
     pub(crate) connections: usize,
-    /// The client asks for `Connection: close`.
+    /// The client sends `Connection: close`.
     pub(crate) close: bool,
     /// Latencies are also measured at a fixed rate.
     pub(crate) paced: bool,
 }
 
-/// The load that proxies see most.
+/// The most common load of proxies.
 pub(crate) const SMALL: Shape = Shape {
     title: "200-byte body, keep-alive",
     body_bytes: 200,
@@ -52,7 +52,7 @@ pub(crate) const SMALL: Shape = Shape {
 };
 
 impl Scenario {
-    /// Its name in flags and files.
+    /// Name in flags and files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -66,7 +66,7 @@ impl Scenario {
         }
     }
 
-    /// Its load; `None` for idle connections, which have none, and where several are set against each other.
+    /// Load of the scenario; `None` for the scenarios that are not measured in rounds.
     pub(crate) fn shape(self) -> Option<Shape> {
         let shape = match self {
             Self::Idle | Self::Fairness => return None,

@@ -1,12 +1,13 @@
-//! Medians, spreads, and ratios within a round. Pure.
+//! Ratios within a round. Pure.
 //!
-//! A machine is not equally fast from minute to minute; two peers measured in the same round saw the same
-//! machine. So a ratio is taken within each round, and the median is one of ratios, not a ratio of medians.
+//! The speed of a machine drifts, but two peers in the same round saw the same machine. A ratio is
+//! therefore taken within each round, and the median is a median of ratios, not a ratio of medians.
 
-/// A value and the round it was measured in.
+/// Round and value.
 pub(crate) type RoundValue = (u32, f64);
 
-/// Each own value divided by the base's value of the same round; rounds that only one has count for none.
+/// Divides each value by the baseline's value of the same round. A round that lacks either is
+/// ignored.
 pub(crate) fn ratios(own: &[RoundValue], base: &[RoundValue]) -> Vec<f64> {
     own.iter()
         .filter_map(|(round, value)| {
@@ -16,7 +17,7 @@ pub(crate) fn ratios(own: &[RoundValue], base: &[RoundValue]) -> Vec<f64> {
         .collect()
 }
 
-/// `rate` with its first two digits, the rest 0: what people can remember and repeat.
+/// Rounds `rate` down to two significant digits, which are easy to repeat by hand.
 pub(crate) fn round_down_to_two_digits(rate: f64) -> f64 {
     let unit = 10_f64.powf(rate.log10().floor() - 1.0);
     (rate / unit).floor() * unit
@@ -28,7 +29,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        // The machine halves its speed in round 2: ratios do not move.
+        // The machine halves its speed in round 2, and the ratios stay equal.
         let (own, base) = ([(1, 8.0), (2, 16.0), (3, 9.0)], [(1, 10.0), (2, 20.0)]);
         assert_eq!(ratios(&own, &base), [0.8, 0.8]);
         assert_eq!(ratios(&own, &[(1, 0.0)]), [0.0; 0]);

@@ -1,5 +1,5 @@
-//! System calls per request, counted by strace(1) in a load of their own: tracing slows a program many
-//! times, so nothing else is measured meanwhile.
+//! System calls per request, counted by strace(1) under a load of its own: tracing slows a program
+//! many times over.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,33 +12,33 @@ use serde::Serialize;
 use crate::child_process::{self, ChildGuard, POLL_INTERVAL};
 use crate::float::as_f64;
 
-/// From the start of strace to its hold on all threads, and from the signal to its table.
+/// Time from the start of strace until it is attached, and from the signal to its table.
 const STRACE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What strace says of each process it holds.
+/// Message of strace for each attached process.
 const ATTACHED_MESSAGE: &str = " attached";
 
-/// How much a call must matter to be listed, per request.
+/// Lowest number of calls per request that is listed.
 const MIN_LISTED_PER_REQUEST: f64 = 0.01;
 
-/// SyscallCounts of one load.
+/// System calls during one load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct SyscallCounts {
     pub(crate) requests: u64,
     pub(crate) per_request: f64,
-    /// By name, those that matter.
+    /// Calls per request by name, at least 0.01.
     pub(crate) by_name: BTreeMap<String, f64>,
 }
 
-/// A strace at work. Dropped, it is killed, and lets go of the program.
+/// A running strace. Dropping it kills strace, which detaches from the program.
 #[derive(Debug)]
 pub(crate) struct Strace(ChildGuard);
 
 impl Strace {
-    /// Takes hold of a process and its threads. Cancel safe.
+    /// Attaches to a process and its threads. Cancel safe.
     ///
     /// # Errors
-    /// There is no strace, or it may not.
+    /// strace is missing, or may not trace the process.
     pub(crate) async fn attach(pid: Pid, cpus: &[usize]) -> anyhow::Result<Self> {
         let mut command = child_process::command(Path::new("strace"), cpus)?;
         command.args(["-c", "-f", "-p", &pid.as_raw_nonzero().to_string()]);
@@ -58,10 +58,10 @@ impl Strace {
         Ok(Self(strace))
     }
 
-    /// Lets go, and says what was called for so many requests.
+    /// Detaches, and returns the calls per request.
     ///
     /// # Errors
-    /// It gave no table.
+    /// strace printed no table.
     pub(crate) async fn detach(mut self, requests: u64) -> anyhow::Result<SyscallCounts> {
         let ended = self.0.stop(Signal::INT, STRACE_TIMEOUT).await?;
         ensure!(
@@ -83,16 +83,16 @@ impl Strace {
     }
 }
 
-/// Whether strace can be started at all.
+/// Checks that strace can be started.
 ///
 /// # Errors
-/// Why not.
+/// The program cannot be started.
 pub(crate) fn available() -> anyhow::Result<()> {
     let output = std::process::Command::new("strace").arg("-V").output();
     output.map(drop).context("cannot start strace")
 }
 
-/// The calls in the table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
+/// Parses the table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
 fn parse(log: &str) -> BTreeMap<String, u64> {
     let mut calls = BTreeMap::new();
     for line in log.lines() {

@@ -1,7 +1,7 @@
-//! The record as text for the terminal. Pure.
+//! Results as text for the terminal. Pure.
 //!
-//! One table per scenario: the CPU of a request first, as a ratio to the base's, then what can be had for
-//! it. `-` is what was not, or cannot be, scenario.
+//! One table per scenario: first the CPU per request as a ratio to the baseline, then throughput
+//! and latencies. `-` stands for a value that was not, or cannot be, measured.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::float::round_u64;
 use crate::spread::Spread;
 use crate::text::{duration, group_thousands};
 
-/// At which share of its time a CPU counts as used up.
+/// Share of the time from which a CPU counts as saturated.
 const SATURATED_SHARE: f64 = 0.95;
 
-/// What stands for nothing.
+/// Text of a missing value.
 const MISSING: &str = "-";
 
-/// The whole report.
+/// Returns the whole report.
 pub(crate) fn text(results: &Results) -> String {
     let mut text = machine_lines(results);
     for scenario in &results.scenarios {
@@ -80,7 +80,7 @@ fn scenario_table(scenario: &ScenarioResult) -> String {
     text + &load_bound_note(scenario)
 }
 
-/// One line of a table, its columns as wide as they ever get.
+/// Line of a table, each column as wide as its widest value.
 fn table_line(columns: [&str; 14]) -> String {
     let [
         name,
@@ -136,7 +136,7 @@ fn peer_line(peer: &PeerResult) -> String {
     ])
 }
 
-/// A word about peers that could have done more if the load had asked for more.
+/// Note about peers whose throughput was limited by the load.
 fn load_bound_note(scenario: &ScenarioResult) -> String {
     let idled = |peer: &&PeerResult| {
         let summary = peer.summary.as_ref();
@@ -217,7 +217,7 @@ fn or_missing(text: Option<String>) -> String {
     text.unwrap_or_else(|| MISSING.to_owned())
 }
 
-/// Microseconds with a unit that fits.
+/// Microseconds with a fitting unit.
 pub(crate) fn format_micros(micros: f64) -> String {
     if micros < 1e3 {
         return format!("{} µs", three_digits(micros));

@@ -1,8 +1,9 @@
-//! Hash functions of a classic ring as they are typed: whole numbers, i and j, + - * / % and ( ). Pure.
+//! Hash functions of a classic ring, as typed: integers, i and j, + - * / % and ( ). Pure.
 //!
-//! Read once, then worked out for every key; what overflows or divides by zero has no value.
+//! An expression is parsed once and evaluated for every key. Overflow and division by zero have no
+//! value.
 
-/// How deep parentheses and signs may lie in each other.
+/// Highest nesting depth of parentheses and signs.
 const MAX_DEPTH: usize = 32;
 
 /// An expression over i and j.
@@ -15,7 +16,7 @@ pub(crate) enum Expression {
 }
 
 impl Expression {
-    /// Reads `text`; `None` if it is no expression.
+    /// Parses `text`; `None` if it is not an expression.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
         let mut rest = text.as_slice();
@@ -23,7 +24,7 @@ impl Expression {
         rest.is_empty().then_some(whole)
     }
 
-    /// Its value, if it has one.
+    /// Value of the expression; `None` after an overflow or a division by zero.
     pub(super) fn value(&self, i: i64, j: i64) -> Option<i64> {
         let (sign, sides) = match self {
             Self::Number(number) => return Some(*number),
@@ -50,7 +51,7 @@ fn parse_product(rest: &mut &[u8], depth: usize) -> Option<Expression> {
     parse_chain(rest, depth, b"*/%", parse_operand)
 }
 
-/// Operands with these signs between them, from left to right.
+/// Parses operands with these operators between them, left-associative.
 fn parse_chain(
     rest: &mut &[u8],
     depth: usize,

@@ -1,9 +1,8 @@
-//! What a ring alone would give each seat, counted over all request IDs there are: the expectation that
-//! stands beside what was measured. Pure.
+//! Expected share of each seat if the ring alone decided, counted over all request IDs. Pure.
 //!
-//! Written from the definitions and not from the balancer, so that the two can disagree. A balancer that
-//! bounds the load gives each seat less than its ring would; rings that are not known here have no
-//! expectation.
+//! This model follows the definitions and shares no code with the balancer, so that a mistake in
+//! either becomes visible. A bound on the load moves requests away from their seats; the model does
+//! not include it. Rings unknown to the model have no expectation.
 
 mod expression;
 
@@ -13,22 +12,22 @@ use crate::float::as_f64;
 use crate::request_ids::{GOLDEN, all_ids, splitmix64_finalizer};
 use expression::Expression;
 
-/// Buckets of the uniform ring.
+/// Number of buckets of the uniform ring.
 const BUCKETS: usize = 1 << 19;
 
-/// What a key is reduced modulo before a classic ring hashes it.
+/// Modulus of the key in a classic ring.
 const KEY_MODULUS: u64 = 1 << 30;
 
-/// The most slots and virtual servers that are worked out here.
+/// Highest numbers of slots and virtual servers that the model computes.
 const MAX_SLOTS: usize = 1 << 20;
 const MAX_VNODES: i64 = 10_000;
 
-/// A ring by its definition.
+/// A ring, by its definition.
 #[derive(Debug)]
 pub(crate) enum Ring {
-    /// How many IDs lie in each bucket.
+    /// Number of IDs in each bucket.
     Uniform(Vec<u64>),
-    /// How many IDs lie in each slot, and how virtual servers are placed.
+    /// Number of IDs in each slot, and the placement of virtual servers.
     Classic {
         ids: Vec<u64>,
         phi: Expression,
@@ -38,7 +37,8 @@ pub(crate) enum Ring {
 }
 
 impl Ring {
-    /// The ring that `spec` names, if it is known here and can be worked out.
+    /// Returns the ring that `spec` names; `None` if the model does not know it or cannot compute
+    /// it.
     pub(crate) fn from_spec(spec: &str) -> Option<Self> {
         match spec {
             "uniform" => {
@@ -86,7 +86,7 @@ impl Ring {
         })
     }
 
-    /// The share of seats 1 to `seats`; `None` where not all of them have a place.
+    /// Shares of seats 1 to `seats`; `None` if not every virtual server fits a slot.
     pub(crate) fn shares(&self, seats: u32) -> Option<Vec<f64>> {
         let counts = match self {
             Self::Uniform(ids) => count_uniform(ids, seats),
@@ -114,7 +114,7 @@ fn slot(hash: i64, slots: usize) -> Option<usize> {
     usize::try_from(hash.rem_euclid(i64::try_from(slots).ok()?)).ok()
 }
 
-/// IDs per seat where a bucket belongs to the seat with the highest draw for it.
+/// IDs per seat: a bucket belongs to the seat with the highest draw for it.
 fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
     let drawn = |bucket: u64, seat: u64| {
         let bucket = splitmix64_finalizer((bucket + 1).wrapping_mul(GOLDEN));
@@ -131,7 +131,7 @@ fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
     counts
 }
 
-/// Which seat has each slot when they are placed in ascending order.
+/// Owner of each slot after placing the seats in ascending order.
 fn place_virtual_servers(
     phi: &Expression,
     vnodes: i64,
@@ -154,11 +154,11 @@ fn place_virtual_servers(
     Some(owners)
 }
 
-/// IDs per seat where the first taken slot at or after an ID's owns it.
+/// IDs per seat: an ID belongs to the first occupied slot at or after its own.
 fn count_clockwise(ids: &[u64], owners: &[Option<u32>], seats: u32) -> Vec<u64> {
     let mut counts = vec![0; seats as usize];
     let mut owner = None;
-    // Twice around, backwards: the second time the owner of the last slots is known.
+    // Backwards and twice around: only the second pass knows the owner of the last slots.
     for at in (0..ids.len()).rev().chain((0..ids.len()).rev()).enumerate() {
         let (step, slot) = at;
         owner = owners[slot].or(owner);

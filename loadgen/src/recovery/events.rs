@@ -1,5 +1,5 @@
-//! What the balancer's own journal (`events`) says of the replicas that were taken away. Its times are cut
-//! to milliseconds.
+//! Times of detection and replacement, from the balancer's journal (`events`). The journal
+//! truncates times to milliseconds.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,21 +10,21 @@ use crate::control::Control;
 use crate::outcome::Server;
 use crate::timeline::Timeline;
 
-/// How long the last successor may take after the load, and how often is looked.
+/// Time that the last successor may take after the load, and interval between reads of the journal.
 const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A replica that was taken away, and when.
+/// A removed replica and the time of its removal.
 #[derive(Debug, Clone)]
 pub(super) struct Removal {
     pub(super) seat: Server,
     pub(super) name: String,
     pub(super) at: SystemTime,
-    /// When its successor was there, if that was told at once.
+    /// Time at which the successor was ready, if the removal itself reported it.
     pub(super) back: Option<SystemTime>,
 }
 
-/// The same with the times that followed, in milliseconds.
+/// Times of one removal, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct KillTimes {
     pub(super) seat: Server,
@@ -34,7 +34,7 @@ pub(super) struct KillTimes {
     pub(super) replaced_after_ms: Option<f64>,
 }
 
-/// The name under which `seat` was last taken.
+/// Name of the latest replica in `seat`.
 pub(super) fn latest_name(events: &Value, seat: Server) -> Option<&str> {
     let mut events = events.as_array()?.iter().rev();
     let last = events.find(|event| {
@@ -44,10 +44,10 @@ pub(super) fn latest_name(events: &Value, seat: Server) -> Option<&str> {
     last?["name"].as_str()
 }
 
-/// The events, once each of those taken has a successor or it is no use waiting longer.
+/// Returns the journal once every removed replica has a successor, or after 30 s.
 ///
 /// # Errors
-/// The balancer answers no more.
+/// The control port is unreachable.
 pub(super) async fn wait_for_successors(
     control: &Control,
     removals: &[Removal],
@@ -69,7 +69,7 @@ pub(super) async fn wait_for_successors(
     }
 }
 
-/// When the journal says `kind` of the seat for the first time after it was emptied.
+/// Time of the first event `kind` for the removed replica.
 fn event_time(events: &Value, removal: &Removal, kind: &str) -> Option<SystemTime> {
     let from = removal.at - Duration::from_millis(1);
     let who = if kind == "replaced" { "before" } else { "name" };
@@ -81,7 +81,7 @@ fn event_time(events: &Value, removal: &Removal, kind: &str) -> Option<SystemTim
     })
 }
 
-/// The times after which it was noticed and replaced.
+/// Returns the times of detection and replacement after the removal.
 pub(super) fn kill_times(removal: &Removal, events: &Value, timeline: &Timeline) -> KillTimes {
     let at_ms = timeline.millis_since_start(removal.at);
     let after = |moment: SystemTime| (timeline.millis_since_start(moment) - at_ms).max(0.0);

@@ -1,8 +1,8 @@
-//! The ways in which the recovery experiment takes a replica away.
+//! Methods of the recovery experiment to remove a replica.
 //!
-//! Processes are killed only if they are children of the ringmaster that we started. In a balancer that
-//! runs already a replica is replaced by order (`replace`), or taken away by a program that the user names
-//! (`--kill-with 'docker kill'`).
+//! A process is killed only if it is a child of the ringmaster that loadgen started. A replica of a
+//! running balancer is removed by the command `replace`, or by a program of the user (`--kill-with
+//! 'docker kill'`).
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -15,19 +15,19 @@ use crate::child_process::POLL_INTERVAL;
 use crate::control::Control;
 use crate::outcome::Server;
 
-/// How a replica is taken away.
+/// Method to remove a replica.
 #[derive(Debug)]
 pub(crate) enum KillMethod {
-    /// SIGKILL for a child of this process.
+    /// SIGKILL to a child of this process.
     ChildOf(Pid),
-    /// A program and its arguments; the replica's name follows.
+    /// A program and its arguments, followed by the replica's name.
     Program(Vec<String>),
-    /// The command `replace`.
+    /// The control command `replace`.
     Order(Control),
 }
 
 impl KillMethod {
-    /// How it is marked in the chart.
+    /// Name of the event in charts.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Order(_) => "ordered",
@@ -35,11 +35,11 @@ impl KillMethod {
         }
     }
 
-    /// Takes the replica away that sits in `seat` under `name`; returns when its successor was there, if
-    /// that is known.
+    /// Removes the replica in `seat`. Returns the time at which its successor was ready, if the
+    /// method reports it.
     ///
     /// # Errors
-    /// There is none, or the balancer or the program refuses.
+    /// The seat has no process, or the balancer or the program refused.
     pub(crate) async fn remove(
         &self,
         seat: Server,
@@ -63,7 +63,7 @@ impl KillMethod {
     }
 }
 
-/// The child of `parent` that is told to be server `seat`.
+/// Child of `parent` that runs as server `seat`.
 fn find_child(parent: Pid, seat: Server) -> Option<Pid> {
     let wanted = format!("SERVER_ID={seat}");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -77,7 +77,7 @@ fn find_child(parent: Pid, seat: Server) -> Option<Pid> {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
-        // The name in parentheses may hold anything; after it come state and parent (proc(5)).
+        // The name in parentheses may contain any character; state and parent follow it (proc(5)).
         let fields = stat.rsplit(')').next().unwrap_or_default();
         let mut fields = fields.split_whitespace();
         let alive = fields.next() != Some("Z");

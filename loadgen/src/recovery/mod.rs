@@ -1,8 +1,9 @@
-//! The third experiment: replicas are killed while requests come at a fixed rate; when was it noticed,
-//! when was a successor there, and what did clients see of it.
+//! Experiment 3: kills replicas under a fixed rate of requests, and measures detection,
+//! replacement, and failures seen by clients.
 //!
-//! `/home` carries the load; the other endpoints are asked again and again meanwhile. Times of detection
-//! and replacement are the balancer's own (`events`), so on another machine its clock should agree.
+//! The load goes to `/home`; the other endpoints are probed meanwhile. Detection and replacement
+//! times come from the balancer (`events`). A balancer on another machine therefore needs a
+//! synchronised clock.
 
 mod events;
 mod kill;
@@ -25,16 +26,16 @@ use events::Removal;
 use kill::KillMethod;
 use report::{Endpoints, RecoveryData};
 
-/// The rate if none is given, in requests per second.
+/// Rate without `--rate`, in requests per second.
 const DEFAULT_RATE: f64 = 4_000.0;
 
-/// How often the other endpoints are asked.
+/// Interval between probes of the other endpoints.
 const ENDPOINT_PROBE_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Makes the experiment.
+/// Runs the experiment.
 ///
 /// # Errors
-/// Nothing could be measured, or no replica could be taken away.
+/// Nothing could be measured, or a replica could not be removed.
 pub(crate) async fn run(
     balancer: &mut BalancerUnderTest,
     kills: u64,
@@ -92,7 +93,7 @@ pub(crate) async fn run(
     Ok(report::result(&found, &report, timeline))
 }
 
-/// Takes replicas away at even distances while the load lasts, seat by seat.
+/// Removes replicas, seat by seat, evenly spaced over the load.
 async fn kill_all(
     balancer: &BalancerUnderTest,
     method: &KillMethod,
@@ -120,7 +121,7 @@ async fn kill_all(
     Ok(())
 }
 
-/// Asks every endpoint in turn until it is dropped.
+/// Probes the endpoints in turn until dropped.
 async fn ask_endpoints(
     balancer: &BalancerUnderTest,
     endpoints: &RefCell<Endpoints>,

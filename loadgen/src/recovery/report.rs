@@ -1,5 +1,5 @@
-//! What the recovery experiment shows: the whole timeline, the first kill from close by, and the times in
-//! words. Pure.
+//! Result of the recovery experiment: the whole timeline, a zoom on the first kill, and the times
+//! as text. Pure.
 
 use std::collections::BTreeMap;
 
@@ -16,28 +16,28 @@ use crate::results::ExperimentResult;
 use crate::text_report::LoadReport;
 use crate::timeline::{STEP_MS, Timeline};
 
-/// What a zoomed timeline shows around a kill: from so many milliseconds before, so many steps.
+/// Range of the zoom: time before the kill in milliseconds, and number of steps.
 const ZOOM_BEFORE_MS: f64 = 50.0;
 const ZOOM_STEPS: usize = 20;
 
-/// An endpoint, and how it answered.
+/// Probes of one endpoint.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub(super) struct EndpointCounts {
     pub(super) asked: u64,
     pub(super) wrong: u64,
 }
 
-/// By path.
+/// Probes by path.
 pub(super) type Endpoints = BTreeMap<&'static str, EndpointCounts>;
 
-/// Everything that was seen.
+/// Measurements of the experiment.
 #[derive(Debug)]
 pub(super) struct RecoveryData {
     pub(super) point: LoadPoint,
     pub(super) kills: Vec<KillTimes>,
     pub(super) endpoints: Endpoints,
     pub(super) retried: Option<u64>,
-    /// How they were taken away.
+    /// Name of the removal event.
     pub(super) verb: &'static str,
 }
 
@@ -96,7 +96,7 @@ impl RecoveryData {
     }
 }
 
-/// As it is shown.
+/// Builds the result of the experiment.
 pub(super) fn result(
     found: &RecoveryData,
     report: &LoadReport,
@@ -163,7 +163,7 @@ pub(super) fn result(
     }
 }
 
-/// The steps around a moment.
+/// Steps around a moment.
 fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
     let step = crate::float::round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
