@@ -44,7 +44,7 @@ pub(crate) struct ChildGuard {
 /// # Errors
 /// The path of loadgen cannot be determined.
 pub(crate) fn command(program: &Path, cpus: &[usize]) -> anyhow::Result<Command> {
-    let us = std::env::current_exe().context("cannot tell where loadgen is")?;
+    let us = std::env::current_exe().context("cannot determine the path of loadgen")?;
     let mut command = Command::new(us);
     command.arg("guard");
     for cpu in cpus {
@@ -136,10 +136,10 @@ pub(crate) fn exec_guarded(guard: &GuardArgs) -> anyhow::Error {
     // Request the signal before checking the parent, so that a parent that exits in between is
     // noticed.
     if let Err(err) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        return anyhow::Error::new(err).context("cannot ask to end with the parent");
+        return anyhow::Error::new(err).context("cannot set the parent-death signal");
     }
     if getppid() != Some(guard.parent) {
-        return anyhow::anyhow!("the parent has ended already");
+        return anyhow::anyhow!("the parent process has exited already");
     }
     if let Err(err) = pin(&guard.cpus) {
         return err;
@@ -178,8 +178,7 @@ impl TempDir {
     pub(crate) fn create() -> anyhow::Result<Self> {
         let name = format!("loadgen-{:016x}", rand::random::<u64>());
         let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
 

@@ -49,7 +49,7 @@ impl Control {
             let _turn = command_lock;
             timeout(COMMAND_TIMEOUT, exchange(&addr, &line)).await
         });
-        let answer = task.await.context("the command ended badly")?;
+        let answer = task.await.context("the task of the command panicked")?;
         let answer = answer.map_err(|_| anyhow!("no answer within {COMMAND_TIMEOUT:?}"));
         let answer = answer.and_then(|answer| answer);
         let answer = answer.with_context(|| format!("'{command}' on {}", self.addr))?;
@@ -60,7 +60,7 @@ impl Control {
     pub(crate) async fn replicas(&self) -> anyhow::Result<Vec<String>> {
         let answer = self.execute("rep").await?;
         let names = answer["message"]["replicas"].as_array();
-        let names = names.context("'rep' was answered without a list of replicas")?;
+        let names = names.context("the answer to 'rep' has no list of replicas")?;
         let names = names.iter().filter_map(Value::as_str);
         Ok(names.map(str::to_owned).collect())
     }
@@ -100,7 +100,7 @@ fn parse_answer(command: &str, answer: &str) -> anyhow::Result<Value> {
         bail!("'{command}' was refused: {sentence}");
     }
     let value: Value = serde_json::from_str(line)
-        .with_context(|| format!("'{command}' was answered with something else than JSON"))?;
+        .with_context(|| format!("the answer to '{command}' is not JSON"))?;
     if value["status"] == "failure" {
         let sentence = value["message"].as_str().unwrap_or_default();
         let sentence = sentence.strip_prefix("<Error> ").unwrap_or(sentence);
@@ -122,7 +122,7 @@ mod tests {
             said("ERR n is wrong\n\n"),
             "'add 0' was refused: n is wrong"
         );
-        assert!(said("HTTP/1.1 400").contains("something else than JSON"));
+        assert!(said("HTTP/1.1 400").contains("is not JSON"));
         assert_eq!(
             parse_answer("events", "[]\n\n").unwrap(),
             Value::Array(vec![])

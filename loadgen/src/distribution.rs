@@ -72,7 +72,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
             "Answers per server, {} requests on {DEFAULT_REPLICAS} servers",
             group_thousands(requests)
         ),
-        sentence: "One bar for each server; the mark across it is an equal share.".into(),
+        sentence: "One bar per server; the mark across it is an equal share.".into(),
         x: "server".into(),
         y: "answers".into(),
         body: Body::Bars(Bars {
@@ -127,7 +127,7 @@ fn table(report: &LoadReport) -> String {
         "seed        {} fixes the IDs: without a bound the counts are the same each time; order and times are not\n",
         report.load.seed
     );
-    text + &surprise(&servers, seen.len() as u64)
+    text + &unexpected_servers_note(&servers, seen.len() as u64)
 }
 
 fn spread(counts: &[u64]) -> String {
@@ -157,14 +157,12 @@ fn verdict(sum: f64, limit: f64) -> &'static str {
 }
 
 /// Note about servers that answered unexpectedly or not at all.
-fn surprise(servers: &[u64], seen: u64) -> String {
+fn unexpected_servers_note(servers: &[u64], seen: u64) -> String {
     if servers.len() as u64 == DEFAULT_REPLICAS && seen == DEFAULT_REPLICAS {
         return String::new();
     }
     let answered = count_noun(seen, "server");
-    format!(
-        "note: {answered} answered; the experiment is made with servers 1 to {DEFAULT_REPLICAS}\n"
-    )
+    format!("note: {answered} answered; the experiment expects servers 1 to {DEFAULT_REPLICAS}\n")
 }
 
 /// Sum of squared distances from equal shares, each relative to the share.

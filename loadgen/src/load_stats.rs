@@ -85,15 +85,13 @@ pub(crate) fn failure_summary(points: &[LoadPoint]) -> String {
     }
     let mut parts: Vec<String> = Vec::new();
     if unknown_server > 0 {
-        parts.push(format!(
-            "{unknown_server} answered in the name of a server that is not there"
-        ));
+        parts.push(format!("{unknown_server} answers name an unknown server"));
     }
     parts.extend(failed.iter().map(|(kind, count)| format!("{count} {kind}")));
     if parts.is_empty() {
         return String::new();
     }
-    format!("not answered rightly: {}\n", parts.join(", "))
+    format!("not answered as expected: {}\n", parts.join(", "))
 }
 
 #[cfg(test)]
@@ -133,7 +131,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             failure_summary(&[point.clone(), point]),
-            "not answered rightly: 4 answered in the name of a server that is not there, 2 status 503\n"
+            "not answered as expected: 4 answers name an unknown server, 2 status 503\n"
         );
     }
 }

@@ -57,7 +57,7 @@ pub(crate) async fn run(
             Ok(()) => {}
             Err(err) => match err.downcast_ref::<Refusal>() {
                 Some(Refusal(sentence)) => {
-                    progress.start_part(&format!("hashes: no {spec}: {sentence}"));
+                    progress.start_part(&format!("hashes: ring {spec} is refused: {sentence}"));
                     skipped.push((spec.clone(), sentence.clone()));
                     continue;
                 }
@@ -99,7 +99,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
         Chart {
             stem: "hashes-distribution",
             title: format!("Answers per server, {count} requests on 3 servers"),
-            sentence: "One group for each ring; the mark across a bar is what the ring alone would give that server, counted over all 900,000 request IDs. Random IDs differ from all IDs by chance, so a bar ends near its mark; one that ends far from it was evened out by a bound on the load, or moved by a slow replica.".into(),
+            sentence: "One group per ring. The mark across a bar is the expected share of the ring alone, counted over all 900,000 request IDs. The IDs of a load are random, so a bar differs from its mark by chance; a large difference comes from a bound on the load, or from a slow replica.".into(),
             x: "ring".into(),
             y: "answers".into(),
             body: Body::Bars(distribution(all, requests)),
@@ -107,7 +107,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
         Chart {
             stem: "hashes-scaling",
             title: "Busiest server against the mean, for each ring".into(),
-            sentence: "Filled points are measured (median over the seeds, the band from the best to the worst), hollow ones are what the ring alone would give; 1 means equal shares.".into(),
+            sentence: "Filled points are measured: the median over the seeds, with a band from the best to the worst. Hollow points are expected of the ring alone. 1 means equal shares.".into(),
             x: "number of servers N".into(),
             y: "max/mean; band: lowest to highest seed".into(),
             body: Body::Lines(all.iter().enumerate().flat_map(lines).collect(), 1.0),

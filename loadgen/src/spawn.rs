@@ -59,11 +59,11 @@ struct Ready {
 /// # Errors
 /// The file does not exist; the sentence says how to build it.
 pub(crate) fn ringmaster_path() -> anyhow::Result<PathBuf> {
-    let us = std::env::current_exe().context("cannot tell where loadgen is")?;
+    let us = std::env::current_exe().context("cannot determine the path of loadgen")?;
     let ringmaster = us.with_file_name("ringmaster");
     ensure!(
         ringmaster.is_file(),
-        "there is no {}; build it with: cargo build --release --workspace",
+        "{} does not exist; build it with: cargo build --release --workspace",
         ringmaster.display()
     );
     Ok(ringmaster)
@@ -113,7 +113,7 @@ impl SpawnedRingmaster {
                     let sentence = log.lines().next().unwrap_or_default();
                     bail!(Refusal(sentence.trim_start_matches("error: ").to_owned()));
                 }
-                bail!("ringmaster ended ({status}){}", child.quoted_log());
+                bail!("ringmaster exited ({status}){}", child.quoted_log());
             }
             if start.elapsed() > READY_TIMEOUT {
                 let log = child.quoted_log();
@@ -144,7 +144,7 @@ impl SpawnedRingmaster {
         };
         ensure!(
             status.success(),
-            "ringmaster ended badly ({status}){}",
+            "ringmaster exited with an error ({status}){}",
             self.child.quoted_log()
         );
         Ok(())

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
         balancer.load.seed = seed;
         let outcome = tokio::select! {
             outcome = experiment.run(&mut balancer) => outcome,
-            () = signals.received() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
+            () = signals.received() => Err(anyhow::anyhow!("interrupted; the unfinished experiment is not reported")),
         };
         let closed = balancer.close().await;
         match outcome.and_then(|result| closed.map(|()| result)) {
@@ -121,7 +121,7 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let processor = processor().unwrap_or_else(|| "unknown".to_owned());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let build = if cfg!(debug_assertions) {
-        "debug (not for figures of speed)"
+        "debug (too slow for figures)"
     } else {
         "release"
     };
@@ -150,5 +150,5 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
 /// The directory cannot be created.
 fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
 }

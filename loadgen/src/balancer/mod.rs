@@ -124,7 +124,7 @@ impl BalancerUnderTest {
     /// # Errors
     /// The target cannot be reached.
     pub(crate) async fn attach(&mut self) -> anyhow::Result<()> {
-        let target = self.target.clone().context("there is nothing to reach")?;
+        let target = self.target.clone().context("no target is given")?;
         let addr = target.reach().await?;
         self.open = Some(Open {
             target,
@@ -140,14 +140,14 @@ impl BalancerUnderTest {
         let control = self.control()?;
         let saved = self.open.as_mut().and_then(|open| open.saved.as_mut());
         let Some(saved) = saved else {
-            bail!("there is no ring to switch")
+            bail!("no running balancer is open")
         };
         if saved.ring.as_deref() == Some(ring) && !saved.switched {
             return Ok(());
         }
         if saved.ring.is_none() {
             bail!(Refusal(
-                "this balancer does not tell its ring, so it could not be put back".into()
+                "the balancer does not report its ring, so it could not be restored".into()
             ));
         }
         saved.switched = true;
@@ -172,7 +172,7 @@ impl BalancerUnderTest {
         control.execute(&command).await?;
         let now = control.replicas().await?.len();
         if now != wanted {
-            bail!("there are {now} replicas after '{command}', and not {wanted}");
+            bail!("{now} replicas run after '{command}' instead of {wanted}");
         }
         Ok(())
     }
@@ -182,10 +182,10 @@ impl BalancerUnderTest {
     /// # Errors
     /// The address of the control port is unknown.
     pub(crate) fn control(&self) -> anyhow::Result<Control> {
-        let open = self.open.as_ref().context("nothing is open")?;
+        let open = self.open.as_ref().context("no balancer is open")?;
         open.control
             .clone()
-            .context("ringmaster did not say where its control port is")
+            .context("ringmaster reported no control port")
     }
 
     /// Servers that may answer: the occupied seats, or 1 to `replicas` if the journal does not show
@@ -243,7 +243,7 @@ impl BalancerUnderTest {
     /// # Errors
     /// No balancer is open.
     pub(crate) fn reached(&self) -> anyhow::Result<(Target, SocketAddr)> {
-        let open = self.open.as_ref().context("nothing is open")?;
+        let open = self.open.as_ref().context("no balancer is open")?;
         Ok((open.target.clone(), open.addr))
     }
 
@@ -263,6 +263,7 @@ impl BalancerUnderTest {
         };
         let names = saved.names.join(", ");
         let restored = saved.restore(&control).await;
-        restored.with_context(|| format!("the balancer is not as it was (replicas {names})"))
+        restored
+            .with_context(|| format!("the balancer was not restored (its replicas were {names})"))
     }
 }

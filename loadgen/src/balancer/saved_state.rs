@@ -39,13 +39,13 @@ impl SavedState {
             Some(command) => control
                 .execute(command)
                 .await
-                .map(|_| note(&format!("put back: {command}"))),
+                .map(|_| note(&format!("restored: {command}"))),
             None => Ok(()),
         };
         // The ring is restored even if the number of replicas could not be.
         if let Some(ring) = self.ring.as_ref().filter(|_| self.switched) {
             control.execute(&format!("ring set {ring}")).await?;
-            note(&format!("put back: ring {ring}"));
+            note(&format!("restored: ring {ring}"));
         }
         counted
     }

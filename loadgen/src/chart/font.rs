@@ -15,5 +15,5 @@ static FONT_FILE: &[u8] = include_bytes!("../../font/DejaVuSans-subset.ttf");
 /// The file is invalid, which a test would find.
 pub(crate) fn register() -> anyhow::Result<()> {
     register_font(FONT, FontStyle::Normal, FONT_FILE)
-        .map_err(|_| anyhow::anyhow!("the font is broken"))
+        .map_err(|_| anyhow::anyhow!("the font file is invalid"))
 }

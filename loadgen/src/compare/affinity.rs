@@ -14,7 +14,7 @@ impl Cpus {
     /// # Errors
     /// sched_getaffinity(2) failed.
     pub(crate) fn allowed() -> anyhow::Result<Self> {
-        let set = sched_getaffinity(None).context("cannot tell which CPUs we may use")?;
+        let set = sched_getaffinity(None).context("cannot read the CPU affinity")?;
         Ok(Self(
             (0..CpuSet::MAX_CPU)
                 .filter(|cpu| set.is_set(*cpu))

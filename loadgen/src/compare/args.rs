@@ -116,7 +116,7 @@ impl DuelArgs {
     pub(crate) fn plan(&self) -> anyhow::Result<DuelPlan> {
         let named = [&self.ringmaster, &self.haproxy, &self.nginx];
         for path in named.into_iter().flatten() {
-            ensure!(path.is_file(), "there is no {}", path.display());
+            ensure!(path.is_file(), "{} does not exist", path.display());
         }
         let (rounds, duration) = if self.quick {
             (QUICK_ROUNDS, QUICK_DURATION)

@@ -135,7 +135,9 @@ impl Handover {
         early: usize,
     ) -> anyhow::Result<()> {
         let order = BulkCommand::Serve(stream.into_std()?, kind, early as u64);
-        self.0.send(order).context("the other thread has ended")
+        self.0
+            .send(order)
+            .context("the thread of large bodies has ended")
     }
 }
 
@@ -162,7 +164,9 @@ impl Bulk {
         };
         let run = move || match runtime() {
             Ok(runtime) => runtime.block_on(run_commands(inbox, counted)),
-            Err(err) => note(&format!("no event loop for large bodies: {err}")),
+            Err(err) => note(&format!(
+                "cannot start the event loop of large bodies: {err}"
+            )),
         };
         std::thread::Builder::new().name("bulk".into()).spawn(run)?;
         let orders = Handover(orders);
@@ -192,7 +196,7 @@ impl Bulk {
         while self.moved() - before < CHUNK_BYTES as u64 {
             ensure!(
                 start.elapsed() < START_TIMEOUT,
-                "no byte of its {} came through",
+                "no bytes of {} arrived within {START_TIMEOUT:?}",
                 kind.name()
             );
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -232,7 +236,9 @@ async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Ar
                         Ok(stream) => {
                             drop(running.spawn_local(end(stream).run_client(kind, addr, id)))
                         }
-                        Err(err) => note(&format!("a large body has no connection: {err}")),
+                        Err(err) => {
+                            note(&format!("cannot connect a client of large bodies: {err}"))
+                        }
                     }
                 }
             }
@@ -273,7 +279,7 @@ impl BulkConnection {
         match kind {
             BulkKind::Uploads => self.fill(kind).await,
             _ if self.is_accepted(kind).await => self.discard_all().await,
-            _ => note(&format!("{} of {addr} are refused", kind.name())),
+            _ => note(&format!("{addr} refused {}", kind.name())),
         }
     }
 

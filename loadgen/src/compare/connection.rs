@@ -95,7 +95,7 @@ impl Connection {
             let more = stream.read(&mut self.received).await.context("closing")?;
             ensure!(more == 0, "bytes after the reply");
         } else {
-            ensure!(!self.template.close, "the connection was to be closed");
+            ensure!(!self.template.close, "the reply lacks Connection: close");
             self.stream = Some(stream);
         }
         Ok(done)

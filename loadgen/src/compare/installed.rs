@@ -78,7 +78,7 @@ fn run_for_output(program: &Path, flag: &str) -> Result<String, String> {
     let output = output.map_err(|err| format!("cannot start {}: {err}", program.display()))?;
     if !output.status.success() {
         let (path, status) = (program.display(), output.status);
-        return Err(format!("{path} {flag} ended badly ({status})"));
+        return Err(format!("{path} {flag} failed ({status})"));
     }
     // nginx prints its version on stderr.
     let both = [output.stdout, output.stderr].concat();

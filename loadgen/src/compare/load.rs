@@ -79,7 +79,7 @@ impl PeerLoad {
             took: Duration::ZERO,
             latencies: Latencies::new()?,
         };
-        let patience = match end {
+        let limit = match end {
             LoadLength::Time(time) => time + LOAD_GRACE,
             LoadLength::Requests(_) => FIXED_COUNT_TIMEOUT,
         };
@@ -101,11 +101,11 @@ impl PeerLoad {
             }
             anyhow::Ok(())
         };
-        let ended = timeout(patience, all).await;
-        ended.with_context(|| format!("not all was answered within {patience:?}"))??;
+        let ended = timeout(limit, all).await;
+        ended.with_context(|| format!("the load did not end within {limit:?}"))??;
         drop(tasks);
         let mut result = Rc::try_unwrap(result)
-            .map_err(|_| anyhow::anyhow!("a task was left"))?
+            .map_err(|_| anyhow::anyhow!("the task of a connection is still running"))?
             .into_inner();
         result.took = start.elapsed();
         match result.fault {

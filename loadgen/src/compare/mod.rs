@@ -1,9 +1,11 @@
-//! `loadgen duel`: ringmaster, HAProxy and nginx side by side, in one run, on one machine.
+//! `loadgen duel`: measures ringmaster, HAProxy and nginx side by side, in one run, on one machine.
 //!
-//! The proxies have one thread on one CPU; the load and the backends behind them have another. The
-//! figure is what the proxy's process used of its CPU, per request, as a ratio to HAProxy's in the same
-//! round: speeds of machines drift, ratios within a round hold. A run is: find the peers, start the
-//! backends, and for each scenario start the proxies, go through the rounds, stop them; then the table.
+//! Each proxy has one thread on one CPU; the load and the backends have another CPU. The main
+//! figure is the CPU time of the proxy per request, as a ratio to HAProxy's in the same round: the
+//! speed of a machine drifts, but ratios within a round hold.
+//!
+//! A run finds the installed peers and starts the backends. For each scenario it starts the
+//! proxies, measures all rounds, and stops the proxies. At the end it prints the tables.
 
 mod affinity;
 pub(crate) mod args;
@@ -47,10 +49,10 @@ use peer_config::ProxySetup;
 use results::{PeerNote, ScenarioResult};
 use testbed::Testbed;
 
-/// Measures what `args` name, prints the table, writes the files.
+/// Measures the scenarios and peers of `args`, prints the tables, and writes the files.
 ///
 /// # Errors
-/// Nothing could be scenario, or a file could not be written.
+/// Nothing could be measured, or a file could not be written.
 pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
     let (mut installed_peers, mut skipped) = (Vec::new(), Vec::new());
@@ -64,7 +66,7 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
         print(&configs(&installed_peers, &skipped))?;
         return Ok(ExitCode::SUCCESS);
     }
-    // A file that cannot be written is noticed now, and not after all the work.
+    // Creates the files before the work, so that an unwritable path is reported at once.
     for path in [&args.json, &args.svg].into_iter().flatten() {
         write(path, "")?;
     }
@@ -104,7 +106,7 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// How each peer would be started, with ports that testbed for those chosen at the start.
+/// Returns the configuration of each peer, with example ports.
 fn configs(installed_peers: &[InstalledPeer], skipped: &[PeerNote]) -> String {
     let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let backends: Vec<SocketAddr> = (8001..).take(BACKEND_COUNT).map(addr).collect();

@@ -2,28 +2,28 @@
 
 use clap::ValueEnum;
 
-/// One way to the backends.
+/// A way from the load to the backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
-    /// No proxy: what the load and the backends can do
+    /// No proxy: the limit of the load and the backends
     Direct,
     /// Ringmaster, with default flags
     Ringmaster,
-    /// HAProxy, reading HTTP
+    /// HAProxy in HTTP mode
     HaproxyHttp,
-    /// HAProxy, moving bytes
+    /// HAProxy in TCP mode
     HaproxyTcp,
-    /// nginx, reading HTTP
+    /// nginx with an HTTP proxy
     NginxHttp,
-    /// nginx, moving bytes
+    /// nginx with a stream proxy
     NginxStream,
 }
 
 impl Peer {
-    /// All are compared with this one.
+    /// The peer that all others are compared with.
     pub(crate) const BASELINE: Self = Self::HaproxyHttp;
 
-    /// Its name in flags, tables and files.
+    /// Name in flags, tables and files.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",

@@ -5,7 +5,7 @@
 //! - where HTTP is read, the same header is hashed consistently;
 //! - HAProxy splices in both directions (`splice-auto` does not);
 //! - nothing touches the disk, no limit is reached, and no backend is marked down when a client
-//! leaves.
+//!   leaves.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -193,13 +193,13 @@ async fn reach(child: &mut ChildGuard, addr: SocketAddr) -> anyhow::Result<()> {
     loop {
         let answered = PeerLoad::new(PROBE_SHAPE, &[addr]).each_once().await;
         if let Some(status) = child.try_wait()? {
-            bail!("it ended ({status}){}", child.quoted_log());
+            bail!("the process exited ({status}){}", child.quoted_log());
         }
         match answered {
             Ok(()) => return Ok(()),
             Err(err) if start.elapsed() > READY_TIMEOUT => {
                 let log = child.quoted_log();
-                bail!("it did not answer within {READY_TIMEOUT:?}: {err:#}{log}");
+                bail!("the process did not answer within {READY_TIMEOUT:?}: {err:#}{log}");
             }
             Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }

@@ -47,11 +47,14 @@ impl Strace {
         while !strace.log().contains(ATTACHED_MESSAGE) {
             if strace.try_wait()?.is_some() {
                 let log = strace.log();
-                bail!("{}", log.lines().next_back().unwrap_or("it said nothing"));
+                bail!(
+                    "{}",
+                    log.lines().next_back().unwrap_or("strace printed nothing")
+                );
             }
             ensure!(
                 start.elapsed() < STRACE_TIMEOUT,
-                "it did not attach within {STRACE_TIMEOUT:?}"
+                "strace did not attach within {STRACE_TIMEOUT:?}"
             );
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -66,10 +69,10 @@ impl Strace {
         let ended = self.0.stop(Signal::INT, STRACE_TIMEOUT).await?;
         ensure!(
             ended.is_some(),
-            "it did not let go within {STRACE_TIMEOUT:?}"
+            "strace did not detach within {STRACE_TIMEOUT:?}"
         );
         let calls = parse(&self.0.log());
-        ensure!(!calls.is_empty() && requests > 0, "it counted nothing");
+        ensure!(!calls.is_empty() && requests > 0, "strace counted no calls");
         let per = |count: u64| as_f64(count) / as_f64(requests);
         Ok(SyscallCounts {
             requests,

@@ -56,7 +56,7 @@ impl KillMethod {
             Self::Order(control) => match control.execute(&format!("replace {name}")).await {
                 Ok(_) => Ok(Some(SystemTime::now())),
                 Err(err) => Err(err.context(
-                    "nothing takes a replica of a running balancer away; try --kill-with 'docker kill'",
+                    "cannot remove a replica of the running balancer; try --kill-with 'docker kill'",
                 )),
             },
         }
@@ -108,7 +108,7 @@ async fn run_program(words: &[String], name: &str) -> anyhow::Result<()> {
         if let Some(status) = child.try_wait()? {
             ensure!(
                 status.success(),
-                "{} {name} ended badly ({status})",
+                "{} {name} failed ({status})",
                 words.join(" ")
             );
             return Ok(());

@@ -65,7 +65,7 @@ pub(crate) async fn run(
             report = async { tokio::try_join!(load, killing) } => report?.0,
             never = asking => {
                 never?;
-                anyhow::bail!("the endpoints were not asked to the end")
+                anyhow::bail!("the probes of the endpoints ended early")
             }
         }
     };
@@ -77,7 +77,7 @@ pub(crate) async fn run(
         .map(|(after, before)| after.saturating_sub(before));
     drop(progress);
     let Some(timeline) = report.counters.timeline() else {
-        anyhow::bail!("no timeline was kept")
+        anyhow::bail!("the timeline is missing")
     };
     let kills = removals
         .iter()

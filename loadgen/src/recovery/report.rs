@@ -48,7 +48,7 @@ impl RecoveryData {
             .retried
             .map_or("an unknown number".into(), |count| count.to_string());
         let mut notes = format!(
-            "{} answered, {} failed, {retried} sent again by the balancer\n",
+            "{} answered, {} failed, {retried} retried by the balancer\n",
             crate::text::group_thousands(answers.values().sum()),
             self.point.wrong(),
         );
@@ -71,7 +71,7 @@ impl RecoveryData {
             );
         }
         for (path, EndpointCounts { asked, wrong }) in &self.endpoints {
-            notes += &format!("{path:<11} asked {asked} times meanwhile, {wrong} wrong\n");
+            notes += &format!("{path:<11} probed {asked} times, {wrong} wrong\n");
         }
         notes + &failure_summary(std::slice::from_ref(&self.point))
     }
@@ -129,14 +129,14 @@ pub(super) fn result(
             "Answers per server at {rate} requests/s while replicas are {}",
             found.verb
         ),
-        "One strip for each server; a line marks when its replica was taken away, when the balancer knew, and when a successor had its seat. Gaps would be seen as missing blue.",
+        "One strip per server. Lines mark when its replica was removed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
         whole.clone(),
     )];
     if let Some(kill) = found.kills.first() {
         charts.push(chart(
             "recovery-zoom",
-            format!("The first of them from close by: server {}", kill.seat),
-            "200 ms around the first one: the others serve what belonged to the missing server until its successor answers.",
+            format!("The first removal in detail: server {}", kill.seat),
+            "200 ms around the first removal. The other servers take the requests of the missing server until its successor answers.",
             zoom(&whole, kill.at_ms),
         ));
     }
@@ -147,7 +147,7 @@ pub(super) fn result(
         .all(|kill| kill.replaced_after_ms.is_some());
     ExperimentResult {
         name: "recovery",
-        title: "Recovery: replicas are taken away under load".into(),
+        title: "Recovery: replicas are removed under load".into(),
         notes: found.notes(),
         csv: csv(&whole),
         json: json!({

@@ -209,7 +209,7 @@ fn a_named_program_must_be_there() {
     let folder = folder("duel-named");
     let ended = end_of(start(&folder, &["--haproxy", "/nowhere/haproxy"]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert_eq!(ended.stderr, "loadgen: there is no /nowhere/haproxy\n");
+    assert_eq!(ended.stderr, "loadgen: /nowhere/haproxy does not exist\n");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_program_of_the_user_takes_replicas_away() {
     let ended = run("false");
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
-        ended.stderr.contains("ended badly (exit status: 1)"),
+        ended.stderr.contains("failed (exit status: 1)"),
         "{ended:?}"
     );
 }
@@ -223,7 +223,7 @@ fn a_running_balancer_is_put_back_after_ctrl_c() {
     assert!(
         ended
             .stderr
-            .ends_with("interrupted; what was begun is not reported\n"),
+            .ends_with("interrupted; the unfinished experiment is not reported\n"),
         "{ended:?}"
     );
     assert_eq!(balancer.replicas(), NAMES);

@@ -90,7 +90,7 @@ fn a_server_that_is_not_there_has_lied() {
     let args = ["distribution", "--spawn", "--requests", "40"];
     let ended = end_of(start(&folder, &args));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let sentence = "not answered rightly: 40 answered in the name of a server that is not there\n";
+    let sentence = "not answered as expected: 40 answers name an unknown server\n";
     assert!(ended.stdout.ends_with(sentence), "{ended:?}");
 }
 
@@ -150,7 +150,7 @@ fn a_missing_one_is_a_sentence_that_helps() {
     assert!(
         ended
             .stderr
-            .contains("/ringmaster; build it with: cargo build"),
+            .contains("/ringmaster does not exist; build it with: cargo build"),
         "{ended:?}"
     );
 }
