@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_counts_for_all_who_should_have_been_sent() {
+    fn a_stall_counts_for_all_requests_that_became_due() {
         let (naive, corrected) = stalled();
         // 1 of 1,000 requests was sent into the stall, but 100 became due in it and waited up to 1
         // s.
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_and_no_more() {
+    fn a_load_ends_after_its_number_of_requests() {
         paused().block_on(async {
             for rate in [None, Rate::new(1e6)] {
                 let arrivals = Arrivals::start(rate, LoadLength::Requests(3));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_handed_out_before_it_is_due_or_after_the_end() {
+    fn no_request_is_given_out_before_its_due_time_or_after_the_end() {
         paused().block_on(async {
             let arrivals = Arrivals::start(
                 Rate::new(1_000.0),

@@ -237,12 +237,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_hang_together() {
+    fn the_definition_of_the_flags_is_valid() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_flags_are_refused() {
         for args in [
             ["run", "--requests", "0"],
             ["run", "--concurrency", "0"],

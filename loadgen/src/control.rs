@@ -114,15 +114,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_a_sentence_and_nonsense_is_named() {
+    fn a_refusal_is_quoted_and_an_answer_without_json_is_reported() {
         let refusal = r#"{"message":"<Error> n is wrong","status":"failure"}"#;
-        let said = |answer| parse_answer("add 0", answer).unwrap_err().to_string();
-        assert_eq!(said(refusal), "'add 0' was refused: n is wrong");
+        let error = |answer| parse_answer("add 0", answer).unwrap_err().to_string();
+        assert_eq!(error(refusal), "'add 0' was refused: n is wrong");
         assert_eq!(
-            said("ERR n is wrong\n\n"),
+            error("ERR n is wrong\n\n"),
             "'add 0' was refused: n is wrong"
         );
-        assert!(said("HTTP/1.1 400").contains("is not JSON"));
+        assert!(error("HTTP/1.1 400").contains("is not JSON"));
         assert_eq!(
             parse_answer("events", "[]\n\n").unwrap(),
             Value::Array(vec![])

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_counted_once() {
+    fn every_request_is_counted_once() {
         let mut counters = Counters::new().unwrap();
         let ms = Duration::from_millis;
         counters.add(Ok(Some(2)), ms(1));

@@ -91,7 +91,7 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
         csv,
         json: json!({"load": point, "max_to_mean": point.ratio(), "variation": point.variation()}),
         charts: vec![chart],
-        told: true,
+        charts_in_notes: true,
         clean: true,
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     use crate::text_report::tests::sample_report;
 
     #[test]
-    fn measured_stands_beside_expected() {
+    fn counts_stand_beside_equal_shares() {
         let text = table(&sample_report(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
         assert!(
             text.contains("     1       3,400   34.0 %    33.3 %  ████"),
@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_the_sum() {
-        let told = |counts: [u64; 3]| spread(&counts);
-        assert!(told([3_334, 3_333, 3_333]).contains("verdict     fair"));
-        assert!(told([3_450, 3_275, 3_275]).contains("verdict     perhaps uneven"));
-        assert!(told([8_359, 469, 1_172]).contains("verdict     uneven"));
+        let text = |counts: [u64; 3]| spread(&counts);
+        assert!(text([3_334, 3_333, 3_333]).contains("verdict     fair"));
+        assert!(text([3_450, 3_275, 3_275]).contains("verdict     perhaps uneven"));
+        assert!(text([8_359, 469, 1_172]).contains("verdict     uneven"));
     }
 
     #[test]
-    fn a_silent_server_counts_as_zero_and_a_stranger_is_named() {
+    fn a_silent_server_counts_as_zero_and_an_unknown_server_is_reported() {
         let text = table(&sample_report(&[(1, 10), (3, 10)], false));
         assert!(
             text.contains("     2           0    0.0 %    33.3 %"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_close_to_the_tables() {
+    fn the_limit_is_close_to_published_tables() {
         for (freedom, exact) in [(1, 3.841), (2, 5.991), (5, 11.070), (15, 24.996)] {
             let error = chi_square_95(freedom) / exact - 1.0;
             assert!(error.abs() < 0.03, "{freedom}: {error}");

@@ -70,7 +70,7 @@ mod tests {
             csv: String::new(),
             json: serde_json::Value::Null,
             charts: vec![sample()],
-            told: false,
+            charts_in_notes: false,
             clean: true,
         };
         let page = html(&[result], &[("command", "loadgen all".into())]).unwrap();

@@ -78,12 +78,12 @@ impl Fields<'_, '_> {
     }
 
     fn persistent(&self, old: bool) -> bool {
-        let says = |word: &str| {
+        let has = |option: &str| {
             self.values("connection")
                 .flat_map(|value| value.split(|&byte| byte == b','))
-                .any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+                .any(|member| member.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
         };
-        !says("close") && (!old || says("keep-alive"))
+        !has("close") && (!old || has("keep-alive"))
     }
 
     /// Delimits the body of a reply to GET (RFC 9112 §6.3).
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_the_connection_can_be_used_again() {
+    fn connection_and_framing_decide_about_reuse() {
         let cases = [
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close\r\n\r\n",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_replies() {
+    fn malformed_replies_are_rejected() {
         for text in [
             "nonsense\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",

@@ -109,7 +109,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn ratios_and_variation_are_reckoned() {
+    fn ratios_and_variation_are_computed() {
         let point = point(&[90, 110]);
         assert_eq!((point.mean(), point.ratio(), point.n), (100.0, 1.1, 2));
         assert!((point.variation() - 0.1).abs() < 1e-9);
@@ -120,7 +120,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_server_that_is_not_there_has_lied() {
+    fn answers_of_unknown_servers_are_failures() {
         let point = LoadPoint::from_report(
             &sample_report(&[(1, 5), (9, 2)], true),
             &BTreeSet::from([1, 2]),

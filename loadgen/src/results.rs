@@ -18,7 +18,7 @@ pub(crate) struct ExperimentResult {
     pub(crate) json: Value,
     pub(crate) charts: Vec<Chart>,
     /// The notes already contain the charts, so the terminal does not draw them.
-    pub(crate) told: bool,
+    pub(crate) charts_in_notes: bool,
     /// Every request was answered as expected.
     pub(crate) clean: bool,
 }
@@ -26,7 +26,7 @@ pub(crate) struct ExperimentResult {
 impl ExperimentResult {
     /// Text for the terminal.
     pub(crate) fn text(&self) -> String {
-        let charts = self.charts.iter().filter(|_| !self.told);
+        let charts = self.charts.iter().filter(|_| !self.charts_in_notes);
         let charts: String = charts.map(chart::text).collect();
         format!("\n{}\n{charts}{}", self.title, self.notes)
     }

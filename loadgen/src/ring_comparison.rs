@@ -125,7 +125,7 @@ fn result(all: &[RingResult], skipped: &[(String, String)], requests: u64) -> Ex
         csv: csv(all, requests),
         json: json!({"rings": rings, "left_out": left_out}),
         charts,
-        told: false,
+        charts_in_notes: false,
         clean: points.iter().all(|point| point.wrong() == 0),
     }
 }
@@ -204,7 +204,7 @@ mod tests {
     use crate::load_stats::tests::point;
 
     #[test]
-    fn measured_stands_beside_expected_and_what_was_left_out_is_named() {
+    fn counts_stand_beside_expected_shares_and_refused_rings_are_listed() {
         let ring = RingResult {
             spec: "classic".into(),
             points: vec![point(&[84, 5, 11])],

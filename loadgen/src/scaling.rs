@@ -140,7 +140,7 @@ fn result(points: &[LoadPoint], requests: u64) -> ExperimentResult {
         csv,
         json: json!({"points": points, "max_to_mean": spreads_json(&ratios), "variation_percent": spreads_json(&variations)}),
         charts,
-        told: false,
+        charts_in_notes: false,
         clean: points.iter().all(|point| point.wrong() == 0),
     }
 }

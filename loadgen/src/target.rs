@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_targets() {
+    fn good_targets_are_parsed() {
         let cases = [
             ("http://localhost:5000", "localhost:5000", "localhost", 5000),
             (
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_targets() {
+    fn bad_targets_are_rejected() {
         for text in [
             "localhost:5000",
             "https://localhost",

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_as_long_as_they_should_be() {
+    fn bar_lengths_are_proportional() {
         let cases = [
             (0, 10, ""),
             (10, 10, "████"),

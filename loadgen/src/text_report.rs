@@ -147,7 +147,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_clean_run() {
+    fn a_clean_run_is_reported() {
         let report = sample_report(&[(1, 1_500), (2, 500)], false);
         assert!(report.is_clean());
         assert_eq!(

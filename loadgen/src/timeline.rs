@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_falls_into_a_step() {
+    fn every_answer_counts_in_a_step() {
         let mut timeline = Timeline::start();
         timeline.record(Some(Some(2)));
         timeline.record(Some(Some(2)));

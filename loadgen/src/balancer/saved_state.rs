@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_go_first_and_old_names_come_back_first() {
+    fn unsaved_replicas_leave_first_and_saved_names_return_first() {
         let saved = names("S1 S2 S3");
         let cases = [
             ("S1 S2 S3", 3, None),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_is_found_where_it_stands() {
+    fn the_ring_is_found_at_any_depth() {
         let answer = serde_json::json!({"message": {"ring": "classic"}, "status": "successful"});
         assert_eq!(spec(&answer), Some("classic"));
         assert_eq!(

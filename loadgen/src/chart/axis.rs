@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_as_long_as_they_must_be() {
+    fn numbers_have_no_trailing_zeros() {
         let cases = [
             (0.0, "0"),
             (3_333.3, "3,333"),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_lies_where_it_should() {
+    fn values_map_linearly_to_positions() {
         let axis = Axis::new(0.0, 10.0, 100, 0);
         assert_eq!(
             [0.0, 5.0, 10.0].map(|value| axis.position(value)),

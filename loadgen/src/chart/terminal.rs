@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_stand_beside_what_was_expected() {
+    fn bars_stand_beside_expected_values() {
         let text = text(&sample());
         assert!(text.contains("Answers per server\n  answers\n"), "{text}");
         assert!(

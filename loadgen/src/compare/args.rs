@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_the_default() {
+    fn all_scenarios_and_peers_are_the_default() {
         let plan = plan(&[]);
         assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
         assert_eq!(
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_comes_once_and_in_order() {
+    fn named_values_come_once_and_in_order() {
         let plan = plan(&[
             "--scenario",
             "16m",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_instead_of_a_time() {
+    fn a_number_of_requests_replaces_the_duration() {
         let plan = plan(&["--requests", "50", "--peer", "direct"]);
         assert_eq!(
             (plan.span, plan.warm_up(64)),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_flags_are_refused() {
         for args in [
             ["--rounds", "0"],
             ["--peer", "envoy"],

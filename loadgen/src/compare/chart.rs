@@ -150,7 +150,7 @@ mod tests {
     use crate::compare::results::tests::sample_peer;
 
     #[test]
-    fn every_lane_with_a_ratio_is_drawn() {
+    fn every_peer_with_a_ratio_is_drawn() {
         let mut scenario = ScenarioResult {
             name: "small",
             title: "200-byte body".into(),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_record_is_an_empty_chart() {
+    fn empty_results_are_an_empty_chart() {
         assert!(svg(&Results::default()).unwrap().contains("CPU time"));
     }
 }

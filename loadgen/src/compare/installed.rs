@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stream_module_is_built_in_beside_or_missing() {
+    fn the_stream_module_is_built_in_or_a_file_or_missing() {
         assert_eq!(stream_module("args: --with-stream --x"), Ok(None));
         let beside = "args: --modules-path=/nowhere --with-stream=dynamic";
         assert!(

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_is_the_bottleneck_is_named() {
+    fn a_load_that_is_the_bottleneck_is_reported() {
         let mut slow = sample_peer("ringmaster", &[50.0]);
         slow.closed[0].load_cpu_us = 99.0;
         let mut scenario = ScenarioResult {

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_is_what_it_was_at_school() {
+    fn expressions_follow_operator_precedence() {
         let cases = [
             ("i*i+2*i+17", Some(41)),
             ("(i+j)*2 - 20%7", Some(12)),

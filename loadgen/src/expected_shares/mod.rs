@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expectations_are_those_worked_out_elsewhere() {
+    fn expected_shares_match_independent_values() {
         assert_eq!(of_10_000("classic", 2), [9531, 469]);
         assert_eq!(of_10_000("classic", 3), [8359, 469, 1172]);
         assert_eq!(of_10_000("classic", 6), [7266, 469, 938, 391, 547, 391]);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_expression_is_even_and_nonsense_has_no_expectation() {
+    fn custom_functions_can_be_even_and_unknown_rings_have_no_expectation() {
         let even = Ring::from_spec("classic:h=i,phi=(9*i+j)*45").unwrap();
         let shares = even.shares(3).unwrap();
         assert!(

@@ -82,9 +82,9 @@ fn find_child(parent: Pid, seat: Server) -> Option<Pid> {
         let mut fields = fields.split_whitespace();
         let alive = fields.next() != Some("Z");
         let ours = fields.next() == Some(&parent.as_raw_nonzero().to_string());
-        let told = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let mut told = told.split(|byte| *byte == 0);
-        if alive && ours && told.any(|word| word == wanted.as_bytes()) {
+        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+        let mut variables = environ.split(|byte| *byte == 0);
+        if alive && ours && variables.any(|variable| variable == wanted.as_bytes()) {
             return Pid::from_raw(pid);
         }
     }

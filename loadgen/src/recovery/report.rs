@@ -158,7 +158,7 @@ pub(super) fn result(
             "retried": found.retried,
         }),
         charts,
-        told: false,
+        charts_in_notes: false,
         clean: found.point.wrong() + wrong == 0 && replaced,
     }
 }
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn close_by_means_the_steps_around() {
+    fn a_zoom_holds_the_steps_around_a_moment() {
         let whole = TimelineChart {
             lanes: vec![(lane_name(1), (0..100).collect())],
             from_ms: 0.0,

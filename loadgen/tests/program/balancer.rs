@@ -1,4 +1,4 @@
-//! A ringmaster that runs already: started on free ports, asked on its control port, stopped at the end.
+//! A running ringmaster: started on free ports, queried on its control port, and killed at the end.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{DEADLINE, beside, folder, until};
 
-/// A running ringmaster with its replicas, which end with it.
+/// A running ringmaster and its replicas. Dropping it kills them.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     child: Child,
@@ -25,7 +25,7 @@ impl Drop for Balancer {
 }
 
 impl Balancer {
-    /// Three replicas, and these flags. `name` names its folder.
+    /// Starts three replicas with these flags. `name` names the directory of the ready file.
     pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
         let ready = folder(name).join("ready.json");
         let child = Command::new(beside("ringmaster"))
@@ -64,7 +64,7 @@ impl Balancer {
         self.child.id()
     }
 
-    /// The names of its replicas.
+    /// Names of the replicas.
     pub(crate) fn replicas(&self) -> Vec<String> {
         let mut stream = TcpStream::connect(&self.control).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -79,7 +79,7 @@ impl Balancer {
             .collect()
     }
 
-    /// Waits until it has so many replicas.
+    /// Waits until there are `count` replicas.
     pub(crate) fn reaches(&self, count: usize) {
         until(|| self.replicas().len() == count);
     }

@@ -1,5 +1,5 @@
-//! `loadgen duel` with numbers so small that they say nothing: every peer that is there is asked, what was
-//! measured is written down, and nothing is left behind, whichever way it ends.
+//! `loadgen duel` with loads too small for figures: every installed peer is measured, the results
+//! are written, and no process or file is left behind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{Ended, beside, end_of, folder, is_tidy, until, within_deadline};
 
 fn start(folder: &Path, args: &[&str]) -> Child {
-    // A program of this name must be there, whatever is tested of the others.
+    // Fails early if the workspace was not built.
     beside("ringmaster");
     Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .arg("duel")
@@ -35,7 +35,7 @@ fn names(list: &Value) -> BTreeSet<&str> {
     list.map(|entry| entry["name"].as_str().unwrap()).collect()
 }
 
-/// A duel that takes a moment, to its end.
+/// Runs a short duel to its end.
 fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
     let mut args = vec!["--quick", "--json=duel.json", "--idle=30"];
     args.extend(["--requests", requests]);
@@ -44,7 +44,7 @@ fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
 }
 
 #[test]
-fn what_was_measured_is_in_table_json_and_chart() {
+fn measurements_are_in_table_json_and_chart() {
     let folder = folder("duel-figures");
     let mut args = vec!["--peer=direct", "--peer=ringmaster", "--svg=duel.svg"];
     for name in ["small", "close", "16k", "idle", "workers"] {
@@ -98,7 +98,7 @@ fn what_was_measured_is_in_table_json_and_chart() {
 }
 
 #[test]
-fn every_peer_is_asked_or_named_as_missing() {
+fn every_peer_is_measured_or_reported_as_skipped() {
     let folder = folder("duel-peers");
     let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=1m"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -125,7 +125,7 @@ fn every_peer_is_asked_or_named_as_missing() {
     assert!(is_tidy(&folder));
 }
 
-/// The children of a process, whatever thread started them.
+/// Child processes of all threads.
 fn children(of: &Child) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{}/task", of.id())).unwrap();
     let lists = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")));
@@ -134,13 +134,13 @@ fn children(of: &Child) -> Vec<u32> {
     ids.map(|id| id.parse().unwrap()).collect()
 }
 
-/// Whether it has ended: it may stay a zombie for a moment.
+/// Returns `true` if the process has exited. It may stay a zombie for a moment.
 fn is_gone(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")
 }
 
-/// A duel without end, once its proxies run.
+/// Starts a duel that never ends by itself, and returns once its proxies run.
 fn endless(folder: &Path) -> (Child, Vec<u32>) {
     let mut args = vec!["--peer=direct", "--peer=ringmaster", "--scenario=small"];
     args.extend(["--rounds=1000", "--duration=100ms"]);
@@ -161,7 +161,7 @@ fn endless(folder: &Path) -> (Child, Vec<u32>) {
 }
 
 #[test]
-fn a_signal_ends_all_and_what_was_measured_is_shown() {
+fn a_signal_stops_all_proxies_and_the_report_is_printed() {
     let folder = folder("duel-signal");
     let (loadgen, ids) = endless(&folder);
     kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
@@ -233,7 +233,7 @@ fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
         assert_eq!(line["samples"].as_array().unwrap().len(), 2, "{line}");
         let summary = &line["summary"];
         assert_eq!(summary["requests"], 80, "{line}");
-        // Every kind comes through, and nothing else does.
+        // Only bodies of the measured kind are moved.
         let moved = summary["mib_per_second"].as_f64().unwrap() > 0.0;
         assert_eq!(moved, line["bulk"] != "nothing", "{line}");
     }

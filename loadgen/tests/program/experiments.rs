@@ -1,5 +1,5 @@
-//! The experiments on the real ringmaster, small: what they write, what they put back, what they say when
-//! something is missing.
+//! The experiments on the real ringmaster, with small loads: their files, the restored state, and
+//! their errors.
 
 use std::fs;
 use std::net::TcpListener;
@@ -60,17 +60,17 @@ fn scaling_counts_every_request_and_draws_it() {
         let png = fs::read(out.join(format!("{chart}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG"));
     }
-    // The header, and one row for each server of each load.
+    // The header, and one row per server and load.
     let csv = fs::read_to_string(out.join("scaling.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 2 * (2 + 3 + 4 + 5 + 6));
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert_eq!(page.matches("<svg").count(), 3);
-    // The same seed sends the same IDs, so the same servers answer where a ring alone decides.
+    // The same seed sends the same IDs, so the same servers answer if the ring alone decides.
     assert_eq!(points[0]["seed"], 3);
 }
 
 #[test]
-fn recovery_kills_only_what_is_ours_and_tells_what_clients_saw() {
+fn recovery_kills_own_replicas_and_reports_failures_of_clients() {
     beside("ringmaster");
     let out = folder("recovery");
     let path = out.to_str().unwrap();
@@ -106,7 +106,7 @@ fn recovery_kills_only_what_is_ours_and_tells_what_clients_saw() {
 }
 
 #[test]
-fn a_program_of_the_user_takes_replicas_away() {
+fn a_program_of_the_user_removes_replicas() {
     let balancer = Balancer::start("kill-with", &[]);
     let script = folder("kill-with-script").join("kill");
     let pid = balancer.pid();
@@ -154,7 +154,7 @@ fn a_program_of_the_user_takes_replicas_away() {
 }
 
 #[test]
-fn a_ring_that_is_not_there_is_named_and_left_out() {
+fn an_unknown_ring_is_reported_and_left_out() {
     beside("ringmaster");
     let out = folder("hashes");
     let path = out.to_str().unwrap();
@@ -182,7 +182,7 @@ fn a_ring_that_is_not_there_is_named_and_left_out() {
         (ring["ring"].as_str(), found["left_out"][0].as_str()),
         (Some("classic"), Some("no-such-ring"))
     );
-    // 8359 of 10,000, worked out by hand elsewhere.
+    // 8359 of 10,000, computed by hand.
     let share = ring["expected_shares"][1][0].as_f64().unwrap();
     assert!((share - 0.8359).abs() < 1e-4, "{share}");
     let nothing = loadgen(&["hashes", "--spawn", "--ring", "no-such-ring"]);
@@ -194,7 +194,7 @@ fn a_ring_that_is_not_there_is_named_and_left_out() {
 }
 
 #[test]
-fn a_running_balancer_is_left_as_it_was_found() {
+fn a_running_balancer_is_restored() {
     let balancer = Balancer::start("restored", &[]);
     let at = ["--target", &balancer.target, "--control", &balancer.control];
     let load = ["--requests", "60", "--concurrency", "5", "--repeats", "1"];
@@ -204,7 +204,7 @@ fn a_running_balancer_is_left_as_it_was_found() {
 }
 
 #[test]
-fn a_running_balancer_is_put_back_after_ctrl_c() {
+fn a_running_balancer_is_restored_after_ctrl_c() {
     let balancer = Balancer::start("interrupted", &[]);
     let at = ["--target", &balancer.target, "--control", &balancer.control];
     let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
@@ -214,12 +214,12 @@ fn a_running_balancer_is_put_back_after_ctrl_c() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It begins with two.
+    // The experiment begins with two replicas.
     balancer.reaches(2);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = end_of(child);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("put back: add 1 S3\n"), "{ended:?}");
+    assert!(ended.stderr.contains("restored: add 1 S3\n"), "{ended:?}");
     assert!(
         ended
             .stderr
@@ -230,7 +230,7 @@ fn a_running_balancer_is_put_back_after_ctrl_c() {
 }
 
 #[test]
-fn a_running_balancer_is_put_back_when_it_refuses_half_way() {
+fn a_running_balancer_is_restored_after_a_refusal() {
     let balancer = Balancer::start("refused", &["--max-replicas", "4"]);
     let at = ["--target", &balancer.target, "--control", &balancer.control];
     let load = ["--requests", "40", "--concurrency", "4", "--repeats", "1"];
@@ -241,7 +241,7 @@ fn a_running_balancer_is_put_back_when_it_refuses_half_way() {
 }
 
 #[test]
-fn nobody_there_is_a_sentence() {
+fn an_unreachable_target_is_one_sentence() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = free.local_addr().unwrap().to_string();
     drop(free);

@@ -1,5 +1,5 @@
-//! A good server: everything is answered, counted and reported. And a server that is not there, and
-//! flags that make no sense.
+//! A correct server: every request is answered, counted and reported. Also an unreachable server,
+//! and invalid flags.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ fn a_fixed_rate_is_kept() {
         "--rate",
         "500",
     ]);
-    // The last of them is due after 200 ms, however quickly they are answered.
+    // The last request is due after 200 ms, even if all are answered faster.
     assert!(start.elapsed() >= Duration::from_millis(200));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
@@ -69,7 +69,7 @@ fn a_fixed_rate_is_kept() {
 }
 
 #[test]
-fn the_distribution_stands_beside_what_was_expected() {
+fn the_distribution_stands_beside_equal_shares() {
     let replica = replica(2);
     let target = format!("http://{}", replica.addr);
     let ended = loadgen(&["distribution", "--target", &target, "--requests", "300"]);
@@ -92,7 +92,7 @@ fn the_distribution_stands_beside_what_was_expected() {
 }
 
 #[test]
-fn other_paths_are_judged_by_their_status() {
+fn other_paths_are_checked_by_status_only() {
     let replica = replica(1);
     let target = format!("http://{}", replica.addr);
     let run = |path| {
@@ -114,7 +114,7 @@ fn other_paths_are_judged_by_their_status() {
 }
 
 #[test]
-fn nobody_there_is_one_sentence() {
+fn an_unreachable_target_is_one_sentence() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = free.local_addr().unwrap();
     drop(free);

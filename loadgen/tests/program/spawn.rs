@@ -1,5 +1,5 @@
-//! `--spawn`: the ringmaster is started with the documented flags, used, stopped in order, and never
-//! left behind. A script stands in for it here: it becomes a replica and writes the ready file.
+//! `--spawn`: ringmaster is started with the documented flags, used, stopped in order, and never
+//! left behind. Here a script is the ringmaster: it writes the ready file and becomes a replica.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{beside, end_of, folder, is_tidy, listen_of, until, within_deadline};
 
-/// A folder with loadgen and a stand-in for ringmaster in it.
-fn stage(name: &str, script: &str) -> PathBuf {
+/// A directory with loadgen and a fake ringmaster.
+fn install(name: &str, script: &str) -> PathBuf {
     let folder = folder(name);
     fs::hard_link(env!("CARGO_BIN_EXE_loadgen"), folder.join("loadgen")).unwrap();
     if !script.is_empty() {
@@ -24,15 +24,16 @@ fn stage(name: &str, script: &str) -> PathBuf {
     folder
 }
 
-/// Becomes a replica, whose one line is a ready file; leaves its arguments and address behind.
-fn stand_in(name: &str) -> PathBuf {
-    stand_in_as(name, 3)
+/// A fake ringmaster: a replica whose only line of output is the ready file. It stores its
+/// arguments and address.
+fn fake_ringmaster(name: &str) -> PathBuf {
+    fake_ringmaster_as(name, 3)
 }
 
-/// The same, as server `id`.
-fn stand_in_as(name: &str, id: u32) -> PathBuf {
+/// A fake ringmaster that answers as server `id`.
+fn fake_ringmaster_as(name: &str, id: u32) -> PathBuf {
     let replica = beside("replica");
-    stage(
+    install(
         name,
         &format!(
             r#"here="${{0%/*}}"
@@ -55,7 +56,7 @@ fn start(folder: &Path, args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Where the stand-in listens, once it does.
+/// Waits for the address of the fake ringmaster.
 fn address(folder: &Path) -> SocketAddr {
     let mut line = String::new();
     until(|| {
@@ -70,8 +71,8 @@ fn is_gone(addr: SocketAddr) -> bool {
 }
 
 #[test]
-fn it_is_started_used_and_stopped() {
-    let folder = stand_in("spawn-used");
+fn ringmaster_is_started_used_and_stopped() {
+    let folder = fake_ringmaster("spawn-used");
     let ended = end_of(start(
         &folder,
         &["distribution", "--spawn", "--requests", "500"],
@@ -85,8 +86,8 @@ fn it_is_started_used_and_stopped() {
 }
 
 #[test]
-fn a_server_that_is_not_there_has_lied() {
-    let folder = stand_in_as("spawn-liar", 9);
+fn answers_of_unknown_servers_are_failures() {
+    let folder = fake_ringmaster_as("spawn-liar", 9);
     let args = ["distribution", "--spawn", "--requests", "40"];
     let ended = end_of(start(&folder, &args));
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -95,8 +96,8 @@ fn a_server_that_is_not_there_has_lied() {
 }
 
 #[test]
-fn a_signal_ends_both_and_what_was_measured_is_reported() {
-    let folder = stand_in("spawn-signal");
+fn a_signal_stops_ringmaster_and_the_report_is_printed() {
+    let folder = fake_ringmaster("spawn-signal");
     let mut loadgen = start(&folder, &["run", "--spawn", "--requests", "1000000000"]);
     let mut stderr = BufReader::new(loadgen.stderr.take().unwrap());
     let line = within_deadline(move || {
@@ -115,8 +116,8 @@ fn a_signal_ends_both_and_what_was_measured_is_reported() {
 }
 
 #[test]
-fn it_does_not_outlive_a_killed_loadgen() {
-    let folder = stand_in("spawn-killed");
+fn ringmaster_does_not_outlive_a_killed_loadgen() {
+    let folder = fake_ringmaster("spawn-killed");
     let mut loadgen = start(&folder, &["run", "--spawn", "--requests", "1000000000"]);
     let addr = address(&folder);
     loadgen.kill().unwrap();
@@ -125,8 +126,8 @@ fn it_does_not_outlive_a_killed_loadgen() {
 }
 
 #[test]
-fn one_that_cannot_start_is_quoted() {
-    let folder = stage(
+fn a_ringmaster_that_cannot_start_is_quoted() {
+    let folder = install(
         "spawn-broken",
         "echo 'port 5000 is taken (--listen)' >&2; exit 1",
     );
@@ -143,8 +144,8 @@ fn one_that_cannot_start_is_quoted() {
 }
 
 #[test]
-fn a_missing_one_is_a_sentence_that_helps() {
-    let folder = stage("spawn-missing", "");
+fn a_missing_ringmaster_is_reported_with_a_build_command() {
+    let folder = install("spawn-missing", "");
     let ended = end_of(start(&folder, &["run", "--spawn"]));
     assert_eq!(ended.code, Some(1));
     assert!(

@@ -1,4 +1,4 @@
-//! Starting the binaries under test, with a deadline on every wait.
+//! Starts the binaries under test, with a deadline on every wait.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,10 +9,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What takes longer has failed.
+/// Time after which a wait has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A program of the workspace.
+/// Path of another program of the workspace.
 pub(crate) fn beside(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_BIN_EXE_loadgen")).with_file_name(name);
     assert!(
@@ -22,7 +22,7 @@ pub(crate) fn beside(name: &str) -> PathBuf {
     path
 }
 
-/// A running replica, killed when the test is over.
+/// A running replica. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Replica {
     child: Child,
@@ -55,7 +55,7 @@ pub(crate) fn replica(id: u32) -> Replica {
     }
 }
 
-/// The address in `{"listen":"127.0.0.1:43211"}`.
+/// Address in `{"listen":"127.0.0.1:43211"}`.
 pub(crate) fn listen_of(line: &str) -> SocketAddr {
     let value: serde_json::Value = serde_json::from_str(line).expect(line);
     value["listen"].as_str().unwrap().parse().unwrap()
@@ -86,7 +86,7 @@ pub(crate) fn end_of(child: Child) -> Ended {
     }
 }
 
-/// How a program ended, and what it said.
+/// Exit code and output of a program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -95,7 +95,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The first number on the line that begins with `label`, with any spaces before it.
+    /// First number on the line that begins with `label`, after any spaces.
     pub(crate) fn count(&self, label: &str) -> u64 {
         let line = self.stdout.lines().map(str::trim_start);
         let rest = line.filter_map(|line| line.strip_prefix(label)).next();
@@ -105,7 +105,7 @@ impl Ended {
     }
 }
 
-/// Runs `work` on a thread and waits for it, but not for ever.
+/// Runs `work` on a thread and waits for it until the deadline.
 pub(crate) fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     thread::spawn(move || {
@@ -123,7 +123,7 @@ pub(crate) fn until(mut met: impl FnMut() -> bool) {
     }
 }
 
-/// An empty folder for the files of one test, with a folder `tmp` for temporary files of loadgen.
+/// Creates an empty directory for the files of one test, with `tmp` for temporary files of loadgen.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
