@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Time before each send that is spent spinning instead of sleeping.
-const SPIN: Duration = Duration::from_millis(2);
+const SPIN_TIME: Duration = Duration::from_millis(2);
 
 /// Fixed rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,8 +140,8 @@ async fn wait_until(due: Instant) {
         if left.is_zero() {
             return;
         }
-        if left > SPIN {
-            tokio::time::sleep(left - SPIN).await;
+        if left > SPIN_TIME {
+            tokio::time::sleep(left - SPIN_TIME).await;
         } else {
             // Yielding lets the runtime poll the sockets.
             tokio::task::yield_now().await;

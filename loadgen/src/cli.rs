@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Experiment 1: how evenly 3 replicas share requests with random IDs
     Distribution(ExperimentArgs),
-    /// Experiment 2: for N = 2 to 6, the average per server, the busiest against the mean, the variation
+    /// Experiment 2: average per server, busiest against the mean, and variation, for N = 2 to 6
     Scaling {
         #[command(flatten)]
         common: ExperimentArgs,
@@ -54,7 +54,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         kill: KillArgs,
     },
-    /// Experiment 4: distribution and scaling for several rings, beside the expected shares of each ring
+    /// Experiment 4: distribution and scaling for several rings, beside their expected shares
     Hashes {
         #[command(flatten)]
         common: ExperimentArgs,

@@ -51,7 +51,7 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, 
             continue;
         }
         let fields = Fields(head.headers);
-        let persistent = fields.persistent(head.version == Some(0));
+        let persistent = fields.is_persistent(head.version == Some(0));
         let Some((body, used)) = fields.body(status, bytes, ended)? else {
             return Ok(None);
         };
@@ -65,7 +65,7 @@ pub(crate) fn parse(mut bytes: &[u8], ended: bool) -> Result<Option<Reply<'_>>, 
 }
 
 /// A body and its length on the wire; `None` if the end of the connection delimits it.
-type Framed<'b> = (Cow<'b, [u8]>, Option<usize>);
+type FramedBody<'b> = (Cow<'b, [u8]>, Option<usize>);
 
 struct Fields<'h, 'b>(&'h [Header<'b>]);
 
@@ -77,13 +77,13 @@ impl Fields<'_, '_> {
             .map(|field| field.value)
     }
 
-    fn persistent(&self, old: bool) -> bool {
+    fn is_persistent(&self, http_1_0: bool) -> bool {
         let has = |option: &str| {
             self.values("connection")
                 .flat_map(|value| value.split(|&byte| byte == b','))
                 .any(|member| member.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
         };
-        !has("close") && (!old || has("keep-alive"))
+        !has("close") && (!http_1_0 || has("keep-alive"))
     }
 
     /// Delimits the body of a reply to GET (RFC 9112 §6.3).
@@ -92,7 +92,7 @@ impl Fields<'_, '_> {
         status: u16,
         bytes: &'b [u8],
         ended: bool,
-    ) -> Result<Option<Framed<'b>>, Malformed> {
+    ) -> Result<Option<FramedBody<'b>>, Malformed> {
         if matches!(status, 101 | 204 | 304) {
             return Ok(Some((Cow::Borrowed(&[]), Some(0))));
         }

@@ -117,7 +117,7 @@ impl Expected {
 }
 
 #[derive(Deserialize)]
-struct Home<'b> {
+struct HomeReply<'b> {
     #[serde(borrow)]
     message: Cow<'b, str>,
     #[serde(borrow)]
@@ -125,7 +125,7 @@ struct Home<'b> {
 }
 
 fn parse_greeting(body: &[u8]) -> Result<Server, Failure> {
-    let home: Home = serde_json::from_slice(body).map_err(|err| match err.classify() {
+    let home: HomeReply = serde_json::from_slice(body).map_err(|err| match err.classify() {
         Category::Data => Failure::WrongAnswer,
         _ => Failure::BadBody,
     })?;

@@ -8,7 +8,7 @@ const FIRST_ID: u64 = 100_000;
 const ID_COUNT: u64 = 900_000;
 
 /// Increment of SplitMix64: 2^64 divided by the golden ratio.
-pub(crate) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(crate) const SPLITMIX64_INCREMENT: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// ID of request number `index`, counted from 0.
 pub(crate) fn request_id(seed: u64, index: u64) -> u64 {
@@ -24,7 +24,7 @@ pub(crate) fn all_ids() -> impl Iterator<Item = u64> {
 
 /// Output number `index` of SplitMix64 (Steele, Lea, Flood 2014) with this seed.
 fn splitmix64(seed: u64, index: u64) -> u64 {
-    let steps = index.wrapping_add(1).wrapping_mul(GOLDEN);
+    let steps = index.wrapping_add(1).wrapping_mul(SPLITMIX64_INCREMENT);
     splitmix64_finalizer(seed.wrapping_add(steps))
 }
 

@@ -49,7 +49,7 @@ impl std::error::Error for Refusal {}
 
 /// Fields of the ready file that loadgen uses.
 #[derive(Debug, Deserialize)]
-struct Ready {
+struct ReadyFile {
     listen: SocketAddr,
     control: Option<SocketAddr>,
 }
@@ -99,7 +99,7 @@ impl SpawnedRingmaster {
         let start = Instant::now();
         loop {
             if let Ok(text) = fs::read(&ready_file)
-                && let Ok(Ready { listen, control }) = serde_json::from_slice(&text)
+                && let Ok(ReadyFile { listen, control }) = serde_json::from_slice(&text)
             {
                 return Ok(Self {
                     child,
@@ -136,7 +136,7 @@ impl SpawnedRingmaster {
     /// Stops ringmaster with SIGTERM and waits for its exit. Kills it after 15 s.
     ///
     /// # Errors
-    /// It had to be killed, or its exit code was not 0.
+    /// The process had to be killed, or its exit code was not 0.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let stopped = self.child.stop(Signal::TERM, STOP_TIMEOUT).await;
         let Some(status) = stopped.context("cannot stop ringmaster")? else {

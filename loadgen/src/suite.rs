@@ -48,7 +48,7 @@ impl Experiment {
 /// An experiment failed, or the balancer could not be restored. Results of the experiments before
 /// it are still printed and written.
 pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
-    check_folder(args.out.as_ref())?;
+    create_out_dir(args.out.as_ref())?;
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
     // One seed for all experiments, so that they use the same IDs.
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
         }
     }
     if let Some(folder) = args.out.as_ref().filter(|_| !found.is_empty()) {
-        write_files(folder, &found, &about(args, seed))?;
+        write_files(folder, &found, &run_conditions(args, seed))?;
         note(&format!(
             "charts and figures are in {}",
             folder.join("report.html").display()
@@ -116,7 +116,7 @@ fn write_files(
 }
 
 /// Conditions of the run that a reader needs to judge the figures.
-fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
+fn run_conditions(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let processor = processor().unwrap_or_else(|| "unknown".to_owned());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -148,7 +148,7 @@ fn about(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
 ///
 /// # Errors
 /// The directory cannot be created.
-fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
+fn create_out_dir(folder: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
 }

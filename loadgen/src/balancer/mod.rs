@@ -40,12 +40,12 @@ pub(crate) struct BalancerUnderTest {
     /// `None`: start a ringmaster.
     target: Option<Target>,
     control: Option<String>,
-    open: Option<Open>,
+    open: Option<OpenBalancer>,
 }
 
 /// A balancer that is ready to be measured.
 #[derive(Debug)]
-struct Open {
+struct OpenBalancer {
     target: Target,
     addr: SocketAddr,
     control: Option<Control>,
@@ -92,7 +92,7 @@ impl BalancerUnderTest {
             note(&format!(
                 "started ringmaster with {replicas} replicas{with} on {target}"
             ));
-            self.open = Some(Open {
+            self.open = Some(OpenBalancer {
                 target,
                 addr: spawned.listen,
                 control: spawned.control.map(Control::new),
@@ -105,7 +105,7 @@ impl BalancerUnderTest {
             let addr = target.reach().await?;
             let control = Control::new(self.control.as_deref().unwrap_or(DEFAULT_CONTROL));
             let saved = SavedState::read(&control).await?;
-            self.open = Some(Open {
+            self.open = Some(OpenBalancer {
                 target,
                 addr,
                 control: Some(control),
@@ -126,7 +126,7 @@ impl BalancerUnderTest {
     pub(crate) async fn attach(&mut self) -> anyhow::Result<()> {
         let target = self.target.clone().context("no target is given")?;
         let addr = target.reach().await?;
-        self.open = Some(Open {
+        self.open = Some(OpenBalancer {
             target,
             addr,
             control: None,
@@ -213,7 +213,7 @@ impl BalancerUnderTest {
         counters: Counters,
         progress: &Progress,
     ) -> anyhow::Result<LoadReport> {
-        let (target, addr) = self.reached()?;
+        let (target, addr) = self.target_addr()?;
         let load = Load { seed, ..self.load };
         let template = Rc::new(RequestTemplate::get(
             addr,
@@ -242,7 +242,7 @@ impl BalancerUnderTest {
     ///
     /// # Errors
     /// No balancer is open.
-    pub(crate) fn reached(&self) -> anyhow::Result<(Target, SocketAddr)> {
+    pub(crate) fn target_addr(&self) -> anyhow::Result<(Target, SocketAddr)> {
         let open = self.open.as_ref().context("no balancer is open")?;
         Ok((open.target.clone(), open.addr))
     }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
+use super::canvas::{Anchor, Canvas, FOREGROUND, GRID, LABEL_SIZE, PALETTE, SMALL_SIZE};
 use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart};
 
 /// Plot area, in units.
@@ -85,11 +85,11 @@ pub(super) fn frame<DB: DrawingBackend>(
 ) -> anyhow::Result<()> {
     for value in y.ticks() {
         let height = y.position(value);
-        canvas.line(&[(LEFT, height), (RIGHT, height)], FAINT, 1)?;
+        canvas.line(&[(LEFT, height), (RIGHT, height)], GRID, 1)?;
         let text = format_number(value);
         canvas.text(&text, (LEFT - 10, height), SMALL_SIZE, Anchor::Right)?;
     }
-    canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], INK, 1)?;
+    canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], FOREGROUND, 1)?;
     canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, Anchor::Left)?;
     let middle = i32::midpoint(LEFT, RIGHT);
     canvas.text(
@@ -119,7 +119,7 @@ pub(super) fn legend<DB: DrawingBackend>(
 ) -> anyhow::Result<()> {
     let (mut left, mut row) = (20, 56);
     for (name, colour, expected) in entries {
-        let paint = colour.map_or(INK, |colour| PALETTE[colour % PALETTE.len()]);
+        let paint = colour.map_or(FOREGROUND, |colour| PALETTE[colour % PALETTE.len()]);
         // About nine units per letter, and a gap.
         let width = 34 + 28 + i32::try_from(name.chars().count())? * 9;
         if left + width > RIGHT {

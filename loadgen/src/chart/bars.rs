@@ -3,7 +3,7 @@
 use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, format_number, x_label};
-use super::canvas::{Anchor, Canvas, INK, PALETTE, SMALL_SIZE};
+use super::canvas::{Anchor, Canvas, FOREGROUND, PALETTE, SMALL_SIZE};
 use super::data::{Bars, Chart};
 
 /// Width of the widest bar, in units.
@@ -40,7 +40,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             let mut top = value;
             if let Some(Some(expected)) = series.expected.get(at) {
                 let height = y.position(*expected);
-                canvas.line(&[(left - 3, height), (right + 3, height)], INK, 2)?;
+                canvas.line(&[(left - 3, height), (right + 3, height)], FOREGROUND, 2)?;
                 // A mark just above the bar would cross the number, so the number moves above the
                 // mark.
                 let near = (y.position(value) - height).abs() < 22;

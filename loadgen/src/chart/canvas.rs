@@ -9,9 +9,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::font::FONT;
 
 /// Colours of the background, of text and axes, and of grid lines.
-pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
-pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
-pub(super) const FAINT: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
+pub(super) const BACKGROUND: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub(super) const FOREGROUND: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
+pub(super) const GRID: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
 
 /// Six colours that remain distinct in colour blindness (Okabe and Ito 2008).
 pub(super) const PALETTE: [RGBColor; 6] = [
@@ -59,7 +59,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// Fills the background and draws the title.
     pub(super) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
-        let filled = self.area.fill(&PAPER);
+        let filled = self.area.fill(&BACKGROUND);
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
         self.text(title, (20, 24), TITLE_SIZE, Anchor::Left)
     }
@@ -90,7 +90,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        let style = (FONT, size * self.scale).into_font().color(&INK);
+        let style = (FONT, size * self.scale).into_font().color(&FOREGROUND);
         let style = style.pos(Pos::new(side, VPos::Center));
         self.draw(&Text::new(text.to_owned(), self.at(at), style))
     }
@@ -142,7 +142,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             self.draw(&Circle::new(
                 self.at(at),
                 radius - 2 * self.scale,
-                PAPER.filled(),
+                BACKGROUND.filled(),
             ))?;
         }
         Ok(())

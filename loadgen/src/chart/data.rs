@@ -35,7 +35,7 @@ pub(crate) struct Bars {
     pub(crate) series: Vec<Series>,
 }
 
-/// One bar in each group.
+/// A bar in each group.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) name: String,

@@ -3,7 +3,7 @@
 use plotters::prelude::DrawingBackend;
 
 use super::axis::{self, Axis, format_number};
-use super::canvas::{Anchor, Canvas, FAINT, INK, LABEL_SIZE, PALETTE, SMALL_SIZE};
+use super::canvas::{Anchor, Canvas, FOREGROUND, GRID, LABEL_SIZE, PALETTE, SMALL_SIZE};
 use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart, lane_name};
 
 /// Area of the strips, in units.
@@ -48,11 +48,11 @@ pub(super) fn draw<DB: DrawingBackend>(
         canvas.text("0", (LEFT - 8, bottom - 3), SMALL_SIZE, Anchor::Right)?;
         canvas.line(
             &[(LEFT, y.position(most)), (RIGHT, y.position(most))],
-            FAINT,
+            GRID,
             1,
         )?;
         canvas.shape(&outline(counts, lanes, x, y), PALETTE[0], 1.0)?;
-        canvas.line(&[(LEFT, bottom), (RIGHT, bottom)], INK, 1)?;
+        canvas.line(&[(LEFT, bottom), (RIGHT, bottom)], FOREGROUND, 1)?;
     }
     for mark in lanes
         .marks

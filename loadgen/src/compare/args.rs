@@ -51,7 +51,8 @@ pub(crate) struct DuelArgs {
     #[arg(long, conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) requests: Option<u64>,
 
-    /// Fixed rate for latencies, the same for all peers [default: half of what the slowest peer can do]
+    /// Fixed rate for latencies, the same for all peers [default: half of the slowest peer's
+    /// throughput]
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<Rate>,
 

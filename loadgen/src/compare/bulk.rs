@@ -26,7 +26,7 @@ use crate::console::note;
 pub(crate) const BULK_CLIENTS: usize = 20;
 
 /// Priority of the thread (nice(2)).
-const NICE: i32 = 10;
+const BULK_NICE: i32 = 10;
 
 /// Time from the start of the clients to the first bytes, and interval between checks.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
@@ -213,7 +213,7 @@ impl Bulk {
 
 async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Arc<AtomicU64>) {
     // If this fails, small requests are slightly slower, for all peers alike.
-    let _ = rustix::process::nice(NICE);
+    let _ = rustix::process::nice(BULK_NICE);
     let discard_buf = Rc::new(RefCell::new(vec![0; CHUNK_BYTES]));
     let mut running = JoinSet::new();
     while let Some(order) = inbox.recv().await {
@@ -246,7 +246,7 @@ async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Ar
     }
 }
 
-/// One end of a connection.
+/// An end of a connection.
 struct BulkConnection {
     stream: TcpStream,
     moved: Arc<AtomicU64>,

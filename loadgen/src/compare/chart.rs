@@ -12,18 +12,18 @@ use super::table::format_micros;
 
 /// Sizes, in pixels.
 const WIDTH: u32 = 900;
-const TITLE: u32 = 40;
-const PANEL_TITLE: u32 = 30;
-const BAR: u32 = 22;
-const GAP: u32 = 18;
-const LABELS: i32 = 130;
-const VALUES: i32 = 150;
-const RATIO: i32 = 45;
+const TITLE_HEIGHT: u32 = 40;
+const PANEL_TITLE_HEIGHT: u32 = 30;
+const BAR_HEIGHT: u32 = 22;
+const PANEL_GAP: u32 = 18;
+const LABELS_WIDTH: i32 = 130;
+const VALUES_WIDTH: i32 = 150;
+const RATIO_WIDTH: i32 = 45;
 const MARGIN: i32 = 12;
 
 const FONT: &str = "sans-serif";
-const OWN: RGBColor = RGBColor(0xd1, 0x49, 0x2c);
-const OTHERS: RGBColor = RGBColor(0x8a, 0x9b, 0xa8);
+const OWN_COLOUR: RGBColor = RGBColor(0xd1, 0x49, 0x2c);
+const OTHER_COLOUR: RGBColor = RGBColor(0x8a, 0x9b, 0xa8);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
@@ -39,7 +39,7 @@ pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
         .filter(|(_, bars)| !bars.is_empty())
         .collect();
     let heights = panels.iter().map(|(_, bars)| panel_height(bars.len()));
-    let height = TITLE + heights.sum::<u32>();
+    let height = TITLE_HEIGHT + heights.sum::<u32>();
     crate::chart::register_font()?;
     let mut text = String::new();
     {
@@ -49,7 +49,7 @@ pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// One peer in a panel.
+/// A peer in a panel.
 struct Bar<'a> {
     name: &'a str,
     ratio: crate::spread::Spread,
@@ -76,16 +76,16 @@ fn bars(scenario: &ScenarioResult) -> Vec<Bar<'_>> {
 }
 
 fn panel_height(bars: usize) -> u32 {
-    PANEL_TITLE + GAP + BAR * u32::try_from(bars).unwrap_or_default()
+    PANEL_TITLE_HEIGHT + PANEL_GAP + BAR_HEIGHT * u32::try_from(bars).unwrap_or_default()
 }
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+type DrawResult = Result<(), Box<dyn std::error::Error>>;
 
-fn draw(root: &Area<'_>, panels: &[(&ScenarioResult, Vec<Bar<'_>>)]) -> Drawn {
+fn draw(root: &Area<'_>, panels: &[(&ScenarioResult, Vec<Bar<'_>>)]) -> DrawResult {
     root.fill(&WHITE)?;
     let title = "CPU time of the proxy per request, as a ratio to HAProxy of the same round";
     root.draw(&Text::new(title, (MARGIN, 12), (FONT, 18)))?;
-    let (_, mut rest) = root.split_vertically(TITLE);
+    let (_, mut rest) = root.split_vertically(TITLE_HEIGHT);
     for (scenario, bars) in panels {
         let (area, below) = rest.split_vertically(panel_height(bars.len()));
         panel(&area, scenario, bars)?;
@@ -95,25 +95,25 @@ fn draw(root: &Area<'_>, panels: &[(&ScenarioResult, Vec<Bar<'_>>)]) -> Drawn {
     Ok(())
 }
 
-fn panel(area: &Area<'_>, scenario: &ScenarioResult, bars: &[Bar<'_>]) -> Drawn {
+fn panel(area: &Area<'_>, scenario: &ScenarioResult, bars: &[Bar<'_>]) -> DrawResult {
     let title = format!("{}: {}", scenario.name, scenario.title);
     area.draw(&Text::new(title, (MARGIN, 6), (FONT, 15)))?;
     let longest = bars.iter().map(|bar| bar.ratio.max).fold(1.0, f64::max);
-    let full = f64::from(i32::try_from(WIDTH)? - LABELS - VALUES);
-    let x = |ratio: f64| LABELS + pixels(full * ratio / longest);
-    let step = i32::try_from(BAR)?;
-    let top = i32::try_from(PANEL_TITLE)?;
+    let full = f64::from(i32::try_from(WIDTH)? - LABELS_WIDTH - VALUES_WIDTH);
+    let x = |ratio: f64| LABELS_WIDTH + pixels(full * ratio / longest);
+    let step = i32::try_from(BAR_HEIGHT)?;
+    let top = i32::try_from(PANEL_TITLE_HEIGHT)?;
     for (row, bar) in (0..).zip(bars) {
         let y = top + row * step;
         let colour = if bar.name.starts_with("ringmaster") {
-            OWN
+            OWN_COLOUR
         } else {
-            OTHERS
+            OTHER_COLOUR
         };
         let (low, high, middle) = (y + 3, y + step - 3, y + step / 2);
         area.draw(&Text::new(bar.name.to_owned(), (MARGIN, y + 4), (FONT, 13)))?;
         area.draw(&Rectangle::new(
-            [(LABELS, low), (x(bar.ratio.median), high)],
+            [(LABELS_WIDTH, low), (x(bar.ratio.median), high)],
             colour.filled(),
         ))?;
         area.draw(&PathElement::new(
@@ -126,7 +126,7 @@ fn panel(area: &Area<'_>, scenario: &ScenarioResult, bars: &[Bar<'_>]) -> Drawn 
         );
         let column = x(longest) + MARGIN;
         area.draw(&Text::new(ratio, (column, y + 4), (FONT, 13)))?;
-        area.draw(&Text::new(cpu, (column + RATIO, y + 4), (FONT, 13)))?;
+        area.draw(&Text::new(cpu, (column + RATIO_WIDTH, y + 4), (FONT, 13)))?;
     }
     let bottom = top + step * i32::try_from(bars.len())?;
     area.draw(&PathElement::new(

@@ -1,5 +1,5 @@
-//! Receiving without copying: MSG_TRUNC on a TCP socket discards bytes in the kernel (tcp(7)), so that a
-//! large body costs the load as little CPU as possible.
+//! Receiving without copying: MSG_TRUNC on a TCP socket discards bytes in the kernel (tcp(7)), so
+//! that a large body costs the load as little CPU as possible.
 
 use std::cell::RefCell;
 use std::io;
@@ -8,7 +8,8 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// A buffer whose length limits one discard. The kernel never writes to it, so connections share it.
+/// A buffer whose length limits one discard. The kernel never writes to it, so that connections
+/// share it.
 pub(crate) type DiscardBuf = RefCell<Vec<u8>>;
 
 /// Waits for bytes, discards at most `limit` of them and returns their number; 0 at the end of the

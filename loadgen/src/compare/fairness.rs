@@ -39,7 +39,7 @@ const CLOSE_DELAY: Duration = Duration::from_millis(100);
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// One empty result per kind and peer.
+/// Returns an empty result for each kind and peer.
 pub(crate) fn empty_results(peers: &[Peer]) -> Vec<FairnessResult> {
     let all = BulkKind::ALL.into_iter();
     all.flat_map(|kind| {

@@ -1,4 +1,4 @@
-//! Programs of the peers on this machine, and their versions. A missing program is skipped with the reason.
+//! Programs of the peers on this machine, and their versions. A peer without its program is skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -69,7 +69,7 @@ pub(crate) struct PeerResult {
     pub(crate) summary: Option<Summary>,
 }
 
-/// One load on one peer.
+/// Measurements of one load on one peer.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Sample {
     pub(crate) round: u32,

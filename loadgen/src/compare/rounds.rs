@@ -53,7 +53,7 @@ impl Rounds<'_> {
     }
 
     async fn measure_open(&self) {
-        let Some(rate) = self.plan.rate.or_else(|| self.half_of_the_slowest()) else {
+        let Some(rate) = self.plan.rate.or_else(|| self.half_of_slowest_throughput()) else {
             return;
         };
         self.update(|scenario| scenario.rate = Some(rate.per_second()));
@@ -75,7 +75,7 @@ impl Rounds<'_> {
         }
     }
 
-    fn half_of_the_slowest(&self) -> Option<Rate> {
+    fn half_of_slowest_throughput(&self) -> Option<Rate> {
         let results = self.testbed.results.borrow();
         let peers = results.scenarios[self.index].peers.iter();
         let rates = peers.filter_map(|peer| {

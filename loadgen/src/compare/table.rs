@@ -1,6 +1,6 @@
 //! Results as text for the terminal. Pure.
 //!
-//! One table per scenario: first the CPU per request as a ratio to the baseline, then throughput
+//! Each scenario has a table: first the CPU per request as a ratio to the baseline, then throughput
 //! and latencies. `-` stands for a value that was not, or cannot be, measured.
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ mod expression;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::float::as_f64;
-use crate::request_ids::{GOLDEN, all_ids, splitmix64_finalizer};
+use crate::request_ids::{SPLITMIX64_INCREMENT, all_ids, splitmix64_finalizer};
 use expression::Expression;
 
 /// Number of buckets of the uniform ring.
@@ -117,8 +117,10 @@ fn slot(hash: i64, slots: usize) -> Option<usize> {
 /// IDs per seat: a bucket belongs to the seat with the highest draw for it.
 fn count_uniform(ids: &[u64], seats: u32) -> Vec<u64> {
     let drawn = |bucket: u64, seat: u64| {
-        let bucket = splitmix64_finalizer((bucket + 1).wrapping_mul(GOLDEN));
-        splitmix64_finalizer(bucket ^ splitmix64_finalizer(!(seat.wrapping_mul(GOLDEN))))
+        let bucket = splitmix64_finalizer((bucket + 1).wrapping_mul(SPLITMIX64_INCREMENT));
+        splitmix64_finalizer(
+            bucket ^ splitmix64_finalizer(!(seat.wrapping_mul(SPLITMIX64_INCREMENT))),
+        )
     };
     let mut counts = vec![0; seats as usize];
     for (bucket, ids) in (0..).zip(ids) {

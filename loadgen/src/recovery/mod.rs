@@ -126,7 +126,7 @@ async fn ask_endpoints(
     balancer: &BalancerUnderTest,
     endpoints: &RefCell<Endpoints>,
 ) -> anyhow::Result<()> {
-    let (target, addr) = balancer.reached()?;
+    let (target, addr) = balancer.target_addr()?;
     let kinds = [
         ("/heartbeat", Expected::Empty),
         ("/rep", Expected::Replicas),

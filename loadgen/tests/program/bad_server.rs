@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::support::{Ended, loadgen};
+use crate::support::{ProgramOutput, loadgen};
 
 /// Action of the server on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ fn serve(mut client: TcpStream, steps: &mut impl Iterator<Item = Action>, ids: &
     }
 }
 
-fn run(addr: SocketAddr, requests: &str) -> Ended {
+fn run(addr: SocketAddr, requests: &str) -> ProgramOutput {
     let target = format!("http://{addr}");
     loadgen(&[
         "run",

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Ended, beside, end_of, folder, is_tidy, until, within_deadline};
+use crate::support::{ProgramOutput, beside, end_of, folder, is_tidy, until, within_deadline};
 
 fn start(folder: &Path, args: &[&str]) -> Child {
     // Fails early if the workspace was not built.
@@ -36,7 +36,7 @@ fn names(list: &Value) -> BTreeSet<&str> {
 }
 
 /// Runs a short duel to its end.
-fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
+fn tiny(folder: &Path, requests: &str, more: &[&str]) -> ProgramOutput {
     let mut args = vec!["--quick", "--json=duel.json", "--idle=30"];
     args.extend(["--requests", requests]);
     args.extend(more);

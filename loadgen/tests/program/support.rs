@@ -62,7 +62,7 @@ pub(crate) fn listen_of(line: &str) -> SocketAddr {
 }
 
 /// Runs loadgen to its end.
-pub(crate) fn loadgen(args: &[&str]) -> Ended {
+pub(crate) fn loadgen(args: &[&str]) -> ProgramOutput {
     let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(args)
         .stdout(Stdio::piped())
@@ -73,13 +73,13 @@ pub(crate) fn loadgen(args: &[&str]) -> Ended {
 }
 
 /// Waits for a child whose output is piped.
-pub(crate) fn end_of(child: Child) -> Ended {
+pub(crate) fn end_of(child: Child) -> ProgramOutput {
     let Output {
         status,
         stdout,
         stderr,
     } = within_deadline(move || child.wait_with_output().unwrap());
-    Ended {
+    ProgramOutput {
         code: status.code(),
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
@@ -88,13 +88,13 @@ pub(crate) fn end_of(child: Child) -> Ended {
 
 /// Exit code and output of a program.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ProgramOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ended {
+impl ProgramOutput {
     /// First number on the line that begins with `label`, after any spaces.
     pub(crate) fn count(&self, label: &str) -> u64 {
         let line = self.stdout.lines().map(str::trim_start);
