@@ -82,6 +82,11 @@ impl Counters {
         self.failures.values().sum()
     }
 
+    /// Number of requests that were answered or failed.
+    pub(crate) fn done(&self) -> u64 {
+        self.answered + self.failed()
+    }
+
     /// Answers per server number.
     pub(crate) fn by_server(&self) -> &BTreeMap<Server, u64> {
         &self.by_server

@@ -66,10 +66,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (common, all) = match args.command {
         Command::Guard(args) => return Err(child_process::exec_guarded(&args)),
         Command::Duel(args) => return event_loop()?.block_on(compare::run(args)),
-        Command::Run(args) => {
-            let plan = run_cmd::RunPlan::from_args(args);
-            return event_loop()?.block_on(run_cmd::run(plan));
-        }
+        Command::Run(args) => return event_loop()?.block_on(run_cmd::run(args)),
         Command::Distribution(common) => (common, vec![Experiment::Distribution]),
         Command::Scaling { common, repeats } => (common, vec![Experiment::Scaling(repeats)]),
         Command::Recovery { common, kill } => (common, vec![Experiment::Recovery(kill)]),

@@ -1,6 +1,7 @@
 //! Progress of an experiment: a bar on a terminal, otherwise one line per part.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -37,19 +38,17 @@ impl Progress {
     }
 
     /// Follows a load until dropped. Cancel safe.
-    pub(crate) async fn follow(&self, counters: &RefCell<Counters>) {
-        let begin = self.bar.position();
+    pub(crate) async fn follow(&self, counters: Rc<RefCell<Counters>>) {
+        let begin = self.position();
         loop {
-            self.update(begin, counters);
+            self.set_position(begin + counters.borrow().done());
             tokio::time::sleep(REDRAW_INTERVAL).await;
         }
     }
 
-    /// Shows the progress of a load that began at position `begin`.
-    pub(crate) fn update(&self, begin: u64, counters: &RefCell<Counters>) {
-        let counters = counters.borrow();
-        self.bar
-            .set_position(begin + counters.answered() + counters.failed());
+    /// Shows this number of requests.
+    pub(crate) fn set_position(&self, position: u64) {
+        self.bar.set_position(position);
     }
 
     /// Number of requests of all loads so far.

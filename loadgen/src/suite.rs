@@ -12,7 +12,7 @@ use crate::chart;
 use crate::cli::{ExperimentArgs, KillArgs, Repeats};
 use crate::console::{note, print};
 use crate::html_report;
-use crate::load::raise_descriptor_limit;
+use crate::load::{Load, raise_descriptor_limit};
 use crate::machine::{processor, sysctl};
 use crate::results::ExperimentResult;
 use crate::signals::Signals;
@@ -52,10 +52,10 @@ pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Re
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
     // One seed for all experiments, so that they use the same IDs.
-    let seed = BalancerUnderTest::new(args).load.seed;
+    let seed = Load::from_args(&args.load).seed;
     let (mut found, mut failed) = (Vec::new(), None);
     for experiment in all {
-        let mut balancer = BalancerUnderTest::new(args);
+        let mut balancer = BalancerUnderTest::new(&args.load, args.control.as_ref());
         balancer.load.seed = seed;
         let outcome = tokio::select! {
             outcome = experiment.run(&mut balancer) => outcome,

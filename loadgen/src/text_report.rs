@@ -40,7 +40,7 @@ impl LoadReport {
             load.rate.map(at).unwrap_or_default(),
             load.seed,
         );
-        let done = counters.answered() + counters.failed();
+        let done = counters.done();
         if self.interrupted {
             text += &format!("interrupted after {} requests\n", group_thousands(done));
         }

@@ -18,7 +18,7 @@ use rustix::process::Pid;
 
 use saved_state::{SavedState, scale_command};
 
-use crate::cli::ExperimentArgs;
+use crate::cli::LoadArgs;
 use crate::client::RequestTemplate;
 use crate::console::note;
 use crate::control::Control;
@@ -55,11 +55,11 @@ struct OpenBalancer {
 
 impl BalancerUnderTest {
     /// Returns a balancer that is neither started nor reached yet.
-    pub(crate) fn new(args: &ExperimentArgs) -> Self {
+    pub(crate) fn new(args: &LoadArgs, control: Option<&String>) -> Self {
         Self {
-            load: Load::from_args(&args.load),
-            target: (!args.load.spawn).then(|| args.load.target.clone()),
-            control: args.control.clone(),
+            load: Load::from_args(args),
+            target: (!args.spawn).then(|| args.target.clone()),
+            control: control.cloned(),
             open: None,
         }
     }
@@ -84,34 +84,16 @@ impl BalancerUnderTest {
     /// # Errors
     /// The balancer cannot be started or reached, or it refuses the ring ([`Refusal`]).
     pub(crate) async fn open(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
-        let Some(target) = self.target.clone() else {
+        if self.is_ours() {
             self.close().await?;
-            let spawned = SpawnedRingmaster::start(replicas, ring).await?;
-            let target = Target::from_addr(spawned.listen);
-            let with = ring.map_or(String::new(), |ring| format!(" and ring {ring}"));
-            note(&format!(
-                "started ringmaster with {replicas} replicas{with} on {target}"
-            ));
-            self.open = Some(OpenBalancer {
-                target,
-                addr: spawned.listen,
-                control: spawned.control.map(Control::new),
-                spawned: Some(spawned),
-                saved: None,
-            });
-            return Ok(());
-        };
+            return self.start(replicas, ring).await;
+        }
         if self.open.is_none() {
-            let addr = target.reach().await?;
             let control = Control::new(self.control.as_deref().unwrap_or(DEFAULT_CONTROL));
-            let saved = SavedState::read(&control).await?;
-            self.open = Some(OpenBalancer {
-                target,
-                addr,
-                control: Some(control),
-                spawned: None,
-                saved: Some(saved),
-            });
+            let mut open = self.reach().await?;
+            open.saved = Some(SavedState::read(&control).await?);
+            open.control = Some(control);
+            self.open = Some(open);
         }
         if let Some(ring) = ring {
             self.switch(ring).await?;
@@ -124,16 +106,36 @@ impl BalancerUnderTest {
     /// # Errors
     /// The target cannot be reached.
     pub(crate) async fn attach(&mut self) -> anyhow::Result<()> {
-        let target = self.target.clone().context("no target is given")?;
-        let addr = target.reach().await?;
+        self.open = Some(self.reach().await?);
+        Ok(())
+    }
+
+    async fn start(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
+        let spawned = SpawnedRingmaster::start(replicas, ring).await?;
+        let target = Target::from_addr(spawned.listen);
+        let with = ring.map_or(String::new(), |ring| format!(" and ring {ring}"));
+        note(&format!(
+            "started ringmaster with {replicas} replicas{with} on {target}"
+        ));
         self.open = Some(OpenBalancer {
             target,
-            addr,
-            control: None,
-            spawned: None,
+            addr: spawned.listen,
+            control: spawned.control.map(Control::new),
+            spawned: Some(spawned),
             saved: None,
         });
         Ok(())
+    }
+
+    async fn reach(&self) -> anyhow::Result<OpenBalancer> {
+        let target = self.target.clone().context("no target is given")?;
+        Ok(OpenBalancer {
+            addr: target.reach().await?,
+            target,
+            control: None,
+            spawned: None,
+            saved: None,
+        })
     }
 
     async fn switch(&mut self, ring: &str) -> anyhow::Result<()> {
@@ -213,27 +215,39 @@ impl BalancerUnderTest {
         counters: Counters,
         progress: &Progress,
     ) -> anyhow::Result<LoadReport> {
+        let counters = Rc::new(RefCell::new(counters));
+        let begin = progress.position();
+        let follow = progress.follow(Rc::clone(&counters));
+        let report = self.measure_until("/home", seed, counters, follow).await?;
+        progress.set_position(begin + report.counters.done());
+        Ok(report)
+    }
+
+    /// Sends requests for `path` until the load ends or `stop` completes.
+    ///
+    /// # Errors
+    /// No balancer is open.
+    pub(crate) async fn measure_until(
+        &self,
+        path: &str,
+        seed: u64,
+        counters: Rc<RefCell<Counters>>,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<LoadReport> {
         let (target, addr) = self.target_addr()?;
         let load = Load { seed, ..self.load };
-        let template = Rc::new(RequestTemplate::get(
-            addr,
-            &target.authority,
-            "/home",
-            Expected::Greeting,
-        ));
-        let counters = Rc::new(RefCell::new(counters));
-        let (start, begin) = (Instant::now(), progress.position());
-        tokio::select! {
-            () = load::run(load, template, Rc::clone(&counters)) => {}
-            () = progress.follow(&counters) => {}
-        }
-        let took = start.elapsed();
-        progress.update(begin, &counters);
+        let expected = Expected::for_path(path);
+        let template = RequestTemplate::get(addr, &target.authority, path, expected);
+        let start = Instant::now();
+        let interrupted = tokio::select! {
+            () = load::run(load, Rc::new(template), Rc::clone(&counters)) => false,
+            () = stop => true,
+        };
         Ok(LoadReport {
-            url: format!("{target}/home"),
+            url: format!("{target}{path}"),
             load,
-            took,
-            interrupted: false,
+            took: start.elapsed(),
+            interrupted,
             counters: counters.replace(Counters::new()?),
         })
     }

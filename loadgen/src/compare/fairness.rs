@@ -41,13 +41,15 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Returns an empty result for each kind and peer.
 pub(crate) fn empty_results(peers: &[Peer]) -> Vec<FairnessResult> {
-    let all = BulkKind::ALL.into_iter();
-    all.flat_map(|kind| {
-        peers
-            .iter()
-            .map(move |peer| FairnessResult::new(kind, peer.name()))
-    })
-    .collect()
+    let empty = |bulk| {
+        peers.iter().map(move |peer| FairnessResult {
+            bulk,
+            name: peer.name(),
+            samples: Vec::new(),
+            summary: None,
+        })
+    };
+    BulkKind::ALL.into_iter().flat_map(empty).collect()
 }
 
 /// Measures one kind on one peer in one round.
@@ -109,16 +111,6 @@ pub(crate) struct FairnessSample {
 }
 
 impl FairnessResult {
-    /// Returns a result without samples.
-    pub(crate) fn new(bulk: BulkKind, name: &'static str) -> Self {
-        Self {
-            bulk,
-            name,
-            samples: Vec::new(),
-            summary: None,
-        }
-    }
-
     /// Fills in the medians.
     pub(crate) fn summarise(&mut self) {
         let median = |of: fn(&FairnessSample) -> f64| {
