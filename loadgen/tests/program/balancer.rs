@@ -13,8 +13,8 @@ use crate::support::{DEADLINE, beside, folder, until};
 #[derive(Debug)]
 pub(crate) struct Balancer {
     child: Child,
-    pub(crate) target: String,
-    pub(crate) control: String,
+    target: String,
+    control: String,
 }
 
 impl Drop for Balancer {
@@ -29,14 +29,7 @@ impl Balancer {
     pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
         let ready = folder(name).join("ready.json");
         let child = Command::new(beside("ringmaster"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--control",
-                "127.0.0.1:0",
-            ])
-            .arg("--ready-file")
+            .args("serve --listen 127.0.0.1:0 --control 127.0.0.1:0 --ready-file".split(' '))
             .arg(&ready)
             .args(flags)
             .stdout(Stdio::null())
@@ -58,6 +51,11 @@ impl Balancer {
             true
         });
         balancer
+    }
+
+    /// Flags of loadgen for this balancer.
+    pub(crate) fn flags(&self) -> String {
+        format!("--target {} --control {}", self.target, self.control)
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -51,7 +51,7 @@ fn measurements_are_in_table_json_and_chart() {
         args.extend(["--scenario", name]);
     }
     let ended = tiny(&folder, "200", &args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let scenarios = record["scenarios"].as_array().unwrap();
     assert_eq!(
@@ -87,7 +87,7 @@ fn measurements_are_in_table_json_and_chart() {
         "idle: 30 connections",
         "workers: ",
     ] {
-        assert!(ended.stdout.contains(line), "{ended:?}");
+        ended.prints(line);
     }
     assert!(
         fs::read_to_string(folder.join("duel.svg"))
@@ -101,16 +101,13 @@ fn measurements_are_in_table_json_and_chart() {
 fn every_peer_is_measured_or_reported_as_skipped() {
     let folder = folder("duel-peers");
     let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=1m"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let mut met = names(&record["scenarios"][0]["lanes"]);
     let missing = names(&record["skipped"]);
     for peer in missing.iter().filter(|name| **name != "strace") {
         eprintln!("without {peer}: it is not installed");
-        assert!(
-            ended.stdout.contains(&format!("{peer:<14} skipped: ")),
-            "{ended:?}"
-        );
+        ended.prints(&format!("{peer:<14} skipped: "));
         met.insert(peer);
     }
     let all = [
@@ -166,8 +163,8 @@ fn a_signal_stops_all_proxies_and_the_report_is_printed() {
     let (loadgen, ids) = endless(&folder);
     kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
     let ended = end_of(loadgen);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("small: 200-byte body"), "{ended:?}");
+    ended.exits(1);
+    ended.prints("small: 200-byte body");
     assert!(
         ended.stdout.ends_with("\nfaults\n  interrupted\n"),
         "{ended:?}"
@@ -198,10 +195,7 @@ fn configurations_are_printed_and_nothing_is_started() {
         ended.stdout.starts_with("# ringmaster: ringmaster "),
         "{ended:?}"
     );
-    assert!(
-        ended.stdout.contains("\nserve --listen 127.0.0.1:8000 "),
-        "{ended:?}"
-    );
+    ended.prints("\nserve --listen 127.0.0.1:8000 ");
 }
 
 #[test]
@@ -217,7 +211,7 @@ fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
     let folder = folder("duel-fairness");
     let peers = ["--scenario=fairness", "--peer=direct", "--peer=ringmaster"];
     let ended = tiny(&folder, "40", &peers);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let lines = record["fairness"].as_array().unwrap();
     let kinds = ["nothing", "uploads", "downloads", "tunnels", "chunks"];
@@ -238,6 +232,6 @@ fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
         assert_eq!(moved, line["bulk"] != "nothing", "{line}");
     }
     let title = "fairness: 200-byte bodies at 200 requests/s, beside 20 clients at full speed";
-    assert!(ended.stdout.contains(title), "{ended:?}");
+    ended.prints(title);
     assert!(is_tidy(&folder));
 }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::balancer::Balancer;
-use crate::support::{beside, end_of, folder, loadgen};
+use crate::support::{beside, end_of, folder, loadgen, loadgen_with};
 
 const NAMES: [&str; 3] = ["S1", "S2", "S3"];
 
@@ -28,24 +28,10 @@ fn total(point: &Value) -> u64 {
 fn scaling_counts_every_request_and_draws_it() {
     beside("ringmaster");
     let out = folder("scaling");
-    let path = out.to_str().unwrap();
-    let small = [
-        "--requests",
-        "150",
-        "--concurrency",
-        "10",
-        "--repeats",
-        "2",
-        "--seed",
-        "3",
-    ];
-    let args = [&["scaling", "--spawn", "--out", path], &small[..]].concat();
-    let ended = loadgen(&args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("Busiest server against the mean"),
-        "{ended:?}"
-    );
+    let line = "scaling --spawn --requests 150 --concurrency 10 --repeats 2 --seed 3 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
+    ended.prints("Busiest server against the mean");
     let found = json(&out, "scaling.json");
     let points = found["points"].as_array().unwrap();
     let ns: Vec<u64> = points
@@ -73,11 +59,9 @@ fn scaling_counts_every_request_and_draws_it() {
 fn recovery_kills_own_replicas_and_reports_failures_of_clients() {
     beside("ringmaster");
     let out = folder("recovery");
-    let path = out.to_str().unwrap();
-    let args = ["recovery", "--spawn", "--out", path, "--kills", "2"];
-    let load = ["--requests", "600", "--rate", "400", "--concurrency", "20"];
-    let ended = loadgen(&[&args[..], &load].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = "recovery --spawn --kills 2 --requests 600 --rate 400 --concurrency 20 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
     let found = json(&out, "recovery.json");
     assert_eq!(total(&found["load"]), 600, "{found}");
     let kills = found["kills"].as_array().unwrap();
@@ -118,64 +102,31 @@ fn a_program_of_the_user_removes_replicas() {
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
     let run = |program: &str| {
-        let args = [
-            "recovery",
-            "--target",
-            &balancer.target,
-            "--control",
-            &balancer.control,
-        ];
-        let load = [
-            "--requests",
-            "300",
-            "--rate",
-            "300",
-            "--kills",
-            "1",
-            "--kill-with",
-            program,
-        ];
-        loadgen(&[&args[..], &load].concat())
+        let line = format!(
+            "recovery {} --requests 300 --rate 300 --kills 1",
+            balancer.flags()
+        );
+        loadgen_with(&line, &["--kill-with", program])
     };
     let ended = run(script.to_str().unwrap());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("replica S1 (seat 1) killed at"),
-        "{ended:?}"
-    );
+    ended.exits(0);
+    ended.prints("replica S1 (seat 1) killed at");
     let now = balancer.replicas();
     assert!(now.len() == 3 && now[0] != "S1", "{now:?}");
     let ended = run("false");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(
-        ended.stderr.contains("failed (exit status: 1)"),
-        "{ended:?}"
-    );
+    ended.exits(1);
+    ended.complains("failed (exit status: 1)");
 }
 
 #[test]
 fn an_unknown_ring_is_reported_and_left_out() {
     beside("ringmaster");
     let out = folder("hashes");
-    let path = out.to_str().unwrap();
-    let rings = ["--ring", "classic", "--ring", "no-such-ring"];
-    let load = [
-        "--requests",
-        "200",
-        "--concurrency",
-        "10",
-        "--repeats",
-        "1",
-        "--seed",
-        "5",
-    ];
-    let args = [&["hashes", "--spawn", "--out", path], &rings[..], &load].concat();
-    let ended = loadgen(&args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("left out: no-such-ring: "),
-        "{ended:?}"
-    );
+    let line = "hashes --spawn --ring classic --ring no-such-ring --requests 200 --concurrency 10 \
+                --repeats 1 --seed 5 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
+    ended.prints("left out: no-such-ring: ");
     let found = json(&out, "hashes.json");
     let ring = &found["rings"][0];
     assert_eq!(
@@ -185,31 +136,26 @@ fn an_unknown_ring_is_reported_and_left_out() {
     // 8359 of 10,000, computed by hand.
     let share = ring["expected_shares"][1][0].as_f64().unwrap();
     assert!((share - 0.8359).abs() < 1e-4, "{share}");
-    let nothing = loadgen(&["hashes", "--spawn", "--ring", "no-such-ring"]);
-    assert_eq!(nothing.code, Some(1), "{nothing:?}");
-    assert!(
-        nothing.stderr.contains("none of these rings: no-such-ring"),
-        "{nothing:?}"
-    );
+    let nothing = loadgen("hashes --spawn --ring no-such-ring");
+    nothing.exits(1);
+    nothing.complains("none of these rings: no-such-ring");
 }
 
 #[test]
 fn a_running_balancer_is_restored() {
     let balancer = Balancer::start("restored", &[]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
-    let load = ["--requests", "60", "--concurrency", "5", "--repeats", "1"];
-    let ended = loadgen(&[&["scaling"], &at[..], &load].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = "scaling --requests 60 --concurrency 5 --repeats 1";
+    let ended = loadgen(&format!("{line} {}", balancer.flags()));
+    ended.exits(0);
     assert_eq!(balancer.replicas(), NAMES);
 }
 
 #[test]
 fn a_running_balancer_is_restored_after_ctrl_c() {
     let balancer = Balancer::start("interrupted", &[]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
     let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["scaling", "--requests", "1000000000"])
-        .args(at)
+        .args(balancer.flags().split(' '))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -218,8 +164,8 @@ fn a_running_balancer_is_restored_after_ctrl_c() {
     balancer.reaches(2);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = end_of(child);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("restored: add 1 S3\n"), "{ended:?}");
+    ended.exits(1);
+    ended.complains("restored: add 1 S3\n");
     assert!(
         ended
             .stderr
@@ -232,11 +178,10 @@ fn a_running_balancer_is_restored_after_ctrl_c() {
 #[test]
 fn a_running_balancer_is_restored_after_a_refusal() {
     let balancer = Balancer::start("refused", &["--max-replicas", "4"]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
-    let load = ["--requests", "40", "--concurrency", "4", "--repeats", "1"];
-    let ended = loadgen(&[&["scaling"], &at[..], &load].concat());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("'add 1' was refused: "), "{ended:?}");
+    let line = "scaling --requests 40 --concurrency 4 --repeats 1";
+    let ended = loadgen(&format!("{line} {}", balancer.flags()));
+    ended.exits(1);
+    ended.complains("'add 1' was refused: ");
     assert_eq!(balancer.replicas(), NAMES);
 }
 
@@ -247,7 +192,7 @@ fn an_unreachable_target_is_one_sentence() {
     drop(free);
     let target = format!("http://{addr}");
     for experiment in ["distribution", "scaling", "recovery", "hashes", "all"] {
-        let ended = loadgen(&[experiment, "--target", &target, "--control", &addr]);
+        let ended = loadgen(&format!("{experiment} --target {target} --control {addr}"));
         assert_eq!(
             (ended.code, ended.stdout.as_str()),
             (Some(1), ""),

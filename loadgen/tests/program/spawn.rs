@@ -77,7 +77,7 @@ fn ringmaster_is_started_used_and_stopped() {
         &folder,
         &["distribution", "--spawn", "--requests", "500"],
     ));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     assert_eq!(ended.count("3 "), 500);
     let args = fs::read_to_string(folder.join("args")).unwrap();
     let documented = "serve --listen 127.0.0.1:0 --control 127.0.0.1:0 --replicas 3 --ready-file /";
@@ -90,7 +90,7 @@ fn answers_of_unknown_servers_are_failures() {
     let folder = fake_ringmaster_as("spawn-liar", 9);
     let args = ["distribution", "--spawn", "--requests", "40"];
     let ended = end_of(start(&folder, &args));
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    ended.exits(1);
     let sentence = "not answered as expected: 40 answers name an unknown server\n";
     assert!(ended.stdout.ends_with(sentence), "{ended:?}");
 }
@@ -110,8 +110,8 @@ fn a_signal_stops_ringmaster_and_the_report_is_printed() {
     assert_eq!(line, listening);
     kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
     let ended = end_of(loadgen);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("\ninterrupted after "), "{ended:?}");
+    ended.exits(1);
+    ended.prints("\ninterrupted after ");
     assert!(is_gone(addr) && is_tidy(&folder));
 }
 
@@ -133,7 +133,7 @@ fn a_ringmaster_that_cannot_start_is_quoted() {
     );
     let ended = end_of(start(&folder, &["run", "--spawn"]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert!(ended.stderr.contains("exit status: 1"), "{ended:?}");
+    ended.complains("exit status: 1");
     assert!(
         ended
             .stderr
@@ -147,11 +147,6 @@ fn a_ringmaster_that_cannot_start_is_quoted() {
 fn a_missing_ringmaster_is_reported_with_a_build_command() {
     let folder = install("spawn-missing", "");
     let ended = end_of(start(&folder, &["run", "--spawn"]));
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("/ringmaster does not exist; build it with: cargo build"),
-        "{ended:?}"
-    );
+    ended.exits(1);
+    ended.complains("/ringmaster does not exist; build it with: cargo build");
 }

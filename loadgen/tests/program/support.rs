@@ -61,10 +61,16 @@ pub(crate) fn listen_of(line: &str) -> SocketAddr {
     value["listen"].as_str().unwrap().parse().unwrap()
 }
 
-/// Runs loadgen to its end.
-pub(crate) fn loadgen(args: &[&str]) -> ProgramOutput {
+/// Runs loadgen to its end, with the words of `line` as arguments.
+pub(crate) fn loadgen(line: &str) -> ProgramOutput {
+    loadgen_with(line, &[])
+}
+
+/// Runs loadgen to its end, with the words of `line` and further arguments.
+pub(crate) fn loadgen_with(line: &str, more: &[&str]) -> ProgramOutput {
     let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(args)
+        .args(line.split_whitespace())
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -95,6 +101,24 @@ pub(crate) struct ProgramOutput {
 }
 
 impl ProgramOutput {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub(crate) fn exits(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+    }
+
+    /// Asserts that stdout contains `text`.
+    #[track_caller]
+    pub(crate) fn prints(&self, text: &str) {
+        assert!(self.stdout.contains(text), "no {text:?} in {self:?}");
+    }
+
+    /// Asserts that stderr contains `text`.
+    #[track_caller]
+    pub(crate) fn complains(&self, text: &str) {
+        assert!(self.stderr.contains(text), "no {text:?} in {self:?}");
+    }
+
     /// First number on the line that begins with `label`, after any spaces.
     pub(crate) fn count(&self, label: &str) -> u64 {
         let line = self.stdout.lines().map(str::trim_start);
