@@ -16,7 +16,7 @@ const APPROXIMATE_TICKS: f64 = 5.0;
 
 /// Range of values of one axis, and the units that the range covers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     from: i32,
@@ -35,7 +35,7 @@ impl Axis {
     }
 
     /// Axis from unit `from` to unit `to`.
-    pub(super) fn new(low: f64, high: f64, from: i32, to: i32) -> Self {
+    pub(crate) fn new(low: f64, high: f64, from: i32, to: i32) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self {
             low,
@@ -47,7 +47,7 @@ impl Axis {
 
     /// Position of `value`, in units.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
-    pub(super) fn position(self, value: f64) -> i32 {
+    pub(crate) fn position(self, value: f64) -> i32 {
         let share = (value - self.low) / (self.high - self.low);
         (f64::from(self.from) + share * f64::from(self.to - self.from)).round() as i32
     }
@@ -91,13 +91,17 @@ pub(super) fn frame<DB: DrawingBackend>(
     }
     canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], FOREGROUND, 1)?;
     canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, Anchor::Left)?;
-    let middle = i32::midpoint(LEFT, RIGHT);
-    canvas.text(
-        &chart.x,
-        (middle, CHART_HEIGHT - 18),
-        LABEL_SIZE,
-        Anchor::Middle,
-    )
+    x_title(canvas, chart, i32::midpoint(LEFT, RIGHT))
+}
+
+/// Draws the title of the x axis.
+pub(super) fn x_title<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+    middle: i32,
+) -> anyhow::Result<()> {
+    let at = (middle, CHART_HEIGHT - 18);
+    canvas.text(&chart.x, at, LABEL_SIZE, Anchor::Middle)
 }
 
 /// Draws a text below the x axis.

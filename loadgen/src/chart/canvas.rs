@@ -10,11 +10,11 @@ use super::font::FONT;
 
 /// Colours of the background, of text and axes, and of grid lines.
 pub(super) const BACKGROUND: RGBColor = RGBColor(0xff, 0xff, 0xff);
-pub(super) const FOREGROUND: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
+pub(crate) const FOREGROUND: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
 pub(super) const GRID: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
 
 /// Six colours that remain distinct in colour blindness (Okabe and Ito 2008).
-pub(super) const PALETTE: [RGBColor; 6] = [
+pub(crate) const PALETTE: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -39,26 +39,26 @@ pub(super) const SMALL_SIZE: i32 = 16;
 
 /// Alignment of a text at its point.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Left,
     Middle,
     Right,
 }
 
 /// A drawing area and its resolution.
-pub(super) struct Canvas<'a, DB: DrawingBackend> {
+pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: i32,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     /// Returns a canvas on which a unit is `scale` pixels.
-    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
+    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
         Self { area, scale }
     }
 
     /// Fills the background and draws the title.
-    pub(super) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
+    pub(crate) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
         let filled = self.area.fill(&BACKGROUND);
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
         self.text(title, (20, 24), TITLE_SIZE, Anchor::Left)
@@ -78,7 +78,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     /// Draws one line of text, vertically centred at `at`.
-    pub(super) fn text(
+    pub(crate) fn text(
         &self,
         text: &str,
         at: (i32, i32),
@@ -96,7 +96,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     /// Draws a filled rectangle between two corners.
-    pub(super) fn block(
+    pub(crate) fn block(
         &self,
         from: (i32, i32),
         to: (i32, i32),
@@ -107,7 +107,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     /// Draws a line through points, `width` units wide.
-    pub(super) fn line(
+    pub(crate) fn line(
         &self,
         points: &[(i32, i32)],
         colour: RGBColor,

@@ -16,11 +16,12 @@ mod timeline;
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-use canvas::{Canvas, DARK_MODE_COLOURS};
+use canvas::DARK_MODE_COLOURS;
 use data::{CHART_HEIGHT, CHART_WIDTH};
 
+pub(crate) use axis::Axis;
+pub(crate) use canvas::{Anchor, Canvas, FOREGROUND, PALETTE};
 pub(crate) use data::{Bars, Body, Chart, Line, Mark, Series, TimelineChart, lane_name};
-pub(crate) use font::register as register_font;
 pub(crate) use terminal::text;
 
 /// Pixels of a PNG per unit.
@@ -31,20 +32,29 @@ const PNG_PIXELS_PER_UNIT: u32 = 2;
 /// # Errors
 /// The chart could not be drawn.
 pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
-    register_font()?;
-    let size = (CHART_WIDTH.unsigned_abs(), CHART_HEIGHT.unsigned_abs());
+    draw_svg((CHART_WIDTH, CHART_HEIGHT), |canvas| draw(canvas, chart))
+}
+
+/// Draws an SVG of this width and height.
+///
+/// # Errors
+/// The chart could not be drawn.
+pub(crate) fn draw_svg(
+    (width, height): (i32, i32),
+    draw: impl FnOnce(&Canvas<'_, SVGBackend<'_>>) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
+    font::register()?;
+    let size = (width.unsigned_abs(), height.unsigned_abs());
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        draw(&Canvas::new(&root, 1), chart)?;
+        draw(&Canvas::new(&root, 1))?;
         root.present()?;
     }
-    let rules: String = DARK_MODE_COLOURS
-        .iter()
-        .map(|(light, dark)| {
-            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
-        })
-        .collect();
+    let rule = |(light, dark)| {
+        format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
+    };
+    let rules: String = DARK_MODE_COLOURS.map(rule).concat();
     let style = format!("<style>@media screen and (prefers-color-scheme: dark){{{rules}}}</style>");
     let head = text.find('>').map_or(0, |at| at + 1);
     text.insert_str(head, &style);
@@ -56,17 +66,15 @@ pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
 /// # Errors
 /// The chart could not be drawn.
 pub(crate) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
-    register_font()?;
+    font::register()?;
     let (width, height) = (CHART_WIDTH.unsigned_abs(), CHART_HEIGHT.unsigned_abs());
     let (width, height) = (width * PNG_PIXELS_PER_UNIT, height * PNG_PIXELS_PER_UNIT);
     let len = usize::try_from(width * height * 3)?;
     let mut pixels = vec![0; len];
     {
         let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw(
-            &Canvas::new(&root, i32::try_from(PNG_PIXELS_PER_UNIT)?),
-            chart,
-        )?;
+        let canvas = Canvas::new(&root, i32::try_from(PNG_PIXELS_PER_UNIT)?);
+        draw(&canvas, chart)?;
         root.present()?;
     }
     Ok(png::encode(&pixels, width, height))

@@ -2,7 +2,7 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::axis::{self, Axis, format_number};
+use super::axis::{self, Axis, format_number, x_label, x_title};
 use super::canvas::{Anchor, Canvas, FOREGROUND, GRID, LABEL_SIZE, PALETTE, SMALL_SIZE};
 use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart, TimelineChart, lane_name};
 
@@ -74,21 +74,9 @@ pub(super) fn draw<DB: DrawingBackend>(
         canvas.line(&[(at, top), (at, bottom)], PALETTE[colour(mark.what)], 2)?;
     }
     for value in x.ticks() {
-        let text = format_number(value);
-        canvas.text(
-            &text,
-            (x.position(value), BOTTOM + 12),
-            SMALL_SIZE,
-            Anchor::Middle,
-        )?;
+        x_label(canvas, &format_number(value), x.position(value))?;
     }
-    let middle = i32::midpoint(LEFT, RIGHT);
-    canvas.text(
-        &chart.x,
-        (middle, CHART_HEIGHT - 18),
-        LABEL_SIZE,
-        Anchor::Middle,
-    )?;
+    x_title(canvas, chart, i32::midpoint(LEFT, RIGHT))?;
     let mut key: Vec<axis::LegendEntry> = vec![("answers".into(), Some(0), false)];
     for (what, colour) in EVENT_COLOURS {
         if lanes.marks.iter().any(|mark| mark.what == what) {

@@ -3,145 +3,92 @@
 //! Each panel has its own scale. Bars are ratios to the baseline peer, which is a line at 1. A
 //! whisker spans the rounds.
 
-use anyhow::anyhow;
-use plotters::coord::Shift;
-use plotters::prelude::*;
+use plotters::prelude::{DrawingBackend, RGBColor};
 
 use super::results::{PeerResult, Results, ScenarioResult};
 use super::table::format_micros;
+use crate::chart::{self, Anchor, Axis, Canvas, FOREGROUND, PALETTE};
+use crate::spread::Spread;
 
 /// Sizes, in pixels.
-const WIDTH: u32 = 900;
-const TITLE_HEIGHT: u32 = 40;
-const PANEL_TITLE_HEIGHT: u32 = 30;
-const BAR_HEIGHT: u32 = 22;
-const PANEL_GAP: u32 = 18;
+const WIDTH: i32 = 900;
+const TITLE_HEIGHT: i32 = 40;
+const PANEL_TITLE_HEIGHT: i32 = 30;
+const BAR_HEIGHT: i32 = 22;
+const PANEL_GAP: i32 = 18;
 const LABELS_WIDTH: i32 = 130;
 const VALUES_WIDTH: i32 = 150;
 const RATIO_WIDTH: i32 = 45;
-const MARGIN: i32 = 12;
+const MARGIN: i32 = 20;
+const TEXT_SIZE: i32 = 14;
 
-const FONT: &str = "sans-serif";
-const OWN_COLOUR: RGBColor = RGBColor(0xd1, 0x49, 0x2c);
 const OTHER_COLOUR: RGBColor = RGBColor(0x8a, 0x9b, 0xa8);
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws all measured scenarios.
 ///
 /// # Errors
 /// The chart could not be drawn.
 pub(crate) fn svg(results: &Results) -> anyhow::Result<String> {
-    let panels: Vec<(&ScenarioResult, Vec<Bar<'_>>)> = results
-        .scenarios
-        .iter()
-        .map(|scenario| (scenario, bars(scenario)))
-        .filter(|(_, bars)| !bars.is_empty())
-        .collect();
-    let heights = panels.iter().map(|(_, bars)| panel_height(bars.len()));
-    let height = TITLE_HEIGHT + heights.sum::<u32>();
-    crate::chart::register_font()?;
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-        draw(&root, &panels).map_err(|err| anyhow!("cannot draw the chart: {err}"))?;
+    let mut panels = Vec::new();
+    let mut height = TITLE_HEIGHT;
+    for scenario in &results.scenarios {
+        let bars: Vec<Bar<'_>> = scenario.peers.iter().filter_map(bar).collect();
+        if !bars.is_empty() {
+            let rows = i32::try_from(bars.len())?;
+            panels.push((height, scenario, bars));
+            height += PANEL_TITLE_HEIGHT + BAR_HEIGHT * rows + PANEL_GAP;
+        }
     }
-    Ok(text)
+    chart::draw_svg((WIDTH, height), |canvas| {
+        canvas.draw_title(
+            "CPU time of the proxy per request, as a ratio to HAProxy of the same round",
+        )?;
+        let mut panels = panels.iter();
+        panels.try_for_each(|(top, scenario, bars)| panel(canvas, *top, scenario, bars))
+    })
 }
 
-/// A peer in a panel.
-struct Bar<'a> {
-    name: &'a str,
-    ratio: crate::spread::Spread,
-    cpu_us: f64,
+/// Name, ratio, and CPU per request of a peer in a panel.
+type Bar<'a> = (&'a str, Spread, f64);
+
+fn bar(peer: &PeerResult) -> Option<Bar<'_>> {
+    let summary = peer.summary.as_ref()?;
+    Some((&peer.name, summary.ratio?, summary.cpu_us?.median))
 }
 
-fn bars(scenario: &ScenarioResult) -> Vec<Bar<'_>> {
-    let bar = |peer: &'_ PeerResult| {
-        let summary = peer.summary.as_ref()?;
-        Some((summary.ratio?, summary.cpu_us?.median))
-    };
-    let peers = scenario.peers.iter();
-    peers
-        .filter_map(|peer| {
-            let (ratio, cpu_us) = bar(peer)?;
-            let name = peer.name.as_str();
-            Some(Bar {
-                name,
-                ratio,
-                cpu_us,
-            })
-        })
-        .collect()
-}
-
-fn panel_height(bars: usize) -> u32 {
-    PANEL_TITLE_HEIGHT + PANEL_GAP + BAR_HEIGHT * u32::try_from(bars).unwrap_or_default()
-}
-
-type DrawResult = Result<(), Box<dyn std::error::Error>>;
-
-fn draw(root: &Area<'_>, panels: &[(&ScenarioResult, Vec<Bar<'_>>)]) -> DrawResult {
-    root.fill(&WHITE)?;
-    let title = "CPU time of the proxy per request, as a ratio to HAProxy of the same round";
-    root.draw(&Text::new(title, (MARGIN, 12), (FONT, 18)))?;
-    let (_, mut rest) = root.split_vertically(TITLE_HEIGHT);
-    for (scenario, bars) in panels {
-        let (area, below) = rest.split_vertically(panel_height(bars.len()));
-        panel(&area, scenario, bars)?;
-        rest = below;
+fn panel<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    top: i32,
+    scenario: &ScenarioResult,
+    bars: &[Bar<'_>],
+) -> anyhow::Result<()> {
+    let text = |text: &str, at| canvas.text(text, at, TEXT_SIZE, Anchor::Left);
+    text(
+        &format!("{}: {}", scenario.name, scenario.title),
+        (MARGIN, top + 12),
+    )?;
+    let longest = bars.iter().map(|bar| bar.1.max).fold(1.0, f64::max);
+    let x = Axis::new(0.0, longest, LABELS_WIDTH, WIDTH - VALUES_WIDTH);
+    let (first, values) = (top + PANEL_TITLE_HEIGHT, WIDTH - VALUES_WIDTH + MARGIN);
+    let mut y = first;
+    for (name, ratio, cpu_us) in bars {
+        let own = name.starts_with("ringmaster");
+        let colour = if own { PALETTE[1] } else { OTHER_COLOUR };
+        let middle = y + BAR_HEIGHT / 2;
+        let corner = (x.position(ratio.median), y + BAR_HEIGHT - 3);
+        canvas.block((LABELS_WIDTH, y + 3), corner, colour)?;
+        let whisker = [ratio.min, ratio.max].map(|end| (x.position(end), middle));
+        canvas.line(&whisker, FOREGROUND, 1)?;
+        text(name, (MARGIN, middle))?;
+        text(&format!("{:.2}", ratio.median), (values, middle))?;
+        text(&format_micros(*cpu_us), (values + RATIO_WIDTH, middle))?;
+        y += BAR_HEIGHT;
     }
-    root.present()?;
-    Ok(())
-}
-
-fn panel(area: &Area<'_>, scenario: &ScenarioResult, bars: &[Bar<'_>]) -> DrawResult {
-    let title = format!("{}: {}", scenario.name, scenario.title);
-    area.draw(&Text::new(title, (MARGIN, 6), (FONT, 15)))?;
-    let longest = bars.iter().map(|bar| bar.ratio.max).fold(1.0, f64::max);
-    let full = f64::from(i32::try_from(WIDTH)? - LABELS_WIDTH - VALUES_WIDTH);
-    let x = |ratio: f64| LABELS_WIDTH + pixels(full * ratio / longest);
-    let step = i32::try_from(BAR_HEIGHT)?;
-    let top = i32::try_from(PANEL_TITLE_HEIGHT)?;
-    for (row, bar) in (0..).zip(bars) {
-        let y = top + row * step;
-        let colour = if bar.name.starts_with("ringmaster") {
-            OWN_COLOUR
-        } else {
-            OTHER_COLOUR
-        };
-        let (low, high, middle) = (y + 3, y + step - 3, y + step / 2);
-        area.draw(&Text::new(bar.name.to_owned(), (MARGIN, y + 4), (FONT, 13)))?;
-        area.draw(&Rectangle::new(
-            [(LABELS_WIDTH, low), (x(bar.ratio.median), high)],
-            colour.filled(),
-        ))?;
-        area.draw(&PathElement::new(
-            vec![(x(bar.ratio.min), middle), (x(bar.ratio.max), middle)],
-            BLACK,
-        ))?;
-        let (ratio, cpu) = (
-            format!("{:.2}", bar.ratio.median),
-            format_micros(bar.cpu_us),
-        );
-        let column = x(longest) + MARGIN;
-        area.draw(&Text::new(ratio, (column, y + 4), (FONT, 13)))?;
-        area.draw(&Text::new(cpu, (column + RATIO_WIDTH, y + 4), (FONT, 13)))?;
-    }
-    let bottom = top + step * i32::try_from(bars.len())?;
-    area.draw(&PathElement::new(
-        vec![(x(1.0), top), (x(1.0), bottom)],
-        BLACK,
-    ))?;
-    Ok(())
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the cast saturates, and no chart is that wide"
-)]
-fn pixels(length: f64) -> i32 {
-    length.round() as i32
+    canvas.line(
+        &[(x.position(1.0), first), (x.position(1.0), y)],
+        FOREGROUND,
+        1,
+    )
 }
 
 #[cfg(test)]
