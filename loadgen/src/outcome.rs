@@ -168,48 +168,21 @@ mod tests {
         assert_eq!(Expected::Success.check(204, b""), Ok(None));
     }
 
-    type Case = (u16, &'static str, Result<Option<Server>, Failure>);
-
     #[test]
     fn every_answer_has_one_verdict() {
-        let cases: [Case; 9] = [
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
-                Ok(Some(3)),
-            ),
-            (
-                200,
-                r#"{"status":"successful","more":1,"message":"Hello from\u0020Server: 12"}"#,
-                Ok(Some(12)),
-            ),
-            (
-                503,
-                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
-                Err(Failure::Status(503)),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"successful""#,
-                Err(Failure::BadBody),
-            ),
+        let greeting = r#"{"message":"Hello from Server: 3","status":"successful"}"#;
+        let more = r#"{"status":"successful","more":1,"message":"Hello from\u0020Server: 12"}"#;
+        let wrong = Err(Failure::WrongAnswer);
+        let cases = [
+            (200, greeting, Ok(Some(3))),
+            (200, more, Ok(Some(12))),
+            (503, greeting, Err(Failure::Status(503))),
+            (200, &greeting[..greeting.len() - 1], Err(Failure::BadBody)),
             (200, "", Err(Failure::BadBody)),
-            (200, "3", Err(Failure::WrongAnswer)),
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"failure"}"#,
-                Err(Failure::WrongAnswer),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: +3","status":"successful"}"#,
-                Err(Failure::WrongAnswer),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: ","status":"successful"}"#,
-                Err(Failure::WrongAnswer),
-            ),
+            (200, "3", wrong),
+            (200, &greeting.replace("successful", "failure"), wrong),
+            (200, &greeting.replace('3', "+3"), wrong),
+            (200, &greeting.replace('3', ""), wrong),
         ];
         for (status, body, verdict) in cases {
             let checked = Expected::Greeting.check(status, body.as_bytes());
@@ -218,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_endpoints_have_their_own_words() {
+    fn the_other_endpoints_have_their_own_answers() {
         let list = br#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#;
         let short = br#"{"message":{"N":3,"replicas":["S1","S2"]},"status":"successful"}"#;
         let none = br#"{"message":"<Error> '/other' endpoint does not exist","status":"failure"}"#;
@@ -227,10 +200,8 @@ mod tests {
         assert_eq!(Expected::Replicas.check(200, short), wrong);
         assert_eq!(Expected::Replicas.check(200, b"{"), Err(Failure::BadBody));
         assert_eq!(Expected::UnknownPath.check(400, none), Ok(None));
-        assert_eq!(
-            Expected::UnknownPath.check(200, none),
-            Err(Failure::Status(200))
-        );
+        let status = Err(Failure::Status(200));
+        assert_eq!(Expected::UnknownPath.check(200, none), status);
         assert_eq!(Expected::UnknownPath.check(400, list), wrong);
         assert_eq!(Expected::Empty.check(200, b""), Ok(None));
         assert_eq!(Expected::Empty.check(200, b"x"), wrong);

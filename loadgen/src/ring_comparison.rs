@@ -202,6 +202,7 @@ fn csv(all: &[RingResult], requests: u64) -> String {
 mod tests {
     use super::*;
     use crate::load_stats::tests::point;
+    use crate::text::tests::assert_contains;
 
     #[test]
     fn counts_stand_beside_expected_shares_and_refused_rings_are_listed() {
@@ -213,11 +214,7 @@ mod tests {
         let skipped = [("maglev".to_owned(), "unknown ring".to_owned())];
         let result = result(&[ring], &skipped, 100);
         assert_eq!(result.notes, "left out: maglev: unknown ring\n");
-        assert!(
-            result.csv.contains("\"classic\",3,7,1,84,83.6\n"),
-            "{}",
-            result.csv
-        );
+        assert_contains(&result.csv, "\"classic\",3,7,1,84,83.6\n");
         let Body::Bars(bars) = &result.charts[0].body else {
             panic!("bars")
         };

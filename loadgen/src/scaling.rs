@@ -155,6 +155,7 @@ fn spreads_json(spreads: &[(u64, Spread)]) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::load_stats::tests::point;
+    use crate::text::tests::assert_contains;
 
     #[test]
     fn medians_and_bands_are_drawn() {
@@ -166,7 +167,7 @@ mod tests {
         };
         assert_eq!(lines[0].points[0], (2.0, 1.1));
         assert_eq!(lines[0].band[0], (2.0, 1.0, 1.2));
-        assert!(result.csv.contains("\n2,7,2,60,0,0\n"), "{}", result.csv);
+        assert_contains(&result.csv, "\n2,7,2,60,0,0\n");
         let Body::Lines(lines, _) = &result.charts[0].body else {
             panic!("lines")
         };

@@ -67,8 +67,14 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Asserts that `text` contains `part`.
+    #[track_caller]
+    pub(crate) fn assert_contains(text: &str, part: &str) {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
 
     #[test]
     fn bar_lengths_are_proportional() {

@@ -121,6 +121,7 @@ fn at(rate: Rate) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::outcome::Failure;
+    use crate::text::tests::assert_contains;
 
     /// A report with the given (server, answers) pairs, and one 503 if `failing`.
     pub(crate) fn sample_report(servers: &[(u64, u64)], failing: bool) -> LoadReport {
@@ -181,7 +182,7 @@ pub(crate) mod tests {
         let report = sample_report(&[(1, 1)], true);
         assert!(!report.is_clean());
         let summary = report.summary();
-        assert!(summary.contains("1 answered, 1 failed\n"), "{summary}");
+        assert_contains(&summary, "1 answered, 1 failed\n");
         assert!(
             summary.ends_with("\nfailed\n  status 503               1\n"),
             "{summary}"

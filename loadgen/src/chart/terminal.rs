@@ -106,15 +106,13 @@ mod tests {
     use super::super::data::{Mark, lane_name};
     use super::super::tests::sample;
     use super::*;
+    use crate::text::tests::assert_contains;
 
     #[test]
     fn bars_stand_beside_expected_values() {
         let text = text(&sample());
-        assert!(text.contains("Answers per server\n  answers\n"), "{text}");
-        assert!(
-            text.contains("measured         30  (expected 20)     ████"),
-            "{text}"
-        );
+        assert_contains(&text, "Answers per server\n  answers\n");
+        assert_contains(&text, "measured         30  (expected 20)     ████");
     }
 
     #[test]

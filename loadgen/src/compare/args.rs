@@ -171,68 +171,50 @@ mod tests {
     use super::*;
     use crate::cli::{Args, Command};
 
-    fn plan(args: &[&str]) -> DuelPlan {
-        let args = ["loadgen", "duel"].iter().chain(args);
-        let Command::Duel(args) = Args::try_parse_from(args).unwrap().command else {
-            panic!("another command");
-        };
-        args.plan().unwrap()
+    fn parse(line: &str) -> Result<DuelArgs, clap::Error> {
+        let words = ["loadgen", "duel"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        match Args::try_parse_from(words)?.command {
+            Command::Duel(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn plan(line: &str) -> DuelPlan {
+        parse(line).unwrap().plan().unwrap()
     }
 
     #[test]
     fn all_scenarios_and_peers_are_the_default() {
-        let plan = plan(&[]);
+        let plan = plan("");
         assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
-        assert_eq!(
-            (plan.rounds, plan.span),
-            (5, LoadLength::Time(DEFAULT_DURATION))
-        );
-        assert_eq!(
-            plan.warm_up(64),
-            LoadLength::Time(Duration::from_millis(200))
-        );
+        assert_eq!(plan.rounds, DEFAULT_ROUNDS);
+        assert_eq!(plan.span, LoadLength::Time(DEFAULT_DURATION));
+        let quarter = LoadLength::Time(Duration::from_millis(200));
+        assert_eq!(plan.warm_up(64), quarter);
     }
 
     #[test]
     fn named_values_come_once_and_in_order() {
-        let plan = plan(&[
-            "--scenario",
-            "16m",
-            "--scenario",
-            "small",
-            "--scenario",
-            "16m",
-            "--quick",
-            "--rounds",
-            "3",
-        ]);
+        let plan = plan("--scenario 16m --scenario small --scenario 16m --quick --rounds 3");
         assert_eq!(plan.scenarios, [Scenario::Small, Scenario::Body16MiB]);
-        assert_eq!(
-            (plan.rounds, plan.span),
-            (3, LoadLength::Time(QUICK_DURATION))
-        );
+        assert_eq!(plan.rounds, 3);
+        assert_eq!(plan.span, LoadLength::Time(QUICK_DURATION));
     }
 
     #[test]
     fn a_number_of_requests_replaces_the_duration() {
-        let plan = plan(&["--requests", "50", "--peer", "direct"]);
-        assert_eq!(
-            (plan.span, plan.warm_up(64)),
-            (LoadLength::Requests(50), LoadLength::Requests(50))
-        );
+        let plan = plan("--requests 50 --peer direct");
+        let all = LoadLength::Requests(50);
+        assert_eq!((plan.span, plan.warm_up(64)), (all, all));
         assert_eq!(plan.peers, [Peer::Direct]);
     }
 
     #[test]
     fn invalid_flags_are_refused() {
-        for args in [
-            ["--rounds", "0"],
-            ["--peer", "envoy"],
-            ["--scenario", "2k"],
-            ["--idle", "0"],
-        ] {
-            let args = ["loadgen", "duel"].into_iter().chain(args);
-            assert!(Args::try_parse_from(args).is_err());
+        for line in ["--rounds 0", "--peer envoy", "--scenario 2k", "--idle 0"] {
+            assert!(parse(line).is_err(), "{line}");
         }
     }
 }

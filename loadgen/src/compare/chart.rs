@@ -95,6 +95,7 @@ fn panel<DB: DrawingBackend>(
 mod tests {
     use super::*;
     use crate::compare::results::tests::sample_peer;
+    use crate::text::tests::assert_contains;
 
     #[test]
     fn every_peer_with_a_ratio_is_drawn() {
@@ -119,7 +120,8 @@ mod tests {
             svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"),
             "{svg}"
         );
-        assert!(svg.contains("ringmaster") && svg.contains("0.80"), "{svg}");
+        assert_contains(&svg, "ringmaster");
+        assert_contains(&svg, "0.80");
         assert!(!svg.contains("direct"), "{svg}");
     }
 

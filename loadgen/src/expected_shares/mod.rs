@@ -199,13 +199,10 @@ mod tests {
             shares.iter().all(|share| (0.29..0.37).contains(share)),
             "{shares:?}"
         );
-        for spec in [
-            "maglev",
-            "classic:h=i/0,phi=j",
-            "classic:h=x",
-            "classic:slots=0",
-            "",
-        ] {
+        for spec in "maglev classic:h=i/0,phi=j classic:h=x classic:slots=0"
+            .split(' ')
+            .chain([""])
+        {
             assert!(Ring::from_spec(spec).is_none(), "{spec}");
         }
         let full = Ring::from_spec("classic:slots=10").unwrap();
