@@ -5,15 +5,10 @@ use std::fs;
 /// Name of the processor, if the kernel gives one.
 pub(crate) fn processor() -> Option<String> {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let name = |line: &str| {
-        Some(
-            line.strip_prefix("model name")?
-                .split_once(": ")?
-                .1
-                .to_owned(),
-        )
-    };
-    cpuinfo.lines().find_map(name)
+    let mut names = cpuinfo
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name"));
+    Some(names.next()?.split_once(": ")?.1.to_owned())
 }
 
 /// Value of a setting below `/proc/sys`; empty if it cannot be read.

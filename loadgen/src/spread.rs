@@ -26,6 +26,11 @@ impl Spread {
     }
 }
 
+/// Returns the median of the values; `None` without values.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    Spread::from_values(values).map(|spread| spread.median)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

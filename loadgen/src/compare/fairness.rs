@@ -14,7 +14,7 @@ use super::proxy::Proxy;
 use super::scenario::{SMALL, Shape};
 use crate::arrivals::Rate;
 use crate::float::as_f64;
-use crate::spread::Spread;
+use crate::spread;
 
 /// Peers that read HTTP, and no proxy as a reference for the load itself.
 pub(crate) const FAIRNESS_PEERS: [Peer; 4] = [
@@ -114,8 +114,7 @@ impl FairnessResult {
     /// Fills in the medians.
     pub(crate) fn summarise(&mut self) {
         let median = |of: fn(&FairnessSample) -> f64| {
-            let spread = Spread::from_values(self.samples.iter().map(of));
-            spread.map_or(0.0, |spread| spread.median)
+            spread::median(self.samples.iter().map(of)).unwrap_or_default()
         };
         let last = self.samples.last();
         self.summary = last.map(|last| FairnessSample {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::fairness::FairnessResult;
 use super::stats::{RoundValue, ratios};
 use super::strace::SyscallCounts;
-use crate::spread::Spread;
+use crate::float::as_f64;
+use crate::spread::{Spread, median};
 
 /// Results of a run.
 #[derive(Debug, Default, Serialize)]
@@ -139,7 +140,7 @@ impl PeerNote {
 impl Sample {
     /// Requests per second.
     pub(crate) fn per_second(&self) -> f64 {
-        crate::float::as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
+        as_f64(self.requests) / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     fn busy(&self, cpu_us: f64) -> f64 {
@@ -168,7 +169,7 @@ impl PeerResult {
         let against = |of: fn(&Self) -> Vec<RoundValue>| {
             base.and_then(|base| Spread::from_values(ratios(&of(self), &of(base))))
         };
-        let ticks = |of: fn(&Sample) -> u64| crate::float::as_f64(self.closed.iter().map(of).sum());
+        let ticks = |of: fn(&Sample) -> u64| as_f64(self.closed.iter().map(of).sum());
         let (user, system) = (ticks(|s| s.user_ticks), ticks(|s| s.system_ticks));
         let busy = self.closed.iter();
         let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));
@@ -178,7 +179,7 @@ impl PeerResult {
             per_second: own(Sample::per_second)?,
             per_second_ratio: against(Self::per_second),
             user_share: (user + system > 0.0).then(|| user / (user + system)),
-            busy: Spread::from_values(busy).map(|spread| spread.median),
+            busy: median(busy),
             load_busy: own(|sample| sample.busy(sample.load_cpu_us))?.median,
             p50_us: own(|sample| sample.p50_us)?.median,
             p99_us: own(|sample| sample.p99_us)?.median,
@@ -187,14 +188,11 @@ impl PeerResult {
     }
 
     fn quantiles(&self) -> Option<Quantiles> {
-        let median = |of: fn(&Sample) -> f64| {
-            let spread = Spread::from_values(self.open.iter().map(of));
-            spread.map(|spread| spread.median)
-        };
+        let open = |value: fn(&Sample) -> f64| median(self.open.iter().map(value));
         Some(Quantiles {
-            p50_us: median(|sample| sample.p50_us)?,
-            p99_us: median(|sample| sample.p99_us)?,
-            p999_us: median(|sample| sample.p999_us)?,
+            p50_us: open(|sample| sample.p50_us)?,
+            p99_us: open(|sample| sample.p99_us)?,
+            p999_us: open(|sample| sample.p999_us)?,
         })
     }
 }

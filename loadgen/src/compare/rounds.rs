@@ -17,7 +17,7 @@ use super::strace::{Strace, SyscallCounts};
 use super::testbed::Testbed;
 use crate::arrivals::Rate;
 use crate::float::as_f64;
-use crate::spread::Spread;
+use crate::spread::median;
 
 /// Time that a proxy gets to fall asleep: its CPU time is exact only then.
 const IDLE_DELAY: Duration = Duration::from_millis(10);
@@ -78,10 +78,7 @@ impl Rounds<'_> {
     fn half_of_slowest_throughput(&self) -> Option<Rate> {
         let results = self.testbed.results.borrow();
         let peers = results.scenarios[self.index].peers.iter();
-        let rates = peers.filter_map(|peer| {
-            let spread = Spread::from_values(peer.closed.iter().map(Sample::per_second))?;
-            Some(spread.median)
-        });
+        let rates = peers.filter_map(|peer| median(peer.closed.iter().map(Sample::per_second)));
         let slowest = rates.min_by(f64::total_cmp)?;
         Rate::new(round_down_to_two_digits(slowest * FIXED_RATE_SHARE))
     }

@@ -71,8 +71,20 @@ fn scenario_table(scenario: &ScenarioResult) -> String {
         None => "",
     });
     text += &table_line([
-        "", "CPU/req", "ratio", "(spread)", "user", "req/s", "busy", "load", "p50", "p99", "calls",
-        open[0], open[1], open[2],
+        "",
+        "CPU/req",
+        "ratio",
+        " (spread)",
+        "user",
+        "req/s",
+        "busy",
+        "load",
+        "p50",
+        "p99",
+        "calls",
+        open[0],
+        open[1],
+        open[2],
     ]);
     for peer in &scenario.peers {
         text += &peer_line(peer);
@@ -80,27 +92,20 @@ fn scenario_table(scenario: &ScenarioResult) -> String {
     text + &load_bound_note(scenario)
 }
 
+/// Widths of the columns; negative ones are left-aligned.
+const WIDTHS: [isize; 14] = [-15, 9, 8, -13, 6, 9, 7, 7, 9, 9, 7, 10, 9, 9];
+
 /// Line of a table, each column as wide as its widest value.
 fn table_line(columns: [&str; 14]) -> String {
-    let [
-        name,
-        cpu,
-        ratio,
-        spread,
-        user,
-        rate,
-        busy,
-        load,
-        p50,
-        p99,
-        calls,
-        open @ ..,
-    ] = columns;
-    let closed = format!(
-        "{name:<15}{cpu:>9}{ratio:>8} {spread:<12}{user:>6}{rate:>9}{busy:>7}{load:>7}{p50:>9}{p99:>9}{calls:>7}"
-    );
-    let open = format!("{:>10}{:>9}{:>9}", open[0], open[1], open[2]);
-    (closed + &open).trim_end().to_owned() + "\n"
+    let mut line = String::new();
+    for (column, width) in columns.iter().zip(WIDTHS) {
+        let chars = width.unsigned_abs();
+        line += &match width {
+            ..0 => format!("{column:<chars$}"),
+            _ => format!("{column:>chars$}"),
+        };
+    }
+    line.trim_end().to_owned() + "\n"
 }
 
 fn peer_line(peer: &PeerResult) -> String {
@@ -110,14 +115,12 @@ fn peer_line(peer: &PeerResult) -> String {
     let share = |share: f64| format!("{:.0} %", 100.0 * share);
     let cpu = summary.cpu_us.map(|spread| format_micros(spread.median));
     let ratio = summary.ratio.map(|spread| format!("{:.3}", spread.median));
-    let calls = peer
-        .calls
-        .as_ref()
-        .map(|calls| three_digits(calls.per_request));
-    let open = summary
-        .open
-        .map(|open| [open.p50_us, open.p99_us, open.p999_us].map(format_micros));
-    let open = open.unwrap_or_default();
+    let calls = peer.calls.as_ref();
+    let calls = calls.map(|calls| three_digits(calls.per_request));
+    let open = match summary.open {
+        Some(open) => [open.p50_us, open.p99_us, open.p999_us].map(format_micros),
+        None => Default::default(),
+    };
     table_line([
         &peer.name,
         &or_missing(cpu),
@@ -138,18 +141,12 @@ fn peer_line(peer: &PeerResult) -> String {
 
 /// Note about peers whose throughput was limited by the load.
 fn load_bound_note(scenario: &ScenarioResult) -> String {
-    let idled = |peer: &&PeerResult| {
-        let summary = peer.summary.as_ref();
-        summary.is_some_and(|s| {
-            s.busy.is_some_and(|busy| busy < SATURATED_SHARE) && s.load_busy >= SATURATED_SHARE
-        })
+    let load_bound = |peer: &PeerResult| {
+        let summary = peer.summary.as_ref()?;
+        let idled = summary.busy? < SATURATED_SHARE && summary.load_busy >= SATURATED_SHARE;
+        idled.then(|| peer.name.clone())
     };
-    let names: Vec<&str> = scenario
-        .peers
-        .iter()
-        .filter(idled)
-        .map(|peer| peer.name.as_str())
-        .collect();
+    let names: Vec<String> = scenario.peers.iter().filter_map(load_bound).collect();
     if names.is_empty() {
         return String::new();
     }
@@ -210,7 +207,7 @@ fn fairness_table(lines: &[FairnessResult]) -> String {
 }
 
 fn format_spread(spread: Spread) -> String {
-    format!("({:.2}-{:.2})", spread.min, spread.max)
+    format!(" ({:.2}-{:.2})", spread.min, spread.max)
 }
 
 fn or_missing(text: Option<String>) -> String {
