@@ -90,7 +90,7 @@ pub(crate) async fn run(
         retried,
         verb: method.as_str(),
     };
-    Ok(report::result(&found, &report, timeline))
+    Ok(report::result(&found, report.load.rate, timeline))
 }
 
 /// Removes replicas, seat by seat, evenly spaced over the load.

@@ -9,11 +9,11 @@ use serde_json::json;
 use super::events::KillTimes;
 use crate::arrivals::Rate;
 use crate::chart::{Body, Chart, Mark, TimelineChart, lane_name};
-use crate::float::as_f64;
+use crate::float::{as_f64, round_u64};
 use crate::load_stats::{LoadPoint, failure_summary};
 use crate::outcome::Server;
 use crate::results::ExperimentResult;
-use crate::text_report::LoadReport;
+use crate::text::group_thousands;
 use crate::timeline::{STEP_MS, Timeline};
 
 /// Range of the zoom: time before the kill in milliseconds, and number of steps.
@@ -49,7 +49,7 @@ impl RecoveryData {
             .map_or("an unknown number".into(), |count| count.to_string());
         let mut notes = format!(
             "{} answered, {} failed, {retried} retried by the balancer\n",
-            crate::text::group_thousands(answers.values().sum()),
+            group_thousands(answers.values().sum()),
             self.point.wrong(),
         );
         let ms =
@@ -96,10 +96,10 @@ impl RecoveryData {
     }
 }
 
-/// Builds the result of the experiment.
+/// Builds the result of the experiment from its measurements.
 pub(super) fn result(
     found: &RecoveryData,
-    report: &LoadReport,
+    rate: Option<Rate>,
     timeline: &Timeline,
 ) -> ExperimentResult {
     let lane = |server: &Server| (lane_name(*server), timeline.counts(*server));
@@ -113,8 +113,30 @@ pub(super) fn result(
         step_ms: STEP_MS.into(),
         marks: found.marks(),
     };
-    let rate = report.load.rate.map_or(0.0, Rate::per_second);
-    let rate = crate::text::group_thousands(crate::float::round_u64(rate));
+    let rate = rate.map(Rate::per_second);
+    let wrong: u64 = found.endpoints.values().map(|probes| probes.wrong).sum();
+    let mut kills = found.kills.iter();
+    let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
+    ExperimentResult {
+        name: "recovery",
+        title: "Recovery: replicas are removed under load".into(),
+        notes: found.notes(),
+        csv: csv(&whole),
+        json: json!({
+            "load": found.point,
+            "rate": rate,
+            "kills": found.kills,
+            "endpoints": found.endpoints,
+            "retried": found.retried,
+        }),
+        charts: charts(found, whole, rate.unwrap_or_default()),
+        charts_in_notes: false,
+        clean: found.point.wrong() + wrong == 0 && replaced,
+    }
+}
+
+/// The whole timeline, and a zoom on the first removal.
+fn charts(found: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
         title,
@@ -123,49 +145,28 @@ pub(super) fn result(
         y: format!("answers in each {STEP_MS} ms"),
         body: Body::Timeline(lanes),
     };
-    let mut charts = vec![chart(
-        "recovery",
-        format!(
-            "Answers per server at {rate} requests/s while replicas are {}",
-            found.verb
-        ),
-        "One strip per server. Lines mark when its replica was removed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
-        whole.clone(),
-    )];
-    if let Some(kill) = found.kills.first() {
-        charts.push(chart(
+    let (rate, verb) = (group_thousands(round_u64(rate)), found.verb);
+    let title = format!("Answers per server at {rate} requests/s while replicas are {verb}");
+    let zoomed = found.kills.first().map(|kill| {
+        chart(
             "recovery-zoom",
             format!("The first removal in detail: server {}", kill.seat),
             "200 ms around the first removal. The other servers take the requests of the missing server until its successor answers.",
             zoom(&whole, kill.at_ms),
-        ));
-    }
-    let wrong: u64 = found.endpoints.values().map(|asked| asked.wrong).sum();
-    let replaced = found
-        .kills
-        .iter()
-        .all(|kill| kill.replaced_after_ms.is_some());
-    ExperimentResult {
-        name: "recovery",
-        title: "Recovery: replicas are removed under load".into(),
-        notes: found.notes(),
-        csv: csv(&whole),
-        json: json!({
-            "load": found.point,
-            "rate": report.load.rate.map(Rate::per_second),
-            "kills": found.kills,
-            "endpoints": found.endpoints,
-            "retried": found.retried,
-        }),
-        charts,
-        charts_in_notes: false,
-        clean: found.point.wrong() + wrong == 0 && replaced,
-    }
+        )
+    });
+    let whole = chart(
+        "recovery",
+        title,
+        "One strip per server. Lines mark when its replica was removed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
+        whole,
+    );
+    [whole].into_iter().chain(zoomed).collect()
 }
 
 /// Steps around a moment.
 fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
-    let step = crate::float::round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
+    let step = round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
     let first = usize::try_from(step).unwrap_or_default();
     let cut = |counts: &Vec<u32>| {
         counts
