@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinSet, spawn_local};
 
-use super::bulk::{BulkKind, Handover};
+use super::bulk::Handover;
+use super::bulk_kind::BulkKind;
 
 /// Number of backends.
 pub(crate) const BACKEND_COUNT: usize = 3;

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::bulk_kind::{BulkKind, CHUNK_BYTES};
 use super::discard::{DiscardBuf, discard};
 use crate::console::note;
 
@@ -31,85 +31,6 @@ const BULK_NICE: i32 = 10;
 /// Time from the start of the clients to the first bytes, and interval between checks.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-
-/// Size of one write or discard, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
-
-/// Content-Length that no test reaches: 1 TiB.
-const ENDLESS_BYTES: u64 = 1 << 40;
-
-/// Traffic beside the small requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum BulkKind {
-    Nothing,
-    Uploads,
-    Downloads,
-    Tunnels,
-    /// Replies in chunks of one byte.
-    Chunks,
-}
-
-impl BulkKind {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Nothing,
-        Self::Uploads,
-        Self::Downloads,
-        Self::Tunnels,
-        Self::Chunks,
-    ];
-
-    /// Name in tables and paths.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Uploads => "uploads",
-            Self::Downloads => "downloads",
-            Self::Tunnels => "tunnels",
-            Self::Chunks => "chunks",
-        }
-    }
-
-    /// Returns the kind that a client requests with this path.
-    pub(crate) fn from_path(path: &str) -> Option<Self> {
-        let name = path.strip_prefix("/endless/")?;
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    fn request(self, addr: SocketAddr, id: usize) -> String {
-        let name = self.name();
-        let (method, fields) = match self {
-            Self::Uploads => ("POST", format!("Content-Length: {ENDLESS_BYTES}\r\n")),
-            Self::Tunnels => ("GET", "Connection: upgrade\r\nUpgrade: bytes\r\n".into()),
-            Self::Nothing | Self::Downloads | Self::Chunks => ("GET", String::new()),
-        };
-        format!(
-            "{method} /endless/{name} HTTP/1.1\r\nHost: {addr}\r\nX-Request-ID: {id}\r\n{fields}\r\n"
-        )
-    }
-
-    /// Head of the server's reply; empty if the server only reads.
-    fn reply(self) -> String {
-        match self {
-            Self::Nothing | Self::Uploads => String::new(),
-            Self::Downloads => {
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {ENDLESS_BYTES}\r\n\r\n")
-            }
-            Self::Chunks => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
-            Self::Tunnels => {
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: bytes\r\n\r\n"
-                    .into()
-            }
-        }
-    }
-
-    fn chunk(self) -> Vec<u8> {
-        match self {
-            Self::Chunks => b"1\r\nx\r\n".repeat(CHUNK_BYTES / 6),
-            _ => vec![b'x'; CHUNK_BYTES],
-        }
-    }
-}
 
 /// Command to the thread.
 #[derive(Debug)]
@@ -134,9 +55,9 @@ impl Handover {
         kind: BulkKind,
         early: usize,
     ) -> anyhow::Result<()> {
-        let order = BulkCommand::Serve(stream.into_std()?, kind, early as u64);
+        let command = BulkCommand::Serve(stream.into_std()?, kind, early as u64);
         self.0
-            .send(order)
+            .send(command)
             .context("the thread of large bodies has ended")
     }
 }
@@ -144,7 +65,7 @@ impl Handover {
 /// Handle of the thread. The thread ends when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Bulk {
-    orders: Handover,
+    commands: Handover,
     moved: Arc<AtomicU64>,
 }
 
@@ -154,7 +75,7 @@ impl Bulk {
     /// # Errors
     /// The thread could not be created.
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let (orders, inbox) = mpsc::unbounded_channel();
+        let (commands, inbox) = mpsc::unbounded_channel();
         let moved = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&moved);
         let runtime = || {
@@ -169,13 +90,13 @@ impl Bulk {
             )),
         };
         std::thread::Builder::new().name("bulk".into()).spawn(run)?;
-        let orders = Handover(orders);
-        Ok(Self { orders, moved })
+        let commands = Handover(commands);
+        Ok(Self { commands, moved })
     }
 
     /// Handle for servers.
     pub(crate) fn handover(&self) -> Handover {
-        self.orders.clone()
+        self.commands.clone()
     }
 
     /// Number of bytes received so far.
@@ -192,7 +113,7 @@ impl Bulk {
             return Ok(());
         }
         let (start, before) = (Instant::now(), self.moved());
-        self.orders.0.send(BulkCommand::Begin(addr, kind))?;
+        self.commands.0.send(BulkCommand::Begin(addr, kind))?;
         while self.moved() - before < CHUNK_BYTES as u64 {
             ensure!(
                 start.elapsed() < START_TIMEOUT,
@@ -207,7 +128,7 @@ impl Bulk {
     /// Closes all connections.
     pub(crate) fn end(&self) {
         // If the thread has ended, its connections are closed already.
-        let _ = self.orders.0.send(BulkCommand::End);
+        let _ = self.commands.0.send(BulkCommand::End);
     }
 }
 
@@ -216,13 +137,13 @@ async fn run_commands(mut inbox: mpsc::UnboundedReceiver<BulkCommand>, moved: Ar
     let _ = rustix::process::nice(BULK_NICE);
     let discard_buf = Rc::new(RefCell::new(vec![0; CHUNK_BYTES]));
     let mut running = JoinSet::new();
-    while let Some(order) = inbox.recv().await {
+    while let Some(command) = inbox.recv().await {
         let end = |stream| BulkConnection {
             stream,
             moved: Arc::clone(&moved),
             discard_buf: Rc::clone(&discard_buf),
         };
-        match order {
+        match command {
             BulkCommand::End => running.shutdown().await,
             BulkCommand::Serve(stream, kind, early) => {
                 moved.fetch_add(early, Ordering::Relaxed);
@@ -304,20 +225,5 @@ impl BulkConnection {
         while let Ok(len @ 1..) = discard(&self.stream, &self.discard_buf, CHUNK_BYTES).await {
             self.moved.fetch_add(len as u64, Ordering::Relaxed);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_names_a_kind() {
-        for kind in BulkKind::ALL {
-            let request = kind.request(SocketAddr::from(([127, 0, 0, 1], 80)), 1);
-            let path = request.split(' ').nth(1).unwrap();
-            assert_eq!(BulkKind::from_path(path), Some(kind));
-        }
-        assert_eq!(BulkKind::from_path("/200"), None);
     }
 }

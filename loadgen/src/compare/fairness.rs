@@ -7,7 +7,8 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::args::DuelPlan;
-use super::bulk::{Bulk, BulkKind};
+use super::bulk::Bulk;
+use super::bulk_kind::BulkKind;
 use super::load::PeerLoad;
 use super::peer::Peer;
 use super::proxy::Proxy;

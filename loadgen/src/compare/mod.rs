@@ -11,6 +11,7 @@ mod affinity;
 pub(crate) mod args;
 mod backend;
 mod bulk;
+mod bulk_kind;
 mod chart;
 mod connection;
 mod discard;
