@@ -125,6 +125,6 @@ impl<'t> Client<'t> {
 /// Returns `true` if no close or byte has arrived on an idle connection. The read costs a system
 /// call only after an event; unsolicited bytes also make the connection unusable.
 fn is_open(stream: &TcpStream) -> bool {
-    let mut unasked = [0];
-    matches!(stream.try_read(&mut unasked), Err(err) if err.kind() == ErrorKind::WouldBlock)
+    let mut unsolicited = [0];
+    matches!(stream.try_read(&mut unsolicited), Err(err) if err.kind() == ErrorKind::WouldBlock)
 }

@@ -35,7 +35,7 @@ pub(crate) async fn run(balancer: &mut BalancerUnderTest) -> anyhow::Result<Expe
         balancer.attach().await?;
     }
     let seats: BTreeSet<u64> = match balancer.control() {
-        Ok(_) if !balancer.is_ours() => balancer.seats(DEFAULT_REPLICAS).await?,
+        Ok(_) if !balancer.is_spawned() => balancer.seats(DEFAULT_REPLICAS).await?,
         _ => (1..=DEFAULT_REPLICAS).collect(),
     };
     let progress = Progress::new(balancer.load.requests);
@@ -98,14 +98,16 @@ fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
 
 /// Table of answers per server, beside equal shares, with the statistics of their spread.
 fn table(report: &LoadReport) -> String {
-    let seen = report.counters.by_server();
-    if seen.is_empty() {
+    let by_server = report.counters.by_server();
+    if by_server.is_empty() {
         return String::new();
     }
-    let mut servers: Vec<u64> = (1..=DEFAULT_REPLICAS).chain(seen.keys().copied()).collect();
+    let mut servers: Vec<u64> = (1..=DEFAULT_REPLICAS)
+        .chain(by_server.keys().copied())
+        .collect();
     servers.sort_unstable();
     servers.dedup();
-    let counts = servers.iter().map(|server| seen.get(server).copied());
+    let counts = servers.iter().map(|server| by_server.get(server).copied());
     let counts: Vec<u64> = counts.map(Option::unwrap_or_default).collect();
 
     let total = counts.iter().sum();
@@ -127,7 +129,7 @@ fn table(report: &LoadReport) -> String {
         "seed        {} fixes the IDs: without a bound the counts are the same each time; order and times are not\n",
         report.load.seed
     );
-    text + &unexpected_servers_note(&servers, seen.len() as u64)
+    text + &unexpected_servers_note(&servers, by_server.len() as u64)
 }
 
 fn spread(counts: &[u64]) -> String {
@@ -157,11 +159,11 @@ fn verdict(sum: f64, limit: f64) -> &'static str {
 }
 
 /// Note about servers that answered unexpectedly or not at all.
-fn unexpected_servers_note(servers: &[u64], seen: u64) -> String {
-    if servers.len() as u64 == DEFAULT_REPLICAS && seen == DEFAULT_REPLICAS {
+fn unexpected_servers_note(servers: &[u64], answering: u64) -> String {
+    if servers.len() as u64 == DEFAULT_REPLICAS && answering == DEFAULT_REPLICAS {
         return String::new();
     }
-    let answered = count_noun(seen, "server");
+    let answered = count_noun(answering, "server");
     format!("note: {answered} answered; the experiment expects servers 1 to {DEFAULT_REPLICAS}\n")
 }
 

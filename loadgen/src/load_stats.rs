@@ -27,9 +27,11 @@ pub(crate) struct LoadPoint {
 impl LoadPoint {
     /// Returns the counts of a finished load on these servers.
     pub(crate) fn from_report(report: &LoadReport, servers: &BTreeSet<Server>) -> Self {
-        let seen = report.counters.by_server();
-        let count = |server: &Server| (*server, seen.get(server).copied().unwrap_or_default());
-        let unknown_server = seen.iter().filter(|(server, _)| !servers.contains(server));
+        let by_server = report.counters.by_server();
+        let count = |server: &Server| (*server, by_server.get(server).copied().unwrap_or_default());
+        let unknown_server = by_server
+            .iter()
+            .filter(|(server, _)| !servers.contains(server));
         let failures = report.counters.failures().iter();
         Self {
             n: servers.len() as u64,

@@ -43,7 +43,7 @@ async fn measure(
     signals: &mut Signals,
 ) -> anyhow::Result<LoadReport> {
     let prepared = async {
-        match balancer.is_ours() {
+        match balancer.is_spawned() {
             true => balancer.open(DEFAULT_REPLICAS, None).await,
             false => balancer.attach().await,
         }

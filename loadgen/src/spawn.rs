@@ -57,7 +57,7 @@ struct ReadyFile {
 /// Path of the ringmaster beside loadgen.
 ///
 /// # Errors
-/// The file does not exist; the sentence says how to build it.
+/// The file does not exist; the error shows the build command.
 pub(crate) fn ringmaster_path() -> anyhow::Result<PathBuf> {
     let us = std::env::current_exe().context("cannot determine the path of loadgen")?;
     let ringmaster = us.with_file_name("ringmaster");

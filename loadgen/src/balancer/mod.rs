@@ -65,13 +65,13 @@ impl BalancerUnderTest {
     }
 
     /// Returns `true` if loadgen starts the balancer, and may therefore kill its processes.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub(crate) fn is_spawned(&self) -> bool {
         self.target.is_none()
     }
 
     /// Returns `true` if the number of replicas can be changed.
     pub(crate) fn has_control(&self) -> bool {
-        self.is_ours() || self.control.is_some()
+        self.is_spawned() || self.control.is_some()
     }
 
     /// Process ID of a started ringmaster.
@@ -84,7 +84,7 @@ impl BalancerUnderTest {
     /// # Errors
     /// The balancer cannot be started or reached, or it refuses the ring ([`Refusal`]).
     pub(crate) async fn open(&mut self, replicas: u64, ring: Option<&str>) -> anyhow::Result<()> {
-        if self.is_ours() {
+        if self.is_spawned() {
             self.close().await?;
             return self.start(replicas, ring).await;
         }
@@ -196,12 +196,12 @@ impl BalancerUnderTest {
         let control = self.control()?;
         let names = control.replicas().await?;
         let events = control.execute("events").await?;
-        let taken = |name: &String| {
+        let occupied = |name: &String| {
             let events = events.as_array()?.iter().rev();
             let mut joined = events.filter(|event| event["name"] == name.as_str());
             joined.find_map(|event| event["seat"].as_u64())
         };
-        let seats: Option<BTreeSet<Server>> = names.iter().map(taken).collect();
+        let seats: Option<BTreeSet<Server>> = names.iter().map(occupied).collect();
         Ok(seats.unwrap_or_else(|| (1..=replicas).collect()))
     }
 
@@ -264,7 +264,7 @@ impl BalancerUnderTest {
     /// Stops a started ringmaster, or restores a running balancer.
     ///
     /// # Errors
-    /// That failed; the sentence says what has to be restored by hand.
+    /// The balancer could not be stopped or restored; the error names the original replicas.
     pub(crate) async fn close(&mut self) -> anyhow::Result<()> {
         let Some(open) = self.open.take() else {
             return Ok(());

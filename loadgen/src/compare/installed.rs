@@ -1,4 +1,5 @@
-//! Programs of the peers on this machine, and their versions. A peer without its program is skipped.
+//! Programs of the peers on this machine, and their versions. A peer without its program is
+//! skipped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

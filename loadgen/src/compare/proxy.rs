@@ -69,7 +69,7 @@ impl Proxy {
     ) -> anyhow::Result<Self> {
         let Some(program) = &installed.program else {
             return Ok(Self {
-                name: "direct",
+                name: installed.peer.name(),
                 addrs: setup.backends.to_vec(),
                 child: None,
             });

@@ -13,7 +13,7 @@ use super::proxy::Proxy;
 use super::results::{PeerResult, Sample, ScenarioResult};
 use super::scenario::Shape;
 use super::stats::round_down_to_two_digits;
-use super::strace::{Strace, SyscallCounts};
+use super::strace::Strace;
 use super::testbed::Testbed;
 use crate::arrivals::Rate;
 use crate::float::as_f64;
@@ -99,20 +99,15 @@ impl Rounds<'_> {
                 Ok(strace) => strace,
                 Err(err) => return self.testbed.disable_strace(&err),
             };
-            match self.count_syscalls(&mut load, strace).await {
+            let counted = async {
+                let result = load.run(None, self.plan.span).await?;
+                strace.detach(result.requests).await
+            };
+            match counted.await {
                 Ok(calls) => self.update(|scenario| scenario.peers[peer_index].calls = Some(calls)),
                 Err(err) => self.fault(peer_index, &err.context("under strace")),
             }
         }
-    }
-
-    async fn count_syscalls(
-        &self,
-        load: &mut PeerLoad,
-        strace: Strace,
-    ) -> anyhow::Result<SyscallCounts> {
-        let result = load.run(None, self.plan.span).await?;
-        strace.detach(result.requests).await
     }
 
     /// Indexes of the peers in the order of this round.

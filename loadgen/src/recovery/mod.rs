@@ -60,11 +60,11 @@ pub(crate) async fn run(
     let report = {
         let load = balancer.measure(balancer.load.seed, Counters::with_timeline()?, &progress);
         let killing = kill_all(balancer, &method, kills, &seats_in_order, &removals);
-        let asking = ask_endpoints(balancer, &endpoints);
+        let probing = probe_endpoints(balancer, &endpoints);
         tokio::select! {
             report = async { tokio::try_join!(load, killing) } => report?.0,
-            never = asking => {
-                never?;
+            ended = probing => {
+                ended?;
                 anyhow::bail!("the probes of the endpoints ended early")
             }
         }
@@ -83,14 +83,14 @@ pub(crate) async fn run(
         .iter()
         .map(|removal| events::kill_times(removal, &events, timeline))
         .collect();
-    let found = RecoveryData {
+    let data = RecoveryData {
         point: LoadPoint::from_report(&report, &seats),
         kills,
         endpoints: endpoints.into_inner(),
         retried,
         verb: method.as_str(),
     };
-    Ok(report::result(&found, report.load.rate, timeline))
+    Ok(report::result(&data, report.load.rate, timeline))
 }
 
 /// Removes replicas, seat by seat, evenly spaced over the load.
@@ -122,7 +122,7 @@ async fn kill_all(
 }
 
 /// Probes the endpoints in turn until dropped.
-async fn ask_endpoints(
+async fn probe_endpoints(
     balancer: &BalancerUnderTest,
     endpoints: &RefCell<Endpoints>,
 ) -> anyhow::Result<()> {

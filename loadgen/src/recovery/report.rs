@@ -98,12 +98,12 @@ impl RecoveryData {
 
 /// Builds the result of the experiment from its measurements.
 pub(super) fn result(
-    found: &RecoveryData,
+    data: &RecoveryData,
     rate: Option<Rate>,
     timeline: &Timeline,
 ) -> ExperimentResult {
     let lane = |server: &Server| (lane_name(*server), timeline.counts(*server));
-    let mut lanes: Vec<(String, Vec<u32>)> = found.point.answers.keys().map(lane).collect();
+    let mut lanes: Vec<(String, Vec<u32>)> = data.point.answers.keys().map(lane).collect();
     if timeline.failed().iter().any(|count| *count > 0) {
         lanes.push(("failed".into(), timeline.failed()));
     }
@@ -111,32 +111,32 @@ pub(super) fn result(
         lanes,
         from_ms: 0.0,
         step_ms: STEP_MS.into(),
-        marks: found.marks(),
+        marks: data.marks(),
     };
     let rate = rate.map(Rate::per_second);
-    let wrong: u64 = found.endpoints.values().map(|probes| probes.wrong).sum();
-    let mut kills = found.kills.iter();
+    let wrong: u64 = data.endpoints.values().map(|probes| probes.wrong).sum();
+    let mut kills = data.kills.iter();
     let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
     ExperimentResult {
         name: "recovery",
         title: "Recovery: replicas are removed under load".into(),
-        notes: found.notes(),
+        notes: data.notes(),
         csv: csv(&whole),
         json: json!({
-            "load": found.point,
+            "load": data.point,
             "rate": rate,
-            "kills": found.kills,
-            "endpoints": found.endpoints,
-            "retried": found.retried,
+            "kills": data.kills,
+            "endpoints": data.endpoints,
+            "retried": data.retried,
         }),
-        charts: charts(found, whole, rate.unwrap_or_default()),
+        charts: charts(data, whole, rate.unwrap_or_default()),
         charts_in_notes: false,
-        clean: found.point.wrong() + wrong == 0 && replaced,
+        clean: data.point.wrong() + wrong == 0 && replaced,
     }
 }
 
 /// The whole timeline, and a zoom on the first removal.
-fn charts(found: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
+fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
     let chart = |stem, title: String, sentence: &str, lanes| Chart {
         stem,
         title,
@@ -145,9 +145,9 @@ fn charts(found: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
         y: format!("answers in each {STEP_MS} ms"),
         body: Body::Timeline(lanes),
     };
-    let (rate, verb) = (group_thousands(round_u64(rate)), found.verb);
+    let (rate, verb) = (group_thousands(round_u64(rate)), data.verb);
     let title = format!("Answers per server at {rate} requests/s while replicas are {verb}");
-    let zoomed = found.kills.first().map(|kill| {
+    let zoomed = data.kills.first().map(|kill| {
         chart(
             "recovery-zoom",
             format!("The first removal in detail: server {}", kill.seat),
