@@ -1,7 +1,7 @@
-//! What may be typed. Usage errors end here, with exit code 2, before anything is started.
+//! Command-line arguments. A usage error ends the program with exit code 2 before anything is
+//! started.
 //!
-//! Flags that every experiment has are one struct, flattened into each subcommand. A flag exists
-//! when its part is built, and not before.
+//! Flags shared by several subcommands are structs, flattened into each of them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use rustix::process::Pid;
 
-use crate::duel::DuelArgs;
-use crate::pace::Rate;
+use crate::arrivals::Rate;
+use crate::compare::args::DuelArgs;
 use crate::target::Target;
 
-/// The most connections at once.
+/// Highest number of concurrent connections.
 const MAX_CONCURRENCY: u64 = 20_000;
 
-/// The rings of the fourth experiment. The custom one keeps 512 slots and 9 virtual servers but no square:
-/// keys reach every slot, and the virtual servers of 2 to 6 seats lie evenly (found by trying all odd
-/// factors).
-const RINGS: [&str; 4] = [
+/// Default rings of the fourth experiment. The last is a custom ring with 512 slots and 9 virtual
+/// servers. Its functions contain no square, so keys reach every slot. The factor 45 spaces the
+/// virtual servers of 2 to 6 seats evenly; it was found by trying all odd factors.
+const DEFAULT_RINGS: [&str; 4] = [
     "uniform",
     "classic",
     "classic-brief",
@@ -36,173 +36,158 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Send GET requests; report who answered, how fast, and what failed
+    /// Send GET requests; report answers per server, latencies and failures
     Run(RunArgs),
-    /// The first experiment: how evenly 3 replicas share requests with random IDs
-    Distribution(LabArgs),
-    /// The second: N = 2 to 6, the average per server, the busiest against the mean, and how far they vary
-    Scaling(ScalingArgs),
-    /// The third: replicas are killed under load; what clients see, when a successor is there
-    Recovery(RecoveryArgs),
-    /// The fourth: distribution and scaling for several rings, beside what each ring alone would give
-    Hashes(HashesArgs),
-    /// All four
-    All(AllArgs),
-    /// Ringmaster, HAProxy and nginx side by side: what one request costs each of them
+    /// Experiment 1: how evenly 3 replicas share requests with random IDs
+    Distribution(ExperimentArgs),
+    /// Experiment 2: average per server, busiest against the mean, and variation, for N = 2 to 6
+    Scaling {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+    },
+    /// Experiment 3: kill replicas under load; show failures, detection and replacement times
+    Recovery {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        kill: KillArgs,
+    },
+    /// Experiment 4: distribution and scaling for several rings, beside their expected shares
+    Hashes {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+        #[command(flatten)]
+        rings: RingArgs,
+    },
+    /// All four experiments
+    All {
+        #[command(flatten)]
+        common: ExperimentArgs,
+        #[command(flatten)]
+        repeats: Repeats,
+        #[command(flatten)]
+        kill: KillArgs,
+        #[command(flatten)]
+        rings: RingArgs,
+    },
+    /// Measure ringmaster, HAProxy and nginx side by side: the cost of one request
     Duel(DuelArgs),
-    /// Become PROGRAM, but die with the parent
+    /// Become PROGRAM, and die with the parent process
     #[command(hide = true)]
     Guard(GuardArgs),
 }
 
-/// The flags of `loadgen run`.
+/// Flags of `loadgen run`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
-    /// What to ask for; only /home says who answered
+    /// Path to request; only /home identifies the server that answered
     #[arg(long, default_value = "/home", value_parser = parse_path)]
     pub(crate) path: String,
 }
 
-/// The flags that every experiment has.
+/// Flags shared by all loads.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoadArgs {
-    /// Where to send the requests
+    /// Base URL that requests are sent to
     #[arg(long, value_name = "URL", default_value = "http://localhost:5000")]
     pub(crate) target: Target,
 
-    /// How many requests
+    /// Number of requests
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) requests: u64,
 
-    /// How many connections, each with one request at a time
+    /// Number of connections, each with one request at a time
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MAX_CONCURRENCY))]
     pub(crate) concurrency: u64,
 
-    /// Requests per second, sent whatever the answers do [default: as fast as they are answered]
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    /// Fixed rate, independent of the answers [default: as fast as requests are answered]
+    #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<Rate>,
 
-    /// What the request IDs follow from: the same seed, the same IDs [default: random]
+    /// Seed of the request IDs: the same seed gives the same IDs [default: random]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
-    /// Start a ringmaster of our own with 3 replicas for this, and stop it afterwards
+    /// Start a ringmaster with 3 replicas for this load, and stop it afterwards
     #[arg(long, conflicts_with = "target")]
     pub(crate) spawn: bool,
 }
 
-/// The flags of the four experiments.
+/// Flags shared by the four experiments.
 #[derive(Debug, clap::Args)]
-pub(crate) struct LabArgs {
+pub(crate) struct ExperimentArgs {
     #[command(flatten)]
     pub(crate) load: LoadArgs,
 
-    /// The control port of the target [default: localhost:5001; distribution leaves a target as it is]
+    /// Control port of the target [default: localhost:5001; distribution then leaves the target
+    /// unchanged]
     #[arg(long, value_name = "ADDR", conflicts_with = "spawn", value_parser = parse_control)]
     pub(crate) control: Option<String>,
 
-    /// Where to put CSV, JSON, SVG and PNG charts, and report.html [default: nowhere]
+    /// Directory for CSV, JSON, SVG and PNG charts, and report.html [default: no files]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
 
-/// How often a load is repeated.
+/// Number of repetitions.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Repeats {
-    /// How many loads for each N, each with the seed after the last
+    /// Number of loads for each N, each with its own seed
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) repeats: u64,
 }
 
-/// What is taken away.
+/// Number and method of kills.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KillArgs {
-    /// How many replicas are killed, at even distances while the load lasts
+    /// Number of kills, evenly spaced over the load
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) kills: u64,
 
-    /// Kills a replica when its name is added, for example 'docker kill'
-    /// [default: SIGKILL with --spawn, else the command 'replace']
+    /// Command that kills a replica, followed by its name, for example 'docker kill' [default:
+    /// SIGKILL with --spawn, otherwise the control command 'replace']
     #[arg(long, value_name = "COMMAND")]
     pub(crate) kill_with: Option<String>,
 }
 
-/// Which rings are compared.
+/// Rings to compare.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RingArgs {
-    /// A ring to try; repeatable [default: uniform, classic, classic-brief and a custom one]
+    /// Ring to measure; repeatable [default: uniform, classic, classic-brief and a custom one]
     #[arg(long = "ring", value_name = "SPEC", value_parser = parse_ring)]
     rings: Vec<String>,
 }
 
 impl RingArgs {
-    /// Those that were given, or those of the experiment.
+    /// Returns the given rings, or the default rings if none was given.
     pub(crate) fn rings(self) -> Vec<String> {
         if self.rings.is_empty() {
-            RINGS.map(str::to_owned).to_vec()
+            DEFAULT_RINGS.map(str::to_owned).to_vec()
         } else {
             self.rings
         }
     }
 }
 
-/// The flags of `loadgen scaling`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ScalingArgs {
-    #[command(flatten)]
-    pub(crate) lab: LabArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-}
-
-/// The flags of `loadgen recovery`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RecoveryArgs {
-    #[command(flatten)]
-    pub(crate) lab: LabArgs,
-    #[command(flatten)]
-    pub(crate) kill: KillArgs,
-}
-
-/// The flags of `loadgen hashes`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct HashesArgs {
-    #[command(flatten)]
-    pub(crate) lab: LabArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-    #[command(flatten)]
-    pub(crate) rings: RingArgs,
-}
-
-/// The flags of `loadgen all`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct AllArgs {
-    #[command(flatten)]
-    pub(crate) lab: LabArgs,
-    #[command(flatten)]
-    pub(crate) repeats: Repeats,
-    #[command(flatten)]
-    pub(crate) kill: KillArgs,
-    #[command(flatten)]
-    pub(crate) rings: RingArgs,
-}
-
-/// What the guard is told.
+/// Flags of the hidden subcommand `guard`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuardArgs {
-    /// The CPUs to run on; repeatable
+    /// CPU to run on; repeatable
     #[arg(long = "cpu", value_name = "N")]
     pub(crate) cpus: Vec<usize>,
 
-    /// The process to die with
+    /// Process to die with
     #[arg(value_parser = parse_pid)]
     pub(crate) parent: Pid,
 
-    /// The program and its arguments
+    /// Program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
 }
@@ -237,18 +222,6 @@ fn parse_ring(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A rate within its bounds.
-pub(crate) fn parse_rate(text: &str) -> Result<Rate, String> {
-    let rate = text.parse().ok().and_then(Rate::new);
-    rate.ok_or_else(|| {
-        format!(
-            "a rate is {} to {} requests/s",
-            Rate::SLOWEST,
-            Rate::FASTEST
-        )
-    })
-}
-
 fn parse_pid(text: &str) -> Result<Pid, &'static str> {
     text.parse()
         .ok()
@@ -264,34 +237,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_hang_together() {
+    fn the_definition_of_the_flags_is_valid() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn nonsense_is_refused() {
-        for args in [
-            ["run", "--requests", "0"],
-            ["run", "--concurrency", "0"],
-            ["run", "--concurrency", "20001"],
-            ["run", "--rate", "0"],
-            ["run", "--path", "home"],
-            ["run", "--path", "/a b"],
-            ["run", "--target", "ftp://a"],
-            ["distribution", "--path", "/home"],
-            ["scaling", "--repeats", "0"],
-            ["recovery", "--kills", "0"],
-            ["hashes", "--ring", "a b"],
-            ["all", "--control", "localhost"],
+    fn invalid_flags_are_refused() {
+        let refused =
+            |words: &[&str]| Args::try_parse_from([&["loadgen"], words].concat()).is_err();
+        for line in [
+            "run --requests 0",
+            "run --concurrency 0",
+            "run --concurrency 20001",
+            "run --rate 0",
+            "run --path home",
+            "run --path /a b",
+            "run --target ftp://a",
+            "distribution --path /home",
+            "scaling --repeats 0",
+            "recovery --kills 0",
+            "hashes --ring a b",
+            "all --control localhost",
         ] {
-            let args = ["loadgen"].into_iter().chain(args);
-            assert!(
-                Args::try_parse_from(args.clone()).is_err(),
-                "{:?}",
-                args.last()
-            );
+            let words: Vec<&str> = line.splitn(3, ' ').collect();
+            assert!(refused(&words), "{line}");
         }
-        let both = ["loadgen", "run", "--spawn", "--target", "http://a"];
-        assert!(Args::try_parse_from(both).is_err());
+        assert!(refused(&["run", "--spawn", "--target", "http://a"]));
     }
 }

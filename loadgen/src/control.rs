@@ -1,7 +1,7 @@
-//! The control port of a balancer: one text command on one connection, its answer in JSON.
+//! Client of a balancer's control port: one text command per connection, answered in JSON.
 //!
-//! A change that was begun is waited for even if nobody wants its answer any more: only then is it
-//! known what is there to be put back.
+//! A started command runs to its end even if its caller was cancelled. Only then is it known which
+//! state has to be restored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,61 +13,62 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// The longest that one command may take: a removal waits for the requests that are under way.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit of one command: `rm` waits for the requests in flight.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest answer, in bytes.
-const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+/// Longest answer, in bytes.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Where commands go.
+/// Address of a control port.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     addr: String,
-    /// Held while a command is under way.
-    turn: Arc<Mutex<()>>,
+    /// Held while a command is running.
+    command_lock: Arc<Mutex<()>>,
 }
 
 impl Control {
-    /// The control port at `host:port`.
-    pub(crate) fn at(addr: impl ToString) -> Self {
+    /// Returns a client for the control port at `host:port`.
+    pub(crate) fn new(addr: impl ToString) -> Self {
         Self {
             addr: addr.to_string(),
-            turn: Arc::default(),
+            command_lock: Arc::default(),
         }
     }
 
-    /// Sends a command and returns its answer. One command at a time; one that nobody waits for any
-    /// more still runs to its end.
+    /// Sends a command and returns its answer. Commands run one at a time. Cancelling the caller
+    /// does not cancel the command.
     ///
     /// # Errors
-    /// Nobody answers there, or the answer is a refusal: its sentence.
-    pub(crate) async fn ask(&self, command: &str) -> anyhow::Result<Value> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+    /// The control port is unreachable, or the balancer refused the command; the error holds its
+    /// sentence.
+    pub(crate) async fn execute(&self, command: &str) -> anyhow::Result<Value> {
+        let command_lock = Arc::clone(&self.command_lock).lock_owned().await;
         let (addr, line) = (self.addr.clone(), format!("{command} json\n"));
-        let asked = tokio::task::spawn_local(async move {
-            let _turn = turn;
-            timeout(PATIENCE, exchange(&addr, &line)).await
+        let task = tokio::task::spawn_local(async move {
+            let _turn = command_lock;
+            timeout(COMMAND_TIMEOUT, exchange(&addr, &line)).await
         });
-        let answer = asked.await.context("the command ended badly")?;
-        let answer = answer.map_err(|_| anyhow!("no answer within {PATIENCE:?}"));
+        let answer = task.await.context("the task of the command panicked")?;
+        let answer = answer.map_err(|_| anyhow!("no answer within {COMMAND_TIMEOUT:?}"));
         let answer = answer.and_then(|answer| answer);
         let answer = answer.with_context(|| format!("'{command}' on {}", self.addr))?;
-        understand(command, &answer)
+        parse_answer(command, &answer)
     }
 
-    /// The replicas that answer, by name, in order.
+    /// Names of the replicas that answer, in order.
     pub(crate) async fn replicas(&self) -> anyhow::Result<Vec<String>> {
-        let answer = self.ask("rep").await?;
+        let answer = self.execute("rep").await?;
         let names = answer["message"]["replicas"].as_array();
-        let names = names.context("'rep' was answered without a list of replicas")?;
+        let names = names.context("the answer to 'rep' has no list of replicas")?;
         let names = names.iter().filter_map(Value::as_str);
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// How often the balancer has sent a request again, if it counts that.
+    /// Number of retries the balancer has made, if it counts them (`/metrics`).
     pub(crate) async fn retries(&self) -> Option<u64> {
         let head = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let answer = timeout(PATIENCE, exchange(&self.addr, head))
+        let answer = timeout(COMMAND_TIMEOUT, exchange(&self.addr, head))
             .await
             .ok()?
             .ok()?;
@@ -86,17 +87,20 @@ async fn exchange(addr: &str, line: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(addr).await.context("cannot connect")?;
     stream.write_all(line.as_bytes()).await?;
     let mut answer = String::new();
-    stream.take(MAX_ANSWER).read_to_string(&mut answer).await?;
+    stream
+        .take(MAX_ANSWER_BYTES)
+        .read_to_string(&mut answer)
+        .await?;
     Ok(answer)
 }
 
-fn understand(command: &str, answer: &str) -> anyhow::Result<Value> {
+fn parse_answer(command: &str, answer: &str) -> anyhow::Result<Value> {
     let line = answer.trim();
     if let Some(sentence) = line.strip_prefix("ERR ") {
         bail!("'{command}' was refused: {sentence}");
     }
     let value: Value = serde_json::from_str(line)
-        .with_context(|| format!("'{command}' was answered with something else than JSON"))?;
+        .with_context(|| format!("the answer to '{command}' is not JSON"))?;
     if value["status"] == "failure" {
         let sentence = value["message"].as_str().unwrap_or_default();
         let sentence = sentence.strip_prefix("<Error> ").unwrap_or(sentence);
@@ -110,17 +114,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_a_sentence_and_nonsense_is_named() {
+    fn a_refusal_is_quoted_and_an_answer_without_json_is_reported() {
         let refusal = r#"{"message":"<Error> n is wrong","status":"failure"}"#;
-        let said = |answer| understand("add 0", answer).unwrap_err().to_string();
-        assert_eq!(said(refusal), "'add 0' was refused: n is wrong");
+        let error = |answer| parse_answer("add 0", answer).unwrap_err().to_string();
+        assert_eq!(error(refusal), "'add 0' was refused: n is wrong");
         assert_eq!(
-            said("ERR n is wrong\n\n"),
+            error("ERR n is wrong\n\n"),
             "'add 0' was refused: n is wrong"
         );
-        assert!(said("HTTP/1.1 400").contains("something else than JSON"));
+        assert!(error("HTTP/1.1 400").contains("is not JSON"));
         assert_eq!(
-            understand("events", "[]\n\n").unwrap(),
+            parse_answer("events", "[]\n\n").unwrap(),
             Value::Array(vec![])
         );
     }

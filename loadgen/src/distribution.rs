@@ -1,59 +1,60 @@
-//! The first experiment: requests with random IDs on three replicas, and how evenly they fell.
+//! Experiment 1: how evenly three replicas share requests with random IDs.
 //!
-//! What is expected are equal shares. The chi-square sum says how far the counts are from them: for
-//! fair draws it exceeds the printed bound in 5 % of runs, so a single run above it proves nothing. It
-//! judges arcs, not correctness: the arcs of some consistent-hash rings are uneven by their making.
+//! Equal shares are expected. The chi-square sum measures the distance from them. For fair draws it
+//! exceeds the printed limit in 5 % of runs, so a single run above it proves nothing. It judges the
+//! arcs, not correctness: some consistent-hash rings have uneven arcs by design.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::bars::{bar, grouped, share};
+use crate::balancer::BalancerUnderTest;
 use crate::chart::{Bars, Body, Chart, Series};
-use crate::figures::{Point, complaint};
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::counters::{Counters, max_to_mean};
+use crate::float::as_f64;
+use crate::load_stats::{LoadPoint, failure_summary};
 use crate::progress::Progress;
-use crate::report::{BAR_WIDTH, Measured, counted};
-use crate::tally::{Tally, as_f64, max_to_mean};
+use crate::results::ExperimentResult;
+use crate::spawn::DEFAULT_REPLICAS;
+use crate::text::{MAX_BAR_CHARS, bar, count_noun, group_thousands, share};
+use crate::text_report::LoadReport;
 
-/// How many replicas the experiment is made with.
-pub(crate) const REPLICAS: u64 = 3;
-
-/// The 95 % point of the standard normal distribution.
+/// 95 % point of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_854;
 
-/// Makes the experiment. A target without a known control port is measured as it is, so that a single
-/// server can be looked at too.
+/// Runs the experiment. A target without a known control port is measured unchanged, so it may also
+/// be a single server.
 ///
 /// # Errors
 /// Nothing could be measured.
-pub(crate) async fn perform(lab: &mut Lab) -> anyhow::Result<Findings> {
-    let control = lab.has_control();
+pub(crate) async fn run(balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
+    let control = balancer.has_control();
     if control {
-        lab.open(REPLICAS, None).await?;
+        balancer.open(DEFAULT_REPLICAS, None).await?;
     } else {
-        lab.open_as_it_is().await?;
+        balancer.attach().await?;
     }
-    let seats: BTreeSet<u64> = match lab.control() {
-        Ok(_) if !lab.is_ours() => lab.seats(REPLICAS).await?,
-        _ => (1..=REPLICAS).collect(),
+    let seats: BTreeSet<u64> = match balancer.control() {
+        Ok(_) if !balancer.is_spawned() => balancer.seats(DEFAULT_REPLICAS).await?,
+        _ => (1..=DEFAULT_REPLICAS).collect(),
     };
-    let progress = Progress::of(lab.load.requests);
-    let measured = lab.measure(lab.load.seed, Tally::new()?, &progress).await?;
+    let progress = Progress::new(balancer.load.requests);
+    let report = balancer
+        .measure(balancer.load.seed, Counters::new()?, &progress)
+        .await?;
     drop(progress);
-    let point = Point::of(&measured, &seats);
-    let mut findings = findings(&measured, &point);
-    // Whoever else answers is a note above, and has lied only if it is known who should.
+    let point = LoadPoint::from_report(&report, &seats);
+    let mut result = result(&report, &point);
+    // Answers of other servers are already a note. They are failures only if the seats are known.
     if control {
-        findings.notes += &complaint(std::slice::from_ref(&point));
+        result.notes += &failure_summary(std::slice::from_ref(&point));
     }
-    findings.clean = measured.is_clean() && (point.lies == 0 || !control);
-    Ok(findings)
+    result.clean = report.is_clean() && (point.unknown_server == 0 || !control);
+    Ok(result)
 }
 
-fn findings(measured: &Measured, point: &Point) -> Findings {
-    let requests = measured.load.requests;
+fn result(report: &LoadReport, point: &LoadPoint) -> ExperimentResult {
+    let requests = report.load.requests;
     let count = as_f64(requests);
     let fair = count / as_f64(point.n.max(1));
     let names = point
@@ -68,10 +69,10 @@ fn findings(measured: &Measured, point: &Point) -> Findings {
     let chart = Chart {
         stem: "distribution",
         title: format!(
-            "Answers per server, {} requests on {REPLICAS} servers",
-            grouped(requests)
+            "Answers per server, {} requests on {DEFAULT_REPLICAS} servers",
+            group_thousands(requests)
         ),
-        sentence: "One bar for each server; the mark across it is an equal share.".into(),
+        sentence: "One bar per server; the mark across it is an equal share.".into(),
         x: "server".into(),
         y: "answers".into(),
         body: Body::Bars(Bars {
@@ -83,28 +84,30 @@ fn findings(measured: &Measured, point: &Point) -> Findings {
             }],
         }),
     };
-    Findings {
+    ExperimentResult {
         name: "distribution",
         title: "Distribution: 3 servers".into(),
-        notes: measured.summary() + &table(measured),
+        notes: report.summary() + &table(report),
         csv,
         json: json!({"load": point, "max_to_mean": point.ratio(), "variation": point.variation()}),
         charts: vec![chart],
-        told: true,
+        charts_in_notes: true,
         clean: true,
     }
 }
 
-/// Answers per server, what equal shares would be, and how far apart they are.
-fn table(measured: &Measured) -> String {
-    let seen = measured.tally.by_server();
-    if seen.is_empty() {
+/// Table of answers per server, beside equal shares, with the statistics of their spread.
+fn table(report: &LoadReport) -> String {
+    let by_server = report.counters.by_server();
+    if by_server.is_empty() {
         return String::new();
     }
-    let mut servers: Vec<u64> = (1..=REPLICAS).chain(seen.keys().copied()).collect();
+    let mut servers: Vec<u64> = (1..=DEFAULT_REPLICAS)
+        .chain(by_server.keys().copied())
+        .collect();
     servers.sort_unstable();
     servers.dedup();
-    let counts = servers.iter().map(|server| seen.get(server).copied());
+    let counts = servers.iter().map(|server| by_server.get(server).copied());
     let counts: Vec<u64> = counts.map(Option::unwrap_or_default).collect();
 
     let total = counts.iter().sum();
@@ -114,9 +117,9 @@ fn table(measured: &Measured) -> String {
     for (server, count) in servers.iter().zip(&counts) {
         let row = format!(
             "{server:>6}{:>12}{:>9}{fair:>10}  {}",
-            grouped(*count),
+            group_thousands(*count),
             share(*count, total),
-            bar(*count, longest, BAR_WIDTH),
+            bar(*count, longest, MAX_BAR_CHARS),
         );
         text += row.trim_end();
         text.push('\n');
@@ -124,9 +127,9 @@ fn table(measured: &Measured) -> String {
     text += &spread(&counts);
     text += &format!(
         "seed        {} fixes the IDs: without a bound the counts are the same each time; order and times are not\n",
-        measured.load.seed
+        report.load.seed
     );
-    text + &surprise(&servers, seen.len() as u64)
+    text + &unexpected_servers_note(&servers, by_server.len() as u64)
 }
 
 fn spread(counts: &[u64]) -> String {
@@ -143,9 +146,9 @@ fn spread(counts: &[u64]) -> String {
     text
 }
 
-/// Verdict on the sum, in words.
+/// Verdict on the chi-square sum.
 fn verdict(sum: f64, limit: f64) -> &'static str {
-    // So far off that fair draws are out of the question for a few servers.
+    // For a few servers, fair draws practically never exceed five times the limit.
     if sum > 5.0 * limit {
         "uneven: fair draws are never that far from equal shares"
     } else if sum >= limit {
@@ -155,16 +158,16 @@ fn verdict(sum: f64, limit: f64) -> &'static str {
     }
 }
 
-/// A word about servers that should not, or should, have answered.
-fn surprise(servers: &[u64], seen: u64) -> String {
-    if servers.len() as u64 == REPLICAS && seen == REPLICAS {
+/// Note about servers that answered unexpectedly or not at all.
+fn unexpected_servers_note(servers: &[u64], answering: u64) -> String {
+    if servers.len() as u64 == DEFAULT_REPLICAS && answering == DEFAULT_REPLICAS {
         return String::new();
     }
-    let answered = counted(seen, "server");
-    format!("note: {answered} answered; the experiment is made with servers 1 to {REPLICAS}\n")
+    let answered = count_noun(answering, "server");
+    format!("note: {answered} answered; the experiment expects servers 1 to {DEFAULT_REPLICAS}\n")
 }
 
-/// The sum of squared distances from equal shares, each relative to the share.
+/// Sum of squared distances from equal shares, each relative to the share.
 fn chi_square(counts: &[u64]) -> f64 {
     let fair = as_f64(counts.iter().sum()) / as_f64(counts.len() as u64);
     counts
@@ -173,7 +176,7 @@ fn chi_square(counts: &[u64]) -> f64 {
         .sum()
 }
 
-/// What fair draws stay below in 95 % of runs (Wilson and Hilferty 1931; less than 3 % low).
+/// Limit that fair draws stay below in 95 % of runs (Wilson and Hilferty 1931; less than 3 % low).
 fn chi_square_95(freedom: u64) -> f64 {
     let freedom = as_f64(freedom);
     let spread = 2.0 / (9.0 * freedom);
@@ -183,54 +186,41 @@ fn chi_square_95(freedom: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::measured;
+    use crate::text::tests::assert_contains;
+    use crate::text_report::tests::sample_report;
 
     #[test]
-    fn measured_stands_beside_expected() {
-        let text = table(&measured(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
-        assert!(
-            text.contains("     1       3,400   34.0 %    33.3 %  ████"),
-            "{text}"
-        );
-        assert!(
-            text.contains("max/mean    1.020  (equal shares: 1.000)\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("chi-square  2.00  (fair draws: below 5.9"),
-            "{text}"
-        );
-        assert!(text.contains("\nverdict     fair: as even as"), "{text}");
-        assert!(text.contains("\nseed        7 fixes the IDs"), "{text}");
+    fn counts_stand_beside_equal_shares() {
+        let text = table(&sample_report(&[(1, 3_400), (2, 3_300), (3, 3_300)], false));
+        assert_contains(&text, "     1       3,400   34.0 %    33.3 %  ████");
+        assert_contains(&text, "max/mean    1.020  (equal shares: 1.000)\n");
+        assert_contains(&text, "chi-square  2.00  (fair draws: below 5.9");
+        assert_contains(&text, "\nverdict     fair: as even as");
+        assert_contains(&text, "\nseed        7 fixes the IDs");
         assert!(!text.contains("note"), "{text}");
     }
 
     #[test]
     fn the_verdict_follows_the_sum() {
-        let told = |counts: [u64; 3]| spread(&counts);
-        assert!(told([3_334, 3_333, 3_333]).contains("verdict     fair"));
-        assert!(told([3_450, 3_275, 3_275]).contains("verdict     perhaps uneven"));
-        assert!(told([8_359, 469, 1_172]).contains("verdict     uneven"));
+        let text = |counts: [u64; 3]| spread(&counts);
+        assert!(text([3_334, 3_333, 3_333]).contains("verdict     fair"));
+        assert!(text([3_450, 3_275, 3_275]).contains("verdict     perhaps uneven"));
+        assert!(text([8_359, 469, 1_172]).contains("verdict     uneven"));
     }
 
     #[test]
-    fn a_silent_server_counts_as_zero_and_a_stranger_is_named() {
-        let text = table(&measured(&[(1, 10), (3, 10)], false));
-        assert!(
-            text.contains("     2           0    0.0 %    33.3 %"),
-            "{text}"
-        );
-        assert!(text.contains("note: 2 servers answered"), "{text}");
-        let text = table(&measured(&[(1, 1), (2, 1), (3, 1), (9, 1)], false));
-        assert!(
-            text.contains("25.0 %") && text.contains("note: 4 servers"),
-            "{text}"
-        );
-        assert_eq!(table(&measured(&[], true)), "");
+    fn a_silent_server_counts_as_zero_and_an_unknown_server_is_reported() {
+        let text = table(&sample_report(&[(1, 10), (3, 10)], false));
+        assert_contains(&text, "     2           0    0.0 %    33.3 %");
+        assert_contains(&text, "note: 2 servers answered");
+        let text = table(&sample_report(&[(1, 1), (2, 1), (3, 1), (9, 1)], false));
+        assert_contains(&text, "25.0 %");
+        assert_contains(&text, "note: 4 servers");
+        assert_eq!(table(&sample_report(&[], true)), "");
     }
 
     #[test]
-    fn the_bound_is_close_to_the_tables() {
+    fn the_limit_is_close_to_published_tables() {
         for (freedom, exact) in [(1, 3.841), (2, 5.991), (5, 11.070), (15, 24.996)] {
             let error = chi_square_95(freedom) / exact - 1.0;
             assert!(error.abs() < 0.03, "{freedom}: {error}");

@@ -1,11 +1,11 @@
-//! Latencies in a histogram: its memory does not grow with their number, and a quantile is exact to
-//! three digits (HdrHistogram).
+//! Latency histogram. Its memory does not grow with the number of values, and quantiles are exact
+//! to three digits (HdrHistogram).
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The longest latency told apart from longer ones, in nanoseconds, and how many digits count.
+/// Highest latency that is distinguished, in nanoseconds, and the number of significant digits.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
 const LATENCY_DIGITS: u8 = 3;
 
@@ -14,22 +14,23 @@ const LATENCY_DIGITS: u8 = 3;
 pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    /// None yet.
+    /// Returns an empty histogram.
     ///
     /// # Errors
-    /// The bounds are wrong, which a test would notice.
+    /// The bounds are invalid, which a test would find.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let histogram = Histogram::new_with_bounds(1, MAX_LATENCY_NS, LATENCY_DIGITS)?;
         Ok(Self(histogram))
     }
 
-    /// Adds one; one beyond all bounds counts as the longest.
+    /// Records a latency. Latencies above the highest count as the highest.
     pub(crate) fn record(&mut self, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.0.saturating_record(nanos);
     }
 
-    /// What the share `quantile` of them did not exceed; 0 if there are none.
+    /// Returns the latency that the share `quantile` of the values did not exceed; 0 without
+    /// values.
     pub(crate) fn quantile(&self, quantile: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(quantile))
     }

@@ -1,60 +1,83 @@
-//! A load: so many connections, each sending the next request when it has its answer and the request is
-//! due.
+//! A load: several connections, each of which sends its next request when it has its answer and the
+//! request is due.
 //!
-//! Requests are numbered, and the number decides the ID; which connection carries it is chance. Without a
-//! rate a slow server slows the load, and latencies say nothing about a fixed rate of arrivals.
+//! The number of a request decides its ID; any connection may carry it. Without a rate, a slow
+//! server slows the load down, so latencies say nothing about a fixed rate of arrivals.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
+use crate::arrivals::{Arrivals, LoadLength, Rate};
 use crate::cli::LoadArgs;
-use crate::client::{Client, Template};
-use crate::ids::request_id;
-use crate::pace::{Arrivals, End, Rate};
-use crate::tally::Tally;
+use crate::client::{Client, RequestTemplate};
+use crate::counters::Counters;
+use crate::request_ids::request_id;
 
-/// How much, over how many connections, how fast, with which IDs.
+/// Size, concurrency, rate and seed of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) requests: u64,
     pub(crate) concurrency: u64,
-    /// `None`: as fast as it is answered.
+    /// `None`: as fast as requests are answered.
     pub(crate) rate: Option<Rate>,
     pub(crate) seed: u64,
 }
 
 impl Load {
-    /// The load that was asked for; its seed is drawn where none was given.
-    pub(crate) fn of(args: &LoadArgs) -> Self {
+    /// Returns the load of the flags. Without `--seed` the seed is random.
+    pub(crate) fn from_args(args: &LoadArgs) -> Self {
         Self {
             requests: args.requests,
             concurrency: args.concurrency,
             rate: args.rate,
-            // Short enough to be typed again.
+            // 32 bits, so that the seed is short enough to be typed again.
             seed: args.seed.unwrap_or_else(|| rand::random::<u32>().into()),
         }
     }
 }
 
-/// Sends the whole load, counting in `tally`. Cancel safe: what was counted stays counted, and the
+/// Sends the whole load and counts the results. Cancel safe: results so far stay counted, and the
 /// connections are closed.
-pub(crate) async fn send(load: Load, template: Rc<Template>, tally: Rc<RefCell<Tally>>) {
-    let arrivals = Rc::new(Arrivals::start(load.rate, End::Requests(load.requests)));
+pub(crate) async fn run(
+    load: Load,
+    template: Rc<RequestTemplate>,
+    counters: Rc<RefCell<Counters>>,
+) {
+    let arrivals = Rc::new(Arrivals::start(
+        load.rate,
+        LoadLength::Requests(load.requests),
+    ));
     let mut connections = JoinSet::new();
     for _ in 0..load.concurrency.min(load.requests) {
-        let (template, tally) = (Rc::clone(&template), Rc::clone(&tally));
+        let (template, counters) = (Rc::clone(&template), Rc::clone(&counters));
         let arrivals = Rc::clone(&arrivals);
-        connections.spawn_local(async move { drive(load, &arrivals, &template, &tally).await });
+        connections.spawn_local(async move {
+            run_connection(load, &arrivals, &template, &counters).await
+        });
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn drive(load: Load, arrivals: &Arrivals, template: &Template, tally: &RefCell<Tally>) {
+async fn run_connection(
+    load: Load,
+    arrivals: &Arrivals,
+    template: &RequestTemplate,
+    counters: &RefCell<Counters>,
+) {
     let mut client = Client::new(template);
     while let Some(arrival) = arrivals.next().await {
         let outcome = client.request(request_id(load.seed, arrival.index)).await;
-        tally.borrow_mut().add(outcome, arrival.due.elapsed());
+        counters.borrow_mut().add(outcome, arrival.due.elapsed());
     }
+}
+
+/// Raises the soft limit of descriptors to the hard limit, since each connection needs one.
+/// Connections beyond the limit count as failures.
+pub(crate) fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -1,38 +1,44 @@
-//! `loadgen`: puts load on a balancer or a replica, and says who answered, how fast, and what failed.
+//! `loadgen`: sends load to a balancer or a replica, and reports answers per server, latencies and
+//! failures.
 //!
-//! Exit code 0: every request was answered rightly; 1: some were not, or nothing could be measured;
-//! 2: usage. One thread does it all, so that a measured latency holds as little of ours as possible.
+//! Exit code 0: every request was answered as expected; 1: a request failed, or nothing could be
+//! measured; 2: bad usage. One thread does all the work, so that measured latencies contain little
+//! of loadgen's own delay.
 
-mod bars;
+mod arrivals;
+mod balancer;
 mod chart;
+mod child_process;
 mod cli;
 mod client;
+mod compare;
+mod console;
 mod control;
+mod counters;
 mod distribution;
-mod duel;
-mod experiment;
-mod figures;
-mod findings;
-mod guard;
-mod hashes;
-mod ids;
-mod lab;
+mod expected_shares;
+mod float;
+mod html_report;
+mod http_reply;
 mod latency;
 mod load;
+mod load_stats;
+mod machine;
 mod outcome;
-mod pace;
-mod page;
 mod progress;
 mod recovery;
-mod reply;
-mod report;
-mod rings;
+mod request_ids;
+mod results;
+mod ring_comparison;
+mod run_cmd;
 mod scaling;
 mod signals;
 mod spawn;
+mod spread;
 mod suite;
-mod tally;
 mod target;
+mod text;
+mod text_report;
 mod timeline;
 
 use std::io::Write;
@@ -49,7 +55,7 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(code) => code,
         Err(err) => {
-            // There is nowhere left to report that stderr is gone.
+            // A closed stderr cannot be reported anywhere.
             let _ = writeln!(std::io::stderr(), "loadgen: {err:#}");
             ExitCode::FAILURE
         }
@@ -57,32 +63,34 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (lab, all) = match args.command {
-        Command::Guard(guard) => return Err(guard::become_guarded(&guard)),
-        Command::Duel(args) => return event_loop()?.block_on(duel::perform(args)),
-        Command::Run(run) => {
-            let plan = experiment::Plan::run(run);
-            return event_loop()?.block_on(experiment::perform(plan));
-        }
-        Command::Distribution(lab) => (lab, vec![Experiment::Distribution]),
-        Command::Scaling(args) => (args.lab, vec![Experiment::Scaling(args.repeats)]),
-        Command::Recovery(args) => (args.lab, vec![Experiment::Recovery(args.kill)]),
-        Command::Hashes(args) => (
-            args.lab,
-            vec![Experiment::Hashes(args.repeats, args.rings.rings())],
-        ),
-        Command::All(args) => {
-            let rings = args.rings.rings();
+    let (common, all) = match args.command {
+        Command::Guard(args) => return Err(child_process::exec_guarded(&args)),
+        Command::Duel(args) => return event_loop()?.block_on(compare::run(args)),
+        Command::Run(args) => return event_loop()?.block_on(run_cmd::run(args)),
+        Command::Distribution(common) => (common, vec![Experiment::Distribution]),
+        Command::Scaling { common, repeats } => (common, vec![Experiment::Scaling(repeats)]),
+        Command::Recovery { common, kill } => (common, vec![Experiment::Recovery(kill)]),
+        Command::Hashes {
+            common,
+            repeats,
+            rings,
+        } => (common, vec![Experiment::Hashes(repeats, rings.rings())]),
+        Command::All {
+            common,
+            repeats,
+            kill,
+            rings,
+        } => {
             let all = vec![
                 Experiment::Distribution,
-                Experiment::Scaling(args.repeats),
-                Experiment::Recovery(args.kill),
-                Experiment::Hashes(args.repeats, rings),
+                Experiment::Scaling(repeats),
+                Experiment::Recovery(kill),
+                Experiment::Hashes(repeats, rings.rings()),
             ];
-            (args.lab, all)
+            (common, all)
         }
     };
-    event_loop()?.block_on(suite::perform(&lab, &all))
+    event_loop()?.block_on(suite::run(&common, &all))
 }
 
 fn event_loop() -> anyhow::Result<LocalRuntime> {

@@ -1,7 +1,7 @@
-//! What became of one request: which server answered, or in which way it failed. Pure.
+//! Outcome of one request: the server that answered, or the kind of failure. Pure.
 //!
-//! Every failure has exactly one kind, and none is repaired in silence: a measurement that retries
-//! hides what it should show.
+//! Every failure has exactly one kind. Failed requests are never retried: a measurement that
+//! retries hides what it should show.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,29 +11,29 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::error::Category;
 
-/// The number in `Hello from Server: N`.
+/// Server number in `Hello from Server: N`.
 pub(crate) type Server = u64;
 
-/// Why a request counts as failed.
+/// Reason why a request counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Failure {
-    /// Nobody listens.
+    /// The connection was refused.
     Refused,
     /// No connection for another reason: no route, no free port, no descriptor.
     NoConnection,
     /// The connection was reset.
     Reset,
-    /// The connection ended before a byte of the reply came.
+    /// The connection ended before the first byte of the reply.
     ClosedEarly,
     /// The connection ended within the reply.
     CutOff,
-    /// No whole reply in time.
+    /// The reply was not complete in time.
     TimedOut,
     /// A reply with a status other than 2xx.
     Status(u16),
-    /// Bytes that are no HTTP reply, or a body that is no JSON.
+    /// The bytes are not an HTTP reply, or the body is not JSON.
     BadBody,
-    /// JSON, but not what `/home` says.
+    /// The body is JSON, but not the expected answer.
     WrongAnswer,
 }
 
@@ -54,8 +54,8 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// Why there is no connection.
-    pub(crate) fn connecting(err: &io::Error) -> Self {
+    /// Classifies a failed connect.
+    pub(crate) fn from_connect_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::ConnectionReset => Self::Reset,
@@ -64,8 +64,8 @@ impl Failure {
         }
     }
 
-    /// Why a connection broke.
-    pub(crate) fn exchanging(err: &io::Error) -> Self {
+    /// Classifies an error on an open connection.
+    pub(crate) fn from_io_error(err: &io::Error) -> Self {
         match err.kind() {
             ErrorKind::BrokenPipe | ErrorKind::NotConnected => Self::ClosedEarly,
             ErrorKind::TimedOut => Self::TimedOut,
@@ -74,24 +74,24 @@ impl Failure {
     }
 }
 
-/// What a good answer looks like.
+/// Expected answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The greeting of `/home`, which says who answered.
+    /// Greeting of `/home`, which identifies the server.
     Greeting,
-    /// Any 2xx.
+    /// Any 2xx status.
     Success,
-    /// What `/heartbeat` says: 200 without a body.
+    /// Answer to `/heartbeat`: 200 with an empty body.
     Empty,
-    /// The list of `/rep`: as many names as it says.
+    /// Answer to `/rep`: N replicas with their names.
     Replicas,
-    /// What a replica says of a path that it does not have.
-    Unknown,
+    /// A replica's answer to an unknown path.
+    UnknownPath,
 }
 
 impl Expected {
-    /// What is expected of a GET of `path`, which may have a query.
-    pub(crate) fn of(path: &str) -> Self {
+    /// Expected answer to a GET of `path`, which may have a query.
+    pub(crate) fn for_path(path: &str) -> Self {
         if path.split('?').next() == Some("/home") {
             Self::Greeting
         } else {
@@ -99,33 +99,33 @@ impl Expected {
         }
     }
 
-    /// Who answered, if it can be told.
+    /// Checks a reply and returns the server that answered, if the reply identifies it.
     ///
     /// # Errors
-    /// The reply is not what was expected.
-    pub(crate) fn judge(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
+    /// The reply is not the expected one.
+    pub(crate) fn check(self, status: u16, body: &[u8]) -> Result<Option<Server>, Failure> {
         match self {
-            Self::Unknown => unknown(status, body).map(|()| None),
+            Self::UnknownPath => check_unknown_path(status, body).map(|()| None),
             _ if !(200..300).contains(&status) => Err(Failure::Status(status)),
             Self::Success => Ok(None),
-            Self::Greeting => greeting(body).map(Some),
+            Self::Greeting => parse_greeting(body).map(Some),
             Self::Empty if status == 200 && body.is_empty() => Ok(None),
             Self::Empty => Err(Failure::WrongAnswer),
-            Self::Replicas => replicas(body).map(|()| None),
+            Self::Replicas => check_replica_list(body).map(|()| None),
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Home<'b> {
+struct HomeReply<'b> {
     #[serde(borrow)]
     message: Cow<'b, str>,
     #[serde(borrow)]
     status: Cow<'b, str>,
 }
 
-fn greeting(body: &[u8]) -> Result<Server, Failure> {
-    let home: Home = serde_json::from_slice(body).map_err(|err| match err.classify() {
+fn parse_greeting(body: &[u8]) -> Result<Server, Failure> {
+    let home: HomeReply = serde_json::from_slice(body).map_err(|err| match err.classify() {
         Category::Data => Failure::WrongAnswer,
         _ => Failure::BadBody,
     })?;
@@ -137,7 +137,7 @@ fn greeting(body: &[u8]) -> Result<Server, Failure> {
         .ok_or(Failure::WrongAnswer)
 }
 
-fn replicas(body: &[u8]) -> Result<(), Failure> {
+fn check_replica_list(body: &[u8]) -> Result<(), Failure> {
     let answer: Value = serde_json::from_slice(body).map_err(|_| Failure::BadBody)?;
     let names = answer["message"]["replicas"].as_array().map(Vec::len);
     let count = answer["message"]["N"].as_u64();
@@ -146,7 +146,7 @@ fn replicas(body: &[u8]) -> Result<(), Failure> {
     right.then_some(()).ok_or(Failure::WrongAnswer)
 }
 
-fn unknown(status: u16, body: &[u8]) -> Result<(), Failure> {
+fn check_unknown_path(status: u16, body: &[u8]) -> Result<(), Failure> {
     if status != 400 {
         return Err(Failure::Status(status));
     }
@@ -162,77 +162,48 @@ mod tests {
 
     #[test]
     fn only_home_greets() {
-        assert_eq!(Expected::of("/home"), Expected::Greeting);
-        assert_eq!(Expected::of("/home?id=1"), Expected::Greeting);
-        assert_eq!(Expected::of("/heartbeat"), Expected::Success);
-        assert_eq!(Expected::Success.judge(204, b""), Ok(None));
+        assert_eq!(Expected::for_path("/home"), Expected::Greeting);
+        assert_eq!(Expected::for_path("/home?id=1"), Expected::Greeting);
+        assert_eq!(Expected::for_path("/heartbeat"), Expected::Success);
+        assert_eq!(Expected::Success.check(204, b""), Ok(None));
     }
-
-    type Case = (u16, &'static str, Result<Option<Server>, Failure>);
 
     #[test]
     fn every_answer_has_one_verdict() {
-        let cases: [Case; 9] = [
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
-                Ok(Some(3)),
-            ),
-            (
-                200,
-                r#"{"status":"successful","more":1,"message":"Hello from\u0020Server: 12"}"#,
-                Ok(Some(12)),
-            ),
-            (
-                503,
-                r#"{"message":"Hello from Server: 3","status":"successful"}"#,
-                Err(Failure::Status(503)),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"successful""#,
-                Err(Failure::BadBody),
-            ),
+        let greeting = r#"{"message":"Hello from Server: 3","status":"successful"}"#;
+        let more = r#"{"status":"successful","more":1,"message":"Hello from\u0020Server: 12"}"#;
+        let wrong = Err(Failure::WrongAnswer);
+        let cases = [
+            (200, greeting, Ok(Some(3))),
+            (200, more, Ok(Some(12))),
+            (503, greeting, Err(Failure::Status(503))),
+            (200, &greeting[..greeting.len() - 1], Err(Failure::BadBody)),
             (200, "", Err(Failure::BadBody)),
-            (200, "3", Err(Failure::WrongAnswer)),
-            (
-                200,
-                r#"{"message":"Hello from Server: 3","status":"failure"}"#,
-                Err(Failure::WrongAnswer),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: +3","status":"successful"}"#,
-                Err(Failure::WrongAnswer),
-            ),
-            (
-                200,
-                r#"{"message":"Hello from Server: ","status":"successful"}"#,
-                Err(Failure::WrongAnswer),
-            ),
+            (200, "3", wrong),
+            (200, &greeting.replace("successful", "failure"), wrong),
+            (200, &greeting.replace('3', "+3"), wrong),
+            (200, &greeting.replace('3', ""), wrong),
         ];
         for (status, body, verdict) in cases {
-            let judged = Expected::Greeting.judge(status, body.as_bytes());
-            assert_eq!(judged, verdict, "{body}");
+            let checked = Expected::Greeting.check(status, body.as_bytes());
+            assert_eq!(checked, verdict, "{body}");
         }
     }
 
     #[test]
-    fn the_other_endpoints_have_their_own_words() {
+    fn the_other_endpoints_have_their_own_answers() {
         let list = br#"{"message":{"N":2,"replicas":["S1","S2"]},"status":"successful"}"#;
         let short = br#"{"message":{"N":3,"replicas":["S1","S2"]},"status":"successful"}"#;
         let none = br#"{"message":"<Error> '/other' endpoint does not exist","status":"failure"}"#;
         let wrong = Err(Failure::WrongAnswer);
-        assert_eq!(Expected::Replicas.judge(200, list), Ok(None));
-        assert_eq!(Expected::Replicas.judge(200, short), wrong);
-        assert_eq!(Expected::Replicas.judge(200, b"{"), Err(Failure::BadBody));
-        assert_eq!(Expected::Unknown.judge(400, none), Ok(None));
-        assert_eq!(
-            Expected::Unknown.judge(200, none),
-            Err(Failure::Status(200))
-        );
-        assert_eq!(Expected::Unknown.judge(400, list), wrong);
-        assert_eq!(Expected::Empty.judge(200, b""), Ok(None));
-        assert_eq!(Expected::Empty.judge(200, b"x"), wrong);
+        assert_eq!(Expected::Replicas.check(200, list), Ok(None));
+        assert_eq!(Expected::Replicas.check(200, short), wrong);
+        assert_eq!(Expected::Replicas.check(200, b"{"), Err(Failure::BadBody));
+        assert_eq!(Expected::UnknownPath.check(400, none), Ok(None));
+        let status = Err(Failure::Status(200));
+        assert_eq!(Expected::UnknownPath.check(200, none), status);
+        assert_eq!(Expected::UnknownPath.check(400, list), wrong);
+        assert_eq!(Expected::Empty.check(200, b""), Ok(None));
+        assert_eq!(Expected::Empty.check(200, b"x"), wrong);
     }
 }

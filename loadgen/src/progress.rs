@@ -1,25 +1,26 @@
-//! What is seen while an experiment runs: a bar on a terminal, a plain line for each part elsewhere.
+//! Progress of an experiment: a bar on a terminal, otherwise one line per part.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::experiment::note;
-use crate::tally::Tally;
+use crate::console::note;
+use crate::counters::Counters;
 
-/// How often the bar moves.
-const TICK: Duration = Duration::from_millis(100);
+/// Interval between updates of the bar.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The progress of one experiment.
+/// Progress of one experiment.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// So many requests are to come.
-    pub(crate) fn of(requests: u64) -> Self {
+    /// Returns a bar for this number of requests.
+    pub(crate) fn new(requests: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(requests), ProgressDrawTarget::stderr());
         let style = "{bar:40} {human_pos} of {human_len} requests, {elapsed} ({eta} left): {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -28,31 +29,29 @@ impl Progress {
         Self { bar }
     }
 
-    /// A new part begins.
-    pub(crate) fn part(&self, what: &str) {
+    /// Announces the next part.
+    pub(crate) fn start_part(&self, what: &str) {
         if self.bar.is_hidden() {
             note(what);
         }
         self.bar.set_message(what.to_owned());
     }
 
-    /// Follows a load until it is dropped. Cancel safe.
-    pub(crate) async fn follow(&self, tally: &RefCell<Tally>) {
-        let begin = self.bar.position();
+    /// Follows a load until dropped. Cancel safe.
+    pub(crate) async fn follow(&self, counters: Rc<RefCell<Counters>>) {
+        let begin = self.position();
         loop {
-            self.show(begin, tally);
-            tokio::time::sleep(TICK).await;
+            self.set_position(begin + counters.borrow().done());
+            tokio::time::sleep(REDRAW_INTERVAL).await;
         }
     }
 
-    /// A load that began at `begin` has come so far.
-    pub(crate) fn show(&self, begin: u64, tally: &RefCell<Tally>) {
-        let tally = tally.borrow();
-        self.bar
-            .set_position(begin + tally.answered() + tally.failed());
+    /// Shows this number of requests.
+    pub(crate) fn set_position(&self, position: u64) {
+        self.bar.set_position(position);
     }
 
-    /// Requests of all loads so far.
+    /// Number of requests of all loads so far.
     pub(crate) fn position(&self) -> u64 {
         self.bar.position()
     }

@@ -1,12 +1,12 @@
-//! SIGINT and SIGTERM: the load ends, what was measured is printed, what was started is stopped.
+//! SIGINT and SIGTERM: end the load, print the measurements so far, stop the child processes.
 //!
-//! They are caught before anything is started, so that there is no moment at which they would leave
-//! something running.
+//! The handlers are registered before any child is started, so that no signal can leave a child
+//! behind.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Both signals, caught from the moment this is made.
+/// Handlers of both signals.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -14,16 +14,16 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches them from here on.
-    pub(crate) fn catch() -> anyhow::Result<Self> {
+    /// Registers the handlers.
+    pub(crate) fn register() -> anyhow::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
         })
     }
 
-    /// Returns when one has come. Cancel safe.
-    pub(crate) async fn caught(&mut self) {
+    /// Waits for one of the signals. Cancel safe.
+    pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -1,18 +1,24 @@
-//! The experiments, one or all: each on its own, then what was left behind is put right, then the report.
+//! Runs the experiments one after the other, restores the balancer after each, and writes the
+//! report.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::cli::{KillArgs, LabArgs, Repeats};
-use crate::experiment::{note, print, raise_descriptor_limit};
-use crate::findings::{self, Findings};
-use crate::lab::Lab;
+use crate::balancer::BalancerUnderTest;
+use crate::chart;
+use crate::cli::{ExperimentArgs, KillArgs, Repeats};
+use crate::console::{note, print};
+use crate::html_report;
+use crate::load::{Load, raise_descriptor_limit};
+use crate::machine::{processor, sysctl};
+use crate::results::ExperimentResult;
 use crate::signals::Signals;
-use crate::{distribution, hashes, recovery, scaling};
+use crate::{distribution, recovery, ring_comparison, scaling};
 
-/// One experiment with what it needs.
+/// An experiment and its arguments.
 #[derive(Debug)]
 pub(crate) enum Experiment {
     Distribution,
@@ -22,42 +28,44 @@ pub(crate) enum Experiment {
 }
 
 impl Experiment {
-    async fn perform(&self, lab: &mut Lab) -> anyhow::Result<Findings> {
+    async fn run(&self, balancer: &mut BalancerUnderTest) -> anyhow::Result<ExperimentResult> {
         match self {
-            Self::Distribution => distribution::perform(lab).await,
-            Self::Scaling(repeats) => scaling::perform(lab, repeats.repeats).await,
+            Self::Distribution => distribution::run(balancer).await,
+            Self::Scaling(repeats) => scaling::run(balancer, repeats.repeats).await,
             Self::Recovery(kill) => {
-                recovery::perform(lab, kill.kills, kill.kill_with.as_deref()).await
+                recovery::run(balancer, kill.kills, kill.kill_with.as_deref()).await
             }
-            Self::Hashes(repeats, rings) => hashes::perform(lab, repeats.repeats, rings).await,
+            Self::Hashes(repeats, rings) => {
+                ring_comparison::run(balancer, repeats.repeats, rings).await
+            }
         }
     }
 }
 
-/// Makes them one after the other, prints and writes the report.
+/// Runs the experiments, prints their results and writes the report.
 ///
 /// # Errors
-/// One of them could not be made, or what was changed could not be put back. What was found before that
-/// is printed and written all the same.
-pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
-    check_folder(args.out.as_ref())?;
+/// An experiment failed, or the balancer could not be restored. Results of the experiments before
+/// it are still printed and written.
+pub(crate) async fn run(args: &ExperimentArgs, all: &[Experiment]) -> anyhow::Result<ExitCode> {
+    create_out_dir(args.out.as_ref())?;
     raise_descriptor_limit();
-    let mut signals = Signals::catch()?;
-    // Drawn once, so that all of them are made with the same IDs.
-    let seed = Lab::new(args).load.seed;
+    let mut signals = Signals::register()?;
+    // One seed for all experiments, so that they use the same IDs.
+    let seed = Load::from_args(&args.load).seed;
     let (mut found, mut failed) = (Vec::new(), None);
     for experiment in all {
-        let mut lab = Lab::new(args);
-        lab.load.seed = seed;
+        let mut balancer = BalancerUnderTest::new(&args.load, args.control.as_ref());
+        balancer.load.seed = seed;
         let outcome = tokio::select! {
-            outcome = experiment.perform(&mut lab) => outcome,
-            () = signals.caught() => Err(anyhow::anyhow!("interrupted; what was begun is not reported")),
+            outcome = experiment.run(&mut balancer) => outcome,
+            () = signals.received() => Err(anyhow::anyhow!("interrupted; the unfinished experiment is not reported")),
         };
-        let closed = lab.close().await;
-        match outcome.and_then(|findings| closed.map(|()| findings)) {
-            Ok(findings) => {
-                print(&findings.text())?;
-                found.push(findings);
+        let closed = balancer.close().await;
+        match outcome.and_then(|result| closed.map(|()| result)) {
+            Ok(result) => {
+                print(&result.text())?;
+                found.push(result);
             }
             Err(err) => {
                 failed = Some(err);
@@ -66,7 +74,7 @@ pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Resul
         }
     }
     if let Some(folder) = args.out.as_ref().filter(|_| !found.is_empty()) {
-        findings::write(folder, &found, &about(args, seed))?;
+        write_files(folder, &found, &run_conditions(args, seed))?;
         note(&format!(
             "charts and figures are in {}",
             folder.join("report.html").display()
@@ -74,22 +82,46 @@ pub(crate) async fn perform(args: &LabArgs, all: &[Experiment]) -> anyhow::Resul
     }
     match failed {
         Some(err) => Err(err),
-        None if found.iter().all(|findings| findings.clean) => Ok(ExitCode::SUCCESS),
+        None if found.iter().all(|result| result.clean) => Ok(ExitCode::SUCCESS),
         None => Ok(ExitCode::FAILURE),
     }
 }
 
-/// What a reader must know to judge the figures.
-fn about(args: &LabArgs, seed: u64) -> Vec<(&'static str, String)> {
+/// Writes CSV and JSON of each experiment, SVG and PNG of each chart, and one HTML page.
+///
+/// # Errors
+/// A file in the directory cannot be written.
+fn write_files(
+    folder: &Path,
+    all: &[ExperimentResult],
+    about: &[(&str, String)],
+) -> anyhow::Result<()> {
+    let put = |name: String, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    for result in all {
+        put(format!("{}.csv", result.name), result.csv.as_bytes())?;
+        let json = serde_json::to_string_pretty(&result.json)? + "\n";
+        put(format!("{}.json", result.name), json.as_bytes())?;
+        for chart in &result.charts {
+            put(format!("{}.svg", chart.stem), chart::svg(chart)?.as_bytes())?;
+            put(format!("{}.png", chart.stem), &chart::png(chart)?)?;
+        }
+    }
+    put(
+        "report.html".into(),
+        html_report::html(all, about)?.as_bytes(),
+    )
+}
+
+/// Conditions of the run that a reader needs to judge the figures.
+fn run_conditions(args: &ExperimentArgs, seed: u64) -> Vec<(&'static str, String)> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let info = read("/proc/cpuinfo");
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let processor = processor().unwrap_or_else(|| "unknown".to_owned());
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let build = if cfg!(debug_assertions) {
-        "debug (not for figures of speed)"
+        "debug (too slow for figures)"
     } else {
         "release"
     };
@@ -102,14 +134,8 @@ fn about(args: &LabArgs, seed: u64) -> Vec<(&'static str, String)> {
                 args.load.requests, args.load.concurrency
             ),
         ),
-        (
-            "machine",
-            format!("{cpus} CPUs, {}", model.map_or("unknown", |pair| pair.1)),
-        ),
-        (
-            "kernel",
-            format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
-        ),
+        ("machine", format!("{cpus} CPUs, {processor}")),
+        ("kernel", format!("Linux {}", sysctl("kernel/osrelease"))),
         ("build", build.to_owned()),
         (
             "time",
@@ -118,11 +144,11 @@ fn about(args: &LabArgs, seed: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Whether files can be put there: looked at before anything is started.
+/// Creates the directory for the files, before anything is started.
 ///
 /// # Errors
-/// It is no folder, and none can be made.
-fn check_folder(folder: Option<&PathBuf>) -> anyhow::Result<()> {
+/// The directory cannot be created.
+fn create_out_dir(folder: Option<&PathBuf>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
 }

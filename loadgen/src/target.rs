@@ -1,7 +1,7 @@
-//! Where the requests go: `http://host[:port]`, as it is typed, as it stands in the Host field, and as
-//! addresses. Paths are given elsewhere (`--path`), and there is no TLS.
+//! Target of the requests: `http://host[:port]`. The path is a separate flag (`--path`), and TLS is
+//! not supported.
 //!
-//! A name is resolved once, before the load: what is measured is one address.
+//! A name is resolved once, before the load, so that all requests go to one address.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use anyhow::{Context, anyhow};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long the first connection may take, name resolution included.
+/// Time limit of the first connection, name resolution included.
 const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where requests go, before anyone has looked whether it exists.
+/// A parsed target URL. Parsing does not resolve or connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Host and port as they were typed: the value of the Host field.
+    /// Host and port as typed: the value of the Host field.
     pub(crate) authority: String,
     host: String,
     port: u16,
@@ -49,7 +49,7 @@ impl FromStr for Target {
     }
 }
 
-/// Host and port of `host:port`, `host`, `[v6]:port` and `[v6]`, the host without brackets.
+/// Splits `host:port`, `host`, `[v6]:port` and `[v6]`; returns the host without brackets.
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -84,8 +84,8 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The target at `addr`.
-    pub(crate) fn at(addr: SocketAddr) -> Self {
+    /// Returns the target at `addr`.
+    pub(crate) fn from_addr(addr: SocketAddr) -> Self {
         Self {
             authority: addr.to_string(),
             host: addr.ip().to_string(),
@@ -93,11 +93,11 @@ impl Target {
         }
     }
 
-    /// Connects once, and returns the address that answered: all load goes there, even if the name
-    /// has several.
+    /// Connects once and returns the address that accepted. The load uses only this address, even
+    /// if the name has several.
     ///
     /// # Errors
-    /// The name is unknown, or nobody accepts connections there.
+    /// The name cannot be resolved, or no address accepts connections.
     pub(crate) async fn reach(&self) -> anyhow::Result<SocketAddr> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = match timeout(REACH_TIMEOUT, connecting).await {
@@ -117,15 +117,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_targets() {
+    fn good_targets_are_parsed() {
         let cases = [
             ("http://localhost:5000", "localhost:5000", "localhost", 5000),
-            (
-                "http://localhost:5000/",
-                "localhost:5000",
-                "localhost",
-                5000,
-            ),
+            ("http://localhost:80/", "localhost:80", "localhost", 80),
             ("http://a.b-c_d", "a.b-c_d", "a.b-c_d", 80),
             ("http://[::1]:81", "[::1]:81", "::1", 81),
             ("http://[::1]", "[::1]", "::1", 80),
@@ -140,25 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn bad_targets() {
-        for text in [
-            "localhost:5000",
-            "https://localhost",
-            "http://",
-            "http://:5000",
-            "http://a:",
-            "http://a:0",
-            "http://a:+1",
-            "http://a:65536",
-            "http://a/home",
-            "http://a?x",
-            "http://u@a",
-            "http://::1",
-            "http://[::1",
-            "http://[::1]81",
-            "http://a b",
-            "http://a\r\nb",
-        ] {
+    fn bad_targets_are_rejected() {
+        let bad = "localhost:5000 https://localhost http:// http://:5000 http://a: http://a:0 \
+                   http://a:+1 http://a:65536 http://a/home http://a?x http://u@a http://::1 \
+                   http://[::1 http://[::1]81";
+        for text in bad.split(' ').chain(["http://a b", "http://a\r\nb"]) {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

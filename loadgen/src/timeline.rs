@@ -1,17 +1,17 @@
-//! When answers came: counts per server in steps of 10 ms.
+//! Counts of answers over time, per server, in steps of 10 ms.
 //!
-//! Memory grows with the time that passed, not with the number of answers, and ends growing after ten
-//! minutes: what comes later counts in the last step.
+//! Memory grows with the duration, not with the number of answers, and stops growing after ten
+//! minutes: later answers count in the last step.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::outcome::Server;
 
-/// How long a step is, in milliseconds.
+/// Length of a step, in milliseconds.
 pub(crate) const STEP_MS: u32 = 10;
 
-/// The most steps that are kept apart.
+/// Highest number of steps.
 const MAX_STEPS: usize = 60_000;
 
 /// Counts over time.
@@ -24,7 +24,7 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// Time counts from here.
+    /// Returns an empty timeline that starts at this moment.
     pub(crate) fn start() -> Self {
         Self {
             start: Instant::now(),
@@ -34,8 +34,9 @@ impl Timeline {
         }
     }
 
-    /// Counts an answer that came now: of this server, of nobody in particular, or a failure.
-    pub(crate) fn add(&mut self, outcome: Option<Option<Server>>) {
+    /// Counts an answer of a server, or a failure (`None`). Answers of unidentified servers are
+    /// ignored.
+    pub(crate) fn record(&mut self, outcome: Option<Option<Server>>) {
         let millis = self.start.elapsed().as_millis() / u128::from(STEP_MS);
         let step = usize::try_from(millis)
             .unwrap_or(MAX_STEPS)
@@ -51,8 +52,8 @@ impl Timeline {
         counts[step] += 1;
     }
 
-    /// How long after the start a moment of the wall clock lies, in milliseconds; negative before it.
-    pub(crate) fn millis(&self, moment: SystemTime) -> f64 {
+    /// Milliseconds from the start to a wall-clock time; negative before the start.
+    pub(crate) fn millis_since_start(&self, moment: SystemTime) -> f64 {
         let span = |time: Duration| time.as_secs_f64() * 1e3;
         match moment.duration_since(self.began) {
             Ok(after) => span(after),
@@ -60,8 +61,8 @@ impl Timeline {
         }
     }
 
-    /// Answers per step of a server; as long as all others.
-    pub(crate) fn of(&self, server: Server) -> Vec<u32> {
+    /// Answers of a server per step. All servers have the same number of steps.
+    pub(crate) fn counts(&self, server: Server) -> Vec<u32> {
         let mut counts = self.by_server.get(&server).cloned().unwrap_or_default();
         counts.resize(self.steps(), 0);
         counts
@@ -85,16 +86,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_falls_into_a_step() {
+    fn every_answer_counts_in_a_step() {
         let mut timeline = Timeline::start();
-        timeline.add(Some(Some(2)));
-        timeline.add(Some(Some(2)));
-        timeline.add(Some(None));
-        timeline.add(None);
-        assert_eq!(timeline.of(2).iter().sum::<u32>(), 2);
+        timeline.record(Some(Some(2)));
+        timeline.record(Some(Some(2)));
+        timeline.record(Some(None));
+        timeline.record(None);
+        assert_eq!(timeline.counts(2).iter().sum::<u32>(), 2);
         assert_eq!(timeline.failed().iter().sum::<u32>(), 1);
-        assert_eq!(timeline.of(2).len(), timeline.of(9).len());
+        assert_eq!(timeline.counts(2).len(), timeline.counts(9).len());
         let before = timeline.began - Duration::from_millis(20);
-        assert!((timeline.millis(before) + 20.0).abs() < 1e-6);
+        assert!((timeline.millis_since_start(before) + 20.0).abs() < 1e-6);
     }
 }

@@ -1,22 +1,22 @@
-//! Axes: where a value lies on the page, which values get a number, and how the number is written.
+//! Axes: the position of a value, the tick values, and their numbers.
 
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Anchor, Canvas, FAINT, INK, PALETTE, SMALL, WORDS};
-use super::{Chart, HEIGHT, WIDTH};
+use super::canvas::{Anchor, Canvas, FOREGROUND, GRID, LABEL_SIZE, PALETTE, SMALL_SIZE};
+use super::data::{CHART_HEIGHT, CHART_WIDTH, Chart};
 
-/// The field that is drawn in, in units.
+/// Plot area, in units.
 const LEFT: i32 = 84;
-const RIGHT: i32 = WIDTH - 24;
+const RIGHT: i32 = CHART_WIDTH - 24;
 const TOP: i32 = 122;
-const BOTTOM: i32 = HEIGHT - 62;
+const BOTTOM: i32 = CHART_HEIGHT - 62;
 
-/// How many numbers an axis has, about.
-const TICKS: f64 = 5.0;
+/// Approximate number of ticks of an axis.
+const APPROXIMATE_TICKS: f64 = 5.0;
 
-/// The range of one axis, and the units it lies on.
+/// Range of values of one axis, and the units that the range covers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     from: i32,
@@ -24,18 +24,18 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Left to right.
-    pub(super) fn across(low: f64, high: f64) -> Self {
-        Self::over(low, high, LEFT, RIGHT)
+    /// Axis of the plot area from left to right.
+    pub(super) fn horizontal(low: f64, high: f64) -> Self {
+        Self::new(low, high, LEFT, RIGHT)
     }
 
-    /// Bottom to top.
-    pub(super) fn up(low: f64, high: f64) -> Self {
-        Self::over(low, high, BOTTOM, TOP)
+    /// Axis of the plot area from bottom to top.
+    pub(super) fn vertical(low: f64, high: f64) -> Self {
+        Self::new(low, high, BOTTOM, TOP)
     }
 
-    /// Between these units.
-    pub(super) fn over(low: f64, high: f64, from: i32, to: i32) -> Self {
+    /// Axis from unit `from` to unit `to`.
+    pub(crate) fn new(low: f64, high: f64, from: i32, to: i32) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         Self {
             low,
@@ -45,16 +45,16 @@ impl Axis {
         }
     }
 
-    /// The unit at which `value` lies.
+    /// Position of `value`, in units.
     #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
-    pub(super) fn at(self, value: f64) -> i32 {
+    pub(crate) fn position(self, value: f64) -> i32 {
         let share = (value - self.low) / (self.high - self.low);
         (f64::from(self.from) + share * f64::from(self.to - self.from)).round() as i32
     }
 
     /// Round values within the range.
     pub(super) fn ticks(self) -> Vec<f64> {
-        let raw = (self.high - self.low) / TICKS;
+        let raw = (self.high - self.low) / APPROXIMATE_TICKS;
         let power = 10_f64.powf(raw.log10().floor());
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
         let step = step.into_iter().find(|step| *step >= raw).unwrap_or(raw);
@@ -68,54 +68,63 @@ impl Axis {
     }
 }
 
-/// A number with as many decimals as it needs, thousands grouped.
-pub(super) fn number(value: f64) -> String {
+/// Number with up to three decimals, thousands grouped.
+pub(super) fn format_number(value: f64) -> String {
     if value.fract().abs() < 1e-9 || value.abs() >= 1_000.0 {
-        return crate::bars::grouped(crate::report::whole(value));
+        return crate::text::group_thousands(crate::float::round_u64(value));
     }
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The lines of the y axis with their numbers, and what both axes say.
+/// Draws the grid of the y axis with its numbers, and the titles of both axes.
 pub(super) fn frame<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     chart: &Chart,
     y: Axis,
 ) -> anyhow::Result<()> {
     for value in y.ticks() {
-        let height = y.at(value);
-        canvas.line(&[(LEFT, height), (RIGHT, height)], FAINT, 1)?;
-        let text = number(value);
-        canvas.text(&text, (LEFT - 10, height), SMALL, INK, Anchor::Right)?;
+        let height = y.position(value);
+        canvas.line(&[(LEFT, height), (RIGHT, height)], GRID, 1)?;
+        let text = format_number(value);
+        canvas.text(&text, (LEFT - 10, height), SMALL_SIZE, Anchor::Right)?;
     }
-    canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], INK, 1)?;
-    canvas.text(&chart.y, (20, TOP - 24), WORDS, INK, Anchor::Left)?;
-    let middle = i32::midpoint(LEFT, RIGHT);
-    canvas.text(&chart.x, (middle, HEIGHT - 18), WORDS, INK, Anchor::Middle)
+    canvas.line(&[(LEFT, BOTTOM), (RIGHT, BOTTOM)], FOREGROUND, 1)?;
+    canvas.text(&chart.y, (20, TOP - 24), LABEL_SIZE, Anchor::Left)?;
+    x_title(canvas, chart, i32::midpoint(LEFT, RIGHT))
 }
 
-/// A word below the x axis.
-pub(super) fn below<DB: DrawingBackend>(
+/// Draws the title of the x axis.
+pub(super) fn x_title<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    chart: &Chart,
+    middle: i32,
+) -> anyhow::Result<()> {
+    let at = (middle, CHART_HEIGHT - 18);
+    canvas.text(&chart.x, at, LABEL_SIZE, Anchor::Middle)
+}
+
+/// Draws a text below the x axis.
+pub(super) fn x_label<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     text: &str,
     at: i32,
 ) -> anyhow::Result<()> {
-    canvas.text(text, (at, BOTTOM + 18), SMALL, INK, Anchor::Middle)
+    canvas.text(text, (at, BOTTOM + 18), SMALL_SIZE, Anchor::Middle)
 }
 
-/// What a key says: words, the colour's number (`None`: ink), and whether it is an expectation.
-pub(super) type Keyed = (String, Option<usize>, bool);
+/// Entry of the legend: text, number of its colour (`None`: ink), and `true` for an expectation.
+pub(super) type LegendEntry = (String, Option<usize>, bool);
 
-/// The key above the field: a swatch and a word for each.
-pub(super) fn key<DB: DrawingBackend>(
+/// Draws the legend above the plot area: a swatch and a text per entry.
+pub(super) fn legend<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
-    entries: &[Keyed],
+    entries: &[LegendEntry],
 ) -> anyhow::Result<()> {
     let (mut left, mut row) = (20, 56);
     for (name, colour, expected) in entries {
-        let paint = colour.map_or(INK, |colour| PALETTE[colour % PALETTE.len()]);
-        // About nine units a letter, and a gap.
+        let paint = colour.map_or(FOREGROUND, |colour| PALETTE[colour % PALETTE.len()]);
+        // About nine units per letter, and a gap.
         let width = 34 + 28 + i32::try_from(name.chars().count())? * 9;
         if left + width > RIGHT {
             (left, row) = (20, row + 22);
@@ -125,7 +134,7 @@ pub(super) fn key<DB: DrawingBackend>(
         if colour.is_some() {
             canvas.point((left + 13, row), paint, *expected)?;
         }
-        canvas.text(name, (left + 34, row), SMALL, INK, Anchor::Left)?;
+        canvas.text(name, (left + 34, row), SMALL_SIZE, Anchor::Left)?;
         left += width;
     }
     Ok(())
@@ -138,16 +147,16 @@ mod tests {
     #[test]
     fn ticks_are_round_and_within() {
         assert_eq!(
-            Axis::up(0.0, 4_000.0).ticks(),
+            Axis::vertical(0.0, 4_000.0).ticks(),
             [0.0, 1_000.0, 2_000.0, 3_000.0, 4_000.0]
         );
-        let ticks = Axis::up(1.0, 1.06).ticks();
+        let ticks = Axis::vertical(1.0, 1.06).ticks();
         assert!((4..=7).contains(&ticks.len()), "{ticks:?}");
-        assert!(Axis::up(3.0, 3.0).ticks().len() > 1);
+        assert!(Axis::vertical(3.0, 3.0).ticks().len() > 1);
     }
 
     #[test]
-    fn numbers_are_as_long_as_they_must_be() {
+    fn numbers_have_no_trailing_zeros() {
         let cases = [
             (0.0, "0"),
             (3_333.3, "3,333"),
@@ -156,13 +165,16 @@ mod tests {
             (2.0, "2"),
         ];
         for (value, text) in cases {
-            assert_eq!(number(value), text);
+            assert_eq!(format_number(value), text);
         }
     }
 
     #[test]
-    fn a_value_lies_where_it_should() {
-        let axis = Axis::over(0.0, 10.0, 100, 0);
-        assert_eq!([0.0, 5.0, 10.0].map(|value| axis.at(value)), [100, 50, 0]);
+    fn values_map_linearly_to_positions() {
+        let axis = Axis::new(0.0, 10.0, 100, 0);
+        assert_eq!(
+            [0.0, 5.0, 10.0].map(|value| axis.position(value)),
+            [100, 50, 0]
+        );
     }
 }

@@ -1,16 +1,16 @@
-//! Bars in groups, each with its number on top and what was expected as a mark across it.
+//! Bars in groups, each with its number on top, and a mark across it for the expected value.
 
 use plotters::prelude::DrawingBackend;
 
-use super::axis::{self, Axis, below, number};
-use super::canvas::{Anchor, Canvas, INK, PALETTE, SMALL};
-use super::{Bars, Chart};
+use super::axis::{self, Axis, format_number, x_label};
+use super::canvas::{Anchor, Canvas, FOREGROUND, PALETTE, SMALL_SIZE};
+use super::data::{Bars, Chart};
 
-/// The widest bar, in units.
-const WIDEST: i32 = 90;
+/// Width of the widest bar, in units.
+const MAX_BAR_WIDTH: i32 = 90;
 
-/// From this width on a bar has room for its number.
-const ROOM: i32 = 34;
+/// Smallest width of a bar that has a number on top, in units.
+const MIN_NUMBERED_WIDTH: i32 = 34;
 
 pub(super) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
@@ -20,46 +20,52 @@ pub(super) fn draw<DB: DrawingBackend>(
     let expected = bars.series.iter().flat_map(|series| &series.expected);
     let values = bars.series.iter().flat_map(|series| &series.values);
     let highest = values.chain(expected.clone().flatten()).copied();
-    let y = Axis::up(0.0, highest.fold(0.0, f64::max) * 1.1);
+    let y = Axis::vertical(0.0, highest.fold(0.0, f64::max) * 1.1);
     axis::frame(canvas, chart, y)?;
     let groups = i32::try_from(bars.groups.len())?;
     let slots = i32::try_from(bars.series.len())?;
-    let x = Axis::across(0.0, f64::from(groups.max(1)));
-    let whole = x.at(1.0) - x.at(0.0);
-    let width = (whole * 4 / 5 / slots.max(1)).min(WIDEST);
+    let x = Axis::horizontal(0.0, f64::from(groups.max(1)));
+    let whole = x.position(1.0) - x.position(0.0);
+    let width = (whole * 4 / 5 / slots.max(1)).min(MAX_BAR_WIDTH);
     for (group, name) in (0..groups).zip(&bars.groups) {
-        let middle = x.at(f64::from(group) + 0.5);
-        below(canvas, name, middle)?;
+        let middle = x.position(f64::from(group) + 0.5);
+        x_label(canvas, name, middle)?;
         let mut left = middle - width * slots / 2;
         for (index, series) in bars.series.iter().enumerate() {
             let at = usize::try_from(group)?;
             let value = series.values.get(at).copied().unwrap_or_default();
             let right = left + width - 3;
             let colour = PALETTE[index % PALETTE.len()];
-            canvas.block((left, y.at(value)), (right, y.at(0.0)), colour)?;
+            canvas.block((left, y.position(value)), (right, y.position(0.0)), colour)?;
             let mut top = value;
             if let Some(Some(expected)) = series.expected.get(at) {
-                let height = y.at(*expected);
-                canvas.line(&[(left - 3, height), (right + 3, height)], INK, 2)?;
-                // A mark just above the bar would run through the number.
-                let near = (y.at(value) - height).abs() < 22;
+                let height = y.position(*expected);
+                canvas.line(&[(left - 3, height), (right + 3, height)], FOREGROUND, 2)?;
+                // A mark just above the bar would cross the number, so the number moves above the
+                // mark.
+                let near = (y.position(value) - height).abs() < 22;
                 top = if near { value.max(*expected) } else { value };
             }
-            if width >= ROOM {
-                let at = (i32::midpoint(left, right), y.at(top) - 12);
-                canvas.text(&number(value.round()), at, SMALL, INK, Anchor::Middle)?;
+            if width >= MIN_NUMBERED_WIDTH {
+                let at = (i32::midpoint(left, right), y.position(top) - 12);
+                canvas.text(
+                    &format_number(value.round()),
+                    at,
+                    SMALL_SIZE,
+                    Anchor::Middle,
+                )?;
             }
             left += width;
         }
     }
     let several = bars.series.len() > 1;
     let series = bars.series.iter().enumerate();
-    let mut key: Vec<axis::Keyed> = series
+    let mut key: Vec<axis::LegendEntry> = series
         .filter(|_| several)
         .map(|(index, series)| (series.name.clone(), Some(index), false))
         .collect();
     if expected.flatten().next().is_some() {
         key.push(("expected".into(), None, true));
     }
-    axis::key(canvas, &key)
+    axis::legend(canvas, &key)
 }

@@ -1,5 +1,5 @@
-//! Simple shapes and words on a drawing of either kind, in units that do not depend on its resolution,
-//! and the colours of all charts.
+//! Basic shapes and text for SVG and PNG, in units that do not depend on the resolution, and the
+//! colours of all charts.
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
@@ -8,13 +8,13 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::font::FONT;
 
-/// Paper, writing, and what is only there to guide the eye.
-pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
-pub(super) const INK: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
-pub(super) const FAINT: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
+/// Colours of the background, of text and axes, and of grid lines.
+pub(super) const BACKGROUND: RGBColor = RGBColor(0xff, 0xff, 0xff);
+pub(crate) const FOREGROUND: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
+pub(super) const GRID: RGBColor = RGBColor(0xd9, 0xde, 0xe3);
 
-/// Six colours that people who see few colours can tell apart (Okabe and Ito 2008).
-pub(super) const PALETTE: [RGBColor; 6] = [
+/// Six colours that remain distinct in colour blindness (Okabe and Ito 2008).
+pub(crate) const PALETTE: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -23,8 +23,8 @@ pub(super) const PALETTE: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
-/// What a light colour becomes on a dark page.
-pub(super) const DARK: [(&str, &str); 5] = [
+/// Light colours and their replacements in dark mode.
+pub(super) const DARK_MODE_COLOURS: [(&str, &str); 5] = [
     ("#FFFFFF", "#14181D"),
     ("#1B1F24", "#E6E9EC"),
     ("#D9DEE3", "#3A4149"),
@@ -32,36 +32,36 @@ pub(super) const DARK: [(&str, &str); 5] = [
     ("#D55E00", "#F07F2E"),
 ];
 
-/// Sizes of writing, in units.
-pub(super) const TITLE: i32 = 22;
-pub(super) const WORDS: i32 = 17;
-pub(super) const SMALL: i32 = 16;
+/// Text sizes, in units.
+pub(super) const TITLE_SIZE: i32 = 22;
+pub(super) const LABEL_SIZE: i32 = 17;
+pub(super) const SMALL_SIZE: i32 = 16;
 
-/// Where a text stands relative to its point.
+/// Alignment of a text at its point.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Left,
     Middle,
     Right,
 }
 
-/// A drawing and its resolution.
-pub(super) struct Canvas<'a, DB: DrawingBackend> {
+/// A drawing area and its resolution.
+pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: i32,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
-    /// A unit is `scale` pixels.
-    pub(super) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
+    /// Returns a canvas on which a unit is `scale` pixels.
+    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, scale: i32) -> Self {
         Self { area, scale }
     }
 
-    /// Paper, and the title on it.
-    pub(super) fn begin(&self, title: &str) -> anyhow::Result<()> {
-        let filled = self.area.fill(&PAPER);
+    /// Fills the background and draws the title.
+    pub(crate) fn draw_title(&self, title: &str) -> anyhow::Result<()> {
+        let filled = self.area.fill(&BACKGROUND);
         filled.map_err(|err| anyhow!("cannot draw: {err}"))?;
-        self.text(title, (20, 24), TITLE, INK, Anchor::Left)
+        self.text(title, (20, 24), TITLE_SIZE, Anchor::Left)
     }
 
     fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
@@ -77,13 +77,12 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         drawn.map_err(|err| anyhow!("cannot draw: {err}"))
     }
 
-    /// One line of words, its middle at the height of `at`.
-    pub(super) fn text(
+    /// Draws one line of text, vertically centred at `at`.
+    pub(crate) fn text(
         &self,
         text: &str,
         at: (i32, i32),
         size: i32,
-        colour: RGBColor,
         anchor: Anchor,
     ) -> anyhow::Result<()> {
         let side = match anchor {
@@ -91,13 +90,13 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             Anchor::Middle => HPos::Center,
             Anchor::Right => HPos::Right,
         };
-        let style = (FONT, size * self.scale).into_font().color(&colour);
+        let style = (FONT, size * self.scale).into_font().color(&FOREGROUND);
         let style = style.pos(Pos::new(side, VPos::Center));
         self.draw(&Text::new(text.to_owned(), self.at(at), style))
     }
 
-    /// A filled rectangle between two corners.
-    pub(super) fn block(
+    /// Draws a filled rectangle between two corners.
+    pub(crate) fn block(
         &self,
         from: (i32, i32),
         to: (i32, i32),
@@ -107,8 +106,8 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.draw(&Rectangle::new(corners, colour.filled()))
     }
 
-    /// A line through points, so many units wide.
-    pub(super) fn line(
+    /// Draws a line through points, `width` units wide.
+    pub(crate) fn line(
         &self,
         points: &[(i32, i32)],
         colour: RGBColor,
@@ -119,7 +118,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.draw(&PathElement::new(points, colour.stroke_width(width)))
     }
 
-    /// A filled shape; `strength` of 1 hides what lies beneath.
+    /// Draws a filled polygon; `strength` is its opacity, from 0 to 1.
     pub(super) fn shape(
         &self,
         points: &[(i32, i32)],
@@ -130,7 +129,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.draw(&Polygon::new(points, colour.mix(strength)))
     }
 
-    /// A point, filled or hollow.
+    /// Draws a filled or hollow point.
     pub(super) fn point(
         &self,
         at: (i32, i32),
@@ -143,7 +142,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             self.draw(&Circle::new(
                 self.at(at),
                 radius - 2 * self.scale,
-                PAPER.filled(),
+                BACKGROUND.filled(),
             ))?;
         }
         Ok(())

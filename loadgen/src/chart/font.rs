@@ -1,18 +1,19 @@
-//! The font of the charts, which is part of the program: no file of the system is asked.
+//! Font of the charts. It is part of the program; no system font is loaded.
 //!
-//! DejaVu Sans, cut down to Latin letters and a few signs; its licence lies beside it.
+//! DejaVu Sans, reduced to Latin letters and a few signs. The licence is in the same directory.
 
 use plotters::style::{FontStyle, register_font};
 
-/// The name under which it is known, which is also what an SVG asks its reader for.
+/// Registered name of the font. An SVG requests the same name from its viewer.
 pub(super) const FONT: &str = "sans-serif";
 
-static BYTES: &[u8] = include_bytes!("../../font/DejaVuSans-subset.ttf");
+static FONT_FILE: &[u8] = include_bytes!("../../font/DejaVuSans-subset.ttf");
 
-/// Makes the font known; again does no harm.
+/// Registers the font. Repeated calls are harmless.
 ///
 /// # Errors
-/// The file is broken, which a test would notice.
+/// The file is invalid, which a test would find.
 pub(crate) fn register() -> anyhow::Result<()> {
-    register_font(FONT, FontStyle::Normal, BYTES).map_err(|_| anyhow::anyhow!("the font is broken"))
+    register_font(FONT, FontStyle::Normal, FONT_FILE)
+        .map_err(|_| anyhow::anyhow!("the font file is invalid"))
 }

@@ -1,144 +1,80 @@
-//! Charts as data, and what can be made of them: SVG for pages, PNG for papers, text for the terminal.
+//! Charts: drawn as SVG for pages, as PNG for documents, and as text for the terminal.
 //!
-//! An experiment says what is to be seen; how it looks is decided here, once. Colours are told apart by
-//! people who see few of them, and nothing rests on colour alone: lines have labels, bars have numbers.
+//! Experiments provide data; this module alone decides the appearance. The colours remain distinct
+//! in colour blindness, and no information depends on colour alone: lines have labels, bars have
+//! numbers.
 
 mod axis;
 mod bars;
 mod canvas;
+mod data;
 mod font;
-mod lanes;
 mod lines;
 mod png;
 mod terminal;
+mod timeline;
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-use canvas::{Canvas, DARK};
+use canvas::DARK_MODE_COLOURS;
+use data::{CHART_HEIGHT, CHART_WIDTH};
 
-pub(crate) use font::register as register_font;
-pub(crate) use lanes::lane_name;
+pub(crate) use axis::Axis;
+pub(crate) use canvas::{Anchor, Canvas, FOREGROUND, PALETTE};
+pub(crate) use data::{Bars, Body, Chart, Line, Mark, Series, TimelineChart, lane_name};
 pub(crate) use terminal::text;
 
-/// The size of every chart, in units that are pixels of an SVG.
-const WIDTH: i32 = 920;
-const HEIGHT: i32 = 500;
+/// Pixels of a PNG per unit.
+const PNG_PIXELS_PER_UNIT: u32 = 2;
 
-/// How many pixels of a PNG a unit is.
-const PNG_SCALE: u32 = 2;
-
-/// One chart with everything that explains it.
-#[derive(Debug)]
-pub(crate) struct Chart {
-    /// The name of its files, without what comes after the dot.
-    pub(crate) stem: &'static str,
-    pub(crate) title: String,
-    /// What is to be seen in it, in a sentence.
-    pub(crate) sentence: String,
-    pub(crate) x: String,
-    pub(crate) y: String,
-    pub(crate) body: Body,
-}
-
-/// The kinds of chart.
-#[derive(Debug)]
-pub(crate) enum Body {
-    /// Groups of bars, one bar for each series.
-    Bars(Bars),
-    /// Lines over a common x, and the value at which the y axis begins.
-    Lines(Vec<Line>, f64),
-    /// Counts over time, one strip for each server.
-    Lanes(Lanes),
-}
-
-/// Bars in groups.
-#[derive(Debug, Default)]
-pub(crate) struct Bars {
-    pub(crate) groups: Vec<String>,
-    pub(crate) series: Vec<Series>,
-}
-
-/// One bar in each group.
-#[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) values: Vec<f64>,
-    /// What is expected, drawn as a mark across the bar.
-    pub(crate) expected: Vec<Option<f64>>,
-}
-
-/// A line through points, with a band around it if it has one.
-#[derive(Debug)]
-pub(crate) struct Line {
-    pub(crate) name: String,
-    pub(crate) points: Vec<(f64, f64)>,
-    /// (x, lowest, highest).
-    pub(crate) band: Vec<(f64, f64, f64)>,
-    /// An expectation: drawn thin, with hollow points.
-    pub(crate) expected: bool,
-    /// Which colour of the palette, so that an expectation can have that of its line.
-    pub(crate) colour: usize,
-}
-
-/// Counts over time.
-#[derive(Debug, Clone)]
-pub(crate) struct Lanes {
-    pub(crate) lanes: Vec<(String, Vec<u32>)>,
-    /// The time of the first count, in milliseconds after the start.
-    pub(crate) from_ms: f64,
-    /// How much time one count stands for, in milliseconds.
-    pub(crate) step_ms: f64,
-    pub(crate) marks: Vec<Mark>,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone)]
-pub(crate) struct Mark {
-    pub(crate) at_ms: f64,
-    /// `killed`, `detected`, `replaced`: equal words have one colour.
-    pub(crate) what: &'static str,
-    /// The number of the server, where it is known.
-    pub(crate) server: Option<u64>,
-}
-
-/// The chart as SVG that follows the reader's light or dark mode.
+/// Draws the chart as SVG that follows the viewer's light or dark mode.
 ///
 /// # Errors
 /// The chart could not be drawn.
 pub(crate) fn svg(chart: &Chart) -> anyhow::Result<String> {
-    register_font()?;
-    let size = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
+    draw_svg((CHART_WIDTH, CHART_HEIGHT), |canvas| draw(canvas, chart))
+}
+
+/// Draws an SVG of this width and height.
+///
+/// # Errors
+/// The chart could not be drawn.
+pub(crate) fn draw_svg(
+    (width, height): (i32, i32),
+    draw: impl FnOnce(&Canvas<'_, SVGBackend<'_>>) -> anyhow::Result<()>,
+) -> anyhow::Result<String> {
+    font::register()?;
+    let size = (width.unsigned_abs(), height.unsigned_abs());
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        draw(&Canvas::new(&root, 1), chart)?;
+        draw(&Canvas::new(&root, 1))?;
         root.present()?;
     }
-    let rules: String = DARK
-        .iter()
-        .map(|(light, dark)| {
-            format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
-        })
-        .collect();
+    let rule = |(light, dark)| {
+        format!("[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}")
+    };
+    let rules: String = DARK_MODE_COLOURS.map(rule).concat();
     let style = format!("<style>@media screen and (prefers-color-scheme: dark){{{rules}}}</style>");
     let head = text.find('>').map_or(0, |at| at + 1);
     text.insert_str(head, &style);
     Ok(text)
 }
 
-/// The chart as PNG, dark on white.
+/// Draws the chart as PNG, dark on white.
 ///
 /// # Errors
 /// The chart could not be drawn.
 pub(crate) fn png(chart: &Chart) -> anyhow::Result<Vec<u8>> {
-    register_font()?;
-    let (width, height) = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
-    let (width, height) = (width * PNG_SCALE, height * PNG_SCALE);
+    font::register()?;
+    let (width, height) = (CHART_WIDTH.unsigned_abs(), CHART_HEIGHT.unsigned_abs());
+    let (width, height) = (width * PNG_PIXELS_PER_UNIT, height * PNG_PIXELS_PER_UNIT);
     let len = usize::try_from(width * height * 3)?;
     let mut pixels = vec![0; len];
     {
         let root = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw(&Canvas::new(&root, i32::try_from(PNG_SCALE)?), chart)?;
+        let canvas = Canvas::new(&root, i32::try_from(PNG_PIXELS_PER_UNIT)?);
+        draw(&canvas, chart)?;
         root.present()?;
     }
     Ok(png::encode(&pixels, width, height))
@@ -148,11 +84,11 @@ fn draw<DB: plotters::prelude::DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     chart: &Chart,
 ) -> anyhow::Result<()> {
-    canvas.begin(&chart.title)?;
+    canvas.draw_title(&chart.title)?;
     match &chart.body {
         Body::Bars(bars) => bars::draw(canvas, chart, bars),
         Body::Lines(lines, floor) => lines::draw(canvas, chart, lines, *floor),
-        Body::Lanes(lanes) => lanes::draw(canvas, chart, lanes),
+        Body::Timeline(lanes) => timeline::draw(canvas, chart, lanes),
     }
 }
 

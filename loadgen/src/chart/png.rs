@@ -1,16 +1,16 @@
-//! Pixels as a PNG file: the signature, three chunks, and a checksum for each (PNG specification, third
+//! PNG encoder: the signature, three chunks, and a checksum per chunk (PNG specification, third
 //! edition). Pure.
 //!
-//! Eight bits of red, green and blue, no filter: charts are flat, and deflate alone makes them small.
+//! Pixels are 8-bit RGB without a filter: charts are flat, and deflate alone makes them small.
 
 use miniz_oxide::deflate::compress_to_vec_zlib;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// How hard deflate tries, of 10.
-const LEVEL: u8 = 8;
+/// Deflate level, from 0 to 10.
+const DEFLATE_LEVEL: u8 = 8;
 
-/// The file for rows of `width` pixels, each of three bytes.
+/// Encodes rows of `width` pixels, each of three bytes.
 pub(super) fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
     let row = usize::try_from(width)
         .unwrap_or(usize::MAX)
@@ -21,11 +21,15 @@ pub(super) fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
         filtered.extend_from_slice(row);
     }
     let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    // Depth 8, colour type 2 (RGB), and the only methods there are.
+    // Bit depth 8, colour type 2 (RGB), and the only compression, filter and interlace methods.
     header.extend_from_slice(&[8, 2, 0, 0, 0]);
     let mut file = SIGNATURE.to_vec();
     chunk(&mut file, b"IHDR", &header);
-    chunk(&mut file, b"IDAT", &compress_to_vec_zlib(&filtered, LEVEL));
+    chunk(
+        &mut file,
+        b"IDAT",
+        &compress_to_vec_zlib(&filtered, DEFLATE_LEVEL),
+    );
     chunk(&mut file, b"IEND", &[]);
     file
 }
@@ -40,7 +44,8 @@ fn chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
     file.extend_from_slice(&sum.to_be_bytes());
 }
 
-/// CRC-32 as in annex D of the specification, bit by bit: a few hundred kilobytes at most.
+/// CRC-32 as in annex D of the specification, bit by bit; the input is a few hundred kilobytes at
+/// most.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
     !bytes.iter().fold(u32::MAX, |crc, byte| {

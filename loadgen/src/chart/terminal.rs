@@ -1,41 +1,42 @@
-//! Charts in the terminal: bars, a table with bars, a strip of blocks. Pure.
+//! Charts in the terminal: bars, a table with bars, strips of block characters. Pure.
 
-use super::axis::number;
-use super::{Bars, Body, Chart, Lanes, Line};
-use crate::bars::bar;
-use crate::report::{BAR_WIDTH, whole};
+use super::axis::format_number;
+use super::data::{Bars, Body, Chart, Line, TimelineChart};
+use crate::float::round_u64;
+use crate::text::{MAX_BAR_CHARS, bar};
 
-/// The most columns of a strip.
-const COLUMNS: usize = 80;
+/// Width of the widest strip, in characters.
+const MAX_COLUMNS: usize = 80;
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The chart as lines of text, with its title.
+/// Returns the chart as lines of text, with its title.
 pub(crate) fn text(chart: &Chart) -> String {
     let body = match &chart.body {
         Body::Bars(bars) => grouped_bars(bars),
         Body::Lines(lines, _) => lines.iter().map(line).collect(),
-        Body::Lanes(lanes) => strips(lanes),
+        Body::Timeline(lanes) => strips(lanes),
     };
     format!("\n{}\n  {}\n{body}", chart.title, chart.y)
 }
 
 fn grouped_bars(bars: &Bars) -> String {
     let values = bars.series.iter().flat_map(|series| &series.values);
-    let longest = whole(values.copied().fold(0.0, f64::max));
+    let longest = round_u64(values.copied().fold(0.0, f64::max));
     let mut text = String::new();
     for (at, group) in bars.groups.iter().enumerate() {
         text += &format!("  {group}\n");
         for series in &bars.series {
             let value = series.values.get(at).copied().unwrap_or_default();
             let expected = series.expected.get(at).copied().flatten();
-            let expected = expected.map(|value| format!("(expected {})", number(value.round())));
+            let expected =
+                expected.map(|value| format!("(expected {})", format_number(value.round())));
             let row = format!(
                 "    {:<10}{:>9}  {:<18}{}",
                 series.name,
-                number(value.round()),
+                format_number(value.round()),
                 expected.unwrap_or_default(),
-                bar(whole(value), longest, BAR_WIDTH),
+                bar(round_u64(value), longest, MAX_BAR_CHARS),
             );
             text += row.trim_end();
             text.push('\n');
@@ -46,18 +47,19 @@ fn grouped_bars(bars: &Bars) -> String {
 
 fn line(line: &Line) -> String {
     let highest = line.points.iter().map(|point| point.1).fold(0.0, f64::max);
-    // Thousandths, so that a ratio has a length too.
-    let length = |value: f64| whole(value * 1e3);
+    // Thousandths, so that the bar of a ratio has a length.
+    let length = |value: f64| round_u64(value * 1e3);
     let mut text = format!("  {}\n", line.name);
     for (x, y) in &line.points {
         let band = line.band.iter().find(|band| (band.0 - x).abs() < 1e-9);
-        let band = band.map(|(_, low, high)| format!("{} to {}", number(*low), number(*high)));
+        let band = band
+            .map(|(_, low, high)| format!("{} to {}", format_number(*low), format_number(*high)));
         let row = format!(
             "    {:>3}{:>9}  {:<18}{}",
-            number(*x),
-            number(*y),
+            format_number(*x),
+            format_number(*y),
             band.unwrap_or_default(),
-            bar(length(*y), length(highest), BAR_WIDTH),
+            bar(length(*y), length(highest), MAX_BAR_CHARS),
         );
         text += row.trim_end();
         text.push('\n');
@@ -65,10 +67,10 @@ fn line(line: &Line) -> String {
     text
 }
 
-fn strips(lanes: &Lanes) -> String {
+fn strips(lanes: &TimelineChart) -> String {
     let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
     let steps = steps.unwrap_or_default().max(1);
-    let each = steps.div_ceil(COLUMNS);
+    let each = steps.div_ceil(MAX_COLUMNS);
     let sums = |counts: &[u32]| -> Vec<u32> {
         let chunks = counts.chunks(each);
         chunks.map(|chunk| chunk.iter().sum()).collect()
@@ -86,7 +88,7 @@ fn strips(lanes: &Lanes) -> String {
     let mut marks = vec![' '; steps.div_ceil(each)];
     for mark in &lanes.marks {
         let step = (mark.at_ms - lanes.from_ms) / lanes.step_ms;
-        let column = usize::try_from(whole(step.max(0.0))).unwrap_or(usize::MAX) / each;
+        let column = usize::try_from(round_u64(step.max(0.0))).unwrap_or(usize::MAX) / each;
         if let Some(cell) = marks.get_mut(column).filter(|_| mark.what != "detected") {
             *cell = if mark.what == "replaced" && *cell == ' ' {
                 'r'
@@ -101,18 +103,16 @@ fn strips(lanes: &Lanes) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::data::{Mark, lane_name};
     use super::super::tests::sample;
-    use super::super::{Mark, lane_name};
     use super::*;
+    use crate::text::tests::assert_contains;
 
     #[test]
-    fn bars_stand_beside_what_was_expected() {
+    fn bars_stand_beside_expected_values() {
         let text = text(&sample());
-        assert!(text.contains("Answers per server\n  answers\n"), "{text}");
-        assert!(
-            text.contains("measured         30  (expected 20)     ████"),
-            "{text}"
-        );
+        assert_contains(&text, "Answers per server\n  answers\n");
+        assert_contains(&text, "measured         30  (expected 20)     ████");
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             what: "killed",
             server: None,
         };
-        let lanes = Lanes {
+        let lanes = TimelineChart {
             lanes: vec![(lane_name(1), vec![8, 0, 4])],
             from_ms: 0.0,
             step_ms: 10.0,

@@ -1,8 +1,8 @@
-//! The ways in which the recovery experiment takes a replica away.
+//! Methods of the recovery experiment to remove a replica.
 //!
-//! Processes are killed only if they are children of the ringmaster that we started. In a balancer that
-//! runs already a replica is replaced by order (`replace`), or taken away by a program that the user names
-//! (`--kill-with 'docker kill'`).
+//! A process is killed only if it is a child of the ringmaster that loadgen started. A replica of a
+//! running balancer is removed by the command `replace`, or by a program of the user (`--kill-with
+//! 'docker kill'`).
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -11,60 +11,60 @@ use std::time::SystemTime;
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::child_process::POLL_INTERVAL;
 use crate::control::Control;
-use crate::guard::POLL;
 use crate::outcome::Server;
 
-/// How a replica is taken away.
+/// Method to remove a replica.
 #[derive(Debug)]
-pub(crate) enum Means {
-    /// SIGKILL for a child of this process.
+pub(crate) enum KillMethod {
+    /// SIGKILL to a child of this process.
     ChildOf(Pid),
-    /// A program and its arguments; the replica's name follows.
+    /// A program and its arguments, followed by the replica's name.
     Program(Vec<String>),
-    /// The command `replace`.
+    /// The control command `replace`.
     Order(Control),
 }
 
-impl Means {
-    /// How it is marked in the chart.
-    pub(crate) fn word(&self) -> &'static str {
+impl KillMethod {
+    /// Name of the event in charts.
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Order(_) => "ordered",
             _ => "killed",
         }
     }
 
-    /// Takes the replica away that sits in `seat` under `name`; returns when its successor was there, if
-    /// that is known.
+    /// Removes the replica in `seat`. Returns the time at which its successor was ready, if the
+    /// method reports it.
     ///
     /// # Errors
-    /// There is none, or the balancer or the program refuses.
-    pub(crate) async fn take(
+    /// The seat has no process, or the balancer or the program refused.
+    pub(crate) async fn remove(
         &self,
         seat: Server,
         name: &str,
     ) -> anyhow::Result<Option<SystemTime>> {
         match self {
             Self::ChildOf(parent) => {
-                let child = child_in(*parent, seat);
+                let child = find_child(*parent, seat);
                 let child = child.with_context(|| format!("seat {seat} has no process"))?;
                 kill_process(child, Signal::KILL).context("cannot kill a replica")?;
                 Ok(None)
             }
-            Self::Program(words) => run(words, name).await.map(|()| None),
-            Self::Order(control) => match control.ask(&format!("replace {name}")).await {
+            Self::Program(words) => run_program(words, name).await.map(|()| None),
+            Self::Order(control) => match control.execute(&format!("replace {name}")).await {
                 Ok(_) => Ok(Some(SystemTime::now())),
                 Err(err) => Err(err.context(
-                    "nothing takes a replica of a running balancer away; try --kill-with 'docker kill'",
+                    "cannot remove a replica of the running balancer; try --kill-with 'docker kill'",
                 )),
             },
         }
     }
 }
 
-/// The child of `parent` that is told to be server `seat`.
-fn child_in(parent: Pid, seat: Server) -> Option<Pid> {
+/// Child of `parent` that runs as server `seat`.
+fn find_child(parent: Pid, seat: Server) -> Option<Pid> {
     let wanted = format!("SERVER_ID={seat}");
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let Some(pid) = entry
@@ -77,21 +77,21 @@ fn child_in(parent: Pid, seat: Server) -> Option<Pid> {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
             continue;
         };
-        // The name in parentheses may hold anything; after it come state and parent (proc(5)).
+        // The name in parentheses may contain any character; state and parent follow it (proc(5)).
         let fields = stat.rsplit(')').next().unwrap_or_default();
         let mut fields = fields.split_whitespace();
         let alive = fields.next() != Some("Z");
         let ours = fields.next() == Some(&parent.as_raw_nonzero().to_string());
-        let told = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let mut told = told.split(|byte| *byte == 0);
-        if alive && ours && told.any(|word| word == wanted.as_bytes()) {
+        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+        let mut variables = environ.split(|byte| *byte == 0);
+        if alive && ours && variables.any(|variable| variable == wanted.as_bytes()) {
             return Pid::from_raw(pid);
         }
     }
     None
 }
 
-async fn run(words: &[String], name: &str) -> anyhow::Result<()> {
+async fn run_program(words: &[String], name: &str) -> anyhow::Result<()> {
     let Some((program, args)) = words.split_first() else {
         bail!("no program was given")
     };
@@ -108,11 +108,11 @@ async fn run(words: &[String], name: &str) -> anyhow::Result<()> {
         if let Some(status) = child.try_wait()? {
             ensure!(
                 status.success(),
-                "{} {name} ended badly ({status})",
+                "{} {name} failed ({status})",
                 words.join(" ")
             );
             return Ok(());
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

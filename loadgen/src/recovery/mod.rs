@@ -1,113 +1,117 @@
-//! The third experiment: replicas are killed while requests come at a fixed rate; when was it noticed,
-//! when was a successor there, and what did clients see of it.
+//! Experiment 3: kills replicas under a fixed rate of requests, and measures detection,
+//! replacement, and failures seen by clients.
 //!
-//! `/home` carries the load; the other endpoints are asked again and again meanwhile. Times of detection
-//! and replacement are the balancer's own (`events`), so on another machine its clock should agree.
+//! The load goes to `/home`; the other endpoints are probed meanwhile. Detection and replacement
+//! times come from the balancer (`events`). A balancer on another machine therefore needs a
+//! synchronised clock.
 
-mod journal;
+mod events;
 mod kill;
-mod shown;
+mod report;
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
-use crate::client::{Client, Template};
-use crate::distribution::REPLICAS;
-use crate::figures::Point;
-use crate::findings::Findings;
-use crate::lab::Lab;
+use crate::arrivals::Rate;
+use crate::balancer::BalancerUnderTest;
+use crate::client::{Client, RequestTemplate};
+use crate::counters::Counters;
+use crate::float::as_f64;
+use crate::load_stats::LoadPoint;
 use crate::outcome::{Expected, Server};
-use crate::pace::Rate;
 use crate::progress::Progress;
-use crate::tally::{Tally, as_f64};
-use journal::Taken;
-use kill::Means;
-use shown::{Endpoints, Found};
+use crate::results::ExperimentResult;
+use crate::spawn::DEFAULT_REPLICAS;
+use events::Removal;
+use kill::KillMethod;
+use report::{Endpoints, RecoveryData};
 
-/// The rate if none is given, in requests per second.
-const RATE: f64 = 4_000.0;
+/// Rate without `--rate`, in requests per second.
+const DEFAULT_RATE: f64 = 4_000.0;
 
-/// How often the other endpoints are asked.
-const PROBE: Duration = Duration::from_millis(25);
+/// Interval between probes of the other endpoints.
+const ENDPOINT_PROBE_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Makes the experiment.
+/// Runs the experiment.
 ///
 /// # Errors
-/// Nothing could be measured, or no replica could be taken away.
-pub(crate) async fn perform(
-    lab: &mut Lab,
+/// Nothing could be measured, or a replica could not be removed.
+pub(crate) async fn run(
+    balancer: &mut BalancerUnderTest,
     kills: u64,
     kill_with: Option<&str>,
-) -> anyhow::Result<Findings> {
-    lab.load.rate = lab.load.rate.or_else(|| Rate::new(RATE));
-    lab.open(REPLICAS, None).await?;
-    let control = lab.control()?;
-    let means = match (lab.pid(), kill_with) {
-        (_, Some(words)) => Means::Program(words.split_whitespace().map(str::to_owned).collect()),
-        (Some(pid), None) => Means::ChildOf(pid),
-        (None, None) => Means::Order(control.clone()),
+) -> anyhow::Result<ExperimentResult> {
+    balancer.load.rate = balancer.load.rate.or_else(|| Rate::new(DEFAULT_RATE));
+    balancer.open(DEFAULT_REPLICAS, None).await?;
+    let control = balancer.control()?;
+    let method = match (balancer.pid(), kill_with) {
+        (_, Some(words)) => {
+            KillMethod::Program(words.split_whitespace().map(str::to_owned).collect())
+        }
+        (Some(pid), None) => KillMethod::ChildOf(pid),
+        (None, None) => KillMethod::Order(control.clone()),
     };
-    let seats = lab.seats(REPLICAS).await?;
+    let seats = balancer.seats(DEFAULT_REPLICAS).await?;
     let retries = control.retries().await;
-    let progress = Progress::of(lab.load.requests);
-    progress.part(&format!("recovery: {kills} kills under load"));
-    let (taken, asked) = (RefCell::default(), RefCell::default());
+    let progress = Progress::new(balancer.load.requests);
+    progress.start_part(&format!("recovery: {kills} kills under load"));
+    let (removals, endpoints) = (RefCell::default(), RefCell::default());
     let seats_in_order: Vec<Server> = seats.iter().copied().collect();
-    let measured = {
-        let load = lab.measure(lab.load.seed, Tally::timed()?, &progress);
-        let killing = kill_all(lab, &means, kills, &seats_in_order, &taken);
-        let asking = ask_endpoints(lab, &asked);
+    let report = {
+        let load = balancer.measure(balancer.load.seed, Counters::with_timeline()?, &progress);
+        let killing = kill_all(balancer, &method, kills, &seats_in_order, &removals);
+        let probing = probe_endpoints(balancer, &endpoints);
         tokio::select! {
-            measured = async { tokio::try_join!(load, killing) } => measured?.0,
-            never = asking => {
-                never?;
-                anyhow::bail!("the endpoints were not asked to the end")
+            report = async { tokio::try_join!(load, killing) } => report?.0,
+            ended = probing => {
+                ended?;
+                anyhow::bail!("the probes of the endpoints ended early")
             }
         }
     };
-    let taken: Vec<Taken> = taken.into_inner();
-    let events = journal::settled(&control, &taken).await?;
+    let removals: Vec<Removal> = removals.into_inner();
+    let events = events::wait_for_successors(&control, &removals).await?;
     let after = control.retries().await;
     let retried = after
         .zip(retries)
         .map(|(after, before)| after.saturating_sub(before));
     drop(progress);
-    let Some(timeline) = measured.tally.timeline() else {
-        anyhow::bail!("no timeline was kept")
+    let Some(timeline) = report.counters.timeline() else {
+        anyhow::bail!("the timeline is missing")
     };
-    let kills = taken
+    let kills = removals
         .iter()
-        .map(|taken| journal::account(taken, &events, timeline))
+        .map(|removal| events::kill_times(removal, &events, timeline))
         .collect();
-    let found = Found {
-        point: Point::of(&measured, &seats),
+    let data = RecoveryData {
+        point: LoadPoint::from_report(&report, &seats),
         kills,
-        endpoints: asked.into_inner(),
+        endpoints: endpoints.into_inner(),
         retried,
-        word: means.word(),
+        verb: method.as_str(),
     };
-    Ok(shown::findings(&found, &measured, timeline))
+    Ok(report::result(&data, report.load.rate, timeline))
 }
 
-/// Takes replicas away at even distances while the load lasts, seat by seat.
+/// Removes replicas, seat by seat, evenly spaced over the load.
 async fn kill_all(
-    lab: &Lab,
-    means: &Means,
+    balancer: &BalancerUnderTest,
+    method: &KillMethod,
     kills: u64,
     seats: &[Server],
-    taken: &RefCell<Vec<Taken>>,
+    removals: &RefCell<Vec<Removal>>,
 ) -> anyhow::Result<()> {
-    let rate = lab.load.rate.map_or(RATE, Rate::per_second);
-    let apart = as_f64(lab.load.requests) / rate / as_f64(kills + 1);
+    let rate = balancer.load.rate.map_or(DEFAULT_RATE, Rate::per_second);
+    let apart = as_f64(balancer.load.requests) / rate / as_f64(kills + 1);
     let apart = Duration::try_from_secs_f64(apart)?;
-    let control = lab.control()?;
+    let control = balancer.control()?;
     for seat in seats.iter().cycle().take(usize::try_from(kills)?) {
         tokio::time::sleep(apart).await;
-        let events = control.ask("events").await?;
-        let name = journal::name_in(&events, *seat).unwrap_or_default();
+        let events = control.execute("events").await?;
+        let name = events::latest_name(&events, *seat).unwrap_or_default();
         let at = SystemTime::now();
-        let back = means.take(*seat, name).await?;
-        taken.borrow_mut().push(Taken {
+        let back = method.remove(*seat, name).await?;
+        removals.borrow_mut().push(Removal {
             seat: *seat,
             name: name.to_owned(),
             at,
@@ -117,19 +121,22 @@ async fn kill_all(
     Ok(())
 }
 
-/// Asks every endpoint in turn until it is dropped.
-async fn ask_endpoints(lab: &Lab, asked: &RefCell<Endpoints>) -> anyhow::Result<()> {
-    let (target, addr) = lab.reached()?;
+/// Probes the endpoints in turn until dropped.
+async fn probe_endpoints(
+    balancer: &BalancerUnderTest,
+    endpoints: &RefCell<Endpoints>,
+) -> anyhow::Result<()> {
+    let (target, addr) = balancer.target_addr()?;
     let kinds = [
         ("/heartbeat", Expected::Empty),
         ("/rep", Expected::Replicas),
-        ("/other", Expected::Unknown),
+        ("/other", Expected::UnknownPath),
         ("/home", Expected::Greeting),
     ];
     let template = |(path, kind)| {
         (
             path,
-            Template::expecting(addr, &target.authority, path, kind),
+            RequestTemplate::get(addr, &target.authority, path, kind),
         )
     };
     let templates = kinds.map(template);
@@ -140,12 +147,12 @@ async fn ask_endpoints(lab: &Lab, asked: &RefCell<Endpoints>) -> anyhow::Result<
     for id in 100_000_u64.. {
         for (path, client) in &mut clients {
             let outcome = client.request(id).await;
-            let mut asked = asked.borrow_mut();
-            let endpoint = asked.entry(*path).or_default();
+            let mut endpoints = endpoints.borrow_mut();
+            let endpoint = endpoints.entry(*path).or_default();
             endpoint.asked += 1;
             endpoint.wrong += u64::from(outcome.is_err());
         }
-        tokio::time::sleep(PROBE).await;
+        tokio::time::sleep(ENDPOINT_PROBE_INTERVAL).await;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A server that misbehaves by script: every way to fail is counted under its own name, nothing is
-//! sent twice, and the IDs are those of the seed.
+//! A server with scripted faults: every failure counts under its own kind, nothing is sent twice,
+//! and the IDs follow from the seed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::support::{Ended, loadgen};
+use crate::support::{ProgramOutput, loadgen};
 
-/// What the server does with a request.
+/// Action of the server on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    /// Send these bytes and go on.
-    Say(&'static str),
-    /// Send these bytes and close.
-    SayAndClose(&'static str),
-    /// Close without lingering, which is a reset (socket(7), SO_LINGER of 0).
+enum Action {
+    /// Sends these bytes and continues.
+    Send(&'static str),
+    /// Sends these bytes and closes.
+    SendAndClose(&'static str),
+    /// Closes with a reset (socket(7), SO_LINGER of 0).
     Reset,
 }
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n\
                     {\"message\":\"Hello from Server: 4\",\"status\":\"successful\"}";
 
-/// Plays `script` over and over, one step per request, on any number of connections in turn. The
-/// receiver gets every request ID.
-fn play(script: &'static [Act]) -> (SocketAddr, Receiver<String>) {
+/// Repeats `script`, one step per request, on any number of connections in turn. The receiver gets
+/// every request ID.
+fn play(script: &'static [Action]) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let (ids, seen) = channel();
@@ -41,7 +41,7 @@ fn play(script: &'static [Act]) -> (SocketAddr, Receiver<String>) {
 }
 
 /// Serves one connection until the script or the client ends it.
-fn serve(mut client: TcpStream, steps: &mut impl Iterator<Item = Act>, ids: &Sender<String>) {
+fn serve(mut client: TcpStream, steps: &mut impl Iterator<Item = Action>, ids: &Sender<String>) {
     let mut input = BufReader::new(client.try_clone().unwrap());
     loop {
         let mut line = String::new();
@@ -56,51 +56,40 @@ fn serve(mut client: TcpStream, steps: &mut impl Iterator<Item = Act>, ids: &Sen
             input.read_line(&mut line).unwrap();
         }
         match steps.next().unwrap() {
-            Act::Say(bytes) => client.write_all(bytes.as_bytes()).unwrap(),
-            Act::SayAndClose(bytes) => return client.write_all(bytes.as_bytes()).unwrap(),
-            Act::Reset => {
+            Action::Send(bytes) => client.write_all(bytes.as_bytes()).unwrap(),
+            Action::SendAndClose(bytes) => return client.write_all(bytes.as_bytes()).unwrap(),
+            Action::Reset => {
                 return set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
             }
         }
     }
 }
 
-fn run(addr: SocketAddr, requests: &str) -> Ended {
+fn run(addr: SocketAddr, requests: &str) -> ProgramOutput {
     let target = format!("http://{addr}");
-    loadgen(&[
-        "run",
-        "--target",
-        &target,
-        "--requests",
-        requests,
-        "--concurrency",
-        "1",
-        "--seed",
-        "3",
-    ])
+    loadgen(&format!(
+        "run --target {target} --requests {requests} --concurrency 1 --seed 3"
+    ))
 }
 
 #[test]
 fn every_failure_is_counted_by_its_kind() {
     let (addr, seen) = play(&[
-        Act::Say(GOOD),
-        Act::Say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
-        Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{]}"),
-        Act::Say("HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"message\":\"Hi\"}"),
-        Act::SayAndClose(""),
-        Act::SayAndClose("HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n{\"mess"),
-        Act::Reset,
-        Act::SayAndClose("SSH-2.0-OpenSSH\r\n"),
-        Act::SayAndClose(
+        Action::Send(GOOD),
+        Action::Send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        Action::Send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{]}"),
+        Action::Send("HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"message\":\"Hi\"}"),
+        Action::SendAndClose(""),
+        Action::SendAndClose("HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n{\"mess"),
+        Action::Reset,
+        Action::SendAndClose("SSH-2.0-OpenSSH\r\n"),
+        Action::SendAndClose(
             "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"message\":\"Hello from Server: 4\",\"status\":\"successful\"}",
         ),
     ]);
     let ended = run(addr, "90");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(
-        ended.stdout.contains("20 answered, 70 failed\n"),
-        "{ended:?}"
-    );
+    ended.exits(1);
+    ended.prints("20 answered, 70 failed\n");
     let kinds = [
         ("status 503", 10),
         ("bad body", 20),
@@ -113,13 +102,13 @@ fn every_failure_is_counted_by_its_kind() {
     for (kind, count) in kinds {
         assert_eq!(ended.count(kind), count, "{kind}: {ended:?}");
     }
-    // One ID for each request that was counted: nothing was sent twice.
+    // One ID per counted request: nothing was sent twice.
     assert_eq!(seen.try_iter().count(), 90);
 }
 
 #[test]
 fn a_server_that_closes_between_requests_costs_nothing() {
-    let (addr, _seen) = play(&[Act::SayAndClose(
+    let (addr, _seen) = play(&[Action::SendAndClose(
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 56\r\n\r\n\
          {\"message\":\"Hello from Server: 4\",\"status\":\"successful\"}",
     )]);
@@ -130,7 +119,7 @@ fn a_server_that_closes_between_requests_costs_nothing() {
 #[test]
 fn the_seed_decides_the_ids() {
     let ids = || {
-        let (addr, seen) = play(&[Act::Say(GOOD)]);
+        let (addr, seen) = play(&[Action::Send(GOOD)]);
         assert_eq!(run(addr, "20").code, Some(0));
         seen.try_iter().collect::<Vec<_>>()
     };

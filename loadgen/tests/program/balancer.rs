@@ -1,23 +1,20 @@
-//! A ringmaster that runs already: started on free ports, asked on its control port, stopped at the end.
+//! A running ringmaster: started on free ports, queried on its control port, and killed at the end.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{DEADLINE, beside};
+use crate::support::{DEADLINE, beside, folder, until};
 
-/// A running ringmaster with its replicas, which end with it.
+/// A running ringmaster and its replicas. Dropping it kills them.
 #[derive(Debug)]
 pub(crate) struct Balancer {
     child: Child,
-    pub(crate) target: String,
-    pub(crate) control: String,
+    target: String,
+    control: String,
 }
 
 impl Drop for Balancer {
@@ -28,18 +25,11 @@ impl Drop for Balancer {
 }
 
 impl Balancer {
-    /// Three replicas, and these flags. `name` names its folder.
+    /// Starts three replicas with these flags. `name` names the directory of the ready file.
     pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
         let ready = folder(name).join("ready.json");
         let child = Command::new(beside("ringmaster"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--control",
-                "127.0.0.1:0",
-            ])
-            .arg("--ready-file")
+            .args("serve --listen 127.0.0.1:0 --control 127.0.0.1:0 --ready-file".split(' '))
             .arg(&ready)
             .args(flags)
             .stdout(Stdio::null())
@@ -51,24 +41,28 @@ impl Balancer {
             target: String::new(),
             control: String::new(),
         };
-        let start = Instant::now();
-        loop {
+        until(|| {
             let text = fs::read_to_string(&ready).unwrap_or_default();
-            if let Ok(value) = serde_json::from_str::<Value>(&text) {
-                balancer.target = format!("http://{}", value["listen"].as_str().unwrap());
-                balancer.control = value["control"].as_str().unwrap().to_owned();
-                return balancer;
-            }
-            assert!(start.elapsed() < DEADLINE, "ready in time");
-            thread::sleep(Duration::from_millis(2));
-        }
+            let Ok(value) = serde_json::from_str::<Value>(&text) else {
+                return false;
+            };
+            balancer.target = format!("http://{}", value["listen"].as_str().unwrap());
+            balancer.control = value["control"].as_str().unwrap().to_owned();
+            true
+        });
+        balancer
+    }
+
+    /// Flags of loadgen for this balancer.
+    pub(crate) fn flags(&self) -> String {
+        format!("--target {} --control {}", self.target, self.control)
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The names of its replicas.
+    /// Names of the replicas.
     pub(crate) fn replicas(&self) -> Vec<String> {
         let mut stream = TcpStream::connect(&self.control).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -83,20 +77,8 @@ impl Balancer {
             .collect()
     }
 
-    /// Waits until it has so many replicas.
+    /// Waits until there are `count` replicas.
     pub(crate) fn reaches(&self, count: usize) {
-        let start = Instant::now();
-        while self.replicas().len() != count {
-            assert!(start.elapsed() < DEADLINE, "{count} replicas in time");
-            thread::sleep(Duration::from_millis(2));
-        }
+        until(|| self.replicas().len() == count);
     }
-}
-
-/// An empty folder.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }

@@ -1,29 +1,19 @@
-//! `loadgen duel` with numbers so small that they say nothing: every peer that is there is asked, what was
-//! measured is written down, and nothing is left behind, whichever way it ends.
+//! `loadgen duel` with loads too small for figures: every installed peer is measured, the results
+//! are written, and no process or file is left behind.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{DEADLINE, Ended, beside, end_of, within_deadline};
-
-/// A folder for files, and one for the temporary files of loadgen.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("tmp")).unwrap();
-    folder
-}
+use crate::support::{ProgramOutput, beside, end_of, folder, is_tidy, until, within_deadline};
 
 fn start(folder: &Path, args: &[&str]) -> Child {
-    // A program of this name must be there, whatever is tested of the others.
+    // Fails early if the workspace was not built.
     beside("ringmaster");
     Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .arg("duel")
@@ -36,10 +26,6 @@ fn start(folder: &Path, args: &[&str]) -> Child {
         .unwrap()
 }
 
-fn is_tidy(folder: &Path) -> bool {
-    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
-}
-
 fn json(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("duel.json")).unwrap()).unwrap()
 }
@@ -49,8 +35,8 @@ fn names(list: &Value) -> BTreeSet<&str> {
     list.map(|entry| entry["name"].as_str().unwrap()).collect()
 }
 
-/// A duel that takes a moment, to its end.
-fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
+/// Runs a short duel to its end.
+fn tiny(folder: &Path, requests: &str, more: &[&str]) -> ProgramOutput {
     let mut args = vec!["--quick", "--json=duel.json", "--idle=30"];
     args.extend(["--requests", requests]);
     args.extend(more);
@@ -58,14 +44,14 @@ fn tiny(folder: &Path, requests: &str, more: &[&str]) -> Ended {
 }
 
 #[test]
-fn what_was_measured_is_in_table_json_and_chart() {
+fn measurements_are_in_table_json_and_chart() {
     let folder = folder("duel-figures");
     let mut args = vec!["--peer=direct", "--peer=ringmaster", "--svg=duel.svg"];
     for name in ["small", "close", "16k", "idle", "workers"] {
         args.extend(["--scenario", name]);
     }
     let ended = tiny(&folder, "200", &args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let scenarios = record["scenarios"].as_array().unwrap();
     assert_eq!(
@@ -101,7 +87,7 @@ fn what_was_measured_is_in_table_json_and_chart() {
         "idle: 30 connections",
         "workers: ",
     ] {
-        assert!(ended.stdout.contains(line), "{ended:?}");
+        ended.prints(line);
     }
     assert!(
         fs::read_to_string(folder.join("duel.svg"))
@@ -112,19 +98,16 @@ fn what_was_measured_is_in_table_json_and_chart() {
 }
 
 #[test]
-fn every_peer_is_asked_or_named_as_missing() {
+fn every_peer_is_measured_or_reported_as_skipped() {
     let folder = folder("duel-peers");
     let ended = tiny(&folder, "20", &["--scenario=small", "--scenario=1m"]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let mut met = names(&record["scenarios"][0]["lanes"]);
     let missing = names(&record["skipped"]);
     for peer in missing.iter().filter(|name| **name != "strace") {
         eprintln!("without {peer}: it is not installed");
-        assert!(
-            ended.stdout.contains(&format!("{peer:<14} skipped: ")),
-            "{ended:?}"
-        );
+        ended.prints(&format!("{peer:<14} skipped: "));
         met.insert(peer);
     }
     let all = [
@@ -139,7 +122,7 @@ fn every_peer_is_asked_or_named_as_missing() {
     assert!(is_tidy(&folder));
 }
 
-/// The children of a process, whatever thread started them.
+/// Child processes of all threads.
 fn children(of: &Child) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{}/task", of.id())).unwrap();
     let lists = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")));
@@ -148,13 +131,13 @@ fn children(of: &Child) -> Vec<u32> {
     ids.map(|id| id.parse().unwrap()).collect()
 }
 
-/// Whether it has ended: it may stay a zombie for a moment.
+/// Returns `true` if the process has exited. It may stay a zombie for a moment.
 fn is_gone(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")
 }
 
-/// A duel without end, once its proxies run.
+/// Starts a duel that never ends by itself, and returns once its proxies run.
 fn endless(folder: &Path) -> (Child, Vec<u32>) {
     let mut args = vec!["--peer=direct", "--peer=ringmaster", "--scenario=small"];
     args.extend(["--rounds=1000", "--duration=100ms"]);
@@ -174,22 +157,14 @@ fn endless(folder: &Path) -> (Child, Vec<u32>) {
     (loadgen, ids)
 }
 
-fn until(mut met: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !met() {
-        assert!(start.elapsed() < DEADLINE, "not in time");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 #[test]
-fn a_signal_ends_all_and_what_was_measured_is_shown() {
+fn a_signal_stops_all_proxies_and_the_report_is_printed() {
     let folder = folder("duel-signal");
     let (loadgen, ids) = endless(&folder);
     kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
     let ended = end_of(loadgen);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("small: 200-byte body"), "{ended:?}");
+    ended.exits(1);
+    ended.prints("small: 200-byte body");
     assert!(
         ended.stdout.ends_with("\nfaults\n  interrupted\n"),
         "{ended:?}"
@@ -220,10 +195,7 @@ fn configurations_are_printed_and_nothing_is_started() {
         ended.stdout.starts_with("# ringmaster: ringmaster "),
         "{ended:?}"
     );
-    assert!(
-        ended.stdout.contains("\nserve --listen 127.0.0.1:8000 "),
-        "{ended:?}"
-    );
+    ended.prints("\nserve --listen 127.0.0.1:8000 ");
 }
 
 #[test]
@@ -231,7 +203,7 @@ fn a_named_program_must_be_there() {
     let folder = folder("duel-named");
     let ended = end_of(start(&folder, &["--haproxy", "/nowhere/haproxy"]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert_eq!(ended.stderr, "loadgen: there is no /nowhere/haproxy\n");
+    assert_eq!(ended.stderr, "loadgen: /nowhere/haproxy does not exist\n");
 }
 
 #[test]
@@ -239,7 +211,7 @@ fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
     let folder = folder("duel-fairness");
     let peers = ["--scenario=fairness", "--peer=direct", "--peer=ringmaster"];
     let ended = tiny(&folder, "40", &peers);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     let record = json(&folder);
     let lines = record["fairness"].as_array().unwrap();
     let kinds = ["nothing", "uploads", "downloads", "tunnels", "chunks"];
@@ -255,11 +227,11 @@ fn small_requests_are_measured_beside_large_bodies_of_each_kind() {
         assert_eq!(line["samples"].as_array().unwrap().len(), 2, "{line}");
         let summary = &line["summary"];
         assert_eq!(summary["requests"], 80, "{line}");
-        // Every kind comes through, and nothing else does.
+        // Only bodies of the measured kind are moved.
         let moved = summary["mib_per_second"].as_f64().unwrap() > 0.0;
         assert_eq!(moved, line["bulk"] != "nothing", "{line}");
     }
     let title = "fairness: 200-byte bodies at 200 requests/s, beside 20 clients at full speed";
-    assert!(ended.stdout.contains(title), "{ended:?}");
+    ended.prints(title);
     assert!(is_tidy(&folder));
 }

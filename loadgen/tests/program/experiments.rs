@@ -1,5 +1,5 @@
-//! The experiments on the real ringmaster, small: what they write, what they put back, what they say when
-//! something is missing.
+//! The experiments on the real ringmaster, with small loads: their files, the restored state, and
+//! their errors.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::balancer::{Balancer, folder};
-use crate::support::{beside, end_of, loadgen};
+use crate::balancer::Balancer;
+use crate::support::{beside, end_of, folder, loadgen, loadgen_with};
 
 const NAMES: [&str; 3] = ["S1", "S2", "S3"];
 
@@ -28,24 +28,10 @@ fn total(point: &Value) -> u64 {
 fn scaling_counts_every_request_and_draws_it() {
     beside("ringmaster");
     let out = folder("scaling");
-    let path = out.to_str().unwrap();
-    let small = [
-        "--requests",
-        "150",
-        "--concurrency",
-        "10",
-        "--repeats",
-        "2",
-        "--seed",
-        "3",
-    ];
-    let args = [&["scaling", "--spawn", "--out", path], &small[..]].concat();
-    let ended = loadgen(&args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("Busiest server against the mean"),
-        "{ended:?}"
-    );
+    let line = "scaling --spawn --requests 150 --concurrency 10 --repeats 2 --seed 3 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
+    ended.prints("Busiest server against the mean");
     let found = json(&out, "scaling.json");
     let points = found["points"].as_array().unwrap();
     let ns: Vec<u64> = points
@@ -60,24 +46,22 @@ fn scaling_counts_every_request_and_draws_it() {
         let png = fs::read(out.join(format!("{chart}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG"));
     }
-    // The header, and one row for each server of each load.
+    // The header, and one row per server and load.
     let csv = fs::read_to_string(out.join("scaling.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 2 * (2 + 3 + 4 + 5 + 6));
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert_eq!(page.matches("<svg").count(), 3);
-    // The same seed sends the same IDs, so the same servers answer where a ring alone decides.
+    // The same seed sends the same IDs, so the same servers answer if the ring alone decides.
     assert_eq!(points[0]["seed"], 3);
 }
 
 #[test]
-fn recovery_kills_only_what_is_ours_and_tells_what_clients_saw() {
+fn recovery_kills_own_replicas_and_reports_failures_of_clients() {
     beside("ringmaster");
     let out = folder("recovery");
-    let path = out.to_str().unwrap();
-    let args = ["recovery", "--spawn", "--out", path, "--kills", "2"];
-    let load = ["--requests", "600", "--rate", "400", "--concurrency", "20"];
-    let ended = loadgen(&[&args[..], &load].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = "recovery --spawn --kills 2 --requests 600 --rate 400 --concurrency 20 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
     let found = json(&out, "recovery.json");
     assert_eq!(total(&found["load"]), 600, "{found}");
     let kills = found["kills"].as_array().unwrap();
@@ -106,7 +90,7 @@ fn recovery_kills_only_what_is_ours_and_tells_what_clients_saw() {
 }
 
 #[test]
-fn a_program_of_the_user_takes_replicas_away() {
+fn a_program_of_the_user_removes_replicas() {
     let balancer = Balancer::start("kill-with", &[]);
     let script = folder("kill-with-script").join("kill");
     let pid = balancer.pid();
@@ -118,136 +102,97 @@ fn a_program_of_the_user_takes_replicas_away() {
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
     let run = |program: &str| {
-        let args = [
-            "recovery",
-            "--target",
-            &balancer.target,
-            "--control",
-            &balancer.control,
-        ];
-        let load = [
-            "--requests",
-            "300",
-            "--rate",
-            "300",
-            "--kills",
-            "1",
-            "--kill-with",
-            program,
-        ];
-        loadgen(&[&args[..], &load].concat())
+        let line = format!(
+            "recovery {} --requests 300 --rate 300 --kills 1",
+            balancer.flags()
+        );
+        loadgen_with(&line, &["--kill-with", program])
     };
     let ended = run(script.to_str().unwrap());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("replica S1 (seat 1) killed at"),
-        "{ended:?}"
-    );
+    ended.exits(0);
+    ended.prints("replica S1 (seat 1) killed at");
     let now = balancer.replicas();
     assert!(now.len() == 3 && now[0] != "S1", "{now:?}");
     let ended = run("false");
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(
-        ended.stderr.contains("ended badly (exit status: 1)"),
-        "{ended:?}"
-    );
+    ended.exits(1);
+    ended.complains("failed (exit status: 1)");
 }
 
 #[test]
-fn a_ring_that_is_not_there_is_named_and_left_out() {
+fn an_unknown_ring_is_reported_and_left_out() {
     beside("ringmaster");
     let out = folder("hashes");
-    let path = out.to_str().unwrap();
-    let rings = ["--ring", "classic", "--ring", "no-such-ring"];
-    let load = [
-        "--requests",
-        "200",
-        "--concurrency",
-        "10",
-        "--repeats",
-        "1",
-        "--seed",
-        "5",
-    ];
-    let args = [&["hashes", "--spawn", "--out", path], &rings[..], &load].concat();
-    let ended = loadgen(&args);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("left out: no-such-ring: "),
-        "{ended:?}"
-    );
+    let line = "hashes --spawn --ring classic --ring no-such-ring --requests 200 --concurrency 10 \
+                --repeats 1 --seed 5 --out";
+    let ended = loadgen_with(line, &[out.to_str().unwrap()]);
+    ended.exits(0);
+    ended.prints("left out: no-such-ring: ");
     let found = json(&out, "hashes.json");
     let ring = &found["rings"][0];
     assert_eq!(
         (ring["ring"].as_str(), found["left_out"][0].as_str()),
         (Some("classic"), Some("no-such-ring"))
     );
-    // 8359 of 10,000, worked out by hand elsewhere.
+    // 8359 of 10,000, computed by hand.
     let share = ring["expected_shares"][1][0].as_f64().unwrap();
     assert!((share - 0.8359).abs() < 1e-4, "{share}");
-    let nothing = loadgen(&["hashes", "--spawn", "--ring", "no-such-ring"]);
-    assert_eq!(nothing.code, Some(1), "{nothing:?}");
-    assert!(
-        nothing.stderr.contains("none of these rings: no-such-ring"),
-        "{nothing:?}"
-    );
+    let nothing = loadgen("hashes --spawn --ring no-such-ring");
+    nothing.exits(1);
+    nothing.complains("none of these rings: no-such-ring");
 }
 
 #[test]
-fn a_running_balancer_is_left_as_it_was_found() {
+fn a_running_balancer_is_restored() {
     let balancer = Balancer::start("restored", &[]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
-    let load = ["--requests", "60", "--concurrency", "5", "--repeats", "1"];
-    let ended = loadgen(&[&["scaling"], &at[..], &load].concat());
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let line = "scaling --requests 60 --concurrency 5 --repeats 1";
+    let ended = loadgen(&format!("{line} {}", balancer.flags()));
+    ended.exits(0);
     assert_eq!(balancer.replicas(), NAMES);
 }
 
 #[test]
-fn a_running_balancer_is_put_back_after_ctrl_c() {
+fn a_running_balancer_is_restored_after_ctrl_c() {
     let balancer = Balancer::start("interrupted", &[]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
     let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["scaling", "--requests", "1000000000"])
-        .args(at)
+        .args(balancer.flags().split(' '))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It begins with two.
+    // The experiment begins with two replicas.
     balancer.reaches(2);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = end_of(child);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("put back: add 1 S3\n"), "{ended:?}");
+    ended.exits(1);
+    ended.complains("restored: add 1 S3\n");
     assert!(
         ended
             .stderr
-            .ends_with("interrupted; what was begun is not reported\n"),
+            .ends_with("interrupted; the unfinished experiment is not reported\n"),
         "{ended:?}"
     );
     assert_eq!(balancer.replicas(), NAMES);
 }
 
 #[test]
-fn a_running_balancer_is_put_back_when_it_refuses_half_way() {
+fn a_running_balancer_is_restored_after_a_refusal() {
     let balancer = Balancer::start("refused", &["--max-replicas", "4"]);
-    let at = ["--target", &balancer.target, "--control", &balancer.control];
-    let load = ["--requests", "40", "--concurrency", "4", "--repeats", "1"];
-    let ended = loadgen(&[&["scaling"], &at[..], &load].concat());
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("'add 1' was refused: "), "{ended:?}");
+    let line = "scaling --requests 40 --concurrency 4 --repeats 1";
+    let ended = loadgen(&format!("{line} {}", balancer.flags()));
+    ended.exits(1);
+    ended.complains("'add 1' was refused: ");
     assert_eq!(balancer.replicas(), NAMES);
 }
 
 #[test]
-fn nobody_there_is_a_sentence() {
+fn an_unreachable_target_is_one_sentence() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = free.local_addr().unwrap().to_string();
     drop(free);
     let target = format!("http://{addr}");
     for experiment in ["distribution", "scaling", "recovery", "hashes", "all"] {
-        let ended = loadgen(&[experiment, "--target", &target, "--control", &addr]);
+        let ended = loadgen(&format!("{experiment} --target {target} --control {addr}"));
         assert_eq!(
             (ended.code, ended.stdout.as_str()),
             (Some(1), ""),

@@ -1,5 +1,5 @@
-//! Tests of loadgen as a program: the real binary against the real replica, against a server that
-//! misbehaves by script, and with a stand-in for the ringmaster that it spawns.
+//! Tests of the loadgen binary: against the real replica, a server with scripted faults, and a fake
+//! ringmaster.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_server;

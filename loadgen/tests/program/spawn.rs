@@ -1,5 +1,5 @@
-//! `--spawn`: the ringmaster is started with the documented flags, used, stopped in order, and never
-//! left behind. A script stands in for it here: it becomes a replica and writes the ready file.
+//! `--spawn`: ringmaster is started with the documented flags, used, stopped in order, and never
+//! left behind. Here a script is the ringmaster: it writes the ready file and becomes a replica.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,18 +7,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{DEADLINE, end_of, listen_of, replica_path, within_deadline};
+use crate::support::{beside, end_of, folder, is_tidy, listen_of, until, within_deadline};
 
-/// A folder with loadgen and a stand-in for ringmaster in it.
-fn stage(name: &str, script: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("tmp")).unwrap();
+/// A directory with loadgen and a fake ringmaster.
+fn install(name: &str, script: &str) -> PathBuf {
+    let folder = folder(name);
     fs::hard_link(env!("CARGO_BIN_EXE_loadgen"), folder.join("loadgen")).unwrap();
     if !script.is_empty() {
         let path = folder.join("ringmaster");
@@ -28,15 +24,16 @@ fn stage(name: &str, script: &str) -> PathBuf {
     folder
 }
 
-/// Becomes a replica, whose one line is a ready file; leaves its arguments and address behind.
-fn stand_in(name: &str) -> PathBuf {
-    stand_in_as(name, 3)
+/// A fake ringmaster: a replica whose only line of output is the ready file. It stores its
+/// arguments and address.
+fn fake_ringmaster(name: &str) -> PathBuf {
+    fake_ringmaster_as(name, 3)
 }
 
-/// The same, as server `id`.
-fn stand_in_as(name: &str, id: u32) -> PathBuf {
-    let replica = replica_path();
-    stage(
+/// A fake ringmaster that answers as server `id`.
+fn fake_ringmaster_as(name: &str, id: u32) -> PathBuf {
+    let replica = beside("replica");
+    install(
         name,
         &format!(
             r#"here="${{0%/*}}"
@@ -59,7 +56,7 @@ fn start(folder: &Path, args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Where the stand-in listens, once it does.
+/// Waits for the address of the fake ringmaster.
 fn address(folder: &Path) -> SocketAddr {
     let mut line = String::new();
     until(|| {
@@ -69,31 +66,18 @@ fn address(folder: &Path) -> SocketAddr {
     listen_of(&line)
 }
 
-fn until(mut met: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !met() {
-        assert!(start.elapsed() < DEADLINE, "not in time");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 fn is_gone(addr: SocketAddr) -> bool {
     TcpStream::connect(addr).is_err()
 }
 
-/// Nothing of the run is left in its folder for temporary files.
-fn is_tidy(folder: &Path) -> bool {
-    fs::read_dir(folder.join("tmp")).unwrap().next().is_none()
-}
-
 #[test]
-fn it_is_started_used_and_stopped() {
-    let folder = stand_in("spawn-used");
+fn ringmaster_is_started_used_and_stopped() {
+    let folder = fake_ringmaster("spawn-used");
     let ended = end_of(start(
         &folder,
         &["distribution", "--spawn", "--requests", "500"],
     ));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended.exits(0);
     assert_eq!(ended.count("3 "), 500);
     let args = fs::read_to_string(folder.join("args")).unwrap();
     let documented = "serve --listen 127.0.0.1:0 --control 127.0.0.1:0 --replicas 3 --ready-file /";
@@ -102,18 +86,18 @@ fn it_is_started_used_and_stopped() {
 }
 
 #[test]
-fn a_server_that_is_not_there_has_lied() {
-    let folder = stand_in_as("spawn-liar", 9);
+fn answers_of_unknown_servers_are_failures() {
+    let folder = fake_ringmaster_as("spawn-liar", 9);
     let args = ["distribution", "--spawn", "--requests", "40"];
     let ended = end_of(start(&folder, &args));
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    let sentence = "not answered rightly: 40 answered in the name of a server that is not there\n";
+    ended.exits(1);
+    let sentence = "not answered as expected: 40 answers name an unknown server\n";
     assert!(ended.stdout.ends_with(sentence), "{ended:?}");
 }
 
 #[test]
-fn a_signal_ends_both_and_what_was_measured_is_reported() {
-    let folder = stand_in("spawn-signal");
+fn a_signal_stops_ringmaster_and_the_report_is_printed() {
+    let folder = fake_ringmaster("spawn-signal");
     let mut loadgen = start(&folder, &["run", "--spawn", "--requests", "1000000000"]);
     let mut stderr = BufReader::new(loadgen.stderr.take().unwrap());
     let line = within_deadline(move || {
@@ -126,14 +110,14 @@ fn a_signal_ends_both_and_what_was_measured_is_reported() {
     assert_eq!(line, listening);
     kill_process(Pid::from_child(&loadgen), Signal::INT).unwrap();
     let ended = end_of(loadgen);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("\ninterrupted after "), "{ended:?}");
+    ended.exits(1);
+    ended.prints("\ninterrupted after ");
     assert!(is_gone(addr) && is_tidy(&folder));
 }
 
 #[test]
-fn it_does_not_outlive_a_killed_loadgen() {
-    let folder = stand_in("spawn-killed");
+fn ringmaster_does_not_outlive_a_killed_loadgen() {
+    let folder = fake_ringmaster("spawn-killed");
     let mut loadgen = start(&folder, &["run", "--spawn", "--requests", "1000000000"]);
     let addr = address(&folder);
     loadgen.kill().unwrap();
@@ -142,14 +126,14 @@ fn it_does_not_outlive_a_killed_loadgen() {
 }
 
 #[test]
-fn one_that_cannot_start_is_quoted() {
-    let folder = stage(
+fn a_ringmaster_that_cannot_start_is_quoted() {
+    let folder = install(
         "spawn-broken",
         "echo 'port 5000 is taken (--listen)' >&2; exit 1",
     );
     let ended = end_of(start(&folder, &["run", "--spawn"]));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    assert!(ended.stderr.contains("exit status: 1"), "{ended:?}");
+    ended.complains("exit status: 1");
     assert!(
         ended
             .stderr
@@ -160,14 +144,9 @@ fn one_that_cannot_start_is_quoted() {
 }
 
 #[test]
-fn a_missing_one_is_a_sentence_that_helps() {
-    let folder = stage("spawn-missing", "");
+fn a_missing_ringmaster_is_reported_with_a_build_command() {
+    let folder = install("spawn-missing", "");
     let ended = end_of(start(&folder, &["run", "--spawn"]));
-    assert_eq!(ended.code, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("/ringmaster; build it with: cargo build"),
-        "{ended:?}"
-    );
+    ended.exits(1);
+    ended.complains("/ringmaster does not exist; build it with: cargo build");
 }

@@ -1,0 +1,84 @@
+//! Charts as data: the values and texts, without any decision about their appearance.
+
+/// Size of every chart, in units. A unit is one pixel of an SVG.
+pub(super) const CHART_WIDTH: i32 = 920;
+pub(super) const CHART_HEIGHT: i32 = 500;
+
+/// A chart and the texts that explain it.
+#[derive(Debug)]
+pub(crate) struct Chart {
+    /// File name without extension.
+    pub(crate) stem: &'static str,
+    pub(crate) title: String,
+    /// Caption: explains the chart.
+    pub(crate) sentence: String,
+    pub(crate) x: String,
+    pub(crate) y: String,
+    pub(crate) body: Body,
+}
+
+/// Kind and values of a chart.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Groups of bars, one bar per series.
+    Bars(Bars),
+    /// Lines over a common x axis, and the lowest value of the y axis.
+    Lines(Vec<Line>, f64),
+    /// Counts over time, one strip per server.
+    Timeline(TimelineChart),
+}
+
+/// Bars in groups.
+#[derive(Debug, Default)]
+pub(crate) struct Bars {
+    pub(crate) groups: Vec<String>,
+    pub(crate) series: Vec<Series>,
+}
+
+/// A bar in each group.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) values: Vec<f64>,
+    /// Expected values, drawn as marks across the bars.
+    pub(crate) expected: Vec<Option<f64>>,
+}
+
+/// A line through points, with an optional band around it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    /// (x, lowest, highest).
+    pub(crate) band: Vec<(f64, f64, f64)>,
+    /// `true` for an expectation: drawn thin, with hollow points.
+    pub(crate) expected: bool,
+    /// Index in the palette. An expectation has the colour of its measured line.
+    pub(crate) colour: usize,
+}
+
+/// Counts over time.
+#[derive(Debug, Clone)]
+pub(crate) struct TimelineChart {
+    pub(crate) lanes: Vec<(String, Vec<u32>)>,
+    /// Time of the first count, in milliseconds after the start.
+    pub(crate) from_ms: f64,
+    /// Length of one step, in milliseconds.
+    pub(crate) step_ms: f64,
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// An event, drawn as a vertical line.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    pub(crate) at_ms: f64,
+    /// `killed`, `ordered`, `detected` or `replaced`; decides the colour.
+    pub(crate) what: &'static str,
+    /// Number of the server, if known.
+    pub(crate) server: Option<u64>,
+}
+
+/// Name of a server's strip.
+pub(crate) fn lane_name(server: u64) -> String {
+    format!("server {server}")
+}

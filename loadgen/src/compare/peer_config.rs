@@ -1,0 +1,258 @@
+//! Configuration of each peer: one listener, three backends, tuned as its manual recommends. Pure.
+//!
+//! Everything else is the default of each program. For a fair comparison:
+//! - connections to the backends are kept, and there is no access log;
+//! - where HTTP is read, the same header is hashed consistently;
+//! - HAProxy splices in both directions (`splice-auto` does not);
+//! - nothing touches the disk, no limit is reached, and no backend is marked down when a client
+//!   leaves.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::installed::InstalledPeer;
+use super::peer::Peer;
+
+/// Idle connections to all backends that nginx keeps: the default of ringmaster for three backends.
+const NGINX_KEEPALIVE: usize = 192;
+
+/// Connections of a proxy beyond those of its clients.
+const SPARE_CONNECTIONS: usize = 512;
+
+/// Timeout and request count that no run reaches.
+const LONG_TIMEOUT: &str = "1h";
+const MANY_REQUESTS: u64 = 1_000_000_000;
+
+/// Parameters of a proxy's start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProxySetup<'a> {
+    pub(crate) listen: SocketAddr,
+    pub(crate) backends: &'a [SocketAddr],
+    pub(crate) workers: usize,
+    /// Number of concurrent client connections.
+    pub(crate) clients: usize,
+    /// Directory for paths that a program insists on.
+    pub(crate) folder: &'a Path,
+}
+
+/// Configuration of a peer as text; for ringmaster its flags.
+pub(crate) fn text(installed: &InstalledPeer, setup: &ProxySetup<'_>) -> String {
+    match installed.peer {
+        Peer::Direct => String::new(),
+        Peer::Ringmaster => ringmaster(setup).join(" ") + "\n",
+        Peer::HaproxyHttp => haproxy(setup, "http", HAPROXY_HTTP),
+        Peer::HaproxyTcp => haproxy(setup, "tcp", "    balance roundrobin\n"),
+        Peer::NginxHttp => nginx(setup, &nginx_http(setup)),
+        Peer::NginxStream => {
+            let module = installed.module.as_deref().map(Path::display);
+            let load = module.map(|path| format!("load_module {path};\n"));
+            load.unwrap_or_default() + &nginx(setup, &nginx_stream(setup))
+        }
+    }
+}
+
+/// Flags of ringmaster: only what it cannot determine itself.
+pub(crate) fn ringmaster(setup: &ProxySetup<'_>) -> Vec<String> {
+    let mut flags = vec!["serve".to_owned()];
+    let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
+    flag("--listen", setup.listen.to_string());
+    flag("--control", "127.0.0.1:0".to_owned());
+    for (number, backend) in numbered(setup) {
+        flag("--backend", format!("S{number}={backend}"));
+    }
+    flag("--heartbeat-interval", "0s".to_owned());
+    flag("--workers", setup.workers.to_string());
+    flags
+}
+
+const HAPROXY_HTTP: &str =
+    "    balance hdr(X-Request-ID)\n    hash-type consistent\n    http-reuse always\n";
+
+fn haproxy(setup: &ProxySetup<'_>, mode: &str, how: &str) -> String {
+    let ProxySetup {
+        listen, workers, ..
+    } = setup;
+    let maxconn = setup.clients + SPARE_CONNECTIONS;
+    let mut text = format!(
+        "global
+    nbthread {workers}
+    maxconn {maxconn}
+defaults
+    mode {mode}
+    timeout connect 5s
+    timeout client {LONG_TIMEOUT}
+    timeout server {LONG_TIMEOUT}
+    option splice-request
+    option splice-response
+listen duel
+    bind {listen}
+{how}"
+    );
+    for (number, backend) in numbered(setup) {
+        text += &format!("    server s{number} {backend}\n");
+    }
+    text
+}
+
+fn nginx(setup: &ProxySetup<'_>, block: &str) -> String {
+    let folder = setup.folder.display();
+    // One worker and no master: a worker would outlive a killed master.
+    let connections = 2 * (setup.clients + SPARE_CONNECTIONS);
+    format!(
+        "daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{
+    worker_connections {connections};
+}}
+{block}"
+    )
+}
+
+fn nginx_http(setup: &ProxySetup<'_>) -> String {
+    let (listen, folder) = (setup.listen, setup.folder.display());
+    let servers = nginx_servers(setup);
+    format!(
+        "http {{
+    access_log off;
+    keepalive_requests {MANY_REQUESTS};
+    keepalive_timeout {LONG_TIMEOUT};
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    map $http_upgrade $duel_connection {{
+        default upgrade;
+        \"\" \"\";
+    }}
+    upstream duel {{
+        hash $http_x_request_id consistent;
+{servers}        keepalive {NGINX_KEEPALIVE};
+        keepalive_requests {MANY_REQUESTS};
+    }}
+    server {{
+        listen {listen};
+        location / {{
+            proxy_pass http://duel;
+            proxy_http_version 1.1;
+            proxy_set_header Connection $duel_connection;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_request_buffering off;
+            proxy_max_temp_file_size 0;
+            client_max_body_size 0;
+        }}
+    }}
+}}
+"
+    )
+}
+
+fn nginx_stream(setup: &ProxySetup<'_>) -> String {
+    let (listen, servers) = (setup.listen, nginx_servers(setup));
+    format!(
+        "stream {{
+    upstream duel {{
+{servers}    }}
+    server {{
+        listen {listen};
+        proxy_pass duel;
+        proxy_timeout {LONG_TIMEOUT};
+    }}
+}}
+"
+    )
+}
+
+fn nginx_servers(setup: &ProxySetup<'_>) -> String {
+    let servers = setup.backends.iter();
+    servers
+        .map(|backend| format!("        server {backend} max_fails=0;\n"))
+        .collect()
+}
+
+/// Backends with their numbers, counted from 1.
+fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a SocketAddr)> + use<'a> {
+    (1..).zip(setup.backends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(peer: Peer, workers: usize) -> String {
+        let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let setup = ProxySetup {
+            listen: addr(80),
+            backends: &[addr(1), addr(2)],
+            workers,
+            clients: 64,
+            folder: Path::new("/f"),
+        };
+        let installed = InstalledPeer {
+            peer,
+            program: None,
+            version: String::new(),
+            module: (peer == Peer::NginxStream).then(|| "/m.so".into()),
+        };
+        text(&installed, &setup)
+    }
+
+    /// Asserts that `text` has each of the lines, in any order.
+    #[track_caller]
+    fn holds(text: &str, lines: &str) {
+        let all = text.lines().map(str::trim_start);
+        for line in lines.lines().map(str::trim) {
+            assert!(all.clone().any(|l| l == line), "no {line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn ringmaster_has_its_defaults() {
+        assert_eq!(
+            rendered(Peer::Ringmaster, 1),
+            "serve --listen 127.0.0.1:80 --control 127.0.0.1:0 --backend S1=127.0.0.1:1 \
+             --backend S2=127.0.0.1:2 --heartbeat-interval 0s --workers 1\n"
+        );
+        assert_eq!(rendered(Peer::Direct, 1), "");
+    }
+
+    #[test]
+    fn haproxy_splices_and_hashes() {
+        let both = "option splice-request\noption splice-response\nnbthread 1\nmaxconn 576\n\
+                    bind 127.0.0.1:80\nserver s2 127.0.0.1:2";
+        let http = rendered(Peer::HaproxyHttp, 1);
+        holds(&http, both);
+        holds(
+            &http,
+            "mode http\nbalance hdr(X-Request-ID)\nhash-type consistent\nhttp-reuse always",
+        );
+        let tcp = rendered(Peer::HaproxyTcp, 1);
+        holds(&tcp, both);
+        holds(&tcp, "mode tcp\nbalance roundrobin");
+        assert!(!http.contains("log") && !tcp.contains("hdr("));
+    }
+
+    #[test]
+    fn nginx_keeps_connections_and_hashes() {
+        let http = rendered(Peer::NginxHttp, 1);
+        holds(
+            &http,
+            "access_log off;\nhash $http_x_request_id consistent;\nkeepalive 192;",
+        );
+        holds(
+            &http,
+            "proxy_http_version 1.1;\nproxy_set_header Connection $duel_connection;",
+        );
+        holds(
+            &http,
+            "proxy_request_buffering off;\nmaster_process off;\nlisten 127.0.0.1:80;",
+        );
+        holds(&http, "worker_connections 1152;");
+        assert_eq!(http.matches('{').count(), http.matches('}').count());
+        let stream = rendered(Peer::NginxStream, 1);
+        assert!(stream.starts_with("load_module /m.so;\n"), "{stream}");
+        holds(&stream, "proxy_pass duel;\nserver 127.0.0.1:2 max_fails=0;");
+    }
+}

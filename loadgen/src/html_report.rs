@@ -1,0 +1,92 @@
+//! HTML report as one self-contained page: inline charts, no script, light and dark mode.
+
+use std::fmt::Write;
+
+use crate::chart::svg;
+use crate::results::ExperimentResult;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1f24; --line: #d9dee3; }
+@media screen and (prefers-color-scheme: dark) { :root { --paper: #14181d; --ink: #e6e9ec; --line: #3a4149; } }
+body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1rem; }
+figure { margin: 1.5rem 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; }
+figcaption { margin-top: .4rem; } pre { overflow-x: auto; white-space: pre-wrap; }
+table { border-collapse: collapse; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
+";
+
+/// Returns the page.
+///
+/// # Errors
+/// A chart could not be drawn.
+pub(crate) fn html(all: &[ExperimentResult], about: &[(&str, String)]) -> anyhow::Result<String> {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Ringmaster: the experiments</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <h1>Ringmaster: the experiments</h1>\n<table>\n"
+    );
+    for (what, value) in about {
+        writeln!(page, "<tr><td>{what}</td><td>{}</td></tr>", escaped(value))?;
+    }
+    page += "</table>\n";
+    for result in all {
+        writeln!(page, "<h2>{}</h2>", escaped(&result.title))?;
+        if !result.notes.is_empty() {
+            writeln!(page, "<pre>{}</pre>", escaped(&result.notes))?;
+        }
+        for chart in &result.charts {
+            let caption = escaped(&chart.sentence);
+            let drawing = svg(chart)?;
+            // The page's style sets the size, so that a narrow window shows the whole chart.
+            let drawing = drawing.replacen("<svg ", "<svg role=\"img\" ", 1);
+            writeln!(
+                page,
+                "<figure>\n{drawing}\n<figcaption>{caption}</figcaption>\n</figure>"
+            )?;
+        }
+    }
+    page += "</body>\n</html>\n";
+    Ok(page)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::tests::sample;
+
+    #[test]
+    fn the_page_holds_the_chart_and_its_sentence() {
+        let result = ExperimentResult {
+            name: "sample",
+            title: "A & B".into(),
+            notes: "1 < 2\n".into(),
+            csv: String::new(),
+            json: serde_json::Value::Null,
+            charts: vec![sample()],
+            charts_in_notes: false,
+            clean: true,
+        };
+        let page = html(&[result], &[("command", "loadgen all".into())]).unwrap();
+        for part in [
+            "<h2>A &amp; B</h2>",
+            "1 &lt; 2",
+            "<svg role",
+            "viewBox",
+            "Two bars.",
+            "loadgen all",
+        ] {
+            assert!(page.contains(part), "{part}");
+        }
+        assert!(
+            !page.contains("http://www") || !page.contains("<script"),
+            "{page}"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! Result of the recovery experiment: the whole timeline, a zoom on the first kill, and the times
+//! as text. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::events::KillTimes;
+use crate::arrivals::Rate;
+use crate::chart::{Body, Chart, Mark, TimelineChart, lane_name};
+use crate::float::{as_f64, round_u64};
+use crate::load_stats::{LoadPoint, failure_summary};
+use crate::outcome::Server;
+use crate::results::ExperimentResult;
+use crate::text::group_thousands;
+use crate::timeline::{STEP_MS, Timeline};
+
+/// Range of the zoom: time before the kill in milliseconds, and number of steps.
+const ZOOM_BEFORE_MS: f64 = 50.0;
+const ZOOM_STEPS: usize = 20;
+
+/// Probes of one endpoint.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub(super) struct EndpointCounts {
+    pub(super) asked: u64,
+    pub(super) wrong: u64,
+}
+
+/// Probes by path.
+pub(super) type Endpoints = BTreeMap<&'static str, EndpointCounts>;
+
+/// Measurements of the experiment.
+#[derive(Debug)]
+pub(super) struct RecoveryData {
+    pub(super) point: LoadPoint,
+    pub(super) kills: Vec<KillTimes>,
+    pub(super) endpoints: Endpoints,
+    pub(super) retried: Option<u64>,
+    /// Name of the removal event.
+    pub(super) verb: &'static str,
+}
+
+impl RecoveryData {
+    fn notes(&self) -> String {
+        let LoadPoint { answers, .. } = &self.point;
+        let retried = self
+            .retried
+            .map_or("an unknown number".into(), |count| count.to_string());
+        let mut notes = format!(
+            "{} answered, {} failed, {retried} retried by the balancer\n",
+            group_thousands(answers.values().sum()),
+            self.point.wrong(),
+        );
+        let ms =
+            |time: Option<f64>| time.map_or("never".into(), |time| format!("after {time:.0} ms"));
+        for kill in &self.kills {
+            notes += &format!(
+                "{} {} (seat {}) {} at {:.0} ms: detected {}, replaced {}\n",
+                if self.verb == "killed" {
+                    "replica"
+                } else {
+                    "replacement of"
+                },
+                kill.name,
+                kill.seat,
+                self.verb,
+                kill.at_ms,
+                ms(kill.detected_after_ms),
+                ms(kill.replaced_after_ms),
+            );
+        }
+        for (path, EndpointCounts { asked, wrong }) in &self.endpoints {
+            notes += &format!("{path:<11} probed {asked} times, {wrong} wrong\n");
+        }
+        notes + &failure_summary(std::slice::from_ref(&self.point))
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for kill in &self.kills {
+            let mut mark = |after: Option<f64>, what| {
+                if let Some(after) = after {
+                    marks.push(Mark {
+                        at_ms: kill.at_ms + after,
+                        what,
+                        server: Some(kill.seat),
+                    });
+                }
+            };
+            mark(Some(0.0), self.verb);
+            mark(kill.detected_after_ms, "detected");
+            mark(kill.replaced_after_ms, "replaced");
+        }
+        marks
+    }
+}
+
+/// Builds the result of the experiment from its measurements.
+pub(super) fn result(
+    data: &RecoveryData,
+    rate: Option<Rate>,
+    timeline: &Timeline,
+) -> ExperimentResult {
+    let lane = |server: &Server| (lane_name(*server), timeline.counts(*server));
+    let mut lanes: Vec<(String, Vec<u32>)> = data.point.answers.keys().map(lane).collect();
+    if timeline.failed().iter().any(|count| *count > 0) {
+        lanes.push(("failed".into(), timeline.failed()));
+    }
+    let whole = TimelineChart {
+        lanes,
+        from_ms: 0.0,
+        step_ms: STEP_MS.into(),
+        marks: data.marks(),
+    };
+    let rate = rate.map(Rate::per_second);
+    let wrong: u64 = data.endpoints.values().map(|probes| probes.wrong).sum();
+    let mut kills = data.kills.iter();
+    let replaced = kills.all(|kill| kill.replaced_after_ms.is_some());
+    ExperimentResult {
+        name: "recovery",
+        title: "Recovery: replicas are removed under load".into(),
+        notes: data.notes(),
+        csv: csv(&whole),
+        json: json!({
+            "load": data.point,
+            "rate": rate,
+            "kills": data.kills,
+            "endpoints": data.endpoints,
+            "retried": data.retried,
+        }),
+        charts: charts(data, whole, rate.unwrap_or_default()),
+        charts_in_notes: false,
+        clean: data.point.wrong() + wrong == 0 && replaced,
+    }
+}
+
+/// The whole timeline, and a zoom on the first removal.
+fn charts(data: &RecoveryData, whole: TimelineChart, rate: f64) -> Vec<Chart> {
+    let chart = |stem, title: String, sentence: &str, lanes| Chart {
+        stem,
+        title,
+        sentence: sentence.to_owned(),
+        x: "time since the start of the load, ms".into(),
+        y: format!("answers in each {STEP_MS} ms"),
+        body: Body::Timeline(lanes),
+    };
+    let (rate, verb) = (group_thousands(round_u64(rate)), data.verb);
+    let title = format!("Answers per server at {rate} requests/s while replicas are {verb}");
+    let zoomed = data.kills.first().map(|kill| {
+        chart(
+            "recovery-zoom",
+            format!("The first removal in detail: server {}", kill.seat),
+            "200 ms around the first removal. The other servers take the requests of the missing server until its successor answers.",
+            zoom(&whole, kill.at_ms),
+        )
+    });
+    let whole = chart(
+        "recovery",
+        title,
+        "One strip per server. Lines mark when its replica was removed, when the balancer detected it, and when a successor had the seat. Missing answers would be a gap in the blue area.",
+        whole,
+    );
+    [whole].into_iter().chain(zoomed).collect()
+}
+
+/// Steps around a moment.
+fn zoom(whole: &TimelineChart, at_ms: f64) -> TimelineChart {
+    let step = round_u64(((at_ms - ZOOM_BEFORE_MS).max(0.0) / whole.step_ms).floor());
+    let first = usize::try_from(step).unwrap_or_default();
+    let cut = |counts: &Vec<u32>| {
+        counts
+            .iter()
+            .skip(first)
+            .take(ZOOM_STEPS)
+            .copied()
+            .collect()
+    };
+    let lanes = whole
+        .lanes
+        .iter()
+        .map(|(name, counts)| (name.clone(), cut(counts)));
+    TimelineChart {
+        lanes: lanes.collect(),
+        from_ms: as_f64(step) * whole.step_ms,
+        ..whole.clone()
+    }
+}
+
+fn csv(lanes: &TimelineChart) -> String {
+    let names: Vec<&str> = lanes.lanes.iter().map(|lane| lane.0.as_str()).collect();
+    let mut csv = format!("ms,{}\n", names.join(","));
+    let steps = lanes.lanes.iter().map(|lane| lane.1.len()).max();
+    for step in 0..steps.unwrap_or_default() {
+        let counts = lanes
+            .lanes
+            .iter()
+            .map(|lane| lane.1.get(step).copied().unwrap_or_default());
+        let counts: Vec<String> = counts.map(|count| count.to_string()).collect();
+        csv += &format!(
+            "{:.0},{}\n",
+            as_f64(step as u64) * lanes.step_ms,
+            counts.join(",")
+        );
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zoom_holds_the_steps_around_a_moment() {
+        let whole = TimelineChart {
+            lanes: vec![(lane_name(1), (0..100).collect())],
+            from_ms: 0.0,
+            step_ms: 10.0,
+            marks: vec![],
+        };
+        let near = zoom(&whole, 205.0);
+        assert!((near.from_ms - 150.0).abs() < 1e-9);
+        assert_eq!((near.lanes[0].1.len(), near.lanes[0].1[0]), (20, 15));
+        assert!(csv(&whole).starts_with("ms,server 1\n0,0\n10,1\n"));
+    }
+}

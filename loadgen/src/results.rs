@@ -1,0 +1,33 @@
+//! Result of an experiment: the text for the terminal, and the contents of its files.
+
+use serde_json::Value;
+
+use crate::chart::{self, Chart};
+
+/// Result of one experiment.
+#[derive(Debug)]
+pub(crate) struct ExperimentResult {
+    /// Stem of its file names.
+    pub(crate) name: &'static str,
+    pub(crate) title: String,
+    /// Text beside the charts, in whole lines; may be empty.
+    pub(crate) notes: String,
+    /// All counts, one per row.
+    pub(crate) csv: String,
+    /// The counts and their statistics.
+    pub(crate) json: Value,
+    pub(crate) charts: Vec<Chart>,
+    /// The notes already contain the charts, so the terminal does not draw them.
+    pub(crate) charts_in_notes: bool,
+    /// Every request was answered as expected.
+    pub(crate) clean: bool,
+}
+
+impl ExperimentResult {
+    /// Text for the terminal.
+    pub(crate) fn text(&self) -> String {
+        let charts = self.charts.iter().filter(|_| !self.charts_in_notes);
+        let charts: String = charts.map(chart::text).collect();
+        format!("\n{}\n{charts}{}", self.title, self.notes)
+    }
+}
