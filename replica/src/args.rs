@@ -1,7 +1,7 @@
-//! What may be typed, and the environment variable behind each flag. Usage errors end here, with
-//! exit code 2, before anything is opened.
+//! Flags and the environment variable behind each. Usage errors exit with code 2 before anything is
+//! opened.
 //!
-//! `SERVER_ID` is the one name that containers of the coursework already use; the others begin
+//! Containers of the coursework already use the name `SERVER_ID`; the other names begin with
 //! `REPLICA_`.
 
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, env = "REPLICA_NAME", value_parser = parse_name)]
     name: Option<String>,
 
-    /// Where to listen; a port of 0 is chosen by the system
+    /// Address to listen on; the system chooses a port of 0
     #[arg(
         long,
         value_name = "ADDR",

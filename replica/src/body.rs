@@ -1,7 +1,7 @@
-//! Where a request body ends: a state machine that is fed bytes and keeps none. Pure.
+//! End of a request body: a state machine that is fed bytes and keeps none. Pure.
 //!
-//! Nothing of a body matters to this server but its end, where the next request begins. A byte that
-//! could be read two ways is refused (RFC 9112 §7.1).
+//! This server needs only the end of a body, where the next request begins. A byte with two readings
+//! is refused (RFC 9112 §7.1).
 
 use crate::request::Refusal;
 
@@ -11,7 +11,7 @@ const MAX_EXTRAS: usize = 32 * 1024;
 /// Digits of a chunk size: as many as fill 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// What is still to come of a body.
+/// Rest of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     state: State,
@@ -59,7 +59,7 @@ impl Body {
         Self { state, extras: 0 }
     }
 
-    /// Whether the body is through.
+    /// Returns `true` if the body is complete.
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
     }

@@ -1,7 +1,7 @@
-//! One client connection: request after request until either side has had enough.
+//! Client connection: request after request until the client or the replica closes it.
 //!
-//! Bytes are kept only while they are part of an unfinished head or of a request not yet looked at;
-//! an idle connection holds no buffer. A request's body is thrown away before it is answered.
+//! Bytes are kept only while they belong to an unfinished head or an unread request: an idle connection
+//! holds no buffer. The body of a request is discarded before the reply.
 
 use std::io::{self, ErrorKind, Write as _};
 use std::time::{Duration, SystemTime};
@@ -10,24 +10,24 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::answer::{Answer, Identity};
+use crate::handlers::{Identity, Reply};
 use crate::request::{self, Method, Persistence, Refusal, Request};
 
 /// From the first moment a head could come to its last byte; so an idle connection lasts no longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a body may be silent, and how long one write may be blocked.
+/// Time limit for silence within a body, and for a blocked write.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much, and for how long, is still read from a client that is being turned away. Closing with
-/// unread input would reset the connection and eat the answer (RFC 9112 §9.6).
+/// Number of bytes that are still read from a client whose connection is being closed. Closing with
+/// unread input would reset the connection and lose the reply (RFC 9112 §9.6).
 const LINGER_BYTES: usize = 64 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// The most that is read at once.
 const READ_SIZE: usize = 8 * 1024;
 
-/// Why a connection ends.
+/// Reason for the end of a connection.
 #[derive(Debug)]
 enum End {
     /// The client closed it, or was silent for too long.
@@ -63,7 +63,7 @@ pub(crate) async fn serve(client: TcpStream, identity: &Identity) {
     };
     loop {
         match connection.exchange(identity).await {
-            Ok(Persistence::Silent | Persistence::Told) => {}
+            Ok(Persistence::Unstated | Persistence::KeepAlive) => {}
             Ok(Persistence::Close) => return connection.linger().await,
             Err(End::Left) => return,
             Err(End::Refused(refusal)) => return connection.refuse(refusal).await,
@@ -73,7 +73,7 @@ pub(crate) async fn serve(client: TcpStream, identity: &Identity) {
 
 struct Connection {
     client: TcpStream,
-    /// What was read and not used: it has no capacity either when it is empty.
+    /// Bytes that were read and not used; without capacity when empty.
     unread: Vec<u8>,
 }
 
@@ -84,10 +84,10 @@ impl Connection {
             Err(_) => return Err(self.no_head_in_time()),
         };
         self.discard_body(&mut request).await?;
-        if let Some(seat) = identity.take_seat(&request) {
+        if let Some(seat) = identity.adopt_seat(&request) {
             tell_seat(seat);
         }
-        let answer = identity.answer(&request);
+        let answer = identity.handle(&request);
         let bytes = answer.encode(request.method, request.persistence, SystemTime::now());
         self.write(&bytes).await?;
         Ok(request.persistence)
@@ -144,7 +144,7 @@ impl Connection {
         }
     }
 
-    /// One read. Its array is on the stack of this call, not in the connection's task.
+    /// Reads once. The array is on the stack of this call, not in the connection's task.
     fn try_fill(&mut self) -> io::Result<usize> {
         let mut bytes = [0; READ_SIZE];
         let len = self.client.try_read(&mut bytes)?;
@@ -167,7 +167,7 @@ impl Connection {
     }
 
     async fn refuse(&mut self, refusal: Refusal) {
-        let answer = Answer::refusing(refusal);
+        let answer = Reply::from_refusal(refusal);
         let bytes = answer.encode(Method::Other, Persistence::Close, SystemTime::now());
         if self.write(&bytes).await.is_ok() {
             self.linger().await;

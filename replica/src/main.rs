@@ -5,11 +5,11 @@
 //! one more when a heartbeat gives it its seat, `{"seat":3}`; there is never another.
 //! One thread, no pool: a fleet starts hundreds of these on one machine.
 
-mod answer;
 mod args;
 mod body;
 mod connection;
-mod parent;
+mod handlers;
+mod parent_watch;
 mod request;
 mod server;
 
@@ -23,8 +23,8 @@ use clap::Parser;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::answer::Identity;
 use crate::args::Args;
+use crate::handlers::Identity;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 /// Serves until a signal or the parent's end, which are both success.
 fn run(args: Args) -> anyhow::Result<()> {
     if let Some(pid) = args.parent {
-        parent::bind_life_to(pid)?;
+        parent_watch::die_with_parent(pid)?;
     }
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -51,10 +51,10 @@ fn run(args: Args) -> anyhow::Result<()> {
 
 async fn serve(args: Args) -> anyhow::Result<()> {
     // Before the first line is printed: PID 1 of a container has no default action for signals, and
-    // whoever read that line may send one.
+    // the reader of that line may send one.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let leash = args.parent.map(|_| parent::Leash::from_stdin());
+    let leash = args.parent.map(|_| parent_watch::ParentPipe::from_stdin());
     let leash = leash.transpose()?;
 
     let listener = server::listen(args.listen)
@@ -65,7 +65,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = parent::gone(leash) => {}
+        () = parent_watch::parent_exited(leash) => {}
         () = server::accept(listener, identity) => {}
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! One request head: bytes in, a request or a refusal out. Pure.
+//! Request head: bytes in, a request or a refusal out. Pure.
 //!
-//! Strict where laxness would let two readers of one connection disagree about where a request ends
+//! Strict where laxness would let two readers of one connection disagree about the end of a request
 //! (RFC 9112 §6.3, §11.2): line ends, lengths and codings are exact or the request is refused.
 
 use httparse::{EMPTY_HEADER, Header, Status};
@@ -11,12 +11,12 @@ use crate::body::Body;
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 const MAX_FIELDS: usize = 128;
 
-/// Where a seat is named: in a heartbeat that gives one, and in the answer of whoever has one. A balancer
-/// that reads every head lets no client's field of this name through. With `--balance connection` and `source` it
-/// may come from a client, who reaches nobody but replicas with a seat, and these keep it.
+/// Field that names a seat: in a heartbeat that assigns one, and in the reply of a replica that has one.
+/// A balancer that reads every head removes a client's field of this name. With `--balance connection`
+/// and `source` a client may send it, but only to replicas that have a seat, and these keep theirs.
 pub(crate) const SEAT_FIELD: &str = "Ringmaster-Seat";
 
-/// Why a request is not answered, and the connection closed.
+/// Reason to refuse a request and close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Status code and reason phrase.
@@ -43,18 +43,18 @@ pub(crate) enum Method {
     Other,
 }
 
-/// What to say about the connection in the answer.
+/// Connection field of the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persistence {
-    /// It stays open, which needs no word.
-    Silent,
-    /// It stays open, and an HTTP/1.0 client has to be told.
-    Told,
-    /// It closes.
+    /// The connection stays open, which is the default.
+    Unstated,
+    /// The connection stays open, and an HTTP/1.0 client needs the field.
+    KeepAlive,
+    /// The connection closes.
     Close,
 }
 
-/// What was asked.
+/// Parsed request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -95,7 +95,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
         },
         path: path_of(head.path.unwrap_or_default()).to_owned(),
         body: fields.body(old)?,
-        awaits_continue: !old && fields.lists("expect", "100-continue"),
+        awaits_continue: !old && fields.has_member("expect", "100-continue"),
         persistence: fields.persistence(old),
         seat: fields.seat(),
     };
@@ -140,8 +140,8 @@ impl<'b> Fields<'_, 'b> {
             .map(|field| field.value)
     }
 
-    /// Whether a comma-separated field has the member `word`, in any case of letters.
-    fn lists(&self, name: &str, word: &str) -> bool {
+    /// Returns `true` if a comma-separated field has the member `word`, in any case of letters.
+    fn has_member(&self, name: &str, word: &str) -> bool {
         self.values(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
             .any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
@@ -154,12 +154,12 @@ impl<'b> Fields<'_, 'b> {
     }
 
     fn persistence(&self, old: bool) -> Persistence {
-        if self.lists("connection", "close") {
+        if self.has_member("connection", "close") {
             Persistence::Close
         } else if !old {
-            Persistence::Silent
-        } else if self.lists("connection", "keep-alive") {
-            Persistence::Told
+            Persistence::Unstated
+        } else if self.has_member("connection", "keep-alive") {
+            Persistence::KeepAlive
         } else {
             Persistence::Close
         }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
-use crate::answer::Identity;
 use crate::connection;
+use crate::handlers::Identity;
 
 /// Connections open at once; more wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4096;
@@ -21,7 +21,7 @@ const MAX_CONNECTIONS: usize = 4096;
 /// Connections the kernel keeps for us until they are accepted (fewer if net.core.somaxconn is less).
 const BACKLOG: u32 = 1024;
 
-/// How long accepting rests when descriptors or memory are used up.
+/// Pause of accepting when descriptors or memory are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listener whose connections all send without delay: on Linux they inherit the option.
@@ -59,7 +59,7 @@ pub(crate) async fn accept(listener: TcpListener, identity: Rc<Identity>) {
     }
 }
 
-/// Whether accept(2) failed for a client that has already left, and not for us.
+/// Returns `true` if accept(2) failed because of one client that has left, not for lack of resources.
 fn is_of_one_connection(err: &io::Error) -> bool {
     matches!(
         err.kind(),

@@ -42,10 +42,10 @@ fn a_head_is_incomplete_up_to_its_last_byte() {
 #[test]
 fn persistence_follows_version_and_connection() {
     let cases = [
-        ("1.1", "", Persistence::Silent),
+        ("1.1", "", Persistence::Unstated),
         ("1.1", "Connection: foo, CLOSE\r\n", Persistence::Close),
         ("1.0", "", Persistence::Close),
-        ("1.0", "Connection: Keep-Alive\r\n", Persistence::Told),
+        ("1.0", "Connection: Keep-Alive\r\n", Persistence::KeepAlive),
     ];
     for (version, field, persistence) in cases {
         let head = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n");

@@ -1,5 +1,5 @@
-//! What a client may rely on: the two endpoints, the refusal of all else, and HTTP/1.1 as proxies use
-//! it. Raw bytes against the real binary.
+//! Contract with clients: the two endpoints, the refusal of everything else, and HTTP/1.1 as proxies
+//! use it. Raw bytes against the real binary.
 
 use std::io::{Read, Write};
 

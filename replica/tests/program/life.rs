@@ -1,5 +1,5 @@
-//! How a replica begins and ends: its one line, its flags and their environment, its exit codes,
-//! signals, and that it never outlives its parent.
+//! Start and end of a replica: its one line, its flags and their environment, its exit codes, signals,
+//! and that it never outlives its parent.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -126,7 +126,7 @@ fn it_does_not_outlive_a_killed_parent_even_when_stopped() {
         }
         (lines, stdout)
     });
-    lines.sort(); // The number sorts before the brace, whoever printed first.
+    lines.sort(); // The number sorts before the brace, in any order of printing.
     announced(&lines[1]);
     let replica = Pid::from_raw(lines[0].trim().parse().unwrap()).unwrap();
     kill_process(replica, Signal::STOP).unwrap();

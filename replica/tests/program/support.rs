@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What takes longer has failed.
+/// Time limit of every wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running replica, killed when the test is over.
@@ -16,7 +16,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Replica {
     /// The process.
     pub(crate) child: Child,
-    /// Where it listens.
+    /// Address on which it listens.
     pub(crate) addr: SocketAddr,
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send
     result.recv_timeout(DEADLINE).expect("done in time")
 }
 
-/// How `child` ended.
+/// Waits for the exit status of `child`.
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {

@@ -5,7 +5,7 @@ use crate::support::{
     ContainerImage, Docker, Ringmaster, TEST_TIMEOUT, docker, eventually, inspect,
 };
 
-const FLAGS: [&str; 4] = ["--standby", "1", "--replica-env", "MOODY_STRANGER=1"];
+const FLAGS: [&str; 4] = ["--standby", "1", "--replica-env", "FAULTY_FOREIGN=1"];
 
 /// What the containers of a fleet were made for, but for the lock.
 fn posts(engine: &Docker) -> Vec<String> {
@@ -40,7 +40,7 @@ fn an_own_standby_stands_in_until_one_of_the_seat_follows() {
     let Some(engine) = Docker::fleet("own") else {
         return;
     };
-    let engine = engine.of(ContainerImage::Moody);
+    let engine = engine.of(ContainerImage::Faulty);
     let program = engine.balancer(&FLAGS);
     let mut expected = Vec::new();
     for order in ["kill", "pause"] {
@@ -73,7 +73,7 @@ fn a_balancer_that_is_killed_while_one_stands_in_loses_no_seat_and_doubles_none(
     let Some(engine) = Docker::fleet("own-killed") else {
         return;
     };
-    let engine = engine.of(ContainerImage::Moody);
+    let engine = engine.of(ContainerImage::Faulty);
     let mut program = engine.balancer(&FLAGS);
     for _ in 0..2 {
         program.standing_by(1);

@@ -43,7 +43,7 @@ impl Conductor {
                 let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first replicas are S1, S2 …: they begin well.
                 let fate = name.starts_with("s-").then(|| queue.pop_front());
-                let _ = writeln!(&stream, "{}", fate.flatten().unwrap_or("well"));
+                let _ = writeln!(&stream, "{}", fate.flatten().unwrap_or("none"));
             }
         });
         Self { port, fates }
@@ -57,23 +57,23 @@ impl Stage {
         let conductor = Conductor::start();
         let (program, shop) = match engine {
             Engine::Process => {
-                let moody = binary(ContainerImage::Moody);
+                let faulty = binary(ContainerImage::Faulty);
                 // Of 300 MB, and not the gigabytes that threads set aside.
-                let script = format!("ulimit -v 300000\nexec '{}'", moody.display());
+                let script = format!("ulimit -v 300000\nexec '{}'", faulty.display());
                 let shop = InstallDir::with_replica(&script);
                 let mut command = shop.program();
                 let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, conductor.port));
-                command.env("MOODY_CONDUCTOR", addr.to_string());
+                command.env("FAULTY_SCRIPT_ADDR", addr.to_string());
                 command.env("MALLOC_ARENA_MAX", "1");
                 (Ringmaster::launch(command, args).ready(), Some(shop))
             }
             Engine::Docker => {
                 let here = own_address().expect("an address that containers reach");
-                let conductor = format!("MOODY_CONDUCTOR={here}:{}", conductor.port);
+                let conductor = format!("FAULTY_SCRIPT_ADDR={here}:{}", conductor.port);
                 let own = ["--replica-env", &conductor, "--data-port-admin", "local"];
-                let fleet = Docker::fleet("moody")
+                let fleet = Docker::fleet("faulty")
                     .expect("an engine")
-                    .of(ContainerImage::Moody);
+                    .of(ContainerImage::Faulty);
                 let program = fleet.balancer(&[&own[..], args].concat());
                 (program.in_containers(fleet), None)
             }
@@ -104,7 +104,7 @@ impl Stage {
         let stats: Value = serde_json::from_str(&self.program.command("stats json")).expect("JSON");
         let addr = stats["message"]["seats"][seat - 1]["address"].as_str();
         let addr: SocketAddr = addr.and_then(|addr| addr.parse().ok()).expect("an address");
-        let ask = format!("GET /mood/{mood} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let ask = format!("GET /fault/{mood} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(exchange(addr, ask).status(), 200);
     }
 }

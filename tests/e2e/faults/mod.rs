@@ -49,19 +49,22 @@ const FAULTS: [Fault; 15] = [
         way: Way::Signal(Signal::KILL),
     },
     one("ended by SIGTERM", Way::Signal(Signal::TERM)),
-    one("out of memory", Way::FaultMode("hungry")),
+    one("out of memory", Way::FaultMode("oom")),
     one("frozen", Way::Signal(Signal::STOP)),
     one("off the network", Way::Cut),
     one("packets dropped", Way::Dropped),
-    one("heartbeat answered with 500", Way::FaultMode("sick")),
-    one("heartbeat answered with no HTTP", Way::FaultMode("garbled")),
+    one("heartbeat answered with 500", Way::FaultMode("http_500")),
+    one(
+        "heartbeat answered with no HTTP",
+        Way::FaultMode("not_http"),
+    ),
     one(
         "killed, two successors end at their start",
-        Way::Cursed(&["stillborn"; 2]),
+        Way::Cursed(&["exit_at_start"; 2]),
     ),
     one(
         "killed, five successors live for 50 ms",
-        Way::Cursed(&["shortlived"; 5]),
+        Way::Cursed(&["exit_soon"; 5]),
     ),
     Fault {
         name: "killed, half at once",
@@ -135,7 +138,7 @@ impl Fault {
                 }
                 can
             }
-            (Engine::Docker, Way::FaultMode("sick" | "garbled") | Way::Cursed(_)) => in_full(),
+            (Engine::Docker, Way::FaultMode("http_500" | "not_http") | Way::Cursed(_)) => in_full(),
             _ => true,
         }
     }

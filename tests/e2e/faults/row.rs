@@ -55,7 +55,7 @@ impl Fault {
             Way::Cursed(fates) => {
                 stage.curse(fates);
                 stage.program.strike(self.struck, Signal::KILL);
-                let short = fates.iter().filter(|fate| **fate == "shortlived").count();
+                let short = fates.iter().filter(|fate| **fate == "exit_soon").count();
                 eventually(4 * TEST_TIMEOUT, "one that lives", || {
                     let events = stage.program.events().into_iter();
                     events.filter(|event| event["kind"] == "replaced").count() > short

@@ -15,7 +15,7 @@ pub(crate) enum ContainerImage {
     /// The bundled replica.
     Replica,
     /// Replica with faults on demand.
-    Moody,
+    Faulty,
 }
 
 impl ContainerImage {
@@ -23,14 +23,14 @@ impl ContainerImage {
     pub(crate) fn tag(self) -> &'static str {
         match self {
             Self::Replica => "ringmaster-test:replica",
-            Self::Moody => "ringmaster-test:moody",
+            Self::Faulty => "ringmaster-test:faulty",
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Replica => "replica",
-            Self::Moody => "moody",
+            Self::Faulty => "faulty",
         }
     }
 
@@ -85,7 +85,7 @@ pub(crate) fn binary(stuff: ContainerImage) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
     let (what, below): (&[&str], _) = match stuff {
         ContainerImage::Replica => (&["--bin", "replica"], "debug"),
-        ContainerImage::Moody => (&["--example", "moody"], "debug/examples"),
+        ContainerImage::Faulty => (&["--example", "faulty"], "debug/examples"),
     };
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "replica"])

@@ -1,8 +1,8 @@
-//! How the replica ends with its parent, twice over: the kernel kills it when the thread that started
-//! it ends (PR_SET_PDEATHSIG, prctl(2)), and it ends by itself when the pipe on its stdin closes.
+//! End of the replica with its parent, by two means: the kernel kills it when the thread that started
+//! it ends (PR_SET_PDEATHSIG, prctl(2)), and it exits when the pipe on its stdin closes.
 //!
-//! The signal also reaches a stopped replica; the pipe also works when the parent was replaced by an
-//! exec. Neither is asked for without `--parent`: then stdin is never touched.
+//! The signal also reaches a stopped replica. The pipe also works when an exec replaced the parent.
+//! Without `--parent` neither is used, and stdin is never touched.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -15,7 +15,7 @@ use tokio::net::unix::pipe::Receiver;
 ///
 /// # Errors
 /// The parent is not `pid`: it ended before the request could take effect.
-pub(crate) fn bind_life_to(pid: Pid) -> anyhow::Result<()> {
+pub(crate) fn die_with_parent(pid: Pid) -> anyhow::Result<()> {
     // First the signal, then the look: a parent that ends between the two is noticed either way.
     set_parent_process_death_signal(Some(Signal::KILL))
         .context("cannot ask to end with the parent")?;
@@ -29,9 +29,9 @@ pub(crate) fn bind_life_to(pid: Pid) -> anyhow::Result<()> {
 
 /// The reading end of a pipe that the parent holds open as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Leash(Receiver);
+pub(crate) struct ParentPipe(Receiver);
 
-impl Leash {
+impl ParentPipe {
     /// Takes stdin, which must be a pipe.
     pub(crate) fn from_stdin() -> anyhow::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
@@ -40,7 +40,7 @@ impl Leash {
     }
 
     /// Returns when the last writer has closed the pipe. What it writes is ignored.
-    async fn released(&self) {
+    async fn closed(&self) {
         let mut ignored = [0; 64];
         while self.0.readable().await.is_ok() {
             match self.0.try_read(&mut ignored) {
@@ -54,9 +54,9 @@ impl Leash {
 }
 
 /// Returns when the parent is gone; never, if there is none to watch.
-pub(crate) async fn gone(leash: Option<Leash>) {
+pub(crate) async fn parent_exited(leash: Option<ParentPipe>) {
     match leash {
-        Some(leash) => leash.released().await,
+        Some(leash) => leash.closed().await,
         None => std::future::pending().await,
     }
 }

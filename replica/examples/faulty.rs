@@ -1,10 +1,10 @@
-//! A replica that can be told to misbehave, for tests of what a fleet does about it: on child processes and
-//! in containers alike, for which it needs nothing but this file.
+//! A replica with faults on demand, for tests of the fleet's reaction, on child processes and in containers
+//! alike. It needs nothing but this file.
 //!
-//! It answers `/home` and `/heartbeat` as the real one does, and `GET /mood/WORD` puts it in a mood: `slow`,
-//! `sick`, `garbled`, `hungry`. How one begins is not its own affair: it asks the address in
-//! `MOODY_CONDUCTOR`, by its name, and is told `well`, `stillborn` or `shortlived`. With `MOODY_STRANGER` it says
-//! no more of itself than somebody's own server does.
+//! It answers `/home` and `/heartbeat` as the bundled replica does. `GET /fault/WORD` sets its fault: `none`,
+//! `slow`, `http_500`, `not_http` or `oom`. At its start it asks the address in `FAULTY_SCRIPT_ADDR`, by its
+//! name, for a first fault: `none`, `exit_at_start` or `exit_soon`. With `FAULTY_FOREIGN` its heartbeat
+//! answers lack the fields of the bundled replica.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,14 +13,14 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-/// How long a slow one takes to answer `/home`.
-const SLOW: Duration = Duration::from_secs(5);
+/// Delay of a reply to `/home` with the fault `slow`.
+const SLOW_REPLY: Duration = Duration::from_secs(5);
 /// From the first heartbeat of a short-lived one to its end.
-const SHORT_LIFE: Duration = Duration::from_millis(50);
-/// How much memory a hungry one takes at most, in MiB: far more than anyone lets it have.
-const MOST: usize = 4096;
+const EXIT_DELAY: Duration = Duration::from_millis(50);
+/// Limit of the fault `oom` in MiB: far more than a test grants.
+const MAX_MIB: usize = 4096;
 
-static MOOD: Mutex<&str> = Mutex::new("well");
+static FAULT: Mutex<&str> = Mutex::new("none");
 
 fn main() {
     let variable = |name: &str| std::env::var(name).ok();
@@ -33,13 +33,13 @@ fn main() {
     }
     let number = variable("SERVER_ID").unwrap_or_default();
     let name = variable("REPLICA_NAME").unwrap_or_else(|| format!("S{number}"));
-    match variable("MOODY_CONDUCTOR").map(|conductor| fate(&conductor, &name)) {
-        Some(Ok(fate)) if fate == "stillborn" => {
-            eprintln!("moody: {name} is not to live");
+    match variable("FAULTY_SCRIPT_ADDR").map(|script| start_fault(&script, &name)) {
+        Some(Ok(start_fault)) if start_fault == "exit_at_start" => {
+            eprintln!("faulty: {name} exits at start");
             exit(3);
         }
-        Some(Ok(fate)) if fate == "shortlived" => set("shortlived"),
-        Some(Err(err)) => eprintln!("moody: nobody conducts: {err}"),
+        Some(Ok(start_fault)) if start_fault == "exit_soon" => set_fault("exit_soon"),
+        Some(Err(err)) => eprintln!("faulty: the script is unreachable: {err}"),
         _ => {}
     }
     let listen = variable("REPLICA_LISTEN").unwrap_or_else(|| "0.0.0.0:5000".to_owned());
@@ -53,20 +53,20 @@ fn main() {
     }
 }
 
-fn fate(conductor: &str, name: &str) -> std::io::Result<String> {
-    let stream = TcpStream::connect(conductor)?;
+fn start_fault(script: &str, name: &str) -> std::io::Result<String> {
+    let stream = TcpStream::connect(script)?;
     writeln!(&stream, "{name}")?;
     let mut told = String::new();
     BufReader::new(stream).read_line(&mut told)?;
     Ok(told.trim().to_owned())
 }
 
-fn set(mood: &'static str) {
-    *MOOD.lock().expect("nobody panics with it") = mood;
+fn set_fault(fault: &'static str) {
+    *FAULT.lock().expect("no code panics while holding it") = fault;
 }
 
-fn mood() -> &'static str {
-    *MOOD.lock().expect("nobody panics with it")
+fn fault() -> &'static str {
+    *FAULT.lock().expect("no code panics while holding it")
 }
 
 fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
@@ -83,42 +83,42 @@ fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
         let path = path.split('?').next().unwrap_or_default();
         match path {
             "/home" => {
-                if mood() == "slow" {
-                    thread::sleep(SLOW);
+                if fault() == "slow" {
+                    thread::sleep(SLOW_REPLY);
                 }
                 let said = format!("Hello from Server: {number}");
                 let body = format!("{{\"message\":\"{said}\",\"status\":\"successful\"}}");
                 answer(stream, "200 OK", "", &body)?;
             }
-            "/heartbeat" => match mood() {
-                "sick" => answer(stream, "500 Internal Server Error", "", "")?,
-                "garbled" => return (&*stream).write_all(b"SSH-2.0-moody\r\n"),
-                mood => {
-                    let who = match std::env::var_os("MOODY_STRANGER") {
+            "/heartbeat" => match fault() {
+                "http_500" => answer(stream, "500 Internal Server Error", "", "")?,
+                "not_http" => return (&*stream).write_all(b"SSH-2.0-none\r\n"),
+                fault => {
+                    let who = match std::env::var_os("FAULTY_FOREIGN") {
                         Some(_) => String::new(),
                         None => {
                             format!("Ringmaster-Replica: {name}\r\nRingmaster-Seat: {number}\r\n")
                         }
                     };
                     answer(stream, "200 OK", &who, "")?;
-                    if mood == "shortlived" {
-                        thread::sleep(SHORT_LIFE);
+                    if fault == "exit_soon" {
+                        thread::sleep(EXIT_DELAY);
                         exit(4);
                     }
                 }
             },
             other => {
-                let told = other.strip_prefix("/mood/").unwrap_or_default();
-                match ["well", "slow", "sick", "garbled", "hungry"]
+                let told = other.strip_prefix("/fault/").unwrap_or_default();
+                match ["none", "slow", "http_500", "not_http", "oom"]
                     .into_iter()
                     .find(|m| *m == told)
                 {
-                    Some("hungry") => {
+                    Some("oom") => {
                         answer(stream, "200 OK", "", "")?;
-                        eat();
+                        exhaust_memory();
                     }
-                    Some(mood) => {
-                        set(mood);
+                    Some(fault) => {
+                        set_fault(fault);
                         answer(stream, "200 OK", "", "")?;
                     }
                     None => answer(stream, "400 Bad Request", "", "")?,
@@ -134,11 +134,11 @@ fn answer(mut stream: &TcpStream, status: &str, fields: &str, body: &str) -> std
     stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())
 }
 
-/// Takes memory until somebody ends it: the kernel, or Rust, where there is no more to be had.
-fn eat() {
-    let mut eaten = Vec::new();
-    while eaten.len() < MOST {
-        eaten.push(vec![1_u8; 1024 * 1024]);
+/// Allocates memory until the kernel kills the process or the allocation fails.
+fn exhaust_memory() {
+    let mut held = Vec::new();
+    while held.len() < MAX_MIB {
+        held.push(vec![1_u8; 1024 * 1024]);
     }
     exit(5);
 }

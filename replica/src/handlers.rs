@@ -1,7 +1,7 @@
-//! What the replica says, as a pure function of who it is, the method and the path.
+//! Replies of the replica, as a pure function of its identity, the method and the path.
 //!
-//! The contract knows two endpoints, and a 400 for anything else. That includes the two paths under
-//! another method than GET and HEAD: the 400 then also says what is allowed.
+//! The contract has two endpoints, and a 400 for anything else. That includes the two paths under
+//! another method than GET and HEAD: the 400 then also names the allowed methods.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::request::{Method, Persistence, Refusal, Request, SEAT_FIELD};
 
-/// Who this replica is, in the words of its answers.
+/// Identity of this replica, in the words of its replies.
 #[derive(Debug)]
 pub(crate) struct Identity {
     name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Identity {
 
 /// An answer, but for what the connection adds.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     status: &'static str,
     /// Whole lines of the head that only this answer has.
     fields: String,
@@ -41,7 +41,7 @@ impl Identity {
 
     /// Takes the seat that a heartbeat gives, and says which one; `None` if it gives none, or the replica
     /// has one already, which it keeps.
-    pub(crate) fn take_seat(&self, request: &Request) -> Option<u32> {
+    pub(crate) fn adopt_seat(&self, request: &Request) -> Option<u32> {
         let beats = request.method != Method::Other && request.path == "/heartbeat";
         let given = request
             .seat
@@ -54,19 +54,19 @@ impl Identity {
     ///
     /// The heartbeat's header fields say who is alive, because an address alone may have been taken
     /// over by another replica.
-    pub(crate) fn answer(&self, request: &Request) -> Answer {
+    pub(crate) fn handle(&self, request: &Request) -> Reply {
         let reads = request.method != Method::Other;
         match request.path.as_str() {
             "/home" if reads => self.greeting(),
-            "/heartbeat" if reads => Answer::ok(self.heartbeat_fields(), String::new()),
-            path @ ("/home" | "/heartbeat") => Answer::no_endpoint(path, "Allow: GET, HEAD\r\n"),
-            path => Answer::no_endpoint(path, ""),
+            "/heartbeat" if reads => Reply::ok(self.heartbeat_fields(), String::new()),
+            path @ ("/home" | "/heartbeat") => Reply::no_endpoint(path, "Allow: GET, HEAD\r\n"),
+            path => Reply::no_endpoint(path, ""),
         }
     }
 
-    fn greeting(&self) -> Answer {
+    fn greeting(&self) -> Reply {
         let Some(seat) = self.seat.get() else {
-            return Answer {
+            return Reply {
                 status: "503 Service Unavailable",
                 fields: String::new(),
                 body: failure("this replica is a standby and has no seat yet"),
@@ -74,7 +74,7 @@ impl Identity {
         };
         let message = format!("Hello from Server: {seat}");
         let body = json!({"message": message, "status": "successful"}).to_string();
-        Answer::ok(String::new(), body)
+        Reply::ok(String::new(), body)
     }
 
     fn heartbeat_fields(&self) -> String {
@@ -86,7 +86,7 @@ impl Identity {
     }
 }
 
-impl Answer {
+impl Reply {
     fn ok(fields: String, body: String) -> Self {
         Self {
             status: "200 OK",
@@ -105,7 +105,7 @@ impl Answer {
     }
 
     /// The answer to what is no request.
-    pub(crate) fn refusing(refusal: Refusal) -> Self {
+    pub(crate) fn from_refusal(refusal: Refusal) -> Self {
         Self {
             status: refusal.status,
             fields: String::new(),
@@ -126,8 +126,8 @@ impl Answer {
             body,
         } = self;
         let connection = match persistence {
-            Persistence::Silent => "",
-            Persistence::Told => "Connection: keep-alive\r\n",
+            Persistence::Unstated => "",
+            Persistence::KeepAlive => "Connection: keep-alive\r\n",
             Persistence::Close => "Connection: close\r\n",
         };
         let mut text = String::with_capacity(256 + body.len());
@@ -161,13 +161,13 @@ mod tests {
             path: path.to_owned(),
             body: Body::none(),
             awaits_continue: false,
-            persistence: Persistence::Silent,
+            persistence: Persistence::Unstated,
             seat,
         }
     }
 
-    fn answer(method: Method, path: &str) -> Answer {
-        Identity::new(3, "S3").answer(&request(method, path, None))
+    fn answer(method: Method, path: &str) -> Reply {
+        Identity::new(3, "S3").handle(&request(method, path, None))
     }
 
     #[test]
@@ -175,8 +175,8 @@ mod tests {
         let standby = Identity::new(0, "s-abc");
         let ask = |method, path, seat| {
             let request = request(method, path, seat);
-            standby.take_seat(&request);
-            standby.answer(&request)
+            standby.adopt_seat(&request);
+            standby.handle(&request)
         };
         let no_seat = ask(Method::Get, "/home", Some(4));
         assert_eq!(no_seat.status, "503 Service Unavailable");
@@ -272,7 +272,7 @@ mod tests {
         );
         let bytes = answer(Method::Head, "/home").encode(
             Method::Head,
-            Persistence::Silent,
+            Persistence::Unstated,
             SystemTime::UNIX_EPOCH,
         );
         let head = String::from_utf8(bytes).unwrap();
