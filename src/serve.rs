@@ -103,30 +103,25 @@ impl Parts {
         let first = self.survey.initial_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
-        let (desk, counter) = orders::order_queue();
+        let (queue, orders) = orders::order_queue();
         let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
         let (stops, heard) = supervisor::stop_channels();
         let (open, opens) = watch::channel(self.taken.is_none());
-        let fleet = fleet::start(self.survey, publisher, counter, evidence_seen)?;
+        let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
             subscribers,
             evidence,
             port: Arc::clone(&self.counts),
-            orders: desk.clone(),
+            orders: queue.clone(),
             opened: opens,
             shutdown: heard.workers,
             cut: heard.cut,
         })?;
         if let Some(taken) = &self.taken {
             let limit = config.start_timeout + TAKEOVER_STOP_MARGIN;
-            let hint = match &config.replicas {
-                ReplicaSource::Docker(_) => {
-                    " (are --replica-port and --heartbeat-path as they were?)"
-                }
-                _ => "",
-            };
+            let hint = silence_hint(&config.replicas);
             let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
             if let Err(err) = ready {
                 // A failure to remove them would hide the reason for the end.
@@ -135,7 +130,7 @@ impl Parts {
             }
         }
         let known = ControlDeps {
-            desk,
+            desk: queue,
             access: config.access,
             roster: observer.clone(),
             max_replicas: config.max_replicas,
@@ -181,11 +176,19 @@ fn start_access_log(
     Ok(Some(writer))
 }
 
+/// Likely reason why inherited replicas do not answer.
+fn silence_hint(replicas: &ReplicaSource) -> &'static str {
+    match replicas {
+        ReplicaSource::Docker(_) => " (are --replica-port and --heartbeat-path as they were?)",
+        _ => "",
+    }
+}
+
 fn warn_if_admin_is_open(config: &Config) {
     let admin = config.proxy.admin.as_ref();
     if admin.is_some_and(|admin| admin.anyone) {
         tracing::warn!(
-            "--data-port-admin any: whoever reaches the data port may add and remove replicas"
+            "--data-port-admin any: every client of the data port may add and remove replicas"
         );
     }
 }

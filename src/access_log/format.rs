@@ -1,4 +1,4 @@
-//! One line of the access log, as text or as JSON.
+//! Line of the access log, as text or as JSON.
 //!
 //! Pure. Text of a client stays within its field and its line: only printable ASCII is written as it is,
 //! because some characters are invisible or change the direction of a line. In text, other bytes, quotes

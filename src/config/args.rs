@@ -93,7 +93,7 @@ pub enum DataPortAdmin {
 pub enum LogFormat {
     /// Text for people.
     Text,
-    /// One JSON object per line.
+    /// A JSON object per line.
     Json,
 }
 
@@ -106,7 +106,7 @@ pub struct ServeArgs {
         env = "RINGMASTER_LISTEN",
         default_value = "0.0.0.0:5000",
         value_parser = address,
-        help = "Address of the data port; port 0 is chosen by the system"
+        help = "Address of the data port; the system chooses a port for 0"
     )]
     pub listen: SocketAddr,
     #[arg(
@@ -121,7 +121,7 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_TAKEOVER",
         value_parser = BoolishValueParser::new(),
-        help = "Take sockets and replicas over from the balancer that has this control port, if there is one"
+        help = "Take over sockets and replicas from the balancer with this control port, if one runs"
     )]
     pub takeover: bool,
     #[command(flatten)]
@@ -130,28 +130,28 @@ pub struct ServeArgs {
         long,
         env = "RINGMASTER_WORKERS",
         value_parser = positive_count::<NonZeroUsize>,
-        help = "Data-plane threads [default: the CPUs we may use]"
+        help = "Data-plane threads [default: number of usable CPUs]"
     )]
     pub workers: Option<NonZeroUsize>,
     #[arg(
         long,
         env = "RINGMASTER_BALANCE",
         default_value = "request",
-        help = "What goes to one replica: a request, a connection or all of a source address"
+        help = "Unit of balancing: each request, each connection, or each source address"
     )]
     pub balance: BalanceMode,
     #[arg(
         long,
         env = "RINGMASTER_KEY",
         default_value = DEFAULT_KEY,
-        help = "What requests are hashed by: the first source that a request has"
+        help = "Sources of the request ID; the first that a request has is hashed"
     )]
     pub key: KeyRule,
     #[arg(
         long,
         env = "RINGMASTER_RING",
         default_value = "uniform",
-        help = "Kind of ring: uniform, classic, classic-brief, rendezvous, maglev, jump, or a classic one of your own: classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic"
+        help = "Kind of ring: uniform, classic, classic-brief, rendezvous, maglev, jump, or classic with own functions: classic:h=EXPR,phi=EXPR,slots=M,vnodes=K,probe=linear|quadratic"
     )]
     pub ring: ring::Spec,
     #[arg(
@@ -160,7 +160,7 @@ pub struct ServeArgs {
         value_name = "X",
         default_value = "0",
         allow_negative_numbers = true,
-        help = "How far above the mean a replica's load may lie, 1.03 for 3 %: the rest of its requests leave their home; 0: no bound"
+        help = "Largest load of a replica relative to the mean, such as 1.03; requests above it leave their home replica; 0: no bound"
     )]
     pub bound: crate::load::LoadBound,
     #[arg(
@@ -171,37 +171,37 @@ pub struct ServeArgs {
         action = ArgAction::Set,
         value_parser = BoolishValueParser::new(),
         hide_possible_values = true,
-        help = "Go around a replica that answers far later than the others, until it does not"
+        help = "Divert requests from a replica that answers far later than the others, until it recovers"
     )]
     pub slow_guard: bool,
     #[arg(
         long,
         env = "RINGMASTER_RETRIES",
         default_value_t = 2,
-        help = "How often a lost idempotent request is sent again"
+        help = "Number of retries of an idempotent request whose connection was lost"
     )]
     pub retries: u32,
-    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Making a connection to a replica; the kernel sends a lost SYN again after 1 s and after 3 s")]
+    #[arg(long, env = "RINGMASTER_CONNECT_TIMEOUT", default_value = "4s", value_parser = positive_duration, help = "Time limit to connect to a replica; the kernel repeats a lost SYN after 1 s and 3 s")]
     pub connect_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "First byte of a request to the end of its head; also a new connection to its first byte")]
+    #[arg(long, env = "RINGMASTER_HEAD_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the first byte of a request to the end of its head, and from a new connection to its first byte")]
     pub head_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_BODY_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "Silence of the side that owes bytes of a body")]
+    #[arg(long, env = "RINGMASTER_BODY_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "Longest silence of the sender within a body")]
     pub body_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_REPLY_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "Last byte of a request to the head of its reply")]
+    #[arg(long, env = "RINGMASTER_REPLY_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "Time limit from the last byte of a request to the head of its reply")]
     pub reply_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_WRITE_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "One write that makes no progress")]
+    #[arg(long, env = "RINGMASTER_WRITE_TIMEOUT", default_value = "30s", value_parser = positive_duration, help = "Time limit for a write without progress")]
     pub write_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_IDLE_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "A client connection between requests")]
+    #[arg(long, env = "RINGMASTER_IDLE_TIMEOUT", default_value = "60s", value_parser = positive_duration, help = "Time limit of a client connection between requests")]
     pub idle_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_HALF_CLOSE_GRACE", default_value = "1s", value_parser = duration, help = "A client that has ended its input: how long a reply may take to begin, and to go on")]
+    #[arg(long, env = "RINGMASTER_HALF_CLOSE_GRACE", default_value = "1s", value_parser = duration, help = "After a client has half-closed: time limit for the reply to start and between its parts")]
     pub half_close_grace: Duration,
-    #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive_duration, help = "A tunnel in which neither side speaks")]
+    #[arg(long, env = "RINGMASTER_TUNNEL_TIMEOUT", default_value = "1h", value_parser = positive_duration, help = "Longest silence of both sides of a tunnel")]
     pub tunnel_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "The longest wait for requests in flight before a stop")]
+    #[arg(long, env = "RINGMASTER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration, help = "Time limit for requests in flight before a stop")]
     pub drain_timeout: Duration,
-    #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = duration, help = "The longest wait of a request for any replica to be up")]
+    #[arg(long, env = "RINGMASTER_SEAT_WAIT", default_value = "2s", value_parser = duration, help = "Time limit for a request to wait until a replica is up")]
     pub seat_wait: Duration,
-    #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Start of a replica to its first answer")]
+    #[arg(long, env = "RINGMASTER_START_TIMEOUT", default_value = "10s", value_parser = positive_duration, help = "Time limit from the start of a replica to its first answer")]
     pub start_timeout: Duration,
     #[command(flatten)]
     pub heartbeat: HeartbeatArgs,
@@ -210,14 +210,14 @@ pub struct ServeArgs {
         env = "RINGMASTER_MAX_CONNECTIONS",
         default_value = "10000",
         value_parser = positive_count::<NonZeroUsize>,
-        help = "Client connections at a time; for one more, the longest idle is closed"
+        help = "Limit of client connections; a further client takes the place of the longest idle one"
     )]
     pub max_connections: NonZeroUsize,
     #[arg(
         long,
         env = "RINGMASTER_MAX_HEAD",
         default_value = "16KiB",
-        help = "The longest request head, 1KiB to 1MiB"
+        help = "Longest request head, 1KiB to 1MiB"
     )]
     pub max_head: ByteSize,
     #[arg(
@@ -227,13 +227,13 @@ pub struct ServeArgs {
         help = "Idle connections kept per worker and replica"
     )]
     pub pool_per_seat: usize,
-    #[arg(long, env = "RINGMASTER_POOL_IDLE", default_value = "4s", value_parser = duration, help = "How long an idle connection to a replica is kept")]
+    #[arg(long, env = "RINGMASTER_POOL_IDLE", default_value = "4s", value_parser = duration, help = "Time to keep an idle connection to a replica")]
     pub pool_idle: Duration,
     #[arg(
         long,
         env = "RINGMASTER_NO_SPLICE",
         value_parser = BoolishValueParser::new(),
-        help = "Copy large bodies instead of moving them through pipes"
+        help = "Copy large bodies instead of splicing them through pipes"
     )]
     pub no_splice: bool,
     #[arg(
@@ -241,20 +241,20 @@ pub struct ServeArgs {
         env = "RINGMASTER_VIA",
         value_name = "NAME",
         value_parser = via_name,
-        help = "Add a Via field with this name to what is passed on [default: none]"
+        help = "Name in a Via field added to forwarded messages [default: no field]"
     )]
     pub via: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_DATA_PORT_ADMIN",
-        help = "Who may use /rep, /add and /rm on the data port [default: local; off with --backend, --image or --replica-command]"
+        help = "Clients that may use /rep, /add and /rm on the data port [default: local; off with --backend, --image or --replica-command]"
     )]
     pub data_port_admin: Option<DataPortAdmin>,
     #[arg(
         long,
         env = "RINGMASTER_CONTROL_TOKEN",
         hide_env_values = true,
-        help = "The secret that lets anyone command"
+        help = "Bearer token that authorises control commands from any address"
     )]
     pub control_token: Option<Token>,
     #[arg(
@@ -262,37 +262,37 @@ pub struct ServeArgs {
         env = "RINGMASTER_CONTROL_HOST",
         value_delimiter = ',',
         value_name = "NAME",
-        help = "A name by which the control port may be addressed besides localhost and IP addresses; repeatable"
+        help = "Additional name accepted in the Host field of the control port, besides localhost and IP addresses; repeatable"
     )]
     pub control_hosts: Vec<HostName>,
     #[arg(
         long,
         env = "RINGMASTER_READY_FILE",
         value_name = "PATH",
-        help = "Written once all replicas have answered: the two addresses in JSON"
+        help = "File written once all replicas have answered: both addresses in JSON"
     )]
     pub ready_file: Option<PathBuf>,
-    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = log_destination, help = "A file for one line for each request, or - for standard output; a file is opened anew on SIGHUP")]
+    #[arg(long, env = "RINGMASTER_ACCESS_LOG", value_name = "PATH", value_parser = log_destination, help = "Access log with one line per request; - for standard output; SIGHUP reopens a file")]
     pub access_log: Option<LogDestination>,
     #[arg(
         long,
         env = "RINGMASTER_ACCESS_LOG_FORMAT",
         default_value = "text",
-        help = "How these lines look"
+        help = "Format of the access log"
     )]
     pub access_log_format: LogFormat,
     #[arg(
         long,
         env = "RINGMASTER_LOG_FORMAT",
         default_value = "text",
-        help = "How log lines on stderr look"
+        help = "Format of log lines on stderr"
     )]
     pub log_format: LogFormat,
     #[arg(
         long,
         env = "RINGMASTER_LOG_LEVEL",
         default_value = "info",
-        help = "The least that is logged: error, warn, info or debug"
+        help = "Lowest level that is logged: error, warn, info or debug"
     )]
     pub log_level: tracing::Level,
 }

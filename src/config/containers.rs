@@ -33,50 +33,50 @@ pub struct ContainerArgs {
     #[arg(
         long,
         env = "RINGMASTER_IMAGE",
-        help = "What containers are made of [default: the image we run in]"
+        help = "Image for replica containers [default: the balancer's own image]"
     )]
     pub image: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_REPLICA_PORT",
         default_value = "5000",
-        help = "Where replicas listen in their containers"
+        help = "Port on which replicas listen in their containers"
     )]
     pub replica_port: NonZeroU16,
     #[arg(
         long,
         env = "RINGMASTER_REPLICA_MEMORY",
         default_value = "64MiB",
-        help = "The most memory of a container, at least 6MiB"
+        help = "Memory limit of a container, at least 6MiB"
     )]
     pub replica_memory: ByteSize,
-    #[arg(long, env = "RINGMASTER_REPLICA_CPUS", value_parser = nano_cpus, help = "The most CPU time of a container, such as 0.5 [default: no limit]")]
+    #[arg(long, env = "RINGMASTER_REPLICA_CPUS", value_parser = nano_cpus, help = "CPU limit of a container, such as 0.5 [default: no limit]")]
     pub replica_cpus: Option<i64>,
     #[arg(
         long,
         env = "RINGMASTER_NETWORK",
-        help = "Where containers are [default: the one network somebody made and we are on; outside a container: bridge]"
+        help = "Network of containers [default: the only user-defined network of the balancer's container; outside a container: bridge]"
     )]
     pub network: Option<String>,
     #[arg(
         long,
         env = "RINGMASTER_FLEET",
         default_value = "ringmaster",
-        help = "Whose containers are ours; two fleets may share an engine"
+        help = "Fleet label of the containers; two fleets may share an engine"
     )]
     pub fleet: ReplicaName,
     #[arg(
         long,
         env = "RINGMASTER_ON_EXIT",
         default_value = "remove",
-        help = "What becomes of containers when we are told to stop"
+        help = "Fate of the containers when the balancer stops"
     )]
     pub on_exit: OnExit,
     #[arg(
         long,
         env = "RINGMASTER_TRUST_GATEWAY",
         value_parser = BoolishValueParser::new(),
-        help = "Let the gateway of our container's bridge command: that is any process or container of this host"
+        help = "Treat the gateway of the container's bridge as local: it stands for every process and container of this host"
     )]
     pub trust_gateway: bool,
 }

@@ -9,23 +9,23 @@ use crate::fleet;
 /// Flags of `serve` about heartbeats.
 #[derive(Debug, clap::Args)]
 pub struct HeartbeatArgs {
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Between heartbeats; 0s (fixed engine only) turns them off")]
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_INTERVAL", default_value = "250ms", value_parser = duration, help = "Interval between heartbeats; 0s (fixed engine only) turns them off")]
     pub heartbeat_interval: Duration,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive_duration, help = "An unanswered heartbeat is a miss after this")]
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_TIMEOUT", default_value = "200ms", value_parser = positive_duration, help = "Time after which an unanswered heartbeat counts as missed")]
     pub heartbeat_timeout: Duration,
     #[arg(
         long,
         env = "RINGMASTER_HEARTBEAT_MISSES",
         default_value = "3",
         value_parser = positive_count::<NonZeroU32>,
-        help = "Misses in a row until requests go to other replicas"
+        help = "Consecutive misses until requests go to other replicas"
     )]
     pub heartbeat_misses: NonZeroU32,
-    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = probe_kind, help = "What heartbeats ask for; tcp: nothing, a connection is enough")]
+    #[arg(long, env = "RINGMASTER_HEARTBEAT_PATH", default_value = "/heartbeat", value_parser = probe_kind, help = "Path that heartbeats request; tcp: none, a connection suffices")]
     pub heartbeat_path: fleet::ProbeKind,
     #[arg(long, env = "RINGMASTER_HEARTBEAT_HOST", value_name = "NAME", value_parser = host, help = "Host field of heartbeats [default: the address of the replica]")]
     pub heartbeat_host: Option<String>,
-    #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is dead and another is started for it; 0s: after the misses")]
+    #[arg(long, env = "RINGMASTER_REPLACE_AFTER", default_value = "5s", value_parser = duration, help = "Silence after which a replica is replaced; 0s: right after the misses")]
     pub replace_after: Duration,
 }
 

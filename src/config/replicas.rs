@@ -61,14 +61,14 @@ pub struct ReplicaArgs {
     #[arg(
         long,
         env = "RINGMASTER_ENGINE",
-        help = "How replicas are started [default: process, or fixed with --backend]"
+        help = "Engine that starts replicas [default: process, or fixed with --backend]"
     )]
     pub engine: Option<EngineKind>,
     #[arg(
         long,
         env = "RINGMASTER_REPLICAS",
         default_value_t = 3,
-        help = "Replicas to start"
+        help = "Number of replicas to start"
     )]
     pub replicas: usize,
     #[arg(
@@ -76,14 +76,14 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_BACKEND",
         value_delimiter = ',',
         value_name = "NAME=ADDR",
-        help = "A fixed replica; repeatable, implies --engine fixed"
+        help = "Fixed replica; repeatable, implies --engine fixed"
     )]
     pub backends: Vec<String>,
     #[arg(
         long,
         env = "RINGMASTER_MAX_REPLICAS",
         default_value_t = 256,
-        help = "The most replicas that /add may lead to"
+        help = "Largest number of replicas that /add may lead to"
     )]
     pub max_replicas: usize,
     #[arg(
@@ -91,7 +91,7 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_STANDBY",
         value_name = "K",
         default_value_t = 0,
-        help = "More replicas that are kept warm, without seats, to take the place of the dead at once"
+        help = "Number of standby replicas, kept warm without a seat to replace a dead one at once"
     )]
     pub standby: usize,
     #[arg(
@@ -99,10 +99,10 @@ pub struct ReplicaArgs {
         env = "RINGMASTER_REPLICA_COMMAND",
         value_name = "COMMAND",
         value_parser = command,
-        help = "What child processes run, by /bin/sh; they are to listen on 127.0.0.1:$PORT [default: the replica beside us]"
+        help = "Command of child processes, run by /bin/sh; it must listen on 127.0.0.1:$PORT [default: the bundled replica]"
     )]
     pub replica_command: Option<String>,
-    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "More of the environment of replicas; repeatable, one on each line of the variable")]
+    #[arg(long, env = "RINGMASTER_REPLICA_ENV", value_name = "K=V", value_delimiter = '\n', value_parser = variable, help = "Additional environment of replicas; repeatable, in the variable one per line")]
     pub replica_env: Vec<String>,
     #[command(flatten)]
     pub containers: ContainerArgs,

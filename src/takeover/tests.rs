@@ -59,12 +59,12 @@ async fn promised(giver: &mut HandoffServer, address: SocketAddr) -> Handoff {
 }
 
 #[tokio::test]
-async fn what_the_new_one_said_before_the_end_counts() {
+async fn a_commit_sent_before_the_end_counts() {
     let (mut giver, address) = desk();
     assert_eq!(
         giver.take_final_commit().await,
         None,
-        "nobody said anything"
+        "no successor sent a commit"
     );
 
     let (mut giver, address_of_another) = desk();
@@ -73,7 +73,14 @@ async fn what_the_new_one_said_before_the_end_counts() {
 
     let (mut giver, address_of_a_third) = desk();
     let taken = promised(&mut giver, address_of_a_third).await;
-    assert_eq!(giver.take_final_commit().await, None, "it was not ready");
+    assert_eq!(
+        giver.take_final_commit().await,
+        None,
+        "the process was not ready"
+    );
     taken.commit();
-    assert!(connect(address).is_err(), "nobody is let in any more");
+    assert!(
+        connect(address).is_err(),
+        "no successor is accepted any more"
+    );
 }

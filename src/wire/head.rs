@@ -1,9 +1,11 @@
-//! Heads of HTTP/1.1 messages, read strictly (RFC 9112 §2–§5): who reads more leniently than the next
-//! hop lets requests be smuggled past it.
+//! Heads of HTTP/1.1 messages, parsed strictly (RFC 9112 §2–§5): a parser more lenient than the next hop's
+//! lets requests be smuggled past it.
 //!
-//! Only this file and its `fields` name httparse. What httparse lets pass and we do not: a line that ends in a bare
-//! LF, and two fields where one is allowed. Nothing is copied: a head borrows from the bytes read.
+//! Only this file and its `fields` name httparse. Two inputs that httparse accepts are refused here: a
+//! line that ends in a bare LF, and two fields where one is allowed. Nothing is copied: a head borrows
+//! from the bytes read.
 
+mod error;
 mod fields;
 
 use std::mem::MaybeUninit;
@@ -11,24 +13,25 @@ use std::mem::MaybeUninit;
 use super::request_target::{self, RequestTarget};
 pub use super::version::Version;
 use super::version::is_other_version;
+pub use error::{BadResponse, RequestError};
 pub use fields::{Field, Fields, split_list};
 
-/// The most fields of a request; one more is refused with 431.
+/// Largest number of fields of a request; more are refused with 431.
 pub const MAX_FIELDS: usize = 100;
-/// The most fields of a response.
+/// Largest number of fields of a response.
 pub const MAX_RESPONSE_FIELDS: usize = 256;
 
-/// Room for parsed fields, made by the caller so that a head can borrow from it.
+/// Memory for parsed fields, provided by the caller so that a head can borrow from it.
 pub struct HeaderSlots<'b, const FIELDS: usize = MAX_FIELDS>(
     [MaybeUninit<httparse::Header<'b>>; FIELDS],
 );
 
-/// Room for the fields of a response.
+/// Memory for the fields of a response.
 pub type ResponseHeaderSlots<'b> = HeaderSlots<'b, MAX_RESPONSE_FIELDS>;
 
 impl<const FIELDS: usize> std::fmt::Debug for HeaderSlots<'_, FIELDS> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Room")
+        f.write_str("HeaderSlots")
     }
 }
 
@@ -38,68 +41,47 @@ impl<const FIELDS: usize> Default for HeaderSlots<'_, FIELDS> {
     }
 }
 
-/// Why a request is refused: its status code and a sentence for the one who sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestError {
-    /// HTTP status code, 4xx or 5xx.
-    pub status: u16,
-    /// What is wrong, without a final stop.
-    pub why: &'static str,
-}
-
-impl RequestError {
-    /// A refusal with status 400.
-    #[must_use]
-    pub const fn bad(why: &'static str) -> Self {
-        Self { status: 400, why }
-    }
-}
-
-/// A response that must not be passed on, and what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadResponse(pub &'static str);
-
-/// The head of a request.
+/// Head of a request.
 #[derive(Debug)]
 pub struct RequestHead<'h, 'b> {
-    /// The method as it was sent; it is case-sensitive.
+    /// Method as it was sent; methods are case-sensitive.
     pub method: &'b str,
-    /// Where the request goes.
+    /// Request target.
     pub target: RequestTarget<'b>,
-    /// Its version.
+    /// HTTP version.
     pub version: Version,
-    /// Its fields.
+    /// Header fields.
     pub fields: Fields<'h, 'b>,
-    /// Bytes of the head, from the first one read to the end of the empty line.
+    /// Length in bytes, from the first byte read to the end of the empty line.
     pub len: usize,
 }
 
-/// The head of a response.
+/// Head of a response.
 #[derive(Debug)]
 pub struct ResponseHead<'h, 'b> {
-    /// Its status code, 100 to 999.
+    /// Status code, 100 to 999.
     pub status: u16,
-    /// Its reason phrase; may be empty.
+    /// Reason phrase; may be empty.
     pub reason: &'b str,
-    /// Its version.
+    /// HTTP version.
     pub version: Version,
-    /// Its fields.
+    /// Header fields.
     pub fields: Fields<'h, 'b>,
-    /// Bytes of the head.
+    /// Length in bytes.
     pub len: usize,
 }
 
-/// Whether a head that was incomplete may be complete with the bytes that came from `from` on: only a
-/// line feed can end it. Parsing again only then keeps dripped heads from costing quadratic time.
+/// Returns `true` if an incomplete head may be complete with the bytes from `from` on: only a line feed can
+/// end it. Parsing only then keeps a head that drips in from costing quadratic time.
 #[must_use]
 pub fn could_be_complete(bytes: &[u8], from: usize) -> bool {
     from == 0 || bytes[from..].contains(&b'\n')
 }
 
-/// Reads a request head from the start of `bytes`; `None` when it is not all there yet.
+/// Parses a request head from the start of `bytes`; `None` while it is incomplete.
 ///
 /// # Errors
-/// The refusal to send. The connection cannot be used further.
+/// Refusal to send to the client. The connection cannot be used further.
 pub fn request<'h, 'b>(
     bytes: &'b [u8],
     room: &'h mut HeaderSlots<'b>,
@@ -136,10 +118,10 @@ pub fn request<'h, 'b>(
     }))
 }
 
-/// Reads a response head from the start of `bytes`; `None` when it is not all there yet.
+/// Parses a response head from the start of `bytes`; `None` while it is incomplete.
 ///
 /// # Errors
-/// What makes the response unfit to be passed on.
+/// Reason why the response must not be forwarded.
 pub fn response<'h, 'b>(
     bytes: &'b [u8],
     room: &'h mut ResponseHeaderSlots<'b>,
@@ -202,7 +184,7 @@ fn request_error(err: httparse::Error, bytes: &[u8]) -> RequestError {
     }
 }
 
-/// RFC 9112 §2.2 lets a recipient take a bare LF as a line end; a strict relay does not.
+/// RFC 9112 §2.2 allows a recipient to accept a bare LF as a line end; a strict relay does not.
 fn has_bare_lf(head: &[u8]) -> bool {
     head.first() == Some(&b'\n')
         || head

@@ -17,7 +17,7 @@ impl std::fmt::Debug for Fields<'_, '_> {
     }
 }
 
-/// One field of a head.
+/// Field of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'b> {
     /// Name as it was sent; compare without case.
