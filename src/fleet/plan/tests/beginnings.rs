@@ -6,7 +6,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
 fn fixed_backends_are_down_until_they_answer_and_come_back() {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
-use crate::orders::{self, OrderError, OrderResult, ReplaceTarget};
-use crate::ring::Spec;
+use crate::orders::{self, Order, OrderError, OrderResult, ReplaceTarget};
+use crate::ring::{RingError, Spec};
+use crate::roster::Health;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SEC: Duration = Duration::from_secs(1);
@@ -82,10 +83,25 @@ pub(super) fn policy(keeper: Management) -> Policy {
     }
 }
 
+/// Returns the plan for these first replicas, in seats 1, 2, 3 …. An address is given for those that run
+/// already.
+///
+/// # Errors
+/// When the ring has no room for them.
+fn plan_in_first_seats(
+    policy: Policy,
+    first: &[(ReplicaName, Option<ReplicaAddr>)],
+    now: Instant,
+) -> Result<Plan, RingError> {
+    let seats = (1..).map(Seat).zip(first);
+    let first = seats.map(|(seat, (name, addr))| InitialSeat::new(seat, name.clone(), *addr));
+    Plan::resume(policy, &first.collect::<Vec<_>>(), &[], now)
+}
+
 impl Bench {
     pub(super) fn new(policy: Policy, first: &[(ReplicaName, Option<ReplicaAddr>)]) -> Self {
         let now = Instant::now();
-        Self::of(Plan::new(policy, first, now).unwrap(), now)
+        Self::of(plan_in_first_seats(policy, first, now).unwrap(), now)
     }
 
     /// This plan, which has just begun.

@@ -13,32 +13,3 @@ mod standbys;
 mod switch;
 mod theirs;
 mod verdicts;
-
-use std::time::Instant;
-
-use super::{InitialSeat, Plan, Policy};
-use crate::ring::{RingError, Seat};
-use crate::roster::{ReplicaAddr, ReplicaName};
-
-impl Plan {
-    /// The plan for these first replicas, in seats 1, 2, 3 …; an address is given for those that run
-    /// already.
-    ///
-    /// # Errors
-    /// When the ring has no room for them.
-    pub(super) fn new(
-        policy: Policy,
-        first: &[(ReplicaName, Option<ReplicaAddr>)],
-        now: Instant,
-    ) -> Result<Self, RingError> {
-        let seats = (1..).map(Seat).zip(first);
-        let first = seats.map(|(seat, (name, addr))| InitialSeat {
-            seat,
-            name: name.clone(),
-            addr: *addr,
-            drained: false,
-            serves: false,
-        });
-        Self::resume(policy, &first.collect::<Vec<_>>(), &[], now)
-    }
-}

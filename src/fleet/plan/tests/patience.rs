@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{EngineEvent, StopMode};
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
 
 #[test]
@@ -104,7 +104,7 @@ fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
     assert_eq!(two.len(), 1, "then the next");
     bench.rises(two[0]);
     assert_eq!(bench.plan.status().up, 3);
-    assert_eq!(bench.plan.held_until, None);
+    assert_eq!(bench.plan.state.mass_silence.held_until(), None);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::orders::{OrderError, ReplicaState};
+use crate::orders::{Order, OrderError, ReplicaState};
+use crate::roster::Health;
 
 #[test]
 fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {

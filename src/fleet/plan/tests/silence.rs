@@ -4,7 +4,8 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::orders::ReplicaState;
+use crate::orders::{Order, ReplicaState};
+use crate::roster::Health;
 
 fn patient() -> Policy {
     Policy {

@@ -4,6 +4,8 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
+use crate::orders::Order;
+use crate::roster::Health;
 
 const R1: ReplicaId = ReplicaId(3);
 const R2: ReplicaId = ReplicaId(4);

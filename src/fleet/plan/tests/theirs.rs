@@ -96,7 +96,7 @@ fn one_that_has_ended_gets_a_successor_of_ours_and_its_corpse_goes_when_all_is_o
 fn what_we_started_goes_with_us_and_the_rest_is_left() {
     for keep in [false, true] {
         let mut bench = found();
-        bench.plan.policy.keep = keep;
+        bench.plan.state.policy.keep = keep;
         bench.ends(S1);
         bench.rises(OWN);
         bench.ends(S2);

@@ -4,7 +4,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, StopMode};
 use crate::fleet::events::EventKind;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
 fn the_first_replicas_start_at_once_and_together() {

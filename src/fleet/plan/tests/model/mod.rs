@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
-use crate::orders;
+use crate::orders::{self, Order};
 use crate::ring::Spec;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 use dice::Dice;
 
 mod dice;
