@@ -1,7 +1,7 @@
 //! `/add`: its checks, its group of replicas, and its undoing.
 //!
-//! It is all or nothing. The replicas of the group have no seat record and are on no ring until the last
-//! of them has answered, so undoing the order only removes them.
+//! An `/add` is all or nothing. The replicas of the group have no seat record and are on no ring
+//! until the last of them has answered, so undoing the order only removes them.
 
 use super::order_book::{ActiveOrder, AddGroup};
 use super::replica::Phase;

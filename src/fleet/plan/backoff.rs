@@ -1,6 +1,6 @@
 //! Delay before the next start: none, unless starts fail or deaths are frequent.
 //!
-//! One `Backoff` counts for one seat, or for all standbys together. It never starts a replica.
+//! A `Backoff` counts for one seat, or for all standbys together. It never starts a replica.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -50,8 +50,9 @@ impl Backoff {
         }
     }
 
-    /// Records the death of a replica that had answered and was up for `up_for`. The next start is allowed
-    /// at once, unless there were more than [`IMMEDIATE_RESTARTS`] deaths within [`WINDOW`].
+    /// Records the death of a replica that had answered and was up for `up_for`. The next start is
+    /// allowed at once, unless there were more than [`IMMEDIATE_RESTARTS`] deaths within
+    /// [`WINDOW`].
     pub(super) fn record_death(&mut self, now: Instant, up_for: Option<Duration>) {
         self.reset_after(up_for.unwrap_or_default());
         self.deaths.retain(|death| now - *death < WINDOW);

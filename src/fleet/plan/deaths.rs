@@ -1,7 +1,8 @@
-//! Deaths of replicas: the verdict takes effect in the seat, the roster, the history and the events.
+//! Deaths of replicas: the verdict takes effect in the seat, the roster, the history and the
+//! events.
 //!
-//! Whether a replica is dead is decided elsewhere: by heartbeats in `health`, by the engine's reports in
-//! `engine_events`.
+//! The verdict itself comes from elsewhere: from heartbeats in `health`, from reports of the engine
+//! in `engine_events`.
 
 use std::time::Instant;
 

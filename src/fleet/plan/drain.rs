@@ -1,7 +1,8 @@
 //! `drain` and `ready`: a replica that gets no new requests by order, and stays.
 //!
-//! It keeps its seat, its position on the ring and its line in the list, and is probed as before. Only
-//! routing skips it. The order is about the replica and not about the seat, so a successor serves.
+//! A drained replica keeps its seat, its position on the ring and its line in the list, and is
+//! probed as before. Only routing skips it. The order is about the replica and not about the seat,
+//! so a successor serves.
 
 use super::replica::Phase;
 use super::state::PlanState;

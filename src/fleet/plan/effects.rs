@@ -1,4 +1,5 @@
-//! Effects of a step: actions, answers and events, in the order in which they are to be carried out.
+//! Effects of a step: actions, answers and events, in the order in which they are to be carried
+//! out.
 //!
 //! A step publishes at most one roster, and does so before its other actions.
 
@@ -36,8 +37,8 @@ impl Effects {
         self.roster_version
     }
 
-    /// Returns the actions of the step, `Publish` first, and clears them. A publication increments the
-    /// version.
+    /// Returns the actions of the step, `Publish` first, and clears them. A publication increments
+    /// the version.
     pub(super) fn take(&mut self) -> Vec<Action> {
         if mem::take(&mut self.roster_changed) {
             self.roster_version += 1;

@@ -1,7 +1,8 @@
-//! Reports of the engine (a replica started, failed to start, ended or was removed), and expired deadlines.
+//! Reports of the engine (a replica started, failed to start, ended or was removed), and expired
+//! deadlines.
 //!
-//! A report may arrive late, so it is read by the present phase of its replica. A report about a replica
-//! that the plan no longer knows has no effect.
+//! A report may arrive late, so it is read by the present phase of its replica. A report about a
+//! replica that the plan no longer knows has no effect.
 
 use super::replica::Phase;
 use super::standby::{self, PROMOTION_TIMEOUT};
@@ -62,8 +63,8 @@ fn on_started(state: &mut PlanState, id: ReplicaId, addr: ReplicaAddr) {
     state.effects.push(Action::StartProbing(id, addr));
 }
 
-/// Handles a name that the engine cannot use. An `/add` that asked for the name is refused. Any other seat
-/// gets another name.
+/// Handles a name that the engine cannot use. An `/add` that asked for the name is refused. Any
+/// other seat gets another name.
 fn on_name_refused(state: &mut PlanState, id: ReplicaId, why: &str, env: &mut dyn Environment) {
     let Some(replica) = state.replicas.get(id) else {
         return;

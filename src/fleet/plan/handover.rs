@@ -1,10 +1,10 @@
 //! Ownership of the fleet while one process takes over from another.
 //!
-//! While this process acquires the fleet, the old balancer still serves from the replicas that were found.
-//! None of them is removed or promoted, and a replica that does not answer gets no successor: this process
-//! may be probing the wrong port or path, and must not become ready then. A replica that has ended for
-//! certain gets a successor at once, because no balancer serves from it. Its removal is deferred until the
-//! takeover is complete.
+//! While this process acquires the fleet, the old balancer still serves from the replicas that were
+//! found. None of them is removed or promoted. A replica that does not answer gets no successor:
+//! this process may be probing the wrong port or path, and must not become ready then. A replica
+//! that has ended for certain gets a successor at once, because no balancer serves from it. Its
+//! removal is deferred until the takeover is complete.
 
 use std::mem;
 

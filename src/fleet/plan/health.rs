@@ -1,8 +1,8 @@
 //! Verdicts about a replica, from heartbeats and from the evidence of the data path.
 //!
 //! A certain death (refused, ended) is final, unless the replicas are managed by others. A death by
-//! silence is not: a replica that answers again before its successor keeps the seat. `silence` measures
-//! how long a silence lasts. The data path can make a replica suspect, never dead.
+//! silence is not: a replica that answers again before its successor keeps the seat. `silence`
+//! measures how long a silence lasts. The data path can make a replica suspect, never dead.
 
 use std::time::Instant;
 
@@ -109,8 +109,8 @@ fn on_missed(state: &mut PlanState, id: ReplicaId, miss: Miss, env: &mut dyn Env
     if is_silent {
         deaths::mark_dead(state, id, reason, env);
     } else {
-        // A wrong heartbeat status does not mean that the data path failed, so the last answer of the data
-        // path must not date this failure.
+        // A wrong heartbeat status does not mean that the data path failed, so the last answer of
+        // the data path must not date this failure.
         deaths::mark_dead_since(state, id, reason, last_ok);
     }
     if let Some(seat) = seat.filter(|_| !was_skipped) {
@@ -127,8 +127,8 @@ fn describe_misses(why: MissReason, misses: u32, limit: u32) -> String {
     }
 }
 
-/// Has routing skip a silent holder, which is still probed. A replica that is about to take or to leave a
-/// seat only gets more time.
+/// Has routing skip a silent holder, which is still probed. A replica that is about to take or to
+/// leave a seat only gets more time.
 fn suspect_for_silence(
     state: &mut PlanState,
     id: ReplicaId,

@@ -1,8 +1,8 @@
 //! Self-suspicion: when more than half of the seats fall silent within one heartbeat interval, this
 //! process probably hung.
 //!
-//! Then silent replicas are not replaced for a while, and one seat at a time afterwards. Replicas that are
-//! dead for certain are replaced regardless.
+//! Then silent replicas are not replaced for a while, and one seat at a time afterwards. Replicas
+//! that are dead for certain are replaced regardless.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,7 +17,8 @@ const MASS_SILENCE_SEATS: usize = 3;
 pub(super) struct MassSilence {
     /// Times at which seats fell silent, within the last interval.
     recent: VecDeque<Instant>,
-    /// End of the hold. It stays set until no seat is silent; replacements are one at a time meanwhile.
+    /// End of the hold. It stays set until no seat is silent; replacements are one at a time
+    /// meanwhile.
     held_until: Option<Instant>,
 }
 
@@ -34,8 +35,8 @@ impl MassSilence {
         self.recent.len()
     }
 
-    /// Returns `true` if a hold is to begin with `silent` of `wanted` seats. One hold lasts until no seat
-    /// is silent.
+    /// Returns `true` if a hold is to begin with `silent` of `wanted` seats. One hold lasts until
+    /// no seat is silent.
     pub(super) fn should_hold(&self, silent: usize, wanted: usize) -> bool {
         let many = wanted >= MASS_SILENCE_SEATS && 2 * silent > wanted;
         many && self.held_until.is_none()

@@ -1,13 +1,13 @@
 //! Plan of the fleet: a pure state machine from what is wanted and what was seen to actions.
 //!
-//! All verdicts, replacement, back-off, self-suspicion and the execution of orders are here, so that every
-//! race can be tested. It has no clock, no socket and no randomness of its own: the caller passes the
-//! time, and [`Environment`] answers the rest. Every step looks at all seats, so a seat is filled because
-//! it is empty, and not because an event asked for it.
+//! All verdicts, replacement, back-off, self-suspicion and the execution of orders are here, so
+//! that every race can be tested. It has no clock, no socket and no randomness of its own: the
+//! caller passes the time, and [`Environment`] answers the rest. Every step looks at all seats, so
+//! a seat is filled because it is empty, and not because an event asked for it.
 //!
-//! [`Plan`] only coordinates. Types with invariants of their own are at the bottom: `backoff`, `silence`,
-//! `replica`, `seat`, `seat_table`, `order_book`, `mass_silence`, `handover`, `effects`. `state` bundles
-//! them, and the transitions in the other files are functions over that state.
+//! [`Plan`] only coordinates. Types with invariants of their own are at the bottom: `backoff`,
+//! `silence`, `replica`, `seat`, `seat_table`, `order_book`, `mass_silence`, `handover`, `effects`.
+//! `state` bundles them, and the transitions in the other files are functions over that state.
 
 mod add;
 mod backoff;
@@ -65,8 +65,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Plan for the seats and standbys that were found; the seats are distinct. A replica that runs already
-    /// has time to answer before a successor is started beside it.
+    /// Plan for the seats and standbys that were found; the seats are distinct. A replica that runs
+    /// already has time to answer before a successor is started beside it.
     ///
     /// # Errors
     /// When the ring has no room for the seats.
@@ -80,8 +80,8 @@ impl Plan {
         Ok(Self { state })
     }
 
-    /// Leaves the replicas that were found to the old balancer until [`Input::Hold`] reports the end of the
-    /// takeover.
+    /// Leaves the replicas that were found to the old balancer until [`Input::Hold`] reports the
+    /// end of the takeover.
     pub(super) fn borrow(&mut self) {
         self.state.handover.set(Ownership::Acquiring);
     }
@@ -127,7 +127,7 @@ impl Plan {
         let backoffs = backoffs.chain([&state.standby_backoff]);
         let starts = backoffs.filter_map(backoff::Backoff::not_before);
         let times = limits.chain(starts).chain(state.mass_silence.held_until());
-        // What was due and not done in this step waits for something other than time.
+        // Work that was due and not done in this step waits for something other than time.
         times.filter(|at| *at > state.now).min()
     }
 
@@ -184,8 +184,8 @@ impl Plan {
         show::describe(&self.state, now)
     }
 
-    /// Returns the wanted seats that need a replica, each with its last holder. `None` during a shutdown:
-    /// the markers of the seats stay as they were, for the next balancer.
+    /// Returns the wanted seats that need a replica, each with its last holder. `None` during a
+    /// shutdown: the markers of the seats stay as they were, for the next balancer.
     pub(super) fn vacant(&self) -> Option<VacantSeats> {
         let is_running = self.state.shutdown.is_none();
         is_running.then(|| self.state.seats.vacant())

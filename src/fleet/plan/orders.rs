@@ -1,7 +1,7 @@
 //! Orders: accepted or refused, begun one after another, and answered when they are complete.
 //!
-//! Each order has a file that knows how it is carried out. An order is checked when its turn comes, not
-//! when it arrives, because the orders before it change the state.
+//! Each order has a file that knows how it is carried out. An order is checked when its turn comes,
+//! not when it arrives, because the orders before it change the state.
 
 use super::order_book::{ActiveOrder, QueuedOrder};
 use super::state::PlanState;
@@ -93,8 +93,9 @@ fn is_gone(state: &PlanState, group: &[ReplicaId]) -> bool {
     !group.iter().any(|id| state.replicas.contains(*id))
 }
 
-/// Refuses the active order, those that wait and all to come. An `/add` is undone. An `/rm` continues,
-/// because its seats have left the ring. A replica that was being replaced and still serves continues to.
+/// Refuses the active order, those that wait and all to come. An `/add` is undone. An `/rm`
+/// continues, because its seats have left the ring. A replica that was being replaced and still
+/// serves continues to.
 pub(super) fn close(state: &mut PlanState) {
     state.orders.close();
     let active = match state.orders.take_active() {

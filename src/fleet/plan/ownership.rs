@@ -1,4 +1,5 @@
-//! Changes of the fleet's owner: the start of a takeover, its end, and the release to another process.
+//! Changes of the fleet's owner: the start of a takeover, its end, and the release to another
+//! process.
 
 use super::replica::Phase;
 use super::state::PlanState;

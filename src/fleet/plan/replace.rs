@@ -1,9 +1,9 @@
 //! `replace`: a new replica for one seat, or for all seats one after the other.
 //!
-//! The new replica starts before the old one leaves, so the seat serves throughout: it is a successor like
-//! any other, and takes the seat when it answers. A death of the old replica in between changes nothing,
-//! because its successor is already starting. A seat whose holder has changed since the order was given
-//! counts as replaced.
+//! The new replica starts before the old one leaves, so the seat serves throughout: it is a
+//! successor like any other, and takes the seat when it answers. A death of the old replica in
+//! between changes nothing, because its successor is already starting. A seat whose holder has
+//! changed since the order was given counts as replaced.
 
 use super::order_book::ActiveOrder;
 use super::replacement;

@@ -1,6 +1,6 @@
 //! Successors: every wanted seat without a living holder gets one, unless it must wait.
 //!
-//! It decides when a successor starts, never whether a replica is dead.
+//! This file decides when a successor starts, never whether a replica is dead.
 
 use super::standby;
 use super::state::PlanState;
@@ -23,8 +23,8 @@ pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
     }
 }
 
-/// Returns the seats that get a successor now, each with `true` if its holder is dead or missing. At most
-/// `allowed` of them are silent.
+/// Returns the seats that get a successor now, each with `true` if its holder is dead or missing.
+/// At most `allowed` of them are silent.
 fn seats_to_fill(state: &PlanState, mut allowed: usize) -> Vec<(Seat, bool)> {
     let mut seats = Vec::new();
     for record in state.seats.wanted() {
@@ -74,8 +74,8 @@ fn allowed_for_silent(state: &mut PlanState) -> usize {
     state.mass_silence.allowed(state.now, filling)
 }
 
-/// Records that a seat fell silent. If many did so at once, the replacement of silent replicas is held
-/// back.
+/// Records that a seat fell silent. If many did so at once, the replacement of silent replicas is
+/// held back.
 pub(super) fn record_silence(state: &mut PlanState, seat: Seat, name: ReplicaName) {
     let (now, interval) = (state.now, state.policy.interval);
     let silent = state.mass_silence.record(now, interval);

@@ -1,7 +1,7 @@
 //! Replicas that the engine holds: phase, missed heartbeats and silence of each.
 //!
-//! Only transitions that need nothing but the replica itself are here. Seats, events and actions are the
-//! business of the files above.
+//! Only transitions that need nothing but the replica itself are here. Seats, events and actions
+//! are the business of the files above.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -24,8 +24,8 @@ pub(super) struct Replica {
     /// Time of the last answered heartbeat.
     last_ok: Option<Instant>,
     silence: Option<Silence>,
-    /// `true` if an event has reported the silence that goes on. Answers of the data path may interrupt
-    /// that silence.
+    /// `true` if an event has reported the silence that goes on. Answers of the data path may
+    /// interrupt that silence.
     silence_reported: bool,
     /// `true` if it serves one connection at a time.
     pub(super) iterative: bool,
@@ -54,8 +54,8 @@ pub(super) enum Phase {
     Unresponsive,
     /// Off the ring, and finishing the requests that it has begun.
     Draining { until: Instant },
-    /// The engine was told to remove it. `exit_unknown`: it refused a connection, and the engine has not
-    /// yet reported how it ended.
+    /// The engine was told to remove it. `exit_unknown`: it refused a connection, and the engine
+    /// has not yet reported how it ended.
     Removing { exit_unknown: bool },
 }
 
@@ -130,7 +130,8 @@ impl Replica {
         }
     }
 
-    /// Returns `true` if it holds its seat and routing skips it because it missed `limit` heartbeats.
+    /// Returns `true` if it holds its seat and routing skips it because it missed `limit`
+    /// heartbeats.
     pub(super) fn is_skipped(&self, limit: u32) -> bool {
         self.phase == Phase::Suspect && self.misses >= limit
     }
@@ -165,8 +166,8 @@ impl Replica {
         self.silence = None;
     }
 
-    /// Counts a heartbeat with a wrong answer. If the replica was skipped for silence before, the count
-    /// starts again: wrong answers after a silence are counted from the first of them.
+    /// Counts a heartbeat with a wrong answer. If the replica was skipped for silence before, the
+    /// count starts again: wrong answers after a silence are counted from the first of them.
     pub(super) fn record_wrong_answer(&mut self, limit: u32) {
         let was_skipped = self.is_skipped(limit);
         if self.silence.take().is_some() && was_skipped {
@@ -175,7 +176,8 @@ impl Replica {
         self.misses = self.misses.saturating_add(1);
     }
 
-    /// Counts an unanswered heartbeat, sent at `sent`. Returns `true` if the replica is dead by silence.
+    /// Counts an unanswered heartbeat, sent at `sent`. Returns `true` if the replica is dead by
+    /// silence.
     pub(super) fn record_silent_miss(
         &mut self,
         sent: Instant,
@@ -188,14 +190,14 @@ impl Replica {
             .silence
             .get_or_insert_with(|| Silence::new(sent, traffic));
         silence.account_for(traffic, self.iterative, now);
-        // Routing skips it first, however long each miss took: only then does it show whether a request
-        // is slow.
+        // Routing skips it first, however long each miss took: only then does it show whether a
+        // request is slow.
         let least = policy.misses + u32::from(!policy.replace_after.is_zero());
         self.misses >= least && silence.lasted(now) >= policy.replace_after
     }
 
-    /// Turns a silent holder into a suspect. Returns `true` if an event is to report it; a replica that
-    /// is about to take or to leave a seat only gets more time.
+    /// Turns a silent holder into a suspect. Returns `true` if an event is to report it; a replica
+    /// that is about to take or to leave a seat only gets more time.
     pub(super) fn suspect_for_silence(&mut self, limit: u32) -> bool {
         match self.phase {
             Phase::Up => {}

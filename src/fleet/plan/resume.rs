@@ -1,4 +1,5 @@
-//! State of the plan at the start, made from the replicas that were found and the seats to be filled.
+//! State of the plan at the start, made from the replicas that were found and the seats to be
+//! filled.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -57,8 +58,8 @@ pub(super) fn initial_state(
     })
 }
 
-/// Returns the record of one seat, and adds its replica if that runs already. Such a replica has time to
-/// answer before a successor is started beside it.
+/// Returns the record of one seat, and adds its replica if that runs already. Such a replica has
+/// time to answer before a successor is started beside it.
 fn initial_record(
     policy: &Policy,
     first: &InitialSeat,

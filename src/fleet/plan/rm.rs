@@ -1,7 +1,8 @@
 //! `/rm`: its checks, and the removal of its seats.
 //!
-//! Its seats leave the ring together and at once, and their replicas finish the requests that they have
-//! begun. The name of a seat is that of its holder, dead or alive, or of its starting successor.
+//! Its seats leave the ring together and at once, and their replicas finish the requests that they
+//! have begun. The name of a seat is that of its holder, dead or alive, or of its starting
+//! successor.
 
 use std::collections::BTreeSet;
 

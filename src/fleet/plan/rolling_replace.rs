@@ -22,7 +22,7 @@ pub(super) struct RollingReplace {
     current: Option<ReplaceStep>,
     total: usize,
     done: usize,
-    /// Set at the end.
+    /// Result, set at the end.
     result: Option<OrderResult>,
 }
 

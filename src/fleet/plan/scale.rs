@@ -1,7 +1,7 @@
 //! `scale`: an `/add` with random names, or an `/rm` of the highest seats.
 //!
-//! It is checked when its turn comes, so two waiting orders do not add up. The highest seats need not be
-//! the newest, because an `/add` takes freed seats first.
+//! A `scale` is checked when its turn comes, so two waiting orders do not add up. The highest seats
+//! need not be the newest, because an `/add` takes freed seats first.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Record of one seat: its holder, its successor, and the delay before the next start.
 //!
-//! A dead holder stays in its seat, as `Down`, until a successor has answered. So the roster always says
-//! which replica served there last.
+//! A dead holder stays in its seat, as `Down`, until a successor has answered. So the roster always
+//! says which replica served there last.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Former holders of a seat and how they ended, for `show`.
 //!
-//! Only the last [`MAX_PAST_HOLDERS`] are kept. The plan's verdict comes first. The engine's exit report
-//! often follows when a successor already serves; both belong to the same entry.
+//! Only the last [`MAX_PAST_HOLDERS`] are kept. The plan's verdict comes first. The engine's exit
+//! report often follows when a successor already serves; both belong to the same entry.
 
 use std::collections::VecDeque;
 use std::time::Instant;

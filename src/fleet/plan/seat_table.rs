@@ -78,7 +78,8 @@ impl SeatTable {
         Some(self.seats.remove(at))
     }
 
-    /// Strikes `seat` from the first seats that have not answered. Returns `true` if it was among them.
+    /// Strikes `seat` from the first seats that have not answered. Returns `true` if it was among
+    /// them.
     pub(super) fn record_first_answer(&mut self, seat: Seat) -> bool {
         self.unanswered.remove(&seat)
     }
@@ -88,8 +89,8 @@ impl SeatTable {
         self.unanswered.is_empty()
     }
 
-    /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a seat that
-    /// is being removed is no longer in the roster.
+    /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a
+    /// seat that is being removed is no longer in the roster.
     pub(super) fn set_health(&mut self, id: ReplicaId, health: Health) -> bool {
         let Some(record) = self.held_by_mut(id) else {
             return false;

@@ -9,8 +9,8 @@ use crate::fleet::events::EventKind;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
 
-/// Gives a wanted seat to the replica that was started for it or promoted to it. `stands_in`: the replica
-/// does not know its seat.
+/// Gives a wanted seat to the replica that was started for it or promoted to it. `stands_in`: the
+/// replica does not know its seat.
 pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let now = state.now;
     let Some(replica) = state.replicas.get_mut(id) else {

@@ -1,7 +1,7 @@
 //! Descriptions for `show`: one for every replica, and one for every seat without a replica.
 //!
-//! It changes nothing. The event loop adds the facts of the engine, the heartbeats and the workers, which
-//! it finds by the id of the replica.
+//! The functions change nothing. The event loop adds the facts of the engine, the heartbeats and
+//! the workers, which it finds by the id of the replica.
 
 use std::time::Instant;
 

@@ -7,8 +7,8 @@ use super::types::Action;
 use crate::fleet::engine::StopMode;
 use crate::roster::ReplicaId;
 
-/// Closes the order book, and removes or detaches every replica. `leave`: serving replicas and standbys
-/// are left to another balancer.
+/// Closes the order book, and removes or detaches every replica. `leave`: serving replicas and
+/// standbys are left to another balancer.
 pub(super) fn begin(state: &mut PlanState, leave: bool) {
     // The balancer that serves on has no use for the replicas that this process started.
     let detach = (leave || state.policy.keep) && !state.handover.is_acquiring();

@@ -1,17 +1,17 @@
 //! Length of a replica's silence: the time without an answer that nothing explains.
 //!
-//! A missed heartbeat proves little: a replica whose event loop computes answers nothing meanwhile. So
-//! routing skips a silent replica after a few misses, and it is killed only after a long silence. The
-//! clock restarts while bytes of the replica's replies arrive. It stands still while the replica holds a
-//! request with which another replica fell silent before. It also stands still, for at most
-//! [`BUSY_AT_MOST`], while the replica serves the only connection that it accepts.
+//! A missed heartbeat proves little: a replica whose event loop computes answers nothing meanwhile.
+//! So routing skips a silent replica after a few misses, and it is killed only after a long
+//! silence. The clock restarts while bytes of the replica's replies arrive. It stands still while
+//! the replica holds a request with which another replica fell silent before. It also stands still,
+//! for at most [`BUSY_AT_MOST`], while the replica serves the only connection that it accepts.
 
 use std::time::{Duration, Instant};
 
 use super::types::Traffic;
 
-/// Time for which requests under way explain the silence of a replica that serves one connection at a
-/// time. A longer computation cannot be told from a replica that is stuck.
+/// Time for which requests under way explain the silence of a replica that serves one connection at
+/// a time. A longer computation cannot be told from a replica that is stuck.
 const BUSY_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Run of unanswered heartbeats.
@@ -35,8 +35,8 @@ impl Silence {
         }
     }
 
-    /// Restarts the clock if the traffic at `now` explains the silence. `iterative` replicas serve one
-    /// connection at a time.
+    /// Restarts the clock if the traffic at `now` explains the silence. `iterative` replicas serve
+    /// one connection at a time.
     pub(super) fn account_for(&mut self, traffic: Traffic, iterative: bool, now: Instant) {
         if self.replied != traffic.replied {
             self.replied = traffic.replied;

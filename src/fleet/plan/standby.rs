@@ -1,9 +1,9 @@
 //! Standbys: warm replicas without a seat, so that an empty seat is filled within milliseconds.
 //!
-//! A heartbeat carries the number of the seat to a standby, and the standby takes the seat by its answer.
-//! So its own answers are right from the first one. A custom server may ignore the number. It then only
-//! stands in until a replica that was started for the seat follows it: it could not learn its seat in
-//! another way, and the next balancer could not tell the seat from its container.
+//! A heartbeat carries the number of the seat to a standby, and the standby takes the seat by its
+//! answer. So its own answers are right from the first one. A custom server may ignore the number.
+//! It then only stands in until a replica that was started for the seat follows it. Otherwise it
+//! would never learn its seat, and the next balancer could not tell the seat from its container.
 
 use std::time::Duration;
 
@@ -78,7 +78,8 @@ fn fittest(state: &PlanState) -> Option<(ReplicaId, ReplicaAddr)> {
     fittest.and_then(|(id, replica)| Some((id, replica.addr?)))
 }
 
-/// Gives up a dead standby, whether it was being promoted or not. A shared standby is left as it is.
+/// Gives up a dead standby, whether it was being promoted or not. A shared standby is left as it
+/// is.
 pub(super) fn drop_dead(state: &mut PlanState, id: ReplicaId, why: &str) {
     if state.is_shared(id) {
         return;

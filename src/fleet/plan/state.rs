@@ -1,7 +1,7 @@
-//! State of the plan: the tables, the order book and the outbox, and the operations that need several of
-//! them.
+//! State of the plan: the tables, the order book and the outbox, and the operations that need
+//! several of them.
 //!
-//! It decides nothing about health, and starts no successor on its own.
+//! The operations decide nothing about health, and start no successor on their own.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -179,7 +179,8 @@ impl PlanState {
         self.is_name_in_use(name) || self.seats.iter().any(|record| record.is_kept_for(name))
     }
 
-    /// Returns `true` if a replica of this name exists, dead holders and starting replicas included.
+    /// Returns `true` if a replica of this name exists, dead holders and starting replicas
+    /// included.
     pub(super) fn is_name_in_use(&self, name: &ReplicaName) -> bool {
         let mut holders = self.seats.iter().filter_map(|seat| seat.holder.as_ref());
         holders.any(|holder| holder.name == *name)
@@ -231,8 +232,8 @@ impl PlanState {
             && replica.is_some_and(Replica::was_found)
     }
 
-    /// Returns `true` if another balancer may still serve from the holder of this seat, whatever its
-    /// health is here.
+    /// Returns `true` if another balancer may still serve from the holder of this seat, whatever
+    /// its health is here.
     pub(super) fn is_left_to_old_balancer(&self, record: &SeatRecord) -> bool {
         let holder = record.holder_id().filter(|id| self.is_shared(*id));
         let replica = holder.and_then(|id| self.replicas.get(id));

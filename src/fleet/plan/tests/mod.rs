@@ -1,15 +1,15 @@
-//! The plan put to the test: rule by rule, and against a model of the world under random schedules.
-//! Neither has a clock: both make up the time.
+//! Tests of the plan: rule by rule, and against a model of its environment under random schedules.
+//! Both make up the time.
 
-mod beginnings;
+mod backoff;
 mod bench;
 mod changes;
-mod found;
+mod found_standbys;
+mod handover;
 mod model;
-mod patience;
-mod rotation;
+mod replace;
+mod ring_settings;
 mod silence;
 mod standbys;
-mod switch;
-mod theirs;
+mod start;
 mod verdicts;

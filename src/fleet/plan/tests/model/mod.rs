@@ -1,10 +1,11 @@
-//! The plan against a model of the world: an engine and replicas that die, hang, come back, start late
-//! or not at all, and people who order changes meanwhile; thousands of random schedules from fixed seeds.
+//! Model test: the plan against a simulated engine and simulated replicas under random schedules.
 //!
-//! After every step the roster is checked, and after things have settled the whole: N live replicas,
-//! each seat once, nothing orphaned in the engine, every order answered. A failure names its seed.
+//! Replicas die, hang, recover, and start late or not at all, while clients order changes. There
+//! are thousands of schedules from fixed seeds. The roster is checked after every step. When a
+//! schedule has settled, the whole is checked: N live replicas, each seat once, no orphan in the
+//! engine, every order answered. A failure names its seed.
 //!
-//! One machine in a few files: all of them share its state.
+//! The files of this folder share the state of one [`Model`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +19,9 @@ use crate::roster::{Evidence, EvidenceKind, Health};
 use dice::Dice;
 
 mod dice;
-mod ends;
 mod engine;
-mod happenings;
+mod random_events;
+mod settle;
 
 const SCHEDULES: u64 = 3_000;
 const STEPS: usize = 150;
@@ -35,16 +36,16 @@ enum State {
     Dead,
 }
 
-/// A replica as the engine has it.
+/// Replica in the simulated engine.
 #[derive(Debug)]
 struct Sim {
     name: ReplicaName,
     state: State,
     watched: bool,
-    /// Its next good heartbeat gives it a seat.
+    /// `true` if its next healthy heartbeat takes a seat.
     called: bool,
     removing: bool,
-    /// The plan was told that it ended.
+    /// `true` if the plan has the report of its end.
     end_told: bool,
 }
 
@@ -60,12 +61,13 @@ struct Model {
     last_id: u64,
     wanted: usize,
     standbys: usize,
-    /// Who was found, and whether another balancer serves from them still.
+    /// Replicas that were found.
     found: BTreeSet<ReplicaId>,
+    /// `true` while another balancer still serves from them.
     is_theirs: bool,
     version: u64,
     members: Vec<MemberDraft>,
-    /// From here on the engine starts what it is told to.
+    /// `true` if every start succeeds from here on.
     calm: bool,
     finished: bool,
     stops: bool,
@@ -99,7 +101,7 @@ impl Model {
             keep: false,
             standbys,
         };
-        // Sometimes they are found, and serve another balancer.
+        // In some schedules the first replicas were found, and serve another balancer.
         let is_theirs = seed % 5 < 2;
         let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
         let first = (1..=FIRST).map(|n| InitialSeat {
@@ -165,7 +167,8 @@ impl Model {
         assert_eq!(self.plan.status().answered, listed.len());
     }
 
-    /// Whether all was left to another balancer; then the roster stays as it was.
+    /// Returns `true` if the replicas were left to another balancer. The roster then stays as it
+    /// was.
     fn has_left(&self) -> bool {
         self.stops && self.is_theirs
     }
@@ -181,11 +184,11 @@ impl Model {
         let members = self.members.iter().map(|member| member.seat);
         assert!(
             members.collect::<BTreeSet<_>>().is_subset(&seats),
-            "each has a card"
+            "show describes every member"
         );
     }
 
-    /// Lets time pass, with what is due meanwhile.
+    /// Advances the time, and delivers the reports and deadlines that are due meanwhile.
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         loop {
@@ -229,14 +232,15 @@ impl Model {
         self.feed(Input::Engine(report));
     }
 
-    /// A heartbeat of one that is watched, as its state has it; now and then a false one.
+    /// Sends a heartbeat to `id`. The result follows its state, with an occasional false one if
+    /// `lies`.
     fn beat(&mut self, id: ReplicaId, lies: bool) {
         let sent = self.now - 200 * MS;
         let why = MissReason::Silent;
         let lie = lies && self.dice.roll(20) == 0;
         if self.sim(id).state == State::Running && self.sim(id).called && !lie {
             self.sim(id).called = false;
-            // Every second one is somebody's own server.
+            // Every second replica is a custom server that does not learn its seat.
             let knows = id.0.is_multiple_of(2);
             self.feed(Input::Pulse(id, ProbeEvent::Seated { knows }));
         }
@@ -273,13 +277,13 @@ fn run(seed: u64) {
     let got_ready = usize::try_from(seed % 200).unwrap();
     for step in 0..STEPS {
         if step == got_ready {
-            model.all_is_ours();
+            model.complete_takeover();
         }
-        model.stumble();
+        model.random_event();
     }
-    // Sometimes the stop comes in the middle of everything.
+    // Every eighth schedule stops before it has settled.
     if !seed.is_multiple_of(8) {
-        model.all_is_ours();
+        model.complete_takeover();
         model.settle();
     }
     if seed.is_multiple_of(3) {
@@ -289,7 +293,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn after_random_schedules_the_fleet_is_as_wanted() {
+fn the_fleet_is_as_wanted_after_random_schedules() {
     for seed in 0..SCHEDULES {
         let result = catch_unwind(AssertUnwindSafe(|| run(seed)));
         assert!(result.is_ok(), "seed {seed}");

@@ -1,4 +1,4 @@
-//! How a schedule ends: things settle, and are as they should be.
+//! End of a schedule: the fleet settles, is checked, and stops.
 
 use super::*;
 
@@ -14,7 +14,7 @@ impl Model {
             && self.plan.status().standbys == self.standbys
     }
 
-    /// Nothing happens any more but what must.
+    /// Runs without faults until the fleet has settled, and checks it.
     pub(super) fn settle(&mut self) {
         self.calm = true;
         self.dice.slow = None;
@@ -46,7 +46,7 @@ impl Model {
         assert_eq!(
             (all, standbys),
             (n + self.standbys, self.standbys),
-            "nothing orphaned"
+            "no orphan"
         );
         assert_eq!(status.standbys, self.standbys);
         assert_eq!(self.in_state(State::Running).len(), all);
@@ -58,8 +58,8 @@ impl Model {
         self.pass(Duration::from_secs(1));
     }
 
-    /// Nobody else serves from what was found.
-    pub(super) fn all_is_ours(&mut self) {
+    /// Completes the takeover.
+    pub(super) fn complete_takeover(&mut self) {
         if std::mem::take(&mut self.is_theirs) {
             self.feed(Input::Hold(Ownership::Owned));
         }

@@ -1,4 +1,5 @@
-//! Fleets that begin or end otherwise: fixed backends, no heartbeats, containers found and kept.
+//! Fleets that start or end differently: fixed backends, no heartbeats, containers that were found
+//! and are kept.
 
 use std::time::Instant;
 
@@ -40,9 +41,9 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
 }
 
 #[test]
-fn without_heartbeats_everybody_is_up_for_ever() {
+fn without_heartbeats_every_replica_stays_up() {
     let mut bench = Bench::fixed(false);
-    assert!(bench.did.is_empty(), "nobody is watched");
+    assert!(bench.did.is_empty(), "no replica is probed");
     let sign = EvidenceKind::Refused;
     bench.feed(Input::Evidence(Evidence { id: S1, sign }));
     assert!(bench.did.is_empty());
@@ -51,7 +52,7 @@ fn without_heartbeats_everybody_is_up_for_ever() {
 }
 
 #[test]
-fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
+fn found_replicas_have_time_to_answer_before_they_get_successors() {
     let now = Instant::now();
     let found = |seat, text: &str, runs: bool| InitialSeat {
         seat: Seat(seat),
@@ -83,10 +84,10 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         (vec![EventKind::Joined], Some(Health::Up))
     );
     bench.rises(S3);
-    assert!(bench.after(900 * MS).is_empty(), "a moment");
+    assert!(bench.after(900 * MS).is_empty(), "time to answer");
     bench.after(100 * MS);
     assert_eq!(bench.starting_names(), [(7, "r1".to_owned())]);
-    assert!(bench.removed().is_empty(), "it may speak first");
+    assert!(bench.removed().is_empty(), "it may answer first");
     assert!(!bench.plan.status().complete);
     bench.pulse(S2, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Joined]);
@@ -95,12 +96,12 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
 }
 
 #[test]
-fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
+fn a_refused_name_refuses_its_add_and_is_not_used_for_a_seat_again() {
     let why = || "is taken by a container that is not ours".to_owned();
     let mut bench = Bench::up(1);
     assert_eq!(bench.add(2, "lion"), None);
     let [lion, other] = bench.started()[..] else {
-        panic!("not two")
+        panic!("expected two starts")
     };
     bench.rises(other);
     let id = lion;
@@ -121,7 +122,7 @@ fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
 }
 
 #[test]
-fn a_stop_that_keeps_leaves_those_in_their_seats() {
+fn a_stop_with_keep_detaches_the_holders_of_seats() {
     let keep = Policy {
         keep: true,
         ..policy(Management::Managed)
