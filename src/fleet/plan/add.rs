@@ -91,8 +91,7 @@ pub(super) fn complete(state: &mut PlanState, group: AddGroup) {
     for id in group.replicas {
         add_to_ring(state, id);
     }
-    let listed = state.seats.listed();
-    state.effects.answer(group.order_id, Ok(listed));
+    state.answer_with_list(group.order_id);
 }
 
 fn add_to_ring(state: &mut PlanState, id: ReplicaId) {

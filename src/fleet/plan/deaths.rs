@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::replica::Phase;
+use super::replica::{Phase, Replica};
 use super::state::PlanState;
 use super::types::{Action, Environment};
 use crate::fleet::engine::{ExitReport, StopMode};
@@ -21,7 +21,7 @@ pub(super) fn mark_dead(
     env: &dyn Environment,
 ) {
     let replica = state.replicas.get(id);
-    let last = replica.and_then(super::replica::Replica::last_ok);
+    let last = replica.and_then(Replica::last_ok);
     mark_dead_since(state, id, reason, last.max(env.last_answer(id)));
 }
 
@@ -88,5 +88,5 @@ pub(super) fn shared_ended(
     if let Phase::Up | Phase::Suspect | Phase::Unresponsive = replica.phase {
         mark_unresponsive(state, id, reason, env);
     }
-    state.record_exit(id, exit);
+    state.seats.record_exit(id, exit);
 }

@@ -137,7 +137,7 @@ fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut d
         }) => state.set_health(id, Health::Down),
         None => {}
     }
-    state.record_exit(id, exit);
+    state.seats.record_exit(id, exit);
 }
 
 /// Removes a draining replica that has no request in flight any more.

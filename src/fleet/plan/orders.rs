@@ -50,10 +50,7 @@ pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bo
         }
     };
     match begun {
-        Ok(None) => {
-            let listed = state.seats.listed();
-            state.effects.answer(order_id, Ok(listed));
-        }
+        Ok(None) => state.answer_with_list(order_id),
         Ok(active) => state.orders.set_active(active),
         Err(refusal) => state.effects.answer(order_id, Err(refusal)),
     }

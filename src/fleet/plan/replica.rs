@@ -62,19 +62,7 @@ pub(super) enum Phase {
 impl Replica {
     /// Replica that the engine is to start.
     pub(super) fn new(seat: Option<Seat>, name: ReplicaName, until: Instant) -> Self {
-        Self {
-            seat,
-            name,
-            addr: None,
-            phase: Phase::Starting { until },
-            misses: 0,
-            last_ok: None,
-            silence: None,
-            silence_reported: false,
-            iterative: false,
-            was_found: false,
-            ended: None,
-        }
+        Self::in_phase(seat, name, Phase::Starting { until })
     }
 
     /// Replica that ran before this process did.
@@ -85,16 +73,24 @@ impl Replica {
         phase: Phase,
     ) -> Self {
         Self {
+            addr: Some(addr),
+            was_found: true,
+            ..Self::in_phase(seat, name, phase)
+        }
+    }
+
+    fn in_phase(seat: Option<Seat>, name: ReplicaName, phase: Phase) -> Self {
+        Self {
             seat,
             name,
-            addr: Some(addr),
+            addr: None,
             phase,
             misses: 0,
             last_ok: None,
             silence: None,
             silence_reported: false,
             iterative: false,
-            was_found: true,
+            was_found: false,
             ended: None,
         }
     }

@@ -79,7 +79,6 @@ pub(super) fn complete(state: &mut PlanState, order_id: Option<OrderId>, seats: 
         seating::forget(state, seat);
     }
     if let Some(order_id) = order_id {
-        let listed = state.seats.listed();
-        state.effects.answer(order_id, Ok(listed));
+        state.answer_with_list(order_id);
     }
 }

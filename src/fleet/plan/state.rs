@@ -15,8 +15,8 @@ use super::replica::{Phase, Replica, ReplicaTable};
 use super::seat::SeatRecord;
 use super::seat_history::PastHolder;
 use super::seat_table::SeatTable;
-use super::types::{Action, Environment, Policy};
-use crate::fleet::engine::{ExitReport, Management, StopMode};
+use super::types::{Action, Environment, OrderId, Policy};
+use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::orders::OrderError;
 use crate::ring::{Ring, Seat};
@@ -94,6 +94,12 @@ impl PlanState {
         }
     }
 
+    /// Answers an order with the names that `/rep` lists.
+    pub(super) fn answer_with_list(&mut self, order_id: OrderId) {
+        let listed = self.seats.listed();
+        self.effects.answer(order_id, Ok(listed));
+    }
+
     /// Adds the death or replacement of a holder to the history of its seat.
     pub(super) fn record_death(&mut self, id: ReplicaId, reason: String) {
         let Some(replica) = self.replicas.get(id) else {
@@ -103,11 +109,6 @@ impl PlanState {
         if let Some(record) = replica.seat.and_then(|seat| self.seats.get_mut(seat)) {
             record.past.push(holder);
         }
-    }
-
-    /// Adds the engine's exit report to the history, if the replica is in it.
-    pub(super) fn record_exit(&mut self, id: ReplicaId, exit: &ExitReport) {
-        self.seats.record_exit(id, exit);
     }
 
     /// Sets the health of a replica that holds a seat, in the roster too.

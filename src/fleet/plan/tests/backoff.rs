@@ -120,8 +120,8 @@ fn answers_of_the_silent_replicas_end_the_hold() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S1);
     bench.falls_silent(S2);
-    bench.pulse(S1, ProbeEvent::Answered);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.plan.status().up, 3);
     bench.now += 251 * MS;
     bench.falls_silent(S3);
@@ -184,7 +184,7 @@ fn promotion_of_a_standby_that_was_warm_for_long_resets_the_back_off() {
     bench.ends(S1);
     assert_eq!(bench.promoted(), [(standby, 1)]);
     let next = bench.started()[0];
-    bench.pulse(standby, ProbeEvent::Seated { knows: true });
+    bench.probe(standby, ProbeEvent::Seated { knows: true });
     bench.fails(next);
     bench.gone(next);
     bench.after(500 * MS);

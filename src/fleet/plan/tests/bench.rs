@@ -49,7 +49,7 @@ pub(super) struct Bench {
     pub(super) plan: Plan,
     pub(super) now: Instant,
     pub(super) dice: Dice,
-    pub(super) tickets: u64,
+    pub(super) orders_sent: u64,
     pub(super) did: Vec<Action>,
 }
 
@@ -111,7 +111,7 @@ impl Bench {
             plan,
             now,
             dice: Dice::default(),
-            tickets: 0,
+            orders_sent: 0,
             did: Vec::new(),
         };
         bench.feed(Input::Begin);
@@ -165,14 +165,14 @@ impl Bench {
         self.feed(Input::Engine(report));
     }
 
-    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: ProbeEvent) {
-        self.feed(Input::Pulse(id, pulse));
+    pub(super) fn probe(&mut self, id: ReplicaId, event: ProbeEvent) {
+        self.feed(Input::Pulse(id, event));
     }
 
     /// Reports that `id` started and answered.
     pub(super) fn rises(&mut self, id: ReplicaId) {
         self.report(EngineEvent::Started { id, addr: addr(id) });
-        self.pulse(id, ProbeEvent::Answered);
+        self.probe(id, ProbeEvent::Answered);
     }
 
     pub(super) fn ends(&mut self, id: ReplicaId) {
@@ -191,7 +191,7 @@ impl Bench {
 
     pub(super) fn misses(&mut self, id: ReplicaId, why: MissReason) {
         let sent = self.now - 200 * MS;
-        self.pulse(id, ProbeEvent::Missed { sent, why });
+        self.probe(id, ProbeEvent::Missed { sent, why });
     }
 
     pub(super) fn falls_silent(&mut self, id: ReplicaId) {
@@ -250,8 +250,8 @@ impl Bench {
     }
 
     pub(super) fn order(&mut self, order: Order) -> Option<OrderResult> {
-        self.tickets += 1;
-        self.feed(Input::Order(OrderId(self.tickets), order));
+        self.orders_sent += 1;
+        self.feed(Input::Order(OrderId(self.orders_sent), order));
         self.answer()
     }
 
@@ -291,15 +291,15 @@ impl Bench {
     }
 
     /// Returns the descriptions of `show`, as `seat name state`.
-    pub(super) fn cards(&self) -> Vec<String> {
-        let cards = self.plan.cards(self.now).into_iter();
-        let line = |card: orders::ReplicaInfo| {
-            let seat = card
+    pub(super) fn shown(&self) -> Vec<String> {
+        let infos = self.plan.cards(self.now).into_iter();
+        let line = |info: orders::ReplicaInfo| {
+            let seat = info
                 .seat
                 .map_or_else(|| "-".to_owned(), |seat| seat.to_string());
-            format!("{seat} {} {}", card.name, card.state.as_str())
+            format!("{seat} {} {}", info.name, info.state.as_str())
         };
-        cards.map(|(_, card)| line(card)).collect()
+        infos.map(|(_, info)| line(info)).collect()
     }
 
     /// Returns the names that `/rep` lists.

@@ -48,7 +48,7 @@ fn a_found_standby_takes_a_seat_that_was_found_empty() {
         addr: addr(S2),
     });
     assert_eq!(bench.did, [], "its heartbeats have begun");
-    bench.pulse(s_a, ProbeEvent::Seated { knows: true });
+    bench.probe(s_a, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("s-a"));
     assert_eq!(bench.events()[0].reason, "from standby");
 }

@@ -33,7 +33,7 @@ fn found() -> Bench {
 }
 
 fn refuses(bench: &mut Bench, id: ReplicaId) {
-    bench.pulse(id, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(id, ProbeEvent::Refused("connection refused".to_owned()));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_shared_replica_that_answers_again_counts_again() {
     let mut bench = found();
     refuses(&mut bench, S1);
     assert_eq!(bench.plan.status().owed, 1);
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Up]);
     assert_eq!(bench.plan.status().owed, 0);
 }

@@ -62,7 +62,7 @@ fn replace_starts_the_successor_before_the_old_replica_leaves() {
     assert_eq!(bench.draining(), [S2]);
     assert_eq!(bench.kinds(), [EventKind::Replaced]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
-    assert_eq!(bench.cards()[1..3], ["2 S2 leaving", "2 r1 up"]);
+    assert_eq!(bench.shown()[1..3], ["2 S2 leaving", "2 r1 up"]);
     bench.feed(Input::Drained(S2));
     assert_eq!(bench.removed(), [(S2, StopMode::Graceful)]);
     assert_eq!(bench.answer(), None, "S2 is still there");
@@ -158,7 +158,7 @@ fn a_silent_replica_that_answers_again_is_replaced_by_order_nevertheless() {
     let new = bench.started()[0];
     assert_eq!(bench.replace("S2"), None);
     assert!(bench.started().is_empty());
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
     assert!(bench.removed().is_empty());
     bench.rises(new);
@@ -173,7 +173,7 @@ fn replace_ends_the_back_off_of_a_seat() {
     let mut bench = Bench::starting(1);
     bench.fails(S1);
     bench.gone(S1);
-    assert_eq!(bench.cards(), ["1 S1 waiting"]);
+    assert_eq!(bench.shown(), ["1 S1 waiting"]);
     let reason = bench.plan.cards(bench.now).remove(0).1.reason;
     assert_eq!(
         reason.as_deref(),
@@ -195,7 +195,7 @@ fn a_stop_ends_a_replacement_and_the_old_replica_serves_until_then() {
     assert_eq!(bench.answer(), Some(Err(refusal)));
     assert_eq!(bench.removed(), [(new, StopMode::Kill)]);
     bench.gone(new);
-    assert_eq!(bench.cards(), ["1 S1 up"]);
+    assert_eq!(bench.shown(), ["1 S1 up"]);
     bench.feed(Input::Stop { leave: false });
     assert_eq!(bench.removed(), [(S1, StopMode::Graceful)]);
 }
@@ -212,14 +212,14 @@ fn a_drained_replica_stays_and_is_listed() {
     assert_eq!(bench.order(Order::Drain(name("S2"))), all());
     assert!(bench.published());
     assert_eq!((drained(&bench), bench.seats()), (vec![2], vec![1, 2, 3]));
-    assert_eq!(bench.cards()[1], "2 S2 drained");
+    assert_eq!(bench.shown()[1], "2 S2 drained");
     assert_eq!(bench.kinds(), [EventKind::Drained]);
     let status = bench.plan.status();
     assert_eq!((status.up, status.drained, status.answered), (2, 1, 3));
     assert_eq!(bench.order(Order::Drain(name("S2"))), all(), "again");
     assert!(!bench.published());
-    bench.pulse(S2, ProbeEvent::Broken);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Broken);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2], "a suspicion changes nothing");
     assert_eq!(bench.order(Order::Ready(name("S2"))), all());
     assert_eq!(
@@ -248,18 +248,18 @@ fn the_successor_of_a_drained_replica_serves() {
 #[test]
 fn fixed_backends_can_be_drained_and_nothing_else() {
     let mut bench = Bench::fixed(true);
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     assert_eq!(bench.replace("all"), bad(sentence));
     assert_eq!(bench.replace("a"), bad(sentence));
-    assert_eq!(bench.cards(), ["1 a up", "2 b down"]);
+    assert_eq!(bench.shown(), ["1 a up", "2 b down"]);
     // A backend that is down can be drained before it comes back.
     assert_eq!(bench.order(Order::Drain(name("b"))), Some(Ok(names("a"))));
-    bench.pulse(S2, ProbeEvent::Answered);
-    assert_eq!(bench.cards(), ["1 a up", "2 b drained"]);
-    bench.pulse(S2, ProbeEvent::Refused("connection refused".to_owned()));
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
+    assert_eq!(bench.shown(), ["1 a up", "2 b drained"]);
+    bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2]);
     let past = bench.plan.cards(bench.now).remove(1).1.past;
     assert_eq!(past[0].reason, "connection refused");
@@ -271,21 +271,21 @@ fn show_lists_former_holders_and_how_they_ended() {
     let mut bench = Bench::up(2);
     bench.falls_silent(S2);
     let new = bench.started()[0];
-    assert_eq!(bench.cards(), ["1 S1 up", "2 S2 silent", "2 r1 starting"]);
+    assert_eq!(bench.shown(), ["1 S1 up", "2 S2 silent", "2 r1 starting"]);
     bench.rises(new);
     bench.ends(S2);
     bench.gone(S2);
     bench.now += SEC;
-    let card = bench.plan.cards(bench.now).remove(1).1;
+    let info = bench.plan.cards(bench.now).remove(1).1;
     assert_eq!(
-        (card.name, card.state, card.in_rep_list),
+        (info.name, info.state, info.in_rep_list),
         (name("r1"), ReplicaState::Up, true)
     );
     assert_eq!(
-        (card.deaths, card.up_for, card.addr),
+        (info.deaths, info.up_for, info.addr),
         (1, Some(SEC), Some(addr(new)))
     );
-    let [past] = &card.past[..] else {
+    let [past] = &info.past[..] else {
         panic!("expected one former holder")
     };
     assert_eq!((&past.name, past.ago), (&name("S2"), SEC));
@@ -300,9 +300,9 @@ fn show_lists_former_holders_and_how_they_ended() {
         bench.gone(holder);
         bench.rises(new);
     }
-    let card = bench.plan.cards(bench.now).remove(1).1;
-    assert_eq!((card.deaths, card.past.len()), (6, 4));
-    assert_eq!(card.past[0].name, name("r5"), "the newest first");
+    let info = bench.plan.cards(bench.now).remove(1).1;
+    assert_eq!((info.deaths, info.past.len()), (6, 4));
+    assert_eq!(info.past[0].name, name("r5"), "the newest first");
 }
 
 #[test]
@@ -314,13 +314,13 @@ fn show_lists_replicas_of_an_add_and_leaving_replicas() {
     };
     bench.rises(two);
     let all = ["1 S1 up", "2 S2 answered", "3 S3 starting"];
-    assert_eq!(bench.cards(), all);
+    assert_eq!(bench.shown(), all);
     bench.rises(three);
     bench.rm(1, "S3");
-    assert_eq!(bench.cards()[2], "3 S3 leaving");
+    assert_eq!(bench.shown()[2], "3 S3 leaving");
     assert_eq!(bench.list().len(), 3);
     bench.feed(Input::Drained(three));
-    assert_eq!(bench.cards()[2], "3 S3 removing");
+    assert_eq!(bench.shown()[2], "3 S3 removing");
 }
 
 #[test]

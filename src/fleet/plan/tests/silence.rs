@@ -69,7 +69,7 @@ fn routing_skips_a_silent_replica_before_it_is_dead_however_long_a_miss_takes() 
     for health in [Health::Up, Health::Up, Health::Suspect, Health::Down] {
         bench.now += 3 * SEC;
         let why = MissReason::Silent;
-        bench.pulse(S1, ProbeEvent::Missed { sent, why });
+        bench.probe(S1, ProbeEvent::Missed { sent, why });
         assert_eq!(bench.health(1), Some(health));
     }
 }
@@ -78,8 +78,8 @@ fn routing_skips_a_silent_replica_before_it_is_dead_however_long_a_miss_takes() 
 fn a_replica_that_computed_is_up_again_without_a_successor() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
-    assert_eq!(bench.cards(), ["1 S1 silent", "2 S2 up"]);
-    bench.pulse(S1, ProbeEvent::Answered);
+    assert_eq!(bench.shown(), ["1 S1 silent", "2 S2 up"]);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(
         (bench.kinds(), bench.health(1)),
         (vec![EventKind::Up], Some(Health::Up))
@@ -94,10 +94,10 @@ fn a_replica_that_computed_is_up_again_without_a_successor() {
 fn show_reports_the_length_of_a_silence() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
-    let cards = bench.plan.cards(bench.now);
-    let reasons: Vec<_> = cards
+    let infos = bench.plan.cards(bench.now);
+    let reasons: Vec<_> = infos
         .iter()
-        .map(|(_, card)| card.reason.as_deref())
+        .map(|(_, info)| info.reason.as_deref())
         .collect();
     assert_eq!(reasons, [Some("silent for 2.0 s, dead after 5s"), None]);
     let drain = Order::Drain(name("S1"));
@@ -124,7 +124,7 @@ fn an_explained_silence_does_not_count() {
     ] {
         let mut bench = up(2);
         if iterative {
-            bench.pulse(S1, ProbeEvent::Iterative);
+            bench.probe(S1, ProbeEvent::Iterative);
             assert!(bench.published() && bench.plan.view().members[0].iterative);
         }
         bench.dice.traffic.insert(S1, traffic);
@@ -164,7 +164,7 @@ fn bytes_of_a_reply_start_the_clock_again() {
 fn a_certain_death_of_a_silent_replica_is_final_at_once() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
     let mut bench = up(2);
@@ -307,23 +307,23 @@ fn a_silent_fixed_backend_is_skipped_and_then_down() {
     bench.rises(S1);
     silent_for(&mut bench, S1, SEC);
     assert_eq!(
-        (bench.health(1), bench.cards()),
+        (bench.health(1), bench.shown()),
         (Some(Health::Suspect), vec!["1 a silent".to_owned()])
     );
     silent_for(&mut bench, S1, 4 * SEC);
     assert_eq!(
-        (bench.health(1), bench.cards()),
+        (bench.health(1), bench.shown()),
         (Some(Health::Down), vec!["1 a down".to_owned()])
     );
     assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(bench.health(1), Some(Health::Up));
 }
 
 #[test]
 fn a_request_explains_the_silence_of_an_iterative_server_for_thirty_seconds() {
     let mut bench = up(3);
-    bench.pulse(S2, ProbeEvent::Iterative);
+    bench.probe(S2, ProbeEvent::Iterative);
     let traffic = Traffic {
         in_flight: 1,
         ..Traffic::default()

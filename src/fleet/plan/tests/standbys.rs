@@ -32,7 +32,7 @@ fn a_standby_is_shown_and_not_listed() {
     assert_eq!(bench.kinds(), [EventKind::Standby]);
     assert!(!bench.published(), "workers do not know of it");
     assert_eq!(bench.list(), names("S1 S2"));
-    assert_eq!(bench.cards(), ["1 S1 up", "2 S2 up", "- r1 standby"]);
+    assert_eq!(bench.shown(), ["1 S1 up", "2 S2 up", "- r1 standby"]);
     let status = bench.plan.status();
     assert_eq!((status.wanted, status.up, status.standbys), (2, 2, 1));
     assert!(status.complete);
@@ -59,13 +59,13 @@ fn a_standby_takes_an_empty_seat_by_its_answer() {
         [(0, "r2".to_owned())],
         "the next standby"
     );
-    assert_eq!(bench.cards()[2], "2 r1 promoting");
+    assert_eq!(bench.shown()[2], "2 r1 promoting");
     assert_eq!(bench.list(), names("S1"));
     // An answer to a heartbeat before the promotion does not take the seat.
-    bench.pulse(R1, ProbeEvent::Answered);
+    bench.probe(R1, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1"));
     bench.now += MS;
-    bench.pulse(R1, ProbeEvent::Seated { knows: true });
+    bench.probe(R1, ProbeEvent::Seated { knows: true });
     assert!(bench.published());
     assert_eq!(bench.list(), names("S1 r1"));
     let event = bench.events()[0].clone();
@@ -84,7 +84,7 @@ fn a_standby_takes_an_empty_seat_by_its_answer() {
 fn a_standby_that_does_not_know_its_seat_stands_in() {
     let mut bench = warm();
     bench.ends(S2);
-    bench.pulse(R1, ProbeEvent::Seated { knows: false });
+    bench.probe(R1, ProbeEvent::Seated { knows: false });
     assert_eq!(bench.list(), names("S1 r1"));
     assert_eq!(bench.starting_names(), [(2, "r3".to_owned())]);
     let successor = ReplicaId(5);
@@ -115,7 +115,7 @@ fn a_standby_that_does_not_answer_its_promotion_is_given_up() {
     );
     assert_eq!(bench.events()[0].reason, "it did not answer within 250ms");
     // Its late answer changes nothing.
-    bench.pulse(R1, ProbeEvent::Seated { knows: true });
+    bench.probe(R1, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("S1"));
 }
 
@@ -124,7 +124,7 @@ fn a_promoted_standby_that_is_not_needed_is_removed() {
     let mut bench = warm();
     bench.falls_silent(S2);
     assert_eq!(bench.promoted(), [(R1, 2)]);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1 S2"));
     // The standby may have taken seat 2, so it cannot be used for another seat.
     assert_eq!(bench.removed(), [(R1, StopMode::Kill)]);
@@ -137,7 +137,7 @@ fn a_dead_standby_is_followed_by_another() {
         match kill {
             0 => bench.ends(at),
             1 => bench.falls_silent(at),
-            _ => bench.pulse(at, ProbeEvent::Refused("connection refused".to_owned())),
+            _ => bench.probe(at, ProbeEvent::Refused("connection refused".to_owned())),
         }
         assert_eq!(bench.kinds(), [EventKind::Down]);
         assert_eq!(bench.events()[0].seat, None);
@@ -181,7 +181,7 @@ fn no_more_standbys_are_promoted_than_there_are() {
         [(2, "r3".to_owned())],
         "the only standby took seat 1"
     );
-    assert_eq!(bench.cards()[0], "1 S1 removing");
+    assert_eq!(bench.shown()[0], "1 S1 removing");
 }
 
 #[test]

@@ -15,18 +15,18 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let (a, b) = (S1, S2);
     assert_eq!(bench.did, [Action::StartProbing(b, addr(b))]);
     assert_eq!(bench.health(1), Some(Health::Down));
-    bench.pulse(a, ProbeEvent::Answered);
+    bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Joined]);
     assert_eq!(bench.list(), names("a"));
-    bench.pulse(b, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(b, ProbeEvent::Refused("connection refused".to_owned()));
     assert!(bench.did.is_empty());
     assert!(!bench.plan.status().complete);
-    bench.pulse(b, ProbeEvent::Answered);
+    bench.probe(b, ProbeEvent::Answered);
     assert!(bench.plan.status().complete);
-    bench.pulse(a, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(a, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert!(bench.started().is_empty() && bench.removed().is_empty());
-    bench.pulse(a, ProbeEvent::Answered);
+    bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Up]);
     bench.falls_silent(b);
     assert_eq!(bench.list(), names("a"));
@@ -70,7 +70,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
         plan: Plan::resume(policy(Management::Managed), &first, &[], now).unwrap(),
         now,
         dice: Dice::default(),
-        tickets: 0,
+        orders_sent: 0,
         did: Vec::new(),
     };
     bench.feed(Input::Begin);
@@ -89,7 +89,7 @@ fn found_replicas_have_time_to_answer_before_they_get_successors() {
     assert_eq!(bench.starting_names(), [(7, "r1".to_owned())]);
     assert!(bench.removed().is_empty(), "it may answer first");
     assert!(!bench.plan.status().complete);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Joined]);
     assert_eq!(bench.list(), names("S2 r0 s-x"));
     assert!(bench.plan.status().complete);

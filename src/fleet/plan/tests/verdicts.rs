@@ -18,7 +18,7 @@ fn the_first_replicas_start_at_once_and_together() {
     });
     assert_eq!(bench.did, [Action::StartProbing(S2, addr(S2))]);
     assert!(bench.list().is_empty());
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert!(bench.published());
     assert_eq!(bench.kinds(), [EventKind::Joined]);
     bench.rises(S3);
@@ -70,7 +70,7 @@ fn an_exit_is_a_certain_death_and_the_successor_takes_the_seat() {
 #[test]
 fn a_refusal_is_a_certain_death_and_the_exit_reason_follows() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
@@ -82,7 +82,7 @@ fn a_refusal_is_a_certain_death_and_the_exit_reason_follows() {
 #[test]
 fn a_starting_replica_may_refuse_connections() {
     let mut bench = Bench::starting(1);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     bench.falls_silent(S1);
     assert!(bench.did.is_empty());
     bench.rises(S1);
@@ -113,7 +113,7 @@ fn an_answer_clears_the_misses() {
     for _ in 0..3 {
         bench.misses(S1, MissReason::Silent);
         bench.misses(S1, MissReason::Silent);
-        bench.pulse(S1, ProbeEvent::Answered);
+        bench.probe(S1, ProbeEvent::Answered);
     }
     assert_eq!(bench.health(1), Some(Health::Up));
 }
@@ -122,7 +122,7 @@ fn an_answer_clears_the_misses() {
 fn a_silent_replica_that_answers_before_its_successor_keeps_its_seat() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
     assert_eq!(bench.removed(), [(ReplicaId(4), StopMode::Kill)]);
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Up]);
@@ -187,12 +187,12 @@ fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
 #[test]
 fn a_broken_connection_makes_a_suspect_until_the_next_answer() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, ProbeEvent::Broken);
+    bench.probe(S1, ProbeEvent::Broken);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Suspect));
     assert!(bench.did.contains(&Action::CheckAlive(S1)));
     assert_eq!(bench.list(), names("S1 S2"));
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Up));
 }

@@ -32,8 +32,8 @@ impl Model {
                 self.draining.insert(id);
             }
             Action::Remove(id, mode) => self.engine_removes(id, mode),
-            Action::Answer(ticket, answer) => {
-                let order = self.tickets.remove(&ticket).expect("one answer each");
+            Action::Answer(order_id, answer) => {
+                let order = self.unanswered.remove(&order_id).expect("one answer each");
                 if answer.is_ok() {
                     match order {
                         Order::Add(change) => self.wanted += change.n,

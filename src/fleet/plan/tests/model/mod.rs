@@ -56,8 +56,8 @@ struct Model {
     sims: BTreeMap<ReplicaId, Sim>,
     reports: Vec<(Instant, EngineEvent)>,
     draining: BTreeSet<ReplicaId>,
-    tickets: BTreeMap<OrderId, Order>,
-    next_ticket: u64,
+    unanswered: BTreeMap<OrderId, Order>,
+    last_order_id: u64,
     last_id: u64,
     wanted: usize,
     standbys: usize,
@@ -130,8 +130,8 @@ impl Model {
             sims: BTreeMap::new(),
             reports: Vec::new(),
             draining: BTreeSet::new(),
-            tickets: BTreeMap::new(),
-            next_ticket: 0,
+            unanswered: BTreeMap::new(),
+            last_order_id: 0,
             last_id: 0,
             wanted: FIRST,
             standbys,
@@ -173,14 +173,14 @@ impl Model {
         self.stops && self.is_theirs
     }
 
-    fn check_cards(&self) {
+    fn check_infos(&self) {
         if self.has_left() {
             return;
         }
-        let cards = self.plan.cards(self.now);
-        let listed = cards.iter().filter(|(_, card)| card.in_rep_list).count();
+        let infos = self.plan.cards(self.now);
+        let listed = infos.iter().filter(|(_, info)| info.in_rep_list).count();
         assert_eq!(listed, self.plan.listed().len());
-        let seats: BTreeSet<_> = cards.iter().filter_map(|(_, card)| card.seat).collect();
+        let seats: BTreeSet<_> = infos.iter().filter_map(|(_, info)| info.seat).collect();
         let members = self.members.iter().map(|member| member.seat);
         assert!(
             members.collect::<BTreeSet<_>>().is_subset(&seats),
@@ -209,7 +209,7 @@ impl Model {
         }
         self.now = until;
         self.feed(Input::Tick);
-        self.check_cards();
+        self.check_infos();
     }
 
     fn deliver(&mut self, report: EngineEvent) {
@@ -244,7 +244,7 @@ impl Model {
             let knows = id.0.is_multiple_of(2);
             self.feed(Input::Pulse(id, ProbeEvent::Seated { knows }));
         }
-        let pulse = match self.sim(id).state {
+        let event = match self.sim(id).state {
             State::Running if lie => {
                 [ProbeEvent::Broken, ProbeEvent::Missed { sent, why }][self.dice.roll(2)].clone()
             }
@@ -253,7 +253,7 @@ impl Model {
             State::Dead if lie => ProbeEvent::Broken,
             State::Dead => ProbeEvent::Refused(String::new()),
         };
-        self.feed(Input::Pulse(id, pulse));
+        self.feed(Input::Pulse(id, event));
     }
 
     fn watched(&self) -> Vec<ReplicaId> {

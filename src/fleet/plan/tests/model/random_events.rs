@@ -41,10 +41,10 @@ impl Model {
     }
 
     pub(super) fn hand_in(&mut self, order: Order) {
-        self.next_ticket += 1;
-        let ticket = OrderId(self.next_ticket);
-        self.tickets.insert(ticket, order.clone());
-        self.feed(Input::Order(ticket, order));
+        self.last_order_id += 1;
+        let order_id = OrderId(self.last_order_id);
+        self.unanswered.insert(order_id, order.clone());
+        self.feed(Input::Order(order_id, order));
     }
 
     /// Makes one random thing happen.

@@ -6,7 +6,7 @@ impl Model {
     pub(super) fn is_settled(&self) -> bool {
         let up = self.members.iter();
         let up = up.filter(|m| m.health == Health::Up && !m.drained);
-        self.tickets.is_empty()
+        self.unanswered.is_empty()
             && self.reports.is_empty()
             && up.count() == self.wanted
             && self.sims.len() == self.wanted + self.standbys
@@ -33,7 +33,11 @@ impl Model {
                 self.hand_in(Order::Ready(name));
             }
         }
-        assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
+        assert!(
+            self.unanswered.is_empty(),
+            "unanswered: {:?}",
+            self.unanswered
+        );
         let status = self.plan.status();
         let n = self.wanted;
         assert_eq!((status.wanted, status.up, status.answered), (n, n, n));
@@ -54,7 +58,11 @@ impl Model {
 
     pub(super) fn close(&mut self) {
         self.feed(Input::Close);
-        assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
+        assert!(
+            self.unanswered.is_empty(),
+            "unanswered: {:?}",
+            self.unanswered
+        );
         self.pass(Duration::from_secs(1));
     }
 
@@ -70,6 +78,6 @@ impl Model {
         let leave = self.is_theirs;
         self.feed(Input::Stop { leave });
         self.pass(Duration::from_secs(60));
-        assert!(self.finished && self.sims.is_empty() && self.tickets.is_empty());
+        assert!(self.finished && self.sims.is_empty() && self.unanswered.is_empty());
     }
 }
