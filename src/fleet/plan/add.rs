@@ -1,114 +1,118 @@
 //! `/add`: its checks, its group of replicas, and its undoing.
 //!
-//! All or nothing. Surprising: those it adds are on no ring and in no book of seats until the last of
-//! them has answered, so to undo it is only to remove them.
+//! An `/add` is all or nothing. The replicas of the group have no seat record and are on no ring
+//! until the last of them has answered, so undoing the order only removes them.
 
-use std::collections::BTreeSet;
-
-use super::orders::ActiveOrder;
-use super::seats::{Holder, SeatRecord};
-use super::{Environment, OrderId, Phase, Plan};
+use super::order_book::{ActiveOrder, AddGroup};
+use super::replica::Phase;
+use super::seat::{Holder, SeatRecord};
+use super::state::PlanState;
+use super::types::{Environment, OrderId};
 use crate::fleet::engine::StopMode;
 use crate::fleet::events::EventKind;
-use crate::orders::{self, OrderError};
+use crate::orders::{ChangeRequest, OrderError};
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
 
-impl Plan {
-    /// Checks an `/add` and starts what it asks for.
-    pub(super) fn begin_add(
-        &mut self,
-        ticket: OrderId,
-        change: &orders::ChangeRequest,
-        world: &mut dyn Environment,
-    ) -> Result<ActiveOrder, OrderError> {
-        if let Some(name) = change.names.iter().find(|name| self.is_taken(name)) {
-            return Err(OrderError::invalid(format!("the name {name} is taken")));
-        }
-        let (n, wanted, max) = (change.n, self.wanted(), self.policy.max_replicas);
-        if wanted.saturating_add(n) > max {
-            return Err(OrderError::invalid(format!(
-                "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
-            )));
-        }
-        let present: BTreeSet<Seat> = self.places.iter().map(|place| place.seat).collect();
-        let free = (1..).map(Seat).filter(|seat| !present.contains(seat));
-        let seats: Vec<Seat> = free.take(n).collect();
-        let all: BTreeSet<Seat> = present.iter().chain(&seats).copied().collect();
-        let ring = self.ring.reseated(&all);
-        let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
-        let mut given = change.names.iter().cloned();
-        let mut group = Vec::new();
-        // The given names are started first, so that no random name can be one of them.
-        for seat in seats {
-            let name = given.next().unwrap_or_else(|| self.free_name(world));
-            group.push(self.start(Some(seat), name));
-        }
-        Ok(ActiveOrder::Add {
-            ticket,
-            group,
-            ring,
-        })
+/// Checks an `/add` and starts its replicas.
+///
+/// # Errors
+/// When a name is taken, or there would be too many replicas for the limit or the ring.
+pub(super) fn begin(
+    state: &mut PlanState,
+    order_id: OrderId,
+    change: &ChangeRequest,
+    env: &mut dyn Environment,
+) -> Result<ActiveOrder, OrderError> {
+    if let Some(name) = change.names.iter().find(|name| state.is_name_taken(name)) {
+        return Err(OrderError::invalid(format!("the name {name} is taken")));
     }
+    let (n, wanted) = (change.n, state.seats.wanted_count());
+    let max = state.policy.max_replicas;
+    if wanted.saturating_add(n) > max {
+        return Err(OrderError::invalid(format!(
+            "cannot add {n} to {wanted} replicas: at most {max} are allowed (--max-replicas)"
+        )));
+    }
+    let mut all = state.seats.all_seats();
+    let free = (1..).map(Seat).filter(|seat| !all.contains(seat));
+    let seats: Vec<Seat> = free.take(n).collect();
+    all.extend(&seats);
+    let ring = state.ring.reseated(&all);
+    let ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    let mut names = change.names.iter().cloned();
+    let mut replicas = Vec::new();
+    // Replicas with given names start first, so that no random name equals one of them.
+    for seat in seats {
+        let name = names.next().unwrap_or_else(|| state.free_name(env));
+        replicas.push(state.start(Some(seat), name));
+    }
+    Ok(ActiveOrder::Add(AddGroup {
+        order_id,
+        replicas,
+        ring,
+    }))
+}
 
-    /// Whether `id` is one of those that the present `/add` has started.
-    pub(super) fn is_in_group(&self, id: ReplicaId) -> bool {
-        matches!(&self.change, Some(ActiveOrder::Add { group, .. }) if group.contains(&id))
-    }
+/// Undoes the active `/add` because one of its replicas failed.
+pub(super) fn undo(state: &mut PlanState, failed: ReplicaId, why: String) {
+    let replica = state.replicas.get(failed);
+    let sentence = replica.map(|replica| format!("could not start {}: {why}", replica.name));
+    let refusal = OrderError::unavailable(sentence.unwrap_or(why));
+    refuse(state, failed, refusal);
+}
 
-    /// One of an `/add` failed: so all of it fails.
-    pub(super) fn undo_add(&mut self, failed: ReplicaId, why: String) {
-        let life = self.lives.get(&failed);
-        let sentence = life.map(|life| format!("could not start {}: {why}", life.name));
-        self.refuse_add(failed, OrderError::unavailable(sentence.unwrap_or(why)));
+/// Undoes the active `/add` because of its replica `failed`, and refuses it with this error.
+pub(super) fn refuse(state: &mut PlanState, failed: ReplicaId, refusal: OrderError) {
+    let Some(group) = state.orders.take_add() else {
+        return;
+    };
+    state.record_of(failed, EventKind::Failed, refusal.sentence.clone());
+    for id in &group.replicas {
+        state.remove(*id, StopMode::Kill);
     }
+    state.orders.set_active(Some(ActiveOrder::Undo {
+        order_id: group.order_id,
+        group: group.replicas,
+        refusal,
+    }));
+}
 
-    /// Undoes the present `/add`, because of this one of it, and refuses it so.
-    pub(super) fn refuse_add(&mut self, failed: ReplicaId, refusal: OrderError) {
-        let Some(ActiveOrder::Add { ticket, group, .. }) = self.change.take() else {
-            return;
-        };
-        if let Some(life) = self.lives.get(&failed) {
-            let (seat, name) = (life.seat, life.name.clone());
-            self.record(
-                EventKind::Failed,
-                seat,
-                name,
-                refusal.sentence.clone(),
-                |_| {},
-            );
-        }
-        for id in &group {
-            self.remove(*id, StopMode::Kill);
-        }
-        self.change = Some(ActiveOrder::Undo {
-            ticket,
-            group,
-            refusal,
-        });
-    }
+/// Returns `true` if all replicas of the group have answered.
+pub(super) fn is_complete(state: &PlanState, group: &AddGroup) -> bool {
+    let has_answered = |id: &ReplicaId| state.replicas.phase(*id) == Some(Phase::Answered);
+    group.replicas.iter().all(has_answered)
+}
 
-    /// Gives one of an `/add` its seat.
-    pub(super) fn add_to_ring(&mut self, id: ReplicaId) {
-        let now = self.now;
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
-        let Some(addr) = life.addr else { return };
-        let Some(seat) = life.seat else { return };
-        life.phase = Phase::Up;
-        let name = life.name.clone();
-        let mut place = SeatRecord::new(seat, name.clone());
-        place.holder = Some(Holder {
-            id,
-            name: name.clone(),
-            addr,
-            health: Health::Up,
-            drained: false,
-            stands_in: false,
-        });
-        place.holder_answers(now);
-        self.places.push(place);
-        self.record(EventKind::Joined, seat, name, "", |_| {});
+/// Puts the replicas of a complete group on the ring and answers the order.
+pub(super) fn complete(state: &mut PlanState, group: AddGroup) {
+    state.ring = group.ring;
+    state.effects.publish_if(true);
+    for id in group.replicas {
+        add_to_ring(state, id);
     }
+    state.answer_with_list(group.order_id);
+}
+
+fn add_to_ring(state: &mut PlanState, id: ReplicaId) {
+    let Some(replica) = state.replicas.get_mut(id) else {
+        return;
+    };
+    let (Some(seat), Some(addr)) = (replica.seat, replica.addr) else {
+        return;
+    };
+    replica.phase = Phase::Up;
+    let name = replica.name.clone();
+    let holder = Holder {
+        id,
+        name: name.clone(),
+        addr,
+        health: Health::Up,
+        drained: false,
+        stands_in: false,
+    };
+    let mut record = SeatRecord::new(seat, name.clone());
+    record.take(holder, state.now);
+    state.seats.push(record);
+    state.record(EventKind::Joined, seat, name, "");
 }

@@ -1,66 +1,82 @@
-//! How long to wait before the next start: not at all, unless starts fail or deaths become a habit.
+//! Delay before the next start: none, unless starts fail or deaths are frequent.
 //!
-//! It counts and waits for one seat, or for all standbys together; it starts nobody.
+//! A `Backoff` counts for one seat, or for all standbys together. It never starts a replica.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The window in which deaths are counted, and how long health must last to clear the back-off.
+/// Window in which deaths are counted, and time in health that resets the delay.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Deaths within [`MEMORY`] after which a successor is still started at once.
+/// Number of deaths within [`WINDOW`] after which a successor still starts at once.
 const IMMEDIATE_RESTARTS: usize = 10;
-/// The first back-off.
+/// First delay after a failure.
 const BACK_OFF_MIN: Duration = Duration::from_millis(500);
-/// The longest back-off.
+/// Longest delay. The delay doubles with every failure up to this limit.
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
-/// What is remembered of past starts and deaths.
+/// Recent failures and deaths, and the delay that follows from them.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    /// No start before this time.
-    pub(super) retry_at: Option<Instant>,
-    back_off: Option<Duration>,
+    not_before: Option<Instant>,
+    delay: Option<Duration>,
     deaths: VecDeque<Instant>,
 }
 
 impl Backoff {
-    /// Whether nothing may be started yet.
-    pub(super) fn must_wait(&self, now: Instant) -> bool {
-        self.retry_at.is_some_and(|at| at > now)
+    /// Time before which no start is allowed.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        self.not_before
     }
 
-    /// One was well for so long.
+    /// Forbids starts before `time`.
+    pub(super) fn hold_until(&mut self, time: Instant) {
+        self.not_before = Some(time);
+    }
+
+    /// Allows the next start at once. The length of the next delay is kept.
+    pub(super) fn allow_now(&mut self) {
+        self.not_before = None;
+    }
+
+    /// Returns `true` if no start is allowed at `now`.
+    pub(super) fn must_wait(&self, now: Instant) -> bool {
+        self.not_before.is_some_and(|at| at > now)
+    }
+
+    /// Resets the delay if a replica was up for at least [`WINDOW`].
     pub(super) fn reset_after(&mut self, up_for: Duration) {
         if up_for >= WINDOW {
-            self.back_off = None;
+            self.delay = None;
         }
     }
 
-    /// One who had answered, and was up for so long, died: the next may start at once, unless this is a habit.
+    /// Records the death of a replica that had answered and was up for `up_for`. The next start is
+    /// allowed at once, unless there were more than [`IMMEDIATE_RESTARTS`] deaths within
+    /// [`WINDOW`].
     pub(super) fn record_death(&mut self, now: Instant, up_for: Option<Duration>) {
         self.reset_after(up_for.unwrap_or_default());
         self.deaths.retain(|death| now - *death < WINDOW);
         self.deaths.push_back(now);
         if self.deaths.len() <= IMMEDIATE_RESTARTS {
-            self.retry_at = None;
+            self.not_before = None;
         } else if !self.must_wait(now) {
-            // Many that die together are one reason to wait, not many.
+            // Many replicas that die together are one failure.
             self.record_failure(now);
         }
     }
 
-    /// What was given time is dead for certain: the next may start at once, unless starts have failed.
-    pub(super) fn is_certain(&mut self) {
-        if self.back_off.is_none() {
-            self.retry_at = None;
+    /// Ends the wait for a replica that is now known to be dead, unless starts have failed.
+    pub(super) fn confirm_death(&mut self) {
+        if self.delay.is_none() {
+            self.not_before = None;
         }
     }
 
-    /// Nothing is started for a while; every time twice as long as before.
+    /// Records a failed start and doubles the delay before the next one.
     pub(super) fn record_failure(&mut self, now: Instant) {
-        let next = self.back_off.map_or(BACK_OFF_MIN, |last| 2 * last);
+        let next = self.delay.map_or(BACK_OFF_MIN, |last| 2 * last);
         let next = next.min(BACK_OFF_MAX);
-        self.back_off = Some(next);
-        self.retry_at = Some(now + next);
+        self.delay = Some(next);
+        self.not_before = Some(now + next);
     }
 }

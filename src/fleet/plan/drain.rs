@@ -1,43 +1,45 @@
 //! `drain` and `ready`: a replica that gets no new requests by order, and stays.
 //!
-//! It keeps its seat, its place on the ring and in the list, and is watched as before; only routing passes
-//! it over. Surprising: that is said of the replica and not of the seat, so a successor serves.
+//! A drained replica keeps its seat, its position on the ring and its line in the list, and is
+//! probed as before. Only routing skips it. The order is about the replica and not about the seat,
+//! so a successor serves.
 
-use super::{Phase, Plan};
+use super::replica::Phase;
+use super::state::PlanState;
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::ReplicaName;
 
-impl Plan {
-    /// Takes the replica of this name off duty, or puts it on duty again; it may be so already.
-    pub(super) fn set_drained(
-        &mut self,
-        name: &ReplicaName,
-        drained: bool,
-    ) -> Result<(), OrderError> {
-        let seat = self.seat_named(name)?;
-        let holder = self.place_mut(seat).and_then(|p| p.holder.clone());
-        let holder = holder.filter(|holder| holder.name == *name);
-        let phase = holder.as_ref().and_then(|holder| self.phase(holder.id));
-        let (Some(holder), Some(Phase::Up | Phase::Suspect | Phase::Unresponsive)) =
-            (holder, phase)
-        else {
-            return Err(OrderError::invalid(format!("{name} does not serve")));
-        };
-        if holder.drained == drained {
-            return Ok(());
-        }
-        let place = self.place_mut(seat);
-        if let Some(holder) = place.and_then(|place| place.holder.as_mut()) {
-            holder.drained = drained;
-        }
-        self.changed = true;
-        let kind = if drained {
-            EventKind::Drained
-        } else {
-            EventKind::Ready
-        };
-        self.record(kind, seat, name.clone(), "", |_| {});
-        Ok(())
+/// Drains the replica of this name, or makes it ready again. Does nothing if it already is so.
+///
+/// # Errors
+/// When the name is unknown, or its replica holds no seat.
+pub(super) fn set_drained(
+    state: &mut PlanState,
+    name: &ReplicaName,
+    drained: bool,
+) -> Result<(), OrderError> {
+    let seat = state.seat_named(name)?;
+    let record = state.seats.get_mut(seat);
+    let holder = record.and_then(|record| record.holder.as_mut());
+    let holder = holder.filter(|holder| holder.name == *name);
+    let phase = holder
+        .as_ref()
+        .and_then(|holder| state.replicas.phase(holder.id));
+    let (Some(holder), Some(Phase::Up | Phase::Suspect | Phase::Unresponsive)) = (holder, phase)
+    else {
+        return Err(OrderError::invalid(format!("{name} does not serve")));
+    };
+    if holder.drained == drained {
+        return Ok(());
     }
+    holder.drained = drained;
+    state.effects.publish_if(true);
+    let kind = if drained {
+        EventKind::Drained
+    } else {
+        EventKind::Ready
+    };
+    state.record(kind, seat, name.clone(), "");
+    Ok(())
 }

@@ -1,167 +1,164 @@
-//! The engine's word: replicas that started, failed to, ended, or are gone; and what is due by time.
+//! Reports of the engine (a replica started, failed to start, ended or was removed), and expired
+//! deadlines.
 //!
-//! It gives no verdict on the living. Surprising: an engine's word may be late, so each report is read
-//! by the phase its replica is in now, and about one that nobody knows any more it means nothing.
+//! A report may arrive late, so it is read by the present phase of its replica. A report about a
+//! replica that the plan no longer knows has no effect.
 
-use super::standby::CALL_TIMEOUT;
-use super::{Action, Environment, Phase, Plan};
+use super::replica::Phase;
+use super::standby::{self, PROMOTION_TIMEOUT};
+use super::state::PlanState;
+use super::types::{Action, Environment};
+use super::{add, deaths};
 use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
 use crate::fleet::events::EventKind;
 use crate::orders::OrderError;
 use crate::roster::{Health, ReplicaAddr, ReplicaId};
 
-impl Plan {
-    /// Introduces the replicas that run already to the engine.
-    pub(super) fn begin(&mut self) {
-        let starts = self.lives.iter();
-        let starts = starts.map(|(id, life)| Action::Start(*id, life.seat, life.name.clone()));
-        self.actions.extend(starts);
+/// Has the engine adopt or start the first replicas.
+pub(super) fn begin(state: &mut PlanState) {
+    for (id, replica) in state.replicas.iter() {
+        let action = Action::Start(id, replica.seat, replica.name.clone());
+        state.effects.push(action);
     }
+}
 
-    /// [`super::Input::Engine`].
-    pub(super) fn report(&mut self, report: EngineEvent, world: &mut dyn Environment) {
-        match report {
-            EngineEvent::Started { id, addr } => self.started(id, addr),
-            EngineEvent::Failed { id, why } => {
-                if let Some(Phase::Starting { .. }) = self.phase(id) {
-                    self.not_started(id, why);
-                }
-            }
-            EngineEvent::NameRefused { id, why } => {
-                if let Some(Phase::Starting { .. }) = self.phase(id) {
-                    self.name_refused(id, &why, world);
-                }
-            }
-            EngineEvent::Ended { id, how } => self.ended(id, how, world),
-            EngineEvent::Removed { id } => {
-                if !self.left {
-                    self.set_health(id, Health::Down);
-                }
-                self.lives.remove(&id);
+/// Handles a report of the engine.
+pub(super) fn on_engine_event(
+    state: &mut PlanState,
+    event: EngineEvent,
+    env: &mut dyn Environment,
+) {
+    match event {
+        EngineEvent::Started { id, addr } => on_started(state, id, addr),
+        EngineEvent::Failed { id, why } => {
+            if let Some(Phase::Starting { .. }) = state.replicas.phase(id) {
+                start_failed(state, id, why);
             }
         }
-    }
-
-    fn started(&mut self, id: ReplicaId, addr: ReplicaAddr) {
-        let watched = self.policy.watched;
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
-        match life.phase {
-            Phase::Starting { .. } => {
-                life.addr = Some(addr);
-                self.actions.push(Action::StartProbing(id, addr));
+        EngineEvent::NameRefused { id, why } => {
+            if let Some(Phase::Starting { .. }) = state.replicas.phase(id) {
+                on_name_refused(state, id, &why, env);
             }
-            Phase::Unresponsive | Phase::Standby { .. } if watched => {
-                self.actions.push(Action::StartProbing(id, addr));
+        }
+        EngineEvent::Ended { id, how } => on_ended(state, id, &how, env),
+        EngineEvent::Removed { id } => {
+            let leave = state.shutdown.is_some_and(|shutdown| shutdown.leave);
+            if !leave {
+                state.set_health(id, Health::Down);
             }
-            _ => {}
+            state.replicas.remove(id);
         }
     }
+}
 
-    /// The engine cannot use the name of one that was being started: an order that asked for it was
-    /// wrong, any other seat gets another name.
-    fn name_refused(&mut self, id: ReplicaId, why: &str, world: &mut dyn Environment) {
-        let Some(life) = self.lives.get(&id) else {
-            return;
-        };
-        let (seat, sentence) = (life.seat, format!("the name {} {why}", life.name));
-        let Some(seat) = seat else {
-            return self.standby_not_started(id, &sentence);
-        };
-        if self.is_in_group(id) {
-            return self.refuse_add(id, OrderError::invalid(sentence));
-        }
-        let name = self.free_name(world);
-        if let Some(place) = self.place_mut(seat) {
-            place.first_name = name;
-        }
-        self.not_started(id, sentence);
+fn on_started(state: &mut PlanState, id: ReplicaId, addr: ReplicaAddr) {
+    let Some(replica) = state.replicas.get_mut(id) else {
+        return;
+    };
+    match replica.phase {
+        Phase::Starting { .. } => replica.addr = Some(addr),
+        Phase::Unresponsive | Phase::Standby { .. } if state.policy.watched => {}
+        _ => return,
     }
+    state.effects.push(Action::StartProbing(id, addr));
+}
 
-    /// One that was being started is given up.
-    pub(super) fn not_started(&mut self, id: ReplicaId, why: String) {
-        if self.is_in_group(id) {
-            return self.undo_add(id, why);
-        }
-        let Some(life) = self.lives.get(&id) else {
-            return;
-        };
-        let Some(seat) = life.seat else {
-            return self.standby_not_started(id, &why);
-        };
-        let (name, now) = (life.name.clone(), self.now);
-        if let Some(place) = self.place_mut(seat) {
-            place.successor = None;
-            // Nobody waits for the successor of one that still serves, and may go on to.
-            if !place.is_filled() {
-                place.patience.record_failure(now);
-                place.failure = Some(format!("{name}: {why}"));
-            }
-        }
-        self.record(EventKind::Failed, seat, name.clone(), why.clone(), |_| {});
-        self.remove(id, StopMode::Kill);
-        if self.is_step_for(seat) {
-            self.refuse_replace(&name, &why);
-        }
+/// Handles a name that the engine cannot use. An `/add` that asked for the name is refused. Any
+/// other seat gets another name.
+fn on_name_refused(state: &mut PlanState, id: ReplicaId, why: &str, env: &mut dyn Environment) {
+    let Some(replica) = state.replicas.get(id) else {
+        return;
+    };
+    let sentence = format!("the name {} {why}", replica.name);
+    let Some(seat) = replica.seat else {
+        return standby::start_failed(state, id, &sentence);
+    };
+    if state.orders.is_adding(id) {
+        return add::refuse(state, id, OrderError::invalid(sentence));
     }
-
-    fn ended(&mut self, id: ReplicaId, ending: ExitReport, world: &mut dyn Environment) {
-        if self.is_shared(id) {
-            return self.shared_ended(id, &ending, world);
-        }
-        let how = ending.to_string();
-        match self.phase(id) {
-            Some(Phase::Starting { .. }) => self.not_started(id, how),
-            Some(Phase::Answered) => self.undo_add(id, how),
-            Some(Phase::Standby { .. } | Phase::Promoting { .. }) => self.drop_standby(id, &how),
-            Some(Phase::Up | Phase::Suspect | Phase::Unresponsive) => {
-                self.mark_dead(id, how, world);
-                self.remove(id, StopMode::Kill);
-            }
-            Some(Phase::Draining { .. }) => {
-                self.set_health(id, Health::Down);
-                self.remove(id, StopMode::Kill);
-            }
-            Some(Phase::Removing { unexplained: true }) => self.record_exit_reason(id, how),
-            Some(Phase::Removing { unexplained: false }) => self.set_health(id, Health::Down),
-            None => {}
-        }
-        self.record_exit(id, &ending);
+    let name = state.free_name(env);
+    if let Some(record) = state.seats.get_mut(seat) {
+        record.first_name = name;
     }
+    start_failed(state, id, sentence);
+}
 
-    /// Notes how one ended that had been given up before.
-    pub(super) fn record_exit_reason(&mut self, id: ReplicaId, how: String) {
-        if let Some(life) = self.lives.get(&id) {
-            let (seat, name) = (life.seat, life.name.clone());
-            self.record(EventKind::Ended, seat, name, how, |_| {});
+/// Gives up a replica that did not start.
+fn start_failed(state: &mut PlanState, id: ReplicaId, why: String) {
+    if state.orders.is_adding(id) {
+        return add::undo(state, id, why);
+    }
+    let Some(replica) = state.replicas.get(id) else {
+        return;
+    };
+    let Some(seat) = replica.seat else {
+        return standby::start_failed(state, id, &why);
+    };
+    let (name, now) = (replica.name.clone(), state.now);
+    if let Some(record) = state.seats.get_mut(seat) {
+        record.successor = None;
+        // A seat whose holder still serves does not wait for a successor.
+        if !record.is_filled() {
+            record.backoff.record_failure(now);
+            record.failure = Some(format!("{name}: {why}"));
         }
     }
-
-    /// [`super::Input::Drained`].
-    pub(super) fn drained(&mut self, id: ReplicaId) {
-        if let Some(Phase::Draining { .. }) = self.phase(id) {
-            self.remove(id, StopMode::Graceful);
-        }
+    state.record(EventKind::Failed, seat, name.clone(), why.clone());
+    state.remove(id, StopMode::Kill);
+    if state.orders.is_replacing(seat) {
+        state.orders.fail_replace(&name, &why);
     }
+}
 
-    /// Does what was due by now: starts that took too long, and drains.
-    pub(super) fn expire(&mut self) {
-        let now = self.now;
-        let due = self.lives.iter().filter(|(_, life)| match life.phase {
-            Phase::Starting { until } | Phase::Promoting { until } | Phase::Draining { until } => {
-                until <= now
-            }
-            _ => false,
-        });
-        let due: Vec<_> = due.map(|(id, life)| (*id, life.phase)).collect();
-        for (id, phase) in due {
-            let late = |limit| format!("it did not answer within {limit:?}");
-            match phase {
-                Phase::Draining { .. } => self.remove(id, StopMode::Graceful),
-                Phase::Promoting { .. } => self.drop_standby(id, &late(CALL_TIMEOUT)),
-                _ => self.not_started(id, late(self.policy.start_timeout)),
-            }
+fn on_ended(state: &mut PlanState, id: ReplicaId, exit: &ExitReport, env: &mut dyn Environment) {
+    if state.is_shared(id) {
+        return deaths::shared_ended(state, id, exit, env);
+    }
+    let reason = exit.to_string();
+    match state.replicas.phase(id) {
+        Some(Phase::Starting { .. }) => start_failed(state, id, reason),
+        Some(Phase::Answered) => add::undo(state, id, reason),
+        Some(Phase::Standby { .. } | Phase::Promoting { .. }) => {
+            standby::drop_dead(state, id, &reason);
+        }
+        Some(Phase::Up | Phase::Suspect | Phase::Unresponsive) => {
+            deaths::mark_dead(state, id, reason, env);
+            state.remove(id, StopMode::Kill);
+        }
+        Some(Phase::Draining { .. }) => {
+            state.set_health(id, Health::Down);
+            state.remove(id, StopMode::Kill);
+        }
+        Some(Phase::Removing { exit_unknown: true }) => {
+            state.record_of(id, EventKind::Ended, reason);
+        }
+        Some(Phase::Removing {
+            exit_unknown: false,
+        }) => state.set_health(id, Health::Down),
+        None => {}
+    }
+    state.seats.record_exit(id, exit);
+}
+
+/// Removes a draining replica that has no request in flight any more.
+pub(super) fn on_drained(state: &mut PlanState, id: ReplicaId) {
+    if let Some(Phase::Draining { .. }) = state.replicas.phase(id) {
+        state.remove(id, StopMode::Graceful);
+    }
+}
+
+/// Gives up the starts, promotions and drains whose time is over.
+pub(super) fn expire(state: &mut PlanState) {
+    let now = state.now;
+    let due = state.replicas.iter();
+    let due = due.filter(|(_, replica)| replica.deadline().is_some_and(|until| until <= now));
+    let due: Vec<_> = due.map(|(id, replica)| (id, replica.phase)).collect();
+    for (id, phase) in due {
+        let late = |limit| format!("it did not answer within {limit:?}");
+        match phase {
+            Phase::Draining { .. } => state.remove(id, StopMode::Graceful),
+            Phase::Promoting { .. } => standby::drop_dead(state, id, &late(PROMOTION_TIMEOUT)),
+            _ => start_failed(state, id, late(state.policy.start_timeout)),
         }
     }
 }

@@ -1,80 +1,72 @@
-//! What was found while another balancer serves from it still, which we take over from: it is left as it is.
+//! Ownership of the fleet while one process takes over from another.
 //!
-//! Until all is ours none of it is removed, none is called to a seat, and one that does not answer gets no
-//! successor: it may be we who ask at the wrong port or for the wrong path, and then we must not be ready.
-//! Surprising: one that has ended for certain gets a successor at once, for nobody serves from it; its corpse
-//! goes when all is ours.
+//! While this process acquires the fleet, the old balancer still serves from the replicas that were
+//! found. None of them is removed or promoted. A replica that does not answer gets no successor:
+//! this process may be probing the wrong port or path, and must not become ready then. A replica
+//! that has ended for certain gets a successor at once, because no balancer serves from it. Its
+//! removal is deferred until the takeover is complete.
 
-use super::seats::SeatRecord;
-use super::{Action, Environment, Ownership, Phase, Plan};
-use crate::fleet::engine::{ExitReport, Management, StopMode};
+use std::mem;
+
+use super::types::Ownership;
+use crate::fleet::engine::StopMode;
 use crate::roster::ReplicaId;
 
-impl Plan {
-    /// What was found is the other balancer's until [`super::Input::Hold`] says that it is ours.
-    pub(in crate::fleet) fn borrow(&mut self) {
-        self.hold = Ownership::Acquiring;
-    }
+/// Owner of the fleet, and the removals that wait for a change of it.
+#[derive(Debug)]
+pub(super) struct Handover {
+    ownership: Ownership,
+    deferred: Vec<DeferredRemoval>,
+}
 
-    /// Whether another balancer serves from it still.
-    pub(super) fn is_shared(&self, id: ReplicaId) -> bool {
-        let was_found = self.lives.get(&id).is_some_and(|life| life.was_found);
-        was_found && self.hold == Ownership::Acquiring && self.policy.keeper == Management::Managed
-    }
+/// Removal that waits until the takeover is complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeferredRemoval {
+    pub(super) id: ReplicaId,
+    pub(super) mode: StopMode,
+}
 
-    /// Whether who sits there may yet serve another balancer, whatever we think of it.
-    pub(super) fn is_left_to_old_balancer(&self, place: &SeatRecord) -> bool {
-        let holder = place.holder.as_ref().map(|holder| holder.id);
-        let holder = holder.filter(|id| self.is_shared(*id));
-        let life = holder.and_then(|id| self.lives.get(&id));
-        life.is_some_and(|life| life.ended.is_none())
-    }
-
-    /// One of theirs does not answer, which is no more than that.
-    pub(super) fn shared_refused(&mut self, id: ReplicaId, why: String, world: &dyn Environment) {
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
-        if let Phase::Up | Phase::Suspect = life.phase {
-            life.phase = Phase::Unresponsive;
-            self.mark_dead(id, why, world);
+impl Handover {
+    /// Fleet that this process owns.
+    pub(super) fn new() -> Self {
+        Self {
+            ownership: Ownership::Owned,
+            deferred: Vec::new(),
         }
     }
 
-    /// One of theirs has ended.
-    pub(super) fn shared_ended(
-        &mut self,
-        id: ReplicaId,
-        ending: &ExitReport,
-        world: &dyn Environment,
-    ) {
-        let how = ending.to_string();
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
-        life.ended = Some(how.clone());
-        if let Phase::Up | Phase::Suspect | Phase::Unresponsive = life.phase {
-            life.phase = Phase::Unresponsive;
-            self.mark_dead(id, how, world);
-        }
-        self.record_exit(id, ending);
+    /// Returns the present owner.
+    pub(super) fn ownership(&self) -> Ownership {
+        self.ownership
     }
 
-    /// All is ours: does what had to wait for that.
-    pub(super) fn complete_handover(&mut self) {
-        let put_off = std::mem::take(&mut self.put_off);
-        let put_off = put_off.into_iter();
-        let removals = put_off.map(|(id, farewell)| Action::Remove(id, farewell));
-        self.actions.extend(removals);
-        let mut ended = Vec::new();
-        for (id, life) in &mut self.lives {
-            ended.extend(life.ended.take().map(|how| (*id, how)));
-        }
-        for (id, how) in ended {
-            match self.phase(id) {
-                Some(Phase::Standby { .. }) => self.drop_standby(id, &how),
-                _ => self.remove(id, StopMode::Kill),
-            }
-        }
+    /// Returns `true` if no handover is under way and none was completed away from this process.
+    pub(super) fn is_owned(&self) -> bool {
+        self.ownership == Ownership::Owned
+    }
+
+    /// Returns `true` if another balancer still serves from the replicas that were found.
+    pub(super) fn is_acquiring(&self) -> bool {
+        self.ownership == Ownership::Acquiring
+    }
+
+    /// Returns `true` if another balancer owns the fleet.
+    pub(super) fn is_released(&self) -> bool {
+        self.ownership == Ownership::Released
+    }
+
+    /// Changes the owner. Returns the former one.
+    pub(super) fn set(&mut self, ownership: Ownership) -> Ownership {
+        mem::replace(&mut self.ownership, ownership)
+    }
+
+    /// Defers a removal until the takeover is complete.
+    pub(super) fn defer(&mut self, removal: DeferredRemoval) {
+        self.deferred.push(removal);
+    }
+
+    /// Returns the deferred removals and clears them.
+    pub(super) fn take_deferred(&mut self) -> Vec<DeferredRemoval> {
+        mem::take(&mut self.deferred)
     }
 }

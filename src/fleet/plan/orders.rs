@@ -1,250 +1,135 @@
-//! Orders: the queue of changes, the one that is being carried out, and the stop.
+//! Orders: accepted or refused, begun one after another, and answered when they are complete.
 //!
-//! It knows when a change is complete, not how it is made. Changes are carried out strictly one after
-//! another. Surprising: checks are made when an order's turn comes, not when it arrives, because those
-//! before it change what is true.
+//! Each order has a file that knows how it is carried out. An order is checked when its turn comes,
+//! not when it arrives, because the orders before it change the state.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use super::replace::RollingReplace;
-use super::{Action, Environment, OrderId, Ownership, Phase, Plan};
+use super::order_book::{ActiveOrder, QueuedOrder};
+use super::state::PlanState;
+use super::types::{Environment, OrderId};
+use super::{add, drain, replace, ring_settings, rm, scale};
 use crate::fleet::engine::{Management, StopMode};
-use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError, OrderResult};
-use crate::ring::{Ring, Seat};
+use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError};
 use crate::roster::ReplicaId;
 
-/// The order that is being carried out.
-#[derive(Debug)]
-pub(super) enum ActiveOrder {
-    /// Waits until all of the group have answered.
-    Add {
-        ticket: OrderId,
-        group: Vec<ReplicaId>,
-        ring: Arc<dyn Ring>,
-    },
-    /// Waits until nothing is left of the group.
-    Undo {
-        ticket: OrderId,
-        group: Vec<ReplicaId>,
-        refusal: OrderError,
-    },
-    /// Waits until nothing is left in these seats; `None` if it was answered before that.
-    Rm {
-        ticket: Option<OrderId>,
-        seats: BTreeSet<Seat>,
-    },
-    /// Waits for one seat after the other.
-    Replace(RollingReplace),
+/// Queues an order, or refuses it.
+pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
+    let is_start_or_stop = matches!(
+        order,
+        Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
+    );
+    let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
+        OrderError::invalid("fixed backends are neither started nor stopped")
+    } else if state.orders.is_closed() {
+        stopping_error()
+    } else if !state.handover.is_owned() {
+        handover_error()
+    } else if state.orders.is_full() {
+        OrderError::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
+    } else {
+        return state.orders.enqueue(QueuedOrder { order_id, order });
+    };
+    state.effects.answer(order_id, Err(refusal));
 }
 
-impl Plan {
-    /// [`super::Input::Order`].
-    pub(super) fn order(&mut self, ticket: OrderId, order: Order) {
-        if self.policy.keeper == Management::External
-            && matches!(
-                order,
-                Order::Add(_) | Order::Rm(_) | Order::Scale(_) | Order::Replace(_)
-            )
-        {
-            let sentence = "fixed backends are neither started nor stopped";
-            self.answer(ticket, Err(OrderError::invalid(sentence)));
-        } else if self.closed {
-            self.answer(ticket, Err(stopping_error()));
-        } else if self.hold != Ownership::Owned {
-            self.answer(ticket, Err(held_error()));
-        } else if self.waiting.len() >= MAX_QUEUED_ORDERS {
-            let sentence = format!("{MAX_QUEUED_ORDERS} commands wait already");
-            self.answer(ticket, Err(OrderError::unavailable(sentence)));
-        } else {
-            self.waiting.push_back((ticket, order));
+/// Begins the next order if none is active. Returns `true` if it did.
+pub(super) fn begin_next(state: &mut PlanState, env: &mut dyn Environment) -> bool {
+    let Some(QueuedOrder { order_id, order }) = state.orders.dequeue() else {
+        return false;
+    };
+    let begun = match order {
+        Order::Add(change) => add::begin(state, order_id, &change, env).map(Some),
+        Order::Rm(change) => rm::begin(state, order_id, &change, env).map(Some),
+        Order::Scale(n) => scale::begin(state, order_id, n, env),
+        Order::Replace(target) => replace::begin(state, order_id, &target).map(Some),
+        Order::Drain(name) => drain::set_drained(state, &name, true).map(|()| None),
+        Order::Ready(name) => drain::set_drained(state, &name, false).map(|()| None),
+        Order::Ring(spec) => ring_settings::switch_ring(state, order_id, spec).map(|()| None),
+        Order::Bound(bound) => {
+            ring_settings::switch_bound(state, order_id, bound);
+            Ok(None)
+        }
+    };
+    match begun {
+        Ok(None) => state.answer_with_list(order_id),
+        Ok(active) => state.orders.set_active(active),
+        Err(refusal) => state.effects.answer(order_id, Err(refusal)),
+    }
+    true
+}
+
+/// Answers the active order if it is complete. Returns `true` if it was.
+pub(super) fn finish_active(state: &mut PlanState, env: &mut dyn Environment) -> bool {
+    let Some(mut active) = state.orders.take_active() else {
+        return false;
+    };
+    let is_complete = match &mut active {
+        ActiveOrder::Add(group) => add::is_complete(state, group),
+        ActiveOrder::Undo { group, .. } => is_gone(state, group),
+        ActiveOrder::Rm { seats, .. } => rm::is_complete(state, seats),
+        ActiveOrder::Replace(rolling) => replace::advance(state, rolling, env),
+    };
+    if !is_complete {
+        state.orders.set_active(Some(active));
+        return false;
+    }
+    match active {
+        ActiveOrder::Add(group) => add::complete(state, group),
+        ActiveOrder::Undo {
+            order_id, refusal, ..
+        } => state.effects.answer(order_id, Err(refusal)),
+        ActiveOrder::Rm { order_id, seats } => rm::complete(state, order_id, seats),
+        ActiveOrder::Replace(rolling) => {
+            let order_id = rolling.order_id();
+            state.effects.answer(order_id, rolling.into_result());
         }
     }
+    true
+}
 
-    pub(super) fn answer(&mut self, ticket: OrderId, answer: OrderResult) {
-        self.actions.push(Action::Answer(ticket, answer));
-    }
+fn is_gone(state: &PlanState, group: &[ReplicaId]) -> bool {
+    !group.iter().any(|id| state.replicas.contains(*id))
+}
 
-    /// Takes up the next order if none is being carried out; whether it did.
-    pub(super) fn begin_next(&mut self, world: &mut dyn Environment) -> bool {
-        if self.change.is_some() {
-            return false;
+/// Refuses the active order, those that wait and all to come. An `/add` is undone. An `/rm`
+/// continues, because its seats have left the ring. A replica that was being replaced and still
+/// serves continues to.
+pub(super) fn close(state: &mut PlanState) {
+    state.orders.close();
+    let active = match state.orders.take_active() {
+        None => None,
+        Some(ActiveOrder::Add(group)) => {
+            for id in group.replicas {
+                state.remove(id, StopMode::Kill);
+            }
+            Some(group.order_id)
         }
-        let Some((ticket, order)) = self.waiting.pop_front() else {
-            return false;
-        };
-        let begun = match order {
-            Order::Add(change) => self.begin_add(ticket, &change, world).map(Some),
-            Order::Rm(change) => self.begin_rm(ticket, &change, world).map(Some),
-            Order::Scale(n) => self.begin_scale(ticket, n, world),
-            Order::Replace(target) => self.begin_replace(ticket, &target).map(Some),
-            Order::Drain(name) => self.set_drained(&name, true).map(|()| None),
-            Order::Ready(name) => self.set_drained(&name, false).map(|()| None),
-            Order::Ring(spec) => self.switch_ring(ticket, spec).map(|()| None),
-            Order::Bound(bound) => {
-                self.switch_bound(ticket, bound);
-                Ok(None)
-            }
-        };
-        match begun {
-            Ok(None) => self.answer(ticket, Ok(self.listed())),
-            Ok(change) => self.change = change,
-            Err(refusal) => self.answer(ticket, Err(refusal)),
+        Some(ActiveOrder::Undo { order_id, .. }) => Some(order_id),
+        Some(ActiveOrder::Rm { order_id, seats }) => {
+            state.orders.set_active(Some(ActiveOrder::Rm {
+                order_id: None,
+                seats,
+            }));
+            order_id
         }
-        true
-    }
-
-    /// Answers the order that is being carried out if it is complete; whether it was.
-    pub(super) fn finish_order(&mut self, world: &mut dyn Environment) -> bool {
-        let complete = match &self.change {
-            None => false,
-            Some(ActiveOrder::Add { group, .. }) => {
-                let ready = |id: &ReplicaId| self.phase(*id) == Some(Phase::Answered);
-                group.iter().all(ready)
-            }
-            Some(ActiveOrder::Undo { group, .. }) => {
-                !group.iter().any(|id| self.lives.contains_key(id))
-            }
-            Some(ActiveOrder::Rm { seats, .. }) => {
-                let mut taken = self.lives.values().filter_map(|life| life.seat);
-                !taken.any(|seat| seats.contains(&seat))
-            }
-            Some(ActiveOrder::Replace(_)) => self.go_on_replacing(world),
-        };
-        if !complete {
-            return false;
+        Some(ActiveOrder::Replace(rolling)) => {
+            replace::cancel(state, &rolling);
+            Some(rolling.order_id())
         }
-        match self.change.take() {
-            None => {}
-            Some(ActiveOrder::Add {
-                ticket,
-                group,
-                ring,
-            }) => {
-                self.ring = ring;
-                self.changed = true;
-                for id in group {
-                    self.add_to_ring(id);
-                }
-                self.answer(ticket, Ok(self.listed()));
-            }
-            Some(ActiveOrder::Undo {
-                ticket, refusal, ..
-            }) => self.answer(ticket, Err(refusal)),
-            Some(ActiveOrder::Rm { ticket, seats }) => {
-                for seat in seats {
-                    self.forget_seat(seat);
-                }
-                if let Some(ticket) = ticket {
-                    self.answer(ticket, Ok(self.listed()));
-                }
-            }
-            Some(ActiveOrder::Replace(rotation)) => self.answer(rotation.ticket, rotation.result()),
-        }
-        true
-    }
-
-    /// [`super::Input::Hold`]: the present change goes on; those that wait and all to come are refused.
-    pub(super) fn set_ownership(&mut self, hold: Ownership) {
-        let before = std::mem::replace(&mut self.hold, hold);
-        if before == Ownership::Acquiring {
-            self.complete_handover();
-        }
-        if hold != Ownership::Owned {
-            let waiting: Vec<OrderId> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
-            for ticket in waiting {
-                self.answer(ticket, Err(held_error()));
-            }
-        }
-    }
-
-    /// Whether a change is being carried out, or somebody is on the way to a seat or from it.
-    pub(super) fn is_busy(&self) -> bool {
-        let moves = |phase| {
-            matches!(
-                phase,
-                Phase::Starting { .. } | Phase::Promoting { .. } | Phase::Draining { .. }
-            )
-        };
-        let mut seated = self.lives.values().filter(|life| life.seat.is_some());
-        self.change.is_some() || seated.any(|life| moves(life.phase))
-    }
-
-    /// [`super::Input::Close`]: refuses the present change, those that wait and all to come. An `/add` is
-    /// undone; an `/rm` goes on, since its replicas have left the ring. A replica that was being replaced
-    /// and still serves goes on to.
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-        let present = match self.change.take() {
-            None => None,
-            Some(ActiveOrder::Add { ticket, group, .. }) => {
-                for id in group {
-                    self.remove(id, StopMode::Kill);
-                }
-                Some(ticket)
-            }
-            Some(ActiveOrder::Undo { ticket, .. }) => Some(ticket),
-            Some(ActiveOrder::Rm { ticket, seats }) => {
-                let goes_on = ActiveOrder::Rm {
-                    ticket: None,
-                    seats,
-                };
-                self.change = Some(goes_on);
-                ticket
-            }
-            Some(ActiveOrder::Replace(rotation)) => {
-                self.end_step(&rotation);
-                Some(rotation.ticket)
-            }
-        };
-        let waiting: Vec<OrderId> = self.waiting.drain(..).map(|(ticket, _)| ticket).collect();
-        for ticket in present.into_iter().chain(waiting) {
-            self.answer(ticket, Err(stopping_error()));
-        }
-    }
-
-    /// [`super::Input::Stop { leave: false }`]: closes, and removes everybody or leaves those who serve and who stand by.
-    pub(super) fn stop(&mut self, leave: bool) {
-        self.left = leave;
-        // What we have started ourselves is of no use to the one that goes on.
-        let leave = (leave || self.policy.keep) && self.hold != Ownership::Acquiring;
-        self.close();
-        self.change = None;
-        self.stopping = true;
-        let put_off = std::mem::take(&mut self.put_off).into_iter();
-        let left = put_off.map(|(id, _)| Action::Remove(id, StopMode::Detach));
-        self.actions.extend(left);
-        let all: Vec<(ReplicaId, Phase)> = self
-            .lives
-            .iter()
-            .map(|(id, life)| (*id, life.phase))
-            .collect();
-        for (id, phase) in all {
-            let farewell = match phase {
-                Phase::Suspect if !leave && self.is_unresponsive(id) => StopMode::Kill,
-                Phase::Starting { .. } | Phase::Promoting { .. } => StopMode::Kill,
-                Phase::Up | Phase::Suspect | Phase::Unresponsive | Phase::Standby { .. }
-                    if leave =>
-                {
-                    StopMode::Detach
-                }
-                Phase::Unresponsive => StopMode::Kill,
-                _ => StopMode::Graceful,
-            };
-            self.remove(id, farewell);
-        }
-    }
-
-    /// While stopping: says once that nothing is left.
-    pub(super) fn finish(&mut self) {
-        if self.lives.is_empty() && !self.finished {
-            self.finished = true;
-            self.actions.push(Action::Finished);
-        }
+    };
+    let waiting = state.orders.take_queue();
+    for order_id in active.into_iter().chain(waiting) {
+        state.effects.answer(order_id, Err(stopping_error()));
     }
 }
 
-fn held_error() -> OrderError {
+/// Refuses the orders that wait, because another process takes over. The active order continues.
+pub(super) fn refuse_waiting(state: &mut PlanState) {
+    for order_id in state.orders.take_queue() {
+        state.effects.answer(order_id, Err(handover_error()));
+    }
+}
+
+fn handover_error() -> OrderError {
     OrderError::unavailable("another process takes over this balancer; try again in a moment")
 }
 

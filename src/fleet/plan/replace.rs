@@ -1,145 +1,89 @@
-//! `replace`: another replica for a seat that may well be healthy, or for all seats, one after the other.
+//! `replace`: a new replica for one seat, or for all seats one after the other.
 //!
-//! The new one is started before the old one goes, so that the seat serves throughout: it is a successor
-//! like any other, which takes the seat when it answers. Surprising: a death in the middle changes
-//! nothing, since the successor is on its way already; and a seat whose holder has changed since the order
-//! was given is replaced already.
+//! The new replica starts before the old one leaves, so the seat serves throughout: it is a
+//! successor like any other, and takes the seat when it answers. A death of the old replica in
+//! between changes nothing, because its successor is already starting. A seat whose holder has
+//! changed since the order was given counts as replaced.
 
-use std::collections::VecDeque;
+use super::order_book::ActiveOrder;
+use super::replacement;
+use super::rolling_replace::{ReplaceStep, RollingReplace};
+use super::state::PlanState;
+use super::types::{Environment, OrderId};
+use crate::orders::{OrderError, ReplaceTarget};
 
-use super::orders::ActiveOrder;
-use super::{Environment, OrderId, Plan};
-use crate::orders::{OrderError, OrderResult, ReplaceTarget};
-use crate::ring::Seat;
-use crate::roster::{ReplicaId, ReplicaName};
-
-/// A seat whose turn it is or will be, and who held it when the order began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ReplaceStep {
-    seat: Seat,
-    holder: Option<ReplicaId>,
+/// Checks a `replace` and lists its steps.
+///
+/// # Errors
+/// When no seat has this name.
+pub(super) fn begin(
+    state: &PlanState,
+    order_id: OrderId,
+    target: &ReplaceTarget,
+) -> Result<ActiveOrder, OrderError> {
+    let only = match target {
+        ReplaceTarget::All => None,
+        ReplaceTarget::One(name) => Some(state.seat_named(name)?),
+    };
+    let wanted = state.seats.wanted();
+    let targets = wanted.filter(|record| only.is_none_or(|seat| seat == record.seat));
+    let steps = targets.map(|record| ReplaceStep {
+        seat: record.seat,
+        holder: record.holder_id(),
+    });
+    let rolling = RollingReplace::new(order_id, steps.collect());
+    Ok(ActiveOrder::Replace(rolling))
 }
 
-/// A replacement of one seat after the other.
-#[derive(Debug)]
-pub(super) struct RollingReplace {
-    pub(super) ticket: OrderId,
-    to_come: VecDeque<ReplaceStep>,
-    turn: Option<ReplaceStep>,
-    all: usize,
-    done: usize,
-    /// Set when it is over.
-    result: Option<OrderResult>,
+/// Advances a replacement as far as possible. Returns `true` if it is finished.
+pub(super) fn advance(
+    state: &mut PlanState,
+    rolling: &mut RollingReplace,
+    env: &mut dyn Environment,
+) -> bool {
+    while !rolling.is_finished() {
+        let step = match rolling.current() {
+            Some(step) => Some(step),
+            None => rolling
+                .next_step()
+                .inspect(|step| begin_step(state, *step, env)),
+        };
+        match step {
+            None => rolling.succeed(state.seats.listed()),
+            Some(step) if is_complete(state, step) => rolling.complete_step(),
+            Some(_) => return false,
+        }
+    }
+    true
 }
 
-impl RollingReplace {
-    /// What it came to; asked when it is over.
-    pub(super) fn result(self) -> OrderResult {
-        let unfinished = || Err(OrderError::unavailable("the replacement did not end"));
-        self.result.unwrap_or_else(unfinished)
+/// Starts a successor, unless there is one or the holder has changed.
+fn begin_step(state: &mut PlanState, step: ReplaceStep, env: &mut dyn Environment) {
+    let Some(record) = state.seats.get_mut(step.seat) else {
+        return;
+    };
+    if record.holder_id() == step.holder && record.successor.is_none() {
+        record.backoff.allow_now();
+        replacement::start_successor(state, step.seat, env);
     }
 }
 
-impl Plan {
-    /// Checks a `replace` and writes down whose turns there are.
-    pub(super) fn begin_replace(
-        &mut self,
-        ticket: OrderId,
-        target: &ReplaceTarget,
-    ) -> Result<ActiveOrder, OrderError> {
-        let only = match target {
-            ReplaceTarget::All => None,
-            ReplaceTarget::One(name) => Some(self.seat_named(name)?),
-        };
-        let meant = self.places.iter().filter(|place| !place.leaving);
-        let meant = meant.filter(|place| only.is_none_or(|seat| seat == place.seat));
-        let turns = meant.map(|place| ReplaceStep {
-            seat: place.seat,
-            holder: place.holder.as_ref().map(|holder| holder.id),
-        });
-        let to_come: VecDeque<ReplaceStep> = turns.collect();
-        Ok(ActiveOrder::Replace(RollingReplace {
-            ticket,
-            all: to_come.len(),
-            to_come,
-            turn: None,
-            done: 0,
-            result: None,
-        }))
-    }
+/// Returns `true` if the seat has another holder and the engine no longer holds the former one.
+fn is_complete(state: &PlanState, step: ReplaceStep) -> bool {
+    let Some(record) = state.seats.get(step.seat) else {
+        return true;
+    };
+    let is_left = step.holder.is_some_and(|id| state.replicas.contains(id));
+    record.holder_id() != step.holder && !is_left
+}
 
-    /// Goes on with the present replacement; whether it is over.
-    pub(super) fn go_on_replacing(&mut self, world: &mut dyn Environment) -> bool {
-        let Some(ActiveOrder::Replace(mut rotation)) = self.change.take() else {
-            return false;
-        };
-        while rotation.result.is_none() {
-            let turn = rotation.turn.take().or_else(|| {
-                let next = rotation.to_come.pop_front();
-                next.inspect(|turn| self.begin_step(*turn, world))
-            });
-            match turn {
-                None => rotation.result = Some(Ok(self.listed())),
-                Some(turn) if self.is_over(turn) => rotation.done += 1,
-                Some(_) => {
-                    rotation.turn = turn;
-                    break;
-                }
-            }
-        }
-        let over = rotation.result.is_some();
-        self.change = Some(ActiveOrder::Replace(rotation));
-        over
-    }
-
-    /// Has a successor started, unless there is one or the holder has changed.
-    fn begin_step(&mut self, turn: ReplaceStep, world: &mut dyn Environment) {
-        let Some(at) = self.places.iter().position(|place| place.seat == turn.seat) else {
-            return;
-        };
-        let place = &mut self.places[at];
-        let same = place.holder.as_ref().map(|holder| holder.id) == turn.holder;
-        if same && place.successor.is_none() {
-            place.patience.retry_at = None;
-            self.start_successor(at, world);
-        }
-    }
-
-    /// Whether another holds the seat and nothing is left of the former.
-    fn is_over(&self, turn: ReplaceStep) -> bool {
-        let place = self.places.iter().find(|place| place.seat == turn.seat);
-        let holder = place.and_then(|place| place.holder.as_ref());
-        let changed = holder.map(|holder| holder.id) != turn.holder;
-        let is_left = turn.holder.is_some_and(|id| self.lives.contains_key(&id));
-        place.is_none() || changed && !is_left
-    }
-
-    /// Whether it is this seat's turn to be replaced.
-    pub(super) fn is_step_for(&self, seat: Seat) -> bool {
-        match &self.change {
-            Some(ActiveOrder::Replace(rotation)) => {
-                rotation.turn.is_some_and(|turn| turn.seat == seat)
-            }
-            _ => false,
-        }
-    }
-
-    /// The successor did not start: the order ends here, and who is there stays.
-    pub(super) fn refuse_replace(&mut self, name: &ReplicaName, why: &str) {
-        if let Some(ActiveOrder::Replace(rotation)) = &mut self.change {
-            let (done, all) = (rotation.done, rotation.all);
-            let sentence = format!("could not start {name}: {why}; replaced {done} of {all}");
-            rotation.result = Some(Err(OrderError::unavailable(sentence)));
-            rotation.turn = None;
-        }
-    }
-
-    /// Takes back what the present turn has begun, if the seat is served without it.
-    pub(super) fn end_step(&mut self, rotation: &RollingReplace) {
-        let Some(turn) = rotation.turn else { return };
-        let place = self.place_mut(turn.seat);
-        if place.is_some_and(|place| place.is_held()) {
-            self.cancel_successor(turn.seat, "ringmaster is stopping");
-        }
+/// Cancels the successor of the present step, if the seat is served without it.
+pub(super) fn cancel(state: &mut PlanState, rolling: &RollingReplace) {
+    let Some(step) = rolling.current() else {
+        return;
+    };
+    let record = state.seats.get(step.seat);
+    if record.is_some_and(|record| record.is_held()) {
+        state.cancel_successor(step.seat, "ringmaster is stopping");
     }
 }

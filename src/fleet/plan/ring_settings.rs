@@ -1,43 +1,52 @@
-//! A change of how keys are given out: another kind of ring, another bound. Seats and replicas stay as
-//! they are, so it is done in one step, and the next roster has it.
+//! Changes of the ring's kind and of the load bound.
+//!
+//! Seats and replicas stay as they are, so a change takes one step and the next roster has it.
 
-use std::collections::BTreeSet;
-
-use super::{Action, OrderId, Plan};
+use super::state::PlanState;
+use super::types::{Action, OrderId};
 use crate::fleet::events::{Setting, SettingChange};
 use crate::load::LoadBound;
 use crate::orders::OrderError;
-use crate::ring::{Seat, Spec};
+use crate::ring::Spec;
 
-impl Plan {
-    /// Gives the keys out by `spec`, or changes nothing when that has no room for the seats.
-    pub(super) fn switch_ring(&mut self, ticket: OrderId, spec: Spec) -> Result<(), OrderError> {
-        let staying = self.places.iter().filter(|place| !place.leaving);
-        let seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
-        let ring = spec.build(&seats);
-        self.ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
-        let before = std::mem::replace(&mut self.policy.ring, spec);
-        self.changed = true;
-        let after = self.policy.ring.clone();
-        self.switched(ticket, Setting::Ring, before, after);
-        Ok(())
-    }
+/// Switches to a ring of this kind.
+///
+/// # Errors
+/// When such a ring has no room for the seats. Then nothing changes.
+pub(super) fn switch_ring(
+    state: &mut PlanState,
+    order_id: OrderId,
+    spec: Spec,
+) -> Result<(), OrderError> {
+    let ring = spec.build(&state.seats.wanted_seats());
+    state.ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
+    let before = std::mem::replace(&mut state.policy.ring, spec);
+    state.effects.publish_if(true);
+    let after = state.policy.ring.clone();
+    record_switch(state, order_id, Setting::Ring, before, after);
+    Ok(())
+}
 
-    /// Lets loads lie so far above the mean.
-    pub(super) fn switch_bound(&mut self, ticket: OrderId, bound: LoadBound) {
-        let before = std::mem::replace(&mut self.policy.bound, bound);
-        self.changed |= before != bound;
-        self.switched(ticket, Setting::Bound, before, bound);
-    }
+/// Sets how far a seat's load may lie above the mean.
+pub(super) fn switch_bound(state: &mut PlanState, order_id: OrderId, bound: LoadBound) {
+    let before = std::mem::replace(&mut state.policy.bound, bound);
+    state.effects.publish_if(before != bound);
+    record_switch(state, order_id, Setting::Bound, before, bound);
+}
 
-    fn switched<T: ToString>(&mut self, ticket: OrderId, dial: Setting, from: T, to: T) {
-        let switch = SettingChange {
-            dial,
-            from: from.to_string(),
-            to: to.to_string(),
-            up: self.up(),
-            wanted: self.wanted(),
-        };
-        self.actions.push(Action::Switched(ticket, switch));
-    }
+fn record_switch<T: ToString>(
+    state: &mut PlanState,
+    order_id: OrderId,
+    setting: Setting,
+    from: T,
+    to: T,
+) {
+    let change = SettingChange {
+        dial: setting,
+        from: from.to_string(),
+        to: to.to_string(),
+        up: state.seats.up_count(),
+        wanted: state.seats.wanted_count(),
+    };
+    state.effects.push(Action::Switched(order_id, change));
 }

@@ -1,43 +1,46 @@
-//! `scale`: from what there is to so many, as an `/add` of random names or an `/rm` of the highest seats.
+//! `scale`: an `/add` with random names, or an `/rm` of the highest seats.
 //!
-//! It is checked when its turn comes, so two that wait do not add up. Surprising: which seats are the
-//! highest has nothing to do with who came last, since freed seats are taken again.
+//! A `scale` is checked when its turn comes, so two waiting orders do not add up. The highest seats
+//! need not be the newest, because an `/add` takes freed seats first.
 
 use std::collections::BTreeSet;
 
-use super::orders::ActiveOrder;
-use super::{Environment, OrderId, Plan};
-use crate::orders::{self, OrderError};
-use crate::ring::Seat;
+use super::order_book::ActiveOrder;
+use super::state::PlanState;
+use super::types::{Environment, OrderId};
+use super::{add, rm};
+use crate::orders::{ChangeRequest, OrderError};
 
-impl Plan {
-    /// Checks a `scale` and begins it; `None` if there are so many already.
-    pub(super) fn begin_scale(
-        &mut self,
-        ticket: OrderId,
-        n: usize,
-        world: &mut dyn Environment,
-    ) -> Result<Option<ActiveOrder>, OrderError> {
-        let (wanted, max) = (self.wanted(), self.policy.max_replicas);
-        if n > max && n > wanted {
-            return Err(OrderError::invalid(format!(
-                "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
-            )));
-        }
-        if n > wanted {
-            let (n, names) = (n - wanted, Vec::new());
-            let more = orders::ChangeRequest { n, names };
-            return self.begin_add(ticket, &more, world).map(Some);
-        }
-        if n == wanted {
-            return Ok(None);
-        }
-        let staying = self.places.iter().filter(|place| !place.leaving);
-        let mut seats: BTreeSet<Seat> = staying.map(|place| place.seat).collect();
-        let mut highest = BTreeSet::new();
-        for _ in n..wanted {
-            highest.extend(seats.pop_last());
-        }
-        self.remove_seats(ticket, highest).map(Some)
+/// Checks a `scale` to `n` replicas and begins it. Returns `None` if there are `n` already.
+///
+/// # Errors
+/// When `n` is above the limit, or the ring has no room.
+pub(super) fn begin(
+    state: &mut PlanState,
+    order_id: OrderId,
+    n: usize,
+    env: &mut dyn Environment,
+) -> Result<Option<ActiveOrder>, OrderError> {
+    let (wanted, max) = (state.seats.wanted_count(), state.policy.max_replicas);
+    if n > max && n > wanted {
+        return Err(OrderError::invalid(format!(
+            "cannot scale to {n} replicas: at most {max} are allowed (--max-replicas)"
+        )));
     }
+    if n > wanted {
+        let change = ChangeRequest {
+            n: n - wanted,
+            names: Vec::new(),
+        };
+        return add::begin(state, order_id, &change, env).map(Some);
+    }
+    if n == wanted {
+        return Ok(None);
+    }
+    let mut seats = state.seats.wanted_seats();
+    let mut highest = BTreeSet::new();
+    for _ in n..wanted {
+        highest.extend(seats.pop_last());
+    }
+    rm::remove_seats(state, order_id, highest).map(Some)
 }

@@ -1,130 +1,113 @@
-//! Standbys: replicas that are warm and have no seat, so that an empty one is filled within milliseconds.
+//! Standbys: warm replicas without a seat, so that an empty seat is filled within milliseconds.
 //!
-//! A standby is called to a seat by the heartbeat that gives it the seat's number, and takes it by its
-//! answer, which is what makes its own answers right from the first on. Surprising: somebody's own server
-//! takes no notice of the number; it only stands in, until one that was started for the seat follows it, for
-//! no other way would teach it its seat, or let the next balancer know which seat its container has.
+//! A heartbeat carries the number of the seat to a standby, and the standby takes the seat by its
+//! answer. So its own answers are right from the first one. A custom server may ignore the number.
+//! It then only stands in until a replica that was started for the seat follows it. Otherwise it
+//! would never learn its seat, and the next balancer could not tell the seat from its container.
 
 use std::time::Duration;
 
-use super::{Action, Environment, Ownership, Phase, Plan, Replica};
+use super::replica::{Phase, Replica};
+use super::state::PlanState;
+use super::types::{Action, Environment, Ownership};
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
+use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId};
 
-/// How long a standby may take to take the seat that it is called to.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
+/// Time in which a standby must take the seat that it is promoted to.
+pub(super) const PROMOTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-impl Plan {
-    /// Starts standbys for those that are lacking, unless it must wait.
-    pub(super) fn fill_standbys(&mut self, world: &mut dyn Environment) {
-        let waits = self.standbys.must_wait(self.now);
-        let lent = matches!(self.hold, Ownership::Offering | Ownership::Released);
-        if self.policy.keeper == Management::External || self.closed || waits || lent {
-            return;
-        }
-        let lives = self.lives.values();
-        let have = lives.filter(|life| life.seat.is_none() && !life.is_going());
-        for _ in have.count()..self.policy.standbys {
-            let name = self.free_name(world);
-            self.start(None, name);
-        }
+/// Starts the standbys that are missing, unless the back-off or the handover forbids it.
+pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
+    let waits = state.standby_backoff.must_wait(state.now);
+    let ownership = state.handover.ownership();
+    let is_lent = matches!(ownership, Ownership::Offering | Ownership::Released);
+    let is_closed = state.orders.is_closed();
+    if state.policy.keeper == Management::External || is_closed || waits || is_lent {
+        return;
     }
-
-    /// How many are warm.
-    pub(super) fn warm(&self) -> usize {
-        self.lives.values().filter(|life| life.is_warm()).count()
-    }
-
-    /// A standby has answered for the first time.
-    pub(super) fn park_standby(&mut self, id: ReplicaId) {
-        let since = self.now;
-        let Some(life) = self.lives.get_mut(&id) else {
-            return;
-        };
-        life.phase = Phase::Standby { since };
-        let name = life.name.clone();
-        self.record(EventKind::Standby, None, name, "", |_| {});
-    }
-
-    /// Calls a standby to the empty place at `at`; whether there is one.
-    pub(super) fn promote(&mut self, at: usize) -> bool {
-        let until = self.now + CALL_TIMEOUT;
-        if self.hold != Ownership::Owned {
-            return false;
-        }
-        let Some((id, addr)) = self.fittest() else {
-            return false;
-        };
-        let place = &mut self.places[at];
-        let seat = place.seat;
-        place.successor = Some(id);
-        if let Some(life) = self.lives.get_mut(&id) {
-            if let Phase::Standby { since } = life.phase {
-                self.standbys.reset_after(self.now - since);
-            }
-            life.seat = Some(seat);
-            life.phase = Phase::Promoting { until };
-        }
-        self.actions.push(Action::AssignSeat(id, addr, seat));
-        true
-    }
-
-    /// The standby that has missed the fewest heartbeats, and of these the oldest.
-    fn fittest(&self) -> Option<(ReplicaId, ReplicaAddr)> {
-        let answers = |life: &Replica| life.is_warm() && life.misses < self.policy.misses;
-        let warm = self.lives.iter().filter(|(_, life)| answers(life));
-        let fittest = warm.min_by_key(|(id, life)| (life.misses, **id));
-        fittest.and_then(|(id, life)| Some((*id, life.addr?)))
-    }
-
-    /// [`super::Pulse::Seated`].
-    pub(super) fn seated(&mut self, id: ReplicaId, knows: bool) {
-        if let Some(Phase::Promoting { .. }) = self.phase(id) {
-            self.take_seat(id, !knows);
-        }
-    }
-
-    /// A standby is dead, with a seat before it or without.
-    pub(super) fn drop_standby(&mut self, id: ReplicaId, why: &str) {
-        if self.is_shared(id) {
-            return;
-        }
-        let now = self.now;
-        let Some(life) = self.lives.get(&id) else {
-            return;
-        };
-        let (seat, name) = (life.seat, life.name.clone());
-        let warm_for = match life.phase {
-            Phase::Standby { since } => Some(now - since),
-            _ => None,
-        };
-        self.standbys.record_death(now, warm_for);
-        if let Some(place) = seat.and_then(|seat| self.place_mut(seat)) {
-            place.successor = None;
-        }
-        self.record(EventKind::Down, None, name, why, |_| {});
-        self.remove(id, StopMode::Kill);
-    }
-
-    /// A standby did not start.
-    pub(super) fn standby_not_started(&mut self, id: ReplicaId, why: &str) {
-        let Some(life) = self.lives.get(&id) else {
-            return;
-        };
-        let name = life.name.clone();
-        self.standbys.record_failure(self.now);
-        self.record(EventKind::Failed, None, name, why, |_| {});
-        self.remove(id, StopMode::Kill);
+    let replicas = state.replicas.iter().map(|(_, replica)| replica);
+    let present = replicas.filter(|replica| replica.seat.is_none() && !replica.is_removing());
+    for _ in present.count()..state.policy.standbys {
+        let name = state.free_name(env);
+        state.start(None, name);
     }
 }
 
-impl Replica {
-    fn is_warm(&self) -> bool {
-        matches!(self.phase, Phase::Standby { .. })
-    }
+/// Makes a replica that was started without a seat a standby. Its first answer has arrived.
+pub(super) fn park(state: &mut PlanState, id: ReplicaId) {
+    let since = state.now;
+    let Some(replica) = state.replicas.get_mut(id) else {
+        return;
+    };
+    replica.phase = Phase::Standby { since };
+    let name = replica.name.clone();
+    state.record(EventKind::Standby, None, name, "");
+}
 
-    fn is_going(&self) -> bool {
-        matches!(self.phase, Phase::Removing { .. })
+/// Promotes a standby to the empty `seat`. Returns `false` if there is no fit standby.
+pub(super) fn promote(state: &mut PlanState, seat: Seat) -> bool {
+    let until = state.now + PROMOTION_TIMEOUT;
+    if !state.handover.is_owned() {
+        return false;
     }
+    let Some((id, addr)) = fittest(state) else {
+        return false;
+    };
+    if let Some(record) = state.seats.get_mut(seat) {
+        record.successor = Some(id);
+    }
+    if let Some(replica) = state.replicas.get_mut(id) {
+        if let Phase::Standby { since } = replica.phase {
+            state.standby_backoff.reset_after(state.now - since);
+        }
+        replica.seat = Some(seat);
+        replica.phase = Phase::Promoting { until };
+    }
+    state.effects.push(Action::AssignSeat(id, addr, seat));
+    true
+}
+
+/// Returns the standby with the fewest missed heartbeats, and of these the oldest.
+fn fittest(state: &PlanState) -> Option<(ReplicaId, ReplicaAddr)> {
+    let limit = state.policy.misses;
+    let is_fit = |replica: &Replica| replica.is_warm() && replica.misses() < limit;
+    let fit = state.replicas.iter().filter(|(_, replica)| is_fit(replica));
+    let fittest = fit.min_by_key(|(id, replica)| (replica.misses(), *id));
+    fittest.and_then(|(id, replica)| Some((id, replica.addr?)))
+}
+
+/// Gives up a dead standby, whether it was being promoted or not. A shared standby is left as it
+/// is.
+pub(super) fn drop_dead(state: &mut PlanState, id: ReplicaId, why: &str) {
+    if state.is_shared(id) {
+        return;
+    }
+    let now = state.now;
+    let Some(replica) = state.replicas.get(id) else {
+        return;
+    };
+    let (seat, name) = (replica.seat, replica.name.clone());
+    let warm_for = match replica.phase {
+        Phase::Standby { since } => Some(now - since),
+        _ => None,
+    };
+    state.standby_backoff.record_death(now, warm_for);
+    if let Some(record) = seat.and_then(|seat| state.seats.get_mut(seat)) {
+        record.successor = None;
+    }
+    state.record(EventKind::Down, None, name, why);
+    state.remove(id, StopMode::Kill);
+}
+
+/// Gives up a standby that did not start.
+pub(super) fn start_failed(state: &mut PlanState, id: ReplicaId, why: &str) {
+    let Some(replica) = state.replicas.get(id) else {
+        return;
+    };
+    let name = replica.name.clone();
+    state.standby_backoff.record_failure(state.now);
+    state.record(EventKind::Failed, None, name, why);
+    state.remove(id, StopMode::Kill);
 }

@@ -1,7 +1,7 @@
-//! The plan's language: what it goes by, what it is told, what it answers, and what it shows.
+//! Vocabulary of the plan: policy, inputs, actions, and the roster and status that it shows.
 //!
-//! There is no behaviour here, and no clock, socket or channel either: whoever carries the words to and
-//! from the world is the fleet's task.
+//! There is no behaviour here, and no clock, socket or channel. The event loop carries the values
+//! between the plan and the outside.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,52 +13,52 @@ use crate::orders::{Order, OrderResult};
 use crate::ring::{Ring, Seat, Spec};
 use crate::roster::{Evidence, Health, ReplicaAddr, ReplicaId, ReplicaName};
 
-/// The numbers the plan goes by.
+/// Settings of the plan.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct Policy {
-    /// Who keeps N.
+    /// Keeper of the N replicas: this process or an outsider.
     pub(in crate::fleet) keeper: Management,
-    /// Whether there are heartbeats. Without them everybody counts as up.
+    /// `true` if there are heartbeats. Without them every replica counts as up.
     pub(in crate::fleet) watched: bool,
-    /// The kind of ring.
+    /// Kind of ring.
     pub(in crate::fleet) ring: Spec,
-    /// How far above the mean a seat's load may lie.
+    /// Limit of a seat's load above the mean.
     pub(in crate::fleet) bound: LoadBound,
-    /// Misses in a row after which routing passes a replica over.
+    /// Misses in a row after which routing skips a replica.
     pub(in crate::fleet) misses: u32,
-    /// Silence after which such a replica counts as dead and gets a successor.
+    /// Silence after which a skipped replica counts as dead and gets a successor.
     pub(in crate::fleet) replace_after: Duration,
     /// Time between heartbeats, and the window of self-suspicion.
     pub(in crate::fleet) interval: Duration,
-    /// From the start of a replica to its first answer.
+    /// Time from the start of a replica to its first answer.
     pub(in crate::fleet) start_timeout: Duration,
-    /// From leaving the ring to removal, for one that does not get idle.
+    /// Time from leaving the ring to removal, for a replica that does not become idle.
     pub(in crate::fleet) drain_timeout: Duration,
-    /// The most replicas that may be wanted.
+    /// Largest number of replicas that an order may ask for.
     pub(in crate::fleet) max_replicas: usize,
-    /// Whether those that hold seats are left running when everything is stopped.
+    /// `true` if holders of seats and standbys are left running at shutdown.
     pub(in crate::fleet) keep: bool,
-    /// How many more are kept warm, without seats.
+    /// Number of standbys.
     pub(in crate::fleet) standbys: usize,
 }
 
-/// A replica to begin with.
+/// Seat at the start, and the replica that was found in it.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct InitialSeat {
-    /// Its seat.
+    /// Number of the seat.
     pub(in crate::fleet) seat: Seat,
-    /// Its name.
+    /// Name of its replica.
     pub(in crate::fleet) name: ReplicaName,
-    /// Where it runs already, if it does.
+    /// Address of its replica if that runs already.
     pub(in crate::fleet) addr: Option<ReplicaAddr>,
-    /// Whether it gets no new requests, by order.
+    /// `true` if an order keeps new requests from the replica.
     pub(in crate::fleet) drained: bool,
-    /// Whether somebody in this seat serves another balancer, which is taken over.
+    /// `true` if its replica serves another balancer, which is being taken over.
     pub(in crate::fleet) serves: bool,
 }
 
 impl InitialSeat {
-    /// One that gets requests from us alone, as it runs at this address or is to be started.
+    /// Seat that serves no other balancer. Its replica runs at this address, or is to be started.
     pub(in crate::fleet) fn new(seat: Seat, name: ReplicaName, addr: Option<ReplicaAddr>) -> Self {
         Self {
             seat,
@@ -70,195 +70,199 @@ impl InitialSeat {
     }
 }
 
-/// What the plan asks of the world outside.
+/// Outside facts and random choices that the plan depends on.
 pub(in crate::fleet) trait Environment {
-    /// A name drawn at random.
+    /// Returns a random name.
     fn name(&mut self) -> ReplicaName;
-    /// A number drawn at random from `0..n`; `n` is not 0.
+    /// Returns a random number from `0..n`; `n` is not 0.
     fn below(&mut self, n: usize) -> usize;
-    /// When the data path last had an answer from `id`.
+    /// Returns the time of the last answer of `id` on the data path.
     fn last_answer(&self, id: ReplicaId) -> Option<Instant>;
-    /// What the data path has under way with `id`.
+    /// Returns the traffic between the data path and `id`.
     fn traffic(&self, id: ReplicaId) -> Traffic;
 }
 
-/// What the data path has under way with a replica.
+/// Traffic between the data path and a replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::fleet) struct Traffic {
-    /// Number of exchanges.
+    /// Number of exchanges under way.
     pub(in crate::fleet) in_flight: u64,
-    /// Number of these requests with which another replica fell silent before.
+    /// Number of exchanges under way with which another replica fell silent before.
     pub(in crate::fleet) slow: u64,
-    /// Bytes of its replies that went to clients so far.
+    /// Bytes of the replica's replies that clients have received so far.
     pub(in crate::fleet) replied: u64,
 }
 
-/// An order's number, by which its answer finds whoever asked.
+/// Number of an order, which matches its answer to its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::fleet) struct OrderId(pub(in crate::fleet) u64);
 
-/// Why a heartbeat counts as missed.
+/// Reason for which a heartbeat counts as missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum MissReason {
     /// No answer in time.
     Silent,
-    /// An answer with a status that is not health.
+    /// An answer with an unhealthy status.
     Wrong(u16),
-    /// A fresh connection ended without an answer.
+    /// End of a fresh connection without an answer.
     Closed,
-    /// Something that is no HTTP answer.
+    /// An answer that is not HTTP.
     Garbled,
 }
 
-/// What came of a heartbeat.
+/// Result of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum ProbeEvent {
-    /// It was answered with health.
+    /// The answer was healthy.
     Answered,
-    /// The one that gave it a seat was answered with health; an ordinary answer follows.
+    /// The answer to the heartbeat that assigned a seat was healthy; `Answered` follows.
     Seated {
-        /// Whether it says that seat itself. Somebody's own server does not.
+        /// `true` if the replica reports that seat itself. A custom server may not.
         knows: bool,
     },
-    /// It was not.
+    /// There was no healthy answer.
     Missed {
-        /// When it was sent.
+        /// Time at which the heartbeat was sent.
         sent: Instant,
-        /// In which way.
+        /// Kind of failure.
         why: MissReason,
     },
-    /// The held connection ended unexpectedly; a fresh one is being tried.
+    /// The held connection ended unexpectedly; a fresh connection is being tried.
     Broken,
-    /// It serves one connection at a time: a second one is not answered while the first is open.
+    /// The replica serves one connection at a time: while the first is open, a second gets no
+    /// answer.
     Iterative,
-    /// A fresh connection was refused or found no host: dead for certain.
+    /// A fresh connection was refused or found no host: the replica is dead for certain.
     Refused(String),
 }
 
-/// Whose the fleet is, when another process takes over, or we do.
+/// Owner of the fleet while one process takes over from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// We take over, and get ready: changes are refused, and what was found is the other one's, which serves from
-    /// it still. It is not removed, whatever we think of it, and no successor is started for one that runs.
+    /// This process takes over and becomes ready. Changes are refused. The other process still
+    /// serves from the replicas that were found: none is removed, and no successor is started
+    /// beside a running one.
     Acquiring,
-    /// Ours.
+    /// This process owns the fleet.
     Owned,
-    /// Still ours, for as long as the other one gets ready: changes are refused, and no standby is called,
-    /// for the other one may call it too.
+    /// This process owns the fleet while the other one becomes ready. Changes are refused. No
+    /// standby is promoted, because the other process may promote it too.
     Offering,
-    /// The other one's: nobody is started, called or removed any more, whoever dies.
+    /// The other process owns the fleet. This process starts, promotes and removes no replica.
     Released,
 }
 
-/// What the plan is told.
+/// Input of a step.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) enum Input {
-    /// Begin; the first input.
+    /// First input, which begins the work.
     Begin,
-    /// From the engine.
+    /// Report of the engine.
     Engine(EngineEvent),
-    /// From a heartbeat.
+    /// Result of a heartbeat.
     Pulse(ReplicaId, ProbeEvent),
-    /// From the data path.
+    /// Evidence of the data path.
     Evidence(Evidence),
-    /// Nothing is in flight any more to one that was to be drained.
+    /// A draining replica has no request in flight any more.
     Drained(ReplicaId),
-    /// From whoever may command.
+    /// Order of an authorised client.
     Order(OrderId, Order),
-    /// Refuse all changes from here on.
+    /// Refusal of all changes from here on.
     Close,
-    /// Whose the fleet is, when another process takes over.
+    /// Change of the fleet's owner.
     Hold(Ownership),
-    /// Remove everything, or leave what serves to another balancer; it closes as well.
+    /// Shutdown; it implies `Close`.
     Stop {
-        /// Whether it is left.
+        /// `true` if the serving replicas are left to another balancer, `false` if they are
+        /// removed.
         leave: bool,
     },
-    /// The time of [`super::Plan::deadline`] has come.
+    /// The deadline of the plan has passed.
     Tick,
 }
 
-/// What is to be done, in this order.
+/// Action for the event loop. The actions of a step are carried out in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) enum Action {
-    /// Publish [`super::Plan::view`]; it comes first among the actions of a step.
+    /// Publish the plan's roster; always the first action of a step.
     Publish,
-    /// Let the engine start a replica, for a seat or as a standby.
+    /// Have the engine start a replica, for a seat or as a standby.
     Start(ReplicaId, Option<Seat>, ReplicaName),
-    /// Begin its heartbeats, the first at once.
+    /// Begin the heartbeats of a replica, the first at once.
     StartProbing(ReplicaId, ReplicaAddr),
-    /// Give a standby this seat, with the next heartbeat, which is due now.
+    /// Assign this seat to a standby with the next heartbeat, which is sent at once.
     AssignSeat(ReplicaId, ReplicaAddr, Seat),
-    /// Heartbeat now; on a fresh connection if so said.
+    /// Send a heartbeat at once; `true`: on a fresh connection.
     ProbeNow(ReplicaId, bool),
-    /// Let the engine look whether it still runs.
+    /// Have the engine check whether a replica still runs.
     CheckAlive(ReplicaId),
-    /// Say when all workers have seen the newest roster and nothing is in flight to it. It is watched as
-    /// before: one that falls silent would hold what is in flight to the end of the drain timeout.
+    /// Report when all workers have seen the newest roster and no request to the replica is in
+    /// flight. Its heartbeats continue: a silent replica would hold its requests until the end of
+    /// the drain timeout.
     Drain(ReplicaId),
-    /// End heartbeats and draining, and let the engine remove it.
+    /// End the heartbeats and the draining of a replica, and have the engine remove it.
     Remove(ReplicaId, StopMode),
     /// Answer an order.
     Answer(OrderId, OrderResult),
-    /// Note a change.
+    /// Record a change of a replica.
     Record(ReplicaEvent),
-    /// Note a switch that this order made.
+    /// Record a change of a setting that this order made.
     Switched(OrderId, SettingChange),
-    /// After [`Input::Stop { leave: false }`]: nothing is left.
+    /// The shutdown is complete: no replica is left.
     Finished,
 }
 
-/// A member of the roster, but for its cells.
+/// Member of the roster without its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) struct MemberDraft {
-    /// Which life of which replica.
+    /// Replica in the seat.
     pub(in crate::fleet) id: ReplicaId,
-    /// Where it sits.
+    /// Number of the seat.
     pub(in crate::fleet) seat: Seat,
-    /// What it is called.
+    /// Name of the replica.
     pub(in crate::fleet) name: ReplicaName,
-    /// Where it accepts requests.
+    /// Address at which it accepts requests.
     pub(in crate::fleet) addr: ReplicaAddr,
-    /// What routing may do with it.
+    /// Health, as routing sees it.
     pub(in crate::fleet) health: Health,
-    /// Whether it gets no new requests, by order.
+    /// `true` if an order keeps new requests from it.
     pub(in crate::fleet) drained: bool,
-    /// Whether it serves one connection at a time, so that none is kept.
+    /// `true` if it serves one connection at a time, so that workers keep none open.
     pub(in crate::fleet) iterative: bool,
 }
 
-/// The roster, but for its cells.
+/// Roster without the counters of its members.
 #[derive(Clone, Debug)]
 pub(in crate::fleet) struct RosterDraft {
-    /// Grows by one with every change.
+    /// Version, which grows by one with every change.
     pub(in crate::fleet) version: u64,
-    /// Over the wanted seats.
+    /// Ring over the wanted seats.
     pub(in crate::fleet) ring: Arc<dyn Ring>,
-    /// How far above the mean a seat's load may lie.
+    /// Limit of a seat's load above the mean.
     pub(in crate::fleet) bound: LoadBound,
-    /// At most one for each seat.
+    /// Members, at most one for each seat.
     pub(in crate::fleet) members: Vec<MemberDraft>,
 }
 
-/// How the fleet stands.
+/// Counts and readiness of the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// How many replicas are wanted.
+    /// Number of wanted replicas.
     pub wanted: usize,
-    /// How many `/rep` lists: those that have answered and are not dead.
+    /// Number of replicas that `/rep` lists: those that have answered and are not dead.
     pub answered: usize,
-    /// How many of them requests are routed to without hesitation.
+    /// Number of replicas that are up and not drained.
     pub up: usize,
-    /// In how many seats somebody served the balancer that is taken over, and nobody answers us.
+    /// Number of inherited seats whose replica has not answered this process.
     pub owed: usize,
-    /// How many get no new requests by order.
+    /// Number of replicas that are drained by order.
     pub drained: usize,
-    /// How many are warm and wait for a seat.
+    /// Number of standbys that are warm and wait for a seat.
     pub standbys: usize,
-    /// Whether changes are refused because another process takes over.
+    /// `true` if changes are refused because another process takes over.
     pub held: bool,
-    /// Whether a change is being carried out, or somebody starts or leaves.
+    /// `true` if an order is being carried out, or a replica is on its way to or from a seat.
     pub busy: bool,
-    /// Whether each of the first replicas has answered at least once, or was removed by order.
+    /// `true` if each of the first replicas has answered at least once, or was removed by order.
     pub complete: bool,
 }

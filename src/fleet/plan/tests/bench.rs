@@ -1,7 +1,7 @@
-//! The bench on which the rules are tried: a plan with a made-up time, its actions written down, and dice
-//! that always fall the same way.
+//! Test bench of the rules: a plan with a made-up time, the actions of its last step, and random
+//! choices that are always the same.
 //!
-//! One thing: the words in which all rules are told. Half of it would be in every file's way.
+//! All rule tests use all of it, so it stays in one file.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::{EventKind, ReplicaEvent};
-use crate::orders::{self, OrderError, OrderResult, ReplaceTarget};
-use crate::ring::Spec;
+use crate::orders::{self, Order, OrderError, OrderResult, ReplaceTarget};
+use crate::ring::{RingError, Spec};
+use crate::roster::Health;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SEC: Duration = Duration::from_secs(1);
 
-/// Names r1, r2, r3 …; the first of many; answers as set.
+/// Environment with the names r1, r2, r3 …, the choice of the first, and preset answers and
+/// traffic.
 #[derive(Default)]
 pub(super) struct Dice {
     pub(super) drawn: u32,
@@ -42,12 +44,12 @@ impl Environment for Dice {
     }
 }
 
-/// A plan, its time, and the actions of the last step.
+/// Plan, its time, and the actions of the last step.
 pub(super) struct Bench {
     pub(super) plan: Plan,
     pub(super) now: Instant,
     pub(super) dice: Dice,
-    pub(super) tickets: u64,
+    pub(super) orders_sent: u64,
     pub(super) did: Vec<Action>,
 }
 
@@ -71,7 +73,7 @@ pub(super) fn policy(keeper: Management) -> Policy {
         ring: Spec::Uniform,
         bound: crate::load::LoadBound::OFF,
         misses: 3,
-        // What follows a death by silence is told without the wait; the wait is told in `silence`.
+        // These tests skip the wait before a death by silence; the tests in `silence` cover it.
         replace_after: Duration::ZERO,
         interval: 250 * MS,
         start_timeout: 10 * SEC,
@@ -82,26 +84,41 @@ pub(super) fn policy(keeper: Management) -> Policy {
     }
 }
 
+/// Returns the plan for these first replicas, in seats 1, 2, 3 …. An address is given for those
+/// that run already.
+///
+/// # Errors
+/// When the ring has no room for them.
+fn plan_in_first_seats(
+    policy: Policy,
+    first: &[(ReplicaName, Option<ReplicaAddr>)],
+    now: Instant,
+) -> Result<Plan, RingError> {
+    let seats = (1..).map(Seat).zip(first);
+    let first = seats.map(|(seat, (name, addr))| InitialSeat::new(seat, name.clone(), *addr));
+    Plan::resume(policy, &first.collect::<Vec<_>>(), &[], now)
+}
+
 impl Bench {
     pub(super) fn new(policy: Policy, first: &[(ReplicaName, Option<ReplicaAddr>)]) -> Self {
         let now = Instant::now();
-        Self::of(Plan::new(policy, first, now).unwrap(), now)
+        Self::of(plan_in_first_seats(policy, first, now).unwrap(), now)
     }
 
-    /// This plan, which has just begun.
+    /// Begins this plan.
     pub(super) fn of(plan: Plan, now: Instant) -> Self {
         let mut bench = Self {
             plan,
             now,
             dice: Dice::default(),
-            tickets: 0,
+            orders_sent: 0,
             did: Vec::new(),
         };
         bench.feed(Input::Begin);
         bench
     }
 
-    /// `n` replicas S1, S2 … that the plan has just ordered to be started.
+    /// Returns `n` replicas S1, S2 … that are starting.
     pub(super) fn starting(n: usize) -> Self {
         Self::with(policy(Management::Managed), n)
     }
@@ -111,7 +128,7 @@ impl Bench {
         Self::new(policy, &first)
     }
 
-    /// `n` replicas that are up.
+    /// Returns `n` replicas that are up.
     pub(super) fn up(n: usize) -> Self {
         let mut bench = Self::starting(n);
         for id in bench.started() {
@@ -148,14 +165,14 @@ impl Bench {
         self.feed(Input::Engine(report));
     }
 
-    pub(super) fn pulse(&mut self, id: ReplicaId, pulse: ProbeEvent) {
-        self.feed(Input::Pulse(id, pulse));
+    pub(super) fn probe(&mut self, id: ReplicaId, event: ProbeEvent) {
+        self.feed(Input::Pulse(id, event));
     }
 
-    /// Starts and answers.
+    /// Reports that `id` started and answered.
     pub(super) fn rises(&mut self, id: ReplicaId) {
         self.report(EngineEvent::Started { id, addr: addr(id) });
-        self.pulse(id, ProbeEvent::Answered);
+        self.probe(id, ProbeEvent::Answered);
     }
 
     pub(super) fn ends(&mut self, id: ReplicaId) {
@@ -174,7 +191,7 @@ impl Bench {
 
     pub(super) fn misses(&mut self, id: ReplicaId, why: MissReason) {
         let sent = self.now - 200 * MS;
-        self.pulse(id, ProbeEvent::Missed { sent, why });
+        self.probe(id, ProbeEvent::Missed { sent, why });
     }
 
     pub(super) fn falls_silent(&mut self, id: ReplicaId) {
@@ -183,7 +200,7 @@ impl Bench {
         }
     }
 
-    /// Whom the last step started.
+    /// Returns the replicas that the last step started.
     pub(super) fn started(&self) -> Vec<ReplicaId> {
         let start = |action: &Action| match action {
             Action::Start(id, ..) => Some(*id),
@@ -194,24 +211,24 @@ impl Bench {
 
     pub(super) fn removed(&self) -> Vec<(ReplicaId, StopMode)> {
         let remove = |action: &Action| match action {
-            Action::Remove(id, farewell) => Some((*id, *farewell)),
+            Action::Remove(id, mode) => Some((*id, *mode)),
             _ => None,
         };
         self.did.iter().filter_map(remove).collect()
     }
 
-    pub(super) fn notes(&self) -> Vec<&ReplicaEvent> {
-        let mut notes = Vec::new();
+    pub(super) fn events(&self) -> Vec<&ReplicaEvent> {
+        let mut events = Vec::new();
         for action in &self.did {
-            if let Action::Record(note) = action {
-                notes.push(note);
+            if let Action::Record(event) = action {
+                events.push(event);
             }
         }
-        notes
+        events
     }
 
     pub(super) fn kinds(&self) -> Vec<EventKind> {
-        self.notes().iter().map(|note| note.kind).collect()
+        self.events().iter().map(|event| event.kind).collect()
     }
 
     pub(super) fn answer(&self) -> Option<OrderResult> {
@@ -233,8 +250,8 @@ impl Bench {
     }
 
     pub(super) fn order(&mut self, order: Order) -> Option<OrderResult> {
-        self.tickets += 1;
-        self.feed(Input::Order(OrderId(self.tickets), order));
+        self.orders_sent += 1;
+        self.feed(Input::Order(OrderId(self.orders_sent), order));
         self.answer()
     }
 
@@ -255,8 +272,8 @@ impl Bench {
         }))
     }
 
-    /// Who was called to which seat in the last step.
-    pub(super) fn called(&self) -> Vec<(ReplicaId, u32)> {
+    /// Returns the standbys that the last step promoted, with their seats.
+    pub(super) fn promoted(&self) -> Vec<(ReplicaId, u32)> {
         let give = |action: &Action| match action {
             Action::AssignSeat(id, _, seat) => Some((*id, seat.0)),
             _ => None,
@@ -264,7 +281,7 @@ impl Bench {
         self.did.iter().filter_map(give).collect()
     }
 
-    /// Whom the last step began to drain.
+    /// Returns the replicas that the last step began to drain.
     pub(super) fn draining(&self) -> Vec<ReplicaId> {
         let drain = |action: &Action| match action {
             Action::Drain(id) => Some(*id),
@@ -273,19 +290,19 @@ impl Bench {
         self.did.iter().filter_map(drain).collect()
     }
 
-    /// All cards, as `seat name state`.
-    pub(super) fn cards(&self) -> Vec<String> {
-        let cards = self.plan.cards(self.now).into_iter();
-        let line = |card: orders::ReplicaInfo| {
-            let seat = card
+    /// Returns the descriptions of `show`, as `seat name state`.
+    pub(super) fn shown(&self) -> Vec<String> {
+        let infos = self.plan.cards(self.now).into_iter();
+        let line = |info: orders::ReplicaInfo| {
+            let seat = info
                 .seat
                 .map_or_else(|| "-".to_owned(), |seat| seat.to_string());
-            format!("{seat} {} {}", card.name, card.state.as_str())
+            format!("{seat} {} {}", info.name, info.state.as_str())
         };
-        cards.map(|(_, card)| line(card)).collect()
+        infos.map(|(_, info)| line(info)).collect()
     }
 
-    /// The list, without the step that asks.
+    /// Returns the names that `/rep` lists.
     pub(super) fn list(&self) -> Vec<ReplicaName> {
         self.plan.listed()
     }
@@ -301,7 +318,7 @@ impl Bench {
         view.ring.seats().iter().map(|seat| seat.0).collect()
     }
 
-    /// Whom the last step started and for which seat, 0 for a standby.
+    /// Returns the seats and names that the last step started; seat 0 for a standby.
     pub(super) fn starting_names(&self) -> Vec<(u32, String)> {
         let start = |action: &Action| match action {
             Action::Start(_, seat, name) => Some((seat.map_or(0, |seat| seat.0), name.to_string())),

@@ -1,6 +1,6 @@
-//! Orders: adding, removing, and what happens beside them, rule by rule.
+//! `/add` and `/rm`, and deaths and stops in the middle of them.
 //!
-//! Adding and removing stand together, since most rules are about one beside the other.
+//! Both orders are in one file because most rules are about an order beside the other.
 
 use super::super::*;
 use super::bench::*;
@@ -10,7 +10,7 @@ use crate::orders::{MAX_QUEUED_ORDERS, OrderError};
 use crate::ring::Spec;
 
 #[test]
-fn added_ones_join_together_when_the_last_has_answered() {
+fn added_replicas_join_together_when_the_last_has_answered() {
     let mut bench = Bench::up(3);
     assert_eq!(bench.add(3, "B A"), None);
     let expected = [(4, "B"), (5, "A"), (6, "r1")];
@@ -96,13 +96,13 @@ fn an_add_is_all_or_nothing() {
 }
 
 #[test]
-fn removed_ones_leave_at_once_and_go_when_drained() {
+fn removed_replicas_leave_the_ring_at_once_and_end_when_drained() {
     let mut bench = Bench::up(4);
     assert_eq!(bench.rm(2, "S3"), None);
     assert!(bench.published());
-    assert_eq!(bench.seats(), [2, 4], "S1 is the one drawn");
+    assert_eq!(bench.seats(), [2, 4], "S1 was drawn");
     assert_eq!(bench.plan.status().wanted, 2);
-    assert_eq!(bench.list().len(), 4, "draining ones are listed");
+    assert_eq!(bench.list().len(), 4, "draining replicas are listed");
     bench.feed(Input::Drained(S3));
     assert_eq!(bench.removed(), [(S3, StopMode::Graceful)]);
     bench.ends(S3);
@@ -145,7 +145,7 @@ fn an_rm_is_checked_in_order() {
 }
 
 #[test]
-fn all_may_be_removed() {
+fn all_replicas_may_be_removed() {
     let mut bench = Bench::up(2);
     bench.rm(2, "");
     for id in [S1, S2] {
@@ -160,7 +160,7 @@ fn all_may_be_removed() {
 }
 
 #[test]
-fn one_that_dies_while_it_drains_is_not_replaced() {
+fn a_replica_that_dies_while_it_drains_is_not_replaced() {
     let mut bench = Bench::up(2);
     bench.rm(1, "S2");
     bench.ends(S2);
@@ -171,7 +171,7 @@ fn one_that_dies_while_it_drains_is_not_replaced() {
 }
 
 #[test]
-fn a_seat_is_removed_with_its_dead_holder_and_its_coming_successor() {
+fn a_seat_is_removed_with_its_dead_holder_and_its_starting_successor() {
     for named in ["S2", "r1"] {
         let mut bench = Bench::up(2);
         bench.ends(S2);
@@ -187,7 +187,7 @@ fn a_seat_is_removed_with_its_dead_holder_and_its_coming_successor() {
 }
 
 #[test]
-fn a_silent_one_is_removed_without_draining() {
+fn a_silent_replica_is_removed_without_draining() {
     let mut bench = Bench::up(2);
     bench.falls_silent(S2);
     let successor = bench.started()[0];
@@ -197,7 +197,7 @@ fn a_silent_one_is_removed_without_draining() {
 }
 
 #[test]
-fn one_that_never_answered_can_be_removed() {
+fn a_replica_that_never_answered_can_be_removed() {
     let mut bench = Bench::starting(2);
     bench.rm(1, "S2");
     assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
@@ -222,7 +222,7 @@ fn the_first_name_of_a_seat_is_kept_while_it_waits_for_another_try() {
 }
 
 #[test]
-fn changes_go_one_after_another_and_the_list_between_them() {
+fn changes_are_carried_out_one_after_another() {
     let mut bench = Bench::up(2);
     bench.rm(1, "S2");
     assert_eq!(bench.add(1, "S2"), None);
@@ -253,7 +253,7 @@ fn a_death_beside_a_change_is_replaced_meanwhile() {
 }
 
 #[test]
-fn a_stop_removes_everybody_and_refuses_what_waits() {
+fn a_stop_removes_every_replica_and_refuses_waiting_orders() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
     bench.add(1, "");
@@ -315,7 +315,7 @@ fn a_closed_plan_refuses_changes_and_keeps_its_replicas() {
 }
 
 #[test]
-fn one_that_dies_while_it_finishes_is_given_up() {
+fn a_draining_replica_that_is_silent_or_refuses_is_killed() {
     for silent in [true, false] {
         let mut bench = Bench::up(2);
         bench.rm(1, "S2");
@@ -326,7 +326,7 @@ fn one_that_dies_while_it_finishes_is_given_up() {
             assert_eq!(bench.removed(), []);
             bench.misses(S2, MissReason::Silent);
         } else {
-            bench.pulse(S2, ProbeEvent::Refused("connection refused".to_owned()));
+            bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
         }
         assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
         assert_eq!(bench.kinds(), [EventKind::Ended]);

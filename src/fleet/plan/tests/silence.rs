@@ -1,28 +1,29 @@
-//! How long a silence must be: routing passes a silent replica over soon, and ends it late.
+//! Length of a silence: routing skips a silent replica soon, and the plan replaces it late.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::orders::ReplicaState;
+use crate::orders::{Order, ReplicaState};
+use crate::roster::Health;
 
-fn patient() -> Policy {
+fn slow_replacement() -> Policy {
     Policy {
         replace_after: 5 * SEC,
         ..policy(Management::Managed)
     }
 }
 
-/// `n` replicas that are up, and may be silent for 5 s.
+/// Returns `n` replicas that are up, and may be silent for 5 s.
 fn up(n: usize) -> Bench {
-    let mut bench = Bench::with(patient(), n);
+    let mut bench = Bench::with(slow_replacement(), n);
     for id in bench.started() {
         bench.rises(id);
     }
     bench
 }
 
-/// Misses one heartbeat after the other, each within 200 ms, for so long. The last step is kept.
+/// Misses a heartbeat every 200 ms for `time`. The bench keeps the actions of the last step.
 fn silent_for(bench: &mut Bench, id: ReplicaId, time: std::time::Duration) {
     let end = bench.now + time;
     while bench.now < end {
@@ -32,7 +33,7 @@ fn silent_for(bench: &mut Bench, id: ReplicaId, time: std::time::Duration) {
 }
 
 #[test]
-fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
+fn routing_skips_a_replica_after_three_misses_and_a_long_silence_replaces_it() {
     let mut bench = up(3);
     silent_for(&mut bench, S2, 400 * MS);
     assert!(bench.did.is_empty());
@@ -40,11 +41,11 @@ fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
     assert!(bench.published());
     assert_eq!(bench.health(2), Some(Health::Suspect));
     assert_eq!(bench.kinds(), [EventKind::Suspect]);
-    let note = bench.notes()[0];
-    assert_eq!(note.reason, "heartbeat missed 3 times");
-    assert_eq!((note.detected_within, note.up), (Some(600 * MS), 2));
+    let event = bench.events()[0];
+    assert_eq!(event.reason, "heartbeat missed 3 times");
+    assert_eq!((event.detected_within, event.up), (Some(600 * MS), 2));
     assert_eq!(bench.list(), names("S1 S2 S3"), "it is not dead");
-    // The first heartbeat that it missed was sent at 0; this is all but the last.
+    // The first missed heartbeat was sent at 0; this is all but the last of 5 s.
     silent_for(&mut bench, S2, 4_200 * MS);
     assert_eq!(
         (bench.started(), bench.health(2)),
@@ -53,50 +54,50 @@ fn three_misses_are_passed_over_and_only_a_long_silence_is_replaced() {
     silent_for(&mut bench, S2, 200 * MS);
     assert_eq!(bench.health(2), Some(Health::Down));
     assert_eq!(bench.kinds(), [EventKind::Down]);
-    assert_eq!(bench.notes()[0].reason, "heartbeat missed 25 times");
+    assert_eq!(bench.events()[0].reason, "heartbeat missed 25 times");
     assert_eq!(bench.started(), [ReplicaId(4)]);
-    assert_eq!(bench.removed(), [], "it may yet speak");
+    assert_eq!(bench.removed(), [], "it may still answer");
     bench.rises(ReplicaId(4));
     assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
 }
 
 #[test]
-fn one_is_passed_over_before_it_is_dead_however_long_a_miss_takes() {
+fn routing_skips_a_silent_replica_before_it_is_dead_however_long_a_miss_takes() {
     let mut bench = up(2);
     let sent = bench.now;
     for health in [Health::Up, Health::Up, Health::Suspect, Health::Down] {
         bench.now += 3 * SEC;
         let why = MissReason::Silent;
-        bench.pulse(S1, ProbeEvent::Missed { sent, why });
+        bench.probe(S1, ProbeEvent::Missed { sent, why });
         assert_eq!(bench.health(1), Some(health));
     }
 }
 
 #[test]
-fn one_that_computed_is_up_again_and_nobody_was_started() {
+fn a_replica_that_computed_is_up_again_without_a_successor() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
-    assert_eq!(bench.cards(), ["1 S1 silent", "2 S2 up"]);
-    bench.pulse(S1, ProbeEvent::Answered);
+    assert_eq!(bench.shown(), ["1 S1 silent", "2 S2 up"]);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(
         (bench.kinds(), bench.health(1)),
         (vec![EventKind::Up], Some(Health::Up))
     );
     assert_eq!(bench.started(), []);
-    // The next silence begins at its own first miss.
+    // The next silence begins with its own first miss.
     silent_for(&mut bench, S1, 4_800 * MS);
     assert_eq!(bench.health(1), Some(Health::Suspect));
 }
 
 #[test]
-fn show_says_for_how_long_it_has_been_silent() {
+fn show_reports_the_length_of_a_silence() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
-    let cards = bench.plan.cards(bench.now);
-    let reasons: Vec<_> = cards
+    let infos = bench.plan.cards(bench.now);
+    let reasons: Vec<_> = infos
         .iter()
-        .map(|(_, card)| card.reason.as_deref())
+        .map(|(_, info)| info.reason.as_deref())
         .collect();
     assert_eq!(reasons, [Some("silent for 2.0 s, dead after 5s"), None]);
     let drain = Order::Drain(name("S1"));
@@ -108,7 +109,7 @@ fn show_says_for_how_long_it_has_been_silent() {
 }
 
 #[test]
-fn a_silence_that_something_explains_does_not_count() {
+fn an_explained_silence_does_not_count() {
     let slow = Traffic {
         slow: 1,
         in_flight: 1,
@@ -123,14 +124,14 @@ fn a_silence_that_something_explains_does_not_count() {
     ] {
         let mut bench = up(2);
         if iterative {
-            bench.pulse(S1, ProbeEvent::Iterative);
+            bench.probe(S1, ProbeEvent::Iterative);
             assert!(bench.published() && bench.plan.view().members[0].iterative);
         }
         bench.dice.traffic.insert(S1, traffic);
         silent_for(&mut bench, S1, 20 * SEC);
         let health = if dies { Health::Down } else { Health::Suspect };
         assert_eq!(bench.health(1), Some(health), "{traffic:?} {iterative}");
-        // What explained it is over.
+        // The explanation is over.
         bench.dice.traffic.clear();
         silent_for(&mut bench, S1, 4_800 * MS);
         assert_eq!(bench.health(1), Some(health), "{traffic:?} {iterative}");
@@ -160,10 +161,10 @@ fn bytes_of_a_reply_start_the_clock_again() {
 }
 
 #[test]
-fn what_is_certain_is_so_of_a_silent_one_too() {
+fn a_certain_death_of_a_silent_replica_is_final_at_once() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
     let mut bench = up(2);
@@ -176,7 +177,7 @@ fn what_is_certain_is_so_of_a_silent_one_too() {
 }
 
 #[test]
-fn wrong_answers_are_replaced_at_once_and_counted_anew_after_a_silence() {
+fn wrong_answers_replace_at_once_and_are_counted_from_zero_after_a_silence() {
     let mut bench = up(2);
     for _ in 0..3 {
         bench.misses(S1, MissReason::Wrong(500));
@@ -195,10 +196,10 @@ fn wrong_answers_are_replaced_at_once_and_counted_anew_after_a_silence() {
 }
 
 #[test]
-fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
+fn silence_kills_standbys_added_and_draining_replicas_no_sooner() {
     let policy = Policy {
         standbys: 1,
-        ..patient()
+        ..slow_replacement()
     };
     let mut bench = Bench::with(policy, 1);
     for id in bench.started() {
@@ -206,9 +207,9 @@ fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
     }
     silent_for(&mut bench, S2, 4_800 * MS);
     assert_eq!(bench.plan.status().standbys, 1);
-    // Whoever does not answer is not called.
+    // A silent standby is not promoted.
     bench.ends(S1);
-    assert_eq!((bench.called(), bench.started().len()), (vec![], 1));
+    assert_eq!((bench.promoted(), bench.started().len()), (vec![], 1));
     silent_for(&mut bench, S2, 200 * MS);
     assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
 
@@ -233,9 +234,9 @@ fn one_that_stands_by_joins_or_leaves_is_ended_no_sooner() {
 }
 
 #[test]
-fn one_that_is_found_silent_has_as_long_unless_it_ends() {
+fn a_replica_that_was_found_silent_has_the_same_time_unless_it_ends() {
     for ends in [false, true] {
-        let mut bench = Bench::new(patient(), &[(name("S1"), Some(addr(S1)))]);
+        let mut bench = Bench::new(slow_replacement(), &[(name("S1"), Some(addr(S1)))]);
         bench.report(EngineEvent::Started {
             id: S1,
             addr: addr(S1),
@@ -252,7 +253,7 @@ fn one_that_is_found_silent_has_as_long_unless_it_ends() {
 }
 
 #[test]
-fn when_many_are_silent_one_seat_is_replaced_at_a_time() {
+fn one_seat_at_a_time_is_replaced_after_a_mass_silence() {
     let mut bench = up(3);
     while bench.now.elapsed() < SEC {
         bench.now += 200 * MS;
@@ -285,7 +286,7 @@ fn when_many_are_silent_one_seat_is_replaced_at_a_time() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_a_silent_one() {
+fn a_stop_does_not_wait_for_a_silent_replica() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, SEC);
     bench.feed(Input::Stop { leave: false });
@@ -295,34 +296,34 @@ fn a_stop_does_not_wait_for_a_silent_one() {
 }
 
 #[test]
-fn a_fixed_one_is_passed_over_and_then_down() {
+fn a_silent_fixed_backend_is_skipped_and_then_down() {
     let mut bench = Bench::new(
         Policy {
             keeper: Management::External,
-            ..patient()
+            ..slow_replacement()
         },
         &[(name("a"), Some(addr(S1)))],
     );
     bench.rises(S1);
     silent_for(&mut bench, S1, SEC);
     assert_eq!(
-        (bench.health(1), bench.cards()),
+        (bench.health(1), bench.shown()),
         (Some(Health::Suspect), vec!["1 a silent".to_owned()])
     );
     silent_for(&mut bench, S1, 4 * SEC);
     assert_eq!(
-        (bench.health(1), bench.cards()),
+        (bench.health(1), bench.shown()),
         (Some(Health::Down), vec!["1 a down".to_owned()])
     );
     assert_eq!((bench.started(), bench.removed()), (vec![], vec![]));
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(bench.health(1), Some(Health::Up));
 }
 
 #[test]
 fn a_request_explains_the_silence_of_an_iterative_server_for_thirty_seconds() {
     let mut bench = up(3);
-    bench.pulse(S2, ProbeEvent::Iterative);
+    bench.probe(S2, ProbeEvent::Iterative);
     let traffic = Traffic {
         in_flight: 1,
         ..Traffic::default()

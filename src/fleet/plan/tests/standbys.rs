@@ -1,14 +1,17 @@
-//! Standbys: started beside the seats, called to one that is empty, lost, and followed by one of the seat's own.
+//! Standbys: started beside the seats, promoted to an empty seat, lost, and followed by a replica
+//! that was started for the seat.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
+use crate::orders::Order;
+use crate::roster::Health;
 
 const R1: ReplicaId = ReplicaId(3);
 const R2: ReplicaId = ReplicaId(4);
 
-/// S1 and S2 up, and r1 standing by.
+/// S1 and S2 that are up, and the standby r1.
 fn warm() -> Bench {
     let policy = Policy {
         standbys: 1,
@@ -27,16 +30,16 @@ fn warm() -> Bench {
 fn a_standby_is_shown_and_not_listed() {
     let bench = warm();
     assert_eq!(bench.kinds(), [EventKind::Standby]);
-    assert!(!bench.published(), "no worker has to do with it");
+    assert!(!bench.published(), "workers do not know of it");
     assert_eq!(bench.list(), names("S1 S2"));
-    assert_eq!(bench.cards(), ["1 S1 up", "2 S2 up", "- r1 standby"]);
+    assert_eq!(bench.shown(), ["1 S1 up", "2 S2 up", "- r1 standby"]);
     let status = bench.plan.status();
     assert_eq!((status.wanted, status.up, status.standbys), (2, 2, 1));
     assert!(status.complete);
 }
 
 #[test]
-fn nobody_waits_for_a_standby() {
+fn readiness_does_not_wait_for_a_standby() {
     let policy = Policy {
         standbys: 1,
         ..policy(Management::Managed)
@@ -47,58 +50,58 @@ fn nobody_waits_for_a_standby() {
 }
 
 #[test]
-fn it_takes_an_empty_seat_by_its_answer() {
+fn a_standby_takes_an_empty_seat_by_its_answer() {
     let mut bench = warm();
     bench.ends(S2);
-    assert_eq!(bench.called(), [(R1, 2)]);
+    assert_eq!(bench.promoted(), [(R1, 2)]);
     assert_eq!(
         bench.starting_names(),
         [(0, "r2".to_owned())],
-        "the next one"
+        "the next standby"
     );
-    assert_eq!(bench.cards()[2], "2 r1 promoting");
+    assert_eq!(bench.shown()[2], "2 r1 promoting");
     assert_eq!(bench.list(), names("S1"));
-    // What was asked before it was called says nothing of its seat.
-    bench.pulse(R1, ProbeEvent::Answered);
+    // An answer to a heartbeat before the promotion does not take the seat.
+    bench.probe(R1, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1"));
     bench.now += MS;
-    bench.pulse(R1, ProbeEvent::Seated { knows: true });
+    bench.probe(R1, ProbeEvent::Seated { knows: true });
     assert!(bench.published());
     assert_eq!(bench.list(), names("S1 r1"));
-    let note = bench.notes()[0].clone();
+    let event = bench.events()[0].clone();
     assert_eq!(
-        (note.kind, note.reason.as_str()),
+        (event.kind, event.reason.as_str()),
         (EventKind::Replaced, "from standby")
     );
     assert_eq!(
-        (note.before, note.replaced_after),
+        (event.before, event.replaced_after),
         (Some(name("S2")), Some(MS))
     );
     assert_eq!(bench.started(), []);
 }
 
 #[test]
-fn one_that_does_not_know_its_seat_stands_in() {
+fn a_standby_that_does_not_know_its_seat_stands_in() {
     let mut bench = warm();
     bench.ends(S2);
-    bench.pulse(R1, ProbeEvent::Seated { knows: false });
+    bench.probe(R1, ProbeEvent::Seated { knows: false });
     assert_eq!(bench.list(), names("S1 r1"));
     assert_eq!(bench.starting_names(), [(2, "r3".to_owned())]);
     let successor = ReplicaId(5);
     bench.fails(successor);
-    assert_eq!(bench.list(), names("S1 r1"), "it goes on");
+    assert_eq!(bench.list(), names("S1 r1"), "it still serves");
     assert_eq!(bench.started(), [], "and the next start waits");
     bench.after(500 * MS);
     assert_eq!(bench.starting_names(), [(2, "r4".to_owned())]);
     bench.rises(ReplicaId(6));
     assert_eq!(bench.list(), names("S1 r4"));
-    assert_eq!(bench.notes()[0].reason, "it stood in");
-    assert_eq!(bench.draining(), [R1], "it finishes what it has begun");
-    assert_eq!(bench.started(), [], "one of the seat's own is enough");
+    assert_eq!(bench.events()[0].reason, "it stood in");
+    assert_eq!(bench.draining(), [R1], "it finishes its requests");
+    assert_eq!(bench.started(), [], "the seat needs no other successor");
 }
 
 #[test]
-fn one_that_does_not_answer_its_call_is_given_up() {
+fn a_standby_that_does_not_answer_its_promotion_is_given_up() {
     let mut bench = warm();
     bench.ends(S2);
     bench.after(249 * MS);
@@ -108,36 +111,36 @@ fn one_that_does_not_answer_its_call_is_given_up() {
     assert_eq!(
         bench.starting_names()[0],
         (2, "r3".to_owned()),
-        "nobody else is warm"
+        "no other standby is warm"
     );
-    assert_eq!(bench.notes()[0].reason, "it did not answer within 250ms");
-    // Its late word changes nothing.
-    bench.pulse(R1, ProbeEvent::Seated { knows: true });
+    assert_eq!(bench.events()[0].reason, "it did not answer within 250ms");
+    // Its late answer changes nothing.
+    bench.probe(R1, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("S1"));
 }
 
 #[test]
-fn one_that_is_not_needed_after_all_goes() {
+fn a_promoted_standby_that_is_not_needed_is_removed() {
     let mut bench = warm();
     bench.falls_silent(S2);
-    assert_eq!(bench.called(), [(R1, 2)]);
-    bench.pulse(S2, ProbeEvent::Answered);
+    assert_eq!(bench.promoted(), [(R1, 2)]);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.list(), names("S1 S2"));
-    // It may know seat 2 by now, and is of no use for another.
+    // The standby may have taken seat 2, so it cannot be used for another seat.
     assert_eq!(bench.removed(), [(R1, StopMode::Kill)]);
 }
 
 #[test]
-fn a_dead_one_is_followed_by_another() {
+fn a_dead_standby_is_followed_by_another() {
     let mut bench = warm();
     for (at, kill) in [(R1, 0), (R2, 1), (ReplicaId(5), 2)] {
         match kill {
             0 => bench.ends(at),
             1 => bench.falls_silent(at),
-            _ => bench.pulse(at, ProbeEvent::Refused("connection refused".to_owned())),
+            _ => bench.probe(at, ProbeEvent::Refused("connection refused".to_owned())),
         }
         assert_eq!(bench.kinds(), [EventKind::Down]);
-        assert_eq!(bench.notes()[0].seat, None);
+        assert_eq!(bench.events()[0].seat, None);
         assert_eq!(bench.removed(), [(at, StopMode::Kill)]);
         let next = bench.started();
         assert_eq!(next.len(), 1);
@@ -148,7 +151,7 @@ fn a_dead_one_is_followed_by_another() {
 }
 
 #[test]
-fn starts_that_fail_are_tried_again_later() {
+fn failed_starts_of_standbys_are_retried_later() {
     let policy = Policy {
         standbys: 1,
         ..policy(Management::Managed)
@@ -168,21 +171,21 @@ fn starts_that_fail_are_tried_again_later() {
 }
 
 #[test]
-fn at_most_so_many_are_called_as_there_are() {
+fn no_more_standbys_are_promoted_than_there_are() {
     let mut bench = warm();
     bench.ends(S1);
     bench.ends(S2);
-    assert_eq!(bench.called(), []);
+    assert_eq!(bench.promoted(), []);
     assert_eq!(
         bench.starting_names(),
         [(2, "r3".to_owned())],
-        "the first took it"
+        "the only standby took seat 1"
     );
-    assert_eq!(bench.cards()[0], "1 S1 removing");
+    assert_eq!(bench.shown()[0], "1 S1 removing");
 }
 
 #[test]
-fn orders_about_it_say_that_it_has_no_seat() {
+fn orders_about_a_standby_are_refused_because_it_has_no_seat() {
     let mut bench = warm();
     let sentence = "r1 is a standby and has no seat";
     assert_eq!(bench.rm(1, "r1"), bad(sentence));
@@ -194,8 +197,8 @@ fn orders_about_it_say_that_it_has_no_seat() {
 }
 
 #[test]
-fn a_stop_removes_it_or_leaves_it_with_the_others() {
-    for (keep, leave, farewell) in [
+fn a_stop_removes_or_detaches_standbys_like_the_others() {
+    for (keep, leave, mode) in [
         (false, false, StopMode::Graceful),
         (true, false, StopMode::Detach),
         (false, true, StopMode::Detach),
@@ -209,9 +212,9 @@ fn a_stop_removes_it_or_leaves_it_with_the_others() {
         bench.rises(S1);
         bench.rises(S2);
         bench.feed(Input::Stop { leave });
-        assert_eq!(bench.removed(), [(S1, farewell), (S2, farewell)]);
+        assert_eq!(bench.removed(), [(S1, mode), (S2, mode)]);
         bench.gone(S1);
-        // Whom another balancer goes on with, requests still go to.
+        // Requests still go to a replica that another balancer serves on from.
         let health = if leave { Health::Up } else { Health::Down };
         assert_eq!(bench.health(1), Some(health));
         bench.gone(S2);
@@ -220,24 +223,28 @@ fn a_stop_removes_it_or_leaves_it_with_the_others() {
 }
 
 #[test]
-fn while_another_process_may_call_it_it_is_not_called() {
+fn a_standby_is_not_promoted_while_another_process_may_promote_it() {
     let mut bench = warm();
     bench.feed(Input::Hold(Ownership::Offering));
     bench.ends(S2);
-    assert_eq!(bench.called(), []);
+    assert_eq!(bench.promoted(), []);
     let starts = bench.starting_names();
-    assert_eq!(starts, [(2, "r2".to_owned())], "it is filled all the same");
+    assert_eq!(
+        starts,
+        [(2, "r2".to_owned())],
+        "the seat is filled nevertheless"
+    );
     bench.feed(Input::Hold(Ownership::Owned));
     bench.ends(S1);
-    assert_eq!(bench.called(), [(R1, 1)]);
+    assert_eq!(bench.promoted(), [(R1, 1)]);
 }
 
 #[test]
-fn what_is_given_away_is_neither_started_nor_called_nor_removed() {
+fn a_released_fleet_starts_promotes_and_removes_no_replica() {
     let mut bench = warm();
     bench.feed(Input::Hold(Ownership::Released));
     bench.ends(S2);
-    assert_eq!((bench.called(), bench.started()), (vec![], vec![]));
+    assert_eq!((bench.promoted(), bench.started()), (vec![], vec![]));
     assert_eq!(bench.removed(), [(S2, StopMode::Detach)]);
     assert_eq!(bench.health(2), Some(Health::Down), "requests go elsewhere");
     bench.falls_silent(R1);

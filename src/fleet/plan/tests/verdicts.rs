@@ -1,10 +1,10 @@
-//! Who is dead, who is suspect and who keeps a seat, rule by rule.
+//! Verdicts about replicas: dead, suspect, or up again in the same seat.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, StopMode};
 use crate::fleet::events::EventKind;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
 fn the_first_replicas_start_at_once_and_together() {
@@ -18,7 +18,7 @@ fn the_first_replicas_start_at_once_and_together() {
     });
     assert_eq!(bench.did, [Action::StartProbing(S2, addr(S2))]);
     assert!(bench.list().is_empty());
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert!(bench.published());
     assert_eq!(bench.kinds(), [EventKind::Joined]);
     bench.rises(S3);
@@ -42,7 +42,7 @@ fn the_first_replicas_start_at_once_and_together() {
 }
 
 #[test]
-fn an_end_is_certain_and_the_successor_takes_the_seat() {
+fn an_exit_is_a_certain_death_and_the_successor_takes_the_seat() {
     let mut bench = Bench::up(3);
     bench.now += 40 * MS;
     bench.ends(S2);
@@ -50,27 +50,27 @@ fn an_end_is_certain_and_the_successor_takes_the_seat() {
     assert_eq!(bench.health(2), Some(Health::Down));
     assert_eq!(bench.removed(), [(S2, StopMode::Kill)]);
     assert_eq!(bench.starting_names(), [(2, "r1".to_owned())]);
-    assert_eq!(bench.notes()[0].detected_within, Some(40 * MS));
-    assert_eq!(bench.notes()[0].up, 2);
+    assert_eq!(bench.events()[0].detected_within, Some(40 * MS));
+    assert_eq!(bench.events()[0].up, 2);
     assert_eq!(bench.list(), names("S1 S3"));
     bench.gone(S2);
     bench.now += 20 * MS;
     bench.rises(ReplicaId(4));
     assert!(bench.published());
-    let note = bench.notes()[0];
+    let event = bench.events()[0];
     assert_eq!(
-        (note.kind, &note.before),
+        (event.kind, &event.before),
         (EventKind::Replaced, &Some(name("S2")))
     );
-    assert_eq!(note.replaced_after, Some(20 * MS));
+    assert_eq!(event.replaced_after, Some(20 * MS));
     assert_eq!(bench.list(), names("S1 r1 S3"));
     assert_eq!(bench.seats(), [1, 2, 3]);
 }
 
 #[test]
-fn a_refusal_is_certain_and_how_it_ended_is_told_later() {
+fn a_refusal_is_a_certain_death_and_the_exit_reason_follows() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
     assert_eq!(bench.started().len(), 1);
@@ -80,9 +80,9 @@ fn a_refusal_is_certain_and_how_it_ended_is_told_later() {
 }
 
 #[test]
-fn a_starting_one_may_be_refused() {
+fn a_starting_replica_may_refuse_connections() {
     let mut bench = Bench::starting(1);
-    bench.pulse(S1, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S1, ProbeEvent::Refused("connection refused".to_owned()));
     bench.falls_silent(S1);
     assert!(bench.did.is_empty());
     bench.rises(S1);
@@ -90,7 +90,7 @@ fn a_starting_one_may_be_refused() {
 }
 
 #[test]
-fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers() {
+fn a_silent_replica_stays_until_its_successor_answers() {
     let mut bench = Bench::up(3);
     bench.misses(S2, MissReason::Silent);
     bench.misses(S2, MissReason::Silent);
@@ -98,7 +98,7 @@ fn three_misses_are_silence_and_the_silent_one_stays_until_its_successor_answers
     bench.misses(S2, MissReason::Silent);
     assert!(bench.published());
     assert_eq!(bench.health(2), Some(Health::Down));
-    assert_eq!(bench.notes()[0].reason, "heartbeat missed 3 times");
+    assert_eq!(bench.events()[0].reason, "heartbeat missed 3 times");
     assert!(bench.removed().is_empty());
     assert_eq!(bench.started(), [ReplicaId(4)]);
     assert_eq!(bench.list(), names("S1 S3"));
@@ -113,20 +113,20 @@ fn an_answer_clears_the_misses() {
     for _ in 0..3 {
         bench.misses(S1, MissReason::Silent);
         bench.misses(S1, MissReason::Silent);
-        bench.pulse(S1, ProbeEvent::Answered);
+        bench.probe(S1, ProbeEvent::Answered);
     }
     assert_eq!(bench.health(1), Some(Health::Up));
 }
 
 #[test]
-fn a_silent_one_that_speaks_first_keeps_its_seat() {
+fn a_silent_replica_that_answers_before_its_successor_keeps_its_seat() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
     assert_eq!(bench.removed(), [(ReplicaId(4), StopMode::Kill)]);
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Up]);
-    // The successor's own word comes too late.
+    // The successor's answer comes too late.
     bench.rises(ReplicaId(4));
     bench.gone(ReplicaId(4));
     assert_eq!(bench.list(), names("S1 S2 S3"));
@@ -134,12 +134,15 @@ fn a_silent_one_that_speaks_first_keeps_its_seat() {
 }
 
 #[test]
-fn a_silent_one_that_ends_is_not_down_twice() {
+fn a_silent_replica_that_ends_is_reported_down_once() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S2);
     bench.ends(S2);
     assert_eq!(bench.kinds(), [EventKind::Ended]);
-    assert!(bench.started().is_empty(), "its successor is on its way");
+    assert!(
+        bench.started().is_empty(),
+        "its successor is already starting"
+    );
     bench.rises(ReplicaId(4));
     assert_eq!(bench.list(), names("S1 r1 S3"));
     assert!(bench.removed().is_empty());
@@ -172,26 +175,30 @@ fn a_wrong_answer_is_a_miss_that_nothing_cancels() {
             bench.misses(S1, why);
         }
         assert_eq!(bench.health(1), Some(Health::Down), "{why:?}");
-        let note = bench.notes()[0];
-        assert_eq!(note.detected_within, Some(750 * MS), "nor counts as good");
+        let event = bench.events()[0];
+        assert_eq!(
+            event.detected_within,
+            Some(750 * MS),
+            "the answer of the data path does not count as healthy"
+        );
     }
 }
 
 #[test]
 fn a_broken_connection_makes_a_suspect_until_the_next_answer() {
     let mut bench = Bench::up(2);
-    bench.pulse(S1, ProbeEvent::Broken);
+    bench.probe(S1, ProbeEvent::Broken);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Suspect));
     assert!(bench.did.contains(&Action::CheckAlive(S1)));
     assert_eq!(bench.list(), names("S1 S2"));
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert!(bench.published());
     assert_eq!(bench.health(1), Some(Health::Up));
 }
 
 #[test]
-fn evidence_is_a_reason_to_look_never_a_verdict() {
+fn evidence_causes_a_probe_and_never_a_verdict() {
     let mut bench = Bench::up(2);
     for sign in [
         EvidenceKind::Lost,

@@ -1,12 +1,12 @@
-//! Chance, from a seed.
+//! Random choices of the model, from a seed.
 
 use super::*;
 
-/// SplitMix64: small, and the same everywhere.
+/// SplitMix64 generator: small, and the same on every platform.
 pub(super) struct Dice {
     pub(super) state: u64,
     pub(super) answers: BTreeMap<ReplicaId, Instant>,
-    /// Who holds a request with which another one fell silent before.
+    /// Replica with a request with which another replica fell silent before.
     pub(super) slow: Option<ReplicaId>,
 }
 
@@ -31,7 +31,7 @@ impl Dice {
 }
 
 impl Environment for Dice {
-    /// From a small pool, so that names do collide.
+    /// Draws from a small pool, so that names collide.
     fn name(&mut self) -> ReplicaName {
         format!("r{}", self.roll(40)).parse().unwrap()
     }
@@ -44,7 +44,7 @@ impl Environment for Dice {
         self.answers.get(&id).copied()
     }
 
-    /// Now and then something explains a silence.
+    /// Returns traffic that explains the silence of one replica.
     fn traffic(&self, id: ReplicaId) -> Traffic {
         Traffic {
             slow: u64::from(self.slow == Some(id)),

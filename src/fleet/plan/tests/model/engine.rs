@@ -1,4 +1,4 @@
-//! What the engine makes of what the plan says.
+//! Simulated engine: it carries out the actions of the plan.
 
 use super::*;
 
@@ -18,7 +18,10 @@ impl Model {
             Action::Start(id, _, name) => self.engine_starts(id, name),
             Action::StartProbing(id, _) => self.sim(id).watched = true,
             Action::AssignSeat(id, _, seat) => {
-                assert!(self.sim(id).watched && !self.sim(id).called, "a warm one");
+                assert!(
+                    self.sim(id).watched && !self.sim(id).called,
+                    "a warm standby"
+                );
                 assert!(!self.members.iter().any(|m| m.id == id), "without a seat");
                 assert_eq!(self.plan.seat(id), Some(seat));
                 self.sim(id).called = true;
@@ -28,9 +31,9 @@ impl Model {
                 assert!(!self.members.iter().any(|member| member.id == id));
                 self.draining.insert(id);
             }
-            Action::Remove(id, farewell) => self.engine_removes(id, farewell),
-            Action::Answer(ticket, answer) => {
-                let order = self.tickets.remove(&ticket).expect("one answer each");
+            Action::Remove(id, mode) => self.engine_removes(id, mode),
+            Action::Answer(order_id, answer) => {
+                let order = self.unanswered.remove(&order_id).expect("one answer each");
                 if answer.is_ok() {
                     match order {
                         Order::Add(change) => self.wanted += change.n,
@@ -83,12 +86,13 @@ impl Model {
         }
     }
 
-    pub(super) fn engine_removes(&mut self, id: ReplicaId, farewell: StopMode) {
+    pub(super) fn engine_removes(&mut self, id: ReplicaId, mode: StopMode) {
         if self.is_theirs {
-            // Before that only at a stop, and what it started itself goes.
-            let left = farewell == StopMode::Detach;
-            assert_eq!(left, self.found.contains(&id), "{id:?} {farewell:?}");
-            assert!(!left || self.stops, "{id:?} is theirs");
+            // Shared replicas are detached, and only by a stop. Replicas that the plan started are
+            // removed.
+            let left = mode == StopMode::Detach;
+            assert_eq!(left, self.found.contains(&id), "{id:?} {mode:?}");
+            assert!(!left || self.stops, "{id:?} is shared");
         }
         let due = self.now + self.dice.millis(200);
         let sim = self.sim(id);

@@ -1,10 +1,11 @@
-//! The plan against a model of the world: an engine and replicas that die, hang, come back, start late
-//! or not at all, and people who order changes meanwhile; thousands of random schedules from fixed seeds.
+//! Model test: the plan against a simulated engine and simulated replicas under random schedules.
 //!
-//! After every step the roster is checked, and after things have settled the whole: N live replicas,
-//! each seat once, nothing orphaned in the engine, every order answered. A failure names its seed.
+//! Replicas die, hang, recover, and start late or not at all, while clients order changes. There
+//! are thousands of schedules from fixed seeds. The roster is checked after every step. When a
+//! schedule has settled, the whole is checked: N live replicas, each seat once, no orphan in the
+//! engine, every order answered. A failure names its seed.
 //!
-//! One machine in a few files: all of them share its state.
+//! The files of this folder share the state of one [`Model`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,15 +13,15 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::fleet::engine::{EngineEvent, ExitReport, Management, StopMode};
-use crate::orders;
+use crate::orders::{self, Order};
 use crate::ring::Spec;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 use dice::Dice;
 
 mod dice;
-mod ends;
 mod engine;
-mod happenings;
+mod random_events;
+mod settle;
 
 const SCHEDULES: u64 = 3_000;
 const STEPS: usize = 150;
@@ -35,16 +36,16 @@ enum State {
     Dead,
 }
 
-/// A replica as the engine has it.
+/// Replica in the simulated engine.
 #[derive(Debug)]
 struct Sim {
     name: ReplicaName,
     state: State,
     watched: bool,
-    /// Its next good heartbeat gives it a seat.
+    /// `true` if its next healthy heartbeat takes a seat.
     called: bool,
     removing: bool,
-    /// The plan was told that it ended.
+    /// `true` if the plan has the report of its end.
     end_told: bool,
 }
 
@@ -55,17 +56,18 @@ struct Model {
     sims: BTreeMap<ReplicaId, Sim>,
     reports: Vec<(Instant, EngineEvent)>,
     draining: BTreeSet<ReplicaId>,
-    tickets: BTreeMap<OrderId, Order>,
-    next_ticket: u64,
+    unanswered: BTreeMap<OrderId, Order>,
+    last_order_id: u64,
     last_id: u64,
     wanted: usize,
     standbys: usize,
-    /// Who was found, and whether another balancer serves from them still.
+    /// Replicas that were found.
     found: BTreeSet<ReplicaId>,
+    /// `true` while another balancer still serves from them.
     is_theirs: bool,
     version: u64,
     members: Vec<MemberDraft>,
-    /// From here on the engine starts what it is told to.
+    /// `true` if every start succeeds from here on.
     calm: bool,
     finished: bool,
     stops: bool,
@@ -99,7 +101,7 @@ impl Model {
             keep: false,
             standbys,
         };
-        // Sometimes they are found, and serve another balancer.
+        // In some schedules the first replicas were found, and serve another balancer.
         let is_theirs = seed % 5 < 2;
         let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
         let first = (1..=FIRST).map(|n| InitialSeat {
@@ -128,8 +130,8 @@ impl Model {
             sims: BTreeMap::new(),
             reports: Vec::new(),
             draining: BTreeSet::new(),
-            tickets: BTreeMap::new(),
-            next_ticket: 0,
+            unanswered: BTreeMap::new(),
+            last_order_id: 0,
             last_id: 0,
             wanted: FIRST,
             standbys,
@@ -165,27 +167,28 @@ impl Model {
         assert_eq!(self.plan.status().answered, listed.len());
     }
 
-    /// Whether all was left to another balancer; then the roster stays as it was.
+    /// Returns `true` if the replicas were left to another balancer. The roster then stays as it
+    /// was.
     fn has_left(&self) -> bool {
         self.stops && self.is_theirs
     }
 
-    fn check_cards(&self) {
+    fn check_infos(&self) {
         if self.has_left() {
             return;
         }
-        let cards = self.plan.cards(self.now);
-        let listed = cards.iter().filter(|(_, card)| card.in_rep_list).count();
+        let infos = self.plan.cards(self.now);
+        let listed = infos.iter().filter(|(_, info)| info.in_rep_list).count();
         assert_eq!(listed, self.plan.listed().len());
-        let seats: BTreeSet<_> = cards.iter().filter_map(|(_, card)| card.seat).collect();
+        let seats: BTreeSet<_> = infos.iter().filter_map(|(_, info)| info.seat).collect();
         let members = self.members.iter().map(|member| member.seat);
         assert!(
             members.collect::<BTreeSet<_>>().is_subset(&seats),
-            "each has a card"
+            "show describes every member"
         );
     }
 
-    /// Lets time pass, with what is due meanwhile.
+    /// Advances the time, and delivers the reports and deadlines that are due meanwhile.
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         loop {
@@ -206,7 +209,7 @@ impl Model {
         }
         self.now = until;
         self.feed(Input::Tick);
-        self.check_cards();
+        self.check_infos();
     }
 
     fn deliver(&mut self, report: EngineEvent) {
@@ -229,18 +232,19 @@ impl Model {
         self.feed(Input::Engine(report));
     }
 
-    /// A heartbeat of one that is watched, as its state has it; now and then a false one.
+    /// Sends a heartbeat to `id`. The result follows its state, with an occasional false one if
+    /// `lies`.
     fn beat(&mut self, id: ReplicaId, lies: bool) {
         let sent = self.now - 200 * MS;
         let why = MissReason::Silent;
         let lie = lies && self.dice.roll(20) == 0;
         if self.sim(id).state == State::Running && self.sim(id).called && !lie {
             self.sim(id).called = false;
-            // Every second one is somebody's own server.
+            // Every second replica is a custom server that does not learn its seat.
             let knows = id.0.is_multiple_of(2);
             self.feed(Input::Pulse(id, ProbeEvent::Seated { knows }));
         }
-        let pulse = match self.sim(id).state {
+        let event = match self.sim(id).state {
             State::Running if lie => {
                 [ProbeEvent::Broken, ProbeEvent::Missed { sent, why }][self.dice.roll(2)].clone()
             }
@@ -249,7 +253,7 @@ impl Model {
             State::Dead if lie => ProbeEvent::Broken,
             State::Dead => ProbeEvent::Refused(String::new()),
         };
-        self.feed(Input::Pulse(id, pulse));
+        self.feed(Input::Pulse(id, event));
     }
 
     fn watched(&self) -> Vec<ReplicaId> {
@@ -273,13 +277,13 @@ fn run(seed: u64) {
     let got_ready = usize::try_from(seed % 200).unwrap();
     for step in 0..STEPS {
         if step == got_ready {
-            model.all_is_ours();
+            model.complete_takeover();
         }
-        model.stumble();
+        model.random_event();
     }
-    // Sometimes the stop comes in the middle of everything.
+    // Every eighth schedule stops before it has settled.
     if !seed.is_multiple_of(8) {
-        model.all_is_ours();
+        model.complete_takeover();
         model.settle();
     }
     if seed.is_multiple_of(3) {
@@ -289,7 +293,7 @@ fn run(seed: u64) {
 }
 
 #[test]
-fn after_random_schedules_the_fleet_is_as_wanted() {
+fn the_fleet_is_as_wanted_after_random_schedules() {
     for seed in 0..SCHEDULES {
         let result = catch_unwind(AssertUnwindSafe(|| run(seed)));
         assert!(result.is_ok(), "seed {seed}");

@@ -1,10 +1,10 @@
-//! When a successor has to wait: back-off, and the hold when many fall silent at once.
+//! Delays of successors: the back-off, and the hold after a mass silence.
 
 use std::time::Duration;
 
 use super::super::*;
 use super::bench::*;
-use crate::fleet::engine::{EngineEvent, StopMode};
+use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
 
 #[test]
@@ -20,17 +20,21 @@ fn a_failed_start_waits_twice_as_long_each_time() {
         assert_eq!(bench.plan.deadline(), Some(bench.now + wait));
         assert!(bench.after(wait - MS).is_empty());
         bench.after(MS);
-        // It has never answered, so its name is free for another try.
+        // The replica has never answered, so its name is free for the next start.
         assert_eq!(bench.starting_names(), [(1, "S1".to_owned())]);
         id = bench.started()[0];
     }
     bench.rises(id);
     bench.after(59 * SEC);
     bench.ends(id);
-    assert_eq!(bench.started().len(), 1, "one that answered is replaced");
+    assert_eq!(
+        bench.started().len(),
+        1,
+        "a replica that answered is replaced at once"
+    );
     bench.fails(bench.started()[0]);
     bench.after(29 * SEC);
-    assert!(bench.started().is_empty(), "but the back-off goes on");
+    assert!(bench.started().is_empty(), "the back-off continues");
     bench.after(SEC);
     let id = bench.started()[0];
     bench.rises(id);
@@ -38,7 +42,11 @@ fn a_failed_start_waits_twice_as_long_each_time() {
     bench.ends(id);
     bench.fails(bench.started()[0]);
     bench.after(500 * MS);
-    assert_eq!(bench.started().len(), 1, "a minute of health clears it");
+    assert_eq!(
+        bench.started().len(),
+        1,
+        "a minute of health resets the delay"
+    );
 }
 
 #[test]
@@ -51,7 +59,7 @@ fn a_start_that_takes_too_long_has_failed() {
     assert_eq!(bench.plan.deadline(), Some(bench.now + 10 * SEC));
     bench.after(10 * SEC);
     assert_eq!(bench.removed(), [(S1, StopMode::Kill)]);
-    assert_eq!(bench.notes()[0].reason, "it did not answer within 10s");
+    assert_eq!(bench.events()[0].reason, "it did not answer within 10s");
 }
 
 #[test]
@@ -76,7 +84,7 @@ fn the_eleventh_death_within_a_minute_waits() {
 }
 
 #[test]
-fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
+fn silent_replicas_are_not_replaced_for_a_while_when_many_fall_silent_at_once() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S1);
     assert_eq!(bench.started(), [ReplicaId(4)]);
@@ -90,7 +98,7 @@ fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
     bench.falls_silent(S3);
     assert!(bench.started().is_empty());
     bench.ends(S3);
-    assert_eq!(bench.started().len(), 1, "one that is certainly dead");
+    assert_eq!(bench.started().len(), 1, "S3 is dead for certain");
     bench.rises(bench.started()[0]);
     bench.after(1_999 * MS);
     assert!(bench.started().is_empty());
@@ -104,16 +112,16 @@ fn when_many_fall_silent_at_once_nobody_is_replaced_for_a_while() {
     assert_eq!(two.len(), 1, "then the next");
     bench.rises(two[0]);
     assert_eq!(bench.plan.status().up, 3);
-    assert_eq!(bench.plan.held_until, None);
+    assert_eq!(bench.plan.state.mass_silence.held_until(), None);
 }
 
 #[test]
-fn those_who_speak_again_end_the_hold() {
+fn answers_of_the_silent_replicas_end_the_hold() {
     let mut bench = Bench::up(3);
     bench.falls_silent(S1);
     bench.falls_silent(S2);
-    bench.pulse(S1, ProbeEvent::Answered);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.plan.status().up, 3);
     bench.now += 251 * MS;
     bench.falls_silent(S3);
@@ -121,7 +129,7 @@ fn those_who_speak_again_end_the_hold() {
 }
 
 #[test]
-fn few_or_slowly_silent_seats_are_no_sign_of_our_fault() {
+fn few_or_slowly_silent_seats_do_not_begin_a_hold() {
     let mut two = Bench::up(2);
     two.falls_silent(S1);
     two.falls_silent(S2);
@@ -135,7 +143,7 @@ fn few_or_slowly_silent_seats_are_no_sign_of_our_fault() {
 }
 
 #[test]
-fn many_that_die_together_are_one_reason_to_wait() {
+fn many_deaths_at_once_double_the_delay_only_once() {
     let policy = Policy {
         standbys: 20,
         ..policy(Management::Managed)
@@ -156,14 +164,14 @@ fn many_that_die_together_are_one_reason_to_wait() {
 }
 
 #[test]
-fn a_standby_that_was_well_for_long_clears_the_back_off_when_it_is_called_too() {
+fn promotion_of_a_standby_that_was_warm_for_long_resets_the_back_off() {
     let policy = Policy {
         standbys: 1,
         ..policy(Management::Managed)
     };
     let mut bench = Bench::with(policy, 1);
     bench.rises(S1);
-    // Its start fails so often that the next try is long in coming.
+    // Repeated failures make the delay long.
     let mut standby = S2;
     for _ in 0..7 {
         bench.fails(standby);
@@ -174,9 +182,9 @@ fn a_standby_that_was_well_for_long_clears_the_back_off_when_it_is_called_too() 
     bench.rises(standby);
     bench.after(61 * SEC);
     bench.ends(S1);
-    assert_eq!(bench.called(), [(standby, 1)]);
+    assert_eq!(bench.promoted(), [(standby, 1)]);
     let next = bench.started()[0];
-    bench.pulse(standby, ProbeEvent::Seated { knows: true });
+    bench.probe(standby, ProbeEvent::Seated { knows: true });
     bench.fails(next);
     bench.gone(next);
     bench.after(500 * MS);

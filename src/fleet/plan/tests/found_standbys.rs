@@ -1,10 +1,11 @@
-//! Standbys that were there before the balancer, which go on standing by or take a seat that was found empty.
+//! Standbys that ran before the balancer: they remain standbys, or take a seat that was found
+//! empty.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management};
 
-/// The plan for S1 where it was found, or for its empty seat, and for s-a, who was found standing by.
+/// Plan for the found replica S1, or for its empty seat, and for the found standby s-a.
 fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
     let policy = Policy {
         standbys: 2,
@@ -25,7 +26,7 @@ fn resumed(addr_of_s1: Option<ReplicaAddr>) -> Bench {
 }
 
 #[test]
-fn those_that_were_found_go_on_standing_by() {
+fn found_standbys_remain_standbys() {
     let mut bench = resumed(Some(addr(S1)));
     let starts = [(1, "S1"), (0, "s-a"), (0, "r1")].map(|(seat, name)| (seat, name.to_owned()));
     assert_eq!(bench.starting_names(), starts);
@@ -38,16 +39,16 @@ fn those_that_were_found_go_on_standing_by() {
 }
 
 #[test]
-fn one_that_was_found_takes_a_seat_that_was_found_empty() {
+fn a_found_standby_takes_a_seat_that_was_found_empty() {
     let mut bench = resumed(None);
     let s_a = ReplicaId(1);
-    assert_eq!(bench.called(), [(s_a, 1)]);
+    assert_eq!(bench.promoted(), [(s_a, 1)]);
     bench.report(EngineEvent::Started {
         id: s_a,
         addr: addr(S2),
     });
     assert_eq!(bench.did, [], "its heartbeats have begun");
-    bench.pulse(s_a, ProbeEvent::Seated { knows: true });
+    bench.probe(s_a, ProbeEvent::Seated { knows: true });
     assert_eq!(bench.list(), names("s-a"));
-    assert_eq!(bench.notes()[0].reason, "from standby");
+    assert_eq!(bench.events()[0].reason, "from standby");
 }

@@ -1,14 +1,15 @@
-//! What was found while another balancer serves from it still: whatever is made of it, it stays.
+//! Shared replicas during a takeover: the old balancer still serves from them, so they stay.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
 
-/// The first that is no longer known by the number of one that was found.
+/// First replica that the plan starts itself.
 const OWN: ReplicaId = ReplicaId(4);
 
-/// A plan for S1 and S2, who serve another balancer, and s-a, who stands by there; all have answered.
+/// Plan for the seats of S1 and S2 and the standby s-a of another balancer. All of them have
+/// answered.
 fn found() -> Bench {
     let serving = |seat, text: &str| InitialSeat {
         serves: true,
@@ -32,11 +33,11 @@ fn found() -> Bench {
 }
 
 fn refuses(bench: &mut Bench, id: ReplicaId) {
-    bench.pulse(id, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(id, ProbeEvent::Refused("connection refused".to_owned()));
 }
 
 #[test]
-fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
+fn a_shared_replica_that_refuses_or_is_silent_is_only_counted_as_not_answering() {
     let mut bench = found();
     refuses(&mut bench, S1);
     assert_eq!(bench.kinds(), [EventKind::Down]);
@@ -50,11 +51,11 @@ fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
     }
     let status = bench.plan.status();
     assert_eq!((status.owed, status.answered, status.standbys), (2, 0, 1));
-    // From then on all goes as ever.
+    // After the takeover the usual rules apply.
     bench.feed(Input::Hold(Ownership::Owned));
-    assert_eq!(bench.called(), [(S3, 1)]);
+    assert_eq!(bench.promoted(), [(S3, 1)]);
     let seats: Vec<u32> = bench.starting_names().iter().map(|one| one.0).collect();
-    assert_eq!(seats, [2, 0], "beside S2, and in reserve");
+    assert_eq!(seats, [2, 0], "beside S2, and a standby");
     refuses(&mut bench, S3);
     assert_eq!(bench.removed(), [(S3, StopMode::Kill)]);
     refuses(&mut bench, S1);
@@ -62,21 +63,21 @@ fn one_that_refuses_or_falls_silent_makes_us_not_ready_and_no_more() {
 }
 
 #[test]
-fn one_that_speaks_again_counts_again() {
+fn a_shared_replica_that_answers_again_counts_again() {
     let mut bench = found();
     refuses(&mut bench, S1);
     assert_eq!(bench.plan.status().owed, 1);
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Up]);
     assert_eq!(bench.plan.status().owed, 0);
 }
 
 #[test]
-fn one_that_has_ended_gets_a_successor_of_ours_and_its_corpse_goes_when_all_is_ours() {
+fn a_shared_replica_that_ended_gets_a_successor_and_is_removed_after_the_takeover() {
     let mut bench = found();
     bench.ends(S1);
     assert_eq!(bench.removed(), []);
-    assert_eq!(bench.called(), [], "the one that stands by is theirs");
+    assert_eq!(bench.promoted(), [], "the standby is shared");
     assert_eq!(bench.started(), [OWN]);
     assert_eq!(bench.plan.status().owed, 1);
     bench.ends(S2);
@@ -93,10 +94,10 @@ fn one_that_has_ended_gets_a_successor_of_ours_and_its_corpse_goes_when_all_is_o
 }
 
 #[test]
-fn what_we_started_goes_with_us_and_the_rest_is_left() {
+fn a_stop_during_a_takeover_removes_own_replicas_and_detaches_shared_ones() {
     for keep in [false, true] {
         let mut bench = found();
-        bench.plan.policy.keep = keep;
+        bench.plan.state.policy.keep = keep;
         bench.ends(S1);
         bench.rises(OWN);
         bench.ends(S2);
@@ -115,7 +116,7 @@ fn what_we_started_goes_with_us_and_the_rest_is_left() {
 }
 
 #[test]
-fn a_seat_that_nobody_had_is_filled_and_one_that_was_silent_there_is_not_waited_for() {
+fn a_takeover_fills_empty_seats_and_does_not_wait_for_replicas_silent_before() {
     let silent = InitialSeat::new(Seat(1), name("S1"), Some(addr(S1)));
     let empty = InitialSeat::new(Seat(2), name("r9"), None);
     let now = Instant::now();

@@ -1,4 +1,5 @@
-//! Fleets that begin or end otherwise: fixed backends, no heartbeats, containers found and kept.
+//! Fleets that start or end differently: fixed backends, no heartbeats, containers that were found
+//! and are kept.
 
 use std::time::Instant;
 
@@ -6,7 +7,7 @@ use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{EngineEvent, Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::roster::{Evidence, EvidenceKind};
+use crate::roster::{Evidence, EvidenceKind, Health};
 
 #[test]
 fn fixed_backends_are_down_until_they_answer_and_come_back() {
@@ -14,18 +15,18 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
     let (a, b) = (S1, S2);
     assert_eq!(bench.did, [Action::StartProbing(b, addr(b))]);
     assert_eq!(bench.health(1), Some(Health::Down));
-    bench.pulse(a, ProbeEvent::Answered);
+    bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Joined]);
     assert_eq!(bench.list(), names("a"));
-    bench.pulse(b, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(b, ProbeEvent::Refused("connection refused".to_owned()));
     assert!(bench.did.is_empty());
     assert!(!bench.plan.status().complete);
-    bench.pulse(b, ProbeEvent::Answered);
+    bench.probe(b, ProbeEvent::Answered);
     assert!(bench.plan.status().complete);
-    bench.pulse(a, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(a, ProbeEvent::Refused("connection refused".to_owned()));
     assert_eq!(bench.health(1), Some(Health::Down));
     assert!(bench.started().is_empty() && bench.removed().is_empty());
-    bench.pulse(a, ProbeEvent::Answered);
+    bench.probe(a, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Up]);
     bench.falls_silent(b);
     assert_eq!(bench.list(), names("a"));
@@ -40,9 +41,9 @@ fn fixed_backends_are_down_until_they_answer_and_come_back() {
 }
 
 #[test]
-fn without_heartbeats_everybody_is_up_for_ever() {
+fn without_heartbeats_every_replica_stays_up() {
     let mut bench = Bench::fixed(false);
-    assert!(bench.did.is_empty(), "nobody is watched");
+    assert!(bench.did.is_empty(), "no replica is probed");
     let sign = EvidenceKind::Refused;
     bench.feed(Input::Evidence(Evidence { id: S1, sign }));
     assert!(bench.did.is_empty());
@@ -51,7 +52,7 @@ fn without_heartbeats_everybody_is_up_for_ever() {
 }
 
 #[test]
-fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
+fn found_replicas_have_time_to_answer_before_they_get_successors() {
     let now = Instant::now();
     let found = |seat, text: &str, runs: bool| InitialSeat {
         seat: Seat(seat),
@@ -69,7 +70,7 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         plan: Plan::resume(policy(Management::Managed), &first, &[], now).unwrap(),
         now,
         dice: Dice::default(),
-        tickets: 0,
+        orders_sent: 0,
         did: Vec::new(),
     };
     bench.feed(Input::Begin);
@@ -83,24 +84,24 @@ fn those_found_running_have_a_moment_to_answer_before_they_get_successors() {
         (vec![EventKind::Joined], Some(Health::Up))
     );
     bench.rises(S3);
-    assert!(bench.after(900 * MS).is_empty(), "a moment");
+    assert!(bench.after(900 * MS).is_empty(), "time to answer");
     bench.after(100 * MS);
     assert_eq!(bench.starting_names(), [(7, "r1".to_owned())]);
-    assert!(bench.removed().is_empty(), "it may speak first");
+    assert!(bench.removed().is_empty(), "it may answer first");
     assert!(!bench.plan.status().complete);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Withdrawn, EventKind::Joined]);
     assert_eq!(bench.list(), names("S2 r0 s-x"));
     assert!(bench.plan.status().complete);
 }
 
 #[test]
-fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
+fn a_refused_name_refuses_its_add_and_is_not_used_for_a_seat_again() {
     let why = || "is taken by a container that is not ours".to_owned();
     let mut bench = Bench::up(1);
     assert_eq!(bench.add(2, "lion"), None);
     let [lion, other] = bench.started()[..] else {
-        panic!("not two")
+        panic!("expected two starts")
     };
     bench.rises(other);
     let id = lion;
@@ -121,7 +122,7 @@ fn a_refused_name_refuses_the_add_that_asked_for_it_and_is_no_seats_again() {
 }
 
 #[test]
-fn a_stop_that_keeps_leaves_those_in_their_seats() {
+fn a_stop_with_keep_detaches_the_holders_of_seats() {
     let keep = Policy {
         keep: true,
         ..policy(Management::Managed)

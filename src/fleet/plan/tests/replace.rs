@@ -1,15 +1,16 @@
-//! Orders of whoever runs the fleet: scale, replace, drain and ready, and what is shown of it all.
+//! Orders of the operator: `scale`, `replace`, `drain` and `ready`, and their traces in `show`.
 //!
-//! Together because each of them is shown by `show`, which the last of the tests ask about all of them.
+//! They are in one file because the last tests ask `show` about all of them.
 
 use super::super::*;
 use super::bench::*;
 use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
-use crate::orders::{OrderError, ReplicaState};
+use crate::orders::{Order, OrderError, ReplicaState};
+use crate::roster::Health;
 
 #[test]
-fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {
+fn scale_adds_random_names_or_removes_the_highest_seats() {
     let mut bench = Bench::up(2);
     assert_eq!(bench.order(Order::Scale(4)), None);
     let expected = [(3, "r1"), (4, "r2")].map(|(seat, name)| (seat, name.to_owned()));
@@ -19,7 +20,7 @@ fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {
     }
     assert_eq!(bench.answer(), Some(Ok(names("S1 S2 r1 r2"))));
     assert_eq!(bench.order(Order::Scale(4)), Some(Ok(names("S1 S2 r1 r2"))));
-    // The highest seats, though another of their holders came last.
+    // The highest seats leave, although the replica in another seat is the newest.
     bench.ends(S1);
     let successor = bench.started()[0];
     bench.gone(S1);
@@ -40,7 +41,7 @@ fn to_scale_is_to_add_random_names_or_to_remove_the_highest_seats() {
 }
 
 #[test]
-fn to_scale_beyond_what_is_allowed_changes_nothing() {
+fn scale_beyond_the_limit_changes_nothing() {
     let mut bench = Bench::up(1);
     let sentence = "cannot scale to 257 replicas: at most 256 are allowed (--max-replicas)";
     assert_eq!(bench.order(Order::Scale(257)), bad(sentence));
@@ -50,21 +51,21 @@ fn to_scale_beyond_what_is_allowed_changes_nothing() {
 }
 
 #[test]
-fn one_is_replaced_by_one_that_was_started_before() {
+fn replace_starts_the_successor_before_the_old_replica_leaves() {
     let mut bench = Bench::up(3);
     assert_eq!(bench.replace("S2"), None);
     assert_eq!(bench.starting_names(), [(2, "r1".to_owned())]);
     let new = bench.started()[0];
-    assert_eq!(bench.list(), names("S1 S2 S3"), "it serves meanwhile");
+    assert_eq!(bench.list(), names("S1 S2 S3"), "S2 serves meanwhile");
     bench.rises(new);
     assert!(bench.published());
     assert_eq!(bench.draining(), [S2]);
     assert_eq!(bench.kinds(), [EventKind::Replaced]);
     assert_eq!(bench.list(), names("S1 r1 S3"));
-    assert_eq!(bench.cards()[1..3], ["2 S2 leaving", "2 r1 up"]);
+    assert_eq!(bench.shown()[1..3], ["2 S2 leaving", "2 r1 up"]);
     bench.feed(Input::Drained(S2));
     assert_eq!(bench.removed(), [(S2, StopMode::Graceful)]);
-    assert_eq!(bench.answer(), None, "the old one is still there");
+    assert_eq!(bench.answer(), None, "S2 is still there");
     bench.gone(S2);
     assert_eq!(bench.answer(), Some(Ok(names("S1 r1 S3"))));
     let missing = OrderError::not_found(&name("S2"));
@@ -72,7 +73,7 @@ fn one_is_replaced_by_one_that_was_started_before() {
 }
 
 #[test]
-fn all_are_replaced_one_after_the_other() {
+fn replace_all_replaces_one_seat_after_the_other() {
     let mut bench = Bench::up(3);
     bench.replace("all");
     for (seat, old) in [(1, S1), (2, S2), (3, S3)] {
@@ -93,7 +94,7 @@ fn all_are_replaced_one_after_the_other() {
 }
 
 #[test]
-fn a_successor_that_does_not_start_ends_the_replacement_and_the_old_one_stays() {
+fn a_successor_that_does_not_start_ends_the_replacement_and_the_old_replica_stays() {
     let mut bench = Bench::up(2);
     bench.replace("all");
     let first = bench.started()[0];
@@ -107,7 +108,7 @@ fn a_successor_that_does_not_start_ends_the_replacement_and_the_old_one_stays() 
     assert_eq!(bench.removed(), [(second, StopMode::Kill)]);
     bench.gone(second);
     assert_eq!(bench.list(), names("r1 S2"));
-    // It is no reason to wait should the old one die now.
+    // The failed start causes no back-off if the old replica dies now.
     bench.ends(S2);
     assert_eq!(bench.started().len(), 1);
 }
@@ -118,7 +119,10 @@ fn a_death_in_the_middle_of_a_replacement_is_replaced_by_the_same_successor() {
     bench.replace("S1");
     let new = bench.started()[0];
     bench.ends(S1);
-    assert!(bench.started().is_empty(), "it is on its way");
+    assert!(
+        bench.started().is_empty(),
+        "the successor is already starting"
+    );
     bench.gone(S1);
     bench.rises(new);
     assert_eq!(bench.answer(), Some(Ok(names("r1 S2"))));
@@ -133,7 +137,7 @@ fn a_death_in_the_middle_of_a_replacement_is_replaced_by_the_same_successor() {
 }
 
 #[test]
-fn a_seat_that_got_another_holder_before_its_turn_is_replaced_already() {
+fn a_seat_that_got_another_holder_before_its_turn_counts_as_replaced() {
     let mut bench = Bench::up(2);
     bench.replace("all");
     let first = bench.started()[0];
@@ -148,13 +152,13 @@ fn a_seat_that_got_another_holder_before_its_turn_is_replaced_already() {
 }
 
 #[test]
-fn a_silent_one_that_speaks_again_is_replaced_all_the_same() {
+fn a_silent_replica_that_answers_again_is_replaced_by_order_nevertheless() {
     let mut bench = Bench::up(2);
     bench.falls_silent(S2);
     let new = bench.started()[0];
     assert_eq!(bench.replace("S2"), None);
     assert!(bench.started().is_empty());
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(bench.health(2), Some(Health::Up));
     assert!(bench.removed().is_empty());
     bench.rises(new);
@@ -165,11 +169,11 @@ fn a_silent_one_that_speaks_again_is_replaced_all_the_same() {
 }
 
 #[test]
-fn one_that_waits_to_be_started_again_is_started_at_once_by_a_replace() {
+fn replace_ends_the_back_off_of_a_seat() {
     let mut bench = Bench::starting(1);
     bench.fails(S1);
     bench.gone(S1);
-    assert_eq!(bench.cards(), ["1 S1 waiting"]);
+    assert_eq!(bench.shown(), ["1 S1 waiting"]);
     let reason = bench.plan.cards(bench.now).remove(0).1.reason;
     assert_eq!(
         reason.as_deref(),
@@ -182,7 +186,7 @@ fn one_that_waits_to_be_started_again_is_started_at_once_by_a_replace() {
 }
 
 #[test]
-fn a_stop_ends_a_replacement_and_the_old_one_serves_on_until_then() {
+fn a_stop_ends_a_replacement_and_the_old_replica_serves_until_then() {
     let refusal = OrderError::unavailable("ringmaster is stopping");
     let mut bench = Bench::up(1);
     bench.replace("S1");
@@ -191,7 +195,7 @@ fn a_stop_ends_a_replacement_and_the_old_one_serves_on_until_then() {
     assert_eq!(bench.answer(), Some(Err(refusal)));
     assert_eq!(bench.removed(), [(new, StopMode::Kill)]);
     bench.gone(new);
-    assert_eq!(bench.cards(), ["1 S1 up"]);
+    assert_eq!(bench.shown(), ["1 S1 up"]);
     bench.feed(Input::Stop { leave: false });
     assert_eq!(bench.removed(), [(S1, StopMode::Graceful)]);
 }
@@ -202,20 +206,20 @@ fn drained(bench: &Bench) -> Vec<u32> {
 }
 
 #[test]
-fn one_that_is_drained_stays_and_is_listed() {
+fn a_drained_replica_stays_and_is_listed() {
     let mut bench = Bench::up(3);
     let all = || Some(Ok(names("S1 S2 S3")));
     assert_eq!(bench.order(Order::Drain(name("S2"))), all());
     assert!(bench.published());
     assert_eq!((drained(&bench), bench.seats()), (vec![2], vec![1, 2, 3]));
-    assert_eq!(bench.cards()[1], "2 S2 drained");
+    assert_eq!(bench.shown()[1], "2 S2 drained");
     assert_eq!(bench.kinds(), [EventKind::Drained]);
     let status = bench.plan.status();
     assert_eq!((status.up, status.drained, status.answered), (2, 1, 3));
     assert_eq!(bench.order(Order::Drain(name("S2"))), all(), "again");
     assert!(!bench.published());
-    bench.pulse(S2, ProbeEvent::Broken);
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Broken);
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2], "a suspicion changes nothing");
     assert_eq!(bench.order(Order::Ready(name("S2"))), all());
     assert_eq!(
@@ -227,7 +231,7 @@ fn one_that_is_drained_stays_and_is_listed() {
 }
 
 #[test]
-fn the_successor_of_a_drained_one_serves() {
+fn the_successor_of_a_drained_replica_serves() {
     let mut bench = Bench::up(2);
     bench.order(Order::Drain(name("S2")));
     bench.ends(S2);
@@ -244,18 +248,18 @@ fn the_successor_of_a_drained_one_serves() {
 #[test]
 fn fixed_backends_can_be_drained_and_nothing_else() {
     let mut bench = Bench::fixed(true);
-    bench.pulse(S1, ProbeEvent::Answered);
+    bench.probe(S1, ProbeEvent::Answered);
     let sentence = "fixed backends are neither started nor stopped";
     assert_eq!(bench.order(Order::Scale(1)), bad(sentence));
     assert_eq!(bench.replace("all"), bad(sentence));
     assert_eq!(bench.replace("a"), bad(sentence));
-    assert_eq!(bench.cards(), ["1 a up", "2 b down"]);
-    // One that is down can be kept from serving when it comes back.
+    assert_eq!(bench.shown(), ["1 a up", "2 b down"]);
+    // A backend that is down can be drained before it comes back.
     assert_eq!(bench.order(Order::Drain(name("b"))), Some(Ok(names("a"))));
-    bench.pulse(S2, ProbeEvent::Answered);
-    assert_eq!(bench.cards(), ["1 a up", "2 b drained"]);
-    bench.pulse(S2, ProbeEvent::Refused("connection refused".to_owned()));
-    bench.pulse(S2, ProbeEvent::Answered);
+    bench.probe(S2, ProbeEvent::Answered);
+    assert_eq!(bench.shown(), ["1 a up", "2 b drained"]);
+    bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
+    bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2]);
     let past = bench.plan.cards(bench.now).remove(1).1.past;
     assert_eq!(past[0].reason, "connection refused");
@@ -263,32 +267,32 @@ fn fixed_backends_can_be_drained_and_nothing_else() {
 }
 
 #[test]
-fn the_cards_tell_who_sat_there_before_and_how_that_ended() {
+fn show_lists_former_holders_and_how_they_ended() {
     let mut bench = Bench::up(2);
     bench.falls_silent(S2);
     let new = bench.started()[0];
-    assert_eq!(bench.cards(), ["1 S1 up", "2 S2 silent", "2 r1 starting"]);
+    assert_eq!(bench.shown(), ["1 S1 up", "2 S2 silent", "2 r1 starting"]);
     bench.rises(new);
     bench.ends(S2);
     bench.gone(S2);
     bench.now += SEC;
-    let card = bench.plan.cards(bench.now).remove(1).1;
+    let info = bench.plan.cards(bench.now).remove(1).1;
     assert_eq!(
-        (card.name, card.state, card.in_rep_list),
+        (info.name, info.state, info.in_rep_list),
         (name("r1"), ReplicaState::Up, true)
     );
     assert_eq!(
-        (card.deaths, card.up_for, card.addr),
+        (info.deaths, info.up_for, info.addr),
         (1, Some(SEC), Some(addr(new)))
     );
-    let [past] = &card.past[..] else {
-        panic!("one")
+    let [past] = &info.past[..] else {
+        panic!("expected one former holder")
     };
     assert_eq!((&past.name, past.ago), (&name("S2"), SEC));
     assert_eq!(past.reason, "heartbeat missed 3 times");
     let ended = past.exit.as_deref();
     assert_eq!(ended, Some("process ended, signal: 9 (SIGKILL)"));
-    // Only the last few are kept.
+    // The history keeps the last four holders.
     for _ in 0..5 {
         let holder = bench.plan.cards(bench.now).remove(1).0.unwrap();
         bench.ends(holder);
@@ -296,31 +300,31 @@ fn the_cards_tell_who_sat_there_before_and_how_that_ended() {
         bench.gone(holder);
         bench.rises(new);
     }
-    let card = bench.plan.cards(bench.now).remove(1).1;
-    assert_eq!((card.deaths, card.past.len()), (6, 4));
-    assert_eq!(card.past[0].name, name("r5"), "the last first");
+    let info = bench.plan.cards(bench.now).remove(1).1;
+    assert_eq!((info.deaths, info.past.len()), (6, 4));
+    assert_eq!(info.past[0].name, name("r5"), "the newest first");
 }
 
 #[test]
-fn those_of_an_add_and_those_that_go_have_cards_too() {
+fn show_lists_replicas_of_an_add_and_leaving_replicas() {
     let mut bench = Bench::up(1);
     bench.add(2, "S2 S3");
     let [two, three] = bench.started()[..] else {
-        panic!("not two")
+        panic!("expected two starts")
     };
     bench.rises(two);
     let all = ["1 S1 up", "2 S2 answered", "3 S3 starting"];
-    assert_eq!(bench.cards(), all);
+    assert_eq!(bench.shown(), all);
     bench.rises(three);
     bench.rm(1, "S3");
-    assert_eq!(bench.cards()[2], "3 S3 leaving");
+    assert_eq!(bench.shown()[2], "3 S3 leaving");
     assert_eq!(bench.list().len(), 3);
     bench.feed(Input::Drained(three));
-    assert_eq!(bench.cards()[2], "3 S3 removing");
+    assert_eq!(bench.shown()[2], "3 S3 removing");
 }
 
 #[test]
-fn orders_go_one_after_another_whatever_they_are() {
+fn orders_of_every_kind_are_carried_out_one_after_another() {
     let mut bench = Bench::with(policy(Management::Managed), 2);
     bench.rises(S1);
     bench.rises(S2);

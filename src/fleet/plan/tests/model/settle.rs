@@ -1,4 +1,4 @@
-//! How a schedule ends: things settle, and are as they should be.
+//! End of a schedule: the fleet settles, is checked, and stops.
 
 use super::*;
 
@@ -6,7 +6,7 @@ impl Model {
     pub(super) fn is_settled(&self) -> bool {
         let up = self.members.iter();
         let up = up.filter(|m| m.health == Health::Up && !m.drained);
-        self.tickets.is_empty()
+        self.unanswered.is_empty()
             && self.reports.is_empty()
             && up.count() == self.wanted
             && self.sims.len() == self.wanted + self.standbys
@@ -14,7 +14,7 @@ impl Model {
             && self.plan.status().standbys == self.standbys
     }
 
-    /// Nothing happens any more but what must.
+    /// Runs without faults until the fleet has settled, and checks it.
     pub(super) fn settle(&mut self) {
         self.calm = true;
         self.dice.slow = None;
@@ -33,7 +33,11 @@ impl Model {
                 self.hand_in(Order::Ready(name));
             }
         }
-        assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
+        assert!(
+            self.unanswered.is_empty(),
+            "unanswered: {:?}",
+            self.unanswered
+        );
         let status = self.plan.status();
         let n = self.wanted;
         assert_eq!((status.wanted, status.up, status.answered), (n, n, n));
@@ -46,7 +50,7 @@ impl Model {
         assert_eq!(
             (all, standbys),
             (n + self.standbys, self.standbys),
-            "nothing orphaned"
+            "no orphan"
         );
         assert_eq!(status.standbys, self.standbys);
         assert_eq!(self.in_state(State::Running).len(), all);
@@ -54,12 +58,16 @@ impl Model {
 
     pub(super) fn close(&mut self) {
         self.feed(Input::Close);
-        assert!(self.tickets.is_empty(), "unanswered: {:?}", self.tickets);
+        assert!(
+            self.unanswered.is_empty(),
+            "unanswered: {:?}",
+            self.unanswered
+        );
         self.pass(Duration::from_secs(1));
     }
 
-    /// Nobody else serves from what was found.
-    pub(super) fn all_is_ours(&mut self) {
+    /// Completes the takeover.
+    pub(super) fn complete_takeover(&mut self) {
         if std::mem::take(&mut self.is_theirs) {
             self.feed(Input::Hold(Ownership::Owned));
         }
@@ -70,6 +78,6 @@ impl Model {
         let leave = self.is_theirs;
         self.feed(Input::Stop { leave });
         self.pass(Duration::from_secs(60));
-        assert!(self.finished && self.sims.is_empty() && self.tickets.is_empty());
+        assert!(self.finished && self.sims.is_empty() && self.unanswered.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! What happens while nobody expects it: people order, and the world stumbles.
+//! Random happenings: orders of clients, faults of replicas, and the passing of time.
 
 use super::*;
 
@@ -41,14 +41,14 @@ impl Model {
     }
 
     pub(super) fn hand_in(&mut self, order: Order) {
-        self.next_ticket += 1;
-        let ticket = OrderId(self.next_ticket);
-        self.tickets.insert(ticket, order.clone());
-        self.feed(Input::Order(ticket, order));
+        self.last_order_id += 1;
+        let order_id = OrderId(self.last_order_id);
+        self.unanswered.insert(order_id, order.clone());
+        self.feed(Input::Order(order_id, order));
     }
 
-    /// One random thing happens.
-    pub(super) fn stumble(&mut self) {
+    /// Makes one random thing happen.
+    pub(super) fn random_event(&mut self) {
         match self.dice.roll(26) {
             0..3 => {
                 let time = self.dice.millis(400);
@@ -61,7 +61,7 @@ impl Model {
                 }
             }
             13 => {
-                // The kernel's word may come at once or late.
+                // The report of the end may arrive at once or late.
                 if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {
                     self.sim(id).state = State::Dead;
                     if !self.sim(id).removing {

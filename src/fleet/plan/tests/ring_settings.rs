@@ -1,5 +1,5 @@
-//! Switching the ring and the bound: in one step, for the seats that stay, and not at all when there is
-//! no room.
+//! Changes of the ring and of the bound: in one step and over the same seats, or refused without
+//! room.
 
 use super::super::Action;
 use super::bench::*;
@@ -25,7 +25,7 @@ fn another_ring_is_published_at_once_over_the_same_seats() {
     assert_eq!(after.ring.spec(), Spec::Classic);
     assert_eq!(after.ring.seats(), before.ring.seats());
     assert_eq!(after.members, before.members);
-    // Whoever comes and goes from here on does so on the new ring.
+    // Later changes of seats use the new ring.
     bench.rm(1, "S2");
     assert_eq!(bench.plan.view().ring.spec(), Spec::Classic);
     assert_eq!(bench.plan.view().ring.seats(), &[Seat(1), Seat(3)].into());
@@ -55,7 +55,7 @@ fn fixed_backends_have_their_ring_switched_too() {
 }
 
 #[test]
-fn a_bound_stays_whatever_the_ring() {
+fn the_bound_stays_when_the_ring_changes() {
     let mut bench = Bench::with(policy(Management::Managed), 3);
     assert_eq!(bench.plan.view().bound, LoadBound::OFF);
     bench.order(Order::Ring(Spec::Jump));
@@ -64,14 +64,14 @@ fn a_bound_stays_whatever_the_ring() {
     assert!(bench.published());
     bench.order(Order::Ring(Spec::Classic));
     assert_eq!(bench.plan.view().bound, bound("1.2"));
-    // The same again is no change, and is told all the same.
+    // The same bound again changes nothing, and is recorded.
     bench.order(Order::Bound(bound("1.2")));
     assert!(!bench.published());
-    let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
-    assert_eq!(noted, ["the bound is 1.2, it was 1.2"]);
+    let recorded: Vec<String> = bench.did.iter().filter_map(recorded_switch).collect();
+    assert_eq!(recorded, ["the bound is 1.2, it was 1.2"]);
 }
 
-fn told(action: &Action) -> Option<String> {
+fn recorded_switch(action: &Action) -> Option<String> {
     match action {
         Action::Switched(_, switch) => Some(switch.to_string()),
         _ => None,
@@ -79,12 +79,17 @@ fn told(action: &Action) -> Option<String> {
 }
 
 #[test]
-fn each_switch_is_noted_with_what_it_was() {
+fn each_switch_is_recorded_with_the_former_value() {
     let mut bench = Bench::with(policy(Management::Managed), 3);
     bench.order(Order::Ring(Spec::Classic));
-    let noted: Vec<String> = bench.did.iter().filter_map(told).collect();
-    assert_eq!(noted, ["the ring is classic, it was uniform"]);
-    // A refused one is not.
+    let recorded: Vec<String> = bench.did.iter().filter_map(recorded_switch).collect();
+    assert_eq!(recorded, ["the ring is classic, it was uniform"]);
+    // A refused switch is not recorded.
     bench.order(Order::Ring("classic:slots=8,vnodes=4".parse().unwrap()));
-    assert!(!bench.did.iter().any(|action| told(action).is_some()));
+    assert!(
+        !bench
+            .did
+            .iter()
+            .any(|action| recorded_switch(action).is_some())
+    );
 }

@@ -1,0 +1,138 @@
+//! Orders that wait, and the one that is being carried out.
+//!
+//! At most one order is active, and the others wait in the order of their arrival.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::rolling_replace::RollingReplace;
+use super::types::OrderId;
+use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError};
+use crate::ring::{Ring, Seat};
+use crate::roster::{ReplicaId, ReplicaName};
+
+/// Order that is being carried out.
+#[derive(Debug)]
+pub(super) enum ActiveOrder {
+    /// Complete when all replicas of the group have answered.
+    Add(AddGroup),
+    /// Complete when no replica of the group is left.
+    Undo {
+        order_id: OrderId,
+        group: Vec<ReplicaId>,
+        refusal: OrderError,
+    },
+    /// Complete when no replica is left in these seats; `None` if the order was answered before.
+    Rm {
+        order_id: Option<OrderId>,
+        seats: BTreeSet<Seat>,
+    },
+    /// Complete when every seat was replaced, or a successor did not start.
+    Replace(RollingReplace),
+}
+
+/// Replicas of one `/add`, and the ring with their seats.
+#[derive(Debug)]
+pub(super) struct AddGroup {
+    pub(super) order_id: OrderId,
+    pub(super) replicas: Vec<ReplicaId>,
+    pub(super) ring: Arc<dyn Ring>,
+}
+
+/// Order whose turn has not come.
+#[derive(Debug)]
+pub(super) struct QueuedOrder {
+    pub(super) order_id: OrderId,
+    pub(super) order: Order,
+}
+
+/// Queue of the orders, and the active one.
+#[derive(Debug, Default)]
+pub(super) struct OrderBook {
+    active: Option<ActiveOrder>,
+    queue: VecDeque<QueuedOrder>,
+    closed: bool,
+}
+
+impl OrderBook {
+    /// Returns `true` if all orders are refused from here on.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Refuses all orders from here on.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Returns `true` if [`MAX_QUEUED_ORDERS`] wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_QUEUED_ORDERS
+    }
+
+    /// Appends an order to the queue.
+    pub(super) fn enqueue(&mut self, order: QueuedOrder) {
+        self.queue.push_back(order);
+    }
+
+    /// Removes and returns the first waiting order. Returns `None` while an order is active.
+    pub(super) fn dequeue(&mut self) -> Option<QueuedOrder> {
+        match self.active {
+            Some(_) => None,
+            None => self.queue.pop_front(),
+        }
+    }
+
+    /// Empties the queue and returns the ids of its orders.
+    pub(super) fn take_queue(&mut self) -> Vec<OrderId> {
+        self.queue.drain(..).map(|queued| queued.order_id).collect()
+    }
+
+    /// Returns `true` if an order is being carried out.
+    pub(super) fn is_active(&self) -> bool {
+        self.active.is_some()
+    }
+
+    /// Sets or clears the active order.
+    pub(super) fn set_active(&mut self, order: Option<ActiveOrder>) {
+        self.active = order;
+    }
+
+    /// Returns the active order and clears it.
+    pub(super) fn take_active(&mut self) -> Option<ActiveOrder> {
+        self.active.take()
+    }
+
+    /// Returns the group of the active `/add` and clears it. Another active order stays.
+    pub(super) fn take_add(&mut self) -> Option<AddGroup> {
+        match self.active.take() {
+            Some(ActiveOrder::Add(group)) => Some(group),
+            other => {
+                self.active = other;
+                None
+            }
+        }
+    }
+
+    /// Returns `true` if the active `/add` started `id`.
+    pub(super) fn is_adding(&self, id: ReplicaId) -> bool {
+        matches!(&self.active, Some(ActiveOrder::Add(group)) if group.replicas.contains(&id))
+    }
+
+    /// Returns `true` if the active `replace` is at this seat.
+    pub(super) fn is_replacing(&self, seat: Seat) -> bool {
+        match &self.active {
+            Some(ActiveOrder::Replace(rolling)) => {
+                rolling.current().is_some_and(|step| step.seat == seat)
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the active `replace`, because the successor `name` did not start.
+    pub(super) fn fail_replace(&mut self, name: &ReplicaName, why: &str) {
+        if let Some(ActiveOrder::Replace(rolling)) = &mut self.active {
+            rolling.fail(name, why);
+        }
+    }
+}

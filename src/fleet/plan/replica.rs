@@ -1,0 +1,269 @@
+//! Replicas that the engine holds: phase, missed heartbeats and silence of each.
+//!
+//! Only transitions that need nothing but the replica itself are here. Seats, events and actions
+//! are the business of the files above.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::silence::Silence;
+use super::types::{Policy, Traffic};
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+
+/// Replica that the engine holds.
+#[derive(Debug)]
+pub(super) struct Replica {
+    /// Seat that it has or is to have; `None` for a standby.
+    pub(super) seat: Option<Seat>,
+    pub(super) name: ReplicaName,
+    pub(super) addr: Option<ReplicaAddr>,
+    pub(super) phase: Phase,
+    /// Missed heartbeats in a row.
+    misses: u32,
+    /// Time of the last answered heartbeat.
+    last_ok: Option<Instant>,
+    silence: Option<Silence>,
+    /// `true` if an event has reported the silence that goes on. Answers of the data path may
+    /// interrupt that silence.
+    silence_reported: bool,
+    /// `true` if it serves one connection at a time.
+    pub(super) iterative: bool,
+    /// `true` if it ran before this process did.
+    was_found: bool,
+    /// Exit reason of a replica whose removal is deferred.
+    pub(super) ended: Option<String>,
+}
+
+/// Stage in a replica's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Started and not yet answered.
+    Starting { until: Instant },
+    /// Answered, and waiting for the other replicas of its `/add`.
+    Answered,
+    /// Warm, without a seat.
+    Standby { since: Instant },
+    /// Former standby that is being given a seat.
+    Promoting { until: Instant },
+    /// Holds its seat.
+    Up,
+    /// Holds its seat, and routing skips it.
+    Suspect,
+    /// Down and still probed: it may answer again.
+    Unresponsive,
+    /// Off the ring, and finishing the requests that it has begun.
+    Draining { until: Instant },
+    /// The engine was told to remove it. `exit_unknown`: it refused a connection, and the engine
+    /// has not yet reported how it ended.
+    Removing { exit_unknown: bool },
+}
+
+impl Replica {
+    /// Replica that the engine is to start.
+    pub(super) fn new(seat: Option<Seat>, name: ReplicaName, until: Instant) -> Self {
+        Self::in_phase(seat, name, Phase::Starting { until })
+    }
+
+    /// Replica that ran before this process did.
+    pub(super) fn found(
+        seat: Option<Seat>,
+        name: ReplicaName,
+        addr: ReplicaAddr,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            addr: Some(addr),
+            was_found: true,
+            ..Self::in_phase(seat, name, phase)
+        }
+    }
+
+    fn in_phase(seat: Option<Seat>, name: ReplicaName, phase: Phase) -> Self {
+        Self {
+            seat,
+            name,
+            addr: None,
+            phase,
+            misses: 0,
+            last_ok: None,
+            silence: None,
+            silence_reported: false,
+            iterative: false,
+            was_found: false,
+            ended: None,
+        }
+    }
+
+    pub(super) fn misses(&self) -> u32 {
+        self.misses
+    }
+
+    pub(super) fn last_ok(&self) -> Option<Instant> {
+        self.last_ok
+    }
+
+    /// Returns `true` if it ran before this process did.
+    pub(super) fn was_found(&self) -> bool {
+        self.was_found
+    }
+
+    pub(super) fn is_warm(&self) -> bool {
+        matches!(self.phase, Phase::Standby { .. })
+    }
+
+    pub(super) fn is_removing(&self) -> bool {
+        matches!(self.phase, Phase::Removing { .. })
+    }
+
+    /// Returns the end of the time for starting, promotion or draining.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Starting { until } | Phase::Promoting { until } | Phase::Draining { until } => {
+                Some(until)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if it holds its seat and routing skips it because it missed `limit`
+    /// heartbeats.
+    pub(super) fn is_skipped(&self, limit: u32) -> bool {
+        self.phase == Phase::Suspect && self.misses >= limit
+    }
+
+    /// Returns the silence of a replica that [`Self::is_skipped`].
+    pub(super) fn skipped_silence(&self, limit: u32) -> Option<Silence> {
+        self.silence.filter(|_| self.is_skipped(limit))
+    }
+
+    /// Returns `true` if a missed heartbeat counts in this phase.
+    pub(super) fn counts_misses(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Answered
+                | Phase::Standby { .. }
+                | Phase::Up
+                | Phase::Suspect
+                | Phase::Draining { .. }
+        )
+    }
+
+    /// Records an answered heartbeat.
+    pub(super) fn record_answer(&mut self, now: Instant) {
+        self.excuse_misses();
+        self.silence_reported = false;
+        self.last_ok = Some(now);
+    }
+
+    /// Forgets the misses and the silence, because the data path had an answer meanwhile.
+    pub(super) fn excuse_misses(&mut self) {
+        self.misses = 0;
+        self.silence = None;
+    }
+
+    /// Counts a heartbeat with a wrong answer. If the replica was skipped for silence before, the
+    /// count starts again: wrong answers after a silence are counted from the first of them.
+    pub(super) fn record_wrong_answer(&mut self, limit: u32) {
+        let was_skipped = self.is_skipped(limit);
+        if self.silence.take().is_some() && was_skipped {
+            self.misses = 0;
+        }
+        self.misses = self.misses.saturating_add(1);
+    }
+
+    /// Counts an unanswered heartbeat, sent at `sent`. Returns `true` if the replica is dead by
+    /// silence.
+    pub(super) fn record_silent_miss(
+        &mut self,
+        sent: Instant,
+        traffic: Traffic,
+        now: Instant,
+        policy: &Policy,
+    ) -> bool {
+        self.misses = self.misses.saturating_add(1);
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Silence::new(sent, traffic));
+        silence.account_for(traffic, self.iterative, now);
+        // Routing skips it first, however long each miss took: only then does it show whether a
+        // request is slow.
+        let least = policy.misses + u32::from(!policy.replace_after.is_zero());
+        self.misses >= least && silence.lasted(now) >= policy.replace_after
+    }
+
+    /// Turns a silent holder into a suspect. Returns `true` if an event is to report it; a replica
+    /// that is about to take or to leave a seat only gets more time.
+    pub(super) fn suspect_for_silence(&mut self, limit: u32) -> bool {
+        match self.phase {
+            Phase::Up => {}
+            Phase::Suspect if self.misses == limit && !self.silence_reported => {}
+            _ => return false,
+        }
+        self.phase = Phase::Suspect;
+        self.silence_reported = true;
+        true
+    }
+}
+
+/// All replicas that the engine holds, by their ids.
+#[derive(Debug)]
+pub(super) struct ReplicaTable {
+    replicas: BTreeMap<ReplicaId, Replica>,
+    next_id: u64,
+}
+
+impl ReplicaTable {
+    pub(super) fn new() -> Self {
+        Self {
+            replicas: BTreeMap::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Adds a replica under an id that was never used before.
+    pub(super) fn insert(&mut self, replica: Replica) -> ReplicaId {
+        let id = ReplicaId(self.next_id);
+        self.next_id += 1;
+        self.replicas.insert(id, replica);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: ReplicaId) {
+        self.replicas.remove(&id);
+    }
+
+    pub(super) fn get(&self, id: ReplicaId) -> Option<&Replica> {
+        self.replicas.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ReplicaId) -> Option<&mut Replica> {
+        self.replicas.get_mut(&id)
+    }
+
+    pub(super) fn contains(&self, id: ReplicaId) -> bool {
+        self.replicas.contains_key(&id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.replicas.is_empty()
+    }
+
+    /// Returns the replicas in the order of their ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
+        self.replicas.iter().map(|(id, replica)| (*id, replica))
+    }
+
+    /// Returns the exit reasons of the replicas whose removal was deferred, and forgets them.
+    pub(super) fn take_ended(&mut self) -> Vec<(ReplicaId, String)> {
+        let ended = self.replicas.iter_mut();
+        ended
+            .filter_map(|(id, replica)| Some((*id, replica.ended.take()?)))
+            .collect()
+    }
+
+    /// Returns the phase of a replica, or `None` when the engine no longer holds it.
+    pub(super) fn phase(&self, id: ReplicaId) -> Option<Phase> {
+        self.get(id).map(|replica| replica.phase)
+    }
+}

@@ -1,0 +1,95 @@
+//! State of the plan at the start, made from the replicas that were found and the seats to be
+//! filled.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::backoff::Backoff;
+use super::effects::Effects;
+use super::handover::Handover;
+use super::mass_silence::MassSilence;
+use super::order_book::OrderBook;
+use super::replica::{Phase, Replica, ReplicaTable};
+use super::seat::{Holder, SeatRecord};
+use super::seat_table::SeatTable;
+use super::state::PlanState;
+use super::types::{InitialSeat, Policy};
+use crate::fleet::engine::Management;
+use crate::ring::{RingError, Seat};
+use crate::roster::{Health, ReplicaAddr, ReplicaName};
+
+/// Returns the state for these distinct seats and these standbys.
+///
+/// # Errors
+/// When the ring has no room for the seats.
+pub(super) fn initial_state(
+    policy: Policy,
+    first: &[InitialSeat],
+    standbys: &[(ReplicaName, ReplicaAddr)],
+    now: Instant,
+) -> Result<PlanState, RingError> {
+    let on_ring: BTreeSet<Seat> = first.iter().map(|first| first.seat).collect();
+    let ring = policy.ring.build(&on_ring)?;
+    let mut replicas = ReplicaTable::new();
+    let records = first
+        .iter()
+        .map(|first| initial_record(&policy, first, &mut replicas, now))
+        .collect();
+    for (name, addr) in standbys {
+        let phase = Phase::Standby { since: now };
+        replicas.insert(Replica::found(None, name.clone(), *addr, phase));
+    }
+    let unanswered = match policy.watched {
+        true => on_ring,
+        false => BTreeSet::new(),
+    };
+    Ok(PlanState {
+        policy,
+        now,
+        ring,
+        seats: SeatTable::new(records, unanswered),
+        replicas,
+        orders: OrderBook::default(),
+        standby_backoff: Backoff::default(),
+        mass_silence: MassSilence::default(),
+        handover: Handover::new(),
+        shutdown: None,
+        effects: Effects::default(),
+    })
+}
+
+/// Returns the record of one seat, and adds its replica if that runs already. Such a replica has
+/// time to answer before a successor is started beside it.
+fn initial_record(
+    policy: &Policy,
+    first: &InitialSeat,
+    replicas: &mut ReplicaTable,
+    now: Instant,
+) -> SeatRecord {
+    let mut record = SeatRecord::new(first.seat, first.name.clone());
+    record.begins_drained = first.drained;
+    record.inherited = first.serves;
+    let Some(addr) = first.addr else {
+        return record;
+    };
+    if policy.keeper == Management::Managed {
+        let time_to_answer = policy.interval * (policy.misses + 1);
+        let time_to_answer = time_to_answer.max(policy.replace_after);
+        record.backoff.hold_until(now + time_to_answer);
+    }
+    let (phase, health) = if policy.watched {
+        (Phase::Unresponsive, Health::Down)
+    } else {
+        (Phase::Up, Health::Up)
+    };
+    let replica = Replica::found(Some(first.seat), first.name.clone(), addr, phase);
+    record.holder = Some(Holder {
+        id: replicas.insert(replica),
+        name: first.name.clone(),
+        addr,
+        health,
+        drained: first.drained,
+        stands_in: false,
+    });
+    record
+}

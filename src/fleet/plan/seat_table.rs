@@ -1,0 +1,150 @@
+//! Table of the seats, and the set of first seats whose replicas have not answered yet.
+
+use std::collections::BTreeSet;
+
+use super::seat::SeatRecord;
+use crate::fleet::engine::{ExitReport, VacantSeats};
+use crate::ring::Seat;
+use crate::roster::{Health, ReplicaId, ReplicaName};
+
+/// All seats, in the order of `/rep`: the first seats, then those of each `/add`.
+#[derive(Debug)]
+pub(super) struct SeatTable {
+    seats: Vec<SeatRecord>,
+    /// First seats in which no replica has answered yet.
+    unanswered: BTreeSet<Seat>,
+}
+
+impl SeatTable {
+    /// Table of these distinct seats, without an answer in those of `unanswered`.
+    pub(super) fn new(seats: Vec<SeatRecord>, unanswered: BTreeSet<Seat>) -> Self {
+        Self { seats, unanswered }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SeatRecord> {
+        self.seats.iter()
+    }
+
+    /// Returns the seats that are wanted: all but those that are being removed.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &SeatRecord> {
+        self.seats.iter().filter(|record| !record.leaving)
+    }
+
+    /// Returns N, the number of wanted seats.
+    pub(super) fn wanted_count(&self) -> usize {
+        self.wanted().count()
+    }
+
+    /// Returns the numbers of all seats, those that are being removed included.
+    pub(super) fn all_seats(&self) -> BTreeSet<Seat> {
+        self.seats.iter().map(|record| record.seat).collect()
+    }
+
+    /// Returns the numbers of the wanted seats.
+    pub(super) fn wanted_seats(&self) -> BTreeSet<Seat> {
+        self.wanted().map(|record| record.seat).collect()
+    }
+
+    pub(super) fn get(&self, seat: Seat) -> Option<&SeatRecord> {
+        self.seats.iter().find(|record| record.seat == seat)
+    }
+
+    pub(super) fn get_mut(&mut self, seat: Seat) -> Option<&mut SeatRecord> {
+        self.seats.iter_mut().find(|record| record.seat == seat)
+    }
+
+    /// Returns the seat that `id` holds.
+    pub(super) fn held_by(&self, id: ReplicaId) -> Option<&SeatRecord> {
+        self.seats
+            .iter()
+            .find(|record| record.holder_id() == Some(id))
+    }
+
+    /// Returns the seat that `id` holds, mutably.
+    pub(super) fn held_by_mut(&mut self, id: ReplicaId) -> Option<&mut SeatRecord> {
+        self.seats
+            .iter_mut()
+            .find(|record| record.holder_id() == Some(id))
+    }
+
+    /// Appends a seat.
+    pub(super) fn push(&mut self, record: SeatRecord) {
+        self.seats.push(record);
+    }
+
+    /// Removes a seat and returns its record.
+    pub(super) fn remove(&mut self, seat: Seat) -> Option<SeatRecord> {
+        let at = self.seats.iter().position(|record| record.seat == seat)?;
+        Some(self.seats.remove(at))
+    }
+
+    /// Strikes `seat` from the first seats that have not answered. Returns `true` if it was among
+    /// them.
+    pub(super) fn record_first_answer(&mut self, seat: Seat) -> bool {
+        self.unanswered.remove(&seat)
+    }
+
+    /// Returns `true` if each of the first seats has had an answer, or was removed by order.
+    pub(super) fn has_all_first_answers(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a
+    /// seat that is being removed is no longer in the roster.
+    pub(super) fn set_health(&mut self, id: ReplicaId, health: Health) -> bool {
+        let Some(record) = self.held_by_mut(id) else {
+            return false;
+        };
+        let leaving = record.leaving;
+        record.holder.as_mut().is_some_and(|holder| {
+            let differs = holder.health != health;
+            holder.health = health;
+            differs && !leaving
+        })
+    }
+
+    /// Adds the engine's exit report to the newest history entry of `id`, if there is one.
+    pub(super) fn record_exit(&mut self, id: ReplicaId, exit: &ExitReport) {
+        let mut records = self.seats.iter_mut().rev();
+        records.any(|record| record.past.record_exit(id, exit));
+    }
+
+    /// Returns the number of wanted seats whose holder is up and takes requests.
+    pub(super) fn up_count(&self) -> usize {
+        self.wanted()
+            .filter_map(|record| record.holder.as_ref())
+            .filter(|holder| holder.health == Health::Up && !holder.drained)
+            .count()
+    }
+
+    /// Returns the number of wanted seats whose holder is alive and drained by order.
+    pub(super) fn drained_count(&self) -> usize {
+        self.wanted()
+            .filter_map(|record| record.holder.as_ref())
+            .filter(|holder| holder.health != Health::Down && holder.drained)
+            .count()
+    }
+
+    /// Returns the number of inherited seats whose replica has not answered this process yet.
+    pub(super) fn unanswered_inherited_count(&self) -> usize {
+        self.wanted()
+            .filter(|record| record.inherited && !record.is_held())
+            .count()
+    }
+
+    /// Returns the names that `/rep` lists.
+    pub(super) fn listed(&self) -> Vec<ReplicaName> {
+        let held = self.seats.iter().filter(|record| record.is_held());
+        held.filter_map(|record| record.holder.as_ref())
+            .map(|holder| holder.name.clone())
+            .collect()
+    }
+
+    /// Returns the wanted seats that have no holder or a stand-in, each with its last holder.
+    pub(super) fn vacant(&self) -> VacantSeats {
+        self.wanted()
+            .filter(|record| !record.is_filled())
+            .map(|record| (record.seat, record.holder_id()))
+            .collect()
+    }
+}
