@@ -33,38 +33,57 @@ pub(in crate::proxy) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -
     }
 }
 
-/// Appends a framing field in canonical form. Returns `false` if `field` is none. The fields of a
-/// reply may repeat it or be void: the first that matches `announced` is written, and the others
-/// are dropped.
+/// Appends a framing field in canonical form. Returns `false` if `field` is none.
+///
+/// Of a reply's fields, which may be repeated or void, the first that matches `announced` is written and
+/// the others are dropped. `None` for a request, whose fields were parsed strictly.
 pub(super) fn push_framing(
     field: &Field<'_>,
     announced: Option<&mut FramingField>,
     out: &mut BytesMut,
 ) -> bool {
-    let framing_field = match field.name.len() {
-        14 if field.is("content-length") => {
-            let number = field.value.split(|byte| *byte == b',').next();
-            let number = number
-                .map(<[u8]>::trim_ascii)
-                .and_then(framing::content_length);
-            number.map(FramingField::Length)
-        }
-        17 if field.is("transfer-encoding") => Some(FramingField::Chunked),
+    let is_length = match field.name.len() {
+        14 if field.is("content-length") => true,
+        17 if field.is("transfer-encoding") => false,
         _ => return false,
     };
     if let Some(announced) = announced {
-        if framing_field != Some(*announced) {
-            return true;
+        // A length that was announced is that of all such fields (RFC 9110 §8.6).
+        match *announced {
+            FramingField::Length(_) if is_length => {}
+            FramingField::Chunked if !is_length => {}
+            _ => return true,
         }
         *announced = FramingField::Nothing;
     }
+    if is_length && is_canonical_length(field) {
+        push(out, &[field.line]);
+        return true;
+    }
+    let first = field.value.split(|byte| *byte == b',').next();
+    let length = first
+        .map(<[u8]>::trim_ascii)
+        .and_then(framing::content_length);
     push(out, &[field.name.as_bytes(), b": "]);
-    match framing_field {
-        Some(FramingField::Length(length)) => push_number(out, length),
-        _ => push(out, &[b"chunked"]),
+    match length.filter(|_| is_length) {
+        Some(length) => push_number(out, length),
+        None => push(out, &[b"chunked"]),
     }
     push(out, &[b"\r\n"]);
     true
+}
+
+/// Returns `true` if the line of a length is `NAME: DIGITS` without padding.
+fn is_canonical_length(field: &Field<'_>) -> bool {
+    let is_one_number = match field.value {
+        [first, rest @ ..] => {
+            (*first != b'0' || rest.is_empty()) && field.value.iter().all(u8::is_ascii_digit)
+        }
+        [] => false,
+    };
+    // One blank behind the colon, and CR LF.
+    let unpadded = field.name.len() + 2 + field.value.len() + 2;
+    is_one_number && field.line.len() == unpadded && field.line[field.name.len() + 1] == b' '
 }
 
 /// Appends the Via field (RFC 9110 §7.6.3) of a message received in this version, if a name is
