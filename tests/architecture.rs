@@ -1,10 +1,13 @@
-//! The shape of the house is a test: imports only go down the floors, files and functions stay short,
-//! every file says what it is, and an outside crate is named only by the file that owns it.
+//! The shape of the workspace is a test: imports only go down the layers and form no cycle, files and
+//! functions stay short, a type has few methods, every file has a header, an outside crate is named only
+//! by the file that owns it, and comments, texts and pages keep the rules of the language.
 //!
-//! The rules are in architecture/rules.rs and read every .rs file of the workspace, committed or not.
+//! The rules are in architecture/ and read every file of the workspace, committed or not.
 
 #[path = "architecture/cycles.rs"]
 mod cycles;
+#[path = "architecture/methods.rs"]
+mod methods;
 #[path = "architecture/prose.rs"]
 mod prose;
 #[path = "architecture/rules.rs"]
@@ -17,8 +20,9 @@ use std::path::Path;
 use std::process::Command;
 
 use cycles::import_cycles;
+use methods::scattered_types;
 use prose::{page_speaks_plainly, speaks_plainly};
-use rules::{RULES, stands_at_the_top};
+use rules::{RULES, unexpected_at_top_level};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -76,6 +80,16 @@ fn comments_texts_and_pages_speak_plainly() {
 }
 
 #[test]
+fn types_keep_their_methods_together_and_few() {
+    let all = ["src", "replica/src", "loadgen/src"].into_iter();
+    let sources: Vec<_> = all
+        .flat_map(|folder| sources(&root().join(folder)))
+        .collect();
+    let wrong = scattered_types(&sources);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn no_files_import_each_other_in_a_circle() {
     for crate_root in ["src/", "loadgen/src/", "replica/src/"] {
         let sources = sources(&root().join(crate_root));
@@ -106,6 +120,6 @@ fn the_top_level_is_complete() {
         .filter_map(|path| path.split('/').next())
         .collect();
     assert!(names.contains("Cargo.toml"), "{names:?}");
-    let wrong = stands_at_the_top(&names);
+    let wrong = unexpected_at_top_level(&names);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -159,22 +159,22 @@ fn long_sentences(first_line: usize, lines: &[String]) -> Vec<String> {
 }
 
 #[cfg(test)]
-fn stops(bad: &str, good: &str) {
+fn expect_found(bad: &str, good: &str) {
     assert!(!speaks_plainly("src/a.rs", bad).is_empty(), "passed: {bad}");
     assert_eq!(speaks_plainly("src/a.rs", good), [""; 0], "stopped: {good}");
 }
 
 #[test]
 fn a_question_word_or_pronoun_at_the_beginning_of_a_doc_block_is_found() {
-    stops(
+    expect_found(
         "/// Whether it was said.\nfn a() {}",
         "/// Returns `true`.\n/// When it was.\nfn a() {}",
     );
-    stops(
+    expect_found(
         "//! One that waits.",
         "// When the queue is full, the record is dropped.",
     );
-    stops(
+    expect_found(
         "fn a() {}\n    /// Who waits.\n    x: u8,",
         "    /// Whole lines only.\n    x: u8,",
     );
@@ -182,10 +182,10 @@ fn a_question_word_or_pronoun_at_the_beginning_of_a_doc_block_is_found() {
 
 #[test]
 fn words_that_hide_the_actor_are_found_in_comments_and_texts() {
-    stops("// Nobody waits.", "let nobody = 1; // No request waits.");
-    stops("let text = \"opened anew\";", "let anew = \"reopened\";");
-    stops("/// Surprising: it lasts.", "/// A surprising one.");
-    stops(
+    expect_found("// Nobody waits.", "let nobody = 1; // No request waits.");
+    expect_found("let text = \"opened anew\";", "let anew = \"reopened\";");
+    expect_found("/// Surprising: it lasts.", "/// A surprising one.");
+    expect_found(
         "// Told of late.",
         "// A list of latecomers, as user nobody.",
     );
@@ -194,11 +194,11 @@ fn words_that_hide_the_actor_are_found_in_comments_and_texts() {
 #[test]
 fn a_long_sentence_is_found_and_a_list_is_none() {
     let words = |n: usize| vec!["word"; n].join(" ");
-    stops(
+    expect_found(
         &format!("// {}.", words(31)),
         &format!("// {}.\n// {}.", words(30), words(30)),
     );
-    stops(
+    expect_found(
         &format!("// {}\n// {}.", words(16), words(15)),
         &format!("// - {}\n// - {}.", words(16), words(15)),
     );

@@ -20,13 +20,13 @@ pub(crate) const RULES: [Rule; 8] = [
     has_short_functions,
     imports_go_down,
     stays_pure,
-    speaks_of_its_own_floor,
+    names_no_higher_layer,
     leaves_outside_crates_to_their_owners,
     holds_nothing_forbidden,
 ];
 
-/// The floors, lowest first. A part may import what lies on a lower one.
-const FLOORS: [&[&str]; 6] = [
+/// The layers, lowest first. A part may import what lies on a lower one.
+const LAYERS: [&[&str]; 6] = [
     &["wire", "metrics", "shutdown"],
     &["ring", "load"],
     &["roster", "orders", "access", "stats"],
@@ -49,7 +49,7 @@ const FLOORS: [&[&str]; 6] = [
 ];
 
 /// Imports that are allowed within a layer: importer, imported.
-const NEIGHBOURS: [(&str, &str); 20] = [
+const SAME_LAYER_IMPORTS: [(&str, &str); 20] = [
     ("load", "ring"),
     ("orders", "roster"),
     ("lib", "config"),
@@ -73,7 +73,7 @@ const NEIGHBOURS: [(&str, &str); 20] = [
 ];
 
 /// Imports that are forbidden although they go down.
-const STRANGERS: [(&str, &str); 1] = [("proxy", "fleet")];
+const FORBIDDEN_IMPORTS: [(&str, &str); 1] = [("proxy", "fleet")];
 
 /// Files that get time, bytes and chance as values.
 const PURE: [&str; 5] = [
@@ -173,11 +173,11 @@ const MAX_FILE_LINES: usize = 300;
 const MAX_FUNCTION_LINES: usize = 70;
 
 fn begins_with_a_header(_: &str, text: &str) -> Vec<String> {
-    let says = text
+    let has_header = text
         .lines()
         .next()
         .is_some_and(|line| line.starts_with("//! "));
-    if says {
+    if has_header {
         vec![]
     } else {
         vec!["line 1: no //! header".into()]
@@ -208,17 +208,15 @@ fn imports_go_down(path: &str, text: &str) -> Vec<String> {
     let Some(importer) = part(path) else {
         return vec![];
     };
-    let Some(own) = floor(importer) else {
-        return vec![format!(
-            "{importer} stands on no floor: give it one in tests/architecture.rs"
-        )];
+    let Some(own) = layer(importer) else {
+        return vec![format!("{importer} has no layer: add it to LAYERS")];
     };
-    let allowed = |imported: &str| match floor(imported) {
+    let allowed = |imported: &str| match layer(imported) {
         _ if imported == importer => true,
         // Not a part: a function or a type of lib.rs, which is the top.
-        None => own == FLOORS.len() - 1,
-        Some(other) if other == own => NEIGHBOURS.contains(&(importer, imported)),
-        Some(other) => other < own && !STRANGERS.contains(&(importer, imported)),
+        None => own == LAYERS.len() - 1,
+        Some(other) if other == own => SAME_LAYER_IMPORTS.contains(&(importer, imported)),
+        Some(other) => other < own && !FORBIDDEN_IMPORTS.contains(&(importer, imported)),
     };
     imports(path, &code(production(path, text)))
         .into_iter()
@@ -233,8 +231,8 @@ fn part(path: &str) -> Option<&str> {
     Some(inner.split('/').next()?.trim_end_matches(".rs"))
 }
 
-fn floor(part: &str) -> Option<usize> {
-    FLOORS.iter().position(|parts| parts.contains(&part))
+fn layer(part: &str) -> Option<usize> {
+    LAYERS.iter().position(|parts| parts.contains(&part))
 }
 
 fn stays_pure(path: &str, text: &str) -> Vec<String> {
@@ -245,10 +243,10 @@ fn stays_pure(path: &str, text: &str) -> Vec<String> {
     found(&code, &IMPURE)
 }
 
-fn speaks_of_its_own_floor(path: &str, text: &str) -> Vec<String> {
+fn names_no_higher_layer(path: &str, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if path.starts_with("src/wire/") {
-        // Comments count too: what wire says about replicas, it knows about replicas.
+        // Comments count too: what wire has_header about replicas, it knows about replicas.
         wrong.extend(found(&text.to_lowercase(), &["replica"]));
     }
     let publishes = path.starts_with("src/fleet/") || path == "src/roster.rs";
@@ -316,7 +314,7 @@ fn found(text: &str, needles: &[&str]) -> Vec<String> {
 }
 
 /// Violations among the names at the top level of the repository.
-pub(crate) fn stands_at_the_top(names: &BTreeSet<&str>) -> Vec<String> {
+pub(crate) fn unexpected_at_top_level(names: &BTreeSet<&str>) -> Vec<String> {
     let strange = names.iter().filter(|name| !TOP.contains(name));
     strange
         .map(|name| format!("{name} does not belong at the top level"))
@@ -324,26 +322,26 @@ pub(crate) fn stands_at_the_top(names: &BTreeSet<&str>) -> Vec<String> {
 }
 
 #[track_caller]
-fn stops(rule: Rule, path: &str, bad: &str, good: &str) {
+fn expect_found(rule: Rule, path: &str, bad: &str, good: &str) {
     assert!(!rule(path, bad).is_empty(), "passed: {bad}");
     assert_eq!(rule(path, good), [""; 0], "stopped: {good}");
 }
 
 #[test]
 fn a_missing_header_is_found() {
-    stops(
+    expect_found(
         begins_with_a_header,
         "src/a.rs",
         "// a\nuse b;",
         "//! What a owns.\n",
     );
-    stops(begins_with_a_header, "src/a.rs", "", "//! What a owns.");
+    expect_found(begins_with_a_header, "src/a.rs", "", "//! What a owns.");
 }
 
 #[test]
 fn length_is_found_in_production_code_alone() {
     let line = "let a = 1;\n";
-    stops(is_short, "src/a.rs", &line.repeat(301), &line.repeat(300));
+    expect_found(is_short, "src/a.rs", &line.repeat(301), &line.repeat(300));
     let tested = format!(
         "{}#[cfg(test)]\nmod tests {{\n{}}}\n",
         line.repeat(300),
@@ -351,7 +349,7 @@ fn length_is_found_in_production_code_alone() {
     );
     assert!(is_short("src/a.rs", &tested).is_empty());
     let function = |lines: usize| format!("fn a() {{\n{}}}\n", line.repeat(lines - 2));
-    stops(
+    expect_found(
         has_short_functions,
         "replica/src/a.rs",
         &function(71),
@@ -413,10 +411,10 @@ fn imports_that_go_up_or_aside_are_found() {
         if path == "src/attic.rs" {
             assert!(
                 !imports_go_down(path, bad).is_empty(),
-                "a part without a floor"
+                "a part without a layer"
             );
         } else {
-            stops(imports_go_down, path, bad, good);
+            expect_found(imports_go_down, path, bad, good);
         }
     }
 }
@@ -431,7 +429,7 @@ fn clocks_sockets_and_chance_are_found_in_pure_files() {
         "rand::rng()",
     ] {
         for path in ["src/ring/mod.rs", "src/fleet/plan.rs", "src/load.rs"] {
-            stops(stays_pure, path, bad, "fn at(now: Instant, operand: u8) {}");
+            expect_found(stays_pure, path, bad, "fn at(now: Instant, operand: u8) {}");
         }
         assert!(stays_pure("src/fleet/mod.rs", bad).is_empty());
     }
@@ -440,21 +438,21 @@ fn clocks_sockets_and_chance_are_found_in_pure_files() {
 }
 
 #[test]
-fn words_of_another_floor_are_found() {
-    let rule = speaks_of_its_own_floor;
-    stops(
+fn words_of_a_higher_layer_are_found() {
+    let rule = names_no_higher_layer;
+    expect_found(
         rule,
         "src/wire/head.rs",
         "// The Replica's head.",
         "// The server's head.",
     );
-    stops(
+    expect_found(
         rule,
         "src/proxy/route.rs",
         "publisher.publish(next)",
         "roster.member(seat)",
     );
-    stops(
+    expect_found(
         rule,
         "src/control/mod.rs",
         "Roster::new(1)",
@@ -466,20 +464,20 @@ fn words_of_another_floor_are_found() {
 #[test]
 fn outside_crates_in_the_wrong_file_are_found() {
     let rule = leaves_outside_crates_to_their_owners;
-    stops(
+    expect_found(
         rule,
         "src/proxy/pump.rs",
         "use rustix::pipe;",
         "use crate::wire::splice;",
     );
-    stops(
+    expect_found(
         rule,
         "src/wire/framing.rs",
         "httparse::parse_chunk_size(x)",
         "self::httparse::x(); // httparse::x",
     );
-    stops(rule, "src/control/text.rs", "use axum;", "let axum = 1;");
-    stops(
+    expect_found(rule, "src/control/text.rs", "use axum;", "let axum = 1;");
+    expect_found(
         rule,
         "src/control/http/mod.rs",
         "bollard::Docker",
@@ -498,7 +496,7 @@ fn forbidden_things_are_found() {
         "#[ignore = \"slow\"]",
         "unimplemented!()",
     ] {
-        stops(
+        expect_found(
             rule,
             "tests/e2e/a.rs",
             bad,
@@ -509,10 +507,10 @@ fn forbidden_things_are_found() {
 }
 
 #[test]
-fn strangers_at_the_top_are_found() {
-    assert!(stands_at_the_top(&BTreeSet::from(TOP)).is_empty());
+fn unexpected_names_at_the_top_level_are_found() {
+    assert!(unexpected_at_top_level(&BTreeSet::from(TOP)).is_empty());
     assert_eq!(
-        stands_at_the_top(&BTreeSet::from(["src", "notes.txt"])).len(),
+        unexpected_at_top_level(&BTreeSet::from(["src", "notes.txt"])).len(),
         1
     );
 }
