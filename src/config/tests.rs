@@ -178,7 +178,7 @@ fn flags_that_do_not_go_together_are_refused() {
         (&["--bound", "inf"], "no bound"),
         (&["--bound", "NaN"], "no bound"),
         (&["--bound", ""], "no bound"),
-        (&["--key", "random,path"], "at the end"),
+        (&["--key", "random,path"], "the last source must be"),
         (&["--heartbeat-path", "x"], "must be tcp, or begin with /"),
         (
             &["--heartbeat-path", "tcp", "--heartbeat-host", "a"],

@@ -36,7 +36,7 @@ pub enum ParseKeyRuleError {
     #[error("unknown key source '{0}': use header:NAME, query:NAME, path, source or random")]
     Unknown(String),
     /// The last source does not always give a key, or another one does.
-    #[error("the last source must be path, source or random, and no other one may be")]
+    #[error("the last source must be path, source or random, and no earlier one may")]
     End,
 }
 
