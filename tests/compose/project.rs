@@ -1,5 +1,5 @@
-//! One compose project with names, fleet and ports of its own, so that it disturbs nothing else on the
-//! engine. Dropping its value removes it; the next test program removes what a killed one left.
+//! A compose project with names, fleet and ports of its own, so that it disturbs nothing else on
+//! the engine. Dropping its value removes it; the next test program removes what a killed one left.
 //!
 //! One type holds the project and its clean-up; a part of it alone could leave something behind.
 
@@ -61,7 +61,8 @@ impl Project {
         });
     }
 
-    /// Runs a line of shell in the repository, as the user of this project, and returns what it prints.
+    /// Runs a line of shell in the repository, as the user of this project, and returns what it
+    /// prints.
     #[track_caller]
     pub(crate) fn run(&self, line: &str) -> String {
         let output = self.shell(line).output().expect("sh");

@@ -1,8 +1,8 @@
-//! A browser of a test's own: headless Chromium behind its driver, on a port that the driver chooses. What
-//! the page asked for and what the browser complained of is kept.
+//! A browser of a test's own: headless Chromium behind its driver, on a port that the driver
+//! chooses. What the page asked for and what the browser complained of is kept.
 //!
-//! Waits look at the page again and again, under the deadline of all tests. Starting a browser has a longer
-//! one, since on a busy machine that takes seconds.
+//! Waits look at the page again and again, under the deadline of all tests. Starting a browser has
+//! a longer one, since on a busy machine that takes seconds.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -252,8 +252,8 @@ impl Browser {
         lines.as_array().cloned().unwrap_or_default()
     }
 
-    /// Messages of the browser's console since the last call. A change of this machine's network is left out:
-    /// containers of other tests come and go.
+    /// Messages of the browser's console since the last call. A change of this machine's network is
+    /// left out: containers of other tests come and go.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let lines = self.log("browser");
         let texts = lines.iter().filter_map(|line| line["message"].as_str());
@@ -279,7 +279,8 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // The driver ends the browser with the session; if not, there is nothing left to be done.
+            // The driver ends the browser with the session; if not, there is nothing left to be
+            // done.
             let _ = self
                 .runtime
                 .block_on(async { tokio::time::timeout(START, client.close()).await });

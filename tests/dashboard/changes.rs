@@ -1,4 +1,5 @@
-//! Changes by click: nothing is done before it was previewed, and what is done is what was previewed.
+//! Changes by click: nothing is done before it was previewed, and what is done is what was
+//! previewed.
 
 use crate::support::Ringmaster;
 

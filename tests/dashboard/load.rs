@@ -1,4 +1,5 @@
-//! The page as it comes: everything from one place, nothing to complain of, and every replica on it.
+//! The page as it comes: everything from one place, nothing to complain of, and every replica on
+//! it.
 
 use crate::support::{Ringmaster, exchange};
 

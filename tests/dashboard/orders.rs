@@ -1,5 +1,5 @@
-//! Orders about one replica by click, and the replacement of all: what is undone by a click is done by one,
-//! everything else is previewed.
+//! Orders about one replica by click, and the replacement of all: what is undone by a click is done
+//! by one, everything else is previewed.
 
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     browser.eval("document.getElementById('order').focus()");
     browser.press("Drain");
     browser.until(
-        "nobody drains all",
+        "no drain of all",
         "document.querySelector('#which option[value=all]').disabled && document.getElementById('which').value === 'S1'",
     );
     browser.eval("document.getElementById('which').focus()");
@@ -177,7 +177,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     assert_eq!(
         browser.eval("document.getElementById('which').value"),
         "",
-        "nobody else is chosen instead"
+        "no other replica is chosen instead"
     );
     // A click that comes too late, as on a page that has not heard of it yet.
     browser.eval("(row => { const late = row.querySelector('button[data-order=drain]'); row.dataset.name = 'S2'; late.click(); })(document.querySelector('#rows tr:nth-child(2)'))");
@@ -244,8 +244,8 @@ fn fixed_ones_are_drained_and_neither_replaced_nor_removed() {
     state(&browser, "a", "up");
 }
 
-/// Lets the page hear more than this balancer tells: a replica without a seat in a state that is not known,
-/// and a field of events.
+/// Lets the page hear more than this balancer tells: a replica without a seat in a state that is
+/// not known, and a field of events.
 const MORE: &str = "(() => { const heard = window.fetch; window.fetch = async (path, ...rest) => {
     const response = await heard(path, ...rest);
     if (path === '/events') {

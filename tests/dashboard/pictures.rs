@@ -1,5 +1,5 @@
-//! Pictures of the page in `target/page`, to be looked at; and what can be judged of its look by numbers:
-//! nothing sticks out, and every text stands out from what is behind it.
+//! Pictures of the page in `target/page`, to be looked at; and what can be judged of its look by
+//! numbers: nothing sticks out, and every text stands out from what is behind it.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,8 @@ fn folder() -> PathBuf {
     target.expect("the target folder").join("page")
 }
 
-/// Texts whose contrast to what is behind them is too low, and elements that are wider than the window.
+/// Texts whose contrast to what is behind them is too low, and elements that are wider than the
+/// window.
 const FAULTS: &str = "(() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgb = (colour) => {

@@ -1,5 +1,5 @@
-//! The bound on a replica's load, through the real program: it holds on a ring that is as uneven as can
-//! be, it is off unless it is given, and few requests do not feel it.
+//! The bound on a replica's load, through the real program: it holds on a ring that is as uneven as
+//! can be, it is off unless it is given, and few requests do not feel it.
 
 use std::collections::BTreeSet;
 

@@ -110,11 +110,11 @@ fn a_sentence_says_who_does_not_answer() {
         let sentence = format!("ringmaster: nothing listens on 127.0.0.1:{port} (--control)\n");
         assert_eq!(told(&output), (1, "", sentence.as_str()));
     }
-    let output = run_to_end(&["ctl", "--control", "nobody.invalid:1", "rep"]);
+    let output = run_to_end(&["ctl", "--control", "absent.invalid:1", "rep"]);
     let (code, _, errors) = told(&output);
     assert_eq!(code, 1);
     assert!(
-        errors.starts_with("ringmaster: cannot find nobody.invalid:1"),
+        errors.starts_with("ringmaster: cannot find absent.invalid:1"),
         "{errors}"
     );
     let program = Ringmaster::start(&["--replicas", "1"]);
@@ -154,7 +154,7 @@ fn the_token_opens_and_is_never_shown() {
     assert_eq!(told(&ask("")), (1, "", stranger.as_str()));
     let wrong = format!("ERR the token is wrong\n{stranger}");
     assert_eq!(told(&ask("0ther")), (1, "", wrong.as_str()));
-    // Here nobody needs it, and the balancer has none to compare it with.
+    // This balancer needs no token, and has none to compare it with.
     let other = Ringmaster::start(&["--replicas", "1"]);
     let output = ctl(&other, &["--control-token", "s3cret", "rep"]);
     assert_eq!(told(&output), (0, "N 1\nS1\n", ""));
@@ -163,7 +163,8 @@ fn the_token_opens_and_is_never_shown() {
 
 #[test]
 fn lines_are_shown_as_they_come() {
-    // What is sent, and the lines that are shown of it before more is sent. The third answer never ends.
+    // What is sent, and the lines that are shown of it before more is sent. The third answer never
+    // ends.
     const PIECES: [(&str, &[&str]); 3] = [
         ("one\n", &["one"]),
         ("two\n\nthr", &["two"]),

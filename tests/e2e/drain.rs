@@ -1,4 +1,5 @@
-//! The stop: whoever has begun is answered, whoever waits to be accepted too, and then it ends with 0.
+//! The stop: requests under way are answered, waiting connections are accepted and served, exit
+//! code 0.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

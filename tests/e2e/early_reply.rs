@@ -1,5 +1,5 @@
-//! A final reply before the end of its request: it arrives at once, and the upload goes on for as long as the
-//! replica reads.
+//! A final reply before the end of its request: it arrives at once, and the upload goes on for as
+//! long as the replica reads.
 
 use std::io::Write as _;
 use std::net::TcpStream;

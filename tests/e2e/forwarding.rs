@@ -1,10 +1,10 @@
-//! What goes on to a replica and what comes back to the client, byte for byte.
+//! Requests forwarded to a replica and replies returned to the client, byte for byte.
 
 use crate::support::{Backend, Client, End, Message, Ringmaster};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n\r\nok";
 
-/// What the backend sees of `request`, but for the trail that is added to every head.
+/// Returns `request` as the backend gets it, without the forwarding fields that every head gets.
 fn forwarded(program: &Ringmaster, backend: &Backend, request: &str) -> String {
     let mut client = program.client();
     assert_eq!(client.ask(request).status(), 200, "{request}");
@@ -49,7 +49,7 @@ fn heads_go_on_byte_for_byte_but_for_what_ends_here() {
                 "POST / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nTransfer-Encoding: chunked\r\n{TRAIL}\r\nabc"
             ),
         ),
-        // The trail is continued, not begun anew.
+        // The list of addresses is continued, not replaced.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\n\
              X-Forwarded-Proto: https\r\nVia: 1.0 first\r\n\r\n",

@@ -1,4 +1,4 @@
-//! One key, one replica: by default nothing takes a key from its home while all replicas are up.
+//! Key affinity: by default no key leaves its home seat while all replicas are up.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Which replica answers which ID: the classic ring by its formula, the default ring by its constancy,
-//! and the ID that is drawn for a request without one.
+//! The replica of each ID: the classic ring by its formula, the default ring by its constancy, and
+//! the ID that is drawn for a request without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use crate::support::{
 
 const SLOTS: u64 = 512;
 
-/// The seat the coursework's formula names for an ID, computed the long way round: every virtual server
-/// is put on its slot in turn, then the circle is walked from the key, one slot at a time.
+/// The seat the coursework's formula names for an ID, computed the long way round: every virtual
+/// server is put on its slot in turn, then the circle is walked from the key, one slot at a time.
 pub(super) fn by_formula(seats: u64, id: u64) -> u32 {
     let mut circle = BTreeMap::new();
     for i in 1..=seats {
@@ -30,7 +30,7 @@ pub(super) fn by_formula(seats: u64, id: u64) -> u32 {
     u32::try_from(circle[&at]).expect("a small number")
 }
 
-/// Who answers each of these requests, sent in groups over one connection.
+/// Returns the seat that answers each of these requests, sent in groups over one connection.
 #[track_caller]
 pub(super) fn servers(at: SocketAddr, requests: impl Iterator<Item = String>) -> Vec<u32> {
     let requests: Vec<String> = requests.collect();
@@ -77,7 +77,7 @@ fn on_the_classic_ring_seats_that_stay_keep_their_keys() {
     for (then, now) in before.iter().zip(ask()) {
         assert!(now != 2 && (*then == 2 || *then == now), "{then} {now}");
     }
-    // Whoever takes the seat gets exactly its keys back.
+    // The successor in the seat gets exactly its keys back.
     assert_eq!(program.command("add 1 T"), "N 4\nS1\nS3\nS4\nT\n\n");
     assert_eq!(ask(), before);
 }

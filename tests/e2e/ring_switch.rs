@@ -1,11 +1,11 @@
-//! The ring switched and asked about through the real binary: no request fails, the answers are those of
-//! the new ring, and what cannot be is refused and changes nothing.
+//! The ring switched and asked about through the real binary: no request fails, the answers are
+//! those of the new ring, and what cannot be is refused and changes nothing.
 
 use serde_json::Value;
 
 use crate::support::{Load, Ringmaster, exchange, exclusive_load, run_to_end, server_of};
 
-/// Who answers a request with this ID.
+/// Returns the seat that answers a request with this ID.
 #[track_caller]
 fn server(program: &Ringmaster, id: u64) -> u32 {
     let ask = format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n");

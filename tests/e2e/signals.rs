@@ -42,7 +42,8 @@ fn two_signals_at_once_are_one() {
         let mut client = program.client();
         let (begin, rest) = GET.split_at(10);
         client.send(begin);
-        // The head has been begun once a request after it is served by the same worker, and both are.
+        // The head has been begun once a request after it is served by the same worker, and both
+        // are.
         for _ in 0..8 {
             assert_eq!(exchange(program.listen, GET).status(), 200);
         }

@@ -1,5 +1,5 @@
-//! The slow guard, through the real program: a replica that owes its answers while the others give theirs
-//! gets no more requests but a probe at a time, is shown as slow, and gets its keys back.
+//! The slow guard, through the real program: a replica that owes its answers while the others give
+//! theirs gets no more requests but a probe at a time, is shown as slow, and gets its keys back.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};

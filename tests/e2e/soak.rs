@@ -1,7 +1,9 @@
-//! Volume: far more bytes each way than any buffer holds, equal by hash, in memory that does not grow.
+//! Volume: far more bytes each way than any buffer holds, equal by hash, in memory that does not
+//! grow.
 //!
-//! `RINGMASTER_SOAK_GIB=4` moves that many GiB each way instead of a quarter of one: `make soak`. The
-//! bytes are made on one side and hashed on the other as they come, so that the test holds none of them.
+//! `RINGMASTER_SOAK_GIB=4` moves that many GiB each way instead of a quarter of one: `make soak`.
+//! The bytes are made on one side and hashed on the other as they come, so that the test holds none
+//! of them.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};

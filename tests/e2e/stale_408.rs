@@ -1,5 +1,5 @@
-//! A 408 on a kept connection: the server has timed the idle connection out, and says so to whatever comes
-//! next (RFC 9110 §15.5.9).
+//! A 408 on a kept connection: the server has timed the idle connection out, and says so to
+//! whatever comes next (RFC 9110 §15.5.9).
 
 use crate::support::{Backend, Ringmaster, exchange};
 

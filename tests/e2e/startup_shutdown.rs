@@ -1,4 +1,4 @@
-//! How the program begins and ends, and that nothing it started outlives it.
+//! Start and end of the program, and that no process it started outlives it.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Text on the control port, as netcat speaks it: one line, an answer for each of its commands, the end.
+//! Text on the control port, as netcat speaks it: one line, an answer for each of its commands, the
+//! end.
 
 use serde_json::Value;
 
@@ -177,7 +178,8 @@ fn a_line_holds_several_commands_and_one_fault_spoils_one() {
 #[test]
 fn the_end_comes_after_the_answer_and_not_before() {
     let program = Ringmaster::start(&["--replicas", "1"]);
-    // Netcat stays open in its own direction, or not; the line may lack its end, or have two bytes of it.
+    // Netcat stays open in its own direction, or not; the line may lack its end, or have two bytes
+    // of it.
     for (line, closes) in [
         ("rep\n", false),
         ("rep\r\n", false),

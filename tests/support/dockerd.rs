@@ -1,9 +1,9 @@
-//! A container engine of the test's own, which may be killed: a second `dockerd` in a network namespace,
-//! with a bridge that the test can reach. The machine's own engine is left alone.
+//! A container engine of the test's own, which may be killed: a second `dockerd` in a network
+//! namespace, with a bridge that the test can reach. The machine's own engine is left alone.
 //!
-//! nsenter(1) starts it, not `ip netns exec`, which would hide the cgroups from it. It makes its folder a
-//! mount of its own. Its children (containerd, shims, containers) outlive it, so at the end they are found
-//! by the folder's name.
+//! nsenter(1) starts it, not `ip netns exec`, which would hide the cgroups from it. It makes its
+//! folder a mount of its own. Its children (containerd, shims, containers) outlive it, so at the
+//! end they are found by the folder's name.
 
 use std::fs::File;
 use std::io::Write;
@@ -134,7 +134,8 @@ impl Dockerd {
         child.kill().expect("a kill");
         child.wait().expect("its end");
         std::fs::remove_file(self.path("pid")).expect("its number");
-        // Its containerd ends with it, a little later; the next engine would wait for it, zombie or not.
+        // Its containerd ends with it, a little later; the next engine would wait for it, zombie or
+        // not.
         let number = self.path("exec/containerd/containerd.pid");
         let containerd = std::fs::read_to_string(&number).expect("a file");
         let containerd = containerd.trim().parse().expect("a number");

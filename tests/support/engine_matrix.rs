@@ -1,5 +1,5 @@
-//! The engine as a parameter of tests: what is promised of a fleet is promised of child processes and of
-//! containers alike, so one test asks it of both.
+//! The engine as a parameter of tests: what is promised of a fleet is promised of child processes
+//! and of containers alike, so one test asks it of both.
 //!
 //! Each program in containers has a fleet of its own, which is swept when the program is dropped.
 

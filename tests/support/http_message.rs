@@ -1,7 +1,8 @@
-//! HTTP/1.1 messages as a test sees them: the head as text, the body as bytes, framed by the letter.
+//! HTTP/1.1 messages as a test sees them: the head as text, the body as bytes, framed by the
+//! letter.
 //!
-//! [`Wire`] reads them from a socket. Only the framing of chunks is
-//! checked: tests judge the head as it came.
+//! [`Wire`] reads them from a socket. Only the framing of chunks is checked: tests judge the head
+//! as it came.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,9 +1,9 @@
-//! The program beside a `replica` of the test's own making: a shell script that may become the real one,
-//! exit, or hang.
+//! The program beside a `replica` of the test's own making: a shell script that may become the real
+//! one, exit, or hang.
 //!
-//! A separate process writes the script. A file that this process holds open for writing, however briefly,
-//! may be inherited by a child that another test starts just then. Until that child closes it, the script
-//! cannot be executed (execve(2), ETXTBSY).
+//! A separate process writes the script. A file that this process holds open for writing, however
+//! briefly, may be inherited by a child that another test starts just then. Until that child closes
+//! it, the script cannot be executed (execve(2), ETXTBSY).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use super::program::program_at;
 pub(crate) struct InstallDir(PathBuf);
 
 impl InstallDir {
-    /// The program beside a replica that is this script, which finds the real one as `$REAL` and the
-    /// folder as `$HERE`.
+    /// The program beside a replica that is this script, which finds the real one as `$REAL` and
+    /// the folder as `$HERE`.
     pub(crate) fn with_replica(script: &str) -> Self {
         let shop = Self::empty();
         let real = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");

@@ -1,5 +1,5 @@
-//! The process behind a [`super::Ringmaster`]: its log, its ready file, its children, and what proc(5)
-//! says of any process.
+//! The process behind a [`super::Ringmaster`]: its log, its ready file, its children, and what
+//! proc(5) says of any process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Returns `true` if a process has ended. A zombie counts as ended: proc(5), the state after the name in
-/// brackets.
+/// Returns `true` if a process has ended. A zombie counts as ended: proc(5), the state after the
+/// name in brackets.
 pub(crate) fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
@@ -205,7 +205,8 @@ impl Drop for Process {
         }
         let _ = std::fs::remove_file(&self.ready_file);
         if std::thread::panicking() {
-            // The last words are still in the pipe; a process that escaped may hold it open for ever.
+            // The last words are still in the pipe; a process that escaped may hold it open for
+            // ever.
             let begun = Instant::now();
             while !self.reader.is_finished() && begun.elapsed() < LAST_WORDS {
                 std::thread::sleep(TICK);

@@ -1,5 +1,6 @@
-//! The real binary: started on ports of the system's choice, waited for by its ready file, stopped by
-//! signal. What it logs is kept and shown when a test fails. Nothing it started outlives its value.
+//! The real binary: started on ports of the system's choice, waited for by its ready file, stopped
+//! by signal. What it logs is kept and shown when a test fails. Nothing it started outlives its
+//! value.
 //!
 //! One value: the program and what may be asked of it, which all tests share.
 
@@ -88,7 +89,8 @@ impl Ringmaster {
         self
     }
 
-    /// Starts another with `args` that takes over from it, and waits until it says that it is ready.
+    /// Starts another with `args` that takes over from it, and waits until it says that it is
+    /// ready.
     #[track_caller]
     pub(crate) fn taken_over(&mut self, args: &[&str]) -> Self {
         let (listen, control) = (self.listen.to_string(), self.control.to_string());
@@ -117,7 +119,8 @@ impl Ringmaster {
         &self.process.ready_file
     }
 
-    /// The processes it has started and not yet reaped, or those of its containers, in ascending order.
+    /// The processes it has started and not yet reaped, or those of its containers, in ascending
+    /// order.
     #[track_caller]
     pub(crate) fn children(&self) -> Vec<u32> {
         let mut children = match &self.containers {
@@ -250,7 +253,8 @@ impl Ringmaster {
         process::signal(self.pid(), signal);
     }
 
-    /// Sends a second signal, again and again until it counts as one: right after the first it does not.
+    /// Sends a second signal, again and again until it counts as one: right after the first it does
+    /// not.
     #[track_caller]
     pub(crate) fn signal_again(&self, signal: Signal) {
         eventually(TEST_TIMEOUT, "a second signal", || {

@@ -1,5 +1,5 @@
-//! What is under way at a stop and is cut off by us: its line tells where it was, how far it came, and that
-//! it was us.
+//! Access log lines of requests that the balancer cuts off when it stops. Each line tells the phase
+//! of the request, the bytes sent so far, and that the balancer ended it.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::support::{Backend, Client, Conversation, Ringmaster, Signal, TEST_TIM
 
 /// The head of a reply of which more is announced than will come.
 const LONG: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 100000000\r\n\r\n";
-/// How much of that body comes.
+/// Number of bytes of that body that are sent.
 const PART: usize = 3_000_000;
 
 /// Answers by the path: never; with a part of a body; with a tunnel that sends back what it gets.
@@ -158,7 +158,7 @@ fn a_second_signal() {
     program.signal_again(Signal::INT);
     assert_eq!(program.wait().code(), Some(1));
     under_way.expect(&log);
-    // Nobody is left hanging.
+    // The client whose request got no reply is closed, too.
     under_way.clients.drain(..1).for_each(|mut client| {
         client.expect_closed();
     });

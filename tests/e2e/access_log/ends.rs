@@ -1,4 +1,4 @@
-//! Who ended a request before its time; and tunnels, which are one line each.
+//! Access log: the party that ended a request early; and tunnels, which are one line each.
 
 use super::{ASK, Log, OK, expect};
 use crate::support::{Backend, Ringmaster};

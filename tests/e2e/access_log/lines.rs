@@ -1,4 +1,4 @@
-//! What a line tells of a request that went well or was refused, and that no client can write one itself.
+//! Access log: the fields of a completed or refused request. No client can forge a line.
 
 use super::{ASK, Log, OK, expect};
 use crate::support::{Backend, Ringmaster, exchange};

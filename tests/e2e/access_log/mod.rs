@@ -1,5 +1,5 @@
-//! The access log of the real program: a line for each request that tells what became of it, in a file that
-//! may be moved away, full, slow or nowhere, none of which a client feels.
+//! The access log of the real program: a line for each request that tells what became of it, in a
+//! file that may be moved away, full, slow or nowhere, none of which a client feels.
 
 mod cut;
 mod ends;

@@ -1,4 +1,5 @@
-//! Where the lines go: standard output, a file that is moved away, a full disk, a slow pipe, nowhere.
+//! Targets of the access log: standard output, a file that is rotated, a full disk, a slow pipe,
+//! none.
 
 use std::io::{BufRead, BufReader};
 

@@ -1,4 +1,5 @@
-//! Who may command: local peers and whoever shows the token, never a web page of another site.
+//! Access rules of orders: local peers and holders of the token may command, web pages of other
+//! sites may not.
 
 use std::net::SocketAddr;
 
@@ -13,7 +14,7 @@ fn order(fields: &str) -> String {
     request("POST /add", fields, "{}")
 }
 
-/// Whether an order with these fields was let in, which its 400 shows.
+/// Returns `true` if an order with these fields passed the access check, which its 400 shows.
 #[track_caller]
 fn is_let_in(reply: &Message) -> bool {
     let text = reply.text();
@@ -213,7 +214,7 @@ fn with_the_door_off_the_paths_are_the_replicas_own() {
     assert_eq!(program.rep(), ["S1"]);
     drop(program);
 
-    // It is off by itself before backends of somebody else.
+    // In front of fixed backends the data port's orders are off by default.
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntheir");
     let program = Ringmaster::before(backend.addr, &[]);
     let reply = exchange(program.listen, request("POST /add", "", r#"{"n":1}"#));

@@ -1,4 +1,4 @@
-//! How the bodies of orders may come: in any type and framing, up to 64 KiB and not a byte more.
+//! Accepted bodies of orders: any type and framing, up to 64 KiB and not a byte more.
 
 use super::{PORTS, Port, State, expect, failure, get, listing, request};
 use crate::support::{

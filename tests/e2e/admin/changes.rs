@@ -1,4 +1,4 @@
-//! What the documented lines do: lists, additions, removals, down to none and back.
+//! The documented orders: lists, additions, removals, down to no replica and back.
 
 use super::{PORTS, expect, get, listing, names, request};
 use crate::support::{Engine, TEST_TIMEOUT, eventually, exchange, is_gone, on_both_engines};

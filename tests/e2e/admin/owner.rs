@@ -1,4 +1,5 @@
-//! Whose a connection on loopback is: our own user and root may command, any other user of this machine may look.
+//! Owner check of loopback connections: our own user and root may command, other users may only
+//! read.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -6,10 +7,11 @@ use std::process::Command;
 use super::{PORTS, Port, request};
 use crate::support::{Client, Ringmaster, end_of, eventually};
 
-/// A user that is nobody's.
+/// User ID that runs nothing on this machine.
 const STRANGER: &str = "65534";
 
-/// Sends `bytes` to `addr` as another user, and reads to the close; `None`, and a word, where we cannot.
+/// Sends `bytes` to `addr` as another user, and reads to the close; `None`, and a word, where we
+/// cannot.
 #[track_caller]
 fn ask_as_stranger(addr: SocketAddr, bytes: &str) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
@@ -115,7 +117,8 @@ fn the_token_makes_up_for_the_user() {
 #[test]
 fn an_order_needs_a_socket_that_is_still_somebodys() {
     let program = Ringmaster::start(&["--replicas", "1"]);
-    // It closes before its line is whole, which it is only for want of more; the close comes first by far.
+    // It closes before its line is whole, which it is only for want of more; the close comes first
+    // by far.
     let mut client = Client::connect(program.control);
     client.send("bound 2");
     drop(client);

@@ -1,4 +1,5 @@
-//! Reads of a crowd: they are answered whatever else the ports are busy with, and see what was done.
+//! Reads of a crowd: they are answered whatever else the ports are busy with, and see what was
+//! done.
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,5 +1,6 @@
-//! A peer from elsewhere: another host, as far as the network can tell, which is a network namespace at the
-//! other end of a virtual cable. Every path asks it for the token, but for those that are for all.
+//! A peer from elsewhere: another host, as far as the network can tell, which is a network
+//! namespace at the other end of a virtual cable. Every path asks it for the token, but for those
+//! that are for all.
 
 use std::process::Command;
 
@@ -50,8 +51,8 @@ const ASKED: [(&str, &str); 12] = [
     ("POST /bound", r#"{"bound":2}"#),
 ];
 
-/// Every method and path that is described, with the key 1 or the name 1 where one belongs, and whether it is
-/// for all.
+/// Every method and path that is described, with the key 1 or the name 1 where one belongs, and
+/// whether it is for all.
 #[track_caller]
 fn described(openapi: &Message) -> Vec<(String, bool)> {
     let all: Value = serde_json::from_slice(&openapi.body).expect("JSON");
@@ -138,7 +139,7 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
     }
     let answer = elsewhere.ask(&program, "auth s3cret; bound 1.5\n");
     assert_eq!(answer, "ok\n\nbound 1.5\n\n");
-    // Whoever changes something is named.
+    // The log names the peer of every change.
     for order in [
         "/add n=1",
         "/rm n=1",

@@ -1,5 +1,5 @@
-//! How connections that are balanced whole come to an end that is not their own: silence, a drain of
-//! their replica, a stop of the program.
+//! Connections that are balanced whole and that the balancer ends: for silence, for a drain of
+//! their replica, or because the program stops.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};

@@ -139,7 +139,8 @@ fn a_reply_that_is_cut_off_is_never_made_whole() {
     let (long, part) = ("Content-Length: 100000\r\n\r\n", "x".repeat(60_000));
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\nEA60\r\n{part}\r\n");
     let open = format!("\r\n{part}");
-    // What the backend sends after the status line, whether it resets, and how the client's connection ends.
+    // What the backend sends after the status line, whether it resets, and how the client's
+    // connection ends.
     let cases = [
         (format!("{long}{part}"), false, End::Fin),
         (chunks, false, End::Fin),

@@ -1,9 +1,11 @@
-//! Chaos: replicas are killed, frozen, cut off, added, removed and replaced, rings switched, and the balancer itself
-//! is replaced by another process, at random and under load. What is promised must hold all the while (DESIGN: zero errors for requests that may be
-//! repeated), and everything must be back in its place afterwards.
+//! Chaos: replicas are killed, frozen, cut off, added, removed and replaced, rings switched, and
+//! the balancer itself is replaced by another process, at random and under load. What is promised
+//! must hold all the while (DESIGN: zero errors for requests that may be repeated), and everything
+//! must be back in its place afterwards.
 //!
-//! The acts follow from RINGMASTER_CHAOS_SEED and go on for RINGMASTER_CHAOS_SECONDS; a failure prints
-//! the seed, the acts and the last events. One strike at a time: the next waits until the fleet is whole.
+//! The acts follow from RINGMASTER_CHAOS_SEED and go on for RINGMASTER_CHAOS_SECONDS; a failure
+//! prints the seed, the acts and the last events. One strike at a time: the next waits until the
+//! fleet is whole.
 
 mod run;
 
@@ -26,26 +28,27 @@ const SECONDS: u64 = 20;
 const SEED: u64 = 7;
 /// Replicas at the start and at the end.
 const REPLICAS: usize = 4;
-/// Those that stand by.
+/// Number of standbys.
 const STANDBYS: usize = 1;
 /// The most there may be in between.
 const MOST: usize = 7;
-/// From one strike to the next: a seat that dies more than ten times a minute is started with a delay.
+/// From one strike to the next: a seat that dies more than ten times a minute is started with a
+/// delay.
 const PACE: Duration = Duration::from_secs(2);
-/// How long the fleet may take to be whole again; back-off included.
+/// Limit of the time until the fleet is whole again, back-off included.
 const SETTLING: Duration = Duration::from_secs(45);
-/// How much larger the program may have become, in kB: allocators keep some of what they had.
+/// Limit of the program's growth in kB: allocators keep freed memory.
 const GROWTH: u64 = 16 * 1024;
 /// Connections of the load.
 const CLIENTS: usize = 16;
-/// What the promise allows for when several replicas die together: a request that two of them died of is
-/// not given to a third.
+/// Failures that the promise allows when several replicas die together: a request that two replicas
+/// died with is not retried on a third.
 const TWO_DEATHS: [&str; 2] = [
     "two replicas were lost with this request",
     "the replica closed its connection too early",
 ];
 
-/// What a failure tells, to have it again.
+/// Facts that a failure prints, so that the run can be repeated.
 struct Story {
     control: SocketAddr,
     seed: u64,
@@ -141,7 +144,7 @@ impl Drop for Story {
     }
 }
 
-/// What the environment says, or `default`.
+/// Returns the value of an environment variable, or `default`.
 fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }

@@ -1,4 +1,4 @@
-//! What can happen, and how it is done.
+//! The acts of a chaos run, and their execution.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -8,22 +8,22 @@ use serde_json::Value;
 use super::{MOST, PACE, REPLICAS, SETTLING, STANDBYS, Story};
 use crate::support::{Engine, Load, Ringmaster, Signal, eventually, exchange, server_of, signal};
 
-/// What can happen.
+/// Acts that change or damage the fleet.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// One replica is killed, or half of them at once, or all.
+    /// Kills one replica, half of them at once, or all.
     Kill(Share),
-    /// One is stopped and says nothing more.
+    /// Stops one replica for good.
     Freeze,
-    /// One is stopped and goes on soon after.
+    /// Stops one replica and continues it soon after.
     Blink,
-    /// One is off the network (containers).
+    /// Takes one replica off the network (containers).
     Cut,
     Add,
     Remove,
-    /// One is replaced by order, or all are, one after the other.
+    /// Replaces one replica by order, or all, one after the other.
     Replace(Share),
-    /// Another process takes over.
+    /// Lets another process take over.
     TakeOver,
     Ring(&'static str),
     Bound(&'static str),
@@ -66,7 +66,7 @@ pub(super) struct Chaos<'p> {
     pub(super) story: &'p Story,
     pub(super) random: u64,
     pub(super) wanted: usize,
-    /// When the next strike may fall.
+    /// Earliest time of the next strike.
     pub(super) next_strike: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! What clients that are gone hold up: slots, a stop, and nothing of a tunnel.
+//! Resources of clients that are gone: slots and a stop are held up, a tunnel is not.
 
 use std::sync::{Mutex, mpsc};
 

@@ -1,7 +1,8 @@
-//! Clients that leave while something is waited for on their behalf: the wait ends, the replica sees the
-//! end, and nothing is held for them. A half-closed client is answered within its grace.
+//! Clients that leave while something is waited for on their behalf: the wait ends, the replica
+//! sees the end, and nothing is held for them. A half-closed client is answered within its grace.
 //!
-//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit is near.
+//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit
+//! is near.
 
 mod held_slots;
 mod silence;
@@ -34,7 +35,7 @@ fn silent_after(said: &'static str) -> (Backend, mpsc::Receiver<()>) {
     (backend, told)
 }
 
-/// How a client leaves.
+/// Ways in which a client leaves.
 #[derive(Clone, Copy, Debug)]
 enum Leaves {
     ByReset,

@@ -42,7 +42,8 @@ fn a_client_that_leaves_ends_a_silent_reply() {
     }
 }
 
-/// A backend that sends `said` and then one `piece` after the other, `pause` apart, and tells of its end.
+/// A backend that sends `said` and then one `piece` after the other, `pause` apart, and tells of
+/// its end.
 fn dripping(
     said: &'static str,
     piece: &'static str,

@@ -16,7 +16,7 @@ fn a_client_that_leaves_ends_the_wait_for_a_head() {
         let (backend, told) = silent_after("");
         let args = [&leaves.grace()[..], &["--reply-timeout", NEVER]].concat();
         let program = Ringmaster::before(backend.addr, &args);
-        // The last two with input that nobody will read: another request, and a piece of one.
+        // The last two have input that is never read: another request, and a piece of one.
         let requests = [
             GET.to_owned(),
             POST.to_owned(),
@@ -117,8 +117,8 @@ fn a_grace_of_nothing_ends_a_wait_and_spares_what_is_answered_at_once() {
 
 #[test]
 fn an_upload_is_no_early_end() {
-    // The replica is slow to read, longer than the grace, and the client has said all and ended. What the
-    // kernel holds between the two of us is less than all.
+    // The replica is slow to read, longer than the grace, and the client has said all and ended.
+    // What the kernel holds between the two of us is less than all.
     let length = 8 * 1024 * 1024;
     let (tell, told) = mpsc::channel();
     let tell = Mutex::new(tell);

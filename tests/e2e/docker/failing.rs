@@ -1,4 +1,5 @@
-//! An engine that is slow, fails, says what nobody understands, or is gone: what runs goes on running.
+//! A container engine that is slow, fails, answers nonsense or is gone: running replicas keep
+//! running.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ fn add(program: &Ringmaster, body: &str) -> (u16, String) {
     (reply.status(), reply.text())
 }
 
-/// That nobody has changed anything about the container with this ID.
+/// Fails the test unless the container with this ID runs and was only read.
 #[track_caller]
 fn expect_untouched(engine: &FakeDocker, id: &str) {
     let touched: Vec<String> = engine

@@ -1,11 +1,13 @@
-//! What somebody does with our containers by hand: restarts and renames them, or gives their address away.
+//! Manual changes to the fleet's containers: restarts, renames, and an address given to another
+//! container.
 
 use crate::support::{
     FakeDocker, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, server_of, signal,
     six_digits, stands_still,
 };
 
-/// Waits until the fleet is three replicas, of which that in seat 2 is new, three containers and the lock.
+/// Waits until the fleet is three replicas, of which that in seat 2 is new, three containers and
+/// the lock.
 #[track_caller]
 fn expect_one_successor(engine: &FakeDocker, program: &Ringmaster) {
     program.event("replaced", 2);
@@ -65,7 +67,8 @@ fn one_that_is_renamed_is_ours_all_the_same() {
 fn an_address_that_is_anothers_by_now_is_a_death() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
-    // It sleeps, so that it does not see that nobody is there for a moment.
+    // The program is stopped, so that it does not see the moment in which no container has the
+    // address.
     program.signal(Signal::STOP);
     eventually(TEST_TIMEOUT, "its sleep", || stands_still(program.pid()));
     engine.usurp("S2", &["SERVER_ID=9", "REPLICA_NAME=stranger"]);

@@ -1,4 +1,4 @@
-//! The real engine: its containers die in every way there is, under load, and nobody notices.
+//! The real engine: its containers die in every way under load, and no client notices.
 
 use serde_json::Value;
 
@@ -205,7 +205,8 @@ fn a_killed_balancer_finds_the_same_containers_again() {
     assert_eq!(program.rep(), ["S1", "S2", "S3", "S4", "lion"]);
     let is_replica = |line: &&String| !line.contains("-lock ");
     let replicas = |list: &[String]| list.iter().filter(is_replica).cloned().collect::<Vec<_>>();
-    // On a busy machine one that does not answer at once gets a successor, which is withdrawn again.
+    // On a busy machine one that does not answer at once gets a successor, which is withdrawn
+    // again.
     eventually(TEST_TIMEOUT, "the containers of before", || {
         replicas(&engine.containers()) == replicas(&containers)
     });
@@ -217,7 +218,7 @@ fn a_killed_balancer_finds_the_same_containers_again() {
         program.log()
     );
 
-    // One that dies while nobody watches is replaced when somebody does.
+    // A replica that dies while no balancer runs is replaced by the next balancer.
     program.kill();
     docker(&["kill", &engine.name("S2")]);
     let program = engine.balancer(&[]);

@@ -1,4 +1,5 @@
-//! The real engine: replicas that do not start are told with the reason, and nothing of them is left.
+//! The real engine: replicas that do not start are told with the reason, and nothing of them is
+//! left.
 
 use crate::support::Docker;
 
@@ -17,9 +18,9 @@ fn does_not_start(test: &str, args: &[&str]) -> Option<String> {
 
 #[test]
 fn one_that_ends_at_once_is_told_with_its_last_words() {
-    let bad = ["--replica-env", "REPLICA_PARENT=nobody"];
+    let bad = ["--replica-env", "REPLICA_PARENT=absent"];
     if let Some(why) = does_not_start("ends", &bad) {
-        let words = "container ended with 2; it said: error: invalid value 'nobody'";
+        let words = "container ended with 2; it said: error: invalid value 'absent'";
         assert!(why.contains(words), "{why}");
     }
 }

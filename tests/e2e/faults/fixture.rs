@@ -1,5 +1,5 @@
-//! A balancer whose replicas can be told to misbehave, on either engine, and the conductor who says how
-//! their successors begin.
+//! A balancer whose replicas can be told to misbehave, on either engine, and the conductor who says
+//! how their successors begin.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -21,7 +21,7 @@ pub(super) struct Stage {
     _shop: Option<InstallDir>,
 }
 
-/// Answers whoever is just beginning; it ends with the tests.
+/// A server that tells each starting replica how to behave. Its thread ends with the test process.
 #[derive(Debug)]
 struct Conductor {
     port: u16,
@@ -38,7 +38,7 @@ impl Conductor {
             for stream in listener.incoming().flatten() {
                 let _ = stream.set_read_timeout(Some(TEST_TIMEOUT));
                 let mut name = String::new();
-                // Whoever does not say its name is told the same.
+                // A replica that sends no name gets the default answer.
                 let _ = BufReader::new(&stream).read_line(&mut name);
                 let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first replicas are S1, S2 …: they begin well.
@@ -92,7 +92,7 @@ impl Stage {
         queue.extend(fates);
     }
 
-    /// Whether all of them have begun.
+    /// Returns `true` once a replica has started for each of the queued faults.
     pub(super) fn is_lifted(&self) -> bool {
         let queue = self.conductor.fates.lock();
         queue.unwrap_or_else(PoisonError::into_inner).is_empty()

@@ -1,4 +1,4 @@
-//! One row: a fault under load, and what came of it.
+//! A row of the table: a fault under load, and its measured effect.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,8 @@ use crate::support::{
 
 /// IDs whose homes are compared before and after.
 const IDS: u64 = 200;
-/// A request that two replicas died of is not given to a third, which may meet those that die together.
+/// A request that two replicas died of is not given to a third, which may meet those that die
+/// together.
 const TWO_DEATHS: [&str; 2] = [
     "two replicas were lost with this request",
     "the replica closed its connection too early",
@@ -133,7 +134,7 @@ impl Fault {
     }
 }
 
-/// Who answers each of the IDs.
+/// Returns the seat that answers each of the IDs.
 #[track_caller]
 fn homes(program: &Ringmaster) -> Vec<u32> {
     let asked = (0..IDS).map(|number| {
@@ -150,7 +151,7 @@ fn millis(event: &Value, field: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no {field}: {event}"))
 }
 
-/// When an event happened.
+/// Returns the time of an event.
 #[track_caller]
 fn time(event: &Value) -> SystemTime {
     let text = event["time"].as_str().expect("a time");

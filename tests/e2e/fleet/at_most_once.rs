@@ -1,4 +1,4 @@
-//! What is sent twice and what is not, when a replica dies with a request in its hands.
+//! Requests in flight when a replica dies: which are sent again, and which are not.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,8 @@
-//! Replicas that compute and answer nothing meanwhile, as an event loop does: routed around, not ended.
+//! Replicas that compute and answer nothing meanwhile, as an event loop does: routed around, not
+//! ended.
 //!
-//! The replica is a Python server that handles one request at a time, on as many connections as there are.
+//! The replica is a Python server that handles one request at a time, on as many connections as
+//! there are.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,8 +13,8 @@ use crate::support::{
 
 on_both_engines!(one_that_stops_for_a_moment_is_left_in_its_seat);
 
-/// An event loop: `GET /compute/SECONDS` keeps everything else waiting. A body is the replica's name.
-/// Heartbeats for another Host than `EXPECTED_HOST` are refused, if that is set.
+/// An event loop: `GET /compute/SECONDS` keeps everything else waiting. A body is the replica's
+/// name. Heartbeats for another Host than `EXPECTED_HOST` are refused, if that is set.
 const EVENT_LOOP: &str = r#"
 import http.server, os, threading, time
 turn = threading.Lock()
@@ -34,8 +36,8 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])),
 server.serve_forever()
 "#;
 
-/// A balancer before servers of this Python program, which is without single quotes; `None` if there is no
-/// Python.
+/// A balancer before servers of this Python program, which is without single quotes; `None` if
+/// there is no Python.
 pub(super) fn python(program: &str, flags: &[&str]) -> Option<Ringmaster> {
     let version = Command::new("python3").arg("--version").output();
     if !version.is_ok_and(|output| output.status.success()) {

@@ -1,4 +1,4 @@
-//! Somebody's own server as child processes: Python's, which knows nothing of us.
+//! Third-party servers as child processes: Python's HTTP server, which does not know the balancer.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Replicas that are killed under load: nobody notices, and a successor sits in the same seat.
+//! Replicas that are killed under load: no client notices, and a successor takes the same seat.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ on_both_engines!(
     a_seat_that_dies_again_and_again_is_filled_every_time,
 );
 
-/// Who answers this ID.
+/// Returns the seat that answers this ID.
 #[track_caller]
 fn home(program: &Ringmaster, id: u64) -> u32 {
     let ask = format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n");
@@ -121,8 +121,8 @@ fn all_can_die_at_once(engine: Engine) {
         "all three killed at once: slowest GET {:?}, {failed} lost by two",
         tally.slowest
     );
-    // What two replicas died holding may be what killed them: it is not given to a third. Nothing else
-    // fails, and of what was in flight at most one request of each connection does.
+    // What two replicas died holding may be what killed them: it is not given to a third. Nothing
+    // else fails, and of what was in flight at most one request of each connection does.
     let lost_by_two = |failure: &String| failure.contains("502 Bad Gateway");
     assert!(
         tally.failures.iter().all(lost_by_two) && failed <= 16,

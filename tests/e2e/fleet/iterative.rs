@@ -1,4 +1,5 @@
-//! Servers that serve one connection at a time: no connection is held there, and all clients are served.
+//! Servers that serve one connection at a time: no connection is held there, and all clients are
+//! served.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,8 +29,8 @@ const KEPT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const LEARNED: &str = "serves one connection at a time";
 
-/// A listener of our own kind: it serves each connection to its end before it accepts the next. Counts the
-/// connections that carried a request of a client.
+/// A listener of our own kind: it serves each connection to its end before it accepts the next.
+/// Counts the connections that carried a request of a client.
 fn iterative() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let addr = listener.local_addr().expect("its address");

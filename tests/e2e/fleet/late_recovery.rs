@@ -1,4 +1,5 @@
-//! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in time.
+//! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in
+//! time.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The fleet under fire: replicas that die, fall silent, come and go while clients go on asking, and how
-//! the program itself begins and ends.
+//! The fleet under fire: replicas that die, fall silent, come and go while clients go on asking,
+//! and how the program itself begins and ends.
 
 mod at_most_once;
 mod busy;

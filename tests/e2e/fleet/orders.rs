@@ -1,6 +1,7 @@
-//! Orders of whoever runs the fleet, under load: no request fails by them, and no client sees a reset.
+//! Operators' orders under load: no request fails because of them, and no client sees a reset.
 //!
-//! Replace and drain stand together: each is tried with a death in its middle, and shown by the same cards.
+//! Replace and drain are tested together: each with a death in its middle, and each by its status
+//! card.
 
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ on_both_engines!(
     show_tells_how_the_one_before_ended,
 );
 
-/// What `show` says of whom, in JSON.
+/// Returns the JSON answer of `show`.
 #[track_caller]
 fn card(program: &Ringmaster, name: &str) -> Value {
     let answer = program.command(&format!("show {name} json"));
@@ -270,7 +271,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
         text.contains("none of 3 replicas is up; s-") && text.contains(why),
         "{text}"
     );
-    // Whoever asks meanwhile waits for the next.
+    // A request that arrives meanwhile waits for the next replica.
     let mut waiting = program.client_after(with_id(132_574));
     shop.open_gate("mended");
     assert!(server_of(&waiting.reply().text()).is_some());

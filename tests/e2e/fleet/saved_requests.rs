@@ -1,5 +1,5 @@
-//! What a death would have cost: the end of its story tells how many requests others got instead, and every
-//! other place that counts them tells the same.
+//! Requests that a death would have cost: the `replaced` event tells how many requests other
+//! replicas served instead. Every other place that counts them shows the same number.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ on_both_engines!(
     a_replica_that_is_replaced_by_order_costs_nothing,
 );
 
-/// What the metrics say of a seat.
+/// Returns the saved requests of a seat as in the metrics.
 #[track_caller]
 fn counted(program: &Ringmaster, seat: u32) -> u64 {
     let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -1,4 +1,4 @@
-//! Growing and shrinking: under load no request fails, and whoever leaves finishes what it has begun.
+//! Growing and shrinking: no request fails under load, and a leaving replica finishes its requests.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
     assert_eq!(program.children().len(), 2);
 }
 
-/// A program whose replica in seat 2 was stopped while it had this request; nobody has noticed.
+/// Starts a program whose replica in seat 2 was stopped while it had this request, and is still up.
 pub(super) fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
     let patient = ["--heartbeat-timeout", "10s"];
     let given = args.contains(&patient[0]);

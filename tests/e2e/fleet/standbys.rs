@@ -128,7 +128,8 @@ fn one_that_took_a_seat_keeps_it_when_the_balancer_is_killed() {
     assert_eq!(program.standing_by(1), [next]);
 }
 
-/// A standby that took seat 2, and has died with the balancer: only what it wrote tells of its seat.
+/// A standby that took seat 2, and has died with the balancer: only what it wrote tells of its
+/// seat.
 #[test]
 fn the_seat_of_one_that_took_it_outlives_both() {
     let test = "the_seat_of_one_that_took_it_outlives_both";

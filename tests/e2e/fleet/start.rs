@@ -17,7 +17,7 @@ on_both_engines!(
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// It must end with this code, and say so; all it says is returned.
+/// Runs `serve`, which must fail with this exit code and this sentence, and announce nothing.
 #[track_caller]
 fn fails(args: &[&str], code: i32, sentence: &str) {
     let output = run_to_end(&[&["serve"], args].concat());
@@ -41,7 +41,7 @@ fn the_ready_file_appears_when_all_have_answered() {
     eventually(TEST_TIMEOUT, "two of three", || {
         program.rep() == ["S1", "S2"]
     });
-    // Traffic is served meanwhile, and nobody is told that all are ready.
+    // Traffic is served meanwhile, and the ready file is not there yet.
     assert_eq!(program.client().ask(HOME).status(), 200);
     assert!(!ready.exists(), "ready before the third has answered");
     shop.open_gate("gate");
@@ -53,7 +53,7 @@ fn the_ready_file_appears_when_all_have_answered() {
     let ports: Value = serde_json::from_str(&text).expect("whole when it appears");
     assert_eq!(ports["listen"], program.listen.to_string());
     assert_eq!(ports["control"], program.control.to_string());
-    // Whoever cuts it up with sed goes by the documented order.
+    // Scripts that cut the file up with sed rely on the documented order.
     let (listen, control) = (program.listen, program.control);
     let documented = format!("{{\"listen\":\"{listen}\",\"control\":\"{control}\"}}\n");
     assert_eq!(text, documented);

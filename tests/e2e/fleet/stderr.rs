@@ -1,4 +1,4 @@
-//! Whoever reads our stderr may stop reading, or go away: neither may stop the fleet, a request or a
+//! A reader of our stderr may stop reading or go away. Neither may stop the fleet, a request or a
 //! signal.
 
 use std::fs::{File, OpenOptions};
@@ -35,7 +35,7 @@ fn with_fifo(shop: &InstallDir, full: bool) -> (Ringmaster, File) {
     (Ringmaster::launch(shell, &[]).ready(), ours)
 }
 
-/// One replica dies and must be replaced, and a request be answered.
+/// Kills a replica. A successor must take its seat, and a request must be answered.
 fn lives(program: &Ringmaster) {
     let victim = program.replica("S1");
     signal(victim, Signal::KILL);

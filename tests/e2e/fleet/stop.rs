@@ -88,7 +88,8 @@ fn a_stop_under_load_answers_all_that_was_begun(engine: Engine) {
     }
     let status = program.wait();
     assert_eq!(status.code(), Some(0), "{}", program.log());
-    // Later connections are refused; but whoever was served learnt from the last answer that it is over.
+    // Later connections are refused; but each served client learnt from its last reply that it is
+    // over.
     let tally = load.finish();
     let odd = |failure: &&String| failure.contains("kept") || failure.contains("HTTP/1.1");
     let odd: Vec<&String> = tally.failures.iter().filter(odd).collect();
@@ -98,7 +99,7 @@ fn a_stop_under_load_answers_all_that_was_begun(engine: Engine) {
 
 /// A program that cannot finish its drain: a client owes it the rest of a head.
 fn draining(engine: Engine) -> (Ringmaster, Client) {
-    // Longer than any test waits: whoever ends before that does not wait for the client.
+    // Longer than any test waits: a program that ends before that does not wait for the client.
     let program = engine.start(&["--replicas", "2", "--drain-timeout", "60s"]);
     let mut client = program.client();
     client.send(&HOME[..20]);
@@ -208,8 +209,8 @@ fn stopped_replicas_do_not_hold_up_a_stop(engine: Engine) {
 #[test]
 fn ctrl_c_does_not_reach_the_replicas_first() {
     let program = Ringmaster::start(&[]);
-    // A terminal signals a whole process group; each replica leads one of its own: proc(5), the third
-    // field after the name.
+    // A terminal signals a whole process group; each replica leads one of its own: proc(5), the
+    // third field after the name.
     for pid in program.children() {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
         let group = stat

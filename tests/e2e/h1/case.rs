@@ -13,7 +13,8 @@ pub(crate) const MORE: &str = include_str!("../../h1/more.json");
 
 const TICK: Duration = Duration::from_millis(2);
 
-/// One request of a client, what the backend answers, and what an intermediary may make of it.
+/// A test case: a client's request, the backend's answer, and the outcomes allowed to an
+/// intermediary.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
@@ -24,10 +25,10 @@ pub(crate) struct Case {
     /// Outcomes that are right.
     pub(crate) accept: Vec<String>,
     pub(crate) level: Level,
-    /// What a forwarded message must look like.
+    /// Properties of a forwarded message.
     #[serde(default)]
     pub(crate) if_forwarded: Vec<String>,
-    /// What must not happen.
+    /// Events that must not happen.
     #[serde(default)]
     pub(crate) never: Vec<String>,
     #[serde(default)]
@@ -36,7 +37,7 @@ pub(crate) struct Case {
     pub(crate) backend_reusable: Option<bool>,
 }
 
-/// Whose message is put to the test.
+/// The side whose message is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
@@ -88,11 +89,11 @@ pub(crate) enum Step {
     },
 }
 
-/// What a script that is being played can see of the world.
+/// State that a running script can observe.
 pub(crate) trait World {
-    /// Whether nobody watches any more.
+    /// Returns `true` if the case is over.
     fn is_over(&self) -> bool;
-    /// Whether these bytes came in.
+    /// Returns `true` if these bytes were received.
     fn heard(&self, bytes: &[u8]) -> bool;
 }
 

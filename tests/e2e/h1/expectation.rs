@@ -7,8 +7,8 @@ use super::scene::Seen;
 use super::verdict::Heard;
 use crate::support::Message;
 
-/// Whether the first request at the backend, or the final reply, is as `wish` spells out; `None` if it
-/// spells out nothing.
+/// Returns `true` if the first request at the backend, or the final reply, is as `wish` spells out.
+/// `None` if `wish` spells out nothing.
 pub(crate) fn of_message(
     wish: &str,
     request: &Message,

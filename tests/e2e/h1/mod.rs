@@ -1,8 +1,9 @@
-//! Plays the cases of tests/h1/ through the real binary: what a strict intermediary may make of requests
-//! and replies that are malformed, ambiguous, endless or cut off. No MUST may be missed.
+//! Plays the cases of tests/h1/ through the real binary: what a strict intermediary may make of
+//! requests and replies that are malformed, ambiguous, endless or cut off. No MUST may be missed.
 //!
-//! After each case one plain request must still be answered, on another backend connection where the
-//! case spoilt the first. Waiting ends as soon as the outcome is right, so only misses are slow.
+//! After each case one plain request must still be answered, on another backend connection where
+//! the case spoilt the first. Waiting ends as soon as the outcome is right, so only misses are
+//! slow.
 
 mod case;
 mod expectation;
@@ -34,10 +35,10 @@ const LIMITS: [&str; 8] = [
     "1",
 ];
 
-/// How long a case may take to come out right; the slowest waits for `--head-timeout`.
+/// Time limit for the expected outcome of a case; the slowest waits for `--head-timeout`.
 const TEST_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long what came out right must stay so: a request smuggled in would be seen within it.
+/// Time for which the expected outcome must last: a smuggled request would be seen within it.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Programs side by side, each with a backend of its own. Cases mostly wait.
@@ -158,7 +159,8 @@ fn watch(case: &Case, ear: &Ear, scene: &Scene) -> Vec<String> {
     }
 }
 
-/// Whether the program still serves, and not on a backend connection that the case has spoilt.
+/// Returns the problems of a further request, which must be served, and not on a spoilt backend
+/// connection.
 fn aftermath(case: &Case, program: SocketAddr, stage: &Stage, before: &Scene) -> Vec<String> {
     let after = stage.begin(None);
     let mut client = Client::connect(program);
@@ -181,7 +183,7 @@ fn aftermath(case: &Case, program: SocketAddr, stage: &Stage, before: &Scene) ->
     after.faults()
 }
 
-/// What the client hears, on a thread of its own while the script is played.
+/// Bytes received by the client, on a thread of its own while the script is played.
 #[derive(Debug, Default)]
 struct Ear(Mutex<Heard>);
 

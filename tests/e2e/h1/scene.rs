@@ -1,7 +1,7 @@
-//! Where a case is played: the backend behind the program, and what it sees during one case.
+//! The backend behind the program, and its records during one case.
 //!
-//! The backend outlives a case, and so do connections that the program pools: each request is noted on
-//! the scene that is being played when its head arrives.
+//! The backend outlives a case, and so do connections that the program pools: each request is noted
+//! on the scene that is being played when its head arrives.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ pub(crate) struct Stage {
     now: Arc<Mutex<Arc<Scene>>>,
 }
 
-/// One case from the backend's side.
+/// A case from the backend's side.
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     script: Option<Vec<Step>>,
@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     pub(crate) request: Message,
     /// The backend's number of the connection it came on.
     pub(crate) connection: usize,
-    /// Whether its body arrived whole. Scripts do not read bodies.
+    /// `true` if its body arrived whole. Scripts do not read bodies.
     pub(crate) whole: bool,
 }
 
@@ -58,12 +58,12 @@ impl Stage {
 }
 
 impl Scene {
-    /// Lets whoever still plays a script stop.
+    /// Stops the scripts of this scene.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Whether a script of this scene is still being played.
+    /// Returns `true` while a script of this scene is being played.
     pub(crate) fn is_playing(&self) -> bool {
         self.playing.load(Ordering::Acquire) > 0
     }
@@ -72,7 +72,7 @@ impl Scene {
         lock(&self.seen).clone()
     }
 
-    /// What is wrong with what was forwarded.
+    /// Returns the problems of the forwarded messages.
     pub(crate) fn faults(&self) -> Vec<String> {
         lock(&self.faults).clone()
     }
@@ -136,7 +136,7 @@ fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Resu
     }
 }
 
-/// What no head that an intermediary forwards may look like, whatever it was made from.
+/// Returns the problems of a forwarded head that hold whatever it was made from.
 fn faults(message: &Message) -> Vec<String> {
     let head = &message.head;
     let lines: Vec<&str> = head.split("\r\n").collect();

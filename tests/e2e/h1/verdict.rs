@@ -1,13 +1,14 @@
-//! What came of a case, judged from the bytes the client got and the requests the backend saw. Pure.
+//! The outcome of a case, judged from the bytes the client got and the requests the backend saw.
+//! Pure.
 //!
-//! The outcomes are those of tests/h1/cases.json: a status, `close`, `forward`, `truncate`; besides
-//! them `silent` and `hang`, which no case accepts.
+//! The outcomes are those of tests/h1/cases.json: a status, `close`, `forward`, `truncate`. Besides
+//! them there are `silent` and `hang`, which no case accepts.
 
 use super::case::{Case, Side};
 use super::scene::Seen;
 use crate::support::Message;
 
-/// What the client heard.
+/// Bytes that the client received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) bytes: Vec<u8>,
@@ -25,7 +26,7 @@ struct Reply {
     whole: bool,
 }
 
-/// What is wrong; empty when the case went as it may.
+/// Returns the problems; empty if the outcome is accepted.
 pub(crate) fn problems(
     case: &Case,
     heard: &Heard,
@@ -145,7 +146,8 @@ fn unchunked(mut rest: &[u8]) -> (Vec<u8>, bool) {
     (body, false)
 }
 
-/// Whether a forwarded request or reply is as `wish` says. Wishes that need a reader are taken as met.
+/// Returns `true` if a forwarded request or reply is as `wish` says. Wishes that need a reader are
+/// taken as met.
 fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
     let (nothing, no_request) = (Message::default(), Message::default());
     let request = seen.first().map_or(&no_request, |seen| &seen.request);
@@ -204,7 +206,8 @@ fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
     }
 }
 
-/// Whether what `fear` says came true. Fears that the outcome or the next request shows are not here.
+/// Returns `true` if the forbidden `fear` happened. Fears shown by the outcome or the next request
+/// are not here.
 fn happened(fear: &str, heard: &Heard, seen: &[Seen]) -> bool {
     if let Some(happened) = super::expectation::of_exchange(fear, heard, seen) {
         return happened;

@@ -1,5 +1,5 @@
-//! Many clients: those beyond the limit wait in the kernel, those within it are all served, and idle ones
-//! cost next to nothing.
+//! Many clients: those beyond the limit wait in the kernel, those within it are all served, and
+//! idle ones cost next to nothing.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{GET, OK};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
-/// How many clients an idle program is to hold.
+/// Number of clients that an idle program must hold.
 const CROWD: u64 = 10_000;
 /// Descriptors that the program keeps back for itself (DESIGN: the start).
 const KEPT_BACK: u64 = 400;

@@ -1,4 +1,4 @@
-//! How connections end: the last reply arrives whole, whatever the client has said besides.
+//! Lingering close: the last reply arrives whole, whatever else the client has sent.
 
 use super::GET;
 use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, eventually};
@@ -27,7 +27,8 @@ fn a_client_that_asks_for_the_end_and_talks_on_gets_its_reply_whole() {
     for length in [2, 30_000, 3_000_000] {
         let (_backend, program) = sending(length);
         for kept in [false, true] {
-            // What is too much comes with the first read, just behind it, or was left in the kernel.
+            // What is too much comes with the first read, just behind it, or was left in the
+            // kernel.
             for head_len in [200, FIRST_READ - 1, FIRST_READ, FIRST_READ + 1] {
                 for surplus in [0, 1, 100, 20_000] {
                     let mut client = program.client();

@@ -1,4 +1,4 @@
-//! What the memory of one client may cost at most, whatever it does.
+//! Memory limit of one client, whatever it does.
 
 use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{GET, OK};
 use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire, eventually};
 
-/// The most by which the program may grow for one client: far above the size of its buffers, far below
-/// the number of bytes that the client sends.
+/// The most by which the program may grow for one client: far above the size of its buffers, far
+/// below the number of bytes that the client sends.
 const MOST_KIB: u64 = 4 * 1024;
 const MIB: usize = 1024 * 1024;
 
@@ -109,7 +109,7 @@ fn an_endless_body_costs_little() {
                     wanted.min(256 * MIB),
                     silence,
                 );
-                assert!(path == "/reads" || pushed < 256 * MIB, "nobody reads it");
+                assert!(path == "/reads" || pushed < 256 * MIB, "it is never read");
                 client.shutdown(Shutdown::Both).unwrap();
             }
         }

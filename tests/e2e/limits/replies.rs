@@ -129,7 +129,7 @@ fn an_interim_reply_that_was_begun_is_not_followed_by_an_error() {
     let (flood, tell) = (interim.repeat(64), Mutex::new(tell));
     let backend = Backend::scripted(move |mut conversation| {
         conversation.head()?;
-        // Given up with the client, be it that all of it was written or not.
+        // The write fails if the client is given up before all of it is written.
         let _ = conversation.wire.write(&flood);
         let _ = conversation.wire.rest();
         tell.lock().expect("a lock").send(()).expect("a listener");

@@ -1,4 +1,5 @@
-//! At the limit of connections an idle client makes room for a newcomer; one that is served never does.
+//! At the limit of connections an idle client makes room for a newcomer; one that is served never
+//! does.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::{GET, OK};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
-/// What `stats` says of client connections.
+/// Returns a figure of `stats` about client connections.
 #[track_caller]
 fn connections(program: &Ringmaster, name: &str) -> u64 {
     let stats: Value = serde_json::from_str(&program.command("stats json")).expect("JSON");
@@ -135,7 +136,8 @@ fn a_client_that_has_said_nothing_makes_room() {
         assert_eq!(newcomer.reply().text(), "ok");
     }
     let gone = |client: &mut Client| client.has_bytes_within(TEST_TIMEOUT);
-    // The second newcomer may have come in for the first, which was idle again; one of these two left.
+    // The second newcomer may have come in for the first, which was idle again; one of these two
+    // left.
     let left = silent.iter_mut().any(gone);
     assert!(left, "no silent client made room");
 }

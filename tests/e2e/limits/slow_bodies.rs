@@ -1,6 +1,6 @@
-//! Large bodies that come slowly: the event loop may wake less often for them, but no byte is held back
-//! for more to come. Each piece is sent only once the one before it has arrived, so that a piece held
-//! back is waited for in vain.
+//! Large bodies that come slowly: the event loop may wake less often for them, but no byte is held
+//! back until more arrive. Each piece is sent only once the one before it has arrived, so that a
+//! piece held back fails the test.
 
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
@@ -12,7 +12,8 @@ use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire};
 /// From so many bytes to come on, the socket is asked to wake its reader late.
 const LOW_MARK: usize = 128 * 1024;
 
-/// Asks for a body that comes in `pieces` of these sizes, each sent when the client has the one before.
+/// Asks for a body that comes in `pieces` of these sizes, each sent when the client has the one
+/// before.
 fn step_by_step(pieces: &[usize], args: &[&str]) {
     let length: usize = pieces.iter().sum();
     let sent = pieces.to_vec();

@@ -1,4 +1,5 @@
-//! Connections to replicas that are used again, and replies that are held back until they are whole.
+//! Connections to replicas that are used again, and replies that are held back until they are
+//! whole.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, mpsc};

@@ -6,7 +6,7 @@ use crate::support::{TEST_TIMEOUT, eventually};
 
 use super::*;
 
-/// What a backend says before it ends the connection, and whether by a reset.
+/// Last bytes of a backend before it ends the connection, and `true` for an end by a reset.
 const ENDINGS: [(&str, bool); 9] = [
     ("", false),
     ("", true),
@@ -22,7 +22,8 @@ const ENDINGS: [(&str, bool); 9] = [
     ("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\nab", true),
 ];
 
-/// Sends `request` where `warm` requests have gone well before, and returns how many more were seen.
+/// Sends `request` where `warm` requests have gone well before, and returns how many more were
+/// seen.
 fn attempts(request: &str, warm: usize, (says, resets): (&'static str, bool)) -> usize {
     let (_all, addrs, seen) = backends(2, move |number, _, conversation| {
         if number < warm {

@@ -1,7 +1,7 @@
 //! Requests whose replica falls silent: where they go, and where they stay.
 //!
-//! The backends are event loops: a request for `/compute` keeps them from answering anything else, their
-//! heartbeats included, until the test lets it go.
+//! The backends are event loops: a request for `/compute` keeps them from answering anything else,
+//! their heartbeats included, until the test lets it go.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
@@ -62,7 +62,7 @@ impl Loop {
         self.shared.done.notify_all();
     }
 
-    /// How often it was asked to compute.
+    /// Returns the number of `/compute` requests.
     fn asked(&self) -> usize {
         let requests = self.backend.requests();
         let asked = requests.iter();
@@ -130,7 +130,7 @@ fn a_request_stays_with_the_only_one_that_falls_silent() {
     let program = before(&only, &[]);
     let mut client = program.client_after(compute(1));
     eventually(TEST_TIMEOUT, "it is silent", || suspects(&program) == 1);
-    // A second try would be in vain, and come within 200 ms.
+    // A second try would come within 200 ms, and could not succeed.
     assert!(!client.has_bytes_within(Duration::from_millis(600)));
     only[0].finish();
     assert_eq!(client.reply().text(), "ok");

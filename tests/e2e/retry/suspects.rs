@@ -89,7 +89,7 @@ fn a_lone_suspect_is_given_its_time() {
     let mut client = program.client();
     client.send(GET);
     patient.asked.recv_timeout(TEST_TIMEOUT).unwrap();
-    // A second try would be in vain, and come within 200 ms.
+    // A second try would come within 200 ms, and could not succeed.
     let again = patient.asked.recv_timeout(Duration::from_millis(600));
     assert!(again.is_err(), "asked twice");
     patient.answers.send(()).unwrap();

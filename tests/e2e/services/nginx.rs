@@ -1,5 +1,6 @@
-//! nginx in front of us on the same machine, with a bare `proxy_pass`: it sends none of the fields that tell of a
-//! proxy, and a `Host` on loopback, so each of its clients looks local. Its socket is not ours, though.
+//! nginx in front of us on the same machine, with a bare `proxy_pass`: it sends none of the fields
+//! that tell of a proxy, and a `Host` on loopback, so each of its clients looks local. Its socket
+//! is not ours, though.
 
 use std::net::SocketAddr;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Prometheus: its own checker has nothing to say against our metrics, and the server itself reads and
-//! understands them.
+//! Prometheus: its own checker has nothing to say against our metrics, and the server itself reads
+//! and understands them.
 
 use std::fs::File;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which the
-//! server speaks unasked. Its heartbeats are connections: it speaks no HTTP.
+//! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which
+//! the server speaks unasked. Its heartbeats are connections: it speaks no HTTP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -48,7 +48,8 @@ fn its_own_client_is_served_by_one_server() {
     for _ in 0..10 {
         assert_eq!(says(cli(port).args(["get", "greeting"])), "hello\n");
     }
-    // Ten thousand commands on one connection, none of which waits for the answer to the one before.
+    // Ten thousand commands on one connection, none of which waits for the answer to the one
+    // before.
     let mut pipe = cli(port)
         .arg("--pipe")
         .stdin(Stdio::piped())

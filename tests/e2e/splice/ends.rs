@@ -1,5 +1,5 @@
-//! Ends: an end right behind the last byte must not overtake it, and half of a connection may end long
-//! before the other half.
+//! Ends: an end right behind the last byte must not overtake it, and half of a connection may end
+//! long before the other half.
 
 use std::net::Shutdown;
 
@@ -8,11 +8,12 @@ use crate::support::{Backend, Ringmaster};
 
 const MIB: usize = 1024 * 1024;
 
-/// The end is seen while bytes are in the pipe, because the client does not read before the backend has
-/// closed.
+/// The end is seen while bytes are in the pipe, because the client does not read before the backend
+/// has closed.
 #[test]
 fn an_end_right_after_the_last_write_truncates_nothing() {
-    // Each fits what the sockets on the way hold, so that the backend can close before anyone reads.
+    // Each fits what the sockets on the way hold, so that the backend can close before anyone
+    // reads.
     for len in [1, 40_000, 150_000, 300_001] {
         for (way, flags) in WAYS {
             let sent = pattern(len);

@@ -93,8 +93,9 @@ fn roomy(addr: SocketAddr) -> Wire {
     Wire::new(std::net::TcpStream::connect(addr).expect("a connection"))
 }
 
-/// A connection whose receive buffer is as small as may be, with segments of an Ethernet's size: by those
-/// the kernel on the other side sizes its send buffer, which would hold megabytes with loopback's.
+/// A connection whose receive buffer is as small as may be, with segments of an Ethernet's size: by
+/// those the kernel on the other side sizes its send buffer, which would hold megabytes with
+/// loopback's.
 pub(crate) fn narrow(addr: SocketAddr) -> Wire {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let socket = socket.expect("a socket");

@@ -46,7 +46,8 @@ fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
     assert_eq!(reply.status(), 200);
 }
 
-/// One that will not be ready before it is killed, with more flags; once the first has heard of it.
+/// Starts a successor that is never ready, with more flags, and waits until the first has heard of
+/// it.
 fn slow(first: &Ringmaster, more: &[&str]) -> Child {
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let flags = ["--replica-command", "sleep 60", "--start-timeout", "60s"];

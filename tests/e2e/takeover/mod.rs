@@ -24,7 +24,8 @@ fn bundled() -> PathBuf {
     Path::new(program().get_program()).with_file_name("replica")
 }
 
-/// Asks again and again, each time over a new connection, until told to stop; how often, and what went wrong.
+/// Asks again and again, each time over a new connection, until told to stop; how often, and what
+/// went wrong.
 fn knock(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut count, mut failures) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
@@ -97,7 +98,7 @@ fn another_process_takes_over_and_no_request_fails(engine: Engine) {
     assert!(children.into_iter().all(is_gone));
     assert!(
         TcpStream::connect(listen).is_err(),
-        "nobody holds the port open"
+        "no process holds the port open"
     );
 }
 
@@ -182,7 +183,7 @@ fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
             }
         });
         first.expect_log("takes over");
-        // Whoever asks meanwhile waits in the queue of a socket that the new one has.
+        // A client that connects meanwhile waits in the queue of a socket that the new one has.
         first.signal(kill);
         first.wait();
         std::fs::write(&gate, "").expect("a file");
@@ -227,7 +228,8 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
 
 #[test]
 fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
-    /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT, tcp(7)).
+    /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT,
+    /// tcp(7)).
     const HIDDEN: Duration = Duration::from_secs(2);
     let mut serving = Ringmaster::start(&["--replicas", "1"]);
     let deadline = Instant::now() + TEST_TIMEOUT;
@@ -252,8 +254,9 @@ fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
 
 #[test]
 fn where_nobody_serves_it_begins_as_ever() {
-    // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is bound
-    // again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's own.
+    // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is
+    // bound again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's
+    // own.
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let free = std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, 99, high, low), 0));
     let free = free.expect("a port");

@@ -1,11 +1,11 @@
-//! Who may not take over, and is told why.
+//! Processes that may not take over, and the reasons they get.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
 
 use crate::support::{Ringmaster, end_of, program, run_to_end};
 
-/// What a process says that wants to take over with these flags, and may not.
+/// Returns the error output of a process that was refused a takeover.
 #[track_caller]
 pub(super) fn refused(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
@@ -52,15 +52,15 @@ fn one_that_could_not_write_its_ready_file_leaves_the_old_one_alone() {
 fn one_of_another_user_may_not() {
     let is_root = std::fs::metadata("/proc/self").expect("ourselves").uid() == 0;
     if !is_root {
-        eprintln!("SKIPPED, because only root can be somebody else");
+        eprintln!("SKIPPED, because only root can become another user");
         return;
     }
     let first = Ringmaster::start(&["--replicas", "1"]);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
-    let mut nobody = Command::new("setpriv");
-    nobody.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-    nobody.arg(program().get_program());
-    nobody.args([
+    let mut unprivileged = Command::new("setpriv");
+    unprivileged.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    unprivileged.arg(program().get_program());
+    unprivileged.args([
         "serve",
         "--takeover",
         "--control",
@@ -68,9 +68,9 @@ fn one_of_another_user_may_not() {
         "--listen",
         &listen,
     ]);
-    // Whoever is served next is served after the line about the one before.
+    // The line about a refused process is written before the next one is served.
     for _ in 0..3 {
-        let said = refused(&end_of(&mut nobody));
+        let said = refused(&end_of(&mut unprivileged));
         assert!(
             said.contains("cannot take over from the running balancer: it refused, or ended"),
             "{said}"

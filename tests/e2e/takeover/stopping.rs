@@ -1,5 +1,5 @@
-//! A signal to the old process: while it answers what it has begun the replicas are the new one's, and before
-//! that those are which the new one has started.
+//! A signal to the old process: while it answers what it has begun the replicas are the new one's,
+//! and before that those are which the new one has started.
 
 use std::process::Stdio;
 use std::thread;
@@ -53,7 +53,7 @@ fn a_signal_before_its_time_takes_no_container_of_the_new_one_along() {
     let ports = ["--takeover", "--listen", &listen, "--control", &control];
     let mut second = engine.command();
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
-    // On its port nobody answers, so it is not ready; one in reserve is its own.
+    // Its replicas answer on no port, so it never becomes ready. Its standby is its own.
     second.args(["--replica-env", "WHOSE=second", "--start-timeout", "60s"]);
     second.args(["--standby", "1"]);
     let second = second.args(ports).stderr(Stdio::null()).spawn();

@@ -1,5 +1,5 @@
-//! The containers of the old one while the new one gets ready, which takes them over as they are: it touches
-//! none of them, whatever it makes of them.
+//! The containers of the old one while the new one gets ready, which takes them over as they are:
+//! it touches none of them, whatever it makes of them.
 
 use std::net::TcpListener;
 use std::thread;
@@ -18,7 +18,7 @@ fn with_standby(engine: &FakeDocker) -> Ringmaster {
     first
 }
 
-/// It takes its time to say which containers there are.
+/// Lets the engine take 300 ms for each list of containers.
 fn slow_lists(engine: &FakeDocker) {
     let slow = FaultMode::Slow(Duration::from_millis(300));
     engine.mood("GET /containers/json", slow, usize::MAX);
@@ -34,7 +34,7 @@ fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
     all
 }
 
-/// One that asks them in another way cannot tell whether they live, gives up, and leaves all as it was.
+/// Starts a successor whose heartbeats cannot succeed. It must give up, and leave all as it was.
 fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
     let before = replicas(engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());

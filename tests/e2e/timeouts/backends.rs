@@ -1,4 +1,4 @@
-//! What a backend owes in time: a connection, its reply, the rest of it, to read.
+//! Deadlines of a backend: for a connection, for its reply, for the rest of it, and for reading.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! What a client owes in time: a head, a body, to read; and what becomes of one that says nothing.
+//! Deadlines of a client: for a head, for a body, for reading; and the end of silent clients.
 
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};

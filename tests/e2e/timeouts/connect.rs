@@ -1,4 +1,5 @@
-//! Connections to replicas that are long in coming: what is waited for, what is not, and what is said.
+//! Connections to replicas that are long in coming: what is waited for, what is not, and what is
+//! said.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ fn listen() -> (SocketAddr, TcpListener) {
     (listener.local_addr().expect("its address"), listener)
 }
 
-/// Fills its queue, so that the kernel drops the SYN of whoever comes next (listen(2)).
+/// Fills the accept queue, so that the kernel drops the SYN of the next client (listen(2)).
 fn fill(addr: SocketAddr) -> Vec<socket2::Socket> {
     let mut held = Vec::new();
     loop {

@@ -1,7 +1,8 @@
-//! The real container engine, if one answers: for each test a fleet of its own, swept by label before and
-//! after.
+//! The real container engine, if one answers: for each test a fleet of its own, swept by label
+//! before and after.
 //!
-//! Where no engine answers a test has nothing to do, and says so on standard error even when it passes.
+//! Where no engine answers a test has nothing to do, and says so on standard error even when it
+//! passes.
 
 mod image;
 
@@ -223,8 +224,9 @@ impl Drop for Docker {
     }
 }
 
-/// Runs the engine's client and returns its output. On a busy machine the kernel takes longer to freeze a
-/// container than the engine waits, and the engine undoes it: the command is then repeated.
+/// Runs the engine's client and returns its output. On a busy machine the kernel takes longer to
+/// freeze a container than the engine waits, and the engine undoes it: the command is then
+/// repeated.
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let begun = Instant::now();

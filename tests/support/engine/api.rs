@@ -1,4 +1,5 @@
-//! The API of the engine that is none: one call on each connection, as the program's client makes them.
+//! The API of the engine that is none: one call on each connection, as the program's client makes
+//! them.
 //!
 //! It knows as much HTTP as that client speaks, and no more.
 

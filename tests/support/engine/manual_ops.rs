@@ -61,7 +61,8 @@ impl Host {
         self.run(&id);
     }
 
-    /// The process of a container ends unnoticed, and another replica has its address when this returns.
+    /// The process of a container ends unnoticed, and another replica has its address when this
+    /// returns.
     #[track_caller]
     pub(crate) fn usurp(self: &Arc<Self>, name: &str, env: &[&str]) {
         let one = self.container(name);
@@ -81,7 +82,7 @@ impl Host {
         self.run(&one.id);
         change(false, None);
         let addr = SocketAddr::from((one.ip, self.port));
-        eventually(TEST_TIMEOUT, "somebody at its address", || {
+        eventually(TEST_TIMEOUT, "a listener at its address", || {
             TcpStream::connect(addr).is_ok()
         });
     }

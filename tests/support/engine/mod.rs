@@ -1,6 +1,6 @@
-//! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real client is
-//! tested with it. It keeps its containers in memory and runs real replicas as processes, each on a
-//! loopback address of its own.
+//! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real
+//! client is tested with it. It keeps its containers in memory and runs real replicas as processes,
+//! each on a loopback address of its own.
 //!
 //! It records every call. On demand it is slow, fails, breaks off, or sends unknown words.
 
