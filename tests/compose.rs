@@ -117,7 +117,7 @@ fn the_balancer_is_confined_and_a_check_is_on_it_alone() {
 }
 
 #[test]
-fn another_container_on_the_network_may_not_command() {
+fn a_foreign_container_on_the_network_may_not_command() {
     let Some(project) = Project::up("stranger") else {
         return;
     };
@@ -144,7 +144,7 @@ fn another_container_on_the_network_may_not_command() {
 }
 
 #[test]
-fn it_comes_back_after_a_crash_of_everything() {
+fn the_fleet_comes_back_after_a_crash_of_everything() {
     let Some(project) = Project::up("crash") else {
         return;
     };

@@ -81,7 +81,7 @@ fn choose(browser: &Browser, kind: &str) {
 }
 
 #[test]
-fn another_ring_is_previewed_and_switched_to() {
+fn a_ring_switch_is_previewed_and_applied() {
     let program = Ringmaster::start(&["--replicas", "3"]);
     let browser = Browser::at(&program);
     browser.until(

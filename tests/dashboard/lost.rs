@@ -7,7 +7,7 @@ use super::browser::Browser;
 const SHOWN: &str = "!document.getElementById('lost').hidden";
 
 #[test]
-fn a_lost_balancer_is_told_and_found_again() {
+fn a_lost_balancer_is_shown_and_found_again() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     browser.until(
@@ -52,7 +52,7 @@ fn a_lost_balancer_is_told_and_found_again() {
 }
 
 #[test]
-fn one_that_is_frozen_is_lost_too() {
+fn a_frozen_balancer_is_shown_as_lost() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
     program.signal(Signal::STOP);

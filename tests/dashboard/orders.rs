@@ -113,7 +113,7 @@ fn all_are_replaced_one_after_the_other() {
 }
 
 #[test]
-fn one_is_drained_by_a_click_and_ready_by_another() {
+fn a_replica_is_drained_and_made_ready_by_click() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     rows(&browser, 2);
@@ -185,7 +185,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
 }
 
 #[test]
-fn how_long_one_is_up_and_what_it_is_to_the_machine_is_shown() {
+fn uptime_and_engine_id_of_a_replica_are_shown() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     rows(&browser, 2);
@@ -221,7 +221,7 @@ fn how_long_one_is_up_and_what_it_is_to_the_machine_is_shown() {
 }
 
 #[test]
-fn fixed_ones_are_drained_and_neither_replaced_nor_removed() {
+fn fixed_backends_are_drained_and_neither_replaced_nor_removed() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let backends = [Backend::answering(reply), Backend::answering(reply)];
     let [a, b] = backends.each_ref().map(|backend| backend.addr);

@@ -78,7 +78,7 @@ fn expect_readable(browser: &Browser, what: &str) {
 }
 
 #[test]
-fn it_looks_right_in_light_and_dark_and_on_a_phone() {
+fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
     let program = Ringmaster::start(&["--replicas", "3"]);
     let browser = Browser::at(&program);
     let load = Load::start(program.listen, 4);

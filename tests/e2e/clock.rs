@@ -35,7 +35,7 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 const SLACK: Duration = Duration::from_secs(2);
 
 #[test]
-fn the_date_of_our_replies_follows_it() {
+fn the_date_of_our_replies_follows_the_clock() {
     let [source, library, offset] = ["clock.c", "clock.so", "offset"].map(fresh_path);
     std::fs::write(&source, CLOCK).expect("a file");
     let mut compiler = Command::new("cc");

@@ -27,7 +27,7 @@ pub(super) fn told(output: &Output) -> (i32, &str, &str) {
 }
 
 #[test]
-fn the_exit_code_tells_whether_it_was_done() {
+fn the_exit_code_tells_whether_the_command_succeeded() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let cases: [(&[&str], i32, &str, &str); 9] = [
         (&["rep"], 0, "N 1\nS1\n", ""),
@@ -98,7 +98,7 @@ fn bad_usage_is_2_and_sends_nothing() {
 }
 
 #[test]
-fn a_sentence_says_who_does_not_answer() {
+fn an_unreachable_balancer_is_named_in_a_sentence() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -43,7 +43,7 @@ fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
 }
 
 #[test]
-fn what_has_begun_is_answered() {
+fn requests_under_way_are_answered() {
     let (backend, told, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client_after(GET);
@@ -89,7 +89,7 @@ fn a_client_that_never_said_a_word_does_not_hold_the_stop_up() {
 }
 
 #[test]
-fn whoever_waits_to_be_accepted_is_served() {
+fn clients_that_wait_to_be_accepted_are_served() {
     let backend = Backend::answering(OK);
     // So many at once may have to knock twice at the backend: its queue is short (tcp(7)).
     let args = [
@@ -118,7 +118,7 @@ fn whoever_waits_to_be_accepted_is_served() {
 }
 
 #[test]
-fn what_takes_too_long_is_cut_off() {
+fn a_request_that_exceeds_the_drain_timeout_is_cut_off() {
     let (backend, told, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &["--drain-timeout", "100ms"]);
     let mut client = program.client_after(GET);

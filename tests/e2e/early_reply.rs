@@ -89,7 +89,7 @@ fn a_client_that_leaves_after_the_reply_ends_the_upload() {
 }
 
 #[test]
-fn a_replica_that_says_no_and_closes_or_resets_ends_the_upload() {
+fn a_replica_that_refuses_and_closes_or_resets_ends_the_upload() {
     for resets in [false, true] {
         let (seen, client_saw) = mpsc::channel::<()>();
         let client_saw = Mutex::new(client_saw);
@@ -114,7 +114,7 @@ fn a_replica_that_says_no_and_closes_or_resets_ends_the_upload() {
 }
 
 #[test]
-fn a_replica_that_says_no_and_reads_nothing_holds_nobody_for_long() {
+fn a_replica_that_refuses_and_reads_nothing_holds_no_client_for_long() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.head()?;
         conversation.wire.write(REFUSED)?;

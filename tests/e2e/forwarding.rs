@@ -230,7 +230,7 @@ fn bodiless_replies_do_not_hold_the_connection_up() {
 }
 
 #[test]
-fn what_a_backend_switches_to_unasked_is_not_passed_on() {
+fn an_unrequested_101_is_not_passed_on() {
     let reply = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
     let (_backend, program) = replying(reply.to_owned(), true);
     let reply = program.client().ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

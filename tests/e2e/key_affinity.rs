@@ -9,7 +9,7 @@ use crate::support::{Ringmaster, six_digits};
 const TIMES: usize = 400;
 
 #[test]
-fn one_key_has_one_replica_however_often_it_is_asked_for() {
+fn a_key_has_one_replica_however_often_it_is_asked_for() {
     let program = Ringmaster::start(&[]);
     for keys in [1, 20] {
         let ids = (0..TIMES as u64).map(|n| six_digits(n % keys));
@@ -29,7 +29,7 @@ fn one_key_has_one_replica_however_often_it_is_asked_for() {
 }
 
 #[test]
-fn what_the_bound_costs_is_told_with_each_key() {
+fn the_cost_of_the_bound_is_told_with_each_key() {
     let program = Ringmaster::start(&["--ring", "classic", "--bound", "1.03"]);
     let told = program.command("where 5");
     // 1.03 thirds of the keys of seat 1, and all keys of the others.

@@ -154,7 +154,7 @@ fn scrape(program: &Ringmaster) -> String {
 }
 
 #[test]
-fn they_are_what_prometheus_expects() {
+fn metrics_are_what_prometheus_expects() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     for id in 0..20 {
         let ask = format!("GET /home?id={id} HTTP/1.1\r\nHost: a\r\n\r\n");

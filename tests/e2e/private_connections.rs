@@ -80,7 +80,7 @@ fn connections(backends: &[Backend]) -> usize {
 }
 
 #[test]
-fn nobody_gets_the_login_of_another_and_each_keeps_its_own() {
+fn no_client_gets_the_login_of_another_and_each_keeps_its_own() {
     let (backends, program) = before_three(&[]);
     let (mut alice, mut bob) = (program.client(), program.client());
     log_in(&mut alice, "alice");
@@ -147,7 +147,7 @@ fn a_private_connection_ends_with_its_client() {
 }
 
 #[test]
-fn it_outlives_the_pool_and_not_the_drain_of_its_replica() {
+fn a_private_connection_outlives_the_pool_and_not_the_drain() {
     let (backends, program) = before_three(&["--pool-idle", "100ms"]);
     let (mut alice, mut bob) = (program.client(), program.client());
     log_in(&mut alice, "alice");
@@ -165,7 +165,7 @@ fn it_outlives_the_pool_and_not_the_drain_of_its_replica() {
 }
 
 #[test]
-fn a_server_that_closes_it_is_asked_afresh() {
+fn a_private_connection_that_the_server_closes_is_reopened() {
     let (tell, told) = std::sync::mpsc::channel();
     let tell = std::sync::Mutex::new(tell);
     let backend = Backend::scripted(move |mut conversation| {

@@ -84,7 +84,7 @@ fn requests_go_where_the_ring_says() {
 }
 
 #[test]
-fn what_is_planned_is_what_comes() {
+fn a_planned_change_matches_the_applied_one() {
     let program = Ringmaster::start(&[]);
     let shares = |text: &str| -> Vec<Value> {
         let answer: Value = serde_json::from_str(text).expect("JSON");

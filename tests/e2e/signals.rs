@@ -8,7 +8,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn a_hangup_never_ends_it() {
+fn a_hangup_never_ends_the_program() {
     let backend = Backend::answering(OK);
     let file = fresh_path("access");
     let path = file.to_str().expect("UTF-8");

@@ -27,7 +27,7 @@ fn timing_out() -> Backend {
 }
 
 #[test]
-fn a_request_that_meets_it_is_repeated_on_a_fresh_connection() {
+fn a_request_that_meets_a_stale_408_is_repeated_on_a_fresh_connection() {
     let backend = timing_out();
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
@@ -45,7 +45,7 @@ fn a_request_that_meets_it_is_repeated_on_a_fresh_connection() {
 }
 
 #[test]
-fn a_post_that_meets_it_is_told() {
+fn a_post_that_meets_a_stale_408_gets_an_error() {
     let backend = timing_out();
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
@@ -57,7 +57,7 @@ fn a_post_that_meets_it_is_told() {
 }
 
 #[test]
-fn on_a_fresh_connection_it_is_the_answer() {
+fn a_408_on_a_fresh_connection_is_the_answer() {
     let backend = Backend::answering(TIMED_OUT);
     let program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client();

@@ -35,7 +35,7 @@ fn json_goes_to_standard_output() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_opened_anew() {
+fn a_file_that_was_moved_away_is_reopened() {
     let (log, old) = (Log::new(), Log::new());
     let backend = Backend::answering(OK);
     let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);

@@ -112,7 +112,7 @@ fn a_page_of_another_site_neither_changes_nor_reads() {
 }
 
 #[test]
-fn the_right_token_opens_every_door_and_no_other_does() {
+fn only_the_right_token_permits_orders() {
     let program = Ringmaster::start(&[&["--replicas", "1"], &TOKEN[..]].concat());
     let closed = [
         (Port::Data, "Via: 1.1 gateway\r\n"),
@@ -185,7 +185,7 @@ fn a_peer_from_elsewhere_is_told_what_to_set() {
 }
 
 #[test]
-fn the_door_of_the_data_port_can_be_wide_open() {
+fn data_port_orders_can_be_open_to_all_peers() {
     let args = ["--replicas", "1", "--data-port-admin", "any"];
     let program = Ringmaster::start(&args);
     assert!(is_let_in(&exchange(
@@ -198,7 +198,7 @@ fn the_door_of_the_data_port_can_be_wide_open() {
 }
 
 #[test]
-fn with_the_door_off_the_paths_are_the_replicas_own() {
+fn with_data_port_admin_off_the_paths_are_the_replicas_own() {
     let program = Ringmaster::start(&["--replicas", "1", "--data-port-admin", "off"]);
     for (line, path) in [
         ("GET /rep", "/rep"),

@@ -5,7 +5,7 @@ use crate::support::{
     Client, End, Engine, Ringmaster, TEST_TIMEOUT, eventually, exchange, on_both_engines,
 };
 
-on_both_engines!(an_order_outlives_whoever_gave_it,);
+on_both_engines!(an_order_outlives_its_connection,);
 
 const LIMIT: usize = 64 * 1024;
 const TOO_LONG: &str = "request body is longer than 65536 bytes";
@@ -66,7 +66,7 @@ fn a_length_that_is_too_large_is_refused_before_the_body() {
 }
 
 #[test]
-fn an_answer_survives_a_body_that_nobody_reads() {
+fn an_answer_survives_a_body_that_is_not_read() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     for port in PORTS {
         let mut client = Client::connect(port.of(&program));
@@ -120,7 +120,7 @@ fn a_chunked_body_is_an_order_too() {
 }
 
 #[test]
-fn who_waits_to_be_asked_for_the_body_is_asked() {
+fn a_client_that_expects_100_continue_gets_it() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     for port in PORTS {
         let mut client = Client::connect(port.of(&program));
@@ -168,7 +168,7 @@ fn a_list_can_be_asked_for_with_a_body_and_pipelined() {
     }
 }
 
-fn an_order_outlives_whoever_gave_it(engine: Engine) {
+fn an_order_outlives_its_connection(engine: Engine) {
     let program = engine.start(&["--replicas", "1"]);
     for (port, name) in [(Port::Data, "T"), (Port::Control, "U")] {
         let mut client = Client::connect(port.of(&program));

@@ -20,7 +20,7 @@ fn launch(shop: &InstallDir, args: &[&str]) -> Ringmaster {
 const ADD: &str = r#"{"n":3,"hostnames":["A","B"]}"#;
 
 #[test]
-fn one_that_ends_at_once_undoes_all() {
+fn add_is_rolled_back_when_a_replica_exits_at_once() {
     let shop = until_the_fifth("echo 'no memory' >&2\nexit 7");
     let program = launch(&shop, &[]);
     let before = State::of(&program);
@@ -44,7 +44,7 @@ fn one_that_ends_at_once_undoes_all() {
 }
 
 #[test]
-fn one_that_hangs_undoes_all_when_its_time_is_over() {
+fn add_is_rolled_back_when_a_replica_hangs() {
     let shop = until_the_fifth("exec sleep 1000");
     let program = launch(&shop, &["--start-timeout", "700ms"]);
     let before = State::of(&program);
@@ -55,7 +55,7 @@ fn one_that_hangs_undoes_all_when_its_time_is_over() {
 }
 
 #[test]
-fn one_that_speaks_nonsense_undoes_all() {
+fn add_is_rolled_back_when_a_replica_prints_nonsense() {
     let shop = until_the_fifth("echo hello\nexec sleep 1000");
     let program = launch(&shop, &[]);
     let before = State::of(&program);

@@ -12,7 +12,7 @@ fn order(token: &str) -> String {
 }
 
 #[test]
-fn they_are_slowed_down_on_both_ports_together() {
+fn wrong_tokens_are_slowed_down_on_both_ports_together() {
     let program = Ringmaster::start(&["--replicas", "1", "--control-token", "s3cret"]);
     for (at, other) in [
         (program.listen, program.control),
@@ -47,7 +47,7 @@ fn they_are_slowed_down_on_both_ports_together() {
 }
 
 #[test]
-fn in_text_it_is_a_sentence() {
+fn a_wrong_token_in_text_gets_a_sentence() {
     let program = Ringmaster::start(&["--replicas", "1", "--control-token", "s3cret"]);
     let mut client = Client::connect(program.control);
     client.send(format!("{}auth s3cret\n", "auth no; ".repeat(40)));

@@ -36,7 +36,7 @@ fn last(line: &str, fields: &str, body: &str) -> String {
 }
 
 #[test]
-fn another_user_of_this_machine_may_look_and_not_command() {
+fn a_local_peer_of_another_user_may_read_and_not_command() {
     let args = [
         "--replicas",
         "1",
@@ -115,7 +115,7 @@ fn the_token_makes_up_for_the_user() {
 }
 
 #[test]
-fn an_order_needs_a_socket_that_is_still_somebodys() {
+fn an_order_needs_a_socket_that_still_has_an_owner() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     // It closes before its line is whole, which it is only for want of more; the close comes first
     // by far.
@@ -136,7 +136,7 @@ fn an_order_needs_a_socket_that_is_still_somebodys() {
 }
 
 #[test]
-fn a_web_server_in_front_is_told_of_once() {
+fn a_web_server_in_front_is_warned_about_once() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let page = "GET /home HTTP/1.1\r\nHost: www.example\r\n\r\n";
     let mut client = program.client();

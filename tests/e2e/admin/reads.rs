@@ -10,9 +10,9 @@ use crate::support::{
     Client, Engine, Ringmaster, TEST_TIMEOUT, eventually, exchange, on_both_engines, run_to_end,
 };
 
-on_both_engines!(who_has_the_answer_sees_it_in_the_next_list);
+on_both_engines!(a_change_is_in_every_list_after_its_answer);
 
-fn who_has_the_answer_sees_it_in_the_next_list(engine: Engine) {
+fn a_change_is_in_every_list_after_its_answer(engine: Engine) {
     let program = engine.start(&["--replicas", "1"]);
     for round in 0..5 {
         for port in PORTS {
@@ -71,7 +71,7 @@ fn a_hundred_at_once_keep_their_connections() {
 }
 
 #[test]
-fn they_are_answered_beside_all_the_orders_there_may_be() {
+fn lists_are_answered_while_all_order_slots_are_taken() {
     // The first `/add` waits for a replica that never answers; the others wait for it.
     let args = ["--replica-command", "sleep 60", "--start-timeout", "60s"];
     let args = [

@@ -80,7 +80,7 @@ fn a_heartbeat_may_be_a_connection_to_whatever_listens() {
 }
 
 #[test]
-fn where_nobody_is_up_a_client_is_reset() {
+fn a_client_is_reset_when_no_replica_is_up() {
     let (refusing, _socket) = Backend::refusing();
     let program = Ringmaster::before(refusing, &BY_SOURCE);
     // The reset may come before connect(2) returns.

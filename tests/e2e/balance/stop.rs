@@ -10,7 +10,7 @@ use crate::support::{Backend, End, Ringmaster, Signal, TEST_TIMEOUT, Wire, event
 const GET: &str = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn silence_ends_it_with_a_reset_and_a_word_now_and_then_does_not() {
+fn a_silent_connection_is_reset_and_one_with_traffic_is_not() {
     let backend = greeter("hi");
     let args = ["--balance", "source", "--tunnel-timeout", "4s"];
     let program = Ringmaster::before(backend.addr, &args);
@@ -73,7 +73,7 @@ fn a_replica_is_removed_when_its_connections_have_ended() {
 }
 
 #[test]
-fn a_stop_waits_for_it_and_then_cuts_it_off_with_a_reset() {
+fn a_stop_waits_for_a_connection_and_then_resets_it() {
     const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
     let backend = greeter("hi");
     let mut program = Ringmaster::before(

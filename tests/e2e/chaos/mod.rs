@@ -21,7 +21,7 @@ use crate::support::{
 };
 use run::Chaos;
 
-on_both_engines!(what_is_promised_holds);
+on_both_engines!(the_promises_hold);
 
 /// Acts of one run, unless said otherwise.
 const SECONDS: u64 = 20;
@@ -55,7 +55,7 @@ struct Story {
     acts: RefCell<Vec<String>>,
 }
 
-fn what_is_promised_holds(engine: Engine) {
+fn the_promises_hold(engine: Engine) {
     let _turn = exclusive_load();
     let seed = number("RINGMASTER_CHAOS_SEED", SEED);
     let time = Duration::from_secs(number("RINGMASTER_CHAOS_SECONDS", SECONDS));

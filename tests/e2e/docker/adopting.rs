@@ -126,7 +126,7 @@ fn a_seat_that_is_given_up_while_it_waits_leaves_nothing() {
 }
 
 #[test]
-fn one_that_runs_and_is_silent_gets_a_successor_beside_it() {
+fn a_silent_adopted_container_gets_a_successor() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2"]);
     program.kill();
@@ -139,7 +139,7 @@ fn one_that_runs_and_is_silent_gets_a_successor_beside_it() {
 }
 
 #[test]
-fn what_a_replica_says_of_itself_wins_over_its_label() {
+fn the_seat_in_a_reply_wins_over_the_label() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     program.kill();
@@ -210,7 +210,7 @@ fn a_second_balancer_of_a_fleet_is_refused_and_another_fleet_is_not() {
 }
 
 #[test]
-fn a_lock_that_somebody_removes_is_made_again() {
+fn a_removed_lock_is_created_again() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     let lock = |engine: &FakeDocker| {

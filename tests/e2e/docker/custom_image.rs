@@ -69,7 +69,7 @@ fn an_own_standby_stands_in_until_one_of_the_seat_follows() {
 }
 
 #[test]
-fn a_balancer_that_is_killed_while_one_stands_in_loses_no_seat_and_doubles_none() {
+fn a_balancer_killed_during_a_stand_in_loses_no_seat_and_doubles_none() {
     let Some(engine) = Docker::fleet("own-killed") else {
         return;
     };

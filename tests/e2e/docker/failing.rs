@@ -56,7 +56,7 @@ fn a_list_that_fails_or_is_empty_removes_nothing() {
 }
 
 #[test]
-fn a_state_that_nobody_knows_is_no_death() {
+fn an_unknown_container_state_is_no_death() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     engine.say_state("S1", "levitating");
@@ -77,7 +77,7 @@ fn deaths_are_seen_without_events() {
 }
 
 #[test]
-fn a_slow_engine_starts_replicas_all_the_same() {
+fn a_slow_engine_still_starts_replicas() {
     let engine = FakeDocker::start();
     let slow = FaultMode::Slow(Duration::from_millis(700));
     engine.mood("POST /containers", slow.clone(), 8);
@@ -99,7 +99,7 @@ fn containers_are_started_together_but_not_all_at_once() {
 }
 
 #[test]
-fn a_call_whose_answer_is_lost_was_made_all_the_same() {
+fn a_call_whose_answer_is_lost_counts_as_made() {
     let engine = FakeDocker::start();
     engine.mood("POST /containers/create", FaultMode::DoneInSilence, 2);
     let program = engine.balancer(&["--replicas", "1"]);
@@ -135,7 +135,7 @@ fn a_start_that_fails_is_told_and_tried_again() {
 }
 
 #[test]
-fn what_is_being_removed_already_is_waited_for() {
+fn a_container_that_is_being_removed_already_is_waited_for() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2"]);
     engine.mood("DELETE /containers", FaultMode::Status(409), 3);
@@ -173,7 +173,7 @@ fn without_an_engine_traffic_goes_on_and_with_it_the_fleet() {
 }
 
 #[test]
-fn it_does_not_begin_when_it_cannot_tell_what_is_there() {
+fn a_start_fails_when_the_containers_cannot_be_listed() {
     let engine = FakeDocker::start();
     engine.mood(LIST, FaultMode::Status(500), 1);
     let fails = |sentence: &str| {
@@ -194,7 +194,7 @@ fn it_does_not_begin_when_it_cannot_tell_what_is_there() {
 }
 
 #[test]
-fn an_engine_that_takes_too_long_stops_nothing_and_doubles_nobody() {
+fn a_very_slow_engine_stops_nothing_and_doubles_no_replica() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--start-timeout", "3s"]);
     // Longer than anybody waits for an answer, whatever is asked.

@@ -73,7 +73,7 @@ fn no_foreign_container_is_ever_touched() {
 }
 
 #[test]
-fn a_name_that_somebody_takes_meanwhile_costs_the_seat_its_name() {
+fn a_name_that_is_taken_meanwhile_costs_the_seat_its_name() {
     let engine = FakeDocker::start();
     let mut taken = Vec::new();
     // The stranger comes after the look around and before the containers are made.
@@ -98,7 +98,7 @@ fn a_name_that_somebody_takes_meanwhile_costs_the_seat_its_name() {
 }
 
 #[test]
-fn a_container_too_many_of_ours_is_removed_after_a_while() {
+fn a_surplus_container_of_ours_is_removed_after_a_while() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     engine.foreign(

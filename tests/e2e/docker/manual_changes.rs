@@ -28,7 +28,7 @@ fn expect_one_successor(engine: &FakeDocker, program: &Ringmaster) {
 }
 
 #[test]
-fn one_that_is_restarted_under_another_address_is_replaced() {
+fn a_container_restarted_under_another_address_is_replaced() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     // It sleeps, so that it does not remove what has ended before that begins again.
@@ -43,7 +43,7 @@ fn one_that_is_restarted_under_another_address_is_replaced() {
 }
 
 #[test]
-fn one_that_is_renamed_is_ours_all_the_same() {
+fn a_renamed_container_is_still_ours() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     engine.rename("S2", "mine");
@@ -64,7 +64,7 @@ fn one_that_is_renamed_is_ours_all_the_same() {
 }
 
 #[test]
-fn an_address_that_is_anothers_by_now_is_a_death() {
+fn an_address_given_to_another_container_is_a_death() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     // The program is stopped, so that it does not see the moment in which no container has the

@@ -258,7 +258,7 @@ fn two_fleets_share_an_engine_and_one_fleet_has_one_balancer() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn a_missing_prerequisite_is_named() {
     let Some(engine) = Docker::fleet("missing") else {
         return;
     };

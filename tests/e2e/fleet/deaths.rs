@@ -10,7 +10,7 @@ use crate::support::{
 
 on_both_engines!(
     a_killed_replica_is_replaced_in_its_seat_and_no_request_fails,
-    the_only_one_can_die_and_clients_wait_for_the_next,
+    the_only_replica_can_die_and_clients_wait_for_the_next,
     all_can_die_at_once,
     an_end_by_sigterm_is_a_death_like_any_other,
     a_seat_that_dies_again_and_again_is_filled_every_time,
@@ -76,7 +76,7 @@ fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails(engine: Engine)
     program.expect_log("replica S2 is down: ");
 }
 
-fn the_only_one_can_die_and_clients_wait_for_the_next(engine: Engine) {
+fn the_only_replica_can_die_and_clients_wait_for_the_next(engine: Engine) {
     let _turn = exclusive_load();
     let program = engine.start(&["--replicas", "1", "--seat-wait", "15s"]);
     let load = Load::start(program.listen, 16);

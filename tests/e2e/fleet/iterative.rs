@@ -87,7 +87,7 @@ fn every_request_is_served_and_no_connection_is_kept() {
 }
 
 #[test]
-fn one_that_was_just_started_is_served_before_it_is_found_out() {
+fn requests_are_served_before_an_iterative_server_is_detected() {
     let _turn = exclusive_load();
     let Some(program) = python(ITERATIVE, &["--replicas", "1"]) else {
         return;
@@ -111,7 +111,7 @@ fn one_that_was_just_started_is_served_before_it_is_found_out() {
 }
 
 #[test]
-fn one_that_is_busy_with_its_only_connection_is_not_replaced() {
+fn a_replica_busy_with_its_only_connection_is_not_replaced() {
     let _turn = exclusive_load();
     let flags = ["--replicas", "1", "--replace-after", "1s"];
     let Some(program) = python(ITERATIVE, &flags) else {
@@ -133,7 +133,7 @@ fn one_that_is_busy_with_its_only_connection_is_not_replaced() {
 }
 
 #[test]
-fn by_a_connection_alone_it_is_served_as_well() {
+fn connect_only_heartbeats_serve_an_iterative_server_as_well() {
     let (addr, _) = iterative();
     let backend = format!("S1={addr}");
     let flags = ["--backend", &backend, "--heartbeat-path", "tcp"];

@@ -11,7 +11,7 @@ use crate::support::{
 
 on_both_engines!(
     a_stopped_replica_is_replaced_and_no_request_fails,
-    one_that_goes_on_before_the_last_miss_is_left_alone,
+    a_replica_that_recovers_before_the_last_miss_is_left_alone,
 );
 
 fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
@@ -51,7 +51,7 @@ fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
     );
 }
 
-fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
+fn a_replica_that_recovers_before_the_last_miss_is_left_alone(engine: Engine) {
     // Dead after 15 seconds of silence at the earliest; it is silent for a few.
     let patient = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
     let program = engine.start(&patient);
@@ -96,7 +96,7 @@ fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
 }
 
 #[test]
-fn one_that_speaks_before_its_successor_keeps_the_seat() {
+fn a_replica_that_recovers_before_its_successor_keeps_the_seat() {
     let shop = crate::support::InstallDir::with_replica(
         "case $REPLICA_NAME in s-*) exec sleep 1000;; esac\nexec \"$REAL\"",
     );

@@ -15,8 +15,8 @@ on_both_engines!(
     all_are_replaced_one_at_a_time_and_no_request_fails,
     deaths_in_the_middle_of_a_replacement_cost_no_request,
     orders_that_come_together_are_carried_out_in_order,
-    one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has,
-    show_tells_how_the_one_before_ended,
+    a_drained_replica_gets_no_new_requests_and_finishes_its_own,
+    show_tells_how_the_predecessor_ended,
 );
 
 /// Returns the JSON answer of `show`.
@@ -135,7 +135,7 @@ fn orders_that_come_together_are_carried_out_in_order(engine: Engine) {
     assert_eq!((rep.len(), &rep[1][..]), (2, "S9"), "{rep:?}");
 }
 
-fn one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has(engine: Engine) {
+fn a_drained_replica_gets_no_new_requests_and_finishes_its_own(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     assert_eq!(program.command("drain S2"), "N 3\nS1\nS2\nS3\n\n");
     let shown = card(&program, "S2");
@@ -165,7 +165,7 @@ fn one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has(engine: Eng
     assert_eq!(kinds[3..], ["drained", "ready"]);
 }
 
-fn show_tells_how_the_one_before_ended(engine: Engine) {
+fn show_tells_how_the_predecessor_ended(engine: Engine) {
     let program = engine.start(&["--replicas", "2"]);
     let before = card(&program, "S2");
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::support::{
 
 on_both_engines!(
     a_death_tells_how_many_requests_it_would_have_cost,
-    those_that_waited_for_the_only_one_were_saved_too,
+    requests_that_waited_for_the_only_replica_count_as_saved,
     a_replica_that_is_replaced_by_order_costs_nothing,
 );
 
@@ -59,7 +59,7 @@ fn a_death_tells_how_many_requests_it_would_have_cost(engine: Engine) {
     program.expect_log(&text);
 }
 
-fn those_that_waited_for_the_only_one_were_saved_too(engine: Engine) {
+fn requests_that_waited_for_the_only_replica_count_as_saved(engine: Engine) {
     let _turn = exclusive_load();
     let program = engine.start(&["--replicas", "1", "--seat-wait", "15s"]);
     let load = Load::start(program.listen, 8);

@@ -9,9 +9,9 @@ use crate::support::{
 
 on_both_engines!(
     three_come_and_three_go_and_no_request_fails,
-    one_that_leaves_finishes_what_it_has_begun,
-    one_that_does_not_finish_in_time_goes_all_the_same,
-    one_that_falls_silent_while_it_leaves_keeps_nobody_waiting,
+    a_removed_replica_finishes_its_requests,
+    a_removed_replica_ends_at_the_drain_timeout,
+    a_removed_replica_that_falls_silent_delays_no_client,
 );
 
 fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
@@ -60,7 +60,7 @@ pub(super) fn with_id(id: u64) -> String {
     format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n")
 }
 
-fn one_that_leaves_finishes_what_it_has_begun(engine: Engine) {
+fn a_removed_replica_finishes_its_requests(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     let mut order = Client::connect(program.control);
     order.send("rm 1 S2\n");
@@ -78,7 +78,7 @@ fn one_that_leaves_finishes_what_it_has_begun(engine: Engine) {
     assert!(is_gone(victim));
 }
 
-fn one_that_does_not_finish_in_time_goes_all_the_same(engine: Engine) {
+fn a_removed_replica_ends_at_the_drain_timeout(engine: Engine) {
     let (program, victim, mut client) =
         with_a_request_in_flight(engine, &["--drain-timeout", "200ms"]);
     assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
@@ -88,7 +88,7 @@ fn one_that_does_not_finish_in_time_goes_all_the_same(engine: Engine) {
     assert!(matches!(server, Some(1 | 3)), "{server:?}");
 }
 
-fn one_that_falls_silent_while_it_leaves_keeps_nobody_waiting(engine: Engine) {
+fn a_removed_replica_that_falls_silent_delays_no_client(engine: Engine) {
     // Longer than anything here is waited for.
     let quick = ["--heartbeat-timeout", "200ms", "--drain-timeout", "60s"];
     let (program, victim, mut client) = with_a_request_in_flight(engine, &quick);

@@ -11,7 +11,7 @@ use crate::support::{
 on_both_engines!(
     a_standby_takes_the_seat_of_a_dead_one_and_no_request_fails,
     a_dead_standby_is_followed_by_another,
-    a_seat_without_a_standby_is_filled_as_ever,
+    a_seat_is_filled_without_a_standby,
 );
 
 /// The seat that answers `/home` at the port of this replica, or what it says instead.
@@ -93,7 +93,7 @@ fn a_dead_standby_is_followed_by_another(engine: Engine) {
     assert_eq!(program.rep(), ["S1"]);
 }
 
-fn a_seat_without_a_standby_is_filled_as_ever(engine: Engine) {
+fn a_seat_is_filled_without_a_standby(engine: Engine) {
     let program = engine.start(&["--replicas", "3", "--standby", "1"]);
     let standby = program.standing_by(1).remove(0);
     program.strike(&["S1", "S3"], Signal::KILL);
@@ -110,7 +110,7 @@ fn a_seat_without_a_standby_is_filled_as_ever(engine: Engine) {
 }
 
 #[test]
-fn one_that_took_a_seat_keeps_it_when_the_balancer_is_killed() {
+fn a_promoted_standby_keeps_its_seat_when_the_balancer_is_killed() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2", "--standby", "1"]);
     let promoted = program.standing_by(1).remove(0);
@@ -131,8 +131,8 @@ fn one_that_took_a_seat_keeps_it_when_the_balancer_is_killed() {
 /// A standby that took seat 2, and has died with the balancer: only what it wrote tells of its
 /// seat.
 #[test]
-fn the_seat_of_one_that_took_it_outlives_both() {
-    let test = "the_seat_of_one_that_took_it_outlives_both";
+fn a_promoted_standbys_seat_outlives_both() {
+    let test = "a_promoted_standbys_seat_outlives_both";
     let Some(docker) = Docker::fleet(test) else {
         return;
     };

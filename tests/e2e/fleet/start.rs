@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 on_both_engines!(
-    without_replicas_it_waits_for_the_first,
+    a_balancer_without_replicas_waits_for_the_first,
     the_first_answer_comes_as_soon_as_it_is_ready,
 );
 
@@ -87,7 +87,7 @@ fn a_start_that_fails_leaves_no_ready_file() {
 }
 
 #[test]
-fn a_ready_file_that_cannot_be_written_is_told_before_anybody_is_let_in() {
+fn a_ready_file_that_cannot_be_written_fails_before_a_client_is_accepted() {
     let shop = InstallDir::empty();
     let folder = shop.path("ready.json");
     std::fs::create_dir(&folder).unwrap();
@@ -106,7 +106,7 @@ fn a_ready_file_that_cannot_be_written_is_told_before_anybody_is_let_in() {
 }
 
 #[test]
-fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
+fn a_start_on_taken_ports_leaves_the_ready_file_of_their_owner() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let (listen, control) = (program.listen.to_string(), program.control.to_string());
     let ready = program.ready_file().to_str().unwrap();
@@ -141,7 +141,7 @@ fn too_few_descriptors_are_named() {
 }
 
 #[test]
-fn a_missing_replica_binary_ends_it_with_the_way_to_build_it() {
+fn a_missing_replica_binary_fails_the_start_with_the_way_to_build_it() {
     let shop = InstallDir::empty();
     let mut command = shop.program();
     let output = end_of(command.args([
@@ -189,7 +189,7 @@ fn a_port_that_is_taken_is_named_and_nothing_is_started() {
 }
 
 #[test]
-fn a_flag_that_makes_no_sense_ends_it_with_2() {
+fn an_invalid_flag_exits_with_2() {
     for (args, sentence) in [
         (&["--no-such-flag"][..], "--no-such-flag"),
         (&["--listen", "5000"], "--listen"),
@@ -229,7 +229,7 @@ fn more_seats_than_the_classic_ring_has_end_it_with_a_sentence() {
     fails(&[&args[..], &["--replicas", "57"]].concat(), 1, sentence);
 }
 
-fn without_replicas_it_waits_for_the_first(engine: Engine) {
+fn a_balancer_without_replicas_waits_for_the_first(engine: Engine) {
     let program = engine.start(&["--replicas", "0"]);
     assert_eq!(program.client().ask(HOME).status(), 503);
     assert_eq!(exchange(program.control, READYZ).status(), 503);
@@ -239,7 +239,7 @@ fn without_replicas_it_waits_for_the_first(engine: Engine) {
 }
 
 #[test]
-fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
+fn replicas_that_never_start_are_retried_with_back_off() {
     let shop = InstallDir::with_replica(
         "if [ -e \"$HERE/mended\" ]; then exec \"$REAL\"; fi\necho x >>\"$HERE/starts-$SERVER_ID\"\necho 'cannot see' >&2\nexit 3",
     );

@@ -41,7 +41,7 @@ fn with_nothing_in_flight_a_stop_is_quick(engine: Engine) {
 }
 
 #[test]
-fn what_has_begun_is_answered_and_nothing_new_is_taken() {
+fn requests_under_way_are_answered_and_no_new_one_is_accepted() {
     let (let_go, go) = mpsc::channel();
     let go = Mutex::new(go);
     let backend = Backend::scripted(move |mut conversation| {
@@ -115,7 +115,7 @@ fn draining(engine: Engine) -> (Ringmaster, Client) {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_program_at_once() {
     for second in [Signal::TERM, Signal::INT] {
         let (mut program, client) = draining(Engine::Process);
         let replicas = program.children();

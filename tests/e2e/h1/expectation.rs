@@ -61,7 +61,7 @@ fn has(message: &Message, field: &str) -> bool {
 }
 
 #[test]
-fn what_is_spelt_out_is_looked_for() {
+fn spelt_out_wishes_are_looked_for() {
     let message = |head: &str, body: &str| Message {
         head: head.into(),
         body: body.into(),

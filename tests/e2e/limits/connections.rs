@@ -63,7 +63,7 @@ fn as_many_as_fit_are_served_at_once_and_the_others_wait() {
 }
 
 #[test]
-fn a_client_that_waits_in_vain_leaves_its_place() {
+fn a_waiting_client_that_leaves_frees_its_slot() {
     for workers in ["1", "2"] {
         let backend = Backend::answering(OK);
         let args = ["--max-connections", "1", "--workers", workers];

@@ -51,7 +51,7 @@ fn a_client_that_asks_for_the_end_and_talks_on_gets_its_reply_whole() {
 }
 
 #[test]
-fn so_does_one_that_reads_only_after_all_is_over() {
+fn a_client_that_reads_only_after_the_close_gets_its_reply_whole() {
     let (backend, _) = sending(20_000);
     // No connection to the backend is kept to be counted, and no second worker may begin late.
     let alone = ["--pool-per-seat", "0", "--workers", "1"];

@@ -63,7 +63,7 @@ fn no_piece_of_a_slow_body_waits_for_the_next() {
 }
 
 #[test]
-fn what_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
+fn a_rest_that_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
     // So much is above the mark when the head has been read, and a piece takes it all but the last.
     for first in (150_000..400_000).step_by(10_000) {
         step_by_step(&[first, 1_000], &[]);

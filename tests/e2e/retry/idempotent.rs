@@ -111,7 +111,7 @@ fn a_body_that_was_too_large_to_keep_is_not_sent_again() {
 }
 
 #[test]
-fn what_two_replicas_died_of_is_not_given_to_a_third() {
+fn a_get_lost_with_two_replicas_is_not_sent_to_a_third() {
     let (_backends, addrs, seen) = backends(4, |_, _, _| Ok(false));
     let program = before_all(&addrs, &["--retries", "9"]);
     let mut client = program.client();

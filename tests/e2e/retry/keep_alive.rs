@@ -10,7 +10,7 @@ use crate::support::{Backend, Conversation, Message, TEST_TIMEOUT};
 use super::*;
 
 #[test]
-fn a_kept_connection_that_ends_is_tried_afresh_on_the_same_seat() {
+fn a_kept_connection_that_ends_is_reopened_on_the_same_seat() {
     let dying = |number: usize, _: &Message, conversation: &mut Conversation| {
         if number == 1 {
             Ok(false)

@@ -62,7 +62,7 @@ fn a_post_is_sent_once_however_its_connection_ends() {
 }
 
 #[test]
-fn so_is_every_method_that_is_not_known_to_be_idempotent() {
+fn every_method_not_known_to_be_idempotent_is_sent_once() {
     for method in ["PATCH", "CONNECTED", "get", "LOCK"] {
         let request = POST.replace("POST", method);
         assert_eq!(attempts(&request, 0, ENDINGS[0]), 1, "{method}");
@@ -74,7 +74,7 @@ fn so_is_every_method_that_is_not_known_to_be_idempotent() {
 }
 
 #[test]
-fn a_post_on_a_connection_that_ended_while_it_was_idle_is_lost_to_nobody() {
+fn a_post_is_not_lost_on_a_connection_that_ended_while_idle() {
     // Each reply is the last of its connection, and nothing says so.
     let (all, addrs, seen) = backends(1, |_, _, conversation| answer(conversation).map(|_| false));
     let program = before_all(&addrs, &["--retries", "0"]);

@@ -102,7 +102,7 @@ fn compute(id: usize) -> String {
 }
 
 #[test]
-fn a_request_that_made_two_silent_waits_and_no_third_gets_it() {
+fn a_request_that_silenced_two_replicas_is_not_sent_to_a_third() {
     let loops: Vec<Loop> = (0..3).map(|_| Loop::new()).collect();
     // The second one must be alive for as long as it computes, if it is fixed or not.
     let program = before(&loops, &["--replace-after", "1s"]);

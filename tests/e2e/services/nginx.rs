@@ -37,7 +37,7 @@ fn order(name: &str) -> String {
 }
 
 #[test]
-fn its_clients_command_nothing_unless_it_runs_as_root() {
+fn clients_of_nginx_command_nothing_unless_it_runs_as_root() {
     let test = "e2e::services::nginx";
     if !is_here("nginx", test, true) {
         return;

@@ -54,7 +54,7 @@ impl Drop for Cluster {
 }
 
 #[test]
-fn its_own_client_is_served() {
+fn psql_is_served() {
     if !is_here("psql", "postgres", false) {
         return;
     }

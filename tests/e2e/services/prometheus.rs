@@ -26,7 +26,7 @@ fn served() -> (Backend, Ringmaster) {
 }
 
 #[test]
-fn its_checker_has_nothing_to_say() {
+fn promtool_has_no_complaint() {
     if !is_here("promtool", "promtool check metrics", true) {
         return;
     }

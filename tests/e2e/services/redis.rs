@@ -37,7 +37,7 @@ fn cli(port: u16) -> Command {
 }
 
 #[test]
-fn its_own_client_is_served_by_one_server() {
+fn redis_cli_is_served_by_one_server() {
     let Some((_services, program)) = before_two("redis") else {
         return;
     };
@@ -84,7 +84,7 @@ fn a_large_value_comes_back_as_it_went() {
 }
 
 #[test]
-fn where_one_has_ended_the_other_serves() {
+fn the_other_server_serves_when_one_has_ended() {
     let Some((services, program)) = before_two("redis, one ends") else {
         return;
     };
@@ -103,7 +103,7 @@ fn where_one_has_ended_the_other_serves() {
 }
 
 #[test]
-fn as_child_processes_they_are_replaced() {
+fn redis_servers_as_child_processes_are_replaced() {
     let test = "redis, as child processes";
     if !is_here("redis-server", test, true) || !is_here("redis-cli", test, true) {
         return;
@@ -149,7 +149,7 @@ impl Drop for Subscriber {
 }
 
 #[test]
-fn what_a_server_says_unasked_arrives_at_once() {
+fn server_pushes_arrive_at_once() {
     let Some((_services, program)) = before_two("redis, a subscription") else {
         return;
     };

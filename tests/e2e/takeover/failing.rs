@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[test]
-fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
+fn a_successor_whose_replicas_do_not_answer_changes_nothing() {
     let first = Ringmaster::start(&["--replicas", "2"]);
     let children = first.children();
     let control = first.control.to_string();
@@ -74,7 +74,7 @@ pub(super) fn killed(mut process: Child) {
 }
 
 #[test]
-fn one_that_is_told_to_stop_before_it_serves_does_not_take_over() {
+fn a_successor_stopped_before_it_serves_does_not_take_over() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let mut second = slow(&first, &[]);
     signal(second.id(), Signal::TERM);
@@ -112,7 +112,7 @@ fn changes_are_refused_while_another_process_takes_over() {
 }
 
 #[test]
-fn nobody_is_let_in_by_one_that_is_not_ready_however_many_workers_it_has() {
+fn a_successor_that_is_not_ready_accepts_no_client() {
     let first = Ringmaster::start(&["--replicas", "1", "--workers", "1"]);
     let stop = Arc::new(AtomicBool::new(false));
     let knocking = thread::spawn({

@@ -17,7 +17,7 @@ use crate::support::{
     exclusive_load, fresh_path, is_gone, on_both_engines, program, server_of,
 };
 
-on_both_engines!(another_process_takes_over_and_no_request_fails,);
+on_both_engines!(a_takeover_fails_no_request,);
 
 /// The bundled replica.
 fn bundled() -> PathBuf {
@@ -40,7 +40,7 @@ fn knock(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     (count, failures)
 }
 
-fn another_process_takes_over_and_no_request_fails(engine: Engine) {
+fn a_takeover_fails_no_request(engine: Engine) {
     let _turn = exclusive_load();
     let mut first = engine.start(&["--replicas", "2"]);
     assert!(first.command("add 1 lion").contains("lion"));
@@ -136,7 +136,7 @@ fn more_workers_than_before_serve_and_fewer_are_raised() {
 }
 
 #[test]
-fn one_with_fewer_backends_waits_for_no_more_than_it_has() {
+fn a_successor_with_fewer_backends_waits_only_for_its_own() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let [one, two] = ["a", "b"].map(|name| format!("{name}={}", backend.addr));
     let mut first = Ringmaster::start(&[
@@ -163,7 +163,7 @@ fn one_with_fewer_backends_waits_for_no_more_than_it_has() {
 }
 
 #[test]
-fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
+fn a_ready_successor_serves_even_after_the_old_one_was_killed() {
     for kill in [Signal::KILL, Signal::TERM] {
         let mut first = Ringmaster::start(&["--replicas", "1"]);
         let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -227,7 +227,7 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
 }
 
 #[test]
-fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
+fn a_silent_connected_client_is_answered_by_the_successor() {
     /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT,
     /// tcp(7)).
     const HIDDEN: Duration = Duration::from_secs(2);
@@ -253,7 +253,7 @@ fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
 }
 
 #[test]
-fn where_nobody_serves_it_begins_as_ever() {
+fn a_takeover_without_a_running_balancer_starts_normally() {
     // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is
     // bound again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's
     // own.

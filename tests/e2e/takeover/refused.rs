@@ -13,7 +13,7 @@ pub(super) fn refused(output: &Output) -> String {
 }
 
 #[test]
-fn one_of_another_kind_may_not() {
+fn a_balancer_of_another_engine_may_not_take_over() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let ports = ["serve", "--takeover", "--control", &control, "--listen"];
@@ -29,7 +29,7 @@ fn one_of_another_kind_may_not() {
 }
 
 #[test]
-fn one_that_could_not_write_its_ready_file_leaves_the_old_one_alone() {
+fn a_successor_without_a_writable_ready_file_leaves_the_old_one_alone() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let children = first.children();
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -49,7 +49,7 @@ fn one_that_could_not_write_its_ready_file_leaves_the_old_one_alone() {
 }
 
 #[test]
-fn one_of_another_user_may_not() {
+fn a_process_of_another_user_may_not_take_over() {
     let is_root = std::fs::metadata("/proc/self").expect("ourselves").uid() == 0;
     if !is_root {
         eprintln!("SKIPPED, because only root can become another user");

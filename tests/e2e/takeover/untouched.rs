@@ -66,7 +66,7 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
 }
 
 #[test]
-fn one_that_asks_at_another_port_kills_no_container_of_the_old_one() {
+fn a_successor_with_another_replica_port_kills_no_container() {
     let engine = FakeDocker::start();
     let first = with_standby(&engine);
     // What it starts itself answers there.
@@ -78,7 +78,7 @@ fn one_that_asks_at_another_port_kills_no_container_of_the_old_one() {
 }
 
 #[test]
-fn one_that_asks_for_another_path_kills_no_container_of_the_old_one() {
+fn a_successor_with_another_heartbeat_path_kills_no_container() {
     let engine = FakeDocker::start();
     let first = with_standby(&engine);
     let port = engine.port().to_string();
@@ -139,7 +139,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
 }
 
 #[test]
-fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
+fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
     let engine = FakeDocker::start();
     let mut first = engine.balancer(&["--replicas", "2"]);
     let hangs = engine.container("S1").pid.expect("it runs");

@@ -134,7 +134,7 @@ pub(in crate::e2e) fn unanswering() -> (SocketAddr, Vec<socket2::Socket>) {
 }
 
 #[test]
-fn a_seat_to_which_no_connection_comes_about_is_passed_over() {
+fn a_seat_that_cannot_be_connected_to_is_passed_over() {
     let (silent, _held) = unanswering();
     let backend = Backend::answering(OK);
     let args = [

@@ -8,7 +8,7 @@ use super::{GET, OK, expect_error, falling_silent};
 use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, Wire};
 
 #[test]
-fn a_head_that_is_begun_must_end_in_time_however_steadily_it_drips() {
+fn a_begun_head_must_end_in_time_however_steadily_it_drips() {
     let backend = Backend::answering(OK);
     let program = Ringmaster::before(backend.addr, &["--head-timeout", "150ms"]);
     let mut client = program.client();
@@ -89,7 +89,7 @@ fn a_client_that_reads_nothing_is_given_up() {
 }
 
 #[test]
-fn a_tunnel_in_which_nobody_speaks_is_broken_off() {
+fn a_silent_tunnel_is_broken_off() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.request()?;
         conversation

@@ -58,7 +58,7 @@ fn a_lost_syn_is_waited_for_until_it_is_sent_again() {
 }
 
 #[test]
-fn what_is_said_names_what_happened() {
+fn the_error_names_the_connect_timeout() {
     let (addr, _listener) = listen();
     let _held = fill(addr);
     let flags = ["--connect-timeout", "100ms", "--seat-wait", "0s"];
@@ -77,7 +77,7 @@ fn what_is_said_names_what_happened() {
 }
 
 #[test]
-fn a_connection_to_one_that_falls_silent_is_given_up_at_once() {
+fn a_connection_to_a_replica_that_falls_silent_is_given_up_at_once() {
     let (addr, listener) = listen();
     let silent = Arc::<AtomicBool>::default();
     let is_silent = Arc::clone(&silent);
