@@ -28,18 +28,18 @@ fn told_to_stop(program: &Ringmaster) {
 
 /// A backend that answers when it is let, and tells of each request.
 fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
-    let (tell, gone) = (Mutex::new(tell), Mutex::new(gone));
+    let (sender, gone) = (Mutex::new(sender), Mutex::new(gone));
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             conversation.request()?;
-            tell.lock().expect("a lock").send(()).expect("a listener");
+            sender.lock().expect("a lock").send(()).expect("a listener");
             let _ = gone.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
             conversation.wire.write(OK)?;
         }
     });
-    (backend, told, go)
+    (backend, receiver, go)
 }
 
 #[test]

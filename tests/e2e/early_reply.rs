@@ -18,14 +18,14 @@ fn post(bytes: usize) -> String {
 
 #[test]
 fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             let head = conversation.head()?;
             conversation.wire.write(ACCEPTED)?;
             let body = conversation.wire.body(&head, false)?;
-            let _ = tell.lock().unwrap().send(body.len());
+            let _ = sender.lock().unwrap().send(body.len());
         }
     });
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
@@ -55,7 +55,11 @@ fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
         if chunked {
             client.send("0\r\n\r\n");
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(8 * MIB), "{chunked}");
+        assert_eq!(
+            receiver.recv_timeout(TEST_TIMEOUT),
+            Ok(8 * MIB),
+            "{chunked}"
+        );
         assert_eq!(client.expect_closed(), End::Fin);
     }
     // It has read the whole request, so its connection serves the next one too.
@@ -64,13 +68,13 @@ fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
 
 #[test]
 fn a_client_that_leaves_after_the_reply_ends_the_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.head()?;
         conversation.wire.write(ACCEPTED)?;
         let rest = conversation.wire.rest().map(|rest| rest.len());
-        let _ = tell.lock().unwrap().send(rest.unwrap_or_default());
+        let _ = sender.lock().unwrap().send(rest.unwrap_or_default());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
@@ -84,7 +88,7 @@ fn a_client_that_leaves_after_the_reply_ends_the_upload() {
             client.half_close();
             assert_eq!(client.expect_closed(), End::Fin);
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(0), "{resets}");
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(0), "{resets}");
     }
 }
 
@@ -150,15 +154,15 @@ fn a_replica_that_refuses_and_reads_nothing_holds_no_client_for_long() {
 
 #[test]
 fn the_end_of_a_connection_that_ends_a_reply_is_not_held_back_by_the_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         let head = conversation.head()?;
         conversation.wire.write(
             "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         )?;
         let body = conversation.wire.body(&head, false)?;
-        let _ = tell.lock().unwrap().send(body.len());
+        let _ = sender.lock().unwrap().send(body.len());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
@@ -168,7 +172,7 @@ fn the_end_of_a_connection_that_ends_a_reply_is_not_held_back_by_the_upload() {
     let reply = client.rest();
     assert!(reply.ends_with(b"\r\n\r\nok"), "{reply:?}");
     client.send("hello");
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(5));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(5));
 }
 
 #[test]

@@ -20,10 +20,10 @@ fn a_key_has_one_replica_however_often_it_is_asked_for() {
             assert_eq!(server, home, "key {id}");
         }
         for (id, home) in homes {
-            let told = program.command(&format!("where {id}"));
+            let answer = program.command(&format!("where {id}"));
             let first = format!("key {id}\nseat {home} S{home} up\n");
-            assert!(told.starts_with(&first), "{told}");
-            assert!(!told.contains("bound"), "{told}");
+            assert!(answer.starts_with(&first), "{answer}");
+            assert!(!answer.contains("bound"), "{answer}");
         }
     }
 }
@@ -31,8 +31,8 @@ fn a_key_has_one_replica_however_often_it_is_asked_for() {
 #[test]
 fn the_cost_of_the_bound_is_told_with_each_key() {
     let program = Ringmaster::start(&["--ring", "classic", "--bound", "1.03"]);
-    let told = program.command("where 5");
+    let answer = program.command("where 5");
     // 1.03 thirds of the keys of seat 1, and all keys of the others.
-    assert!(told.ends_with("\nbound 1.03\nhome 0.507\n\n"), "{told}");
+    assert!(answer.ends_with("\nbound 1.03\nhome 0.507\n\n"), "{answer}");
     assert!(program.command("ring").contains("\nhome 0.507\n"));
 }

@@ -166,8 +166,8 @@ fn a_private_connection_outlives_the_pool_and_not_the_drain() {
 
 #[test]
 fn a_private_connection_that_the_server_closes_is_reopened() {
-    let (tell, told) = std::sync::mpsc::channel();
-    let tell = std::sync::Mutex::new(tell);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         let number = conversation.number;
@@ -177,13 +177,13 @@ fn a_private_connection_that_the_server_closes_is_reopened() {
         );
         conversation.wire.write(format!("{reply}{number}"))?;
         drop(conversation);
-        let _ = tell.lock().unwrap().send(());
+        let _ = sender.lock().unwrap().send(());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
     for number in 0..3 {
         assert_eq!(client.ask(get("/", "")).text(), number.to_string());
-        told.recv_timeout(TEST_TIMEOUT).unwrap();
+        receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     }
 }

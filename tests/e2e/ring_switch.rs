@@ -136,10 +136,11 @@ fn a_ring_that_cannot_be_is_refused_and_changes_nothing() {
 fn a_ring_of_ones_own_is_given_at_the_start_or_refused_there() {
     let program = Ringmaster::start(&["--ring", "classic:vnodes=5,probe=quadratic"]);
     let ring = program.command("ring");
-    let told = "ring classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+25,slots=512,vnodes=5,probe=quadratic\n";
-    assert!(ring.starts_with(told), "{ring}");
+    let expected =
+        "ring classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+25,slots=512,vnodes=5,probe=quadratic\n";
+    assert!(ring.starts_with(expected), "{ring}");
     let end = run_to_end(&["serve", "--ring", "classic:h=1/i"]);
     assert_eq!(end.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&end.stderr).into_owned();
-    assert!(said.contains("h divides by zero at i=0"), "{said}");
+    let errors = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert!(errors.contains("h divides by zero at i=0"), "{errors}");
 }

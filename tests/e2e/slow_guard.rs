@@ -95,8 +95,11 @@ fn a_replica_that_owes_its_answers_is_spared_and_gets_its_keys_back() {
     assert_eq!(stage.silent.requests().len(), ASKED);
     assert_eq!(stage.diverted(), 1);
     stage.program.expect_log("seat 1 is slow");
-    let told = stage.program.command("where 100000");
-    assert!(told.starts_with("key 100000\nseat 1 S1 slow\n"), "{told}");
+    let answer = stage.program.command("where 100000");
+    assert!(
+        answer.starts_with("key 100000\nseat 1 S1 slow\n"),
+        "{answer}"
+    );
     // One goes home as a probe; while that is owed, the others do not, and wait for nothing.
     waiting.push(stage.ask_home());
     for _ in 0..5 {
@@ -112,8 +115,8 @@ fn a_replica_that_owes_its_answers_is_spared_and_gets_its_keys_back() {
     let there = stage.silent.requests().len();
     eventually(TEST_TIMEOUT, "its keys return", || {
         assert_eq!(client.ask(with_id(100_000)).status(), 200);
-        let told = stage.program.command("where 100000");
-        told.starts_with("key 100000\nseat 1 S1 up\n")
+        let answer = stage.program.command("where 100000");
+        answer.starts_with("key 100000\nseat 1 S1 up\n")
     });
     assert!(stage.silent.requests().len() > there);
     stage.program.expect_log("seat 1 is not slow any more");

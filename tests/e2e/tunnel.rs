@@ -71,8 +71,8 @@ fn large_messages_go_through_whole() {
 
 #[test]
 fn a_half_close_of_the_backend_leaves_the_other_half_open() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let (_backend, program) = switching(move |mut conversation| {
         conversation.wire.write("bye")?;
         conversation
@@ -80,7 +80,7 @@ fn a_half_close_of_the_backend_leaves_the_other_half_open() {
             .stream
             .shutdown(std::net::Shutdown::Write)?;
         let rest = conversation.wire.rest()?;
-        tell.lock().unwrap().send(rest).unwrap();
+        sender.lock().unwrap().send(rest).unwrap();
         Ok(())
     });
     let mut client = program.client_after(format!("{UPGRADE}\r\n"));
@@ -88,20 +88,20 @@ fn a_half_close_of_the_backend_leaves_the_other_half_open() {
     assert_eq!(client.rest(), b"bye");
     client.send("still here");
     client.half_close();
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), b"still here");
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"still here");
 }
 
 #[test]
 fn a_reset_goes_through_either_way() {
-    let (tell, told) = mpsc::channel();
-    let (tell, word) = (Mutex::new(tell), "bye");
+    let (sender, receiver) = mpsc::channel();
+    let (sender, word) = (Mutex::new(sender), "bye");
     let (_backend, program) = switching(move |mut conversation| {
         if conversation.wire.take(word.len())? == word.as_bytes() {
             conversation.reset();
             return Ok(());
         }
         let end = conversation.wire.take(1).unwrap_err().kind();
-        tell.lock().unwrap().send(end).unwrap();
+        sender.lock().unwrap().send(end).unwrap();
         Ok(())
     });
     let mut client = program.client_after(format!("{UPGRADE}\r\n"));
@@ -111,7 +111,7 @@ fn a_reset_goes_through_either_way() {
     let mut client = program.client_after(format!("{UPGRADE}\r\nyou"));
     expect_switch(&mut client);
     client.reset();
-    let end = told.recv_timeout(TEST_TIMEOUT).unwrap();
+    let end = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     assert_eq!(end, std::io::ErrorKind::ConnectionReset);
 }
 

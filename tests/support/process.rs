@@ -137,11 +137,11 @@ impl Process {
         let copy = Arc::clone(&log);
         let reader = std::thread::spawn(move || keep(stderr, &copy));
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (tell, said) = mpsc::channel();
+        let (sender, said) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = stdout.lines().map_while(Result::ok);
             // Read to the end even without a receiver, or the program would block.
-            lines.for_each(|line| drop(tell.send(line)));
+            lines.for_each(|line| drop(sender.send(line)));
         });
         Self {
             child,

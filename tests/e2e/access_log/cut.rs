@@ -27,8 +27,8 @@ fn unfinished(mut conversation: Conversation) -> io::Result<()> {
             Some("/tunnel") => {
                 let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
                 conversation.wire.write(switch)?;
-                let said = conversation.wire.take(7)?;
-                conversation.wire.write(said)?;
+                let bytes = conversation.wire.take(7)?;
+                conversation.wire.write(bytes)?;
                 break;
             }
             _ => conversation.wire.write(OK)?,
@@ -168,8 +168,8 @@ fn a_second_signal() {
 fn a_connection_that_is_balanced_whole() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.wire.write("hello")?;
-        let said = conversation.wire.take(3)?;
-        conversation.wire.write(said)?;
+        let bytes = conversation.wire.take(3)?;
+        conversation.wire.write(bytes)?;
         conversation.wire.rest().map(|_| ())
     });
     for (balance, words) in [("source", "abc"), ("connection", ASK)] {

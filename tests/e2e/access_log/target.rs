@@ -124,10 +124,10 @@ fn a_file_that_cannot_be_opened_is_told_before_anything_is_served() {
         "127.0.0.1:0",
     ]);
     assert_eq!((end.status.code(), end.stdout.len()), (Some(1), 0));
-    let told = String::from_utf8_lossy(&end.stderr);
+    let errors = String::from_utf8_lossy(&end.stderr);
     let sentence =
         "ringmaster: --access-log /nowhere/access.log: cannot open it: No such file or directory";
-    assert!(told.contains(sentence), "{told}");
+    assert!(errors.contains(sentence), "{errors}");
     let end = run_to_end(&["serve", "--access-log", "", "--access-log-format", "xml"]);
     assert_eq!(end.status.code(), Some(2));
 }

@@ -46,7 +46,7 @@ fn a_local_peer_of_another_user_may_read_and_not_command() {
         "[::]:0",
     ];
     let program = Ringmaster::start(&args);
-    let told = " is for root on this machine, and the connection belongs to user ";
+    let expected = " is for root on this machine, and the connection belongs to user ";
     let ips: [IpAddr; 3] =
         ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(|ip| ip.parse().expect("an IP"));
     for ip in ips {
@@ -61,7 +61,7 @@ fn a_local_peer_of_another_user_may_read_and_not_command() {
                     answer.starts_with("HTTP/1.1 403 "),
                     "{port:?} {ip}: {answer}"
                 );
-                assert!(answer.contains(&format!("{path}{told}")), "{answer}");
+                assert!(answer.contains(&format!("{path}{expected}")), "{answer}");
                 assert!(answer.contains("(65534); set --control-token"), "{answer}");
             }
             let answer = ask_as_stranger(at, &last("GET /rep", "", "")).expect("an answer");
@@ -81,7 +81,7 @@ fn a_local_peer_of_another_user_may_read_and_not_command() {
         ] {
             let answer = ask_as_stranger(control, &format!("{order}\n")).expect("an answer");
             assert!(
-                answer.starts_with(&format!("ERR {path}{told}")),
+                answer.starts_with(&format!("ERR {path}{expected}")),
                 "{order}: {answer}"
             );
         }
@@ -149,8 +149,8 @@ fn a_web_server_in_front_is_warned_about_once() {
     for _ in 0..3 {
         assert_eq!(client.ask(page).status(), 200);
     }
-    let told = "requests for another host (www.example) come from 127.0.0.1";
-    program.expect_log(told);
+    let expected = "requests for another host (www.example) come from 127.0.0.1";
+    program.expect_log(expected);
     program.expect_log("set --data-port-admin off");
     assert_eq!(client.ask(page.replace("www", "other")).status(), 200);
     assert_eq!(program.rep().len(), 2);

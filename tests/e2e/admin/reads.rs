@@ -173,13 +173,13 @@ fn clients_that_stay_keep_no_health_check_out() {
     });
     open.extend(streams.collect::<Vec<_>>());
     // Half of a head, half of a line, a prompt, and nothing.
-    for said in ["GET /rep HTTP/1.1\r\nHost", "re", "prompt\n", ""]
+    for beginning in ["GET /rep HTTP/1.1\r\nHost", "re", "prompt\n", ""]
         .iter()
         .cycle()
         .take(1000)
     {
         let mut client = Client::connect(program.control);
-        client.send(said);
+        client.send(beginning);
         open.push(client);
     }
     check();

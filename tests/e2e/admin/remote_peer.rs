@@ -81,7 +81,7 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
     let open = ["--control", "0.0.0.0:0", "--replicas", "1"];
     let program = Ringmaster::start(&open);
     let before = program.command("ring");
-    let said = format!(" is for local peers, you are {from}; set --control-token");
+    let sentence = format!(" is for local peers, you are {from}; set --control-token");
     let paths = described(&elsewhere.http(&program, "GET /openapi.json", "", ""));
     assert!(ASKED.iter().all(|(line, _)| {
         let path = line.split([' ', '?']).nth(1).unwrap_or_default();
@@ -97,7 +97,11 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
             true => assert_eq!(answer.status(), 200, "{line}"),
             false => {
                 assert_eq!(answer.status(), 403, "{line}");
-                assert!(answer.text().contains(&said), "{line}: {}", answer.text());
+                assert!(
+                    answer.text().contains(&sentence),
+                    "{line}: {}",
+                    answer.text()
+                );
             }
         }
     }
@@ -147,11 +151,11 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
         "bound 2",
         "bound 1.5",
     ] {
-        let told = |line: &str| {
+        let expected = |line: &str| {
             line.contains(&format!("{from}:")) && line.ends_with(&format!(" asks {order}"))
         };
         assert!(
-            program.log().lines().any(told),
+            program.log().lines().any(expected),
             "{order}: {}",
             program.log()
         );

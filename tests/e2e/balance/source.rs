@@ -93,13 +93,14 @@ fn a_client_is_reset_when_no_replica_is_up() {
 
 #[test]
 fn there_are_no_admin_paths_and_no_errors_of_ours() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
-        let heard = conversation.wire.rest()?;
-        tell.lock()
+        let received = conversation.wire.rest()?;
+        sender
+            .lock()
             .expect("a lock")
-            .send(heard)
+            .send(received)
             .expect("a listener");
         conversation.wire.write("heard")
     });
@@ -112,7 +113,10 @@ fn there_are_no_admin_paths_and_no_errors_of_ours() {
     ] {
         let mut client = program.client_after(text);
         client.half_close();
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), text.as_bytes());
+        assert_eq!(
+            receiver.recv_timeout(TEST_TIMEOUT).unwrap(),
+            text.as_bytes()
+        );
         assert_eq!(client.rest(), b"heard");
     }
 }
@@ -141,17 +145,18 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
 
 #[test]
 fn a_client_that_leaves_without_a_word_lets_go_of_the_backend() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
-        let heard = conversation.wire.rest()?;
-        tell.lock()
+        let received = conversation.wire.rest()?;
+        sender
+            .lock()
             .expect("a lock")
-            .send(heard)
+            .send(received)
             .expect("a listener");
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     drop(TcpStream::connect(program.listen).unwrap());
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), b"");
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"");
 }

@@ -57,17 +57,17 @@ fn a_replica_is_removed_when_its_connections_have_ended() {
     let program = Ringmaster::start(&["--replicas", "1", "--balance", "connection"]);
     let mut client = program.client();
     assert!(client.ask(GET).text().contains("Server: 1"));
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| tell.send(program.command("rm 1 S1")).expect("a listener"));
+        scope.spawn(|| sender.send(program.command("rm 1 S1")).expect("a listener"));
         // Nothing new goes there, while what is there goes on.
         eventually(TEST_TIMEOUT, "no seat is left", || {
             program.client().ask(GET).status() == 503
         });
         assert!(client.ask(GET).text().contains("Server: 1"));
-        assert!(told.try_recv().is_err(), "removed under a connection");
+        assert!(receiver.try_recv().is_err(), "removed under a connection");
         drop(client);
-        let answer = told.recv_timeout(TEST_TIMEOUT).unwrap();
+        let answer = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
         assert!(!answer.contains("ERR"), "{answer}");
     });
 }

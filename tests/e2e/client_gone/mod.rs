@@ -20,19 +20,19 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than any test.
 const NEVER: &str = "1h";
 
-/// A backend that reads a request, writes `said`, and then only tells when its peer has ended.
-fn silent_after(said: &'static str) -> (Backend, mpsc::Receiver<()>) {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+/// A backend that reads a request, writes `beginning`, and then only tells when its peer has ended.
+fn silent_after(beginning: &'static str) -> (Backend, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
-        conversation.wire.write(said)?;
+        conversation.wire.write(beginning)?;
         // An end or a reset, whichever: it is over.
         let _ = conversation.wire.rest();
-        let tell = tell.lock().expect("a lock");
-        tell.send(()).map_err(std::io::Error::other)
+        let sender = sender.lock().expect("a lock");
+        sender.send(()).map_err(std::io::Error::other)
     });
-    (backend, told)
+    (backend, receiver)
 }
 
 /// Ways in which a client leaves.
@@ -87,9 +87,9 @@ fn expect_nothing_held(program: &Ringmaster) {
 
 /// Waits for the backend's word that a connection ended.
 #[track_caller]
-fn expect_end(told: &mpsc::Receiver<()>, what: &str) {
-    let heard = told.recv_timeout(TEST_TIMEOUT);
-    heard.unwrap_or_else(|_| panic!("the backend sees no end: {what}"));
+fn expect_end(receiver: &mpsc::Receiver<()>, what: &str) {
+    let received = receiver.recv_timeout(TEST_TIMEOUT);
+    received.unwrap_or_else(|_| panic!("the backend sees no end: {what}"));
 }
 
 const SECOND: Duration = Duration::from_secs(1);

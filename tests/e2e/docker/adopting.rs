@@ -179,11 +179,11 @@ fn a_second_balancer_of_a_fleet_is_refused_and_another_fleet_is_not() {
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
     second.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
     let refused = end_of(&mut second);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
     assert!(
-        said.contains("another balancer runs fleet ringmaster: process "),
-        "{said}"
+        errors.contains("another balancer runs fleet ringmaster: process "),
+        "{errors}"
     );
     assert!(
         engine

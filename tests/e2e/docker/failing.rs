@@ -181,9 +181,9 @@ fn a_start_fails_when_the_containers_cannot_be_listed() {
         command.args(["serve", "--engine", "docker", "--image", "replica"]);
         command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         let output = end_of(&mut command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(sentence), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(sentence), "{errors}");
     };
     fails("cannot tell which replicas are there: a mood (status 500)");
     assert!(engine.containers().is_empty(), "the lock is given back");

@@ -245,9 +245,9 @@ fn two_fleets_share_an_engine_and_one_fleet_has_one_balancer() {
         "127.0.0.1:0",
     ];
     let refused = end_of(program().args(ports).args(red.flags()));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("another balancer runs fleet"), "{said}");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("another balancer runs fleet"), "{errors}");
     assert_eq!(first.rep(), ["S1", "S2"]);
     assert!(first.stop().success());
     assert!(red.containers().is_empty(), "{:?}", red.containers());
@@ -276,9 +276,9 @@ fn a_missing_prerequisite_is_named() {
                 .args(["--engine", "docker"])
                 .args(args),
         );
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(sentence), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(sentence), "{errors}");
     };
     fails(
         &[],

@@ -68,10 +68,10 @@ fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails(engine: Engine)
     assert_eq!(homes(), before);
     let successor = program.replica(&rep[1]);
     assert!(successor != victim && is_gone(victim));
-    let told = program.command("events");
+    let answer = program.command("events");
     assert!(
-        told.contains("detected within ") && told.contains(" ms after its death"),
-        "{told}"
+        answer.contains("detected within ") && answer.contains(" ms after its death"),
+        "{answer}"
     );
     program.expect_log("replica S2 is down: ");
 }

@@ -21,10 +21,10 @@ const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 #[track_caller]
 fn fails(args: &[&str], code: i32, sentence: &str) {
     let output = run_to_end(&[&["serve"], args].concat());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(sentence), "{args:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(errors.contains(sentence), "{args:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
     assert!(output.stdout.is_empty(), "it announced itself");
 }
 
@@ -131,12 +131,12 @@ fn too_few_descriptors_are_named() {
         );
         shell.args(["-c", &serve, env!("CARGO_BIN_EXE_ringmaster")]);
         let output = end_of(&mut shell);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
         let sentence = format!(
             "only {limit} descriptors are allowed (ulimit -n), and {least} are needed at least with --workers {workers}"
         );
-        assert!(said.contains(&sentence), "{said}");
+        assert!(errors.contains(&sentence), "{errors}");
     }
 }
 
@@ -151,13 +151,13 @@ fn a_missing_replica_binary_fails_the_start_with_the_way_to_build_it() {
         "--control",
         "127.0.0.1:0",
     ]));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
     let sentence = format!(
         "replica binary not found at {}; build it with: cargo build --release --workspace",
         shop.path("replica").display()
     );
-    assert!(said.contains(&sentence), "{said}");
+    assert!(errors.contains(&sentence), "{errors}");
     assert!(output.stdout.is_empty(), "it announced itself");
 }
 

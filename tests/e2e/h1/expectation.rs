@@ -84,7 +84,7 @@ fn spelt_out_wishes_are_looked_for() {
     ] {
         assert_eq!(of_message(wish, &request, &reply, b"ok"), met, "{wish}");
     }
-    let heard = Heard {
+    let received = Heard {
         bytes: b"HTTP/1.1 200 OK".into(),
         closed: false,
     };
@@ -102,6 +102,6 @@ fn spelt_out_wishes_are_looked_for() {
         ("backend sees /hidden", Some(false)),
         ("backend receives a complete message", None),
     ] {
-        assert_eq!(of_exchange(wish, &heard, &seen), met, "{wish}");
+        assert_eq!(of_exchange(wish, &received, &seen), met, "{wish}");
     }
 }

@@ -145,14 +145,14 @@ fn watch(case: &Case, ear: &Ear, scene: &Scene) -> Vec<String> {
     let begun = Instant::now();
     let mut right_since = None;
     loop {
-        let heard = ear.heard_so_far();
-        let problems = verdict::problems(case, &heard, &scene.seen(), &scene.faults());
+        let received = ear.heard_so_far();
+        let problems = verdict::problems(case, &received, &scene.seen(), &scene.faults());
         if problems.is_empty() {
             let since = right_since.get_or_insert_with(Instant::now);
             if since.elapsed() > SETTLE {
                 return problems;
             }
-        } else if right_since.is_some() || heard.closed || begun.elapsed() > TEST_TIMEOUT {
+        } else if right_since.is_some() || received.closed || begun.elapsed() > TEST_TIMEOUT {
             return problems;
         }
         std::thread::sleep(Duration::from_millis(2));

@@ -20,9 +20,9 @@ fn gated() -> (Backend, Arc<(Mutex<bool>, Condvar)>) {
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             conversation.request()?;
-            let (open, told) = &*shared;
+            let (open, condvar) = &*shared;
             let shut = open.lock().expect("a lock");
-            let held = told.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open);
+            let held = condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open);
             drop(held);
             conversation.wire.write(OK)?;
         }
@@ -41,9 +41,9 @@ fn as_many_as_fit_are_served_at_once_and_the_others_wait() {
         eventually(TEST_TIMEOUT, "five are being served", || {
             backend.requests().len() == 5
         });
-        let (open, told) = &*gate;
+        let (open, condvar) = &*gate;
         *open.lock().unwrap() = true;
-        told.notify_all();
+        condvar.notify_all();
         for mut client in clients {
             assert_eq!(client.reply().status(), 200);
             assert_eq!(client.expect_closed(), End::Fin);

@@ -134,10 +134,10 @@ fn ten_thousand_requests_of_one_that_never_reads_cost_little() {
     let (program, before) = warm(&backend, &[]);
     let mut client = TcpStream::connect(program.listen).unwrap();
     let mut writer = client.try_clone().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let request = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
-        tell.send(writer.write_all(request.as_bytes()).is_ok())
+        sender.send(writer.write_all(request.as_bytes()).is_ok())
     });
     // Until the kernel holds as many replies as it will, and no further one is asked for.
     let asked = || backend.requests().len();
@@ -156,7 +156,7 @@ fn ten_thousand_requests_of_one_that_never_reads_cost_little() {
         let head = wire.head().unwrap();
         assert_eq!(wire.body(&head, true).unwrap().len(), 8000);
     }
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(true));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(true));
     client.flush().unwrap();
 }
 

@@ -51,11 +51,11 @@ fn the_longest_idle_client_makes_room() {
         assert!(metrics.lines().any(|found| found == line), "{line}");
     }
     let stats = program.command("stats");
-    let told = "connections open 3 accepted 6 limit 3 evicted 3";
-    assert!(stats.lines().any(|line| line == told), "{stats}");
+    let expected = "connections open 3 accepted 6 limit 3 evicted 3";
+    assert!(stats.lines().any(|line| line == expected), "{stats}");
     // Told once while it goes on.
-    let told = "all 3 connections are in use (--max-connections)";
-    assert_eq!(program.log().matches(told).count(), 1);
+    let expected = "all 3 connections are in use (--max-connections)";
+    assert_eq!(program.log().matches(expected).count(), 1);
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn a_client_that_is_served_never_makes_room() {
         let backend = Backend::scripted(move |mut conversation| {
             loop {
                 conversation.request()?;
-                let (open, told) = &*shared;
+                let (open, condvar) = &*shared;
                 let shut = open.lock().expect("a lock");
-                drop(told.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open));
+                drop(condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open));
                 conversation.wire.write(OK)?;
             }
         });
@@ -109,9 +109,9 @@ fn a_client_that_is_served_never_makes_room() {
         assert_eq!(connections(&program, "evicted"), 0);
         asking.send(rest);
         sending.send("body");
-        let (open, told) = &*gate;
+        let (open, condvar) = &*gate;
         *open.lock().unwrap() = true;
-        told.notify_all();
+        condvar.notify_all();
         for client in [&mut served, &mut sending, &mut asking, &mut newcomer] {
             assert_eq!(client.reply().text(), "ok");
         }

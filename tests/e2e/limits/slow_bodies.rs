@@ -17,7 +17,7 @@ const LOW_MARK: usize = 128 * 1024;
 fn step_by_step(pieces: &[usize], args: &[&str]) {
     let length: usize = pieces.iter().sum();
     let sent = pieces.to_vec();
-    let (tell, arrived) = mpsc::channel::<()>();
+    let (sender, arrived) = mpsc::channel::<()>();
     let arrived = Mutex::new(arrived);
     let backend = Backend::scripted(move |mut conversation| {
         loop {
@@ -26,8 +26,8 @@ fn step_by_step(pieces: &[usize], args: &[&str]) {
             conversation.wire.write(head)?;
             for piece in &sent {
                 conversation.wire.write(vec![b'x'; *piece])?;
-                let told = arrived.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
-                told.map_err(std::io::Error::other)?;
+                let receiver = arrived.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
+                receiver.map_err(std::io::Error::other)?;
             }
         }
     });
@@ -44,7 +44,7 @@ fn step_by_step(pieces: &[usize], args: &[&str]) {
                 Some(*piece),
                 "round {round}, piece {at}"
             );
-            tell.send(()).expect("a listener");
+            sender.send(()).expect("a listener");
         }
     }
     assert_eq!(backend.connections(), 1);
@@ -72,7 +72,7 @@ fn a_rest_that_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
 
 #[test]
 fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
-    let (tell, arrived) = mpsc::channel::<()>();
+    let (sender, arrived) = mpsc::channel::<()>();
     let arrived = Mutex::new(arrived);
     let backend = Backend::scripted(move |mut conversation| {
         let large = 4 * LOW_MARK;
@@ -86,8 +86,8 @@ fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
                 .wire
                 .write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             for chunk in ["1\r\na\r\n", "2\r\nbc\r\n", "0\r\n\r\n"] {
-                let told = arrived.lock().unwrap().recv_timeout(TEST_TIMEOUT);
-                told.map_err(std::io::Error::other)?;
+                let receiver = arrived.lock().unwrap().recv_timeout(TEST_TIMEOUT);
+                receiver.map_err(std::io::Error::other)?;
                 conversation.wire.write(chunk)?;
             }
         }
@@ -101,7 +101,7 @@ fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
         client.write(GET).unwrap();
         assert_eq!(client.head().unwrap().status(), 200);
         for chunk in ["1\r\na\r\n", "2\r\nbc\r\n", "0\r\n\r\n"] {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             assert_eq!(client.take(chunk.len()).unwrap(), chunk.as_bytes());
         }
     }

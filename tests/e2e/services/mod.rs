@@ -128,9 +128,9 @@ fn outcome(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the client");
     let pid = child.id();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(outcome) = told.recv_timeout(TEST_TIMEOUT) else {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(outcome) = receiver.recv_timeout(TEST_TIMEOUT) else {
         signal(pid, Signal::KILL);
         panic!("still running after {TEST_TIMEOUT:?}: {command:?}");
     };

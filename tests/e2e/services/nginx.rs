@@ -50,9 +50,9 @@ fn clients_of_nginx_command_nothing_unless_it_runs_as_root() {
         let nginx = before(behind, "nobody nogroup");
         let reply = exchange(nginx.addr, order("lion"));
         assert_eq!(reply.status(), 403, "{}", reply.text());
-        let told = "/add is for root on this machine, and the connection belongs to user nobody (65534); \
+        let expected = "/add is for root on this machine, and the connection belongs to user nobody (65534); \
                     set --control-token";
-        assert!(reply.text().contains(told), "{}", reply.text());
+        assert!(reply.text().contains(expected), "{}", reply.text());
         // What only looks is for every local peer, and so for the clients of that server.
         let get = "GET /rep HTTP/1.1\r\nHost: www.example\r\n\r\n";
         assert_eq!(exchange(nginx.addr, get).status(), 200);

@@ -120,7 +120,7 @@ fn the_server_reads_them() {
     ];
     for (name, kind) in kinds {
         let name = format!("ringmaster_{name}");
-        let told = ask(&format!("metadata?metric={name}"));
-        assert_eq!(told["data"][&name][0]["type"], kind, "{told}");
+        let shown = ask(&format!("metadata?metric={name}"));
+        assert_eq!(shown["data"][&name][0]["type"], kind, "{shown}");
     }
 }

@@ -160,16 +160,16 @@ fn server_pushes_arrive_at_once() {
         .spawn()
         .unwrap();
     let mut subscriber = Subscriber(child);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let stdout = BufReader::new(subscriber.0.stdout.take().unwrap());
     std::thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            if tell.send(line).is_err() {
+            if sender.send(line).is_err() {
                 return;
             }
         }
     });
-    let next = || told.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
+    let next = || receiver.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
     let lines = |n| (0..n).map(|_| next()).collect::<Vec<_>>();
     assert_eq!(lines(3), ["subscribe", "news", "1"]);
     for text in ["one", "two"] {

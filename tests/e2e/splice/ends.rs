@@ -17,16 +17,16 @@ fn an_end_right_after_the_last_write_truncates_nothing() {
     for len in [1, 40_000, 150_000, 300_001] {
         for (way, flags) in WAYS {
             let sent = pattern(len);
-            let (tell, told) = std::sync::mpsc::channel();
-            let tell = std::sync::Mutex::new(tell);
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let sender = std::sync::Mutex::new(sender);
             let (_backend, program) = way.open(flags, move |mut conversation| {
                 conversation.wire.write(&sent)?;
                 drop(conversation);
-                tell.lock().expect("a lock").send(()).expect("a listener");
+                sender.lock().expect("a lock").send(()).expect("a listener");
                 Ok(())
             });
             let mut client = way.narrow_client(&program);
-            told.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
+            receiver.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
             same(&client.rest().unwrap(), &pattern(len), (way, flags, len));
         }
     }
@@ -80,9 +80,9 @@ fn both_directions_are_full_at_once() {
             let writing = std::thread::spawn(move || {
                 std::io::Write::write_all(&mut writer, &pattern(4 * MIB))
             });
-            let heard = conversation.wire.take(len)?;
+            let received = conversation.wire.take(len)?;
             writing.join().expect("a writer")?;
-            same(&heard, &pattern(len), way);
+            same(&received, &pattern(len), way);
             conversation.wire.write("heard")
         });
         let mut client = way.client(&program);

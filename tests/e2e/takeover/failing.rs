@@ -31,10 +31,10 @@ fn a_successor_whose_replicas_do_not_answer_changes_nothing() {
         "sleep 60",
     ]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("not all replicas answered within 5.01s; the old process continues"),
-        "{said}"
+        errors.contains("not all replicas answered within 5.01s; the old process continues"),
+        "{errors}"
     );
     first.expect_log("takeover aborted: the successor is gone; still serving");
     assert_eq!(first.children(), children);
@@ -144,10 +144,10 @@ fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
     engine.mood("GET /containers/json", FaultMode::Status(500), usize::MAX);
     let mut command = engine.command();
     command.args(["serve", "--engine", "docker", "--image", "replica"]);
-    let said = refused(&end_of(command.args(ports)));
+    let stderr = refused(&end_of(command.args(ports)));
     assert!(
-        said.contains("cannot tell which replicas are there"),
-        "{said}"
+        stderr.contains("cannot tell which replicas are there"),
+        "{stderr}"
     );
     first.expect_log("takeover aborted: the successor is gone; still serving");
     engine.calm();

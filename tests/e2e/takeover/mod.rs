@@ -197,12 +197,12 @@ fn a_ready_successor_serves_even_after_the_old_one_was_killed() {
 
 #[test]
 fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
-    let (tell, gone) = (Mutex::new(tell), Mutex::new(gone));
+    let (sender, gone) = (Mutex::new(sender), Mutex::new(gone));
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
-        tell.lock().expect("a lock").send(()).expect("a listener");
+        sender.lock().expect("a lock").send(()).expect("a listener");
         let _ = gone.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
         conversation
             .wire
@@ -212,7 +212,7 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
     let flags = ["--backend", &address, "--heartbeat-interval", "0s"];
     let mut first = Ringmaster::start(&flags);
     let mut client = first.client_after("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    told.recv_timeout(TEST_TIMEOUT).expect("a request");
+    receiver.recv_timeout(TEST_TIMEOUT).expect("a request");
     let second = first.taken_over(&flags);
     first.expect_log("has taken over; this process stops");
     eventually(TEST_TIMEOUT, "the last of the old one", || {

@@ -18,13 +18,13 @@ fn a_balancer_of_another_engine_may_not_take_over() {
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let ports = ["serve", "--takeover", "--control", &control, "--listen"];
     let fixed = ["--backend", "a=127.0.0.1:1"];
-    let said = refused(&run_to_end(&[&ports[..], &[&listen], &fixed].concat()));
+    let stderr = refused(&run_to_end(&[&ports[..], &[&listen], &fixed].concat()));
     let sentence = "cannot take over --engine fixed from a balancer of --engine process";
-    assert!(said.contains(sentence), "{said}");
-    let said = refused(&run_to_end(&[&ports[..], &["127.0.0.1:1"]].concat()));
+    assert!(stderr.contains(sentence), "{stderr}");
+    let stderr = refused(&run_to_end(&[&ports[..], &["127.0.0.1:1"]].concat()));
     let sentence =
         format!("the running balancer listens on {listen}, not on 127.0.0.1:1 (--listen)");
-    assert!(said.contains(&sentence), "{said}");
+    assert!(stderr.contains(&sentence), "{stderr}");
     assert_eq!(first.rep(), ["S1"]);
 }
 
@@ -33,7 +33,7 @@ fn a_successor_without_a_writable_ready_file_leaves_the_old_one_alone() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let children = first.children();
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
-    let said = refused(&run_to_end(&[
+    let stderr = refused(&run_to_end(&[
         "serve",
         "--takeover",
         "--listen",
@@ -43,7 +43,7 @@ fn a_successor_without_a_writable_ready_file_leaves_the_old_one_alone() {
         "--ready-file",
         "/no/such/folder/ready.json",
     ]));
-    assert!(said.contains("--ready-file /no/such/folder"), "{said}");
+    assert!(stderr.contains("--ready-file /no/such/folder"), "{stderr}");
     assert_eq!(first.rep(), ["S1"]);
     assert_eq!(first.children(), children);
 }
@@ -70,10 +70,10 @@ fn a_process_of_another_user_may_not_take_over() {
     ]);
     // The line about a refused process is written before the next one is served.
     for _ in 0..3 {
-        let said = refused(&end_of(&mut unprivileged));
+        let stderr = refused(&end_of(&mut unprivileged));
         assert!(
-            said.contains("cannot take over from the running balancer: it refused, or ended"),
-            "{said}"
+            stderr.contains("cannot take over from the running balancer: it refused, or ended"),
+            "{stderr}"
         );
     }
     first.expect_log("belongs to user 65534");

@@ -42,16 +42,16 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
     second.args(["--takeover", "--listen", &listen, "--control", &control]);
     second.args(["--start-timeout", "10ms"]);
-    let said = refused(&end_of(second.args(flags)));
+    let stderr = refused(&end_of(second.args(flags)));
     assert!(
-        said.contains("not all replicas answered within 5.01s"),
-        "{said}"
+        stderr.contains("not all replicas answered within 5.01s"),
+        "{stderr}"
     );
     assert!(
-        said.contains("--replica-port and --heartbeat-path"),
-        "{said}"
+        stderr.contains("--replica-port and --heartbeat-path"),
+        "{stderr}"
     );
-    assert_eq!(replicas(engine), before, "{said}");
+    assert_eq!(replicas(engine), before, "{stderr}");
     first.expect_log("takeover aborted: the successor is gone; still serving");
     let events = first.events();
     assert!(

@@ -71,21 +71,21 @@ fn a_client_that_owes_its_body_is_told_so() {
 
 #[test]
 fn a_client_that_reads_nothing_is_given_up() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         conversation
             .wire
             .write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
         while conversation.wire.write([b'x'; 64 * 1024]).is_ok() {}
-        tell.lock().unwrap().send(()).unwrap();
+        sender.lock().unwrap().send(()).unwrap();
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &["--write-timeout", "150ms"]);
     let _client = program.client_after(GET);
     // A write of the backend's own would fail as late as that.
-    told.recv_timeout(TEST_TIMEOUT / 2).unwrap();
+    receiver.recv_timeout(TEST_TIMEOUT / 2).unwrap();
 }
 
 #[test]

@@ -65,15 +65,18 @@ fn the_error_names_the_connect_timeout() {
     let program = Ringmaster::before(addr, &flags);
     let reply = program.client_after(GET).reply();
     assert_eq!(reply.status(), 503);
-    let said = reply.text();
+    let error = reply.text();
     assert!(
-        said.contains("<Error> the connection to S1 timed out after 100ms"),
-        "{said}"
+        error.contains("<Error> the connection to S1 timed out after 100ms"),
+        "{error}"
     );
     let (refusing, _socket) = Backend::refusing();
     let program = Ringmaster::before(refusing, &[]);
-    let said = program.client_after(GET).reply().text();
-    assert!(said.contains("<Error> S1 refused the connection"), "{said}");
+    let error = program.client_after(GET).reply().text();
+    assert!(
+        error.contains("<Error> S1 refused the connection"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -149,12 +149,13 @@ impl Host {
     }
 
     fn tell_events(&self, stream: &mut UnixStream) -> Option<()> {
-        let (tell, told) = mpsc::channel();
-        self.world().listeners.push(tell);
+        let (sender, receiver) = mpsc::channel();
+        self.world().listeners.push(sender);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
         stream.write_all(head.as_bytes()).ok()?;
         // The connection ends when the sender is gone.
-        told.iter()
+        receiver
+            .iter()
             .try_for_each(|event| stream.write_all(event.as_bytes()))
             .ok()
     }
