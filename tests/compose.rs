@@ -78,8 +78,12 @@ fn the_documented_lines_do_what_they_say_and_down_leaves_nothing() {
         ),
     ];
     for (method, path, body, status, answer) in lines {
-        let (got, said) = project.http(method, path, body);
-        assert_eq!((got, said.trim_end()), (status, answer), "{method} {path}");
+        let (got, answered) = project.http(method, path, body);
+        assert_eq!(
+            (got, answered.trim_end()),
+            (status, answer),
+            "{method} {path}"
+        );
     }
     assert_eq!(project.netcat("rep"), "N 3\nS1\nS2\nS3\n\n");
     assert_eq!(project.replicas().len(), 3);

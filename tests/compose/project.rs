@@ -66,7 +66,7 @@ impl Project {
     #[track_caller]
     pub(crate) fn run(&self, line: &str) -> String {
         let output = self.shell(line).output().expect("sh");
-        said(line, &output)
+        output_of(line, &output)
     }
 
     #[track_caller]
@@ -258,11 +258,11 @@ fn tools() -> &'static Result<String, &'static str> {
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("docker");
-    said(&format!("docker {args:?}"), &output)
+    output_of(&format!("docker {args:?}"), &output)
 }
 
 #[track_caller]
-fn said(line: &str, output: &Output) -> String {
+fn output_of(line: &str, output: &Output) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(
         output.status.success(),

@@ -7,7 +7,7 @@ use super::browser::Browser;
 
 /// Waits for the word about the last change.
 #[track_caller]
-pub(super) fn said(browser: &Browser, state: &str) -> String {
+pub(super) fn message(browser: &Browser, state: &str) -> String {
     browser.until(
         &format!("a word that is {state:?}"),
         &format!("(said => said.dataset.state === '{state}' && said.textContent !== '')(document.getElementById('change-said'))"),
@@ -47,7 +47,7 @@ fn replicas_are_added_and_removed_by_click() {
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
     browser.click("#apply");
     assert_eq!(
-        said(&browser, "good"),
+        message(&browser, "good"),
         "Done: Add 2 replicas. Now 4 replicas."
     );
     assert_eq!(program.rep(), ["S1", "S2", "lion", "tiger"]);
@@ -60,7 +60,10 @@ fn replicas_are_added_and_removed_by_click() {
     browser.click("#rows tr:nth-child(2) button[data-order=remove]");
     offered(&browser, "Remove S2");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Remove S2. Now 3 replicas.");
+    assert_eq!(
+        message(&browser, "good"),
+        "Done: Remove S2. Now 3 replicas."
+    );
     assert_eq!(program.rep(), ["S1", "lion", "tiger"]);
     browser.until(
         "the rows",
@@ -100,7 +103,7 @@ fn a_ring_switch_is_previewed_and_applied() {
     );
     assert!(program.command("ring").starts_with("ring uniform\n"));
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Switch to classic.");
+    assert_eq!(message(&browser, "good"), "Done: Switch to classic.");
     assert!(program.command("ring").starts_with("ring classic\n"));
     browser.until(
         "the new ring",
@@ -123,7 +126,7 @@ fn a_ring_switch_is_previewed_and_applied() {
     browser.click("#preview");
     offered(&browser, "Switch to classic");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Switch to classic.");
+    assert_eq!(message(&browser, "good"), "Done: Switch to classic.");
     let ring = program.command("ring");
     assert!(ring.contains("h=i%97+i*3"), "{ring}");
     // A kind without a circle says so.
@@ -147,7 +150,7 @@ fn the_bound_is_set() {
     browser.press("\u{e007}");
     offered(&browser, "Set the bound to 1.25");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Set the bound to 1.25.");
+    assert_eq!(message(&browser, "good"), "Done: Set the bound to 1.25.");
     assert_eq!(program.command("bound"), "bound 1.25\n\n");
     browser.until(
         "the new bound",

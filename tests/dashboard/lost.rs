@@ -18,10 +18,10 @@ fn a_lost_balancer_is_shown_and_found_again() {
     let control = program.control.to_string();
     program.kill();
     browser.until("the word", SHOWN);
-    let told = browser.text("#lost");
+    let message = browser.text("#lost");
     assert!(
-        told.starts_with("No answer from the balancer since "),
-        "{told}"
+        message.starts_with("No answer from the balancer since "),
+        "{message}"
     );
     assert_eq!(
         browser.eval("document.getElementById('lost').getAttribute('role')"),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::{Backend, Ringmaster};
 
 use super::browser::Browser;
-use super::changes::{can_apply, offered, said};
+use super::changes::{can_apply, message, offered};
 
 /// Waits for as many rows.
 #[track_caller]
@@ -69,7 +69,7 @@ fn a_replica_is_replaced_by_click_and_its_seat_stays() {
         "a preview changes nothing"
     );
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Replace S2.");
+    assert_eq!(message(&browser, "good"), "Done: Replace S2.");
     let rep = program.rep();
     assert_ne!(rep[1], "S2");
     browser.until(
@@ -103,7 +103,7 @@ fn all_are_replaced_one_after_the_other() {
     );
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Replace all.");
+    assert_eq!(message(&browser, "good"), "Done: Replace all.");
     let rep = program.rep();
     assert!(rep.len() == 2 && !rep.contains(&"S1".to_owned()) && !rep.contains(&"S2".to_owned()));
     browser.until(
@@ -119,7 +119,7 @@ fn a_replica_is_drained_and_made_ready_by_click() {
     rows(&browser, 2);
     browser.click(&button("drain", "S1"));
     state(&browser, "S1", "drained");
-    assert_eq!(said(&browser, "good"), "Done: Drain S1.");
+    assert_eq!(message(&browser, "good"), "Done: Drain S1.");
     assert_eq!(card(&program, "S1")["state"], "drained");
     browser.until("the sum", "document.title === '1/2 up · Ringmaster'");
     browser.until(
@@ -141,7 +141,7 @@ fn a_replica_is_drained_and_made_ready_by_click() {
     ));
     browser.press("\u{e007}");
     state(&browser, "S1", "up");
-    assert_eq!(said(&browser, "good"), "Done: Ready S1.");
+    assert_eq!(message(&browser, "good"), "Done: Ready S1.");
     assert_eq!(card(&program, "S1")["state"], "up");
     assert_eq!(
         browser.eval("document.activeElement.getAttribute('aria-label')"),
@@ -181,7 +181,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     );
     // A click that comes too late, as on a page that has not heard of it yet.
     browser.eval("(row => { const late = row.querySelector('button[data-order=drain]'); row.dataset.name = 'S2'; late.click(); })(document.querySelector('#rows tr:nth-child(2)'))");
-    assert_eq!(said(&browser, "bad"), "there is no replica named S2");
+    assert_eq!(message(&browser, "bad"), "there is no replica named S2");
 }
 
 #[test]

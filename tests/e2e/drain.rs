@@ -18,7 +18,7 @@ fn expect_last(client: &mut Client) {
     assert_eq!(client.expect_closed(), End::Fin);
 }
 
-fn told_to_stop(program: &Ringmaster) {
+fn start_drain(program: &Ringmaster) {
     program.signal(Signal::TERM);
     // The workers close their listeners after they have heard of it, and not before.
     eventually(TEST_TIMEOUT, "no new connection is taken", || {
@@ -44,11 +44,11 @@ fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
 
 #[test]
 fn requests_under_way_are_answered() {
-    let (backend, told, go) = holding();
+    let (backend, arrived, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client_after(GET);
-    told.recv_timeout(TEST_TIMEOUT).unwrap();
-    told_to_stop(&program);
+    arrived.recv_timeout(TEST_TIMEOUT).unwrap();
+    start_drain(&program);
     go.send(()).unwrap();
     expect_last(&mut client);
     assert_eq!(program.wait().code(), Some(0));
@@ -62,7 +62,7 @@ fn an_idle_connection_may_ask_once_more_and_is_closed_if_it_does_not() {
     for client in &mut clients {
         assert_eq!(client.ask(GET).field("connection"), None);
     }
-    told_to_stop(&program);
+    start_drain(&program);
     let [mut asks, mut idles] = clients;
     asks.send(GET);
     expect_last(&mut asks);
@@ -119,10 +119,10 @@ fn clients_that_wait_to_be_accepted_are_served() {
 
 #[test]
 fn a_request_that_exceeds_the_drain_timeout_is_cut_off() {
-    let (backend, told, go) = holding();
+    let (backend, arrived, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &["--drain-timeout", "100ms"]);
     let mut client = program.client_after(GET);
-    told.recv_timeout(TEST_TIMEOUT).unwrap();
+    arrived.recv_timeout(TEST_TIMEOUT).unwrap();
     program.signal(Signal::TERM);
     client.expect_closed();
     assert_eq!(program.wait().code(), Some(0));

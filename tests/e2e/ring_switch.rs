@@ -45,13 +45,13 @@ fn a_switch_under_traffic_fails_no_request() {
     load.finish().expect_no_failure();
     program.expect_log("the ring is classic-brief, it was jump");
     let events = program.events();
-    let told: Vec<[&str; 3]> = events
+    let switches: Vec<[&str; 3]> = events
         .iter()
         .filter(|event| event["kind"] == "ring" || event["kind"] == "bound")
         .map(|event| ["kind", "from", "to"].map(|field| event[field].as_str().expect("text")))
         .collect();
     assert_eq!(
-        told[told.len() - 2..],
+        switches[switches.len() - 2..],
         [
             ["ring", "jump", "classic-brief"],
             ["ring", "classic-brief", "uniform"],
@@ -62,7 +62,7 @@ fn a_switch_under_traffic_fails_no_request() {
             .as_str()
             .is_some_and(|by| by.starts_with("127.0.0.1:"))
     };
-    assert_eq!(events.iter().filter(by).count(), told.len());
+    assert_eq!(events.iter().filter(by).count(), switches.len());
 }
 
 #[test]

@@ -20,12 +20,12 @@ fn a_hangup_never_ends_the_program() {
         ),
         (&["--access-log", path], "was reopened"),
     ];
-    for (args, told) in cases {
+    for (args, line) in cases {
         let program = Ringmaster::before(backend.addr, args);
         for nth in 1..=3 {
             program.signal(Signal::HUP);
-            eventually(TEST_TIMEOUT, told, || {
-                program.log().matches(told).count() == nth
+            eventually(TEST_TIMEOUT, line, || {
+                program.log().matches(line).count() == nth
             });
         }
         assert_eq!(exchange(program.listen, GET).text(), "ok");

@@ -88,11 +88,11 @@ fn the_life_of_a_fleet_in_lines(engine: Engine) {
     assert_eq!(ask(&program, "rm 2"), "N 0");
     assert_eq!(program.rep(), Vec::<String>::new());
     let events = ask(&program, "events");
-    let told: Vec<&str> = events
+    let lines: Vec<&str> = events
         .lines()
         .filter(|line| line.contains(" joined "))
         .collect();
-    assert_eq!(told.len(), 5, "{events}");
+    assert_eq!(lines.len(), 5, "{events}");
     let events = ask_json(&program, "events");
     let words: Vec<&str> = events
         .as_array()

@@ -20,17 +20,17 @@ impl InstallDir {
     /// The program beside a replica that is this script, which finds the real one as `$REAL` and
     /// the folder as `$HERE`.
     pub(crate) fn with_replica(script: &str) -> Self {
-        let shop = Self::empty();
+        let install = Self::empty();
         let real = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
         assert!(real.is_file(), "build the workspace first");
         let script = format!(
             "#!/bin/sh\nREAL='{}' HERE='{}'\n{script}\n",
             real.display(),
-            shop.0.display()
+            install.0.display()
         );
         let mut writer = Command::new("/bin/sh")
             .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
-            .arg(shop.path("replica"))
+            .arg(install.path("replica"))
             .stdin(Stdio::piped())
             .spawn()
             .expect("a shell");
@@ -38,17 +38,17 @@ impl InstallDir {
         stdin.write_all(script.as_bytes()).expect("writing");
         drop(stdin);
         assert!(writer.wait().expect("its end").success());
-        shop
+        install
     }
 
     /// The program alone, with no replica beside it.
     pub(crate) fn empty() -> Self {
-        let shop = Self(fresh_path("workshop"));
-        std::fs::create_dir(&shop.0).expect("a folder");
+        let install = Self(fresh_path("workshop"));
+        std::fs::create_dir(&install.0).expect("a folder");
         let original = env!("CARGO_BIN_EXE_ringmaster");
         // A link, because the program looks beside the path it was started by.
-        std::fs::hard_link(original, shop.path("ringmaster")).expect("a link");
-        shop
+        std::fs::hard_link(original, install.path("ringmaster")).expect("a link");
+        install
     }
 
     /// A path in the folder.

@@ -106,7 +106,7 @@ pub(super) struct Process {
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
     /// Lines of its standard output.
-    said: Mutex<mpsc::Receiver<String>>,
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Process {
@@ -137,7 +137,7 @@ impl Process {
         let copy = Arc::clone(&log);
         let reader = std::thread::spawn(move || keep(stderr, &copy));
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, said) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = stdout.lines().map_while(Result::ok);
             // Read to the end even without a receiver, or the program would block.
@@ -148,19 +148,19 @@ impl Process {
             ready_file,
             log,
             reader,
-            said: Mutex::new(said),
+            lines: Mutex::new(lines),
         }
     }
 
     /// The next line it says; `None` if it ended without one.
     #[track_caller]
     pub(super) fn next_line(&self) -> Option<String> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match said.recv_timeout(TEST_TIMEOUT) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.recv_timeout(TEST_TIMEOUT) {
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 panic!("it says nothing within {TEST_TIMEOUT:?}")
             }
-            said => said.ok(),
+            lines => lines.ok(),
         }
     }
 

@@ -53,9 +53,9 @@ impl Ringmaster {
         };
         let ports: Value = serde_json::from_str(&text).expect("JSON in the ready file");
         for (name, addr) in [("listen", self.listen), ("control", self.control)] {
-            let told: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
-            let told = told.expect("an address in the ready file");
-            assert_eq!(told.port(), addr.port(), "{name}");
+            let announced: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
+            let announced = announced.expect("an address in the ready file");
+            assert_eq!(announced.port(), addr.port(), "{name}");
         }
         self
     }

@@ -34,8 +34,8 @@ fn a_client_that_leaves_before_or_amid_the_reply_has_ended_the_request() {
                 drop(client);
             }
             let line = log.expect(asked).pop().expect("a line");
-            let told = [("path", path), ("status", status), ("seat", "1")];
-            expect(&line, &told);
+            let expected = [("path", path), ("status", status), ("seat", "1")];
+            expect(&line, &expected);
             expect(&line, &[("ended", "client")]);
         }
     }

@@ -26,12 +26,15 @@ fn json_goes_to_standard_output() {
     // The last lines are written before the program ends.
     let lines = program.last_lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    let told: Value = serde_json::from_str(&lines[0]).expect("JSON");
+    let record: Value = serde_json::from_str(&lines[0]).expect("JSON");
     assert_eq!(
-        (&told["path"], &told["status"]),
+        (&record["path"], &record["status"]),
         (&"/a".into(), &200.into())
     );
-    assert_eq!((&told["key"], &told["way"]), (&"5".into(), &"home".into()));
+    assert_eq!(
+        (&record["key"], &record["way"]),
+        (&"5".into(), &"home".into())
+    );
 }
 
 #[test]

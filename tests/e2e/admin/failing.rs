@@ -11,8 +11,8 @@ fn until_the_fifth(fails: &str) -> InstallDir {
 }
 
 #[track_caller]
-fn launch(shop: &InstallDir, args: &[&str]) -> Ringmaster {
-    let program = Ringmaster::launch(shop.program(), args);
+fn launch(install: &InstallDir, args: &[&str]) -> Ringmaster {
+    let program = Ringmaster::launch(install.program(), args);
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
     program
 }
@@ -21,8 +21,8 @@ const ADD: &str = r#"{"n":3,"hostnames":["A","B"]}"#;
 
 #[test]
 fn add_is_rolled_back_when_a_replica_exits_at_once() {
-    let shop = until_the_fifth("echo 'no memory' >&2\nexit 7");
-    let program = launch(&shop, &[]);
+    let install = until_the_fifth("echo 'no memory' >&2\nexit 7");
+    let program = launch(&install, &[]);
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
@@ -37,7 +37,7 @@ fn add_is_rolled_back_when_a_replica_exits_at_once() {
     let failed = failed.expect("an event");
     assert_eq!((&failed["name"], &failed["seat"]), (&"B".into(), &5.into()));
     // Nothing of the failure stands in the way of the next.
-    shop.open_gate("mended");
+    install.open_gate("mended");
     let reply = exchange(program.listen, request("POST /add", "", ADD));
     assert_eq!(reply.status(), 200);
     assert_eq!(program.rep()[..5], ["S1", "S2", "S3", "A", "B"]);
@@ -45,8 +45,8 @@ fn add_is_rolled_back_when_a_replica_exits_at_once() {
 
 #[test]
 fn add_is_rolled_back_when_a_replica_hangs() {
-    let shop = until_the_fifth("exec sleep 1000");
-    let program = launch(&shop, &["--start-timeout", "700ms"]);
+    let install = until_the_fifth("exec sleep 1000");
+    let program = launch(&install, &["--start-timeout", "700ms"]);
     let before = State::of(&program);
     let reply = exchange(program.control, request("POST /add", "", ADD));
     let why = "could not start B: it did not answer within 700ms";
@@ -56,8 +56,8 @@ fn add_is_rolled_back_when_a_replica_hangs() {
 
 #[test]
 fn add_is_rolled_back_when_a_replica_prints_nonsense() {
-    let shop = until_the_fifth("echo hello\nexec sleep 1000");
-    let program = launch(&shop, &[]);
+    let install = until_the_fifth("echo hello\nexec sleep 1000");
+    let program = launch(&install, &[]);
     let before = State::of(&program);
     let reply = exchange(program.listen, request("POST /add", "", ADD));
     assert_eq!(reply.status(), 503);
@@ -72,8 +72,8 @@ fn add_is_rolled_back_when_a_replica_prints_nonsense() {
 
 #[test]
 fn lists_and_requests_go_on_while_an_order_waits() {
-    let shop = until_the_fifth("while [ ! -e \"$HERE/mended\" ]; do sleep 0.01; done");
-    let program = launch(&shop, &[]);
+    let install = until_the_fifth("while [ ! -e \"$HERE/mended\" ]; do sleep 0.01; done");
+    let program = launch(&install, &[]);
     let mut adding = crate::support::Client::connect(program.control);
     adding.send(request("POST /add", "", ADD));
     eventually(TEST_TIMEOUT, "all are being started", || {
@@ -87,7 +87,7 @@ fn lists_and_requests_go_on_while_an_order_waits() {
     // The next order waits for its turn.
     let mut removing = crate::support::Client::connect(program.listen);
     removing.send(request("DELETE /rm", "", r#"{"n":1,"hostnames":["A"]}"#));
-    shop.open_gate("mended");
+    install.open_gate("mended");
     assert_eq!(adding.reply().status(), 200);
     assert_eq!(removing.reply().status(), 200);
     assert!(!program.rep().contains(&"A".into()));

@@ -49,7 +49,7 @@ const TWO_DEATHS: [&str; 2] = [
 ];
 
 /// Facts that a failure prints, so that the run can be repeated.
-struct Story {
+struct RunInfo {
     control: SocketAddr,
     seed: u64,
     acts: RefCell<Vec<String>>,
@@ -76,7 +76,7 @@ fn the_promises_hold(engine: Engine) {
         descriptors(program.pid()),
         kilobytes(program.pid(), "VmRSS"),
     );
-    let story = Story {
+    let info = RunInfo {
         control: program.control,
         seed,
         acts: RefCell::default(),
@@ -85,7 +85,7 @@ fn the_promises_hold(engine: Engine) {
         program,
         engine,
         load: &load,
-        story: &story,
+        info: &info,
         random: seed,
         wanted: REPLICAS,
         next_strike: Instant::now(),
@@ -95,7 +95,7 @@ fn the_promises_hold(engine: Engine) {
         chaos.act();
     }
     chaos.come_to_rest();
-    let acts = story.acts.borrow().len();
+    let acts = info.acts.borrow().len();
     chaos.expect_each_seat_once();
     let answered = load.answered();
     let program = chaos.program;
@@ -103,7 +103,7 @@ fn the_promises_hold(engine: Engine) {
     let (given_up, failed): (Vec<_>, Vec<_>) = tally
         .failures
         .iter()
-        .partition(|failure| TWO_DEATHS.iter().any(|said| failure.contains(said)));
+        .partition(|failure| TWO_DEATHS.iter().any(|text| failure.contains(text)));
     // That of another process by now, if one has taken over.
     let pid = program.pid();
     let after = || (descriptors(pid), kilobytes(pid, "VmRSS"));
@@ -117,7 +117,7 @@ fn the_promises_hold(engine: Engine) {
     assert!(failed.is_empty(), "{failed:?}");
     // Each client can meet each of those strikes once.
     let together = |act: &&String| act.contains("Half") || act.contains("All");
-    let most = CLIENTS * story.acts.borrow().iter().filter(together).count();
+    let most = CLIENTS * info.acts.borrow().iter().filter(together).count();
     assert!(given_up.len() <= most, "{given_up:?}");
     eventually(SETTLING, "no more descriptors than before", || {
         after().0 <= before.0
@@ -126,7 +126,7 @@ fn the_promises_hold(engine: Engine) {
     assert!(grown <= GROWTH, "{grown} kB more than before");
 }
 
-impl Drop for Story {
+impl Drop for RunInfo {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let events = catch_unwind(AssertUnwindSafe(|| {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{MOST, PACE, REPLICAS, SETTLING, STANDBYS, Story};
+use super::{MOST, PACE, REPLICAS, RunInfo, SETTLING, STANDBYS};
 use crate::support::{Engine, Load, Ringmaster, Signal, eventually, exchange, server_of, signal};
 
 /// Acts that change or damage the fleet.
@@ -63,7 +63,7 @@ pub(super) struct Chaos<'p> {
     pub(super) program: Ringmaster,
     pub(super) engine: Engine,
     pub(super) load: &'p Load,
-    pub(super) story: &'p Story,
+    pub(super) info: &'p RunInfo,
     pub(super) random: u64,
     pub(super) wanted: usize,
     /// Earliest time of the next strike.
@@ -81,7 +81,7 @@ impl Chaos<'_> {
             _ => {}
         }
         let begun = Instant::now();
-        self.story.acts.borrow_mut().push(format!("{act:?}"));
+        self.info.acts.borrow_mut().push(format!("{act:?}"));
         match act {
             Act::Kill(share) => {
                 let victims = self.victims(share);
@@ -115,7 +115,7 @@ impl Chaos<'_> {
             Act::Bound(bound) => self.order(&format!("bound {bound}"), 0),
         }
         let took = begun.elapsed();
-        if let Some(last) = self.story.acts.borrow_mut().last_mut() {
+        if let Some(last) = self.info.acts.borrow_mut().last_mut() {
             last.push_str(&format!(" {took:?}"));
         }
         self.load.go_on(100);

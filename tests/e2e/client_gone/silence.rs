@@ -23,17 +23,17 @@ const BEGINNINGS: [(&str, &str); 3] = [
 #[test]
 fn a_client_that_leaves_ends_a_silent_reply() {
     for leaves in Leaves::ALL {
-        for (beginning, heard) in BEGINNINGS {
+        for (beginning, expected) in BEGINNINGS {
             for pipelined in ["", GET] {
                 let (backend, receiver) = silent_after(beginning);
                 let args = [&leaves.grace()[..], &["--body-timeout", NEVER]].concat();
                 let program = Ringmaster::before(backend.addr, &args);
                 let mut client = program.client_after([GET, pipelined].concat());
                 let (_, body) = beginning.split_once("\r\n\r\n").expect("a head");
-                assert_eq!(body, heard);
+                assert_eq!(body, expected);
                 let head = client.until_head();
                 assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-                assert_eq!(client.take(heard.len()), heard.as_bytes());
+                assert_eq!(client.take(expected.len()), expected.as_bytes());
                 leaves.leave(client);
                 expect_end(&receiver, &format!("{leaves:?} {beginning:?}"));
                 expect_nothing_held(&program);

@@ -77,7 +77,7 @@ fn a_name_that_is_taken_meanwhile_costs_the_seat_its_name() {
     let engine = FakeDocker::start();
     let mut taken = Vec::new();
     // The stranger comes after the look around and before the containers are made.
-    engine.mood(
+    engine.inject(
         "POST /containers/create",
         FaultMode::Slow(std::time::Duration::from_millis(1_000)),
         2,
@@ -126,7 +126,7 @@ fn a_surplus_container_of_ours_is_removed_after_a_while() {
 fn a_name_that_no_container_can_have_is_a_bad_order() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
-    engine.mood("POST /containers/create", FaultMode::Status(400), 1);
+    engine.inject("POST /containers/create", FaultMode::Status(400), 1);
     let (status, text) = add(&program, r#"{"n":1,"hostnames":["a"]}"#);
     assert_eq!(status, 400, "{text}");
     assert!(

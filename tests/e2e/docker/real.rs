@@ -52,7 +52,7 @@ fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     assert!(rep[1].starts_with("s-"), "{rep:?}");
     let new = inspect(&engine.name(&rep[1]));
     assert_eq!(new["Config"]["Labels"]["ringmaster.seat"], "2");
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine
             .containers()
             .iter()

@@ -27,7 +27,7 @@ enum Way {
     /// The replica misbehaves in this way.
     FaultMode(&'static str),
     /// The replica is killed, and its first successors start with these faults.
-    Cursed(&'static [&'static str]),
+    KilledWithFaultySuccessors(&'static [&'static str]),
 }
 
 /// A row of the table: its name, the number of replicas, the struck ones, and the fault.
@@ -58,11 +58,11 @@ const FAULTS: [Fault; 15] = [
     one("heartbeat answered with no HTTP", Way::FaultMode("garbled")),
     one(
         "killed, two successors end at their start",
-        Way::Cursed(&["stillborn"; 2]),
+        Way::KilledWithFaultySuccessors(&["stillborn"; 2]),
     ),
     one(
         "killed, five successors live for 50 ms",
-        Way::Cursed(&["shortlived"; 5]),
+        Way::KilledWithFaultySuccessors(&["shortlived"; 5]),
     ),
     Fault {
         name: "killed, half at once",
@@ -136,7 +136,10 @@ impl Fault {
                 }
                 can
             }
-            (Engine::Docker, Way::FaultMode("sick" | "garbled") | Way::Cursed(_)) => in_full(),
+            (
+                Engine::Docker,
+                Way::FaultMode("sick" | "garbled") | Way::KilledWithFaultySuccessors(_),
+            ) => in_full(),
             _ => true,
         }
     }

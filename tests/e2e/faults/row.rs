@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::fixture::Stage;
+use super::fixture::Fixture;
 use super::{Fault, Way};
 use crate::support::{
     Engine, Load, Ringmaster, Signal, TEST_TIMEOUT, Tally, eventually, exchange, server_of,
@@ -32,9 +32,12 @@ impl Fault {
         let replicas = self.replicas.to_string();
         let standbys = self.standbys.to_string();
         let flags = ["--replicas", &replicas, "--standby", &standbys];
-        if matches!(self.way, Way::FaultMode(_) | Way::Cursed(_)) {
-            let stage = Stage::start(engine, &flags);
-            return self.measure(engine, &stage.program, || self.misbehave(&stage));
+        if matches!(
+            self.way,
+            Way::FaultMode(_) | Way::KilledWithFaultySuccessors(_)
+        ) {
+            let fixture = Fixture::start(engine, &flags);
+            return self.measure(engine, &fixture.program, || self.misbehave(&fixture));
         }
         let program = engine.start(&flags);
         program.standing_by(self.standbys);
@@ -50,23 +53,26 @@ impl Fault {
         row
     }
 
-    fn misbehave(&self, stage: &Stage) -> Times {
+    fn misbehave(&self, fixture: &Fixture) -> Times {
         let seat = self.seats().next().expect("a seat");
         match self.way {
-            Way::Cursed(fates) => {
-                stage.curse(fates);
-                stage.program.strike(self.struck, Signal::KILL);
-                let short = fates.iter().filter(|fate| **fate == "shortlived").count();
+            Way::KilledWithFaultySuccessors(faults) => {
+                fixture.queue_faults(faults);
+                fixture.program.strike(self.struck, Signal::KILL);
+                let short = faults
+                    .iter()
+                    .filter(|fault| **fault == "shortlived")
+                    .count();
                 eventually(4 * TEST_TIMEOUT, "one that lives", || {
-                    let events = stage.program.events().into_iter();
+                    let events = fixture.program.events().into_iter();
                     events.filter(|event| event["kind"] == "replaced").count() > short
                 });
-                assert!(stage.is_lifted(), "too few have begun");
+                assert!(fixture.faults_are_used_up(), "too few have begun");
             }
-            Way::FaultMode(mood) => stage.mood(seat as usize, mood),
-            _ => unreachable!("the others need no stage"),
+            Way::FaultMode(mode) => fixture.set_mode(seat as usize, mode),
+            _ => unreachable!("the others need no fixture"),
         }
-        self.wait(&stage.program)
+        self.wait(&fixture.program)
     }
 
     fn seats(&self) -> impl Iterator<Item = u32> {
@@ -124,7 +130,7 @@ impl Fault {
 
     fn judge(&self, tally: &Tally, moved: usize) {
         let together = self.struck.len() > 1;
-        let met_two = |failure: &str| TWO_DEATHS.iter().any(|said| failure.contains(said));
+        let met_two = |failure: &str| TWO_DEATHS.iter().any(|text| failure.contains(text));
         let allowed = |failure: &&String| together && met_two(failure);
         let failed: Vec<_> = tally.failures.iter().filter(|one| !allowed(one)).collect();
         assert!(failed.is_empty(), "{}: {failed:?}", self.name);

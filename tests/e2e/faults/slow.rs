@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::fixture::Stage;
+use super::fixture::Fixture;
 use crate::support::{Engine, Load};
 
 const CLIENTS: usize = 64;
@@ -30,10 +30,10 @@ pub(super) fn table(engine: Engine) {
 
 /// Returns the number of requests answered while one replica was slow.
 fn measure(engine: Engine, name: &str, flags: &[&str]) -> u64 {
-    let stage = Stage::start(engine, flags);
-    let load = Load::start(stage.program.listen, CLIENTS);
+    let fixture = Fixture::start(engine, flags);
+    let load = Load::start(fixture.program.listen, CLIENTS);
     load.reach(1_000);
-    stage.mood(2, "slow");
+    fixture.set_mode(2, "slow");
     let before = load.answered();
     std::thread::sleep(WINDOW);
     let answered = load.answered() - before;

@@ -53,8 +53,8 @@ fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
 
 fn a_replica_that_recovers_before_the_last_miss_is_left_alone(engine: Engine) {
     // Dead after 15 seconds of silence at the earliest; it is silent for a few.
-    let patient = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
-    let program = engine.start(&patient);
+    let flags = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
+    let program = engine.start(&flags);
     let before = (program.rep(), program.children());
     program.strike(&["S2"], Signal::STOP);
     let mut clients: Vec<_> = (0..12)
@@ -97,10 +97,10 @@ fn a_replica_that_recovers_before_the_last_miss_is_left_alone(engine: Engine) {
 
 #[test]
 fn a_replica_that_recovers_before_its_successor_keeps_the_seat() {
-    let shop = crate::support::InstallDir::with_replica(
+    let install = crate::support::InstallDir::with_replica(
         "case $REPLICA_NAME in s-*) exec sleep 1000;; esac\nexec \"$REAL\"",
     );
-    let program = Ringmaster::launch(shop.program(), &["--replicas", "2"]);
+    let program = Ringmaster::launch(install.program(), &["--replicas", "2"]);
     eventually(TEST_TIMEOUT, "2 replicas", || program.rep().len() == 2);
     let victim = program.replica("S1");
     signal(victim, Signal::STOP);

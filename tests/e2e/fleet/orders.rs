@@ -49,8 +49,8 @@ fn all_are_replaced_one_at_a_time_and_no_request_fails(engine: Engine) {
     assert!(before.into_iter().all(is_gone));
     assert_eq!(program.children().len(), 3);
     let events = program.events();
-    let told = events.iter().filter(|event| event["kind"] == "replaced");
-    let told: Vec<(u64, &str)> = told
+    let replaced = events.iter().filter(|event| event["kind"] == "replaced");
+    let replaced: Vec<(u64, &str)> = replaced
         .map(|event| {
             (
                 event["seat"].as_u64().expect("a seat"),
@@ -58,7 +58,10 @@ fn all_are_replaced_one_at_a_time_and_no_request_fails(engine: Engine) {
             )
         })
         .collect();
-    assert_eq!(told, [(1, "by order"), (2, "by order"), (3, "by order")]);
+    assert_eq!(
+        replaced,
+        [(1, "by order"), (2, "by order"), (3, "by order")]
+    );
     assert!(
         events.iter().all(|event| event["kind"] != "down"),
         "{events:?}"
@@ -241,10 +244,10 @@ fn that_breaks() -> InstallDir {
 
 #[test]
 fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
-    let shop = that_breaks();
-    let program = Ringmaster::launch(shop.program(), &["--seat-wait", "15s"]);
+    let install = that_breaks();
+    let program = Ringmaster::launch(install.program(), &["--seat-wait", "15s"]);
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    shop.open_gate("broken");
+    install.open_gate("broken");
     let why = "process ended, exit status: 7; it said: no memory";
     let answer = program.command("replace all");
     assert!(answer.starts_with("ERR could not start s-"), "{answer}");
@@ -273,7 +276,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
     );
     // A request that arrives meanwhile waits for the next replica.
     let mut waiting = program.client_after(with_id(132_574));
-    shop.open_gate("mended");
+    install.open_gate("mended");
     assert!(server_of(&waiting.reply().text()).is_some());
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
     // It is told once every worker goes by them.

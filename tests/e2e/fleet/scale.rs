@@ -39,10 +39,10 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
 
 /// Starts a program whose replica in seat 2 was stopped while it had this request, and is still up.
 pub(super) fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
-    let patient = ["--heartbeat-timeout", "10s"];
-    let given = args.contains(&patient[0]);
-    let patient = if given { &[] } else { &patient[..] };
-    let program = engine.start(&[patient, args].concat());
+    let timeout = ["--heartbeat-timeout", "10s"];
+    let given = args.contains(&timeout[0]);
+    let timeout = if given { &[] } else { &timeout[..] };
+    let program = engine.start(&[timeout, args].concat());
     let of_seat_2 = |id: &u64| {
         let reply = program.client().ask(with_id(*id));
         server_of(&reply.text()) == Some(2)

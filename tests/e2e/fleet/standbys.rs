@@ -143,7 +143,7 @@ fn a_promoted_standbys_seat_outlives_both() {
     let next = program.standing_by(1).remove(0);
     eventually(
         TEST_TIMEOUT,
-        "the corpse is removed: two, a standby and the lock",
+        "the dead container is removed: two, a standby and the lock",
         || docker.containers().len() == 4,
     );
     program.kill();

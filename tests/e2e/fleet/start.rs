@@ -30,13 +30,13 @@ fn fails(args: &[&str], code: i32, sentence: &str) {
 
 #[test]
 fn the_ready_file_appears_when_all_have_answered() {
-    let shop = InstallDir::with_replica(
+    let install = InstallDir::with_replica(
         "if [ \"$SERVER_ID\" = 3 ]; then while [ ! -e \"$HERE/gate\" ]; do sleep 0.01; done; fi\nexec \"$REAL\"",
     );
-    let ready = shop.path("ready.json");
+    let ready = install.path("ready.json");
     std::fs::write(&ready, "of a former run").unwrap();
     let path = ready.to_str().unwrap().to_owned();
-    let program = Ringmaster::launch(shop.program(), &["--ready-file", &path]);
+    let program = Ringmaster::launch(install.program(), &["--ready-file", &path]);
     assert!(!ready.exists(), "a former run's file is still there");
     eventually(TEST_TIMEOUT, "two of three", || {
         program.rep() == ["S1", "S2"]
@@ -44,7 +44,7 @@ fn the_ready_file_appears_when_all_have_answered() {
     // Traffic is served meanwhile, and the ready file is not there yet.
     assert_eq!(program.client().ask(HOME).status(), 200);
     assert!(!ready.exists(), "ready before the third has answered");
-    shop.open_gate("gate");
+    install.open_gate("gate");
     let mut text = String::new();
     eventually(TEST_TIMEOUT, "the ready file", || {
         text = std::fs::read_to_string(&ready).unwrap_or_default();
@@ -58,21 +58,21 @@ fn the_ready_file_appears_when_all_have_answered() {
     let documented = format!("{{\"listen\":\"{listen}\",\"control\":\"{control}\"}}\n");
     assert_eq!(text, documented);
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
-    let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
+    let left = std::fs::read_dir(install.path("")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 4, "a temporary file was left: {left:?}");
 }
 
 #[test]
 fn a_start_that_fails_leaves_no_ready_file() {
-    let shop = InstallDir::empty();
-    let ready = shop.path("ready.json");
+    let install = InstallDir::empty();
+    let ready = install.path("ready.json");
     for args in [
         &["--engine", "process"][..],
         &["--ring", "classic", "--replicas", "57"],
     ] {
         std::fs::write(&ready, "of a former run").unwrap();
-        let mut command = shop.program();
+        let mut command = install.program();
         command.args([
             "serve",
             "--listen",
@@ -88,8 +88,8 @@ fn a_start_that_fails_leaves_no_ready_file() {
 
 #[test]
 fn a_ready_file_that_cannot_be_written_fails_before_a_client_is_accepted() {
-    let shop = InstallDir::empty();
-    let folder = shop.path("ready.json");
+    let install = InstallDir::empty();
+    let folder = install.path("ready.json");
     std::fs::create_dir(&folder).unwrap();
     for path in [folder.to_str().unwrap(), "/no/such/folder/ready.json"] {
         let ports = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
@@ -100,7 +100,7 @@ fn a_ready_file_that_cannot_be_written_fails_before_a_client_is_accepted() {
             &sentence,
         );
     }
-    let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
+    let left = std::fs::read_dir(install.path("")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 2, "a temporary file was left: {left:?}");
 }
@@ -142,8 +142,8 @@ fn too_few_descriptors_are_named() {
 
 #[test]
 fn a_missing_replica_binary_fails_the_start_with_the_way_to_build_it() {
-    let shop = InstallDir::empty();
-    let mut command = shop.program();
+    let install = InstallDir::empty();
+    let mut command = install.program();
     let output = end_of(command.args([
         "serve",
         "--listen",
@@ -155,7 +155,7 @@ fn a_missing_replica_binary_fails_the_start_with_the_way_to_build_it() {
     assert_eq!(output.status.code(), Some(1), "{errors}");
     let sentence = format!(
         "replica binary not found at {}; build it with: cargo build --release --workspace",
-        shop.path("replica").display()
+        install.path("replica").display()
     );
     assert!(errors.contains(&sentence), "{errors}");
     assert!(output.stdout.is_empty(), "it announced itself");
@@ -240,13 +240,13 @@ fn a_balancer_without_replicas_waits_for_the_first(engine: Engine) {
 
 #[test]
 fn replicas_that_never_start_are_retried_with_back_off() {
-    let shop = InstallDir::with_replica(
+    let install = InstallDir::with_replica(
         "if [ -e \"$HERE/mended\" ]; then exec \"$REAL\"; fi\necho x >>\"$HERE/starts-$SERVER_ID\"\necho 'cannot see' >&2\nexit 3",
     );
     let args = ["--replicas", "2", "--seat-wait", "20ms"];
-    let program = Ringmaster::launch(shop.program(), &args);
+    let program = Ringmaster::launch(install.program(), &args);
     let starts = |seat: u32| {
-        let starts = std::fs::read_to_string(shop.path(&format!("starts-{seat}")));
+        let starts = std::fs::read_to_string(install.path(&format!("starts-{seat}")));
         starts.unwrap_or_default().lines().count()
     };
     eventually(TEST_TIMEOUT, "three tries of each", || {
@@ -278,7 +278,7 @@ fn replicas_that_never_start_are_retried_with_back_off() {
         "{text}"
     );
     assert!(!program.ready_file().exists());
-    shop.open_gate("mended");
+    install.open_gate("mended");
     eventually(TEST_TIMEOUT, "it heals by itself", || {
         program.rep() == ["S1", "S2"]
     });

@@ -143,7 +143,7 @@ fn the_control_port_can_be_asked_to_the_last(engine: Engine) {
 
 #[test]
 fn a_change_is_refused_as_soon_as_the_end_begins() {
-    let shop = InstallDir::with_replica(
+    let install = InstallDir::with_replica(
         "if [ \"$SERVER_ID\" = 3 ]; then exec sleep 1000; fi\nexec \"$REAL\"",
     );
     let change = |line: &str| {
@@ -151,7 +151,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
     };
     let args = ["--replicas", "2", "--workers", "1"];
     let times = ["--start-timeout", "60s", "--drain-timeout", "60s"];
-    let mut program = Ringmaster::launch(shop.program(), &[&args[..], &times].concat()).ready();
+    let mut program = Ringmaster::launch(install.program(), &[&args[..], &times].concat()).ready();
     let (mut adding, mut removing) = (program.client(), program.client());
     let mut late = program.client_after(&HOME[..20]);
     adding.send(change("POST /add"));

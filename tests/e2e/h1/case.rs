@@ -90,11 +90,11 @@ pub(crate) enum Step {
 }
 
 /// State that a running script can observe.
-pub(crate) trait World {
+pub(crate) trait ScriptState {
     /// Returns `true` if the case is over.
     fn is_over(&self) -> bool;
     /// Returns `true` if these bytes were received.
-    fn heard(&self, bytes: &[u8]) -> bool;
+    fn has_received(&self, bytes: &[u8]) -> bool;
 }
 
 pub(crate) fn load(text: &str) -> Vec<Case> {
@@ -119,7 +119,11 @@ const SHORT_PAUSE_MS: u64 = 1_000;
 ///
 /// # Errors
 /// When the other side took no more: often right, so it is for the caller to judge.
-pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) -> io::Result<bool> {
+pub(crate) fn play(
+    mut stream: &TcpStream,
+    steps: &[Step],
+    state: &dyn ScriptState,
+) -> io::Result<bool> {
     for step in steps {
         match step {
             Step::Send(text) => stream.write_all(&latin1(text))?,
@@ -127,7 +131,7 @@ pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) ->
             Step::Bytewise { bytewise_ms, data } => {
                 for byte in latin1(data) {
                     stream.write_all(&[byte])?;
-                    pause(*bytewise_ms, || world.is_over());
+                    pause(*bytewise_ms, || state.is_over());
                 }
             }
             Step::Drip {
@@ -136,18 +140,18 @@ pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) ->
                 for_ms,
             } => {
                 let begun = Instant::now();
-                while begun.elapsed() < Duration::from_millis(*for_ms) && !world.is_over() {
+                while begun.elapsed() < Duration::from_millis(*for_ms) && !state.is_over() {
                     stream.write_all(&latin1(drip))?;
-                    pause(*every_ms, || world.is_over());
+                    pause(*every_ms, || state.is_over());
                 }
             }
             // What comes after a short pause is part of the case, even when its outcome is known.
             Step::Pause { pause_ms } => {
-                pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && world.is_over());
+                pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && state.is_over());
             }
             Step::Await { r#await, ms } => {
                 let wanted = latin1(r#await);
-                pause(*ms, || world.is_over() || world.heard(&wanted));
+                pause(*ms, || state.is_over() || state.has_received(&wanted));
             }
             Step::Shutdown { shutdown } => {
                 assert_eq!(shutdown, "write");

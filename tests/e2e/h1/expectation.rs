@@ -4,7 +4,7 @@
 
 use super::case::latin1;
 use super::scene::Seen;
-use super::verdict::Heard;
+use super::verdict::Received;
 use crate::support::Message;
 
 /// Returns `true` if the first request at the backend, or the final reply, is as `wish` spells out.
@@ -40,10 +40,15 @@ pub(crate) fn of_message(
 }
 
 /// The same for what the client heard and how many requests reached the backend.
-pub(crate) fn of_exchange(wish: &str, heard: &Heard, seen: &[Seen]) -> Option<bool> {
+pub(crate) fn of_exchange(wish: &str, received: &Received, seen: &[Seen]) -> Option<bool> {
     if let Some(text) = wish.strip_prefix("heard: ") {
         let text = latin1(text);
-        return Some(heard.bytes.windows(text.len()).any(|bytes| bytes == text));
+        return Some(
+            received
+                .bytes
+                .windows(text.len())
+                .any(|bytes| bytes == text),
+        );
     }
     if let Some(count) = wish.strip_prefix("requests: ") {
         return Some(seen.len() == count.parse::<usize>().expect("a number"));
@@ -84,7 +89,7 @@ fn spelt_out_wishes_are_looked_for() {
     ] {
         assert_eq!(of_message(wish, &request, &reply, b"ok"), met, "{wish}");
     }
-    let received = Heard {
+    let received = Received {
         bytes: b"HTTP/1.1 200 OK".into(),
         closed: false,
     };

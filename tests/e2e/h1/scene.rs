@@ -7,14 +7,14 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::case::{Step, World, play};
+use super::case::{ScriptState, Step, play};
 use crate::support::{Backend, Conversation, Message};
 
 /// A backend that plays the scene of the moment.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct CaseBackend {
     pub(crate) backend: Backend,
-    now: Arc<Mutex<Arc<Scene>>>,
+    current: Arc<Mutex<Arc<Scene>>>,
 }
 
 /// A case from the backend's side.
@@ -37,12 +37,12 @@ pub(crate) struct Seen {
     pub(crate) whole: bool,
 }
 
-impl Stage {
+impl CaseBackend {
     pub(crate) fn new() -> Self {
-        let now = Arc::new(Mutex::new(Arc::new(Scene::default())));
-        let scenes = Arc::clone(&now);
+        let current = Arc::new(Mutex::new(Arc::new(Scene::default())));
+        let scenes = Arc::clone(&current);
         let backend = Backend::scripted(move |conversation| converse(conversation, &scenes));
-        Self { backend, now }
+        Self { backend, current }
     }
 
     /// Ends the scene of the moment and begins another.
@@ -51,7 +51,7 @@ impl Stage {
             script,
             ..Scene::default()
         });
-        let before = std::mem::replace(&mut *lock(&self.now), Arc::clone(&next));
+        let before = std::mem::replace(&mut *lock(&self.current), Arc::clone(&next));
         before.end();
         next
     }
@@ -88,20 +88,20 @@ impl Scene {
     }
 }
 
-impl World for Scene {
+impl ScriptState for Scene {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    fn heard(&self, _: &[u8]) -> bool {
+    fn has_received(&self, _: &[u8]) -> bool {
         false
     }
 }
 
-fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Result<()> {
+fn converse(mut conversation: Conversation, current: &Mutex<Arc<Scene>>) -> io::Result<()> {
     loop {
         let head = conversation.wire.head()?;
-        let scene = Arc::clone(&lock(now));
+        let scene = Arc::clone(&lock(current));
         let place = scene.note(&head, conversation.number);
         if let Some(script) = &scene.script {
             scene.playing.fetch_add(1, Ordering::AcqRel);

@@ -129,8 +129,8 @@ fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_t
         }
         answer(conversation)
     });
-    let shop = InstallDir::empty();
-    let log = shop.path("access.log");
+    let install = InstallDir::empty();
+    let log = install.path("access.log");
     let program = before_all(&addrs, &["--access-log", log.to_str().expect("text")]);
     let mut clients: Vec<Client> = (0..TOGETHER).map(|_| program.client()).collect();
     clients.iter_mut().for_each(|client| client.send(GET));

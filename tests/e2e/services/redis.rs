@@ -60,8 +60,8 @@ fn redis_cli_is_served_by_one_server() {
     let commands: String = (0..10_000).map(|n| format!("SET key{n} {n}\r\n")).collect();
     stdin.write_all(commands.as_bytes()).unwrap();
     drop(stdin);
-    let told = String::from_utf8(pipe.wait_with_output().unwrap().stdout).unwrap();
-    assert!(told.contains("errors: 0, replies: 10000"), "{told}");
+    let stdout = String::from_utf8(pipe.wait_with_output().unwrap().stdout).unwrap();
+    assert!(stdout.contains("errors: 0, replies: 10000"), "{stdout}");
     assert_eq!(says(cli(port).args(["dbsize"])), "10002\n");
 }
 

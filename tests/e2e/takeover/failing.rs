@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::knock;
+use super::connect_repeatedly;
 use super::refused::refused;
 use crate::support::{
     FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, exchange, program,
@@ -115,9 +115,9 @@ fn changes_are_refused_while_another_process_takes_over() {
 fn a_successor_that_is_not_ready_accepts_no_client() {
     let first = Ringmaster::start(&["--replicas", "1", "--workers", "1"]);
     let stop = Arc::new(AtomicBool::new(false));
-    let knocking = thread::spawn({
+    let connecting = thread::spawn({
         let (listen, stop) = (first.listen, Arc::clone(&stop));
-        move || knock(listen, &stop)
+        move || connect_repeatedly(listen, &stop)
     });
     let second = slow(&first, &["--workers", "4"]);
     let refusal = "ERR another process takes over this balancer; try again in a moment\n\n";
@@ -130,7 +130,7 @@ fn a_successor_that_is_not_ready_accepts_no_client() {
     }
     killed(second);
     stop.store(true, Ordering::Relaxed);
-    let (_, failures) = knocking.join().expect("the one who knocks");
+    let (_, failures) = connecting.join().expect("the one who knocks");
     assert_eq!(failures, [""; 0]);
 }
 
@@ -141,7 +141,7 @@ fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let ports = ["--takeover", "--listen", &listen, "--control", &control];
     let before = engine.containers().len();
-    engine.mood("GET /containers/json", FaultMode::Status(500), usize::MAX);
+    engine.inject("GET /containers/json", FaultMode::Status(500), usize::MAX);
     let mut command = engine.command();
     command.args(["serve", "--engine", "docker", "--image", "replica"]);
     let stderr = refused(&end_of(command.args(ports)));
@@ -150,7 +150,7 @@ fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
         "{stderr}"
     );
     first.expect_log("takeover aborted: the successor is gone; still serving");
-    engine.calm();
+    engine.clear_faults();
     signal(engine.container("S1").pid.expect("it runs"), Signal::KILL);
     first.event("replaced", 1);
     eventually(TEST_TIMEOUT, "changes", || {

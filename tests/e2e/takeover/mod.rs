@@ -26,7 +26,7 @@ fn bundled() -> PathBuf {
 
 /// Asks again and again, each time over a new connection, until told to stop; how often, and what
 /// went wrong.
-fn knock(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
+fn connect_repeatedly(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut count, mut failures) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let mut client = Client::connect(addr);
@@ -56,7 +56,7 @@ fn a_takeover_fails_no_request(engine: Engine) {
     let stop = Arc::new(AtomicBool::new(false));
     let knocking = thread::spawn({
         let stop = Arc::clone(&stop);
-        move || knock(listen, &stop)
+        move || connect_repeatedly(listen, &stop)
     });
     load.reach(200);
 

@@ -77,7 +77,7 @@ fn a_process_of_another_user_may_not_take_over() {
         );
     }
     first.expect_log("belongs to user 65534");
-    let told = first.log().matches("belongs to user 65534").count();
-    assert_eq!(told, 1, "anybody could fill the log");
+    let lines = first.log().matches("belongs to user 65534").count();
+    assert_eq!(lines, 1, "anybody could fill the log");
     assert_eq!(first.rep(), ["S1"]);
 }

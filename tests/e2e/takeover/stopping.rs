@@ -89,7 +89,7 @@ fn a_signal_that_comes_with_the_new_ones_word_takes_no_container_along() {
     };
     let creates = count();
     let list = "GET /containers/json";
-    engine.mood(
+    engine.inject(
         list,
         FaultMode::Slow(Duration::from_millis(300)),
         usize::MAX,

@@ -21,7 +21,7 @@ fn with_standby(engine: &FakeDocker) -> Ringmaster {
 /// Lets the engine take 300 ms for each list of containers.
 fn slow_lists(engine: &FakeDocker) {
     let slow = FaultMode::Slow(Duration::from_millis(300));
-    engine.mood("GET /containers/json", slow, usize::MAX);
+    engine.inject("GET /containers/json", slow, usize::MAX);
 }
 
 /// Its containers, but for the lock: their IDs, and the processes in them.
@@ -111,7 +111,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
         eventually(TEST_TIMEOUT, "its lock", || {
             count("POST /containers/create") > creates + 1
         });
-        engine.mood(
+        engine.inject(
             "POST /containers/create",
             FaultMode::Status(500),
             usize::MAX,
@@ -121,7 +121,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
         signal(ends.pid.expect("it runs"), Signal::KILL);
         first.event("down", 2);
         first.event("down", 1);
-        engine.calm();
+        engine.clear_faults();
         second.join().expect("it is ready")
     });
     assert!(first.wait().success(), "{}", first.log());
@@ -163,7 +163,7 @@ fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
         rep.len() == 2 && rep[0] != "S1" && rep[1] == "S2",
         "{rep:?}"
     );
-    engine.calm();
+    engine.clear_faults();
     assert!(second.stop().success());
     assert!(engine.containers().is_empty());
 }
