@@ -1,8 +1,6 @@
-//! The container way, as a user goes it: `make up`, the documented lines, `docker-compose down`; and what
-//! becomes of it when everything is killed.
+//! The container way of running, as a user runs it: `make up`, the documented lines, `docker-compose down`; and the recovery after everything was killed.
 //!
-//! A program of its own, because building the image takes all cores for a minute, which would spoil the
-//! times that other tests look at. Without an engine or compose there is nothing to do, and it says so.
+//! This is a test program of its own, because building the image takes all cores for a minute, which would spoil the times that other tests measure. Without an engine or compose its tests are skipped, with a line on standard error.
 
 #[path = "compose/project.rs"]
 mod project;
@@ -166,7 +164,7 @@ fn the_fleet_comes_back_after_a_crash_of_everything() {
     );
     assert_eq!(project.netcat("rep"), "N 4\nS1\nS2\nS3\nlion\n\n");
 
-    // As after a reboot: whatever ran has ended.
+    // As after a reboot: every container has ended.
     let all = [vec![project.balancer()], project.replicas()].concat();
     for container in &all {
         docker(&["kill", container]);

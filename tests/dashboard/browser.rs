@@ -123,7 +123,7 @@ impl Browser {
         self.run(self.client().issue_cmd(Own { path, body }))
     }
 
-    /// Asks the browser itself, in its debugging protocol.
+    /// Sends a command of the debugging protocol to the browser.
     fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
         self.own("goog/cdp/execute", body)
@@ -207,7 +207,7 @@ impl Browser {
         self.run(click);
     }
 
-    /// Types into a field, instead of what is there.
+    /// Replaces the text of a field.
     #[track_caller]
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let fill = async {
@@ -261,7 +261,7 @@ impl Browser {
         ours.map(str::to_owned).collect()
     }
 
-    /// All addresses that were asked for since the last call, answered or not.
+    /// Returns all addresses requested since the last call, answered or not.
     pub(crate) fn asked(&self) -> Vec<String> {
         let lines = self.log("performance");
         let lines = lines.iter().filter_map(|line| line["message"].as_str());

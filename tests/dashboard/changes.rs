@@ -1,11 +1,10 @@
-//! Changes by click: nothing is done before it was previewed, and what is done is what was
-//! previewed.
+//! Changes by click: each is previewed first, and the change applied is the previewed one.
 
 use crate::support::Ringmaster;
 
 use super::browser::Browser;
 
-/// Waits for the word about the last change.
+/// Waits for the message about the last change.
 #[track_caller]
 pub(super) fn message(browser: &Browser, state: &str) -> String {
     browser.until(
@@ -19,7 +18,7 @@ pub(super) fn can_apply(browser: &Browser) -> bool {
     browser.eval("!document.getElementById('apply').disabled") == true
 }
 
-/// Waits until the button says this and can be clicked.
+/// Waits until the button has this text and can be clicked.
 #[track_caller]
 pub(super) fn offered(browser: &Browser, text: &str) {
     browser.until(
@@ -72,7 +71,7 @@ fn replicas_are_added_and_removed_by_click() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
-/// Chooses the kind of ring that begins so, by key.
+/// Chooses the kind of ring whose name begins so, by key.
 #[track_caller]
 fn choose(browser: &Browser, kind: &str) {
     browser.eval("document.getElementById('spec').focus()");
@@ -129,7 +128,7 @@ fn a_ring_switch_is_previewed_and_applied() {
     assert_eq!(message(&browser, "good"), "Done: Switch to classic.");
     let ring = program.command("ring");
     assert!(ring.contains("h=i%97+i*3"), "{ring}");
-    // A kind without a circle says so.
+    // A kind without a circle shows a note instead.
     choose(&browser, "jump");
     browser.click("#preview");
     offered(&browser, "Switch to jump");

@@ -1,4 +1,4 @@
-//! The driver of the browser, on a port that it chooses itself, and what it is to start.
+//! The driver of the browser, on a port that it chooses itself, and its command line.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,7 @@ pub(super) fn start() -> (Child, u16) {
     started.expect("a driver that listens")
 }
 
-/// Starts the driver, and waits until it says where it listens; `None` if it ended instead.
+/// Starts the driver, and waits until it prints its port; `None` if it ended instead.
 #[track_caller]
 fn start_one() -> Option<(Child, u16)> {
     let started = Command::new("chromedriver")

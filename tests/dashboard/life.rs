@@ -13,7 +13,7 @@ fn a_death_and_its_successor_show_by_themselves() {
         "document.querySelectorAll('#rows tr').length === 3",
     );
     browser.eval("window.same = true");
-    // What is told at once when the page opens is not said aloud.
+    // Events that are shown when the page opens are not announced to screen readers.
     browser.until(
         "events",
         "document.querySelectorAll('#events li').length === 3",

@@ -41,7 +41,7 @@ fn the_page_loads_from_one_origin_without_console_errors() {
 fn a_script_that_was_slipped_in_does_not_run() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
-    // As one that got into the page by some hole would try it.
+    // A script that got into the page through a hole would try this.
     browser.eval(
         "(() => { const image = document.createElement('div'); \
          image.innerHTML = '<img src=x onerror=\"window.slipped = 1\"><style>body{display:none}</style>'; \

@@ -1,4 +1,4 @@
-//! The balancer goes, and another comes: the page says so and goes on by itself.
+//! The balancer ends, and another starts: the page shows it and goes on by itself.
 
 use crate::support::{Ringmaster, Signal};
 

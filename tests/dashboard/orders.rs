@@ -1,5 +1,5 @@
-//! Orders about one replica by click, and the replacement of all: what is undone by a click is done
-//! by one, everything else is previewed.
+//! Orders about one replica by click, and the replacement of all. An order that a click can undo
+//! needs one click, every other order is previewed.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn button(order: &str, name: &str) -> String {
     format!("#rows tr[data-name=\"{name}\"] button[data-order={order}]")
 }
 
-/// Waits until the row of this replica says that it is in this state.
+/// Waits until the row of this replica shows this state.
 #[track_caller]
 fn state(browser: &Browser, name: &str, state: &str) {
     browser.until(
@@ -41,7 +41,7 @@ fn names(browser: &Browser) -> Vec<String> {
         .collect()
 }
 
-/// All about a replica, as the control port tells it.
+/// Returns the status card of a replica, as the control port sends it.
 fn card(program: &Ringmaster, name: &str) -> Value {
     let answer = program.command(&format!("show {name} json"));
     let answer: Value = serde_json::from_str(answer.trim_end()).expect(&answer);
@@ -126,7 +126,7 @@ fn a_replica_is_drained_and_made_ready_by_click() {
         "its arcs are pale",
         "document.querySelectorAll('#ring .band path.absent').length === 1",
     );
-    // The other is the last: that is asked first.
+    // The other is the last replica that is up, so the page asks for confirmation.
     browser.click(&button("drain", "S2"));
     offered(&browser, "Drain S2");
     let plan = browser.text("#plan");
@@ -168,7 +168,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     browser.press("S2");
     browser.click("#preview");
     offered(&browser, "Drain S2");
-    // Another order comes first: the page says so and no longer offers it.
+    // Another order is carried out first: the page shows it and withdraws its offer.
     program.command("replace S2");
     browser.until(
         "the offer is gone",
@@ -179,7 +179,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
         "",
         "no other replica is chosen instead"
     );
-    // A click that comes too late, as on a page that has not heard of it yet.
+    // A click that comes too late, as on a page that does not know of the replacement yet.
     browser.eval("(row => { const late = row.querySelector('button[data-order=drain]'); row.dataset.name = 'S2'; late.click(); })(document.querySelector('#rows tr:nth-child(2)'))");
     assert_eq!(message(&browser, "bad"), "there is no replica named S2");
 }
@@ -244,8 +244,8 @@ fn fixed_backends_are_drained_and_neither_replaced_nor_removed() {
     state(&browser, "a", "up");
 }
 
-/// Lets the page hear more than this balancer tells: a replica without a seat in a state that is
-/// not known, and a field of events.
+/// A script that adds to the balancer's answers: a replica without a seat in an unknown state, and
+/// an unknown field of events.
 const MORE: &str = "(() => { const heard = window.fetch; window.fetch = async (path, ...rest) => {
     const response = await heard(path, ...rest);
     if (path === '/events') {

@@ -1,7 +1,7 @@
 //! A clock that is set forward and back: the `Date` of our own replies follows it, on both ports.
 //!
-//! The clock of the machine stays as it is. The program gets one of its own: a library that is
-//! loaded before the system's and adds what a file says to the time of day.
+//! The clock of the machine stays as it is. The program gets one of its own: a preloaded library
+//! that adds the offset in a file to the time of day.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime};

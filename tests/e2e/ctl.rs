@@ -1,4 +1,4 @@
-//! `ringmaster ctl` as people and scripts run it: what it prints, where, and how it ends.
+//! `ringmaster ctl` as people and scripts run it: its output, its streams and its exit code.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -71,7 +71,7 @@ fn json_comes_by_flag_and_by_word() {
     for words in [&["--json", "rep"][..], &["rep", "--json"], &["rep", "json"]] {
         assert_eq!(outcome(&ctl(&program, words)), (0, rep, ""), "{words:?}");
     }
-    // A refusal is what was asked for too: it goes where the answer would.
+    // A refusal is a result, too: it goes to standard output.
     let refused = ctl(&program, &["--json", "rm", "1", "S9"]);
     let (code, out, errors) = outcome(&refused);
     let failure: Value = serde_json::from_str(out).expect("JSON");
@@ -163,7 +163,7 @@ fn the_token_opens_and_is_never_shown() {
 
 #[test]
 fn lines_are_shown_as_they_come() {
-    // What is sent, and the lines that are shown of it before more is sent. The third answer never
+    // The pieces that are sent, and the lines that are shown after each. The third answer never
     // ends.
     const PIECES: [(&str, &[&str]); 3] = [
         ("one\n", &["one"]),

@@ -50,7 +50,7 @@ impl Fixture {
         }
     }
 
-    /// Asks for the key whose home is silent; the replica has it when this returns.
+    /// Requests the key whose home is silent; the replica has the request when this returns.
     fn ask_home(&self) -> Client {
         let had = self.silent.requests().len();
         let client = self.program.client_after(with_id(100_000));

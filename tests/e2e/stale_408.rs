@@ -1,5 +1,5 @@
-//! A 408 on a kept connection: the server has timed the idle connection out, and says so to
-//! whatever comes next (RFC 9110 §15.5.9).
+//! A 408 on a kept connection: the server has timed the idle connection out, and sends the 408 as
+//! the answer to the next request (RFC 9110 §15.5.9).
 
 use crate::support::{Backend, Ringmaster, exchange};
 
@@ -36,7 +36,7 @@ fn a_request_that_meets_a_stale_408_is_repeated_on_a_fresh_connection() {
         assert_eq!((reply.status(), reply.text().as_str()), (200, "ok"));
         assert_eq!(backend.connections(), round, "one for each request");
     }
-    // The replica is as well as ever: nothing was lost with it.
+    // The replica stays healthy: no request was lost with it.
     let metrics = metrics(&program);
     let stale = "ringmaster_retries_total{seat=\"1\",reason=\"stale\"} 2";
     assert!(metrics.contains(stale), "{metrics}");

@@ -1,5 +1,5 @@
-//! `stats` and `GET /stats` of the real program: they tell what clients were served, and go on from
-//! one replica of a seat to the next.
+//! `stats` and `GET /stats` of the real program: they count the requests of clients, and go on when
+//! a seat's replica is replaced.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Text on the control port, as netcat speaks it: one line, an answer for each of its commands, the
+//! Text on the control port, as netcat sends it: one line, an answer for each of its commands, the
 //! end.
 
 use serde_json::Value;
@@ -169,7 +169,7 @@ fn a_line_holds_several_commands_and_one_fault_spoils_one() {
             "bye",
         ]
     );
-    // What follows `quit` is not done.
+    // Commands after `quit` are not carried out.
     assert_eq!(program.rep(), ["S1"]);
     let many = program.command(&"rep;".repeat(65));
     assert_eq!(many, "ERR line holds more than 64 commands\n\n");
@@ -213,7 +213,7 @@ fn a_line_that_is_too_long_is_refused_and_the_rest_dropped() {
     let mut client = Client::connect(program.control);
     client.send(format!("{longest} \n"));
     assert_eq!(client.rest(), refusal);
-    // Still sending when it is refused: the answer arrives all the same.
+    // The client is still sending when it is refused: the answer arrives nevertheless.
     let mut client = Client::connect(program.control);
     client.send("x".repeat(900_000));
     assert_eq!(client.rest(), refusal);

@@ -64,7 +64,7 @@ fn large_messages_go_through_whole() {
         .map(|n| n.to_be_bytes()[3] ^ n.to_be_bytes()[2])
         .collect();
     client.send(&message);
-    // The backend answers what it has heard once it has heard the end.
+    // The backend answers with the bytes received once it has seen the half-close.
     client.half_close();
     assert!(client.rest() == message);
 }
@@ -120,7 +120,7 @@ fn an_upgrade_that_is_refused_stays_http() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client();
-    // What follows the request is another request, not the tunnel's first bytes.
+    // Bytes after the request are another request, not the tunnel's first bytes.
     client.send(format!(
         "{UPGRADE}\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n"
     ));

@@ -1,7 +1,6 @@
-//! A scripted server: each connection runs a closure that reads requests and writes any bytes it
-//! likes.
+//! A scripted server: each connection runs a closure that reads requests and writes any bytes.
 //!
-//! It notes what it saw. It stops with its value: connections still open are shut down.
+//! It records the requests. It stops with its value: connections still open are shut down.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -82,7 +82,7 @@ impl Dockerd {
         format!("unix://{}", self.path("sock").display())
     }
 
-    /// Starts it and waits until it answers. What runs there runs on, or is ended by it.
+    /// Starts it and waits until it answers. Its containers run on, or are ended by it.
     #[track_caller]
     pub(crate) fn comes(&mut self, runs_on: bool) {
         let log = File::options()
@@ -170,7 +170,7 @@ impl Dockerd {
     }
 
     fn try_docker(&self, args: &[&str]) -> Option<String> {
-        // One that is just beginning takes calls and does not answer.
+        // An engine that is just starting accepts calls and does not answer.
         let mut command = Command::new("timeout");
         command.args(["10", "docker", "--host", &self.host()]);
         let output = end_of(command.args(args));
@@ -202,7 +202,7 @@ impl Dockerd {
         pid.parse().expect("a process")
     }
 
-    /// Its processes: those that name its folder.
+    /// Returns its processes: those whose command line names its folder.
     fn processes(&self) -> Vec<u32> {
         let folder = self.folder.display().to_string();
         let names_it = |path: &Path| {

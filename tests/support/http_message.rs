@@ -52,7 +52,7 @@ impl Message {
     }
 }
 
-/// A socket and what was read from it but not used yet.
+/// A socket and its unread input.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
@@ -146,7 +146,7 @@ impl Wire {
         }
     }
 
-    /// A chunked body; what is malformed is [`io::ErrorKind::InvalidData`].
+    /// Reads a chunked body; malformed input is [`io::ErrorKind::InvalidData`].
     fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let malformed = || io::Error::from(io::ErrorKind::InvalidData);
         let mut body = Vec::new();

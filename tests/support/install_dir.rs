@@ -69,7 +69,7 @@ impl InstallDir {
 
 impl Drop for InstallDir {
     fn drop(&mut self) {
-        // What is left is below the build's own folder.
+        // A folder that could not be removed is below the build's own folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

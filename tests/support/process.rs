@@ -81,7 +81,7 @@ pub(crate) fn descriptors(pid: u32) -> usize {
     all.count()
 }
 
-/// A number of kilobytes that /proc/PID/status tells, such as `VmHWM`, the most memory it ever had.
+/// Returns a figure of /proc/PID/status in kilobytes, such as `VmHWM`, the peak of its memory.
 pub(crate) fn kilobytes(pid: u32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let mut lines = status.lines().filter_map(|line| line.split_once(':'));
@@ -110,7 +110,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Runs `serve` with `args`; ports and ready file are chosen here unless `args` say them.
+    /// Runs `serve` with `args`; ports and ready file are chosen here unless `args` set them.
     pub(super) fn start(mut program: Command, args: &[&str]) -> Self {
         let given = |flag: &str| {
             let at = args.iter().position(|arg| *arg == flag)?;
@@ -152,7 +152,7 @@ impl Process {
         }
     }
 
-    /// The next line it says; `None` if it ended without one.
+    /// Returns the next line of its output; `None` if it ended without one.
     #[track_caller]
     pub(super) fn next_line(&self) -> Option<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +205,7 @@ impl Drop for Process {
         }
         let _ = std::fs::remove_file(&self.ready_file);
         if std::thread::panicking() {
-            // The last words are still in the pipe; a process that escaped may hold it open for
+            // The last output is still in the pipe; a process that escaped may hold it open for
             // ever.
             let begun = Instant::now();
             while !self.reader.is_finished() && begun.elapsed() < LAST_WORDS {

@@ -28,13 +28,13 @@ pub(crate) struct Ringmaster {
 }
 
 impl Ringmaster {
-    /// Starts `serve` with `args` and waits until it says that it is ready.
+    /// Starts `serve` with `args` and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::launch(program(), args).ready()
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     #[track_caller]
     pub(crate) fn ready(mut self) -> Self {
         let begun = Instant::now();
@@ -60,7 +60,7 @@ impl Ringmaster {
         self
     }
 
-    /// Starts `serve` of `program` with `args` and waits only for the line that tells its ports.
+    /// Starts `serve` of `program` with `args` and waits only for the line that names its ports.
     #[track_caller]
     pub(crate) fn launch(program: Command, args: &[&str]) -> Self {
         let process = Process::start(program, args);
@@ -89,7 +89,7 @@ impl Ringmaster {
         self
     }
 
-    /// Starts another with `args` that takes over from it, and waits until it says that it is
+    /// Starts a successor with `args` that takes over from it, and waits until the successor is
     /// ready.
     #[track_caller]
     pub(crate) fn taken_over(&mut self, args: &[&str]) -> Self {
@@ -119,8 +119,8 @@ impl Ringmaster {
         &self.process.ready_file
     }
 
-    /// The processes it has started and not yet reaped, or those of its containers, in ascending
-    /// order.
+    /// Returns the processes it has started and not yet reaped, or those of its containers, in
+    /// ascending order.
     #[track_caller]
     pub(crate) fn children(&self) -> Vec<u32> {
         let mut children = match &self.containers {
@@ -171,7 +171,7 @@ impl Ringmaster {
         found.unwrap_or_default()
     }
 
-    /// The names of those that stand by.
+    /// Returns the names of the standbys.
     #[track_caller]
     pub(crate) fn standbys(&self) -> Vec<String> {
         let shown: Value = serde_json::from_str(&self.command("show json")).expect("JSON");
@@ -181,7 +181,7 @@ impl Ringmaster {
         names.map(str::to_owned).collect()
     }
 
-    /// Waits until so many stand by, and names them.
+    /// Waits for this number of standbys, and returns their names.
     #[track_caller]
     pub(crate) fn standing_by(&self, n: usize) -> Vec<String> {
         eventually(TEST_TIMEOUT, "standbys", || self.standbys().len() == n);
@@ -276,7 +276,7 @@ impl Ringmaster {
         self.wait()
     }
 
-    /// SIGTERM, and all that it says on standard output after its first line.
+    /// Sends SIGTERM, and returns its standard output after the first line.
     #[track_caller]
     pub(crate) fn last_lines(mut self) -> Vec<String> {
         self.signal(Signal::TERM);

@@ -39,7 +39,7 @@ fn unfinished(mut conversation: Conversation) -> io::Result<()> {
     Ok(())
 }
 
-/// Clients whose requests will not end by themselves, and what their lines are to tell.
+/// Clients whose requests do not end by themselves, and the expected fields of their lines.
 struct UnderWay {
     clients: Vec<Client>,
     lines: Vec<[(&'static str, String); 5]>,
@@ -66,7 +66,7 @@ impl UnderWay {
 
         let half = format!("GET /half HTTP/1.1\r\n{fields}\r\n");
         let mut reading = program.client_after(&half);
-        // Whatever is added to the head on the way.
+        // The balancer adds fields to the head.
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.extend(reading.take(1));
@@ -205,7 +205,7 @@ fn a_client_that_reads_no_more() {
     let mut got = client.take(1_000_000).len();
     program.signal(Signal::TERM);
     assert!(program.wait().success());
-    // What was on its way arrives, and not a byte of it is missing in the line.
+    // Bytes in flight still arrive, and the line counts every one of them.
     got += client.rest().len();
     assert!(got < LEN, "{got}");
     let line = log.expect(1).remove(0);

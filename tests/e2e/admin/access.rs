@@ -144,7 +144,7 @@ fn only_the_right_token_permits_orders() {
     expect(&via(""), 403, &failure(none));
     let wrong = "/add needs a bearer token, and yours is wrong";
     expect(&via("Authorization: Bearer x\r\n"), 403, &failure(wrong));
-    // It is told of, though not of each one, and never what it was.
+    // The log mentions wrong tokens at a limited rate, and never shows them.
     program.expect_log("127.0.0.1 showed a wrong token");
     assert!(!program.log().to_lowercase().contains("s3cre"));
 }

@@ -70,7 +70,8 @@ fn an_answer_survives_a_body_that_is_not_read() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     for port in PORTS {
         let mut client = Client::connect(port.of(&program));
-        // What has been sent lies unread when the connection closes: a reset would eat the answer.
+        // Bytes of the body are unread when the connection closes: a reset would destroy the
+        // answer.
         client.send("POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n");
         client.send("x".repeat(60_000));
         let reply = client.reply();
@@ -132,7 +133,7 @@ fn a_client_that_expects_100_continue_gets_it() {
             assert_eq!(client.ask(head).status(), 100, "{port:?}");
             expect(&client.ask(body), 200, &listing(after));
         }
-        // One who will be refused anyway need not send it.
+        // A client that will be refused anyway need not send the body.
         let head = "PUT /add HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
         assert_eq!(client.ask(head).status(), 405, "{port:?}");
     }
@@ -184,7 +185,7 @@ fn an_order_outlives_its_connection(engine: Engine) {
         let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);
         client.send(request("DELETE /rm", "", &body));
         client.half_close();
-        // Who only stopped sending still gets the answer.
+        // A client that half-closed still gets the answer.
         expect(&client.reply(), 200, &listing(&["S1"]));
     }
 }

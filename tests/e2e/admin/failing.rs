@@ -1,9 +1,9 @@
-//! An `/add` that cannot be carried out: all or nothing, and a sentence that says why.
+//! An `/add` that fails: it is rolled back as a whole, and the answer gives the reason.
 
 use super::{PORTS, State, expect, failure, get, request};
 use crate::support::{InstallDir, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
-/// The real one up to seat 3 and for those without a case below; the fifth fails as `$1` says.
+/// Installs a replica that works up to seat 3; the fifth fails as `$1` describes.
 fn until_the_fifth(fails: &str) -> InstallDir {
     InstallDir::with_replica(&format!(
         "if [ \"$SERVER_ID\" = 5 ] && [ ! -e \"$HERE/mended\" ]; then\n{fails}\nfi\nexec \"$REAL\""
@@ -28,7 +28,7 @@ fn add_is_rolled_back_when_a_replica_exits_at_once() {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
         let why = "process ended, exit status: 7; it said: no memory";
         expect(&reply, 503, &failure(&format!("could not start B: {why}")));
-        // To ask again at once would not help.
+        // A retry at once would not help.
         assert_eq!(reply.field("retry-after"), None, "{port:?}");
         assert_eq!(State::of(&program), before);
     }

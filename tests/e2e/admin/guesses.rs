@@ -1,4 +1,5 @@
-//! Wrong tokens: after a few from one address the next is refused whatever it is, for a moment.
+//! Wrong tokens: after a few from one address the next request with a token is refused for a
+//! moment.
 
 use super::{failure, request};
 use crate::support::{Client, Ringmaster, TEST_TIMEOUT, eventually, exchange};
@@ -29,7 +30,7 @@ fn wrong_tokens_are_slowed_down_on_both_ports_together() {
             reply.status() == 429
         });
         println!("refused after {shown}");
-        // What needs no token is not touched, here and there.
+        // Requests that need no token are not affected, on either port.
         for port in [at, other] {
             let rep = "GET /rep HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
             assert_eq!(exchange(port, rep).status(), 200);

@@ -10,8 +10,8 @@ use crate::support::{Client, Ringmaster, end_of, eventually};
 /// User ID that runs nothing on this machine.
 const STRANGER: &str = "65534";
 
-/// Sends `bytes` to `addr` as another user, and reads to the close; `None`, and a word, where we
-/// cannot.
+/// Sends `bytes` to `addr` as another user, and reads to the close. Without root it returns `None`
+/// and prints that the test is skipped.
 #[track_caller]
 fn ask_as_stranger(addr: SocketAddr, bytes: &str) -> Option<String> {
     if !rustix::process::geteuid().is_root() {

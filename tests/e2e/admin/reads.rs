@@ -1,5 +1,5 @@
-//! Reads of a crowd: they are answered whatever else the ports are busy with, and see what was
-//! done.
+//! Reads by many clients: they are answered whatever else the ports are busy with, and they see
+//! every completed change.
 
 use std::sync::Barrier;
 use std::thread;
@@ -41,7 +41,7 @@ fn a_change_is_in_every_list_after_its_answer(engine: Engine) {
     }
 }
 
-/// So many threads, each with its number, that do this at once.
+/// Runs `work` on this number of threads at once, each with its number.
 fn at_once(threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let start = &Barrier::new(threads);
     thread::scope(|scope| {
@@ -86,7 +86,7 @@ fn lists_are_answered_while_all_order_slots_are_taken() {
     eventually(TEST_TIMEOUT, "one too many", || {
         let mut client = Client::connect(program.control);
         client.send(&order);
-        // Those before it are with the fleet once a list was asked for after them.
+        // A list that is answered shows that the orders before it have reached the fleet.
         exchange(program.control, get("/replicas"));
         if client.has_bytes_within(Duration::from_millis(1)) {
             refused = Some(client.reply());

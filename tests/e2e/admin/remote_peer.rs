@@ -1,6 +1,6 @@
-//! A peer from elsewhere: another host, as far as the network can tell, which is a network
-//! namespace at the other end of a virtual cable. Every path asks it for the token, but for those
-//! that are for all.
+//! A remote peer: another host as far as the network can tell. It is a network namespace at the
+//! other end of a virtual cable. Every path asks it for the token, except the paths that are open
+//! to all.
 
 use std::process::Command;
 

@@ -21,7 +21,8 @@ fn named(name: &'static str) -> Backend {
     })
 }
 
-/// A backend that hears `len` bytes, tells them, and answers with bytes that are no HTTP.
+/// A backend that reads `len` bytes, sends them to the channel, and answers with bytes that are no
+/// HTTP.
 fn hearing(len: usize) -> (Backend, mpsc::Receiver<Vec<u8>>) {
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -182,7 +183,7 @@ fn admin_paths_answer_as_long_as_nothing_is_decided() {
 fn ends_and_resets_of_the_backend_arrive_as_what_they_are() {
     let backend = Backend::scripted(|mut conversation| {
         let resets = conversation.request()?.start_line().contains("/reset");
-        // A body to the end of the connection: only the way it ends tells whether it is whole.
+        // A body that ends with the connection: only the kind of its end shows whether it is whole.
         conversation.wire.write("HTTP/1.1 200 OK\r\n\r\npart")?;
         conversation.wire.take(2)?;
         if resets {

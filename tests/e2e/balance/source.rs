@@ -121,7 +121,7 @@ fn there_are_no_admin_paths_and_no_errors_of_ours() {
     }
 }
 
-/// Heartbeats stay HTTP, so the replicas are watched and replaced as ever.
+/// Heartbeats stay HTTP, so the replicas are watched and replaced.
 #[test]
 fn a_client_waits_for_the_successor_of_a_dead_replica() {
     let program = Ringmaster::start(&[
@@ -138,7 +138,7 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
     signal(program.replica("S1"), Signal::KILL);
     // Its end is the client's, by a reset or not: the kernel closes for a dead process.
     client.expect_closed();
-    // Its listener outlives that end by an instant, and who comes in then is lost with it.
+    // Its listener outlives the process by an instant, and a client accepted then is lost with it.
     program.event("down", 1);
     assert!(program.client().ask(get).text().contains("Server: 1"));
 }

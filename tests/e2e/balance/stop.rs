@@ -46,7 +46,7 @@ fn a_reader_that_pauses_for_longer_than_a_write_may_take_loses_nothing() {
     socket.connect(&program.listen.into()).unwrap();
     let mut client = Wire::new(socket.into());
     client.take(1).unwrap();
-    // The pause is what is tested.
+    // This pause is the subject of the test.
     std::thread::sleep(Duration::from_millis(600));
     let rest = client.rest().unwrap();
     assert!(rest.len() == LEN - 1 && rest.iter().all(|byte| *byte == 7));
@@ -60,7 +60,7 @@ fn a_replica_is_removed_when_its_connections_have_ended() {
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| sender.send(program.command("rm 1 S1")).expect("a listener"));
-        // Nothing new goes there, while what is there goes on.
+        // No new connection goes there, while the existing ones go on.
         eventually(TEST_TIMEOUT, "no seat is left", || {
             program.client().ask(GET).status() == 503
         });

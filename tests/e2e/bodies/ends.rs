@@ -139,8 +139,8 @@ fn a_reply_that_is_cut_off_is_never_made_whole() {
     let (long, part) = ("Content-Length: 100000\r\n\r\n", "x".repeat(60_000));
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\nEA60\r\n{part}\r\n");
     let open = format!("\r\n{part}");
-    // What the backend sends after the status line, whether it resets, and how the client's
-    // connection ends.
+    // The backend's bytes after the status line, whether it resets, and the end of the client's
+    // connection.
     let cases = [
         (format!("{long}{part}"), false, End::Fin),
         (chunks, false, End::Fin),
@@ -173,7 +173,7 @@ fn a_reply_that_is_cut_off_is_never_made_whole() {
         );
         seen.send(()).unwrap();
         assert_eq!(client.expect_closed(), end, "{head}");
-        // Nothing of it was asked for twice.
+        // No part of it was requested twice.
         assert_eq!(backend.requests().len(), 1);
     }
 }

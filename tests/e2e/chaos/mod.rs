@@ -23,7 +23,7 @@ use run::Chaos;
 
 on_both_engines!(the_promises_hold);
 
-/// Acts of one run, unless said otherwise.
+/// Seconds and seed of a run, unless the environment sets them.
 const SECONDS: u64 = 20;
 const SEED: u64 = 7;
 /// Replicas at the start and at the end.

@@ -71,7 +71,7 @@ pub(super) struct Chaos<'p> {
 }
 
 impl Chaos<'_> {
-    /// Whatever comes next.
+    /// Carries out the next random act.
     pub(super) fn act(&mut self) {
         let act = self.pick(&ACTS);
         match act {

@@ -20,7 +20,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than any test.
 const NEVER: &str = "1h";
 
-/// A backend that reads a request, writes `beginning`, and then only tells when its peer has ended.
+/// A backend that reads a request, writes `beginning`, and then only reports the end of its peer.
 fn silent_after(beginning: &'static str) -> (Backend, mpsc::Receiver<()>) {
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -55,7 +55,8 @@ impl Leaves {
         ["--half-close-grace", grace]
     }
 
-    /// Lets it leave; what is left of it sees the end of its connection, and no byte before that.
+    /// Lets the client leave. Its remaining half sees the end of the connection, and no byte before
+    /// that.
     #[track_caller]
     fn leave(self, mut client: Client) {
         match self {
@@ -85,7 +86,7 @@ fn expect_nothing_held(program: &Ringmaster) {
     });
 }
 
-/// Waits for the backend's word that a connection ended.
+/// Waits until the backend reports the end of a connection.
 #[track_caller]
 fn expect_end(receiver: &mpsc::Receiver<()>, what: &str) {
     let received = receiver.recv_timeout(TEST_TIMEOUT);

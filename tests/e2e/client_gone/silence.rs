@@ -1,4 +1,4 @@
-//! Within a reply: while it says nothing, while it drips, and while the client does not read.
+//! Clients that leave within a reply: while it is silent, while it drips, and while it is not read.
 
 use std::io;
 use std::sync::{Mutex, mpsc};
@@ -42,8 +42,8 @@ fn a_client_that_leaves_ends_a_silent_reply() {
     }
 }
 
-/// A backend that sends `beginning` and then one `piece` after the other, `pause` apart, and tells of
-/// its end.
+/// A backend that sends `beginning` and then one `piece` after the other, `pause` apart, and
+/// reports its end.
 fn dripping(
     beginning: &'static str,
     piece: &'static str,

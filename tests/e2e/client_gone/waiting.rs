@@ -1,4 +1,5 @@
-//! Before the reply begins: with the replica, while it is connected to, and while there is no seat.
+//! Clients that leave before the reply: during the replica's work, the connect, and the wait for a
+//! seat.
 
 use std::sync::{Mutex, mpsc};
 
@@ -118,8 +119,8 @@ fn a_grace_of_nothing_ends_a_wait_and_spares_what_is_answered_at_once() {
 
 #[test]
 fn an_upload_is_no_early_end() {
-    // The replica is slow to read, longer than the grace, and the client has said all and ended.
-    // What the kernel holds between the two of us is less than all.
+    // The replica is slow to read, longer than the grace, and the client has sent all and
+    // half-closed. The kernel's buffers between the two hold less than all of it.
     let length = 8 * 1024 * 1024;
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);

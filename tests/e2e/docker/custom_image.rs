@@ -1,5 +1,5 @@
-//! An image that knows nothing of us, with one in reserve, on the real engine: who stands in, who
-//! follows, and what is there after the balancer was killed in between.
+//! A third-party image with one standby on the real engine: the stand-in, its successor, and the
+//! containers after the balancer was killed in between.
 
 use crate::support::{
     ContainerImage, Docker, Ringmaster, TEST_TIMEOUT, docker, eventually, inspect,

@@ -55,7 +55,7 @@ fn an_engine_that_was_away_finds_everything_as_it_was() {
         },
     );
 
-    // This one ends what it finds: all replicas at once.
+    // This stop of the engine ends its containers: all replicas at once.
     engine.goes();
     engine.comes(false);
     eventually(2 * TEST_TIMEOUT, "successors of all", || {

@@ -10,7 +10,7 @@ use crate::support::{
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const LIST: &str = "GET /containers/json";
 
-/// Waits until the engine was asked so often since `calls` were made.
+/// Waits until the engine got this number of calls since `calls` were made.
 #[track_caller]
 fn asked(engine: &FakeDocker, calls: usize, call: &str, times: usize) {
     eventually(2 * TEST_TIMEOUT, call, || {
@@ -197,7 +197,7 @@ fn a_start_fails_when_the_containers_cannot_be_listed() {
 fn a_very_slow_engine_stops_nothing_and_doubles_no_replica() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--start-timeout", "3s"]);
-    // Longer than anybody waits for an answer, whatever is asked.
+    // Longer than any client timeout, for every call.
     engine.inject("", FaultMode::Slow(Duration::from_secs(7)), usize::MAX);
     engine.cut_events();
     signal(engine.container("S3").pid.expect("it runs"), Signal::KILL);
@@ -212,7 +212,7 @@ fn a_very_slow_engine_stops_nothing_and_doubles_no_replica() {
     engine.clear_faults();
     program.event("replaced", 3);
     program.expect_log("the container engine answers again");
-    // What was asked for too late, and made all the same, is removed again.
+    // A container that was created after its deadline is removed again.
     eventually(3 * TEST_TIMEOUT, "three containers and the lock", || {
         let all = engine.containers();
         all.len() == 4 && all.iter().filter(|one| one.pid.is_some()).count() == 3

@@ -1,4 +1,4 @@
-//! Containers that are not ours are looked at, at most.
+//! Foreign containers are at most inspected.
 
 use crate::support::{
     FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, signal,
@@ -76,7 +76,7 @@ fn no_foreign_container_is_ever_touched() {
 fn a_name_that_is_taken_meanwhile_costs_the_seat_its_name() {
     let engine = FakeDocker::start();
     let mut taken = Vec::new();
-    // The stranger comes after the look around and before the containers are made.
+    // The foreign container appears after the list and before the containers are created.
     engine.inject(
         "POST /containers/create",
         FaultMode::Slow(std::time::Duration::from_millis(1_000)),

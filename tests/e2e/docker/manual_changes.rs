@@ -31,7 +31,8 @@ fn expect_one_successor(engine: &FakeDocker, program: &Ringmaster) {
 fn a_container_restarted_under_another_address_is_replaced() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
-    // It sleeps, so that it does not remove what has ended before that begins again.
+    // The program is stopped, so that it does not remove the ended container before it is
+    // restarted.
     program.signal(Signal::STOP);
     eventually(TEST_TIMEOUT, "its sleep", || stands_still(program.pid()));
     engine.restart("S2");

@@ -1,5 +1,5 @@
-//! The container engine: against a fake engine with injected faults, and against the real one, if it
-//! answers.
+//! The container engine: against a fake engine with injected faults, and against the real one, if
+//! it answers.
 
 mod adopting;
 mod custom_image;

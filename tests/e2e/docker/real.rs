@@ -11,7 +11,7 @@ fn millis(event: &Value, field: &str) -> f64 {
     event[field].as_f64().unwrap_or(f64::NAN)
 }
 
-/// Has the replica in seat 2 die in this way under load, and prints what it cost.
+/// Lets the replica in seat 2 die in this way under load, and prints the cost.
 #[track_caller]
 fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     let Some(engine) = Docker::fleet(&way.replace(' ', "-")) else {
@@ -28,7 +28,7 @@ fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     let replaced = program.event("replaced", 2);
     load.go_on(1_000);
     let tally = load.finish();
-    // One that falls silent is passed over long before it is down.
+    // A silent replica is bypassed long before it is down.
     let events = program.events();
     let noticed = events
         .iter()
@@ -66,7 +66,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The aim is far below; this is what a busy machine must keep too.
+/// Limit that a busy machine must keep, too; the goal is far below.
 const AT_ONCE: f64 = 1_000.0;
 const SILENT: f64 = 3_000.0;
 
@@ -205,7 +205,7 @@ fn a_killed_balancer_finds_the_same_containers_again() {
     assert_eq!(program.rep(), ["S1", "S2", "S3", "S4", "lion"]);
     let is_replica = |line: &&String| !line.contains("-lock ");
     let replicas = |list: &[String]| list.iter().filter(is_replica).cloned().collect::<Vec<_>>();
-    // On a busy machine one that does not answer at once gets a successor, which is withdrawn
+    // On a busy machine a replica that does not answer at once gets a successor, which is withdrawn
     // again.
     eventually(TEST_TIMEOUT, "the containers of before", || {
         replicas(&engine.containers()) == replicas(&containers)

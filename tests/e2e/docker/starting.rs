@@ -1,5 +1,5 @@
-//! The real engine: replicas that do not start are told with the reason, and nothing of them is
-//! left.
+//! The real engine: a replica that does not start is reported with the reason, and no container of
+//! it is left.
 
 use crate::support::Docker;
 

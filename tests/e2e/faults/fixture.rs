@@ -1,5 +1,5 @@
-//! A balancer whose replicas misbehave on request, on either engine, and the server that tells their
-//! successors how to start.
+//! A balancer whose replicas misbehave on request, on either engine, and the server that tells
+//! their successors how to start.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};

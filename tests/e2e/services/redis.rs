@@ -1,5 +1,5 @@
 //! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which
-//! the server speaks unasked. Its heartbeats are connections: it speaks no HTTP.
+//! the server sends unasked. Its heartbeats are connections, because it is no HTTP server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -118,7 +118,7 @@ fn redis_servers_as_child_processes_are_replaced() {
         .lines()
         .find_map(|line| line.strip_prefix("process_id:"));
     let pid: u32 = pid.expect("a process").trim().parse().unwrap();
-    // Its own word for itself is overwritten by its title (proc(5), environ), so we are asked.
+    // Redis overwrites its environment with its title (proc(5), environ), so the balancer is asked.
     let shown = program.command("show");
     let mut lines = shown.lines().map(|line| line.split_whitespace());
     let seat = lines.find_map(|mut words| {

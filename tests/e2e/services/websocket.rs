@@ -5,7 +5,7 @@ use std::io;
 
 use crate::support::{Backend, Ringmaster, Wire};
 
-/// The key of RFC 6455 §1.3, and what a server that has understood it must answer.
+/// The key of RFC 6455 §1.3, and the answer of a server that has understood it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const TEXT: u8 = 1;

@@ -12,7 +12,7 @@ const MIB: usize = 1024 * 1024;
 /// has closed.
 #[test]
 fn an_end_right_after_the_last_write_truncates_nothing() {
-    // Each fits what the sockets on the way hold, so that the backend can close before anyone
+    // Each fits the socket buffers on the way, so that the backend can close before the client
     // reads.
     for len in [1, 40_000, 150_000, 300_001] {
         for (way, flags) in WAYS {

@@ -100,7 +100,7 @@ fn changes_are_refused_while_another_process_takes_over() {
     assert_eq!(first.rep()[0], "S1", "questions are answered");
     let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(reply.status(), 200, "it serves all the same");
-    // A death is made good as ever.
+    // A death is still repaired.
     signal(first.replica("S1"), Signal::KILL);
     first.event("replaced", 1);
     let n = first.rep().len();

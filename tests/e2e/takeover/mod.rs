@@ -24,8 +24,8 @@ fn bundled() -> PathBuf {
     Path::new(program().get_program()).with_file_name("replica")
 }
 
-/// Asks again and again, each time over a new connection, until told to stop; how often, and what
-/// went wrong.
+/// Sends requests, each over a new connection, until `stop` is set. Returns their number and the
+/// failures.
 fn connect_repeatedly(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut count, mut failures) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
@@ -233,7 +233,7 @@ fn a_silent_connected_client_is_answered_by_the_successor() {
     const HIDDEN: Duration = Duration::from_secs(2);
     let mut serving = Ringmaster::start(&["--replicas", "1"]);
     let deadline = Instant::now() + TEST_TIMEOUT;
-    // A takeover that takes longer shows nothing: the old one closes who is idle.
+    // A takeover that takes longer shows nothing: the old process closes idle connections.
     loop {
         let connected = Instant::now();
         let silent: Vec<Client> = (0..16).map(|_| Client::connect(serving.listen)).collect();

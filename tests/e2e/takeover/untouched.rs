@@ -1,5 +1,5 @@
-//! The containers of the old one while the new one gets ready, which takes them over as they are:
-//! it touches none of them, whatever it makes of them.
+//! The containers of the old balancer while the successor gets ready, which adopts them as they
+//! are: it changes none of them, whatever their heartbeats show.
 
 use std::net::TcpListener;
 use std::thread;
@@ -24,7 +24,7 @@ fn slow_lists(engine: &FakeDocker) {
     engine.inject("GET /containers/json", slow, usize::MAX);
 }
 
-/// Its containers, but for the lock: their IDs, and the processes in them.
+/// Returns the containers without the lock: their IDs, and the processes in them.
 fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
     let is_replica = |one: &Container| one.labels.contains_key("ringmaster.seat");
     let mut all = engine.containers();
@@ -69,7 +69,7 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
 fn a_successor_with_another_replica_port_kills_no_container() {
     let engine = FakeDocker::start();
     let first = with_standby(&engine);
-    // What it starts itself answers there.
+    // Containers that the successor starts itself answer on this port.
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = other.local_addr().expect("its address").port().to_string();
     expect_untouched(&engine, &first, &["--replica-port", &port]);
@@ -99,7 +99,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
         calls.filter(|call| call.starts_with(beginning)).count()
     };
     let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
-    // The new one is to see who was there before this.
+    // The successor must see the containers of before.
     slow_lists(&engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
@@ -107,7 +107,8 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
             let ports = ["--takeover", "--listen", &listen, "--control", &control];
             engine.launch(&ports)
         });
-        // It makes its lock, in the second try, when it has been told of the fleet.
+        // The successor creates its lock, in the second try, when it has received the fleet's
+        // state.
         eventually(TEST_TIMEOUT, "its lock", || {
             count("POST /containers/create") > creates + 1
         });

@@ -17,10 +17,10 @@ fn a_backend_that_owes_its_reply_is_not_asked_twice() {
     client.send(GET);
     expect_error(&mut client, 504);
     assert_eq!(backend.requests().len(), 1);
-    // The connection stays, for the client has said all it had to say.
+    // The connection stays, because the client has sent its whole request.
     client.send(GET);
     expect_error(&mut client, 504);
-    // One that waits for a 100 is told as well, and owes nothing.
+    // A client that waits for a 100 gets the error as well, and owes nothing.
     let mut client = program.client();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     expect_error(&mut client, 504);

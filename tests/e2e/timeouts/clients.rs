@@ -101,7 +101,7 @@ fn a_silent_tunnel_is_broken_off() {
     let mut client = program
         .client_after("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.reply().status(), 101);
-    // As long as one side speaks, both are heard.
+    // As long as one side sends, both directions are forwarded.
     for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(900));
         client.send("still here");

@@ -1,5 +1,4 @@
-//! Connections to replicas that are long in coming: what is waited for, what is not, and what is
-//! said.
+//! Slow connections to replicas: which are waited for, which are not, and the errors.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -43,7 +42,7 @@ fn a_lost_syn_is_waited_for_until_it_is_sent_again() {
     let held = fill(addr);
     let program = Ringmaster::before(addr, &[]);
     let mut client = program.client_after(GET);
-    // Nothing tells that the first SYN was lost; the kernel sends it again after 1 s (tcp(7)).
+    // No error shows that the first SYN was lost; the kernel sends it again after 1 s (tcp(7)).
     assert!(!client.has_bytes_within(Duration::from_millis(500)));
     drop(held);
     std::thread::spawn(move || {

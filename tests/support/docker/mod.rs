@@ -177,7 +177,7 @@ impl Docker {
         output.is_ok_and(|output| output.status.success())
     }
 
-    /// Lets nothing in and out of a replica's container any more, unseen by everybody.
+    /// Drops all packets of a replica's container, without any visible change of it.
     #[track_caller]
     pub(crate) fn drop_packets(&self, replica: &str) {
         let pid = self.process(replica).to_string();
@@ -265,7 +265,7 @@ fn remove<'a>(containers: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Removes what test programs have left that were killed.
+/// Removes the containers of test programs that were killed.
 fn sweep_the_dead() {
     let format = "{{.ID}} {{.Label \"ringmaster.fleet\"}}{{.Label \"ringmaster.test\"}}";
     let list = docker(&["ps", "-a", "--format", format]);

@@ -1,7 +1,6 @@
-//! The API of the engine that is none: one call on each connection, as the program's client makes
-//! them.
+//! The API of the fake engine: one call on each connection, as the program's client makes them.
 //!
-//! It knows as much HTTP as that client speaks, and no more.
+//! It understands as much HTTP as that client sends, and no more.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

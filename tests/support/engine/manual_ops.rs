@@ -8,7 +8,7 @@ use super::super::{Signal, TEST_TIMEOUT, eventually};
 use super::{Container, Host};
 
 impl Host {
-    /// A container that runs and is not ringmaster's, but for what the labels say.
+    /// Starts a foreign container: it is ringmaster's only as far as its labels claim.
     pub(crate) fn foreign(self: &Arc<Self>, name: &str, labels: &[(&str, &str)]) -> Container {
         let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         let (id, _) = self.make(name, labels.collect(), vec!["SERVER_ID=99".into()]);
