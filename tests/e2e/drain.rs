@@ -20,13 +20,13 @@ fn expect_last(client: &mut Client) {
 
 fn start_drain(program: &Ringmaster) {
     program.signal(Signal::TERM);
-    // The workers close their listeners after they have heard of it, and not before.
+    // The workers close their listeners only after they have received the stop.
     eventually(TEST_TIMEOUT, "no new connection is taken", || {
         TcpStream::connect(program.listen).is_err()
     });
 }
 
-/// A backend that answers when it is let, and tells of each request.
+/// A backend that reports each request, and answers it when it is allowed to.
 fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (sender, receiver) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
@@ -79,7 +79,7 @@ fn a_client_that_never_said_a_word_does_not_hold_the_stop_up() {
     assert_eq!(program.client().ask(GET).status(), 200);
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0));
-    // The kernel may have kept it to itself so far: then it learns of the end when it speaks.
+    // The kernel may have deferred the accept so far: then the client is closed when it sends.
     silent.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let _ = silent.write_all(GET.as_bytes());
     match silent.read(&mut [0]) {
@@ -91,7 +91,8 @@ fn a_client_that_never_said_a_word_does_not_hold_the_stop_up() {
 #[test]
 fn clients_that_wait_to_be_accepted_are_served() {
     let backend = Backend::answering(OK);
-    // So many at once may have to knock twice at the backend: its queue is short (tcp(7)).
+    // This many connections at once may need a second SYN at the backend: its queue is short
+    // (tcp(7)).
     let args = [
         "--max-connections",
         "1",
@@ -103,7 +104,7 @@ fn clients_that_wait_to_be_accepted_are_served() {
     let mut program = Ringmaster::before(backend.addr, &args);
     let mut first = program.client();
     assert_eq!(first.ask(GET).status(), 200);
-    // A request that has begun keeps its place.
+    // A request that has begun keeps its slot.
     let (begun, rest) = GET.split_at(8);
     first.send(begun);
     // More than one turn of the event loop takes.

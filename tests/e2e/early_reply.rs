@@ -133,7 +133,7 @@ fn a_replica_that_refuses_and_reads_nothing_holds_no_client_for_long() {
     });
     let limits = ["--write-timeout", "500ms", "--body-timeout", "500ms"];
     let program = Ringmaster::before(backend.addr, &limits);
-    // One that sends more than all buffers hold is stopped by the write timeout.
+    // A client that sends more than all buffers hold is stopped by the write timeout.
     let mut client = Wire::new(TcpStream::connect(program.listen).unwrap());
     client.write(post(1 << 30)).unwrap();
     assert_eq!(client.head().unwrap().status(), 413);
@@ -145,7 +145,7 @@ fn a_replica_that_refuses_and_reads_nothing_holds_no_client_for_long() {
     assert!(ended.as_ref().is_ok_and(Vec::is_empty) || ended.is_err());
     drop(client);
     sending.join().unwrap();
-    // One that stops sending is let go by the body timeout.
+    // A client that stops sending is closed at the body timeout.
     let mut client = program.client();
     client.send(post(MIB));
     assert_eq!(client.reply().status(), 413);

@@ -1,7 +1,7 @@
 //! Small requests beside clients that send or receive at full speed.
 //!
-//! Not their time is judged, which depends on the machine, but what the others got meanwhile: how
-//! many bytes of all large bodies together went through between a small request and its answer.
+//! The test does not judge times, which depend on the machine. It judges how many bytes of all
+//! large bodies together went through between a small request and its answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -61,8 +61,8 @@ fn serve(conversation: &mut Conversation, head: &Message, moved: &Moved) -> std:
     Ok(())
 }
 
-/// The median of the bytes moved for others between a small request and its answer, beside so many
-/// clients that send `request` and then, if it has a body, that.
+/// Returns the median of the bytes moved for others between a small request and its answer. The
+/// others are `BULK` clients that send `request` and then its body, if it has one.
 fn moved_beside(request: &'static str) -> u64 {
     let _turn = exclusive_load();
     let moved = Moved::default();

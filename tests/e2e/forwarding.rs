@@ -27,7 +27,8 @@ fn heads_go_on_byte_for_byte_but_for_what_ends_here() {
                 "get /a%20b?q=%zz&id=7 HTTP/1.1\r\nHOST:a.test \r\nX-B:  1\t\r\nx-b: \u{c3}\u{a9}\r\nCookie: a=b; c\r\n{TRAIL}\r\n"
             ),
         ),
-        // Fields for this hop, those that Connection names, and those that only we may set.
+        // Fields for this hop, fields named by Connection, and fields that only the balancer may
+        // set.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nConnection: X-Hop, keep-alive\r\nconnection: x-other\r\n\
              x-hop: 1\r\nX-Other: 2\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: gzip\r\n\

@@ -1,4 +1,4 @@
-//! The harness itself: client and scripted backend speak to each other without a program between.
+//! The harness itself: client and scripted backend connected without a program between.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;

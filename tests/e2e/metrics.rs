@@ -1,6 +1,5 @@
-//! `/metrics` of the real program, read by the letter of the text format 0.0.4: every sample
-//! belongs to a family that says its kind and its unit, and histograms add up. Also what a scrape
-//! of 64 seats takes.
+//! `/metrics` of the real program, checked against the text format 0.0.4: every sample belongs to a
+//! family with its kind and its unit, and histograms add up. Also the size of a scrape of 64 seats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

@@ -1,12 +1,12 @@
-//! Servers that authenticate a connection (NTLM, Negotiate): what one client has proved is not
-//! another's.
+//! Servers that authenticate a connection (NTLM, Negotiate): the login of one client is not used by
+//! another.
 
 use std::io;
 
 use crate::support::{Backend, Conversation, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
-/// A server that takes all requests of a connection for those of the one who has logged in on it,
-/// in two steps as NTLM does.
+/// A server that attributes all requests of a connection to the user who has logged in on it, in
+/// two steps as NTLM does.
 fn ntlm(mut conversation: Conversation) -> io::Result<()> {
     let (mut challenged, mut user) = (false, String::from("anonymous"));
     loop {
@@ -109,7 +109,7 @@ fn no_client_gets_the_login_of_another_and_each_keeps_its_own() {
 
 #[test]
 fn credentials_alone_make_a_connection_private() {
-    // It says nothing of authentication itself.
+    // The server requests no authentication itself.
     let backend = Backend::scripted(|mut conversation| {
         let mut user = String::from("anonymous");
         loop {

@@ -57,7 +57,7 @@ fn on_the_classic_ring_the_formula_names_who_answers() {
     let answered = servers(program.listen, ids.clone().map(with_id));
     let named: Vec<u32> = ids.map(|id| by_formula(3, id)).collect();
     assert_eq!(answered, named);
-    // All three are named, or the comparison would say little.
+    // All three seats are named, or the comparison would prove little.
     assert_eq!(BTreeSet::from_iter(named), BTreeSet::from([1, 2, 3]));
     // An ID is a number: leading zeros and the place where it stands do not matter.
     for id in (300..330).map(six_digits) {
@@ -161,7 +161,7 @@ fn without_an_id_one_is_drawn_and_sent_on() {
         "{drawn:?}"
     );
     assert!(drawn.len() > 20, "24 draws gave {drawn:?}");
-    // One that came by another way is not repeated in a field.
+    // An ID that came by another way is not repeated in a field.
     client.ask("GET /home?id=5 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(
         backend.requests().last().unwrap().field("x-request-id"),

@@ -1,5 +1,5 @@
-//! The ring switched and asked about through the real binary: no request fails, the answers are
-//! those of the new ring, and what cannot be is refused and changes nothing.
+//! Ring switches and queries through the real binary: no request fails, the answers match the new
+//! ring, and an impossible ring is refused and changes nothing.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn server(program: &Ringmaster, id: u64) -> u32 {
     server_of(&exchange(program.listen, ask).text()).expect("an answer")
 }
 
-/// The home that `where` tells.
+/// Returns the home that `where` shows.
 #[track_caller]
 fn home(program: &Ringmaster, id: u64) -> u32 {
     let answer = program.command(&format!("where {id} json"));

@@ -3,7 +3,7 @@
 use super::{PORTS, State, expect, failure, get, request};
 use crate::support::{InstallDir, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
-/// Installs a replica that works up to seat 3; the fifth fails as `$1` describes.
+/// Installs the replica; in seat 5 it runs the shell commands `fails` instead until it is mended.
 fn until_the_fifth(fails: &str) -> InstallDir {
     InstallDir::with_replica(&format!(
         "if [ \"$SERVER_ID\" = 5 ] && [ ! -e \"$HERE/mended\" ]; then\n{fails}\nfi\nexec \"$REAL\""

@@ -41,7 +41,7 @@ impl FaultServer {
                 // A replica that sends no name gets the default answer.
                 let _ = BufReader::new(&stream).read_line(&mut name);
                 let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                // The first replicas are S1, S2 …: they begin well.
+                // The first replicas are S1, S2 …: they start without a fault.
                 let fault = name.starts_with("s-").then(|| queue.pop_front());
                 let _ = writeln!(&stream, "{}", fault.flatten().unwrap_or("well"));
             }
@@ -51,7 +51,7 @@ impl FaultServer {
 }
 
 impl Fixture {
-    /// Starts `serve` with `args` before replicas that can be told to misbehave.
+    /// Starts `serve` with `args` before replicas with fault modes.
     #[track_caller]
     pub(super) fn start(engine: Engine, args: &[&str]) -> Self {
         let fault_server = FaultServer::start();

@@ -13,8 +13,8 @@ use crate::support::{
 
 /// IDs whose homes are compared before and after.
 const IDS: u64 = 200;
-/// A request that two replicas died of is not given to a third, which may meet those that die
-/// together.
+/// Failures of a request that was lost with two replicas: it is not sent to a third. Replicas that
+/// die together may cause them.
 const TWO_DEATHS: [&str; 2] = [
     "two replicas were lost with this request",
     "the replica closed its connection too early",
@@ -27,7 +27,7 @@ struct Times {
 }
 
 impl Fault {
-    /// Lets it happen, and tells of it.
+    /// Executes the fault, and returns its row of the table.
     pub(super) fn strike(&self, engine: Engine) -> String {
         let replicas = self.replicas.to_string();
         let standbys = self.standbys.to_string();
@@ -90,7 +90,7 @@ impl Fault {
             program.event("replaced", seat);
             let events = program.events();
             let mut of_seat = events.iter().filter(|event| event["seat"] == seat);
-            // One that falls silent is passed over long before it is down.
+            // A silent replica is bypassed long before it is down.
             let noticed = of_seat.find(|event| event["detected_within_ms"].is_number());
             let noticed = noticed.expect("an event");
             let last = of_seat.rfind(|event| event["kind"] == "replaced");

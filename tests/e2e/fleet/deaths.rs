@@ -92,7 +92,8 @@ fn the_only_replica_can_die_and_clients_wait_for_the_next(engine: Engine) {
             replaced.count() == round
         });
         load.go_on(300);
-        // What was lost with this one may not be lost with the next: it would not go to a third.
+        // A request lost with this replica must not be lost with the next: it would not go to a
+        // third.
         load.wait_for_one_reply_per_connection();
     }
     let tally = load.finish();
@@ -121,8 +122,8 @@ fn all_can_die_at_once(engine: Engine) {
         "all three killed at once: slowest GET {:?}, {failed} lost by two",
         tally.slowest
     );
-    // What two replicas died holding may be what killed them: it is not given to a third. Nothing
-    // else fails, and of what was in flight at most one request of each connection does.
+    // A request lost with two replicas may have killed them: it is not sent to a third. Nothing
+    // else fails, and each connection has at most one such request in flight.
     let lost_by_two = |failure: &String| failure.contains("502 Bad Gateway");
     assert!(
         tally.failures.iter().all(lost_by_two) && failed <= 16,

@@ -62,7 +62,7 @@ fn every_request_is_served_and_no_connection_is_kept() {
     let backend = format!("S1={addr}");
     let program = Ringmaster::start(&["--backend", &backend, "--workers", "2"]);
     program.expect_log(LEARNED);
-    // More clients than workers, who keep their connections to us and ask in turn.
+    // More clients than workers, which keep their connections to the balancer and send in turn.
     let mut clients: Vec<_> = (0..5).map(|_| program.client()).collect();
     for _ in 0..4 {
         for client in &mut clients {

@@ -1,5 +1,5 @@
-//! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in
-//! time.
+//! Replicas that stop and fall silent: they are bypassed, replaced and killed, unless they answer
+//! in time.
 
 use std::time::{Duration, Instant};
 

@@ -220,7 +220,7 @@ fn show_tells_how_the_predecessor_ended(engine: Engine) {
     );
     let table = program.command("show");
     assert_eq!(table.lines().count(), 4, "{table}");
-    // What is shown does not waver.
+    // The time of the start stays the same in every answer.
     let since = || card(&program, "S1")["up_since"].clone();
     assert_eq!(since(), since());
 }
@@ -260,7 +260,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     assert_eq!(readyz(&program).0, 200);
     program.expect_log(why);
-    // One that dies now has no successor for a while, and all is told of why.
+    // A replica that dies now has no successor for a while, and the reason is shown everywhere.
     program.strike(&["S1", "S2", "S3"], Signal::KILL);
     eventually(TEST_TIMEOUT, "three seats that wait", || {
         let shown = program.command("show json");
@@ -279,7 +279,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
     install.open_gate("mended");
     assert!(server_of(&waiting.reply().text()).is_some());
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    // It is told once every worker goes by them.
+    // Readiness is reported once every worker has the new roster.
     eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
 }
 

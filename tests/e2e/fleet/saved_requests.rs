@@ -68,7 +68,7 @@ fn requests_that_waited_for_the_only_replica_count_as_saved(engine: Engine) {
     let replaced = program.event("replaced", 1);
     load.wait_for_one_reply_per_connection();
     load.finish().expect_no_failure();
-    // Every connection asks again and again, so each has one that was lost or that waited.
+    // Every connection sends request after request, so each has one that was lost or that waited.
     assert_eq!(saved(&replaced), 8, "{replaced}");
     assert_eq!(counted(&program, 1), 8);
 }

@@ -64,7 +64,7 @@ fn a_removed_replica_finishes_its_requests(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     let mut order = Client::connect(program.control);
     order.send("rm 1 S2\n");
-    // It waits: the one who leaves is still listed, and alive, but off the ring.
+    // The order waits: the leaving replica is still listed, and alive, but off the ring.
     assert!(!order.has_bytes_within(Duration::from_millis(100)));
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     assert!(!is_gone(victim));
@@ -83,7 +83,7 @@ fn a_removed_replica_ends_at_the_drain_timeout(engine: Engine) {
         with_a_request_in_flight(engine, &["--drain-timeout", "200ms"]);
     assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
     assert!(is_gone(victim));
-    // What it had can be asked again elsewhere.
+    // Its request can be retried elsewhere.
     let server = server_of(&client.reply().text());
     assert!(matches!(server, Some(1 | 3)), "{server:?}");
 }

@@ -1,4 +1,4 @@
-//! Standbys: a seat whose replica dies is filled by one that is warm already.
+//! Standbys: a seat whose replica dies is filled by a standby that is already running.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ on_both_engines!(
     a_seat_is_filled_without_a_standby,
 );
 
-/// The seat that answers `/home` at the port of this replica, or what it says instead.
+/// Returns the seat that answers `/home` at the port of this replica, or its other answer.
 fn at_home(program: &Ringmaster, name: &str) -> Result<u32, String> {
     let shown = program.command(&format!("show {name} json"));
     let card: Value = serde_json::from_str(&shown).expect("JSON");
@@ -128,8 +128,8 @@ fn a_promoted_standby_keeps_its_seat_when_the_balancer_is_killed() {
     assert_eq!(program.standing_by(1), [next]);
 }
 
-/// A standby that took seat 2, and has died with the balancer: only what it wrote tells of its
-/// seat.
+/// A standby that took seat 2, and has died with the balancer: only the record that it wrote itself
+/// shows its seat.
 #[test]
 fn a_promoted_standbys_seat_outlives_both() {
     let test = "a_promoted_standbys_seat_outlives_both";

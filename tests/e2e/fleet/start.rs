@@ -1,4 +1,4 @@
-//! The beginning: the ready file, what stands in the way, and replicas that do not start.
+//! The start: the ready file, obstacles, and replicas that do not start.
 
 use std::net::TcpListener;
 

@@ -170,7 +170,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
         assert!(reply.text().contains("<Error> ringmaster is stopping"));
     }
     println!("refused {:?} after the signal", begun.elapsed());
-    // It still drains, and tells who is there.
+    // The balancer still drains, and lists its replicas.
     assert_eq!(program.rep(), ["S1", "S2"]);
     let answer = program.command("add 1");
     assert_eq!(answer, "ERR ringmaster is stopping\n\n");

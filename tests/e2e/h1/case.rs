@@ -115,10 +115,10 @@ pub(crate) fn latin1(text: &str) -> Vec<u8> {
 /// Pauses up to this long are always kept.
 const SHORT_PAUSE_MS: u64 = 1_000;
 
-/// Plays `steps`; whether the last of them asked for a close (by dropping, after the linger was set).
+/// Plays `steps`. Returns `true` if the last of them asked for a close (by dropping, after the linger was set).
 ///
 /// # Errors
-/// When the other side took no more: often right, so it is for the caller to judge.
+/// When the other side took no more: often right, so the caller judges it.
 pub(crate) fn play(
     mut stream: &TcpStream,
     steps: &[Step],
@@ -145,7 +145,7 @@ pub(crate) fn play(
                     pause(*every_ms, || state.is_over());
                 }
             }
-            // What comes after a short pause is part of the case, even when its outcome is known.
+            // Events after a short pause are part of the case, even when its outcome is known.
             Step::Pause { pause_ms } => {
                 pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && state.is_over());
             }

@@ -1,6 +1,6 @@
 //! Wishes that a case spells out: `request has: NAME: VALUE`, `heard: BYTES` and the like. Pure.
 //!
-//! Others are sentences, which judge.rs knows one by one.
+//! Other wishes are sentences, which verdict.rs knows one by one.
 
 use super::case::latin1;
 use super::scene::Seen;
@@ -39,7 +39,7 @@ pub(crate) fn of_message(
     })
 }
 
-/// The same for what the client heard and how many requests reached the backend.
+/// The same for the bytes that the client received and the number of requests at the backend.
 pub(crate) fn of_exchange(wish: &str, received: &Received, seen: &[Seen]) -> Option<bool> {
     if let Some(text) = wish.strip_prefix("heard: ") {
         let text = latin1(text);

@@ -1,5 +1,6 @@
-//! Plays the cases of tests/h1/ through the real binary: what a strict intermediary may make of
-//! requests and replies that are malformed, ambiguous, endless or cut off. No MUST may be missed.
+//! Plays the cases of tests/h1/ through the real binary: malformed, ambiguous, endless and
+//! truncated requests and replies, with the outcomes allowed to a strict intermediary. No MUST may
+//! be missed.
 //!
 //! After each case one plain request must still be answered, on another backend connection where
 //! the case spoilt the first. Waiting ends as soon as the outcome is right, so only misses are
@@ -108,7 +109,7 @@ fn report(file: &str, played: usize, misses: &[Miss<'_>]) {
     assert_eq!(inexcusable, 0, "misses without an excuse, listed above");
 }
 
-/// Plays one case and says what is wrong.
+/// Plays one case and returns its problems.
 fn run(case: &Case, program: SocketAddr, backend: &CaseBackend) -> Vec<String> {
     let scene = backend.begin(case.backend.clone());
     let receiver = Receiver::default();
@@ -119,7 +120,7 @@ fn run(case: &Case, program: SocketAddr, backend: &CaseBackend) -> Vec<String> {
         scope.spawn(|| receiver.receive(&stream));
         let limit = Some(TEST_TIMEOUT);
         stream.set_write_timeout(limit).expect("a write timeout");
-        // The program may refuse to take all of it; what came of that is judged below.
+        // The program may refuse to take all of it; the outcome is judged below.
         let asked_to_close = case::play(&stream, &case.send, &receiver).unwrap_or(false);
         if asked_to_close {
             receiver.record(&[], true);

@@ -1,5 +1,5 @@
 //! The checks of tests/fuzz on some thousand messages each run: every case of tests/h1/, whole and
-//! with bytes changed, and messages put together from the words that parsers trip over.
+//! with bytes changed, and messages built from words that are hard on parsers.
 //!
 //! The seed is fixed: a failure is the same on every machine, and shrunk to its smallest.
 
@@ -80,7 +80,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Messages of words, with some bytes of any kind between them.
+/// Generates messages of words, with some arbitrary bytes between them.
 fn words() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => select(WORDS.to_vec()).prop_map(latin1),

@@ -45,7 +45,7 @@ impl CaseBackend {
         Self { backend, current }
     }
 
-    /// Ends the scene of the moment and begins another.
+    /// Ends the current scene and begins the next.
     pub(crate) fn begin(&self, script: Option<Vec<Step>>) -> Arc<Scene> {
         let next = Arc::new(Scene {
             script,

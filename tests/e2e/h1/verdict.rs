@@ -15,7 +15,7 @@ pub(crate) struct Received {
     pub(crate) closed: bool,
 }
 
-/// The first final reply in what was heard.
+/// The first final reply in the received bytes.
 #[derive(Debug, Default)]
 struct Reply {
     interim: usize,

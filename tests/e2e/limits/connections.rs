@@ -1,4 +1,4 @@
-//! Many clients: those beyond the limit wait in the kernel, those within it are all served, and
+//! Many clients: clients beyond the limit wait in the kernel, clients within it are all served, and
 //! idle ones cost next to nothing.
 
 use std::sync::{Arc, Condvar, Mutex};
@@ -70,7 +70,7 @@ fn a_waiting_client_that_leaves_frees_its_slot() {
         let program = Ringmaster::before(backend.addr, &args);
         let mut first = program.client();
         assert_eq!(first.ask(GET).status(), 200);
-        // A request that has begun keeps its place.
+        // A request that has begun keeps its slot.
         let (begun, rest) = GET.split_at(8);
         first.send(begun);
         for resets in [false, true] {
@@ -123,7 +123,7 @@ fn ten_thousand_idle_clients_are_held() {
     let before = resident_kib(&program);
     let mut clients = vec![first];
     while (clients.len() as u64) < crowd {
-        // Who has not asked yet is still with the kernel.
+        // A client that has not sent a request yet is still in the kernel's queue.
         let mut client = program.client();
         assert_eq!(client.ask(GET).status(), 200);
         clients.push(client);

@@ -139,7 +139,7 @@ fn ten_thousand_requests_of_one_that_never_reads_cost_little() {
         let request = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
         sender.send(writer.write_all(request.as_bytes()).is_ok())
     });
-    // Until the kernel holds as many replies as it will, and no further one is asked for.
+    // Wait until the kernel's buffers are full of replies, and no further request is forwarded.
     let asked = || backend.requests().len();
     let mut before_that = 0;
     eventually(TEST_TIMEOUT, "it stops asking", || {

@@ -1,4 +1,4 @@
-//! Replies that go to the limits of what is passed on.
+//! Replies at the limits of what the balancer forwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};

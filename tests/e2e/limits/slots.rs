@@ -1,5 +1,5 @@
-//! At the limit of connections an idle client makes room for a newcomer; one that is served never
-//! does.
+//! At the limit of connections an idle client is evicted for a new one; a client that is served
+//! never is.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn the_longest_idle_client_makes_room() {
     for client in &mut clients {
         assert_eq!(client.ask(GET).text(), "ok");
     }
-    // The first one speaks again: now the second is idle longest, then the third, then the first.
+    // The first client sends again: now the second is idle longest, then the third, then the first.
     assert_eq!(clients[0].ask(GET).text(), "ok");
     let mut newcomers = Vec::new();
     for (round, idle_longest) in [1, 1, 0].into_iter().enumerate() {
@@ -53,7 +53,7 @@ fn the_longest_idle_client_makes_room() {
     let stats = program.command("stats");
     let expected = "connections open 3 accepted 6 limit 3 evicted 3";
     assert!(stats.lines().any(|line| line == expected), "{stats}");
-    // Told once while it goes on.
+    // Logged once while the shortage lasts.
     let expected = "all 3 connections are in use (--max-connections)";
     assert_eq!(program.log().matches(expected).count(), 1);
 }
@@ -150,7 +150,7 @@ fn a_client_that_has_said_nothing_has_the_time_of_a_head() {
     let mut kept = program.client();
     assert_eq!(kept.ask(GET).text(), "ok");
     assert_eq!(program.client().expect_closed(), End::Fin);
-    // One that has been served has the time of an idle one.
+    // A client that has been served has the time of an idle one.
     assert_eq!(kept.ask(GET).text(), "ok");
     let limits = ["--head-timeout", "1h", "--idle-timeout", "150ms"];
     let program = Ringmaster::before(backend.addr, &limits);

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::{GET, OK};
 use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire};
 
-/// From so many bytes to come on, the socket is asked to wake its reader late.
+/// While at least this many bytes are missing, the socket wakes its reader late (SO_RCVLOWAT).
 const LOW_MARK: usize = 128 * 1024;
 
-/// Asks for a body that comes in `pieces` of these sizes, each sent when the client has the one
+/// Requests a body that comes in `pieces` of these sizes, each sent when the client has the one
 /// before.
 fn step_by_step(pieces: &[usize], args: &[&str]) {
     let length: usize = pieces.iter().sum();
@@ -33,7 +33,7 @@ fn step_by_step(pieces: &[usize], args: &[&str]) {
     });
     let program = Ringmaster::before(backend.addr, args);
     let mut client = Wire::new(TcpStream::connect(program.listen).expect("a connection"));
-    // The second time on a kept connection, whose mark must be what it was.
+    // The second round uses a kept connection, whose mark must be reset.
     for round in 0..2 {
         client.write(GET).expect("sending");
         assert_eq!(client.head().expect("a head").status(), 200);

@@ -48,7 +48,7 @@ fn put(client: &mut Client, framing: &str, body: &str) -> u16 {
 
 #[test]
 fn a_request_of_just_the_kept_size_is_sent_again_and_one_byte_more_is_not() {
-    // Which of the requests are lost: the first tells how long the head is that goes on.
+    // All requests but the first and the third are lost. The first shows the length of the head.
     let (all, addrs, seen) = backends(1, |number, _, conversation| match number {
         0 | 2 => answer(conversation),
         _ => Ok(false),

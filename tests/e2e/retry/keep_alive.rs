@@ -121,7 +121,8 @@ fn connections_are_kept_only_as_long_and_as_many_as_allowed() {
     }
 }
 
-/// A backend that answers requests two by two, and what tells of each connection that ends.
+/// A backend that answers requests two by two, and a channel that reports the end of each
+/// connection.
 fn pairing() -> (Backend, mpsc::Receiver<()>) {
     let (sender, receiver) = mpsc::channel();
     let (sender, meet) = (Mutex::new(sender), std::sync::Barrier::new(2));

@@ -41,7 +41,7 @@ fn attempts(request: &str, warm: usize, (says, resets): (&'static str, bool)) ->
         assert_eq!(client.ask(request).status(), 200);
     }
     client.send(request);
-    // Told of the fault, or left with half a reply.
+    // The client gets an error, or half a reply.
     loop {
         match client.try_reply(false) {
             Ok(interim) if interim.status() < 200 => {}
@@ -75,7 +75,7 @@ fn every_method_not_known_to_be_idempotent_is_sent_once() {
 
 #[test]
 fn a_post_is_not_lost_on_a_connection_that_ended_while_idle() {
-    // Each reply is the last of its connection, and nothing says so.
+    // Each reply is the last of its connection, without a field that announces it.
     let (all, addrs, seen) = backends(1, |_, _, conversation| answer(conversation).map(|_| false));
     let program = before_all(&addrs, &["--retries", "0"]);
     let mut client = program.client();

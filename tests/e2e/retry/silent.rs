@@ -56,7 +56,7 @@ impl Loop {
         Self { backend, shared }
     }
 
-    /// Ends what it computes, now and from here on.
+    /// Ends its computations, now and from here on.
     fn finish(&self) {
         *self.shared.computed.lock().expect("a lock") = true;
         self.shared.done.notify_all();
@@ -108,7 +108,7 @@ fn a_request_that_silenced_two_replicas_is_not_sent_to_a_third() {
     let program = before(&loops, &["--replace-after", "1s"]);
     let mut client = program.client_after(compute(1));
     eventually(TEST_TIMEOUT, "two are silent", || suspects(&program) == 2);
-    // The one that it has left is dead after its time; the other one is only slow.
+    // The replica that the request has left is dead after its time; the other one is only slow.
     eventually(TEST_TIMEOUT, "the first is down", || {
         program.log().contains(" is down")
     });

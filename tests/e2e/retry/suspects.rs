@@ -7,11 +7,11 @@ use crate::support::{Backend, Message, Ringmaster, TEST_TIMEOUT, eventually, exc
 
 use super::*;
 
-/// A backend whose heartbeats fail from the word on, which makes it a suspect for good.
+/// A backend whose heartbeats fail on request, which makes it a suspect for good.
 struct SuspectBackend {
     backend: Backend,
     fail: mpsc::Sender<()>,
-    /// Told at each request that is no heartbeat.
+    /// Receives each request that is no heartbeat.
     requests: mpsc::Receiver<Message>,
     replies: mpsc::Sender<()>,
 }
@@ -81,7 +81,7 @@ fn a_lone_suspect_is_given_its_time() {
     let suspect = SuspectBackend::new();
     let program = suspect.program(&[]);
     suspect.become_suspect(&program);
-    // It is logged a moment before the last worker knows, and this is told when all do.
+    // The log line comes a moment before the last worker knows; readiness changes when all do.
     let readyz = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     eventually(TEST_TIMEOUT, "every worker knows", || {
         exchange(program.control, readyz).status() == 503

@@ -1,4 +1,4 @@
-//! Requests that wait for a seat: how many may, and what becomes of those whose seat dies.
+//! Requests that wait for a seat: their limit, and their fate when the seat dies.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;

@@ -1,10 +1,9 @@
-//! Services that are no HTTP, or not for long, with their own clients: through `--balance source`,
-//! and a WebSocket through an upgrade. And Prometheus, which reads our metrics, and nginx, which
-//! stands in front of us.
+//! Services that are not HTTP, or not for long, with their own clients: through `--balance source`,
+//! and a WebSocket through an upgrade. Also Prometheus, which reads our metrics, and nginx as a
+//! proxy in front.
 //!
-//! A program that is not installed leaves its tests with nothing to do, which they say on standard
-//! error even when they pass. In CI, Redis, Prometheus and nginx are installed: there their absence
-//! is a failure.
+//! Tests of a program that is not installed are skipped, with a line on standard error even when
+//! they pass. In CI, Redis, Prometheus and nginx are installed: there their absence is a failure.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};

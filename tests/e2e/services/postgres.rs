@@ -1,5 +1,5 @@
-//! PostgreSQL, with psql: a protocol that begins with a question which is no line of text, results
-//! of megabytes, and a copy in from the client.
+//! PostgreSQL, with psql: a protocol whose first message is binary, results of megabytes, and a
+//! copy in from the client.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,7 +48,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // What is left is below the system's folder for such things.
+        // A folder that could not be removed is below the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,4 @@
-//! Prometheus: its own checker has nothing to say against our metrics, and the server itself reads
-//! and understands them.
+//! Prometheus: promtool accepts our metrics, and the server itself reads and understands them.
 
 use std::fs::File;
 use std::process::Command;
@@ -87,7 +86,7 @@ fn the_server_reads_them() {
     });
     let ask = |path: &str| -> Value {
         let request = format!("GET /api/v1/{path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        // Until it is ready it says so, and not in JSON.
+        // Before the server is ready, its answer is no JSON.
         serde_json::from_slice(&exchange(server.addr, request).body).unwrap_or_default()
     };
     let value = |query: &str| -> Option<String> {
