@@ -1,6 +1,9 @@
-//! The container way of running, as a user runs it: `make up`, the documented lines, `docker-compose down`; and the recovery after everything was killed.
+//! The container way of running, as a user runs it: `make up`, the documented lines,
+//! `docker-compose down`; and the recovery after everything was killed.
 //!
-//! This is a test program of its own, because building the image takes all cores for a minute, which would spoil the times that other tests measure. Without an engine or compose its tests are skipped, with a line on standard error.
+//! This is a test program of its own, because building the image takes all cores for a minute,
+//! which would spoil the times that other tests measure. Without an engine or compose its tests are
+//! skipped, with a line on standard error.
 
 #[path = "compose/project.rs"]
 mod project;

@@ -115,7 +115,8 @@ pub(crate) fn latin1(text: &str) -> Vec<u8> {
 /// Pauses up to this long are always kept.
 const SHORT_PAUSE_MS: u64 = 1_000;
 
-/// Plays `steps`. Returns `true` if the last of them asked for a close (by dropping, after the linger was set).
+/// Plays `steps`. Returns `true` if the last of them asked for a close (by dropping, after the
+/// linger was set).
 ///
 /// # Errors
 /// When the other side took no more: often right, so the caller judges it.
