@@ -1,8 +1,9 @@
-//! The container way, as a user goes it: `make up`, the documented lines, `docker-compose down`; and what
-//! becomes of it when everything is killed.
+//! The container way of running, as a user runs it: `make up`, the documented lines,
+//! `docker-compose down`; and the recovery after everything was killed.
 //!
-//! A program of its own, because building the image takes all cores for a minute, which would spoil the
-//! times that other tests look at. Without an engine or compose there is nothing to do, and it says so.
+//! This is a test program of its own, because building the image takes all cores for a minute,
+//! which would spoil the times that other tests measure. Without an engine or compose its tests are
+//! skipped, with a line on standard error.
 
 #[path = "compose/project.rs"]
 mod project;
@@ -78,8 +79,12 @@ fn the_documented_lines_do_what_they_say_and_down_leaves_nothing() {
         ),
     ];
     for (method, path, body, status, answer) in lines {
-        let (got, said) = project.http(method, path, body);
-        assert_eq!((got, said.trim_end()), (status, answer), "{method} {path}");
+        let (got, answered) = project.http(method, path, body);
+        assert_eq!(
+            (got, answered.trim_end()),
+            (status, answer),
+            "{method} {path}"
+        );
     }
     assert_eq!(project.netcat("rep"), "N 3\nS1\nS2\nS3\n\n");
     assert_eq!(project.replicas().len(), 3);
@@ -117,7 +122,7 @@ fn the_balancer_is_confined_and_a_check_is_on_it_alone() {
 }
 
 #[test]
-fn another_container_on_the_network_may_not_command() {
+fn a_foreign_container_on_the_network_may_not_command() {
     let Some(project) = Project::up("stranger") else {
         return;
     };
@@ -144,7 +149,7 @@ fn another_container_on_the_network_may_not_command() {
 }
 
 #[test]
-fn it_comes_back_after_a_crash_of_everything() {
+fn the_fleet_comes_back_after_a_crash_of_everything() {
     let Some(project) = Project::up("crash") else {
         return;
     };
@@ -162,7 +167,7 @@ fn it_comes_back_after_a_crash_of_everything() {
     );
     assert_eq!(project.netcat("rep"), "N 4\nS1\nS2\nS3\nlion\n\n");
 
-    // As after a reboot: whatever ran has ended.
+    // As after a reboot: every container has ended.
     let all = [vec![project.balancer()], project.replicas()].concat();
     for container in &all {
         docker(&["kill", container]);

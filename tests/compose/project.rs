@@ -1,5 +1,5 @@
-//! One compose project with names, fleet and ports of its own, so that it disturbs nothing else on the
-//! engine. Dropping its value removes it; the next test program removes what a killed one left.
+//! A compose project with names, fleet and ports of its own, so that it disturbs nothing else on
+//! the engine. Dropping its value removes it; the next test program removes what a killed one left.
 //!
 //! One type holds the project and its clean-up; a part of it alone could leave something behind.
 
@@ -61,11 +61,12 @@ impl Project {
         });
     }
 
-    /// Runs a line of shell in the repository, as the user of this project, and returns what it prints.
+    /// Runs a line of shell in the repository, as the user of this project, and returns what it
+    /// prints.
     #[track_caller]
     pub(crate) fn run(&self, line: &str) -> String {
         let output = self.shell(line).output().expect("sh");
-        said(line, &output)
+        output_of(line, &output)
     }
 
     #[track_caller]
@@ -162,7 +163,7 @@ impl Project {
         docker(&["ps", "-aq", "--filter", &label])
     }
 
-    /// The containers of its replicas, also those that have ended.
+    /// Returns the containers of its replicas, also the exited ones.
     #[track_caller]
     pub(crate) fn replicas(&self) -> Vec<String> {
         let fleet = format!("label=ringmaster.fleet={}", self.name);
@@ -190,7 +191,8 @@ impl Project {
         all[0].clone()
     }
 
-    /// Answer of the balancer to another container on its network; the words are for printf(1).
+    /// Returns the balancer's answer to another container on its network; `words` are for
+    /// printf(1).
     #[track_caller]
     pub(crate) fn heard_from_another_container(&self, port: u16, words: &str) -> String {
         // The image that ours is built in has a shell that opens sockets.
@@ -257,11 +259,11 @@ fn tools() -> &'static Result<String, &'static str> {
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("docker");
-    said(&format!("docker {args:?}"), &output)
+    output_of(&format!("docker {args:?}"), &output)
 }
 
 #[track_caller]
-fn said(line: &str, output: &Output) -> String {
+fn output_of(line: &str, output: &Output) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(
         output.status.success(),
@@ -275,7 +277,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
-/// Takes down what test programs have left that were killed.
+/// Removes the projects of test programs that were killed.
 fn sweep_the_dead() {
     let networks = docker(&["network", "ls", "--format", "{{.Name}}"]);
     for name in networks
@@ -322,7 +324,7 @@ fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16
         .ok_or_else(|| std::io::Error::other(answer))
 }
 
-/// Sends `words`, says that no more will come, and reads to the end.
+/// Sends `words`, half-closes, and reads to the end.
 fn ask(port: u16, words: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(TEST_TIMEOUT))?;

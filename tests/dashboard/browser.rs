@@ -1,8 +1,8 @@
-//! A browser of a test's own: headless Chromium behind its driver, on a port that the driver chooses. What
-//! the page asked for and what the browser complained of is kept.
+//! A browser of a test's own: headless Chromium behind its driver, on a port that the driver
+//! chooses. What the page asked for and what the browser complained of is kept.
 //!
-//! Waits look at the page again and again, under the deadline of all tests. Starting a browser has a longer
-//! one, since on a busy machine that takes seconds.
+//! Waits look at the page again and again, under the deadline of all tests. Starting a browser has
+//! a longer one, since on a busy machine that takes seconds.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ impl Browser {
         self.run(self.client().issue_cmd(Own { path, body }))
     }
 
-    /// Asks the browser itself, in its debugging protocol.
+    /// Sends a command of the debugging protocol to the browser.
     fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
         self.own("goog/cdp/execute", body)
@@ -207,7 +207,7 @@ impl Browser {
         self.run(click);
     }
 
-    /// Types into a field, instead of what is there.
+    /// Replaces the text of a field.
     #[track_caller]
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let fill = async {
@@ -252,8 +252,8 @@ impl Browser {
         lines.as_array().cloned().unwrap_or_default()
     }
 
-    /// Messages of the browser's console since the last call. A change of this machine's network is left out:
-    /// containers of other tests come and go.
+    /// Messages of the browser's console since the last call. A change of this machine's network is
+    /// left out: containers of other tests come and go.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let lines = self.log("browser");
         let texts = lines.iter().filter_map(|line| line["message"].as_str());
@@ -261,7 +261,7 @@ impl Browser {
         ours.map(str::to_owned).collect()
     }
 
-    /// All addresses that were asked for since the last call, answered or not.
+    /// Returns all addresses requested since the last call, answered or not.
     pub(crate) fn asked(&self) -> Vec<String> {
         let lines = self.log("performance");
         let lines = lines.iter().filter_map(|line| line["message"].as_str());
@@ -279,7 +279,8 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            // The driver ends the browser with the session; if not, there is nothing left to be done.
+            // The driver ends the browser with the session; if not, there is nothing left to be
+            // done.
             let _ = self
                 .runtime
                 .block_on(async { tokio::time::timeout(START, client.close()).await });

@@ -1,12 +1,12 @@
-//! Changes by click: nothing is done before it was previewed, and what is done is what was previewed.
+//! Changes by click: each is previewed first, and the change applied is the previewed one.
 
 use crate::support::Ringmaster;
 
 use super::browser::Browser;
 
-/// Waits for the word about the last change.
+/// Waits for the message about the last change.
 #[track_caller]
-pub(super) fn said(browser: &Browser, state: &str) -> String {
+pub(super) fn message(browser: &Browser, state: &str) -> String {
     browser.until(
         &format!("a word that is {state:?}"),
         &format!("(said => said.dataset.state === '{state}' && said.textContent !== '')(document.getElementById('change-said'))"),
@@ -18,7 +18,7 @@ pub(super) fn can_apply(browser: &Browser) -> bool {
     browser.eval("!document.getElementById('apply').disabled") == true
 }
 
-/// Waits until the button says this and can be clicked.
+/// Waits until the button has this text and can be clicked.
 #[track_caller]
 pub(super) fn offered(browser: &Browser, text: &str) {
     browser.until(
@@ -46,7 +46,7 @@ fn replicas_are_added_and_removed_by_click() {
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
     browser.click("#apply");
     assert_eq!(
-        said(&browser, "good"),
+        message(&browser, "good"),
         "Done: Add 2 replicas. Now 4 replicas."
     );
     assert_eq!(program.rep(), ["S1", "S2", "lion", "tiger"]);
@@ -59,7 +59,10 @@ fn replicas_are_added_and_removed_by_click() {
     browser.click("#rows tr:nth-child(2) button[data-order=remove]");
     offered(&browser, "Remove S2");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Remove S2. Now 3 replicas.");
+    assert_eq!(
+        message(&browser, "good"),
+        "Done: Remove S2. Now 3 replicas."
+    );
     assert_eq!(program.rep(), ["S1", "lion", "tiger"]);
     browser.until(
         "the rows",
@@ -68,7 +71,7 @@ fn replicas_are_added_and_removed_by_click() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
-/// Chooses the kind of ring that begins so, by key.
+/// Chooses the kind of ring whose name begins so, by key.
 #[track_caller]
 fn choose(browser: &Browser, kind: &str) {
     browser.eval("document.getElementById('spec').focus()");
@@ -80,7 +83,7 @@ fn choose(browser: &Browser, kind: &str) {
 }
 
 #[test]
-fn another_ring_is_previewed_and_switched_to() {
+fn a_ring_switch_is_previewed_and_applied() {
     let program = Ringmaster::start(&["--replicas", "3"]);
     let browser = Browser::at(&program);
     browser.until(
@@ -99,7 +102,7 @@ fn another_ring_is_previewed_and_switched_to() {
     );
     assert!(program.command("ring").starts_with("ring uniform\n"));
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Switch to classic.");
+    assert_eq!(message(&browser, "good"), "Done: Switch to classic.");
     assert!(program.command("ring").starts_with("ring classic\n"));
     browser.until(
         "the new ring",
@@ -122,10 +125,10 @@ fn another_ring_is_previewed_and_switched_to() {
     browser.click("#preview");
     offered(&browser, "Switch to classic");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Switch to classic.");
+    assert_eq!(message(&browser, "good"), "Done: Switch to classic.");
     let ring = program.command("ring");
     assert!(ring.contains("h=i%97+i*3"), "{ring}");
-    // A kind without a circle says so.
+    // A kind without a circle shows a note instead.
     choose(&browser, "jump");
     browser.click("#preview");
     offered(&browser, "Switch to jump");
@@ -146,7 +149,7 @@ fn the_bound_is_set() {
     browser.press("\u{e007}");
     offered(&browser, "Set the bound to 1.25");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Set the bound to 1.25.");
+    assert_eq!(message(&browser, "good"), "Done: Set the bound to 1.25.");
     assert_eq!(program.command("bound"), "bound 1.25\n\n");
     browser.until(
         "the new bound",

@@ -1,4 +1,4 @@
-//! The driver of the browser, on a port that it chooses itself, and what it is to start.
+//! The driver of the browser, on a port that it chooses itself, and its command line.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,7 @@ pub(super) fn start() -> (Child, u16) {
     started.expect("a driver that listens")
 }
 
-/// Starts the driver, and waits until it says where it listens; `None` if it ended instead.
+/// Starts the driver, and waits until it prints its port; `None` if it ended instead.
 #[track_caller]
 fn start_one() -> Option<(Child, u16)> {
     let started = Command::new("chromedriver")
@@ -54,17 +54,17 @@ fn start_one() -> Option<(Child, u16)> {
         panic!("no chromedriver ({err}): apt-get install chromium chromium-driver")
     });
     let stdout = driver.stdout.take().expect("a pipe");
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             let port = line
                 .rsplit_once("on port ")
                 .map(|(_, port)| port.trim_end_matches('.').to_owned());
             // It goes on to be read, or the driver would get stuck.
-            let _ = port.map(|port| tell.send(port));
+            let _ = port.map(|port| sender.send(port));
         }
     });
-    let ports = std::iter::from_fn(|| told.recv_timeout(START).ok());
+    let ports = std::iter::from_fn(|| receiver.recv_timeout(START).ok());
     let port = ports
         .filter_map(|port| port.parse().ok())
         .find(|port| *port != 0);

@@ -13,7 +13,7 @@ fn a_death_and_its_successor_show_by_themselves() {
         "document.querySelectorAll('#rows tr').length === 3",
     );
     browser.eval("window.same = true");
-    // What is told at once when the page opens is not said aloud.
+    // Events that are shown when the page opens are not announced to screen readers.
     browser.until(
         "events",
         "document.querySelectorAll('#events li').length === 3",
@@ -116,19 +116,19 @@ fn a_key_is_found_and_its_arc_lights_up() {
             "an answer",
             &format!("document.getElementById('key-answer').textContent.startsWith({key:?})"),
         );
-        let said = browser.text("#key-answer");
+        let shown = browser.text("#key-answer");
         if key == "132574" {
-            let told = program.command("where 132574");
-            let home = told.lines().nth(1).expect("a seat");
+            let answer = program.command("where 132574");
+            let home = answer.lines().nth(1).expect("a seat");
             let words: Vec<&str> = home.split(' ').collect();
             assert!(
-                said.contains(&format!("with {} in seat {}", words[2], words[1])),
-                "{said} {told}"
+                shown.contains(&format!("with {} in seat {}", words[2], words[1])),
+                "{shown} {answer}"
             );
         }
         let lit = browser.eval("[...new Set([...document.querySelectorAll('#ring path.lit')].map(p => p.dataset.seat))].join()");
         let lit = lit.as_str().expect("a seat");
-        assert!(said.contains(&format!("in seat {lit}.")), "{said} {lit}");
+        assert!(shown.contains(&format!("in seat {lit}.")), "{shown} {lit}");
         assert_eq!(browser.count("#ring .mark .pin"), 1);
     }
     browser.click("#key-clear");

@@ -1,11 +1,12 @@
-//! The page as it comes: everything from one place, nothing to complain of, and every replica on it.
+//! The page as it comes: everything from one place, nothing to complain of, and every replica on
+//! it.
 
 use crate::support::{Ringmaster, exchange};
 
 use super::browser::Browser;
 
 #[test]
-fn it_comes_whole_from_one_place_and_without_complaint() {
+fn the_page_loads_from_one_origin_without_console_errors() {
     let program = Ringmaster::start(&["--replicas", "3"]);
     let browser = Browser::at(&program);
     browser.until(
@@ -40,7 +41,7 @@ fn it_comes_whole_from_one_place_and_without_complaint() {
 fn a_script_that_was_slipped_in_does_not_run() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
-    // As one that got into the page by some hole would try it.
+    // A script that got into the page through a hole would try this.
     browser.eval(
         "(() => { const image = document.createElement('div'); \
          image.innerHTML = '<img src=x onerror=\"window.slipped = 1\"><style>body{display:none}</style>'; \
@@ -62,7 +63,7 @@ fn a_script_that_was_slipped_in_does_not_run() {
 }
 
 #[test]
-fn what_can_be_used_has_a_name_and_can_be_reached_by_key() {
+fn every_control_has_a_name_and_is_reachable_by_keyboard() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     browser.until(
@@ -126,7 +127,7 @@ fn the_files_are_for_anyone_and_no_site_may_frame_them() {
 }
 
 #[test]
-fn a_page_of_which_a_part_did_not_come_is_asked_for_again() {
+fn a_page_with_a_missing_part_is_reloaded() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
     let url = format!("http://127.0.0.1:{}/", program.control.port());

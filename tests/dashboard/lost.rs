@@ -1,4 +1,4 @@
-//! The balancer goes, and another comes: the page says so and goes on by itself.
+//! The balancer ends, and another starts: the page shows it and goes on by itself.
 
 use crate::support::{Ringmaster, Signal};
 
@@ -7,7 +7,7 @@ use super::browser::Browser;
 const SHOWN: &str = "!document.getElementById('lost').hidden";
 
 #[test]
-fn a_lost_balancer_is_told_and_found_again() {
+fn a_lost_balancer_is_shown_and_found_again() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     browser.until(
@@ -18,10 +18,10 @@ fn a_lost_balancer_is_told_and_found_again() {
     let control = program.control.to_string();
     program.kill();
     browser.until("the word", SHOWN);
-    let told = browser.text("#lost");
+    let message = browser.text("#lost");
     assert!(
-        told.starts_with("No answer from the balancer since "),
-        "{told}"
+        message.starts_with("No answer from the balancer since "),
+        "{message}"
     );
     assert_eq!(
         browser.eval("document.getElementById('lost').getAttribute('role')"),
@@ -52,7 +52,7 @@ fn a_lost_balancer_is_told_and_found_again() {
 }
 
 #[test]
-fn one_that_is_frozen_is_lost_too() {
+fn a_frozen_balancer_is_shown_as_lost() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
     program.signal(Signal::STOP);

@@ -1,12 +1,12 @@
-//! Orders about one replica by click, and the replacement of all: what is undone by a click is done by one,
-//! everything else is previewed.
+//! Orders about one replica by click, and the replacement of all. An order that a click can undo
+//! needs one click, every other order is previewed.
 
 use serde_json::Value;
 
 use crate::support::{Backend, Ringmaster};
 
 use super::browser::Browser;
-use super::changes::{can_apply, offered, said};
+use super::changes::{can_apply, message, offered};
 
 /// Waits for as many rows.
 #[track_caller]
@@ -22,7 +22,7 @@ fn button(order: &str, name: &str) -> String {
     format!("#rows tr[data-name=\"{name}\"] button[data-order={order}]")
 }
 
-/// Waits until the row of this replica says that it is in this state.
+/// Waits until the row of this replica shows this state.
 #[track_caller]
 fn state(browser: &Browser, name: &str, state: &str) {
     browser.until(
@@ -41,7 +41,7 @@ fn names(browser: &Browser) -> Vec<String> {
         .collect()
 }
 
-/// All about a replica, as the control port tells it.
+/// Returns the status card of a replica, as the control port sends it.
 fn card(program: &Ringmaster, name: &str) -> Value {
     let answer = program.command(&format!("show {name} json"));
     let answer: Value = serde_json::from_str(answer.trim_end()).expect(&answer);
@@ -69,7 +69,7 @@ fn a_replica_is_replaced_by_click_and_its_seat_stays() {
         "a preview changes nothing"
     );
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Replace S2.");
+    assert_eq!(message(&browser, "good"), "Done: Replace S2.");
     let rep = program.rep();
     assert_ne!(rep[1], "S2");
     browser.until(
@@ -103,7 +103,7 @@ fn all_are_replaced_one_after_the_other() {
     );
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
     browser.click("#apply");
-    assert_eq!(said(&browser, "good"), "Done: Replace all.");
+    assert_eq!(message(&browser, "good"), "Done: Replace all.");
     let rep = program.rep();
     assert!(rep.len() == 2 && !rep.contains(&"S1".to_owned()) && !rep.contains(&"S2".to_owned()));
     browser.until(
@@ -113,20 +113,20 @@ fn all_are_replaced_one_after_the_other() {
 }
 
 #[test]
-fn one_is_drained_by_a_click_and_ready_by_another() {
+fn a_replica_is_drained_and_made_ready_by_click() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     rows(&browser, 2);
     browser.click(&button("drain", "S1"));
     state(&browser, "S1", "drained");
-    assert_eq!(said(&browser, "good"), "Done: Drain S1.");
+    assert_eq!(message(&browser, "good"), "Done: Drain S1.");
     assert_eq!(card(&program, "S1")["state"], "drained");
     browser.until("the sum", "document.title === '1/2 up · Ringmaster'");
     browser.until(
         "its arcs are pale",
         "document.querySelectorAll('#ring .band path.absent').length === 1",
     );
-    // The other is the last: that is asked first.
+    // The other is the last replica that is up, so the page asks for confirmation.
     browser.click(&button("drain", "S2"));
     offered(&browser, "Drain S2");
     let plan = browser.text("#plan");
@@ -141,7 +141,7 @@ fn one_is_drained_by_a_click_and_ready_by_another() {
     ));
     browser.press("\u{e007}");
     state(&browser, "S1", "up");
-    assert_eq!(said(&browser, "good"), "Done: Ready S1.");
+    assert_eq!(message(&browser, "good"), "Done: Ready S1.");
     assert_eq!(card(&program, "S1")["state"], "up");
     assert_eq!(
         browser.eval("document.activeElement.getAttribute('aria-label')"),
@@ -161,14 +161,14 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     browser.eval("document.getElementById('order').focus()");
     browser.press("Drain");
     browser.until(
-        "nobody drains all",
+        "no drain of all",
         "document.querySelector('#which option[value=all]').disabled && document.getElementById('which').value === 'S1'",
     );
     browser.eval("document.getElementById('which').focus()");
     browser.press("S2");
     browser.click("#preview");
     offered(&browser, "Drain S2");
-    // Another order comes first: the page says so and no longer offers it.
+    // Another order is carried out first: the page shows it and withdraws its offer.
     program.command("replace S2");
     browser.until(
         "the offer is gone",
@@ -177,15 +177,15 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     assert_eq!(
         browser.eval("document.getElementById('which').value"),
         "",
-        "nobody else is chosen instead"
+        "no other replica is chosen instead"
     );
-    // A click that comes too late, as on a page that has not heard of it yet.
+    // A click that comes too late, as on a page that does not know of the replacement yet.
     browser.eval("(row => { const late = row.querySelector('button[data-order=drain]'); row.dataset.name = 'S2'; late.click(); })(document.querySelector('#rows tr:nth-child(2)'))");
-    assert_eq!(said(&browser, "bad"), "there is no replica named S2");
+    assert_eq!(message(&browser, "bad"), "there is no replica named S2");
 }
 
 #[test]
-fn how_long_one_is_up_and_what_it_is_to_the_machine_is_shown() {
+fn uptime_and_engine_id_of_a_replica_are_shown() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     let browser = Browser::at(&program);
     rows(&browser, 2);
@@ -221,7 +221,7 @@ fn how_long_one_is_up_and_what_it_is_to_the_machine_is_shown() {
 }
 
 #[test]
-fn fixed_ones_are_drained_and_neither_replaced_nor_removed() {
+fn fixed_backends_are_drained_and_neither_replaced_nor_removed() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let backends = [Backend::answering(reply), Backend::answering(reply)];
     let [a, b] = backends.each_ref().map(|backend| backend.addr);
@@ -244,8 +244,8 @@ fn fixed_ones_are_drained_and_neither_replaced_nor_removed() {
     state(&browser, "a", "up");
 }
 
-/// Lets the page hear more than this balancer tells: a replica without a seat in a state that is not known,
-/// and a field of events.
+/// A script that adds to the balancer's answers: a replica without a seat in an unknown state, and
+/// an unknown field of events.
 const MORE: &str = "(() => { const heard = window.fetch; window.fetch = async (path, ...rest) => {
     const response = await heard(path, ...rest);
     if (path === '/events') {

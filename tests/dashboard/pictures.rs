@@ -1,5 +1,5 @@
-//! Pictures of the page in `target/page`, to be looked at; and what can be judged of its look by numbers:
-//! nothing sticks out, and every text stands out from what is behind it.
+//! Pictures of the page in `target/page`, to be looked at; and what can be judged of its look by
+//! numbers: nothing sticks out, and every text stands out from what is behind it.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,8 @@ fn folder() -> PathBuf {
     target.expect("the target folder").join("page")
 }
 
-/// Texts whose contrast to what is behind them is too low, and elements that are wider than the window.
+/// Texts whose contrast to what is behind them is too low, and elements that are wider than the
+/// window.
 const FAULTS: &str = "(() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgb = (colour) => {
@@ -77,7 +78,7 @@ fn expect_readable(browser: &Browser, what: &str) {
 }
 
 #[test]
-fn it_looks_right_in_light_and_dark_and_on_a_phone() {
+fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
     let program = Ringmaster::start(&["--replicas", "3"]);
     let browser = Browser::at(&program);
     let load = Load::start(program.listen, 4);

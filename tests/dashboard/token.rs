@@ -5,7 +5,7 @@ use crate::support::open_to_strangers;
 use super::browser::{Browser, Screen};
 
 #[test]
-fn a_stranger_shows_the_token_and_may_command() {
+fn a_remote_client_with_the_token_may_command() {
     let Some((program, ip)) = open_to_strangers(&["--control-token", "s3cret"]) else {
         return;
     };

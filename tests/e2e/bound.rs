@@ -1,5 +1,5 @@
-//! The bound on a replica's load, through the real program: it holds on a ring that is as uneven as can
-//! be, it is off unless it is given, and few requests do not feel it.
+//! The bound on a replica's load, through the real program: it holds on a ring that is as uneven as
+//! can be, it is off unless it is given, and few requests do not feel it.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn few_requests_stay_at_home() {
 
 #[test]
 fn a_successor_takes_part_in_the_bound() {
-    // Seat 1 is the one that would have 84 % without the bound.
+    // Seat 1 would have 84 % of the keys without the bound.
     let ring = ["--ring", "classic", "--bound", "1.03"];
     let program = Ringmaster::start(&[&ring[..], &["--workers", "1"]].concat());
     let ask = |ids: std::ops::Range<u64>| servers(program.listen, ids.map(six_digits).map(with_id));

@@ -1,7 +1,7 @@
 //! A clock that is set forward and back: the `Date` of our own replies follows it, on both ports.
 //!
-//! The clock of the machine stays as it is. The program gets one of its own: a library that is loaded before the
-//! system's and adds what a file says to the time of day.
+//! The clock of the machine stays as it is. The program gets one of its own: a preloaded library
+//! that adds the offset in a file to the time of day.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -35,7 +35,7 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 const SLACK: Duration = Duration::from_secs(2);
 
 #[test]
-fn the_date_of_our_replies_follows_it() {
+fn the_date_of_our_replies_follows_the_clock() {
     let [source, library, offset] = ["clock.c", "clock.so", "offset"].map(fresh_path);
     std::fs::write(&source, CLOCK).expect("a file");
     let mut compiler = Command::new("cc");

@@ -1,5 +1,5 @@
-//! The checks of tests/fuzz/lines.rs on some thousand lines each run, put together from the words that
-//! readers of commands trip over. The seed is fixed: a failure is the same on every machine.
+//! The checks of tests/fuzz/lines.rs on some thousand lines each run, built from words that are
+//! hard on command parsers. The seed is fixed: a failure is the same on every machine.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

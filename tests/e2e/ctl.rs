@@ -1,4 +1,4 @@
-//! `ringmaster ctl` as people and scripts run it: what it prints, where, and how it ends.
+//! `ringmaster ctl` as people and scripts run it: its output, its streams and its exit code.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ fn ctl(program: &Ringmaster, words: &[&str]) -> Output {
 
 /// Exit code, stdout and stderr.
 #[track_caller]
-pub(super) fn told(output: &Output) -> (i32, &str, &str) {
+pub(super) fn outcome(output: &Output) -> (i32, &str, &str) {
     let text = |bytes| std::str::from_utf8(bytes).expect("text");
     (
         output.status.code().expect("no signal"),
@@ -27,7 +27,7 @@ pub(super) fn told(output: &Output) -> (i32, &str, &str) {
 }
 
 #[test]
-fn the_exit_code_tells_whether_it_was_done() {
+fn the_exit_code_tells_whether_the_command_succeeded() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let cases: [(&[&str], i32, &str, &str); 9] = [
         (&["rep"], 0, "N 1\nS1\n", ""),
@@ -57,7 +57,7 @@ fn the_exit_code_tells_whether_it_was_done() {
     ];
     for (words, code, out, errors) in cases {
         assert_eq!(
-            told(&ctl(&program, words)),
+            outcome(&ctl(&program, words)),
             (code, out, errors),
             "{words:?}"
         );
@@ -69,11 +69,11 @@ fn json_comes_by_flag_and_by_word() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let rep = "{\"message\":{\"N\":1,\"replicas\":[\"S1\"]},\"status\":\"successful\"}\n";
     for words in [&["--json", "rep"][..], &["rep", "--json"], &["rep", "json"]] {
-        assert_eq!(told(&ctl(&program, words)), (0, rep, ""), "{words:?}");
+        assert_eq!(outcome(&ctl(&program, words)), (0, rep, ""), "{words:?}");
     }
-    // A refusal is what was asked for too: it goes where the answer would.
+    // A refusal is a result, too: it goes to standard output.
     let refused = ctl(&program, &["--json", "rm", "1", "S9"]);
-    let (code, out, errors) = told(&refused);
+    let (code, out, errors) = outcome(&refused);
     let failure: Value = serde_json::from_str(out).expect("JSON");
     assert_eq!((code, errors), (1, ""));
     assert_eq!(failure["message"], "<Error> there is no replica named S9");
@@ -91,14 +91,14 @@ fn bad_usage_is_2_and_sends_nothing() {
     ];
     for usage in usages {
         let output = run_to_end(usage);
-        let (code, out, errors) = told(&output);
+        let (code, out, errors) = outcome(&output);
         assert_eq!((code, out), (2, ""), "{usage:?}");
         assert!(errors.starts_with("error: "), "{errors}");
     }
 }
 
 #[test]
-fn a_sentence_says_who_does_not_answer() {
+fn an_unreachable_balancer_is_named_in_a_sentence() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -108,18 +108,18 @@ fn a_sentence_says_who_does_not_answer() {
         let control = format!("{host}:{port}");
         let output = run_to_end(&["ctl", "--control", &control, "rep"]);
         let sentence = format!("ringmaster: nothing listens on 127.0.0.1:{port} (--control)\n");
-        assert_eq!(told(&output), (1, "", sentence.as_str()));
+        assert_eq!(outcome(&output), (1, "", sentence.as_str()));
     }
-    let output = run_to_end(&["ctl", "--control", "nobody.invalid:1", "rep"]);
-    let (code, _, errors) = told(&output);
+    let output = run_to_end(&["ctl", "--control", "absent.invalid:1", "rep"]);
+    let (code, _, errors) = outcome(&output);
     assert_eq!(code, 1);
     assert!(
-        errors.starts_with("ringmaster: cannot find nobody.invalid:1"),
+        errors.starts_with("ringmaster: cannot find absent.invalid:1"),
         "{errors}"
     );
     let program = Ringmaster::start(&["--replicas", "1"]);
     let output = run_to_end(&["ctl", "--control", &program.listen.to_string(), "rep"]);
-    let (code, out, errors) = told(&output);
+    let (code, out, errors) = outcome(&output);
     assert_eq!((code, out), (1, ""));
     assert!(
         errors.contains("it answers in HTTP: is this the data port?"),
@@ -132,7 +132,7 @@ fn a_name_is_looked_up() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let control = format!("localhost:{}", program.control.port());
     let output = run_to_end(&["ctl", "--control", &control, "rep"]);
-    assert_eq!(told(&output), (0, "N 1\nS1\n", ""));
+    assert_eq!(outcome(&output), (0, "N 1\nS1\n", ""));
 }
 
 #[test]
@@ -148,22 +148,23 @@ fn the_token_opens_and_is_never_shown() {
             .env("RINGMASTER_CONTROL_TOKEN", token);
         end_of(command.args(["ctl", "rep"]))
     };
-    assert_eq!(told(&ask("s3cret")), (0, "N 1\nS1\n", ""));
-    let stranger =
+    assert_eq!(outcome(&ask("s3cret")), (0, "N 1\nS1\n", ""));
+    let refusal =
         format!("ERR /rep is for local peers or a bearer token, you are {ip} without one\n");
-    assert_eq!(told(&ask("")), (1, "", stranger.as_str()));
-    let wrong = format!("ERR the token is wrong\n{stranger}");
-    assert_eq!(told(&ask("0ther")), (1, "", wrong.as_str()));
-    // Here nobody needs it, and the balancer has none to compare it with.
+    assert_eq!(outcome(&ask("")), (1, "", refusal.as_str()));
+    let wrong = format!("ERR the token is wrong\n{refusal}");
+    assert_eq!(outcome(&ask("0ther")), (1, "", wrong.as_str()));
+    // This balancer needs no token, and has none to compare it with.
     let other = Ringmaster::start(&["--replicas", "1"]);
     let output = ctl(&other, &["--control-token", "s3cret", "rep"]);
-    assert_eq!(told(&output), (0, "N 1\nS1\n", ""));
+    assert_eq!(outcome(&output), (0, "N 1\nS1\n", ""));
     assert!(!balancer.log().contains("s3cret") && !other.log().contains("s3cret"));
 }
 
 #[test]
 fn lines_are_shown_as_they_come() {
-    // What is sent, and the lines that are shown of it before more is sent. The third answer never ends.
+    // The pieces that are sent, and the lines that are shown after each. The third answer never
+    // ends.
     const PIECES: [(&str, &[&str]); 3] = [
         ("one\n", &["one"]),
         ("two\n\nthr", &["two"]),
@@ -199,7 +200,7 @@ fn lines_are_shown_as_they_come() {
     let output = child.wait_with_output().expect("its end");
     let sentence =
         format!("ringmaster: {control} closed the connection before its answer was whole\n");
-    assert_eq!(told(&output), (1, "", sentence.as_str()));
+    assert_eq!(outcome(&output), (1, "", sentence.as_str()));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The stop: whoever has begun is answered, whoever waits to be accepted too, and then it ends with 0.
+//! The stop: requests under way are answered, waiting connections are accepted and served, exit
+//! code 0.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -17,37 +18,37 @@ fn expect_last(client: &mut Client) {
     assert_eq!(client.expect_closed(), End::Fin);
 }
 
-fn told_to_stop(program: &Ringmaster) {
+fn start_drain(program: &Ringmaster) {
     program.signal(Signal::TERM);
-    // The workers close their listeners after they have heard of it, and not before.
+    // The workers close their listeners only after they have received the stop.
     eventually(TEST_TIMEOUT, "no new connection is taken", || {
         TcpStream::connect(program.listen).is_err()
     });
 }
 
-/// A backend that answers when it is let, and tells of each request.
+/// A backend that reports each request, and answers it when it is allowed to.
 fn holding() -> (Backend, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
-    let (tell, gone) = (Mutex::new(tell), Mutex::new(gone));
+    let (sender, gone) = (Mutex::new(sender), Mutex::new(gone));
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             conversation.request()?;
-            tell.lock().expect("a lock").send(()).expect("a listener");
+            sender.lock().expect("a lock").send(()).expect("a listener");
             let _ = gone.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
             conversation.wire.write(OK)?;
         }
     });
-    (backend, told, go)
+    (backend, receiver, go)
 }
 
 #[test]
-fn what_has_begun_is_answered() {
-    let (backend, told, go) = holding();
+fn requests_under_way_are_answered() {
+    let (backend, arrived, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client_after(GET);
-    told.recv_timeout(TEST_TIMEOUT).unwrap();
-    told_to_stop(&program);
+    arrived.recv_timeout(TEST_TIMEOUT).unwrap();
+    start_drain(&program);
     go.send(()).unwrap();
     expect_last(&mut client);
     assert_eq!(program.wait().code(), Some(0));
@@ -61,7 +62,7 @@ fn an_idle_connection_may_ask_once_more_and_is_closed_if_it_does_not() {
     for client in &mut clients {
         assert_eq!(client.ask(GET).field("connection"), None);
     }
-    told_to_stop(&program);
+    start_drain(&program);
     let [mut asks, mut idles] = clients;
     asks.send(GET);
     expect_last(&mut asks);
@@ -78,7 +79,7 @@ fn a_client_that_never_said_a_word_does_not_hold_the_stop_up() {
     assert_eq!(program.client().ask(GET).status(), 200);
     program.signal(Signal::TERM);
     assert_eq!(program.wait().code(), Some(0));
-    // The kernel may have kept it to itself so far: then it learns of the end when it speaks.
+    // The kernel may have deferred the accept so far: then the client is closed when it sends.
     silent.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let _ = silent.write_all(GET.as_bytes());
     match silent.read(&mut [0]) {
@@ -88,9 +89,10 @@ fn a_client_that_never_said_a_word_does_not_hold_the_stop_up() {
 }
 
 #[test]
-fn whoever_waits_to_be_accepted_is_served() {
+fn clients_that_wait_to_be_accepted_are_served() {
     let backend = Backend::answering(OK);
-    // So many at once may have to knock twice at the backend: its queue is short (tcp(7)).
+    // This many connections at once may need a second SYN at the backend: its queue is short
+    // (tcp(7)).
     let args = [
         "--max-connections",
         "1",
@@ -102,7 +104,7 @@ fn whoever_waits_to_be_accepted_is_served() {
     let mut program = Ringmaster::before(backend.addr, &args);
     let mut first = program.client();
     assert_eq!(first.ask(GET).status(), 200);
-    // A request that has begun keeps its place.
+    // A request that has begun keeps its slot.
     let (begun, rest) = GET.split_at(8);
     first.send(begun);
     // More than one turn of the event loop takes.
@@ -117,11 +119,11 @@ fn whoever_waits_to_be_accepted_is_served() {
 }
 
 #[test]
-fn what_takes_too_long_is_cut_off() {
-    let (backend, told, go) = holding();
+fn a_request_that_exceeds_the_drain_timeout_is_cut_off() {
+    let (backend, arrived, go) = holding();
     let mut program = Ringmaster::before(backend.addr, &["--drain-timeout", "100ms"]);
     let mut client = program.client_after(GET);
-    told.recv_timeout(TEST_TIMEOUT).unwrap();
+    arrived.recv_timeout(TEST_TIMEOUT).unwrap();
     program.signal(Signal::TERM);
     client.expect_closed();
     assert_eq!(program.wait().code(), Some(0));

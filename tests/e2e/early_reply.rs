@@ -1,5 +1,5 @@
-//! A final reply before the end of its request: it arrives at once, and the upload goes on for as long as the
-//! replica reads.
+//! A final reply before the end of its request: it arrives at once, and the upload goes on for as
+//! long as the replica reads.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -18,14 +18,14 @@ fn post(bytes: usize) -> String {
 
 #[test]
 fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             let head = conversation.head()?;
             conversation.wire.write(ACCEPTED)?;
             let body = conversation.wire.body(&head, false)?;
-            let _ = tell.lock().unwrap().send(body.len());
+            let _ = sender.lock().unwrap().send(body.len());
         }
     });
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
@@ -55,7 +55,11 @@ fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
         if chunked {
             client.send("0\r\n\r\n");
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(8 * MIB), "{chunked}");
+        assert_eq!(
+            receiver.recv_timeout(TEST_TIMEOUT),
+            Ok(8 * MIB),
+            "{chunked}"
+        );
         assert_eq!(client.expect_closed(), End::Fin);
     }
     // It has read the whole request, so its connection serves the next one too.
@@ -64,13 +68,13 @@ fn a_replica_that_answers_at_once_and_reads_on_gets_the_whole_upload() {
 
 #[test]
 fn a_client_that_leaves_after_the_reply_ends_the_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.head()?;
         conversation.wire.write(ACCEPTED)?;
         let rest = conversation.wire.rest().map(|rest| rest.len());
-        let _ = tell.lock().unwrap().send(rest.unwrap_or_default());
+        let _ = sender.lock().unwrap().send(rest.unwrap_or_default());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
@@ -84,12 +88,12 @@ fn a_client_that_leaves_after_the_reply_ends_the_upload() {
             client.half_close();
             assert_eq!(client.expect_closed(), End::Fin);
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(0), "{resets}");
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(0), "{resets}");
     }
 }
 
 #[test]
-fn a_replica_that_says_no_and_closes_or_resets_ends_the_upload() {
+fn a_replica_that_refuses_and_closes_or_resets_ends_the_upload() {
     for resets in [false, true] {
         let (seen, client_saw) = mpsc::channel::<()>();
         let client_saw = Mutex::new(client_saw);
@@ -114,7 +118,7 @@ fn a_replica_that_says_no_and_closes_or_resets_ends_the_upload() {
 }
 
 #[test]
-fn a_replica_that_says_no_and_reads_nothing_holds_nobody_for_long() {
+fn a_replica_that_refuses_and_reads_nothing_holds_no_client_for_long() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.head()?;
         conversation.wire.write(REFUSED)?;
@@ -129,7 +133,7 @@ fn a_replica_that_says_no_and_reads_nothing_holds_nobody_for_long() {
     });
     let limits = ["--write-timeout", "500ms", "--body-timeout", "500ms"];
     let program = Ringmaster::before(backend.addr, &limits);
-    // One that sends more than all buffers hold is stopped by the write timeout.
+    // A client that sends more than all buffers hold is stopped by the write timeout.
     let mut client = Wire::new(TcpStream::connect(program.listen).unwrap());
     client.write(post(1 << 30)).unwrap();
     assert_eq!(client.head().unwrap().status(), 413);
@@ -141,7 +145,7 @@ fn a_replica_that_says_no_and_reads_nothing_holds_nobody_for_long() {
     assert!(ended.as_ref().is_ok_and(Vec::is_empty) || ended.is_err());
     drop(client);
     sending.join().unwrap();
-    // One that stops sending is let go by the body timeout.
+    // A client that stops sending is closed at the body timeout.
     let mut client = program.client();
     client.send(post(MIB));
     assert_eq!(client.reply().status(), 413);
@@ -150,15 +154,15 @@ fn a_replica_that_says_no_and_reads_nothing_holds_nobody_for_long() {
 
 #[test]
 fn the_end_of_a_connection_that_ends_a_reply_is_not_held_back_by_the_upload() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         let head = conversation.head()?;
         conversation.wire.write(
             "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         )?;
         let body = conversation.wire.body(&head, false)?;
-        let _ = tell.lock().unwrap().send(body.len());
+        let _ = sender.lock().unwrap().send(body.len());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
@@ -168,7 +172,7 @@ fn the_end_of_a_connection_that_ends_a_reply_is_not_held_back_by_the_upload() {
     let reply = client.rest();
     assert!(reply.ends_with(b"\r\n\r\nok"), "{reply:?}");
     client.send("hello");
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(5));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(5));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Small requests beside clients that send or receive at full speed.
 //!
-//! Not their time is judged, which depends on the machine, but what the others got meanwhile: how many bytes of
-//! all large bodies together went through between a small request and its answer.
+//! The test does not judge times, which depend on the machine. It judges how many bytes of all
+//! large bodies together went through between a small request and its answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,13 +14,13 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MIB: u64 = 1024 * 1024;
 /// Clients at full speed.
 const BULK: usize = 20;
-/// What they may move together while one small request is answered, in the median: some turns of one of them.
-/// Sessions that did not give way moved 300 to 400 MiB.
+/// Limit of the bytes they move together while one small request is answered, in the median: some
+/// turns of one client. Sessions that did not yield moved 300 to 400 MiB.
 const MOST: u64 = 32 * MIB;
 /// The same for bodies whose chunks are one byte each. Without turns it is 3.7 to 6.5 MiB.
 const MOST_CHUNKED: u64 = 2 * MIB;
 
-/// What was moved so far, counted where it arrives.
+/// Number of bytes moved so far, counted by the receiver.
 type Moved = Arc<AtomicU64>;
 
 fn drain(mut stream: &TcpStream, moved: &Moved) {
@@ -61,8 +61,8 @@ fn serve(conversation: &mut Conversation, head: &Message, moved: &Moved) -> std:
     Ok(())
 }
 
-/// The median of the bytes moved for others between a small request and its answer, beside so many clients
-/// that send `request` and then, if it has a body, that.
+/// Returns the median of the bytes moved for others between a small request and its answer. The
+/// others are `BULK` clients that send `request` and then its body, if it has one.
 fn moved_beside(request: &'static str) -> u64 {
     let _turn = exclusive_load();
     let moved = Moved::default();

@@ -1,4 +1,4 @@
-//! What is passed on beside the message itself: a Via field, the wish for trailers, and the field that a
+//! Header fields that the balancer adds or passes on: Via, TE: trailers, and the field that a
 //! request was routed by.
 
 use crate::support::{Backend, Ringmaster};

@@ -1,10 +1,10 @@
-//! What goes on to a replica and what comes back to the client, byte for byte.
+//! Requests forwarded to a replica and replies returned to the client, byte for byte.
 
 use crate::support::{Backend, Client, End, Message, Ringmaster};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 2\r\n\r\nok";
 
-/// What the backend sees of `request`, but for the trail that is added to every head.
+/// Returns `request` as the backend gets it, without the forwarding fields that every head gets.
 fn forwarded(program: &Ringmaster, backend: &Backend, request: &str) -> String {
     let mut client = program.client();
     assert_eq!(client.ask(request).status(), 200, "{request}");
@@ -27,7 +27,8 @@ fn heads_go_on_byte_for_byte_but_for_what_ends_here() {
                 "get /a%20b?q=%zz&id=7 HTTP/1.1\r\nHOST:a.test \r\nX-B:  1\t\r\nx-b: \u{c3}\u{a9}\r\nCookie: a=b; c\r\n{TRAIL}\r\n"
             ),
         ),
-        // Fields for this hop, those that Connection names, and those that only we may set.
+        // Fields for this hop, fields named by Connection, and fields that only the balancer may
+        // set.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nConnection: X-Hop, keep-alive\r\nconnection: x-other\r\n\
              x-hop: 1\r\nX-Other: 2\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nTE: gzip\r\n\
@@ -49,7 +50,7 @@ fn heads_go_on_byte_for_byte_but_for_what_ends_here() {
                 "POST / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nTransfer-Encoding: chunked\r\n{TRAIL}\r\nabc"
             ),
         ),
-        // The trail is continued, not begun anew.
+        // The list of addresses is continued, not replaced.
         (
             "GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID: 7\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\n\
              X-Forwarded-Proto: https\r\nVia: 1.0 first\r\n\r\n",
@@ -230,7 +231,7 @@ fn bodiless_replies_do_not_hold_the_connection_up() {
 }
 
 #[test]
-fn what_a_backend_switches_to_unasked_is_not_passed_on() {
+fn an_unrequested_101_is_not_passed_on() {
     let reply = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
     let (_backend, program) = replying(reply.to_owned(), true);
     let reply = program.client().ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");

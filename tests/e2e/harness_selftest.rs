@@ -1,4 +1,4 @@
-//! The harness itself: client and scripted backend speak to each other without a program between.
+//! The harness itself: client and scripted backend connected without a program between.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -68,8 +68,8 @@ fn a_half_close_is_seen_and_answered() {
 
 #[test]
 fn resets_go_both_ways() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         if conversation.number == 0 {
             conversation.head()?;
@@ -77,7 +77,7 @@ fn resets_go_both_ways() {
             return Ok(());
         }
         let end = conversation.head().unwrap_err().kind();
-        tell.lock().unwrap().send(end).unwrap();
+        sender.lock().unwrap().send(end).unwrap();
         Ok(())
     });
     let mut client = Client::connect(backend.addr);
@@ -87,7 +87,7 @@ fn resets_go_both_ways() {
     client.send("GET / HT");
     client.reset();
     assert_eq!(
-        told.recv_timeout(TEST_TIMEOUT),
+        receiver.recv_timeout(TEST_TIMEOUT),
         Ok(std::io::ErrorKind::ConnectionReset)
     );
 }

@@ -1,4 +1,4 @@
-//! One key, one replica: by default nothing takes a key from its home while all replicas are up.
+//! Key affinity: by default no key leaves its home seat while all replicas are up.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::support::{Ringmaster, six_digits};
 const TIMES: usize = 400;
 
 #[test]
-fn one_key_has_one_replica_however_often_it_is_asked_for() {
+fn a_key_has_one_replica_however_often_it_is_asked_for() {
     let program = Ringmaster::start(&[]);
     for keys in [1, 20] {
         let ids = (0..TIMES as u64).map(|n| six_digits(n % keys));
@@ -20,19 +20,19 @@ fn one_key_has_one_replica_however_often_it_is_asked_for() {
             assert_eq!(server, home, "key {id}");
         }
         for (id, home) in homes {
-            let told = program.command(&format!("where {id}"));
+            let answer = program.command(&format!("where {id}"));
             let first = format!("key {id}\nseat {home} S{home} up\n");
-            assert!(told.starts_with(&first), "{told}");
-            assert!(!told.contains("bound"), "{told}");
+            assert!(answer.starts_with(&first), "{answer}");
+            assert!(!answer.contains("bound"), "{answer}");
         }
     }
 }
 
 #[test]
-fn what_the_bound_costs_is_told_with_each_key() {
+fn the_cost_of_the_bound_is_told_with_each_key() {
     let program = Ringmaster::start(&["--ring", "classic", "--bound", "1.03"]);
-    let told = program.command("where 5");
+    let answer = program.command("where 5");
     // 1.03 thirds of the keys of seat 1, and all keys of the others.
-    assert!(told.ends_with("\nbound 1.03\nhome 0.507\n\n"), "{told}");
+    assert!(answer.ends_with("\nbound 1.03\nhome 0.507\n\n"), "{answer}");
     assert!(program.command("ring").contains("\nhome 0.507\n"));
 }

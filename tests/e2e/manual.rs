@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ctl::told;
+use super::ctl::outcome;
 use crate::support::{fresh_path, run_to_end};
 
 /// The flags that a help text lists, without their dashes.
@@ -20,7 +20,7 @@ fn flags(command: &str) -> BTreeSet<String> {
 fn manual_and_completions_name_every_flag() {
     let folder = fresh_path("docs");
     let made = run_to_end(&["docs", folder.to_str().expect("text")]);
-    assert_eq!(told(&made), (0, "", ""));
+    assert_eq!(outcome(&made), (0, "", ""));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
     let shells = [
         "ringmaster.bash",
@@ -51,7 +51,7 @@ fn manual_and_completions_name_every_flag() {
     }
     std::fs::remove_dir_all(&folder).expect("its removal");
     let no_folder = run_to_end(&["docs", "/dev/null/docs"]);
-    let (code, _, errors) = told(&no_folder);
+    let (code, _, errors) = outcome(&no_folder);
     assert_eq!(code, 1);
     assert!(
         errors.starts_with("ringmaster: /dev/null/docs: "),

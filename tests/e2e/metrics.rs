@@ -1,5 +1,5 @@
-//! `/metrics` of the real program, read by the letter of the text format 0.0.4: every sample belongs to a
-//! family that says its kind and its unit, and histograms add up. Also what a scrape of 64 seats takes.
+//! `/metrics` of the real program, checked against the text format 0.0.4: every sample belongs to a
+//! family with its kind and its unit, and histograms add up. Also the size of a scrape of 64 seats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ fn scrape(program: &Ringmaster) -> String {
 }
 
 #[test]
-fn they_are_what_prometheus_expects() {
+fn metrics_are_what_prometheus_expects() {
     let program = Ringmaster::start(&["--replicas", "2"]);
     for id in 0..20 {
         let ask = format!("GET /home?id={id} HTTP/1.1\r\nHost: a\r\n\r\n");

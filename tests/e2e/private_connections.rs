@@ -1,13 +1,14 @@
-//! Servers that authenticate a connection (NTLM, Negotiate): what one client has proved is not another's.
+//! Servers that authenticate a connection (NTLM, Negotiate): the login of one client is not used by
+//! another.
 
 use std::io;
 
 use crate::support::{Backend, Conversation, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
-/// A server that takes all requests of a connection for those of the one who has logged in on it, in two
-/// steps as NTLM does.
+/// A server that attributes all requests of a connection to the user who has logged in on it, in
+/// two steps as NTLM does.
 fn ntlm(mut conversation: Conversation) -> io::Result<()> {
-    let (mut challenged, mut user) = (false, String::from("nobody"));
+    let (mut challenged, mut user) = (false, String::from("anonymous"));
     loop {
         let request = conversation.request()?;
         let reply = match request.field("authorization") {
@@ -19,7 +20,7 @@ fn ntlm(mut conversation: Conversation) -> io::Result<()> {
                 user = credentials.replace("NTLM ", "");
                 page(&user)
             }
-            _ if request.start_line().contains("/secret") && user == "nobody" => {
+            _ if request.start_line().contains("/secret") && user == "anonymous" => {
                 unauthorized("Negotiate\r\nWWW-Authenticate: NTLM")
             }
             _ => page(&user),
@@ -79,14 +80,14 @@ fn connections(backends: &[Backend]) -> usize {
 }
 
 #[test]
-fn nobody_gets_the_login_of_another_and_each_keeps_its_own() {
+fn no_client_gets_the_login_of_another_and_each_keeps_its_own() {
     let (backends, program) = before_three(&[]);
     let (mut alice, mut bob) = (program.client(), program.client());
     log_in(&mut alice, "alice");
-    // Whatever the key, and whoever asks in between.
+    // The login stays private, whatever the key, and whichever client asks in between.
     for id in 0..20 {
         let path = format!("/page?id={id}");
-        assert_eq!(bob.ask(get(&path, "")).text(), "nobody", "{path}");
+        assert_eq!(bob.ask(get(&path, "")).text(), "anonymous", "{path}");
         assert_eq!(alice.ask(get(&path, "")).text(), "alice", "{path}");
     }
     log_in(&mut bob, "bob");
@@ -94,7 +95,7 @@ fn nobody_gets_the_login_of_another_and_each_keeps_its_own() {
         let path = format!("/page?id={id}");
         assert_eq!(alice.ask(get(&path, "")).text(), "alice", "{path}");
         assert_eq!(bob.ask(get(&path, "")).text(), "bob", "{path}");
-        assert_eq!(program.client().ask(get(&path, "")).text(), "nobody");
+        assert_eq!(program.client().ask(get(&path, "")).text(), "anonymous");
     }
     // Two of their own, and at most one kept in each pool.
     assert!(connections(&backends) <= 5, "{}", connections(&backends));
@@ -108,9 +109,9 @@ fn nobody_gets_the_login_of_another_and_each_keeps_its_own() {
 
 #[test]
 fn credentials_alone_make_a_connection_private() {
-    // It says nothing of authentication itself.
+    // The server requests no authentication itself.
     let backend = Backend::scripted(|mut conversation| {
-        let mut user = String::from("nobody");
+        let mut user = String::from("anonymous");
         loop {
             let request = conversation.request()?;
             if let Some(credentials) = request.field("authorization") {
@@ -123,7 +124,7 @@ fn credentials_alone_make_a_connection_private() {
     let mut carol = program.client();
     let proof = get("/", "Authorization: Negotiate carol\r\n");
     assert_eq!(carol.ask(proof).text(), "carol");
-    assert_eq!(program.client().ask(get("/", "")).text(), "nobody");
+    assert_eq!(program.client().ask(get("/", "")).text(), "anonymous");
     assert_eq!(carol.ask(get("/", "")).text(), "carol");
     assert_eq!(backend.connections(), 2);
 }
@@ -146,7 +147,7 @@ fn a_private_connection_ends_with_its_client() {
 }
 
 #[test]
-fn it_outlives_the_pool_and_not_the_drain_of_its_replica() {
+fn a_private_connection_outlives_the_pool_and_not_the_drain() {
     let (backends, program) = before_three(&["--pool-idle", "100ms"]);
     let (mut alice, mut bob) = (program.client(), program.client());
     log_in(&mut alice, "alice");
@@ -159,14 +160,14 @@ fn it_outlives_the_pool_and_not_the_drain_of_its_replica() {
     program.command(&name);
     eventually(TEST_TIMEOUT, "it is closed", || open() == 0);
     // Another server does not know her; she may log in there.
-    assert_eq!(alice.ask(get("/page?id=9", "")).text(), "nobody");
+    assert_eq!(alice.ask(get("/page?id=9", "")).text(), "anonymous");
     log_in(&mut alice, "alice");
 }
 
 #[test]
-fn a_server_that_closes_it_is_asked_afresh() {
-    let (tell, told) = std::sync::mpsc::channel();
-    let tell = std::sync::Mutex::new(tell);
+fn a_private_connection_that_the_server_closes_is_reopened() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         let number = conversation.number;
@@ -176,13 +177,13 @@ fn a_server_that_closes_it_is_asked_afresh() {
         );
         conversation.wire.write(format!("{reply}{number}"))?;
         drop(conversation);
-        let _ = tell.lock().unwrap().send(());
+        let _ = sender.lock().unwrap().send(());
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
     for number in 0..3 {
         assert_eq!(client.ask(get("/", "")).text(), number.to_string());
-        told.recv_timeout(TEST_TIMEOUT).unwrap();
+        receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! Which replica answers which ID: the classic ring by its formula, the default ring by its constancy,
-//! and the ID that is drawn for a request without one.
+//! The replica of each ID: the classic ring by its formula, the default ring by its constancy, and
+//! the ID that is drawn for a request without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use crate::support::{
 
 const SLOTS: u64 = 512;
 
-/// The seat the coursework's formula names for an ID, computed the long way round: every virtual server
-/// is put on its slot in turn, then the circle is walked from the key, one slot at a time.
+/// The seat the coursework's formula names for an ID, computed the long way round: every virtual
+/// server is put on its slot in turn, then the circle is walked from the key, one slot at a time.
 pub(super) fn by_formula(seats: u64, id: u64) -> u32 {
     let mut circle = BTreeMap::new();
     for i in 1..=seats {
@@ -30,7 +30,7 @@ pub(super) fn by_formula(seats: u64, id: u64) -> u32 {
     u32::try_from(circle[&at]).expect("a small number")
 }
 
-/// Who answers each of these requests, sent in groups over one connection.
+/// Returns the seat that answers each of these requests, sent in groups over one connection.
 #[track_caller]
 pub(super) fn servers(at: SocketAddr, requests: impl Iterator<Item = String>) -> Vec<u32> {
     let requests: Vec<String> = requests.collect();
@@ -57,7 +57,7 @@ fn on_the_classic_ring_the_formula_names_who_answers() {
     let answered = servers(program.listen, ids.clone().map(with_id));
     let named: Vec<u32> = ids.map(|id| by_formula(3, id)).collect();
     assert_eq!(answered, named);
-    // All three are named, or the comparison would say little.
+    // All three seats are named, or the comparison would prove little.
     assert_eq!(BTreeSet::from_iter(named), BTreeSet::from([1, 2, 3]));
     // An ID is a number: leading zeros and the place where it stands do not matter.
     for id in (300..330).map(six_digits) {
@@ -77,7 +77,7 @@ fn on_the_classic_ring_seats_that_stay_keep_their_keys() {
     for (then, now) in before.iter().zip(ask()) {
         assert!(now != 2 && (*then == 2 || *then == now), "{then} {now}");
     }
-    // Whoever takes the seat gets exactly its keys back.
+    // The successor in the seat gets exactly its keys back.
     assert_eq!(program.command("add 1 T"), "N 4\nS1\nS3\nS4\nT\n\n");
     assert_eq!(ask(), before);
 }
@@ -161,7 +161,7 @@ fn without_an_id_one_is_drawn_and_sent_on() {
         "{drawn:?}"
     );
     assert!(drawn.len() > 20, "24 draws gave {drawn:?}");
-    // One that came by another way is not repeated in a field.
+    // An ID that came by another way is not repeated in a field.
     client.ask("GET /home?id=5 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(
         backend.requests().last().unwrap().field("x-request-id"),

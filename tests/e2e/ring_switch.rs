@@ -1,18 +1,18 @@
-//! The ring switched and asked about through the real binary: no request fails, the answers are those of
-//! the new ring, and what cannot be is refused and changes nothing.
+//! Ring switches and queries through the real binary: no request fails, the answers match the new
+//! ring, and an impossible ring is refused and changes nothing.
 
 use serde_json::Value;
 
 use crate::support::{Load, Ringmaster, exchange, exclusive_load, run_to_end, server_of};
 
-/// Who answers a request with this ID.
+/// Returns the seat that answers a request with this ID.
 #[track_caller]
 fn server(program: &Ringmaster, id: u64) -> u32 {
     let ask = format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n");
     server_of(&exchange(program.listen, ask).text()).expect("an answer")
 }
 
-/// The home that `where` tells.
+/// Returns the home that `where` shows.
 #[track_caller]
 fn home(program: &Ringmaster, id: u64) -> u32 {
     let answer = program.command(&format!("where {id} json"));
@@ -45,13 +45,13 @@ fn a_switch_under_traffic_fails_no_request() {
     load.finish().expect_no_failure();
     program.expect_log("the ring is classic-brief, it was jump");
     let events = program.events();
-    let told: Vec<[&str; 3]> = events
+    let switches: Vec<[&str; 3]> = events
         .iter()
         .filter(|event| event["kind"] == "ring" || event["kind"] == "bound")
         .map(|event| ["kind", "from", "to"].map(|field| event[field].as_str().expect("text")))
         .collect();
     assert_eq!(
-        told[told.len() - 2..],
+        switches[switches.len() - 2..],
         [
             ["ring", "jump", "classic-brief"],
             ["ring", "classic-brief", "uniform"],
@@ -62,7 +62,7 @@ fn a_switch_under_traffic_fails_no_request() {
             .as_str()
             .is_some_and(|by| by.starts_with("127.0.0.1:"))
     };
-    assert_eq!(events.iter().filter(by).count(), told.len());
+    assert_eq!(events.iter().filter(by).count(), switches.len());
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn requests_go_where_the_ring_says() {
 }
 
 #[test]
-fn what_is_planned_is_what_comes() {
+fn a_planned_change_matches_the_applied_one() {
     let program = Ringmaster::start(&[]);
     let shares = |text: &str| -> Vec<Value> {
         let answer: Value = serde_json::from_str(text).expect("JSON");
@@ -136,10 +136,11 @@ fn a_ring_that_cannot_be_is_refused_and_changes_nothing() {
 fn a_ring_of_ones_own_is_given_at_the_start_or_refused_there() {
     let program = Ringmaster::start(&["--ring", "classic:vnodes=5,probe=quadratic"]);
     let ring = program.command("ring");
-    let told = "ring classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+25,slots=512,vnodes=5,probe=quadratic\n";
-    assert!(ring.starts_with(told), "{ring}");
+    let expected =
+        "ring classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+25,slots=512,vnodes=5,probe=quadratic\n";
+    assert!(ring.starts_with(expected), "{ring}");
     let end = run_to_end(&["serve", "--ring", "classic:h=1/i"]);
     assert_eq!(end.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&end.stderr).into_owned();
-    assert!(said.contains("h divides by zero at i=0"), "{said}");
+    let errors = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert!(errors.contains("h divides by zero at i=0"), "{errors}");
 }

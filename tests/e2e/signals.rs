@@ -8,7 +8,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn a_hangup_never_ends_it() {
+fn a_hangup_never_ends_the_program() {
     let backend = Backend::answering(OK);
     let file = fresh_path("access");
     let path = file.to_str().expect("UTF-8");
@@ -20,12 +20,12 @@ fn a_hangup_never_ends_it() {
         ),
         (&["--access-log", path], "was reopened"),
     ];
-    for (args, told) in cases {
+    for (args, line) in cases {
         let program = Ringmaster::before(backend.addr, args);
         for nth in 1..=3 {
             program.signal(Signal::HUP);
-            eventually(TEST_TIMEOUT, told, || {
-                program.log().matches(told).count() == nth
+            eventually(TEST_TIMEOUT, line, || {
+                program.log().matches(line).count() == nth
             });
         }
         assert_eq!(exchange(program.listen, GET).text(), "ok");
@@ -42,7 +42,8 @@ fn two_signals_at_once_are_one() {
         let mut client = program.client();
         let (begin, rest) = GET.split_at(10);
         client.send(begin);
-        // The head has been begun once a request after it is served by the same worker, and both are.
+        // The head has been begun once a request after it is served by the same worker, and both
+        // are.
         for _ in 0..8 {
             assert_eq!(exchange(program.listen, GET).status(), 200);
         }

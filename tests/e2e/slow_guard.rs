@@ -1,5 +1,5 @@
-//! The slow guard, through the real program: a replica that owes its answers while the others give theirs
-//! gets no more requests but a probe at a time, is shown as slow, and gets its keys back.
+//! The slow guard, through the real program: a replica that owes its answers while the others give
+//! theirs gets no more requests but a probe at a time, is shown as slow, and gets its keys back.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -12,14 +12,14 @@ const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const ASKED: usize = 6;
 
 /// Three backends, of which the first answers nothing until it is released.
-struct Stage {
+struct Fixture {
     program: Ringmaster,
     silent: Backend,
     quick: [Backend; 2],
     release: Option<Sender<()>>,
 }
 
-impl Stage {
+impl Fixture {
     fn start(flags: &[&str]) -> Self {
         let (release, released) = channel::<()>();
         let released = Mutex::new(released);
@@ -50,7 +50,7 @@ impl Stage {
         }
     }
 
-    /// Asks for the key whose home is silent; the replica has it when this returns.
+    /// Requests the key whose home is silent; the replica has the request when this returns.
     fn ask_home(&self) -> Client {
         let had = self.silent.requests().len();
         let client = self.program.client_after(with_id(100_000));
@@ -85,46 +85,49 @@ fn wait(released: &Mutex<Receiver<()>>) {
 
 #[test]
 fn a_replica_that_owes_its_answers_is_spared_and_gets_its_keys_back() {
-    let mut stage = Stage::start(&[]);
-    let mut waiting: Vec<Client> = (0..ASKED).map(|_| stage.ask_home()).collect();
-    stage.ask_others();
-    assert_eq!(stage.diverted(), 0);
+    let mut fixture = Fixture::start(&[]);
+    let mut waiting: Vec<Client> = (0..ASKED).map(|_| fixture.ask_home()).collect();
+    fixture.ask_others();
+    assert_eq!(fixture.diverted(), 0);
     // The next one is held back, finds out and goes elsewhere.
-    let mut client = stage.program.client();
+    let mut client = fixture.program.client();
     assert_eq!(client.ask(with_id(100_000)).status(), 200);
-    assert_eq!(stage.silent.requests().len(), ASKED);
-    assert_eq!(stage.diverted(), 1);
-    stage.program.expect_log("seat 1 is slow");
-    let told = stage.program.command("where 100000");
-    assert!(told.starts_with("key 100000\nseat 1 S1 slow\n"), "{told}");
+    assert_eq!(fixture.silent.requests().len(), ASKED);
+    assert_eq!(fixture.diverted(), 1);
+    fixture.program.expect_log("seat 1 is slow");
+    let answer = fixture.program.command("where 100000");
+    assert!(
+        answer.starts_with("key 100000\nseat 1 S1 slow\n"),
+        "{answer}"
+    );
     // One goes home as a probe; while that is owed, the others do not, and wait for nothing.
-    waiting.push(stage.ask_home());
+    waiting.push(fixture.ask_home());
     for _ in 0..5 {
         assert_eq!(client.ask(with_id(100_000)).status(), 200);
     }
-    assert_eq!(stage.silent.requests().len(), ASKED + 1);
-    assert_eq!(stage.diverted(), 6);
+    assert_eq!(fixture.silent.requests().len(), ASKED + 1);
+    assert_eq!(fixture.diverted(), 6);
     // It answers again.
-    stage.release = None;
+    fixture.release = None;
     for client in &mut waiting {
         assert_eq!(client.reply().status(), 200);
     }
-    let there = stage.silent.requests().len();
+    let there = fixture.silent.requests().len();
     eventually(TEST_TIMEOUT, "its keys return", || {
         assert_eq!(client.ask(with_id(100_000)).status(), 200);
-        let told = stage.program.command("where 100000");
-        told.starts_with("key 100000\nseat 1 S1 up\n")
+        let answer = fixture.program.command("where 100000");
+        answer.starts_with("key 100000\nseat 1 S1 up\n")
     });
-    assert!(stage.silent.requests().len() > there);
-    stage.program.expect_log("seat 1 is not slow any more");
-    let (there, diverted) = (stage.silent.requests().len(), stage.diverted());
+    assert!(fixture.silent.requests().len() > there);
+    fixture.program.expect_log("seat 1 is not slow any more");
+    let (there, diverted) = (fixture.silent.requests().len(), fixture.diverted());
     for _ in 0..20 {
         assert_eq!(client.ask(with_id(100_000)).status(), 200);
     }
-    assert_eq!(stage.silent.requests().len(), there + 20);
-    assert_eq!(stage.diverted(), diverted);
+    assert_eq!(fixture.silent.requests().len(), there + 20);
+    assert_eq!(fixture.diverted(), diverted);
     // Each way is in the access log, and in the metrics.
-    let lines = stage.program.last_lines();
+    let lines = fixture.program.last_lines();
     let ways = |way: &str| lines.iter().filter(|line| line.contains(way)).count() as u64;
     assert_eq!(ways("way=diverted"), diverted);
     assert_eq!(ways("way=spilled"), 0);
@@ -132,14 +135,19 @@ fn a_replica_that_owes_its_answers_is_spared_and_gets_its_keys_back() {
 
 #[test]
 fn without_the_guard_every_request_waits_at_home() {
-    let mut stage = Stage::start(&["--slow-guard", "off", "--bound", "0"]);
-    let mut waiting: Vec<Client> = (0..ASKED).map(|_| stage.ask_home()).collect();
-    stage.ask_others();
-    waiting.extend((0..ASKED).map(|_| stage.ask_home()));
-    assert_eq!(stage.diverted(), 0);
-    stage.release = None;
+    let mut fixture = Fixture::start(&["--slow-guard", "off", "--bound", "0"]);
+    let mut waiting: Vec<Client> = (0..ASKED).map(|_| fixture.ask_home()).collect();
+    fixture.ask_others();
+    waiting.extend((0..ASKED).map(|_| fixture.ask_home()));
+    assert_eq!(fixture.diverted(), 0);
+    fixture.release = None;
     for mut client in waiting {
         assert_eq!(client.reply().status(), 200);
     }
-    assert!(stage.quick.iter().all(|quick| !quick.requests().is_empty()));
+    assert!(
+        fixture
+            .quick
+            .iter()
+            .all(|quick| !quick.requests().is_empty())
+    );
 }

@@ -1,7 +1,9 @@
-//! Volume: far more bytes each way than any buffer holds, equal by hash, in memory that does not grow.
+//! Volume: far more bytes each way than any buffer holds, equal by hash, in memory that does not
+//! grow.
 //!
-//! `RINGMASTER_SOAK_GIB=4` moves that many GiB each way instead of a quarter of one: `make soak`. The
-//! bytes are made on one side and hashed on the other as they come, so that the test holds none of them.
+//! `RINGMASTER_SOAK_GIB=4` moves that many GiB each way instead of a quarter of one: `make soak`.
+//! The bytes are made on one side and hashed on the other as they come, so that the test holds none
+//! of them.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -38,7 +40,7 @@ fn send(to: &mut impl Write, len: u64, seed: u64) -> io::Result<u64> {
         word.copy_from_slice(&state.to_le_bytes()[..word.len()]);
     }
     while left > 0 {
-        // How much is left tells one piece from the other.
+        // The number of bytes left makes each piece different.
         piece[..8].copy_from_slice(&left.to_le_bytes());
         let now = &piece[..usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
         hash.update(now);
@@ -65,7 +67,7 @@ fn receive(from: &mut impl Read, len: u64) -> io::Result<u64> {
     Ok(hash.digest())
 }
 
-/// Both directions at once; the hashes of what was sent and of what was received.
+/// Moves both directions at once; returns the hashes of the bytes sent and received.
 fn both_ways(stream: &TcpStream, len: u64, seed: u64) -> io::Result<(u64, u64)> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
@@ -75,7 +77,7 @@ fn both_ways(stream: &TcpStream, len: u64, seed: u64) -> io::Result<(u64, u64)> 
     Ok((sending.join().expect("a sender")?, received))
 }
 
-/// A backend that moves as much both ways, and then tells the two hashes.
+/// A backend that moves as much both ways, and then sends the two hashes.
 fn backend(opens: fn(&mut Wire) -> io::Result<()>) -> Backend {
     let len = bytes_each_way();
     Backend::scripted(move |mut conversation| {

@@ -1,5 +1,5 @@
-//! A 408 on a kept connection: the server has timed the idle connection out, and says so to whatever comes
-//! next (RFC 9110 §15.5.9).
+//! A 408 on a kept connection: the server has timed the idle connection out, and sends the 408 as
+//! the answer to the next request (RFC 9110 §15.5.9).
 
 use crate::support::{Backend, Ringmaster, exchange};
 
@@ -27,7 +27,7 @@ fn timing_out() -> Backend {
 }
 
 #[test]
-fn a_request_that_meets_it_is_repeated_on_a_fresh_connection() {
+fn a_request_that_meets_a_stale_408_is_repeated_on_a_fresh_connection() {
     let backend = timing_out();
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
@@ -36,7 +36,7 @@ fn a_request_that_meets_it_is_repeated_on_a_fresh_connection() {
         assert_eq!((reply.status(), reply.text().as_str()), (200, "ok"));
         assert_eq!(backend.connections(), round, "one for each request");
     }
-    // The replica is as well as ever: nothing was lost with it.
+    // The replica stays healthy: no request was lost with it.
     let metrics = metrics(&program);
     let stale = "ringmaster_retries_total{seat=\"1\",reason=\"stale\"} 2";
     assert!(metrics.contains(stale), "{metrics}");
@@ -45,7 +45,7 @@ fn a_request_that_meets_it_is_repeated_on_a_fresh_connection() {
 }
 
 #[test]
-fn a_post_that_meets_it_is_told() {
+fn a_post_that_meets_a_stale_408_gets_an_error() {
     let backend = timing_out();
     let program = Ringmaster::before(backend.addr, &["--workers", "1"]);
     let mut client = program.client();
@@ -57,7 +57,7 @@ fn a_post_that_meets_it_is_told() {
 }
 
 #[test]
-fn on_a_fresh_connection_it_is_the_answer() {
+fn a_408_on_a_fresh_connection_is_the_answer() {
     let backend = Backend::answering(TIMED_OUT);
     let program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client();

@@ -1,4 +1,4 @@
-//! How the program begins and ends, and that nothing it started outlives it.
+//! Start and end of the program, and that no process it started outlives it.
 
 use std::time::Duration;
 
@@ -74,10 +74,10 @@ fn a_port_that_is_taken_ends_with_1_and_names_the_flag() {
         "127.0.0.1:0",
     ]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains(&format!("port {} is taken (--listen)", addr.port())),
-        "{said}"
+        errors.contains(&format!("port {} is taken (--listen)", addr.port())),
+        "{errors}"
     );
 }
 
@@ -104,8 +104,12 @@ fn a_switch_in_the_environment_may_be_1_or_0_or_a_word() {
         command.args(["serve", "--listen", "127.0.0.1:0", "--control"]);
         command.args(["127.0.0.1:0", "--ready-file", "/no/such/folder/ready.json"]);
         let output = end_of(command.env(switch, value));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{switch}={value}: {said}");
-        assert!(said.contains(sentence), "{switch}={value}: {said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{switch}={value}: {errors}"
+        );
+        assert!(errors.contains(sentence), "{switch}={value}: {errors}");
     }
 }

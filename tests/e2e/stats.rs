@@ -1,5 +1,5 @@
-//! `stats` and `GET /stats` of the real program: they tell what clients were served, and go on from one
-//! replica of a seat to the next.
+//! `stats` and `GET /stats` of the real program: they count the requests of clients, and go on when
+//! a seat's replica is replaced.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn stats(program: &Ringmaster) -> Value {
 }
 
 #[test]
-fn what_clients_were_served_is_told() {
+fn stats_count_the_requests_served() {
     let backend = Backend::answering(OK);
     let program = Ringmaster::before(backend.addr, &["--workers", "2"]);
     let mut client = program.client();
@@ -59,7 +59,7 @@ fn what_clients_were_served_is_told() {
 }
 
 #[test]
-fn a_seat_counts_on_when_its_replica_dies() {
+fn the_counts_of_a_seat_go_on_when_its_replica_dies() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let ask = |times: usize| {
         for _ in 0..times {

@@ -1,4 +1,5 @@
-//! Text on the control port, as netcat speaks it: one line, an answer for each of its commands, the end.
+//! Text on the control port, as netcat sends it: one line, an answer for each of its commands, the
+//! end.
 
 use serde_json::Value;
 
@@ -87,11 +88,11 @@ fn the_life_of_a_fleet_in_lines(engine: Engine) {
     assert_eq!(ask(&program, "rm 2"), "N 0");
     assert_eq!(program.rep(), Vec::<String>::new());
     let events = ask(&program, "events");
-    let told: Vec<&str> = events
+    let lines: Vec<&str> = events
         .lines()
         .filter(|line| line.contains(" joined "))
         .collect();
-    assert_eq!(told.len(), 5, "{events}");
+    assert_eq!(lines.len(), 5, "{events}");
     let events = ask_json(&program, "events");
     let words: Vec<&str> = events
         .as_array()
@@ -168,7 +169,7 @@ fn a_line_holds_several_commands_and_one_fault_spoils_one() {
             "bye",
         ]
     );
-    // What follows `quit` is not done.
+    // Commands after `quit` are not carried out.
     assert_eq!(program.rep(), ["S1"]);
     let many = program.command(&"rep;".repeat(65));
     assert_eq!(many, "ERR line holds more than 64 commands\n\n");
@@ -177,7 +178,8 @@ fn a_line_holds_several_commands_and_one_fault_spoils_one() {
 #[test]
 fn the_end_comes_after_the_answer_and_not_before() {
     let program = Ringmaster::start(&["--replicas", "1"]);
-    // Netcat stays open in its own direction, or not; the line may lack its end, or have two bytes of it.
+    // Netcat stays open in its own direction, or not; the line may lack its end, or have two bytes
+    // of it.
     for (line, closes) in [
         ("rep\n", false),
         ("rep\r\n", false),
@@ -211,7 +213,7 @@ fn a_line_that_is_too_long_is_refused_and_the_rest_dropped() {
     let mut client = Client::connect(program.control);
     client.send(format!("{longest} \n"));
     assert_eq!(client.rest(), refusal);
-    // Still sending when it is refused: the answer arrives all the same.
+    // The client is still sending when it is refused: the answer arrives nevertheless.
     let mut client = Client::connect(program.control);
     client.send("x".repeat(900_000));
     assert_eq!(client.rest(), refusal);

@@ -64,15 +64,15 @@ fn large_messages_go_through_whole() {
         .map(|n| n.to_be_bytes()[3] ^ n.to_be_bytes()[2])
         .collect();
     client.send(&message);
-    // The backend answers what it has heard once it has heard the end.
+    // The backend answers with the bytes received once it has seen the half-close.
     client.half_close();
     assert!(client.rest() == message);
 }
 
 #[test]
 fn a_half_close_of_the_backend_leaves_the_other_half_open() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let (_backend, program) = switching(move |mut conversation| {
         conversation.wire.write("bye")?;
         conversation
@@ -80,7 +80,7 @@ fn a_half_close_of_the_backend_leaves_the_other_half_open() {
             .stream
             .shutdown(std::net::Shutdown::Write)?;
         let rest = conversation.wire.rest()?;
-        tell.lock().unwrap().send(rest).unwrap();
+        sender.lock().unwrap().send(rest).unwrap();
         Ok(())
     });
     let mut client = program.client_after(format!("{UPGRADE}\r\n"));
@@ -88,20 +88,20 @@ fn a_half_close_of_the_backend_leaves_the_other_half_open() {
     assert_eq!(client.rest(), b"bye");
     client.send("still here");
     client.half_close();
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), b"still here");
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"still here");
 }
 
 #[test]
 fn a_reset_goes_through_either_way() {
-    let (tell, told) = mpsc::channel();
-    let (tell, word) = (Mutex::new(tell), "bye");
+    let (sender, receiver) = mpsc::channel();
+    let (sender, word) = (Mutex::new(sender), "bye");
     let (_backend, program) = switching(move |mut conversation| {
         if conversation.wire.take(word.len())? == word.as_bytes() {
             conversation.reset();
             return Ok(());
         }
         let end = conversation.wire.take(1).unwrap_err().kind();
-        tell.lock().unwrap().send(end).unwrap();
+        sender.lock().unwrap().send(end).unwrap();
         Ok(())
     });
     let mut client = program.client_after(format!("{UPGRADE}\r\n"));
@@ -111,7 +111,7 @@ fn a_reset_goes_through_either_way() {
     let mut client = program.client_after(format!("{UPGRADE}\r\nyou"));
     expect_switch(&mut client);
     client.reset();
-    let end = told.recv_timeout(TEST_TIMEOUT).unwrap();
+    let end = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     assert_eq!(end, std::io::ErrorKind::ConnectionReset);
 }
 
@@ -120,7 +120,7 @@ fn an_upgrade_that_is_refused_stays_http() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let program = Ringmaster::before(backend.addr, &[]);
     let mut client = program.client();
-    // What follows the request is another request, not the tunnel's first bytes.
+    // Bytes after the request are another request, not the tunnel's first bytes.
     client.send(format!(
         "{UPGRADE}\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n"
     ));

@@ -1,6 +1,6 @@
-//! A scripted server: each connection runs a closure that reads requests and writes any bytes it likes.
+//! A scripted server: each connection runs a closure that reads requests and writes any bytes.
 //!
-//! It notes what it saw. It stops with its value: connections still open are shut down.
+//! It records the requests. It stops with its value: connections still open are shut down.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -91,7 +91,8 @@ impl Backend {
         lock(&self.notes.open).len()
     }
 
-    /// An address that refuses every connection for as long as the socket lives: bound, never listening.
+    /// An address that refuses every connection for as long as the socket lives: bound, never
+    /// listening.
     pub(crate) fn refusing() -> (SocketAddr, socket2::Socket) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let socket = socket.expect("a socket");

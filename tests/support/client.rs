@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is told to and reads replies by their framing.
+//! A client that sends exactly the given bytes and reads replies by their framing.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -29,7 +29,7 @@ impl Client {
         self.0.write(bytes).expect("sending");
     }
 
-    /// Sends at most so many bytes, until none has been taken for a while.
+    /// Sends at most this many bytes, until none has been taken for a while.
     #[track_caller]
     pub(crate) fn send_until_stuck(&mut self, most: usize) {
         let stream = &mut self.0.stream;
@@ -82,13 +82,13 @@ impl Client {
         self.reply()
     }
 
-    /// The next `n` bytes, whatever they are: for tunnels.
+    /// Returns the next `n` bytes, of any protocol: for tunnels.
     #[track_caller]
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         self.0.take(n).expect("more bytes")
     }
 
-    /// The next head, and nothing of what follows it.
+    /// Reads the next head, and nothing behind it.
     #[track_caller]
     pub(crate) fn until_head(&mut self) -> String {
         self.0.head().expect("a head").head
@@ -122,7 +122,7 @@ impl Client {
         found
     }
 
-    /// Says that nothing more will be sent.
+    /// Half-closes the connection.
     #[track_caller]
     pub(crate) fn half_close(&mut self) {
         self.0.stream.shutdown(Shutdown::Write).expect("a FIN");

@@ -1,9 +1,9 @@
-//! A container engine of the test's own, which may be killed: a second `dockerd` in a network namespace,
-//! with a bridge that the test can reach. The machine's own engine is left alone.
+//! A container engine of the test's own, which may be killed: a second `dockerd` in a network
+//! namespace, with a bridge that the test can reach. The machine's own engine is left alone.
 //!
-//! nsenter(1) starts it, not `ip netns exec`, which would hide the cgroups from it. It makes its folder a
-//! mount of its own. Its children (containerd, shims, containers) outlive it, so at the end they are found
-//! by the folder's name.
+//! nsenter(1) starts it, not `ip netns exec`, which would hide the cgroups from it. It makes its
+//! folder a mount of its own. Its children (containerd, shims, containers) outlive it, so at the
+//! end they are found by the folder's name.
 
 use std::fs::File;
 use std::io::Write;
@@ -82,7 +82,7 @@ impl Dockerd {
         format!("unix://{}", self.path("sock").display())
     }
 
-    /// Starts it and waits until it answers. What runs there runs on, or is ended by it.
+    /// Starts it and waits until it answers. Its containers run on, or are ended by it.
     #[track_caller]
     pub(crate) fn comes(&mut self, runs_on: bool) {
         let log = File::options()
@@ -134,7 +134,8 @@ impl Dockerd {
         child.kill().expect("a kill");
         child.wait().expect("its end");
         std::fs::remove_file(self.path("pid")).expect("its number");
-        // Its containerd ends with it, a little later; the next engine would wait for it, zombie or not.
+        // Its containerd ends with it, a little later; the next engine would wait for it, zombie or
+        // not.
         let number = self.path("exec/containerd/containerd.pid");
         let containerd = std::fs::read_to_string(&number).expect("a file");
         let containerd = containerd.trim().parse().expect("a number");
@@ -169,7 +170,7 @@ impl Dockerd {
     }
 
     fn try_docker(&self, args: &[&str]) -> Option<String> {
-        // One that is just beginning takes calls and does not answer.
+        // An engine that is just starting accepts calls and does not answer.
         let mut command = Command::new("timeout");
         command.args(["10", "docker", "--host", &self.host()]);
         let output = end_of(command.args(args));
@@ -201,7 +202,7 @@ impl Dockerd {
         pid.parse().expect("a process")
     }
 
-    /// Its processes: those that name its folder.
+    /// Returns its processes: those whose command line names its folder.
     fn processes(&self) -> Vec<u32> {
         let folder = self.folder.display().to_string();
         let names_it = |path: &Path| {

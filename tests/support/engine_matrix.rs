@@ -1,5 +1,5 @@
-//! The engine as a parameter of tests: what is promised of a fleet is promised of child processes and of
-//! containers alike, so one test asks it of both.
+//! The engine as a parameter of tests: the promises of a fleet hold for child processes and for
+//! containers alike, so one test checks both.
 //!
 //! Each program in containers has a fleet of its own, which is swept when the program is dropped.
 
@@ -15,7 +15,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// Starts `serve` with `args` on this engine and waits until it says that it is ready.
+    /// Starts `serve` with `args` on this engine and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(self, args: &[&str]) -> Ringmaster {
         match self {

@@ -1,7 +1,8 @@
-//! HTTP/1.1 messages as a test sees them: the head as text, the body as bytes, framed by the letter.
+//! HTTP/1.1 messages as a test sees them: the head as text, the body as bytes, framed by the
+//! letter.
 //!
-//! [`Wire`] reads them from a socket. Only the framing of chunks is
-//! checked: tests judge the head as it came.
+//! [`Wire`] reads them from a socket. Only the framing of chunks is checked: tests judge the head
+//! as it came.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -51,7 +52,7 @@ impl Message {
     }
 }
 
-/// A socket and what was read from it but not used yet.
+/// A socket and its unread input.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) stream: TcpStream,
@@ -145,7 +146,7 @@ impl Wire {
         }
     }
 
-    /// A chunked body; what is malformed is [`io::ErrorKind::InvalidData`].
+    /// Reads a chunked body; malformed input is [`io::ErrorKind::InvalidData`].
     fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let malformed = || io::Error::from(io::ErrorKind::InvalidData);
         let mut body = Vec::new();

@@ -1,5 +1,5 @@
-//! A load: keep-alive connections that ask for `/home` with one six-digit ID after the other, until they
-//! are told to stop. Whatever is not the documented answer is a failure and is kept.
+//! A load: keep-alive connections that request `/home` with one six-digit ID after the other, until
+//! they are stopped. Any reply but the documented one is a failure and is kept.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{TEST_TIMEOUT, Wire, eventually};
 
-/// A connection gives up after so many failures.
+/// Number of failures after which a connection gives up.
 const MAX_FAILURES: usize = 20;
 
 /// A running load. Dropping it leaves its threads to end by themselves.
@@ -53,7 +53,8 @@ pub(crate) fn server_of(body: &str) -> Option<u32> {
         .ok()
 }
 
-/// A six-digit ID for the how-manieth request: splitmix64, so that no seed gives the same run of seats.
+/// A six-digit ID for the how-manieth request: splitmix64, so that no seed gives the same run of
+/// seats.
 pub(crate) fn six_digits(number: u64) -> u64 {
     let mut x = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -62,7 +63,7 @@ pub(crate) fn six_digits(number: u64) -> u64 {
 }
 
 impl Load {
-    /// Begins to ask over this many connections.
+    /// Starts to send requests over this many connections.
     pub(crate) fn start(addr: SocketAddr, connections: usize) -> Self {
         let shared = Arc::new(Shared {
             answered: (0..connections).map(|_| AtomicU64::new(0)).collect(),
@@ -94,7 +95,7 @@ impl Load {
         self.by_connection().iter().sum()
     }
 
-    /// Waits until every connection has had an answer from now on: what was asked before is over.
+    /// Waits until every connection has got a reply to a request sent from now on.
     #[track_caller]
     pub(crate) fn wait_for_one_reply_per_connection(&self) {
         let before = self.by_connection();
@@ -159,7 +160,8 @@ fn ask(addr: SocketAddr, number: usize, shared: &Shared) -> Tally {
     tally
 }
 
-/// Sends a request over the kept connection, or a fresh one, and keeps the connection if the reply allows.
+/// Sends a request over the kept connection, or a fresh one, and keeps the connection if the reply
+/// allows.
 fn one(addr: SocketAddr, kept: &mut Option<Wire>, id: u64) -> Result<u32, String> {
     let connect = || TcpStream::connect_timeout(&addr, TEST_TIMEOUT).map(Wire::new);
     let mut wire = match kept.take() {

@@ -1,7 +1,8 @@
-//! Support of the whole-program tests: the real binary, and a client and a backend that speak raw bytes.
+//! Support of the whole-program tests: the real binary, and a client and a backend that speak raw
+//! bytes.
 //!
-//! Every wait has a deadline, after which the test fails and says what it waited for; no test sleeps to
-//! be right. Ports are always chosen by the system.
+//! Every wait has a deadline, after which the test fails and says what it waited for; no test
+//! sleeps to be right. Ports are always chosen by the system.
 
 mod backend;
 mod client;
@@ -36,8 +37,8 @@ pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
 pub(crate) use remote_peer::{open_to_strangers, own_address};
 pub(crate) use rustix::process::Signal;
 
-/// Time limit of every wait in a test: far above the need, even on a busy machine, because only failures
-/// wait so long.
+/// Time limit of every wait in a test: far above the need, even on a busy machine, because only
+/// failures wait so long.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Waits until `condition` holds, and fails the test when it does not within `limit`.

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A namespace with one end of a cable, the other of which is ours. Dropping it takes both away.
+/// A network namespace with one end of a virtual cable; the other end is ours. Dropping it removes
+/// both.
 #[derive(Debug)]
 pub(crate) struct RemoteHost {
     pub(crate) name: String,
@@ -12,7 +13,7 @@ pub(crate) struct RemoteHost {
     pub(crate) there: String,
 }
 
-/// Runs `ip`; what it says if it fails.
+/// Runs `ip`; returns its error output if it fails.
 pub(crate) fn ip(line: &str) -> Result<(), String> {
     let output = Command::new("ip").args(line.split(' ')).output();
     let output = output.map_err(|err| format!("ip: {err}"))?;
@@ -23,7 +24,7 @@ pub(crate) fn ip(line: &str) -> Result<(), String> {
 }
 
 impl RemoteHost {
-    /// Makes one, or says why the system does not let us.
+    /// Creates a namespace, or returns the reason of the system's refusal.
     pub(crate) fn make() -> Result<Self, String> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let (process, nth) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));

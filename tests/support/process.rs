@@ -1,5 +1,5 @@
-//! The process behind a [`super::Ringmaster`]: its log, its ready file, its children, and what proc(5)
-//! says of any process.
+//! The process behind a [`super::Ringmaster`]: its log, its ready file, its children, and what
+//! proc(5) says of any process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ pub(crate) fn variable(pid: u32, name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Returns `true` if a process has ended. A zombie counts as ended: proc(5), the state after the name in
-/// brackets.
+/// Returns `true` if a process has ended. A zombie counts as ended: proc(5), the state after the
+/// name in brackets.
 pub(crate) fn is_gone(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
@@ -81,7 +81,7 @@ pub(crate) fn descriptors(pid: u32) -> usize {
     all.count()
 }
 
-/// A number of kilobytes that /proc/PID/status tells, such as `VmHWM`, the most memory it ever had.
+/// Returns a figure of /proc/PID/status in kilobytes, such as `VmHWM`, the peak of its memory.
 pub(crate) fn kilobytes(pid: u32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let mut lines = status.lines().filter_map(|line| line.split_once(':'));
@@ -106,11 +106,11 @@ pub(super) struct Process {
     log: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
     /// Lines of its standard output.
-    said: Mutex<mpsc::Receiver<String>>,
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Process {
-    /// Runs `serve` with `args`; ports and ready file are chosen here unless `args` say them.
+    /// Runs `serve` with `args`; ports and ready file are chosen here unless `args` set them.
     pub(super) fn start(mut program: Command, args: &[&str]) -> Self {
         let given = |flag: &str| {
             let at = args.iter().position(|arg| *arg == flag)?;
@@ -137,30 +137,30 @@ impl Process {
         let copy = Arc::clone(&log);
         let reader = std::thread::spawn(move || keep(stderr, &copy));
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (tell, said) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = stdout.lines().map_while(Result::ok);
             // Read to the end even without a receiver, or the program would block.
-            lines.for_each(|line| drop(tell.send(line)));
+            lines.for_each(|line| drop(sender.send(line)));
         });
         Self {
             child,
             ready_file,
             log,
             reader,
-            said: Mutex::new(said),
+            lines: Mutex::new(lines),
         }
     }
 
-    /// The next line it says; `None` if it ended without one.
+    /// Returns the next line of its output; `None` if it ended without one.
     #[track_caller]
     pub(super) fn next_line(&self) -> Option<String> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        match said.recv_timeout(TEST_TIMEOUT) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines.recv_timeout(TEST_TIMEOUT) {
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 panic!("it says nothing within {TEST_TIMEOUT:?}")
             }
-            said => said.ok(),
+            lines => lines.ok(),
         }
     }
 
@@ -205,7 +205,8 @@ impl Drop for Process {
         }
         let _ = std::fs::remove_file(&self.ready_file);
         if std::thread::panicking() {
-            // The last words are still in the pipe; a process that escaped may hold it open for ever.
+            // The last output is still in the pipe; a process that escaped may hold it open for
+            // ever.
             let begun = Instant::now();
             while !self.reader.is_finished() && begun.elapsed() < LAST_WORDS {
                 std::thread::sleep(TICK);

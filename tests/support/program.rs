@@ -1,5 +1,6 @@
-//! The real binary: started on ports of the system's choice, waited for by its ready file, stopped by
-//! signal. What it logs is kept and shown when a test fails. Nothing it started outlives its value.
+//! The real binary: started on ports of the system's choice, waited for by its ready file, stopped
+//! by signal. What it logs is kept and shown when a test fails. Nothing it started outlives its
+//! value.
 //!
 //! One value: the program and what may be asked of it, which all tests share.
 
@@ -27,13 +28,13 @@ pub(crate) struct Ringmaster {
 }
 
 impl Ringmaster {
-    /// Starts `serve` with `args` and waits until it says that it is ready.
+    /// Starts `serve` with `args` and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::launch(program(), args).ready()
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until it is ready.
     #[track_caller]
     pub(crate) fn ready(mut self) -> Self {
         let begun = Instant::now();
@@ -52,14 +53,14 @@ impl Ringmaster {
         };
         let ports: Value = serde_json::from_str(&text).expect("JSON in the ready file");
         for (name, addr) in [("listen", self.listen), ("control", self.control)] {
-            let told: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
-            let told = told.expect("an address in the ready file");
-            assert_eq!(told.port(), addr.port(), "{name}");
+            let announced: Option<SocketAddr> = ports[name].as_str().and_then(|at| at.parse().ok());
+            let announced = announced.expect("an address in the ready file");
+            assert_eq!(announced.port(), addr.port(), "{name}");
         }
         self
     }
 
-    /// Starts `serve` of `program` with `args` and waits only for the line that tells its ports.
+    /// Starts `serve` of `program` with `args` and waits only for the line that names its ports.
     #[track_caller]
     pub(crate) fn launch(program: Command, args: &[&str]) -> Self {
         let process = Process::start(program, args);
@@ -88,7 +89,8 @@ impl Ringmaster {
         self
     }
 
-    /// Starts another with `args` that takes over from it, and waits until it says that it is ready.
+    /// Starts a successor with `args` that takes over from it, and waits until the successor is
+    /// ready.
     #[track_caller]
     pub(crate) fn taken_over(&mut self, args: &[&str]) -> Self {
         let (listen, control) = (self.listen.to_string(), self.control.to_string());
@@ -117,7 +119,8 @@ impl Ringmaster {
         &self.process.ready_file
     }
 
-    /// The processes it has started and not yet reaped, or those of its containers, in ascending order.
+    /// Returns the processes it has started and not yet reaped, or those of its containers, in
+    /// ascending order.
     #[track_caller]
     pub(crate) fn children(&self) -> Vec<u32> {
         let mut children = match &self.containers {
@@ -168,7 +171,7 @@ impl Ringmaster {
         found.unwrap_or_default()
     }
 
-    /// The names of those that stand by.
+    /// Returns the names of the standbys.
     #[track_caller]
     pub(crate) fn standbys(&self) -> Vec<String> {
         let shown: Value = serde_json::from_str(&self.command("show json")).expect("JSON");
@@ -178,7 +181,7 @@ impl Ringmaster {
         names.map(str::to_owned).collect()
     }
 
-    /// Waits until so many stand by, and names them.
+    /// Waits for this number of standbys, and returns their names.
     #[track_caller]
     pub(crate) fn standing_by(&self, n: usize) -> Vec<String> {
         eventually(TEST_TIMEOUT, "standbys", || self.standbys().len() == n);
@@ -250,7 +253,8 @@ impl Ringmaster {
         process::signal(self.pid(), signal);
     }
 
-    /// Sends a second signal, again and again until it counts as one: right after the first it does not.
+    /// Sends a second signal, again and again until it counts as one: right after the first it does
+    /// not.
     #[track_caller]
     pub(crate) fn signal_again(&self, signal: Signal) {
         eventually(TEST_TIMEOUT, "a second signal", || {
@@ -272,7 +276,7 @@ impl Ringmaster {
         self.wait()
     }
 
-    /// SIGTERM, and all that it says on standard output after its first line.
+    /// Sends SIGTERM, and returns its standard output after the first line.
     #[track_caller]
     pub(crate) fn last_lines(mut self) -> Vec<String> {
         self.signal(Signal::TERM);

@@ -1,5 +1,5 @@
-//! Peers that are not local: this machine by an address that is not loopback, and a balancer that listens
-//! there too.
+//! Peers that are not local: this machine by an address that is not loopback, and a balancer that
+//! listens there too.
 
 use std::net::{IpAddr, UdpSocket};
 
@@ -13,8 +13,9 @@ pub(crate) fn own_address() -> Option<IpAddr> {
     (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
-/// A balancer with one replica and `args`, whose control port listens on all addresses, and an address from
-/// which a caller counts as remote. `None` with a message on a machine that has no such address.
+/// A balancer with one replica and `args`, whose control port listens on all addresses, and an
+/// address from which a caller counts as remote. `None` with a message on a machine that has no
+/// such address.
 #[track_caller]
 pub(crate) fn open_to_strangers(args: &[&str]) -> Option<(Ringmaster, IpAddr)> {
     let Some(ip) = own_address() else {

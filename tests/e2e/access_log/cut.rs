@@ -1,5 +1,5 @@
-//! What is under way at a stop and is cut off by us: its line tells where it was, how far it came, and that
-//! it was us.
+//! Access log lines of requests that the balancer cuts off when it stops. Each line tells the phase
+//! of the request, the bytes sent so far, and that the balancer ended it.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::support::{Backend, Client, Conversation, Ringmaster, Signal, TEST_TIM
 
 /// The head of a reply of which more is announced than will come.
 const LONG: &str = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 100000000\r\n\r\n";
-/// How much of that body comes.
+/// Number of bytes of that body that are sent.
 const PART: usize = 3_000_000;
 
 /// Answers by the path: never; with a part of a body; with a tunnel that sends back what it gets.
@@ -27,8 +27,8 @@ fn unfinished(mut conversation: Conversation) -> io::Result<()> {
             Some("/tunnel") => {
                 let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
                 conversation.wire.write(switch)?;
-                let said = conversation.wire.take(7)?;
-                conversation.wire.write(said)?;
+                let bytes = conversation.wire.take(7)?;
+                conversation.wire.write(bytes)?;
                 break;
             }
             _ => conversation.wire.write(OK)?,
@@ -39,7 +39,7 @@ fn unfinished(mut conversation: Conversation) -> io::Result<()> {
     Ok(())
 }
 
-/// Clients whose requests will not end by themselves, and what their lines are to tell.
+/// Clients whose requests do not end by themselves, and the expected fields of their lines.
 struct UnderWay {
     clients: Vec<Client>,
     lines: Vec<[(&'static str, String); 5]>,
@@ -66,7 +66,7 @@ impl UnderWay {
 
         let half = format!("GET /half HTTP/1.1\r\n{fields}\r\n");
         let mut reading = program.client_after(&half);
-        // Whatever is added to the head on the way.
+        // The balancer adds fields to the head.
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.extend(reading.take(1));
@@ -158,7 +158,7 @@ fn a_second_signal() {
     program.signal_again(Signal::INT);
     assert_eq!(program.wait().code(), Some(1));
     under_way.expect(&log);
-    // Nobody is left hanging.
+    // The client whose request got no reply is closed, too.
     under_way.clients.drain(..1).for_each(|mut client| {
         client.expect_closed();
     });
@@ -168,8 +168,8 @@ fn a_second_signal() {
 fn a_connection_that_is_balanced_whole() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.wire.write("hello")?;
-        let said = conversation.wire.take(3)?;
-        conversation.wire.write(said)?;
+        let bytes = conversation.wire.take(3)?;
+        conversation.wire.write(bytes)?;
         conversation.wire.rest().map(|_| ())
     });
     for (balance, words) in [("source", "abc"), ("connection", ASK)] {
@@ -205,7 +205,7 @@ fn a_client_that_reads_no_more() {
     let mut got = client.take(1_000_000).len();
     program.signal(Signal::TERM);
     assert!(program.wait().success());
-    // What was on its way arrives, and not a byte of it is missing in the line.
+    // Bytes in flight still arrive, and the line counts every one of them.
     got += client.rest().len();
     assert!(got < LEN, "{got}");
     let line = log.expect(1).remove(0);

@@ -1,10 +1,10 @@
-//! Who ended a request before its time; and tunnels, which are one line each.
+//! Access log: the party that ended a request early; and tunnels, which are one line each.
 
 use super::{ASK, Log, OK, expect};
 use crate::support::{Backend, Ringmaster};
 
 #[test]
-fn who_ended_it_is_told() {
+fn the_party_that_ended_a_request_is_logged() {
     let log = Log::new();
     let backend = Backend::scripted(|mut conversation| {
         let request = conversation.request()?;

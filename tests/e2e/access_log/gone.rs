@@ -4,7 +4,7 @@ use super::{Log, expect};
 use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, eventually};
 
 #[test]
-fn who_leaves_before_the_reply_or_within_it_has_ended_it() {
+fn a_client_that_leaves_before_or_amid_the_reply_has_ended_the_request() {
     let log = Log::new();
     let backend = Backend::scripted(|mut conversation| {
         let request = conversation.request()?;
@@ -34,8 +34,8 @@ fn who_leaves_before_the_reply_or_within_it_has_ended_it() {
                 drop(client);
             }
             let line = log.expect(asked).pop().expect("a line");
-            let told = [("path", path), ("status", status), ("seat", "1")];
-            expect(&line, &told);
+            let expected = [("path", path), ("status", status), ("seat", "1")];
+            expect(&line, &expected);
             expect(&line, &[("ended", "client")]);
         }
     }

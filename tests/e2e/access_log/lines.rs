@@ -1,4 +1,4 @@
-//! What a line tells of a request that went well or was refused, and that no client can write one itself.
+//! Access log: the fields of a completed or refused request. No client can forge a line.
 
 use super::{ASK, Log, OK, expect};
 use crate::support::{Backend, Ringmaster, exchange};
@@ -69,7 +69,7 @@ fn a_line_tells_what_became_of_a_request() {
 }
 
 #[test]
-fn what_is_refused_is_told_as_far_as_it_can_be_read() {
+fn refused_requests_are_logged_as_far_as_they_are_readable() {
     let backend = Backend::answering(OK);
     let log = Log::new();
     let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);
@@ -109,7 +109,7 @@ fn what_is_refused_is_told_as_far_as_it_can_be_read() {
 }
 
 #[test]
-fn a_key_in_the_log_is_one_that_where_takes() {
+fn the_where_command_takes_a_key_from_the_log() {
     let backend = Backend::answering(OK);
     let log = Log::new();
     let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);

@@ -1,5 +1,5 @@
-//! The access log of the real program: a line for each request that tells what became of it, in a file that
-//! may be moved away, full, slow or nowhere, none of which a client feels.
+//! The access log of the real program: a line for each request. Its file may be moved away, full,
+//! slow or missing, and no client is affected.
 
 mod cut;
 mod ends;
@@ -17,7 +17,7 @@ const ASK: &str = "GET /a?b=c HTTP/1.1\r\nHost: a\r\nX-Request-ID: 5\r\n\r\n";
 
 type Line = BTreeMap<String, String>;
 
-/// A file of this test's own, and what stands in it.
+/// A log file of this test's own.
 struct Log(PathBuf);
 
 impl Log {
@@ -31,12 +31,12 @@ impl Log {
 
     fn lines(&self) -> Vec<Line> {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        // One that is being written has no end yet.
+        // A line that is being written has no line feed yet.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(fields).collect()
     }
 
-    /// Waits for so many lines.
+    /// Waits for this number of lines.
     #[track_caller]
     fn expect(&self, count: usize) -> Vec<Line> {
         let mut lines = Vec::new();

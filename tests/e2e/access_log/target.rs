@@ -1,4 +1,5 @@
-//! Where the lines go: standard output, a file that is moved away, a full disk, a slow pipe, nowhere.
+//! Targets of the access log: standard output, a file that is rotated, a full disk, a slow pipe,
+//! none.
 
 use std::io::{BufRead, BufReader};
 
@@ -25,16 +26,19 @@ fn json_goes_to_standard_output() {
     // The last lines are written before the program ends.
     let lines = program.last_lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    let told: Value = serde_json::from_str(&lines[0]).expect("JSON");
+    let record: Value = serde_json::from_str(&lines[0]).expect("JSON");
     assert_eq!(
-        (&told["path"], &told["status"]),
+        (&record["path"], &record["status"]),
         (&"/a".into(), &200.into())
     );
-    assert_eq!((&told["key"], &told["way"]), (&"5".into(), &"home".into()));
+    assert_eq!(
+        (&record["key"], &record["way"]),
+        (&"5".into(), &"home".into())
+    );
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_opened_anew() {
+fn a_file_that_was_moved_away_is_reopened() {
     let (log, old) = (Log::new(), Log::new());
     let backend = Backend::answering(OK);
     let program = Ringmaster::before(backend.addr, &["--access-log", log.path()]);
@@ -123,10 +127,10 @@ fn a_file_that_cannot_be_opened_is_told_before_anything_is_served() {
         "127.0.0.1:0",
     ]);
     assert_eq!((end.status.code(), end.stdout.len()), (Some(1), 0));
-    let told = String::from_utf8_lossy(&end.stderr);
+    let errors = String::from_utf8_lossy(&end.stderr);
     let sentence =
         "ringmaster: --access-log /nowhere/access.log: cannot open it: No such file or directory";
-    assert!(told.contains(sentence), "{told}");
+    assert!(errors.contains(sentence), "{errors}");
     let end = run_to_end(&["serve", "--access-log", "", "--access-log-format", "xml"]);
     assert_eq!(end.status.code(), Some(2));
 }

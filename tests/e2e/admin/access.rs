@@ -1,4 +1,5 @@
-//! Who may command: local peers and whoever shows the token, never a web page of another site.
+//! Access rules of orders: local peers and holders of the token may command, web pages of other
+//! sites may not.
 
 use std::net::SocketAddr;
 
@@ -13,7 +14,7 @@ fn order(fields: &str) -> String {
     request("POST /add", fields, "{}")
 }
 
-/// Whether an order with these fields was let in, which its 400 shows.
+/// Returns `true` if an order with these fields passed the access check, which its 400 shows.
 #[track_caller]
 fn is_let_in(reply: &Message) -> bool {
     let text = reply.text();
@@ -111,7 +112,7 @@ fn a_page_of_another_site_neither_changes_nor_reads() {
 }
 
 #[test]
-fn the_right_token_opens_every_door_and_no_other_does() {
+fn only_the_right_token_permits_orders() {
     let program = Ringmaster::start(&[&["--replicas", "1"], &TOKEN[..]].concat());
     let closed = [
         (Port::Data, "Via: 1.1 gateway\r\n"),
@@ -143,7 +144,7 @@ fn the_right_token_opens_every_door_and_no_other_does() {
     expect(&via(""), 403, &failure(none));
     let wrong = "/add needs a bearer token, and yours is wrong";
     expect(&via("Authorization: Bearer x\r\n"), 403, &failure(wrong));
-    // It is told of, though not of each one, and never what it was.
+    // The log mentions wrong tokens at a limited rate, and never shows them.
     program.expect_log("127.0.0.1 showed a wrong token");
     assert!(!program.log().to_lowercase().contains("s3cre"));
 }
@@ -184,7 +185,7 @@ fn a_peer_from_elsewhere_is_told_what_to_set() {
 }
 
 #[test]
-fn the_door_of_the_data_port_can_be_wide_open() {
+fn data_port_orders_can_be_open_to_all_peers() {
     let args = ["--replicas", "1", "--data-port-admin", "any"];
     let program = Ringmaster::start(&args);
     assert!(is_let_in(&exchange(
@@ -197,7 +198,7 @@ fn the_door_of_the_data_port_can_be_wide_open() {
 }
 
 #[test]
-fn with_the_door_off_the_paths_are_the_replicas_own() {
+fn with_data_port_admin_off_the_paths_are_the_replicas_own() {
     let program = Ringmaster::start(&["--replicas", "1", "--data-port-admin", "off"]);
     for (line, path) in [
         ("GET /rep", "/rep"),
@@ -213,7 +214,7 @@ fn with_the_door_off_the_paths_are_the_replicas_own() {
     assert_eq!(program.rep(), ["S1"]);
     drop(program);
 
-    // It is off by itself before backends of somebody else.
+    // In front of fixed backends the data port's orders are off by default.
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntheir");
     let program = Ringmaster::before(backend.addr, &[]);
     let reply = exchange(program.listen, request("POST /add", "", r#"{"n":1}"#));

@@ -1,11 +1,11 @@
-//! How the bodies of orders may come: in any type and framing, up to 64 KiB and not a byte more.
+//! Accepted bodies of orders: any type and framing, up to 64 KiB and not a byte more.
 
 use super::{PORTS, Port, State, expect, failure, get, listing, request};
 use crate::support::{
     Client, End, Engine, Ringmaster, TEST_TIMEOUT, eventually, exchange, on_both_engines,
 };
 
-on_both_engines!(an_order_outlives_whoever_gave_it,);
+on_both_engines!(an_order_outlives_its_connection,);
 
 const LIMIT: usize = 64 * 1024;
 const TOO_LONG: &str = "request body is longer than 65536 bytes";
@@ -66,11 +66,12 @@ fn a_length_that_is_too_large_is_refused_before_the_body() {
 }
 
 #[test]
-fn an_answer_survives_a_body_that_nobody_reads() {
+fn an_answer_survives_a_body_that_is_not_read() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     for port in PORTS {
         let mut client = Client::connect(port.of(&program));
-        // What has been sent lies unread when the connection closes: a reset would eat the answer.
+        // Bytes of the body are unread when the connection closes: a reset would destroy the
+        // answer.
         client.send("POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n");
         client.send("x".repeat(60_000));
         let reply = client.reply();
@@ -120,7 +121,7 @@ fn a_chunked_body_is_an_order_too() {
 }
 
 #[test]
-fn who_waits_to_be_asked_for_the_body_is_asked() {
+fn a_client_that_expects_100_continue_gets_it() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     for port in PORTS {
         let mut client = Client::connect(port.of(&program));
@@ -132,7 +133,7 @@ fn who_waits_to_be_asked_for_the_body_is_asked() {
             assert_eq!(client.ask(head).status(), 100, "{port:?}");
             expect(&client.ask(body), 200, &listing(after));
         }
-        // One who will be refused anyway need not send it.
+        // A client that will be refused anyway need not send the body.
         let head = "PUT /add HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
         assert_eq!(client.ask(head).status(), 405, "{port:?}");
     }
@@ -168,7 +169,7 @@ fn a_list_can_be_asked_for_with_a_body_and_pipelined() {
     }
 }
 
-fn an_order_outlives_whoever_gave_it(engine: Engine) {
+fn an_order_outlives_its_connection(engine: Engine) {
     let program = engine.start(&["--replicas", "1"]);
     for (port, name) in [(Port::Data, "T"), (Port::Control, "U")] {
         let mut client = Client::connect(port.of(&program));
@@ -184,7 +185,7 @@ fn an_order_outlives_whoever_gave_it(engine: Engine) {
         let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);
         client.send(request("DELETE /rm", "", &body));
         client.half_close();
-        // Who only stopped sending still gets the answer.
+        // A client that half-closed still gets the answer.
         expect(&client.reply(), 200, &listing(&["S1"]));
     }
 }

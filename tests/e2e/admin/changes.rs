@@ -1,4 +1,4 @@
-//! What the documented lines do: lists, additions, removals, down to none and back.
+//! The documented orders: lists, additions, removals, down to no replica and back.
 
 use super::{PORTS, expect, get, listing, names, request};
 use crate::support::{Engine, TEST_TIMEOUT, eventually, exchange, is_gone, on_both_engines};
@@ -7,7 +7,7 @@ on_both_engines!(
     replicas_are_listed_in_the_documented_words,
     only_the_exact_path_is_an_admin_path,
     new_replicas_get_the_given_names_in_the_given_order,
-    what_has_no_name_gets_a_random_one,
+    a_replica_without_a_given_name_gets_a_random_one,
     the_named_ones_go_and_the_rest_stay_as_they_are,
     without_enough_names_others_go_as_well,
     the_last_one_can_go_and_others_come,
@@ -64,7 +64,7 @@ fn new_replicas_get_the_given_names_in_the_given_order(engine: Engine) {
     }
 }
 
-fn what_has_no_name_gets_a_random_one(engine: Engine) {
+fn a_replica_without_a_given_name_gets_a_random_one(engine: Engine) {
     for port in PORTS {
         let program = engine.start(&["--replicas", "1"]);
         let at = port.of(&program);

@@ -7,7 +7,7 @@ use crate::support::{Engine, end_of, on_both_engines};
 
 on_both_engines!(the_documented_lines_do_what_is_documented,);
 
-/// What curl prints with these arguments: the body without the line feed at its end, the status, the type.
+/// Runs curl. Returns the body without its final line feed, and the status with the content type.
 #[track_caller]
 fn curl(url: &str, args: &[&str]) -> (String, String) {
     let mut command = Command::new("curl");

@@ -1,9 +1,9 @@
-//! An `/add` that cannot be carried out: all or nothing, and a sentence that says why.
+//! An `/add` that fails: it is rolled back as a whole, and the answer gives the reason.
 
 use super::{PORTS, State, expect, failure, get, request};
 use crate::support::{InstallDir, Ringmaster, TEST_TIMEOUT, eventually, exchange};
 
-/// The real one up to seat 3 and for those without a case below; the fifth fails as `$1` says.
+/// Installs the replica; in seat 5 it runs the shell commands `fails` instead until it is mended.
 fn until_the_fifth(fails: &str) -> InstallDir {
     InstallDir::with_replica(&format!(
         "if [ \"$SERVER_ID\" = 5 ] && [ ! -e \"$HERE/mended\" ]; then\n{fails}\nfi\nexec \"$REAL\""
@@ -11,8 +11,8 @@ fn until_the_fifth(fails: &str) -> InstallDir {
 }
 
 #[track_caller]
-fn launch(shop: &InstallDir, args: &[&str]) -> Ringmaster {
-    let program = Ringmaster::launch(shop.program(), args);
+fn launch(install: &InstallDir, args: &[&str]) -> Ringmaster {
+    let program = Ringmaster::launch(install.program(), args);
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
     program
 }
@@ -20,15 +20,15 @@ fn launch(shop: &InstallDir, args: &[&str]) -> Ringmaster {
 const ADD: &str = r#"{"n":3,"hostnames":["A","B"]}"#;
 
 #[test]
-fn one_that_ends_at_once_undoes_all() {
-    let shop = until_the_fifth("echo 'no memory' >&2\nexit 7");
-    let program = launch(&shop, &[]);
+fn add_is_rolled_back_when_a_replica_exits_at_once() {
+    let install = until_the_fifth("echo 'no memory' >&2\nexit 7");
+    let program = launch(&install, &[]);
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
         let why = "process ended, exit status: 7; it said: no memory";
         expect(&reply, 503, &failure(&format!("could not start B: {why}")));
-        // To ask again at once would not help.
+        // A retry at once would not help.
         assert_eq!(reply.field("retry-after"), None, "{port:?}");
         assert_eq!(State::of(&program), before);
     }
@@ -37,16 +37,16 @@ fn one_that_ends_at_once_undoes_all() {
     let failed = failed.expect("an event");
     assert_eq!((&failed["name"], &failed["seat"]), (&"B".into(), &5.into()));
     // Nothing of the failure stands in the way of the next.
-    shop.open_gate("mended");
+    install.open_gate("mended");
     let reply = exchange(program.listen, request("POST /add", "", ADD));
     assert_eq!(reply.status(), 200);
     assert_eq!(program.rep()[..5], ["S1", "S2", "S3", "A", "B"]);
 }
 
 #[test]
-fn one_that_hangs_undoes_all_when_its_time_is_over() {
-    let shop = until_the_fifth("exec sleep 1000");
-    let program = launch(&shop, &["--start-timeout", "700ms"]);
+fn add_is_rolled_back_when_a_replica_hangs() {
+    let install = until_the_fifth("exec sleep 1000");
+    let program = launch(&install, &["--start-timeout", "700ms"]);
     let before = State::of(&program);
     let reply = exchange(program.control, request("POST /add", "", ADD));
     let why = "could not start B: it did not answer within 700ms";
@@ -55,9 +55,9 @@ fn one_that_hangs_undoes_all_when_its_time_is_over() {
 }
 
 #[test]
-fn one_that_speaks_nonsense_undoes_all() {
-    let shop = until_the_fifth("echo hello\nexec sleep 1000");
-    let program = launch(&shop, &[]);
+fn add_is_rolled_back_when_a_replica_prints_nonsense() {
+    let install = until_the_fifth("echo hello\nexec sleep 1000");
+    let program = launch(&install, &[]);
     let before = State::of(&program);
     let reply = exchange(program.listen, request("POST /add", "", ADD));
     assert_eq!(reply.status(), 503);
@@ -72,8 +72,8 @@ fn one_that_speaks_nonsense_undoes_all() {
 
 #[test]
 fn lists_and_requests_go_on_while_an_order_waits() {
-    let shop = until_the_fifth("while [ ! -e \"$HERE/mended\" ]; do sleep 0.01; done");
-    let program = launch(&shop, &[]);
+    let install = until_the_fifth("while [ ! -e \"$HERE/mended\" ]; do sleep 0.01; done");
+    let program = launch(&install, &[]);
     let mut adding = crate::support::Client::connect(program.control);
     adding.send(request("POST /add", "", ADD));
     eventually(TEST_TIMEOUT, "all are being started", || {
@@ -87,7 +87,7 @@ fn lists_and_requests_go_on_while_an_order_waits() {
     // The next order waits for its turn.
     let mut removing = crate::support::Client::connect(program.listen);
     removing.send(request("DELETE /rm", "", r#"{"n":1,"hostnames":["A"]}"#));
-    shop.open_gate("mended");
+    install.open_gate("mended");
     assert_eq!(adding.reply().status(), 200);
     assert_eq!(removing.reply().status(), 200);
     assert!(!program.rep().contains(&"A".into()));

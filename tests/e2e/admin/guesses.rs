@@ -1,4 +1,5 @@
-//! Wrong tokens: after a few from one address the next is refused whatever it is, for a moment.
+//! Wrong tokens: after a few from one address the next request with a token is refused for a
+//! moment.
 
 use super::{failure, request};
 use crate::support::{Client, Ringmaster, TEST_TIMEOUT, eventually, exchange};
@@ -12,7 +13,7 @@ fn order(token: &str) -> String {
 }
 
 #[test]
-fn they_are_slowed_down_on_both_ports_together() {
+fn wrong_tokens_are_slowed_down_on_both_ports_together() {
     let program = Ringmaster::start(&["--replicas", "1", "--control-token", "s3cret"]);
     for (at, other) in [
         (program.listen, program.control),
@@ -29,7 +30,7 @@ fn they_are_slowed_down_on_both_ports_together() {
             reply.status() == 429
         });
         println!("refused after {shown}");
-        // What needs no token is not touched, here and there.
+        // Requests that need no token are not affected, on either port.
         for port in [at, other] {
             let rep = "GET /rep HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
             assert_eq!(exchange(port, rep).status(), 200);
@@ -47,7 +48,7 @@ fn they_are_slowed_down_on_both_ports_together() {
 }
 
 #[test]
-fn in_text_it_is_a_sentence() {
+fn a_wrong_token_in_text_gets_a_sentence() {
     let program = Ringmaster::start(&["--replicas", "1", "--control-token", "s3cret"]);
     let mut client = Client::connect(program.control);
     client.send(format!("{}auth s3cret\n", "auth no; ".repeat(40)));

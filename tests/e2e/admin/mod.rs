@@ -1,5 +1,5 @@
-//! The three admin paths: every documented line and every refusal, with the port as a parameter, because
-//! both ports answer the same.
+//! The three admin paths: every documented line and every refusal, with the port as a parameter,
+//! because both ports answer the same.
 
 mod access;
 mod bodies;
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 
 use crate::support::{Message, Ringmaster};
 
-/// One of the two ports that know the paths.
+/// The ports that accept orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
     Data,
@@ -34,7 +34,7 @@ impl Port {
     }
 }
 
-/// What must not change when an order is refused.
+/// State that a refused order must not change.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     rep: Vec<String>,
@@ -51,7 +51,8 @@ impl State {
     }
 }
 
-/// A request with a body, as curl sends one. `line` is method and target, `fields` whole field lines.
+/// A request with a body, as curl sends one. `line` is method and target, `fields` whole field
+/// lines.
 fn request(line: &str, fields: &str, body: &str) -> String {
     let length = body.len();
     format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n{body}")

@@ -1,4 +1,5 @@
-//! Whose a connection on loopback is: our own user and root may command, any other user of this machine may look.
+//! Owner check of loopback connections: our own user and root may command, other users may only
+//! read.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
@@ -6,10 +7,11 @@ use std::process::Command;
 use super::{PORTS, Port, request};
 use crate::support::{Client, Ringmaster, end_of, eventually};
 
-/// A user that is nobody's.
+/// User ID that runs nothing on this machine.
 const STRANGER: &str = "65534";
 
-/// Sends `bytes` to `addr` as another user, and reads to the close; `None`, and a word, where we cannot.
+/// Sends `bytes` to `addr` as another user, and reads to the close. Without root it returns `None`
+/// and prints that the test is skipped.
 #[track_caller]
 fn ask_as_stranger(addr: SocketAddr, bytes: &str) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
@@ -34,7 +36,7 @@ fn last(line: &str, fields: &str, body: &str) -> String {
 }
 
 #[test]
-fn another_user_of_this_machine_may_look_and_not_command() {
+fn a_local_peer_of_another_user_may_read_and_not_command() {
     let args = [
         "--replicas",
         "1",
@@ -44,7 +46,7 @@ fn another_user_of_this_machine_may_look_and_not_command() {
         "[::]:0",
     ];
     let program = Ringmaster::start(&args);
-    let told = " is for root on this machine, and the connection belongs to user ";
+    let expected = " is for root on this machine, and the connection belongs to user ";
     let ips: [IpAddr; 3] =
         ["127.0.0.1", "::1", "::ffff:127.0.0.1"].map(|ip| ip.parse().expect("an IP"));
     for ip in ips {
@@ -59,7 +61,7 @@ fn another_user_of_this_machine_may_look_and_not_command() {
                     answer.starts_with("HTTP/1.1 403 "),
                     "{port:?} {ip}: {answer}"
                 );
-                assert!(answer.contains(&format!("{path}{told}")), "{answer}");
+                assert!(answer.contains(&format!("{path}{expected}")), "{answer}");
                 assert!(answer.contains("(65534); set --control-token"), "{answer}");
             }
             let answer = ask_as_stranger(at, &last("GET /rep", "", "")).expect("an answer");
@@ -79,7 +81,7 @@ fn another_user_of_this_machine_may_look_and_not_command() {
         ] {
             let answer = ask_as_stranger(control, &format!("{order}\n")).expect("an answer");
             assert!(
-                answer.starts_with(&format!("ERR {path}{told}")),
+                answer.starts_with(&format!("ERR {path}{expected}")),
                 "{order}: {answer}"
             );
         }
@@ -113,9 +115,10 @@ fn the_token_makes_up_for_the_user() {
 }
 
 #[test]
-fn an_order_needs_a_socket_that_is_still_somebodys() {
+fn an_order_needs_a_socket_that_still_has_an_owner() {
     let program = Ringmaster::start(&["--replicas", "1"]);
-    // It closes before its line is whole, which it is only for want of more; the close comes first by far.
+    // It closes before its line is whole, which it is only for want of more; the close comes first
+    // by far.
     let mut client = Client::connect(program.control);
     client.send("bound 2");
     drop(client);
@@ -133,7 +136,7 @@ fn an_order_needs_a_socket_that_is_still_somebodys() {
 }
 
 #[test]
-fn a_web_server_in_front_is_told_of_once() {
+fn a_web_server_in_front_is_warned_about_once() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let page = "GET /home HTTP/1.1\r\nHost: www.example\r\n\r\n";
     let mut client = program.client();
@@ -146,8 +149,8 @@ fn a_web_server_in_front_is_told_of_once() {
     for _ in 0..3 {
         assert_eq!(client.ask(page).status(), 200);
     }
-    let told = "requests for another host (www.example) come from 127.0.0.1";
-    program.expect_log(told);
+    let expected = "requests for another host (www.example) come from 127.0.0.1";
+    program.expect_log(expected);
     program.expect_log("set --data-port-admin off");
     assert_eq!(client.ask(page.replace("www", "other")).status(), 200);
     assert_eq!(program.rep().len(), 2);

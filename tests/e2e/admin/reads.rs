@@ -1,4 +1,5 @@
-//! Reads of a crowd: they are answered whatever else the ports are busy with, and see what was done.
+//! Reads by many clients: they are answered whatever else the ports are busy with, and they see
+//! every completed change.
 
 use std::sync::Barrier;
 use std::thread;
@@ -9,9 +10,9 @@ use crate::support::{
     Client, Engine, Ringmaster, TEST_TIMEOUT, eventually, exchange, on_both_engines, run_to_end,
 };
 
-on_both_engines!(who_has_the_answer_sees_it_in_the_next_list);
+on_both_engines!(a_change_is_in_every_list_after_its_answer);
 
-fn who_has_the_answer_sees_it_in_the_next_list(engine: Engine) {
+fn a_change_is_in_every_list_after_its_answer(engine: Engine) {
     let program = engine.start(&["--replicas", "1"]);
     for round in 0..5 {
         for port in PORTS {
@@ -40,7 +41,7 @@ fn who_has_the_answer_sees_it_in_the_next_list(engine: Engine) {
     }
 }
 
-/// So many threads, each with its number, that do this at once.
+/// Runs `work` on this number of threads at once, each with its number.
 fn at_once(threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let start = &Barrier::new(threads);
     thread::scope(|scope| {
@@ -70,7 +71,7 @@ fn a_hundred_at_once_keep_their_connections() {
 }
 
 #[test]
-fn they_are_answered_beside_all_the_orders_there_may_be() {
+fn lists_are_answered_while_all_order_slots_are_taken() {
     // The first `/add` waits for a replica that never answers; the others wait for it.
     let args = ["--replica-command", "sleep 60", "--start-timeout", "60s"];
     let args = [
@@ -85,7 +86,7 @@ fn they_are_answered_beside_all_the_orders_there_may_be() {
     eventually(TEST_TIMEOUT, "one too many", || {
         let mut client = Client::connect(program.control);
         client.send(&order);
-        // Those before it are with the fleet once a list was asked for after them.
+        // A list that is answered shows that the orders before it have reached the fleet.
         exchange(program.control, get("/replicas"));
         if client.has_bytes_within(Duration::from_millis(1)) {
             refused = Some(client.reply());
@@ -172,13 +173,13 @@ fn clients_that_stay_keep_no_health_check_out() {
     });
     open.extend(streams.collect::<Vec<_>>());
     // Half of a head, half of a line, a prompt, and nothing.
-    for said in ["GET /rep HTTP/1.1\r\nHost", "re", "prompt\n", ""]
+    for beginning in ["GET /rep HTTP/1.1\r\nHost", "re", "prompt\n", ""]
         .iter()
         .cycle()
         .take(1000)
     {
         let mut client = Client::connect(program.control);
-        client.send(said);
+        client.send(beginning);
         open.push(client);
     }
     check();

@@ -6,7 +6,7 @@ use crate::support::{Backend, Client, Engine, Ringmaster, exchange, on_both_engi
 on_both_engines!(
     the_first_check_that_fails_answers_and_nothing_changes,
     an_integer_of_any_size_is_refused_as_too_large,
-    the_classic_ring_has_room_for_so_many_and_no_more,
+    the_classic_ring_has_a_limit_of_seats,
 );
 
 const NO_OBJECT: &str = "request body is not a JSON object";
@@ -234,7 +234,7 @@ fn fixed_backends_cannot_be_changed() {
     assert_eq!(program.rep(), ["S1"]);
 }
 
-fn the_classic_ring_has_room_for_so_many_and_no_more(engine: Engine) {
+fn the_classic_ring_has_a_limit_of_seats(engine: Engine) {
     let program = engine.start(&["--ring", "classic", "--replicas", "1"]);
     let before = State::of(&program);
     for port in PORTS {

@@ -1,5 +1,6 @@
-//! A peer from elsewhere: another host, as far as the network can tell, which is a network namespace at the
-//! other end of a virtual cable. Every path asks it for the token, but for those that are for all.
+//! A remote peer: another host as far as the network can tell. It is a network namespace at the
+//! other end of a virtual cable. Every path asks it for the token, except the paths that are open
+//! to all.
 
 use std::process::Command;
 
@@ -50,8 +51,8 @@ const ASKED: [(&str, &str); 12] = [
     ("POST /bound", r#"{"bound":2}"#),
 ];
 
-/// Every method and path that is described, with the key 1 or the name 1 where one belongs, and whether it is
-/// for all.
+/// Every method and path that is described, with the key 1 or the name 1 where one belongs, and
+/// whether it is for all.
 #[track_caller]
 fn described(openapi: &Message) -> Vec<(String, bool)> {
     let all: Value = serde_json::from_slice(&openapi.body).expect("JSON");
@@ -80,7 +81,7 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
     let open = ["--control", "0.0.0.0:0", "--replicas", "1"];
     let program = Ringmaster::start(&open);
     let before = program.command("ring");
-    let said = format!(" is for local peers, you are {from}; set --control-token");
+    let sentence = format!(" is for local peers, you are {from}; set --control-token");
     let paths = described(&elsewhere.http(&program, "GET /openapi.json", "", ""));
     assert!(ASKED.iter().all(|(line, _)| {
         let path = line.split([' ', '?']).nth(1).unwrap_or_default();
@@ -96,7 +97,11 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
             true => assert_eq!(answer.status(), 200, "{line}"),
             false => {
                 assert_eq!(answer.status(), 403, "{line}");
-                assert!(answer.text().contains(&said), "{line}: {}", answer.text());
+                assert!(
+                    answer.text().contains(&sentence),
+                    "{line}: {}",
+                    answer.text()
+                );
             }
         }
     }
@@ -138,7 +143,7 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
     }
     let answer = elsewhere.ask(&program, "auth s3cret; bound 1.5\n");
     assert_eq!(answer, "ok\n\nbound 1.5\n\n");
-    // Whoever changes something is named.
+    // The log names the peer of every change.
     for order in [
         "/add n=1",
         "/rm n=1",
@@ -146,11 +151,11 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
         "bound 2",
         "bound 1.5",
     ] {
-        let told = |line: &str| {
+        let expected = |line: &str| {
             line.contains(&format!("{from}:")) && line.ends_with(&format!(" asks {order}"))
         };
         assert!(
-            program.log().lines().any(told),
+            program.log().lines().any(expected),
             "{order}: {}",
             program.log()
         );

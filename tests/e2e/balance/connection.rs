@@ -21,20 +21,22 @@ fn named(name: &'static str) -> Backend {
     })
 }
 
-/// A backend that hears `len` bytes, tells them, and answers with bytes that are no HTTP.
+/// A backend that reads `len` bytes, sends them to the channel, and answers with bytes that are no
+/// HTTP.
 fn hearing(len: usize) -> (Backend, mpsc::Receiver<Vec<u8>>) {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
-        let heard = conversation.wire.take(len)?;
-        tell.lock()
+        let received = conversation.wire.take(len)?;
+        sender
+            .lock()
             .expect("a lock")
-            .send(heard)
+            .send(received)
             .expect("a listener");
         conversation.wire.write("\0no HTTP at all\n")?;
         conversation.wire.rest().map(drop)
     });
-    (backend, told)
+    (backend, receiver)
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn the_first_request_goes_on_byte_for_byte_and_so_does_all_that_follows() {
         "\r\nPOST /a%20?q=%zz HTTP/1.1\r\n{FIELDS}X-Request-ID: 17\r\nContent-Length: 2\r\n\r\n"
     );
     let after = "xx\u{1}\0 not a request \r\n\r\n\r\n";
-    let (backend, told) = hearing(text.len() + after.len());
+    let (backend, receiver) = hearing(text.len() + after.len());
     let program = Ringmaster::before(backend.addr, &BY_CONNECTION);
     for pieces in [1, 2, 40] {
         let all = format!("{text}{after}").into_bytes();
@@ -51,7 +53,7 @@ fn the_first_request_goes_on_byte_for_byte_and_so_does_all_that_follows() {
         for piece in all.chunks(all.len().div_ceil(pieces)) {
             client.send(piece);
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), all);
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), all);
         assert_eq!(client.take(16), b"\0no HTTP at all\n");
     }
 }
@@ -61,11 +63,11 @@ fn an_id_that_is_drawn_is_the_one_thing_added() {
     let (line, body) = ("GET / HTTP/1.1\r\n", "body");
     let mark = "X-Request-ID: 123456\r\n";
     let len = line.len() + FIELDS.len() + mark.len() + 2 + body.len();
-    let (backend, told) = hearing(len);
+    let (backend, receiver) = hearing(len);
     let program = Ringmaster::before(backend.addr, &BY_CONNECTION);
     let _client = program.client_after(format!("{line}{FIELDS}X-Request-Id: \r\n\r\n{body}"));
-    let heard = String::from_utf8(told.recv_timeout(TEST_TIMEOUT).unwrap()).unwrap();
-    let (before, rest) = heard.split_once("X-Request-ID: ").expect("the field");
+    let received = String::from_utf8(receiver.recv_timeout(TEST_TIMEOUT).unwrap()).unwrap();
+    let (before, rest) = received.split_once("X-Request-ID: ").expect("the field");
     assert_eq!(before, format!("{line}{FIELDS}"));
     let (id, rest) = rest.split_at(6);
     assert!(id.parse::<u32>().unwrap() >= 100_000);
@@ -181,7 +183,7 @@ fn admin_paths_answer_as_long_as_nothing_is_decided() {
 fn ends_and_resets_of_the_backend_arrive_as_what_they_are() {
     let backend = Backend::scripted(|mut conversation| {
         let resets = conversation.request()?.start_line().contains("/reset");
-        // A body to the end of the connection: only the way it ends tells whether it is whole.
+        // A body that ends with the connection: only the kind of its end shows whether it is whole.
         conversation.wire.write("HTTP/1.1 200 OK\r\n\r\npart")?;
         conversation.wire.take(2)?;
         if resets {
@@ -200,13 +202,17 @@ fn ends_and_resets_of_the_backend_arrive_as_what_they_are() {
 
 #[test]
 fn a_client_that_resets_is_a_reset_for_the_backend() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         conversation.wire.write("!")?;
         let end = conversation.wire.take(1).unwrap_err().kind();
-        tell.lock().expect("a lock").send(end).expect("a listener");
+        sender
+            .lock()
+            .expect("a lock")
+            .send(end)
+            .expect("a listener");
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &BY_CONNECTION);
@@ -214,7 +220,7 @@ fn a_client_that_resets_is_a_reset_for_the_backend() {
     assert_eq!(client.take(1), b"!");
     client.reset();
     assert_eq!(
-        told.recv_timeout(TEST_TIMEOUT),
+        receiver.recv_timeout(TEST_TIMEOUT),
         Ok(std::io::ErrorKind::ConnectionReset)
     );
 }

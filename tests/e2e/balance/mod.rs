@@ -1,4 +1,5 @@
-//! `--balance connection` and `source`: one choice for a whole connection, and nothing read after it.
+//! `--balance connection` and `source`: one choice for a whole connection, and nothing read after
+//! it.
 
 use std::net::SocketAddr;
 
@@ -20,7 +21,8 @@ fn before(backends: &[SocketAddr], args: &[&str]) -> Ringmaster {
     Ringmaster::start(&[&fixed, args].concat())
 }
 
-/// A server of a protocol in which the server speaks first: it says `name` and then everything twice.
+/// A server of a protocol in which the server speaks first: it sends `name` and then echoes
+/// everything twice.
 fn greeter(name: &'static str) -> Backend {
     Backend::scripted(move |mut conversation| {
         conversation.wire.write(name)?;

@@ -80,7 +80,7 @@ fn a_heartbeat_may_be_a_connection_to_whatever_listens() {
 }
 
 #[test]
-fn where_nobody_is_up_a_client_is_reset() {
+fn a_client_is_reset_when_no_replica_is_up() {
     let (refusing, _socket) = Backend::refusing();
     let program = Ringmaster::before(refusing, &BY_SOURCE);
     // The reset may come before connect(2) returns.
@@ -93,13 +93,14 @@ fn where_nobody_is_up_a_client_is_reset() {
 
 #[test]
 fn there_are_no_admin_paths_and_no_errors_of_ours() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
-        let heard = conversation.wire.rest()?;
-        tell.lock()
+        let received = conversation.wire.rest()?;
+        sender
+            .lock()
             .expect("a lock")
-            .send(heard)
+            .send(received)
             .expect("a listener");
         conversation.wire.write("heard")
     });
@@ -112,12 +113,15 @@ fn there_are_no_admin_paths_and_no_errors_of_ours() {
     ] {
         let mut client = program.client_after(text);
         client.half_close();
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), text.as_bytes());
+        assert_eq!(
+            receiver.recv_timeout(TEST_TIMEOUT).unwrap(),
+            text.as_bytes()
+        );
         assert_eq!(client.rest(), b"heard");
     }
 }
 
-/// Heartbeats stay HTTP, so the replicas are watched and replaced as ever.
+/// Heartbeats stay HTTP, so the replicas are watched and replaced.
 #[test]
 fn a_client_waits_for_the_successor_of_a_dead_replica() {
     let program = Ringmaster::start(&[
@@ -134,24 +138,25 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
     signal(program.replica("S1"), Signal::KILL);
     // Its end is the client's, by a reset or not: the kernel closes for a dead process.
     client.expect_closed();
-    // Its listener outlives that end by an instant, and who comes in then is lost with it.
+    // Its listener outlives the process by an instant, and a client accepted then is lost with it.
     program.event("down", 1);
     assert!(program.client().ask(get).text().contains("Server: 1"));
 }
 
 #[test]
 fn a_client_that_leaves_without_a_word_lets_go_of_the_backend() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
-        let heard = conversation.wire.rest()?;
-        tell.lock()
+        let received = conversation.wire.rest()?;
+        sender
+            .lock()
             .expect("a lock")
-            .send(heard)
+            .send(received)
             .expect("a listener");
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     drop(TcpStream::connect(program.listen).unwrap());
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT).unwrap(), b"");
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"");
 }

@@ -1,5 +1,5 @@
-//! How connections that are balanced whole come to an end that is not their own: silence, a drain of
-//! their replica, a stop of the program.
+//! Connections that are balanced whole and that the balancer ends: for silence, for a drain of
+//! their replica, or because the program stops.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::{Backend, End, Ringmaster, Signal, TEST_TIMEOUT, Wire, event
 const GET: &str = "GET /home HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn silence_ends_it_with_a_reset_and_a_word_now_and_then_does_not() {
+fn a_silent_connection_is_reset_and_one_with_traffic_is_not() {
     let backend = greeter("hi");
     let args = ["--balance", "source", "--tunnel-timeout", "4s"];
     let program = Ringmaster::before(backend.addr, &args);
@@ -46,7 +46,7 @@ fn a_reader_that_pauses_for_longer_than_a_write_may_take_loses_nothing() {
     socket.connect(&program.listen.into()).unwrap();
     let mut client = Wire::new(socket.into());
     client.take(1).unwrap();
-    // The pause is what is tested.
+    // This pause is the subject of the test.
     std::thread::sleep(Duration::from_millis(600));
     let rest = client.rest().unwrap();
     assert!(rest.len() == LEN - 1 && rest.iter().all(|byte| *byte == 7));
@@ -57,23 +57,23 @@ fn a_replica_is_removed_when_its_connections_have_ended() {
     let program = Ringmaster::start(&["--replicas", "1", "--balance", "connection"]);
     let mut client = program.client();
     assert!(client.ask(GET).text().contains("Server: 1"));
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(|| tell.send(program.command("rm 1 S1")).expect("a listener"));
-        // Nothing new goes there, while what is there goes on.
+        scope.spawn(|| sender.send(program.command("rm 1 S1")).expect("a listener"));
+        // No new connection goes there, while the existing ones go on.
         eventually(TEST_TIMEOUT, "no seat is left", || {
             program.client().ask(GET).status() == 503
         });
         assert!(client.ask(GET).text().contains("Server: 1"));
-        assert!(told.try_recv().is_err(), "removed under a connection");
+        assert!(receiver.try_recv().is_err(), "removed under a connection");
         drop(client);
-        let answer = told.recv_timeout(TEST_TIMEOUT).unwrap();
+        let answer = receiver.recv_timeout(TEST_TIMEOUT).unwrap();
         assert!(!answer.contains("ERR"), "{answer}");
     });
 }
 
 #[test]
-fn a_stop_waits_for_it_and_then_cuts_it_off_with_a_reset() {
+fn a_stop_waits_for_a_connection_and_then_resets_it() {
     const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
     let backend = greeter("hi");
     let mut program = Ringmaster::before(

@@ -80,23 +80,23 @@ fn a_client_that_has_said_all_still_gets_its_answer() {
 
 #[test]
 fn a_client_that_ends_or_resets_amid_its_body_ends_the_request() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         if conversation.head()?.start_line().contains("/next") {
             return conversation.wire.write(OK);
         }
-        tell.lock().unwrap().send("begun").unwrap();
+        sender.lock().unwrap().send("begun").unwrap();
         let ended = conversation.wire.take(10);
         assert!(ended.is_err());
-        tell.lock().unwrap().send("ended").unwrap();
+        sender.lock().unwrap().send("ended").unwrap();
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
     for resets in [false, true] {
         let mut client = program.client();
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok("begun"));
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok("begun"));
         if resets {
             client.reset();
         } else {
@@ -104,7 +104,7 @@ fn a_client_that_ends_or_resets_amid_its_body_ends_the_request() {
             assert_eq!(client.reply().status(), 400);
             assert_eq!(client.expect_closed(), End::Fin);
         }
-        assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok("ended"));
+        assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok("ended"));
     }
     let next = program
         .client()
@@ -114,8 +114,8 @@ fn a_client_that_ends_or_resets_amid_its_body_ends_the_request() {
 
 #[test]
 fn a_client_that_resets_amid_the_reply_lets_go_of_the_backend() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         conversation
@@ -123,7 +123,7 @@ fn a_client_that_resets_amid_the_reply_lets_go_of_the_backend() {
             .write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
         let piece = pattern(64 * 1024);
         while conversation.wire.write(&piece).is_ok() {}
-        tell.lock().unwrap().send(()).unwrap();
+        sender.lock().unwrap().send(()).unwrap();
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &[]);
@@ -131,7 +131,7 @@ fn a_client_that_resets_amid_the_reply_lets_go_of_the_backend() {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     client.take(100_000);
     client.reset();
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(()));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(()));
 }
 
 #[test]
@@ -139,7 +139,8 @@ fn a_reply_that_is_cut_off_is_never_made_whole() {
     let (long, part) = ("Content-Length: 100000\r\n\r\n", "x".repeat(60_000));
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\nEA60\r\n{part}\r\n");
     let open = format!("\r\n{part}");
-    // What the backend sends after the status line, whether it resets, and how the client's connection ends.
+    // The backend's bytes after the status line, whether it resets, and the end of the client's
+    // connection.
     let cases = [
         (format!("{long}{part}"), false, End::Fin),
         (chunks, false, End::Fin),
@@ -172,7 +173,7 @@ fn a_reply_that_is_cut_off_is_never_made_whole() {
         );
         seen.send(()).unwrap();
         assert_eq!(client.expect_closed(), end, "{head}");
-        // Nothing of it was asked for twice.
+        // No part of it was requested twice.
         assert_eq!(backend.requests().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies: both directions at once, early answers, half-close, resets, and what is cut off.
+//! Bodies: both directions at once, early answers, half-close, resets, and truncated bodies.
 
 mod ends;
 mod through;

@@ -1,4 +1,4 @@
-//! Bodies that go through whole, whatever their size, framing and pace.
+//! Bodies that are forwarded whole, whatever their size, framing and pace.
 
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;

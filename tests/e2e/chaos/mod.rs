@@ -1,9 +1,11 @@
-//! Chaos: replicas are killed, frozen, cut off, added, removed and replaced, rings switched, and the balancer itself
-//! is replaced by another process, at random and under load. What is promised must hold all the while (DESIGN: zero errors for requests that may be
-//! repeated), and everything must be back in its place afterwards.
+//! Chaos: replicas are killed, frozen, cut off, added, removed and replaced, rings switched, and
+//! the balancer itself is replaced by another process, at random and under load. What is promised
+//! must hold all the while (DESIGN: zero errors for requests that may be repeated), and everything
+//! must be back in its place afterwards.
 //!
-//! The acts follow from RINGMASTER_CHAOS_SEED and go on for RINGMASTER_CHAOS_SECONDS; a failure prints
-//! the seed, the acts and the last events. One strike at a time: the next waits until the fleet is whole.
+//! The acts follow from RINGMASTER_CHAOS_SEED and go on for RINGMASTER_CHAOS_SECONDS; a failure
+//! prints the seed, the acts and the last events. One strike at a time: the next waits until the
+//! fleet is whole.
 
 mod run;
 
@@ -19,40 +21,41 @@ use crate::support::{
 };
 use run::Chaos;
 
-on_both_engines!(what_is_promised_holds);
+on_both_engines!(the_promises_hold);
 
-/// Acts of one run, unless said otherwise.
+/// Seconds and seed of a run, unless the environment sets them.
 const SECONDS: u64 = 20;
 const SEED: u64 = 7;
 /// Replicas at the start and at the end.
 const REPLICAS: usize = 4;
-/// Those that stand by.
+/// Number of standbys.
 const STANDBYS: usize = 1;
 /// The most there may be in between.
 const MOST: usize = 7;
-/// From one strike to the next: a seat that dies more than ten times a minute is started with a delay.
+/// From one strike to the next: a seat that dies more than ten times a minute is started with a
+/// delay.
 const PACE: Duration = Duration::from_secs(2);
-/// How long the fleet may take to be whole again; back-off included.
+/// Limit of the time until the fleet is whole again, back-off included.
 const SETTLING: Duration = Duration::from_secs(45);
-/// How much larger the program may have become, in kB: allocators keep some of what they had.
+/// Limit of the program's growth in kB: allocators keep freed memory.
 const GROWTH: u64 = 16 * 1024;
 /// Connections of the load.
 const CLIENTS: usize = 16;
-/// What the promise allows for when several replicas die together: a request that two of them died of is
-/// not given to a third.
+/// Failures that the promise allows when several replicas die together: a request that two replicas
+/// died with is not retried on a third.
 const TWO_DEATHS: [&str; 2] = [
     "two replicas were lost with this request",
     "the replica closed its connection too early",
 ];
 
-/// What a failure tells, to have it again.
-struct Story {
+/// Facts that a failure prints, so that the run can be repeated.
+struct RunInfo {
     control: SocketAddr,
     seed: u64,
     acts: RefCell<Vec<String>>,
 }
 
-fn what_is_promised_holds(engine: Engine) {
+fn the_promises_hold(engine: Engine) {
     let _turn = exclusive_load();
     let seed = number("RINGMASTER_CHAOS_SEED", SEED);
     let time = Duration::from_secs(number("RINGMASTER_CHAOS_SECONDS", SECONDS));
@@ -73,7 +76,7 @@ fn what_is_promised_holds(engine: Engine) {
         descriptors(program.pid()),
         kilobytes(program.pid(), "VmRSS"),
     );
-    let story = Story {
+    let info = RunInfo {
         control: program.control,
         seed,
         acts: RefCell::default(),
@@ -82,7 +85,7 @@ fn what_is_promised_holds(engine: Engine) {
         program,
         engine,
         load: &load,
-        story: &story,
+        info: &info,
         random: seed,
         wanted: REPLICAS,
         next_strike: Instant::now(),
@@ -92,7 +95,7 @@ fn what_is_promised_holds(engine: Engine) {
         chaos.act();
     }
     chaos.come_to_rest();
-    let acts = story.acts.borrow().len();
+    let acts = info.acts.borrow().len();
     chaos.expect_each_seat_once();
     let answered = load.answered();
     let program = chaos.program;
@@ -100,7 +103,7 @@ fn what_is_promised_holds(engine: Engine) {
     let (given_up, failed): (Vec<_>, Vec<_>) = tally
         .failures
         .iter()
-        .partition(|failure| TWO_DEATHS.iter().any(|said| failure.contains(said)));
+        .partition(|failure| TWO_DEATHS.iter().any(|text| failure.contains(text)));
     // That of another process by now, if one has taken over.
     let pid = program.pid();
     let after = || (descriptors(pid), kilobytes(pid, "VmRSS"));
@@ -114,7 +117,7 @@ fn what_is_promised_holds(engine: Engine) {
     assert!(failed.is_empty(), "{failed:?}");
     // Each client can meet each of those strikes once.
     let together = |act: &&String| act.contains("Half") || act.contains("All");
-    let most = CLIENTS * story.acts.borrow().iter().filter(together).count();
+    let most = CLIENTS * info.acts.borrow().iter().filter(together).count();
     assert!(given_up.len() <= most, "{given_up:?}");
     eventually(SETTLING, "no more descriptors than before", || {
         after().0 <= before.0
@@ -123,7 +126,7 @@ fn what_is_promised_holds(engine: Engine) {
     assert!(grown <= GROWTH, "{grown} kB more than before");
 }
 
-impl Drop for Story {
+impl Drop for RunInfo {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let events = catch_unwind(AssertUnwindSafe(|| {
@@ -141,7 +144,7 @@ impl Drop for Story {
     }
 }
 
-/// What the environment says, or `default`.
+/// Returns the value of an environment variable, or `default`.
 fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }

@@ -1,29 +1,29 @@
-//! What can happen, and how it is done.
+//! The acts of a chaos run, and their execution.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{MOST, PACE, REPLICAS, SETTLING, STANDBYS, Story};
+use super::{MOST, PACE, REPLICAS, RunInfo, SETTLING, STANDBYS};
 use crate::support::{Engine, Load, Ringmaster, Signal, eventually, exchange, server_of, signal};
 
-/// What can happen.
+/// Acts that change or damage the fleet.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// One replica is killed, or half of them at once, or all.
+    /// Kills one replica, half of them at once, or all.
     Kill(Share),
-    /// One is stopped and says nothing more.
+    /// Stops one replica for good.
     Freeze,
-    /// One is stopped and goes on soon after.
+    /// Stops one replica and continues it soon after.
     Blink,
-    /// One is off the network (containers).
+    /// Takes one replica off the network (containers).
     Cut,
     Add,
     Remove,
-    /// One is replaced by order, or all are, one after the other.
+    /// Replaces one replica by order, or all, one after the other.
     Replace(Share),
-    /// Another process takes over.
+    /// Lets another process take over.
     TakeOver,
     Ring(&'static str),
     Bound(&'static str),
@@ -63,15 +63,15 @@ pub(super) struct Chaos<'p> {
     pub(super) program: Ringmaster,
     pub(super) engine: Engine,
     pub(super) load: &'p Load,
-    pub(super) story: &'p Story,
+    pub(super) info: &'p RunInfo,
     pub(super) random: u64,
     pub(super) wanted: usize,
-    /// When the next strike may fall.
+    /// Earliest time of the next strike.
     pub(super) next_strike: Instant,
 }
 
 impl Chaos<'_> {
-    /// Whatever comes next.
+    /// Carries out the next random act.
     pub(super) fn act(&mut self) {
         let act = self.pick(&ACTS);
         match act {
@@ -81,7 +81,7 @@ impl Chaos<'_> {
             _ => {}
         }
         let begun = Instant::now();
-        self.story.acts.borrow_mut().push(format!("{act:?}"));
+        self.info.acts.borrow_mut().push(format!("{act:?}"));
         match act {
             Act::Kill(share) => {
                 let victims = self.victims(share);
@@ -115,7 +115,7 @@ impl Chaos<'_> {
             Act::Bound(bound) => self.order(&format!("bound {bound}"), 0),
         }
         let took = begun.elapsed();
-        if let Some(last) = self.story.acts.borrow_mut().last_mut() {
+        if let Some(last) = self.info.acts.borrow_mut().last_mut() {
             last.push_str(&format!(" {took:?}"));
         }
         self.load.go_on(100);

@@ -1,4 +1,4 @@
-//! What clients that are gone hold up: slots, a stop, and nothing of a tunnel.
+//! Resources of clients that are gone: slots and a stop are held up, a tunnel is not.
 
 use std::sync::{Mutex, mpsc};
 
@@ -42,7 +42,7 @@ fn slots_are_free_again_however_many_clients_gave_up() {
 }
 
 #[test]
-fn a_stop_waits_for_nobody_who_is_gone() {
+fn a_stop_waits_for_no_client_that_is_gone() {
     for leaves in Leaves::ALL {
         let backend = fast_or_never();
         let limits = ["--reply-timeout", NEVER, "--drain-timeout", NEVER];

@@ -1,7 +1,8 @@
-//! Clients that leave while something is waited for on their behalf: the wait ends, the replica sees the
-//! end, and nothing is held for them. A half-closed client is answered within its grace.
+//! Clients that leave while something is waited for on their behalf: the wait ends, the replica
+//! sees the end, and nothing is held for them. A half-closed client is answered within its grace.
 //!
-//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit is near.
+//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit
+//! is near.
 
 mod held_slots;
 mod silence;
@@ -19,22 +20,22 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Longer than any test.
 const NEVER: &str = "1h";
 
-/// A backend that reads a request, writes `said`, and then only tells when its peer has ended.
-fn silent_after(said: &'static str) -> (Backend, mpsc::Receiver<()>) {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+/// A backend that reads a request, writes `beginning`, and then only reports the end of its peer.
+fn silent_after(beginning: &'static str) -> (Backend, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
-        conversation.wire.write(said)?;
+        conversation.wire.write(beginning)?;
         // An end or a reset, whichever: it is over.
         let _ = conversation.wire.rest();
-        let tell = tell.lock().expect("a lock");
-        tell.send(()).map_err(std::io::Error::other)
+        let sender = sender.lock().expect("a lock");
+        sender.send(()).map_err(std::io::Error::other)
     });
-    (backend, told)
+    (backend, receiver)
 }
 
-/// How a client leaves.
+/// Ways in which a client leaves.
 #[derive(Clone, Copy, Debug)]
 enum Leaves {
     ByReset,
@@ -54,7 +55,8 @@ impl Leaves {
         ["--half-close-grace", grace]
     }
 
-    /// Lets it leave; what is left of it sees the end of its connection, and no byte before that.
+    /// Lets the client leave. Its remaining half sees the end of the connection, and no byte before
+    /// that.
     #[track_caller]
     fn leave(self, mut client: Client) {
         match self {
@@ -84,11 +86,11 @@ fn expect_nothing_held(program: &Ringmaster) {
     });
 }
 
-/// Waits for the backend's word that a connection ended.
+/// Waits until the backend reports the end of a connection.
 #[track_caller]
-fn expect_end(told: &mpsc::Receiver<()>, what: &str) {
-    let heard = told.recv_timeout(TEST_TIMEOUT);
-    heard.unwrap_or_else(|_| panic!("the backend sees no end: {what}"));
+fn expect_end(receiver: &mpsc::Receiver<()>, what: &str) {
+    let received = receiver.recv_timeout(TEST_TIMEOUT);
+    received.unwrap_or_else(|_| panic!("the backend sees no end: {what}"));
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Within a reply: while it says nothing, while it drips, and while the client does not read.
+//! Clients that leave within a reply: while it is silent, while it drips, and while it is not read.
 
 use std::io;
 use std::sync::{Mutex, mpsc};
@@ -23,38 +23,39 @@ const BEGINNINGS: [(&str, &str); 3] = [
 #[test]
 fn a_client_that_leaves_ends_a_silent_reply() {
     for leaves in Leaves::ALL {
-        for (said, heard) in BEGINNINGS {
+        for (beginning, expected) in BEGINNINGS {
             for pipelined in ["", GET] {
-                let (backend, told) = silent_after(said);
+                let (backend, receiver) = silent_after(beginning);
                 let args = [&leaves.grace()[..], &["--body-timeout", NEVER]].concat();
                 let program = Ringmaster::before(backend.addr, &args);
                 let mut client = program.client_after([GET, pipelined].concat());
-                let (_, body) = said.split_once("\r\n\r\n").expect("a head");
-                assert_eq!(body, heard);
+                let (_, body) = beginning.split_once("\r\n\r\n").expect("a head");
+                assert_eq!(body, expected);
                 let head = client.until_head();
                 assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-                assert_eq!(client.take(heard.len()), heard.as_bytes());
+                assert_eq!(client.take(expected.len()), expected.as_bytes());
                 leaves.leave(client);
-                expect_end(&told, &format!("{leaves:?} {said:?}"));
+                expect_end(&receiver, &format!("{leaves:?} {beginning:?}"));
                 expect_nothing_held(&program);
             }
         }
     }
 }
 
-/// A backend that sends `said` and then one `piece` after the other, `pause` apart, and tells of its end.
+/// A backend that sends `beginning` and then one `piece` after the other, `pause` apart, and
+/// reports its end.
 fn dripping(
-    said: &'static str,
+    beginning: &'static str,
     piece: &'static str,
     pause: Duration,
     pieces: usize,
 ) -> (Backend, mpsc::Receiver<()>) {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         let mut drip = || -> io::Result<()> {
-            conversation.wire.write(said)?;
+            conversation.wire.write(beginning)?;
             for _ in 0..pieces {
                 std::thread::sleep(pause);
                 conversation.wire.write(piece)?;
@@ -62,18 +63,18 @@ fn dripping(
             Ok(())
         };
         let dripped = drip();
-        let tell = tell.lock().expect("a lock");
-        tell.send(()).map_err(io::Error::other)?;
+        let sender = sender.lock().expect("a lock");
+        sender.send(()).map_err(io::Error::other)?;
         dripped
     });
-    (backend, told)
+    (backend, receiver)
 }
 
 #[test]
 fn a_reply_that_drips_lets_go_of_a_client_long_gone() {
     // Far more pieces than there is patience for.
     let (pause, pieces) = (SECOND / 20, 2_000);
-    for (said, piece) in [
+    for (beginning, piece) in [
         // Short enough to be held back until it is whole.
         ("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n", "x"),
         (
@@ -82,14 +83,14 @@ fn a_reply_that_drips_lets_go_of_a_client_long_gone() {
         ),
     ] {
         for leaves in [Leaves::ByReset, Leaves::ByClose] {
-            let (backend, told) = dripping(said, piece, pause, pieces);
+            let (backend, receiver) = dripping(beginning, piece, pause, pieces);
             let program = Ringmaster::before(backend.addr, &leaves.grace());
             let client = program.client_after(GET);
             eventually(TEST_TIMEOUT, "the reply has begun", || {
                 totals(&program)["responses"]["2xx"] == 1
             });
             leaves.leave(client);
-            expect_end(&told, &format!("{leaves:?} {said:?}"));
+            expect_end(&receiver, &format!("{leaves:?} {beginning:?}"));
             expect_nothing_held(&program);
         }
     }
@@ -101,14 +102,14 @@ fn many_short_waits_hide_a_client_no_better_than_a_long_one() {
     let http10 = "GET / HTTP/1.0\r\n\r\n";
     // Each wait is shorter than the time after which a client is watched.
     let (pause, pieces) = (SECOND / 250, 10_000);
-    for (request, said, piece) in [
+    for (request, beginning, piece) in [
         // Nothing of it is written to such a client, so no write fails.
         (http10, BEGIN, "HTTP/1.1 102 Processing\r\n\r\n"),
         (GET, "HTTP/1.1 200 OK\r\nX: ", "x"),
         (GET, "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n", "x"),
     ] {
         for leaves in [Leaves::ByReset, Leaves::ByClose] {
-            let (backend, told) = dripping(said, piece, pause, pieces);
+            let (backend, receiver) = dripping(beginning, piece, pause, pieces);
             let args = [&leaves.grace()[..], &["--reply-timeout", NEVER]].concat();
             let program = Ringmaster::before(backend.addr, &args);
             let client = program.client_after(request);
@@ -116,7 +117,7 @@ fn many_short_waits_hide_a_client_no_better_than_a_long_one() {
                 backend.requests().len() == 1
             });
             leaves.leave(client);
-            expect_end(&told, &format!("{leaves:?} {said:?}"));
+            expect_end(&receiver, &format!("{leaves:?} {beginning:?}"));
             expect_nothing_held(&program);
         }
     }
@@ -126,19 +127,19 @@ fn many_short_waits_hide_a_client_no_better_than_a_long_one() {
 fn a_half_closed_client_that_reads_gets_a_reply_that_drips() {
     // Each pause is within the grace, all of them together are not.
     let (pause, pieces) = (SECOND / 4, 12);
-    for said in [
+    for beginning in [
         "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n",
     ] {
-        let (backend, told) = dripping(said, "x", pause, pieces);
+        let (backend, receiver) = dripping(beginning, "x", pause, pieces);
         let program = Ringmaster::before(backend.addr, &["--half-close-grace", "2s"]);
         let mut client = program.client_after(GET);
         client.half_close();
         let head = client.until_head();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert_eq!(client.take(pieces), "x".repeat(pieces).as_bytes());
-        expect_end(&told, said);
+        expect_end(&receiver, beginning);
     }
 }
 
@@ -167,8 +168,8 @@ fn a_half_closed_client_that_reads_slowly_is_not_gone() {
 #[test]
 fn a_client_that_resets_while_a_write_to_it_waits_is_noticed() {
     for args in [&[][..], &["--no-splice"]] {
-        let (tell, told) = mpsc::channel();
-        let tell = Mutex::new(tell);
+        let (sender, receiver) = mpsc::channel();
+        let sender = Mutex::new(sender);
         let backend = Backend::scripted(move |mut conversation| {
             conversation.request()?;
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
@@ -178,8 +179,8 @@ fn a_client_that_resets_while_a_write_to_it_waits_is_noticed() {
                 written += 64 * 1024;
             }
             assert!(written < 1_000_000_000);
-            let tell = tell.lock().expect("a lock");
-            tell.send(()).map_err(io::Error::other)
+            let sender = sender.lock().expect("a lock");
+            sender.send(()).map_err(io::Error::other)
         });
         let args = [
             args,
@@ -191,7 +192,7 @@ fn a_client_that_resets_while_a_write_to_it_waits_is_noticed() {
         assert!(client.has_bytes_within(TEST_TIMEOUT));
         std::thread::sleep(SECOND / 2);
         client.reset();
-        expect_end(&told, "a blocked write");
+        expect_end(&receiver, "a blocked write");
         expect_nothing_held(&program);
     }
 }

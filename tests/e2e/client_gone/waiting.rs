@@ -1,4 +1,5 @@
-//! Before the reply begins: with the replica, while it is connected to, and while there is no seat.
+//! Clients that leave before the reply: during the replica's work, the connect, and the wait for a
+//! seat.
 
 use std::sync::{Mutex, mpsc};
 
@@ -13,10 +14,10 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 #[test]
 fn a_client_that_leaves_ends_the_wait_for_a_head() {
     for leaves in Leaves::ALL {
-        let (backend, told) = silent_after("");
+        let (backend, receiver) = silent_after("");
         let args = [&leaves.grace()[..], &["--reply-timeout", NEVER]].concat();
         let program = Ringmaster::before(backend.addr, &args);
-        // The last two with input that nobody will read: another request, and a piece of one.
+        // The last two have input that is never read: another request, and a piece of one.
         let requests = [
             GET.to_owned(),
             POST.to_owned(),
@@ -30,7 +31,7 @@ fn a_client_that_leaves_ends_the_wait_for_a_head() {
                 backend.requests().len() == at + 1
             });
             leaves.leave(client);
-            expect_end(&told, &format!("{leaves:?} {request:.20}"));
+            expect_end(&receiver, &format!("{leaves:?} {request:.20}"));
             expect_nothing_held(&program);
         }
         // Neither the pipelined one nor any twice.
@@ -42,14 +43,15 @@ fn a_client_that_leaves_ends_the_wait_for_a_head() {
 #[test]
 fn a_client_that_leaves_on_a_kept_connection_is_noticed_as_well() {
     for leaves in Leaves::ALL {
-        let (tell, told) = mpsc::channel();
-        let tell = Mutex::new(tell);
+        let (sender, receiver) = mpsc::channel();
+        let sender = Mutex::new(sender);
         let backend = Backend::scripted(move |mut conversation| {
             conversation.request()?;
             conversation.wire.write(OK)?;
             conversation.request()?;
             let _ = conversation.wire.rest();
-            tell.lock()
+            sender
+                .lock()
                 .expect("a lock")
                 .send(())
                 .map_err(std::io::Error::other)
@@ -62,7 +64,7 @@ fn a_client_that_leaves_on_a_kept_connection_is_noticed_as_well() {
             backend.requests().len() == 2
         });
         leaves.leave(client);
-        expect_end(&told, &format!("{leaves:?}"));
+        expect_end(&receiver, &format!("{leaves:?}"));
         expect_nothing_held(&program);
     }
 }
@@ -106,27 +108,28 @@ fn a_half_closed_client_is_answered_within_its_grace() {
 
 #[test]
 fn a_grace_of_nothing_ends_a_wait_and_spares_what_is_answered_at_once() {
-    let (backend, told) = silent_after("");
+    let (backend, receiver) = silent_after("");
     let program = Ringmaster::before(backend.addr, &["--half-close-grace", "0s"]);
     let mut client = program.client_after(GET);
     client.half_close();
     assert_eq!(client.expect_closed(), End::Fin);
-    expect_end(&told, "no grace");
+    expect_end(&receiver, "no grace");
     expect_nothing_held(&program);
 }
 
 #[test]
 fn an_upload_is_no_early_end() {
-    // The replica is slow to read, longer than the grace, and the client has said all and ended. What the
-    // kernel holds between the two of us is less than all.
+    // The replica is slow to read, longer than the grace, and the client has sent all and
+    // half-closed. The kernel's buffers between the two hold less than all of it.
     let length = 8 * 1024 * 1024;
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         let socket = socket2::SockRef::from(&conversation.wire.stream);
         socket.set_recv_buffer_size(16 * 1024)?;
         let head = conversation.head()?;
-        tell.lock()
+        sender
+            .lock()
             .expect("a lock")
             .send(())
             .map_err(std::io::Error::other)?;
@@ -139,7 +142,9 @@ fn an_upload_is_no_early_end() {
     let mut client = program.client_after(format!(
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
     ));
-    told.recv_timeout(TEST_TIMEOUT).expect("the head arrives");
+    receiver
+        .recv_timeout(TEST_TIMEOUT)
+        .expect("the head arrives");
     client.send(vec![b'x'; length]);
     client.half_close();
     assert_eq!(client.reply().text(), "ok");
@@ -148,13 +153,13 @@ fn an_upload_is_no_early_end() {
 #[test]
 fn a_client_that_resets_while_its_upload_is_stuck_is_noticed() {
     const EARLY: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok";
-    for said in ["", EARLY] {
+    for beginning in ["", EARLY] {
         let (go, gone) = mpsc::channel::<()>();
         let gone = Mutex::new(gone);
         let backend = Backend::scripted(move |mut conversation| {
             // It reads nothing of the body.
             conversation.head()?;
-            conversation.wire.write(said)?;
+            conversation.wire.write(beginning)?;
             let _ = gone.lock().expect("a lock").recv();
             Ok(())
         });
@@ -165,7 +170,7 @@ fn a_client_that_resets_while_its_upload_is_stuck_is_noticed() {
             let mut client = program.client_after(format!(
                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
             ));
-            if !said.is_empty() {
+            if !beginning.is_empty() {
                 assert_eq!(client.reply().status(), 202);
             }
             // More than the balancer takes off the wire while the replica takes nothing.

@@ -59,7 +59,7 @@ fn the_dead_are_noted_removed_and_replaced_under_new_names() {
         down["reason"],
         "container ended with 137 (signal 9); it said: last word"
     );
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine.containers().iter().any(|one| one.id == dead.id)
     });
 }
@@ -67,7 +67,7 @@ fn the_dead_are_noted_removed_and_replaced_under_new_names() {
 /// Has the container of this name end while none can be made, and waits for some tries.
 #[track_caller]
 fn dies_for_want_of_an_engine(engine: &FakeDocker, program: &Ringmaster, name: &str) -> String {
-    engine.mood(
+    engine.inject(
         "POST /containers/create",
         FaultMode::Status(500),
         usize::MAX,
@@ -97,12 +97,12 @@ fn a_seat_that_waits_for_another_try_outlives_the_balancer() {
 
 #[track_caller]
 fn its_seat_is_filled_again(engine: &FakeDocker, dead: &String) {
-    engine.calm();
+    engine.clear_faults();
     let program = engine.balancer(&[]);
     let rep = program.rep();
     assert_eq!((rep.len(), &rep[0][..], &rep[2][..]), (3, "S1", "S3"));
     assert_eq!(program.event("down", 2)["name"], "S2");
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !ids(engine).contains(dead)
     });
     assert!(program.stop().success());
@@ -116,17 +116,17 @@ fn a_seat_that_is_given_up_while_it_waits_leaves_nothing() {
     let dead = dies_for_want_of_an_engine(&engine, &program, "S3");
     assert!(ids(&engine).contains(&dead), "it is the seat's last");
     assert!(program.command("scale 2").starts_with("N 2\n"));
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !ids(&engine).contains(&dead)
     });
     program.kill();
-    engine.calm();
+    engine.clear_faults();
     let program = engine.balancer(&[]);
     assert_eq!(program.rep(), ["S1", "S2"]);
 }
 
 #[test]
-fn one_that_runs_and_is_silent_gets_a_successor_beside_it() {
+fn a_silent_adopted_container_gets_a_successor() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2"]);
     program.kill();
@@ -139,7 +139,7 @@ fn one_that_runs_and_is_silent_gets_a_successor_beside_it() {
 }
 
 #[test]
-fn what_a_replica_says_of_itself_wins_over_its_label() {
+fn the_seat_in_a_reply_wins_over_the_label() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     program.kill();
@@ -179,11 +179,11 @@ fn a_second_balancer_of_a_fleet_is_refused_and_another_fleet_is_not() {
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
     second.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
     let refused = end_of(&mut second);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
     assert!(
-        said.contains("another balancer runs fleet ringmaster: process "),
-        "{said}"
+        errors.contains("another balancer runs fleet ringmaster: process "),
+        "{errors}"
     );
     assert!(
         engine
@@ -210,7 +210,7 @@ fn a_second_balancer_of_a_fleet_is_refused_and_another_fleet_is_not() {
 }
 
 #[test]
-fn a_lock_that_somebody_removes_is_made_again() {
+fn a_removed_lock_is_created_again() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     let lock = |engine: &FakeDocker| {
@@ -225,7 +225,7 @@ fn a_lock_that_somebody_removes_is_made_again() {
     assert_eq!(second.labels, first.labels);
     program.expect_log("the lock ringmaster-lock of fleet ringmaster was gone; it is made again");
     // An empty list is no sign that it is gone.
-    engine.mood(
+    engine.inject(
         "GET /containers/json",
         FaultMode::Says("[]".to_owned()),
         100,
@@ -236,7 +236,7 @@ fn a_lock_that_somebody_removes_is_made_again() {
         let calls = engine.calls();
         calls.iter().filter(|call| **call == creates).count() >= 4
     });
-    engine.calm();
+    engine.clear_faults();
     assert_eq!(lock(&engine).expect("a lock").id, second.id);
     assert!(program.stop().success());
     assert!(engine.containers().is_empty(), "{:?}", engine.containers());

@@ -1,5 +1,5 @@
-//! An image that knows nothing of us, with one in reserve, on the real engine: who stands in, who follows, and
-//! what is there after the balancer was killed in between.
+//! A third-party image with one standby on the real engine: the stand-in, its successor, and the
+//! containers after the balancer was killed in between.
 
 use crate::support::{
     ContainerImage, Docker, Ringmaster, TEST_TIMEOUT, docker, eventually, inspect,
@@ -7,7 +7,7 @@ use crate::support::{
 
 const FLAGS: [&str; 4] = ["--standby", "1", "--replica-env", "FAULTY_FOREIGN=1"];
 
-/// What the containers of a fleet were made for, but for the lock.
+/// Returns the seat labels of a fleet's containers, without the lock.
 fn posts(engine: &Docker) -> Vec<String> {
     let fleet = format!("label=ringmaster.fleet={}", engine.fleet);
     let filters = ["--filter", &fleet, "--filter", "label=ringmaster.seat"];
@@ -27,7 +27,7 @@ fn expect_posts(engine: &Docker, posts_wanted: &[&str]) {
     );
 }
 
-/// Why others took seat 2, in order.
+/// Returns the reasons of the replacements in seat 2, in order.
 fn reasons(program: &Ringmaster) -> Vec<String> {
     let events = program.events().into_iter();
     let replaced = events.filter(|event| event["kind"] == "replaced" && event["seat"] == 2);
@@ -69,7 +69,7 @@ fn an_own_standby_stands_in_until_one_of_the_seat_follows() {
 }
 
 #[test]
-fn a_balancer_that_is_killed_while_one_stands_in_loses_no_seat_and_doubles_none() {
+fn a_balancer_killed_during_a_stand_in_loses_no_seat_and_doubles_none() {
     let Some(engine) = Docker::fleet("own-killed") else {
         return;
     };

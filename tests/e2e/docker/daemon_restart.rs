@@ -1,9 +1,9 @@
-//! An engine that is killed and comes back, for real: requests are served on, nothing is removed or doubled,
-//! and afterwards everything is as it is wanted again.
+//! An engine that is killed and comes back, for real: requests are served on, nothing is removed or
+//! doubled, and afterwards everything is as it is wanted again.
 
 use crate::support::{Dockerd, Load, Signal, TEST_TIMEOUT, eventually, exclusive_load, signal};
 
-/// Those of `list` whose names are, or are not, that of a seat's first replica.
+/// Returns the lines of `list` that do not begin with `name`.
 fn without<'a>(list: &'a [String], name: &str) -> Vec<&'a String> {
     let begins = format!("{name} ");
     list.iter()
@@ -28,7 +28,8 @@ fn an_engine_that_was_away_finds_everything_as_it_was() {
     program.expect_log("cannot list containers, replicas run on unwatched");
     load.go_on(500);
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
-    // One that dies now is seen dead by its connections, and nobody can start another.
+    // The balancer sees a death by the closed connections; without the engine it cannot start a
+    // successor.
     signal(victim, Signal::KILL);
     program.event("down", 2);
     program.event("failed", 2);
@@ -54,14 +55,14 @@ fn an_engine_that_was_away_finds_everything_as_it_was() {
         },
     );
 
-    // This one ends what it finds: all replicas at once.
+    // This stop of the engine ends its containers: all replicas at once.
     engine.goes();
     engine.comes(false);
     eventually(2 * TEST_TIMEOUT, "successors of all", || {
         let now = program.rep();
         now.len() == 3 && now.iter().all(|name| !rep.contains(name))
     });
-    eventually(TEST_TIMEOUT, "nobody else", || {
+    eventually(TEST_TIMEOUT, "no other container", || {
         engine.containers().len() == 4
     });
     assert!(program.stop().success());

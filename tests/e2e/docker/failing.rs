@@ -1,4 +1,5 @@
-//! An engine that is slow, fails, says what nobody understands, or is gone: what runs goes on running.
+//! A container engine that is slow, fails, answers nonsense or is gone: running replicas keep
+//! running.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::support::{
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const LIST: &str = "GET /containers/json";
 
-/// Waits until the engine was asked so often since `calls` were made.
+/// Waits until the engine got this number of calls since `calls` were made.
 #[track_caller]
 fn asked(engine: &FakeDocker, calls: usize, call: &str, times: usize) {
     eventually(2 * TEST_TIMEOUT, call, || {
@@ -34,20 +35,20 @@ fn a_list_that_fails_or_is_empty_removes_nothing() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     let odd = r#"[{"Id":"0","Names":["/S1"],"State":"levitating"}]"#;
-    let moods = [
+    let faults = [
         FaultMode::Says("[]".to_owned()),
         FaultMode::Says(odd.to_owned()),
         FaultMode::Says("[".to_owned()),
         FaultMode::Status(500),
         FaultMode::DoneInSilence,
     ];
-    for mood in moods {
-        engine.mood(LIST, mood.clone(), 100);
+    for fault in faults {
+        engine.inject(LIST, fault.clone(), 100);
         let calls = engine.calls().len();
         engine.cut_events();
         asked(&engine, calls, LIST, 2);
         is_well(&program, &["S1", "S2", "S3"]);
-        engine.calm();
+        engine.clear_faults();
     }
     let touched = engine.calls().into_iter();
     let touched: Vec<String> = touched.filter(|call| call.starts_with("DELETE")).collect();
@@ -55,7 +56,7 @@ fn a_list_that_fails_or_is_empty_removes_nothing() {
 }
 
 #[test]
-fn a_state_that_nobody_knows_is_no_death() {
+fn an_unknown_container_state_is_no_death() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
     engine.say_state("S1", "levitating");
@@ -68,7 +69,7 @@ fn a_state_that_nobody_knows_is_no_death() {
 #[test]
 fn deaths_are_seen_without_events() {
     let engine = FakeDocker::start();
-    engine.mood("GET /events", FaultMode::Status(500), usize::MAX);
+    engine.inject("GET /events", FaultMode::Status(500), usize::MAX);
     let program = engine.balancer(&[]);
     signal(engine.container("S2").pid.expect("it runs"), Signal::KILL);
     program.event("replaced", 2);
@@ -76,11 +77,11 @@ fn deaths_are_seen_without_events() {
 }
 
 #[test]
-fn a_slow_engine_starts_replicas_all_the_same() {
+fn a_slow_engine_still_starts_replicas() {
     let engine = FakeDocker::start();
     let slow = FaultMode::Slow(Duration::from_millis(700));
-    engine.mood("POST /containers", slow.clone(), 8);
-    engine.mood("GET /containers", slow, 8);
+    engine.inject("POST /containers", slow.clone(), 8);
+    engine.inject("GET /containers", slow, 8);
     let program = engine.balancer(&[]);
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
 }
@@ -89,21 +90,21 @@ fn a_slow_engine_starts_replicas_all_the_same() {
 fn containers_are_started_together_but_not_all_at_once() {
     let engine = FakeDocker::start();
     let slow = FaultMode::Slow(Duration::from_millis(300));
-    engine.mood("POST /containers", slow, usize::MAX);
+    engine.inject("POST /containers", slow, usize::MAX);
     let program = engine.balancer(&["--replicas", "9"]);
-    engine.calm();
+    engine.clear_faults();
     assert_eq!(program.rep().len(), 9);
     let most = engine.most_starts();
     assert!((2..=4).contains(&most), "{most} at a time");
 }
 
 #[test]
-fn a_call_whose_answer_is_lost_was_made_all_the_same() {
+fn a_call_whose_answer_is_lost_counts_as_made() {
     let engine = FakeDocker::start();
-    engine.mood("POST /containers/create", FaultMode::DoneInSilence, 2);
+    engine.inject("POST /containers/create", FaultMode::DoneInSilence, 2);
     let program = engine.balancer(&["--replicas", "1"]);
     assert_eq!(program.rep(), ["S1"]);
-    engine.mood("DELETE /containers", FaultMode::DoneInSilence, 1);
+    engine.inject("DELETE /containers", FaultMode::DoneInSilence, 1);
     assert!(program.stop().success());
     assert!(engine.containers().is_empty(), "{:?}", engine.containers());
 }
@@ -111,15 +112,15 @@ fn a_call_whose_answer_is_lost_was_made_all_the_same() {
 #[test]
 fn a_start_that_fails_is_told_and_tried_again() {
     let engine = FakeDocker::start();
-    engine.mood("POST /containers/create", FaultMode::Status(404), 0);
+    engine.inject("POST /containers/create", FaultMode::Status(404), 0);
     let program = engine.balancer(&["--replicas", "1"]);
-    engine.mood("POST /containers/create", FaultMode::Status(404), 1);
+    engine.inject("POST /containers/create", FaultMode::Status(404), 1);
     let refused = program.command("add 1 S7");
     assert!(
         refused.contains("could not start S7: the engine has no image replica; build it"),
         "{refused}"
     );
-    engine.mood("POST /containers/", FaultMode::Status(500), 1);
+    engine.inject("POST /containers/", FaultMode::Status(500), 1);
     let refused = program.command("add 1 S8");
     assert!(
         refused.contains("could not start S8: a mood (status 500)"),
@@ -134,11 +135,11 @@ fn a_start_that_fails_is_told_and_tried_again() {
 }
 
 #[test]
-fn what_is_being_removed_already_is_waited_for() {
+fn a_container_that_is_being_removed_already_is_waited_for() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2"]);
-    engine.mood("DELETE /containers", FaultMode::Status(409), 3);
-    engine.mood("DELETE /containers", FaultMode::Status(500), 1);
+    engine.inject("DELETE /containers", FaultMode::Status(409), 3);
+    engine.inject("DELETE /containers", FaultMode::Status(500), 1);
     assert!(program.command("rm 1 S2").contains("S1"));
     assert!(!engine.containers().iter().any(|one| one.name == "S2"));
 }
@@ -164,7 +165,7 @@ fn without_an_engine_traffic_goes_on_and_with_it_the_fleet() {
     eventually(TEST_TIMEOUT, "a word about it", || {
         program.log().contains("answers again")
     });
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine.containers().iter().any(|one| one.name == "S3")
     });
     assert!(program.stop().success());
@@ -172,32 +173,32 @@ fn without_an_engine_traffic_goes_on_and_with_it_the_fleet() {
 }
 
 #[test]
-fn it_does_not_begin_when_it_cannot_tell_what_is_there() {
+fn a_start_fails_when_the_containers_cannot_be_listed() {
     let engine = FakeDocker::start();
-    engine.mood(LIST, FaultMode::Status(500), 1);
+    engine.inject(LIST, FaultMode::Status(500), 1);
     let fails = |sentence: &str| {
         let mut command = engine.command();
         command.args(["serve", "--engine", "docker", "--image", "replica"]);
         command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         let output = end_of(&mut command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(sentence), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(sentence), "{errors}");
     };
     fails("cannot tell which replicas are there: a mood (status 500)");
     assert!(engine.containers().is_empty(), "the lock is given back");
-    engine.mood("GET /images", FaultMode::Status(404), 1);
+    engine.inject("GET /images", FaultMode::Status(404), 1);
     fails("the engine has no image replica; build it, or fetch it with: docker pull replica");
     engine.goes();
     fails("cannot reach the container engine at unix:///");
 }
 
 #[test]
-fn an_engine_that_takes_too_long_stops_nothing_and_doubles_nobody() {
+fn a_very_slow_engine_stops_nothing_and_doubles_no_replica() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--start-timeout", "3s"]);
-    // Longer than anybody waits for an answer, whatever is asked.
-    engine.mood("", FaultMode::Slow(Duration::from_secs(7)), usize::MAX);
+    // Longer than any client timeout, for every call.
+    engine.inject("", FaultMode::Slow(Duration::from_secs(7)), usize::MAX);
     engine.cut_events();
     signal(engine.container("S3").pid.expect("it runs"), Signal::KILL);
     program.event("down", 3);
@@ -208,10 +209,10 @@ fn an_engine_that_takes_too_long_stops_nothing_and_doubles_nobody() {
     for _ in 0..20 {
         assert_eq!(program.client().ask(HOME).status(), 200);
     }
-    engine.calm();
+    engine.clear_faults();
     program.event("replaced", 3);
     program.expect_log("the container engine answers again");
-    // What was asked for too late, and made all the same, is removed again.
+    // A container that was created after its deadline is removed again.
     eventually(3 * TEST_TIMEOUT, "three containers and the lock", || {
         let all = engine.containers();
         all.len() == 4 && all.iter().filter(|one| one.pid.is_some()).count() == 3

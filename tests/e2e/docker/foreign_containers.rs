@@ -1,4 +1,4 @@
-//! Containers that are not ours are looked at, at most.
+//! Foreign containers are at most inspected.
 
 use crate::support::{
     FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, signal,
@@ -13,7 +13,7 @@ fn add(program: &Ringmaster, body: &str) -> (u16, String) {
     (reply.status(), reply.text())
 }
 
-/// That nobody has changed anything about the container with this ID.
+/// Fails the test unless the container with this ID runs and was only read.
 #[track_caller]
 fn expect_untouched(engine: &FakeDocker, id: &str) {
     let touched: Vec<String> = engine
@@ -73,11 +73,11 @@ fn no_foreign_container_is_ever_touched() {
 }
 
 #[test]
-fn a_name_that_somebody_takes_meanwhile_costs_the_seat_its_name() {
+fn a_name_that_is_taken_meanwhile_costs_the_seat_its_name() {
     let engine = FakeDocker::start();
     let mut taken = Vec::new();
-    // The stranger comes after the look around and before the containers are made.
-    engine.mood(
+    // The foreign container appears after the list and before the containers are created.
+    engine.inject(
         "POST /containers/create",
         FaultMode::Slow(std::time::Duration::from_millis(1_000)),
         2,
@@ -98,7 +98,7 @@ fn a_name_that_somebody_takes_meanwhile_costs_the_seat_its_name() {
 }
 
 #[test]
-fn a_container_too_many_of_ours_is_removed_after_a_while() {
+fn a_surplus_container_of_ours_is_removed_after_a_while() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     engine.foreign(
@@ -126,7 +126,7 @@ fn a_container_too_many_of_ours_is_removed_after_a_while() {
 fn a_name_that_no_container_can_have_is_a_bad_order() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "1"]);
-    engine.mood("POST /containers/create", FaultMode::Status(400), 1);
+    engine.inject("POST /containers/create", FaultMode::Status(400), 1);
     let (status, text) = add(&program, r#"{"n":1,"hostnames":["a"]}"#);
     assert_eq!(status, 400, "{text}");
     assert!(

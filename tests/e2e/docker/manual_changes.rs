@@ -1,11 +1,13 @@
-//! What somebody does with our containers by hand: restarts and renames them, or gives their address away.
+//! Manual changes to the fleet's containers: restarts, renames, and an address given to another
+//! container.
 
 use crate::support::{
     FakeDocker, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, server_of, signal,
     six_digits, stands_still,
 };
 
-/// Waits until the fleet is three replicas, of which that in seat 2 is new, three containers and the lock.
+/// Waits until the fleet is three replicas, of which that in seat 2 is new, three containers and
+/// the lock.
 #[track_caller]
 fn expect_one_successor(engine: &FakeDocker, program: &Ringmaster) {
     program.event("replaced", 2);
@@ -26,10 +28,11 @@ fn expect_one_successor(engine: &FakeDocker, program: &Ringmaster) {
 }
 
 #[test]
-fn one_that_is_restarted_under_another_address_is_replaced() {
+fn a_container_restarted_under_another_address_is_replaced() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
-    // It sleeps, so that it does not remove what has ended before that begins again.
+    // The program is stopped, so that it does not remove the ended container before it is
+    // restarted.
     program.signal(Signal::STOP);
     eventually(TEST_TIMEOUT, "its sleep", || stands_still(program.pid()));
     engine.restart("S2");
@@ -41,7 +44,7 @@ fn one_that_is_restarted_under_another_address_is_replaced() {
 }
 
 #[test]
-fn one_that_is_renamed_is_ours_all_the_same() {
+fn a_renamed_container_is_still_ours() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
     engine.rename("S2", "mine");
@@ -62,10 +65,11 @@ fn one_that_is_renamed_is_ours_all_the_same() {
 }
 
 #[test]
-fn an_address_that_is_anothers_by_now_is_a_death() {
+fn an_address_given_to_another_container_is_a_death() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&[]);
-    // It sleeps, so that it does not see that nobody is there for a moment.
+    // The program is stopped, so that it does not see the moment in which no container has the
+    // address.
     program.signal(Signal::STOP);
     eventually(TEST_TIMEOUT, "its sleep", || stands_still(program.pid()));
     engine.usurp("S2", &["SERVER_ID=9", "REPLICA_NAME=stranger"]);

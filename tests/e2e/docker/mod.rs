@@ -1,5 +1,5 @@
-//! The engine of containers: against an engine that is none, with all its moods, and against the real
-//! one, if one answers.
+//! The container engine: against a fake engine with injected faults, and against the real one, if
+//! it answers.
 
 mod adopting;
 mod custom_image;

@@ -1,4 +1,4 @@
-//! The real engine: its containers die in every way there is, under load, and nobody notices.
+//! The real engine: its containers die in every way under load, and no client notices.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn millis(event: &Value, field: &str) -> f64 {
     event[field].as_f64().unwrap_or(f64::NAN)
 }
 
-/// Has the replica in seat 2 die in this way under load, and prints what it cost.
+/// Lets the replica in seat 2 die in this way under load, and prints the cost.
 #[track_caller]
 fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     let Some(engine) = Docker::fleet(&way.replace(' ', "-")) else {
@@ -28,7 +28,7 @@ fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     let replaced = program.event("replaced", 2);
     load.go_on(1_000);
     let tally = load.finish();
-    // One that falls silent is passed over long before it is down.
+    // A silent replica is bypassed long before it is down.
     let events = program.events();
     let noticed = events
         .iter()
@@ -52,7 +52,7 @@ fn dies(way: &str, command: impl Fn(&str) -> Vec<String>, limit: f64) {
     assert!(rep[1].starts_with("s-"), "{rep:?}");
     let new = inspect(&engine.name(&rep[1]));
     assert_eq!(new["Config"]["Labels"]["ringmaster.seat"], "2");
-    eventually(TEST_TIMEOUT, "the corpse is removed", || {
+    eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine
             .containers()
             .iter()
@@ -66,7 +66,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The aim is far below; this is what a busy machine must keep too.
+/// Limit that a busy machine must keep, too; the goal is far below.
 const AT_ONCE: f64 = 1_000.0;
 const SILENT: f64 = 3_000.0;
 
@@ -205,7 +205,8 @@ fn a_killed_balancer_finds_the_same_containers_again() {
     assert_eq!(program.rep(), ["S1", "S2", "S3", "S4", "lion"]);
     let is_replica = |line: &&String| !line.contains("-lock ");
     let replicas = |list: &[String]| list.iter().filter(is_replica).cloned().collect::<Vec<_>>();
-    // On a busy machine one that does not answer at once gets a successor, which is withdrawn again.
+    // On a busy machine a replica that does not answer at once gets a successor, which is withdrawn
+    // again.
     eventually(TEST_TIMEOUT, "the containers of before", || {
         replicas(&engine.containers()) == replicas(&containers)
     });
@@ -217,7 +218,7 @@ fn a_killed_balancer_finds_the_same_containers_again() {
         program.log()
     );
 
-    // One that dies while nobody watches is replaced when somebody does.
+    // A replica that dies while no balancer runs is replaced by the next balancer.
     program.kill();
     docker(&["kill", &engine.name("S2")]);
     let program = engine.balancer(&[]);
@@ -244,9 +245,9 @@ fn two_fleets_share_an_engine_and_one_fleet_has_one_balancer() {
         "127.0.0.1:0",
     ];
     let refused = end_of(program().args(ports).args(red.flags()));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("another balancer runs fleet"), "{said}");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("another balancer runs fleet"), "{errors}");
     assert_eq!(first.rep(), ["S1", "S2"]);
     assert!(first.stop().success());
     assert!(red.containers().is_empty(), "{:?}", red.containers());
@@ -257,7 +258,7 @@ fn two_fleets_share_an_engine_and_one_fleet_has_one_balancer() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn a_missing_prerequisite_is_named() {
     let Some(engine) = Docker::fleet("missing") else {
         return;
     };
@@ -275,9 +276,9 @@ fn what_is_missing_is_said() {
                 .args(["--engine", "docker"])
                 .args(args),
         );
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(sentence), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(sentence), "{errors}");
     };
     fails(
         &[],

@@ -1,4 +1,5 @@
-//! The real engine: replicas that do not start are told with the reason, and nothing of them is left.
+//! The real engine: a replica that does not start is reported with the reason, and no container of
+//! it is left.
 
 use crate::support::Docker;
 
@@ -16,16 +17,16 @@ fn does_not_start(test: &str, args: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn one_that_ends_at_once_is_told_with_its_last_words() {
-    let bad = ["--replica-env", "REPLICA_PARENT=nobody"];
+fn a_container_that_exits_at_once_is_reported_with_its_last_output() {
+    let bad = ["--replica-env", "REPLICA_PARENT=absent"];
     if let Some(why) = does_not_start("ends", &bad) {
-        let words = "container ended with 2; it said: error: invalid value 'nobody'";
+        let words = "container ended with 2; it said: error: invalid value 'absent'";
         assert!(why.contains(words), "{why}");
     }
 }
 
 #[test]
-fn one_that_is_ill_from_the_start_is_given_up() {
+fn a_container_that_never_gets_healthy_is_given_up() {
     let ill = ["--heartbeat-path", "/ill", "--start-timeout", "3s"];
     if let Some(why) = does_not_start("ill", &ill) {
         assert!(why.contains("did not answer within 3s"), "{why}");

@@ -1,5 +1,5 @@
-//! A balancer whose replicas can be told to misbehave, on either engine, and the conductor who says how
-//! their successors begin.
+//! A balancer whose replicas misbehave on request, on either engine, and the server that tells
+//! their successors how to start.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -13,64 +13,64 @@ use crate::support::{
     own_address,
 };
 
-/// The balancer and what its replicas need; the balancer goes first.
+/// The balancer and the resources of its replicas. The balancer is dropped first.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) program: Ringmaster,
-    conductor: Conductor,
-    _shop: Option<InstallDir>,
+    fault_server: FaultServer,
+    _install: Option<InstallDir>,
 }
 
-/// Answers whoever is just beginning; it ends with the tests.
+/// A server that tells each starting replica how to behave. Its thread ends with the test process.
 #[derive(Debug)]
-struct Conductor {
+struct FaultServer {
     port: u16,
-    fates: Arc<Mutex<VecDeque<&'static str>>>,
+    faults: Arc<Mutex<VecDeque<&'static str>>>,
 }
 
-impl Conductor {
+impl FaultServer {
     fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port");
         let port = listener.local_addr().expect("its address").port();
-        let fates = Arc::<Mutex<VecDeque<&'static str>>>::default();
-        let queue = Arc::clone(&fates);
+        let faults = Arc::<Mutex<VecDeque<&'static str>>>::default();
+        let queue = Arc::clone(&faults);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let _ = stream.set_read_timeout(Some(TEST_TIMEOUT));
                 let mut name = String::new();
-                // Whoever does not say its name is told the same.
+                // A replica that sends no name gets the default answer.
                 let _ = BufReader::new(&stream).read_line(&mut name);
                 let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                // The first replicas are S1, S2 …: they begin well.
-                let fate = name.starts_with("s-").then(|| queue.pop_front());
-                let _ = writeln!(&stream, "{}", fate.flatten().unwrap_or("none"));
+                // The first replicas are S1, S2 …: they start without a fault.
+                let fault = name.starts_with("s-").then(|| queue.pop_front());
+                let _ = writeln!(&stream, "{}", fault.flatten().unwrap_or("none"));
             }
         });
-        Self { port, fates }
+        Self { port, faults }
     }
 }
 
-impl Stage {
-    /// Starts `serve` with `args` before replicas that can be told to misbehave.
+impl Fixture {
+    /// Starts `serve` with `args` before replicas with fault modes.
     #[track_caller]
     pub(super) fn start(engine: Engine, args: &[&str]) -> Self {
-        let conductor = Conductor::start();
-        let (program, shop) = match engine {
+        let fault_server = FaultServer::start();
+        let (program, install) = match engine {
             Engine::Process => {
                 let faulty = binary(ContainerImage::Faulty);
                 // Of 300 MB, and not the gigabytes that threads set aside.
                 let script = format!("ulimit -v 300000\nexec '{}'", faulty.display());
-                let shop = InstallDir::with_replica(&script);
-                let mut command = shop.program();
-                let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, conductor.port));
+                let install = InstallDir::with_replica(&script);
+                let mut command = install.program();
+                let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, fault_server.port));
                 command.env("FAULTY_SCRIPT_ADDR", addr.to_string());
                 command.env("MALLOC_ARENA_MAX", "1");
-                (Ringmaster::launch(command, args).ready(), Some(shop))
+                (Ringmaster::launch(command, args).ready(), Some(install))
             }
             Engine::Docker => {
                 let here = own_address().expect("an address that containers reach");
-                let conductor = format!("FAULTY_SCRIPT_ADDR={here}:{}", conductor.port);
-                let own = ["--replica-env", &conductor, "--data-port-admin", "local"];
+                let fault_server = format!("FAULTY_SCRIPT_ADDR={here}:{}", fault_server.port);
+                let own = ["--replica-env", &fault_server, "--data-port-admin", "local"];
                 let fleet = Docker::fleet("faulty")
                     .expect("an engine")
                     .of(ContainerImage::Faulty);
@@ -80,31 +80,31 @@ impl Stage {
         };
         Self {
             program,
-            conductor,
-            _shop: shop,
+            fault_server,
+            _install: install,
         }
     }
 
-    /// So the next successors begin.
-    pub(super) fn curse(&self, fates: &[&'static str]) {
-        let queue = self.conductor.fates.lock();
+    /// Queues the faults of the next successors.
+    pub(super) fn queue_faults(&self, faults: &[&'static str]) {
+        let queue = self.fault_server.faults.lock();
         let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
-        queue.extend(fates);
+        queue.extend(faults);
     }
 
-    /// Whether all of them have begun.
-    pub(super) fn is_lifted(&self) -> bool {
-        let queue = self.conductor.fates.lock();
+    /// Returns `true` once a replica has started for each of the queued faults.
+    pub(super) fn faults_are_used_up(&self) -> bool {
+        let queue = self.fault_server.faults.lock();
         queue.unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Puts the replica of a seat in a mood.
+    /// Sets the fault mode of the replica in a seat.
     #[track_caller]
-    pub(super) fn mood(&self, seat: usize, mood: &str) {
+    pub(super) fn set_mode(&self, seat: usize, mode: &str) {
         let stats: Value = serde_json::from_str(&self.program.command("stats json")).expect("JSON");
         let addr = stats["message"]["seats"][seat - 1]["address"].as_str();
         let addr: SocketAddr = addr.and_then(|addr| addr.parse().ok()).expect("an address");
-        let ask = format!("GET /fault/{mood} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let ask = format!("GET /fault/{mode} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(exchange(addr, ask).status(), 200);
     }
 }

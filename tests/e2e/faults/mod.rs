@@ -1,9 +1,10 @@
-//! Every way in which replicas can be lost, one after the other under load, as one table: when it was
-//! noticed, when it was made good, and what clients saw of it. `make faults` prints it from a release.
+//! Every way in which replicas can be lost, one after the other under load, as one table: the time
+//! of the detection, the time of the replacement, and the clients' view. `make faults` prints it
+//! from a release.
 //!
-//! The times are measured, not judged; judged is what is promised whatever the machine does: no request
-//! fails, and no key moves. Surprising: where `RINGMASTER_FAULTS` is not `all`, some rows are left out that
-//! take long and are much the same on either engine.
+//! The times are measured, not judged. The test judges what is promised on any machine: no request
+//! fails, and no key moves. Unless `RINGMASTER_FAULTS` is `all`, some rows are left out: they take
+//! long and are much the same on either engine.
 
 mod fixture;
 mod row;
@@ -15,26 +16,26 @@ use crate::support::{Docker, Engine, Signal, exclusive_load, on_both_engines};
 
 on_both_engines!(the_table, a_slow_replica);
 
-/// What happens to replicas.
+/// Faults of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Signal(Signal),
     /// The container is taken off its network.
     Cut,
-    /// Nothing comes in or goes out any more, and nobody is told.
+    /// All packets are dropped, in both directions, without a reset.
     Dropped,
-    /// It goes into this mood.
+    /// The replica misbehaves in this way.
     FaultMode(&'static str),
-    /// It is killed, and this is how the first of its successors begin.
-    Cursed(&'static [&'static str]),
+    /// The replica is killed, and its first successors start with these faults.
+    KilledWithFaultySuccessors(&'static [&'static str]),
 }
 
-/// One row: what it is called, how many replicas there are, which are struck, and how.
+/// A row of the table: its name, the number of replicas, the struck ones, and the fault.
 struct Fault {
     name: &'static str,
     replicas: u32,
     struck: &'static [&'static str],
-    /// How many stand by.
+    /// Number of standbys.
     standbys: usize,
     way: Way,
 }
@@ -60,11 +61,11 @@ const FAULTS: [Fault; 15] = [
     ),
     one(
         "killed, two successors end at their start",
-        Way::Cursed(&["exit_at_start"; 2]),
+        Way::KilledWithFaultySuccessors(&["exit_at_start"; 2]),
     ),
     one(
         "killed, five successors live for 50 ms",
-        Way::Cursed(&["exit_soon"; 5]),
+        Way::KilledWithFaultySuccessors(&["exit_soon"; 5]),
     ),
     Fault {
         name: "killed, half at once",
@@ -116,7 +117,7 @@ fn the_table(engine: Engine) {
     }
 }
 
-/// Whether all rows are asked for.
+/// Returns `true` if all rows are wanted.
 fn in_full() -> bool {
     std::env::var("RINGMASTER_FAULTS").is_ok_and(|which| which == "all")
 }
@@ -138,7 +139,10 @@ impl Fault {
                 }
                 can
             }
-            (Engine::Docker, Way::FaultMode("http_500" | "not_http") | Way::Cursed(_)) => in_full(),
+            (
+                Engine::Docker,
+                Way::FaultMode("http_500" | "not_http") | Way::KilledWithFaultySuccessors(_),
+            ) => in_full(),
             _ => true,
         }
     }

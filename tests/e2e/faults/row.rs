@@ -1,10 +1,10 @@
-//! One row: a fault under load, and what came of it.
+//! A row of the table: a fault under load, and its measured effect.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::fixture::Stage;
+use super::fixture::Fixture;
 use super::{Fault, Way};
 use crate::support::{
     Engine, Load, Ringmaster, Signal, TEST_TIMEOUT, Tally, eventually, exchange, server_of,
@@ -13,7 +13,8 @@ use crate::support::{
 
 /// IDs whose homes are compared before and after.
 const IDS: u64 = 200;
-/// A request that two replicas died of is not given to a third, which may meet those that die together.
+/// Failures of a request that was lost with two replicas: it is not sent to a third. Replicas that
+/// die together may cause them.
 const TWO_DEATHS: [&str; 2] = [
     "two replicas were lost with this request",
     "the replica closed its connection too early",
@@ -26,14 +27,17 @@ struct Times {
 }
 
 impl Fault {
-    /// Lets it happen, and tells of it.
+    /// Executes the fault, and returns its row of the table.
     pub(super) fn strike(&self, engine: Engine) -> String {
         let replicas = self.replicas.to_string();
         let standbys = self.standbys.to_string();
         let flags = ["--replicas", &replicas, "--standby", &standbys];
-        if matches!(self.way, Way::FaultMode(_) | Way::Cursed(_)) {
-            let stage = Stage::start(engine, &flags);
-            return self.measure(engine, &stage.program, || self.misbehave(&stage));
+        if matches!(
+            self.way,
+            Way::FaultMode(_) | Way::KilledWithFaultySuccessors(_)
+        ) {
+            let fixture = Fixture::start(engine, &flags);
+            return self.measure(engine, &fixture.program, || self.misbehave(&fixture));
         }
         let program = engine.start(&flags);
         program.standing_by(self.standbys);
@@ -49,23 +53,23 @@ impl Fault {
         row
     }
 
-    fn misbehave(&self, stage: &Stage) -> Times {
+    fn misbehave(&self, fixture: &Fixture) -> Times {
         let seat = self.seats().next().expect("a seat");
         match self.way {
-            Way::Cursed(fates) => {
-                stage.curse(fates);
-                stage.program.strike(self.struck, Signal::KILL);
-                let short = fates.iter().filter(|fate| **fate == "exit_soon").count();
+            Way::KilledWithFaultySuccessors(faults) => {
+                fixture.queue_faults(faults);
+                fixture.program.strike(self.struck, Signal::KILL);
+                let short = faults.iter().filter(|fault| **fault == "exit_soon").count();
                 eventually(4 * TEST_TIMEOUT, "one that lives", || {
-                    let events = stage.program.events().into_iter();
+                    let events = fixture.program.events().into_iter();
                     events.filter(|event| event["kind"] == "replaced").count() > short
                 });
-                assert!(stage.is_lifted(), "too few have begun");
+                assert!(fixture.faults_are_used_up(), "too few have begun");
             }
-            Way::FaultMode(mood) => stage.mood(seat as usize, mood),
-            _ => unreachable!("the others need no stage"),
+            Way::FaultMode(mode) => fixture.set_mode(seat as usize, mode),
+            _ => unreachable!("the others need no fixture"),
         }
-        self.wait(&stage.program)
+        self.wait(&fixture.program)
     }
 
     fn seats(&self) -> impl Iterator<Item = u32> {
@@ -83,7 +87,7 @@ impl Fault {
             program.event("replaced", seat);
             let events = program.events();
             let mut of_seat = events.iter().filter(|event| event["seat"] == seat);
-            // One that falls silent is passed over long before it is down.
+            // A silent replica is bypassed long before it is down.
             let noticed = of_seat.find(|event| event["detected_within_ms"].is_number());
             let noticed = noticed.expect("an event");
             let last = of_seat.rfind(|event| event["kind"] == "replaced");
@@ -123,7 +127,7 @@ impl Fault {
 
     fn judge(&self, tally: &Tally, moved: usize) {
         let together = self.struck.len() > 1;
-        let met_two = |failure: &str| TWO_DEATHS.iter().any(|said| failure.contains(said));
+        let met_two = |failure: &str| TWO_DEATHS.iter().any(|text| failure.contains(text));
         let allowed = |failure: &&String| together && met_two(failure);
         let failed: Vec<_> = tally.failures.iter().filter(|one| !allowed(one)).collect();
         assert!(failed.is_empty(), "{}: {failed:?}", self.name);
@@ -133,7 +137,7 @@ impl Fault {
     }
 }
 
-/// Who answers each of the IDs.
+/// Returns the seat that answers each of the IDs.
 #[track_caller]
 fn homes(program: &Ringmaster) -> Vec<u32> {
     let asked = (0..IDS).map(|number| {
@@ -150,7 +154,7 @@ fn millis(event: &Value, field: &str) -> f64 {
     found.unwrap_or_else(|| panic!("no {field}: {event}"))
 }
 
-/// When an event happened.
+/// Returns the time of an event.
 #[track_caller]
 fn time(event: &Value) -> SystemTime {
     let text = event["time"].as_str().expect("a time");

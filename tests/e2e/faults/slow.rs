@@ -1,16 +1,16 @@
-//! One replica that answers its heartbeats and takes five seconds for everything else: what gets through
+//! A replica that answers its heartbeats and takes five seconds for everything else: the throughput
 //! meanwhile, with the slow guard and without it.
 //!
-//! Nothing is lost either way; without the guard every client comes to the slow one sooner or later, and
-//! waits.
+//! No request fails either way. Without the guard every client comes to the slow replica sooner or
+//! later, and waits.
 
 use std::time::Duration;
 
-use super::fixture::Stage;
+use super::fixture::Fixture;
 use crate::support::{Engine, Load};
 
 const CLIENTS: usize = 64;
-/// Less than the slow one takes, so that nobody has been there and back.
+/// Shorter than the slow replica's delay, so that no slow reply arrives within it.
 const WINDOW: Duration = Duration::from_secs(4);
 
 pub(super) fn table(engine: Engine) {
@@ -28,12 +28,12 @@ pub(super) fn table(engine: Engine) {
     );
 }
 
-/// How many requests were answered while the slow one slept.
+/// Returns the number of requests answered while one replica was slow.
 fn measure(engine: Engine, name: &str, flags: &[&str]) -> u64 {
-    let stage = Stage::start(engine, flags);
-    let load = Load::start(stage.program.listen, CLIENTS);
+    let fixture = Fixture::start(engine, flags);
+    let load = Load::start(fixture.program.listen, CLIENTS);
     load.reach(1_000);
-    stage.mood(2, "slow");
+    fixture.set_mode(2, "slow");
     let before = load.answered();
     std::thread::sleep(WINDOW);
     let answered = load.answered() - before;

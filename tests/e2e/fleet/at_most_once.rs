@@ -1,4 +1,4 @@
-//! What is sent twice and what is not, when a replica dies with a request in its hands.
+//! Requests in flight when a replica dies: which are sent again, and which are not.
 
 use std::net::SocketAddr;
 
@@ -52,7 +52,7 @@ fn request(method: &str) -> String {
 }
 
 #[test]
-fn what_changes_things_is_never_sent_twice() {
+fn a_request_that_is_not_idempotent_is_never_sent_twice() {
     for end in ENDS {
         let (dying, well) = (dying(end), well());
         let program = start(&[dying.addr, well.addr]);
@@ -78,7 +78,7 @@ fn what_changes_things_is_never_sent_twice() {
 }
 
 #[test]
-fn what_can_be_repeated_is_answered_by_another() {
+fn an_idempotent_request_is_answered_by_another_replica() {
     for end in ENDS {
         let (dying, well) = (dying(end), well());
         let program = start(&[dying.addr, well.addr]);
@@ -97,7 +97,7 @@ fn what_can_be_repeated_is_answered_by_another() {
 }
 
 #[test]
-fn a_request_that_two_died_of_is_not_given_to_a_third() {
+fn a_request_lost_with_two_replicas_is_not_sent_to_a_third() {
     let all: Vec<Backend> = (0..4).map(|number| dying(ENDS[number % 2])).collect();
     let program = start(&all.iter().map(|backend| backend.addr).collect::<Vec<_>>());
     let reply = program.client().ask(request("GET"));

@@ -1,6 +1,8 @@
-//! Replicas that compute and answer nothing meanwhile, as an event loop does: routed around, not ended.
+//! Replicas that compute and answer nothing meanwhile, as an event loop does: routed around, not
+//! ended.
 //!
-//! The replica is a Python server that handles one request at a time, on as many connections as there are.
+//! The replica is a Python server that handles one request at a time, on as many connections as
+//! there are.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,10 +11,10 @@ use crate::support::{
     Engine, Ringmaster, Signal, TEST_TIMEOUT, eventually, exchange, exclusive_load, on_both_engines,
 };
 
-on_both_engines!(one_that_stops_for_a_moment_is_left_in_its_seat);
+on_both_engines!(a_replica_that_stops_for_a_moment_is_left_in_its_seat);
 
-/// An event loop: `GET /compute/SECONDS` keeps everything else waiting. A body is the replica's name.
-/// Heartbeats for another Host than `EXPECTED_HOST` are refused, if that is set.
+/// An event loop: `GET /compute/SECONDS` keeps everything else waiting. A body is the replica's
+/// name. Heartbeats for another Host than `EXPECTED_HOST` are refused, if that is set.
 const EVENT_LOOP: &str = r#"
 import http.server, os, threading, time
 turn = threading.Lock()
@@ -34,8 +36,8 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])),
 server.serve_forever()
 "#;
 
-/// A balancer before servers of this Python program, which is without single quotes; `None` if there is no
-/// Python.
+/// A balancer before servers of this Python program, which is without single quotes; `None` if
+/// there is no Python.
 pub(super) fn python(program: &str, flags: &[&str]) -> Option<Ringmaster> {
     let version = Command::new("python3").arg("--version").output();
     if !version.is_ok_and(|output| output.status.success()) {
@@ -76,7 +78,7 @@ fn all_at_once(program: &Ringmaster, requests: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn a_request_that_computes_is_answered_and_nobody_is_replaced() {
+fn a_request_that_computes_is_answered_and_no_replica_is_replaced() {
     let _turn = exclusive_load();
     let Some(program) = python(EVENT_LOOP, &["--replicas", "2"]) else {
         return;
@@ -100,7 +102,7 @@ fn a_request_that_computes_is_answered_and_nobody_is_replaced() {
 }
 
 #[test]
-fn of_two_that_one_request_makes_silent_at_most_one_is_replaced() {
+fn at_most_one_of_two_replicas_silenced_by_a_request_is_replaced() {
     let _turn = exclusive_load();
     let flags = ["--replicas", "2", "--replace-after", "1s"];
     let Some(program) = python(EVENT_LOOP, &flags) else {
@@ -117,7 +119,7 @@ fn of_two_that_one_request_makes_silent_at_most_one_is_replaced() {
 }
 
 #[test]
-fn a_lone_one_that_computes_is_waited_for_by_all() {
+fn all_requests_wait_for_a_lone_replica_that_computes() {
     let _turn = exclusive_load();
     let Some(program) = python(EVENT_LOOP, &["--replicas", "1"]) else {
         return;
@@ -134,7 +136,7 @@ fn a_lone_one_that_computes_is_waited_for_by_all() {
 }
 
 #[test]
-fn several_at_once_are_answered_and_nobody_is_replaced() {
+fn several_requests_that_compute_are_answered_and_no_replica_is_replaced() {
     let _turn = exclusive_load();
     let Some(program) = python(EVENT_LOOP, &["--replicas", "3"]) else {
         return;
@@ -152,7 +154,7 @@ fn several_at_once_are_answered_and_nobody_is_replaced() {
 }
 
 #[test]
-fn one_that_leaves_finishes_what_it_computes() {
+fn a_removed_replica_finishes_its_computation() {
     let _turn = exclusive_load();
     let Some(program) = python(EVENT_LOOP, &["--replicas", "2"]) else {
         return;
@@ -190,7 +192,7 @@ fn heartbeats_name_the_host_they_are_told_to() {
 /// Longer than any three heartbeats, and shorter than the silence that is deadly.
 const MOMENT: Duration = Duration::from_secs(2);
 
-fn one_that_stops_for_a_moment_is_left_in_its_seat(engine: Engine) {
+fn a_replica_that_stops_for_a_moment_is_left_in_its_seat(engine: Engine) {
     let program = engine.start(&[]);
     let before = (program.rep(), program.children());
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Somebody's own server as child processes: Python's, which knows nothing of us.
+//! Third-party servers as child processes: Python's HTTP server, which does not know the balancer.
 
 use std::process::Command;
 
@@ -27,7 +27,7 @@ fn get(program: &Ringmaster, path: &str) -> Message {
 }
 
 #[test]
-fn somebodys_own_servers_are_kept_alive_and_die_with_us() {
+fn third_party_servers_are_kept_alive_and_end_with_the_balancer() {
     let _turn = exclusive_load();
     let Some(program) = start(&[]) else { return };
     let reply = get(&program, "/");
@@ -59,7 +59,7 @@ fn somebodys_own_servers_are_kept_alive_and_die_with_us() {
 }
 
 #[test]
-fn one_that_cannot_know_its_seat_stands_in_until_one_of_the_seat_follows() {
+fn a_standby_without_a_seat_stands_in_until_a_successor_follows() {
     let _turn = exclusive_load();
     let Some(program) = start(&["--standby", "1"]) else {
         return;

@@ -1,4 +1,4 @@
-//! Replicas that are killed under load: nobody notices, and a successor sits in the same seat.
+//! Replicas that are killed under load: no client notices, and a successor takes the same seat.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::support::{
 
 on_both_engines!(
     a_killed_replica_is_replaced_in_its_seat_and_no_request_fails,
-    the_only_one_can_die_and_clients_wait_for_the_next,
+    the_only_replica_can_die_and_clients_wait_for_the_next,
     all_can_die_at_once,
     an_end_by_sigterm_is_a_death_like_any_other,
     a_seat_that_dies_again_and_again_is_filled_every_time,
 );
 
-/// Who answers this ID.
+/// Returns the seat that answers this ID.
 #[track_caller]
 fn home(program: &Ringmaster, id: u64) -> u32 {
     let ask = format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n");
@@ -68,15 +68,15 @@ fn a_killed_replica_is_replaced_in_its_seat_and_no_request_fails(engine: Engine)
     assert_eq!(homes(), before);
     let successor = program.replica(&rep[1]);
     assert!(successor != victim && is_gone(victim));
-    let told = program.command("events");
+    let answer = program.command("events");
     assert!(
-        told.contains("detected within ") && told.contains(" ms after its death"),
-        "{told}"
+        answer.contains("detected within ") && answer.contains(" ms after its death"),
+        "{answer}"
     );
     program.expect_log("replica S2 is down: ");
 }
 
-fn the_only_one_can_die_and_clients_wait_for_the_next(engine: Engine) {
+fn the_only_replica_can_die_and_clients_wait_for_the_next(engine: Engine) {
     let _turn = exclusive_load();
     let program = engine.start(&["--replicas", "1", "--seat-wait", "15s"]);
     let load = Load::start(program.listen, 16);
@@ -92,7 +92,8 @@ fn the_only_one_can_die_and_clients_wait_for_the_next(engine: Engine) {
             replaced.count() == round
         });
         load.go_on(300);
-        // What was lost with this one may not be lost with the next: it would not go to a third.
+        // A request lost with this replica must not be lost with the next: it would not go to a
+        // third.
         load.wait_for_one_reply_per_connection();
     }
     let tally = load.finish();
@@ -121,8 +122,8 @@ fn all_can_die_at_once(engine: Engine) {
         "all three killed at once: slowest GET {:?}, {failed} lost by two",
         tally.slowest
     );
-    // What two replicas died holding may be what killed them: it is not given to a third. Nothing else
-    // fails, and of what was in flight at most one request of each connection does.
+    // A request lost with two replicas may have killed them: it is not sent to a third. Nothing
+    // else fails, and each connection has at most one such request in flight.
     let lost_by_two = |failure: &String| failure.contains("502 Bad Gateway");
     assert!(
         tally.failures.iter().all(lost_by_two) && failed <= 16,

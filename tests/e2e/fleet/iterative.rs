@@ -1,4 +1,5 @@
-//! Servers that serve one connection at a time: no connection is held there, and all clients are served.
+//! Servers that serve one connection at a time: no connection is held there, and all clients are
+//! served.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,8 +29,8 @@ const KEPT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const LEARNED: &str = "serves one connection at a time";
 
-/// A listener of our own kind: it serves each connection to its end before it accepts the next. Counts the
-/// connections that carried a request of a client.
+/// A listener of our own kind: it serves each connection to its end before it accepts the next.
+/// Counts the connections that carried a request of a client.
 fn iterative() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let addr = listener.local_addr().expect("its address");
@@ -61,7 +62,7 @@ fn every_request_is_served_and_no_connection_is_kept() {
     let backend = format!("S1={addr}");
     let program = Ringmaster::start(&["--backend", &backend, "--workers", "2"]);
     program.expect_log(LEARNED);
-    // More clients than workers, who keep their connections to us and ask in turn.
+    // More clients than workers, which keep their connections to the balancer and send in turn.
     let mut clients: Vec<_> = (0..5).map(|_| program.client()).collect();
     for _ in 0..4 {
         for client in &mut clients {
@@ -86,7 +87,7 @@ fn every_request_is_served_and_no_connection_is_kept() {
 }
 
 #[test]
-fn one_that_was_just_started_is_served_before_it_is_found_out() {
+fn requests_are_served_before_an_iterative_server_is_detected() {
     let _turn = exclusive_load();
     let Some(program) = python(ITERATIVE, &["--replicas", "1"]) else {
         return;
@@ -110,7 +111,7 @@ fn one_that_was_just_started_is_served_before_it_is_found_out() {
 }
 
 #[test]
-fn one_that_is_busy_with_its_only_connection_is_not_replaced() {
+fn a_replica_busy_with_its_only_connection_is_not_replaced() {
     let _turn = exclusive_load();
     let flags = ["--replicas", "1", "--replace-after", "1s"];
     let Some(program) = python(ITERATIVE, &flags) else {
@@ -132,7 +133,7 @@ fn one_that_is_busy_with_its_only_connection_is_not_replaced() {
 }
 
 #[test]
-fn by_a_connection_alone_it_is_served_as_well() {
+fn connect_only_heartbeats_serve_an_iterative_server_as_well() {
     let (addr, _) = iterative();
     let backend = format!("S1={addr}");
     let flags = ["--backend", &backend, "--heartbeat-path", "tcp"];

@@ -1,4 +1,5 @@
-//! Replicas that stop and say nothing: routed around, replaced, and killed; unless they speak in time.
+//! Replicas that stop and fall silent: they are bypassed, replaced and killed, unless they answer
+//! in time.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use crate::support::{
 
 on_both_engines!(
     a_stopped_replica_is_replaced_and_no_request_fails,
-    one_that_goes_on_before_the_last_miss_is_left_alone,
+    a_replica_that_recovers_before_the_last_miss_is_left_alone,
 );
 
 fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
@@ -50,10 +51,10 @@ fn a_stopped_replica_is_replaced_and_no_request_fails(engine: Engine) {
     );
 }
 
-fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
+fn a_replica_that_recovers_before_the_last_miss_is_left_alone(engine: Engine) {
     // Dead after 15 seconds of silence at the earliest; it is silent for a few.
-    let patient = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
-    let program = engine.start(&patient);
+    let flags = ["--heartbeat-timeout", "5s", "--heartbeat-interval", "50ms"];
+    let program = engine.start(&flags);
     let before = (program.rep(), program.children());
     program.strike(&["S2"], Signal::STOP);
     let mut clients: Vec<_> = (0..12)
@@ -95,11 +96,11 @@ fn one_that_goes_on_before_the_last_miss_is_left_alone(engine: Engine) {
 }
 
 #[test]
-fn one_that_speaks_before_its_successor_keeps_the_seat() {
-    let shop = crate::support::InstallDir::with_replica(
+fn a_replica_that_recovers_before_its_successor_keeps_the_seat() {
+    let install = crate::support::InstallDir::with_replica(
         "case $REPLICA_NAME in s-*) exec sleep 1000;; esac\nexec \"$REAL\"",
     );
-    let program = Ringmaster::launch(shop.program(), &["--replicas", "2"]);
+    let program = Ringmaster::launch(install.program(), &["--replicas", "2"]);
     eventually(TEST_TIMEOUT, "2 replicas", || program.rep().len() == 2);
     let victim = program.replica("S1");
     signal(victim, Signal::STOP);

@@ -1,5 +1,5 @@
-//! The fleet under fire: replicas that die, fall silent, come and go while clients go on asking, and how
-//! the program itself begins and ends.
+//! The fleet under fire: replicas that die, fall silent, start and leave under load, and the start
+//! and end of the program itself.
 
 mod at_most_once;
 mod busy;
@@ -17,7 +17,7 @@ mod stop;
 
 use serde_json::Value;
 
-/// A time that an event tells, in milliseconds.
+/// Returns a time of an event in milliseconds.
 #[track_caller]
 fn millis(event: &Value, field: &str) -> f64 {
     let found = event[field].as_f64();

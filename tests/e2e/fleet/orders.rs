@@ -1,6 +1,7 @@
-//! Orders of whoever runs the fleet, under load: no request fails by them, and no client sees a reset.
+//! Operators' orders under load: no request fails because of them, and no client sees a reset.
 //!
-//! Replace and drain stand together: each is tried with a death in its middle, and shown by the same cards.
+//! Replace and drain are tested together: each with a death in its middle, and each by its status
+//! card.
 
 use serde_json::Value;
 
@@ -14,11 +15,11 @@ on_both_engines!(
     all_are_replaced_one_at_a_time_and_no_request_fails,
     deaths_in_the_middle_of_a_replacement_cost_no_request,
     orders_that_come_together_are_carried_out_in_order,
-    one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has,
-    show_tells_how_the_one_before_ended,
+    a_drained_replica_gets_no_new_requests_and_finishes_its_own,
+    show_tells_how_the_predecessor_ended,
 );
 
-/// What `show` says of whom, in JSON.
+/// Returns the JSON answer of `show`.
 #[track_caller]
 fn card(program: &Ringmaster, name: &str) -> Value {
     let answer = program.command(&format!("show {name} json"));
@@ -48,8 +49,8 @@ fn all_are_replaced_one_at_a_time_and_no_request_fails(engine: Engine) {
     assert!(before.into_iter().all(is_gone));
     assert_eq!(program.children().len(), 3);
     let events = program.events();
-    let told = events.iter().filter(|event| event["kind"] == "replaced");
-    let told: Vec<(u64, &str)> = told
+    let replaced = events.iter().filter(|event| event["kind"] == "replaced");
+    let replaced: Vec<(u64, &str)> = replaced
         .map(|event| {
             (
                 event["seat"].as_u64().expect("a seat"),
@@ -57,7 +58,10 @@ fn all_are_replaced_one_at_a_time_and_no_request_fails(engine: Engine) {
             )
         })
         .collect();
-    assert_eq!(told, [(1, "by order"), (2, "by order"), (3, "by order")]);
+    assert_eq!(
+        replaced,
+        [(1, "by order"), (2, "by order"), (3, "by order")]
+    );
     assert!(
         events.iter().all(|event| event["kind"] != "down"),
         "{events:?}"
@@ -134,7 +138,7 @@ fn orders_that_come_together_are_carried_out_in_order(engine: Engine) {
     assert_eq!((rep.len(), &rep[1][..]), (2, "S9"), "{rep:?}");
 }
 
-fn one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has(engine: Engine) {
+fn a_drained_replica_gets_no_new_requests_and_finishes_its_own(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     assert_eq!(program.command("drain S2"), "N 3\nS1\nS2\nS3\n\n");
     let shown = card(&program, "S2");
@@ -164,7 +168,7 @@ fn one_that_is_drained_gets_no_new_requests_and_finishes_what_it_has(engine: Eng
     assert_eq!(kinds[3..], ["drained", "ready"]);
 }
 
-fn show_tells_how_the_one_before_ended(engine: Engine) {
+fn show_tells_how_the_predecessor_ended(engine: Engine) {
     let program = engine.start(&["--replicas", "2"]);
     let before = card(&program, "S2");
     assert_eq!(
@@ -216,7 +220,7 @@ fn show_tells_how_the_one_before_ended(engine: Engine) {
     );
     let table = program.command("show");
     assert_eq!(table.lines().count(), 4, "{table}");
-    // What is shown does not waver.
+    // The time of the start stays the same in every answer.
     let since = || card(&program, "S1")["up_since"].clone();
     assert_eq!(since(), since());
 }
@@ -240,10 +244,10 @@ fn that_breaks() -> InstallDir {
 
 #[test]
 fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
-    let shop = that_breaks();
-    let program = Ringmaster::launch(shop.program(), &["--seat-wait", "15s"]);
+    let install = that_breaks();
+    let program = Ringmaster::launch(install.program(), &["--seat-wait", "15s"]);
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    shop.open_gate("broken");
+    install.open_gate("broken");
     let why = "process ended, exit status: 7; it said: no memory";
     let answer = program.command("replace all");
     assert!(answer.starts_with("ERR could not start s-"), "{answer}");
@@ -256,7 +260,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     assert_eq!(readyz(&program).0, 200);
     program.expect_log(why);
-    // One that dies now has no successor for a while, and all is told of why.
+    // A replica that dies now has no successor for a while, and the reason is shown everywhere.
     program.strike(&["S1", "S2", "S3"], Signal::KILL);
     eventually(TEST_TIMEOUT, "three seats that wait", || {
         let shown = program.command("show json");
@@ -270,12 +274,12 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
         text.contains("none of 3 replicas is up; s-") && text.contains(why),
         "{text}"
     );
-    // Whoever asks meanwhile waits for the next.
+    // A request that arrives meanwhile waits for the next replica.
     let mut waiting = program.client_after(with_id(132_574));
-    shop.open_gate("mended");
+    install.open_gate("mended");
     assert!(server_of(&waiting.reply().text()).is_some());
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
-    // It is told once every worker goes by them.
+    // Readiness is reported once every worker has the new roster.
     eventually(TEST_TIMEOUT, "readiness", || readyz(&program).0 == 200);
 }
 

@@ -1,5 +1,5 @@
-//! What a death would have cost: the end of its story tells how many requests others got instead, and every
-//! other place that counts them tells the same.
+//! Requests that a death would have cost: the `replaced` event tells how many requests other
+//! replicas served instead. Every other place that counts them shows the same number.
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use crate::support::{
 
 on_both_engines!(
     a_death_tells_how_many_requests_it_would_have_cost,
-    those_that_waited_for_the_only_one_were_saved_too,
+    requests_that_waited_for_the_only_replica_count_as_saved,
     a_replica_that_is_replaced_by_order_costs_nothing,
 );
 
-/// What the metrics say of a seat.
+/// Returns the saved requests of a seat as in the metrics.
 #[track_caller]
 fn counted(program: &Ringmaster, seat: u32) -> u64 {
     let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -59,7 +59,7 @@ fn a_death_tells_how_many_requests_it_would_have_cost(engine: Engine) {
     program.expect_log(&text);
 }
 
-fn those_that_waited_for_the_only_one_were_saved_too(engine: Engine) {
+fn requests_that_waited_for_the_only_replica_count_as_saved(engine: Engine) {
     let _turn = exclusive_load();
     let program = engine.start(&["--replicas", "1", "--seat-wait", "15s"]);
     let load = Load::start(program.listen, 8);
@@ -68,7 +68,7 @@ fn those_that_waited_for_the_only_one_were_saved_too(engine: Engine) {
     let replaced = program.event("replaced", 1);
     load.wait_for_one_reply_per_connection();
     load.finish().expect_no_failure();
-    // Every connection asks again and again, so each has one that was lost or that waited.
+    // Every connection sends request after request, so each has one that was lost or that waited.
     assert_eq!(saved(&replaced), 8, "{replaced}");
     assert_eq!(counted(&program, 1), 8);
 }

@@ -1,4 +1,4 @@
-//! Growing and shrinking: under load no request fails, and whoever leaves finishes what it has begun.
+//! Growing and shrinking: no request fails under load, and a leaving replica finishes its requests.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::support::{
 
 on_both_engines!(
     three_come_and_three_go_and_no_request_fails,
-    one_that_leaves_finishes_what_it_has_begun,
-    one_that_does_not_finish_in_time_goes_all_the_same,
-    one_that_falls_silent_while_it_leaves_keeps_nobody_waiting,
+    a_removed_replica_finishes_its_requests,
+    a_removed_replica_ends_at_the_drain_timeout,
+    a_removed_replica_that_falls_silent_delays_no_client,
 );
 
 fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
@@ -37,12 +37,12 @@ fn three_come_and_three_go_and_no_request_fails(engine: Engine) {
     assert_eq!(program.children().len(), 2);
 }
 
-/// A program whose replica in seat 2 was stopped while it had this request; nobody has noticed.
+/// Starts a program whose replica in seat 2 was stopped while it had this request, and is still up.
 pub(super) fn with_a_request_in_flight(engine: Engine, args: &[&str]) -> (Ringmaster, u32, Client) {
-    let patient = ["--heartbeat-timeout", "10s"];
-    let given = args.contains(&patient[0]);
-    let patient = if given { &[] } else { &patient[..] };
-    let program = engine.start(&[patient, args].concat());
+    let timeout = ["--heartbeat-timeout", "10s"];
+    let given = args.contains(&timeout[0]);
+    let timeout = if given { &[] } else { &timeout[..] };
+    let program = engine.start(&[timeout, args].concat());
     let of_seat_2 = |id: &u64| {
         let reply = program.client().ask(with_id(*id));
         server_of(&reply.text()) == Some(2)
@@ -60,11 +60,11 @@ pub(super) fn with_id(id: u64) -> String {
     format!("GET /home HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n")
 }
 
-fn one_that_leaves_finishes_what_it_has_begun(engine: Engine) {
+fn a_removed_replica_finishes_its_requests(engine: Engine) {
     let (program, victim, mut client) = with_a_request_in_flight(engine, &[]);
     let mut order = Client::connect(program.control);
     order.send("rm 1 S2\n");
-    // It waits: the one who leaves is still listed, and alive, but off the ring.
+    // The order waits: the leaving replica is still listed, and alive, but off the ring.
     assert!(!order.has_bytes_within(Duration::from_millis(100)));
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
     assert!(!is_gone(victim));
@@ -78,17 +78,17 @@ fn one_that_leaves_finishes_what_it_has_begun(engine: Engine) {
     assert!(is_gone(victim));
 }
 
-fn one_that_does_not_finish_in_time_goes_all_the_same(engine: Engine) {
+fn a_removed_replica_ends_at_the_drain_timeout(engine: Engine) {
     let (program, victim, mut client) =
         with_a_request_in_flight(engine, &["--drain-timeout", "200ms"]);
     assert_eq!(program.command("rm 1 S2"), "N 2\nS1\nS3\n\n");
     assert!(is_gone(victim));
-    // What it had can be asked again elsewhere.
+    // Its request can be retried elsewhere.
     let server = server_of(&client.reply().text());
     assert!(matches!(server, Some(1 | 3)), "{server:?}");
 }
 
-fn one_that_falls_silent_while_it_leaves_keeps_nobody_waiting(engine: Engine) {
+fn a_removed_replica_that_falls_silent_delays_no_client(engine: Engine) {
     // Longer than anything here is waited for.
     let quick = ["--heartbeat-timeout", "200ms", "--drain-timeout", "60s"];
     let (program, victim, mut client) = with_a_request_in_flight(engine, &quick);

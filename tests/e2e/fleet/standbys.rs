@@ -1,4 +1,4 @@
-//! Standbys: a seat whose replica dies is filled by one that is warm already.
+//! Standbys: a seat whose replica dies is filled by a standby that is already running.
 
 use serde_json::Value;
 
@@ -11,10 +11,10 @@ use crate::support::{
 on_both_engines!(
     a_standby_takes_the_seat_of_a_dead_one_and_no_request_fails,
     a_dead_standby_is_followed_by_another,
-    a_seat_without_a_standby_is_filled_as_ever,
+    a_seat_is_filled_without_a_standby,
 );
 
-/// The seat that answers `/home` at the port of this replica, or what it says instead.
+/// Returns the seat that answers `/home` at the port of this replica, or its other answer.
 fn at_home(program: &Ringmaster, name: &str) -> Result<u32, String> {
     let shown = program.command(&format!("show {name} json"));
     let card: Value = serde_json::from_str(&shown).expect("JSON");
@@ -93,7 +93,7 @@ fn a_dead_standby_is_followed_by_another(engine: Engine) {
     assert_eq!(program.rep(), ["S1"]);
 }
 
-fn a_seat_without_a_standby_is_filled_as_ever(engine: Engine) {
+fn a_seat_is_filled_without_a_standby(engine: Engine) {
     let program = engine.start(&["--replicas", "3", "--standby", "1"]);
     let standby = program.standing_by(1).remove(0);
     program.strike(&["S1", "S3"], Signal::KILL);
@@ -110,7 +110,7 @@ fn a_seat_without_a_standby_is_filled_as_ever(engine: Engine) {
 }
 
 #[test]
-fn one_that_took_a_seat_keeps_it_when_the_balancer_is_killed() {
+fn a_promoted_standby_keeps_its_seat_when_the_balancer_is_killed() {
     let engine = FakeDocker::start();
     let program = engine.balancer(&["--replicas", "2", "--standby", "1"]);
     let promoted = program.standing_by(1).remove(0);
@@ -128,10 +128,11 @@ fn one_that_took_a_seat_keeps_it_when_the_balancer_is_killed() {
     assert_eq!(program.standing_by(1), [next]);
 }
 
-/// A standby that took seat 2, and has died with the balancer: only what it wrote tells of its seat.
+/// A standby that took seat 2, and has died with the balancer: only the record that it wrote itself
+/// shows its seat.
 #[test]
-fn the_seat_of_one_that_took_it_outlives_both() {
-    let test = "the_seat_of_one_that_took_it_outlives_both";
+fn a_promoted_standbys_seat_outlives_both() {
+    let test = "a_promoted_standbys_seat_outlives_both";
     let Some(docker) = Docker::fleet(test) else {
         return;
     };
@@ -142,7 +143,7 @@ fn the_seat_of_one_that_took_it_outlives_both() {
     let next = program.standing_by(1).remove(0);
     eventually(
         TEST_TIMEOUT,
-        "the corpse is removed: two, a standby and the lock",
+        "the dead container is removed: two, a standby and the lock",
         || docker.containers().len() == 4,
     );
     program.kill();

@@ -1,4 +1,4 @@
-//! The beginning: the ready file, what stands in the way, and replicas that do not start.
+//! The start: the ready file, obstacles, and replicas that do not start.
 
 use std::net::TcpListener;
 
@@ -10,41 +10,41 @@ use crate::support::{
 };
 
 on_both_engines!(
-    without_replicas_it_waits_for_the_first,
+    a_balancer_without_replicas_waits_for_the_first,
     the_first_answer_comes_as_soon_as_it_is_ready,
 );
 
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// It must end with this code, and say so; all it says is returned.
+/// Runs `serve`, which must fail with this exit code and this sentence, and announce nothing.
 #[track_caller]
 fn fails(args: &[&str], code: i32, sentence: &str) {
     let output = run_to_end(&[&["serve"], args].concat());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(sentence), "{args:?}: {said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(errors.contains(sentence), "{args:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
     assert!(output.stdout.is_empty(), "it announced itself");
 }
 
 #[test]
 fn the_ready_file_appears_when_all_have_answered() {
-    let shop = InstallDir::with_replica(
+    let install = InstallDir::with_replica(
         "if [ \"$SERVER_ID\" = 3 ]; then while [ ! -e \"$HERE/gate\" ]; do sleep 0.01; done; fi\nexec \"$REAL\"",
     );
-    let ready = shop.path("ready.json");
+    let ready = install.path("ready.json");
     std::fs::write(&ready, "of a former run").unwrap();
     let path = ready.to_str().unwrap().to_owned();
-    let program = Ringmaster::launch(shop.program(), &["--ready-file", &path]);
+    let program = Ringmaster::launch(install.program(), &["--ready-file", &path]);
     assert!(!ready.exists(), "a former run's file is still there");
     eventually(TEST_TIMEOUT, "two of three", || {
         program.rep() == ["S1", "S2"]
     });
-    // Traffic is served meanwhile, and nobody is told that all are ready.
+    // Traffic is served meanwhile, and the ready file is not there yet.
     assert_eq!(program.client().ask(HOME).status(), 200);
     assert!(!ready.exists(), "ready before the third has answered");
-    shop.open_gate("gate");
+    install.open_gate("gate");
     let mut text = String::new();
     eventually(TEST_TIMEOUT, "the ready file", || {
         text = std::fs::read_to_string(&ready).unwrap_or_default();
@@ -53,26 +53,26 @@ fn the_ready_file_appears_when_all_have_answered() {
     let ports: Value = serde_json::from_str(&text).expect("whole when it appears");
     assert_eq!(ports["listen"], program.listen.to_string());
     assert_eq!(ports["control"], program.control.to_string());
-    // Whoever cuts it up with sed goes by the documented order.
+    // Scripts that cut the file up with sed rely on the documented order.
     let (listen, control) = (program.listen, program.control);
     let documented = format!("{{\"listen\":\"{listen}\",\"control\":\"{control}\"}}\n");
     assert_eq!(text, documented);
     assert_eq!(program.rep(), ["S1", "S2", "S3"]);
-    let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
+    let left = std::fs::read_dir(install.path("")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 4, "a temporary file was left: {left:?}");
 }
 
 #[test]
 fn a_start_that_fails_leaves_no_ready_file() {
-    let shop = InstallDir::empty();
-    let ready = shop.path("ready.json");
+    let install = InstallDir::empty();
+    let ready = install.path("ready.json");
     for args in [
         &["--engine", "process"][..],
         &["--ring", "classic", "--replicas", "57"],
     ] {
         std::fs::write(&ready, "of a former run").unwrap();
-        let mut command = shop.program();
+        let mut command = install.program();
         command.args([
             "serve",
             "--listen",
@@ -87,9 +87,9 @@ fn a_start_that_fails_leaves_no_ready_file() {
 }
 
 #[test]
-fn a_ready_file_that_cannot_be_written_is_told_before_anybody_is_let_in() {
-    let shop = InstallDir::empty();
-    let folder = shop.path("ready.json");
+fn a_ready_file_that_cannot_be_written_fails_before_a_client_is_accepted() {
+    let install = InstallDir::empty();
+    let folder = install.path("ready.json");
     std::fs::create_dir(&folder).unwrap();
     for path in [folder.to_str().unwrap(), "/no/such/folder/ready.json"] {
         let ports = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
@@ -100,13 +100,13 @@ fn a_ready_file_that_cannot_be_written_is_told_before_anybody_is_let_in() {
             &sentence,
         );
     }
-    let left = std::fs::read_dir(shop.path("")).unwrap().flatten();
+    let left = std::fs::read_dir(install.path("")).unwrap().flatten();
     let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 2, "a temporary file was left: {left:?}");
 }
 
 #[test]
-fn a_start_on_taken_ports_leaves_the_ready_file_of_whoever_has_them() {
+fn a_start_on_taken_ports_leaves_the_ready_file_of_their_owner() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let (listen, control) = (program.listen.to_string(), program.control.to_string());
     let ready = program.ready_file().to_str().unwrap();
@@ -131,19 +131,19 @@ fn too_few_descriptors_are_named() {
         );
         shell.args(["-c", &serve, env!("CARGO_BIN_EXE_ringmaster")]);
         let output = end_of(&mut shell);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
         let sentence = format!(
             "only {limit} descriptors are allowed (ulimit -n), and {least} are needed at least with --workers {workers}"
         );
-        assert!(said.contains(&sentence), "{said}");
+        assert!(errors.contains(&sentence), "{errors}");
     }
 }
 
 #[test]
-fn a_missing_replica_binary_ends_it_with_the_way_to_build_it() {
-    let shop = InstallDir::empty();
-    let mut command = shop.program();
+fn a_missing_replica_binary_fails_the_start_with_the_way_to_build_it() {
+    let install = InstallDir::empty();
+    let mut command = install.program();
     let output = end_of(command.args([
         "serve",
         "--listen",
@@ -151,13 +151,13 @@ fn a_missing_replica_binary_ends_it_with_the_way_to_build_it() {
         "--control",
         "127.0.0.1:0",
     ]));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
     let sentence = format!(
         "replica binary not found at {}; build it with: cargo build --release --workspace",
-        shop.path("replica").display()
+        install.path("replica").display()
     );
-    assert!(said.contains(&sentence), "{said}");
+    assert!(errors.contains(&sentence), "{errors}");
     assert!(output.stdout.is_empty(), "it announced itself");
 }
 
@@ -189,7 +189,7 @@ fn a_port_that_is_taken_is_named_and_nothing_is_started() {
 }
 
 #[test]
-fn a_flag_that_makes_no_sense_ends_it_with_2() {
+fn an_invalid_flag_exits_with_2() {
     for (args, sentence) in [
         (&["--no-such-flag"][..], "--no-such-flag"),
         (&["--listen", "5000"], "--listen"),
@@ -229,7 +229,7 @@ fn more_seats_than_the_classic_ring_has_end_it_with_a_sentence() {
     fails(&[&args[..], &["--replicas", "57"]].concat(), 1, sentence);
 }
 
-fn without_replicas_it_waits_for_the_first(engine: Engine) {
+fn a_balancer_without_replicas_waits_for_the_first(engine: Engine) {
     let program = engine.start(&["--replicas", "0"]);
     assert_eq!(program.client().ask(HOME).status(), 503);
     assert_eq!(exchange(program.control, READYZ).status(), 503);
@@ -239,14 +239,14 @@ fn without_replicas_it_waits_for_the_first(engine: Engine) {
 }
 
 #[test]
-fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
-    let shop = InstallDir::with_replica(
+fn replicas_that_never_start_are_retried_with_back_off() {
+    let install = InstallDir::with_replica(
         "if [ -e \"$HERE/mended\" ]; then exec \"$REAL\"; fi\necho x >>\"$HERE/starts-$SERVER_ID\"\necho 'cannot see' >&2\nexit 3",
     );
     let args = ["--replicas", "2", "--seat-wait", "20ms"];
-    let program = Ringmaster::launch(shop.program(), &args);
+    let program = Ringmaster::launch(install.program(), &args);
     let starts = |seat: u32| {
-        let starts = std::fs::read_to_string(shop.path(&format!("starts-{seat}")));
+        let starts = std::fs::read_to_string(install.path(&format!("starts-{seat}")));
         starts.unwrap_or_default().lines().count()
     };
     eventually(TEST_TIMEOUT, "three tries of each", || {
@@ -278,7 +278,7 @@ fn replicas_that_never_start_are_tried_again_ever_more_rarely() {
         "{text}"
     );
     assert!(!program.ready_file().exists());
-    shop.open_gate("mended");
+    install.open_gate("mended");
     eventually(TEST_TIMEOUT, "it heals by itself", || {
         program.rep() == ["S1", "S2"]
     });

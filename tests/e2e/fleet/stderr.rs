@@ -1,4 +1,4 @@
-//! Whoever reads our stderr may stop reading, or go away: neither may stop the fleet, a request or a
+//! A reader of our stderr may stop reading or go away. Neither may stop the fleet, a request or a
 //! signal.
 
 use std::fs::{File, OpenOptions};
@@ -15,8 +15,8 @@ const HOME: &str = "GET /home HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const O_NONBLOCK: i32 = 0o4000;
 
 /// A program whose stderr is a FIFO, and our end of it.
-fn with_fifo(shop: &InstallDir, full: bool) -> (Ringmaster, File) {
-    let path = shop.path("stderr");
+fn with_fifo(install: &InstallDir, full: bool) -> (Ringmaster, File) {
+    let path = install.path("stderr");
     let made = end_of(Command::new("mkfifo").arg(&path));
     assert!(made.status.success(), "{made:?}");
     let mut ours = OpenOptions::new();
@@ -35,7 +35,7 @@ fn with_fifo(shop: &InstallDir, full: bool) -> (Ringmaster, File) {
     (Ringmaster::launch(shell, &[]).ready(), ours)
 }
 
-/// One replica dies and must be replaced, and a request be answered.
+/// Kills a replica. A successor must take its seat, and a request must be answered.
 fn lives(program: &Ringmaster) {
     let victim = program.replica("S1");
     signal(victim, Signal::KILL);
@@ -49,8 +49,8 @@ fn lives(program: &Ringmaster) {
 
 #[test]
 fn a_reader_that_went_away_ends_nothing() {
-    let shop = InstallDir::empty();
-    let (program, ours) = with_fifo(&shop, false);
+    let install = InstallDir::empty();
+    let (program, ours) = with_fifo(&install, false);
     drop(ours);
     lives(&program);
     assert_eq!(program.stop().code(), Some(0));
@@ -58,8 +58,8 @@ fn a_reader_that_went_away_ends_nothing() {
 
 #[test]
 fn a_reader_that_does_not_read_stops_nothing() {
-    let shop = InstallDir::empty();
-    let (program, _ours) = with_fifo(&shop, true);
+    let install = InstallDir::empty();
+    let (program, _ours) = with_fifo(&install, true);
     lives(&program);
     assert_eq!(program.stop().code(), Some(0));
 }

@@ -41,7 +41,7 @@ fn with_nothing_in_flight_a_stop_is_quick(engine: Engine) {
 }
 
 #[test]
-fn what_has_begun_is_answered_and_nothing_new_is_taken() {
+fn requests_under_way_are_answered_and_no_new_one_is_accepted() {
     let (let_go, go) = mpsc::channel();
     let go = Mutex::new(go);
     let backend = Backend::scripted(move |mut conversation| {
@@ -88,7 +88,8 @@ fn a_stop_under_load_answers_all_that_was_begun(engine: Engine) {
     }
     let status = program.wait();
     assert_eq!(status.code(), Some(0), "{}", program.log());
-    // Later connections are refused; but whoever was served learnt from the last answer that it is over.
+    // Later connections are refused; but each served client learnt from its last reply that it is
+    // over.
     let tally = load.finish();
     let odd = |failure: &&String| failure.contains("kept") || failure.contains("HTTP/1.1");
     let odd: Vec<&String> = tally.failures.iter().filter(odd).collect();
@@ -98,7 +99,7 @@ fn a_stop_under_load_answers_all_that_was_begun(engine: Engine) {
 
 /// A program that cannot finish its drain: a client owes it the rest of a head.
 fn draining(engine: Engine) -> (Ringmaster, Client) {
-    // Longer than any test waits: whoever ends before that does not wait for the client.
+    // Longer than any test waits: a program that ends before that does not wait for the client.
     let program = engine.start(&["--replicas", "2", "--drain-timeout", "60s"]);
     let mut client = program.client();
     client.send(&HOME[..20]);
@@ -114,7 +115,7 @@ fn draining(engine: Engine) -> (Ringmaster, Client) {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_program_at_once() {
     for second in [Signal::TERM, Signal::INT] {
         let (mut program, client) = draining(Engine::Process);
         let replicas = program.children();
@@ -142,7 +143,7 @@ fn the_control_port_can_be_asked_to_the_last(engine: Engine) {
 
 #[test]
 fn a_change_is_refused_as_soon_as_the_end_begins() {
-    let shop = InstallDir::with_replica(
+    let install = InstallDir::with_replica(
         "if [ \"$SERVER_ID\" = 3 ]; then exec sleep 1000; fi\nexec \"$REAL\"",
     );
     let change = |line: &str| {
@@ -150,7 +151,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
     };
     let args = ["--replicas", "2", "--workers", "1"];
     let times = ["--start-timeout", "60s", "--drain-timeout", "60s"];
-    let mut program = Ringmaster::launch(shop.program(), &[&args[..], &times].concat()).ready();
+    let mut program = Ringmaster::launch(install.program(), &[&args[..], &times].concat()).ready();
     let (mut adding, mut removing) = (program.client(), program.client());
     let mut late = program.client_after(&HOME[..20]);
     adding.send(change("POST /add"));
@@ -169,7 +170,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
         assert!(reply.text().contains("<Error> ringmaster is stopping"));
     }
     println!("refused {:?} after the signal", begun.elapsed());
-    // It still drains, and tells who is there.
+    // The balancer still drains, and lists its replicas.
     assert_eq!(program.rep(), ["S1", "S2"]);
     let answer = program.command("add 1");
     assert_eq!(answer, "ERR ringmaster is stopping\n\n");
@@ -208,8 +209,8 @@ fn stopped_replicas_do_not_hold_up_a_stop(engine: Engine) {
 #[test]
 fn ctrl_c_does_not_reach_the_replicas_first() {
     let program = Ringmaster::start(&[]);
-    // A terminal signals a whole process group; each replica leads one of its own: proc(5), the third
-    // field after the name.
+    // A terminal signals a whole process group; each replica leads one of its own: proc(5), the
+    // third field after the name.
     for pid in program.children() {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
         let group = stat

@@ -13,7 +13,8 @@ pub(crate) const MORE: &str = include_str!("../../h1/more.json");
 
 const TICK: Duration = Duration::from_millis(2);
 
-/// One request of a client, what the backend answers, and what an intermediary may make of it.
+/// A test case: a client's request, the backend's answer, and the outcomes allowed to an
+/// intermediary.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Case {
     pub(crate) id: String,
@@ -24,10 +25,10 @@ pub(crate) struct Case {
     /// Outcomes that are right.
     pub(crate) accept: Vec<String>,
     pub(crate) level: Level,
-    /// What a forwarded message must look like.
+    /// Properties of a forwarded message.
     #[serde(default)]
     pub(crate) if_forwarded: Vec<String>,
-    /// What must not happen.
+    /// Events that must not happen.
     #[serde(default)]
     pub(crate) never: Vec<String>,
     #[serde(default)]
@@ -36,7 +37,7 @@ pub(crate) struct Case {
     pub(crate) backend_reusable: Option<bool>,
 }
 
-/// Whose message is put to the test.
+/// The side whose message is under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
@@ -88,12 +89,12 @@ pub(crate) enum Step {
     },
 }
 
-/// What a script that is being played can see of the world.
-pub(crate) trait World {
-    /// Whether nobody watches any more.
+/// State that a running script can observe.
+pub(crate) trait ScriptState {
+    /// Returns `true` if the case is over.
     fn is_over(&self) -> bool;
-    /// Whether these bytes came in.
-    fn heard(&self, bytes: &[u8]) -> bool;
+    /// Returns `true` if these bytes were received.
+    fn has_received(&self, bytes: &[u8]) -> bool;
 }
 
 pub(crate) fn load(text: &str) -> Vec<Case> {
@@ -114,11 +115,16 @@ pub(crate) fn latin1(text: &str) -> Vec<u8> {
 /// Pauses up to this long are always kept.
 const SHORT_PAUSE_MS: u64 = 1_000;
 
-/// Plays `steps`; whether the last of them asked for a close (by dropping, after the linger was set).
+/// Plays `steps`. Returns `true` if the last of them asked for a close (by dropping, after the
+/// linger was set).
 ///
 /// # Errors
-/// When the other side took no more: often right, so it is for the caller to judge.
-pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) -> io::Result<bool> {
+/// When the other side took no more: often right, so the caller judges it.
+pub(crate) fn play(
+    mut stream: &TcpStream,
+    steps: &[Step],
+    state: &dyn ScriptState,
+) -> io::Result<bool> {
     for step in steps {
         match step {
             Step::Send(text) => stream.write_all(&latin1(text))?,
@@ -126,7 +132,7 @@ pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) ->
             Step::Bytewise { bytewise_ms, data } => {
                 for byte in latin1(data) {
                     stream.write_all(&[byte])?;
-                    pause(*bytewise_ms, || world.is_over());
+                    pause(*bytewise_ms, || state.is_over());
                 }
             }
             Step::Drip {
@@ -135,18 +141,18 @@ pub(crate) fn play(mut stream: &TcpStream, steps: &[Step], world: &dyn World) ->
                 for_ms,
             } => {
                 let begun = Instant::now();
-                while begun.elapsed() < Duration::from_millis(*for_ms) && !world.is_over() {
+                while begun.elapsed() < Duration::from_millis(*for_ms) && !state.is_over() {
                     stream.write_all(&latin1(drip))?;
-                    pause(*every_ms, || world.is_over());
+                    pause(*every_ms, || state.is_over());
                 }
             }
-            // What comes after a short pause is part of the case, even when its outcome is known.
+            // Events after a short pause are part of the case, even when its outcome is known.
             Step::Pause { pause_ms } => {
-                pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && world.is_over());
+                pause(*pause_ms, || *pause_ms > SHORT_PAUSE_MS && state.is_over());
             }
             Step::Await { r#await, ms } => {
                 let wanted = latin1(r#await);
-                pause(*ms, || world.is_over() || world.heard(&wanted));
+                pause(*ms, || state.is_over() || state.has_received(&wanted));
             }
             Step::Shutdown { shutdown } => {
                 assert_eq!(shutdown, "write");

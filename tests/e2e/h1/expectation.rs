@@ -1,14 +1,14 @@
 //! Wishes that a case spells out: `request has: NAME: VALUE`, `heard: BYTES` and the like. Pure.
 //!
-//! Others are sentences, which judge.rs knows one by one.
+//! Other wishes are sentences, which verdict.rs knows one by one.
 
 use super::case::latin1;
 use super::scene::Seen;
-use super::verdict::Heard;
+use super::verdict::Received;
 use crate::support::Message;
 
-/// Whether the first request at the backend, or the final reply, is as `wish` spells out; `None` if it
-/// spells out nothing.
+/// Returns `true` if the first request at the backend, or the final reply, is as `wish` spells out.
+/// `None` if `wish` spells out nothing.
 pub(crate) fn of_message(
     wish: &str,
     request: &Message,
@@ -39,11 +39,16 @@ pub(crate) fn of_message(
     })
 }
 
-/// The same for what the client heard and how many requests reached the backend.
-pub(crate) fn of_exchange(wish: &str, heard: &Heard, seen: &[Seen]) -> Option<bool> {
+/// The same for the bytes that the client received and the number of requests at the backend.
+pub(crate) fn of_exchange(wish: &str, received: &Received, seen: &[Seen]) -> Option<bool> {
     if let Some(text) = wish.strip_prefix("heard: ") {
         let text = latin1(text);
-        return Some(heard.bytes.windows(text.len()).any(|bytes| bytes == text));
+        return Some(
+            received
+                .bytes
+                .windows(text.len())
+                .any(|bytes| bytes == text),
+        );
     }
     if let Some(count) = wish.strip_prefix("requests: ") {
         return Some(seen.len() == count.parse::<usize>().expect("a number"));
@@ -61,7 +66,7 @@ fn has(message: &Message, field: &str) -> bool {
 }
 
 #[test]
-fn what_is_spelt_out_is_looked_for() {
+fn spelt_out_wishes_are_looked_for() {
     let message = |head: &str, body: &str| Message {
         head: head.into(),
         body: body.into(),
@@ -84,7 +89,7 @@ fn what_is_spelt_out_is_looked_for() {
     ] {
         assert_eq!(of_message(wish, &request, &reply, b"ok"), met, "{wish}");
     }
-    let heard = Heard {
+    let received = Received {
         bytes: b"HTTP/1.1 200 OK".into(),
         closed: false,
     };
@@ -102,6 +107,6 @@ fn what_is_spelt_out_is_looked_for() {
         ("backend sees /hidden", Some(false)),
         ("backend receives a complete message", None),
     ] {
-        assert_eq!(of_exchange(wish, &heard, &seen), met, "{wish}");
+        assert_eq!(of_exchange(wish, &received, &seen), met, "{wish}");
     }
 }

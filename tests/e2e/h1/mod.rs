@@ -1,8 +1,10 @@
-//! Plays the cases of tests/h1/ through the real binary: what a strict intermediary may make of requests
-//! and replies that are malformed, ambiguous, endless or cut off. No MUST may be missed.
+//! Plays the cases of tests/h1/ through the real binary: malformed, ambiguous, endless and
+//! truncated requests and replies, with the outcomes allowed to a strict intermediary. No MUST may
+//! be missed.
 //!
-//! After each case one plain request must still be answered, on another backend connection where the
-//! case spoilt the first. Waiting ends as soon as the outcome is right, so only misses are slow.
+//! After each case one plain request must still be answered, on another backend connection where
+//! the case spoilt the first. Waiting ends as soon as the outcome is right, so only misses are
+//! slow.
 
 mod case;
 mod expectation;
@@ -16,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use case::{Case, Level, World};
-use scene::{Scene, Stage};
-use verdict::Heard;
+use case::{Case, Level, ScriptState};
+use scene::{CaseBackend, Scene};
+use verdict::Received;
 
 use crate::support::{Client, Ringmaster, eventually};
 
@@ -34,10 +36,10 @@ const LIMITS: [&str; 8] = [
     "1",
 ];
 
-/// How long a case may take to come out right; the slowest waits for `--head-timeout`.
+/// Time limit for the expected outcome of a case; the slowest waits for `--head-timeout`.
 const TEST_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long what came out right must stay so: a request smuggled in would be seen within it.
+/// Time for which the expected outcome must last: a smuggled request would be seen within it.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Programs side by side, each with a backend of its own. Cases mostly wait.
@@ -70,10 +72,10 @@ fn play(file: &str, text: &str) {
     std::thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {
-                let stage = Stage::new();
-                let program = Ringmaster::before(stage.backend.addr, &LIMITS);
+                let backend = CaseBackend::new();
+                let program = Ringmaster::before(backend.backend.addr, &LIMITS);
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let problems = run(case, program.listen, &stage);
+                    let problems = run(case, program.listen, &backend);
                     if !problems.is_empty() {
                         lock(&misses).push(Miss { case, problems });
                     }
@@ -107,23 +109,23 @@ fn report(file: &str, played: usize, misses: &[Miss<'_>]) {
     assert_eq!(inexcusable, 0, "misses without an excuse, listed above");
 }
 
-/// Plays one case and says what is wrong.
-fn run(case: &Case, program: SocketAddr, stage: &Stage) -> Vec<String> {
-    let scene = stage.begin(case.backend.clone());
-    let ear = Ear::default();
+/// Plays one case and returns its problems.
+fn run(case: &Case, program: SocketAddr, backend: &CaseBackend) -> Vec<String> {
+    let scene = backend.begin(case.backend.clone());
+    let receiver = Receiver::default();
     let Ok(stream) = TcpStream::connect(program) else {
         return vec!["no connection".into()];
     };
     let problems = std::thread::scope(|scope| {
-        scope.spawn(|| ear.listen(&stream));
+        scope.spawn(|| receiver.receive(&stream));
         let limit = Some(TEST_TIMEOUT);
         stream.set_write_timeout(limit).expect("a write timeout");
-        // The program may refuse to take all of it; what came of that is judged below.
-        let asked_to_close = case::play(&stream, &case.send, &ear).unwrap_or(false);
+        // The program may refuse to take all of it; the outcome is judged below.
+        let asked_to_close = case::play(&stream, &case.send, &receiver).unwrap_or(false);
         if asked_to_close {
-            ear.hear(&[], true);
+            receiver.record(&[], true);
         }
-        let problems = watch(case, &ear, &scene);
+        let problems = watch(case, &receiver, &scene);
         // Ends the listening thread too.
         let _ = stream.shutdown(Shutdown::Both);
         problems
@@ -134,33 +136,39 @@ fn run(case: &Case, program: SocketAddr, stage: &Stage) -> Vec<String> {
         eventually(TEST_TIMEOUT, "the backend's script to end", || {
             !scene.is_playing()
         });
-        return aftermath(case, program, stage, &scene);
+        return aftermath(case, program, backend, &scene);
     }
     problems
 }
 
 /// Waits until nothing is wrong and stays so, or until it is too late.
-fn watch(case: &Case, ear: &Ear, scene: &Scene) -> Vec<String> {
+fn watch(case: &Case, receiver: &Receiver, scene: &Scene) -> Vec<String> {
     let begun = Instant::now();
     let mut right_since = None;
     loop {
-        let heard = ear.heard_so_far();
-        let problems = verdict::problems(case, &heard, &scene.seen(), &scene.faults());
+        let received = receiver.so_far();
+        let problems = verdict::problems(case, &received, &scene.seen(), &scene.faults());
         if problems.is_empty() {
             let since = right_since.get_or_insert_with(Instant::now);
             if since.elapsed() > SETTLE {
                 return problems;
             }
-        } else if right_since.is_some() || heard.closed || begun.elapsed() > TEST_TIMEOUT {
+        } else if right_since.is_some() || received.closed || begun.elapsed() > TEST_TIMEOUT {
             return problems;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Whether the program still serves, and not on a backend connection that the case has spoilt.
-fn aftermath(case: &Case, program: SocketAddr, stage: &Stage, before: &Scene) -> Vec<String> {
-    let after = stage.begin(None);
+/// Returns the problems of a further request, which must be served, and not on a spoilt backend
+/// connection.
+fn aftermath(
+    case: &Case,
+    program: SocketAddr,
+    backend: &CaseBackend,
+    before: &Scene,
+) -> Vec<String> {
+    let after = backend.begin(None);
     let mut client = Client::connect(program);
     client.send("GET /after HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
     match client.try_reply(false) {
@@ -181,36 +189,36 @@ fn aftermath(case: &Case, program: SocketAddr, stage: &Stage, before: &Scene) ->
     after.faults()
 }
 
-/// What the client hears, on a thread of its own while the script is played.
+/// Bytes received by the client, on a thread of its own while the script is played.
 #[derive(Debug, Default)]
-struct Ear(Mutex<Heard>);
+struct Receiver(Mutex<Received>);
 
-impl Ear {
-    fn listen(&self, mut stream: &TcpStream) {
+impl Receiver {
+    fn receive(&self, mut stream: &TcpStream) {
         let mut piece = [0; 16 * 1024];
         while let Ok(n @ 1..) = stream.read(&mut piece) {
-            self.hear(&piece[..n], false);
+            self.record(&piece[..n], false);
         }
-        self.hear(&[], true);
+        self.record(&[], true);
     }
 
-    fn hear(&self, bytes: &[u8], closed: bool) {
-        let mut heard = lock(&self.0);
-        heard.bytes.extend_from_slice(bytes);
-        heard.closed |= closed;
+    fn record(&self, bytes: &[u8], closed: bool) {
+        let mut received = lock(&self.0);
+        received.bytes.extend_from_slice(bytes);
+        received.closed |= closed;
     }
 
-    fn heard_so_far(&self) -> Heard {
+    fn so_far(&self) -> Received {
         lock(&self.0).clone()
     }
 }
 
-impl World for Ear {
+impl ScriptState for Receiver {
     fn is_over(&self) -> bool {
         lock(&self.0).closed
     }
 
-    fn heard(&self, bytes: &[u8]) -> bool {
+    fn has_received(&self, bytes: &[u8]) -> bool {
         lock(&self.0)
             .bytes
             .windows(bytes.len())

@@ -1,5 +1,5 @@
-//! The checks of tests/fuzz on some thousand messages each run: every case of tests/h1/, whole and with
-//! bytes changed, and messages put together from the words that parsers trip over.
+//! The checks of tests/fuzz on some thousand messages each run: every case of tests/h1/, whole and
+//! with bytes changed, and messages built from words that are hard on parsers.
 //!
 //! The seed is fixed: a failure is the same on every machine, and shrunk to its smallest.
 
@@ -15,7 +15,7 @@ mod checks;
 
 const CASES: u32 = 400;
 
-/// What heads and chunks are made of, well-formed or not.
+/// Fragments of heads and chunks, well-formed or not.
 const WORDS: [&str; 52] = [
     "GET / HTTP/1.1\r\n",
     "POST http://a?b HTTP/1.0\r\n",
@@ -80,7 +80,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Messages of words, with some bytes of any kind between them.
+/// Generates messages of words, with some arbitrary bytes between them.
 fn words() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => select(WORDS.to_vec()).prop_map(latin1),
@@ -105,7 +105,8 @@ fn bent(messages: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// What the cases send, as far as it is bytes at once: requests, or replies of their backends.
+/// Returns the messages of the cases that are sent in one piece: requests, or replies of their
+/// backends.
 fn messages(side: Side) -> Vec<Vec<u8>> {
     let cases = [case::GIVEN, case::MORE].map(case::load).concat();
     let scripts = cases.into_iter().filter_map(|case| match side {
@@ -126,7 +127,7 @@ fn messages(side: Side) -> Vec<Vec<u8>> {
     messages
 }
 
-/// What stands behind the head of a message.
+/// Returns the bytes behind the head of a message.
 fn behind_head(message: &[u8]) -> &[u8] {
     let end = message.windows(4).position(|four| four == b"\r\n\r\n");
     end.map_or(message, |end| &message[end + 4..])

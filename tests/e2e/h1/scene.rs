@@ -1,23 +1,23 @@
-//! Where a case is played: the backend behind the program, and what it sees during one case.
+//! The backend behind the program, and its records during one case.
 //!
-//! The backend outlives a case, and so do connections that the program pools: each request is noted on
-//! the scene that is being played when its head arrives.
+//! The backend outlives a case, and so do connections that the program pools: each request is noted
+//! on the scene that is being played when its head arrives.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::case::{Step, World, play};
+use super::case::{ScriptState, Step, play};
 use crate::support::{Backend, Conversation, Message};
 
 /// A backend that plays the scene of the moment.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct CaseBackend {
     pub(crate) backend: Backend,
-    now: Arc<Mutex<Arc<Scene>>>,
+    current: Arc<Mutex<Arc<Scene>>>,
 }
 
-/// One case from the backend's side.
+/// A case from the backend's side.
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     script: Option<Vec<Step>>,
@@ -33,37 +33,37 @@ pub(crate) struct Seen {
     pub(crate) request: Message,
     /// The backend's number of the connection it came on.
     pub(crate) connection: usize,
-    /// Whether its body arrived whole. Scripts do not read bodies.
+    /// `true` if its body arrived whole. Scripts do not read bodies.
     pub(crate) whole: bool,
 }
 
-impl Stage {
+impl CaseBackend {
     pub(crate) fn new() -> Self {
-        let now = Arc::new(Mutex::new(Arc::new(Scene::default())));
-        let scenes = Arc::clone(&now);
+        let current = Arc::new(Mutex::new(Arc::new(Scene::default())));
+        let scenes = Arc::clone(&current);
         let backend = Backend::scripted(move |conversation| converse(conversation, &scenes));
-        Self { backend, now }
+        Self { backend, current }
     }
 
-    /// Ends the scene of the moment and begins another.
+    /// Ends the current scene and begins the next.
     pub(crate) fn begin(&self, script: Option<Vec<Step>>) -> Arc<Scene> {
         let next = Arc::new(Scene {
             script,
             ..Scene::default()
         });
-        let before = std::mem::replace(&mut *lock(&self.now), Arc::clone(&next));
+        let before = std::mem::replace(&mut *lock(&self.current), Arc::clone(&next));
         before.end();
         next
     }
 }
 
 impl Scene {
-    /// Lets whoever still plays a script stop.
+    /// Stops the scripts of this scene.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Whether a script of this scene is still being played.
+    /// Returns `true` while a script of this scene is being played.
     pub(crate) fn is_playing(&self) -> bool {
         self.playing.load(Ordering::Acquire) > 0
     }
@@ -72,7 +72,7 @@ impl Scene {
         lock(&self.seen).clone()
     }
 
-    /// What is wrong with what was forwarded.
+    /// Returns the problems of the forwarded messages.
     pub(crate) fn faults(&self) -> Vec<String> {
         lock(&self.faults).clone()
     }
@@ -88,20 +88,20 @@ impl Scene {
     }
 }
 
-impl World for Scene {
+impl ScriptState for Scene {
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    fn heard(&self, _: &[u8]) -> bool {
+    fn has_received(&self, _: &[u8]) -> bool {
         false
     }
 }
 
-fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Result<()> {
+fn converse(mut conversation: Conversation, current: &Mutex<Arc<Scene>>) -> io::Result<()> {
     loop {
         let head = conversation.wire.head()?;
-        let scene = Arc::clone(&lock(now));
+        let scene = Arc::clone(&lock(current));
         let place = scene.note(&head, conversation.number);
         if let Some(script) = &scene.script {
             scene.playing.fetch_add(1, Ordering::AcqRel);
@@ -136,7 +136,7 @@ fn converse(mut conversation: Conversation, now: &Mutex<Arc<Scene>>) -> io::Resu
     }
 }
 
-/// What no head that an intermediary forwards may look like, whatever it was made from.
+/// Returns the problems of a forwarded head that hold whatever it was made from.
 fn faults(message: &Message) -> Vec<String> {
     let head = &message.head;
     let lines: Vec<&str> = head.split("\r\n").collect();

@@ -1,20 +1,21 @@
-//! What came of a case, judged from the bytes the client got and the requests the backend saw. Pure.
+//! The outcome of a case, judged from the bytes the client got and the requests the backend saw.
+//! Pure.
 //!
-//! The outcomes are those of tests/h1/cases.json: a status, `close`, `forward`, `truncate`; besides
-//! them `silent` and `hang`, which no case accepts.
+//! The outcomes are those of tests/h1/cases.json: a status, `close`, `forward`, `truncate`. Besides
+//! them there are `silent` and `hang`, which no case accepts.
 
 use super::case::{Case, Side};
 use super::scene::Seen;
 use crate::support::Message;
 
-/// What the client heard.
+/// Bytes that the client received.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) closed: bool,
 }
 
-/// The first final reply in what was heard.
+/// The first final reply in the received bytes.
 #[derive(Debug, Default)]
 struct Reply {
     interim: usize,
@@ -25,21 +26,21 @@ struct Reply {
     whole: bool,
 }
 
-/// What is wrong; empty when the case went as it may.
+/// Returns the problems; empty if the outcome is accepted.
 pub(crate) fn problems(
     case: &Case,
-    heard: &Heard,
+    received: &Received,
     seen: &[Seen],
     faults: &[String],
 ) -> Vec<String> {
-    let reply = read(case, heard);
-    let outcome = outcome(case, heard, seen, &reply);
+    let reply = read(case, received);
+    let outcome = outcome(case, received, seen, &reply);
     let refused = outcome.starts_with('4') && case.accept.iter().any(|accept| accept == "4xx");
     let mut wrong = Vec::new();
     if !refused && !case.accept.contains(&outcome) {
         wrong.push(format!("outcome {outcome}"));
     }
-    if case.close_after && !heard.closed {
+    if case.close_after && !received.closed {
         wrong.push("left open".into());
     }
     if outcome == "forward" {
@@ -51,7 +52,7 @@ pub(crate) fn problems(
         }
         wrong.extend_from_slice(faults);
         let broken = |wish: &&String| {
-            let met = super::expectation::of_exchange(wish, heard, seen);
+            let met = super::expectation::of_exchange(wish, received, seen);
             !met.unwrap_or_else(|| forwarded_as(wish, seen, &reply))
         };
         wrong.extend(
@@ -61,15 +62,15 @@ pub(crate) fn problems(
                 .map(|wish| format!("not so: {wish}")),
         );
     }
-    let happened = |fear: &&String| happened(fear, heard, seen);
+    let happened = |fear: &&String| happened(fear, received, seen);
     wrong.extend(case.never.iter().filter(happened).cloned());
     wrong
 }
 
 /// The outcome in one word.
-fn outcome(case: &Case, heard: &Heard, seen: &[Seen], reply: &Reply) -> String {
+fn outcome(case: &Case, received: &Received, seen: &[Seen], reply: &Reply) -> String {
     let Some(head) = &reply.head else {
-        return if heard.closed { "close" } else { "silent" }.into();
+        return if received.closed { "close" } else { "silent" }.into();
     };
     let forwarded = match (case.side, head.status()) {
         (Side::Request, status) => status < 400 && !seen.is_empty(),
@@ -79,14 +80,14 @@ fn outcome(case: &Case, heard: &Heard, seen: &[Seen], reply: &Reply) -> String {
         status if !forwarded && (200..300).contains(&status) => "2xx".into(),
         status if !forwarded => status.to_string(),
         _ if case.side == Side::Request || reply.whole => "forward".into(),
-        _ if heard.closed => "truncate".into(),
+        _ if received.closed => "truncate".into(),
         _ => "hang".into(),
     }
 }
 
-fn read(case: &Case, heard: &Heard) -> Reply {
+fn read(case: &Case, received: &Received) -> Reply {
     let mut reply = Reply::default();
-    let mut rest = heard.bytes.as_slice();
+    let mut rest = received.bytes.as_slice();
     let head = loop {
         let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") else {
             return reply;
@@ -117,7 +118,7 @@ fn read(case: &Case, heard: &Heard) -> Reply {
             rest.len() >= length,
         )
     } else {
-        (rest.to_vec(), heard.closed)
+        (rest.to_vec(), received.closed)
     };
     reply.head = Some(message);
     reply
@@ -145,7 +146,8 @@ fn unchunked(mut rest: &[u8]) -> (Vec<u8>, bool) {
     (body, false)
 }
 
-/// Whether a forwarded request or reply is as `wish` says. Wishes that need a reader are taken as met.
+/// Returns `true` if a forwarded request or reply is as `wish` says. Wishes that need a reader are
+/// taken as met.
 fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
     let (nothing, no_request) = (Message::default(), Message::default());
     let request = seen.first().map_or(&no_request, |seen| &seen.request);
@@ -204,9 +206,10 @@ fn forwarded_as(wish: &str, seen: &[Seen], reply: &Reply) -> bool {
     }
 }
 
-/// Whether what `fear` says came true. Fears that the outcome or the next request shows are not here.
-fn happened(fear: &str, heard: &Heard, seen: &[Seen]) -> bool {
-    if let Some(happened) = super::expectation::of_exchange(fear, heard, seen) {
+/// Returns `true` if the forbidden `fear` happened. Fears shown by the outcome or the next request
+/// are not here.
+fn happened(fear: &str, received: &Received, seen: &[Seen]) -> bool {
+    if let Some(happened) = super::expectation::of_exchange(fear, received, seen) {
         return happened;
     }
     match fear {
@@ -214,7 +217,7 @@ fn happened(fear: &str, heard: &Heard, seen: &[Seen]) -> bool {
         "forwarded with Host: a.test" => seen
             .iter()
             .any(|seen| seen.request.fields("host").contains(&"a.test")),
-        "a terminating 0-chunk invented" => heard.bytes.ends_with(b"0\r\n\r\n"),
+        "a terminating 0-chunk invented" => received.bytes.ends_with(b"0\r\n\r\n"),
         _ => false,
     }
 }
@@ -227,9 +230,9 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    fn heard(text: &str, closed: bool) -> Heard {
+    fn received(text: &str, closed: bool) -> Received {
         let bytes = text.into();
-        Heard { bytes, closed }
+        Received { bytes, closed }
     }
 
     fn seen(head: &str) -> Seen {
@@ -253,25 +256,33 @@ mod tests {
         let refused = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
         let answered = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let hidden = [seen("GET /hidden HTTP/1.1\r\nHost: a")];
-        assert_eq!(problems(&strict, &heard(refused, true), &[], &[]), [""; 0]);
         assert_eq!(
-            problems(&strict, &heard(refused, false), &[], &[]),
+            problems(&strict, &received(refused, true), &[], &[]),
+            [""; 0]
+        );
+        assert_eq!(
+            problems(&strict, &received(refused, false), &[], &[]),
             ["left open"]
         );
         assert_eq!(
-            problems(&strict, &heard("", true), &[], &[]),
+            problems(&strict, &received("", true), &[], &[]),
             ["outcome close"]
         );
         assert_eq!(
-            problems(&strict, &heard("", false), &[], &[])[0],
+            problems(&strict, &received("", false), &[], &[])[0],
             "outcome silent"
         );
         assert_eq!(
-            problems(&strict, &heard(answered, true), &[], &[]),
+            problems(&strict, &received(answered, true), &[], &[]),
             ["outcome 2xx"]
         );
         assert_eq!(
-            problems(&strict, &heard(answered, true), &hidden, &["fault".into()]),
+            problems(
+                &strict,
+                &received(answered, true),
+                &hidden,
+                &["fault".into()]
+            ),
             [
                 "outcome forward",
                 "1 requests at the backend",
@@ -326,7 +337,7 @@ mod tests {
             ("HTTP/1.1 100 C\r\n\r\n", false, "silent"),
         ];
         for (text, closed, outcome) in tries {
-            let found = problems(&any, &heard(text, closed), &[], &[]);
+            let found = problems(&any, &received(text, closed), &[], &[]);
             assert_eq!(found, [format!("outcome {outcome}")], "{text:?}");
         }
     }
@@ -337,7 +348,7 @@ mod tests {
             r#"{"id":"a","side":"request","send":["POST"],"accept":["forward"],"level":"MUST",
                 "if_forwarded":["no content-length"],"never":["backend receives a complete message"]}"#,
         );
-        let ok = heard("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false);
+        let ok = received("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false);
         let long = [seen("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3")];
         assert_eq!(
             problems(&wishful, &ok, &long, &[]),

@@ -1,5 +1,5 @@
-//! Many clients: those beyond the limit wait in the kernel, those within it are all served, and idle ones
-//! cost next to nothing.
+//! Many clients: clients beyond the limit wait in the kernel, clients within it are all served, and
+//! idle ones cost next to nothing.
 
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{GET, OK};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
-/// How many clients an idle program is to hold.
+/// Number of clients that an idle program must hold.
 const CROWD: u64 = 10_000;
 /// Descriptors that the program keeps back for itself (DESIGN: the start).
 const KEPT_BACK: u64 = 400;
@@ -20,9 +20,9 @@ fn gated() -> (Backend, Arc<(Mutex<bool>, Condvar)>) {
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             conversation.request()?;
-            let (open, told) = &*shared;
+            let (open, condvar) = &*shared;
             let shut = open.lock().expect("a lock");
-            let held = told.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open);
+            let held = condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open);
             drop(held);
             conversation.wire.write(OK)?;
         }
@@ -41,9 +41,9 @@ fn as_many_as_fit_are_served_at_once_and_the_others_wait() {
         eventually(TEST_TIMEOUT, "five are being served", || {
             backend.requests().len() == 5
         });
-        let (open, told) = &*gate;
+        let (open, condvar) = &*gate;
         *open.lock().unwrap() = true;
-        told.notify_all();
+        condvar.notify_all();
         for mut client in clients {
             assert_eq!(client.reply().status(), 200);
             assert_eq!(client.expect_closed(), End::Fin);
@@ -63,14 +63,14 @@ fn as_many_as_fit_are_served_at_once_and_the_others_wait() {
 }
 
 #[test]
-fn a_client_that_waits_in_vain_leaves_its_place() {
+fn a_waiting_client_that_leaves_frees_its_slot() {
     for workers in ["1", "2"] {
         let backend = Backend::answering(OK);
         let args = ["--max-connections", "1", "--workers", workers];
         let program = Ringmaster::before(backend.addr, &args);
         let mut first = program.client();
         assert_eq!(first.ask(GET).status(), 200);
-        // A request that has begun keeps its place.
+        // A request that has begun keeps its slot.
         let (begun, rest) = GET.split_at(8);
         first.send(begun);
         for resets in [false, true] {
@@ -123,7 +123,7 @@ fn ten_thousand_idle_clients_are_held() {
     let before = resident_kib(&program);
     let mut clients = vec![first];
     while (clients.len() as u64) < crowd {
-        // Who has not asked yet is still with the kernel.
+        // A client that has not sent a request yet is still in the kernel's queue.
         let mut client = program.client();
         assert_eq!(client.ask(GET).status(), 200);
         clients.push(client);

@@ -1,4 +1,4 @@
-//! How connections end: the last reply arrives whole, whatever the client has said besides.
+//! Lingering close: the last reply arrives whole, whatever else the client has sent.
 
 use super::GET;
 use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, eventually};
@@ -27,7 +27,8 @@ fn a_client_that_asks_for_the_end_and_talks_on_gets_its_reply_whole() {
     for length in [2, 30_000, 3_000_000] {
         let (_backend, program) = sending(length);
         for kept in [false, true] {
-            // What is too much comes with the first read, just behind it, or was left in the kernel.
+            // The surplus bytes come with the first read, just behind it, or are still in the
+            // kernel.
             for head_len in [200, FIRST_READ - 1, FIRST_READ, FIRST_READ + 1] {
                 for surplus in [0, 1, 100, 20_000] {
                     let mut client = program.client();
@@ -50,9 +51,10 @@ fn a_client_that_asks_for_the_end_and_talks_on_gets_its_reply_whole() {
 }
 
 #[test]
-fn so_does_one_that_reads_only_after_all_is_over() {
+fn a_client_that_reads_only_after_the_close_gets_its_reply_whole() {
     let (backend, _) = sending(20_000);
-    // No connection to the backend is kept to be counted, and no second worker may begin late.
+    // No connection to the backend is kept, which would be counted, and no second worker starts
+    // late.
     let alone = ["--pool-per-seat", "0", "--workers", "1"];
     let program = Ringmaster::before(backend.addr, &alone);
     assert_eq!(program.client().ask(LAST_GET).status(), 200);
@@ -91,7 +93,7 @@ fn a_client_that_is_refused_hears_why_although_it_talks_on() {
         (format!("GET /{} ", "x".repeat(17_000)), 414),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
     ] {
-        // Up to what is dropped after our last words, all of it is drained.
+        // The input is below the limit of the lingering close, so all of it is drained.
         let mut client = program.client_after(request + &"y".repeat(30_000));
         assert_eq!(client.reply().status(), status);
         assert_eq!(client.expect_closed(), End::Fin);

@@ -1,4 +1,4 @@
-//! What the memory of one client may cost at most, whatever it does.
+//! Memory limit of one client, whatever it does.
 
 use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{GET, OK};
 use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire, eventually};
 
-/// The most by which the program may grow for one client: far above the size of its buffers, far below
-/// the number of bytes that the client sends.
+/// The most by which the program may grow for one client: far above the size of its buffers, far
+/// below the number of bytes that the client sends.
 const MOST_KIB: u64 = 4 * 1024;
 const MIB: usize = 1024 * 1024;
 
@@ -109,7 +109,7 @@ fn an_endless_body_costs_little() {
                     wanted.min(256 * MIB),
                     silence,
                 );
-                assert!(path == "/reads" || pushed < 256 * MIB, "nobody reads it");
+                assert!(path == "/reads" || pushed < 256 * MIB, "it is never read");
                 client.shutdown(Shutdown::Both).unwrap();
             }
         }
@@ -134,12 +134,12 @@ fn ten_thousand_requests_of_one_that_never_reads_cost_little() {
     let (program, before) = warm(&backend, &[]);
     let mut client = TcpStream::connect(program.listen).unwrap();
     let mut writer = client.try_clone().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let request = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
-        tell.send(writer.write_all(request.as_bytes()).is_ok())
+        sender.send(writer.write_all(request.as_bytes()).is_ok())
     });
-    // Until the kernel holds as many replies as it will, and no further one is asked for.
+    // Wait until the kernel's buffers are full of replies, and no further request is forwarded.
     let asked = || backend.requests().len();
     let mut before_that = 0;
     eventually(TEST_TIMEOUT, "it stops asking", || {
@@ -156,7 +156,7 @@ fn ten_thousand_requests_of_one_that_never_reads_cost_little() {
         let head = wire.head().unwrap();
         assert_eq!(wire.body(&head, true).unwrap().len(), 8000);
     }
-    assert_eq!(told.recv_timeout(TEST_TIMEOUT), Ok(true));
+    assert_eq!(receiver.recv_timeout(TEST_TIMEOUT), Ok(true));
     client.flush().unwrap();
 }
 

@@ -1,4 +1,5 @@
-//! What one client, many idle clients, and slow ones may cost, and that nobody who fits is dropped.
+//! Costs of one client, of many idle clients and of slow ones. No client within the limits is
+//! dropped.
 
 mod connections;
 mod lingering_close;

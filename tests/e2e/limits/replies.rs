@@ -1,4 +1,4 @@
-//! Replies that go to the limits of what is passed on.
+//! Replies at the limits of what the balancer forwards.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -125,14 +125,14 @@ fn an_interim_reply_that_was_begun_is_not_followed_by_an_error() {
         "HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n",
         "l".repeat(30_000)
     );
-    let (tell, over) = mpsc::channel();
-    let (flood, tell) = (interim.repeat(64), Mutex::new(tell));
+    let (sender, over) = mpsc::channel();
+    let (flood, sender) = (interim.repeat(64), Mutex::new(sender));
     let backend = Backend::scripted(move |mut conversation| {
         conversation.head()?;
-        // Given up with the client, be it that all of it was written or not.
+        // The write fails if the client is given up before all of it is written.
         let _ = conversation.wire.write(&flood);
         let _ = conversation.wire.rest();
-        tell.lock().expect("a lock").send(()).expect("a listener");
+        sender.lock().expect("a lock").send(()).expect("a listener");
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &["--body-timeout", "150ms"]);
@@ -141,9 +141,9 @@ fn an_interim_reply_that_was_begun_is_not_followed_by_an_error() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n";
     client.write(head).expect("sending");
     over.recv_timeout(TEST_TIMEOUT).expect("an end");
-    let heard = client.rest().expect("an end in order");
+    let received = client.rest().expect("an end in order");
     let whole = interim.repeat(64);
-    assert!(!heard.is_empty() && heard.len() < whole.len());
-    let end = String::from_utf8_lossy(&heard[heard.len() - 30..]);
-    assert!(whole.as_bytes().starts_with(&heard), "ends in {end:?}");
+    assert!(!received.is_empty() && received.len() < whole.len());
+    let end = String::from_utf8_lossy(&received[received.len() - 30..]);
+    assert!(whole.as_bytes().starts_with(&received), "ends in {end:?}");
 }

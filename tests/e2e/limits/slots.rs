@@ -1,4 +1,5 @@
-//! At the limit of connections an idle client makes room for a newcomer; one that is served never does.
+//! At the limit of connections an idle client is evicted for a new one; a client that is served
+//! never is.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::{GET, OK};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
-/// What `stats` says of client connections.
+/// Returns a figure of `stats` about client connections.
 #[track_caller]
 fn connections(program: &Ringmaster, name: &str) -> u64 {
     let stats: Value = serde_json::from_str(&program.command("stats json")).expect("JSON");
@@ -25,7 +26,7 @@ fn the_longest_idle_client_makes_room() {
     for client in &mut clients {
         assert_eq!(client.ask(GET).text(), "ok");
     }
-    // The first one speaks again: now the second is idle longest, then the third, then the first.
+    // The first client sends again: now the second is idle longest, then the third, then the first.
     assert_eq!(clients[0].ask(GET).text(), "ok");
     let mut newcomers = Vec::new();
     for (round, idle_longest) in [1, 1, 0].into_iter().enumerate() {
@@ -50,11 +51,11 @@ fn the_longest_idle_client_makes_room() {
         assert!(metrics.lines().any(|found| found == line), "{line}");
     }
     let stats = program.command("stats");
-    let told = "connections open 3 accepted 6 limit 3 evicted 3";
-    assert!(stats.lines().any(|line| line == told), "{stats}");
-    // Told once while it goes on.
-    let told = "all 3 connections are in use (--max-connections)";
-    assert_eq!(program.log().matches(told).count(), 1);
+    let expected = "connections open 3 accepted 6 limit 3 evicted 3";
+    assert!(stats.lines().any(|line| line == expected), "{stats}");
+    // Logged once while the shortage lasts.
+    let expected = "all 3 connections are in use (--max-connections)";
+    assert_eq!(program.log().matches(expected).count(), 1);
 }
 
 #[test]
@@ -87,9 +88,9 @@ fn a_client_that_is_served_never_makes_room() {
         let backend = Backend::scripted(move |mut conversation| {
             loop {
                 conversation.request()?;
-                let (open, told) = &*shared;
+                let (open, condvar) = &*shared;
                 let shut = open.lock().expect("a lock");
-                drop(told.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open));
+                drop(condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open));
                 conversation.wire.write(OK)?;
             }
         });
@@ -108,9 +109,9 @@ fn a_client_that_is_served_never_makes_room() {
         assert_eq!(connections(&program, "evicted"), 0);
         asking.send(rest);
         sending.send("body");
-        let (open, told) = &*gate;
+        let (open, condvar) = &*gate;
         *open.lock().unwrap() = true;
-        told.notify_all();
+        condvar.notify_all();
         for client in [&mut served, &mut sending, &mut asking, &mut newcomer] {
             assert_eq!(client.reply().text(), "ok");
         }
@@ -135,7 +136,8 @@ fn a_client_that_has_said_nothing_makes_room() {
         assert_eq!(newcomer.reply().text(), "ok");
     }
     let gone = |client: &mut Client| client.has_bytes_within(TEST_TIMEOUT);
-    // The second newcomer may have come in for the first, which was idle again; one of these two left.
+    // The second newcomer may have come in for the first, which was idle again; one of these two
+    // left.
     let left = silent.iter_mut().any(gone);
     assert!(left, "no silent client made room");
 }
@@ -148,7 +150,7 @@ fn a_client_that_has_said_nothing_has_the_time_of_a_head() {
     let mut kept = program.client();
     assert_eq!(kept.ask(GET).text(), "ok");
     assert_eq!(program.client().expect_closed(), End::Fin);
-    // One that has been served has the time of an idle one.
+    // A client that has been served has the time of an idle one.
     assert_eq!(kept.ask(GET).text(), "ok");
     let limits = ["--head-timeout", "1h", "--idle-timeout", "150ms"];
     let program = Ringmaster::before(backend.addr, &limits);

@@ -1,6 +1,6 @@
-//! Large bodies that come slowly: the event loop may wake less often for them, but no byte is held back
-//! for more to come. Each piece is sent only once the one before it has arrived, so that a piece held
-//! back is waited for in vain.
+//! Large bodies that come slowly: the event loop may wake less often for them, but no byte is held
+//! back until more arrive. Each piece is sent only once the one before it has arrived, so that a
+//! piece held back fails the test.
 
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use super::{GET, OK};
 use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire};
 
-/// From so many bytes to come on, the socket is asked to wake its reader late.
+/// While at least this many bytes are missing, the socket wakes its reader late (SO_RCVLOWAT).
 const LOW_MARK: usize = 128 * 1024;
 
-/// Asks for a body that comes in `pieces` of these sizes, each sent when the client has the one before.
+/// Requests a body that comes in `pieces` of these sizes, each sent when the client has the one
+/// before.
 fn step_by_step(pieces: &[usize], args: &[&str]) {
     let length: usize = pieces.iter().sum();
     let sent = pieces.to_vec();
-    let (tell, arrived) = mpsc::channel::<()>();
+    let (sender, arrived) = mpsc::channel::<()>();
     let arrived = Mutex::new(arrived);
     let backend = Backend::scripted(move |mut conversation| {
         loop {
@@ -25,14 +26,14 @@ fn step_by_step(pieces: &[usize], args: &[&str]) {
             conversation.wire.write(head)?;
             for piece in &sent {
                 conversation.wire.write(vec![b'x'; *piece])?;
-                let told = arrived.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
-                told.map_err(std::io::Error::other)?;
+                let receiver = arrived.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
+                receiver.map_err(std::io::Error::other)?;
             }
         }
     });
     let program = Ringmaster::before(backend.addr, args);
     let mut client = Wire::new(TcpStream::connect(program.listen).expect("a connection"));
-    // The second time on a kept connection, whose mark must be what it was.
+    // The second round uses a kept connection, whose mark must be reset.
     for round in 0..2 {
         client.write(GET).expect("sending");
         assert_eq!(client.head().expect("a head").status(), 200);
@@ -43,7 +44,7 @@ fn step_by_step(pieces: &[usize], args: &[&str]) {
                 Some(*piece),
                 "round {round}, piece {at}"
             );
-            tell.send(()).expect("a listener");
+            sender.send(()).expect("a listener");
         }
     }
     assert_eq!(backend.connections(), 1);
@@ -62,7 +63,7 @@ fn no_piece_of_a_slow_body_waits_for_the_next() {
 }
 
 #[test]
-fn what_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
+fn a_rest_that_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
     // So much is above the mark when the head has been read, and a piece takes it all but the last.
     for first in (150_000..400_000).step_by(10_000) {
         step_by_step(&[first, 1_000], &[]);
@@ -71,7 +72,7 @@ fn what_is_too_short_for_a_pipe_does_not_wait_for_the_mark() {
 
 #[test]
 fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
-    let (tell, arrived) = mpsc::channel::<()>();
+    let (sender, arrived) = mpsc::channel::<()>();
     let arrived = Mutex::new(arrived);
     let backend = Backend::scripted(move |mut conversation| {
         let large = 4 * LOW_MARK;
@@ -85,8 +86,8 @@ fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
                 .wire
                 .write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
             for chunk in ["1\r\na\r\n", "2\r\nbc\r\n", "0\r\n\r\n"] {
-                let told = arrived.lock().unwrap().recv_timeout(TEST_TIMEOUT);
-                told.map_err(std::io::Error::other)?;
+                let receiver = arrived.lock().unwrap().recv_timeout(TEST_TIMEOUT);
+                receiver.map_err(std::io::Error::other)?;
                 conversation.wire.write(chunk)?;
             }
         }
@@ -100,7 +101,7 @@ fn the_reply_after_a_large_one_on_the_same_connection_may_be_short_and_slow() {
         client.write(GET).unwrap();
         assert_eq!(client.head().unwrap().status(), 200);
         for chunk in ["1\r\na\r\n", "2\r\nbc\r\n", "0\r\n\r\n"] {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             assert_eq!(client.take(chunk.len()).unwrap(), chunk.as_bytes());
         }
     }

@@ -1,6 +1,6 @@
-//! Form of the pages: README.md is short, links resolve, every page is reachable, lines are short and
-//! sentences begin with their actor. Each rule is a pure function of a text, and a test stops a bad
-//! text by each. The architecture test holds the words and the length of sentences.
+//! Form of the pages: README.md is short, links resolve, every page is reachable, lines are short
+//! and sentences begin with their actor. Each rule is a pure function of a text, and a test stops a
+//! bad text by each. The architecture test holds the words and the length of sentences.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

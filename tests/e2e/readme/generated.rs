@@ -1,4 +1,5 @@
-//! Generated blocks: the list of commands and the table of flags, byte for byte as the program has them.
+//! Generated blocks: the list of commands and the table of flags, byte for byte as the program has
+//! them.
 
 use super::{root, text};
 use crate::support::{Ringmaster, run_to_end};

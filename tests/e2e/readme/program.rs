@@ -1,5 +1,5 @@
-//! Pages against the program: each names every flag, path, metric, variable and crate, and no other;
-//! the documented requests get the documented answers.
+//! Pages against the program: each names every flag, path, metric, variable and crate, and no
+//! other; the documented requests get the documented answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -48,7 +48,7 @@ fn put(client: &mut Client, framing: &str, body: &str) -> u16 {
 
 #[test]
 fn a_request_of_just_the_kept_size_is_sent_again_and_one_byte_more_is_not() {
-    // Which of the requests are lost: the first tells how long the head is that goes on.
+    // All requests but the first and the third are lost. The first shows the length of the head.
     let (all, addrs, seen) = backends(1, |number, _, conversation| match number {
         0 | 2 => answer(conversation),
         _ => Ok(false),
@@ -129,8 +129,8 @@ fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_t
         }
         answer(conversation)
     });
-    let shop = InstallDir::empty();
-    let log = shop.path("access.log");
+    let install = InstallDir::empty();
+    let log = install.path("access.log");
     let program = before_all(&addrs, &["--access-log", log.to_str().expect("text")]);
     let mut clients: Vec<Client> = (0..TOGETHER).map(|_| program.client()).collect();
     clients.iter_mut().for_each(|client| client.send(GET));
@@ -138,11 +138,11 @@ fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_t
     let (well, denied): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status() == 200);
     assert_eq!((well.len(), denied.len()), (10, 20));
     assert_eq!(seen.load(Ordering::SeqCst), TOGETHER + 10);
-    let said = "<Error> the replica was lost with this request, and the retry budget is spent: \
+    let sentence = "<Error> the replica was lost with this request, and the retry budget is spent: \
                 10 retries in 10 s, at most 10 are allowed";
     for reply in denied {
         assert_eq!(reply.status(), 502);
-        assert!(reply.text().contains(said), "{}", reply.text());
+        assert!(reply.text().contains(sentence), "{}", reply.text());
     }
     let metrics = exchange(
         program.control,
@@ -153,9 +153,9 @@ fn of_many_that_are_lost_together_the_budget_lets_ten_go_on_and_the_others_are_t
         metrics.contains("\nringmaster_retries_denied_total 20\n"),
         "{metrics}"
     );
-    let told = || program.log().matches("the retry budget is spent").count();
-    eventually(TEST_TIMEOUT, "a line in the log", || told() > 0);
-    assert_eq!(told(), 1, "{}", program.log());
+    let expected = || program.log().matches("the retry budget is spent").count();
+    eventually(TEST_TIMEOUT, "a line in the log", || expected() > 0);
+    assert_eq!(expected(), 1, "{}", program.log());
     assert!(program.stop().success());
     let lines = std::fs::read_to_string(&log).expect("the access log");
     let by_budget = |line: &&str| line.contains("status=502") && line.ends_with("ended=budget");

@@ -16,14 +16,14 @@ fn a_refusal_leads_through_every_seat_once() {
     let program = before_all(&[first, backend.addr, second], &["--retries", "0"]);
     let mut client = program.client();
     for id in 0..30 {
-        // Not even one that must not be sent twice is lost: nobody has seen a byte of it.
+        // Even a request that must not be sent twice is not lost: no replica has seen a byte of it.
         let request = format!("POST /?id={id} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
         assert_eq!(client.ask(request).status(), 200);
     }
     let mut bodies = backend.requests().into_iter().map(|request| request.text());
     assert!(bodies.all(|body| body == "abc"));
-    let nobody = before_all(&[first, second], &[]);
-    let mut client = nobody.client();
+    let all_refuse = before_all(&[first, second], &[]);
+    let mut client = all_refuse.client();
     let reply = client.ask(GET);
     assert_eq!(
         (reply.status(), reply.field("retry-after")),
@@ -71,7 +71,8 @@ fn a_kept_connection_that_turns_out_closed_costs_no_retry() {
     for _ in 0..4 {
         assert_eq!(client.ask(GET).status(), 200);
     }
-    // The first on a fresh connection; each further one on a kept one in vain, then on a fresh one.
+    // The first request takes a fresh connection. Each further one tries a kept one, then a fresh
+    // one.
     assert_eq!(seen.load(Ordering::SeqCst), 1 + 3 * 2);
 }
 
@@ -110,7 +111,7 @@ fn a_body_that_was_too_large_to_keep_is_not_sent_again() {
 }
 
 #[test]
-fn what_two_replicas_died_of_is_not_given_to_a_third() {
+fn a_get_lost_with_two_replicas_is_not_sent_to_a_third() {
     let (_backends, addrs, seen) = backends(4, |_, _, _| Ok(false));
     let program = before_all(&addrs, &["--retries", "9"]);
     let mut client = program.client();

@@ -1,4 +1,5 @@
-//! Connections to replicas that are used again, and replies that are held back until they are whole.
+//! Connections to replicas that are used again, and replies that are held back until they are
+//! whole.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, mpsc};
@@ -9,7 +10,7 @@ use crate::support::{Backend, Conversation, Message, TEST_TIMEOUT};
 use super::*;
 
 #[test]
-fn a_kept_connection_that_ends_is_tried_afresh_on_the_same_seat() {
+fn a_kept_connection_that_ends_is_reopened_on_the_same_seat() {
     let dying = |number: usize, _: &Message, conversation: &mut Conversation| {
         if number == 1 {
             Ok(false)
@@ -67,8 +68,8 @@ fn an_old_connection_is_not_trusted_with_a_post() {
 
 #[test]
 fn a_connection_on_which_something_was_said_unasked_is_not_used_again() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         loop {
             conversation.request()?;
@@ -78,14 +79,14 @@ fn a_connection_on_which_something_was_said_unasked_is_not_used_again() {
                 conversation
                     .wire
                     .write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")?;
-                tell.lock().unwrap().send(()).unwrap();
+                sender.lock().unwrap().send(()).unwrap();
             }
         }
     });
     let program = before_all(&[backend.addr], &[]);
     let mut client = program.client();
     assert_eq!(client.ask(GET).text(), "ok");
-    told.recv_timeout(TEST_TIMEOUT).unwrap();
+    receiver.recv_timeout(TEST_TIMEOUT).unwrap();
     assert_eq!(client.ask(GET).text(), "ok");
     assert_eq!(backend.connections(), 2);
 }
@@ -120,26 +121,27 @@ fn connections_are_kept_only_as_long_and_as_many_as_allowed() {
     }
 }
 
-/// A backend that answers requests two by two, and what tells of each connection that ends.
+/// A backend that answers requests two by two, and a channel that reports the end of each
+/// connection.
 fn pairing() -> (Backend, mpsc::Receiver<()>) {
-    let (tell, told) = mpsc::channel();
-    let (tell, meet) = (Mutex::new(tell), std::sync::Barrier::new(2));
+    let (sender, receiver) = mpsc::channel();
+    let (sender, meet) = (Mutex::new(sender), std::sync::Barrier::new(2));
     let backend = Backend::scripted(move |mut conversation| {
         while conversation.request().is_ok() {
             meet.wait();
             conversation.wire.write(OK)?;
         }
         // The test may be over.
-        let _ = tell.lock().expect("a lock").send(());
+        let _ = sender.lock().expect("a lock").send(());
         Ok(())
     });
-    (backend, told)
+    (backend, receiver)
 }
 
 #[test]
 fn the_pool_of_a_seat_is_bounded_by_number_and_by_time() {
     for (per_seat, idle, ends) in [("1", "1h", 1), ("2", "100ms", 2)] {
-        let (backend, told) = pairing();
+        let (backend, receiver) = pairing();
         let program = before_all(
             &[backend.addr],
             &["--pool-per-seat", per_seat, "--pool-idle", idle],
@@ -151,7 +153,7 @@ fn the_pool_of_a_seat_is_bounded_by_number_and_by_time() {
         }
         assert_eq!(backend.connections(), 2);
         for _ in 0..ends {
-            told.recv_timeout(TEST_TIMEOUT).unwrap();
+            receiver.recv_timeout(TEST_TIMEOUT).unwrap();
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What happens to a request whose replica refuses it, dies holding it, or is doubted; and which
-//! connections to replicas are used again.
+//! Retries of a request whose replica refuses it, dies with it, or is suspect; and the reuse of
+//! connections to replicas.
 
 mod boundaries;
 mod idempotent;

@@ -6,7 +6,7 @@ use crate::support::{TEST_TIMEOUT, eventually};
 
 use super::*;
 
-/// What a backend says before it ends the connection, and whether by a reset.
+/// Last bytes of a backend before it ends the connection, and `true` for an end by a reset.
 const ENDINGS: [(&str, bool); 9] = [
     ("", false),
     ("", true),
@@ -22,7 +22,8 @@ const ENDINGS: [(&str, bool); 9] = [
     ("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\nab", true),
 ];
 
-/// Sends `request` where `warm` requests have gone well before, and returns how many more were seen.
+/// Sends `request` where `warm` requests have gone well before, and returns how many more were
+/// seen.
 fn attempts(request: &str, warm: usize, (says, resets): (&'static str, bool)) -> usize {
     let (_all, addrs, seen) = backends(2, move |number, _, conversation| {
         if number < warm {
@@ -40,7 +41,7 @@ fn attempts(request: &str, warm: usize, (says, resets): (&'static str, bool)) ->
         assert_eq!(client.ask(request).status(), 200);
     }
     client.send(request);
-    // Told of the fault, or left with half a reply.
+    // The client gets an error, or half a reply.
     loop {
         match client.try_reply(false) {
             Ok(interim) if interim.status() < 200 => {}
@@ -61,7 +62,7 @@ fn a_post_is_sent_once_however_its_connection_ends() {
 }
 
 #[test]
-fn so_is_every_method_that_is_not_known_to_be_idempotent() {
+fn every_method_not_known_to_be_idempotent_is_sent_once() {
     for method in ["PATCH", "CONNECTED", "get", "LOCK"] {
         let request = POST.replace("POST", method);
         assert_eq!(attempts(&request, 0, ENDINGS[0]), 1, "{method}");
@@ -73,8 +74,8 @@ fn so_is_every_method_that_is_not_known_to_be_idempotent() {
 }
 
 #[test]
-fn a_post_on_a_connection_that_ended_while_it_was_idle_is_lost_to_nobody() {
-    // Each reply is the last of its connection, and nothing says so.
+fn a_post_is_not_lost_on_a_connection_that_ended_while_idle() {
+    // Each reply is the last of its connection, without a field that announces it.
     let (all, addrs, seen) = backends(1, |_, _, conversation| answer(conversation).map(|_| false));
     let program = before_all(&addrs, &["--retries", "0"]);
     let mut client = program.client();

@@ -1,7 +1,7 @@
 //! Requests whose replica falls silent: where they go, and where they stay.
 //!
-//! The backends are event loops: a request for `/compute` keeps them from answering anything else, their
-//! heartbeats included, until the test lets it go.
+//! The backends are event loops: a request for `/compute` keeps them from answering anything else,
+//! their heartbeats included, until the test lets it go.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
@@ -56,13 +56,13 @@ impl Loop {
         Self { backend, shared }
     }
 
-    /// Ends what it computes, now and from here on.
+    /// Ends its computations, now and from here on.
     fn finish(&self) {
         *self.shared.computed.lock().expect("a lock") = true;
         self.shared.done.notify_all();
     }
 
-    /// How often it was asked to compute.
+    /// Returns the number of `/compute` requests.
     fn asked(&self) -> usize {
         let requests = self.backend.requests();
         let asked = requests.iter();
@@ -102,13 +102,13 @@ fn compute(id: usize) -> String {
 }
 
 #[test]
-fn a_request_that_made_two_silent_waits_and_no_third_gets_it() {
+fn a_request_that_silenced_two_replicas_is_not_sent_to_a_third() {
     let loops: Vec<Loop> = (0..3).map(|_| Loop::new()).collect();
     // The second one must be alive for as long as it computes, if it is fixed or not.
     let program = before(&loops, &["--replace-after", "1s"]);
     let mut client = program.client_after(compute(1));
     eventually(TEST_TIMEOUT, "two are silent", || suspects(&program) == 2);
-    // The one that it has left is dead after its time; the other one is only slow.
+    // The replica that the request has left is dead after its time; the other one is only slow.
     eventually(TEST_TIMEOUT, "the first is down", || {
         program.log().contains(" is down")
     });
@@ -130,7 +130,7 @@ fn a_request_stays_with_the_only_one_that_falls_silent() {
     let program = before(&only, &[]);
     let mut client = program.client_after(compute(1));
     eventually(TEST_TIMEOUT, "it is silent", || suspects(&program) == 1);
-    // A second try would be in vain, and come within 200 ms.
+    // A second try would come within 200 ms, and could not succeed.
     assert!(!client.has_bytes_within(Duration::from_millis(600)));
     only[0].finish();
     assert_eq!(client.reply().text(), "ok");

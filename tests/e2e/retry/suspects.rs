@@ -7,21 +7,21 @@ use crate::support::{Backend, Message, Ringmaster, TEST_TIMEOUT, eventually, exc
 
 use super::*;
 
-/// A backend whose heartbeats fail from the word on, which makes it a suspect for good.
-struct Patient {
+/// A backend whose heartbeats fail on request, which makes it a suspect for good.
+struct SuspectBackend {
     backend: Backend,
-    falls_ill: mpsc::Sender<()>,
-    /// Told at each request that is no heartbeat.
-    asked: mpsc::Receiver<Message>,
-    answers: mpsc::Sender<()>,
+    fail: mpsc::Sender<()>,
+    /// Receives each request that is no heartbeat.
+    requests: mpsc::Receiver<Message>,
+    replies: mpsc::Sender<()>,
 }
 
-impl Patient {
+impl SuspectBackend {
     fn new() -> Self {
-        let (falls_ill, ill) = mpsc::channel();
-        let (ask, asked) = mpsc::channel();
-        let (answers, answer) = mpsc::channel();
-        let (ill, ask, answer) = (Mutex::new(ill), Mutex::new(ask), Mutex::new(answer));
+        let (fail, failed) = mpsc::channel();
+        let (ask, requests) = mpsc::channel();
+        let (replies, answer) = mpsc::channel();
+        let (failed, ask, answer) = (Mutex::new(failed), Mutex::new(ask), Mutex::new(answer));
         let backend = Backend::scripted(move |mut conversation| {
             loop {
                 let request = conversation.request()?;
@@ -40,7 +40,7 @@ impl Patient {
                     conversation
                         .wire
                         .write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-                    let _ = ill.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
+                    let _ = failed.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
                     // Well past the time in which a server may end a connection out of habit.
                     std::thread::sleep(Duration::from_millis(200));
                     return Ok(());
@@ -49,14 +49,14 @@ impl Patient {
         });
         Self {
             backend,
-            falls_ill,
-            asked,
-            answers,
+            fail,
+            requests,
+            replies,
         }
     }
 
-    fn fall_ill(&self, program: &Ringmaster) {
-        self.falls_ill.send(()).expect("a listener");
+    fn become_suspect(&self, program: &Ringmaster) {
+        self.fail.send(()).expect("a listener");
         eventually(TEST_TIMEOUT, "a suspect", || {
             program.log().contains("suspect")
         });
@@ -78,30 +78,30 @@ impl Patient {
 
 #[test]
 fn a_lone_suspect_is_given_its_time() {
-    let patient = Patient::new();
-    let program = patient.program(&[]);
-    patient.fall_ill(&program);
-    // It is logged a moment before the last worker knows, and this is told when all do.
+    let suspect = SuspectBackend::new();
+    let program = suspect.program(&[]);
+    suspect.become_suspect(&program);
+    // The log line comes a moment before the last worker knows; readiness changes when all do.
     let readyz = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     eventually(TEST_TIMEOUT, "every worker knows", || {
         exchange(program.control, readyz).status() == 503
     });
     let mut client = program.client();
     client.send(GET);
-    patient.asked.recv_timeout(TEST_TIMEOUT).unwrap();
-    // A second try would be in vain, and come within 200 ms.
-    let again = patient.asked.recv_timeout(Duration::from_millis(600));
+    suspect.requests.recv_timeout(TEST_TIMEOUT).unwrap();
+    // A second try would come within 200 ms, and could not succeed.
+    let again = suspect.requests.recv_timeout(Duration::from_millis(600));
     assert!(again.is_err(), "asked twice");
-    patient.answers.send(()).unwrap();
+    suspect.replies.send(()).unwrap();
     assert_eq!(client.reply().text(), "ok");
 }
 
 #[test]
 fn a_request_held_by_a_seat_that_becomes_suspect_goes_elsewhere_if_it_can() {
-    let patient = Patient::new();
+    let suspect = SuspectBackend::new();
     let other = Backend::answering(OK);
     let second = format!("S2={}", other.addr);
-    let program = patient.program(&["--backend", &second]);
+    let program = suspect.program(&["--backend", &second]);
     // One of these lands at home on the first seat, and waits there.
     let mut client = program.client();
     let asked_other = |id: usize| {
@@ -115,7 +115,7 @@ fn a_request_held_by_a_seat_that_becomes_suspect_goes_elsewhere_if_it_can() {
         client.send(format!("GET /?id={id} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let mut held = false;
         eventually(TEST_TIMEOUT, "one of the two is asked", || {
-            held = patient.asked.try_recv().is_ok();
+            held = suspect.requests.try_recv().is_ok();
             held || asked_other(id)
         });
         if held {
@@ -123,24 +123,24 @@ fn a_request_held_by_a_seat_that_becomes_suspect_goes_elsewhere_if_it_can() {
         }
         assert_eq!(client.reply().text(), "ok");
     }
-    patient.fall_ill(&program);
+    suspect.become_suspect(&program);
     assert_eq!(client.reply().text(), "ok");
-    assert!(patient.asked.try_recv().is_err());
+    assert!(suspect.requests.try_recv().is_err());
 }
 
 #[test]
 fn a_request_that_cannot_be_repeated_waits_for_a_suspect() {
-    let patient = Patient::new();
-    let program = patient.program(&[]);
+    let suspect = SuspectBackend::new();
+    let program = suspect.program(&[]);
     let body = "0123456789".repeat(10_000);
     let mut client = program.client();
     client.send(format!(
         "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     ));
-    patient.asked.recv_timeout(TEST_TIMEOUT).unwrap();
-    patient.fall_ill(&program);
-    patient.answers.send(()).unwrap();
+    suspect.requests.recv_timeout(TEST_TIMEOUT).unwrap();
+    suspect.become_suspect(&program);
+    suspect.replies.send(()).unwrap();
     assert_eq!(client.reply().text(), "ok");
 }
 

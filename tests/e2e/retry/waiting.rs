@@ -1,4 +1,4 @@
-//! Requests that wait for a seat: how many may, and what becomes of those whose seat dies.
+//! Requests that wait for a seat: their limit, and their fate when the seat dies.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -7,7 +7,7 @@ use crate::support::{Client, Ringmaster, TEST_TIMEOUT, Wire, eventually};
 
 use super::*;
 
-/// How many requests of one worker may wait for a seat.
+/// Limit of the requests of one worker that wait for a seat.
 const MOST_WAITING: usize = 1_000;
 const LAST: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
 
@@ -78,7 +78,7 @@ fn a_request_held_by_a_seat_that_dies_goes_elsewhere() {
     let first = listener.local_addr().unwrap();
     let (ask, asked) = mpsc::channel();
     let accepting = std::thread::spawn(move || {
-        // Kept open, and silent: only the heartbeats tell that nobody listens any more.
+        // Kept open, and silent: only the heartbeats show that the listener is gone.
         let mut held = Vec::new();
         for stream in listener.incoming().flatten() {
             let mut wire = Wire::new(stream);

@@ -1,8 +1,9 @@
-//! Services that are no HTTP, or not for long, with their own clients: through `--balance source`, and a
-//! WebSocket through an upgrade. And Prometheus, which reads our metrics, and nginx, which stands in front of us.
+//! Services that are not HTTP, or not for long, with their own clients: through `--balance source`,
+//! and a WebSocket through an upgrade. Also Prometheus, which reads our metrics, and nginx as a
+//! proxy in front.
 //!
-//! A program that is not installed leaves its tests with nothing to do, which they say on standard error
-//! even when they pass. In CI, Redis, Prometheus and nginx are installed: there their absence is a failure.
+//! Tests of a program that is not installed are skipped, with a line on standard error even when
+//! they pass. In CI, Redis, Prometheus and nginx are installed: there their absence is a failure.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -19,7 +20,7 @@ mod prometheus;
 mod redis;
 mod websocket;
 
-/// A server of somebody else's, and the folder it lives in. Both go with the value.
+/// A third-party server, and the folder it lives in. Both go with the value.
 #[derive(Debug)]
 struct Service {
     child: Child,
@@ -28,8 +29,8 @@ struct Service {
 }
 
 impl Service {
-    /// Starts what `command` makes for a folder and a free port, and waits until somebody listens there.
-    /// Ports are not kept for us between the question and the start, so another is tried once or twice.
+    /// Starts what `command` makes for a folder and a free port, and waits until it listens there.
+    /// Another process may take the port before the start, so up to three ports are tried.
     #[track_caller]
     fn start(command: impl Fn(&Path, SocketAddr) -> Command) -> Self {
         for _ in 0..3 {
@@ -66,7 +67,7 @@ impl Service {
             }
             assert!(
                 begun.elapsed() < TEST_TIMEOUT,
-                "nobody listens in {TEST_TIMEOUT:?}"
+                "no listener within {TEST_TIMEOUT:?}"
             );
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -88,7 +89,7 @@ fn free_port() -> SocketAddr {
     listener.local_addr().expect("its address")
 }
 
-/// Whether a program can be started. If not, `test` has nothing to do and says so.
+/// Returns `true` if a program is installed. If not, reports that `test` is skipped.
 fn is_here(program: &str, test: &str, in_ci: bool) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let here = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
@@ -107,7 +108,7 @@ fn skip(why: &str, test: &str, in_ci: bool) {
     stderr.write_all(line.as_bytes()).expect("stderr");
 }
 
-/// What a client of the service says, which must succeed, and in time.
+/// Runs a client of the service, which must succeed in time, and returns its output.
 #[track_caller]
 fn says(command: &mut Command) -> String {
     let Output {
@@ -126,9 +127,9 @@ fn outcome(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the client");
     let pid = child.id();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || tell.send(child.wait_with_output()));
-    let Ok(outcome) = told.recv_timeout(TEST_TIMEOUT) else {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(outcome) = receiver.recv_timeout(TEST_TIMEOUT) else {
         signal(pid, Signal::KILL);
         panic!("still running after {TEST_TIMEOUT:?}: {command:?}");
     };

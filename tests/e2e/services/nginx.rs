@@ -1,5 +1,6 @@
-//! nginx in front of us on the same machine, with a bare `proxy_pass`: it sends none of the fields that tell of a
-//! proxy, and a `Host` on loopback, so each of its clients looks local. Its socket is not ours, though.
+//! nginx in front of the balancer on the same machine, with a bare `proxy_pass`: it sends none of
+//! the fields that reveal a proxy, and a `Host` on loopback, so each of its clients looks local.
+//! Its socket belongs to another user, though.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -36,7 +37,7 @@ fn order(name: &str) -> String {
 }
 
 #[test]
-fn its_clients_command_nothing_unless_it_runs_as_root() {
+fn clients_of_nginx_command_nothing_unless_it_runs_as_root() {
     let test = "e2e::services::nginx";
     if !is_here("nginx", test, true) {
         return;
@@ -49,15 +50,15 @@ fn its_clients_command_nothing_unless_it_runs_as_root() {
         let nginx = before(behind, "nobody nogroup");
         let reply = exchange(nginx.addr, order("lion"));
         assert_eq!(reply.status(), 403, "{}", reply.text());
-        let told = "/add is for root on this machine, and the connection belongs to user nobody (65534); \
+        let expected = "/add is for root on this machine, and the connection belongs to user nobody (65534); \
                     set --control-token";
-        assert!(reply.text().contains(told), "{}", reply.text());
-        // What only looks is for every local peer, and so for the clients of that server.
+        assert!(reply.text().contains(expected), "{}", reply.text());
+        // Reads are open to every local peer, and so to the clients of that server.
         let get = "GET /rep HTTP/1.1\r\nHost: www.example\r\n\r\n";
         assert_eq!(exchange(nginx.addr, get).status(), 200);
     }
     assert_eq!(program.rep(), ["S1"]);
-    // This is what nothing here can see, and what --data-port-admin off is for.
+    // The balancer cannot detect an nginx that runs as root: --data-port-admin off is for that.
     let nginx = before(program.listen, "root");
     assert_eq!(exchange(nginx.addr, order("lion")).status(), 200);
     assert_eq!(program.rep(), ["S1", "lion"]);

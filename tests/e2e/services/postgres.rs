@@ -1,5 +1,5 @@
-//! PostgreSQL, with psql: a protocol that begins with a question which is no line of text, results of
-//! megabytes, and a copy in from the client.
+//! PostgreSQL, with psql: a protocol whose first message is binary, results of megabytes, and a
+//! copy in from the client.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{Service, is_here, outcome, says, skip};
 use crate::support::{Ringmaster, TEST_TIMEOUT, eventually, fresh_path};
 
-/// Where Debian keeps the programs of the newest server; it refuses to run as root.
+/// Returns Debian's folder of the newest server's programs. The server refuses to run as root.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let folders = versions.flatten().map(|version| version.path().join("bin"));
@@ -16,7 +16,7 @@ fn programs() -> Option<PathBuf> {
     whole.pop()
 }
 
-/// A command that runs `program` as somebody who is not root.
+/// Returns a command that runs `program` as another user than root.
 fn unprivileged(program: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
@@ -27,7 +27,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-/// A folder that nobody in particular owns, where the way to it is open to all.
+/// A data folder, owned by user `nobody` if we are root. All users can reach it.
 struct Cluster(PathBuf);
 
 impl Cluster {
@@ -48,13 +48,13 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // What is left is below the system's folder for such things.
+        // A folder that could not be removed is below the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 #[test]
-fn its_own_client_is_served() {
+fn psql_is_served() {
     if !is_here("psql", "postgres", false) {
         return;
     }

@@ -1,5 +1,4 @@
-//! Prometheus: its own checker has nothing to say against our metrics, and the server itself reads and
-//! understands them.
+//! Prometheus: promtool accepts our metrics, and the server itself reads and understands them.
 
 use std::fs::File;
 use std::process::Command;
@@ -26,7 +25,7 @@ fn served() -> (Backend, Ringmaster) {
 }
 
 #[test]
-fn its_checker_has_nothing_to_say() {
+fn promtool_has_no_complaint() {
     if !is_here("promtool", "promtool check metrics", true) {
         return;
     }
@@ -87,7 +86,7 @@ fn the_server_reads_them() {
     });
     let ask = |path: &str| -> Value {
         let request = format!("GET /api/v1/{path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        // Until it is ready it says so, and not in JSON.
+        // Before the server is ready, its answer is no JSON.
         serde_json::from_slice(&exchange(server.addr, request).body).unwrap_or_default()
     };
     let value = |query: &str| -> Option<String> {
@@ -120,7 +119,7 @@ fn the_server_reads_them() {
     ];
     for (name, kind) in kinds {
         let name = format!("ringmaster_{name}");
-        let told = ask(&format!("metadata?metric={name}"));
-        assert_eq!(told["data"][&name][0]["type"], kind, "{told}");
+        let shown = ask(&format!("metadata?metric={name}"));
+        assert_eq!(shown["data"][&name][0]["type"], kind, "{shown}");
     }
 }

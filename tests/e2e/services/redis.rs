@@ -1,5 +1,5 @@
-//! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which the
-//! server speaks unasked. Its heartbeats are connections: it speaks no HTTP.
+//! Redis, with redis-cli: a request protocol, large values, pipelining, and a subscription in which
+//! the server sends unasked. Its heartbeats are connections, because it is no HTTP server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -37,7 +37,7 @@ fn cli(port: u16) -> Command {
 }
 
 #[test]
-fn its_own_client_is_served_by_one_server() {
+fn redis_cli_is_served_by_one_server() {
     let Some((_services, program)) = before_two("redis") else {
         return;
     };
@@ -48,7 +48,8 @@ fn its_own_client_is_served_by_one_server() {
     for _ in 0..10 {
         assert_eq!(says(cli(port).args(["get", "greeting"])), "hello\n");
     }
-    // Ten thousand commands on one connection, none of which waits for the answer to the one before.
+    // Ten thousand commands on one connection, none of which waits for the answer to the one
+    // before.
     let mut pipe = cli(port)
         .arg("--pipe")
         .stdin(Stdio::piped())
@@ -59,8 +60,8 @@ fn its_own_client_is_served_by_one_server() {
     let commands: String = (0..10_000).map(|n| format!("SET key{n} {n}\r\n")).collect();
     stdin.write_all(commands.as_bytes()).unwrap();
     drop(stdin);
-    let told = String::from_utf8(pipe.wait_with_output().unwrap().stdout).unwrap();
-    assert!(told.contains("errors: 0, replies: 10000"), "{told}");
+    let stdout = String::from_utf8(pipe.wait_with_output().unwrap().stdout).unwrap();
+    assert!(stdout.contains("errors: 0, replies: 10000"), "{stdout}");
     assert_eq!(says(cli(port).args(["dbsize"])), "10002\n");
 }
 
@@ -83,7 +84,7 @@ fn a_large_value_comes_back_as_it_went() {
 }
 
 #[test]
-fn where_one_has_ended_the_other_serves() {
+fn the_other_server_serves_when_one_has_ended() {
     let Some((services, program)) = before_two("redis, one ends") else {
         return;
     };
@@ -102,7 +103,7 @@ fn where_one_has_ended_the_other_serves() {
 }
 
 #[test]
-fn as_child_processes_they_are_replaced() {
+fn redis_servers_as_child_processes_are_replaced() {
     let test = "redis, as child processes";
     if !is_here("redis-server", test, true) || !is_here("redis-cli", test, true) {
         return;
@@ -117,7 +118,7 @@ fn as_child_processes_they_are_replaced() {
         .lines()
         .find_map(|line| line.strip_prefix("process_id:"));
     let pid: u32 = pid.expect("a process").trim().parse().unwrap();
-    // Its own word for itself is overwritten by its title (proc(5), environ), so we are asked.
+    // Redis overwrites its environment with its title (proc(5), environ), so the balancer is asked.
     let shown = program.command("show");
     let mut lines = shown.lines().map(|line| line.split_whitespace());
     let seat = lines.find_map(|mut words| {
@@ -148,7 +149,7 @@ impl Drop for Subscriber {
 }
 
 #[test]
-fn what_a_server_says_unasked_arrives_at_once() {
+fn server_pushes_arrive_at_once() {
     let Some((_services, program)) = before_two("redis, a subscription") else {
         return;
     };
@@ -159,16 +160,16 @@ fn what_a_server_says_unasked_arrives_at_once() {
         .spawn()
         .unwrap();
     let mut subscriber = Subscriber(child);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let stdout = BufReader::new(subscriber.0.stdout.take().unwrap());
     std::thread::spawn(move || {
         for line in stdout.lines().map_while(Result::ok) {
-            if tell.send(line).is_err() {
+            if sender.send(line).is_err() {
                 return;
             }
         }
     });
-    let next = || told.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
+    let next = || receiver.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
     let lines = |n| (0..n).map(|_| next()).collect::<Vec<_>>();
     assert_eq!(lines(3), ["subscribe", "news", "1"]);
     for text in ["one", "two"] {

@@ -1,11 +1,11 @@
-//! A WebSocket (RFC 6455): the handshake's proof passes unchanged, and frames of every length format go
-//! both ways, masked from the client as the RFC demands.
+//! A WebSocket (RFC 6455): the handshake's proof passes unchanged, and frames of every length
+//! format go both ways, masked from the client as the RFC demands.
 
 use std::io;
 
 use crate::support::{Backend, Ringmaster, Wire};
 
-/// The key of RFC 6455 §1.3, and what a server that has understood it must answer.
+/// The key of RFC 6455 §1.3, and the answer of a server that has understood it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const TEXT: u8 = 1;
@@ -14,7 +14,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// One unfragmented message (§5.2).
+/// Returns an unfragmented message (§5.2).
 fn frame(opcode: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = vec![0x80 | opcode];
     let masked = if mask.is_some() { 0x80 } else { 0 };
@@ -65,7 +65,7 @@ fn receive(wire: &mut Wire) -> io::Result<(u8, Vec<u8>, bool)> {
 fn echo() -> Backend {
     Backend::scripted(|mut conversation| {
         let request = conversation.request()?;
-        // Whoever would change these would break the proof.
+        // An intermediary that changed these fields would break the proof.
         assert_eq!(request.field("sec-websocket-key"), Some(KEY));
         assert_eq!(request.field("sec-websocket-version"), Some("13"));
         assert_eq!(request.field("upgrade"), Some("websocket"));

@@ -1,5 +1,5 @@
-//! Ends: an end right behind the last byte must not overtake it, and half of a connection may end long
-//! before the other half.
+//! Ends: an end right behind the last byte must not overtake it, and half of a connection may end
+//! long before the other half.
 
 use std::net::Shutdown;
 
@@ -8,24 +8,25 @@ use crate::support::{Backend, Ringmaster};
 
 const MIB: usize = 1024 * 1024;
 
-/// The end is seen while bytes are in the pipe, because the client does not read before the backend has
-/// closed.
+/// The end is seen while bytes are in the pipe, because the client does not read before the backend
+/// has closed.
 #[test]
 fn an_end_right_after_the_last_write_truncates_nothing() {
-    // Each fits what the sockets on the way hold, so that the backend can close before anyone reads.
+    // Each fits the socket buffers on the way, so that the backend can close before the client
+    // reads.
     for len in [1, 40_000, 150_000, 300_001] {
         for (way, flags) in WAYS {
             let sent = pattern(len);
-            let (tell, told) = std::sync::mpsc::channel();
-            let tell = std::sync::Mutex::new(tell);
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let sender = std::sync::Mutex::new(sender);
             let (_backend, program) = way.open(flags, move |mut conversation| {
                 conversation.wire.write(&sent)?;
                 drop(conversation);
-                tell.lock().expect("a lock").send(()).expect("a listener");
+                sender.lock().expect("a lock").send(()).expect("a listener");
                 Ok(())
             });
             let mut client = way.narrow_client(&program);
-            told.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
+            receiver.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
             same(&client.rest().unwrap(), &pattern(len), (way, flags, len));
         }
     }
@@ -79,9 +80,9 @@ fn both_directions_are_full_at_once() {
             let writing = std::thread::spawn(move || {
                 std::io::Write::write_all(&mut writer, &pattern(4 * MIB))
             });
-            let heard = conversation.wire.take(len)?;
+            let received = conversation.wire.take(len)?;
             writing.join().expect("a writer")?;
-            same(&heard, &pattern(len), way);
+            same(&received, &pattern(len), way);
             conversation.wire.write("heard")
         });
         let mut client = way.client(&program);

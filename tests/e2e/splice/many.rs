@@ -1,4 +1,5 @@
-//! Two thousand sessions at once with bytes on their way, where pipes are small or there are hardly any.
+//! Two thousand sessions at once with bytes on their way, where pipes are small or there are hardly
+//! any.
 
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -13,13 +14,13 @@ use crate::support::{Backend, Ringmaster, Wire, exclusive_load, program};
 const SESSIONS: usize = 2000;
 /// Threads that read for them.
 const READERS: usize = 8;
-/// How long one session may have to wait for its turn.
+/// Limit of the time that one session waits for its turn.
 const TURN: Duration = Duration::from_secs(120);
-/// More than the sockets of one session hold while nobody reads.
+/// More than the sockets of one session hold while its client does not read.
 const BODY: usize = 200_000;
 
-/// So many at once may have to knock twice at the backend: its queue is short (tcp(7)). And most of them
-/// wait for their turn to read.
+/// This many connections at once may need a second SYN at the backend: its queue is short (tcp(7)).
+/// Most of them wait for their turn to read.
 const PATIENT: [&str; 4] = ["--connect-timeout", "10s", "--write-timeout", "120s"];
 
 /// The program under `wrapper`, a command that runs another; the environment is the program's.
@@ -35,8 +36,8 @@ fn under(wrapper: &[&str]) -> Command {
     command
 }
 
-/// A backend whose every reply is the same, larger than what may be held back, and written at the pace
-/// of its reader.
+/// A backend whose replies are all the same, larger than the part that may be held back, and
+/// written at the pace of its reader.
 fn backend() -> Backend {
     let body = pattern(BODY);
     Backend::scripted(move |mut conversation| {
@@ -95,7 +96,7 @@ fn expect_whole(client: &mut Wire, body: &[u8]) {
     same(&client.body(&head, true).expect("a body"), body, "a body");
 }
 
-/// How many pipes a process has open: proc(5), /proc/PID/fd.
+/// Returns the number of pipes that a process has open: proc(5), /proc/PID/fd.
 fn pipes_of(pid: u32) -> usize {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("a process");
     let links = open
@@ -105,8 +106,8 @@ fn pipes_of(pid: u32) -> usize {
     ends.count() / 2
 }
 
-/// Pipes until the user whose they are is over the soft limit of pipe(7): from then on, those of a
-/// process without CAP_SYS_RESOURCE have two pages.
+/// Opens pipes until the user is over the soft limit of pipe(7): from then on, pipes of a process
+/// without CAP_SYS_RESOURCE have two pages.
 fn all_pipe_memory() -> Vec<(OwnedFd, OwnedFd)> {
     let limit = std::fs::read_to_string("/proc/sys/fs/pipe-user-pages-soft").expect("proc");
     let limit: usize = limit.trim().parse().expect("a number");
@@ -160,7 +161,7 @@ fn two_thousand_sessions_get_by_with_next_to_no_descriptors_for_pipes() {
     let name = format!("S1={}", backend.addr);
     let fixed = ["--backend", &name, "--heartbeat-interval", "0s"];
     let args = [&fixed[..], &PATIENT].concat();
-    // Two for each session, and those that are kept back.
+    // Two for each session, and the reserve.
     let command = under(&["prlimit", "--nofile=4444:4444", "--"]);
     let program = Ringmaster::launch(command, &args).ready();
     program.expect_log("is lowered to 2022");

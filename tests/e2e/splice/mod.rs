@@ -1,5 +1,5 @@
-//! Bytes moved through pipes: what is known to go wrong with splice(2), each as a test of the whole
-//! program, through the ways that use it and with `--no-splice` beside them.
+//! Bytes moved through pipes: known problems of splice(2), each as a test of the whole program,
+//! with splice and with `--no-splice`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -81,7 +81,7 @@ impl Way {
         client
     }
 
-    /// The same with hardly any room for what it has not read.
+    /// The same with a minimal receive buffer.
     fn narrow_client(self, program: &Ringmaster) -> Wire {
         let mut client = narrow(program.listen);
         self.enter(&mut client);
@@ -93,8 +93,9 @@ fn roomy(addr: SocketAddr) -> Wire {
     Wire::new(std::net::TcpStream::connect(addr).expect("a connection"))
 }
 
-/// A connection whose receive buffer is as small as may be, with segments of an Ethernet's size: by those
-/// the kernel on the other side sizes its send buffer, which would hold megabytes with loopback's.
+/// A connection whose receive buffer is as small as possible, with segments of an Ethernet's size.
+/// The peer's kernel sizes its send buffer by the segments, and would hold megabytes with
+/// loopback's.
 pub(crate) fn narrow(addr: SocketAddr) -> Wire {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let socket = socket.expect("a socket");

@@ -1,5 +1,5 @@
-//! Pace: slow readers of small packets, silence that must cost nothing, and the last bytes of a message,
-//! which must not be held back.
+//! Pace: slow readers of small packets, silence that must cost nothing, and the last bytes of a
+//! message, which must not be held back.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -26,8 +26,8 @@ fn read_slowly(client: &mut Wire, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// "Nothing to read" and "no room in the pipe" are one error of splice(2); who takes the second for the
-/// first waits for bytes that are there, for ever.
+/// "Nothing to read" and "no room in the pipe" are one error of splice(2). A program that takes the
+/// second for the first waits for ever for bytes that are there.
 #[test]
 fn a_slow_reader_gets_every_byte_of_small_packets() {
     let body = pattern(2 * MIB);
@@ -68,8 +68,8 @@ fn a_slow_reader_gets_every_byte_of_a_body_in_small_packets() {
     }
 }
 
-/// Silence after bytes have gone through pipes: an event loop that does not know that a socket is empty
-/// asks the kernel again and again.
+/// Silence after bytes have gone through pipes: an event loop that does not know that a socket is
+/// empty would poll the kernel again and again.
 #[test]
 fn a_silent_connection_costs_nothing() {
     for way in [Way::Source, Way::Upgrade] {
@@ -90,7 +90,7 @@ fn a_silent_connection_costs_nothing() {
             conversation.request()?;
             let wire = &mut conversation.wire;
             wire.write("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")?;
-            // It cannot be rid of all if nobody reads.
+            // The write cannot complete if the client does not read.
             let _ = wire.write(pattern(if reads { MIB } else { 64 * MIB }));
             wire.rest().map(drop)
         });
@@ -101,7 +101,7 @@ fn a_silent_connection_costs_nothing() {
         if reads {
             client.take(MIB).unwrap();
         }
-        // What is on its way must have come to rest first.
+        // Bytes in flight must have arrived first.
         let settled = Instant::now();
         let mut before = cpu_time(program.pid());
         loop {
@@ -120,14 +120,14 @@ fn a_silent_connection_costs_nothing() {
 #[track_caller]
 fn expect_silence(program: &Ringmaster) {
     let before = cpu_time(program.pid());
-    // What is measured is what happens meanwhile: nothing.
+    // The measured interval: no work is to be done in it.
     std::thread::sleep(Duration::from_secs(2));
     let spent = cpu_time(program.pid()) - before;
     assert!(spent < SILENCE, "{spent:?} of a processor in silence");
 }
 
-/// SPLICE_F_MORE holds back the last bytes for 200 ms where no more follow. So many of those would take
-/// 40 s one way.
+/// SPLICE_F_MORE holds back the last bytes for 200 ms where no more follow. This many rounds would
+/// take 40 s one way.
 const ROUNDS: usize = 200;
 
 #[test]

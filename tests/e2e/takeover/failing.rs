@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::knock;
+use super::connect_repeatedly;
 use super::refused::refused;
 use crate::support::{
     FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, exchange, program,
@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[test]
-fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
+fn a_successor_whose_replicas_do_not_answer_changes_nothing() {
     let first = Ringmaster::start(&["--replicas", "2"]);
     let children = first.children();
     let control = first.control.to_string();
@@ -31,10 +31,10 @@ fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
         "sleep 60",
     ]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("not all replicas answered within 5.01s; the old process continues"),
-        "{said}"
+        errors.contains("not all replicas answered within 5.01s; the old process continues"),
+        "{errors}"
     );
     first.expect_log("takeover aborted: the successor is gone; still serving");
     assert_eq!(first.children(), children);
@@ -46,7 +46,8 @@ fn one_whose_replicas_do_not_answer_leaves_everything_as_it_is() {
     assert_eq!(reply.status(), 200);
 }
 
-/// One that will not be ready before it is killed, with more flags; once the first has heard of it.
+/// Starts a successor that is never ready, with more flags, and waits until the first has heard of
+/// it.
 fn slow(first: &Ringmaster, more: &[&str]) -> Child {
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let flags = ["--replica-command", "sleep 60", "--start-timeout", "60s"];
@@ -73,7 +74,7 @@ pub(super) fn killed(mut process: Child) {
 }
 
 #[test]
-fn one_that_is_told_to_stop_before_it_serves_does_not_take_over() {
+fn a_successor_stopped_before_it_serves_does_not_take_over() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let mut second = slow(&first, &[]);
     signal(second.id(), Signal::TERM);
@@ -99,7 +100,7 @@ fn changes_are_refused_while_another_process_takes_over() {
     assert_eq!(first.rep()[0], "S1", "questions are answered");
     let reply = exchange(first.listen, "GET /home HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(reply.status(), 200, "it serves all the same");
-    // A death is made good as ever.
+    // A death is still repaired.
     signal(first.replica("S1"), Signal::KILL);
     first.event("replaced", 1);
     let n = first.rep().len();
@@ -111,12 +112,12 @@ fn changes_are_refused_while_another_process_takes_over() {
 }
 
 #[test]
-fn nobody_is_let_in_by_one_that_is_not_ready_however_many_workers_it_has() {
+fn a_successor_that_is_not_ready_accepts_no_client() {
     let first = Ringmaster::start(&["--replicas", "1", "--workers", "1"]);
     let stop = Arc::new(AtomicBool::new(false));
-    let knocking = thread::spawn({
+    let connecting = thread::spawn({
         let (listen, stop) = (first.listen, Arc::clone(&stop));
-        move || knock(listen, &stop)
+        move || connect_repeatedly(listen, &stop)
     });
     let second = slow(&first, &["--workers", "4"]);
     let refusal = "ERR another process takes over this balancer; try again in a moment\n\n";
@@ -129,7 +130,7 @@ fn nobody_is_let_in_by_one_that_is_not_ready_however_many_workers_it_has() {
     }
     killed(second);
     stop.store(true, Ordering::Relaxed);
-    let (_, failures) = knocking.join().expect("the one who knocks");
+    let (_, failures) = connecting.join().expect("the one who knocks");
     assert_eq!(failures, [""; 0]);
 }
 
@@ -140,16 +141,16 @@ fn an_engine_that_fails_leaves_containers_and_lock_to_the_old_one() {
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let ports = ["--takeover", "--listen", &listen, "--control", &control];
     let before = engine.containers().len();
-    engine.mood("GET /containers/json", FaultMode::Status(500), usize::MAX);
+    engine.inject("GET /containers/json", FaultMode::Status(500), usize::MAX);
     let mut command = engine.command();
     command.args(["serve", "--engine", "docker", "--image", "replica"]);
-    let said = refused(&end_of(command.args(ports)));
+    let stderr = refused(&end_of(command.args(ports)));
     assert!(
-        said.contains("cannot tell which replicas are there"),
-        "{said}"
+        stderr.contains("cannot tell which replicas are there"),
+        "{stderr}"
     );
     first.expect_log("takeover aborted: the successor is gone; still serving");
-    engine.calm();
+    engine.clear_faults();
     signal(engine.container("S1").pid.expect("it runs"), Signal::KILL);
     first.event("replaced", 1);
     eventually(TEST_TIMEOUT, "changes", || {

@@ -17,15 +17,16 @@ use crate::support::{
     exclusive_load, fresh_path, is_gone, on_both_engines, program, server_of,
 };
 
-on_both_engines!(another_process_takes_over_and_no_request_fails,);
+on_both_engines!(a_takeover_fails_no_request,);
 
 /// The bundled replica.
 fn bundled() -> PathBuf {
     Path::new(program().get_program()).with_file_name("replica")
 }
 
-/// Asks again and again, each time over a new connection, until told to stop; how often, and what went wrong.
-fn knock(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
+/// Sends requests, each over a new connection, until `stop` is set. Returns their number and the
+/// failures.
+fn connect_repeatedly(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut count, mut failures) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let mut client = Client::connect(addr);
@@ -39,7 +40,7 @@ fn knock(addr: SocketAddr, stop: &AtomicBool) -> (u64, Vec<String>) {
     (count, failures)
 }
 
-fn another_process_takes_over_and_no_request_fails(engine: Engine) {
+fn a_takeover_fails_no_request(engine: Engine) {
     let _turn = exclusive_load();
     let mut first = engine.start(&["--replicas", "2"]);
     assert!(first.command("add 1 lion").contains("lion"));
@@ -55,7 +56,7 @@ fn another_process_takes_over_and_no_request_fails(engine: Engine) {
     let stop = Arc::new(AtomicBool::new(false));
     let knocking = thread::spawn({
         let stop = Arc::clone(&stop);
-        move || knock(listen, &stop)
+        move || connect_repeatedly(listen, &stop)
     });
     load.reach(200);
 
@@ -97,7 +98,7 @@ fn another_process_takes_over_and_no_request_fails(engine: Engine) {
     assert!(children.into_iter().all(is_gone));
     assert!(
         TcpStream::connect(listen).is_err(),
-        "nobody holds the port open"
+        "no process holds the port open"
     );
 }
 
@@ -135,7 +136,7 @@ fn more_workers_than_before_serve_and_fewer_are_raised() {
 }
 
 #[test]
-fn one_with_fewer_backends_waits_for_no_more_than_it_has() {
+fn a_successor_with_fewer_backends_waits_only_for_its_own() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let [one, two] = ["a", "b"].map(|name| format!("{name}={}", backend.addr));
     let mut first = Ringmaster::start(&[
@@ -162,7 +163,7 @@ fn one_with_fewer_backends_waits_for_no_more_than_it_has() {
 }
 
 #[test]
-fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
+fn a_ready_successor_serves_even_after_the_old_one_was_killed() {
     for kill in [Signal::KILL, Signal::TERM] {
         let mut first = Ringmaster::start(&["--replicas", "1"]);
         let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -182,7 +183,7 @@ fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
             }
         });
         first.expect_log("takes over");
-        // Whoever asks meanwhile waits in the queue of a socket that the new one has.
+        // A client that connects meanwhile waits in the queue of a socket that the new one has.
         first.signal(kill);
         first.wait();
         std::fs::write(&gate, "").expect("a file");
@@ -196,12 +197,12 @@ fn one_that_is_ready_serves_even_when_the_old_one_was_killed_before() {
 
 #[test]
 fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (go, gone) = mpsc::channel::<()>();
-    let (tell, gone) = (Mutex::new(tell), Mutex::new(gone));
+    let (sender, gone) = (Mutex::new(sender), Mutex::new(gone));
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
-        tell.lock().expect("a lock").send(()).expect("a listener");
+        sender.lock().expect("a lock").send(()).expect("a listener");
         let _ = gone.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
         conversation
             .wire
@@ -211,7 +212,7 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
     let flags = ["--backend", &address, "--heartbeat-interval", "0s"];
     let mut first = Ringmaster::start(&flags);
     let mut client = first.client_after("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    told.recv_timeout(TEST_TIMEOUT).expect("a request");
+    receiver.recv_timeout(TEST_TIMEOUT).expect("a request");
     let second = first.taken_over(&flags);
     first.expect_log("has taken over; this process stops");
     eventually(TEST_TIMEOUT, "the last of the old one", || {
@@ -226,12 +227,13 @@ fn the_control_port_is_the_new_ones_alone_while_the_old_one_drains() {
 }
 
 #[test]
-fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
-    /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT, tcp(7)).
+fn a_silent_connected_client_is_answered_by_the_successor() {
+    /// As long as it is sure that the kernel keeps a silent client to itself (TCP_DEFER_ACCEPT,
+    /// tcp(7)).
     const HIDDEN: Duration = Duration::from_secs(2);
     let mut serving = Ringmaster::start(&["--replicas", "1"]);
     let deadline = Instant::now() + TEST_TIMEOUT;
-    // A takeover that takes longer shows nothing: the old one closes who is idle.
+    // A takeover that takes longer shows nothing: the old process closes idle connections.
     loop {
         let connected = Instant::now();
         let silent: Vec<Client> = (0..16).map(|_| Client::connect(serving.listen)).collect();
@@ -251,9 +253,10 @@ fn who_has_connected_and_said_nothing_is_answered_by_the_new_one() {
 }
 
 #[test]
-fn where_nobody_serves_it_begins_as_ever() {
-    // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is bound
-    // again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's own.
+fn a_takeover_without_a_running_balancer_starts_normally() {
+    // Other tests use ports of 127.0.0.1, so the port that is free here stays free until it is
+    // bound again. All of 127.0.0.0/8 is loopback, and the process ID makes the address this run's
+    // own.
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let free = std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, 99, high, low), 0));
     let free = free.expect("a port");

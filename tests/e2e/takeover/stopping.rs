@@ -1,5 +1,5 @@
-//! A signal to the old process: while it answers what it has begun the replicas are the new one's, and before
-//! that those are which the new one has started.
+//! A signal to the old process: while it answers its last requests, the replicas belong to the
+//! successor. Before that, only the replicas started by the successor do.
 
 use std::process::Stdio;
 use std::thread;
@@ -35,7 +35,7 @@ fn a_signal_to_the_old_one_takes_no_replica_of_the_new_one_along(engine: Engine)
     first.signal(Signal::TERM);
     assert!(!first.wait().success(), "{}", first.log());
     drop(client);
-    // It takes longer than the end of a replica that is asked to end.
+    // The change takes longer than the end of a replica that got SIGTERM.
     assert!(second.command("add 1 lion").starts_with("N 3\n"));
     let events = second.events();
     assert!(
@@ -53,7 +53,7 @@ fn a_signal_before_its_time_takes_no_container_of_the_new_one_along() {
     let ports = ["--takeover", "--listen", &listen, "--control", &control];
     let mut second = engine.command();
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
-    // On its port nobody answers, so it is not ready; one in reserve is its own.
+    // Its replicas answer on no port, so it never becomes ready. Its standby is its own.
     second.args(["--replica-env", "WHOSE=second", "--start-timeout", "60s"]);
     second.args(["--standby", "1"]);
     let second = second.args(ports).stderr(Stdio::null()).spawn();
@@ -89,7 +89,7 @@ fn a_signal_that_comes_with_the_new_ones_word_takes_no_container_along() {
     };
     let creates = count();
     let list = "GET /containers/json";
-    engine.mood(
+    engine.inject(
         list,
         FaultMode::Slow(Duration::from_millis(300)),
         usize::MAX,
@@ -100,7 +100,8 @@ fn a_signal_that_comes_with_the_new_ones_word_takes_no_container_along() {
             let ports = ["--takeover", "--listen", &listen, "--control", &control];
             engine.launch(&ports)
         });
-        // It makes its lock, in the second try, when it has been told of the fleet.
+        // The successor creates its lock, in the second try, when it has received the fleet's
+        // state.
         eventually(TEST_TIMEOUT, "its lock", || count() > creates + 1);
         first.signal(Signal::STOP);
         second.join().expect("it is ready")

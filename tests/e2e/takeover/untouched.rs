@@ -1,5 +1,5 @@
-//! The containers of the old one while the new one gets ready, which takes them over as they are: it touches
-//! none of them, whatever it makes of them.
+//! The containers of the old balancer while the successor gets ready, which adopts them as they
+//! are: it changes none of them, whatever their heartbeats show.
 
 use std::net::TcpListener;
 use std::thread;
@@ -18,13 +18,13 @@ fn with_standby(engine: &FakeDocker) -> Ringmaster {
     first
 }
 
-/// It takes its time to say which containers there are.
+/// Lets the engine take 300 ms for each list of containers.
 fn slow_lists(engine: &FakeDocker) {
     let slow = FaultMode::Slow(Duration::from_millis(300));
-    engine.mood("GET /containers/json", slow, usize::MAX);
+    engine.inject("GET /containers/json", slow, usize::MAX);
 }
 
-/// Its containers, but for the lock: their IDs, and the processes in them.
+/// Returns the containers without the lock: their IDs, and the processes in them.
 fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
     let is_replica = |one: &Container| one.labels.contains_key("ringmaster.seat");
     let mut all = engine.containers();
@@ -34,7 +34,7 @@ fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
     all
 }
 
-/// One that asks them in another way cannot tell whether they live, gives up, and leaves all as it was.
+/// Starts a successor whose heartbeats cannot succeed. It must give up, and leave all as it was.
 fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
     let before = replicas(engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -42,16 +42,16 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
     second.args(["serve", "--engine", "docker", "--image", "replica"]);
     second.args(["--takeover", "--listen", &listen, "--control", &control]);
     second.args(["--start-timeout", "10ms"]);
-    let said = refused(&end_of(second.args(flags)));
+    let stderr = refused(&end_of(second.args(flags)));
     assert!(
-        said.contains("not all replicas answered within 5.01s"),
-        "{said}"
+        stderr.contains("not all replicas answered within 5.01s"),
+        "{stderr}"
     );
     assert!(
-        said.contains("--replica-port and --heartbeat-path"),
-        "{said}"
+        stderr.contains("--replica-port and --heartbeat-path"),
+        "{stderr}"
     );
-    assert_eq!(replicas(engine), before, "{said}");
+    assert_eq!(replicas(engine), before, "{stderr}");
     first.expect_log("takeover aborted: the successor is gone; still serving");
     let events = first.events();
     assert!(
@@ -66,10 +66,10 @@ fn expect_untouched(engine: &FakeDocker, first: &Ringmaster, flags: &[&str]) {
 }
 
 #[test]
-fn one_that_asks_at_another_port_kills_no_container_of_the_old_one() {
+fn a_successor_with_another_replica_port_kills_no_container() {
     let engine = FakeDocker::start();
     let first = with_standby(&engine);
-    // What it starts itself answers there.
+    // Containers that the successor starts itself answer on this port.
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = other.local_addr().expect("its address").port().to_string();
     expect_untouched(&engine, &first, &["--replica-port", &port]);
@@ -78,7 +78,7 @@ fn one_that_asks_at_another_port_kills_no_container_of_the_old_one() {
 }
 
 #[test]
-fn one_that_asks_for_another_path_kills_no_container_of_the_old_one() {
+fn a_successor_with_another_heartbeat_path_kills_no_container() {
     let engine = FakeDocker::start();
     let first = with_standby(&engine);
     let port = engine.port().to_string();
@@ -99,7 +99,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
         calls.filter(|call| call.starts_with(beginning)).count()
     };
     let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
-    // The new one is to see who was there before this.
+    // The successor must see the containers of before.
     slow_lists(&engine);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
@@ -107,11 +107,12 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
             let ports = ["--takeover", "--listen", &listen, "--control", &control];
             engine.launch(&ports)
         });
-        // It makes its lock, in the second try, when it has been told of the fleet.
+        // The successor creates its lock, in the second try, when it has received the fleet's
+        // state.
         eventually(TEST_TIMEOUT, "its lock", || {
             count("POST /containers/create") > creates + 1
         });
-        engine.mood(
+        engine.inject(
             "POST /containers/create",
             FaultMode::Status(500),
             usize::MAX,
@@ -121,7 +122,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
         signal(ends.pid.expect("it runs"), Signal::KILL);
         first.event("down", 2);
         first.event("down", 1);
-        engine.calm();
+        engine.clear_faults();
         second.join().expect("it is ready")
     });
     assert!(first.wait().success(), "{}", first.log());
@@ -139,7 +140,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
 }
 
 #[test]
-fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
+fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
     let engine = FakeDocker::start();
     let mut first = engine.balancer(&["--replicas", "2"]);
     let hangs = engine.container("S1").pid.expect("it runs");
@@ -163,7 +164,7 @@ fn one_that_hangs_is_replaced_when_the_old_one_was_killed() {
         rep.len() == 2 && rep[0] != "S1" && rep[1] == "S2",
         "{rep:?}"
     );
-    engine.calm();
+    engine.clear_faults();
     assert!(second.stop().success());
     assert!(engine.containers().is_empty());
 }

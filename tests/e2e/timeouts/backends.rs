@@ -1,4 +1,4 @@
-//! What a backend owes in time: a connection, its reply, the rest of it, to read.
+//! Deadlines of a backend: for a connection, for its reply, for the rest of it, and for reading.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -17,10 +17,10 @@ fn a_backend_that_owes_its_reply_is_not_asked_twice() {
     client.send(GET);
     expect_error(&mut client, 504);
     assert_eq!(backend.requests().len(), 1);
-    // The connection stays, for the client has said all it had to say.
+    // The connection stays, because the client has sent its whole request.
     client.send(GET);
     expect_error(&mut client, 504);
-    // One that waits for a 100 is told as well, and owes nothing.
+    // A client that waits for a 100 gets the error as well, and owes nothing.
     let mut client = program.client();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     expect_error(&mut client, 504);
@@ -134,7 +134,7 @@ pub(in crate::e2e) fn unanswering() -> (SocketAddr, Vec<socket2::Socket>) {
 }
 
 #[test]
-fn a_seat_to_which_no_connection_comes_about_is_passed_over() {
+fn a_seat_that_cannot_be_connected_to_is_passed_over() {
     let (silent, _held) = unanswering();
     let backend = Backend::answering(OK);
     let args = [

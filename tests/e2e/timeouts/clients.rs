@@ -1,4 +1,4 @@
-//! What a client owes in time: a head, a body, to read; and what becomes of one that says nothing.
+//! Deadlines of a client: for a head, for a body, for reading; and the end of silent clients.
 
 use std::net::TcpStream;
 use std::sync::{Mutex, mpsc};
@@ -8,7 +8,7 @@ use super::{GET, OK, expect_error, falling_silent};
 use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, Wire};
 
 #[test]
-fn a_head_that_is_begun_must_end_in_time_however_steadily_it_drips() {
+fn a_begun_head_must_end_in_time_however_steadily_it_drips() {
     let backend = Backend::answering(OK);
     let program = Ringmaster::before(backend.addr, &["--head-timeout", "150ms"]);
     let mut client = program.client();
@@ -71,25 +71,25 @@ fn a_client_that_owes_its_body_is_told_so() {
 
 #[test]
 fn a_client_that_reads_nothing_is_given_up() {
-    let (tell, told) = mpsc::channel();
-    let tell = Mutex::new(tell);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
     let backend = Backend::scripted(move |mut conversation| {
         conversation.request()?;
         conversation
             .wire
             .write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
         while conversation.wire.write([b'x'; 64 * 1024]).is_ok() {}
-        tell.lock().unwrap().send(()).unwrap();
+        sender.lock().unwrap().send(()).unwrap();
         Ok(())
     });
     let program = Ringmaster::before(backend.addr, &["--write-timeout", "150ms"]);
     let _client = program.client_after(GET);
     // A write of the backend's own would fail as late as that.
-    told.recv_timeout(TEST_TIMEOUT / 2).unwrap();
+    receiver.recv_timeout(TEST_TIMEOUT / 2).unwrap();
 }
 
 #[test]
-fn a_tunnel_in_which_nobody_speaks_is_broken_off() {
+fn a_silent_tunnel_is_broken_off() {
     let backend = Backend::scripted(|mut conversation| {
         conversation.request()?;
         conversation
@@ -101,7 +101,7 @@ fn a_tunnel_in_which_nobody_speaks_is_broken_off() {
     let mut client = program
         .client_after("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.reply().status(), 101);
-    // As long as one side speaks, both are heard.
+    // As long as one side sends, both directions are forwarded.
     for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(900));
         client.send("still here");

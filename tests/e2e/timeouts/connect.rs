@@ -1,4 +1,4 @@
-//! Connections to replicas that are long in coming: what is waited for, what is not, and what is said.
+//! Slow connections to replicas: which are waited for, which are not, and the errors.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn listen() -> (SocketAddr, TcpListener) {
     (listener.local_addr().expect("its address"), listener)
 }
 
-/// Fills its queue, so that the kernel drops the SYN of whoever comes next (listen(2)).
+/// Fills the accept queue, so that the kernel drops the SYN of the next client (listen(2)).
 fn fill(addr: SocketAddr) -> Vec<socket2::Socket> {
     let mut held = Vec::new();
     loop {
@@ -42,7 +42,7 @@ fn a_lost_syn_is_waited_for_until_it_is_sent_again() {
     let held = fill(addr);
     let program = Ringmaster::before(addr, &[]);
     let mut client = program.client_after(GET);
-    // Nothing tells that the first SYN was lost; the kernel sends it again after 1 s (tcp(7)).
+    // No error shows that the first SYN was lost; the kernel sends it again after 1 s (tcp(7)).
     assert!(!client.has_bytes_within(Duration::from_millis(500)));
     drop(held);
     std::thread::spawn(move || {
@@ -57,26 +57,29 @@ fn a_lost_syn_is_waited_for_until_it_is_sent_again() {
 }
 
 #[test]
-fn what_is_said_names_what_happened() {
+fn the_error_names_the_connect_timeout() {
     let (addr, _listener) = listen();
     let _held = fill(addr);
     let flags = ["--connect-timeout", "100ms", "--seat-wait", "0s"];
     let program = Ringmaster::before(addr, &flags);
     let reply = program.client_after(GET).reply();
     assert_eq!(reply.status(), 503);
-    let said = reply.text();
+    let error = reply.text();
     assert!(
-        said.contains("<Error> the connection to S1 timed out after 100ms"),
-        "{said}"
+        error.contains("<Error> the connection to S1 timed out after 100ms"),
+        "{error}"
     );
     let (refusing, _socket) = Backend::refusing();
     let program = Ringmaster::before(refusing, &[]);
-    let said = program.client_after(GET).reply().text();
-    assert!(said.contains("<Error> S1 refused the connection"), "{said}");
+    let error = program.client_after(GET).reply().text();
+    assert!(
+        error.contains("<Error> S1 refused the connection"),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_connection_to_one_that_falls_silent_is_given_up_at_once() {
+fn a_connection_to_a_replica_that_falls_silent_is_given_up_at_once() {
     let (addr, listener) = listen();
     let silent = Arc::<AtomicBool>::default();
     let is_silent = Arc::clone(&silent);

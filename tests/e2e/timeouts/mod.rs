@@ -1,4 +1,4 @@
-//! Every limit of the data port at its edge: what is said, to whom, and that all else goes on.
+//! Every limit of the data port at its edge: the reply, its receiver, and that all else goes on.
 
 pub(super) mod backends;
 mod clients;
@@ -10,7 +10,7 @@ use crate::support::{Backend, Client};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A backend that reads one request, says `reply` and then nothing, until its peer ends.
+/// A backend that reads one request, sends `reply` and then nothing, until its peer ends.
 fn falling_silent(reply: &'static str) -> Backend {
     Backend::scripted(move |mut conversation| {
         conversation.request()?;

@@ -42,7 +42,7 @@ fn clients_beyond_the_limit_wait_and_are_served() {
     let program = Ringmaster::before(backend.addr, &args);
     let mut first = program.client();
     assert_eq!(first.ask(GET).status(), 200);
-    // A request that has begun keeps its place.
+    // A request that has begun keeps its slot.
     let (begun, rest) = GET.split_at(8);
     first.send(begun);
     let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -90,7 +90,7 @@ fn a_program_out_of_descriptors_turns_clients_away_and_recovers() {
     let mut clients: Vec<Client> = (0..unused + 8).map(|_| program.client_after(GET)).collect();
     let mut turned_away = 0;
     for client in &mut clients {
-        // With a descriptor for the client and none for the backend, it is told so.
+        // With a descriptor for the client and none for the backend, the client gets an error.
         match client.try_reply(false) {
             Ok(reply) => assert!(matches!(reply.status(), 200 | 503), "{}", reply.head),
             Err(_) => turned_away += 1,

@@ -1,5 +1,5 @@
-//! Contents of the tests' containers: the bundled replica, or the one with faults on demand. Each has an
-//! image of its own, built once per run.
+//! Contents of the tests' containers: the bundled replica, or the one with faults on demand. Each
+//! has an image of its own, built once per run.
 //!
 //! No base image is pulled: a statically linked binary needs no other file.
 

@@ -1,7 +1,8 @@
-//! The real container engine, if one answers: for each test a fleet of its own, swept by label before and
-//! after.
+//! The real container engine, if one answers: for each test a fleet of its own, swept by label
+//! before and after.
 //!
-//! Where no engine answers a test has nothing to do, and says so on standard error even when it passes.
+//! Where no engine answers a test has nothing to do, and says so on standard error even when it
+//! passes.
 
 mod image;
 
@@ -176,7 +177,7 @@ impl Docker {
         output.is_ok_and(|output| output.status.success())
     }
 
-    /// Lets nothing in and out of a replica's container any more, unseen by everybody.
+    /// Drops all packets of a replica's container, without any visible change of it.
     #[track_caller]
     pub(crate) fn drop_packets(&self, replica: &str) {
         let pid = self.process(replica).to_string();
@@ -223,8 +224,9 @@ impl Drop for Docker {
     }
 }
 
-/// Runs the engine's client and returns its output. On a busy machine the kernel takes longer to freeze a
-/// container than the engine waits, and the engine undoes it: the command is then repeated.
+/// Runs the engine's client and returns its output. On a busy machine the kernel takes longer to
+/// freeze a container than the engine waits, and the engine undoes it: the command is then
+/// repeated.
 #[track_caller]
 pub(crate) fn docker(args: &[&str]) -> String {
     let begun = Instant::now();
@@ -263,7 +265,7 @@ fn remove<'a>(containers: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Removes what test programs have left that were killed.
+/// Removes the containers of test programs that were killed.
 fn sweep_the_dead() {
     let format = "{{.ID}} {{.Label \"ringmaster.fleet\"}}{{.Label \"ringmaster.test\"}}";
     let list = docker(&["ps", "-a", "--format", format]);

@@ -1,6 +1,6 @@
-//! The API of the engine that is none: one call on each connection, as the program's client makes them.
+//! The API of the fake engine: one call on each connection, as the program's client makes them.
 //!
-//! It knows as much HTTP as that client speaks, and no more.
+//! It understands as much HTTP as that client sends, and no more.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -16,16 +16,16 @@ struct Busy<'a>(&'a Host);
 
 impl<'a> Busy<'a> {
     fn begin(host: &'a Host) -> Self {
-        let mut world = host.world();
-        let (now, most) = world.starting;
-        world.starting = (now + 1, most.max(now + 1));
+        let mut state = host.state();
+        let (now, most) = state.starting;
+        state.starting = (now + 1, most.max(now + 1));
         Self(host)
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.world().starting.0 -= 1;
+        self.0.state().starting.0 -= 1;
     }
 }
 
@@ -55,17 +55,17 @@ impl Host {
         let call = format!("{method} {path}");
         let starts = path.ends_with("/create") || path.ends_with("/start");
         let busy = starts.then(|| Busy::begin(self));
-        let mood = {
-            let mut world = self.world();
-            world.calls.push(call.clone());
-            let mut moods = world.moods.iter_mut();
-            let mood = moods.find(|(begin, _, left)| call.starts_with(&**begin) && *left > 0);
-            mood.map(|(_, mood, left)| {
+        let fault = {
+            let mut state = self.state();
+            state.calls.push(call.clone());
+            let mut faults = state.faults.iter_mut();
+            let fault = faults.find(|(begin, _, left)| call.starts_with(&**begin) && *left > 0);
+            fault.map(|(_, fault, left)| {
                 *left -= 1;
-                mood.clone()
+                fault.clone()
             })
         };
-        match mood {
+        match fault {
             Some(FaultMode::Status(status)) => {
                 return reply(&mut stream, status, &failure("a mood"));
             }
@@ -80,7 +80,7 @@ impl Host {
         let (status, answer) = self.answer(method, path, query, &body);
         // The client may send the next call before this thread continues.
         drop(busy);
-        if matches!(mood, Some(FaultMode::DoneInSilence)) {
+        if matches!(fault, Some(FaultMode::DoneInSilence)) {
             return None;
         }
         reply(&mut stream, status, &answer)
@@ -148,12 +148,13 @@ impl Host {
     }
 
     fn tell_events(&self, stream: &mut UnixStream) -> Option<()> {
-        let (tell, told) = mpsc::channel();
-        self.world().listeners.push(tell);
+        let (sender, receiver) = mpsc::channel();
+        self.state().listeners.push(sender);
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
         stream.write_all(head.as_bytes()).ok()?;
         // The connection ends when the sender is gone.
-        told.iter()
+        receiver
+            .iter()
             .try_for_each(|event| stream.write_all(event.as_bytes()))
             .ok()
     }

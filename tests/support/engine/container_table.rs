@@ -22,15 +22,15 @@ impl Host {
         labels: BTreeMap<String, String>,
         env: Vec<String>,
     ) -> (String, bool) {
-        let mut world = self.world();
-        if let Some(other) = world.containers.iter().find(|one| one.name == name) {
+        let mut state = self.state();
+        if let Some(other) = state.containers.iter().find(|one| one.name == name) {
             return (other.id.clone(), false);
         }
-        world.made += 1;
+        state.made += 1;
         let [low, _, _, _] = std::process::id().to_le_bytes();
         let id = format!(
             "{:0>64}",
-            format!("{:x}{:02x}", 0xfa4e + u32::from(self.number), world.made)
+            format!("{:x}{:02x}", 0xfa4e + u32::from(self.number), state.made)
         );
         let container = Container {
             id: id.clone(),
@@ -39,25 +39,25 @@ impl Host {
             state: "created".to_owned(),
             pid: None,
             env,
-            ip: Ipv4Addr::new(127, 100 + self.number, low.max(1), world.made),
+            ip: Ipv4Addr::new(127, 100 + self.number, low.max(1), state.made),
             code: 0,
             usurped: false,
         };
-        world.containers.push(container);
+        state.containers.push(container);
         (id, true)
     }
 
     pub(super) fn run(self: &Arc<Self>, id: &str) -> (u16, Vec<u8>) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.id == id);
+        let mut state = self.state();
+        let found = state.containers.iter_mut().find(|one| one.id == id);
         let one = found.expect("a container");
         if one.pid.is_some() {
             return (304, Vec::new());
         }
         let binary = Path::new(env!("CARGO_BIN_EXE_ringmaster")).with_file_name("replica");
         let pairs = one.env.iter().filter_map(|pair| pair.split_once('='));
-        let mut told = pairs.clone().filter(|(name, _)| *name == "REPLICA_LISTEN");
-        let port = told.find_map(|(_, addr)| addr.rsplit_once(':')?.1.parse().ok());
+        let mut addrs = pairs.clone().filter(|(name, _)| *name == "REPLICA_LISTEN");
+        let port = addrs.find_map(|(_, addr)| addr.rsplit_once(':')?.1.parse().ok());
         let port: u16 = port.unwrap_or(self.port);
         let mut child = Command::new(binary)
             .env_clear()
@@ -79,15 +79,15 @@ impl Host {
     }
 
     fn ended(&self, id: &str, code: i32) {
-        let mut world = self.world();
-        if let Some(one) = world.containers.iter_mut().find(|one| one.id == id) {
+        let mut state = self.state();
+        if let Some(one) = state.containers.iter_mut().find(|one| one.id == id) {
             one.pid = None;
             if one.usurped {
                 return;
             }
             (one.state, one.code) = ("exited".to_owned(), code);
         }
-        world.tell("die", id, &json!({"exitCode": code.to_string()}));
+        state.publish("die", id, &json!({"exitCode": code.to_string()}));
     }
 
     pub(super) fn end(&self, one: &Container, kill: bool) -> (u16, Vec<u8>) {
@@ -111,9 +111,9 @@ impl Host {
             pid.into_iter().for_each(|pid| signal(pid, Signal::KILL));
             pid.is_none()
         });
-        let mut world = self.world();
-        world.containers.retain(|other| other.id != one.id);
-        world.tell("destroy", &one.id, &json!({}));
+        let mut state = self.state();
+        state.containers.retain(|other| other.id != one.id);
+        state.publish("destroy", &one.id, &json!({}));
         (204, Vec::new())
     }
 

@@ -8,7 +8,7 @@ use super::super::{Signal, TEST_TIMEOUT, eventually};
 use super::{Container, Host};
 
 impl Host {
-    /// A container that runs and is not ringmaster's, but for what the labels say.
+    /// Starts a foreign container: it is ringmaster's only as far as its labels claim.
     pub(crate) fn foreign(self: &Arc<Self>, name: &str, labels: &[(&str, &str)]) -> Container {
         let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
         let (id, _) = self.make(name, labels.collect(), vec!["SERVER_ID=99".into()]);
@@ -16,17 +16,17 @@ impl Host {
         self.container(name)
     }
 
-    /// Changes what a container says of its state; its process is as it was.
+    /// Changes the reported state of a container; its process stays as it is.
     pub(crate) fn say_state(&self, name: &str, state: &str) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.name == name);
+        let mut engine = self.state();
+        let found = engine.containers.iter_mut().find(|one| one.name == name);
         found.expect("a container").state = state.to_owned();
     }
 
     /// Changes a label of a container.
     pub(crate) fn relabel(&self, name: &str, label: &str, value: &str) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.name == name);
+        let mut state = self.state();
+        let found = state.containers.iter_mut().find(|one| one.name == name);
         let labels = &mut found.expect("a container").labels;
         labels.insert(label.to_owned(), value.to_owned());
     }
@@ -39,8 +39,8 @@ impl Host {
 
     /// Renames a container.
     pub(crate) fn rename(&self, name: &str, other: &str) {
-        let mut world = self.world();
-        let found = world.containers.iter_mut().find(|one| one.name == name);
+        let mut state = self.state();
+        let found = state.containers.iter_mut().find(|one| one.name == name);
         found.expect("a container").name = other.to_owned();
     }
 
@@ -50,10 +50,10 @@ impl Host {
         let id = self.container(name).id;
         self.end(&self.container(name), true);
         {
-            let mut world = self.world();
-            world.made += 1;
-            let last = world.made;
-            let found = world.containers.iter_mut().find(|one| one.id == id);
+            let mut state = self.state();
+            state.made += 1;
+            let last = state.made;
+            let found = state.containers.iter_mut().find(|one| one.id == id);
             let one = found.expect("a container");
             let [a, b, c, _] = one.ip.octets();
             one.ip = Ipv4Addr::new(a, b, c, last);
@@ -61,13 +61,14 @@ impl Host {
         self.run(&id);
     }
 
-    /// The process of a container ends unnoticed, and another replica has its address when this returns.
+    /// The process of a container ends unnoticed, and another replica has its address when this
+    /// returns.
     #[track_caller]
     pub(crate) fn usurp(self: &Arc<Self>, name: &str, env: &[&str]) {
         let one = self.container(name);
         let change = |usurped: bool, env: Option<&[&str]>| {
-            let mut world = self.world();
-            let found = world.containers.iter_mut().find(|other| other.id == one.id);
+            let mut state = self.state();
+            let found = state.containers.iter_mut().find(|other| other.id == one.id);
             let found = found.expect("a container");
             found.usurped = usurped;
             if let Some(env) = env {
@@ -81,7 +82,7 @@ impl Host {
         self.run(&one.id);
         change(false, None);
         let addr = SocketAddr::from((one.ip, self.port));
-        eventually(TEST_TIMEOUT, "somebody at its address", || {
+        eventually(TEST_TIMEOUT, "a listener at its address", || {
             TcpStream::connect(addr).is_ok()
         });
     }

@@ -1,6 +1,6 @@
-//! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real client is
-//! tested with it. It keeps its containers in memory and runs real replicas as processes, each on a
-//! loopback address of its own.
+//! A fake container engine: it speaks the Engine API on a Unix socket, so that the program's real
+//! client is tested with it. It keeps its containers in memory and runs real replicas as processes,
+//! each on a loopback address of its own.
 //!
 //! It records every call. On demand it is slow, fails, breaks off, or sends unknown words.
 
@@ -53,23 +53,23 @@ pub(crate) enum FaultMode {
 }
 
 #[derive(Debug, Default)]
-struct World {
+struct EngineState {
     containers: Vec<Container>,
     calls: Vec<String>,
     /// By method and beginning of the path, and for how many calls.
-    moods: Vec<(String, FaultMode, usize)>,
+    faults: Vec<(String, FaultMode, usize)>,
     listeners: Vec<mpsc::Sender<String>>,
     made: u8,
     /// Calls that make or start a container, at work now and at most so far.
     starting: (usize, usize),
 }
 
-impl World {
-    fn tell(&mut self, action: &str, id: &str, attributes: &Value) {
+impl EngineState {
+    fn publish(&mut self, action: &str, id: &str, attributes: &Value) {
         let actor = json!({"ID": id, "Attributes": attributes});
         let event = json!({"Type": "container", "Action": action, "Actor": actor});
-        let told = |listener: &mpsc::Sender<String>| listener.send(format!("{event}\n")).is_ok();
-        self.listeners.retain(told);
+        let is_sent = |listener: &mpsc::Sender<String>| listener.send(format!("{event}\n")).is_ok();
+        self.listeners.retain(is_sent);
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Host {
     path: PathBuf,
     number: u8,
     port: u16,
-    world: Mutex<World>,
+    state: Mutex<EngineState>,
 }
 
 /// The engine; its containers end with it.
@@ -113,7 +113,7 @@ impl FakeDocker {
             path: fresh_path("engine").with_extension("sock"),
             number,
             port: free.local_addr().expect("its address").port(),
-            world: Mutex::default(),
+            state: Mutex::default(),
         });
         host.comes_back();
         Self(host)
@@ -149,19 +149,19 @@ impl Host {
         command
     }
 
-    /// From now on so many calls that begin so meet this mood.
-    pub(crate) fn mood(&self, call: &str, mood: FaultMode, times: usize) {
-        self.world().moods.push((call.to_owned(), mood, times));
+    /// Injects a fault into the next `times` calls that begin with `call`.
+    pub(crate) fn inject(&self, call: &str, fault: FaultMode, times: usize) {
+        self.state().faults.push((call.to_owned(), fault, times));
     }
 
-    /// Good again.
-    pub(crate) fn calm(&self) {
-        self.world().moods.clear();
+    /// Removes all injected faults.
+    pub(crate) fn clear_faults(&self) {
+        self.state().faults.clear();
     }
 
     /// All containers there are.
     pub(crate) fn containers(&self) -> Vec<Container> {
-        self.world().containers.clone()
+        self.state().containers.clone()
     }
 
     /// The container of this name.
@@ -174,17 +174,17 @@ impl Host {
 
     /// Method and path of all calls so far.
     pub(crate) fn calls(&self) -> Vec<String> {
-        self.world().calls.clone()
+        self.state().calls.clone()
     }
 
     /// Largest number of containers that were made or started at the same time.
     pub(crate) fn most_starts(&self) -> usize {
-        self.world().starting.1
+        self.state().starting.1
     }
 
     /// Cuts every stream of events.
     pub(crate) fn cut_events(&self) {
-        self.world().listeners.clear();
+        self.state().listeners.clear();
     }
 
     /// Stops listening; containers keep running.
@@ -205,7 +205,7 @@ impl Host {
         });
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, EngineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
