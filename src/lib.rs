@@ -45,6 +45,7 @@ mod startup;
 pub mod stats;
 mod supervisor;
 mod takeover;
+mod terminal;
 pub mod wire;
 
 use std::process::ExitCode;

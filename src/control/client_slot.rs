@@ -1,8 +1,7 @@
-//! The place of one client: held while an answer of it is worked out or streams, lent before and after.
+//! The slot of one client: pinned while an answer is worked out or streams, evictable before and after.
 //!
-//! So connections that are kept open, that begin a line or a head and go no further, or that do not read what is
-//! written to them keep nobody out. Surprising: a stream is under way as long as it is open, and its place is
-//! never lent.
+//! So a client that is idle, sends part of a line or head, or does not read its answer cannot keep others
+//! out. A stream is pinned as long as it is open.
 
 use std::future::poll_fn;
 use std::mem;
@@ -11,54 +10,53 @@ use std::task::{Context, Poll};
 
 use super::connection_slots::{EvictableSlot, PinnedSlot};
 
-/// The place; clones share it.
+/// The slot; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct HttpSlot(Arc<Mutex<SlotState>>);
+pub(super) struct ClientSlot(Arc<Mutex<SlotState>>);
 
 #[derive(Debug)]
 enum SlotState {
     Evictable(EvictableSlot),
     Pinned(PinnedSlot),
-    /// Another has it.
+    /// Another client has the slot.
     Evicted,
 }
 
-impl HttpSlot {
-    /// Of a client who owes or is owed nothing yet.
-    pub(super) fn new(place: EvictableSlot) -> Self {
-        Self(Arc::new(Mutex::new(SlotState::Evictable(place))))
+impl ClientSlot {
+    /// Wraps the slot of a client that is owed no answer.
+    pub(super) fn new(slot: EvictableSlot) -> Self {
+        Self(Arc::new(Mutex::new(SlotState::Evictable(slot))))
     }
 
-    /// A whole line or head has come: the place is the client's until [`Room::rest`]. `false` if another has it.
+    /// Pins the slot until [`Self::idle`], for a complete line or head. Returns `false` if another client
+    /// has it.
     pub(super) fn busy(&self) -> bool {
-        let mut now = self.lock();
-        *now = match mem::replace(&mut *now, SlotState::Evicted) {
-            SlotState::Evictable(place) => {
-                place.pin().map_or(SlotState::Evicted, SlotState::Pinned)
-            }
+        let mut state = self.lock();
+        *state = match mem::replace(&mut *state, SlotState::Evicted) {
+            SlotState::Evictable(slot) => slot.pin().map_or(SlotState::Evicted, SlotState::Pinned),
             other => other,
         };
-        matches!(*now, SlotState::Pinned(_))
+        matches!(*state, SlotState::Pinned(_))
     }
 
-    /// The answer is made.
+    /// Makes the slot evictable again, after the answer was worked out.
     pub(super) fn idle(&self) {
-        let mut now = self.lock();
-        *now = match mem::replace(&mut *now, SlotState::Evicted) {
-            SlotState::Pinned(held) => SlotState::Evictable(held.make_evictable()),
+        let mut state = self.lock();
+        *state = match mem::replace(&mut *state, SlotState::Evicted) {
+            SlotState::Pinned(slot) => SlotState::Evictable(slot.make_evictable()),
             other => other,
         };
     }
 
-    /// Waits until another has the place and no answer is owed. Cancel safe.
+    /// Waits until another client has the slot. Cancel safe.
     pub(super) async fn evicted(&self) {
         poll_fn(|cx| self.poll_evicted(cx)).await;
     }
 
-    /// Ready when another has the place and no answer is owed.
+    /// Ready when another client has the slot.
     pub(super) fn poll_evicted(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut *self.lock() {
-            SlotState::Evictable(place) => place.poll_evicted(cx),
+            SlotState::Evictable(slot) => slot.poll_evicted(cx),
             SlotState::Pinned(_) => Poll::Pending,
             SlotState::Evicted => Poll::Ready(()),
         }

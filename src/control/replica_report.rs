@@ -1,20 +1,18 @@
-//! The commands about replicas: `show`, `scale`, `replace`, `drain` and `ready`, as words and as answers.
+//! The state of the replicas as a report: `show`.
 //!
-//! It knows neither who asks nor in which protocol. Cards are shown as a table whose columns no value
-//! breaks, or one card as a name and a value a line; in JSON, times are moments and durations milliseconds.
+//! All replicas are a table; the columns are aligned to their longest value. One replica is a name and a
+//! value a line. In JSON, times are moments and durations are milliseconds.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::ControlContext;
-use super::command::{ControlCommand, UsageError};
-use super::command_table::{CommandSpec, parse_int};
+use super::context::ControlContext;
 use super::ring_report::Report;
-use crate::orders::{FleetSnapshot, Order, OrderError, PastReplica, ReplaceTarget, ReplicaInfo};
+use crate::orders::{FleetSnapshot, OrderError, PastReplica, ReplicaInfo};
 use crate::roster::ReplicaName;
 
-/// The heads of the columns of the table.
+/// Column heads of the table.
 const COLUMNS: [&str; 9] = [
     "SEAT",
     "NAME",
@@ -27,128 +25,39 @@ const COLUMNS: [&str; 9] = [
     "IN_FLIGHT",
 ];
 
-/// The entry of `show`.
-pub(super) const SHOW: CommandSpec = CommandSpec {
-    name: "show",
-    usage: "show [NAME]",
-    about: "the replicas in a table; or all about one, and who sat there before",
-    more: &[
-        "States: starting, answered (waits for the others of its 'add'), up, drained, suspect, silent,",
-        "down, leaving (finishes what it has begun), removing, waiting (for the next start), standby,",
-        "promoting.",
-        "NAME may be one that is dead: then it is about the seat in which it sat.",
-    ],
-    read: |words| match words {
-        [] => Ok(ControlCommand::Show(None)),
-        [word] => Ok(ControlCommand::Show(Some(parse_name(word)?))),
-        _ => Err(UsageError::Usage),
-    },
-};
-
-/// The entry of `scale`.
-pub(super) const SCALE: CommandSpec = CommandSpec {
-    name: "scale",
-    usage: "scale N",
-    about: "have N replicas: add random names, or remove the highest seats",
-    more: &["It answers when they answer, or are gone, with the list of 'rep'."],
-    read: |words| match words {
-        [n] => match parse_int(n) {
-            Some(n) => Ok(ControlCommand::Order(Order::Scale(n))),
-            None => Err(UsageError::Reason("N is not a whole number".into())),
-        },
-        _ => Err(UsageError::Usage),
-    },
-};
-
-/// The entry of `replace`.
-pub(super) const REPLACE: CommandSpec = CommandSpec {
-    name: "replace",
-    usage: "replace NAME|all",
-    about: "start another for its seat, then stop this one; or so with all",
-    more: &[
-        "'all' goes from seat to seat, one at a time. It answers when the old ones have finished their",
-        "requests and are gone. If a new one does not start, the old one stays, and nothing more is",
-        "done.",
-    ],
-    read: |words| match words {
-        ["all"] => Ok(ControlCommand::Order(Order::Replace(ReplaceTarget::All))),
-        [word] => Ok(ControlCommand::Order(Order::Replace(ReplaceTarget::One(
-            parse_name(word)?,
-        )))),
-        _ => Err(UsageError::Usage),
-    },
-};
-
-/// The entry of `drain`.
-pub(super) const DRAIN: CommandSpec = CommandSpec {
-    name: "drain",
-    usage: "drain NAME",
-    about: "give it no new requests; it stays, and is listed",
-    more: &[
-        "What it has begun goes on: see IN_FLIGHT in 'show'. Its keys come back with 'ready NAME'.",
-    ],
-    read: |words| match words {
-        [word] => Ok(ControlCommand::Order(Order::Drain(parse_name(word)?))),
-        _ => Err(UsageError::Usage),
-    },
-};
-
-/// The entry of `ready`.
-pub(super) const READY: CommandSpec = CommandSpec {
-    name: "ready",
-    usage: "ready NAME",
-    about: "undo 'drain NAME'",
-    more: &[],
-    read: |words| match words {
-        [word] => Ok(ControlCommand::Order(Order::Ready(parse_name(word)?))),
-        _ => Err(UsageError::Usage),
-    },
-};
-
-fn parse_name(word: &str) -> Result<ReplicaName, UsageError> {
-    let name = word.parse::<ReplicaName>();
-    name.map_err(|err| UsageError::Reason(err.to_string()))
-}
-
-/// The path of an order, which is what a denial calls it.
-pub(super) fn path_of(order: &Order) -> &'static str {
-    match order {
-        Order::Scale(_) => "/scale",
-        _ => "/replicas",
-    }
-}
-
-/// All cards, or the one that `name` asks for.
+/// Reports all replicas, or the one called `name`.
 ///
 /// # Errors
-/// There is none of that name, or the fleet is gone.
+/// When there is no replica of that name, or the fleet has stopped.
 pub(super) async fn show(
     context: &ControlContext,
     name: Option<&ReplicaName>,
 ) -> Result<Report, OrderError> {
-    let cards = context.desk.show().await?;
+    let fleet = context.orders.show().await?;
     match name {
-        None => Ok(table(&cards)),
+        None => Ok(table(&fleet)),
         Some(name) => {
-            let card = find_replica(&cards.all, name).ok_or_else(|| OrderError::not_found(name))?;
-            Ok((to_lines(card, cards.at), to_json(card, cards.at)))
+            let replica =
+                find_replica(&fleet.all, name).ok_or_else(|| OrderError::not_found(name))?;
+            Ok((to_lines(replica, fleet.at), to_json(replica, fleet.at)))
         }
     }
 }
 
-/// The card of this name, or else that of the seat in which one of this name sat last.
-fn find_replica<'c>(cards: &'c [ReplicaInfo], name: &ReplicaName) -> Option<&'c ReplicaInfo> {
-    let present = cards.iter().find(|card| card.name == *name);
+/// Returns the replica of this name, or else the holder of the seat that a replica of this name held last.
+fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&'a ReplicaInfo> {
+    let present = replicas.iter().find(|replica| replica.name == *name);
     present.or_else(|| {
-        let was = |card: &&ReplicaInfo| card.past.iter().any(|past| past.name == *name);
-        cards.iter().filter(was).max_by_key(|card| card.in_rep_list)
+        let was = |replica: &&ReplicaInfo| replica.past.iter().any(|past| past.name == *name);
+        let holders = replicas.iter().filter(was);
+        holders.max_by_key(|replica| replica.in_rep_list)
     })
 }
 
-fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Report {
+fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
     let now = *at;
     let mut rows = vec![COLUMNS.map(str::to_owned)];
-    rows.extend(cards.iter().map(|card| cells(card, now)));
+    rows.extend(replicas.iter().map(|replica| cells(replica, now)));
     let mut widths = [0; COLUMNS.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -163,43 +72,56 @@ fn table(FleetSnapshot { at, all: cards }: &FleetSnapshot) -> Report {
         cells.join("  ").trim_end().to_owned()
     };
     let lines = rows.iter().map(line).collect();
-    let listed = cards.iter().filter(|card| card.in_rep_list).count();
-    let replicas: Vec<Value> = cards.iter().map(|card| to_json(card, now)).collect();
-    (lines, json!({"N": listed, "replicas": replicas}))
+    let listed = replicas
+        .iter()
+        .filter(|replica| replica.in_rep_list)
+        .count();
+    let values: Vec<Value> = replicas
+        .iter()
+        .map(|replica| to_json(replica, now))
+        .collect();
+    (lines, json!({"N": listed, "replicas": values}))
 }
 
-/// The values of a card, in the order of [`COLUMNS`]; a dash for what is not there.
-fn cells(card: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
+/// Returns the values of a replica in the order of [`COLUMNS`], with a dash for a missing value.
+fn cells(replica: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    let heartbeat = card.heartbeat.map(|time| format!("{:.2}ms", millis(time)));
+    let heartbeat = replica
+        .heartbeat
+        .map(|time| format!("{:.2}ms", millis(time)));
     [
-        or_dash(card.seat.map(|seat| seat.to_string())),
-        card.name.to_string(),
-        card.state.as_str().into(),
-        or_dash(card.addr.map(|addr| addr.to_string())),
-        or_dash(card.engine_id.clone()),
-        or_dash(card.up_for.map(|ago| format_time(now, ago))),
-        card.deaths.to_string(),
+        or_dash(replica.seat.map(|seat| seat.to_string())),
+        replica.name.to_string(),
+        replica.state.as_str().into(),
+        or_dash(replica.addr.map(|addr| addr.to_string())),
+        or_dash(replica.engine_id.clone()),
+        or_dash(replica.up_for.map(|ago| format_time(now, ago))),
+        replica.deaths.to_string(),
         or_dash(heartbeat),
-        card.in_flight.to_string(),
+        replica.in_flight.to_string(),
     ]
 }
 
-/// A name and a value a line, then what there is to say of each who sat there before.
-fn to_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
-    let named = COLUMNS.iter().zip(cells(card, now));
+/// Returns a name and a value a line, then the earlier holders of the seat.
+fn to_lines(replica: &ReplicaInfo, now: SystemTime) -> Vec<String> {
+    let named = COLUMNS.iter().zip(cells(replica, now));
     let mut lines: Vec<String> = named
         .map(|(column, cell)| format!("{} {cell}", column.to_ascii_lowercase()))
         .collect();
-    lines.extend(card.reason.iter().map(|reason| format!("reason {reason}")));
-    for past in &card.past {
+    lines.extend(
+        replica
+            .reason
+            .iter()
+            .map(|reason| format!("reason {reason}")),
+    );
+    for past in &replica.past {
         let PastReplica { name, reason, .. } = past;
         lines.push(format!(
             "past {name} {} {reason}",
             format_time(now, past.ago)
         ));
-        let ended = past.exit.iter().filter(|ended| *ended != reason);
-        lines.extend(ended.map(|ended| format!("ended {name} {ended}")));
+        let exits = past.exit.iter().filter(|exit| *exit != reason);
+        lines.extend(exits.map(|exit| format!("ended {name} {exit}")));
         lines.extend(
             past.last_lines
                 .iter()
@@ -209,8 +131,8 @@ fn to_lines(card: &ReplicaInfo, now: SystemTime) -> Vec<String> {
     lines
 }
 
-fn to_json(card: &ReplicaInfo, now: SystemTime) -> Value {
-    let past = card.past.iter().map(|past| {
+fn to_json(replica: &ReplicaInfo, now: SystemTime) -> Value {
+    let past = replica.past.iter().map(|past| {
         json!({
             "name": past.name.as_ref(),
             "time": format_time(now, past.ago),
@@ -220,28 +142,28 @@ fn to_json(card: &ReplicaInfo, now: SystemTime) -> Value {
         })
     });
     json!({
-        "name": card.name.as_ref(),
-        "seat": card.seat.map(|seat| seat.0),
-        "state": card.state.as_str(),
-        "address": card.addr.map(|addr| addr.to_string()),
-        "engine_id": card.engine_id,
-        "up_since": card.up_for.map(|ago| format_time(now, ago)),
-        "deaths": card.deaths,
-        "heartbeat_ms": card.heartbeat.map(millis),
-        "in_flight": card.in_flight,
-        "listed": card.in_rep_list,
-        "reason": card.reason,
+        "name": replica.name.as_ref(),
+        "seat": replica.seat.map(|seat| seat.0),
+        "state": replica.state.as_str(),
+        "address": replica.addr.map(|addr| addr.to_string()),
+        "engine_id": replica.engine_id,
+        "up_since": replica.up_for.map(|ago| format_time(now, ago)),
+        "deaths": replica.deaths,
+        "heartbeat_ms": replica.heartbeat.map(millis),
+        "in_flight": replica.in_flight,
+        "listed": replica.in_rep_list,
+        "reason": replica.reason,
         "past": past.collect::<Vec<_>>(),
     })
 }
 
-/// In milliseconds, to the microsecond; no heartbeat takes an hour.
+/// Converts to milliseconds, exact to the microsecond for times below 71 minutes.
 fn millis(time: Duration) -> f64 {
     let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     f64::from(micros) / 1000.0
 }
 
-/// The moment that was so long ago, in RFC 3339.
+/// Returns the moment `ago` before `now`, in RFC 3339.
 fn format_time(now: SystemTime, ago: Duration) -> String {
     let then = now.checked_sub(ago).unwrap_or(now);
     humantime::format_rfc3339_millis(then).to_string()
