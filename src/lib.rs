@@ -47,6 +47,7 @@ mod startup;
 pub mod stats;
 mod supervisor;
 mod takeover;
+mod terminal;
 pub mod wire;
 
 use std::process::ExitCode;

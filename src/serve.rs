@@ -215,7 +215,7 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
         }
     };
     control::ControlContext {
-        desk: known.desk,
+        orders: known.desk,
         access: known.access,
         roster: known.roster,
         max_replicas: known.max_replicas,

@@ -1,8 +1,9 @@
-//! The way of one connection: a place, its first line, which tells its protocol, and the close.
+//! The way of one connection: a slot, its first line, which decides the protocol, and the close.
 //!
-//! A client to whom no answer is owed may lose its place to a newcomer (see `places.rs`). A newcomer for whom there
-//! is none, because answers are owed to all others, waits for one in a hall: reads are not refused for a crowd of
-//! them, and a probe is answered there, whatever else the port is busy with. Closing takes no place.
+//! A client that is owed no answer may lose its slot to a new client (see `connection_slots.rs`). If all
+//! slots are pinned by answers, a new client waits for one, so that a burst of commands does not refuse
+//! reads. Health probes are answered while they wait, however busy the port is. A closing connection has
+//! no slot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,24 +14,26 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::connection::{Connection, PeekedLine};
+use super::client_slot::ClientSlot;
+use super::connection::{Connection, Endpoints, PeekedLine};
 use super::connection_slots::{EvictableSlot, Slots};
-use super::http_slot::HttpSlot;
-use super::server::{Endpoints, Shared, is_http, open};
-use super::{ControlContext, http, text_protocol};
+use super::context::ControlContext;
+use super::shared::Shared;
+use super::{http, text_answer, text_protocol};
 use crate::shutdown::Shutdown;
 
-/// What each connection gets.
+/// The handles that each connection gets.
 #[derive(Clone)]
 pub(super) struct ControlServer {
     pub(super) shared: Arc<Shared>,
     router: http::Router,
-    /// Answers probes and nothing else.
-    probes: http::Router,
-    pub(super) places: Slots,
-    /// Where those wait for a place for whom there is none.
-    hall: Slots,
-    /// Those whose connections are being closed.
+    /// Answers health probes and refuses everything else.
+    probe_router: http::Router,
+    /// Slots of the connections that are served.
+    pub(super) serving: Slots,
+    /// Slots of the connections that wait to be served.
+    waiting: Slots,
+    /// Slots of the connections in a lingering close.
     lingering: Slots,
 }
 
@@ -39,87 +42,87 @@ impl ControlServer {
         let shared = Arc::new(Shared::new(context, shutdown));
         let limits = &shared.context.limits;
         Self {
-            places: Slots::new(limits.connections),
-            hall: Slots::new(limits.waiting),
+            serving: Slots::new(limits.connections),
+            waiting: Slots::new(limits.waiting),
             lingering: Slots::new(limits.lingering),
             router: http::router(Arc::clone(&shared)),
-            probes: http::probes(Arc::clone(&shared)),
+            probe_router: http::probes(Arc::clone(&shared)),
             shared,
         }
     }
 
-    /// Gives a new client its place, or lets it wait for one.
+    /// Gives a new client a slot, or lets it wait for one.
     pub(super) async fn admit(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         clients: &mut JoinSet<()>,
     ) {
-        if self.places.is_full() {
-            // Nobody is silent whose line is here already: in the first turn the event loop hears of it,
-            // in the second it is read.
+        if self.serving.is_full() {
+            // A client whose line has arrived must not be evicted as silent: the first yield lets the event
+            // loop notice the line, the second lets the client's task read it.
             yield_now().await;
             yield_now().await;
         }
-        let port = self.clone();
-        if let Some(place) = self.places.acquire() {
-            clients.spawn(port.serve_connection(stream, peer, place));
-        } else if let Some(spot) = self.hall.acquire() {
-            clients.spawn(port.wait_for_slot(stream, peer, spot));
+        let server = self.clone();
+        if let Some(slot) = self.serving.acquire() {
+            clients.spawn(server.serve_connection(stream, peer, slot));
+        } else if let Some(slot) = self.waiting.acquire() {
+            clients.spawn(server.wait_for_slot(stream, peer, slot));
         }
     }
 
-    /// Serves one client, to the close, or until another needs its place while no answer is owed.
+    /// Serves one client until the close, or until it loses its slot while no answer is owed.
     pub(super) async fn serve_connection(
         self,
         stream: TcpStream,
         peer: SocketAddr,
-        mut place: EvictableSlot,
+        mut slot: EvictableSlot,
     ) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
-        let Some((ends, mut conn)) = open(stream, peer, limits) else {
+        let Some((ends, mut conn)) = Connection::open(stream, peer, limits) else {
             return;
         };
         let first = tokio::select! {
             first = timeout(limits.idle_timeout, conn.peek_line(limits.line)) => first,
-            () = place.evicted() => return,
+            () = slot.evicted() => return,
             () = shutdown.cancelled() => return,
         };
-        self.dispatch(conn, ends, first, place).await;
+        self.dispatch(conn, ends, first, slot).await;
     }
 
-    /// Serves one client whose first line, or what came instead of it, is known.
+    /// Serves one client by the protocol of its first line.
     async fn dispatch(
         self,
         mut conn: Connection,
         ends: Endpoints,
         first: FirstLine,
-        place: EvictableSlot,
+        slot: EvictableSlot,
     ) {
         let limits = &self.shared.context.limits;
-        let room = HttpSlot::new(place);
+        let slot = ClientSlot::new(slot);
         let done = match first {
             Ok(Ok(PeekedLine::Whole(line))) if is_http(&line) => {
-                return self.serve_http(conn, ends, self.router.clone(), room).await;
+                return self.serve_http(conn, ends, self.router.clone(), slot).await;
             }
             Ok(Ok(PeekedLine::Whole(line))) => {
-                text_protocol::run(&mut conn, line, ends, &self.shared, &room).await
+                text_protocol::run(&mut conn, line, ends, &self.shared, &slot).await
             }
             Ok(Ok(PeekedLine::TooLong)) => {
-                text_protocol::send_error(&mut conn, &text_protocol::too_long(limits)).await
+                text_answer::send_error(&mut conn, &text_answer::too_long(limits)).await
             }
             Err(_) if conn.has_begun() => {
                 let sentence = format!("no line within {} s", limits.idle_timeout.as_secs_f32());
-                text_protocol::send_error(&mut conn, &sentence).await
+                text_answer::send_error(&mut conn, &sentence).await
             }
             Ok(Ok(PeekedLine::Nothing)) | Err(_) => return,
             Ok(Err(err)) => Err(err),
         };
-        drop(room);
+        drop(slot);
         match done {
             Ok(()) => self.close(conn).await,
-            Err(err) => tracing::debug!("control connection of {} broke: {err}", ends.client),
+            Err(err) => tracing::debug!("control connection of {} failed: {err}", ends.client),
         }
     }
 
@@ -128,75 +131,75 @@ impl ControlServer {
         conn: Connection,
         ends: Endpoints,
         router: http::Router,
-        room: HttpSlot,
+        slot: ClientSlot,
     ) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
-        let served = http::serve(conn, ends, router, limits, &room, &mut shutdown).await;
-        drop(room);
+        let served = http::serve(conn, ends, router, limits, &slot, &mut shutdown).await;
+        drop(slot);
         if let Some(conn) = served {
             self.close(conn).await;
         }
     }
 
-    /// Closes so that the client can read the answer; it has no place any more, and when too many are being
-    /// closed, the one that has taken longest is dropped.
+    /// Lingering close. The client has no serving slot any more. At the limit of closing connections, the
+    /// oldest is dropped.
     async fn close(&self, conn: Connection) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
-        let Some(mut place) = self.lingering.acquire() else {
+        let Some(mut slot) = self.lingering.acquire() else {
             return;
         };
         tokio::select! {
             () = conn.lingering_close(limits, &mut shutdown) => {}
-            () = place.evicted() => {}
+            () = slot.evicted() => {}
         }
     }
 
-    /// Lets one client too many wait for a place; a probe is answered without one.
-    async fn wait_for_slot(self, stream: TcpStream, peer: SocketAddr, mut spot: EvictableSlot) {
+    /// Lets a client wait for a serving slot. A health probe is answered without one.
+    async fn wait_for_slot(self, stream: TcpStream, peer: SocketAddr, mut slot: EvictableSlot) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
-        let Some((ends, mut conn)) = open(stream, peer, limits) else {
+        let Some((ends, mut conn)) = Connection::open(stream, peer, limits) else {
             return;
         };
-        let due = Instant::now() + limits.place_timeout;
+        let due = Instant::now() + limits.slot_timeout;
         let first = tokio::select! {
             first = timeout_at(due, conn.peek_line(limits.line)) => first,
-            () = spot.evicted() => return,
+            () = slot.evicted() => return,
             () = shutdown.cancelled() => return,
         };
         if let Ok(Ok(PeekedLine::Whole(line))) = &first
             && http::is_probe(line)
         {
-            let (router, room) = (self.probes.clone(), HttpSlot::new(spot));
-            return self.serve_http(conn, ends, router, room).await;
+            let (router, slot) = (self.probe_router.clone(), ClientSlot::new(slot));
+            return self.serve_http(conn, ends, router, slot).await;
         }
         if first.is_err() {
             return self.refuse(conn, first).await;
         }
-        let place = tokio::select! {
+        let serving = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            place = self.places.acquire_next() => Some(place),
-            () = spot.evicted() => None,
+            serving = self.serving.acquire_next() => Some(serving),
+            () = slot.evicted() => None,
             () = sleep_until(due) => None,
         };
-        drop(spot);
-        match place {
-            Some(place) => self.dispatch(conn, ends, first, place).await,
+        drop(slot);
+        match serving {
+            Some(serving) => self.dispatch(conn, ends, first, serving).await,
             None => self.refuse(conn, first).await,
         }
     }
 
-    /// Tells one client too many so, in its own protocol.
+    /// Refuses a client in its own protocol, because all slots are pinned.
     async fn refuse(self, mut conn: Connection, first: FirstLine) {
         let sentence = self.shared.context.limits.all_open();
         let done = match first {
             Ok(Ok(PeekedLine::Whole(line))) if is_http(&line) => {
                 http::send_error(&mut conn, &sentence).await
             }
-            Ok(Ok(_)) | Err(_) => text_protocol::send_error(&mut conn, &sentence).await,
+            Ok(Ok(_)) | Err(_) => text_answer::send_error(&mut conn, &sentence).await,
             Ok(Err(err)) => Err(err),
         };
         if done.is_ok() {
@@ -205,5 +208,13 @@ impl ControlServer {
     }
 }
 
-/// The first line of a client, or what came instead of it.
+/// The first line of a client, an error of its socket, or a timeout.
 type FirstLine = Result<io::Result<PeekedLine>, Elapsed>;
+
+/// Returns `true` for an HTTP request line: three words, the last of them a version (RFC 9112 §3). A line
+/// with more words is malformed, and is answered in HTTP too.
+pub(super) fn is_http(line: &[u8]) -> bool {
+    let mut words = line.split(|b| *b == b' ');
+    let version = words.next_back().unwrap_or_default();
+    version.starts_with(b"HTTP/") && words.count() >= 2
+}

@@ -1,67 +1,101 @@
-//! One connection of the control port, below its protocol: bytes read ahead to tell the protocol stay
-//! in front of what the socket still holds, a write that makes no progress ends in an error, and the
-//! close does not eat the answer.
+//! One connection of the control port, below its protocol.
 //!
-//! It knows lines and no commands. The surprise: closing a socket with unread input makes the kernel send
-//! a reset, which may destroy an answer that the client has not read yet (RFC 9112 §9.6).
+//! Bytes that were read ahead to recognise the protocol are delivered before those still in the socket. A
+//! write that makes no progress fails. Before a close, remaining input is discarded: closing a socket with
+//! unread input makes the kernel send a reset, which may destroy an answer that the client has not read
+//! yet (RFC 9112 §9.6). Commands are unknown here.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::ControlLimits;
+use super::limits::ControlLimits;
 use crate::shutdown::Shutdown;
+use crate::wire::socket_owner::{self, SocketOwner};
 
-/// How much is read at once, in bytes.
+/// Size of one read, in bytes.
 const READ_BYTES: usize = 4096;
 
-/// A connection with what was read ahead.
+/// Silence of both sides after which the kernel probes the client.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// Interval between probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Number of unanswered probes after which the connection breaks.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// The two ends of a client's connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endpoints {
+    pub(super) client: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Endpoints {
+    /// Returns the user that owns the client's socket.
+    ///
+    /// # Errors
+    /// When the kernel does not report it.
+    pub(super) fn owner(self) -> io::Result<SocketOwner> {
+        socket_owner::owner_of(self.client, self.local)
+    }
+}
+
+/// A connection, with the bytes that were read ahead.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     ahead: BytesMut,
     write_timeout: Duration,
+    /// Deadline of a write that makes no progress.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-/// What a client said first.
+/// First input of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PeekedLine {
-    /// A line, without its ending; or what came before the end of all input.
+    /// A line without its ending, or the bytes before the end of input.
     Whole(Vec<u8>),
     /// More bytes than a line may have.
     TooLong,
-    /// Nothing: the client has gone.
+    /// End of input without a byte.
     Nothing,
 }
 
 impl Connection {
-    /// Wraps `stream`. A write that makes no progress for `write_timeout` fails.
-    pub(super) fn new(stream: TcpStream, write_timeout: Duration) -> Self {
-        Self {
+    /// Makes `stream` ready to be read. `None` if it is broken already.
+    pub(super) fn open(
+        stream: TcpStream,
+        client: SocketAddr,
+        limits: &ControlLimits,
+    ) -> Option<(Endpoints, Self)> {
+        let local = stream.local_addr().ok()?;
+        enable_keepalive(&stream);
+        let conn = Self {
             stream,
             ahead: BytesMut::new(),
-            write_timeout,
+            write_timeout: limits.write_timeout,
             stall: None,
-        }
+        };
+        Some((Endpoints { client, local }, conn))
     }
 
-    /// Whether the client has said anything that was not consumed.
+    /// Returns `true` if input of the client was read and not consumed.
     pub(super) fn has_begun(&self) -> bool {
         !self.ahead.is_empty()
     }
 
-    /// Waits for the first line of at most `limit` bytes and leaves it in front of the rest, to be read
-    /// again. Cancel safe.
+    /// Waits for a line of at most `limit` bytes and does not consume it. Cancel safe.
     ///
     /// # Errors
-    /// What the socket says.
+    /// Errors of the socket.
     pub(super) async fn peek_line(&mut self, limit: usize) -> io::Result<PeekedLine> {
         let mut searched = 0;
         loop {
@@ -83,17 +117,17 @@ impl Connection {
         }
     }
 
-    /// Takes the line that [`Self::peek_line`] has found, with its ending, out of what is to be read.
+    /// Consumes the line that [`Self::peek_line`] has found, with its ending.
     pub(super) fn skip_line(&mut self) {
         let end = self.ahead.iter().position(|b| *b == b'\n');
         self.ahead
             .advance(end.map_or(self.ahead.len(), |end| end + 1));
     }
 
-    /// Waits for input and drops it; how many bytes that were, 0 at the end of all input. Cancel safe.
+    /// Waits for input and discards it. Returns the number of bytes, 0 at the end of input. Cancel safe.
     ///
     /// # Errors
-    /// What the socket says.
+    /// Errors of the socket.
     pub(super) async fn drop_input(&mut self) -> io::Result<usize> {
         if self.ahead.is_empty() {
             self.ahead.reserve(READ_BYTES);
@@ -112,27 +146,39 @@ impl Connection {
         error.unwrap_or_else(Some).unwrap_or_else(reset)
     }
 
-    /// Closes, so that the client can read what was written: ends our direction, then drops what still
-    /// comes, as long as the limits and `shutdown` allow.
+    /// Lingering close: ends the sending direction, then discards input within the limits, so that a reset
+    /// does not destroy the answer.
     pub(super) async fn lingering_close(mut self, limits: &ControlLimits, shutdown: &mut Shutdown) {
         if self.stream.shutdown().await.is_err() {
             return;
         }
-        let rest = async {
+        let discard = async {
             let mut left = limits.discard_bytes;
-            let mut room = vec![0; READ_BYTES];
+            let mut buffer = vec![0; READ_BYTES];
             while left > 0 {
-                match self.stream.read(&mut room).await {
+                match self.stream.read(&mut buffer).await {
                     Ok(n) if n > 0 => left = left.saturating_sub(n),
                     _ => return,
                 }
             }
         };
         tokio::select! {
-            () = rest => {}
+            () = discard => {}
             () = sleep(limits.discard_time) => {}
             () = shutdown.cancelled() => {}
         }
+    }
+}
+
+/// Lets the kernel probe a client to which nothing is written for long. If the system refuses, the
+/// connection has no probes.
+pub(super) fn enable_keepalive(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    if let Err(err) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!("control connection has no keep-alive probes: {err}");
     }
 }
 

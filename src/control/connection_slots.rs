@@ -1,9 +1,10 @@
-//! Places for connections: a bounded number of them, and which connection makes room when all are taken.
+//! Slots for connections: a bounded number, and the choice of the connection that is closed when all are
+//! taken.
 //!
-//! A place is held while an answer is being worked out. Otherwise it is only lent: before the first line, while
-//! an answer is written, at a prompt and between two requests. When all places are taken, a newcomer gets the one
-//! that was lent longest ago, so that connections that only sit there keep nobody out. It knows nothing of what
-//! clients say.
+//! A connection *pins* its slot while an answer is worked out. Before its first line, while an answer is
+//! written, at a prompt and between two HTTP requests its slot is *evictable*. When no slot is free, a new
+//! client gets the slot that has been evictable longest, so that idle connections keep no client out.
+//! Protocols are unknown here.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{Notify, oneshot};
 
-/// All places; clones share them.
+/// All slots; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Slots(Arc<SlotsInner>);
 
@@ -21,34 +22,34 @@ pub(super) struct Slots(Arc<SlotsInner>);
 struct SlotsInner {
     count: usize,
     taken: Mutex<SlotTable>,
-    /// Notified when a place is free or was lent.
+    /// Notified when a slot becomes free or evictable.
     changed: Notify,
 }
 
-/// The places that are taken.
+/// The slots that are taken.
 #[derive(Debug, Default)]
 struct SlotTable {
-    held: usize,
-    /// How many were lent so far.
-    came: u64,
-    /// By the order of lending. Dropping the sender tells the connection that its place is lost.
-    lent: BTreeMap<u64, oneshot::Sender<()>>,
+    pinned: usize,
+    /// Number of slots that became evictable so far.
+    sequence: u64,
+    /// Evictable slots, oldest first. Dropping the sender evicts the connection.
+    evictable: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A place that another connection may get.
+/// A slot that another connection may get.
 #[derive(Debug)]
 pub(super) struct EvictableSlot {
-    places: Slots,
+    slots: Slots,
     number: u64,
-    lost: oneshot::Receiver<()>,
+    evicted: oneshot::Receiver<()>,
 }
 
-/// A place that no other connection can get.
+/// A slot that no other connection can get.
 #[derive(Debug)]
 pub(super) struct PinnedSlot(Slots);
 
 impl Slots {
-    /// This many places, all free.
+    /// Creates `count` free slots.
     pub(super) fn new(count: usize) -> Self {
         Self(Arc::new(SlotsInner {
             count,
@@ -57,40 +58,40 @@ impl Slots {
         }))
     }
 
-    /// Whether a newcomer would have to be made room for.
+    /// Returns `true` if no slot is free.
     pub(super) fn is_full(&self) -> bool {
         let taken = self.lock();
-        taken.held + taken.lent.len() >= self.0.count
+        taken.pinned + taken.evictable.len() >= self.0.count
     }
 
-    /// A place for a newcomer: a free one, or the one that was lent longest ago. `None` when all are held.
+    /// Returns a free slot, or the slot that has been evictable longest. `None` if all are pinned.
     pub(super) fn acquire(&self) -> Option<EvictableSlot> {
         let mut taken = self.lock();
-        if taken.held + taken.lent.len() >= self.0.count {
-            taken.lent.pop_first()?;
+        if taken.pinned + taken.evictable.len() >= self.0.count {
+            taken.evictable.pop_first()?;
         }
         Some(self.insert(&mut taken))
     }
 
-    /// Waits for a place. Cancel safe.
+    /// Waits for a slot. Cancel safe.
     pub(super) async fn acquire_next(&self) -> EvictableSlot {
         loop {
-            if let Some(place) = self.acquire() {
-                return place;
+            if let Some(slot) = self.acquire() {
+                return slot;
             }
             self.0.changed.notified().await;
         }
     }
 
     fn insert(&self, taken: &mut SlotTable) -> EvictableSlot {
-        let (stay, lost) = oneshot::channel();
-        taken.came += 1;
-        let number = taken.came;
-        taken.lent.insert(number, stay);
+        let (keep, evicted) = oneshot::channel();
+        taken.sequence += 1;
+        let number = taken.sequence;
+        taken.evictable.insert(number, keep);
         EvictableSlot {
-            places: self.clone(),
+            slots: self.clone(),
             number,
-            lost,
+            evicted,
         }
     }
 
@@ -101,50 +102,50 @@ impl Slots {
 }
 
 impl EvictableSlot {
-    /// Waits until the place was given to another. Cancel safe.
+    /// Waits until the slot was given to another connection. Cancel safe.
     pub(super) async fn evicted(&mut self) {
         poll_fn(|cx| self.poll_evicted(cx)).await;
     }
 
-    /// Ready when the place was given to another.
+    /// Ready when the slot was given to another connection.
     pub(super) fn poll_evicted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.lost).poll(cx).map(drop)
+        Pin::new(&mut self.evicted).poll(cx).map(drop)
     }
 
-    /// Holds the place while an answer is owed; `None` if it was given to another.
+    /// Pins the slot while an answer is owed. `None` if it was given to another connection.
     pub(super) fn pin(self) -> Option<PinnedSlot> {
-        let mut taken = self.places.lock();
-        taken.lent.remove(&self.number)?;
-        taken.held += 1;
+        let mut taken = self.slots.lock();
+        taken.evictable.remove(&self.number)?;
+        taken.pinned += 1;
         drop(taken);
-        Some(PinnedSlot(self.places.clone()))
+        Some(PinnedSlot(self.slots.clone()))
     }
 }
 
 impl Drop for EvictableSlot {
     fn drop(&mut self) {
-        if self.places.lock().lent.remove(&self.number).is_some() {
-            self.places.0.changed.notify_one();
+        if self.slots.lock().evictable.remove(&self.number).is_some() {
+            self.slots.0.changed.notify_one();
         }
     }
 }
 
 impl PinnedSlot {
-    /// Lends the place again, as the last one to be given to another.
+    /// Makes the slot evictable again, as the last to be evicted.
     pub(super) fn make_evictable(self) -> EvictableSlot {
-        let places = self.0.clone();
-        let mut taken = places.lock();
-        let place = places.insert(&mut taken);
+        let slots = self.0.clone();
+        let mut taken = slots.lock();
+        let slot = slots.insert(&mut taken);
         drop(taken);
-        // Gives its own place back and notifies whoever waits.
+        // Gives the pinned slot back and notifies a waiting connection.
         drop(self);
-        place
+        slot
     }
 }
 
 impl Drop for PinnedSlot {
     fn drop(&mut self) {
-        self.0.lock().held -= 1;
+        self.0.lock().pinned -= 1;
         self.0.0.changed.notify_one();
     }
 }
@@ -156,47 +157,47 @@ mod tests {
     use tokio::time::timeout;
 
     #[tokio::test]
-    async fn the_place_that_was_lent_longest_ago_goes_first_and_a_held_one_never() {
-        let places = Slots::new(2);
-        let held = places.acquire().unwrap().pin().unwrap();
-        let mut first = places.acquire().unwrap();
-        assert!(places.is_full());
-        let second = places.acquire().unwrap();
+    async fn the_slot_that_was_evictable_longest_is_evicted_first_and_a_pinned_slot_never() {
+        let slots = Slots::new(2);
+        let pinned = slots.acquire().unwrap().pin().unwrap();
+        let mut first = slots.acquire().unwrap();
+        assert!(slots.is_full());
+        let second = slots.acquire().unwrap();
         first.evicted().await;
         assert!(first.pin().is_none());
         let second = second.pin().unwrap();
-        assert!(places.acquire().is_none(), "both are held");
-        let mut lent = held.make_evictable();
-        drop(places.acquire().unwrap());
-        lent.evicted().await;
-        drop((second, lent));
-        assert!(!places.is_full());
-        let all = [places.acquire().unwrap(), places.acquire().unwrap()];
-        assert!(places.is_full());
+        assert!(slots.acquire().is_none(), "both are pinned");
+        let mut evictable = pinned.make_evictable();
+        drop(slots.acquire().unwrap());
+        evictable.evicted().await;
+        drop((second, evictable));
+        assert!(!slots.is_full());
+        let all = [slots.acquire().unwrap(), slots.acquire().unwrap()];
+        assert!(slots.is_full());
         drop(all);
     }
 
     #[tokio::test]
-    async fn who_waits_gets_a_place_that_is_given_back_or_lent() {
-        let places = Slots::new(1);
-        for lends in [false, true] {
-            let held = places.acquire().unwrap().pin().unwrap();
+    async fn a_waiting_connection_gets_a_slot_that_becomes_free_or_evictable() {
+        let slots = Slots::new(1);
+        for makes_evictable in [false, true] {
+            let pinned = slots.acquire().unwrap().pin().unwrap();
             let waiting = tokio::spawn({
-                let places = places.clone();
-                async move { places.acquire_next().await }
+                let slots = slots.clone();
+                async move { slots.acquire_next().await }
             });
-            // It has looked, and waits.
+            // It has found no slot, and waits.
             tokio::task::yield_now().await;
-            let lent = match lends {
-                true => Some(held.make_evictable()),
+            let evictable = match makes_evictable {
+                true => Some(pinned.make_evictable()),
                 false => {
-                    drop(held);
+                    drop(pinned);
                     None
                 }
             };
-            let place = timeout(Duration::from_secs(15), waiting).await;
-            drop((place.unwrap().unwrap(), lent));
+            let slot = timeout(Duration::from_secs(15), waiting).await;
+            drop((slot.unwrap().unwrap(), evictable));
         }
-        assert!(!places.is_full());
+        assert!(!slots.is_full());
     }
 }

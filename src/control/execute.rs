@@ -1,40 +1,39 @@
-//! Carries out a command, whichever protocol it came in, and says the same in lines for people and in
-//! JSON for programs.
+//! Carries out a command, whichever protocol it came in, and renders its result as lines and as JSON.
 //!
-//! It knows no socket: who may ask, and how an answer is framed, is the protocols' own. Adding a command is
-//! one more arm here, one entry in `command.rs` and, for HTTP, one row in `http/routes.rs`.
+//! Sockets are unknown here: the protocols check access and frame the answer. A new command is one more
+//! arm here, an entry in `command/table.rs` and, for HTTP, a row in `http/routes.rs`.
 
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::command::{self, COMMANDS, CommandSpec, ControlCommand};
+use super::command::{COMMANDS, CommandSpec, ControlCommand, FOOTNOTE};
+use super::context::ControlContext;
 use super::ring_query::RingQuery;
 use super::ring_report::{self, Report};
-use super::{ControlContext, path, replica_commands, stats};
-use crate::access::AccessKind;
+use super::{replica_report, stats};
 use crate::fleet::Event;
-use crate::orders::{self, Order, OrderError};
+use crate::orders::{self, Order, OrderError, OrderResult};
 
-/// What a command brought, to be said in lines or in JSON.
+/// Output of a command.
 #[derive(Debug)]
 pub(super) enum CommandOutput {
-    /// The same in both forms.
+    /// The same report in both forms.
     Report {
-        /// For people.
+        /// Text form.
         lines: Vec<String>,
-        /// For programs, in one line.
+        /// JSON form, in one line.
         json: String,
     },
-    /// Events, of which there may be many: only the form that is wanted is made.
+    /// Events. There may be many, so only the requested form is rendered.
     Events(Vec<Event>),
 }
 
-/// An answer, or why there is none.
+/// Output of a command, or its refusal.
 pub(super) type CommandResult = Result<CommandOutput, OrderError>;
 
 impl CommandOutput {
-    /// One word, for a command that has nothing to tell.
+    /// Output of one word, for a command without a report.
     pub(super) fn from_word(word: &str) -> Self {
         Self::Report {
             lines: vec![word.into()],
@@ -42,7 +41,7 @@ impl CommandOutput {
         }
     }
 
-    /// For people, one line each.
+    /// Returns the text form.
     pub(super) fn lines(self) -> Vec<String> {
         match self {
             Self::Report { lines, .. } => lines,
@@ -50,7 +49,7 @@ impl CommandOutput {
         }
     }
 
-    /// For programs: one value.
+    /// Returns the JSON form, one value.
     pub(super) fn json(self) -> String {
         match self {
             Self::Report { json, .. } => json,
@@ -62,32 +61,8 @@ impl CommandOutput {
     }
 }
 
-/// What a sender must be allowed: the path that a denial names, and what the command does. `None`: anyone may.
-pub(super) fn required_access(command: &ControlCommand) -> Option<(&'static str, AccessKind)> {
-    let reads = |path| Some((path, AccessKind::Read));
-    let changes = |path| Some((path, AccessKind::Write));
-    match command {
-        ControlCommand::Help(_)
-        | ControlCommand::Auth(_)
-        | ControlCommand::Prompt
-        | ControlCommand::Quit => None,
-        ControlCommand::Rep => reads("/rep"),
-        ControlCommand::Show(_) => reads("/replicas"),
-        ControlCommand::Change(kind, _) => changes(path(*kind)),
-        ControlCommand::Order(order) => changes(replica_commands::path_of(order)),
-        ControlCommand::Query(RingQuery::Owner(_)) => reads("/where"),
-        ControlCommand::Query(RingQuery::Ring | RingQuery::Arcs(_)) => reads("/ring"),
-        ControlCommand::Query(RingQuery::Bound) => reads("/bound"),
-        ControlCommand::Query(RingQuery::Plan(_)) => reads("/plan"),
-        ControlCommand::Switch(Order::Bound(_), _) => changes("/bound"),
-        ControlCommand::Switch(..) => changes("/ring"),
-        ControlCommand::Stats | ControlCommand::Watch(_) => reads("/stats"),
-        ControlCommand::Events { .. } => reads("/events"),
-    }
-}
-
-/// Carries out `command` in the name of `peer`. When the future is dropped, an order already handed to the
-/// fleet goes on.
+/// Carries out `command` for the client at `peer`. When the future is dropped, an order already submitted
+/// goes on.
 pub(super) async fn execute(
     command: ControlCommand,
     peer: SocketAddr,
@@ -95,30 +70,25 @@ pub(super) async fn execute(
 ) -> CommandResult {
     match command {
         ControlCommand::Help(None) => Ok(help()),
-        ControlCommand::Help(Some(entry)) => Ok(help_for(entry)),
-        ControlCommand::Rep => names_output(context.desk.list()),
-        ControlCommand::Show(name) => {
-            to_output(replica_commands::show(context, name.as_ref()).await)
-        }
-        ControlCommand::Change(kind, change) => {
-            names_output(context.change(kind, change, peer).await)
-        }
+        ControlCommand::Help(Some(spec)) => Ok(help_for(spec)),
+        ControlCommand::Rep => names_output(context.orders.list()),
+        ControlCommand::Show(name) => to_output(replica_report::show(context, name.as_ref()).await),
         ControlCommand::Order(order) => {
-            names_output(context.desk.submit(order, peer.to_string()).await)
+            let state = match &order {
+                Order::Ring(_) => Some(RingQuery::Ring),
+                Order::Bound(_) => Some(RingQuery::Bound),
+                _ => None,
+            };
+            let result = context.orders.submit(order, peer.to_string()).await;
+            match state {
+                Some(state) => {
+                    result?;
+                    query(context, state).await
+                }
+                None => names_output(result),
+            }
         }
-        ControlCommand::Query(question) => to_output(
-            ring_report::query(context, question)
-                .await
-                .map_err(OrderError::invalid),
-        ),
-        ControlCommand::Switch(order, then) => {
-            context.desk.submit(order, peer.to_string()).await?;
-            to_output(
-                ring_report::query(context, then)
-                    .await
-                    .map_err(OrderError::invalid),
-            )
-        }
+        ControlCommand::Query(question) => query(context, question).await,
         ControlCommand::Stats | ControlCommand::Watch(_) => to_output(
             stats::report(context)
                 .await
@@ -127,33 +97,39 @@ pub(super) async fn execute(
         ControlCommand::Events { since, .. } => {
             Ok(CommandOutput::Events(context.events_since(since)))
         }
-        ControlCommand::Auth(_) | ControlCommand::Prompt | ControlCommand::Quit => {
-            Err(OrderError::invalid("there is no conversation here"))
-        }
+        // The text protocol handles these itself, and no HTTP route has them.
+        ControlCommand::Auth(_) | ControlCommand::Prompt | ControlCommand::Quit => Err(
+            OrderError::invalid("only the text protocol has this command"),
+        ),
     }
 }
 
-fn to_output(outlook: Result<Report, OrderError>) -> CommandResult {
-    let (lines, message) = outlook?;
+async fn query(context: &ControlContext, question: RingQuery) -> CommandResult {
+    let report = ring_report::query(context, question).await;
+    to_output(report.map_err(OrderError::invalid))
+}
+
+fn to_output(report: Result<Report, OrderError>) -> CommandResult {
+    let (lines, message) = report?;
     let json = orders::success(&message);
     Ok(CommandOutput::Report { lines, json })
 }
 
-fn names_output(answer: orders::OrderResult) -> CommandResult {
-    let json = orders::render(&answer).1;
-    let names = answer?;
+fn names_output(result: OrderResult) -> CommandResult {
+    let json = orders::render(&result).1;
+    let names = result?;
     let mut lines = vec![format!("N {}", names.len())];
     lines.extend(names.iter().map(ToString::to_string));
     Ok(CommandOutput::Report { lines, json })
 }
 
-/// All commands.
+/// Returns the list of all commands.
 pub(super) fn help() -> CommandOutput {
-    let width = COMMANDS.iter().map(|entry| entry.usage.len()).max();
+    let width = COMMANDS.iter().map(|spec| spec.usage.len()).max();
     let width = width.unwrap_or(0);
-    let line = |entry: &CommandSpec| format!("{:width$}  {}", entry.usage, entry.about);
+    let line = |spec: &CommandSpec| format!("{:width$}  {}", spec.usage, spec.about);
     let mut lines: Vec<String> = COMMANDS.iter().map(line).collect();
-    lines.push(command::FOOTNOTE.into());
+    lines.push(FOOTNOTE.into());
     let json = COMMANDS.iter().map(describe).collect::<Vec<_>>();
     CommandOutput::Report {
         lines,
@@ -161,17 +137,17 @@ pub(super) fn help() -> CommandOutput {
     }
 }
 
-fn help_for(entry: &CommandSpec) -> CommandOutput {
-    let mut lines = vec![entry.usage.into(), format!("  {}", entry.about)];
-    lines.extend(entry.more.iter().map(|line| format!("  {line}")));
+fn help_for(spec: &CommandSpec) -> CommandOutput {
+    let mut lines = vec![spec.usage.into(), format!("  {}", spec.about)];
+    lines.extend(spec.more.iter().map(|line| format!("  {line}")));
     CommandOutput::Report {
         lines,
-        json: describe(entry).to_string(),
+        json: describe(spec).to_string(),
     }
 }
 
-fn describe(entry: &CommandSpec) -> Value {
-    json!({"command": entry.name, "usage": entry.usage, "about": entry.about, "more": entry.more.join(" ")})
+fn describe(spec: &CommandSpec) -> Value {
+    json!({"command": spec.name, "usage": spec.usage, "about": spec.about, "more": spec.more.join(" ")})
 }
 
 #[cfg(test)]
@@ -182,15 +158,15 @@ mod tests {
     fn help_is_aligned_and_fits_a_terminal() {
         let lines = help().lines();
         let column = lines[0].find("this list").unwrap();
-        for (line, entry) in lines.iter().zip(COMMANDS) {
-            assert_eq!(line.find(entry.about), Some(column), "{line}");
+        for (line, spec) in lines.iter().zip(COMMANDS) {
+            assert_eq!(line.find(spec.about), Some(column), "{line}");
             assert!(line.len() <= 100, "{line}");
-            let about = help_for(entry).lines();
+            let about = help_for(spec).lines();
             assert!(about.iter().all(|line| line.len() <= 102), "{about:?}");
-            let json = help_for(entry).json();
+            let json = help_for(spec).json();
             assert!(serde_json::from_str::<Value>(&json).is_ok());
         }
-        assert_eq!(lines.last().unwrap(), command::FOOTNOTE);
+        assert_eq!(lines.last().unwrap(), FOOTNOTE);
         assert!(serde_json::from_str::<Value>(&help().json()).is_ok());
     }
 }

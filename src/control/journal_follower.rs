@@ -1,13 +1,13 @@
-//! Following the journal from one event on, for `events -w` and for server-sent events.
+//! A reader's position in the journal, for `events -w` and server-sent events.
 //!
-//! It knows no protocol. A follower keeps its own place, so a slow one misses nothing but what the journal
-//! itself has forgotten, and shows as a gap in the numbers. Nobody following costs nothing.
+//! Protocols are unknown here. Each follower keeps its own position, so a slow one misses only events that
+//! the journal itself has dropped; these show as a gap in the numbers.
 
 use tokio::sync::watch;
 
 use crate::fleet::{Event, Journal};
 
-/// One reader's place in the journal.
+/// One reader's position in the journal.
 #[derive(Debug)]
 pub(super) struct JournalFollower {
     journal: Journal,
@@ -16,8 +16,8 @@ pub(super) struct JournalFollower {
 }
 
 impl JournalFollower {
-    /// Follows what comes after the event of this number, or everything if none has that number yet: then it
-    /// is of an earlier start.
+    /// Follows the events after `number`. A number above the newest is from an earlier start of the
+    /// balancer; then all events are followed.
     pub(super) fn after(number: u64, journal: &Journal) -> Self {
         let newest = journal.newest();
         let after = if number > *newest.borrow() { 0 } else { number };
@@ -35,7 +35,7 @@ impl JournalFollower {
         let _ = self.newest.wait_for(|newest| *newest > after).await;
     }
 
-    /// The events that came since the last call.
+    /// Returns the events since the last call.
     pub(super) fn take_new(&mut self) -> Vec<Event> {
         let events = self.journal.since(self.after);
         if let Some(last) = events.last() {

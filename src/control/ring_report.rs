@@ -1,8 +1,7 @@
-//! Answers about the ring, in lines and in JSON: whose a key is, who has which share, and what a change
-//! would move.
+//! Answers about the ring: the seats of a key, the shares of the seats, and the effect of a change.
 //!
-//! It takes one roster and works out the rest by itself. Only the fleet's own checks decide when the change is
-//! made; a plan makes the same ones as far as the roster tells.
+//! Each answer is computed from one roster. A plan makes the fleet's checks as far as the roster allows;
+//! the fleet itself decides when the change is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -10,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ControlContext;
+use super::context::ControlContext;
 use super::ring_query::{PlannedChange, RingQuery};
 use crate::load::LoadBound;
 use crate::orders::ChangeRequest;
@@ -18,24 +17,24 @@ use crate::ring::forecast::{Forecast, KeyShares};
 use crate::ring::{ArcOwners, Key, Ring, Seat};
 use crate::roster::{Health, Member, ReplicaName, Roster};
 
-/// An answer in both forms; the JSON is the message of a success.
+/// A report in both forms: lines, and the JSON message of a success.
 pub(super) type Report = (Vec<String>, Value);
 
-/// Answers `question` beside the port's own thread: it may take tens of milliseconds.
+/// Answers `question` on a helper thread, since a plan may take tens of milliseconds.
 ///
 /// # Errors
-/// As [`answer`].
+/// As [`report`].
 pub(super) async fn query(context: &ControlContext, question: RingQuery) -> Result<Report, String> {
     let (roster, max) = (context.roster.latest(), context.max_replicas);
     let work = move || report(&question, &roster, max);
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("the answer could not be worked out".into()))
+    done.unwrap_or_else(|_| Err("the answer could not be computed".into()))
 }
 
 /// Answers `question` about `roster`, in a fleet of at most `max_replicas`.
 ///
 /// # Errors
-/// A sentence, when what is planned cannot be.
+/// A sentence, when the planned change is impossible.
 pub(super) fn report(
     question: &RingQuery,
     roster: &Roster,
@@ -49,7 +48,7 @@ pub(super) fn report(
             vec![format!("bound {}", roster.bound)],
             json!({"bound": roster.bound.limit().unwrap_or(0.0)}),
         )),
-        RingQuery::Plan(proposal) => plan_report(proposal, roster, max_replicas),
+        RingQuery::Plan(change) => plan_report(change, roster, max_replicas),
     }
 }
 
@@ -75,7 +74,7 @@ fn owner_report(key: &[u8], roster: &Roster) -> Report {
         lines.push(format!("bound {bound}"));
         lines.push(format!("home {home:.3}"));
     }
-    // As a part of the whole turn; no more bits than such a number has, so that it is always less than 1.
+    // A part of the whole turn. It keeps 53 bits, the precision of f64, so that it is always below 1.
     let place = roster.ring.place(number);
     let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
     (
@@ -91,8 +90,8 @@ fn owner_report(key: &[u8], roster: &Roster) -> Report {
     )
 }
 
-/// The word for the state of the replica in a seat; `empty` without one, `slow` while some worker goes
-/// around it (`--slow-guard`).
+/// Returns the health of a seat's replica: `empty` without one, `slow` while some worker diverts requests
+/// from it (`--slow-guard`).
 pub(super) fn health(member: Option<&Member>) -> &'static str {
     member.map_or("empty", |member| match member.health {
         Health::Up if member.cells.is_slow() => "slow",
@@ -122,16 +121,16 @@ fn ring_report(roster: &Roster, arcs: Option<u32>) -> Report {
     message["seats"] = seats.into();
     message["sampled_keys"] = shares.sample.into();
     if let Some(arcs) = arcs {
-        let picture = ArcOwners::new(&*roster.ring, &shares, arcs);
-        let owners = picture.owners.iter();
+        let arcs = ArcOwners::new(&*roster.ring, &shares, arcs);
+        let owners = arcs.owners.iter();
         let owners = owners.map(|owner| owner.map(|seat| seat.0));
-        message["circle"] = picture.circle.into();
+        message["circle"] = arcs.circle.into();
         message["points"] = owners.collect::<Vec<_>>().into();
     }
     (lines, message)
 }
 
-/// What there is, or would be, but for the seats.
+/// Returns the ring, the bound and their totals, without the seats.
 fn summary(ring: &Arc<dyn Ring>, bound: LoadBound, shares: &KeyShares) -> Value {
     json!({
         "ring": ring.spec().to_string(),
@@ -148,17 +147,17 @@ fn ratio(shares: &KeyShares) -> String {
 }
 
 fn plan_report(
-    proposal: &PlannedChange,
+    change: &PlannedChange,
     roster: &Roster,
     max_replicas: usize,
 ) -> Result<Report, String> {
     let mut names: BTreeMap<Seat, ReplicaName> = BTreeMap::new();
     let members = roster.members().iter();
     names.extend(members.map(|member| (member.seat, member.name.clone())));
-    let mut lines = vec![format!("plan {proposal}")];
+    let mut lines = vec![format!("plan {change}")];
     let seats = roster.ring.seats();
     let mut bound = roster.bound;
-    let after = match proposal {
+    let after = match change {
         PlannedChange::Ring(spec) => spec.build(seats),
         PlannedChange::Bound(other) => {
             bound = *other;
@@ -190,7 +189,7 @@ fn plan_report(
     let homes = [before.home(roster.bound.limit()), then.home(bound.limit())];
     lines.push(format!("home {:.3} -> {:.3}", homes[0], homes[1]));
     let message = json!({
-        "plan": proposal.to_string(),
+        "plan": change.to_string(),
         "moved": forecast.moved,
         "before": summary(&roster.ring, roster.bound, before),
         "after": summary(&after, bound, then),
@@ -200,7 +199,7 @@ fn plan_report(
     Ok((lines, message))
 }
 
-/// The shares of each seat, before and after.
+/// Returns the share of each seat before and after, and adds the same as lines.
 fn table(
     forecast: &Forecast,
     names: &BTreeMap<Seat, ReplicaName>,
@@ -223,7 +222,7 @@ fn table(
     rows
 }
 
-/// The seats after an `add`, whose names are noted.
+/// Returns the seats after an `add`, and enters the new names into `names`.
 fn seats_after_add(
     change: &ChangeRequest,
     seats: &BTreeSet<Seat>,
@@ -246,7 +245,7 @@ fn seats_after_add(
     Ok(seats.iter().copied().chain(new).collect())
 }
 
-/// The seats after an `rm`, and which of those that go were not named.
+/// Returns the seats after an `rm`, and those of the removed seats that were not named.
 fn seats_after_rm(
     change: &ChangeRequest,
     seats: &BTreeSet<Seat>,

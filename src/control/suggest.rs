@@ -1,28 +1,9 @@
-//! What to say of a word that is none: which one was probably meant, and what of the sender's text may be
-//! repeated.
-//!
-//! It knows no command; the names to choose from are handed in.
+//! Suggestions for an unknown command.
 
 use strsim::osa_distance;
 
-/// The longest piece of a sender's own text that an answer repeats, in characters.
-pub(super) const MAX_ECHO: usize = 40;
-
-/// What of a sender's text may be repeated: the beginning, with nothing in it that moves a terminal.
-pub(super) fn sanitize_echo(word: &str) -> String {
-    let mut begin: String = word
-        .chars()
-        .take(MAX_ECHO)
-        .flat_map(char::escape_debug)
-        .collect();
-    if word.chars().nth(MAX_ECHO).is_some() {
-        begin.push_str("...");
-    }
-    begin
-}
-
-/// The name that was probably meant: one that begins like `word`, or is at most two slips away (a letter too
-/// much, too few, another one, or two changed about).
+/// Returns the name that was probably meant: a name that begins with `word`, or is at most two edits away.
+/// An edit is a missing, extra or wrong letter, or two swapped letters.
 pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let longest = names.iter().map(|name| name.len()).max()?;
     if word.is_empty() || word.len() > longest + 2 {
@@ -32,10 +13,10 @@ pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     if let Some(name) = names.iter().find(|name| name.starts_with(&word)) {
         return Some(name);
     }
-    let slips = |name: &&&str| osa_distance(name, &word);
-    let best = names.iter().min_by_key(slips)?;
-    // Two slips in a word of two or three letters are another word.
-    (slips(&best) <= (best.len() / 2).min(2)).then_some(best)
+    let edits = |name: &&&str| osa_distance(name, &word);
+    let best = names.iter().min_by_key(edits)?;
+    // Two edits turn a word of two or three letters into any other.
+    (edits(&best) <= (best.len() / 2).min(2)).then_some(best)
 }
 
 #[cfg(test)]
@@ -43,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_is_not_far() {
+    fn the_nearest_name_is_at_most_two_edits_away() {
         let names = ["help", "rep", "add", "rm", "events", "quit"];
         let cases = [
             ("ad", Some("add")),
@@ -61,13 +42,5 @@ mod tests {
             assert_eq!(nearest(word, &names), meant, "{word}");
         }
         assert_eq!(nearest("rep", &[]), None);
-    }
-
-    #[test]
-    fn foreign_text_is_repeated_tamely_and_in_part() {
-        assert_eq!(sanitize_echo("\u{1b}[2J\0"), r"\u{1b}[2J\0");
-        assert_eq!(sanitize_echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
-        let long = sanitize_echo(&"x".repeat(MAX_ECHO + 1));
-        assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
     }
 }

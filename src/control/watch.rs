@@ -1,30 +1,32 @@
-//! Commands that go on until the client leaves, in text: `events -w` and `watch`.
+//! Text commands that stream until the client leaves: `events -w` and `watch`.
 //!
-//! What is told comes first, and only then is listened to the client: after `prompt` its next line ends the
-//! stream, otherwise what it sends is dropped. The surprise: the end of its input is no leaving, since
-//! `echo … | nc -N` ends its input at once; who really leaves shows when something is written, or by
-//! the keep-alive probes of the socket.
+//! New output is written before input is read. After `prompt` the client's next line ends the stream;
+//! otherwise input is discarded. The end of input does not end the stream, since `echo … | nc -N`
+//! half-closes at once: a client that has left is detected by a failed write or by keep-alive probes.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::command::ControlCommand;
 use super::connection::{Connection, PeekedLine};
+use super::execute;
 use super::journal_follower::JournalFollower;
-use super::text_protocol::{self, TextSession};
+use super::shared::Shared;
+use super::text_answer;
 
-/// What a stream tells, piece by piece.
+/// Source of a stream's pieces.
 enum StreamSource {
-    /// Events as they happen, in lines.
+    /// New events, one line each.
     Events(JournalFollower),
-    /// The answer of a command again and again, each ended as in text.
+    /// The answer of a command at each tick, with its empty line.
     Again(Interval, ControlCommand),
 }
 
 impl StreamSource {
-    /// Waits until there is a piece to tell. Cancel safe.
+    /// Waits until there is a piece to write. Cancel safe.
     async fn ready(&mut self) {
         match self {
             Self::Events(follower) => follower.changed().await,
@@ -35,74 +37,85 @@ impl StreamSource {
     }
 }
 
-/// What was heard of the client.
+/// Input of a client during a stream.
 enum ClientInput {
-    /// So many bytes that are not to be answered.
+    /// Number of bytes that were discarded.
     Discarded(usize),
-    /// Its next line, which waits to be carried out unless it is empty.
+    /// A line, which is carried out next unless it is empty.
     Line,
-    /// Nothing will come any more.
+    /// End of input.
     End,
 }
 
-impl TextSession<'_> {
-    /// Tells until the client leaves or, after `prompt`, says its next line; or the port is stopped.
+/// A connection while it streams.
+pub(super) struct Stream<'a> {
+    pub(super) conn: &'a mut Connection,
+    pub(super) shared: &'a Shared,
+    pub(super) client: SocketAddr,
+    /// `true` after `prompt`: the client's next line ends the stream.
+    pub(super) prompting: bool,
+    pub(super) json: bool,
+}
+
+impl Stream<'_> {
+    /// Writes pieces until the client leaves or, after `prompt`, sends its next line, or until shutdown.
     ///
     /// # Errors
-    /// What the socket says, a client too slow to read included.
-    pub(super) async fn stream(&mut self, command: &ControlCommand, json: bool) -> io::Result<()> {
+    /// Errors of the socket; `TimedOut` for a client that does not read.
+    pub(super) async fn run(self, command: &ControlCommand) -> io::Result<()> {
         let mut source = match command {
             ControlCommand::Events { since, .. } => {
                 StreamSource::Events(JournalFollower::after(*since, &self.shared.context.journal))
             }
             ControlCommand::Watch(pause) => {
                 let mut ticks = interval(*pause);
-                // To one who reads slowly there is no hurry to catch up.
+                // A slow reader does not get missed answers in a burst.
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 StreamSource::Again(ticks, ControlCommand::Stats)
             }
             _ => return Ok(()),
         };
         let limits = &self.shared.context.limits;
-        let (mut listens, mut allowance) = (true, limits.discard_bytes);
+        let mut shutdown = self.shared.shutdown.clone();
+        let (mut reads, mut allowance) = (true, limits.discard_bytes);
         loop {
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(()),
                 () = source.ready() => {
-                    let piece = self.next_piece(&mut source, json).await;
+                    let piece = self.next_piece(&mut source).await;
                     self.conn.write_all(piece.as_bytes()).await?;
                 }
-                heard = read_client(self.conn, listens, self.prompting, limits.line) => match heard? {
+                input = read_client(self.conn, reads, self.prompting, limits.line) => match input? {
                     ClientInput::Line => return Ok(()),
-                    ClientInput::End => listens = false,
+                    ClientInput::End => reads = false,
                     ClientInput::Discarded(bytes) => {
                         allowance = allowance.saturating_sub(bytes);
-                        listens = allowance > 0;
+                        reads = allowance > 0;
                     }
                 }
             }
         }
     }
 
-    /// What there is to tell, ready to be written. As JSON it is one value a line, without an end.
-    async fn next_piece(&mut self, source: &mut StreamSource, json: bool) -> String {
+    /// Returns the next piece. As JSON it is one value a line, without an empty line.
+    async fn next_piece(&self, source: &mut StreamSource) -> String {
         let mut piece = String::new();
         match source {
             StreamSource::Events(follower) => {
                 for event in follower.take_new() {
-                    match json {
-                        true => {
-                            text_protocol::push_escaped(&mut piece, &event.to_json().to_string())
-                        }
-                        false => text_protocol::push_escaped(&mut piece, &event.to_string()),
-                    }
+                    let line = match self.json {
+                        true => event.to_json().to_string(),
+                        false => event.to_string(),
+                    };
+                    text_answer::push_line(&mut piece, &line);
                 }
             }
             StreamSource::Again(_, command) => {
-                let outcome = self.execute(command.clone()).await;
-                piece = text_protocol::render(outcome, json);
-                if json {
+                let context = &self.shared.context;
+                let result = execute::execute(command.clone(), self.client, context).await;
+                piece = text_answer::render(result, self.json);
+                if self.json {
                     piece.pop();
                 }
             }
@@ -111,14 +124,14 @@ impl TextSession<'_> {
     }
 }
 
-/// Listens to the client, or no more than whether the connection breaks. Cancel safe.
+/// Reads input of the client, or only waits for the connection to break if `reads` is false. Cancel safe.
 async fn read_client(
     conn: &mut Connection,
-    listens: bool,
+    reads: bool,
     prompting: bool,
-    longest: usize,
+    max_line: usize,
 ) -> io::Result<ClientInput> {
-    if !listens {
+    if !reads {
         return Err(conn.disconnected().await);
     }
     if !prompting {
@@ -127,10 +140,10 @@ async fn read_client(
             dropped => ClientInput::Discarded(dropped),
         });
     }
-    Ok(match conn.peek_line(longest).await? {
+    Ok(match conn.peek_line(max_line).await? {
         PeekedLine::Nothing => ClientInput::End,
         PeekedLine::Whole(line) if line.trim_ascii().is_empty() => {
-            // It has done what it was for.
+            // An empty line only ends the stream, so it is consumed here.
             conn.skip_line();
             ClientInput::Line
         }

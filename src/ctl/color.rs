@@ -1,7 +1,7 @@
-//! Colours for eyes: the words of the fleet stand out in the lines of an answer, on a terminal.
+//! Colours of answers on a terminal: states and events of the fleet stand out.
 //!
-//! It knows words, not commands; JSON and pipes get none. Whoever sets NO_COLOR, to anything, gets none
-//! either (<https://no-color.org>), nor does a terminal that calls itself dumb.
+//! JSON and pipes have no colours. Neither have outputs where `NO_COLOR` is set and not empty
+//! (<https://no-color.org>), nor terminals of the type `dumb`.
 
 use std::ffi::OsString;
 
@@ -14,17 +14,17 @@ const GREEN: &str = "\u{1b}[32m";
 const YELLOW: &str = "\u{1b}[33m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Whether lines are coloured.
+/// The colouring of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColorMode {
-    /// As they came.
+    /// Lines are printed unchanged.
     Plain,
-    /// With colours.
+    /// Lines are printed with colours.
     Colored,
 }
 
 impl ColorMode {
-    /// What fits an outlet that is a terminal, or none; `variable` looks into the environment.
+    /// Returns the mode of an output. `terminal` is `true` for a terminal; `variable` reads the environment.
     pub(super) fn for_output(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = variable("TERM").is_none_or(|value| value == "dumb");
@@ -34,7 +34,7 @@ impl ColorMode {
         }
     }
 
-    /// The line as it is to be shown.
+    /// Returns the line with its colours.
     pub(super) fn paint_line(self, line: &str) -> String {
         if self == Self::Plain || line.starts_with(['{', '[']) {
             return line.to_owned();
@@ -65,7 +65,7 @@ fn color_of(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether this is a time as events begin with: `2026-11-03T17:43:25.087Z`.
+/// Returns `true` for the time of an event, such as `2026-11-03T17:43:25.087Z`.
 fn is_time(word: &str) -> bool {
     word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[4] == b'-' && word.contains('T')
 }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn words_get_their_colour_and_keep_their_place() {
+    fn words_get_colours_and_keep_their_position() {
         let event = "1970-01-01T00:00:01.500Z seat 2   down      S2         2/3 up";
         let shown = ColorMode::Colored.paint_line(event);
         assert!(shown.starts_with("\u{1b}[2m1970-01-01T00:00:01.500Z\u{1b}[0m seat 2   "));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_word_of_ours_stays_as_it_is() {
+    fn lines_without_a_known_word_stay_unchanged() {
         for line in [
             "",
             " ",

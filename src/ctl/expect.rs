@@ -1,54 +1,47 @@
-//! What is to be expected of a line: how many answers, whether soon, and whether the last has an end.
+//! The answers that a line of commands gets, as far as the command table knows.
 //!
-//! It knows the commands by their first words alone; what is none of them gets an answer, too.
+//! The balancer may be newer than this program. A command that this table refuses gets one answer too: a
+//! refusal, or the answer of a command that is unknown here.
 
-/// The first words of commands that only ask; the answer to a change takes as long as the change.
-const READ_ONLY_COMMANDS: [&str; 8] = [
-    "help", "rep", "show", "where", "plan", "stats", "events", "quit",
-];
+use crate::access::AccessKind;
+use crate::control::command::{self, ControlCommand, ParsedCommand};
 
-/// What a line is to be answered with.
+/// The answers to a line.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExpectedAnswers {
-    /// So many answers.
-    pub(super) answers: usize,
-    /// Whether the last has no end of its own: who ends it is us, or the balancer broke it off.
+    /// Number of answers.
+    pub(super) count: usize,
+    /// `true` if the last answer streams: it ends only when the connection does.
     pub(super) streams: bool,
+    /// `true` if every command only reads, so that the answers come soon. The answer to a change takes as
+    /// long as the change.
+    pub(super) soon: bool,
 }
 
 impl ExpectedAnswers {
-    /// Of these commands.
     pub(super) fn for_line(line: &str) -> Self {
-        let mut due = Self {
-            answers: 0,
-            streams: false,
-        };
-        for command in line.split(';') {
-            let words: Vec<&str> = command.split_whitespace().collect();
-            due.answers += usize::from(!words.is_empty());
-            match words[..] {
-                ["quit"] | ["quit", "json"] => break,
-                [] => {}
-                [first, ..] => {
-                    due.streams = first == "watch" || first == "events" && words.contains(&"-w");
-                    if due.streams {
-                        // What is behind it will not be done.
-                        break;
-                    }
-                }
-            }
+        // A line without a valid command is answered by one error.
+        let commands = command::parse(line.as_bytes()).unwrap_or_default();
+        let quit = Ok(ControlCommand::Quit);
+        let quits = commands.iter().position(|parsed| parsed.command == quit);
+        let answered = &commands[..quits.map_or(commands.len(), |at| at + 1)];
+        let streams = answered.last().is_some_and(streams);
+        Self {
+            count: answered.len().max(1),
+            streams,
+            soon: !streams && answered.iter().all(reads),
         }
-        due
     }
 }
 
-/// Whether no command of this line changes anything or streams.
-pub(super) fn is_read_only(line: &str) -> bool {
-    let mut commands = line.split(';').map(str::split_whitespace);
-    commands.all(|mut words| {
-        let first = words
-            .next()
-            .is_none_or(|first| READ_ONLY_COMMANDS.contains(&first));
-        first && words.all(|word| word != "-w")
+fn streams(parsed: &ParsedCommand) -> bool {
+    parsed.command.as_ref().is_ok_and(ControlCommand::streams)
+}
+
+fn reads(parsed: &ParsedCommand) -> bool {
+    parsed.command.as_ref().is_ok_and(|command| {
+        let access = command.required_access();
+        access.is_none_or(|(_, kind)| kind == AccessKind::Read)
     })
 }
 
@@ -56,44 +49,42 @@ pub(super) fn is_read_only(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_only_asks_is_answered_soon() {
-        for line in [
-            "rep",
-            "show S1 json; stats",
-            " where 5 ;; rep",
-            "events 7",
-            "plan add 2",
-        ] {
-            assert!(is_read_only(line), "{line}");
-        }
-        for line in [
-            "add 1",
-            "rep; rm 1",
-            "events -w",
-            "events json -w",
-            "watch",
-            "replace all",
-            "ring set jump",
-        ] {
-            assert!(!is_read_only(line), "{line}");
+    fn expected(count: usize, streams: bool, soon: bool) -> ExpectedAnswers {
+        ExpectedAnswers {
+            count,
+            streams,
+            soon,
         }
     }
 
     #[test]
-    fn every_command_has_an_answer() {
-        for (line, answers, streams) in [
-            ("rep", 1, false),
+    fn every_command_has_an_answer_and_reads_are_answered_soon() {
+        for (line, count, soon) in [
+            ("rep", 1, true),
+            ("show S1 json; stats", 2, true),
+            (" where 5 ;; rep", 2, true),
+            ("events 7; ring; bound", 3, true),
+            ("plan add 2", 1, true),
+            ("quit; rm 1", 1, true),
+            ("add 1", 1, false),
             ("rep; add 1 S4 ;; stats json", 3, false),
-            ("watch", 1, true),
-            ("rep; events -w json", 2, true),
-            ("events json -w", 1, true),
-            ("events 7", 1, false),
-            ("quit; rep", 1, false),
-            ("watch; rep", 1, true),
+            ("replace all", 1, false),
+            ("ring set jump", 1, false),
+            ("newer-than-this-program", 1, false),
+            ("events json -w", 1, false),
+            ("watch; rep", 2, false),
+            ("", 1, true),
         ] {
-            let due = ExpectedAnswers::for_line(line);
-            assert_eq!((due.answers, due.streams), (answers, streams), "{line}");
+            let answers = ExpectedAnswers::for_line(line);
+            assert_eq!(answers, expected(count, false, soon), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_no_end() {
+        for (line, count) in [("watch", 1), ("rep; events -w json", 2), ("events -w 7", 1)] {
+            let answers = ExpectedAnswers::for_line(line);
+            assert_eq!(answers, expected(count, true, false), "{line}");
         }
     }
 }

@@ -1,10 +1,9 @@
-//! `ringmaster ctl`: sends a running balancer one line of text commands, shows each answer as it comes,
-//! and tells by the exit code whether all was done.
+//! `ringmaster ctl`: sends a running balancer one line of text commands, prints each answer as it comes,
+//! and returns whether every command succeeded.
 //!
-//! It knows how answers are framed, and of commands only which of them just ask: their answers must come soon. For
-//! the others it waits as long as it takes: the balancer has limits of its own, and `watch` has none. Surprising: a token that was refused is
-//! told of only when the command was refused too, because the variable that holds it may be meant for
-//! another balancer.
+//! The command table tells how many answers come and whether they come soon. Other answers have no
+//! deadline: the balancer limits changes itself, and `watch` has no end. A refused token is reported only
+//! if a command was refused too, because the variable that holds it may be meant for another balancer.
 
 mod color;
 mod expect;
@@ -17,43 +16,44 @@ use std::time::Duration;
 use crate::access::Token;
 use crate::wire::socket::loopback_if_unspecified;
 use color::ColorMode;
-use expect::{ExpectedAnswers, is_read_only};
+use expect::ExpectedAnswers;
 use reader::{AnswerPart, AnswerReader};
 
-/// Connecting, and each write.
+/// Timeout of connecting and of each write.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest silence of a balancer that is only asked.
+/// Timeout of each read, if every command of the line only reads.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends `line`, which may hold several commands, to the control port at `control` (host and port), after
-/// the `token` if there is one. Answers go to stdout; refusals to stderr, unless they are JSON. Whether
-/// nothing was refused.
+/// the `token` if there is one. Answers go to stdout, refusals to stderr unless they are JSON. Returns `true`
+/// if nothing was refused.
 ///
 /// # Errors
-/// A sentence, when nobody answers or an answer breaks off.
+/// A sentence, when the balancer does not answer or an answer is incomplete.
 pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<bool, String> {
     let stream = connect(control)?;
     let token = token.map(|token| format!("auth {}; ", token.reveal()));
-    let words = format!("{}{line}\n", token.as_deref().unwrap_or_default());
+    let request = format!("{}{line}\n", token.as_deref().unwrap_or_default());
     (&stream)
-        .write_all(words.as_bytes())
+        .write_all(request.as_bytes())
         .map_err(|err| format!("cannot send to {control}: {err}"))?;
-    // There is no second line: whoever waits for one ('prompt') need not. It fails when the other side has
-    // gone, and then there is something to read about that.
+    // There is no second line, so 'prompt' need not wait for one. If this fails, the balancer has closed the
+    // connection, and reading returns the reason.
     let _ = stream.shutdown(Shutdown::Write);
-    let limit = is_read_only(line).then_some(ANSWER_TIMEOUT);
+    let expected = ExpectedAnswers::for_line(line);
+    let limit = expected.soon.then_some(ANSWER_TIMEOUT);
     stream
         .set_read_timeout(limit)
         .map_err(|err| format!("{control}: {err}"))?;
-    let mut show = Printer {
+    let mut printer = Printer {
         out: ColoredStream::new(io::stdout().lock()),
         errors: ColoredStream::new(io::stderr().lock()),
         begun: false,
         gap: false,
     };
     let answers = &mut AnswerReader::new(BufReader::new(stream));
-    let shown = show.print_all(answers, token.is_some(), &ExpectedAnswers::for_line(line));
-    shown.map_err(|err| match err.kind() {
+    let printed = printer.print_all(answers, token.is_some(), &expected);
+    printed.map_err(|err| match err.kind() {
         ErrorKind::UnexpectedEof => {
             format!("{control} closed the connection before its answer was whole")
         }
@@ -66,17 +66,17 @@ fn connect(control: &str) -> Result<TcpStream, String> {
     let addrs = control
         .to_socket_addrs()
         .map_err(|err| format!("cannot find {control} (--control): {err}"))?;
-    let mut fault = format!("{control} has no address (--control)");
+    let mut error = format!("{control} has no address (--control)");
     for addr in addrs.map(loopback_if_unspecified) {
         match open(addr) {
             Ok(stream) => return Ok(stream),
             Err(err) if err.kind() == ErrorKind::ConnectionRefused => {
-                fault = format!("nothing listens on {addr} (--control)");
+                error = format!("nothing listens on {addr} (--control)");
             }
-            Err(err) => fault = format!("cannot reach {addr} (--control): {err}"),
+            Err(err) => error = format!("cannot reach {addr} (--control): {err}"),
         }
     }
-    Err(fault)
+    Err(error)
 }
 
 fn open(addr: SocketAddr) -> io::Result<TcpStream> {
@@ -85,7 +85,7 @@ fn open(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Where lines go, and how they look there.
+/// An output and its colours.
 struct ColoredStream<W> {
     to: W,
     paint: ColorMode,
@@ -102,36 +102,38 @@ impl<W: Write> ColoredStream<W> {
     fn write_line(&mut self, line: &str) -> io::Result<()> {
         let line = self.paint.paint_line(line) + "\n";
         self.to.write_all(line.as_bytes())?;
-        // Whoever watches a stream must not wait for more of it.
+        // A line of a stream is shown at once.
         self.to.flush()
     }
 }
 
-/// What is shown, and where.
+/// Prints answers with an empty line between them.
 struct Printer<O, E> {
     out: ColoredStream<O>,
     errors: ColoredStream<E>,
-    /// Whether anything was shown on `out`, and its answer has ended since: an empty line parts answers.
+    /// `true` once a line was printed to `out`.
     begun: bool,
+    /// `true` if an empty line precedes the next one.
     gap: bool,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
-    /// Shows all answers, but for a first one about the token. It ends early when nobody reads on.
+    /// Prints all answers except the first one about the token. Ends without an error when the reader of the
+    /// output closes it.
     fn print_all(
         &mut self,
         answers: &mut AnswerReader<impl BufRead>,
         token: bool,
-        due: &ExpectedAnswers,
+        expected: &ExpectedAnswers,
     ) -> io::Result<bool> {
         let refused = match token {
             true => first_refusal(answers)?,
             false => None,
         };
-        match self.print_rest(answers, refused, due) {
-            // Told apart from a broken connection, which has no such error for readers.
+        match self.print_rest(answers, refused, expected) {
+            // Only writing fails with this error, so it is not the connection's.
             Err(err) if err.kind() == ErrorKind::BrokenPipe => Ok(true),
-            shown => shown,
+            printed => printed,
         }
     }
 
@@ -139,34 +141,34 @@ impl<O: Write, E: Write> Printer<O, E> {
         &mut self,
         answers: &mut AnswerReader<impl BufRead>,
         mut token_refused: Option<String>,
-        due: &ExpectedAnswers,
+        expected: &ExpectedAnswers,
     ) -> io::Result<bool> {
-        let (mut good, mut ended) = (true, 0);
+        let (mut succeeded, mut ended) = (true, 0);
         while let Some(part) = answers.next()? {
             match part {
                 AnswerPart::End => (self.gap, ended) = (self.begun, ended + 1),
                 AnswerPart::Refusal(line) => {
-                    good = false;
+                    succeeded = false;
                     for line in token_refused.take().iter().chain([&line]) {
                         self.errors.write_line(line)?;
                     }
                 }
                 AnswerPart::Failure(line) => {
-                    good = false;
+                    succeeded = false;
                     self.print_answer(&line)?;
                 }
                 AnswerPart::Line(line) => self.print_answer(&line)?,
             }
         }
-        // What was refused is 1 already, and a refused stream has ended by that.
-        match good && (due.streams || ended < due.answers) {
+        // After a refusal the exit code is 1 anyway, and a refused stream is complete.
+        match succeeded && (expected.streams || ended < expected.count) {
             true => Err(ErrorKind::UnexpectedEof.into()),
-            false => Ok(good),
+            false => Ok(succeeded),
         }
     }
 
     fn print_answer(&mut self, line: &str) -> io::Result<()> {
-        // Values are told apart by their lines.
+        // JSON values are one line each and need no empty line between them.
         if std::mem::take(&mut self.gap) && !line.starts_with(['{', '[']) {
             self.out.write_line("")?;
         }
@@ -175,7 +177,7 @@ impl<O: Write, E: Write> Printer<O, E> {
     }
 }
 
-/// Reads one answer and keeps of it what refuses.
+/// Reads one answer and returns its refusal.
 fn first_refusal(answers: &mut AnswerReader<impl BufRead>) -> io::Result<Option<String>> {
     let mut refused = None;
     while let Some(part) = answers.next()? {

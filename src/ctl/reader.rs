@@ -1,36 +1,37 @@
-//! The answers of the text protocol as they come in: lines, the empty line that ends each, and what
-//! refuses.
+//! The reader of the text protocol's answers: lines, refusals, and the empty line that ends each answer.
 //!
-//! It reads and shows nothing. A balancer sends no control characters; whoever else may answer at that
-//! address does not get to move a terminal's cursor either.
+//! Lines are escaped for a terminal. A balancer escapes its answers itself, but the address may belong to
+//! another program.
 
 use std::io::{self, BufRead, ErrorKind, Read as _};
 
 use serde_json::Value;
 
-/// The longest line that is taken, in bytes: far more than a list of all replicas in JSON.
+use crate::terminal;
+
+/// Longest line that is read, in bytes: far more than a list of all replicas in JSON.
 pub(super) const MAX_ANSWER_LINE: u64 = 16 * 1024 * 1024;
 
 /// A part of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AnswerPart {
-    /// A line of it.
+    /// A line.
     Line(String),
-    /// The line that says why not.
+    /// The line of a refusal.
     Refusal(String),
-    /// The same in JSON.
+    /// A refusal in JSON.
     Failure(String),
-    /// Its end.
+    /// The end of the answer.
     End,
 }
 
-/// What is read from.
+/// Reads answers from a connection.
 #[derive(Debug)]
 pub(super) struct AnswerReader<R> {
     from: R,
-    /// Whether nothing has been read yet.
+    /// `true` before the first line.
     fresh: bool,
-    /// Whether the next line is an answer's first.
+    /// `true` if the next line is the first of an answer.
     first: bool,
 }
 
@@ -43,10 +44,11 @@ impl<R: BufRead> AnswerReader<R> {
         }
     }
 
-    /// The next part; `None` when the connection ended after a whole answer, or before the first.
+    /// Returns the next part. `None` when the connection ended after a complete answer, or before the first.
     ///
     /// # Errors
-    /// `UnexpectedEof` within an answer; `InvalidData` for what is no answer; what the socket says.
+    /// `UnexpectedEof` when the connection ends within an answer, `InvalidData` for another protocol or too
+    /// long a line, otherwise errors of the socket.
     pub(super) fn next(&mut self) -> io::Result<Option<AnswerPart>> {
         let mut line = Vec::new();
         (&mut self.from)
@@ -56,7 +58,7 @@ impl<R: BufRead> AnswerReader<R> {
         match line.pop() {
             None if self.first => return Ok(None),
             Some(b'\n') => {}
-            // After 'prompt' it would take more lines, and none came.
+            // The prompt that follows 'prompt'; the balancer closes the connection after it.
             Some(b' ') if self.first && line == b">" => return Ok(None),
             Some(_) if line.len() as u64 + 1 == MAX_ANSWER_LINE => {
                 let sentence = format!("a line is longer than {MAX_ANSWER_LINE} bytes");
@@ -64,7 +66,8 @@ impl<R: BufRead> AnswerReader<R> {
             }
             _ => return Err(ErrorKind::UnexpectedEof.into()),
         }
-        let line = sanitize_line(&line);
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        let line = terminal::escape(&String::from_utf8_lossy(line)).into_owned();
         if fresh && line.starts_with("HTTP/") {
             let sentence = "it answers in HTTP: is this the data port?";
             return Err(io::Error::new(ErrorKind::InvalidData, sentence));
@@ -90,18 +93,6 @@ fn is_failure(line: &str) -> bool {
     value.is_some_and(|value| value["status"] == "failure")
 }
 
-fn sanitize_line(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut tamed = String::with_capacity(line.len());
-    for c in String::from_utf8_lossy(line).chars() {
-        match c.is_control() && c != '\t' {
-            true => tamed.extend(c.escape_default()),
-            false => tamed.push(c),
-        }
-    }
-    tamed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_its_lines_and_its_end() {
+    fn an_answer_is_lines_and_an_end() {
         let line = |text: &str| AnswerPart::Line(text.to_owned());
         let refusal = |text: &str| AnswerPart::Refusal(text.to_owned());
         assert_eq!(
@@ -132,23 +123,23 @@ mod tests {
         assert_eq!(parts(b"\r\n").unwrap(), [AnswerPart::End]);
         assert_eq!(parts(b"ok\n\n> ").unwrap(), [line("ok"), AnswerPart::End]);
         let failure = br#"{"message":"<Error> no","status":"failure"}"#;
-        let told = String::from_utf8_lossy(failure).into_owned();
+        let text = String::from_utf8_lossy(failure).into_owned();
         let answer = [&failure[..], b"\n\n"].concat();
         assert_eq!(
             parts(&answer).unwrap(),
-            [AnswerPart::Failure(told), AnswerPart::End]
+            [AnswerPart::Failure(text), AnswerPart::End]
         );
-        for fine in [r#"{"status":"successful"}"#, "{", "[]"] {
-            let answer = format!("{fine}\n\n");
+        for success in [r#"{"status":"successful"}"#, "{", "[]"] {
+            let answer = format!("{success}\n\n");
             assert_eq!(
                 parts(answer.as_bytes()).unwrap(),
-                [line(fine), AnswerPart::End]
+                [line(success), AnswerPart::End]
             );
         }
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error() {
+    fn an_incomplete_answer_or_another_protocol_is_an_error() {
         let kind = |text: &[u8]| parts(text).map_err(|err| err.kind());
         assert_eq!(kind(b""), Ok(vec![]));
         assert_eq!(kind(b"N 1"), Err(ErrorKind::UnexpectedEof));
@@ -170,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn foreign_bytes_move_no_cursor() {
-        let line = AnswerPart::Line("\\u{1b}[2J\t\u{fffd}".to_owned());
+    fn control_characters_are_escaped() {
+        let line = AnswerPart::Line("\\u001b[2J\\u0009\u{fffd}".to_owned());
         assert_eq!(
             parts(b"\x1b[2J\t\xff\n\n").unwrap(),
             [line, AnswerPart::End]

@@ -9,9 +9,9 @@ use super::browser::Browser;
 pub(super) fn message(browser: &Browser, state: &str) -> String {
     browser.until(
         &format!("a word that is {state:?}"),
-        &format!("(said => said.dataset.state === '{state}' && said.textContent !== '')(document.getElementById('change-said'))"),
+        &format!("(said => said.dataset.state === '{state}' && said.textContent !== '')(document.getElementById('change-message'))"),
     );
-    browser.text("#change-said")
+    browser.text("#change-message")
 }
 
 pub(super) fn can_apply(browser: &Browser) -> bool {
@@ -41,7 +41,7 @@ fn replicas_are_added_and_removed_by_click() {
     browser.click("#preview");
     offered(&browser, "Add 2 replicas");
     assert_eq!(browser.count("#plan tbody tr"), 4);
-    assert!(browser.text("#plan .facts").contains("2 → 4"));
+    assert!(browser.text("#plan .summary").contains("2 → 4"));
     assert!(browser.text("#plan .moved").contains("% of the keys"));
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
     browser.click("#apply");
@@ -94,7 +94,7 @@ fn a_ring_switch_is_previewed_and_applied() {
     choose(&browser, "classic");
     browser.click("#preview");
     offered(&browser, "Switch to classic");
-    assert!(browser.text("#plan .facts").contains("uniform → classic"));
+    assert!(browser.text("#plan .summary").contains("uniform → classic"));
     assert!(
         browser
             .text("#plan tbody tr:nth-child(1)")
@@ -106,7 +106,7 @@ fn a_ring_switch_is_previewed_and_applied() {
     assert!(program.command("ring").starts_with("ring classic\n"));
     browser.until(
         "the new ring",
-        "document.getElementById('facts').textContent.includes('classic')",
+        "document.getElementById('summary').textContent.includes('classic')",
     );
     browser.until(
         "its share",
@@ -153,7 +153,7 @@ fn the_bound_is_set() {
     assert_eq!(program.command("bound"), "bound 1.25\n\n");
     browser.until(
         "the new bound",
-        "document.getElementById('facts').textContent.includes('1.25')",
+        "document.getElementById('summary').textContent.includes('1.25')",
     );
 }
 
@@ -183,7 +183,7 @@ fn a_refusal_is_told_and_an_old_preview_is_taken_back() {
         browser.click("#preview");
         browser.until(
             "the refusal",
-            &format!("document.getElementById('change-said').textContent === {sentence:?}"),
+            &format!("document.getElementById('change-message').textContent === {sentence:?}"),
         );
         assert!(!can_apply(&browser), "{sentence}");
     }
@@ -200,6 +200,6 @@ fn a_refusal_is_told_and_an_old_preview_is_taken_back() {
         "the offer is gone",
         "document.getElementById('apply').disabled",
     );
-    assert!(browser.text("#change-said").contains("preview it again"));
+    assert!(browser.text("#change-message").contains("preview it again"));
     assert_eq!(program.rep(), ["S1"]);
 }

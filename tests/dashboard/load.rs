@@ -131,17 +131,17 @@ fn a_page_with_a_missing_part_is_reloaded() {
     let program = Ringmaster::start(&["--replicas", "1"]);
     let browser = Browser::at(&program);
     let url = format!("http://127.0.0.1:{}/", program.control.port());
-    for part in ["*/words.js", "*/main.js", "*/page.css"] {
+    for part in ["*/format.js", "*/main.js", "*/page.css"] {
         browser.block(&[part]);
         browser.go(&url);
         browser.until(
             "the word",
-            "document.getElementById('lost').textContent.startsWith('Not all of this page')",
+            "document.getElementById('connection-lost').textContent.startsWith('Not all of this page')",
         );
         browser.block(&[]);
         browser.until(
             "the whole page",
-            "document.title.includes('up ·') && document.getElementById('lost').hidden \
+            "document.title.includes('up ·') && document.getElementById('connection-lost').hidden \
              && getComputedStyle(document.querySelector('.skip')).position === 'absolute'",
         );
     }

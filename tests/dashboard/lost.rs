@@ -4,7 +4,7 @@ use crate::support::{Ringmaster, Signal};
 
 use super::browser::Browser;
 
-const SHOWN: &str = "!document.getElementById('lost').hidden";
+const SHOWN: &str = "!document.getElementById('connection-lost').hidden";
 
 #[test]
 fn a_lost_balancer_is_shown_and_found_again() {
@@ -18,13 +18,13 @@ fn a_lost_balancer_is_shown_and_found_again() {
     let control = program.control.to_string();
     program.kill();
     browser.until("the word", SHOWN);
-    let message = browser.text("#lost");
+    let message = browser.text("#connection-lost");
     assert!(
         message.starts_with("No answer from the balancer since "),
         "{message}"
     );
     assert_eq!(
-        browser.eval("document.getElementById('lost').getAttribute('role')"),
+        browser.eval("document.getElementById('connection-lost').getAttribute('role')"),
         "alert"
     );
     assert_eq!(browser.eval("document.title"), "lost · Ringmaster");
@@ -47,7 +47,7 @@ fn a_lost_balancer_is_shown_and_found_again() {
         "the other's events alone",
         "document.querySelectorAll('#events li').length === 3",
     );
-    assert_eq!(browser.text("#news"), "The balancer answers again.");
+    assert_eq!(browser.text("#announcer"), "The balancer answers again.");
     drop(program);
 }
 

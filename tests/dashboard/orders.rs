@@ -98,7 +98,7 @@ fn all_are_replaced_one_after_the_other() {
     offered(&browser, "Replace all");
     assert!(
         browser
-            .text("#plan .facts")
+            .text("#plan .summary")
             .contains("2, one after the other")
     );
     assert_eq!(program.rep(), ["S1", "S2"], "a preview changes nothing");
@@ -172,7 +172,7 @@ fn an_order_is_chosen_in_the_form_too_and_refusals_are_told() {
     program.command("replace S2");
     browser.until(
         "the offer is gone",
-        "document.getElementById('apply').disabled && document.getElementById('change-said').textContent === 'S2 is gone since.'",
+        "document.getElementById('apply').disabled && document.getElementById('change-message').textContent === 'S2 is gone since.'",
     );
     assert_eq!(
         browser.eval("document.getElementById('which').value"),

@@ -147,7 +147,10 @@ fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
     }
     assert_eq!(load.finish().failures, [""; 0]);
     program.kill();
-    browser.until("the word", "!document.getElementById('lost').hidden");
+    browser.until(
+        "the word",
+        "!document.getElementById('connection-lost').hidden",
+    );
     for dark in [false, true] {
         let name = if dark { "lost-dark" } else { "lost" };
         keep(
@@ -157,7 +160,7 @@ fn the_page_looks_right_in_light_and_dark_and_on_a_phone() {
                 ..Screen::WIDE
             }),
         );
-        assert!(!browser.text("#lost").is_empty());
+        assert!(!browser.text("#connection-lost").is_empty());
     }
 }
 

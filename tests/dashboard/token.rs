@@ -13,7 +13,7 @@ fn a_remote_client_with_the_token_may_command() {
     let browser = Browser::open(Screen::WIDE, &url);
     browser.until(
         "the refusal",
-        "document.getElementById('lost').textContent.includes('bearer token')",
+        "document.getElementById('connection-lost').textContent.includes('bearer token')",
     );
     assert_eq!(browser.count("#rows tr"), 0);
     assert_eq!(
@@ -24,7 +24,7 @@ fn a_remote_client_with_the_token_may_command() {
     browser.press("\u{e007}");
     browser.until(
         "another refusal",
-        "document.getElementById('lost').textContent.includes('yours is wrong')",
+        "document.getElementById('connection-lost').textContent.includes('yours is wrong')",
     );
     browser.fill("#token", "s3cret");
     browser.press("\u{e007}");

@@ -1,9 +1,12 @@
-//! Lines that are commands, and those that are not.
+//! Valid and invalid lines.
+
+use std::time::Duration;
 
 use super::*;
-use crate::orders::ReplaceTarget;
+use crate::orders::{ChangeKind, ChangeRequest, Order, ReplaceTarget};
+use crate::roster::ReplicaName;
 
-fn one(line: &str) -> Result<ControlCommand, String> {
+fn parse_one(line: &str) -> Result<ControlCommand, String> {
     let mut requests = parse(line.as_bytes()).unwrap();
     assert_eq!(requests.len(), 1, "{line}");
     requests.remove(0).command
@@ -11,10 +14,11 @@ fn one(line: &str) -> Result<ControlCommand, String> {
 
 fn changed(kind: ChangeKind, n: usize, names: &[&str]) -> Result<ControlCommand, String> {
     let names = names.iter().map(|name| name.parse().unwrap()).collect();
-    Ok(ControlCommand::Change(kind, ChangeRequest { n, names }))
+    let order = kind.into_order(ChangeRequest { n, names });
+    Ok(ControlCommand::Order(order))
 }
 
-fn told(since: u64, follow: bool) -> Result<ControlCommand, String> {
+fn events(since: u64, follow: bool) -> Result<ControlCommand, String> {
     Ok(ControlCommand::Events { since, follow })
 }
 
@@ -26,12 +30,12 @@ fn s2() -> ReplicaName {
     "S2".parse().unwrap()
 }
 
-fn replaced(target: ReplaceTarget) -> ControlCommand {
+fn replace(target: ReplaceTarget) -> ControlCommand {
     ControlCommand::Order(Order::Replace(target))
 }
 
 #[test]
-fn every_command_is_read() {
+fn every_command_is_parsed() {
     let cases = [
         ("help", Ok(ControlCommand::Help(None))),
         ("rep", Ok(ControlCommand::Rep)),
@@ -45,37 +49,37 @@ fn every_command_is_read() {
         ("show S2", Ok(ControlCommand::Show(Some(s2())))),
         ("scale 0", Ok(ControlCommand::Order(Order::Scale(0)))),
         ("scale 007", Ok(ControlCommand::Order(Order::Scale(7)))),
-        ("replace all", Ok(replaced(ReplaceTarget::All))),
-        ("replace S2", Ok(replaced(ReplaceTarget::One(s2())))),
+        ("replace all", Ok(replace(ReplaceTarget::All))),
+        ("replace S2", Ok(replace(ReplaceTarget::One(s2())))),
         ("drain S2", Ok(ControlCommand::Order(Order::Drain(s2())))),
         ("ready S2", Ok(ControlCommand::Order(Order::Ready(s2())))),
         ("watch", watch(1.0)),
         ("watch 0.1", watch(0.1)),
         ("watch 3600", watch(3600.0)),
         ("watch 2.5", watch(2.5)),
-        ("events", told(0, false)),
-        ("events 017", told(17, false)),
-        ("events -w", told(0, true)),
-        ("events -w 18446744073709551615", told(u64::MAX, true)),
+        ("events", events(0, false)),
+        ("events 017", events(17, false)),
+        ("events -w", events(0, true)),
+        ("events -w 18446744073709551615", events(u64::MAX, true)),
         ("prompt", Ok(ControlCommand::Prompt)),
         ("auth x=1", Ok(ControlCommand::Auth("x=1".parse().unwrap()))),
         ("quit", Ok(ControlCommand::Quit)),
     ];
     for (line, command) in cases {
-        assert_eq!(one(line), command, "{line}");
+        assert_eq!(parse_one(line), command, "{line}");
     }
 }
 
 #[test]
 fn help_knows_every_command() {
-    for entry in COMMANDS {
-        let asked = one(&format!("help {}", entry.name));
-        assert_eq!(asked, Ok(ControlCommand::Help(Some(entry))));
+    for spec in COMMANDS {
+        let help = parse_one(&format!("help {}", spec.name));
+        assert_eq!(help, Ok(ControlCommand::Help(Some(spec))));
     }
 }
 
 #[test]
-fn a_fault_is_told_in_a_sentence() {
+fn an_error_is_a_sentence() {
     let cases = [
         ("rep S1", "usage: rep"),
         ("add", "usage: add N [NAME...]"),
@@ -138,10 +142,10 @@ fn a_fault_is_told_in_a_sentence() {
         ),
     ];
     for (line, sentence) in cases {
-        assert_eq!(one(line), Err(sentence.into()), "{line}");
+        assert_eq!(parse_one(line), Err(sentence.into()), "{line}");
     }
     for line in ["add 1 -x", "show -x", "replace a/b", "drain ä", "ready _"] {
-        let sentence = one(line).unwrap_err();
+        let sentence = parse_one(line).unwrap_err();
         assert!(sentence.contains("not a legal replica name"), "{sentence}");
     }
 }
@@ -154,36 +158,36 @@ fn an_unknown_command_hints_at_the_nearest() {
         ("xx", "try 'help'"),
     ] {
         let expected = format!("there is no command '{line}'; {hint}");
-        assert_eq!(one(line), Err(expected));
+        assert_eq!(parse_one(line), Err(expected));
     }
-    let sentence = one("\u{1b}[2J\0").unwrap_err();
-    assert!(sentence.contains(r"'\u{1b}[2J\0'"), "{sentence}");
+    let sentence = parse_one("\u{1b}[2J\0").unwrap_err();
+    assert!(sentence.contains(r"'\u001b[2J\u0000'"), "{sentence}");
 }
 
 #[test]
-fn what_goes_on_for_ever_is_the_last_of_its_line() {
-    let good = |line: &[u8]| -> Vec<bool> {
+fn a_stream_must_be_the_last_command_of_its_line() {
+    let valid = |line: &[u8]| -> Vec<bool> {
         let requests = parse(line).unwrap();
         requests.iter().map(|r| r.command.is_ok()).collect()
     };
-    assert_eq!(good(b"rep; events -w json;"), [true, true]);
-    assert_eq!(good(b"events -w; rep"), [false, true]);
-    assert_eq!(good(b"watch; watch 2"), [false, true]);
-    assert_eq!(good(b"events; rep"), [true, true]);
+    assert_eq!(valid(b"rep; events -w json;"), [true, true]);
+    assert_eq!(valid(b"events -w; rep"), [false, true]);
+    assert_eq!(valid(b"watch; watch 2"), [false, true]);
+    assert_eq!(valid(b"events; rep"), [true, true]);
 }
 
 #[test]
-fn json_belongs_to_the_command_it_ends() {
+fn json_belongs_to_the_command_that_it_ends() {
     let line = b"rep json; events; add 2 S4 json ; bogus json";
     let json: Vec<bool> = parse(line).unwrap().iter().map(|r| r.json).collect();
     assert_eq!(json, [true, false, true, true]);
 }
 
 #[test]
-fn a_fault_spoils_only_its_own_command() {
+fn an_error_leaves_the_other_commands_valid() {
     let requests = parse(b";rep;; bogus ;events;").unwrap();
-    let good: Vec<bool> = requests.iter().map(|r| r.command.is_ok()).collect();
-    assert_eq!(good, [true, false, true]);
+    let valid: Vec<bool> = requests.iter().map(|r| r.command.is_ok()).collect();
+    assert_eq!(valid, [true, false, true]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-// Sparklines of the last two minutes, drawn from what the page has heard since it was opened. A second in
-// which nothing was heard is a gap.
+// Sparklines of the last two minutes, from the answers since the page was opened. A second without an answer
+// is a gap.
 
-import { make, say } from "./words.js";
+import { make, setText } from "./format.js";
 
-const KEPT = 120;
+const SECONDS = 120;
 const [WIDTH, HEIGHT] = [240, 56];
 const LATE_MS = 2500;
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,7 +11,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /** One chart of one or two lines, in the figure of this id. */
 export class Chart {
   constructor(id, title, lines, write) {
-    this.lines = lines.map((name) => ({ name, values: Array(KEPT).fill(null) }));
+    this.lines = lines.map((name) => ({ name, values: Array(SECONDS).fill(null) }));
     this.write = write;
     this.title = title;
     this.now = make("span", { class: "now" });
@@ -35,12 +35,12 @@ export class Chart {
     document.getElementById(id).append(caption, make("div", { class: "plot" }, this.picture, this.top, make("span", { class: "scale from" }, "2 min ago")));
   }
 
-  /** Adds a second: one value for each line, null where there is none. Seconds left out are gaps too. */
+  /** Adds a second: one value for each line, null for a gap. Seconds since the last call are gaps too. */
   add(values) {
     const now = Date.now();
     const silence = now - (this.last ?? now);
-    // A late second is no gap yet.
-    const missed = silence < LATE_MS ? 0 : Math.min(KEPT, Math.round(silence / 1000) - 1);
+    // A second that is only late is no gap.
+    const missed = silence < LATE_MS ? 0 : Math.min(SECONDS, Math.round(silence / 1000) - 1);
     for (let n = 0; n < missed; n += 1) this.push([]);
     this.last = now;
     this.push(values);
@@ -65,11 +65,11 @@ export class Chart {
         `M${from} ${HEIGHT}L${points.join("L")}L${to} ${HEIGHT}Z`).join(""));
     });
     const last = this.lines.map(({ name, values }) => {
-      const value = this.write(values[KEPT - 1]);
+      const value = this.write(values[SECONDS - 1]);
       return name ? `${name} ${value}` : value;
     });
-    this.shown.forEach((shown, index) => say(shown, this.write(this.lines[index].values[KEPT - 1])));
-    say(this.top, all.some((value) => value > 0) ? this.write(top) : "");
+    this.shown.forEach((shown, index) => setText(shown, this.write(this.lines[index].values[SECONDS - 1])));
+    setText(this.top, all.some((value) => value > 0) ? this.write(top) : "");
     this.picture.setAttribute("aria-label", `${this.title}: now ${last.join(", ")}; scale to ${this.write(top)}`);
   }
 }
@@ -81,12 +81,12 @@ function nice(n) {
   return [1, 2, 5, 10].map((step) => step * size).find((step) => step >= n);
 }
 
-/** Stretches without a gap. */
+/** Segments of points without a gap. */
 function segments(values, top) {
   const found = [];
   values.forEach((value, index) => {
     if (value === null) return;
-    const x = (index * WIDTH) / (KEPT - 1);
+    const x = (index * WIDTH) / (SECONDS - 1);
     const point = `${x.toFixed(1)} ${(HEIGHT - 2 - (value / top) * (HEIGHT - 6)).toFixed(1)}`;
     if (index > 0 && values[index - 1] !== null) {
       const last = found[found.length - 1];

@@ -1,19 +1,19 @@
-// The page: asks once a second how things stand and hands it round. It says when nobody answers and since
-// when, keeps what was last heard in sight, and goes on by itself once there is an answer again.
+// The page: requests the state once a second and passes it to the parts of the page. Without an answer it
+// shows since when, keeps the last state visible, and goes on once the balancer answers again.
 
-import { ask, now, Refusal, useToken } from "./ask.js";
-import { asked, know, onDoing, onDone, stale } from "./change.js";
+import { get, now, Refusal, useToken } from "./api.js";
+import { discardPreview, onBusy, onDone, setReplicas, startOrder } from "./change_dialog.js";
 import { Chart } from "./charts.js";
 import { followEvents } from "./events.js";
-import { lookAgain } from "./key.js";
+import { refreshKey } from "./where_key.js";
 import { drawLoad, drawRing } from "./ring.js";
 import { lockOrders, onOrder, showReplicas } from "./seats.js";
-import { bytes, clock, count, make, ms, percent, rate, say, span } from "./words.js";
+import { bytes, clock, count, make, ms, percent, rate, setText, span } from "./format.js";
 
 const EVERY_MS = 1000;
 const ARCS = 720;
 
-const page = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const charts = {
   requests: new Chart("chart-requests", "Requests/s", [""], rate),
   latency: new Chart("chart-latency", "Latency, ms", ["p50", "p99"], ms),
@@ -21,34 +21,34 @@ const charts = {
 };
 
 let ring = null;
-let ringIsOf = "";
-let seatsAreOf = "";
-let heard = null;
-let silent = false;
+let drawnOutline = "";
+let drawnSeats = "";
+let lastAnswer = null;
+let isLost = false;
 
-/** What decides how the ring looks. */
+/** Everything that the picture of the ring depends on. */
 const outline = (stats) => JSON.stringify([stats.ring, stats.bound, stats.seats.map(({ seat }) => seat)]);
 
-async function look() {
-  const [stats, replicas] = await Promise.all([ask("/stats"), ask("/replicas").catch(quietly)]);
+async function update() {
+  const [stats, replicas] = await Promise.all([get("/stats"), get("/replicas").catch(ignoreNotFound)]);
   const outlined = outline(stats);
-  if (outlined !== ringIsOf) {
-    ring = await ask(`/ring?points=${ARCS}`);
-    if (ringIsOf) stale("The ring has changed since; preview it again.");
-    ringIsOf = outlined;
+  if (outlined !== drawnOutline) {
+    ring = await get(`/ring?points=${ARCS}`);
+    if (drawnOutline) discardPreview("The ring has changed since; preview it again.");
+    drawnOutline = outlined;
     drawRing(ring);
   }
-  // Where a key is follows from the ring, from who sits there, and from how they are.
+  // The seats of a key depend on the ring, and on the names and states of the replicas.
   const seated = outlined + JSON.stringify(stats.seats.map(({ name, state }) => [name, state]));
-  if (seated !== seatsAreOf) {
-    seatsAreOf = seated;
-    lookAgain();
+  if (seated !== drawnSeats) {
+    drawnSeats = seated;
+    refreshKey();
   }
   show(stats, replicas?.replicas ?? []);
 }
 
-/** A balancer without that path; anything else is told. */
-function quietly(err) {
+/** Returns null for a balancer without that path; other errors are thrown. */
+function ignoreNotFound(err) {
   if (err instanceof Refusal && err.status === 404) return null;
   throw err;
 }
@@ -58,21 +58,21 @@ function show(stats, replicas) {
   charts.requests.add([all.requests_per_s]);
   charts.latency.add([all.total_ms.p50, all.total_ms.p99]);
   charts.bytes.add([all.bytes_to_client_per_s]);
-  facts(stats);
-  counts(stats);
+  showSummary(stats);
+  showCounts(stats);
   const kind = stats.ring.split(":")[0];
-  const rows = views(stats, replicas);
-  drawLoad(stats.seats, idle(rows), ring, [stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas", kind, stats.bound ? `bound ${stats.bound}` : "no bound"]);
+  const rows = tableRows(stats, replicas);
+  drawLoad(stats.seats, idleSeats(rows), ring, [stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas", kind, stats.bound ? `bound ${stats.bound}` : "no bound"]);
   showReplicas(rows);
-  know(rows.filter(({ orders }) => orders.length));
-  page("replace-all").hidden = !rows.some(({ orders }) => orders.includes("replace"));
+  setReplicas(rows.filter(({ orders }) => orders.length));
+  byId("replace-all").hidden = !rows.some(({ orders }) => orders.includes("replace"));
   const state = stats.up === stats.wanted && stats.up > 0 ? "good" : stats.up > 0 ? "some" : "bad";
-  page("pulse").dataset.state = state;
-  say(page("pulse-text"), stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas");
+  byId("status").dataset.state = state;
+  setText(byId("status-text"), stats.wanted ? `${stats.up} of ${stats.wanted} up` : "no replicas");
   document.title = `${stats.up}/${stats.wanted} up · Ringmaster`;
 }
 
-function list(element, rows) {
+function showList(element, rows) {
   const texts = rows.map(([name, text]) => `${name}\u0000${text}`).join("\u0001");
   if (element.dataset.texts === texts) return;
   element.dataset.texts = texts;
@@ -80,8 +80,8 @@ function list(element, rows) {
     make("div", {}, make("dt", {}, name), make("dd", {}, text))));
 }
 
-function facts(stats) {
-  list(page("facts"), [
+function showSummary(stats) {
+  showList(byId("summary"), [
     ["Ring", stats.ring],
     ["Bound", stats.bound ? String(stats.bound) : "none"],
     ["Engine", `${stats.engine}${stats.engine_up ? "" : ", does not answer"}`],
@@ -91,11 +91,11 @@ function facts(stats) {
   ]);
 }
 
-function counts(stats) {
+function showCounts(stats) {
   const all = stats.totals;
   const retries = Object.values(all.retries).reduce((sum, n) => sum + n, 0);
   const errors = all.responses["5xx"] + all.own_replies["5xx"];
-  list(page("counts"), [
+  showList(byId("counts"), [
     ["In flight", count(all.in_flight)],
     ["Clients", count(all.connections.open)],
     ["At home", percent(all.home_share)],
@@ -109,32 +109,32 @@ function counts(stats) {
   ]);
 }
 
-/** The seats that get no new requests. */
-const idle = (rows) => new Set(rows.filter(({ idle }) => idle).map(({ seat }) => seat));
+/** Seats without new requests. */
+const idleSeats = (rows) => new Set(rows.filter(({ idle }) => idle).map(({ seat }) => seat));
 
 const IDLE = new Set(["down", "silent", "empty", "waiting", "drained"]);
-const WATCHED = new Set(["up", "slow", "suspect", "silent", "down"]);
+const SERVING = new Set(["up", "slow", "suspect", "silent", "down"]);
 
-/** What can be ordered about a replica in this state; nothing is started or stopped by fixed engines. */
+/** Returns the orders that are possible in this state. A fixed engine starts and stops nothing. */
 function orders(state, engine) {
-  const duty = state === "drained" ? ["ready"] : WATCHED.has(state) ? ["drain"] : [];
-  return engine === "fixed" ? duty : ["replace", ...duty, "remove"];
+  const drainOrReady = state === "drained" ? ["ready"] : SERVING.has(state) ? ["drain"] : [];
+  return engine === "fixed" ? drainOrReady : ["replace", ...drainOrReady, "remove"];
 }
 
-/** How many seconds ago a time was, by the balancer's clock. */
+/** Returns the seconds since a time, by the balancer's clock. */
 const since = (time) => (time ? (now() - Date.parse(time)) / 1000 : null);
 
-/** The rows of the table: the seats of the ring, then whoever has none. */
-function views(stats, replicas) {
-  // A silent one and its successor may share a seat; the one that answers is in the counts too.
-  const card = ({ seat, name }) =>
+/** Returns the rows of the table: the seats of the ring, then the replicas without a seat. */
+function tableRows(stats, replicas) {
+  // An unresponsive replica and its successor may share a seat; the counts are of the one that answers.
+  const detailsOf = ({ seat, name }) =>
     replicas.find((other) => other.name === name) ?? replicas.find((other) => name === null && other.seat === seat);
   const shares = new Map(ring.seats.map(({ seat, share }) => [seat, share]));
   const largest = Math.max(1e-9, ...shares.values(), ...stats.seats.map(({ share }) => share ?? 0));
   const seated = stats.seats.map((seat) => {
-    const more = card(seat);
+    const more = detailsOf(seat);
     const name = seat.name ?? more?.name;
-    // Only the workers know that one is slow.
+    // Only the counts show that a replica is slow.
     const state = more && more.state !== "up" ? more.state : seat.state;
     return {
       key: `seat ${seat.seat}`, seat: seat.seat, name, address: seat.address, engineId: more?.engine_id,
@@ -145,7 +145,7 @@ function views(stats, replicas) {
       orders: name ? orders(state, stats.engine) : [],
     };
   });
-  const shown = new Set(stats.seats.map(card));
+  const shown = new Set(stats.seats.map(detailsOf));
   const others = replicas.filter((more) => !shown.has(more)).map((more) => ({
     key: `name ${more.name}`, seat: more.seat, name: more.name, address: more.address, engineId: more.engine_id, state: more.state,
     reason: more.reason, upFor: since(more.up_since), flight: more.in_flight, beat: more.heartbeat_ms, largest, orders: [],
@@ -153,63 +153,63 @@ function views(stats, replicas) {
   return [...seated, ...others];
 }
 
-function lost(err) {
+function showLost(err) {
   for (const chart of Object.values(charts)) chart.add([]);
   const refused = err instanceof Refusal;
-  silent = true;
-  const silence = heard ? (Date.now() - heard) / 1000 : 0;
-  const counted = silence >= 1 ? `, for ${span(silence)}` : "";
-  const since = heard ? `since ${clock(new Date(heard))}${counted}` : "yet";
+  isLost = true;
+  const seconds = lastAnswer ? (Date.now() - lastAnswer) / 1000 : 0;
+  const duration = seconds >= 1 ? `, for ${span(seconds)}` : "";
+  const since = lastAnswer ? `since ${clock(new Date(lastAnswer))}${duration}` : "yet";
   const sentence = refused
-    ? `The balancer refuses to tell: ${err.message}`
-    : `No answer from the balancer ${since}. Asking again every second; what you see is what was last heard.`;
-  const banner = page("lost");
-  // Said aloud once, and then only counted on.
+    ? `The balancer refuses access: ${err.message}`
+    : `No answer from the balancer ${since}. Retrying every second; the page shows the last known state.`;
+  const banner = byId("connection-lost");
+  // Screen readers announce it once, and not every second.
   banner.setAttribute("aria-live", banner.hidden ? "assertive" : "off");
   banner.hidden = false;
-  say(banner, sentence);
-  if (refused && err.status === 403) page("token-box").open = true;
-  page("pulse").dataset.state = "lost";
-  say(page("pulse-text"), refused ? "refused" : "lost");
-  document.body.classList.toggle("stale", heard !== null);
+  setText(banner, sentence);
+  if (refused && err.status === 403) byId("token-box").open = true;
+  byId("status").dataset.state = "lost";
+  setText(byId("status-text"), refused ? "refused" : "lost");
+  document.body.classList.toggle("outdated", lastAnswer !== null);
   document.title = "lost · Ringmaster";
 }
 
-function found() {
-  heard = Date.now();
-  if (!silent) return;
-  silent = false;
-  page("lost").hidden = true;
-  document.body.classList.remove("stale");
-  say(page("news"), "The balancer answers again.");
-  // It may be another one by now.
-  ringIsOf = "";
+function showFound() {
+  lastAnswer = Date.now();
+  if (!isLost) return;
+  isLost = false;
+  byId("connection-lost").hidden = true;
+  document.body.classList.remove("outdated");
+  setText(byId("announcer"), "The balancer answers again.");
+  // It may be another balancer.
+  drawnOutline = "";
 }
 
-let looking = Promise.resolve();
+let updating = Promise.resolve();
 
-/** One look after the other, so that none shows what was before another. */
-const lookOnce = () => (looking = looking.then(() => look().then(found, lost)));
+/** Updates one after the other, so that an older answer never replaces a newer one. */
+const updateOnce = () => (updating = updating.then(() => update().then(showFound, showLost)));
 
-async function turn() {
+async function loop() {
   const begun = Date.now();
-  if (!document.hidden) await lookOnce();
-  setTimeout(turn, Math.max(0, EVERY_MS - (Date.now() - begun)));
+  if (!document.hidden) await updateOnce();
+  setTimeout(loop, Math.max(0, EVERY_MS - (Date.now() - begun)));
 }
 
-page("token-form").addEventListener("submit", (event) => {
+byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  useToken(page("token").value);
-  page("token").value = "";
-  page("token-box").open = false;
+  useToken(byId("token").value);
+  byId("token").value = "";
+  byId("token-box").open = false;
 });
 
-onOrder(asked);
-onDone(lookOnce);
-onDoing((doing) => {
-  lockOrders(doing);
-  page("replace-all").setAttribute("aria-disabled", doing);
+onOrder(startOrder);
+onDone(updateOnce);
+onBusy((busy) => {
+  lockOrders(busy);
+  byId("replace-all").setAttribute("aria-disabled", busy);
 });
-page("replace-all").addEventListener("click", () => asked("replace", "all"));
-turn();
+byId("replace-all").addEventListener("click", () => startOrder("replace", "all"));
+loop();
 followEvents();

@@ -1,8 +1,7 @@
-// The ring as a picture: on the outer band every arc in the colour of the seat that owns it; within, one
-// circle for the shares of the keys and one for what each seat got of late.
-// It draws what it is told and asks nothing.
+// The picture of the ring: the outer band has every arc in the colour of its seat. Within are one circle for
+// the shares of the keys and one for the shares of recent requests. No requests are made here.
 
-import { percent, tint } from "./words.js";
+import { percent, tint } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const BAND = [150, 186];
@@ -10,7 +9,7 @@ const SHARES = [132, 142];
 const GOT = [116, 126];
 
 const picture = document.getElementById("ring");
-const says = document.getElementById("ring-says");
+const description = document.getElementById("ring-description");
 const note = document.getElementById("ring-note");
 const layers = Object.fromEntries(["band", "shares", "got", "mark", "middle"].map((name) => [name, layer(name)]));
 for (const [inner, outer] of [BAND, SHARES, GOT]) {
@@ -34,7 +33,7 @@ function shape(name, attributes, parent) {
   return element;
 }
 
-/** A point on the circle of radius `r` at a part of the whole turn, clockwise from the top. */
+/** A point on the circle of radius `r`, at a part of the whole turn, clockwise from the top. */
 function at(turn, r) {
   const angle = (turn - 0.25) * 2 * Math.PI;
   return `${(r * Math.cos(angle)).toFixed(2)} ${(r * Math.sin(angle)).toFixed(2)}`;
@@ -42,14 +41,14 @@ function at(turn, r) {
 
 /** The outline of a piece of a band. */
 function piece(from, to, [inner, outer]) {
-  // A whole turn has no beginning and no end to draw an arc between.
+  // An arc of a whole turn would begin where it ends, and is not drawn.
   const end = Math.min(to, from + 0.99999);
   const large = end - from > 0.5 ? 1 : 0;
   return `M${at(from, outer)}A${outer} ${outer} 0 ${large} 1 ${at(end, outer)}` +
     `L${at(end, inner)}A${inner} ${inner} 0 ${large} 0 ${at(from, inner)}Z`;
 }
 
-/** Runs of equal entries: [seat, from, to], the last two as parts of the turn. */
+/** Runs of equal entries: [seat, from, to]; `from` and `to` are parts of the turn. */
 function runs(points) {
   const found = [];
   points.forEach((seat, index) => {
@@ -73,7 +72,7 @@ function paths(parent, pieces, band) {
   }
 }
 
-/** Draws the arcs anew: `ring` is the answer of /ring. */
+/** Draws the arcs. `ring` is the answer of /ring. */
 export function drawRing(ring) {
   circle = { points: ring.points ?? [], has: ring.circle !== false };
   paths(layers.band, runs(circle.points), BAND);
@@ -82,12 +81,12 @@ export function drawRing(ring) {
   paths(layers.shares, shares, SHARES);
   const kind = ring.ring.split(":")[0];
   note.textContent = circle.has
-    ? "Outside: who owns each part of the circle. Within: share of the keys; innermost: share of the last seconds' requests."
+    ? "Outside: the owner of each part of the circle. Within: share of the keys; innermost: share of the last seconds' requests."
     : `${kind} has no circle: the arcs are shares of the keys. Innermost: share of the last seconds' requests.`;
   mark(null);
 }
 
-/** Draws what each seat got: [{seat, share, name}]; `idle` are the seats that get no new requests. */
+/** Draws the share of each seat: [{seat, share, name}]. `idle` are the seats without new requests. */
 export function drawLoad(seats, idle, ring, lines) {
   let from = 0;
   const got = seats.map(({ seat, share }) => [seat, from, (from += share ?? 0)]);
@@ -96,11 +95,11 @@ export function drawLoad(seats, idle, ring, lines) {
     path.classList.toggle("absent", idle.has(Number(path.dataset.seat)));
   }
   if (!marked) middle(lines);
-  const told = seats.map(({ seat, name, share }) => {
+  const sentences = seats.map(({ seat, name, share }) => {
     const keys = ring?.seats.find((other) => other.seat === seat)?.share;
     return `seat ${seat}, ${name ?? "empty"}: ${percent(keys)} of the keys, ${percent(share)} of the requests`;
   });
-  says.textContent = told.length ? `The ring. ${told.join("; ")}.` : "The ring is empty.";
+  description.textContent = sentences.length ? `The ring. ${sentences.join("; ")}.` : "The ring is empty.";
 }
 
 function middle(lines) {
@@ -112,7 +111,7 @@ function middle(lines) {
   });
 }
 
-/** Lets a seat stand out, or none. */
+/** Highlights a seat, or none. */
 export function highlight(seat) {
   const wanted = seat ?? marked?.seat ?? null;
   picture.classList.toggle("some", wanted != null);
@@ -121,7 +120,7 @@ export function highlight(seat) {
   }
 }
 
-/** Marks a place of the circle and lights up the arc around it; `null` takes the mark away. */
+/** Marks a position on the circle and highlights the arc around it. `null` removes the mark. */
 export function mark(place, seat, lines) {
   layers.mark.replaceChildren();
   marked = place === null ? null : { seat };

@@ -1,8 +1,8 @@
-// The table of replicas: a row for each seat of the ring, and one for each replica without a seat.
-// Rows stay as long as their seat does, so that focus and selection do.
+// The table of replicas: a row for each seat of the ring, and one for each replica without a seat. The
+// element of a row stays as long as its seat, so that focus and selection stay.
 
 import { highlight } from "./ring.js";
-import { NOTHING, count, make, ms, percent, rate, say, span, tint } from "./words.js";
+import { NOTHING, count, make, ms, percent, rate, setText, span, tint } from "./format.js";
 
 const body = document.getElementById("rows");
 const none = document.getElementById("no-rows");
@@ -12,18 +12,18 @@ const CELLS = ["seat", "name", "state", "up", "rps", "p50", "p99", "flight", "ho
 const LABELS = ["Seat", "Replica", "State", "Up for", "Req/s", "p50 ms", "p99 ms", "In flight", "At home", "Keys / requests", "Heartbeat", ""];
 const NUMBERS = new Set(["rps", "p50", "p99", "flight", "home", "beat"]);
 
-/** The buttons of a row. Those with three dots ask before they do it. */
+/** The buttons of a row. Those with three dots open a preview first. */
 const ORDERS = { replace: "Replace …", drain: "Drain", ready: "Ready", remove: "Remove …" };
 
-/** What a button does, with the name of its replica. */
+/** Handler of the buttons: the order and the name of the replica. */
 let order = () => {};
 export const onOrder = (act) => (order = act);
 
 let locked = false;
 
-/** While a change is under way, no other is asked for. Disabled buttons would lose the focus. */
-export function lockOrders(doing) {
-  locked = doing;
+/** Locks the buttons while a change is under way. They are not disabled, since that would lose the focus. */
+export function lockOrders(busy) {
+  locked = busy;
   for (const button of body.querySelectorAll("button")) button.setAttribute("aria-disabled", locked);
 }
 
@@ -47,7 +47,7 @@ function build(key, seat) {
   const bar = (kind) => make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, make("i"));
   cells.share.append(bar("keys"), make("span", { class: "keys-text" }), bar("got"), make("span", { class: "got-text" }));
   cells.up.append(make("span", { class: "time" }), make("span", { class: "address engine" }));
-  // Drain and ready are one button, so that the focus stays on it.
+  // Drain and ready share a button, so that the focus stays on it.
   const buttons = ["replace", "drain", "remove"].map((what) =>
     make("button", { type: "button", class: "small", onclick: ({ target }) => order(target.dataset.order, row.dataset.name) }, ORDERS[what]));
   cells.act.append(make("span", { class: "orders" }, ...buttons));
@@ -63,27 +63,27 @@ function build(key, seat) {
 
 function fill({ row, cells, buttons }, view) {
   row.dataset.name = view.name ?? "";
-  say(cells.seat.querySelector(".number"), view.seat == null ? NOTHING : String(view.seat));
-  say(cells.name.querySelector(".name"), view.name ?? NOTHING);
-  say(cells.name.querySelector(".address"), view.address ?? view.reason ?? "");
+  setText(cells.seat.querySelector(".number"), view.seat == null ? NOTHING : String(view.seat));
+  setText(cells.name.querySelector(".name"), view.name ?? NOTHING);
+  setText(cells.name.querySelector(".address"), view.address ?? view.reason ?? "");
   const badge = cells.state.querySelector(".badge");
-  say(badge, view.state);
+  setText(badge, view.state);
   badge.dataset.state = view.state;
   cells.state.title = view.reason ?? "";
-  say(cells.up.querySelector(".time"), span(view.upFor));
-  // Which kind of engine it is says the top line.
-  say(cells.up.querySelector(".engine"), (view.engineId ?? "").replace("container:", ""));
+  setText(cells.up.querySelector(".time"), span(view.upFor));
+  // The summary at the top names the engine.
+  setText(cells.up.querySelector(".engine"), (view.engineId ?? "").replace("container:", ""));
   cells.up.title = view.engineId ?? "";
-  say(cells.rps, rate(view.rps));
-  say(cells.p50, ms(view.p50));
-  say(cells.p99, ms(view.p99));
-  say(cells.flight, count(view.flight));
-  say(cells.home, percent(view.home));
-  say(cells.beat, view.beat == null ? NOTHING : `${ms(view.beat)} ms`);
+  setText(cells.rps, rate(view.rps));
+  setText(cells.p50, ms(view.p50));
+  setText(cells.p99, ms(view.p99));
+  setText(cells.flight, count(view.flight));
+  setText(cells.home, percent(view.home));
+  setText(cells.beat, view.beat == null ? NOTHING : `${ms(view.beat)} ms`);
   cells.beat.title = view.missed ? `${view.missed} missed since the start` : "";
-  say(cells.share.querySelector(".keys-text"), percent(view.keys));
-  say(cells.share.querySelector(".got-text"), percent(view.got));
-  // Of the largest, so that many small shares can be told apart too.
+  setText(cells.share.querySelector(".keys-text"), percent(view.keys));
+  setText(cells.share.querySelector(".got-text"), percent(view.got));
+  // Bars are relative to the largest share, so that many small shares can be compared too.
   const scale = (part) => `${Math.min(100, (100 * (part ?? 0)) / view.largest)}%`;
   cells.share.querySelector(".keys i").style.inlineSize = scale(view.keys);
   cells.share.querySelector(".got i").style.inlineSize = scale(view.got);
@@ -91,7 +91,7 @@ function fill({ row, cells, buttons }, view) {
   ["replace", may("ready") ? "ready" : "drain", "remove"].forEach((what, index) => {
     const button = buttons[index];
     button.dataset.order = what;
-    say(button, ORDERS[what]);
+    setText(button, ORDERS[what]);
     button.setAttribute("aria-label", ORDERS[what].replace(/^\w+/, `$& ${view.name}`));
     button.hidden = !may(what);
     button.setAttribute("aria-disabled", locked);

@@ -1,9 +1,9 @@
-//! `/events`: what happened of late as a JSON list, or, for whoever accepts `text/event-stream` (an
-//! `EventSource` of a page does), that and whatever happens from here on, as server-sent events.
+//! `/events`: recorded events as a JSON list, or those and all new ones as server-sent events, for a
+//! client that accepts `text/event-stream` (as an `EventSource` does).
 //!
-//! Each server-sent event has the JSON of one event as its data, and an id by which a client that lost the
-//! connection takes up where it was: `Last-Event-ID`. The surprise: an id names the run as well, since
-//! numbers begin with 1 again when the balancer is started again.
+//! The data of a server-sent event is the JSON of one event. Its id lets a client resume after a lost
+//! connection, by `Last-Event-ID`. The id also names the run of the balancer, since numbers begin with 1
+//! again at each start.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,30 +17,30 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::reply::ApiReply;
 use super::request::{RequestParts, admit};
-use super::{ApiReply, routes};
 use crate::access::AccessKind;
 use crate::control::command::ControlCommand;
-use crate::control::command_table::event_number;
+use crate::control::command::arguments::event_number;
+use crate::control::execute;
 use crate::control::journal_follower::JournalFollower;
-use crate::control::{Shared, execute};
+use crate::control::shared::Shared;
 use crate::fleet::{Event, Journal};
 use crate::orders::OrderError;
 use crate::shutdown::Shutdown;
 
-/// After how long a client whose connection broke may come again.
+/// Delay after which a client reconnects a broken stream.
 const CLIENT_RETRY: Duration = Duration::from_secs(1);
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-/// Answers in the form that is asked for.
+/// Answers in the form that the client accepts.
 pub(super) async fn serve(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiReply> {
     let peer = admit(&shared.context, &request, "/events", AccessKind::Read)?;
-    let since = since(request.uri().query().unwrap_or_default());
-    let since = since.map_err(routes::error_reply)?;
+    let since = since(request.uri().query().unwrap_or_default())?;
     let mut response = if accepts_stream(request.headers()) {
         let last = request.headers().get("last-event-id");
         let journal = &shared.context.journal;
@@ -50,14 +50,14 @@ pub(super) async fn serve(
         let follow = false;
         let list = ControlCommand::Events { since, follow };
         let list = execute::execute(list, peer, &shared.context).await;
-        routes::result_reply(list).into_response()
+        ApiReply::from(list).into_response()
     };
     let vary = HeaderValue::from_static("accept");
     response.headers_mut().insert(header::VARY, vary);
     Ok(response)
 }
 
-/// The number in the query; 0 if there is none.
+/// Returns the event number in the query, 0 if there is none.
 fn since(query: &str) -> Result<u64, OrderError> {
     let [since] = RequestParts::new("", query, b"").fields(["since"])?;
     match since {
@@ -75,7 +75,7 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
         let named = parts
             .next()
             .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM));
-        // A weight of nothing is a refusal (RFC 9110 §12.4.2).
+        // A weight of 0 is a refusal (RFC 9110 §12.4.2).
         let refused = parts.any(|part| {
             let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
             weight.is_some_and(|weight| weight.parse() == Ok(0.0))
@@ -88,7 +88,7 @@ fn event_id(event: &Event, journal: &Journal) -> String {
     format!("{:x}-{}", journal.run(), event.seq)
 }
 
-/// The number in an id of ours. One of another run, or none of ours at all, is before all events.
+/// Returns the event number in an id; 0, before all events, for an id of another run or an invalid one.
 fn last_event_number(id: &[u8], journal: &Journal) -> u64 {
     let text = std::str::from_utf8(id).unwrap_or_default();
     let number = text
@@ -97,18 +97,19 @@ fn last_event_number(id: &[u8], journal: &Journal) -> u64 {
     number.and_then(|(_, seq)| seq.parse().ok()).unwrap_or(0)
 }
 
-/// What a stream goes by.
+/// State of one stream.
 struct EventStream {
     follower: JournalFollower,
     journal: Journal,
     pending: VecDeque<Event>,
     shutdown: Shutdown,
+    /// `true` once the reconnection delay was sent.
     greeted: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl EventStream {
-    /// The next thing to tell; `None` once the port is stopped.
+    /// Returns the next server-sent event, `None` after shutdown.
     async fn next(&mut self) -> Option<sse::Event> {
         if !std::mem::replace(&mut self.greeted, true) {
             return Some(sse::Event::default().retry(CLIENT_RETRY));
@@ -134,7 +135,7 @@ fn stream(shared: &Shared, after: u64) -> Result<impl IntoResponse + use<>, ApiR
     let permit = shared.acquire_stream();
     let busy = |sentence: String| ApiReply::failure(StatusCode::SERVICE_UNAVAILABLE, &sentence);
     let journal = shared.context.journal.clone();
-    let teller = EventStream {
+    let state = EventStream {
         follower: JournalFollower::after(after, &journal),
         journal,
         pending: VecDeque::new(),
@@ -142,14 +143,14 @@ fn stream(shared: &Shared, after: u64) -> Result<impl IntoResponse + use<>, ApiR
         greeted: false,
         _permit: permit.map_err(busy)?,
     };
-    let events = unfold(teller, |mut teller| async move {
-        let event = teller.next().await?;
-        Some((Ok::<_, Infallible>(event), teller))
+    let events = unfold(state, |mut state| async move {
+        let event = state.next().await?;
+        Some((Ok::<_, Infallible>(event), state))
     });
-    let pulse = KeepAlive::new().interval(shared.context.limits.stream_pulse);
-    // A proxy in front must not hold events back.
+    let keep_alive = KeepAlive::new().interval(shared.context.limits.stream_keepalive);
+    // nginx buffers responses unless this field forbids it.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
-    Ok((unbuffered, Sse::new(events).keep_alive(pulse)))
+    Ok((unbuffered, Sse::new(events).keep_alive(keep_alive)))
 }
 
 #[cfg(test)]
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_names_a_stream_gets_one() {
+    fn only_a_client_that_names_the_stream_type_gets_a_stream() {
         assert!(accepts(&["text/event-stream"]));
         assert!(accepts(&["application/json", "Text/Event-Stream;q=0.5"]));
         assert!(accepts(&[
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_good_for_one_run() {
+    fn an_event_id_is_valid_for_one_run() {
         let journal = Journal::default();
         let run = format!("{:x}", journal.run());
         assert_eq!(

@@ -1,7 +1,7 @@
-//! The routes that are no text command: what there is to ask, how the program is, and what it has counted.
+//! The routes without a text command of the same form: help, the API description, health and metrics.
 //!
-//! They need no token: they change nothing, tell of no client, and of no replica by name. Only pages of other sites
-//! do not get what was counted.
+//! They need no token: they change nothing and show neither clients nor names of replicas. Pages of other
+//! sites are denied the metrics.
 
 use std::sync::Arc;
 
@@ -9,27 +9,31 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::ApiReply;
+use super::reply::ApiReply;
 use super::request::admit_site;
-use super::routes::{OPENAPI, result_reply};
-use crate::control::{Shared, execute, metrics as counted};
+use crate::control::execute::{self, CommandOutput};
+use crate::control::metrics;
+use crate::control::shared::Shared;
 
-/// The commands there are.
+/// Description of the routes, in OpenAPI 3.1.
+pub(in crate::control) const OPENAPI: &str = include_str!("../openapi.json");
+
+/// Lists the commands.
 pub(super) async fn help() -> ApiReply {
-    result_reply(Ok(execute::help()))
+    Ok(execute::help()).into()
 }
 
-/// The description of this table.
+/// Returns the API description.
 pub(super) async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
-/// That the program runs.
+/// Answers as long as the program runs.
 pub(super) async fn healthz() -> ApiReply {
-    result_reply(Ok(execute::CommandOutput::from_word("ok")))
+    Ok(CommandOutput::from_word("ok")).into()
 }
 
-/// Whether requests can be served now; if not, why.
+/// Answers 200 if requests can be served now, otherwise 503 with the reason.
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> ApiReply {
     match (shared.context.ready)() {
         Ok(()) => healthz().await,
@@ -37,14 +41,13 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> ApiReply {
     }
 }
 
-/// For anyone but pages of other sites.
+/// Returns the metrics for Prometheus.
 pub(super) async fn metrics(
     State(shared): State<Arc<Shared>>,
     request: Request,
 ) -> Result<Response, ApiReply> {
     admit_site(&shared.context, &request, "/metrics")?;
-    let text = counted::scrape(&shared.context).await;
-    let text =
-        text.map_err(|fault| ApiReply::failure(StatusCode::INTERNAL_SERVER_ERROR, &fault))?;
-    Ok(([(header::CONTENT_TYPE, counted::MEDIA_TYPE)], text).into_response())
+    let text = metrics::scrape(&shared.context).await;
+    let text = text.map_err(|err| ApiReply::failure(StatusCode::INTERNAL_SERVER_ERROR, &err))?;
+    Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }

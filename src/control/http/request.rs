@@ -1,9 +1,9 @@
-//! What a request says: who may have sent it, its body, the pieces of its path and the fields of its query.
+//! The parts of a request: its access check, its body, the segments of its path and the fields of its
+//! query.
 //!
-//! It decides who may (by the one rule of `peer.rs`) and nothing else. `+` is no blank here: it is part of
-//! the expressions of rings, and only forms of pages write blanks that way.
+//! The access rules themselves are in `crate::access`. `+` in a query is itself and not a blank: it occurs
+//! in the expressions of rings, and only HTML forms write blanks that way.
 
-use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,20 +11,23 @@ use std::time::Duration;
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, StatusCode, header};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{ApiReply, Endpoints};
-use crate::access::{AccessDenied, AccessKind, Caller};
-use crate::control::ControlContext;
-use crate::orders::{self, MAX_ORDER_BODY, OrderError};
+use super::reply::ApiReply;
+use crate::access::{AccessKind, Caller};
+use crate::control::connection::Endpoints;
+use crate::control::context::ControlContext;
+use crate::orders::{MAX_ORDER_BODY, OrderError};
+use crate::terminal;
 use crate::wire::socket_owner::SocketOwner;
 
-/// What of a request its route may ask for.
+/// The parts of a request from which a command is extracted.
 pub(super) struct RequestParts<'a> {
     path: &'a str,
     query: &'a str,
-    body: &'a [u8],
+    pub(super) body: &'a [u8],
 }
 
 impl<'a> RequestParts<'a> {
@@ -32,21 +35,16 @@ impl<'a> RequestParts<'a> {
         Self { path, query, body }
     }
 
-    /// The body as it came.
-    pub(super) fn read_body(&self) -> &'a [u8] {
-        self.body
-    }
-
-    /// The n-th piece of the path, from 0, without its percent signs.
+    /// Returns the n-th segment of the path, from 0, percent-decoded.
     pub(super) fn path_segment(&self, n: usize) -> Vec<u8> {
-        let piece = self.path.split('/').nth(n + 1);
-        percent_decode(piece.unwrap_or_default())
+        let segment = self.path.split('/').nth(n + 1);
+        percent_decode(segment.unwrap_or_default())
     }
 
-    /// The fields of the query, which are `names`, each at most once; `None` for one that is missing.
+    /// Returns the fields of the query called `names`; `None` for a missing field.
     ///
     /// # Errors
-    /// Another field, one that is there twice, or bytes that are no text.
+    /// When the query has another field, a field twice, or bytes that are not UTF-8.
     pub(super) fn fields<const N: usize>(
         &self,
         names: [&str; N],
@@ -59,7 +57,7 @@ impl<'a> RequestParts<'a> {
                 let known = names.join(", ");
                 let sentence = format!(
                     "'{}' is not in the query of this path: {known}",
-                    escape_control(&name)
+                    terminal::escape(&name)
                 );
                 return Err(OrderError::invalid(sentence));
             };
@@ -70,10 +68,10 @@ impl<'a> RequestParts<'a> {
         Ok(values)
     }
 
-    /// A field of the body, which is a JSON object.
+    /// Returns a field of the body.
     ///
     /// # Errors
-    /// It is none, or has no such field.
+    /// When the body is no JSON object, or has no such field.
     pub(super) fn value(&self, name: &str) -> Result<Value, OrderError> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(self.body) else {
             return Err(OrderError::invalid("request body is not a JSON object"));
@@ -87,48 +85,26 @@ fn utf8(bytes: Vec<u8>) -> Result<String, OrderError> {
     String::from_utf8(bytes).map_err(|_| OrderError::invalid("request target is not UTF-8 text"))
 }
 
-/// A sender's text without anything that moves a terminal.
-fn escape_control(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
-        true => text.chars().flat_map(char::escape_debug).collect(),
-        false => text.into(),
-    }
-}
-
-/// A text without its percent signs (RFC 3986 §2.1). One that codes nothing stays.
+/// Decodes percent signs (RFC 3986 §2.1). A percent sign without two hexadecimal digits stays.
 fn percent_decode(text: &str) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, after @ ..] = rest {
-        let coded = after.first_chunk().filter(|_| *first == b'%');
-        match coded.and_then(hex) {
-            Some(byte) => (bytes.push(byte), rest = &after[2..]),
-            None => (bytes.push(*first), rest = after),
-        };
-    }
-    bytes
+    percent_decode_str(text).collect()
 }
 
-fn hex(digits: &[u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? * 16 + low?).ok()
-}
-
-/// Who sent the request, if they may.
+/// Checks access and returns the client's address.
 pub(super) fn admit(
     context: &ControlContext,
     request: &Request,
     path: &str,
-    effect: AccessKind,
+    kind: AccessKind,
 ) -> Result<SocketAddr, ApiReply> {
     let ends = endpoints(request)?;
     let owner = || ends.owner();
-    let asker = caller(request, ends, &owner);
-    let verdict = context.access.check(&asker, path, effect);
-    verdict.map_err(|denial| denied_reply(&denial))?;
+    let caller = caller(request, ends, &owner);
+    context.access.check(&caller, path, kind)?;
     Ok(ends.client)
 }
 
-/// Lets all pass but pages of other sites.
+/// Denies access to pages of other sites.
 pub(super) fn admit_site(
     context: &ControlContext,
     request: &Request,
@@ -136,9 +112,8 @@ pub(super) fn admit_site(
 ) -> Result<(), ApiReply> {
     let ends = endpoints(request)?;
     let owner = || ends.owner();
-    let asker = caller(request, ends, &owner);
-    let verdict = context.access.check_site(&asker, path);
-    verdict.map_err(|denial| denied_reply(&denial))
+    let caller = caller(request, ends, &owner);
+    Ok(context.access.check_site(&caller, path)?)
 }
 
 fn endpoints(request: &Request) -> Result<Endpoints, ApiReply> {
@@ -152,7 +127,7 @@ fn caller<'a>(
     owner: &'a dyn Fn() -> io::Result<SocketOwner>,
 ) -> Caller<'a> {
     let field = |name: HeaderName| request.headers().get(name).map(|value| value.as_bytes());
-    // The authority of a request in absolute form stands for Host (RFC 9112 §3.2.2).
+    // In absolute form, the authority replaces Host (RFC 9112 §3.2.2).
     let authority = request.uri().authority().map(|at| at.as_str().as_bytes());
     Caller {
         authorization: field(header::AUTHORIZATION),
@@ -163,20 +138,14 @@ fn caller<'a>(
     }
 }
 
-fn denied_reply(denial: &AccessDenied) -> ApiReply {
-    ApiReply {
-        retry_after: denial.retry_after(),
-        ..ApiReply::new(denial.status, orders::failure(&denial.to_string()))
-    }
-}
-
-/// The whole body, unless it is too long or too slow; then nothing can come behind it.
+/// Reads the whole body. If it is too long or too slow, the reply closes the connection, because the rest
+/// of the body was not read.
 pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, ApiReply> {
     let too_long = || {
         let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");
         ApiReply::failure(StatusCode::PAYLOAD_TOO_LARGE, &sentence).with_close()
     };
-    // One that announces its length need not be sent at all.
+    // A body that announces too great a length is refused before it is sent.
     if request.body().size_hint().lower() > MAX_ORDER_BODY as u64 {
         return Err(too_long());
     }
@@ -199,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percent_signs_are_undone_once() {
+    fn percent_signs_are_decoded_once() {
         let cases: [(&str, &[u8]); 6] = [
             ("S2", b"S2"),
             ("a%2Fb%3b", b"a/b;"),
@@ -208,8 +177,8 @@ mod tests {
             ("%f", b"%f"),
             ("%FF+%zz", b"\xff+%zz"),
         ];
-        for (coded, bytes) in cases {
-            assert_eq!(percent_decode(coded), bytes, "{coded}");
+        for (text, bytes) in cases {
+            assert_eq!(percent_decode(text), bytes, "{text}");
         }
     }
 
@@ -223,7 +192,7 @@ mod tests {
         for (query, part) in [
             ("a=1&a=1", "a is there twice"),
             ("c=1", "'c' is not in the query of this path: a, b"),
-            ("%00=1", "'\\0' is not in"),
+            ("%00=1", "'\\u0000' is not in"),
             ("a=%ff", "not UTF-8"),
         ] {
             let refusal = fields(query).unwrap_err();

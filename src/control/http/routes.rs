@@ -1,7 +1,7 @@
-//! The table of routes: which method and path ask for which command.
+//! The table of routes: the command, or the handler, of each method and path.
 //!
-//! What a path answers is what the text command answers with ` json`. `openapi.json` describes the same table
-//! for programs, and a test compares the two. Adding a route is one more row here and its description there.
+//! A path answers as its text command with ` json`. `openapi.json` describes the same table, and a test
+//! compares the two. A new route is one more row here and its description there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,160 +10,108 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use super::reply::ApiReply;
 use super::request::{RequestParts, admit, body};
-use super::{ApiReply, assets, events, parse, probes};
+use super::{assets, events, extract, probes};
 use crate::access::AccessKind;
 use crate::control::command::ControlCommand;
-use crate::control::execute::{self, CommandResult};
+use crate::control::context::ControlContext;
 use crate::control::ring_query::RingQuery;
-use crate::control::{ControlContext, Shared, dashboard};
-use crate::orders::{ChangeKind, OrderError};
+use crate::control::shared::Shared;
+use crate::control::{dashboard, execute};
+use crate::orders::OrderError;
 
-/// A method and a path, as the library writes it: `{name}` is one piece of any text.
+/// A method and a path in axum's syntax: `{name}` matches one segment.
 pub(super) struct Route {
     pub(super) method: &'static str,
     pub(super) path: &'static str,
-    answers: RouteHandler,
+    handler: RouteHandler,
 }
 
-/// How a row is answered.
+type Extractor = fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>;
+
+/// The handler of a route.
 enum RouteHandler {
-    /// By a command, for those who may give it.
-    Command(fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>),
-    /// In its own way.
+    /// Extracts a command and carries it out, after the access check.
+    Command(Extractor),
+    /// A handler of its own.
     Own(fn(MethodFilter) -> MethodRouter<Arc<Shared>>),
 }
 
-/// All of them.
+/// All routes.
 pub(super) const ROUTES: &[Route] = &[
-    get_route("/rep", |_| Ok(ControlCommand::Rep)),
-    route(
-        "POST",
-        "/add",
-        RouteHandler::Command(|said| parse::change(ChangeKind::Add, said)),
-    ),
-    route(
-        "DELETE",
-        "/rm",
-        RouteHandler::Command(|said| parse::change(ChangeKind::Rm, said)),
-    ),
-    get_route("/replicas", |_| Ok(ControlCommand::Show(None))),
-    get_route("/replicas/{name}", |said| {
-        Ok(ControlCommand::Show(Some(parse::name(said)?)))
-    }),
-    route(
-        "POST",
-        "/replicas/{name}/replace",
-        RouteHandler::Command(parse::replace),
-    ),
-    route(
-        "POST",
-        "/replicas/{name}/drain",
-        RouteHandler::Command(parse::drain),
-    ),
-    route(
-        "POST",
-        "/replicas/{name}/ready",
-        RouteHandler::Command(parse::ready),
-    ),
-    route("POST", "/scale", RouteHandler::Command(parse::scale)),
-    get_route("/ring", parse::ring),
-    route("POST", "/ring", RouteHandler::Command(parse::set_ring)),
-    get_route("/bound", |_| Ok(ControlCommand::Query(RingQuery::Bound))),
-    route("POST", "/bound", RouteHandler::Command(parse::set_bound)),
-    get_route("/where/{key}", |said| {
-        Ok(ControlCommand::Query(
-            RingQuery::owner(said.path_segment(1)).map_err(OrderError::invalid)?,
-        ))
-    }),
-    get_route("/where", parse::whose),
-    get_route("/plan", parse::plan),
-    get_route("/stats", |_| Ok(ControlCommand::Stats)),
-    route(
-        "GET",
-        "/events",
-        RouteHandler::Own(|method| on(method, events::serve)),
-    ),
-    route(
-        "GET",
-        "/help",
-        RouteHandler::Own(|method| on(method, probes::help)),
-    ),
-    route(
-        "GET",
-        "/openapi.json",
-        RouteHandler::Own(|method| on(method, probes::openapi)),
-    ),
-    route(
-        "GET",
-        "/healthz",
-        RouteHandler::Own(|method| on(method, probes::healthz)),
-    ),
-    route(
-        "GET",
-        "/readyz",
-        RouteHandler::Own(|method| on(method, probes::readyz)),
-    ),
-    route(
-        "GET",
-        "/metrics",
-        RouteHandler::Own(|method| on(method, probes::metrics)),
-    ),
-    route(
-        "GET",
-        "/",
-        RouteHandler::Own(|method| on(method, assets::serve)),
-    ),
-    route(
-        "GET",
-        dashboard::FOLDER,
-        RouteHandler::Own(|method| on(method, assets::serve)),
-    ),
+    get("/rep", |_| Ok(ControlCommand::Rep)),
+    command("POST", "/add", extract::add),
+    command("DELETE", "/rm", extract::rm),
+    get("/replicas", |_| Ok(ControlCommand::Show(None))),
+    get("/replicas/{name}", extract::show),
+    command("POST", "/replicas/{name}/replace", extract::replace),
+    command("POST", "/replicas/{name}/drain", extract::drain),
+    command("POST", "/replicas/{name}/ready", extract::ready),
+    command("POST", "/scale", extract::scale),
+    get("/ring", extract::ring),
+    command("POST", "/ring", extract::set_ring),
+    get("/bound", |_| Ok(ControlCommand::Query(RingQuery::Bound))),
+    command("POST", "/bound", extract::set_bound),
+    get("/where/{key}", extract::where_in_path),
+    get("/where", extract::where_in_query),
+    get("/plan", extract::plan),
+    get("/stats", |_| Ok(ControlCommand::Stats)),
+    own("/events", |method| on(method, events::serve)),
+    own("/help", |method| on(method, probes::help)),
+    own("/openapi.json", |method| on(method, probes::openapi)),
+    own("/healthz", |method| on(method, probes::healthz)),
+    own("/readyz", |method| on(method, probes::readyz)),
+    own("/metrics", |method| on(method, probes::metrics)),
+    own("/", |method| on(method, assets::serve)),
+    own(dashboard::FOLDER, |method| on(method, assets::serve)),
 ];
 
-/// The description of the table, in the language of OpenAPI 3.1.
-pub(in crate::control) const OPENAPI: &str = include_str!("../openapi.json");
+const fn get(path: &'static str, extract: Extractor) -> Route {
+    command("GET", path, extract)
+}
 
-const fn route(method: &'static str, path: &'static str, answers: RouteHandler) -> Route {
+const fn command(method: &'static str, path: &'static str, extract: Extractor) -> Route {
     Route {
         method,
         path,
-        answers,
+        handler: RouteHandler::Command(extract),
     }
 }
 
-const fn get_route(
-    path: &'static str,
-    read: fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>,
-) -> Route {
-    route("GET", path, RouteHandler::Command(read))
+const fn own(path: &'static str, serve: fn(MethodFilter) -> MethodRouter<Arc<Shared>>) -> Route {
+    Route {
+        method: "GET",
+        path,
+        handler: RouteHandler::Own(serve),
+    }
 }
 
-/// What serves each path, `OPTIONS` included.
+/// Returns the handlers of each path, `OPTIONS` included.
 pub(super) fn by_path() -> BTreeMap<&'static str, MethodRouter<Arc<Shared>>> {
     let mut paths: BTreeMap<&'static str, MethodRouter<Arc<Shared>>> = BTreeMap::new();
-    for row in ROUTES {
-        let served = paths.remove(row.path).unwrap_or_default();
-        paths.insert(row.path, served.merge(row.serve()));
+    for route in ROUTES {
+        let served = paths.remove(route.path).unwrap_or_default();
+        paths.insert(route.path, served.merge(route.serve()));
     }
     let with_options = |(path, served): (&'static str, MethodRouter<_>)| {
-        let allow = allow(|row| row.path == path);
+        let allow = allow(|route| route.path == path);
         let options = move || async move { ([(header::ALLOW, allow)], StatusCode::NO_CONTENT) };
         (path, served.on(MethodFilter::OPTIONS, options))
     };
     paths.into_iter().map(with_options).collect()
 }
 
-/// The methods that some path takes, as `Allow` lists them.
+/// Returns the methods that at least one path takes, in the form of `Allow`.
 pub(super) fn all_methods() -> String {
     allow(|_| true)
 }
 
 fn allow(which: impl Fn(&Route) -> bool) -> String {
     let mut methods: Vec<&str> = Vec::new();
-    for row in ROUTES.iter().filter(|row| which(row)) {
-        let also = (row.method == "GET").then_some("HEAD");
-        for method in [row.method].into_iter().chain(also) {
+    for route in ROUTES.iter().filter(|route| which(route)) {
+        let head = (route.method == "GET").then_some("HEAD");
+        for method in [route.method].into_iter().chain(head) {
             if !methods.contains(&method) {
                 methods.push(method);
             }
@@ -176,58 +124,43 @@ fn allow(which: impl Fn(&Route) -> bool) -> String {
 impl Route {
     fn serve(&self) -> MethodRouter<Arc<Shared>> {
         let method = Method::from_bytes(self.method.as_bytes());
-        // The table is ours, and a test serves every row of it.
+        // All methods of the table are valid: a test requests every row.
         let filter = method
             .ok()
             .and_then(|method| MethodFilter::try_from(method).ok());
         let filter = filter.unwrap_or(MethodFilter::GET);
-        let reads = self.method == "GET";
+        let kind = match self.method {
+            "GET" => AccessKind::Read,
+            _ => AccessKind::Write,
+        };
         let path = self.path.split("/{").next().unwrap_or(self.path);
-        match self.answers {
+        match self.handler {
             RouteHandler::Own(serve) => serve(filter),
-            RouteHandler::Command(read) => on(
+            RouteHandler::Command(extract) => on(
                 filter,
                 move |State(shared): State<Arc<Shared>>, request: Request| async move {
-                    let effect = if reads {
-                        AccessKind::Read
-                    } else {
-                        AccessKind::Write
-                    };
-                    command(&shared.context, request, path, effect, read).await
+                    answer(&shared.context, request, path, kind, extract).await
                 },
             ),
         }
     }
 }
 
-/// Answers by a command.
-async fn command(
+/// Checks access, then extracts the command and carries it out.
+async fn answer(
     context: &ControlContext,
     request: Request,
     path: &str,
-    effect: AccessKind,
-    read: fn(&RequestParts<'_>) -> Result<ControlCommand, OrderError>,
+    kind: AccessKind,
+    extract: Extractor,
 ) -> Result<ApiReply, ApiReply> {
-    let peer = admit(context, &request, path, effect)?;
+    let peer = admit(context, &request, path, kind)?;
     let uri = request.uri().clone();
-    let body = match effect {
+    let body = match kind {
         AccessKind::Read => Default::default(),
         AccessKind::Write => body(request, context.limits.body_timeout).await?,
     };
-    let said = RequestParts::new(uri.path(), uri.query().unwrap_or_default(), &body);
-    let command = read(&said).map_err(error_reply)?;
-    Ok(result_reply(execute::execute(command, peer, context).await))
-}
-
-/// A refusal in its status.
-pub(super) fn error_reply(refusal: OrderError) -> ApiReply {
-    result_reply(Err(refusal))
-}
-
-/// What a command brought, as HTTP has it.
-pub(super) fn result_reply(outcome: CommandResult) -> ApiReply {
-    match outcome {
-        Ok(answer) => ApiReply::new(200, answer.json()),
-        Err(refusal) => ApiReply::new(refusal.status, crate::orders::failure(&refusal.sentence)),
-    }
+    let parts = RequestParts::new(uri.path(), uri.query().unwrap_or_default(), &body);
+    let command = extract(&parts)?;
+    Ok(execute::execute(command, peer, context).await.into())
 }

@@ -1,7 +1,7 @@
-//! Families of metrics, and their text: the one file that names the Prometheus library.
+//! Metric families and their text. Only this file names the Prometheus library.
 //!
-//! The library's own counters are not used: ours are the workers' cells, read when somebody asks. It brings
-//! the format (0.0.4, which every Prometheus and all its tools read), with its escapes and its infinities.
+//! The library's counters are not used: the counters are the workers' cells, read at each request. The
+//! library renders the text format 0.0.4, which every Prometheus and all its tools read.
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -9,21 +9,21 @@ use prometheus::{TEXT_FORMAT, TextEncoder};
 
 use crate::metrics::HistogramSnapshot;
 
-/// What every name begins with.
+/// Prefix of every name.
 const PREFIX: &str = "ringmaster_";
 
-/// The media type of the text.
+/// Media type of the text.
 pub(in crate::control) const MEDIA_TYPE: &str = TEXT_FORMAT;
 
-/// Names and values that tell the samples of a family apart.
+/// Names and values that distinguish the samples of a family.
 pub(super) type MetricLabels = Vec<(&'static str, String)>;
 
-/// Families in the order in which they are shown.
+/// Families in the order of the text.
 #[derive(Debug, Default)]
 pub(super) struct Families(Vec<MetricFamily>);
 
 impl Families {
-    /// Counts that only grow. The name ends with `_total`.
+    /// Adds a counter, which only grows. The name ends with `_total`.
     pub(super) fn counter(
         &mut self,
         name: &str,
@@ -40,7 +40,7 @@ impl Families {
         self.add(name, help, MetricType::COUNTER, samples.collect());
     }
 
-    /// Numbers of now.
+    /// Adds a gauge, a current value.
     pub(super) fn gauge(
         &mut self,
         name: &str,
@@ -57,7 +57,8 @@ impl Families {
         self.add(name, help, MetricType::GAUGE, samples.collect());
     }
 
-    /// Times in seconds, by `bounds` in microseconds which are some of [`crate::metrics::BOUNDS_MICROS`].
+    /// Adds a histogram of times in seconds. `bounds` are in microseconds, a subset of
+    /// [`crate::metrics::BOUNDS_MICROS`].
     pub(super) fn histogram(
         &mut self,
         name: &str,
@@ -84,7 +85,7 @@ impl Families {
         self.add(name, help, MetricType::HISTOGRAM, samples.collect());
     }
 
-    /// A family without samples is left out, which the library would not write.
+    /// Adds a family, unless it has no samples: the library refuses to write such a family.
     fn add(&mut self, name: &str, help: &str, kind: MetricType, samples: Vec<Metric>) {
         if samples.is_empty() {
             return;
@@ -97,10 +98,10 @@ impl Families {
         self.0.push(family);
     }
 
-    /// All of them as text.
+    /// Returns the text of all families.
     ///
     /// # Errors
-    /// What the library has to say of a family that it cannot write; it is a fault of ours.
+    /// The library's sentence about an invalid family, which would be a bug in this program.
     pub(super) fn text(&self) -> Result<String, String> {
         let text = TextEncoder::new().encode_to_string(&self.0);
         text.map_err(|err| err.to_string())

@@ -1,15 +1,16 @@
-//! `GET /metrics`: all that is counted, for Prometheus. src/control/README.md lists its families.
+//! `GET /metrics`: all counters, for Prometheus. src/control/README.md lists its families.
 //!
-//! Labels are seats, classes and reasons, never names, keys, paths or addresses: so there are never more
-//! series than seats times a constant, however often replicas are replaced and whatever clients send. Counts of a
-//! seat go on when its replica dies or the seat leaves the ring; its state is shown only while it is on it.
+//! Labels are seats, classes and reasons, never names, keys, paths or addresses. So the number of series is
+//! bounded by the number of seats, however often replicas are replaced and whatever clients send. The
+//! counters of a seat are kept when its replica dies or the seat leaves the ring; its state is shown only
+//! while it is on the ring.
 
 mod exposition;
 
 use std::time::{Instant, UNIX_EPOCH};
 
 use self::exposition::{Families, MetricLabels};
-use super::ControlContext;
+use super::context::ControlContext;
 use super::ring_report::health;
 use crate::metrics::{HistogramSnapshot, Retry};
 use crate::ring::Seat;
@@ -17,22 +18,22 @@ use crate::stats::{FleetCountsSnapshot, PortCounts, SeatCounts};
 
 pub(super) use self::exposition::MEDIA_TYPE;
 
-/// The classes of requests and starts, in microseconds: 0.1 ms to 50 s.
+/// Buckets of requests and starts, in microseconds: 0.1 ms to 50 s.
 const DURATION_BUCKETS: [u64; 18] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000,
 ];
 
-/// Those of heartbeats, which are given up soon: 0.1 ms to 1 s.
-const CONNECT_BUCKETS: usize = 13;
+/// Number of these buckets for heartbeats, which time out soon: 0.1 ms to 1 s.
+const HEARTBEAT_BUCKETS: usize = 13;
 
-/// What a replica may be.
+/// States of a seat's replica.
 const REPLICA_STATES: [&str; 5] = ["up", "slow", "suspect", "down", "empty"];
 
-/// Reads and renders, beside the port's own thread: with many seats it takes milliseconds.
+/// Renders the metrics on a helper thread, since with many seats it takes milliseconds.
 ///
 /// # Errors
-/// A sentence; it is a fault of ours.
+/// A sentence, which would be a bug in this program.
 pub(super) async fn scrape(context: &ControlContext) -> Result<String, String> {
     let context = context.clone();
     let work = move || render(&context, Instant::now());
@@ -40,20 +41,20 @@ pub(super) async fn scrape(context: &ControlContext) -> Result<String, String> {
     done.unwrap_or_else(|_| Err("the metrics could not be read".into()))
 }
 
-/// The text of this moment.
+/// Renders the metrics of this moment.
 ///
 /// # Errors
-/// As [`look`].
+/// As [`Families::text`].
 fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
-    let reading = context.sources.recorder.read(now);
+    let counters = context.sources.recorder.read(now);
     let mut families = Families::default();
-    about(&mut families, context, &reading.fleet);
+    about(&mut families, context, &counters.fleet);
     states(&mut families, context);
-    let seats: Vec<(Seat, SeatCounts)> = reading.seats.into_iter().collect();
+    let seats: Vec<(Seat, SeatCounts)> = counters.seats.into_iter().collect();
     requests(&mut families, &seats);
     times(&mut families, &seats);
-    lives(&mut families, &seats, &reading.fleet);
-    port(&mut families, &reading.port);
+    lives(&mut families, &seats, &counters.fleet);
+    port(&mut families, &counters.port);
     families.text()
 }
 
@@ -65,7 +66,7 @@ fn seat_label(seat: Seat) -> (&'static str, String) {
     ("seat", seat.to_string())
 }
 
-/// One sample for each seat.
+/// Returns a sample for each seat.
 fn by_seat<'a, T: 'a>(
     seats: &'a [(Seat, SeatCounts)],
     value: impl Fn(&SeatCounts) -> T + 'a,
@@ -74,7 +75,7 @@ fn by_seat<'a, T: 'a>(
     seats.iter().map(sample)
 }
 
-/// A sample for each seat and each of the `values`, which `name` tells apart.
+/// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the values.
 fn by_seat_and<'a, const N: usize>(
     seats: &'a [(Seat, SeatCounts)],
     name: &'static str,
@@ -211,7 +212,7 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     add(
         "heartbeat_seconds",
         help,
-        &DURATION_BUCKETS[..CONNECT_BUCKETS],
+        &DURATION_BUCKETS[..HEARTBEAT_BUCKETS],
         |counts| counts.heartbeats,
     );
 }

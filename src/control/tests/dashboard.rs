@@ -1,4 +1,4 @@
-//! The files of the dashboard as they are served, and the picture of the ring that it asks for.
+//! The files of the dashboard over HTTP, and the picture of the ring that it requests.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn get(port: &Fixture, path: &str) -> (String, String) {
 }
 
 #[test]
-fn every_file_is_served_with_the_rules_for_browsers() {
+fn every_file_is_served_with_its_security_headers() {
     let port = port();
     for file in FILES {
         let (head, body) = get(&port, file.path);
@@ -45,8 +45,8 @@ fn every_file_is_served_with_the_rules_for_browsers() {
 }
 
 #[test]
-fn whoever_may_not_ask_still_sees_the_page() {
-    // From elsewhere, with a token set and none shown.
+fn a_client_without_access_gets_the_page_and_no_data() {
+    // A remote client without a token, although one is set.
     let page = ask_as(
         "203.0.113.7",
         Some("s3cret"),
@@ -62,7 +62,7 @@ fn whoever_may_not_ask_still_sees_the_page() {
 }
 
 #[test]
-fn a_picture_has_as_many_arcs_as_are_asked_for() {
+fn a_picture_has_the_requested_number_of_arcs() {
     let port = port();
     let message = |path: &str| {
         let (_, body) = get(&port, path);
@@ -77,7 +77,7 @@ fn a_picture_has_as_many_arcs_as_are_asked_for() {
     let points = drawn["points"].as_array().unwrap();
     assert_eq!((points.len(), &drawn["circle"]), (512, &Value::Bool(true)));
     assert_eq!(drawn["seats"], plain["seats"]);
-    // Key 0 looks at slot 17, and finds seat 1.
+    // Key 0 is at slot 17, which belongs to seat 1.
     assert_eq!(points[17], 1);
     for points in ["1", "4096"] {
         assert!(message(&format!("/ring?points={points}"))["points"].is_array());

@@ -1,4 +1,4 @@
-//! A control port of a test's own, and what a test does with it: asks, waits, stops.
+//! A control port for one test, with helpers that send requests, wait and stop it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown as Half, SocketAddr, TcpStream};
@@ -54,14 +54,14 @@ impl Fixture {
         stream
     }
 
-    /// Sends `bytes` and reads to the close, which is the server's to do.
+    /// Sends `bytes` and reads until the server closes.
     pub(super) fn ask(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes.as_ref()).unwrap();
         rest(stream)
     }
 
-    /// The same, but our direction ends first, as `nc -N` does.
+    /// Sends `bytes`, half-closes as `nc -N` does, and reads until the server closes.
     pub(super) fn ask_and_half_close(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes.as_ref()).unwrap();
@@ -77,7 +77,7 @@ impl Fixture {
         self.held.recv_timeout(DEADLINE).unwrap()
     }
 
-    /// Says stop and waits for the thread; how long that took.
+    /// Requests shutdown, waits for the thread, and returns how long that took.
     pub(super) fn stop(&mut self) -> Duration {
         let begin = Instant::now();
         drop(self.trigger.take());
@@ -103,19 +103,19 @@ pub(super) fn rest(mut stream: TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Asks again and again, under the deadline.
+/// Repeats `ask` until it returns a value, under the deadline.
 pub(super) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(begin.elapsed() < DEADLINE, "waited in vain until {what}");
+        assert!(begin.elapsed() < DEADLINE, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Sends `bytes` to a port that believes them to come from `peer`, and reads to the close.
+/// Sends `bytes` to a port as if they came from `peer`, and reads until the server closes.
 pub(super) fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
     let (mut context, _orders, _held) = context();
     context.access.token = token.map(|token| token.parse().unwrap());
@@ -132,10 +132,11 @@ pub(super) fn ask_as(peer: &str, token: Option<&str>, bytes: &str) -> String {
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let port = ControlServer::new(context, shutdown);
-        let place = port.places.acquire().unwrap();
-        let talk = port.serve_connection(stream, format!("{peer}:4711").parse().unwrap(), place);
-        timeout(DEADLINE, talk).await.unwrap();
+        let server = ControlServer::new(context, shutdown);
+        let slot = server.serving.acquire().unwrap();
+        let peer = format!("{peer}:4711").parse().unwrap();
+        let served = server.serve_connection(stream, peer, slot);
+        timeout(DEADLINE, served).await.unwrap();
     });
     client.join().unwrap()
 }

@@ -1,17 +1,16 @@
-//! Streams in text that go on until the client leaves, or until its next line at a prompt: `events -w` and
-//! `watch`.
+//! Streams of the text protocol: `events -w` and `watch`.
 
 use std::io::{BufRead, BufReader};
 
 use super::prompt::{expect, free_again, open};
 use super::*;
 
-/// The line of the n-th event.
+/// Returns the line of the n-th event.
 fn event(n: u32) -> String {
     format!("{n}     1970-01-01T00:00:00.00{n}Z seat {n}   joined    S{n}         {n}/3 up\n")
 }
 
-/// Reads an answer, or what stands for one in a stream, to its empty line.
+/// Reads an answer, or one piece of a stream, to its empty line.
 fn answer(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     while !text.ends_with(b"\n\n") {
@@ -36,25 +35,25 @@ fn events_are_followed_until_the_client_leaves() {
         }
         (first..=2).for_each(|n| expect(&mut stream, &event(n)));
         drop(stream);
-        // The next event but one that nobody reads tells it.
-        until("the place is free", || {
-            happen(&port.journal, 3, "");
+        // The second write after the close fails.
+        until("a slot is free", || {
+            record_join(&port.journal, 3, "");
             port.ask("rep\n").starts_with("N 3").then_some(())
         });
     }
 }
 
 #[test]
-fn what_happens_is_told_as_it_happens_in_either_form() {
+fn new_events_are_sent_at_once_in_either_form() {
     let port = port();
     let mut text = open(&port, "events -w 2\n");
     let mut json = open(&port, "events -w 2 json\n");
     for n in 3..6 {
-        happen(&port.journal, n, "x\ny");
+        record_join(&port.journal, n, "x\ny");
         let line = event(n).replace('\n', "  x\\u000ay\n");
         expect(&mut text, &line);
-        let told = port.ask(format!("events {} json\n", n - 1));
-        let value = told
+        let list = port.ask(format!("events {} json\n", n - 1));
+        let value = list
             .trim_end()
             .trim_start_matches('[')
             .trim_end_matches(']');
@@ -63,18 +62,18 @@ fn what_happens_is_told_as_it_happens_in_either_form() {
 }
 
 #[test]
-fn an_ended_input_ends_no_stream_and_further_input_is_dropped() {
+fn a_half_close_ends_no_stream_and_further_input_is_discarded() {
     let port = port();
     let mut stream = open(&port, "events -w\nrep\nadd 1 S9\n");
     stream.shutdown(Half::Write).unwrap();
     expect(&mut stream, &EVENTS[..EVENTS.len() - 1]);
-    happen(&port.journal, 3, "");
+    record_join(&port.journal, 3, "");
     expect(&mut stream, &event(3));
     assert!(port.orders.try_recv().is_err());
 }
 
 #[test]
-fn a_client_that_breaks_off_after_its_input_is_noticed_at_once() {
+fn a_reset_by_the_client_is_noticed_at_once() {
     for (line, noise) in [("events -w 2\n", 0), ("events -w 2\n", 4096)] {
         let port = port_with(|context| {
             context.limits.connections = 1;
@@ -82,30 +81,30 @@ fn a_client_that_breaks_off_after_its_input_is_noticed_at_once() {
         });
         let mut stream = open(&port, line);
         stream.write_all(&vec![b'x'; noise]).unwrap();
-        happen(&port.journal, 3, "");
+        record_join(&port.journal, 3, "");
         expect(&mut stream, &event(3));
         if noise == 0 {
             stream.shutdown(Half::Write).unwrap();
         }
-        // A reset, as the kernel sends it for a client who is gone.
+        // A reset, as the kernel sends it for a client that is gone.
         let socket = socket2::SockRef::from(&stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
         drop(stream);
-        // No event happens any more.
+        // No further event is recorded.
         free_again(&port);
     }
 }
 
 #[test]
-fn a_stream_listens_to_noise_up_to_a_limit() {
+fn a_stream_discards_input_up_to_a_limit() {
     let port = port_with(|context| context.limits.discard_bytes = 1);
     let mut stream = open(&port, "events -w 2\n");
-    // The rest stays in the buffers of the system, for ever.
+    // Further input stays in the buffers of the kernel.
     let noise = vec![b'x'; 64 * 1024];
     stream.set_write_timeout(Some(SOON)).unwrap();
     let full = (0..1000).find_map(|_| stream.write_all(&noise).err());
     assert!(full.is_some(), "all was read");
-    happen(&port.journal, 3, "");
+    record_join(&port.journal, 3, "");
     expect(&mut stream, &event(3));
 }
 
@@ -118,14 +117,14 @@ fn at_a_prompt_the_next_line_ends_a_stream() {
     expect(&mut stream, &event(2));
     stream.write_all(b"\n").unwrap();
     expect(&mut stream, "> ");
-    // What is there is told before the next line is looked at.
+    // Recorded events are written before the next line is read.
     stream.write_all(b"events -w 1\nbound\n").unwrap();
     expect(&mut stream, &event(2));
     expect(&mut stream, "> bound 0\n\n> ");
 }
 
 #[test]
-fn one_stream_too_many_is_told_so_and_commands_are_served() {
+fn a_stream_above_the_limit_is_refused_and_commands_are_served() {
     let port = port_with(|context| context.limits.streams = 2);
     let mut streams = [open(&port, "events -w 1\n"), open(&port, "events -w 1\n")];
     streams
@@ -136,7 +135,7 @@ fn one_stream_too_many_is_told_so_and_commands_are_served() {
     assert!(port.ask("rep\n").starts_with("N 3"));
     drop(streams);
     until("a stream may begin", || {
-        happen(&port.journal, 3, "");
+        record_join(&port.journal, 3, "");
         let mut stream = open(&port, "events -w 1\n");
         let mut first = [0; 3];
         stream.read_exact(&mut first).unwrap();
@@ -145,15 +144,15 @@ fn one_stream_too_many_is_told_so_and_commands_are_served() {
 }
 
 #[test]
-fn watch_tells_the_statistics_again_and_again() {
+fn watch_repeats_the_statistics() {
     let port = port();
     let mut text = open(&port, "watch 0.1\n");
     let mut json = BufReader::new(open(&port, "watch 0.1 json\n"));
     let once = port.ask("stats\n");
     for _ in 0..3 {
-        let told = answer(&mut text);
-        assert_eq!(told.lines().count(), once.lines().count(), "{told}");
-        assert_eq!(told.lines().next(), once.lines().next());
+        let stats = answer(&mut text);
+        assert_eq!(stats.lines().count(), once.lines().count(), "{stats}");
+        assert_eq!(stats.lines().next(), once.lines().next());
         let mut line = String::new();
         json.read_line(&mut line).unwrap();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -162,7 +161,7 @@ fn watch_tells_the_statistics_again_and_again() {
 }
 
 #[test]
-fn at_a_prompt_the_next_line_ends_a_watch_however_long_its_pause() {
+fn at_a_prompt_the_next_line_ends_a_watch_with_a_long_interval() {
     let port = port();
     let mut stream = open(&port, "prompt\nwatch 3600\n");
     expect(&mut stream, "ok\n\n> ");
@@ -172,19 +171,19 @@ fn at_a_prompt_the_next_line_ends_a_watch_however_long_its_pause() {
 }
 
 #[test]
-fn a_slow_reader_of_a_stream_is_cut() {
+fn a_stream_to_a_slow_reader_is_closed() {
     let port = port_with(|context| {
         context.limits.connections = 1;
         context.limits.write_timeout = SOON;
     });
     let _stream = open(&port, "events -w\n");
     let long = "x".repeat(1024 * 1024);
-    (3..19).for_each(|n| happen(&port.journal, n, &long));
+    (3..19).for_each(|n| record_join(&port.journal, n, &long));
     free_again(&port);
 }
 
 #[test]
-fn prompts_and_streams_do_not_delay_the_end() {
+fn prompts_and_streams_do_not_delay_shutdown() {
     let mut port = port();
     let mut prompt = open(&port, "prompt\n");
     expect(&mut prompt, "ok\n\n> ");
@@ -196,7 +195,7 @@ fn prompts_and_streams_do_not_delay_the_end() {
 }
 
 #[test]
-fn a_stranger_follows_nothing_without_the_token() {
+fn a_remote_client_cannot_follow_events_without_the_token() {
     let denied = "ERR /events is for local peers, you are 192.168.65.1; set --control-token\n\n";
     assert_eq!(ask_as("192.168.65.1", None, "events -w\n"), denied);
 }

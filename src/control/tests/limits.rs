@@ -1,4 +1,4 @@
-//! Each limit at its edge, and the end of the port.
+//! Each limit at its boundary, and the shutdown of the port.
 
 use tokio::net::TcpListener;
 
@@ -7,7 +7,7 @@ use crate::orders::order_queue;
 use crate::wire::socket_owner::{self, SocketOwner};
 
 #[test]
-fn a_line_may_have_64_kib_and_no_byte_more() {
+fn a_line_has_at_most_64_kib() {
     let port = port();
     let line = |length: usize| format!("rep{}", " ".repeat(length - 3));
     let too_long = "ERR line is longer than 65536 bytes\n\n";
@@ -15,20 +15,20 @@ fn a_line_may_have_64_kib_and_no_byte_more() {
         assert!(port.ask(line(65536) + ending).starts_with("N 3"));
         assert_eq!(port.ask(line(65537) + ending), too_long);
     }
-    // Without any ending it is too long at once.
+    // A line without an ending is refused at once.
     assert_eq!(port.ask(line(65537)), too_long);
     assert!(port.ask_and_half_close(line(65536)).starts_with("N 3"));
     assert_eq!(port.ask_and_half_close(line(65537)), too_long);
 }
 
 #[test]
-fn what_follows_a_long_line_does_not_eat_the_answer() {
+fn input_after_a_long_line_does_not_destroy_the_answer() {
     let bytes = vec![b'x'; 900 * 1024];
     assert_eq!(port().ask(bytes), "ERR line is longer than 65536 bytes\n\n");
 }
 
 #[test]
-fn what_follows_an_answer_is_dropped_without_a_reset() {
+fn input_after_an_answer_is_discarded_without_a_reset() {
     let port = port_with(|context| context.limits.discard_time = DEADLINE * 2);
     for ask in ["events\n", "GET / HTTP/1.0\r\n\r\n"] {
         let mut stream = port.connect();
@@ -36,13 +36,13 @@ fn what_follows_an_answer_is_dropped_without_a_reset() {
         stream.read_to_end(&mut Vec::new()).unwrap();
         for _ in 0..3 {
             stream.write_all(b"more").unwrap();
-            // A round trip, so that the port has done whatever it does about it.
+            // A round trip, so that the port has handled the input.
             assert_eq!(port.ask_and_half_close("quit\n"), "bye\n\n");
         }
     }
 }
 
-/// Waits until the port has closed its end of `stream`, whatever still waits to be read here.
+/// Waits until the port has closed its end of `stream`, even if input is still unread here.
 #[track_caller]
 fn until_closed(port: &Fixture, stream: &TcpStream) {
     let own = stream.local_addr().unwrap();
@@ -51,7 +51,7 @@ fn until_closed(port: &Fixture, stream: &TcpStream) {
     });
 }
 
-/// A client that was answered, and stays.
+/// Opens a client that was answered and does not close.
 fn lingering(port: &Fixture) -> TcpStream {
     let mut stream = port.connect();
     stream.write_all(b"events\n").unwrap();
@@ -60,7 +60,7 @@ fn lingering(port: &Fixture) -> TcpStream {
 }
 
 #[test]
-fn what_follows_is_dropped_up_to_a_limit() {
+fn input_after_an_answer_is_discarded_up_to_a_limit() {
     let port = port_with(|context| {
         context.limits.discard_bytes = 2;
         context.limits.discard_time = DEADLINE * 2;
@@ -78,18 +78,18 @@ fn what_follows_is_dropped_up_to_a_limit() {
 }
 
 #[test]
-fn a_client_that_stays_is_left_after_a_while() {
+fn a_client_that_does_not_close_is_closed_after_a_while() {
     let port = port_with(|context| context.limits.discard_time = SOON);
     until_closed(&port, &lingering(&port));
 }
 
 #[test]
-fn closing_takes_no_place_and_the_oldest_is_dropped_for_the_next() {
+fn closing_connections_have_no_slot_and_the_oldest_is_dropped_for_the_next() {
     let port = port_with(|context| {
         context.limits.connections = 1;
         context.limits.lingering = 2;
         context.limits.discard_time = DEADLINE * 2;
-        context.limits.place_timeout = SOON;
+        context.limits.slot_timeout = SOON;
     });
     let [first, second] = [lingering(&port), lingering(&port)];
     let own = |stream: &TcpStream| socket_owner::owner_of(port.addr, stream.local_addr().unwrap());
@@ -102,7 +102,7 @@ fn closing_takes_no_place_and_the_oldest_is_dropped_for_the_next() {
 }
 
 #[test]
-fn the_silent_keep_nobody_out() {
+fn idle_clients_keep_no_client_out() {
     let port = port();
     let crowd: Vec<TcpStream> = (0..64).map(|_| port.connect()).collect();
     for _ in 0..8 {
@@ -113,10 +113,10 @@ fn the_silent_keep_nobody_out() {
 }
 
 #[test]
-fn whose_line_is_here_is_not_silent() {
+fn a_client_whose_line_has_arrived_is_not_evicted() {
     let port = port_with(|context| {
         context.limits.connections = 8;
-        context.limits.place_timeout = SOON;
+        context.limits.slot_timeout = SOON;
     });
     let ask = |_| {
         let mut stream = port.connect();
@@ -132,30 +132,30 @@ fn whose_line_is_here_is_not_silent() {
 }
 
 #[test]
-fn of_those_who_wait_for_a_place_the_first_makes_room_for_the_last() {
+fn the_client_that_waited_longest_for_a_slot_is_evicted_for_the_next() {
     let port = port_with(|context| {
         context.limits.connections = 0;
         context.limits.waiting = 1;
-        context.limits.place_timeout = DEADLINE * 2;
+        context.limits.slot_timeout = DEADLINE * 2;
     });
     let mut silent = port.connect();
-    let mut spoken = port.connect();
-    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0, "without a word");
-    spoken.write_all(b"rep\n").unwrap();
-    // Whether its line is read already or not.
+    let mut second = port.connect();
+    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0, "without an answer");
+    second.write_all(b"rep\n").unwrap();
+    // Its line may be read already or not.
     let _next = port.connect();
-    let said = rest(spoken);
+    let answer = rest(second);
     assert!(
-        ["", "ERR 0 connections are open already\n\n"].contains(&&*said),
-        "{said}"
+        ["", "ERR 0 connections are open already\n\n"].contains(&&*answer),
+        "{answer}"
     );
 }
 
 #[test]
-fn a_read_waits_for_a_place() {
+fn a_read_waits_for_a_slot() {
     let port = port_with(|context| {
         context.limits.connections = 1;
-        context.limits.place_timeout = DEADLINE * 2;
+        context.limits.slot_timeout = DEADLINE * 2;
     });
     let mut ordering = port.connect();
     ordering.write_all(b"add 1 hold\n").unwrap();
@@ -164,7 +164,7 @@ fn a_read_waits_for_a_place() {
     waiting.write_all(b"rep\n").unwrap();
     let mut http = port.connect();
     http.write_all(b"GET /rep HTTP/1.0\r\n\r\n").unwrap();
-    // A round trip: it has not been refused.
+    // A round trip, so that both have begun to wait.
     assert!(
         port.ask("GET /healthz HTTP/1.0\r\n\r\n")
             .starts_with("HTTP/1.0 200")
@@ -175,10 +175,10 @@ fn a_read_waits_for_a_place() {
 }
 
 #[test]
-fn a_probe_needs_no_place() {
+fn a_probe_needs_no_slot() {
     let port = port_with(|context| {
         context.limits.connections = 2;
-        context.limits.place_timeout = SOON;
+        context.limits.slot_timeout = SOON;
     });
     let ordering = [port.connect(), port.connect()];
     for mut stream in &ordering {
@@ -191,7 +191,7 @@ fn a_probe_needs_no_place() {
         ));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    // What follows on its connection is no probe, and there is no place for it.
+    // A further request on its connection is refused, as there is no slot for it.
     let probe = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let answer = port.ask(format!(
         "{probe}GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -213,7 +213,7 @@ fn a_probe_needs_no_place() {
 }
 
 #[test]
-fn reads_and_probes_are_answered_beside_all_that_can_hold_a_place() {
+fn reads_and_probes_are_answered_beside_all_streams_and_orders() {
     let port = port();
     let mut open = Vec::new();
     for line in [
@@ -235,12 +235,12 @@ fn reads_and_probes_are_answered_beside_all_that_can_hold_a_place() {
         calls.push(port.held());
         open.push(stream);
     }
-    // Half of a line, half of a head, a prompt, a kept connection, and nothing at all.
+    // Half a line, half a head, a prompt, an idle HTTP connection, and no input.
     let head = "GET /rep HTTP/1.1\r\nHost: ";
     let kept = "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    for said in ["re", head, "prompt\n", kept, ""].iter().cycle().take(200) {
+    for input in ["re", head, "prompt\n", kept, ""].iter().cycle().take(200) {
         let mut stream = port.connect();
-        stream.write_all(said.as_bytes()).unwrap();
+        stream.write_all(input.as_bytes()).unwrap();
         open.push(stream);
     }
     for _ in 0..8 {
@@ -269,33 +269,33 @@ fn reads_and_probes_are_answered_beside_all_that_can_hold_a_place() {
 }
 
 #[test]
-fn who_says_nothing_is_closed_silently() {
+fn a_client_without_input_is_closed_without_an_answer() {
     let port = port_with(|context| context.limits.idle_timeout = SOON);
     assert_eq!(rest(port.connect()), "");
 }
 
 #[test]
-fn who_begins_a_line_and_does_not_end_it_is_told() {
+fn an_incomplete_line_times_out_with_an_error() {
     let port = port_with(|context| context.limits.idle_timeout = SOON);
     assert_eq!(port.ask("re"), "ERR no line within 0.05 s\n\n");
 }
 
 #[test]
-fn who_leaves_without_a_word_leaves_nothing() {
+fn a_client_that_closes_without_input_frees_its_slot() {
     let port = port_with(|context| context.limits.connections = 1);
     drop(port.connect());
     assert_eq!(port.connect().shutdown(Half::Write).ok(), Some(()));
-    until("the place is free", || {
+    until("a slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }
 
 #[tokio::test]
-async fn the_kernel_asks_after_a_silent_client() {
+async fn the_kernel_probes_a_silent_client() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    server::enable_keepalive(&stream);
+    connection::enable_keepalive(&stream);
     let socket = socket2::SockRef::from(&stream);
     assert!(socket.keepalive().unwrap());
     assert_eq!(
@@ -309,14 +309,14 @@ async fn the_kernel_asks_after_a_silent_client() {
     assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
 }
 
-/// More events than the buffers of both sockets hold.
+/// Records more events than the buffers of both sockets hold.
 fn many_events(context: &ControlContext) {
     let long = "x".repeat(1024 * 1024);
-    (3..19).for_each(|n| happen(&context.journal, n, &long));
+    (3..19).for_each(|n| record_join(&context.journal, n, &long));
 }
 
 #[test]
-fn a_slow_reader_is_cut() {
+fn a_slow_reader_is_closed() {
     let port = port_with(|context| {
         many_events(context);
         context.limits.write_timeout = SOON;
@@ -325,13 +325,13 @@ fn a_slow_reader_is_cut() {
     stream.write_all(b"events\n").unwrap();
     stream.read_exact(&mut [0; 16]).unwrap();
     until_closed(&port, &stream);
-    let mut got = Vec::new();
-    let _ = stream.read_to_end(&mut got);
-    assert!(got.len() < 16 * 1024 * 1024);
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received);
+    assert!(received.len() < 16 * 1024 * 1024);
 }
 
 #[test]
-fn a_slow_reader_makes_room() {
+fn a_slow_reader_is_evicted() {
     let port = port_with(|context| {
         many_events(context);
         context.limits.connections = 1;
@@ -346,7 +346,7 @@ fn a_slow_reader_makes_room() {
 }
 
 #[test]
-fn a_slow_reader_of_pipelined_answers_is_cut() {
+fn a_slow_reader_of_pipelined_answers_is_closed() {
     let port = port_with(|context| {
         context.limits.connections = 1;
         context.limits.write_timeout = SOON;
@@ -354,16 +354,16 @@ fn a_slow_reader_of_pipelined_answers_is_cut() {
     });
     let mut stream = port.connect();
     let requests = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
-    // It ends when the port has had enough, for then it reads no more and closes.
+    // Writing fails once the port has stopped reading and closed.
     let broken = (0..10_000).find_map(|_| stream.write_all(requests.as_bytes()).err());
     assert!(broken.is_some());
-    until("the place is free", || {
+    until("a slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }
 
 #[test]
-fn idle_connections_do_not_delay_the_end() {
+fn idle_connections_do_not_delay_shutdown() {
     let mut port = port();
     let text = port.connect();
     let mut http = port.connect();
@@ -382,8 +382,8 @@ fn idle_connections_do_not_delay_the_end() {
 }
 
 #[test]
-fn a_running_answer_may_finish() {
-    // However late the threads of a busy machine come to it.
+fn a_running_answer_is_completed_at_shutdown() {
+    // Long enough for the threads of a busy machine.
     let mut port = port_with(|context| context.limits.stop_timeout = DEADLINE);
     let mut text = port.connect();
     text.write_all(b"add 1 hold\n").unwrap();
@@ -406,7 +406,7 @@ fn a_running_answer_may_finish() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_not_waited_for() {
+fn shutdown_does_not_wait_for_an_answer_beyond_its_timeout() {
     let mut port = port_with(|context| context.limits.stop_timeout = SOON);
     let mut stream = port.connect();
     stream.write_all(b"add 1 hold\n").unwrap();
@@ -418,7 +418,7 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn a_fleet_that_is_gone_is_an_answer() {
-    let port = port_with(|context| context.desk = order_queue().0);
+fn a_stopped_fleet_is_reported() {
+    let port = port_with(|context| context.orders = order_queue().0);
     assert_eq!(port.ask("rep\n"), "ERR ringmaster is stopping\n\n");
 }

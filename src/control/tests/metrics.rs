@@ -1,5 +1,4 @@
-//! What `/metrics` tells of counts that are known. That its text is what Prometheus reads is tried on the
-//! whole program.
+//! `/metrics` for known counters. The format is tested on the whole program.
 
 use super::*;
 
@@ -11,7 +10,7 @@ fn metrics(port: &Fixture) -> (String, String) {
 }
 
 #[test]
-fn every_count_is_told_by_seat() {
+fn counters_have_a_sample_for_each_seat() {
     let (head, text) = metrics(&port());
     assert!(
         head.contains("content-type: text/plain; version=0.0.4"),
@@ -53,7 +52,7 @@ fn every_count_is_told_by_seat() {
         "ringmaster_own_replies_total{class=\"5xx\"} 0",
     ] {
         assert!(
-            text.lines().any(|told| told == line),
+            text.lines().any(|sample| sample == line),
             "{line} is not in\n{text}"
         );
     }
@@ -70,12 +69,12 @@ fn names_and_addresses_are_no_labels() {
         samples.clone().all(|line| line.starts_with("ringmaster_")),
         "{text}"
     );
-    // Of one seat with counts and three with a state: what there may be of 64 follows.
+    // One seat with counters and three with a state; the number grows with the seats.
     assert!(samples.count() < 200, "{text}");
 }
 
 #[test]
-fn anyone_may_ask() {
+fn metrics_need_no_token() {
     let get = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(ask_as("192.0.2.7", None, get).starts_with("HTTP/1.1 200 "));
     let (head, _) = metrics(&port());

@@ -1,4 +1,4 @@
-//! openapi.json describes the table of routes, no more and no less.
+//! The OpenAPI description matches the table of routes and the answers.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ fn described() -> Value {
 }
 
 #[test]
-fn it_describes_every_route_and_no_other() {
+fn the_description_has_every_route_and_no_other() {
     let all = described();
-    let mut told = BTreeSet::new();
+    let mut paths = BTreeSet::new();
     for (path, item) in all["paths"].as_object().unwrap() {
         for method in item
             .as_object()
@@ -23,19 +23,19 @@ fn it_describes_every_route_and_no_other() {
             .keys()
             .filter(|key| *key != "parameters")
         {
-            told.insert((method.to_uppercase(), path.clone()));
+            paths.insert((method.to_uppercase(), path.clone()));
         }
     }
     let served: BTreeSet<(String, String)> = http::rows()
         .map(|(method, path)| (method.to_owned(), path.to_owned()))
         .collect();
-    assert_eq!(told, served);
+    assert_eq!(paths, served);
     assert_eq!(all["openapi"], "3.1.0");
     assert_eq!(all["info"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn its_references_lead_somewhere_and_all_that_is_there_is_used() {
+fn references_resolve_and_every_component_is_used() {
     let all = described();
     let text = all.to_string();
     let mut used = BTreeSet::new();
@@ -58,7 +58,7 @@ fn its_references_lead_somewhere_and_all_that_is_there_is_used() {
 }
 
 #[test]
-fn it_is_served_to_anyone() {
+fn the_description_needs_no_token() {
     let ask = "GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let answer = ask_as("192.168.65.1", None, ask);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -67,7 +67,7 @@ fn it_is_served_to_anyone() {
 }
 
 #[test]
-fn every_event_has_just_the_fields_that_are_described() {
+fn events_have_exactly_the_described_fields() {
     let all = described();
     let schema = &all["components"]["schemas"]["Event"];
     let port = port();

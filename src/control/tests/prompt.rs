@@ -1,4 +1,4 @@
-//! A connection that stays open in text: `prompt`, and line after line.
+//! Text connections that stay open after `prompt`.
 
 use super::*;
 
@@ -17,7 +17,7 @@ pub(super) fn open(port: &Fixture, line: &str) -> TcpStream {
 }
 
 pub(super) fn free_again(port: &Fixture) {
-    until("the place is free", || {
+    until("a slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }
@@ -46,7 +46,7 @@ fn a_prompt_takes_line_after_line() {
 }
 
 #[test]
-fn lines_sent_ahead_are_each_answered_and_the_end_of_input_ends_it() {
+fn lines_sent_ahead_are_answered_and_the_end_of_input_closes() {
     let port = port();
     let answer = port.ask_and_half_close("rep; prompt\nbound\n;\nrep json");
     let blank = "ERR line is empty; try 'help'\n\n";
@@ -55,17 +55,17 @@ fn lines_sent_ahead_are_each_answered_and_the_end_of_input_ends_it() {
 }
 
 #[test]
-fn a_token_holds_for_the_lines_after_it() {
-    let said = ask_as(
+fn a_token_is_valid_for_the_lines_after_it() {
+    let answer = ask_as(
         "192.168.65.1",
         Some("s3cret"),
         "prompt\nauth s3cret\nbound\nquit\n",
     );
-    assert_eq!(said, "ok\n\n> ok\n\n> bound 0\n\n> bye\n\n");
+    assert_eq!(answer, "ok\n\n> ok\n\n> bound 0\n\n> bye\n\n");
 }
 
 #[test]
-fn a_line_at_a_prompt_may_have_64_kib_and_no_byte_more() {
+fn a_line_at_a_prompt_has_at_most_64_kib() {
     let port = port();
     let line = |length: usize| format!("prompt\nrep{}\nquit\n", " ".repeat(length - 3));
     let answer = port.ask(line(65536));
@@ -75,7 +75,7 @@ fn a_line_at_a_prompt_may_have_64_kib_and_no_byte_more() {
 }
 
 #[test]
-fn who_says_nothing_at_a_prompt_is_told_and_left() {
+fn a_client_that_is_idle_at_a_prompt_is_closed_with_an_error() {
     let port = port_with(|context| context.limits.prompt_timeout = SOON);
     assert_eq!(
         port.ask("prompt\n"),
@@ -84,24 +84,24 @@ fn who_says_nothing_at_a_prompt_is_told_and_left() {
 }
 
 #[test]
-fn who_waits_at_a_prompt_makes_room() {
+fn a_client_that_is_idle_at_a_prompt_is_evicted() {
     let port = port_with(|context| context.limits.connections = 1);
     let mut stream = open(&port, "prompt\n");
     expect(&mut stream, "ok\n\n> ");
-    // One who has just been answered may not be silent yet.
+    // The slot may become evictable only after the answer was written.
     free_again(&port);
-    let said = rest(stream);
+    let last = rest(stream);
     assert_eq!(
-        said,
+        last,
         "ERR 1 connections are open, and you were silent longest\n\n"
     );
 }
 
 #[test]
-fn who_is_being_answered_at_a_prompt_does_not_make_room() {
+fn a_client_that_is_owed_an_answer_at_a_prompt_is_not_evicted() {
     let port = port_with(|context| {
         context.limits.connections = 1;
-        context.limits.place_timeout = SOON;
+        context.limits.slot_timeout = SOON;
     });
     let mut stream = open(&port, "prompt\nadd 1 hold\n");
     let call = port.held();

@@ -1,4 +1,4 @@
-//! The commands about replicas, in text and over HTTP, before the scripted fleet.
+//! The commands about replicas, in text and over HTTP, with the scripted fleet.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ SEAT  NAME  STATE  ADDRESS         ENGINE  UP_SINCE                  DEATHS  HEA
 
 ";
 
-const CARD: &str = "\
+const DETAILS: &str = "\
 seat 3
 name S3
 state up
@@ -30,14 +30,14 @@ said lion bye\\u0007
 ";
 
 #[test]
-fn show_is_a_table_or_all_about_one() {
+fn show_is_a_table_or_the_details_of_one_replica() {
     let port = port();
     assert_eq!(port.ask("show\n"), TABLE);
-    assert_eq!(port.ask("show S3\n"), CARD);
-    // A name of the past stands for its seat.
-    assert_eq!(port.ask("show lion\n"), CARD);
-    let nobody = "ERR there is no replica named S9\n\n";
-    assert_eq!(port.ask("show S9\n"), nobody);
+    assert_eq!(port.ask("show S3\n"), DETAILS);
+    // The name of a dead replica stands for its seat.
+    assert_eq!(port.ask("show lion\n"), DETAILS);
+    let unknown = "ERR there is no replica named S9\n\n";
+    assert_eq!(port.ask("show S9\n"), unknown);
 }
 
 #[test]
@@ -61,11 +61,11 @@ fn show_is_the_same_in_json() {
         (&all["status"], &all["message"]["N"]),
         (&"successful".into(), &3.into())
     );
-    let cards = all["message"]["replicas"].as_array().unwrap();
-    assert_eq!(cards.len(), 3);
+    let replicas = all["message"]["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 3);
     let one = json(&port.ask("show S3 json\n"));
-    assert_eq!(one["message"], cards[2]);
-    let card = &one["message"];
+    assert_eq!(one["message"], replicas[2]);
+    let replica = &one["message"];
     for (field, value) in [
         ("name", Value::from("S3")),
         ("seat", 3.into()),
@@ -79,9 +79,9 @@ fn show_is_the_same_in_json() {
         ("listed", true.into()),
         ("reason", Value::Null),
     ] {
-        assert_eq!(card[field], value, "{field}");
+        assert_eq!(replica[field], value, "{field}");
     }
-    let past = &card["past"][0];
+    let past = &replica["past"][0];
     assert_eq!(
         (&past["name"], &past["said"][1]),
         (&"lion".into(), &"bye\u{7}".into())
@@ -89,7 +89,7 @@ fn show_is_the_same_in_json() {
     assert_eq!(past["time"], "1970-01-01T00:00:10.000Z");
 }
 
-/// Status and JSON of an answer over HTTP.
+/// Sends an HTTP request and returns its status and JSON.
 fn ask(port: &Fixture, line: &str, body: &str) -> (u16, Value) {
     let length = body.len();
     let answer = port.ask(format!(
@@ -184,7 +184,7 @@ fn orders_reach_the_fleet_from_both_protocols() {
 }
 
 #[test]
-fn orders_that_are_none_are_refused_and_reach_nobody() {
+fn invalid_orders_are_refused_and_do_not_reach_the_fleet() {
     let port = port();
     for (line, body, status, sentence) in [
         (
@@ -227,20 +227,20 @@ fn orders_that_are_none_are_refused_and_reach_nobody() {
         );
     }
     assert!(port.orders.try_recv().is_err());
-    // Only to replace is done to all at once.
+    // `all` is only possible for replace.
     let (status, value) = ask(&port, "POST /replicas/all/drain", "");
     assert_eq!(status, 400);
-    let said = value["message"].as_str().unwrap();
+    let sentence = value["message"].as_str().unwrap();
     assert!(
-        said.starts_with("<Error> 'all' is not a legal replica name"),
-        "{said}"
+        sentence.starts_with("<Error> 'all' is not a legal replica name"),
+        "{sentence}"
     );
     let (status, _) = ask(&port, "POST /replicas/S9/replace", "");
     assert_eq!(status, 404);
 }
 
 #[test]
-fn strangers_may_not() {
+fn remote_clients_are_denied() {
     let lines = "show; show S1; scale 1; replace all; drain S1; ready S1\n";
     let answer = ask_as("192.168.65.1", None, lines);
     let denied = |path| {

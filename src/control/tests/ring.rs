@@ -1,5 +1,5 @@
-//! Questions about the ring and changes of it, in text, over the classic ring of three seats,
-//! whose shares are known exactly.
+//! Questions about the ring and changes of it, in text. The ring is the classic ring of three seats, whose
+//! shares are known exactly.
 
 use super::*;
 use crate::control::ring_query::{PlannedChange, RingQuery};
@@ -15,9 +15,9 @@ home 1.000
 ";
 
 #[test]
-fn where_tells_the_home_and_who_stands_in() {
+fn where_lists_the_home_and_the_fallbacks() {
     let port = port();
-    // H(0) = 17, and the first virtual server from there on is seat 1's.
+    // H(0) = 17, and the next virtual server from there belongs to seat 1.
     let answer = "key 0\nseat 1 S1 up\nseat 2 S2 suspect\nseat 3 - empty\n\n";
     assert_eq!(port.ask("where 0\n"), answer);
     let json = port.ask("where 0 json\n");
@@ -36,10 +36,14 @@ fn where_tells_the_home_and_who_stands_in() {
 }
 
 #[test]
-fn ring_tells_the_shares_and_set_hands_in_an_order() {
+fn ring_lists_the_shares_and_set_submits_an_order() {
     let port = port();
     assert_eq!(port.ask("ring\n"), RING);
-    assert_eq!(port.ask("ring set uniform\n"), RING, "what there is then");
+    assert_eq!(
+        port.ask("ring set uniform\n"),
+        RING,
+        "the state after the change"
+    );
     assert_eq!(port.order(), Order::Ring(Spec::Uniform));
     assert_eq!(port.ask("bound 1.25\n"), "bound 0\n\n");
     assert_eq!(port.order(), Order::Bound("1.25".parse().unwrap()));
@@ -61,7 +65,7 @@ fn ring_tells_the_shares_and_set_hands_in_an_order() {
 }
 
 #[test]
-fn plan_tells_what_would_move_and_does_nothing() {
+fn plan_reports_the_effect_and_changes_nothing() {
     let port = port();
     let add = port.ask("plan add 2 T\n");
     let expected = "plan add 2 T
@@ -109,7 +113,7 @@ home 1.000 -> 1.000
             "plan",
             "usage: plan add N [NAME...] | rm N [NAME...] | ring SPEC | bound X",
         ),
-        ("plan add", "usage: plan CHANGE"),
+        ("plan add", "usage: plan add N [NAME...]"),
         ("plan add 1 S1", "the name S1 is taken"),
         (
             "plan add 6",
@@ -137,7 +141,7 @@ home 1.000 -> 1.000
 }
 
 #[test]
-fn what_is_planned_is_told_as_it_is_typed() {
+fn a_planned_change_is_written_as_it_is_typed() {
     for text in [
         "add 2 S4 S5",
         "rm 1",
@@ -146,8 +150,8 @@ fn what_is_planned_is_told_as_it_is_typed() {
         "bound 0",
     ] {
         let line = format!("plan {text}");
-        let requests = command::parse(line.as_bytes()).unwrap();
-        let Ok(command::ControlCommand::Query(RingQuery::Plan(plan))) = &requests[0].command else {
+        let commands = command::parse(line.as_bytes()).unwrap();
+        let Ok(command::ControlCommand::Query(RingQuery::Plan(plan))) = &commands[0].command else {
             panic!("{line}");
         };
         assert_eq!(plan.to_string(), text);

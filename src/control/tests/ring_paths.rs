@@ -1,9 +1,9 @@
-//! The same questions and changes over HTTP: each path answers what its command answers.
+//! Questions about the ring and changes of it over HTTP: each path answers as its text command.
 
 use super::*;
 
 #[test]
-fn the_same_over_http() {
+fn paths_answer_as_their_commands() {
     let port = port();
     let get = |path: &str| {
         let request =
@@ -73,7 +73,7 @@ fn the_same_over_http() {
 }
 
 #[test]
-fn every_key_that_a_request_can_have_can_be_asked_for() {
+fn any_bytes_can_be_a_key() {
     let port = port();
     let hashed = |path: &str| {
         let request =
@@ -112,17 +112,17 @@ fn ring_and_bound_are_set_over_http() {
         (head[9..12].to_owned(), body.trim_end().to_owned())
     };
     let ring = port.ask("ring json\n");
-    let there = ("200".to_owned(), ring.trim_end().to_owned());
-    assert_eq!(post("/ring", r#"{"ring":"rendezvous","more":1}"#), there);
+    let expected = ("200".to_owned(), ring.trim_end().to_owned());
+    assert_eq!(post("/ring", r#"{"ring":"rendezvous","more":1}"#), expected);
     assert_eq!(port.order(), Order::Ring(Spec::Rendezvous));
     let bound = port.ask("bound json\n");
-    let there = ("200".to_owned(), bound.trim_end().to_owned());
+    let expected = ("200".to_owned(), bound.trim_end().to_owned());
     for (body, order) in [
         (r#"{"bound":1.25}"#, "1.25"),
         (r#"{"bound":0}"#, "0"),
         (r#"{"bound":1.5e0}"#, "1.5"),
     ] {
-        assert_eq!(post("/bound", body), there);
+        assert_eq!(post("/bound", body), expected);
         assert_eq!(port.order(), Order::Bound(order.parse().unwrap()));
     }
     for (path, body, sentence) in [
@@ -133,7 +133,7 @@ fn ring_and_bound_are_set_over_http() {
         (
             "/ring",
             r#"{"ring":"square\n"}"#,
-            "unknown ring 'square\\\\n'",
+            "unknown ring 'square\\\\u000a'",
         ),
         ("/bound", "{}", "bound is missing"),
         ("/bound", r#"{"bound":"1.03"}"#, "bound is not a number"),
@@ -145,13 +145,16 @@ fn ring_and_bound_are_set_over_http() {
             "request body is not a JSON object",
         ),
     ] {
-        let (status, said) = post(path, body);
-        assert!(status == "400" && said.contains(sentence), "{body}: {said}");
+        let (status, reply) = post(path, body);
+        assert!(
+            status == "400" && reply.contains(sentence),
+            "{body}: {reply}"
+        );
     }
     assert!(port.orders.try_recv().is_err());
-    let (status, said) = post("/ring", r#"{"ring":"classic"}"#);
+    let (status, reply) = post("/ring", r#"{"ring":"classic"}"#);
     assert!(
-        status == "400" && said.contains("not for seat 57"),
-        "{said}"
+        status == "400" && reply.contains("not for seat 57"),
+        "{reply}"
     );
 }

@@ -1,8 +1,8 @@
-//! `/events` as a page follows it: server-sent, taken up again by id.
+//! Server-sent events of `/events`, and resuming by id.
 
 use super::*;
 
-/// Asks for a stream and reads its head, in small letters.
+/// Requests a stream and reads its head, in lower case.
 fn follow(port: &Fixture, path: &str, more: &str) -> (TcpStream, String) {
     let mut stream = port.connect();
     let ask = format!(
@@ -23,7 +23,7 @@ fn read_to(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// The next chunk, which holds one thing to tell.
+/// Reads the next chunk, which holds one server-sent event.
 fn chunk(stream: &mut TcpStream) -> String {
     let length = read_to(stream, "\r\n");
     let length = usize::from_str_radix(length.trim_end(), 16).unwrap();
@@ -33,7 +33,7 @@ fn chunk(stream: &mut TcpStream) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// The id and the data of the next event.
+/// Reads the id and the data of the next event.
 fn event(stream: &mut TcpStream) -> (String, serde_json::Value) {
     let text = chunk(stream);
     let fields: Vec<&str> = text
@@ -50,7 +50,7 @@ fn event(stream: &mut TcpStream) -> (String, serde_json::Value) {
 }
 
 #[test]
-fn what_was_and_what_comes_is_told_and_taken_up_by_id() {
+fn a_stream_has_old_and_new_events_and_is_resumed_by_id() {
     let port = port();
     let (mut stream, head) = follow(&port, "/events", "");
     assert!(head.starts_with("http/1.1 200"), "{head}");
@@ -67,10 +67,10 @@ fn what_was_and_what_comes_is_told_and_taken_up_by_id() {
     let (_, second) = event(&mut stream);
     let list: serde_json::Value = serde_json::from_str(&port.ask("events json\n")).unwrap();
     assert_eq!(list, serde_json::json!([first, second]));
-    happen(&port.journal, 3, "line\nline");
+    record_join(&port.journal, 3, "line\nline");
     assert_eq!(event(&mut stream).1["reason"], "line\nline");
     drop(stream);
-    // Where it was, with the same address as before.
+    // The stream is resumed after that event, with the query of the first request.
     let last = format!("Last-Event-ID: {id}\r\n");
     let (mut stream, _) = follow(&port, "/events?since=0", &last);
     chunk(&mut stream);
@@ -87,22 +87,22 @@ fn what_was_and_what_comes_is_told_and_taken_up_by_id() {
 }
 
 #[test]
-fn a_stream_keeps_telling_that_it_is_there() {
-    let port = port_with(|context| context.limits.stream_pulse = SOON);
+fn an_idle_stream_gets_comments() {
+    let port = port_with(|context| context.limits.stream_keepalive = SOON);
     let (mut stream, _) = follow(&port, "/events?since=2", "");
     chunk(&mut stream);
     assert_eq!(chunk(&mut stream), ":\n\n");
 }
 
 #[test]
-fn who_left_is_noticed_by_the_pulse() {
+fn a_comment_shows_that_the_client_has_left() {
     let port = port_with(|context| {
-        context.limits.stream_pulse = SOON;
+        context.limits.stream_keepalive = SOON;
         context.limits.connections = 1;
     });
     let (stream, _) = follow(&port, "/events", "");
     drop(stream);
-    until("the place is free", || {
+    until("a slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }
@@ -126,7 +126,7 @@ fn streams_have_a_limit_and_an_end() {
 }
 
 #[test]
-fn head_and_strangers_get_no_stream() {
+fn head_and_remote_clients_get_no_stream() {
     let port = port_with(|context| context.limits.streams = 1);
     for _ in 0..3 {
         let answer = port.ask(
@@ -137,24 +137,24 @@ fn head_and_strangers_get_no_stream() {
             "{answer}"
         );
     }
-    let stranger = ask_as(
+    let answer = ask_as(
         "192.168.65.1",
         None,
         "GET /events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n",
     );
-    assert!(stranger.starts_with("HTTP/1.1 403"), "{stranger}");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
 
 #[test]
-fn a_slow_reader_is_cut() {
+fn a_stream_to_a_slow_reader_is_closed() {
     let port = port_with(|context| {
         context.limits.connections = 1;
         context.limits.write_timeout = SOON;
     });
     let (_stream, _) = follow(&port, "/events", "");
     let long = "x".repeat(1024 * 1024);
-    (3..19).for_each(|n| happen(&port.journal, n, &long));
-    until("the place is free", || {
+    (3..19).for_each(|n| record_join(&port.journal, n, &long));
+    until("a slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }

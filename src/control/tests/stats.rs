@@ -1,4 +1,4 @@
-//! What `stats` and `GET /stats` tell of counts that are known, and that both tell the same.
+//! `stats` and `GET /stats` for known counters.
 
 use serde_json::{Value, json};
 
@@ -8,16 +8,16 @@ use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{self, Health, Member, ReplicaAddr, ReplicaId, Roster};
 
-fn told(text: &str) -> Value {
+fn message(text: &str) -> Value {
     let answer: Value = serde_json::from_str(text.trim_end()).unwrap();
     assert_eq!(answer["status"], "successful");
     answer["message"].clone()
 }
 
 #[test]
-fn the_json_has_what_is_documented() {
+fn the_json_has_the_documented_fields() {
     let port = port();
-    let message = told(&port.ask("stats json\n"));
+    let message = message(&port.ask("stats json\n"));
     assert_eq!(message["wanted"], 3);
     assert_eq!((&message["N"], &message["up"]), (&json!(2), &json!(1)));
     assert_eq!(
@@ -61,7 +61,7 @@ fn the_json_has_what_is_documented() {
 }
 
 #[test]
-fn the_lines_are_aligned_and_say_the_same() {
+fn the_lines_are_aligned_and_have_the_same_values() {
     let port = port();
     let answer = port.ask("stats\n");
     let lines: Vec<&str> = answer.lines().collect();
@@ -101,7 +101,7 @@ fn the_lines_are_aligned_and_say_the_same() {
 }
 
 #[test]
-fn http_tells_the_same_json() {
+fn http_returns_the_same_json() {
     let port = port();
     let reply = port.ask("GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
@@ -109,7 +109,7 @@ fn http_tells_the_same_json() {
         head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"),
         "{head}"
     );
-    let (by_http, by_text) = (told(body), told(&port.ask("stats json\n")));
+    let (by_http, by_text) = (message(body), message(&port.ask("stats json\n")));
     assert_eq!(
         by_http["seats"][0]["responses"],
         by_text["seats"][0]["responses"]
@@ -126,7 +126,7 @@ fn http_tells_the_same_json() {
 }
 
 #[test]
-fn strangers_are_told_nothing() {
+fn remote_clients_are_denied() {
     for bytes in [
         "stats\n",
         "GET /stats HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",

@@ -1,6 +1,7 @@
-//! The text protocol, as netcat speaks it.
+//! The text protocol, as netcat uses it.
 
 use super::*;
+use crate::orders::ChangeRequest;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 #[test]
@@ -49,13 +50,13 @@ fn each_command_of_a_line_has_its_answer() {
 }
 
 #[test]
-fn events_are_listed_from_any_number_on_in_either_form() {
+fn events_are_listed_after_any_number_in_either_form() {
     let port = port();
     let second = EVENTS.split_once('\n').unwrap().1;
     assert_eq!(port.ask("events 0\n"), EVENTS);
     assert_eq!(port.ask("events 1\n"), second);
     assert_eq!(port.ask("events 2\n"), "\n");
-    // No event has that number yet: it is of an earlier start.
+    // No event has that number yet, so it is from an earlier start.
     assert_eq!(port.ask("events 3\n"), EVENTS);
     let json: serde_json::Value = serde_json::from_str(&port.ask("events 1 json\n")).unwrap();
     assert_eq!(
@@ -105,11 +106,11 @@ fn a_wrong_line_never_reaches_the_fleet() {
         (b"rep\xff\n", "ERR line is not UTF-8 text\n\n"),
         (
             b"\x16\x03\x01\x02\n",
-            "ERR there is no command '\\u{16}\\u{3}\\u{1}\\u{2}'; try 'help'\n\n",
+            "ERR there is no command '\\u0016\\u0003\\u0001\\u0002'; try 'help'\n\n",
         ),
         (
             b"rep\0\n",
-            "ERR there is no command 'rep\\0'; did you mean 'rep'?\n\n",
+            "ERR there is no command 'rep\\u0000'; did you mean 'rep'?\n\n",
         ),
     ];
     for (line, answer) in cases {
@@ -122,12 +123,12 @@ fn a_wrong_line_never_reaches_the_fleet() {
 fn help_names_every_command() {
     let port = port();
     let help = port.ask("help\n");
-    for entry in command::COMMANDS {
-        assert!(help.contains(entry.usage), "{help}");
-        let one = port.ask(format!("help {}\n", entry.name));
+    for spec in command::COMMANDS {
+        assert!(help.contains(spec.usage), "{help}");
+        let details = port.ask(format!("help {}\n", spec.name));
         assert!(
-            one.starts_with(entry.usage) && one.ends_with("\n\n"),
-            "{one}"
+            details.starts_with(spec.usage) && details.ends_with("\n\n"),
+            "{details}"
         );
     }
 }
@@ -143,7 +144,7 @@ fn quit_ends_the_line() {
 }
 
 #[test]
-fn a_stranger_may_read_help_and_nothing_else() {
+fn a_remote_client_may_read_only_help() {
     let denied = |path: &str| {
         format!("ERR {path} is for local peers, you are 192.168.65.1; set --control-token\n\n")
     };
@@ -158,7 +159,7 @@ fn a_stranger_may_read_help_and_nothing_else() {
 }
 
 #[test]
-fn auth_holds_for_the_commands_after_it() {
+fn auth_is_valid_for_the_commands_after_it() {
     let answer = ask_as("192.168.65.1", Some("s3cret"), "rep; auth s3cret; rep\n");
     assert_eq!(
         answer,
@@ -167,7 +168,7 @@ fn auth_holds_for_the_commands_after_it() {
 }
 
 #[test]
-fn a_wrong_token_opens_nothing() {
+fn a_wrong_token_gives_no_access() {
     let answer = ask_as("192.168.65.1", Some("s3cret"), "auth secret; rep\n");
     assert!(
         answer.starts_with("ERR the token is wrong\n\nERR /rep is for local"),
@@ -177,7 +178,7 @@ fn a_wrong_token_opens_nothing() {
 }
 
 #[test]
-fn a_wrong_token_takes_back_what_a_right_one_gave() {
+fn a_wrong_token_revokes_the_access_of_a_right_one() {
     let line = "auth s3cret; auth secret; rep\n";
     let answer = ask_as("192.168.65.1", Some("s3cret"), line);
     assert!(
@@ -195,8 +196,7 @@ fn an_order_outlives_its_sender() {
     drop(stream);
     assert!(!call.reply.is_closed());
     assert!(call.reply.send(Ok(Vec::new())).is_ok());
-    // Its place becomes free.
-    until("the place is free", || {
+    until("its slot is free", || {
         port.ask("rep\n").starts_with("N 3").then_some(())
     });
 }
@@ -211,7 +211,7 @@ fn no_bytes_make_the_port_hang() {
         if rng.random() {
             bytes.splice(0..0, *b"GET /rep HTTP/1.1\r\n");
         }
-        // Returning is what it is about: the port answered or closed.
+        // It returns once the port has answered or closed.
         port.ask_and_half_close(bytes);
     }
     assert_eq!(port.ask("rep\n"), "N 3\nS1\nS2\nS3\n\n");

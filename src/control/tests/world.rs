@@ -1,4 +1,4 @@
-//! What stands behind a port under test: a scripted fleet, a roster, what was counted, what has happened.
+//! The context of a port under test: a scripted fleet, a roster, counters and events.
 
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
@@ -17,9 +17,9 @@ use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::stats::{CounterRegistry, Sampler};
 
-/// Answers orders from a list of three names. One that names `hold` is passed on to the test instead.
+/// Answers orders from a list of three names. An order with the name `hold` is passed to the test instead.
 pub(super) fn scripted(
-    counter: OrderReceiver,
+    receiver: OrderReceiver,
     orders: std_mpsc::Sender<Order>,
     held: std_mpsc::Sender<OrderCall>,
 ) {
@@ -29,12 +29,12 @@ pub(super) fn scripted(
         orders: mut calls,
         mut shows,
         list,
-    } = counter;
+    } = receiver;
     thread::spawn({
         let list = list.subscribe();
         move || {
             while let Some(reply) = shows.blocking_recv() {
-                let _ = reply.send(cards(&list.borrow()));
+                let _ = reply.send(snapshot(&list.borrow()));
             }
         }
     });
@@ -83,9 +83,9 @@ fn list_of_three() -> Vec<ReplicaName> {
         .to_vec()
 }
 
-/// A card for each of these, in seats from 1 on; the last one's seat had another before.
-pub(super) fn cards(names: &[ReplicaName]) -> FleetSnapshot {
-    let card = |(name, seat): (&ReplicaName, u32)| ReplicaInfo {
+/// Returns the state of these replicas in seats from 1 on. The last seat had an earlier replica.
+pub(super) fn snapshot(names: &[ReplicaName]) -> FleetSnapshot {
+    let replica = |(name, seat): (&ReplicaName, u32)| ReplicaInfo {
         name: name.clone(),
         seat: Some(Seat(seat)),
         state: ReplicaState::Up,
@@ -99,8 +99,8 @@ pub(super) fn cards(names: &[ReplicaName]) -> FleetSnapshot {
         reason: None,
         past: Vec::new(),
     };
-    let mut cards: Vec<ReplicaInfo> = names.iter().zip(1..).map(card).collect();
-    if let Some(last) = cards.last_mut() {
+    let mut replicas: Vec<ReplicaInfo> = names.iter().zip(1..).map(replica).collect();
+    if let Some(last) = replicas.last_mut() {
         last.past.push(PastReplica {
             name: "lion".parse().unwrap(),
             ago: Duration::from_secs(90),
@@ -111,11 +111,11 @@ pub(super) fn cards(names: &[ReplicaName]) -> FleetSnapshot {
     }
     FleetSnapshot {
         at: std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(100),
-        all: cards,
+        all: replicas,
     }
 }
 
-/// A roster of S1 up, S2 suspect and, in seat 3, nobody yet; the classic ring and no bound.
+/// Returns a roster of S1 up, S2 suspect and an empty seat 3, with the classic ring and no bound.
 pub(super) fn three_seats() -> Observer {
     let ring = Spec::Classic.build(&[Seat(1), Seat(2), Seat(3)].into());
     let member = |number: u32, health| Member {
@@ -132,12 +132,12 @@ pub(super) fn three_seats() -> Observer {
     roster::channel(1, roster).0.observer()
 }
 
-/// What was counted of S1 within a little while.
+/// Returns counters of four requests to S1.
 pub(super) fn recorder() -> Sampler {
-    let (ledger, port) = (CounterRegistry::default(), Arc::new(PortCells::new(1)));
+    let (registry, port) = (CounterRegistry::default(), Arc::new(PortCells::new(1)));
     let cells = Arc::new(ReplicaCounters::new(1));
-    ledger.register(Seat(1), &cells);
-    let recorder = Sampler::new(ledger, Arc::clone(&port), Instant::now());
+    registry.register(Seat(1), &cells);
+    let recorder = Sampler::new(registry, Arc::clone(&port), Instant::now());
     let cell = cells.worker(0);
     for (status, millis) in [(200, 1), (200, 1), (200, 9), (404, 1)] {
         let time = Duration::from_millis(millis);
@@ -156,9 +156,9 @@ pub(super) fn recorder() -> Sampler {
     recorder
 }
 
-/// Notes that S1, S2 … has joined, for a reason.
-pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
-    let note = ReplicaEvent {
+/// Records that replica `S{n}` has joined, with a reason.
+pub(super) fn record_join(journal: &Journal, n: u32, reason: &str) {
+    let event = ReplicaEvent {
         seat: Some(Seat(n)),
         name: format!("S{n}").parse().unwrap(),
         reason: reason.to_owned(),
@@ -166,24 +166,25 @@ pub(super) fn happen(journal: &Journal, n: u32, reason: &str) {
         ..ReplicaEvent::for_test(fleet::EventKind::Joined)
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(n.into());
-    journal.push(at, EventBody::Replica(note));
+    journal.push(at, EventBody::Replica(event));
 }
 
+/// Returns the context, the orders that the fleet gets, and the calls it holds.
 pub(super) fn context() -> (
     ControlContext,
     std_mpsc::Receiver<Order>,
     std_mpsc::Receiver<OrderCall>,
 ) {
-    let (desk, counter) = order_queue();
+    let (queue, receiver) = order_queue();
     let (orders_tx, orders) = std_mpsc::channel();
     let (held_tx, held) = std_mpsc::channel();
-    counter.list.send_replace(list_of_three().into());
-    thread::spawn(move || scripted(counter, orders_tx, held_tx));
+    receiver.list.send_replace(list_of_three().into());
+    thread::spawn(move || scripted(receiver, orders_tx, held_tx));
     let journal = Journal::default();
-    happen(&journal, 1, "");
-    happen(&journal, 2, "");
+    record_join(&journal, 1, "");
+    record_join(&journal, 2, "");
     let context = ControlContext {
-        desk,
+        orders: queue,
         access: AccessPolicy::default(),
         roster: three_seats(),
         max_replicas: 8,

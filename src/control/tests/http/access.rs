@@ -1,4 +1,4 @@
-//! Who may ask and who may change: pages of other sites, our own, strangers with and without a token.
+//! Access to reads and changes: pages of other sites, the dashboard, remote clients with and without a token.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn a_page_of_another_site_may_neither_change_nor_read() {
         for (_, path) in reading {
             let answer = get(&path.replace(['{', '}'], ""));
             match path {
-                // What tells nothing of the fleet.
+                // These show nothing of the fleet.
                 "/" | "/help" | "/openapi.json" | "/healthz" | "/readyz" => {
                     assert_eq!(split(&answer).0, 200, "{answer}");
                 }
@@ -45,7 +45,7 @@ fn a_page_of_another_site_may_neither_change_nor_read() {
 }
 
 #[test]
-fn a_scraper_may_use_a_name_that_is_ours() {
+fn a_scraper_may_use_a_name_of_control_host() {
     let port = port_with(|context| {
         context.access.hosts = ["ringmaster".parse().unwrap()].into();
     });
@@ -61,7 +61,7 @@ fn a_scraper_may_use_a_name_that_is_ours() {
 }
 
 #[test]
-fn too_many_wrong_tokens_are_told_when_to_come_again() {
+fn too_many_wrong_tokens_are_answered_with_retry_after() {
     let port = port_with(|context| {
         context.access.token = Some("s3cret".parse().unwrap());
     });
@@ -69,7 +69,7 @@ fn too_many_wrong_tokens_are_told_when_to_come_again() {
         let fields = format!("Origin: null\r\nAuthorization: Bearer {token}\r\n");
         port.ask(request("GET /rep", &fields))
     };
-    // Ten at once, and one more for each quarter of a second that this takes.
+    // The limit is ten at once, and one more for each quarter of a second that this takes.
     let refused = until("too many", || {
         let answer = show("wrong");
         answer.starts_with("HTTP/1.1 429").then_some(answer)
@@ -80,7 +80,7 @@ fn too_many_wrong_tokens_are_told_when_to_come_again() {
         "too many wrong tokens from 127.0.0.1; wait 1 s",
     );
     assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
-    // The right one passes a moment later.
+    // The right token is accepted a moment later.
     let answer = until("it may try again", || {
         let answer = show("s3cret");
         (!answer.starts_with("HTTP/1.1 429")).then_some(answer)
@@ -89,7 +89,7 @@ fn too_many_wrong_tokens_are_told_when_to_come_again() {
 }
 
 #[test]
-fn our_own_page_may_change() {
+fn the_dashboard_may_change() {
     let port = port();
     let host = port.addr;
     let answer = port.ask(format!(
@@ -99,23 +99,23 @@ fn our_own_page_may_change() {
 }
 
 #[test]
-fn a_stranger_needs_the_token() {
-    let stranger = |token, request: &str| ask_as("192.168.65.1", token, request);
+fn a_remote_client_needs_the_token() {
+    let remote = |token, request: &str| ask_as("192.168.65.1", token, request);
     assert_failure(
-        &stranger(None, &with_body("POST /add", r#"{"n":1}"#)),
+        &remote(None, &with_body("POST /add", r#"{"n":1}"#)),
         403,
         "/add is for local peers, you are 192.168.65.1; set --control-token",
     );
     let rep = request("GET /rep", "");
-    assert_failure(&stranger(Some("s3cret"), &rep), 403, "bearer token");
+    assert_failure(&remote(Some("s3cret"), &rep), 403, "bearer token");
     let wrong = request("GET /rep", "Authorization: Bearer secret\r\n");
-    assert_failure(&stranger(Some("s3cret"), &wrong), 403, "yours is wrong");
+    assert_failure(&remote(Some("s3cret"), &wrong), 403, "yours is wrong");
     let right = request("GET /rep", "Authorization: Bearer s3cret\r\n");
-    assert_body(&stranger(Some("s3cret"), &right), REP);
+    assert_body(&remote(Some("s3cret"), &right), REP);
 }
 
 #[test]
-fn a_stranger_may_ask_for_health() {
+fn health_needs_no_token() {
     for path in ["/healthz", "/readyz"] {
         let answer = ask_as("192.168.65.1", None, &request(&format!("GET {path}"), ""));
         assert_eq!(split(&answer).0, 200, "{answer}");

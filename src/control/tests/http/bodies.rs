@@ -1,4 +1,4 @@
-//! Bodies of requests: whatever their type or framing, and how long and how slow they may be.
+//! Bodies of requests: their types, framing, limit of length and timeout.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn a_wrong_body_never_reaches_the_fleet() {
 }
 
 #[test]
-fn a_body_may_have_64_kib_and_no_byte_more() {
+fn a_body_has_at_most_64_kib() {
     let port = port();
     let body = r#"{"n":1,"hostnames":["S4"]}"#;
     let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
@@ -68,7 +68,7 @@ fn the_answer_to_a_huge_body_is_not_lost_in_a_reset() {
 }
 
 #[test]
-fn a_huge_body_that_was_only_announced_need_not_come() {
+fn a_huge_body_is_refused_before_it_is_sent() {
     let head = request(
         "POST /add",
         "Content-Length: 99999999\r\nExpect: 100-continue\r\n",
@@ -77,7 +77,7 @@ fn a_huge_body_that_was_only_announced_need_not_come() {
 }
 
 #[test]
-fn an_expected_body_is_asked_for() {
+fn an_expected_body_gets_100_continue() {
     let port = port();
     let mut stream = port.connect();
     let head = request("POST /add", "Content-Length: 7\r\nExpect: 100-continue\r\n");
@@ -97,7 +97,7 @@ fn a_slow_body_is_408() {
 }
 
 #[test]
-fn nothing_comes_behind_a_body_that_was_not_read() {
+fn the_connection_closes_after_a_body_that_was_not_read() {
     let port = port_with(|context| context.limits.body_timeout = SOON);
     let more = "GET /rep HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for (status, fields, body) in [

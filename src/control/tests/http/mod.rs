@@ -1,4 +1,4 @@
-//! HTTP on the control port, byte by byte: what each path answers, and to which methods.
+//! HTTP on the control port, byte by byte: the answers of each path, and its methods.
 
 mod access;
 mod bodies;
@@ -8,7 +8,7 @@ use super::*;
 use crate::control::http;
 use crate::orders::MAX_ORDER_BODY;
 
-/// A request with a `Host`, that lets the connection end with its answer.
+/// Returns a request with a `Host`, whose answer ends the connection.
 fn request(line: &str, more: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n")
 }
@@ -18,14 +18,14 @@ fn with_body(line: &str, body: &str) -> String {
     request(line, &length) + body
 }
 
-/// Status, head in small letters, body.
+/// Returns the status, the head in lower case, and the body.
 fn split(answer: &str) -> (u16, String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").expect(answer);
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_lowercase(), body.to_owned())
 }
 
-/// Checks that `answer` is JSON in the failure shape, and that its sentence holds `part`.
+/// Checks that `answer` is a failure in JSON and that its sentence contains `part`.
 fn assert_failure(answer: &str, status: u16, part: &str) {
     let (is, head, body) = split(answer);
     assert_eq!(is, status, "{answer}");
@@ -137,7 +137,7 @@ fn unknown_paths_are_404() {
 }
 
 #[test]
-fn wrong_methods_are_405_and_say_which_are_right() {
+fn wrong_methods_are_405_with_allow() {
     let port = port();
     let cases = [
         ("POST /rep", "get,head,options"),
@@ -167,7 +167,7 @@ fn wrong_methods_are_405_and_say_which_are_right() {
 }
 
 #[test]
-fn options_tells_the_methods_and_does_nothing() {
+fn options_lists_the_methods_and_changes_nothing() {
     let port = port();
     for (target, allow) in [
         ("/rep", "get,head,options"),

@@ -1,4 +1,4 @@
-//! Connections: several requests, clients that end their half, requests that are malformed or slow.
+//! Connections: several requests, half-closed clients, and malformed or slow requests.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn a_half_closed_client_is_waited_for() {
     stream.write_all(add.as_bytes()).unwrap();
     stream.shutdown(Half::Write).unwrap();
     let call = port.held();
-    // The port is alive, so it has had every chance to take the half for the whole.
+    // A round trip, so that the port has seen the half-close.
     assert_eq!(split(&port.ask(request("GET /rep", ""))).0, 200);
     call.reply.send(Ok(Vec::new())).unwrap();
     assert_eq!(split(&rest(stream)).0, 200);
@@ -69,7 +69,7 @@ fn malformed_requests_are_answered_or_closed() {
         let good = answer.is_empty() || (400..506).contains(&split(&answer).0);
         assert!(good, "{case:?}: {answer}");
     }
-    // A head that ends in the middle.
+    // A head that is incomplete.
     let answer = port.ask_and_half_close("GET /rep HTTP/1.1\r\nHost: loc");
     assert!(answer.is_empty() || split(&answer).0 == 400, "{answer}");
 }
@@ -82,7 +82,7 @@ fn an_order_outlives_its_sender() {
     stream.write_all(add.as_bytes()).unwrap();
     let call = port.held();
     drop(stream);
-    // The port is alive, so it has had every chance to notice.
+    // A round trip, so that the port has seen the close.
     assert_eq!(split(&port.ask(request("GET /rep", ""))).0, 200);
     let name = "hold".parse().unwrap();
     assert!(matches!(&call.order, Order::Add(change) if change.names == [name]));
@@ -98,10 +98,10 @@ fn a_slow_head_and_an_idle_connection_are_closed() {
 }
 
 #[test]
-fn one_client_too_many_is_told_in_json() {
+fn a_client_above_the_limit_is_refused_in_json() {
     let port = port_with(|context| {
         context.limits.connections = 0;
-        context.limits.place_timeout = SOON;
+        context.limits.slot_timeout = SOON;
     });
     assert_failure(
         &port.ask(request("GET /rep", "")),

@@ -1,18 +1,20 @@
-//! The lines of `stats`: three tables with a row for each seat and one for all, and what belongs to no seat.
+//! The lines of `stats`: three tables with a row for each seat and one for all seats, and the counters of
+//! the port.
 //!
-//! Each line begins with a word that tells what it is of, and within a table columns are aligned; what has no
-//! value is `-`. So eyes find their way, and scripts too: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
+//! Each line begins with the word of its table, and columns are aligned; a missing value is `-`. So scripts
+//! can select a value: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
 
-use super::{FleetCounts, StatsReport, millis};
+use super::report::{StatsReport, millis};
+use crate::control::context::FleetCounts;
 use crate::metrics::HistogramSnapshot;
 use crate::stats::{PortCounts, Rates, SeatCounts};
 
-/// A column: its name and its least width. Text stands to the left, numbers to the right.
+/// Name and minimum width of a column. Text is aligned to the left, numbers to the right.
 type Column = (&'static str, usize);
 
-/// The columns that every table begins with, after its own word.
+/// First columns of every table, after its first word.
 const FIRST_COLUMNS: [Column; 2] = [("seat", 4), ("replica", 12)];
-/// Those of them and of the others that hold text.
+/// Columns that hold text.
 const TEXT_COLUMNS: [&str; 2] = ["replica", "state"];
 
 const LOAD_COLUMNS: [Column; 8] = [
@@ -43,7 +45,7 @@ const ROUTE_COLUMNS: [Column; 7] = [
     ("bytes-out", 12),
 ];
 
-/// A seat, or all of them: its number, who sits there and how they are, its counts.
+/// The row of a seat, or of all seats.
 struct StatsRow {
     seat: String,
     name: String,
@@ -52,54 +54,51 @@ struct StatsRow {
     recent: Rates,
 }
 
-impl StatsReport<'_> {
-    pub(super) fn lines(&self) -> Vec<String> {
-        let FleetCounts {
-            wanted,
-            answered,
-            up,
-            standbys,
-        } = self.standing;
-        let (uptime, window) = (
-            self.look.uptime.as_secs_f64(),
-            self.look.window.as_secs_f64(),
-        );
-        let mut lines = vec![
-            format!("N {answered} wanted {wanted} up {up} standby {standbys}"),
-            format!("uptime {uptime:.1} s window {window:.1} s"),
-        ];
-        let rows = self.rows();
-        table(&mut lines, "load", &LOAD_COLUMNS, &rows, load_cells);
-        table(&mut lines, "time", &TIME_COLUMNS, &rows, time_cells);
-        table(&mut lines, "way", &ROUTE_COLUMNS, &rows, route_cells);
-        port(&mut lines, &self.look.now.port);
-        lines
-    }
-
-    fn rows(&self) -> Vec<StatsRow> {
-        let seats = self.seats().map(|(seat, counts, recent)| {
-            let (name, _, state) = self.holder(seat);
-            StatsRow {
-                seat: seat.to_string(),
-                name: name.unwrap_or("-").to_owned(),
-                state,
-                counts,
-                recent,
-            }
-        });
-        let (counts, recent) = self.all.clone();
-        let all = StatsRow {
-            seat: "all".to_owned(),
-            name: "-".to_owned(),
-            state: "-",
-            counts,
-            recent,
-        };
-        seats.chain([all]).collect()
-    }
+/// Returns the lines of the report.
+pub(super) fn render(report: &StatsReport<'_>) -> Vec<String> {
+    let FleetCounts {
+        wanted,
+        answered,
+        up,
+        standbys,
+    } = report.fleet;
+    let uptime = report.stats.uptime.as_secs_f64();
+    let window = report.stats.window.as_secs_f64();
+    let mut lines = vec![
+        format!("N {answered} wanted {wanted} up {up} standby {standbys}"),
+        format!("uptime {uptime:.1} s window {window:.1} s"),
+    ];
+    let rows = rows(report);
+    table(&mut lines, "load", &LOAD_COLUMNS, &rows, load_cells);
+    table(&mut lines, "time", &TIME_COLUMNS, &rows, time_cells);
+    table(&mut lines, "way", &ROUTE_COLUMNS, &rows, route_cells);
+    port(&mut lines, &report.stats.now.port);
+    lines
 }
 
-/// Adds a table whose lines begin with `word`; `cells` are what stands in its columns.
+fn rows(report: &StatsReport<'_>) -> Vec<StatsRow> {
+    let seats = report.seats().map(|(seat, counts, recent)| {
+        let holder = report.holder(seat);
+        StatsRow {
+            seat: seat.to_string(),
+            name: holder.name.unwrap_or("-").to_owned(),
+            state: holder.state,
+            counts,
+            recent,
+        }
+    });
+    let (counts, recent) = report.all.clone();
+    let all = StatsRow {
+        seat: "all".to_owned(),
+        name: "-".to_owned(),
+        state: "-",
+        counts,
+        recent,
+    };
+    seats.chain([all]).collect()
+}
+
+/// Adds a table whose lines begin with `word`. `cells` returns the values of a row.
 fn table<const N: usize>(
     lines: &mut Vec<String>,
     word: &str,
@@ -132,15 +131,15 @@ fn table<const N: usize>(
 }
 
 fn load_cells(row: &StatsRow) -> [String; 8] {
-    let [_, ok, moved, theirs, ours] = row.counts.replies;
+    let [_, success, redirect, client_error, server_error] = row.counts.replies;
     [
         row.state.to_owned(),
         row.counts.requests.to_string(),
         format!("{:.1}", row.recent.requests_per_s()),
-        ok.to_string(),
-        moved.to_string(),
-        theirs.to_string(),
-        ours.to_string(),
+        success.to_string(),
+        redirect.to_string(),
+        client_error.to_string(),
+        server_error.to_string(),
         row.counts.in_flight.to_string(),
     ]
 }

@@ -1,59 +1,59 @@
-// Changes, each in two steps: what it would move, then the button that does it. A preview is good for what
-// was typed and for the ring it was made from; anything else takes the button away again. Only what one
-// click undoes, and nobody is left without, is done by one click.
+// Changes in two steps: a preview of what would move, then the button that applies it. A preview is valid
+// for the typed change and the ring it was computed from; any difference discards it. One click is enough
+// for an order that another click undoes and that leaves other replicas up.
 
-import { ask, change } from "./ask.js";
-import { about, choose, many, offer, typeOrder, typeRemoval, typed } from "./typed.js";
-import { NOTHING, count, make, percent, span, tint } from "./words.js";
+import { get, send } from "./api.js";
+import { countReplicas, fillOrder, fillRemoval, offerReplicas, readForm, replicaOrder, showFields } from "./change_form.js";
+import { NOTHING, count, make, percent, span, tint } from "./format.js";
 
-/** A plan may be much to compute, and somebody waits for this one only. */
+/** Deadline of a plan, which may take long to compute. */
 const PLAN_DEADLINE_MS = 30000;
 
 const form = document.getElementById("change-form");
 const apply = document.getElementById("apply");
 const preview = document.getElementById("preview");
-const said = document.getElementById("change-said");
+const message = document.getElementById("change-message");
 const plan = document.getElementById("plan");
-/** A query in which `+` stays what it is and blanks are percent signs. */
-const coded = (query) => [...query].map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
+/** Encodes a query. `+` stays itself, and blanks become %20. */
+const encode = (query) => [...query].map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
 
 let ready = null;
-let doing = false;
+let busy = false;
 
-/** What is told when a change begins, and when it is over. */
+/** Called with true when a change begins, and with false when it ends. */
 let lock = () => {};
-export const onDoing = (act) => (lock = act);
+export const onBusy = (handler) => (lock = handler);
 
-/** Brings the page up to date. */
+/** Called after a change, to update the page. */
 let refresh = async () => {};
-export const onDone = (act) => (refresh = act);
+export const onDone = (handler) => (refresh = handler);
 
-/** Whom an order can be about: [{name, state}]. */
+/** Replicas that orders are possible for: [{name, state}]. */
 let present = [];
 const othersUp = (name) => present.filter((other) => other.state === "up" && other.name !== name).length;
 
-/** Takes note of who is there. */
-export function know(replicas) {
+/** Updates the replicas that orders are possible for. */
+export function setReplicas(replicas) {
   present = replicas;
-  offer(present.map(({ name }) => name));
-  if (ready?.name && !ready.everybody && !present.some(({ name }) => name === ready.name)) {
-    stale(`${ready.name} is gone since.`);
+  offerReplicas(present.map(({ name }) => name));
+  if (ready?.name && !ready.all && !present.some(({ name }) => name === ready.name)) {
+    discardPreview(`${ready.name} is gone since.`);
   }
 }
 
-function say(state, text) {
-  said.dataset.state = state;
-  said.textContent = text;
+function show(state, text) {
+  message.dataset.state = state;
+  message.textContent = text;
 }
 
-/** Takes the preview away. */
-export function stale(sentence) {
-  if (!ready || doing) return;
+/** Discards the preview. */
+export function discardPreview(sentence) {
+  if (!ready || busy) return;
   ready = null;
   apply.disabled = true;
   apply.textContent = "Apply";
   plan.hidden = true;
-  say("", sentence ?? "");
+  show("", sentence ?? "");
 }
 
 function bar(part, largest, kind) {
@@ -68,14 +68,14 @@ function cell(part, largest, kind) {
 
 const pair = (what, text) => [make("dt", {}, what), make("dd", {}, text)];
 
-/** What an order about one replica, or about all, will do: nothing moves for good, but somebody goes. */
-async function foresee({ what, name, everybody }) {
+/** Shows the effect of an order about one replica, or about all replicas. */
+async function previewOrder({ what, name, all }) {
   const [{ replicas }, ring] = await Promise.all([
-    everybody ? ask("/replicas") : ask(`/replicas/${encodeURIComponent(name)}`).then((one) => ({ replicas: [one] })),
-    ask("/ring"),
+    all ? get("/replicas") : get(`/replicas/${encodeURIComponent(name)}`).then((one) => ({ replicas: [one] })),
+    get("/ring"),
   ]);
   const flight = replicas.reduce((sum, one) => sum + one.in_flight, 0);
-  const facts = make("dl", { class: "facts" });
+  const facts = make("dl", { class: "summary" });
   const seats = new Set(replicas.map(({ seat }) => seat).filter((seat) => seat != null));
   facts.append(...pair(seats.size === 1 ? "Seat" : "Seats", seats.size === 1 ? String([...seats][0]) : `${seats.size}, one after the other`));
   if (replicas.length === 1) facts.append(...pair("Is now", [replicas[0].state, replicas[0].engine_id].filter(Boolean).join(", ")));
@@ -85,18 +85,18 @@ async function foresee({ what, name, everybody }) {
   } else if (what === "drain") {
     const share = ring.seats.find(({ seat }) => seats.has(seat))?.share;
     facts.append(...pair("Served elsewhere", `${percent(share, 2)} of the keys, until it is ready again`));
-    facts.append(...pair("Besides it", othersUp(name) ? `${othersUp(name)} up` : "nobody is up: requests will fail"));
+    facts.append(...pair("Besides it", othersUp(name) ? `${othersUp(name)} up` : "no replica is up: requests will fail"));
     facts.append(...pair("In flight", `${count(flight)}, which it finishes`));
   }
   plan.replaceChildren(facts);
   plan.hidden = false;
 }
 
-function show(answer) {
+function showPlan(answer) {
   const { before, after, seats, moved } = answer;
   const row = (what, was, is) => pair(what, was === is ? String(is) : `${was} → ${is}`);
   const ratio = (side) => side.max_over_mean?.toFixed(3) ?? NOTHING;
-  const facts = make("dl", { class: "facts" },
+  const facts = make("dl", { class: "summary" },
     make("dt", {}, "Moved"), make("dd", { class: "moved" }, `${percent(moved, 2)} of the keys`),
     ...row("Seats", before.N, after.N),
     ...row("Ring", before.ring, after.ring),
@@ -114,71 +114,71 @@ function show(answer) {
   plan.hidden = false;
 }
 
-/** What is said below a preview. */
-function caution(wanted) {
+/** Returns the note below a preview. */
+function note(wanted) {
   if (wanted.query) {
-    const drawn = wanted.drops && !wanted.act[2].hostnames.length;
-    return drawn ? "Assumed: the highest seats go; which ones are drawn when it is done." : "Nothing has changed yet.";
+    const drawn = wanted.stops && !wanted.request[2].hostnames.length;
+    return drawn ? "Assumed: the highest seats are removed. The balancer draws them when the change is applied." : "Nothing has changed yet.";
   }
   return wanted.what === "replace"
-    ? `Nothing has changed yet. ${wanted.everybody ? "Each" : "The old one"} goes when its successor answers; if that does not start, ${wanted.everybody ? "it stays and the others too" : "it stays"}.`
+    ? `Nothing has changed yet. ${wanted.all ? "Each" : "The old one"} stops when its successor answers; if that does not start, ${wanted.all ? "it stays, and so do the others" : "it stays"}.`
     : "Nothing has changed yet.";
 }
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (doing) return;
-  stale();
-  const wanted = typed();
+  if (busy) return;
+  discardPreview();
+  const wanted = readForm();
   try {
-    await (wanted.query ? ask(`/plan?${coded(wanted.query)}`, PLAN_DEADLINE_MS).then(show) : foresee(wanted));
+    await (wanted.query ? get(`/plan?${encode(wanted.query)}`, PLAN_DEADLINE_MS).then(showPlan) : previewOrder(wanted));
     ready = wanted;
-    apply.textContent = wanted.says;
+    apply.textContent = wanted.label;
     apply.disabled = false;
-    apply.classList.toggle("drops", Boolean(wanted.drops));
-    say("", caution(wanted));
+    apply.classList.toggle("stops", Boolean(wanted.stops));
+    show("", note(wanted));
   } catch (err) {
-    say("bad", err.message);
+    show("bad", err.message);
   }
 });
 
-async function carryOut({ act, says, lists }) {
-  doing = true;
+async function run({ request, label, lists }) {
+  busy = true;
   lock(true);
   apply.disabled = preview.disabled = true;
   const begun = Date.now();
-  const tick = () => say("busy", `${says}: under way for ${span((Date.now() - begun) / 1000)} …`);
+  const tick = () => show("busy", `${label}: under way for ${span((Date.now() - begun) / 1000)} …`);
   tick();
   const ticking = setInterval(tick, 1000);
   let state = "good";
   let text = "";
   try {
-    const answer = await change(...act);
-    text = lists ? `Done: ${says}. Now ${many(answer.N)}.` : `Done: ${says}.`;
+    const answer = await send(...request);
+    text = lists ? `Done: ${label}. Now ${countReplicas(answer.N)}.` : `Done: ${label}.`;
   } catch (err) {
     state = "bad";
-    text = err instanceof TypeError ? "The balancer did not answer; whether it was done shows above." : err.message;
+    text = err instanceof TypeError ? "The balancer did not answer. The table shows whether the change was made." : err.message;
   }
   clearInterval(ticking);
-  // What we have changed ourselves must not take the next preview back.
+  // The refresh comes before `busy` ends, so that this change does not discard the next preview.
   await refresh();
-  doing = false;
+  busy = false;
   lock(false);
   preview.disabled = false;
-  stale();
-  say(state, text);
-  if (state === "bad") said.scrollIntoView({ block: "nearest" });
+  discardPreview();
+  show(state, text);
+  if (state === "bad") message.scrollIntoView({ block: "nearest" });
 }
 
 apply.addEventListener("click", () => {
-  if (ready && !doing) carryOut(ready);
+  if (ready && !busy) run(ready);
 });
 
 form.addEventListener("input", () => {
-  choose();
-  stale();
+  showFields();
+  discardPreview();
 });
-choose();
+showFields();
 
 function propose() {
   form.requestSubmit();
@@ -186,11 +186,11 @@ function propose() {
   form.closest("section").scrollIntoView({ block: "nearest" });
 }
 
-/** What a button of the table asks for, about a replica or all of them. */
-export function asked(what, name) {
-  if (doing) return;
-  if (what === "remove") typeRemoval(name);
-  else if (what === "ready" || (what === "drain" && othersUp(name))) return void carryOut(about(what, name));
-  else typeOrder(what, name);
+/** Handles a button of the table: an order about a replica, or about all replicas. */
+export function startOrder(what, name) {
+  if (busy) return;
+  if (what === "remove") fillRemoval(name);
+  else if (what === "ready" || (what === "drain" && othersUp(name))) return void run(replicaOrder(what, name));
+  else fillOrder(what, name);
   propose();
 }

@@ -1,18 +1,18 @@
-// Asks the control port, and nobody else: JSON by GET, changes by POST and DELETE, events as a stream.
-// A question has a deadline; a change has none, since it takes as long as it takes.
+// Client of the control port: JSON by GET, changes by POST and DELETE, events as a stream.
+// A GET has a deadline. A change has none, because the balancer limits its duration.
 
 const DEADLINE_MS = 4000;
-const KEPT = "ringmaster-token";
+const TOKEN_KEY = "ringmaster-token";
 
-let token = sessionStorage.getItem(KEPT) ?? "";
+let token = sessionStorage.getItem(TOKEN_KEY) ?? "";
 
-/** Keeps the token for this tab. */
+/** Stores the token for this tab. */
 export function useToken(text) {
   token = text.trim();
-  sessionStorage.setItem(KEPT, token);
+  sessionStorage.setItem(TOKEN_KEY, token);
 }
 
-/** A refusal of the balancer: its sentence, and its status. */
+/** A refusal of the balancer: its sentence and its status. */
 export class Refusal extends Error {
   constructor(status, sentence) {
     super(sentence);
@@ -24,15 +24,16 @@ function headers(more) {
   return token ? { ...more, authorization: `Bearer ${token}` } : { ...more };
 }
 
-let ahead = 0;
+/** Difference between the balancer's clock and this one, in milliseconds. */
+let clockOffset = 0;
 
-/** The time by the balancer's clock, in milliseconds, as its answers tell it. */
-export const now = () => Date.now() + ahead;
+/** Time by the balancer's clock, in milliseconds, from the Date of its answers. */
+export const now = () => Date.now() + clockOffset;
 
 async function message(response) {
   const date = Date.parse(response.headers.get("date"));
-  // It is told in whole seconds.
-  if (Math.abs(date - now()) > 2000) ahead = date - Date.now();
+  // Date has a resolution of one second.
+  if (Math.abs(date - now()) > 2000) clockOffset = date - Date.now();
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) {
     return body.status === "successful" ? body.message : body;
@@ -41,27 +42,27 @@ async function message(response) {
   throw new Refusal(response.status, sentence.replace(/^<Error> /, ""));
 }
 
-/** The message of a path. Anything thrown but a Refusal means that nobody answered in time. */
-export async function ask(path, deadline = DEADLINE_MS) {
+/** Returns the message of a path. Throws a Refusal, or another error if no answer came in time. */
+export async function get(path, deadline = DEADLINE_MS) {
   try {
     const signal = AbortSignal.timeout(deadline);
     return await message(await fetch(path, { headers: headers(), signal, cache: "no-store" }));
   } catch (err) {
     if (err instanceof Refusal) throw err;
-    throw new Error(err.name === "TimeoutError" ? `There was no answer within ${deadline / 1000} s.` : "Nobody answers.");
+    throw new Error(err.name === "TimeoutError" ? `There was no answer within ${deadline / 1000} s.` : "The balancer does not answer.");
   }
 }
 
-/** Changes something. */
-export async function change(method, path, fields) {
+/** Sends a change and returns its message. */
+export async function send(method, path, fields) {
   const body = JSON.stringify(fields);
   const kind = { "content-type": "application/json" };
   return message(await fetch(path, { method, headers: headers(kind), body }));
 }
 
 /**
- * Reads server-sent events from `path` until the connection ends, and gives each to `take` as an id and a
- * text. It is fetched, because an EventSource cannot show a token.
+ * Reads server-sent events from `path` until the connection ends, and calls `take` with the id and the
+ * data of each. It uses fetch, because an EventSource cannot send a token.
  */
 export async function follow(path, last, take) {
   const more = { accept: "text/event-stream" };

@@ -1,4 +1,4 @@
-// How numbers, times and seats are written, and elements made. It knows nothing of the balancer.
+// Formats of numbers and times, colours of seats, and small helpers for elements. No requests are made here.
 
 const whole = new Intl.NumberFormat("en");
 
@@ -32,7 +32,7 @@ export function bytes(n) {
   return `${at === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[at]}`;
 }
 
-/** A span of time in its two largest units: 3 s, 2 m 10 s, 5 h 3 m. */
+/** A duration in its two largest units: 3 s, 2 m 10 s, 5 h 3 m. */
 export function span(seconds) {
   if (seconds == null) return NOTHING;
   const s = Math.max(0, Math.floor(seconds));
@@ -59,14 +59,14 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-/** Sets a text only when it differs, so that a selection in it stays. */
-export function say(element, text) {
+/** Sets the text of an element if it differs, so that a selection in it stays. */
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * Gives an element the colour of a seat, as the custom properties that the style sheet reads. Hues go round
- * by the golden angle, so that seats next to each other never look alike; lightness tells apart the rest.
+ * Sets the colour of a seat on an element, as custom properties that the style sheet reads. Hues advance by
+ * the golden angle, so that neighbouring seats differ; after nine seats the lightness changes too.
  */
 export function tint(element, seat) {
   element.classList.add("tint");

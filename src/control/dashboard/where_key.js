@@ -1,20 +1,20 @@
-// Where is this key? Asks the balancer, marks the place on the ring, and says who stands in.
+// The search for a key: requests its seats, marks its position on the ring, and shows its home and fallback.
 
-import { ask } from "./ask.js";
+import { get } from "./api.js";
 import { mark } from "./ring.js";
-import { percent } from "./words.js";
+import { percent } from "./format.js";
 
 const form = document.getElementById("key-form");
 const field = document.getElementById("key");
 const clear = document.getElementById("key-clear");
 const answer = document.getElementById("key-answer");
 
-let asked = null;
+let shownKey = null;
 
-const who = ({ seat, name, health }) => `${name ?? "nobody"} in seat ${seat}${health === "up" ? "" : ` (${health})`}`;
+const replicaOf = ({ seat, name, health }) => `${name ?? "no replica"} in seat ${seat}${health === "up" ? "" : ` (${health})`}`;
 
 async function find(key) {
-  const { place, seats, bound, home: stay } = await ask(`/where?key=${encodeURIComponent(key)}`);
+  const { place, seats, bound, home: stay } = await get(`/where?key=${encodeURIComponent(key)}`);
   const [home, ...others] = seats;
   if (!home) {
     mark(null);
@@ -23,9 +23,9 @@ async function find(key) {
   }
   mark(place ?? undefined, home.seat, [shorten(key), `seat ${home.seat}`, home.name ?? ""]);
   const next = others.find(({ health }) => health === "up");
-  const then = next ? ` If it is down: ${who(next)}.` : "";
-  const cost = bound ? ` The bound ${bound} takes about ${percent(1 - stay)} of all requests away from their home.` : "";
-  answer.textContent = `${shorten(key)} is at home with ${who(home)}.${then}${cost}`;
+  const fallback = next ? ` If it is down: ${replicaOf(next)}.` : "";
+  const spilled = bound ? ` The bound ${bound} moves about ${percent(1 - stay)} of all requests away from their home.` : "";
+  answer.textContent = `${shorten(key)} is at home with ${replicaOf(home)}.${fallback}${spilled}`;
 }
 
 const shorten = (key) => (key.length > 14 ? `${key.slice(0, 13)}…` : key);
@@ -33,7 +33,7 @@ const shorten = (key) => (key.length > 14 ? `${key.slice(0, 13)}…` : key);
 async function show(key) {
   try {
     await find(key);
-    asked = key;
+    shownKey = key;
     clear.hidden = false;
     answer.dataset.state = "";
   } catch (err) {
@@ -50,14 +50,14 @@ form.addEventListener("submit", (event) => {
 });
 
 clear.addEventListener("click", () => {
-  asked = null;
+  shownKey = null;
   mark(null);
   field.value = answer.textContent = "";
   clear.hidden = true;
   field.focus();
 });
 
-/** Asks again after the ring has changed, or whoever sits there. */
-export function lookAgain() {
-  if (asked !== null) show(asked);
+/** Requests the shown key again, after the ring or the replicas have changed. */
+export function refreshKey() {
+  if (shownKey !== null) show(shownKey);
 }

@@ -1,0 +1,94 @@
+//! The words of a command as values: numbers, names, changes, and anything else that is parsed from text.
+//!
+//! Pure. Error sentences repeat at most the beginning of a word, escaped for a terminal.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::orders::{ChangeKind, ChangeRequest};
+use crate::terminal;
+
+/// Longest part of a client's own text that an answer repeats, in characters.
+pub(in crate::control) const MAX_ECHO: usize = 40;
+
+/// Error in the words after a command's name.
+#[derive(Debug)]
+pub(in crate::control) enum UsageError {
+    /// The words do not fit the command's usage.
+    Usage,
+    /// The words fit the usage, but a value is wrong; the sentence names it.
+    Reason(String),
+}
+
+impl From<String> for UsageError {
+    fn from(sentence: String) -> Self {
+        Self::Reason(sentence)
+    }
+}
+
+/// Returns the beginning of a client's text, escaped for a terminal.
+pub(in crate::control) fn echo(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_ECHO);
+    match end {
+        Some((end, _)) => format!("{}...", terminal::escape(&text[..end])),
+        None => terminal::escape(text).into_owned(),
+    }
+}
+
+/// Returns `value` if there are no words.
+pub(super) fn no_args<T>(words: &[&str], value: T) -> Result<T, UsageError> {
+    words.is_empty().then_some(value).ok_or(UsageError::Usage)
+}
+
+/// Parses a whole number. Rust also accepts a leading `+`, which the commands do not.
+pub(in crate::control) fn parse_int<T: FromStr>(word: &str) -> Option<T> {
+    let digits = word.bytes().all(|b| b.is_ascii_digit());
+    word.parse().ok().filter(|_| digits)
+}
+
+/// Parses the number of an event.
+///
+/// # Errors
+/// A sentence, when it is not a whole number.
+pub(in crate::control) fn event_number(word: &str) -> Result<u64, String> {
+    parse_int(word).ok_or_else(|| format!("'{}' is not the number of an event", echo(word)))
+}
+
+/// Parses the number and the names of an `add` or `rm`.
+///
+/// # Errors
+/// A sentence, when the number is not positive, or as [`ChangeKind::parse_change`].
+pub(in crate::control) fn parse_change<S: AsRef<str>>(
+    kind: ChangeKind,
+    n: &str,
+    names: &[S],
+) -> Result<ChangeRequest, String> {
+    let n = parse_int(n).filter(|n| *n > 0);
+    let n = n.ok_or("n is not a positive integer")?;
+    kind.parse_change(n, names)
+        .map_err(|refusal| refusal.sentence)
+}
+
+/// Parses a value of any type.
+///
+/// # Errors
+/// The sentence of the type, escaped for a terminal because it may quote `word`.
+pub(in crate::control) fn parse_value<T: FromStr<Err: fmt::Display>>(
+    word: &str,
+) -> Result<T, String> {
+    word.parse()
+        .map_err(|err: T::Err| terminal::escape(&err.to_string()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_text_is_repeated_escaped_and_in_part() {
+        assert_eq!(echo("\u{1b}[2J\0"), r"\u001b[2J\u0000");
+        assert_eq!(echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
+        let long = echo(&"x".repeat(MAX_ECHO + 1));
+        assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
+    }
+}

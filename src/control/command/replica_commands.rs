@@ -1,0 +1,119 @@
+//! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`, `replace`,
+//! `drain` and `ready`.
+
+use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
+use super::control_command::{CommandSpec, ControlCommand};
+use crate::orders::{ChangeKind, Order, ReplaceTarget};
+
+pub(super) const REP: CommandSpec = CommandSpec {
+    name: "rep",
+    usage: "rep",
+    about: "the replicas that have answered and are not dead",
+    more: &["The first line is 'N' and their number; then one name a line."],
+    read: |words| no_args(words, ControlCommand::Rep),
+};
+
+pub(super) const SHOW: CommandSpec = CommandSpec {
+    name: "show",
+    usage: "show [NAME]",
+    about: "the replicas in a table; or all about one, and who sat there before",
+    more: &[
+        "States: starting, answered (waits for the others of its 'add'), up, drained, suspect, silent,",
+        "down, leaving (finishes its requests), removing, waiting (for the next start), standby,",
+        "promoting.",
+        "NAME may be a dead replica: then the seat that it held last is shown.",
+    ],
+    read: |words| match words {
+        [] => Ok(ControlCommand::Show(None)),
+        [name] => Ok(ControlCommand::Show(Some(parse_value(name)?))),
+        _ => Err(UsageError::Usage),
+    },
+};
+
+pub(super) const ADD: CommandSpec = CommandSpec {
+    name: "add",
+    usage: "add N [NAME...]",
+    about: "start N replicas, the first of them under these names",
+    more: &[
+        "The others get random names. The answer is the list of 'rep', sent when all of them answer;",
+        "if one of them cannot be started, none stays.",
+    ],
+    read: |words| change(ChangeKind::Add, words),
+};
+
+pub(super) const RM: CommandSpec = CommandSpec {
+    name: "rm",
+    usage: "rm N [NAME...]",
+    about: "remove N replicas, these first and the others at random",
+    more: &[
+        "The answer is the list of 'rep', sent when their requests are finished and they are gone.",
+    ],
+    read: |words| change(ChangeKind::Rm, words),
+};
+
+pub(super) const SCALE: CommandSpec = CommandSpec {
+    name: "scale",
+    usage: "scale N",
+    about: "have N replicas: add random names, or remove the highest seats",
+    more: &[
+        "The answer is the list of 'rep', sent when the new ones answer or the old ones are gone.",
+    ],
+    read: |words| match words {
+        [n] => {
+            let n = parse_int(n).ok_or_else(|| "N is not a whole number".to_owned())?;
+            Ok(ControlCommand::Order(Order::Scale(n)))
+        }
+        _ => Err(UsageError::Usage),
+    },
+};
+
+pub(super) const REPLACE: CommandSpec = CommandSpec {
+    name: "replace",
+    usage: "replace NAME|all",
+    about: "start another for its seat, then stop this one; or so with all",
+    more: &[
+        "'all' replaces one seat after the other. The answer comes when the old ones have finished their",
+        "requests and are gone. If a new one does not start, the old one stays, and no other seat",
+        "is replaced.",
+    ],
+    read: |words| {
+        let target = match words {
+            ["all"] => ReplaceTarget::All,
+            [name] => ReplaceTarget::One(parse_value(name)?),
+            _ => return Err(UsageError::Usage),
+        };
+        Ok(ControlCommand::Order(Order::Replace(target)))
+    },
+};
+
+pub(super) const DRAIN: CommandSpec = CommandSpec {
+    name: "drain",
+    usage: "drain NAME",
+    about: "give it no new requests; it stays, and is listed",
+    more: &[
+        "Requests under way go on: see IN_FLIGHT in 'show'. 'ready NAME' gives its keys back to it.",
+    ],
+    read: |words| match words {
+        [name] => Ok(ControlCommand::Order(Order::Drain(parse_value(name)?))),
+        _ => Err(UsageError::Usage),
+    },
+};
+
+pub(super) const READY: CommandSpec = CommandSpec {
+    name: "ready",
+    usage: "ready NAME",
+    about: "undo 'drain NAME'",
+    more: &[],
+    read: |words| match words {
+        [name] => Ok(ControlCommand::Order(Order::Ready(parse_value(name)?))),
+        _ => Err(UsageError::Usage),
+    },
+};
+
+fn change(kind: ChangeKind, words: &[&str]) -> Result<ControlCommand, UsageError> {
+    let [n, names @ ..] = words else {
+        return Err(UsageError::Usage);
+    };
+    let change = parse_change(kind, n, names)?;
+    Ok(ControlCommand::Order(kind.into_order(change)))
+}

@@ -1,0 +1,88 @@
+//! Everything the control port uses of the rest of the program.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::limits::ControlLimits;
+use crate::access::AccessPolicy;
+use crate::fleet::{Event, Journal};
+use crate::orders::OrderQueue;
+use crate::roster::Observer;
+use crate::stats::Sampler;
+
+/// Handles into the rest of the program.
+#[derive(Clone)]
+pub struct ControlContext {
+    /// Queue of orders to the fleet.
+    pub orders: OrderQueue,
+    /// Access rules.
+    pub access: AccessPolicy,
+    /// Source of the newest roster.
+    pub roster: Observer,
+    /// Maximum number of replicas.
+    pub max_replicas: usize,
+    /// Returns `Ok` if requests can be served now, otherwise the reason, a sentence without `<Error> `.
+    pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Sources of the statistics.
+    pub sources: StatsSources,
+    /// Recorded events.
+    pub journal: Journal,
+    /// Limits of the port.
+    pub limits: ControlLimits,
+}
+
+impl fmt::Debug for ControlContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlContext")
+            .field("orders", &self.orders)
+            .field("access", &self.access)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ControlContext {
+    /// Returns the events after `number`. A number above the newest is from an earlier start of the
+    /// balancer; then all events are returned.
+    pub(super) fn events_since(&self, number: u64) -> Vec<Event> {
+        let newest = *self.journal.newest().borrow();
+        let after = if number > newest { 0 } else { number };
+        self.journal.since(after)
+    }
+}
+
+/// Sources of the statistics.
+#[derive(Clone)]
+pub struct StatsSources {
+    /// Source of the counters.
+    pub recorder: Sampler,
+    /// Returns the number of replicas in each state.
+    pub standing: Arc<dyn Fn() -> FleetCounts + Send + Sync>,
+    /// Name of the engine that starts replicas.
+    pub engine: &'static str,
+    /// Start of the program.
+    pub started: SystemTime,
+}
+
+impl fmt::Debug for StatsSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatsSources")
+            .field("recorder", &self.recorder)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Numbers of replicas by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FleetCounts {
+    /// Replicas that are wanted.
+    pub wanted: usize,
+    /// Replicas that `rep` lists.
+    pub answered: usize,
+    /// Listed replicas that are neither suspect nor down.
+    pub up: usize,
+    /// Warm replicas without a seat.
+    pub standbys: usize,
+}

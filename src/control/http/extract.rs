@@ -1,0 +1,136 @@
+//! Extractors: the path, the query or the body of a request as a command.
+//!
+//! They parse only; `routes.rs` checks access and has the command carried out.
+
+use super::request::RequestParts;
+use crate::control::command::ControlCommand;
+use crate::control::command::arguments::{parse_change, parse_value};
+use crate::control::ring_query::{PlannedChange, RingQuery};
+use crate::orders::{ChangeKind, Order, OrderError, ReplaceTarget};
+use crate::roster::ReplicaName;
+
+/// A command, or the sentence that refuses the request.
+type Extracted = Result<ControlCommand, OrderError>;
+
+/// `{"n":2,"hostnames":["S4","S5"]}`
+pub(super) fn add(request: &RequestParts<'_>) -> Extracted {
+    change(ChangeKind::Add, request)
+}
+
+/// `{"n":2,"hostnames":["S4","S5"]}`
+pub(super) fn rm(request: &RequestParts<'_>) -> Extracted {
+    change(ChangeKind::Rm, request)
+}
+
+fn change(kind: ChangeKind, request: &RequestParts<'_>) -> Extracted {
+    let change = kind.parse_body(request.body)?;
+    Ok(ControlCommand::Order(kind.into_order(change)))
+}
+
+/// The replica in the path.
+pub(super) fn show(request: &RequestParts<'_>) -> Extracted {
+    Ok(ControlCommand::Show(Some(name(request)?)))
+}
+
+/// The replica in the path. `all` stands for all replicas, as in the text command; no replica has that
+/// name.
+pub(super) fn replace(request: &RequestParts<'_>) -> Extracted {
+    let target = match &*request.path_segment(1) {
+        b"all" => ReplaceTarget::All,
+        _ => ReplaceTarget::One(name(request)?),
+    };
+    Ok(ControlCommand::Order(Order::Replace(target)))
+}
+
+/// The replica in the path.
+pub(super) fn drain(request: &RequestParts<'_>) -> Extracted {
+    Ok(ControlCommand::Order(Order::Drain(name(request)?)))
+}
+
+/// The replica in the path.
+pub(super) fn ready(request: &RequestParts<'_>) -> Extracted {
+    Ok(ControlCommand::Order(Order::Ready(name(request)?)))
+}
+
+fn name(request: &RequestParts<'_>) -> Result<ReplicaName, OrderError> {
+    // Bytes that are not UTF-8 are no name either, and become U+FFFD in the error.
+    let segment = request.path_segment(1);
+    parse_value(&String::from_utf8_lossy(&segment)).map_err(OrderError::invalid)
+}
+
+/// `{"n":5}`
+pub(super) fn scale(request: &RequestParts<'_>) -> Extracted {
+    let n = request.value("n")?.as_u64();
+    let n = n.and_then(|n| usize::try_from(n).ok());
+    let n = n.ok_or_else(|| OrderError::invalid("n is not a whole number"))?;
+    Ok(ControlCommand::Order(Order::Scale(n)))
+}
+
+/// No query, or `?points=720`
+pub(super) fn ring(request: &RequestParts<'_>) -> Extracted {
+    let [points] = request.fields(["points"])?;
+    let question = points.map_or(Ok(RingQuery::Ring), |points| RingQuery::arcs(&points));
+    let question = question.map_err(OrderError::invalid)?;
+    Ok(ControlCommand::Query(question))
+}
+
+/// `{"ring":"classic"}`
+pub(super) fn set_ring(request: &RequestParts<'_>) -> Extracted {
+    let value = request.value("ring")?;
+    let spec = value.as_str();
+    let spec = spec.ok_or_else(|| OrderError::invalid("ring is not a string"))?;
+    let spec = parse_value(spec).map_err(OrderError::invalid)?;
+    Ok(ControlCommand::Order(Order::Ring(spec)))
+}
+
+/// `{"bound":1.03}`
+pub(super) fn set_bound(request: &RequestParts<'_>) -> Extracted {
+    let value = request.value("bound")?;
+    if !value.is_number() {
+        return Err(OrderError::invalid("bound is not a number"));
+    }
+    let bound = parse_value(&value.to_string()).map_err(OrderError::invalid)?;
+    Ok(ControlCommand::Order(Order::Bound(bound)))
+}
+
+/// `/where/132574`
+pub(super) fn where_in_path(request: &RequestParts<'_>) -> Extracted {
+    owner(request.path_segment(1))
+}
+
+/// `?key=132574`: any key, also `.` and `..`, which no path can hold (RFC 3986 §5.2.4).
+pub(super) fn where_in_query(request: &RequestParts<'_>) -> Extracted {
+    let [key] = request.fields(["key"])?;
+    let key = key.filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| OrderError::invalid("key is missing"))?;
+    owner(key)
+}
+
+fn owner(key: impl Into<Vec<u8>>) -> Extracted {
+    let question = RingQuery::owner(key).map_err(OrderError::invalid)?;
+    Ok(ControlCommand::Query(question))
+}
+
+/// `?add=2&names=S4,S5`, `?rm=1`, `?ring=SPEC` or `?bound=X`
+pub(super) fn plan(request: &RequestParts<'_>) -> Extracted {
+    let [add, rm, ring, bound, names] = request.fields(["add", "rm", "ring", "bound", "names"])?;
+    let has_names = names.is_some();
+    let names = names.as_deref().map(|names| names.split(',').collect());
+    let names: Vec<&str> = names.unwrap_or_default();
+    let change = match (add, rm, ring, bound) {
+        (Some(n), None, None, None) => {
+            parse_change(ChangeKind::Add, &n, &names).map(PlannedChange::Add)
+        }
+        (None, Some(n), None, None) => {
+            parse_change(ChangeKind::Rm, &n, &names).map(PlannedChange::Rm)
+        }
+        (None, None, Some(_), None) | (None, None, None, Some(_)) if has_names => {
+            Err("names go with add and rm alone".into())
+        }
+        (None, None, Some(spec), None) => parse_value(&spec).map(PlannedChange::Ring),
+        (None, None, None, Some(bound)) => parse_value(&bound).map(PlannedChange::Bound),
+        _ => Err("ask for one of add, rm, ring and bound".into()),
+    };
+    let change = change.map_err(OrderError::invalid)?;
+    Ok(ControlCommand::Query(RingQuery::Plan(change)))
+}

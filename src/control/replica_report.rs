@@ -1,0 +1,170 @@
+//! The state of the replicas as a report: `show`.
+//!
+//! All replicas are a table; the columns are aligned to their longest value. One replica is a name and a
+//! value a line. In JSON, times are moments and durations are milliseconds.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::context::ControlContext;
+use super::ring_report::Report;
+use crate::orders::{FleetSnapshot, OrderError, PastReplica, ReplicaInfo};
+use crate::roster::ReplicaName;
+
+/// Column heads of the table.
+const COLUMNS: [&str; 9] = [
+    "SEAT",
+    "NAME",
+    "STATE",
+    "ADDRESS",
+    "ENGINE",
+    "UP_SINCE",
+    "DEATHS",
+    "HEARTBEAT",
+    "IN_FLIGHT",
+];
+
+/// Reports all replicas, or the one called `name`.
+///
+/// # Errors
+/// When there is no replica of that name, or the fleet has stopped.
+pub(super) async fn show(
+    context: &ControlContext,
+    name: Option<&ReplicaName>,
+) -> Result<Report, OrderError> {
+    let fleet = context.orders.show().await?;
+    match name {
+        None => Ok(table(&fleet)),
+        Some(name) => {
+            let replica =
+                find_replica(&fleet.all, name).ok_or_else(|| OrderError::not_found(name))?;
+            Ok((to_lines(replica, fleet.at), to_json(replica, fleet.at)))
+        }
+    }
+}
+
+/// Returns the replica of this name, or else the holder of the seat that a replica of this name held last.
+fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&'a ReplicaInfo> {
+    let present = replicas.iter().find(|replica| replica.name == *name);
+    present.or_else(|| {
+        let was = |replica: &&ReplicaInfo| replica.past.iter().any(|past| past.name == *name);
+        let holders = replicas.iter().filter(was);
+        holders.max_by_key(|replica| replica.in_rep_list)
+    })
+}
+
+fn table(FleetSnapshot { at, all: replicas }: &FleetSnapshot) -> Report {
+    let now = *at;
+    let mut rows = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(replicas.iter().map(|replica| cells(replica, now)));
+    let mut widths = [0; COLUMNS.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; COLUMNS.len()]| {
+        let cells = row.iter().zip(widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    let lines = rows.iter().map(line).collect();
+    let listed = replicas
+        .iter()
+        .filter(|replica| replica.in_rep_list)
+        .count();
+    let values: Vec<Value> = replicas
+        .iter()
+        .map(|replica| to_json(replica, now))
+        .collect();
+    (lines, json!({"N": listed, "replicas": values}))
+}
+
+/// Returns the values of a replica in the order of [`COLUMNS`], with a dash for a missing value.
+fn cells(replica: &ReplicaInfo, now: SystemTime) -> [String; COLUMNS.len()] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let heartbeat = replica
+        .heartbeat
+        .map(|time| format!("{:.2}ms", millis(time)));
+    [
+        or_dash(replica.seat.map(|seat| seat.to_string())),
+        replica.name.to_string(),
+        replica.state.as_str().into(),
+        or_dash(replica.addr.map(|addr| addr.to_string())),
+        or_dash(replica.engine_id.clone()),
+        or_dash(replica.up_for.map(|ago| format_time(now, ago))),
+        replica.deaths.to_string(),
+        or_dash(heartbeat),
+        replica.in_flight.to_string(),
+    ]
+}
+
+/// Returns a name and a value a line, then the earlier holders of the seat.
+fn to_lines(replica: &ReplicaInfo, now: SystemTime) -> Vec<String> {
+    let named = COLUMNS.iter().zip(cells(replica, now));
+    let mut lines: Vec<String> = named
+        .map(|(column, cell)| format!("{} {cell}", column.to_ascii_lowercase()))
+        .collect();
+    lines.extend(
+        replica
+            .reason
+            .iter()
+            .map(|reason| format!("reason {reason}")),
+    );
+    for past in &replica.past {
+        let PastReplica { name, reason, .. } = past;
+        lines.push(format!(
+            "past {name} {} {reason}",
+            format_time(now, past.ago)
+        ));
+        let exits = past.exit.iter().filter(|exit| *exit != reason);
+        lines.extend(exits.map(|exit| format!("ended {name} {exit}")));
+        lines.extend(
+            past.last_lines
+                .iter()
+                .map(|line| format!("said {name} {line}")),
+        );
+    }
+    lines
+}
+
+fn to_json(replica: &ReplicaInfo, now: SystemTime) -> Value {
+    let past = replica.past.iter().map(|past| {
+        json!({
+            "name": past.name.as_ref(),
+            "time": format_time(now, past.ago),
+            "reason": past.reason,
+            "ended": past.exit,
+            "said": past.last_lines,
+        })
+    });
+    json!({
+        "name": replica.name.as_ref(),
+        "seat": replica.seat.map(|seat| seat.0),
+        "state": replica.state.as_str(),
+        "address": replica.addr.map(|addr| addr.to_string()),
+        "engine_id": replica.engine_id,
+        "up_since": replica.up_for.map(|ago| format_time(now, ago)),
+        "deaths": replica.deaths,
+        "heartbeat_ms": replica.heartbeat.map(millis),
+        "in_flight": replica.in_flight,
+        "listed": replica.in_rep_list,
+        "reason": replica.reason,
+        "past": past.collect::<Vec<_>>(),
+    })
+}
+
+/// Converts to milliseconds, exact to the microsecond for times below 71 minutes.
+fn millis(time: Duration) -> f64 {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1000.0
+}
+
+/// Returns the moment `ago` before `now`, in RFC 3339.
+fn format_time(now: SystemTime, ago: Duration) -> String {
+    let then = now.checked_sub(ago).unwrap_or(now);
+    humantime::format_rfc3339_millis(then).to_string()
+}
