@@ -26,7 +26,7 @@ fn one_that_ends_at_once_undoes_all() {
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
-        let why = "process ended, exit status: 7; it said: no memory";
+        let why = "process ended, exit status: 7; last output: no memory";
         expect(&reply, 503, &failure(&format!("could not start B: {why}")));
         // To ask again at once would not help.
         assert_eq!(reply.field("retry-after"), None, "{port:?}");

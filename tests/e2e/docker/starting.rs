@@ -19,7 +19,7 @@ fn does_not_start(test: &str, args: &[&str]) -> Option<String> {
 fn one_that_ends_at_once_is_told_with_its_last_words() {
     let bad = ["--replica-env", "REPLICA_PARENT=nobody"];
     if let Some(why) = does_not_start("ends", &bad) {
-        let words = "container ended with 2; it said: error: invalid value 'nobody'";
+        let words = "container ended with 2; last output: error: invalid value 'nobody'";
         assert!(why.contains(words), "{why}");
     }
 }
