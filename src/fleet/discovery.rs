@@ -1,7 +1,8 @@
-//! The look around before the fleet begins: which seats there are, who sits in them already, and what
-//! everybody else is to be called.
+//! Discovery before the fleet starts: its seats, the replicas that exist already, and the names of
+//! the others.
 //!
-//! It starts nothing. Only containers can be there before us; child processes end with their parent.
+//! It starts nothing. Only containers can exist before this process; child processes end with their
+//! parent.
 
 mod adoption;
 mod handover;
@@ -13,29 +14,32 @@ use std::time::Instant;
 use anyhow::Context as _;
 use tokio::task::JoinSet;
 
-use super::engine::{Environment, Found, Management, State};
+use super::engine::{Environment, FoundContainer, FoundState, Management};
 use super::heartbeat;
+use super::names;
 use super::plan::{InitialSeat, Plan, Policy};
 use super::publisher;
-use super::{FleetSettings, HeartbeatSettings, ReplicaSettings, names};
+use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{ReplicaName, Roster};
 use adoption::{AdoptionPlan, ProbedContainer, classify};
-use handover::inherited;
+use handover::{inherit, inherited_seats};
 
-/// What was found, and the plan for it.
+/// The discovered fleet, and the plan for it.
 #[derive(Debug)]
 pub struct Discovery {
     pub(super) settings: FleetSettings,
     pub(super) plan: Plan,
-    /// With containers: where we stand, and what is there.
+    /// The environment of containers, and what becomes of those that exist.
     pub(super) containers: Option<(Environment, AdoptionPlan)>,
 }
 
 impl Discovery {
-    /// The roster to begin with: all seats on the ring; members only if they run already, down until they
-    /// answer, or up when there are no heartbeats.
+    /// Returns the initial roster, with all seats on the ring.
+    ///
+    /// Its members are the replicas that run already. They are down until they answer, or up when
+    /// there are no heartbeats.
     #[must_use]
     pub fn initial_roster(&self) -> Roster {
         let watched = self.settings.heartbeat.is_some();
@@ -44,56 +48,56 @@ impl Discovery {
         publisher::build_roster(self.plan.view(), watched, new)
     }
 
-    /// How many replicas are wanted.
+    /// Returns the number of wanted replicas.
     #[must_use]
     pub fn wanted(&self) -> usize {
         self.plan.status().wanted
     }
 
-    /// The host, as the network of our replicas sees it, if its word is to be trusted.
+    /// Returns the host's address on the network of the replicas, if it is to be trusted.
     #[must_use]
     pub fn gateway(&self) -> Option<IpAddr> {
         self.containers.as_ref()?.0.gateway
     }
 }
 
-/// Looks around. With containers this takes the fleet's lock.
+/// Discovers the fleet. With containers this takes the fleet's lock.
 ///
 /// # Errors
-/// When the settings contradict each other, the ring has no room, or the engine of containers does not
-/// answer, misses something, or has another balancer of this fleet.
+/// When the settings contradict each other or the ring has no room. With containers also when the
+/// engine does not answer, lacks an image or a network, or another balancer runs this fleet.
 pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     settings.check()?;
     let now = Instant::now();
-    let policy = settings.policy();
+    let policy = policy(&settings);
     let numbered = |count: usize| (1..=count).filter_map(|n| format!("S{n}").parse().ok());
     let (mut plan, containers) = match &settings.replicas {
         ReplicaSettings::Process { wanted, .. } => {
-            let first = match &settings.seats {
-                None => fresh(numbered(wanted.count)),
-                Some(seats) => inherited(seats, &names::random_name),
+            let seats = match &settings.seats {
+                None => new_seats(numbered(wanted.count)),
+                Some(seats) => inherited_seats(seats, &names::random_name),
             };
-            (Plan::resume(policy, &first, &[], now)?, None)
+            (Plan::resume(policy, &seats, &[], now)?, None)
         }
         ReplicaSettings::Fixed(backends) => {
-            let before: Vec<_> = settings.seats.iter().flatten().collect();
-            let before = |name| {
-                before
+            let inherited: Vec<_> = settings.seats.iter().flatten().collect();
+            let inherited = |name| {
+                inherited
                     .iter()
-                    .find(|before| before.name.as_ref() == Some(name))
+                    .find(|inherited| inherited.name.as_ref() == Some(name))
             };
-            let first = (1..)
+            let seats = (1..)
                 .map(Seat)
                 .zip(backends)
                 .map(|(seat, (name, addr))| InitialSeat {
                     seat,
                     name: name.clone(),
                     addr: Some(*addr),
-                    drained: before(name).is_some_and(|before| before.drained),
-                    serves: before(name).is_some(),
+                    drained: inherited(name).is_some_and(|inherited| inherited.drained),
+                    serves: inherited(name).is_some(),
                 });
             (
-                Plan::resume(policy, &first.collect::<Vec<_>>(), &[], now)?,
+                Plan::resume(policy, &seats.collect::<Vec<_>>(), &[], now)?,
                 None,
             )
         }
@@ -101,21 +105,21 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .context("no event loop to look around")?;
+                .context("no event loop for the discovery")?;
             let names: Vec<ReplicaName> = numbered(wanted.count).collect();
             runtime.block_on(async {
-                let ground = Environment::survey(wanted, settings.taken_over_from).await?;
-                let sorted = discover_containers(&ground, names, &settings).await;
-                let (asked, seats) = (wanted.count, sorted.first.len());
-                if asked != seats && settings.seats.is_none() {
+                let environment = Environment::survey(wanted, settings.taken_over_from).await?;
+                let adoption = discover_containers(&environment, names, &settings).await;
+                let (count, seats) = (wanted.count, adoption.seats.len());
+                if count != seats && settings.seats.is_none() {
                     tracing::warn!(
-                        "{asked} replicas are asked for; {seats} seats of an earlier run were found and count"
+                        "{count} replicas are configured; {seats} seats of an earlier run are kept instead"
                     );
                 }
-                match Plan::resume(policy, &sorted.first, &sorted.standbys, now) {
-                    Ok(plan) => Ok::<_, anyhow::Error>((plan, Some((ground, sorted)))),
+                match Plan::resume(policy, &adoption.seats, &adoption.standbys, now) {
+                    Ok(plan) => Ok::<_, anyhow::Error>((plan, Some((environment, adoption)))),
                     Err(err) => {
-                        ground.release().await;
+                        environment.release().await;
                         Err(err.into())
                     }
                 }
@@ -132,55 +136,54 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
     })
 }
 
-impl FleetSettings {
-    fn policy(&self) -> Policy {
-        let heartbeat = self.heartbeat.as_ref();
-        Policy {
-            keeper: match self.replicas {
-                ReplicaSettings::Fixed(_) => Management::External,
-                ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Management::Managed,
-            },
-            watched: heartbeat.is_some(),
-            ring: self.ring.clone(),
-            bound: self.bound,
-            misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
-            replace_after: heartbeat.map_or_else(Default::default, |h| h.replace_after),
-            interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),
-            start_timeout: self.start_timeout,
-            drain_timeout: self.drain_timeout,
-            max_replicas: self.max_replicas,
-            standbys: self.standbys,
-            keep: matches!(&self.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
-        }
+/// Returns the settings of the plan.
+fn policy(settings: &FleetSettings) -> Policy {
+    let heartbeat = settings.heartbeat.as_ref();
+    Policy {
+        keeper: match settings.replicas {
+            ReplicaSettings::Fixed(_) => Management::External,
+            ReplicaSettings::Process { .. } | ReplicaSettings::Docker(_) => Management::Managed,
+        },
+        watched: heartbeat.is_some(),
+        ring: settings.ring.clone(),
+        bound: settings.bound,
+        misses: heartbeat.map_or(1, |heartbeat| heartbeat.misses.max(1)),
+        replace_after: heartbeat.map_or_else(Default::default, |h| h.replace_after),
+        interval: heartbeat.map_or_else(Default::default, |heartbeat| heartbeat.interval),
+        start_timeout: settings.start_timeout,
+        drain_timeout: settings.drain_timeout,
+        max_replicas: settings.max_replicas,
+        standbys: settings.standbys,
+        keep: matches!(&settings.replicas, ReplicaSettings::Docker(wanted) if wanted.keep),
     }
 }
 
-/// Seats 1, 2, 3 … for these names.
-fn fresh(names: impl Iterator<Item = ReplicaName>) -> Vec<InitialSeat> {
-    let first = (1..)
+/// Returns seats 1, 2, 3 … for these names.
+fn new_seats(names: impl Iterator<Item = ReplicaName>) -> Vec<InitialSeat> {
+    let seats = (1..)
         .map(Seat)
         .zip(names)
         .map(|(seat, name)| InitialSeat::new(seat, name, None));
-    first.collect()
+    seats.collect()
 }
 
-/// Finds the seats; `names` are for those that begin when nothing is there.
+/// Decides what becomes of the containers that exist. Without any, the seats begin with `names`.
 async fn discover_containers(
-    ground: &Environment,
+    environment: &Environment,
     names: Vec<ReplicaName>,
     settings: &FleetSettings,
 ) -> AdoptionPlan {
-    let asked = probe_all(&ground.found, settings.heartbeat.as_ref()).await;
-    let mut sorted = classify(asked, settings.standbys, names::random_name);
+    let probed = probe_all(&environment.found, settings.heartbeat.as_ref()).await;
+    let mut adoption = classify(probed, settings.standbys, names::random_name);
     if let Some(seats) = &settings.seats {
-        sorted.inherit(seats, &names::random_name);
-        return sorted;
+        inherit(&mut adoption, seats, &names::random_name);
+        return adoption;
     }
-    if !sorted.first.is_empty() {
-        return sorted;
+    if !adoption.seats.is_empty() {
+        return adoption;
     }
     for (seat, name) in (1..).map(Seat).zip(names) {
-        let name = if ground.is_free(name.as_ref()).await {
+        let name = if environment.is_free(name.as_ref()).await {
             name
         } else {
             let other = names::random_name();
@@ -189,18 +192,22 @@ async fn discover_containers(
             );
             other
         };
-        sorted.first.push(InitialSeat::new(seat, name, None));
+        adoption.seats.push(InitialSeat::new(seat, name, None));
     }
-    sorted
+    adoption
 }
 
-async fn probe_all(found: &[Found], heartbeat: Option<&HeartbeatSettings>) -> Vec<ProbedContainer> {
-    let mut asking = JoinSet::new();
+/// Sends one heartbeat to each running container.
+async fn probe_all(
+    found: &[FoundContainer],
+    heartbeat: Option<&HeartbeatSettings>,
+) -> Vec<ProbedContainer> {
+    let mut probes = JoinSet::new();
     for found in found.iter().cloned() {
         let heartbeat = heartbeat.cloned();
-        asking.spawn(async move {
+        probes.spawn(async move {
             let answer = match (&found.state, heartbeat) {
-                (State::Runs(addr), Some(HeartbeatSettings { ask, timeout, .. })) => {
+                (FoundState::Runs(addr), Some(HeartbeatSettings { ask, timeout, .. })) => {
                     heartbeat::identify(*addr, &ask, timeout).await
                 }
                 _ => None,
@@ -208,5 +215,5 @@ async fn probe_all(found: &[Found], heartbeat: Option<&HeartbeatSettings>) -> Ve
             (found, answer)
         });
     }
-    asking.join_all().await
+    probes.join_all().await
 }

@@ -1,125 +1,114 @@
-//! The one task that owns all state of the fleet: it takes what arrives, asks the plan, and does what
-//! the plan says.
+//! The event loop: the one task that owns all state of the fleet. It passes each input to the plan
+//! and applies the actions that the plan returns.
 //!
-//! It decides nothing and waits for nothing but its inbox: engine calls return at once, heartbeats have
-//! tasks of their own, and whoever asked may be gone. Surprising: what the workers have seen and finished
-//! is polled, since the cells that tell are plain numbers that wake nobody; and a change is not done,
-//! nor the fleet ready, before every worker goes by it.
+//! It decides nothing and waits for nothing but its inbox: engine calls return at once, and
+//! heartbeats have tasks of their own. The workers' progress is polled, because their counters are
+//! plain numbers without a wake-up. A change is complete, and the fleet ready, only when every
+//! worker has acknowledged the roster with it.
 
 mod environment;
 mod heartbeats;
 mod inbox;
+mod pending_orders;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until};
 
 use super::engine::{Engine, Management};
 use super::event_recorder::EventRecorder;
-use super::heartbeat::{HeartbeatHandle, Identity, ProbeSchedule};
-use super::journal::Journal;
-use super::plan::{Action, Input, OrderId, Ownership, Plan, ProbeEvent, Status};
+use super::plan::{Action, Input, Ownership, Plan, ProbeEvent, Status};
 use super::publisher::RosterPublisher;
-use crate::orders::{OrderCall, OrderResult, ReplicaNames};
+use crate::orders::{FleetSnapshot, OrderCall, ReplicaInfo, ReplicaNames};
 use crate::roster::ReplicaId;
 use crate::stats::CounterRegistry;
 use environment::LoopEnvironment;
+pub(super) use heartbeats::Heartbeats;
 pub(super) use inbox::{Inbox, Stop};
+use pending_orders::PendingOrders;
 
-/// How often it looks at the cells of the workers, while it waits for them.
+/// Interval at which the workers' counters are polled, while the loop waits for them.
 const ACKNOWLEDGE_POLL: Duration = Duration::from_millis(2);
-/// The fleet's state and its tools.
+
+/// The state of the fleet, with everything that its actions need.
 #[derive(Debug)]
 pub(super) struct FleetLoop {
     pub(super) plan: Plan,
     pub(super) engine: Box<dyn Engine>,
-    pub(super) press: RosterPublisher,
-    /// `None`: no heartbeats.
-    pub(super) rhythm: Option<ProbeSchedule>,
-    pub(super) pulses: mpsc::UnboundedSender<(ReplicaId, ProbeEvent)>,
-    pub(super) journal: Journal,
-    pub(super) notebook: EventRecorder,
-    /// What `/rep` lists. It is dropped before the status, by whose end ours is noticed.
+    pub(super) publisher: RosterPublisher,
+    pub(super) recorder: EventRecorder,
+    /// The list of `/rep`. It is dropped before the status, whose end signals the end of the fleet.
     pub(super) list: watch::Sender<ReplicaNames>,
     pub(super) status: watch::Sender<Status>,
-    pub(super) ledger: CounterRegistry,
-    /// One moment by both clocks.
-    pub(super) began: (Instant, SystemTime),
-    /// Whether it is left to another balancer when we are dropped.
-    pub(super) lent: Arc<AtomicBool>,
-    pub(super) work: Pending,
+    pub(super) counters: CounterRegistry,
+    pub(super) heartbeats: Heartbeats,
+    /// The start of the fleet by both clocks.
+    pub(super) started_at: (Instant, SystemTime),
+    /// `true` if the replicas are left to another balancer if the handle is dropped.
+    pub(super) handover: Arc<AtomicBool>,
+    pub(super) pending: Pending,
 }
 
-/// What is under way.
+/// Work under way.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    hearts: HashMap<ReplicaId, HeartbeatHandle>,
-    /// Who was started, for as long as it may answer.
-    started: HashMap<ReplicaId, Identity>,
-    /// Since when those are being started that have not answered yet.
+    /// Start times of the replicas that have not answered yet.
     spawning: HashMap<ReplicaId, Instant>,
-    /// Who drains, and the roster version that every worker must have seen.
+    /// Draining replicas, each with the roster version that every worker must acknowledge.
     drains: BTreeMap<ReplicaId, u64>,
-    asked: HashMap<OrderId, PendingOrder>,
-    /// Changes that are done once every worker goes by the newest roster.
-    changes: Vec<(oneshot::Sender<OrderResult>, OrderResult)>,
-    tickets: u64,
-    /// Whether all is told that there is to tell. Asking the workers' cells again instead would miss the
-    /// worker that comes round just between the two questions.
+    orders: PendingOrders,
+    /// `true` if the latest status was published.
+    ///
+    /// Reading the workers' counters again instead would lose a wake-up: a worker may acknowledge
+    /// between the two reads.
     settled: bool,
-    /// Whether changes are refused.
+    /// `true` if changes are refused.
     closed: bool,
     finished: bool,
 }
 
-/// An order that was not answered yet.
-#[derive(Debug)]
-struct PendingOrder {
-    /// Whose it is: an address.
-    from: String,
-    reply: oneshot::Sender<OrderResult>,
-}
-
 impl FleetLoop {
-    /// Runs until it was stopped and nothing is left, or the time for that is over. Returns whether
-    /// nothing is left.
+    /// Runs until it is stopped and nothing is left, or the time for that is over. Returns `true`
+    /// if nothing is left.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> bool {
         let (mut stop_by, mut leave) = (None::<Instant>, false);
         self.step(Input::Begin);
-        while !self.work.finished {
-            // Time comes before orders and evidence, which others could send without end.
+        while !self.pending.finished {
+            // Timers come before orders and evidence, which clients could send without end.
             let input = tokio::select! {
                 biased;
                 stop = &mut inbox.stop, if stop_by.is_none() => {
-                    let stop = stop.unwrap_or_else(|_| Stop::dropped(self.lent.load(Ordering::Relaxed)));
+                    let stop = stop.unwrap_or_else(|_| {
+                        Stop::dropped(self.handover.load(Ordering::Relaxed))
+                    });
                     stop_by = Some(Instant::now() + stop.limit);
                     leave = stop.leave;
                     Input::Stop { leave }
                 }
-                () = at(stop_by) => {
-                    self.flush(true);
+                () = sleep_until_some(stop_by) => {
+                    self.recorder.flush(true);
                     return false;
                 }
-                () = inbox.close.cancelled(), if !self.work.closed => {
-                    self.work.closed = true;
-                    self.answer_changes();
+                () = inbox.close.cancelled(), if !self.pending.closed => {
+                    self.pending.closed = true;
+                    self.pending.orders.send_completed();
                     Input::Close
                 }
-                Ok(()) = inbox.hold.changed() => {
-                    let hold = *inbox.hold.borrow_and_update();
-                    self.engine.set_handover(hold != Ownership::Owned);
-                    Input::Hold(hold)
+                Ok(()) = inbox.ownership.changed() => {
+                    let ownership = *inbox.ownership.borrow_and_update();
+                    self.engine.set_handover(ownership != Ownership::Owned);
+                    Input::Hold(ownership)
                 }
-                Some(report) = inbox.reports.recv() => Input::Engine(report),
-                Some((id, pulse)) = inbox.pulses.recv() => self.on_probe(id, pulse),
-                () = at(self.plan.deadline()) => Input::Tick,
+                Some(event) = inbox.engine.recv() => Input::Engine(event),
+                Some((id, event)) = inbox.probes.recv() => self.on_probe(id, event),
+                () = sleep_until_some(self.plan.deadline()) => Input::Tick,
                 () = sleep(ACKNOWLEDGE_POLL), if self.waits_for_workers() => Input::Tick,
-                Some(reply) = inbox.shows.recv() => {
-                    // Whoever asked may have left.
+                Some(reply) = inbox.snapshots.recv() => {
+                    // The client may have left.
                     let _ = reply.send(self.snapshot());
                     continue;
                 }
@@ -129,53 +118,51 @@ impl FleetLoop {
             self.step(input);
             self.check_drains();
         }
-        self.flush(true);
+        self.recorder.flush(true);
         let close = self.engine.close(leave);
         tokio::select! {
             () = close => true,
-            () = at(stop_by) => false,
+            () = sleep_until_some(stop_by) => false,
         }
     }
 
-    /// Gives an order a ticket.
     fn accept_order(&mut self, call: OrderCall) -> Input {
-        self.work.tickets += 1;
-        let ticket = OrderId(self.work.tickets);
-        tracing::info!("{} asks {}", call.from, call.order);
-        let asked = PendingOrder {
-            from: call.from,
-            reply: call.reply,
-        };
-        self.work.asked.insert(ticket, asked);
-        Input::Order(ticket, call.order)
+        tracing::info!("order {} from {}", call.order, call.from);
+        let (id, order) = self.pending.orders.accept(call);
+        Input::Order(id, order)
     }
 
-    /// Takes what came of a heartbeat. The first answer of one that was started ends its start.
-    fn on_probe(&mut self, id: ReplicaId, pulse: ProbeEvent) -> Input {
-        if pulse == ProbeEvent::Answered {
-            if let Some(since) = self.work.spawning.remove(&id) {
-                self.ledger.fleet().spawns.observe(since.elapsed());
+    /// Handles the result of a heartbeat. The first answer of a started replica completes its
+    /// start.
+    fn on_probe(&mut self, id: ReplicaId, event: ProbeEvent) -> Input {
+        if event == ProbeEvent::Answered {
+            if let Some(start) = self.pending.spawning.remove(&id) {
+                self.counters.fleet().spawns.observe(start.elapsed());
             }
             if let Some(seat) = self.plan.seat(id) {
-                self.is_well(seat);
+                self.recorder.record_answer(seat);
             }
         }
-        Input::Pulse(id, pulse)
+        Input::Pulse(id, event)
     }
 
+    /// Completes the drains of replicas that have become idle.
     fn check_drains(&mut self) {
-        let drains = self.work.drains.iter();
-        let idle = drains.filter(|(id, version)| self.press.is_idle(**id, **version));
+        let drains = self.pending.drains.iter();
+        let idle = drains.filter(|(id, version)| self.publisher.is_idle(**id, **version));
         let idle: Vec<ReplicaId> = idle.map(|(id, _)| *id).collect();
         for id in idle {
-            self.work.drains.remove(&id);
+            self.pending.drains.remove(&id);
             self.step(Input::Drained(id));
         }
     }
 
+    /// Passes an input to the plan, and applies the actions.
     fn step(&mut self, input: Input) {
-        let mut world = LoopEnvironment { press: &self.press };
-        let actions = self.plan.step(input, Instant::now(), &mut world);
+        let mut environment = LoopEnvironment {
+            publisher: &self.publisher,
+        };
+        let actions = self.plan.step(input, Instant::now(), &mut environment);
         if !actions.is_empty()
             && let Some(vacant) = self.plan.vacant()
         {
@@ -189,100 +176,111 @@ impl FleetLoop {
     }
 
     fn waits_for_workers(&self) -> bool {
-        !self.work.drains.is_empty() || !self.work.settled
+        !self.pending.drains.is_empty() || !self.pending.settled
     }
 
-    /// Tells how things stand, once every worker goes by it: whoever hears of a replica may ask for it
-    /// the next moment.
+    /// Publishes the list of `/rep`, if it has changed.
+    fn publish_list(&self) {
+        let list = self.plan.listed();
+        self.list.send_if_modified(|last| {
+            let differs = **last != *list;
+            *last = list.into();
+            differs
+        });
+    }
+
+    /// Publishes the status and the events, once every worker has acknowledged the latest roster: a
+    /// reader may send a request to a new replica the next moment.
     fn publish_status(&mut self) {
-        self.work.settled = self.press.acknowledged_by_all();
-        // After a refusal of changes, workers may have ended that have not seen everything.
-        self.flush(self.work.settled || self.work.closed);
-        if !self.work.settled {
+        self.pending.settled = self.publisher.acknowledged_by_all();
+        // When changes are refused, workers may have ended without acknowledging everything.
+        self.recorder
+            .flush(self.pending.settled || self.pending.closed);
+        if !self.pending.settled {
             return;
         }
-        // Before the answers: whoever gets one may ask how the fleet stands.
+        // Before the answers: a client that gets one may read the status.
         let status = self.plan.status();
         self.status.send_if_modified(|last| {
             let differs = *last != status;
             *last = status;
             differs
         });
-        self.answer_changes();
+        self.pending.orders.send_completed();
     }
 
-    /// Answers the changes that are done. At a drain that does not wait for the workers, of which some
-    /// may have ended, for others of them wait for the answer.
-    fn answer_changes(&mut self) {
-        for (reply, answer) in self.work.changes.drain(..) {
-            let _ = reply.send(answer);
+    /// Returns the state of each replica, with the figures of the engine, the heartbeats and the
+    /// workers.
+    fn snapshot(&self) -> FleetSnapshot {
+        let now = Instant::now();
+        let infos = self.plan.cards(now).into_iter();
+        let infos = infos.map(|(id, info)| match id {
+            None => info,
+            Some(id) => ReplicaInfo {
+                engine_id: self.engine.handle(id),
+                heartbeat: self.heartbeats.latency(id),
+                in_flight: self.publisher.in_flight(id),
+                ..info
+            },
+        });
+        let (started, at) = self.started_at;
+        FleetSnapshot {
+            at: at + now.saturating_duration_since(started),
+            all: infos.collect(),
         }
     }
 
+    /// Applies an action of the plan.
     fn apply(&mut self, action: Action) {
-        let work = &mut self.work;
+        let pending = &mut self.pending;
         match action {
             Action::Publish => {
                 let plan = &self.plan;
-                self.press.publish(plan.view(), |id| plan.knows(id));
+                self.publisher.publish(plan.view(), |id| plan.knows(id));
             }
             Action::Start(id, seat, name) => {
                 self.engine.start(id, seat, &name);
                 if !self.plan.runs(id) {
-                    work.spawning.insert(id, Instant::now());
+                    pending.spawning.insert(id, Instant::now());
                 }
                 if self.engine.management() == Management::Managed {
-                    // Backends of others may call themselves what they like.
-                    work.started.insert(id, Identity { name, seat });
+                    // Backends of the operator may report any identity.
+                    self.heartbeats.expect_identity(id, name, seat);
                 }
             }
-            Action::StartProbing(id, addr) => self.watch(id, addr, None),
-            Action::AssignSeat(id, addr, seat) => {
-                if let Some(identity) = work.started.get_mut(&id) {
-                    identity.seat = Some(seat);
-                }
-                self.watch(id, addr, Some(seat));
+            Action::StartProbing(id, addr) => {
+                let seat = self.plan.seat(id);
+                self.heartbeats.start(id, addr, seat, &self.counters);
             }
-            Action::ProbeNow(id, fresh) => {
-                if let Some(heart) = work.hearts.get(&id) {
-                    heart.probe_now(fresh);
-                }
+            Action::AssignSeat(id, addr, assigned) => {
+                let seat = self.plan.seat(id);
+                self.heartbeats
+                    .assign_seat(id, addr, assigned, seat, &self.counters);
             }
+            Action::ProbeNow(id, fresh) => self.heartbeats.probe_now(id, fresh),
             Action::CheckAlive(id) => self.engine.check_alive(id),
             Action::Drain(id) => {
-                work.drains.insert(id, self.press.version());
+                pending.drains.insert(id, self.publisher.version());
             }
-            Action::Remove(id, farewell) => {
-                work.hearts.remove(&id);
-                work.started.remove(&id);
-                work.spawning.remove(&id);
-                work.drains.remove(&id);
-                self.engine.remove(id, farewell);
+            Action::Remove(id, mode) => {
+                self.heartbeats.remove(id);
+                pending.spawning.remove(&id);
+                pending.drains.remove(&id);
+                self.engine.remove(id, mode);
             }
-            Action::Answer(ticket, answer) => {
-                let Some(asked) = work.asked.remove(&ticket) else {
-                    return;
-                };
-                if answer.is_ok() {
-                    work.changes.push((asked.reply, answer));
-                } else {
-                    // Whoever asked may have left.
-                    drop(asked.reply.send(answer));
-                }
+            Action::Answer(id, result) => pending.orders.complete(id, result),
+            Action::Record(event) => self.recorder.record(event),
+            Action::Switched(id, change) => {
+                let by = pending.orders.client(id);
+                self.recorder.record_setting(change, by);
             }
-            Action::Record(note) => self.record(note),
-            Action::Switched(ticket, switch) => {
-                let asked = work.asked.get(&ticket);
-                let by = asked.map_or_else(String::new, |asked| asked.from.clone());
-                self.record_setting(switch, by);
-            }
-            Action::Finished => work.finished = true,
+            Action::Finished => pending.finished = true,
         }
     }
 }
 
-/// Waits until `time`, or for ever.
-async fn at(time: Option<Instant>) {
+/// Waits until `time`, or for ever without one. Cancel safe.
+async fn sleep_until_some(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time.into()).await,
         None => std::future::pending().await,

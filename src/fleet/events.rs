@@ -1,8 +1,8 @@
-//! What happens to replicas, and to how keys are given out: one note for every change, in the words of
-//! the log.
+//! Events of the fleet: changes of replicas and of the ring's settings, with their log lines.
 //!
-//! It decides nothing: the plan says what happened, and the journal adds when. "detected within" is the
-//! time since the replica's last good answer, which bounds what cannot be known: when it died.
+//! The plan decides what is an event, and the journal adds the time. "detected within" is the time
+//! since the replica's last good answer: an upper bound, because the exact time of a death is
+//! unknown.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,41 +10,42 @@ use std::time::Duration;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
-/// What kind of change an event tells of.
+/// The kind of a replica's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// A replica took a seat that was empty.
     Joined,
-    /// Routing skips it until it answers a heartbeat.
+    /// A replica is suspect: routing skips it until it answers a heartbeat.
     Suspect,
-    /// A suspect or silent one answers again.
+    /// A suspect or silent replica answers again.
     Up,
-    /// It is dead, for certain or by silence.
+    /// A replica is dead: it has ended, or was silent for too long.
     Down,
-    /// A successor took the seat of a dead one.
+    /// A successor took the seat of a dead replica.
     Replaced,
     /// A replica did not start.
     Failed,
-    /// A successor is not needed, or an `/add` is undone.
+    /// A successor is not needed, or an `/add` is rolled back.
     Withdrawn,
-    /// Many fell silent at once: perhaps it is us, so nobody is replaced for a while.
+    /// Many replicas fell silent at once. Perhaps this process is at fault, so replacement is on
+    /// hold.
     Held,
-    /// It gets no new requests, by order.
+    /// A replica gets no new requests, by order.
     Drained,
-    /// It gets requests again, by order.
+    /// A replica gets requests again, by order.
     Ready,
-    /// It left the ring by order and finishes what it has begun.
+    /// A replica left the ring by order and finishes its requests.
     Leaving,
-    /// Nothing is left of one that was removed by order.
+    /// A replica was removed by order.
     Left,
-    /// The engine's word about one that had been given up already.
+    /// The engine reported the exit of a replica that already counted as dead.
     Ended,
-    /// One without a seat answers, and waits for one.
+    /// A replica without a seat answers and is a standby.
     Standby,
 }
 
 impl EventKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 14] = [
         Self::Joined,
         Self::Suspect,
@@ -62,7 +63,7 @@ impl EventKind {
         Self::Standby,
     ];
 
-    /// The word for it in the list of events.
+    /// Returns the event word of the journal.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,33 +85,34 @@ impl EventKind {
     }
 }
 
-/// One change, as the plan tells it. Displayed, it is the log line.
+/// A change of one replica. Displayed, it is the log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaEvent {
-    /// What kind of change.
+    /// Kind of the change.
     pub kind: EventKind,
-    /// Where on the ring; `None` for a standby.
+    /// Seat of the replica; `None` for a standby.
     pub seat: Option<Seat>,
-    /// Whom it is about.
+    /// Name of the replica.
     pub name: ReplicaName,
-    /// Whose seat it took, for a successor.
+    /// Name of the former replica of the seat, for a successor.
     pub before: Option<ReplicaName>,
-    /// Why, in a phrase; may be empty.
+    /// Reason, in a phrase; may be empty.
     pub reason: String,
-    /// For a death or a silence: the time since its last good answer, so at most this long after it began.
+    /// Time since the last good answer, for a death or a silence: it began at most this long ago.
     pub detected_within: Option<Duration>,
-    /// For a successor: the time from the verdict on the dead one to its own first answer.
+    /// Time from the death to the successor's first answer, for a successor.
     pub replaced_after: Option<Duration>,
-    /// When a seat's trouble is over: the requests that others got meanwhile. The plan does not know it.
+    /// Number of requests that other replicas served during the seat's incident, at its end. The
+    /// plan leaves it empty.
     pub saved: Option<u64>,
-    /// How many replicas are up after it.
+    /// Number of replicas that are up after it.
     pub up: usize,
-    /// How many are wanted.
+    /// Number of wanted replicas.
     pub wanted: usize,
 }
 
 impl ReplicaEvent {
-    /// The reason with the times, in one phrase; may be empty.
+    /// Returns the reason and the figures in one phrase; may be empty.
     pub(super) fn details(&self) -> String {
         let mut parts = Vec::new();
         if !self.reason.is_empty() {
@@ -147,51 +149,51 @@ impl fmt::Display for ReplicaEvent {
             }
             EventKind::Failed => write!(f, "replica {name} did not start in {seat}")?,
             EventKind::Withdrawn => write!(f, "replica {name} is withdrawn from {seat}")?,
-            EventKind::Held => f.write_str("nobody is replaced for a while")?,
+            EventKind::Held => f.write_str("replacement of silent replicas is on hold")?,
             EventKind::Drained => write!(f, "replica {name} gets no new requests")?,
             EventKind::Ready => write!(f, "replica {name} gets requests again")?,
             EventKind::Leaving => write!(f, "replica {name} leaves {seat}")?,
-            EventKind::Left => write!(f, "replica {name} is gone from {seat}")?,
+            EventKind::Left => write!(f, "replica {name} was removed from {seat}")?,
             EventKind::Ended => write!(f, "replica {name} ended")?,
-            EventKind::Standby => write!(f, "replica {name} stands by")?,
+            EventKind::Standby => write!(f, "replica {name} is a standby")?,
         }
         if let Some(before) = &self.before {
             write!(f, " after {before}")?;
         }
         match self.details().as_str() {
             "" => {}
-            account => write!(f, ": {account}")?,
+            details => write!(f, ": {details}")?,
         }
         write!(f, "; {} of {} up", self.up, self.wanted)
     }
 }
 
-/// A switch of how keys are given out. Displayed, it is the log line.
+/// A change of a setting of the ring. Displayed, it is the log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingChange {
-    /// What was switched.
+    /// The setting.
     pub dial: Setting,
-    /// What it was, as it is typed.
+    /// Former value, as typed.
     pub from: String,
-    /// What it is, as it is typed.
+    /// New value, as typed.
     pub to: String,
-    /// How many replicas are up.
+    /// Number of replicas that are up.
     pub up: usize,
-    /// How many are wanted.
+    /// Number of wanted replicas.
     pub wanted: usize,
 }
 
-/// What can be switched.
+/// A setting that an order can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// The kind of ring.
     Ring,
-    /// How far above the mean a load may lie.
+    /// Limit of a seat's load above the mean.
     Bound,
 }
 
 impl Setting {
-    /// The word for it in the list of events.
+    /// Returns the event word of the journal.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -203,12 +205,12 @@ impl Setting {
 
 impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dial, to, from) = (self.dial.as_str(), &self.to, &self.from);
-        write!(f, "the {dial} is {to}, it was {from}")
+        let (setting, to, from) = (self.dial.as_str(), &self.to, &self.from);
+        write!(f, "the {setting} is {to}, it was {from}")
     }
 }
 
-/// A duration in milliseconds as people read it: `0.4 ms`, `41 ms`.
+/// A duration in milliseconds for people: `0.4 ms`, `41 ms`.
 struct Millis(Duration);
 
 impl fmt::Display for Millis {
@@ -221,7 +223,7 @@ impl fmt::Display for Millis {
 
 #[cfg(test)]
 impl ReplicaEvent {
-    /// One about S2 in seat 2 that tells no more than it must.
+    /// Creates an event of S2 in seat 2 without details.
     pub(crate) fn for_test(kind: EventKind) -> Self {
         Self {
             kind,

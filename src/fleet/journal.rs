@@ -1,8 +1,8 @@
-//! The journal: every change with its number and its time, in a bounded ring buffer that any thread may
-//! read, follow and take up again.
+//! The journal: every event with its number and time, in a bounded ring buffer that any thread may
+//! read and follow.
 //!
-//! Numbers begin with 1 whenever the program starts, so a number alone does not tell which journal it is
-//! of: [`Journal::run`] does.
+//! Numbers begin with 1 whenever the program starts, so a number alone does not identify the
+//! journal. [`Journal::run`] does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,15 +14,15 @@ use tokio::sync::watch;
 
 use super::events::{ReplicaEvent, SettingChange};
 
-/// How many events the journal keeps; older ones are forgotten.
+/// Number of events that the journal keeps; older ones are dropped.
 pub const JOURNAL_EVENTS: usize = 1024;
 
-/// What an event tells of.
+/// The change behind an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventBody {
     /// A change of a replica.
     Replica(ReplicaEvent),
-    /// A switch of the ring or the bound, and who ordered it: an address.
+    /// A change of the ring or the bound, and the client address of its order.
     Switch(SettingChange, String),
 }
 
@@ -31,38 +31,45 @@ pub enum EventBody {
 pub struct Event {
     /// Counts from 1 without gaps.
     pub seq: u64,
-    /// The clock time at which the fleet noted it.
+    /// Clock time at which the fleet recorded it.
     pub at: SystemTime,
-    /// What happened.
+    /// The change.
     pub what: EventBody,
 }
 
 impl Event {
-    /// What it tells of a replica, if it does.
+    /// Returns the change of a replica; `None` for a setting.
     #[must_use]
     pub fn replica_event(&self) -> Option<&ReplicaEvent> {
         match &self.what {
-            EventBody::Replica(note) => Some(note),
+            EventBody::Replica(event) => Some(event),
             EventBody::Switch(..) => None,
         }
     }
 
-    /// The event for programs. Every event has all of these fields, and what does not apply is null:
+    /// Returns the event for programs. Every event has all of these fields; a field that does not
+    /// apply is null:
     ///
-    /// | field | what |
+    /// | field | content |
     /// |---|---|
-    /// | `seq` | its number: counts from 1 without gaps while the program runs |
+    /// | `seq` | number of the event: counts from 1 without gaps while the program runs |
     /// | `time` | RFC 3339, UTC, with milliseconds |
-    /// | `kind` | the [`super::Kind::word`] of a replica's change, or `ring`, `bound` for a switch |
-    /// | `seat`, `name` | where on the ring, and who; null for a switch, and the seat of a standby |
-    /// | `before` | for `replaced`: whose seat it took |
-    /// | `from`, `to` | for a switch: what it was, and what it is, as it is typed |
-    /// | `by` | for a switch: the address of whoever ordered it |
-    /// | `reason` | why, in a phrase; may be empty |
-    /// | `detected_within_ms` | for `down`, and for a `suspect` that is silent: the time since its last good answer, in milliseconds |
-    /// | `replaced_after_ms` | for `replaced`: from the verdict on the dead one to its own first answer |
-    /// | `saved` | for `replaced` and `up`: how many requests other replicas got since the seat's replica last answered its heartbeat, because it was not up, or had refused or lost them |
-    /// | `up`, `wanted` | how many replicas are up after it, and how many are wanted |
+    /// | `kind` | [`EventKind::as_str`] for a replica; `ring` or `bound` for a setting |
+    /// | `seat`, `name` | of the replica; null for a setting; `seat` null for a standby |
+    /// | `before` | for `replaced`: name of the former replica |
+    /// | `from`, `to` | for a setting: former and new value, as typed |
+    /// | `by` | for a setting: client address of the order |
+    /// | `reason` | reason, in a phrase; may be empty |
+    /// | `detected_within_ms` | `down`, silent `suspect`: time since the last good answer |
+    /// | `replaced_after_ms` | `replaced`: time from the death to the successor's answer |
+    /// | `saved` | `replaced`, `up`: requests that others served during the incident |
+    /// | `up`, `wanted` | number of replicas that are up after it, and of wanted ones |
+    ///
+    /// An incident begins with the last heartbeat that the seat's replica answered. `saved` counts
+    /// the seat's requests from then on that went to others: the replica was not up, or refused or
+    /// lost them.
+    ///
+    /// [`EventKind::as_str`]: super::EventKind::as_str
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = json!({
@@ -72,28 +79,28 @@ impl Event {
             "detected_within_ms": null, "replaced_after_ms": null, "saved": null,
         });
         match &self.what {
-            EventBody::Replica(note) => {
-                // To the microsecond: more would only be noise.
+            EventBody::Replica(event) => {
+                // Rounded to microseconds: more digits would be noise.
                 let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-                json["kind"] = note.kind.as_str().into();
-                json["seat"] = note.seat.map(|seat| seat.0).into();
-                json["name"] = note.name.as_ref().into();
-                json["before"] = note.before.as_ref().map(AsRef::as_ref).into();
-                json["reason"] = note.reason.as_str().into();
-                json["detected_within_ms"] = note.detected_within.map(millis).into();
-                json["replaced_after_ms"] = note.replaced_after.map(millis).into();
-                json["saved"] = note.saved.into();
-                json["up"] = note.up.into();
-                json["wanted"] = note.wanted.into();
+                json["kind"] = event.kind.as_str().into();
+                json["seat"] = event.seat.map(|seat| seat.0).into();
+                json["name"] = event.name.as_ref().into();
+                json["before"] = event.before.as_ref().map(AsRef::as_ref).into();
+                json["reason"] = event.reason.as_str().into();
+                json["detected_within_ms"] = event.detected_within.map(millis).into();
+                json["replaced_after_ms"] = event.replaced_after.map(millis).into();
+                json["saved"] = event.saved.into();
+                json["up"] = event.up.into();
+                json["wanted"] = event.wanted.into();
             }
-            EventBody::Switch(switch, by) => {
-                json["kind"] = switch.dial.as_str().into();
-                json["from"] = switch.from.as_str().into();
-                json["to"] = switch.to.as_str().into();
+            EventBody::Switch(change, by) => {
+                json["kind"] = change.dial.as_str().into();
+                json["from"] = change.from.as_str().into();
+                json["to"] = change.to.as_str().into();
                 json["by"] = by.as_str().into();
                 json["reason"] = "".into();
-                json["up"] = switch.up.into();
-                json["wanted"] = switch.wanted.into();
+                json["up"] = change.up.into();
+                json["wanted"] = change.wanted.into();
             }
         }
         json
@@ -103,20 +110,21 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, seat, name, up, wanted) = match &self.what {
-            EventBody::Replica(note) => (
-                note.kind.as_str(),
-                note.seat
+            EventBody::Replica(event) => (
+                event.kind.as_str(),
+                event
+                    .seat
                     .map_or_else(|| "-".to_owned(), |seat| seat.to_string()),
-                note.name.as_ref(),
-                note.up,
-                note.wanted,
+                event.name.as_ref(),
+                event.up,
+                event.wanted,
             ),
-            EventBody::Switch(switch, _) => (
-                switch.dial.as_str(),
+            EventBody::Switch(change, _) => (
+                change.dial.as_str(),
                 "-".to_owned(),
-                switch.to.as_str(),
-                switch.up,
-                switch.wanted,
+                change.to.as_str(),
+                change.up,
+                change.wanted,
             ),
         };
         write!(
@@ -127,22 +135,25 @@ impl fmt::Display for Event {
         )?;
         match self.details().as_str() {
             "" => Ok(()),
-            account => write!(f, "  {account}"),
+            details => write!(f, "  {details}"),
         }
     }
 }
 
 impl Event {
-    /// Whom or what it comes after, why, by whom, and the times; may be empty.
+    /// Returns what it replaces, the reason and figures, and the client of the order; may be empty.
     fn details(&self) -> String {
         let parts = match &self.what {
-            EventBody::Replica(note) => [
-                note.before.as_ref().map(|before| format!("after {before}")),
-                Some(note.details()),
+            EventBody::Replica(event) => [
+                event
+                    .before
+                    .as_ref()
+                    .map(|before| format!("after {before}")),
+                Some(event.details()),
                 None,
             ],
-            EventBody::Switch(switch, by) => [
-                Some(format!("after {}", switch.from)),
+            EventBody::Switch(change, by) => [
+                Some(format!("after {}", change.from)),
                 None,
                 Some(format!("by {by}")),
             ],
@@ -156,60 +167,61 @@ impl Event {
 #[derive(Clone, Debug)]
 pub struct Journal {
     run: u64,
-    kept: Arc<Mutex<VecDeque<Event>>>,
+    events: Arc<Mutex<VecDeque<Event>>>,
     newest: watch::Sender<u64>,
 }
 
 impl Default for Journal {
-    /// An empty one.
+    /// Creates an empty journal.
     fn default() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let millis = since.map_or(0, |since| since.as_millis());
         Self {
             run: u64::try_from(millis).unwrap_or_default(),
-            kept: Arc::default(),
+            events: Arc::default(),
             newest: watch::Sender::new(0),
         }
     }
 }
 
 impl Journal {
-    /// Tells this journal from those of earlier and later starts: when it began, in milliseconds since 1970.
+    /// Returns the start time in milliseconds since 1970. It identifies this journal among those of
+    /// earlier and later starts.
     #[must_use]
     pub fn run(&self) -> u64 {
         self.run
     }
 
-    /// The events that are kept and have a number above `after`, oldest first; 0 means all.
+    /// Returns the kept events with a number above `after`, oldest first; 0 means all.
     #[must_use]
     pub fn since(&self, after: u64) -> Vec<Event> {
-        let kept = self.lock();
-        let from = kept.partition_point(|event| event.seq <= after);
-        kept.range(from..).cloned().collect()
+        let events = self.lock();
+        let from = events.partition_point(|event| event.seq <= after);
+        events.range(from..).cloned().collect()
     }
 
-    /// The number of the newest event, now and whenever it grows.
+    /// Returns the number of the newest event, now and whenever it grows.
     #[must_use]
     pub fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
 
-    /// Adds an event. The journal is the fleet's to write.
+    /// Appends an event. Only the fleet writes the journal.
     pub(crate) fn push(&self, at: SystemTime, what: EventBody) {
         let seq = *self.newest.borrow() + 1;
         {
-            let mut kept = self.lock();
-            if kept.len() == JOURNAL_EVENTS {
-                kept.pop_front();
+            let mut events = self.lock();
+            if events.len() == JOURNAL_EVENTS {
+                events.pop_front();
             }
-            kept.push_back(Event { seq, at, what });
+            events.push_back(Event { seq, at, what });
         }
         self.newest.send_replace(seq);
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
-        // Nothing panics while it is held, and half a push would still be a valid buffer.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        // No code panics while the lock is held, and half a push would still be a valid buffer.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,13 +1,15 @@
-//! Random names and random choices: the dice of the plan.
+//! Random names and random numbers for the plan.
 //!
-//! Whether a name is taken is not asked here. Names are short and without look-alikes to read them over
-//! the phone: `s-` and six of a-z and 2-7, a billion in all.
+//! The caller checks whether a name is taken. Names are short and without look-alikes, so that they
+//! can be read over the phone: `s-` and six of a-z and 2-7, a billion in all.
 
 use rand::RngExt;
 
 use crate::roster::ReplicaName;
 
+/// Alphabet of the random part of a name.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Length of the random part of a name, in characters.
 const LENGTH: usize = 6;
 
 /// Draws a name such as `s-k3f7xq`.
@@ -15,7 +17,7 @@ pub(super) fn random_name() -> ReplicaName {
     loop {
         let mut name = String::from("s-");
         name.extend((0..LENGTH).map(|_| char::from(LETTERS[random_below(LETTERS.len())])));
-        // Always legal; the loop is for the compiler.
+        // Every such name is legal; the loop avoids an unwrap.
         if let Ok(name) = name.parse() {
             return name;
         }

@@ -1,125 +1,129 @@
-//! The roster as the workers get it: the plan's view with the cells of each member.
+//! The publisher of the roster: it adds the counters of each member to the plan's roster.
 //!
-//! It owns the publisher and the cells, and decides nothing. Cells live as long as the plan knows their
-//! replica, in the roster or out of it, since one that drains is no longer in the roster.
+//! It decides nothing. The counters of a replica live as long as the plan knows it, because a
+//! draining replica is no longer in the roster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::plan::{RosterDraft, Traffic};
+use super::plan::{MemberDraft, RosterDraft, Traffic};
 use crate::metrics::ReplicaCounters;
 use crate::ring::Seat;
 use crate::roster::{Member, Publisher, ReplicaId, Roster};
 use crate::stats::CounterRegistry;
 
-/// The roster of `view`, with the cells that `cells_of` has for each member.
+/// Builds the roster of `draft`, with the counters that `counters_of` returns for each member.
 pub(super) fn build_roster(
-    view: RosterDraft,
+    draft: RosterDraft,
     watched: bool,
-    mut cells_of: impl FnMut(ReplicaId, Seat) -> Arc<ReplicaCounters>,
+    mut counters_of: impl FnMut(ReplicaId, Seat) -> Arc<ReplicaCounters>,
 ) -> Roster {
-    let member = |shown: super::plan::MemberDraft| {
-        let cells = cells_of(shown.id, shown.seat);
-        if shown.iterative {
+    let member = |draft: MemberDraft| {
+        let cells = counters_of(draft.id, draft.seat);
+        if draft.iterative {
             cells.set_iterative();
         }
         Member {
-            id: shown.id,
-            seat: shown.seat,
-            name: shown.name,
-            addr: shown.addr,
-            health: shown.health,
-            drained: shown.drained,
+            id: draft.id,
+            seat: draft.seat,
+            name: draft.name,
+            addr: draft.addr,
+            health: draft.health,
+            drained: draft.drained,
             cells,
         }
     };
-    let members = view.members.into_iter().map(member).collect();
-    Roster::new(view.version, view.ring, view.bound, watched, members)
+    let members = draft.members.into_iter().map(member).collect();
+    Roster::new(draft.version, draft.ring, draft.bound, watched, members)
 }
 
-/// The press: one writer of the roster, with all its cells.
+/// The only writer of the roster, with the counters of its replicas.
 #[derive(Debug)]
 pub(super) struct RosterPublisher {
     publisher: Publisher,
     workers: usize,
-    /// The cells of every replica that is or was in the roster.
-    cells: BTreeMap<ReplicaId, Arc<ReplicaCounters>>,
-    ledger: CounterRegistry,
+    /// Counters of every replica that is or was in the roster.
+    counters: BTreeMap<ReplicaId, Arc<ReplicaCounters>>,
+    registry: CounterRegistry,
 }
 
 impl RosterPublisher {
-    /// Goes on from the roster that was published first.
-    pub(super) fn new(publisher: Publisher, workers: usize, ledger: CounterRegistry) -> Self {
-        let first = publisher.latest();
-        for member in first.members() {
-            ledger.register(member.seat, &member.cells);
+    /// Creates a publisher that continues from the initial roster.
+    pub(super) fn new(publisher: Publisher, workers: usize, registry: CounterRegistry) -> Self {
+        let initial = publisher.latest();
+        for member in initial.members() {
+            registry.register(member.seat, &member.cells);
         }
-        let members = first.members().iter();
-        let cells = members.map(|member| (member.id, Arc::clone(&member.cells)));
+        let members = initial.members().iter();
+        let counters = members.map(|member| (member.id, Arc::clone(&member.cells)));
         Self {
-            cells: cells.collect(),
+            counters: counters.collect(),
             publisher,
             workers,
-            ledger,
+            registry,
         }
     }
 
-    /// Publishes `view`, and forgets the cells of those whom the plan does not know.
-    pub(super) fn publish(&mut self, view: RosterDraft, is_known: impl Fn(ReplicaId) -> bool) {
+    /// Publishes `draft`, and drops the counters of replicas that the plan does not know.
+    pub(super) fn publish(&mut self, draft: RosterDraft, is_known: impl Fn(ReplicaId) -> bool) {
         let watched = self.publisher.latest().watched;
-        self.cells.retain(|id, _| is_known(*id));
+        self.counters.retain(|id, _| is_known(*id));
         let Self {
             workers,
-            cells,
-            ledger,
+            counters,
+            registry,
             ..
         } = self;
-        let cells_of = |id, seat| {
-            let entry = cells.entry(id).or_insert_with(|| {
+        let counters_of = |id, seat| {
+            let entry = counters.entry(id).or_insert_with(|| {
                 let new = Arc::new(ReplicaCounters::new(*workers));
-                ledger.register(seat, &new);
+                registry.register(seat, &new);
                 new
             });
             Arc::clone(entry)
         };
-        let roster = build_roster(view, watched, cells_of);
+        let roster = build_roster(draft, watched, counters_of);
         self.publisher.publish(roster);
     }
 
-    /// The version that was published last.
+    /// Returns the version that was published last.
     pub(super) fn version(&self) -> u64 {
         self.publisher.latest().version
     }
 
-    /// Whether every worker goes by what was published last.
+    /// Returns `true` if every worker has acknowledged the latest roster.
     pub(super) fn acknowledged_by_all(&self) -> bool {
         self.publisher.min_acknowledged() >= self.version()
     }
 
-    /// What is under way with `id`, over all workers.
+    /// Returns the number of exchanges with `id`, over all workers.
     pub(super) fn in_flight(&self, id: ReplicaId) -> u64 {
-        self.cells.get(&id).map_or(0, |cells| cells.in_flight())
+        let counters = self.counters.get(&id);
+        counters.map_or(0, |counters| counters.in_flight())
     }
 
-    /// Whether every worker routes by `version` or newer and nothing is in flight to `id`. The order
-    /// of the two questions matters: once the version is seen, no new request can enter.
+    /// Returns `true` if every worker routes by `version` or newer and no exchange with `id` is
+    /// left.
+    ///
+    /// The order of the two checks matters: once the version is acknowledged, no new request can
+    /// enter.
     pub(super) fn is_idle(&self, id: ReplicaId, version: u64) -> bool {
         self.publisher.min_acknowledged() >= version && self.in_flight(id) == 0
     }
 
-    /// When the data path last had an answer from `id`.
+    /// Returns the time of the last answer of `id` on the data path.
     pub(super) fn last_answer(&self, id: ReplicaId) -> Option<Instant> {
-        self.cells.get(&id)?.last_answer()
+        self.counters.get(&id)?.last_answer()
     }
 
-    /// What the data path has under way with `id`, over all workers.
+    /// Returns the data path's traffic with `id`, over all workers.
     pub(super) fn traffic(&self, id: ReplicaId) -> Traffic {
-        let traffic = |cells: &Arc<ReplicaCounters>| Traffic {
-            in_flight: cells.in_flight(),
-            slow: cells.slow_requests(),
-            replied: cells.replied(),
+        let traffic = |counters: &Arc<ReplicaCounters>| Traffic {
+            in_flight: counters.in_flight(),
+            slow: counters.slow_requests(),
+            replied: counters.replied(),
         };
-        self.cells.get(&id).map(traffic).unwrap_or_default()
+        self.counters.get(&id).map(traffic).unwrap_or_default()
     }
 }

@@ -1,28 +1,22 @@
-//! Whether requests can be served now, and if not, why: the word of `/readyz`.
+//! Readiness: whether requests can be served now, and if not, the reason. `/readyz` reports it.
 //!
-//! It only looks. Surprising: one replica that takes requests is enough, however many are wanted.
+//! One replica that takes requests is enough, however many are wanted.
 
-use tokio::sync::watch;
-
+use super::events::EventKind;
+use super::journal::{Event, Journal};
 use super::plan::Status;
-use super::{Event, EventKind, Fleet, Journal};
 
-impl Fleet {
-    /// Whoever calls what this returns learns whether requests can be served then; if not, why, in a
-    /// sentence.
-    pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + use<> {
-        let (status, journal) = (self.status(), self.journal());
-        move || evaluate(&status, &journal)
-    }
-}
-
-fn evaluate(status: &watch::Receiver<Status>, journal: &Journal) -> Result<(), String> {
+/// Checks whether requests can be served in this status.
+///
+/// # Errors
+/// The reason, in a sentence.
+pub(super) fn evaluate(status: &Status, journal: &Journal) -> Result<(), String> {
     let Status {
         wanted,
         up,
         drained,
         ..
-    } = *status.borrow();
+    } = *status;
     match (wanted, up) {
         (0, _) => Err("there are no replicas".to_owned()),
         (_, 0) if drained > 0 => {
@@ -38,12 +32,12 @@ fn evaluate(status: &watch::Receiver<Status>, journal: &Journal) -> Result<(), S
     }
 }
 
-/// What went wrong last, as the end of a sentence.
+/// Returns the last failure, as the end of a sentence; empty if there was none.
 fn last_failure(journal: &Journal) -> String {
     let events = journal.since(0);
-    let mut notes = events.iter().rev().filter_map(Event::replica_event);
-    let fault = notes.find(|note| matches!(note.kind, EventKind::Failed | EventKind::Down));
-    fault.map_or_else(String::new, |note| {
-        format!("; {}: {}", note.name, note.reason)
+    let mut events = events.iter().rev().filter_map(Event::replica_event);
+    let failure = events.find(|event| matches!(event.kind, EventKind::Failed | EventKind::Down));
+    failure.map_or_else(String::new, |event| {
+        format!("; {}: {}", event.name, event.reason)
     })
 }

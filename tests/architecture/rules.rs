@@ -102,6 +102,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
             "src/fleet/engine/docker/api.rs",
             "src/fleet/engine/docker/logs.rs",
             "src/fleet/engine/docker/api_types.rs",
+            "src/fleet/engine/docker/network_types.rs",
             "src/fleet/engine/docker/spec.rs",
         ],
     ),

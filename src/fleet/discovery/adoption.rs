@@ -1,108 +1,116 @@
-//! Sorting out the containers that were there: who keeps which seat, who stands by, and who is to go.
+//! The adoption of the containers that exist: which container keeps which seat, which is a standby,
+//! and which is removed.
 //!
-//! Pure but for the log. What a replica says about itself wins over what its container's labels say, for
-//! these cannot change. Surprising: one that has ended still counts: its seat is wanted, and filled under
-//! a new name.
+//! Pure except for the log. The identity in a replica's answer wins over its container's labels,
+//! because labels cannot change. A container that has ended still counts: its seat is wanted, and
+//! gets a replica with a new name.
 
 use std::collections::BTreeSet;
 
-use crate::fleet::engine::{Found, State};
+use crate::fleet::engine::{FoundContainer, FoundState};
 use crate::fleet::events::{EventKind, ReplicaEvent};
 use crate::fleet::heartbeat::Identity;
 use crate::fleet::plan::InitialSeat;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
-/// One that was found, and whether it answered, and as whom.
-pub(super) type ProbedContainer = (Found, Option<Option<Identity>>);
+/// A container with its answer: `None` without an answer, and the inner `None` without an identity.
+pub(super) type ProbedContainer = (FoundContainer, Option<Option<Identity>>);
 
-/// What becomes of the containers that were there.
+/// The decision about each container that exists.
 #[derive(Debug, Default)]
 pub(in crate::fleet) struct AdoptionPlan {
-    /// The seats to begin with.
-    pub(super) first: Vec<InitialSeat>,
-    /// Those that go on standing by.
+    /// The initial seats.
+    pub(super) seats: Vec<InitialSeat>,
+    /// Containers that stay standbys.
     pub(super) standbys: Vec<(ReplicaName, ReplicaAddr)>,
-    /// Those that are taken over.
-    pub(in crate::fleet) adopted: Vec<Found>,
-    /// Those that are removed.
-    pub(in crate::fleet) discarded: Vec<Found>,
-    /// Whose seats are filled anew, and why.
+    /// Containers that are adopted.
+    pub(in crate::fleet) adopted: Vec<FoundContainer>,
+    /// Containers that are removed.
+    pub(in crate::fleet) discarded: Vec<FoundContainer>,
+    /// Deaths of replicas whose seats get new ones.
     pub(in crate::fleet) lost: Vec<ReplicaEvent>,
 }
 
 impl AdoptionPlan {
-    /// Whether nobody of this name is taken over.
+    /// Returns `true` if no adopted container has this name.
     fn is_new(&self, name: &ReplicaName) -> bool {
         self.adopted.iter().all(|found| found.name != *name)
     }
 
-    /// Lets one without a seat stand by if it answers and is wanted.
-    fn take_standby(&mut self, found: Found, answers: bool, wanted: usize) {
+    /// Adopts a container without a seat as a standby if it answers and is wanted, or discards it.
+    fn take_standby(&mut self, found: FoundContainer, answers: bool, wanted: usize) {
         let is_wanted = answers && self.standbys.len() < wanted && self.is_new(&found.name);
         match &found.state {
-            State::Runs(addr) if is_wanted => {
+            FoundState::Runs(addr) if is_wanted => {
                 self.standbys.push((found.name.clone(), *addr));
                 self.adopted.push(found);
             }
             _ => {
-                tracing::info!("{} is removed: it has no seat", found.name);
+                tracing::info!("container of {} is removed: it has no seat", found.name);
                 self.discarded.push(found);
             }
         }
     }
 }
 
-/// Gives every seat to the best of its containers: one that answers before one that only runs, and of
-/// these the newest. Of those without a seat so many as are wanted stand by. `draw` draws names.
+/// Assigns each seat to the best of its containers: one that answers before one that only runs, and
+/// of these the newest. Of the containers without a seat, up to `standbys` become standbys. `draw`
+/// returns random names.
 pub(super) fn classify(
-    asked: Vec<ProbedContainer>,
+    probed: Vec<ProbedContainer>,
     standbys: usize,
     draw: impl Fn() -> ReplicaName,
 ) -> AdoptionPlan {
-    let mut all: Vec<(Found, bool)> = Vec::new();
-    for (mut found, answer) in asked {
+    let mut all: Vec<(FoundContainer, bool)> = Vec::new();
+    for (mut found, answer) in probed {
         let answers = answer.is_some();
-        if answer == Some(None) && found.is_written {
-            // Somebody's own server: what it writes of seats is not meant for us.
+        if answer == Some(None) && found.seat_is_from_log {
+            // A custom server: its log lines about seats are not about ours.
             found.seat = None;
         }
         if let Some(Identity { name, seat }) = answer.flatten() {
-            // One that says none has only not been told yet.
+            // A replica that reports no seat may not know it yet.
             let seat = seat.or(found.seat);
             if (&name, seat) != (&found.name, found.seat) {
-                let (label, was) = (&found.name, place(found.seat));
-                tracing::info!("the container of {label} {was} is {name} {}", place(seat));
+                let (label, was) = (&found.name, seat_phrase(found.seat));
+                tracing::info!(
+                    "container of {label} {was} answers as {name} {}",
+                    seat_phrase(seat)
+                );
             }
             (found.name, found.seat) = (name, seat);
         }
         all.push((found, answers));
     }
     all.sort_by_key(|(found, answers)| {
-        let runs = matches!(found.state, State::Runs(_));
-        (found.seat, !answers, !runs, -found.made)
+        let runs = matches!(found.state, FoundState::Runs(_));
+        (found.seat, !answers, !runs, -found.created)
     });
-    let mut sorted = AdoptionPlan::default();
+    let mut adoption = AdoptionPlan::default();
     let mut names: BTreeSet<ReplicaName> = all.iter().map(|(f, _)| f.name.clone()).collect();
     for (found, answers) in all {
         let Some(seat) = found.seat else {
-            sorted.take_standby(found, answers, standbys);
+            adoption.take_standby(found, answers, standbys);
             continue;
         };
-        if sorted.first.last().is_some_and(|last| last.seat == seat) {
-            tracing::info!("{} is removed: seat {seat} has another", found.name);
-            sorted.discarded.push(found);
+        if adoption.seats.last().is_some_and(|last| last.seat == seat) {
+            tracing::info!(
+                "container of {} is removed: seat {seat} has a better one",
+                found.name
+            );
+            adoption.discarded.push(found);
             continue;
         }
         let why = match &found.state {
-            State::Runs(addr) if sorted.is_new(&found.name) => {
+            FoundState::Runs(addr) if adoption.is_new(&found.name) => {
                 let (name, addr) = (found.name.clone(), Some(*addr));
-                sorted.first.push(InitialSeat::new(seat, name, addr));
-                sorted.adopted.push(found);
+                adoption.seats.push(InitialSeat::new(seat, name, addr));
+                adoption.adopted.push(found);
                 continue;
             }
-            State::Runs(_) => "its name is that of another".to_owned(),
-            State::Ended(how) => how.clone(),
+            FoundState::Runs(_) => "another container has its name".to_owned(),
+            FoundState::Ended(reason) => reason.clone(),
         };
         let name = loop {
             let name = draw();
@@ -111,25 +119,27 @@ pub(super) fn classify(
             }
         };
         let addr = None;
-        sorted.first.push(InitialSeat::new(seat, name, addr));
-        sorted.lost.push(loss(&found, why));
-        sorted.discarded.push(found);
+        adoption.seats.push(InitialSeat::new(seat, name, addr));
+        adoption.lost.push(death(&found, why));
+        adoption.discarded.push(found);
     }
-    let wanted = sorted.first.len();
-    for note in &mut sorted.lost {
-        note.wanted = wanted;
+    let wanted = adoption.seats.len();
+    for event in &mut adoption.lost {
+        event.wanted = wanted;
     }
-    sorted
+    adoption
 }
 
-fn place(seat: Option<Seat>) -> String {
+/// Returns the seat for a log line.
+fn seat_phrase(seat: Option<Seat>) -> String {
     seat.map_or_else(
         || "without a seat".to_owned(),
         |seat| format!("in seat {seat}"),
     )
 }
 
-fn loss(found: &Found, reason: String) -> ReplicaEvent {
+/// Returns the event of a replica that had ended before this process started.
+fn death(found: &FoundContainer, reason: String) -> ReplicaEvent {
     ReplicaEvent {
         kind: EventKind::Down,
         seat: found.seat,
@@ -144,20 +154,20 @@ fn loss(found: &Found, reason: String) -> ReplicaEvent {
     }
 }
 
-/// A container for tests; seat 0 is none.
+/// Creates a container for tests; seat 0 is none.
 #[cfg(test)]
-pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, made: i64) -> Found {
-    let addr = crate::roster::ReplicaAddr(([127, 0, 0, number], 1).into());
-    Found {
+pub(super) fn found(number: u8, seat: u32, name: &str, runs: bool, created: i64) -> FoundContainer {
+    let addr = ReplicaAddr(([127, 0, 0, number], 1).into());
+    FoundContainer {
         container: format!("{number:064x}").parse().unwrap(),
         seat: (seat > 0).then_some(Seat(seat)),
-        is_written: false,
+        seat_is_from_log: false,
         name: name.parse().unwrap(),
         state: match runs {
-            true => State::Runs(addr),
-            false => State::Ended("ended".to_owned()),
+            true => FoundState::Runs(addr),
+            false => FoundState::Ended("ended".to_owned()),
         },
-        made,
+        created,
     }
 }
 
@@ -166,36 +176,36 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// Seats with their names, an asterisk for those that run; and the names of the discarded.
-    fn sorted(asked: Vec<ProbedContainer>) -> (Vec<String>, Vec<String>) {
-        let (seats, standbys, discarded) = sorted_with(0, asked);
+    /// Seats with their names, where an asterisk marks a running replica; and the discarded names.
+    fn classified(probed: Vec<ProbedContainer>) -> (Vec<String>, Vec<String>) {
+        let (seats, standbys, discarded) = classified_with(0, probed);
         assert_eq!(standbys, [""; 0]);
         (seats, discarded)
     }
 
-    /// With the names of those that stand by, of so many that are wanted.
-    fn sorted_with(
+    /// The same with the names of the standbys, of which `wanted` are wanted.
+    fn classified_with(
         wanted: usize,
-        asked: Vec<ProbedContainer>,
+        probed: Vec<ProbedContainer>,
     ) -> (Vec<String>, Vec<String>, Vec<String>) {
         let drawn = Cell::new(0);
         let draw = || {
             drawn.set(drawn.get() + 1);
             format!("r{}", drawn.get()).parse().unwrap()
         };
-        let sorted = classify(asked, wanted, draw);
-        let runs = |first: &InitialSeat| if first.addr.is_some() { "*" } else { "" };
-        let first = sorted.first.iter();
-        let first = first.map(|one| format!("{} {}{}", one.seat, one.name, runs(one)));
-        let adopted = sorted.first.iter().filter(|first| first.addr.is_some());
+        let adoption = classify(probed, wanted, draw);
+        let runs = |seat: &InitialSeat| if seat.addr.is_some() { "*" } else { "" };
+        let seats = adoption.seats.iter();
+        let seats = seats.map(|seat| format!("{} {}{}", seat.seat, seat.name, runs(seat)));
+        let adopted = adoption.seats.iter().filter(|seat| seat.addr.is_some());
         assert_eq!(
-            sorted.adopted.len(),
-            adopted.count() + sorted.standbys.len()
+            adoption.adopted.len(),
+            adopted.count() + adoption.standbys.len()
         );
-        let discarded = sorted.discarded.iter();
+        let discarded = adoption.discarded.iter();
         (
-            first.collect(),
-            sorted
+            seats.collect(),
+            adoption
                 .standbys
                 .iter()
                 .map(|(name, _)| name.to_string())
@@ -205,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn every_seat_goes_to_the_best_of_its_containers() {
+    fn each_seat_goes_to_the_best_of_its_containers() {
         let silent_and_answering = vec![
             (found(1, 3, "S3", true, 9), None),
             (found(2, 3, "s-a", true, 5), Some(None)),
@@ -214,8 +224,12 @@ mod tests {
             (found(5, 1, "s-c", true, 3), None),
             (found(6, 4, "r1", false, 1), None),
         ];
-        let (first, discarded) = sorted(silent_and_answering);
-        assert_eq!(first, ["1 s-c*", "3 s-a*", "4 r2"], "r1 is the corpse's");
+        let (seats, discarded) = classified(silent_and_answering);
+        assert_eq!(
+            seats,
+            ["1 s-c*", "3 s-a*", "4 r2"],
+            "r1 is taken by an ended container"
+        );
         assert_eq!(discarded, ["s-b", "S1", "S3", "r1"]);
     }
 
@@ -228,46 +242,46 @@ mod tests {
                 seat: (seat > 0).then_some(Seat(seat)),
             }))
         };
-        let (first, discarded) = sorted(vec![
+        let (seats, discarded) = classified(vec![
             (found(1, 1, "S1", true, 1), identity("S2", 2)),
             (found(2, 2, "S2", true, 1), identity("S1", 1)),
         ]);
         assert_eq!(
-            (first, discarded.len()),
+            (seats, discarded.len()),
             (vec!["1 S1*".to_owned(), "2 S2*".to_owned()], 0)
         );
         let twins = vec![
             (found(1, 1, "S1", true, 1), identity("S1", 1)),
             (found(2, 2, "S2", true, 1), identity("S1", 2)),
         ];
-        assert_eq!(sorted(twins).0, ["1 S1*", "2 r1"]);
+        assert_eq!(classified(twins).0, ["1 S1*", "2 r1"]);
     }
 
     #[test]
-    fn a_seat_that_an_own_server_writes_of_is_not_its_seat() {
-        let written = |number, name: &str, runs, answer| {
+    fn a_seat_in_the_log_of_a_custom_server_does_not_count() {
+        let logged = |number, name: &str, runs, answer| {
             let found = found(number, 12, name, runs, 1);
-            let is_written = true;
+            let seat_is_from_log = true;
             (
-                Found {
-                    is_written,
+                FoundContainer {
+                    seat_is_from_log,
                     ..found
                 },
                 answer,
             )
         };
-        let own = written(1, "s-own", true, Some(None));
-        let silent = written(2, "s-silent", true, None);
-        let (first, standbys, discarded) = sorted_with(1, vec![own, silent]);
+        let custom = logged(1, "s-own", true, Some(None));
+        let silent = logged(2, "s-silent", true, None);
+        let (seats, standbys, discarded) = classified_with(1, vec![custom, silent]);
         assert_eq!(
-            (first, standbys),
+            (seats, standbys),
             (vec!["12 s-silent*".to_owned()], vec!["s-own".to_owned()])
         );
         assert_eq!(discarded, [""; 0]);
     }
 
     #[test]
-    fn those_without_a_seat_stand_by_or_go() {
+    fn containers_without_a_seat_are_standbys_or_removed() {
         let standby = |number, name: &str| {
             let identity = Identity {
                 name: name.parse().unwrap(),
@@ -287,14 +301,14 @@ mod tests {
                 (found(4, 0, "s-p", true, 1), Some(Some(promoted.clone()))),
                 (found(5, 0, "s-silent", true, 1), None),
                 (found(6, 0, "s-dead", false, 1), None),
-                // It wrote which seat it was given, and has ended.
+                // It logged its assigned seat, and has ended.
                 (found(7, 3, "s-written", false, 1), None),
             ]
         };
-        let (first, standbys, discarded) = sorted_with(1, all());
-        assert_eq!(first, ["1 S1*", "2 s-p*", "3 r1"]);
+        let (seats, standbys, discarded) = classified_with(1, all());
+        assert_eq!(seats, ["1 S1*", "2 s-p*", "3 r1"]);
         assert_eq!(standbys, ["s-a"]);
         assert_eq!(discarded, ["s-b", "s-silent", "s-dead", "s-written"]);
-        assert_eq!(sorted_with(3, all()).1, ["s-a", "s-b"]);
+        assert_eq!(classified_with(3, all()).1, ["s-a", "s-b"]);
     }
 }

@@ -1,30 +1,40 @@
-//! The seats of a balancer that is taken over: what it said of them wins over what is found, for it knows which
-//! seats are wanted, and in which order they are listed.
+//! Seats that are inherited from a balancer during a takeover. Its list wins over the containers
+//! that are found, because it knows which seats are wanted, and in which order.
 //!
-//! Pure. Surprising: a container in a seat that is not wanted any more was only on its way out, and is removed.
+//! Pure. A container in a seat that is not wanted any more was already being removed, and is
+//! discarded.
 
 use std::collections::BTreeSet;
 
 use super::adoption::AdoptionPlan;
-use crate::fleet::Inherited;
+use crate::fleet::events::ReplicaEvent;
 use crate::fleet::plan::InitialSeat;
+use crate::fleet::settings::Inherited;
 use crate::roster::ReplicaName;
 
-/// These seats for replicas that are to be started, with a name that `draw` draws for those who have none.
-pub(super) fn inherited(seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) -> Vec<InitialSeat> {
+/// Returns these seats for replicas that are to be started. A seat without a name gets one from
+/// `draw`.
+pub(super) fn inherited_seats(
+    seats: &[Inherited],
+    draw: &dyn Fn() -> ReplicaName,
+) -> Vec<InitialSeat> {
     let mut taken: BTreeSet<ReplicaName> =
-        seats.iter().filter_map(|one| one.name.clone()).collect();
-    let first = seats.iter().map(|before| InitialSeat {
-        seat: before.seat,
-        name: before.name.clone().unwrap_or_else(|| new(&mut taken, draw)),
+        seats.iter().filter_map(|seat| seat.name.clone()).collect();
+    let seats = seats.iter().map(|inherited| InitialSeat {
+        seat: inherited.seat,
+        name: inherited
+            .name
+            .clone()
+            .unwrap_or_else(|| new_name(&mut taken, draw)),
         addr: None,
-        drained: before.drained,
-        serves: before.name.is_some(),
+        drained: inherited.drained,
+        serves: inherited.name.is_some(),
     });
-    first.collect()
+    seats.collect()
 }
 
-fn new(taken: &mut BTreeSet<ReplicaName>, draw: &dyn Fn() -> ReplicaName) -> ReplicaName {
+/// Draws a name that is not `taken` and adds it there.
+fn new_name(taken: &mut BTreeSet<ReplicaName>, draw: &dyn Fn() -> ReplicaName) -> ReplicaName {
     loop {
         let name = draw();
         if taken.insert(name.clone()) {
@@ -33,45 +43,49 @@ fn new(taken: &mut BTreeSet<ReplicaName>, draw: &dyn Fn() -> ReplicaName) -> Rep
     }
 }
 
-impl AdoptionPlan {
-    /// Keeps of what was found what sits in these seats, in their order; the others are filled anew.
-    pub(super) fn inherit(&mut self, seats: &[Inherited], draw: &dyn Fn() -> ReplicaName) {
-        let mut found = std::mem::take(&mut self.first);
-        let names = found.iter().map(|first| first.name.clone());
-        let standing = self.standbys.iter().map(|(name, _)| name.clone());
-        let mut taken: BTreeSet<ReplicaName> = names.chain(standing).collect();
-        for before in seats {
-            let at = found.iter().position(|first| first.seat == before.seat);
-            let mut first = match at {
-                Some(at) => found.remove(at),
-                None => InitialSeat::new(before.seat, new(&mut taken, draw), None),
-            };
-            // A successor gets requests.
-            first.drained = before.drained && before.name.as_ref() == Some(&first.name);
-            first.serves = before.name.is_some();
-            self.first.push(first);
-        }
-        let (kept, unwanted) = std::mem::take(&mut self.adopted)
-            .into_iter()
-            .partition(|adopted| !found.iter().any(|first| first.name == adopted.name));
-        self.adopted = kept;
-        self.discarded.extend::<Vec<_>>(unwanted);
-        let left = |lost: &crate::fleet::events::ReplicaEvent| {
-            let seat = lost.seat;
-            seat.is_none_or(|seat| !found.iter().any(|first| first.seat == seat))
+/// Keeps the containers in these seats, in the order of the seats. The other seats get new
+/// replicas.
+pub(super) fn inherit(
+    adoption: &mut AdoptionPlan,
+    seats: &[Inherited],
+    draw: &dyn Fn() -> ReplicaName,
+) {
+    let mut found = std::mem::take(&mut adoption.seats);
+    let names = found.iter().map(|seat| seat.name.clone());
+    let standbys = adoption.standbys.iter().map(|(name, _)| name.clone());
+    let mut taken: BTreeSet<ReplicaName> = names.chain(standbys).collect();
+    for inherited in seats {
+        let at = found.iter().position(|seat| seat.seat == inherited.seat);
+        let mut seat = match at {
+            Some(at) => found.remove(at),
+            None => InitialSeat::new(inherited.seat, new_name(&mut taken, draw), None),
         };
-        self.lost.retain(left);
+        // A successor of a drained replica gets requests.
+        seat.drained = inherited.drained && inherited.name.as_ref() == Some(&seat.name);
+        seat.serves = inherited.name.is_some();
+        adoption.seats.push(seat);
     }
+    let (kept, unwanted) = std::mem::take(&mut adoption.adopted)
+        .into_iter()
+        .partition(|adopted| !found.iter().any(|unwanted| unwanted.name == adopted.name));
+    adoption.adopted = kept;
+    adoption.discarded.extend::<Vec<_>>(unwanted);
+    let is_wanted = |lost: &ReplicaEvent| {
+        let seat = lost.seat;
+        seat.is_none_or(|seat| !found.iter().any(|unwanted| unwanted.seat == seat))
+    };
+    adoption.lost.retain(is_wanted);
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::adoption::{classify, found};
     use super::*;
+    use crate::fleet::engine::FoundContainer;
     use crate::ring::Seat;
     use std::cell::Cell;
 
-    fn before(seat: u32, name: &str, drained: bool) -> Inherited {
+    fn inherited(seat: u32, name: &str, drained: bool) -> Inherited {
         Inherited {
             seat: Seat(seat),
             name: name.parse().ok(),
@@ -79,17 +93,17 @@ mod tests {
         }
     }
 
-    /// Seats with their names, an asterisk for those that run, a bar for those that are drained.
-    fn told(first: &[InitialSeat]) -> Vec<String> {
-        let told = first.iter().map(|one| {
-            let runs = if one.addr.is_some() { "*" } else { "" };
-            let drained = if one.drained { "|" } else { "" };
-            format!("{} {}{runs}{drained}", one.seat, one.name)
+    /// Seats with their names; an asterisk marks a running replica, a bar a drained one.
+    fn describe(seats: &[InitialSeat]) -> Vec<String> {
+        let described = seats.iter().map(|seat| {
+            let runs = if seat.addr.is_some() { "*" } else { "" };
+            let drained = if seat.drained { "|" } else { "" };
+            format!("{} {}{runs}{drained}", seat.seat, seat.name)
         });
-        told.collect()
+        described.collect()
     }
 
-    fn dice() -> impl Fn() -> ReplicaName {
+    fn random_names() -> impl Fn() -> ReplicaName {
         let drawn = Cell::new(0);
         move || {
             drawn.set(drawn.get() + 1);
@@ -98,42 +112,45 @@ mod tests {
     }
 
     #[test]
-    fn child_processes_begin_in_these_seats_under_these_names() {
+    fn child_processes_keep_their_seats_and_names() {
         let seats = [
-            before(4, "r1", true),
-            before(1, "", false),
-            before(2, "S2", false),
+            inherited(4, "r1", true),
+            inherited(1, "", false),
+            inherited(2, "S2", false),
         ];
-        assert_eq!(told(&inherited(&seats, &dice())), ["4 r1|", "1 r2", "2 S2"]);
-        assert!(inherited(&[], &dice()).is_empty());
+        assert_eq!(
+            describe(&inherited_seats(&seats, &random_names())),
+            ["4 r1|", "1 r2", "2 S2"]
+        );
+        assert!(inherited_seats(&[], &random_names()).is_empty());
     }
 
     #[test]
-    fn of_containers_those_in_these_seats_are_kept() {
-        let mut sorted = classify(
+    fn containers_in_inherited_seats_are_kept() {
+        let mut adoption = classify(
             vec![
                 (found(1, 1, "S1", true, 1), Some(None)),
                 (found(2, 2, "S2", true, 1), Some(None)),
-                // It was on its way out, and so was this one's corpse.
+                // Their seats are not wanted any more: one runs, one has ended.
                 (found(3, 3, "S3", true, 1), Some(None)),
                 (found(4, 4, "S4", false, 1), None),
             ],
             0,
-            dice(),
+            random_names(),
         );
         let seats = [
-            before(5, "", false),
-            before(2, "S2", true),
-            before(1, "S9", true),
+            inherited(5, "", false),
+            inherited(2, "S2", true),
+            inherited(1, "S9", true),
         ];
-        sorted.inherit(&seats, &dice());
-        // S1 is another than who was drained there.
-        assert_eq!(told(&sorted.first), ["5 r2", "2 S2*|", "1 S1*"]);
-        let names = |all: &[crate::fleet::engine::Found]| -> Vec<String> {
+        inherit(&mut adoption, &seats, &random_names());
+        // Another replica than S1 was drained in seat 1.
+        assert_eq!(describe(&adoption.seats), ["5 r2", "2 S2*|", "1 S1*"]);
+        let names = |all: &[FoundContainer]| -> Vec<String> {
             all.iter().map(|found| found.name.to_string()).collect()
         };
-        assert_eq!(names(&sorted.adopted), ["S1", "S2"]);
-        assert_eq!(names(&sorted.discarded), ["S4", "S3"]);
-        assert!(sorted.lost.is_empty());
+        assert_eq!(names(&adoption.adopted), ["S1", "S2"]);
+        assert_eq!(names(&adoption.discarded), ["S4", "S3"]);
+        assert!(adoption.lost.is_empty());
     }
 }

@@ -1,11 +1,11 @@
-//! The engine of fixed backends: addresses that somebody else runs.
+//! The engine of fixed backends: addresses of replicas that the operator runs.
 //!
-//! It never starts or stops anything and keeps no number. To start one means to say where it is, to
-//! remove one means to forget it.
+//! It never starts or stops a process and keeps no number. `start` reports the address; `remove`
+//! forgets it.
 
 use std::collections::HashMap;
 
-use super::{Engine, EngineEvent, EngineEvents, Management, StopMode};
+use super::interface::{Engine, EngineEvent, EngineEvents, Management, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 
@@ -13,18 +13,18 @@ use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
 #[derive(Debug)]
 pub(in crate::fleet) struct Fixed {
     backends: HashMap<ReplicaName, ReplicaAddr>,
-    reports: EngineEvents,
+    events: EngineEvents,
 }
 
 impl Fixed {
-    /// An engine of these backends.
+    /// Creates an engine of these backends.
     pub(in crate::fleet) fn new(
         backends: &[(ReplicaName, ReplicaAddr)],
-        reports: EngineEvents,
+        events: EngineEvents,
     ) -> Self {
         Self {
             backends: backends.iter().cloned().collect(),
-            reports,
+            events,
         }
     }
 }
@@ -35,7 +35,7 @@ impl Engine for Fixed {
     }
 
     fn start(&mut self, id: ReplicaId, _seat: Option<Seat>, name: &ReplicaName) {
-        self.reports.send(match self.backends.get(name) {
+        self.events.send(match self.backends.get(name) {
             Some(addr) => EngineEvent::Started { id, addr: *addr },
             None => EngineEvent::Failed {
                 id,
@@ -50,7 +50,7 @@ impl Engine for Fixed {
 
     fn check_alive(&mut self, _id: ReplicaId) {}
 
-    fn remove(&mut self, id: ReplicaId, _farewell: StopMode) {
-        self.reports.send(EngineEvent::Removed { id });
+    fn remove(&mut self, id: ReplicaId, _mode: StopMode) {
+        self.events.send(EngineEvent::Removed { id });
     }
 }

@@ -1,12 +1,12 @@
 //! The engine of child processes: each replica is a `replica` beside our own executable.
 //!
-//! A child sits in a process group of its own, so that Ctrl-C does not reach it first; it holds our end
-//! of its standard input and ends when that closes; it says on one line of standard output where it
-//! listens. One task for each child reads what it says, waits for its end and removes it, and kills what
-//! is left of its group. Somebody's own command (`--replica-command`) is told its port instead, and need not
-//! say anything. Surprising:
-//! `start` forks on the calling thread, and must: a child's parent-death signal fires when the *thread*
-//! that forked it ends (prctl(2), PR_SET_PDEATHSIG), so only the fleet's own thread may call it.
+//! A child runs in a process group of its own, so that Ctrl-C does not reach it first. It exits
+//! when its standard input closes, and prints one line with its listen address. One task per child
+//! reads its output, waits for its exit, and kills what is left of its group. A custom command
+//! (`--replica-command`) gets its port from us and need not print anything.
+//!
+//! `start` must run on the fleet's own thread: a child's parent-death signal fires when the
+//! *thread* that forked it ends (prctl(2), PR_SET_PDEATHSIG).
 
 mod output;
 mod spawn;
@@ -27,43 +27,44 @@ use self::output::{ChildMessage, ChildOutput};
 pub use self::spawn::ProcessSettings;
 use self::spawn::Spawner;
 use super::exit_report::ExitReport;
-use super::{Engine, EngineEvent, EngineEvents, Management, StopMode};
+use super::interface::{Engine, EngineEvent, EngineEvents, Management, StopMode};
 use crate::ring::Seat;
 use crate::roster::{ReplicaId, ReplicaName};
 
-/// From SIGTERM to SIGKILL.
+/// Time between SIGTERM and SIGKILL.
 const STOP_GRACE: Duration = Duration::from_secs(2);
-/// From SIGKILL to giving up on a process that the kernel does not end.
+/// Time after SIGKILL until a process that the kernel does not end is given up.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Child processes by replica; `None` for one that could not be started.
+
+/// Child processes by replica; `None` for a replica that could not be started.
 #[derive(Debug)]
 pub(in crate::fleet) struct Process {
     spawner: Spawner,
-    reports: EngineEvents,
+    events: EngineEvents,
     children: HashMap<ReplicaId, Option<ChildHandle>>,
 }
 
-/// The order to go, for the task that looks after a child, and the child's process.
+/// A child's process, and the stop request for its supervising task.
 #[derive(Debug)]
 struct ChildHandle {
-    tell: oneshot::Sender<StopMode>,
+    stop: oneshot::Sender<StopMode>,
     pid: Option<u32>,
 }
 
 impl Process {
-    /// An engine that runs `binary`, or what is wanted instead.
+    /// Creates an engine that runs `binary`, or the custom command of the settings.
     ///
     /// # Errors
-    /// When there is no such file and it is needed, with a sentence that says how to build it.
+    /// When the file is needed and missing; the sentence says how to build it.
     pub(in crate::fleet) fn new(
         binary: &Path,
-        wanted: &ProcessSettings,
-        reports: EngineEvents,
+        settings: &ProcessSettings,
+        events: EngineEvents,
     ) -> io::Result<Self> {
-        let spawner = Spawner::new(binary, wanted)?;
+        let spawner = Spawner::new(binary, settings)?;
         Ok(Self {
             spawner,
-            reports,
+            events,
             children: HashMap::new(),
         })
     }
@@ -75,23 +76,23 @@ impl Engine for Process {
     }
 
     fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName) {
-        let reports = self.reports.clone();
+        let events = self.events.clone();
         let (child, addr) = match self.spawner.spawn(seat, name) {
             Ok(spawned) => spawned,
             Err(err) => {
                 self.children.insert(id, None);
                 let why = format!("cannot run {}: {err}", self.spawner);
-                return reports.send(EngineEvent::Failed { id, why });
+                return events.send(EngineEvent::Failed { id, why });
             }
         };
         if let Some(addr) = addr {
-            reports.send(EngineEvent::Started { id, addr });
+            events.send(EngineEvent::Started { id, addr });
         }
-        let (tell, told) = oneshot::channel();
+        let (stop, stop_requested) = oneshot::channel();
         let pid = child.id();
-        self.children.insert(id, Some(ChildHandle { tell, pid }));
-        let is_announced = addr.is_some();
-        tokio::spawn(supervise(id, child, is_announced, told, reports));
+        self.children.insert(id, Some(ChildHandle { stop, pid }));
+        let address_known = addr.is_some();
+        tokio::spawn(supervise(id, child, address_known, stop_requested, events));
     }
 
     fn handle(&self, id: ReplicaId) -> Option<String> {
@@ -100,108 +101,110 @@ impl Engine for Process {
     }
 
     fn check_alive(&mut self, _id: ReplicaId) {
-        // The kernel tells of every end by itself.
+        // The kernel notifies us of every exit.
     }
 
-    fn remove(&mut self, id: ReplicaId, farewell: StopMode) {
-        let told = match self.children.remove(&id) {
-            Some(Some(leash)) => leash.tell.send(farewell).is_ok(),
+    fn remove(&mut self, id: ReplicaId, mode: StopMode) {
+        let requested = match self.children.remove(&id) {
+            Some(Some(child)) => child.stop.send(mode).is_ok(),
             _ => false,
         };
-        if !told {
-            self.reports.send(EngineEvent::Removed { id });
+        if !requested {
+            self.events.send(EngineEvent::Removed { id });
         }
     }
 }
 
-/// The whole life of one child: what it says, its end, and its removal.
+/// Supervises one child: reads its output, reports its exit, and removes it on request.
 async fn supervise(
     id: ReplicaId,
     mut child: Child,
-    is_announced: bool,
-    mut told: oneshot::Receiver<StopMode>,
-    reports: EngineEvents,
+    address_known: bool,
+    mut stop_requested: oneshot::Receiver<StopMode>,
+    events: EngineEvents,
 ) {
-    // To hold it is its purpose: the child reads its end when we are gone, in whatever way.
+    // Held open only so that the child sees EOF on stdin when this process dies for any reason.
     let held_open = child.stdin.take();
-    let mut output = ChildOutput::from_child(&mut child, is_announced);
+    let mut output = ChildOutput::from_child(&mut child, address_known);
     let group = group_of(&child);
-    let farewell = loop {
+    let mode = loop {
         tokio::select! {
             biased;
             status = child.wait() => {
                 signal(group, Signal::KILL);
-                break send_exit(id, status, &mut output, &reports);
+                send_exit(id, status, &mut output, &events);
+                break None;
             }
-            farewell = &mut told => break Some(farewell.unwrap_or(StopMode::Kill)),
-            said = output.next() => reports.send(match said {
+            mode = &mut stop_requested => break Some(mode.unwrap_or(StopMode::Kill)),
+            message = output.next() => events.send(match message {
                 ChildMessage::Listens(addr) => EngineEvent::Started { id, addr },
                 ChildMessage::NotLoopback(addr) => {
                     let why = format!("it listens on {addr}, not on a port of the loopback address");
                     EngineEvent::Failed { id, why }
                 }
                 ChildMessage::Unexpected(line) => {
-                    let why = format!("it said {line:?}, not where it listens");
+                    let why = format!("its first output line is {line:?}, not its listen address");
                     EngineEvent::Failed { id, why }
                 }
             }),
         }
     };
-    match farewell {
-        Some(farewell) => {
-            if let Some(status) = stop_and_report(&mut child, group, farewell, &mut output).await {
+    match mode {
+        Some(mode) => {
+            if let Some(status) = stop_and_report(&mut child, group, mode, &mut output).await {
                 signal(group, Signal::KILL);
-                send_exit(id, status, &mut output, &reports);
+                send_exit(id, status, &mut output, &events);
             } else {
                 tracing::warn!("process {:?} did not end on SIGKILL", child.id());
             }
         }
         None => {
-            // It is remembered until it is removed; a fleet that is gone removes it too.
-            let _ = told.await;
+            // The exit was reported; the replica stays registered until it is removed or the fleet
+            // ends.
+            let _ = stop_requested.await;
         }
     }
     drop(held_open);
-    reports.send(EngineEvent::Removed { id });
+    events.send(EngineEvent::Removed { id });
 }
 
-/// Reports an end; `None` because no farewell was said.
+/// Reports the exit of a child.
 fn send_exit(
     id: ReplicaId,
     status: io::Result<ExitStatus>,
     output: &mut ChildOutput,
-    reports: &EngineEvents,
-) -> Option<StopMode> {
-    let how = match status {
+    events: &EngineEvents,
+) {
+    let reason = match status {
         Ok(status) => format!("process ended, {status}"),
         Err(err) => format!("process lost, {err}"),
     };
-    let how = ExitReport::with_output(how, output.last_words());
-    reports.send(EngineEvent::Ended { id, how });
-    None
+    let how = ExitReport::with_output(reason, output.last_output());
+    events.send(EngineEvent::Ended { id, how });
 }
 
-/// Ends a child; `None` if even the kernel could not within [`REAP`].
+/// Ends a child and returns its status; `None` if the kernel did not end it within
+/// [`REAP_TIMEOUT`].
 async fn stop_and_report(
     child: &mut Child,
     group: Option<Pid>,
-    farewell: StopMode,
+    mode: StopMode,
     output: &mut ChildOutput,
 ) -> Option<io::Result<ExitStatus>> {
-    if farewell != StopMode::Kill {
+    if mode != StopMode::Kill {
         signal(group, Signal::TERM);
         if let Ok(status) = timeout(STOP_GRACE, wait_for_exit(child, output)).await {
             return Some(status);
         }
     }
-    // It ends a stopped process as well.
+    // SIGKILL ends a stopped process as well.
     signal(group, Signal::KILL);
     timeout(REAP_TIMEOUT, wait_for_exit(child, output))
         .await
         .ok()
 }
 
-/// Waits for the end of a child, which may go on talking.
+/// Waits for the exit of a child, and reads its output meanwhile so that it never blocks.
 async fn wait_for_exit(child: &mut Child, output: &mut ChildOutput) -> io::Result<ExitStatus> {
     loop {
         tokio::select! {
@@ -212,19 +215,22 @@ async fn wait_for_exit(child: &mut Child, output: &mut ChildOutput) -> io::Resul
     }
 }
 
-/// The process group of a child that was not reaped yet.
+/// Returns the process group of a child that was not reaped yet.
 fn group_of(child: &Child) -> Option<Pid> {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     pid.and_then(Pid::from_raw)
 }
 
-/// Signals a process group: that of a living child, or what a child has left behind the moment it was
-/// reaped. No stranger has that number then: it is not given away while the group has members, and the
-/// kernel hands out all others before one that has just become free (alloc_pid, Linux kernel/pid.c).
+/// Signals a process group: the group of a living child, or the rest of it right after the child
+/// was reaped.
+///
+/// The number cannot belong to a foreign process then. The kernel does not reuse it while the group
+/// has members, and hands out all other numbers before a recently freed one (alloc_pid,
+/// kernel/pid.c).
 fn signal(group: Option<Pid>, signal: Signal) {
     let Some(group) = group else { return };
     match kill_process_group(group, signal) {
-        // Nobody is left.
+        // The group may be empty already.
         Ok(()) | Err(Errno::SRCH) => {}
         Err(err) => tracing::debug!("cannot signal process group {group:?}: {err}"),
     }

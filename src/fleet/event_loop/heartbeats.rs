@@ -1,30 +1,118 @@
-//! How the task has its replicas asked for health, and gives a standby its seat by the way.
+//! The heartbeats of all replicas, and the identities that their answers must match.
 //!
-//! A replica has one heart at a time; a new one ends the old.
+//! A replica has one heartbeat task at a time; a new task ends the old one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::FleetLoop;
-use crate::fleet::heartbeat::{HeartbeatHandle, ProbeTarget};
+use tokio::sync::mpsc;
+
+use crate::fleet::heartbeat::{HeartbeatHandle, Identity, ProbeSchedule, ProbeTarget};
+use crate::fleet::plan::ProbeEvent;
 use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaId};
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use crate::stats::CounterRegistry;
 
-impl FleetLoop {
-    /// Begins its heartbeats, or begins them anew, to give it a seat.
-    pub(super) fn watch(&mut self, id: ReplicaId, addr: ReplicaAddr, gives: Option<Seat>) {
-        let Some(rhythm) = self.rhythm.clone() else {
-            return;
-        };
-        let patient = ProbeTarget {
+/// The heartbeats of all replicas.
+#[derive(Debug)]
+pub(in crate::fleet) struct Heartbeats {
+    /// `None`: no heartbeats.
+    schedule: Option<ProbeSchedule>,
+    events: mpsc::UnboundedSender<(ReplicaId, ProbeEvent)>,
+    handles: HashMap<ReplicaId, HeartbeatHandle>,
+    /// Identities of the replicas that were started, until they are removed.
+    identities: HashMap<ReplicaId, Identity>,
+}
+
+impl Heartbeats {
+    /// Creates heartbeats on this schedule that send their results to `events`.
+    pub(in crate::fleet) fn new(
+        schedule: Option<ProbeSchedule>,
+        events: mpsc::UnboundedSender<(ReplicaId, ProbeEvent)>,
+    ) -> Self {
+        Self {
+            schedule,
+            events,
+            handles: HashMap::new(),
+            identities: HashMap::new(),
+        }
+    }
+
+    /// Sets the identity that a replica's answers must match.
+    pub(super) fn expect_identity(&mut self, id: ReplicaId, name: ReplicaName, seat: Option<Seat>) {
+        self.identities.insert(id, Identity { name, seat });
+    }
+
+    /// Starts the heartbeats of a replica, which are counted for `seat`.
+    pub(super) fn start(
+        &mut self,
+        id: ReplicaId,
+        addr: ReplicaAddr,
+        seat: Option<Seat>,
+        counters: &CounterRegistry,
+    ) {
+        let target = ProbeTarget {
             id,
             addr,
-            expected: self.work.started.get(&id).cloned(),
-            gives,
+            expected: self.identities.get(&id).cloned(),
+            assigned_seat: None,
         };
-        let seat = self.plan.seat(id);
-        // Nobody asks how the heartbeats of a standby go.
-        let cells = seat.map_or_else(Arc::default, |seat| self.ledger.seat(seat));
-        let heart = HeartbeatHandle::start(patient, rhythm, cells, self.pulses.clone());
-        self.work.hearts.insert(id, heart);
+        self.start_probing(target, seat, counters);
+    }
+
+    /// Restarts the heartbeats of a standby, to assign it a seat with the next one.
+    pub(super) fn assign_seat(
+        &mut self,
+        id: ReplicaId,
+        addr: ReplicaAddr,
+        assigned: Seat,
+        seat: Option<Seat>,
+        counters: &CounterRegistry,
+    ) {
+        if let Some(identity) = self.identities.get_mut(&id) {
+            identity.seat = Some(assigned);
+        }
+        let target = ProbeTarget {
+            id,
+            addr,
+            expected: self.identities.get(&id).cloned(),
+            assigned_seat: Some(assigned),
+        };
+        self.start_probing(target, seat, counters);
+    }
+
+    fn start_probing(
+        &mut self,
+        target: ProbeTarget,
+        seat: Option<Seat>,
+        counters: &CounterRegistry,
+    ) {
+        let Some(schedule) = self.schedule.clone() else {
+            return;
+        };
+        let id = target.id;
+        // The heartbeats of a standby are counted nowhere.
+        let counters = seat.map_or_else(Arc::default, |seat| counters.seat(seat));
+        let handle = HeartbeatHandle::start(target, schedule, counters, self.events.clone());
+        self.handles.insert(id, handle);
+    }
+
+    /// Sends the next heartbeat now, on a fresh connection if `fresh`.
+    pub(super) fn probe_now(&self, id: ReplicaId, fresh: bool) {
+        if let Some(handle) = self.handles.get(&id) {
+            handle.probe_now(fresh);
+        }
+    }
+
+    /// Returns the latency of a replica's last answered heartbeat.
+    pub(super) fn latency(&self, id: ReplicaId) -> Option<Duration> {
+        self.handles.get(&id)?.latency()
+    }
+
+    /// Ends the heartbeats of a replica.
+    pub(super) fn remove(&mut self, id: ReplicaId) {
+        self.handles.remove(&id);
+        self.identities.remove(&id);
     }
 }

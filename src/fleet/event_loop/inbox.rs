@@ -1,4 +1,4 @@
-//! Everything that can arrive at the fleet's task.
+//! The inbox of the event loop: every channel that it receives from.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::orders::{FleetSnapshot, OrderCall};
 use crate::roster::{Evidence, ReplicaId};
 use crate::shutdown::Shutdown;
 
-/// How long a fleet that was dropped may take to end.
+/// Time limit for the end of a fleet whose handle was dropped.
 const DROPPED_LIMIT: Duration = Duration::from_secs(5);
 
-/// The word to end.
+/// The stop request.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::fleet) struct Stop {
-    /// How long that may take.
+    /// Time limit.
     pub(in crate::fleet) limit: Duration,
-    /// Whether what can outlive us is left to another balancer.
+    /// `true` if the replicas that can outlive this process are left to another balancer.
     pub(in crate::fleet) leave: bool,
 }
 
 impl Stop {
-    /// When nobody says how, because the fleet was dropped.
+    /// Returns the request of a fleet whose handle was dropped.
     pub(in crate::fleet) fn dropped(leave: bool) -> Self {
         Self {
             limit: DROPPED_LIMIT,
@@ -32,17 +32,18 @@ impl Stop {
     }
 }
 
-/// Everything that can arrive.
+/// The receivers of everything that can arrive.
 #[derive(Debug)]
 pub(in crate::fleet) struct Inbox {
+    /// Refusal of all changes from then on.
     pub(in crate::fleet) close: Shutdown,
     pub(in crate::fleet) stop: oneshot::Receiver<Stop>,
-    /// Whose the fleet is, when another process takes over.
-    pub(in crate::fleet) hold: watch::Receiver<Ownership>,
-    pub(in crate::fleet) reports: mpsc::UnboundedReceiver<EngineEvent>,
-    pub(in crate::fleet) pulses: mpsc::UnboundedReceiver<(ReplicaId, ProbeEvent)>,
-    /// Requests for the cards of all replicas.
-    pub(in crate::fleet) shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
+    /// Owner of the replicas during a takeover.
+    pub(in crate::fleet) ownership: watch::Receiver<Ownership>,
+    pub(in crate::fleet) engine: mpsc::UnboundedReceiver<EngineEvent>,
+    pub(in crate::fleet) probes: mpsc::UnboundedReceiver<(ReplicaId, ProbeEvent)>,
+    /// Requests for a snapshot of all replicas.
+    pub(in crate::fleet) snapshots: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
     pub(in crate::fleet) orders: mpsc::Receiver<OrderCall>,
     pub(in crate::fleet) evidence: mpsc::Receiver<Evidence>,
 }

@@ -1,6 +1,9 @@
-//! The task before a worker that the test plays.
+//! The event loop with one worker, whose acknowledgements the test sends.
+
+use tokio::sync::mpsc;
 
 use super::super::engine::{EngineEvent, EngineEvents, Fixed};
+use super::super::journal::Journal;
 use super::super::{
     Discovery, FleetSettings, HeartbeatSettings, ProbeKind, ReplicaSettings, discover,
 };
@@ -8,12 +11,12 @@ use super::*;
 use crate::ring::Spec;
 use crate::roster::{self, ReplicaAddr, Subscriber};
 
-/// The task of a fleet of one backend, before one worker that is the test's to play.
-fn task() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber) {
+/// The event loop of a fleet of one backend, with one worker that the test controls.
+fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber) {
     let addr = ReplicaAddr(([127, 0, 0, 1], 1).into());
     let backends = vec![("S1".parse().unwrap(), addr)];
     let long = Duration::from_secs(60);
-    let survey = discover(FleetSettings {
+    let discovery = discover(FleetSettings {
         replicas: ReplicaSettings::Fixed(backends.clone()),
         ring: Spec::Uniform,
         bound: crate::load::LoadBound::OFF,
@@ -36,48 +39,47 @@ fn task() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber) {
         workers: 1,
         ledger: CounterRegistry::default(),
     });
-    let survey = survey.unwrap();
-    let (publisher, mut workers) = roster::channel(1, survey.initial_roster());
-    let Discovery { plan, .. } = survey;
-    let (report, reports) = mpsc::unbounded_channel();
-    let task = FleetLoop {
-        rhythm: None,
-        engine: Box::new(Fixed::new(&backends, EngineEvents::new(report))),
-        press: RosterPublisher::new(publisher, 1, CounterRegistry::default()),
-        ledger: CounterRegistry::default(),
-        pulses: mpsc::unbounded_channel().0,
-        journal: Journal::default(),
-        notebook: EventRecorder::default(),
+    let discovery = discovery.unwrap();
+    let (publisher, mut workers) = roster::channel(1, discovery.initial_roster());
+    let Discovery { plan, .. } = discovery;
+    let (sender, events) = mpsc::unbounded_channel();
+    let counters = CounterRegistry::default();
+    let fleet = FleetLoop {
+        engine: Box::new(Fixed::new(&backends, EngineEvents::new(sender))),
+        publisher: RosterPublisher::new(publisher, 1, counters.clone()),
+        recorder: EventRecorder::new(Journal::default(), counters.clone()),
+        counters,
+        heartbeats: Heartbeats::new(None, mpsc::unbounded_channel().0),
         status: watch::channel(plan.status()).0,
         list: watch::channel(ReplicaNames::default()).0,
         plan,
-        began: (Instant::now(), SystemTime::now()),
-        lent: Arc::default(),
-        work: Pending::default(),
+        started_at: (Instant::now(), SystemTime::now()),
+        handover: Arc::default(),
+        pending: Pending::default(),
     };
-    (task, reports, workers.remove(0))
+    (fleet, events, workers.remove(0))
 }
 
 #[tokio::test]
-async fn a_worker_that_comes_round_between_two_looks_is_not_missed() {
-    let (mut task, mut reports, worker) = task();
-    worker.acknowledge(task.press.version());
-    task.step(Input::Begin);
-    let Some(EngineEvent::Started { id, addr }) = reports.recv().await else {
-        panic!("a backend is there at once");
+async fn a_worker_that_acknowledges_between_two_polls_is_not_missed() {
+    let (mut fleet, mut events, worker) = fleet_loop();
+    worker.acknowledge(fleet.publisher.version());
+    fleet.step(Input::Begin);
+    let Some(EngineEvent::Started { id, addr }) = events.recv().await else {
+        panic!("a backend is reported at once");
     };
-    task.step(Input::Engine(EngineEvent::Started { id, addr }));
-    task.step(Input::Pulse(id, ProbeEvent::Answered));
+    fleet.step(Input::Engine(EngineEvent::Started { id, addr }));
+    fleet.step(Input::Pulse(id, ProbeEvent::Answered));
     assert!(
-        !task.status.borrow().complete,
-        "told before the worker knows"
+        !fleet.status.borrow().complete,
+        "published before the worker acknowledged"
     );
-    // After the task has looked, and before it asks whether to look again.
-    worker.acknowledge(task.press.version());
+    // After the loop has polled, and before it decides whether to poll again.
+    worker.acknowledge(fleet.publisher.version());
     assert!(
-        task.waits_for_workers(),
-        "it would sleep until the next input"
+        fleet.waits_for_workers(),
+        "the loop would sleep until the next input"
     );
-    task.step(Input::Tick);
-    assert!(task.status.borrow().complete && !task.waits_for_workers());
+    fleet.step(Input::Tick);
+    assert!(fleet.status.borrow().complete && !fleet.waits_for_workers());
 }

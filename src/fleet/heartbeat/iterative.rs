@@ -1,15 +1,16 @@
-//! Finds out whether a server serves one connection at a time, as an iterative server does (Python's
-//! `HTTPServer` with HTTP/1.1, many development servers).
+//! Detection of a server that serves one connection at a time, as an iterative server does
+//! (Python's `HTTPServer` with HTTP/1.1, many development servers).
 //!
-//! A connection that is held between heartbeats would be the only one that such a server ever serves. The
-//! probe asks on a second connection while the first one stays open. Silence on the second is no proof,
-//! since a server may be slow to accept. So the first must answer meanwhile, again and again. That the
-//! second is answered as soon as the first is closed cannot be waited for: requests may be before it in the
-//! server's queue. A server may also close each second connection, or answer there with an error: for the
-//! heartbeats that is the same.
+//! A connection that is held between heartbeats would be the only one that such a server ever
+//! serves. So a heartbeat is sent on a second connection while the first stays open. Silence on the
+//! second is no proof, since a server may be slow to accept. Therefore the first must answer
+//! meanwhile, several times. An answer on the second after the first was closed cannot be awaited:
+//! other requests may be before it in the server's queue. A server that closes or rejects each
+//! second connection is treated the same.
 //!
-//! Such a server gets one connection per heartbeat, and an unanswered heartbeat keeps its place in the
-//! server's queue: a connection that is given up is still in that queue, which may have room for five.
+//! An iterative server gets one connection per heartbeat. An unanswered heartbeat keeps its place
+//! in the server's queue: an abandoned connection would still occupy the queue, which may hold only
+//! five.
 
 use std::fmt;
 use std::pin::Pin;
@@ -23,87 +24,87 @@ use super::timing::timeout_excluding_stalls;
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
-/// The longest wait for each answer; less if heartbeats have less.
+/// Maximum time for each answer; less if heartbeats have less.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// How often the first connection must be answered while the second is not.
+/// Number of answers on the first connection that are needed while the second is silent.
 const PROBE_ROUNDS: u32 = 3;
-
-/// The longest wait of one heartbeat for its turn.
+/// Maximum time that one heartbeat waits for its turn.
 const MAX_TURN: Duration = Duration::from_secs(5);
 
-/// What the probe found.
+/// The result of the detection.
 #[derive(Debug)]
 pub(super) enum ServerKind {
-    /// Both connections are served; the first one can be used further.
+    /// Both connections are served; the first can be used further.
     Concurrent(TcpStream),
-    /// One connection is served at a time: the first, which is closed when this is dropped. The second
-    /// waits for its turn.
+    /// Only the first connection is served; it is closed when this is dropped. The second waits for
+    /// its turn.
     Iterative(TcpStream, TakingTurns),
-    /// Neither is certain, and the first connection is closed.
+    /// The result is unclear, and the first connection is closed.
     Unclear,
 }
 
-/// Probes the server at `addr`, which has answered on `first`. `limit` is the time for each answer.
-/// Dropping it closes all connections.
-pub(super) async fn probe(
+/// Detects the kind of the server at `addr`, which has answered on `first`. `limit` is the time for
+/// each answer. Dropping the future closes all connections.
+pub(super) async fn detect(
     addr: ReplicaAddr,
-    ask: &ProbeKind,
-    gives: Option<Seat>,
+    kind: &ProbeKind,
+    assigned_seat: Option<Seat>,
     mut first: TcpStream,
     limit: Duration,
 ) -> ServerKind {
     let limit = limit.min(MAX_WAIT);
-    let (began, mut second) = (Instant::now(), converse(addr, ask, gives));
+    let (sent, mut second) = (Instant::now(), probe_alone(addr, kind, assigned_seat));
     for _ in 0..PROBE_ROUNDS {
         match timeout_excluding_stalls(limit, second.as_mut()).await {
             None => {}
             Some(ProbeOutcome::Closed | ProbeOutcome::Wrong(..)) => {
-                second = converse(addr, ask, gives)
+                second = probe_alone(addr, kind, assigned_seat);
             }
             Some(_) => return ServerKind::Concurrent(first),
         }
-        let again = probe::run(addr, ask, Some(first), true, gives);
+        let again = probe::run(addr, kind, Some(first), true, assigned_seat);
         match timeout_excluding_stalls(limit, again).await {
             Some(ProbeOutcome::Healthy(Some(stream), _)) => first = stream,
             _ => return ServerKind::Unclear,
         }
     }
-    let waiting = Some((began, second));
+    let waiting = Some((sent, second));
     ServerKind::Iterative(first, TakingTurns { waiting })
 }
 
-/// A heartbeat on a connection of its own.
-fn converse(addr: ReplicaAddr, ask: &ProbeKind, gives: Option<Seat>) -> Conversation {
-    let ask = ask.clone();
-    Box::pin(async move { probe::run(addr, &ask, None, false, gives).await })
+/// Sends a heartbeat on a connection of its own.
+fn probe_alone(addr: ReplicaAddr, kind: &ProbeKind, assigned_seat: Option<Seat>) -> PendingProbe {
+    let kind = kind.clone();
+    Box::pin(async move { probe::run(addr, &kind, None, false, assigned_seat).await })
 }
 
 /// The heartbeats of a server that serves one connection at a time.
 #[derive(Default)]
 pub(super) struct TakingTurns {
-    /// The unanswered one, and when it was sent.
-    waiting: Option<(Instant, Conversation)>,
+    /// The unanswered heartbeat, and its send time.
+    waiting: Option<(Instant, PendingProbe)>,
 }
 
-type Conversation = Pin<Box<dyn Future<Output = ProbeOutcome> + Send>>;
+/// A heartbeat on a connection of its own.
+type PendingProbe = Pin<Box<dyn Future<Output = ProbeOutcome> + Send>>;
 
 impl TakingTurns {
-    /// Asks once, or waits on for the answer that is still due, for at most `limit`.
+    /// Sends a heartbeat, or waits on for the answer of the last one, for at most `limit`.
     pub(super) async fn next_turn(
         &mut self,
         addr: ReplicaAddr,
-        ask: &ProbeKind,
-        gives: Option<Seat>,
+        kind: &ProbeKind,
+        assigned_seat: Option<Seat>,
         limit: Duration,
     ) -> ProbeOutcome {
         let now = Instant::now();
         let waiting = self.waiting.take();
-        let waiting = waiting.filter(|(since, _)| now - *since < MAX_TURN);
-        let (since, mut conversation) =
-            waiting.unwrap_or_else(|| (now, converse(addr, ask, gives)));
-        let outcome = timeout_excluding_stalls(limit, conversation.as_mut()).await;
+        let waiting = waiting.filter(|(sent, _)| now - *sent < MAX_TURN);
+        let (sent, mut pending) =
+            waiting.unwrap_or_else(|| (now, probe_alone(addr, kind, assigned_seat)));
+        let outcome = timeout_excluding_stalls(limit, pending.as_mut()).await;
         outcome.unwrap_or_else(|| {
-            self.waiting = Some((since, conversation));
+            self.waiting = Some((sent, pending));
             ProbeOutcome::Silent
         })
     }
@@ -111,7 +112,9 @@ impl TakingTurns {
 
 impl fmt::Debug for TakingTurns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.waiting.as_ref().map(|(since, _)| since);
-        f.debug_struct("Turns").field("waiting", &since).finish()
+        let sent = self.waiting.as_ref().map(|(sent, _)| sent);
+        f.debug_struct("TakingTurns")
+            .field("waiting", &sent)
+            .finish()
     }
 }

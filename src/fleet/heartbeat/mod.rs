@@ -1,121 +1,75 @@
-//! Heartbeats: one task for each replica, which asks it again and again and tells what came of it.
+//! Heartbeats. One task per replica sends probes and reports each result to the plan, which decides
+//! about health.
 //!
-//! It gives no verdict: it says answered, missed, broken or refused, and the plan judges. Between two
-//! heartbeats it holds the connection and notices its end at once, which is the fastest sign of death.
-//! A heartbeat that is only a connection is a fresh one each time, which takes the held one's place.
-//! Surprising: such an end alone proves nothing, since servers close kept connections as they like; so
-//! it is only a reason to ask again at once, and a server that makes it a habit gets a connection for
-//! each heartbeat. So does one that serves one connection at a time ([`iterative`]): a held connection
-//! would leave it none for requests. Our own lateness is no miss: see [`wait::punctual`].
+//! The task holds the connection between two heartbeats, because its end is the fastest sign of a
+//! death. That end alone proves nothing, since servers close idle connections as they like. It only
+//! triggers a heartbeat at once. These servers get a new connection for each heartbeat:
+//!
+//! - a server that closes each connection after its answer;
+//! - a server that serves one connection at a time (`iterative`): a held one would block its
+//!   requests;
+//! - any server, if the heartbeat is only a connection: the new one takes the place of the held
+//!   one.
+//!
+//! A stall of this process is no miss (`timing`).
 
+mod close_habit;
 mod iterative;
 mod probe;
 mod prober;
 mod response;
+mod target;
 mod timing;
+mod trigger;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
 use super::plan::ProbeEvent;
 use crate::metrics::SeatCounters;
-use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaId};
+use crate::roster::ReplicaId;
 use prober::Prober;
+use trigger::ProbeTrigger;
 
 pub use probe::ProbeKind;
-use probe::ProbeOutcome;
 pub(super) use probe::identify;
 pub(super) use response::Identity;
-
-/// How to ask.
-#[derive(Clone, Debug)]
-pub(super) struct ProbeSchedule {
-    /// Time between heartbeats.
-    pub(super) interval: Duration,
-    /// An answer later than this is a miss.
-    pub(super) timeout: Duration,
-    /// What to ask.
-    pub(super) ask: ProbeKind,
-    /// Ask one that has never answered again and again without delay: it is just starting.
-    pub(super) eager: bool,
-}
-
-/// Whom to ask.
-#[derive(Clone, Debug)]
-pub(super) struct ProbeTarget {
-    /// Which life of which replica.
-    pub(super) id: ReplicaId,
-    /// Where it answers.
-    pub(super) addr: ReplicaAddr,
-    /// Who it is; an answer of somebody else means that its address is another's by now.
-    pub(super) expected: Option<Identity>,
-    /// The seat that it was not started for and is to take.
-    pub(super) gives: Option<Seat>,
-}
-
-impl ProbeTarget {
-    /// Somebody else's answer is as good as a refusal.
-    fn recognise(&self, outcome: ProbeOutcome) -> ProbeOutcome {
-        match (outcome, &self.expected) {
-            (ProbeOutcome::Healthy(_, Some(who)), Some(expected)) if !who.agrees_with(expected) => {
-                let Identity { name, seat } = who;
-                let seat = seat.map_or_else(|| "no seat".to_owned(), |seat| format!("seat {seat}"));
-                ProbeOutcome::Refused(format!("its address is that of {name} in {seat}"))
-            }
-            (outcome, _) => outcome,
-        }
-    }
-}
+pub(super) use target::{ProbeSchedule, ProbeTarget};
 
 /// The heartbeats of one replica; they end when it is dropped.
 #[derive(Debug)]
 pub(super) struct HeartbeatHandle {
-    poke: Arc<ProbeTrigger>,
+    trigger: Arc<ProbeTrigger>,
     task: JoinHandle<()>,
 }
 
-#[derive(Debug, Default)]
-struct ProbeTrigger {
-    now: Notify,
-    fresh: AtomicBool,
-    /// How long the last answer took, in microseconds and at least 1; 0 before the first.
-    latency: AtomicU64,
-}
-
 impl HeartbeatHandle {
-    /// Begins to ask `patient`, at once, and sends what comes of it to `pulses`. There is at most one
-    /// heartbeat under way, so the channel cannot grow without end. Times and misses are counted in
-    /// `cells`.
+    /// Starts the heartbeats of `target`, the first at once, and sends each result to `events`. At
+    /// most one heartbeat is under way, so the channel stays small. Latencies and misses are
+    /// counted in `counters`.
     pub(super) fn start(
-        patient: ProbeTarget,
-        rhythm: ProbeSchedule,
-        cells: Arc<SeatCounters>,
-        pulses: UnboundedSender<(ReplicaId, ProbeEvent)>,
+        target: ProbeTarget,
+        schedule: ProbeSchedule,
+        counters: Arc<SeatCounters>,
+        events: UnboundedSender<(ReplicaId, ProbeEvent)>,
     ) -> Self {
-        let poke = Arc::new(ProbeTrigger::default());
-        let watcher = Prober::new(patient, rhythm, cells, pulses, Arc::clone(&poke));
-        let task = tokio::spawn(watcher.run());
-        Self { poke, task }
+        let trigger = Arc::new(ProbeTrigger::default());
+        let prober = Prober::new(target, schedule, counters, events, Arc::clone(&trigger));
+        let task = tokio::spawn(prober.run());
+        Self { trigger, task }
     }
 
-    /// Asks now rather than at the next beat; on a fresh connection if so said.
+    /// Sends the next heartbeat now, on a fresh connection if `fresh`.
     pub(super) fn probe_now(&self, fresh: bool) {
-        if fresh {
-            self.poke.fresh.store(true, Ordering::Relaxed);
-        }
-        self.poke.now.notify_one();
+        self.trigger.request(fresh);
     }
 
-    /// How long the last heartbeat took that was answered.
+    /// Returns the latency of the last answered heartbeat.
     pub(super) fn latency(&self) -> Option<Duration> {
-        let micros = self.poke.latency.load(Ordering::Relaxed);
-        (micros > 0).then(|| Duration::from_micros(micros))
+        self.trigger.latency()
     }
 }
 

@@ -1,9 +1,10 @@
-//! One heartbeat: a request, on the held connection or a fresh one, and its answer; or, of a server that
-//! speaks no HTTP, a connection and no more.
+//! A single heartbeat: a request and its answer, on the held connection or a fresh one. For a
+//! server without HTTP it is only a connection.
 //!
-//! It waits without a deadline, which is its caller's, and judges nothing. Surprising: to connect to a
-//! free local port of the ephemeral range may succeed, for the kernel may pick that very port as ours
-//! and connect us to ourselves (TCP's simultaneous open); that counts as refused.
+//! It waits without a deadline, which is its caller's, and does not decide about health. A connect
+//! to a free local port of the ephemeral range may succeed: the kernel may pick that very port as
+//! ours. The connection is then one to ourselves (simultaneous open, RFC 9293 §3.5) and counts as
+//! refused.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -17,34 +18,35 @@ use super::timing::{until_closed, until_readable};
 use crate::ring::Seat;
 use crate::roster::ReplicaAddr;
 
-/// The longest body that is read so that its connection can be kept, in bytes.
+/// Maximum length of a body that is read so that its connection can be kept, in bytes.
 const MAX_PROBE_BODY: usize = 64 * 1024;
-/// The most interim replies that are read before the final one. With more the answer counts as no HTTP:
-/// an endless stream of them must cost no more than any other bad answer.
+/// Maximum number of interim replies before the final one. More count as no HTTP answer: an endless
+/// stream of them must cost no more than any other bad answer.
 pub(super) const MAX_INTERIM: usize = 16;
-/// How long the rest of a body may take to come, if its connection is to be kept.
-const BODY_WAIT: Duration = Duration::from_millis(50);
+/// Maximum time for the rest of a body, so that its connection can be kept.
+const BODY_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// What a heartbeat is.
+/// The kind of a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeKind {
-    /// A request; 2xx and 3xx are health.
+    /// A request; a status of 2xx or 3xx means healthy.
     Get {
         /// Path of its target; it begins with `/`.
         path: String,
         /// Value of its Host field; `None`: the replica's address.
         host: Option<String>,
     },
-    /// A connection that can be made is health; nothing is sent on it.
+    /// A connection, on which nothing is sent; its success means healthy.
     Connect,
 }
 
-/// What came of one heartbeat.
+/// The result of one heartbeat.
 #[derive(Debug)]
 pub(super) enum ProbeOutcome {
-    /// 2xx, 3xx or a connection as such; the connection if it can be kept; and who answers, if it says so.
+    /// 2xx, 3xx or a plain connection; with the connection if it can be kept, and the identity if
+    /// the replica reports one.
     Healthy(Option<TcpStream>, Option<Identity>),
-    /// Another status.
+    /// Any other status.
     Wrong(u16, Option<TcpStream>),
     /// No answer in time.
     Silent,
@@ -52,28 +54,30 @@ pub(super) enum ProbeOutcome {
     Closed,
     /// Not HTTP.
     Garbled,
-    /// Nobody is there, for certain.
+    /// No server listens there, which is certain.
     Refused(String),
-    /// We could not even try, which is our own fault.
+    /// The heartbeat could not be sent, which is our own fault.
     Unable(io::Error),
 }
 
-/// The bytes of the request; it gives this seat to a standby.
-fn request(path: &str, host: &str, keep: bool, gives: Option<Seat>) -> String {
+/// Returns the text of the request, which assigns a seat to a standby.
+fn request_text(path: &str, host: &str, keep: bool, assigned_seat: Option<Seat>) -> String {
     let close = if keep { "" } else { "Connection: close\r\n" };
-    let seat = gives.map(|seat| format!("Ringmaster-Seat: {seat}\r\n"));
+    let seat = assigned_seat.map(|seat| format!("Ringmaster-Seat: {seat}\r\n"));
     let seat = seat.unwrap_or_default();
     format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: ringmaster\r\n{seat}{close}\r\n")
 }
 
-/// Asks once who answers at `addr`; the outer `None` if nobody does within `limit`, the inner one if it
-/// does not say.
+/// Sends one heartbeat and returns the identity of the replica at `addr`.
+///
+/// The outer `None` means no healthy answer within `limit`, the inner one an answer without an
+/// identity.
 pub(in crate::fleet) async fn identify(
     addr: ReplicaAddr,
-    ask: &ProbeKind,
+    kind: &ProbeKind,
     limit: Duration,
 ) -> Option<Option<Identity>> {
-    match timeout(limit, run(addr, ask, None, false, None))
+    match timeout(limit, run(addr, kind, None, false, None))
         .await
         .ok()?
     {
@@ -82,21 +86,23 @@ pub(in crate::fleet) async fn identify(
     }
 }
 
-/// Asks once, with the words that `keep` the connection or do not, and those that give a standby its seat.
-/// Dropping it closes all connections.
+/// Sends one heartbeat, on the `held` connection if there is one. The request asks to `keep` the
+/// connection or to close it, and assigns a seat to a standby. Dropping the future closes all
+/// connections.
 pub(super) async fn run(
     addr: ReplicaAddr,
-    ask: &ProbeKind,
+    kind: &ProbeKind,
     held: Option<TcpStream>,
     keep: bool,
-    gives: Option<Seat>,
+    assigned_seat: Option<Seat>,
 ) -> ProbeOutcome {
-    match ask {
+    match kind {
         ProbeKind::Get { path, host } => {
             let host = host.clone().unwrap_or_else(|| addr.to_string());
-            converse(addr, &request(path, &host, keep, gives), held).await
+            let request = request_text(path, &host, keep, assigned_seat);
+            exchange(addr, &request, held).await
         }
-        // The held one says nothing of a server behind a cut cable, or with a full backlog: a new one does.
+        // Only a new connection detects a broken path or a full backlog.
         ProbeKind::Connect => match connect(addr).await {
             Ok(stream) => ProbeOutcome::Healthy(Some(stream), None),
             Err(outcome) => outcome,
@@ -105,7 +111,7 @@ pub(super) async fn run(
 }
 
 /// Sends `request` and reads the answer.
-async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> ProbeOutcome {
+async fn exchange(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> ProbeOutcome {
     let stream = match held {
         Some(stream) => Ok(stream),
         None => connect(addr).await,
@@ -148,6 +154,7 @@ async fn converse(addr: ReplicaAddr, request: &str, held: Option<TcpStream>) -> 
     }
 }
 
+/// Connects to a replica.
 async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
     let stream = TcpStream::connect(addr.0)
         .await
@@ -156,7 +163,7 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 ProbeOutcome::Refused("unreachable".to_owned())
             }
-            // A firewall's word is not certain enough for more than a miss.
+            // An answer of a firewall is only a miss: it does not prove that no server listens.
             ErrorKind::PermissionDenied => ProbeOutcome::Closed,
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => ProbeOutcome::Closed,
             ErrorKind::TimedOut => ProbeOutcome::Silent,
@@ -171,30 +178,31 @@ async fn connect(addr: ReplicaAddr) -> Result<TcpStream, ProbeOutcome> {
     }
 }
 
-/// Reads the body away; gives the connection back if it can be used again. `read` bytes were read.
+/// Reads and discards the body, of which `read` bytes with the head were read. Returns the
+/// connection if it can be used again.
 async fn finish(mut stream: TcpStream, head: &ProbeResponse, read: usize) -> Option<TcpStream> {
     let length = head
         .reusable_after
         .filter(|length| *length <= MAX_PROBE_BODY)?;
-    let mut owed = length.checked_sub(read - head.bytes)?;
-    let mut waste = vec![0; owed];
+    let mut remaining = length.checked_sub(read - head.bytes)?;
+    let mut discarded = vec![0; remaining];
     let discard = async {
-        while owed > 0 {
-            match stream.read(&mut waste[..owed]).await {
+        while remaining > 0 {
+            match stream.read(&mut discarded[..remaining]).await {
                 Ok(0) | Err(_) => return false,
-                Ok(read) => owed -= read,
+                Ok(read) => remaining -= read,
             }
         }
         true
     };
-    let whole = timeout(BODY_WAIT, discard).await.unwrap_or(false);
-    whole.then_some(stream)
+    let complete = timeout(BODY_TIMEOUT, discard).await.unwrap_or(false);
+    complete.then_some(stream)
 }
 
-/// Waits for the end of the held connection; forever without one. Returns whether the server said
-/// something before, where it has nothing to say unasked. Cancel safe.
-pub(super) async fn has_unsolicited(held: Option<&TcpStream>, ask: &ProbeKind) -> bool {
-    match (held, ask) {
+/// Waits for the end of the held connection; for ever without one. Returns `true` if the server
+/// sent unsolicited data before, where that is not allowed. Cancel safe.
+pub(super) async fn until_unusable(held: Option<&TcpStream>, kind: &ProbeKind) -> bool {
+    match (held, kind) {
         (None, _) => std::future::pending().await,
         (Some(held), ProbeKind::Get { .. }) => until_readable(held).await,
         (Some(held), ProbeKind::Connect) => {

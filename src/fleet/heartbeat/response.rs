@@ -1,15 +1,16 @@
-//! The answer to a heartbeat: its status, and whether the connection can be used again.
+//! The answer to a heartbeat: its status, its identity, and whether the connection can be used
+//! again.
 //!
-//! It understands no more of HTTP than that and is liberal about the rest, for the server may be
-//! anybody's; what it does not understand only costs a new connection for the next heartbeat.
+//! It parses no more of HTTP than that and is liberal about the rest, because any server may
+//! answer. An unknown form only costs a new connection for the next heartbeat.
 
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
-/// The longest head that is read, in bytes.
+/// Maximum length of a head, in bytes.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 
-/// What the bytes so far are.
+/// The result of parsing the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ParseResult {
     /// The beginning of a head.
@@ -20,20 +21,21 @@ pub(super) enum ParseResult {
     Garbage,
 }
 
-/// Who answers, as the bundled replica says it.
+/// The identity of a replica, as the bundled one reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::fleet) struct Identity {
     /// The replica's name.
     pub(in crate::fleet) name: ReplicaName,
-    /// Its seat; a standby has none.
+    /// Its seat; `None` for a standby.
     pub(in crate::fleet) seat: Option<Seat>,
 }
 
 impl Identity {
-    /// Whether these may be one and the same. Who does not know its seat may have been given one.
+    /// Returns `true` if both may be the same replica. A replica that knows no seat may have been
+    /// assigned one.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         let seats = self.seat.zip(other.seat);
-        self.name == other.name && seats.is_none_or(|(one, other)| one == other)
+        self.name == other.name && seats.is_none_or(|(ours, other)| ours == other)
     }
 }
 
@@ -42,15 +44,16 @@ impl Identity {
 pub(super) struct ProbeResponse {
     /// The status code.
     pub(super) status: u16,
-    /// How many bytes the head has.
+    /// Length of the head, in bytes.
     pub(super) bytes: usize,
-    /// How many bytes of body follow, if the connection can be used again after them.
+    /// Length of the body in bytes, if the connection can be used again after it.
     pub(super) reusable_after: Option<usize>,
-    /// Who answers, if it says so.
+    /// Identity of the replica, if it reports one.
     pub(super) identity: Option<Identity>,
 }
 
-/// Reads the head at the start of `bytes`, of which the first `seen` were found to hold no whole one.
+/// Parses the head at the start of `bytes`, whose first `seen` bytes are known to hold no whole
+/// head.
 pub(super) fn parse(bytes: &[u8], seen: usize) -> ParseResult {
     let Some(end) = head_end(bytes, seen) else {
         return if bytes.len() > MAX_HEAD || !may_be_http(bytes) {
@@ -101,7 +104,8 @@ pub(super) fn parse(bytes: &[u8], seen: usize) -> ParseResult {
     })
 }
 
-/// Returns the position behind the empty line. One that begins in the first `seen` bytes ends behind them.
+/// Returns the position behind the empty line. An empty line that begins in the first `seen` bytes
+/// ends behind them.
 fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
     let from = seen.saturating_sub(b"\n\r".len());
     let mut ends = (from..bytes.len()).filter(|at| bytes[*at] == b'\n');
@@ -112,13 +116,14 @@ fn head_end(bytes: &[u8], seen: usize) -> Option<usize> {
     })
 }
 
+/// Returns `true` if these bytes may be the start of an HTTP/1 answer.
 fn may_be_http(bytes: &[u8]) -> bool {
     let start = b"HTTP/1.";
     let common = bytes.len().min(start.len());
     bytes[..common] == start[..common]
 }
 
-/// The status, and whether the version is one of persistent connections.
+/// Parses the status, and whether connections of this version are persistent.
 fn status_line(line: &[u8]) -> Option<(u16, bool)> {
     let rest = line.strip_prefix(b"HTTP/1.")?;
     let (minor, rest) = rest.split_first()?;
@@ -129,6 +134,7 @@ fn status_line(line: &[u8]) -> Option<(u16, bool)> {
     (minor.is_ascii_digit() && delimited && status >= 100).then_some((status, *minor != b'0'))
 }
 
+/// Parses a decimal number.
 fn decimal(digits: &[u8]) -> Option<usize> {
     // Digits only: "+5".parse() is Ok in Rust.
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_reused() {
+    fn connections_are_reusable_after_a_body_of_known_length() {
         let cases = [
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -186,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn the_bundled_replica_says_who_it_is() {
+    fn the_bundled_replica_reports_its_identity() {
         let identity =
             |fields: &str| match parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), 0) {
-                ParseResult::Whole(head) => head.identity.map(|who| {
-                    let seat = who.seat.map(|seat| seat.0);
-                    (who.name.to_string(), seat)
+                ParseResult::Whole(head) => head.identity.map(|identity| {
+                    let seat = identity.seat.map(|seat| seat.0);
+                    (identity.name.to_string(), seat)
                 }),
                 other => panic!("{other:?}"),
             };
@@ -207,17 +213,17 @@ mod tests {
                 "{standby}"
             );
         }
-        for nobody in [
+        for anonymous in [
             "",
             seat,
             "Ringmaster-Replica: a b\r\nRingmaster-Seat: 3\r\n",
         ] {
-            assert_eq!(identity(nobody), None, "{nobody}");
+            assert_eq!(identity(anonymous), None, "{anonymous}");
         }
     }
 
     #[test]
-    fn every_prefix_is_partial() {
+    fn every_prefix_of_a_head_is_partial() {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         for end in 0..text.len() {
             for seen in 0..=end {
@@ -227,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_found_wherever_the_last_read_stopped() {
+    fn the_end_of_a_head_is_found_wherever_the_last_read_stopped() {
         for text in [
             "HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
             "HTTP/1.1 200 OK\nA: b\n\n",
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_seen_as_soon_as_it_is_certain() {
+    fn garbage_is_detected_as_early_as_possible() {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MAX_HEAD));
         for text in [
             "SSH-2.0",

@@ -1,18 +1,21 @@
-//! How heartbeats wait: for an answer, as long as we were awake ourselves, and for the end of a connection that
-//! is held.
+//! Waiting for an answer and for the end of a held connection.
 //!
-//! It knows nothing of what is asked. Surprising: a deadline that passed while we were asleep has not passed.
+//! A timeout that expires while this process was itself stalled is restarted.
 
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-/// Waking up this long after a deadline, we were asleep ourselves.
+/// Delay of a wake-up after its deadline from which on this process counts as stalled.
 const STALL_TOLERANCE: Duration = Duration::from_millis(50);
+/// Maximum amount of unsolicited data on one connection whose end is still noticed, in bytes.
+const MAX_UNSOLICITED: usize = 64 * 1024;
 
-/// Runs `work` for at most `limit`. Waking up much later than the deadline means that we, or the whole
-/// machine, stood still: then nobody had the time to answer, and the time begins again.
+/// Runs `work` for at most `limit`; `None` if that expires.
+///
+/// A wake-up much later than the deadline means that this process or the whole machine was stalled.
+/// The replica had no time to answer then, and the limit starts again.
 pub(super) async fn timeout_excluding_stalls<T>(
     limit: Duration,
     work: impl Future<Output = T>,
@@ -21,38 +24,36 @@ pub(super) async fn timeout_excluding_stalls<T>(
     loop {
         let deadline = Instant::now() + limit;
         match timeout_at(deadline, &mut work).await {
-            Ok(done) => return Some(done),
+            Ok(result) => return Some(result),
             Err(_) if Instant::now() > deadline + STALL_TOLERANCE => {}
             Err(_) => return None,
         }
     }
 }
 
-/// The most that a server may say unasked on one connection and still be heard to end it, in bytes.
-const MAX_UNSOLICITED: usize = 64 * 1024;
-
-/// Waits until something happens on an idle connection, which then is of no more use. Returns whether the
-/// server said something, rather than just ending it. Cancel safe.
+/// Waits until an idle connection becomes readable, after which it is of no more use. Returns
+/// `true` if the server sent data, `false` if it closed the connection. Cancel safe.
 pub(super) async fn until_readable(stream: &TcpStream) -> bool {
     read(stream, &mut [0]).await > 0
 }
 
-/// Waits until a connection ends on which the server may speak as it likes: many begin with a greeting.
-/// One that says too much is not heard any longer, and this waits forever. Cancel safe: what was read is
-/// of no use to anyone.
+/// Waits for the end of a connection on which the server may send data: many send a greeting.
+///
+/// After [`MAX_UNSOLICITED`] bytes nothing more is read, and this waits for ever. Cancel safe: the
+/// data is of no use.
 pub(super) async fn until_closed(stream: &TcpStream) {
-    let mut waste = [0; 1024];
-    let mut heard = 0;
-    while heard < MAX_UNSOLICITED {
-        match read(stream, &mut waste).await {
+    let mut discarded = [0; 1024];
+    let mut received = 0;
+    while received < MAX_UNSOLICITED {
+        match read(stream, &mut discarded).await {
             0 => return,
-            some => heard += some,
+            read => received += read,
         }
     }
     std::future::pending().await
 }
 
-/// Reads what comes; 0 is the end, in whatever way. Cancel safe.
+/// Reads available data; 0 is the end or an error. Cancel safe.
 async fn read(stream: &TcpStream, bytes: &mut [u8]) -> usize {
     loop {
         if stream.readable().await.is_err() {

@@ -1,18 +1,18 @@
-//! Events as lines and as JSON, and how many are kept.
+//! Events as lines and as JSON, and the limit of the buffer.
 
 use super::super::events::{EventKind, Setting};
 use super::*;
 use crate::ring::Seat;
 
-fn switch() -> EventBody {
-    let switch = SettingChange {
+fn setting_change() -> EventBody {
+    let change = SettingChange {
         dial: Setting::Bound,
         from: "1.03".to_owned(),
         to: "0".to_owned(),
         up: 3,
         wanted: 3,
     };
-    EventBody::Switch(switch, "127.0.0.1:4711".to_owned())
+    EventBody::Switch(change, "127.0.0.1:4711".to_owned())
 }
 
 fn event(what: EventBody) -> Event {
@@ -49,7 +49,7 @@ fn events_are_one_aligned_line() {
         "17    1970-01-01T00:00:01.500Z seat 2   replaced  S2         2/3 up  after S1, 41 ms after its death"
     );
     assert_eq!(
-        line(switch()),
+        line(setting_change()),
         "17    1970-01-01T00:00:01.500Z seat -   bound     0          3/3 up  after 1.03, by 127.0.0.1:4711"
     );
 }
@@ -60,17 +60,17 @@ fn every_event_has_the_same_fields() {
         detected_within: Some(Duration::from_nanos(27_530_448)),
         ..ReplicaEvent::for_test(EventKind::Down)
     };
-    let (down, switch) = (event(EventBody::Replica(down)), event(switch()));
+    let (down, change) = (event(EventBody::Replica(down)), event(setting_change()));
     let fields = |event: &Event| -> Vec<String> {
         let json = event.to_json();
         json.as_object().unwrap().keys().cloned().collect()
     };
-    assert_eq!(fields(&down), fields(&switch));
+    assert_eq!(fields(&down), fields(&change));
     let json = down.to_json();
     assert_eq!(json["seq"], 17);
     assert_eq!(json["detected_within_ms"], 27.53);
     assert_eq!(json["from"], Value::Null);
-    let json = switch.to_json();
+    let json = change.to_json();
     assert_eq!(
         (&json["kind"], &json["seat"]),
         (&"bound".into(), &Value::Null)
@@ -80,7 +80,7 @@ fn every_event_has_the_same_fields() {
 }
 
 #[test]
-fn the_journal_forgets_the_oldest_and_tells_of_the_newest() {
+fn the_journal_drops_the_oldest_and_reports_the_newest() {
     let journal = Journal::default();
     let newest = journal.newest();
     assert!(journal.since(0).is_empty());

@@ -1,29 +1,34 @@
-//! The whole fleet on its own thread, with processes that stand in for replicas. They all name one
-//! server as their address, which answers heartbeats for them; so their lives and their answers can be
-//! played with apart.
+//! The whole fleet on its own thread, with fake replica processes. They all report the address of
+//! one server, which answers heartbeats for them; so a test controls their exits and their answers
+//! apart.
 //!
-//! Here is the fixture.
+//! This file is the fixture.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::*;
 use crate::orders::{self, ChangeRequest, Order, OrderQueue, OrderResult};
-use crate::ring::Seat;
-use crate::roster::{self, Health, Roster, Subscriber};
-use stand_in::StandIn;
+use crate::ring::{Seat, Spec};
+use crate::roster::{self, Evidence, Health, ReplicaAddr, Roster, Subscriber};
+use crate::stats::CounterRegistry;
+use fake_binary::FakeBinary;
 
-mod beginning;
-mod lives;
+pub(in crate::fleet) mod fake_binary;
+mod running;
+mod start;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A server that answers every request on every connection.
-async fn healthy() -> SocketAddr {
+/// Starts a server that answers every request on every connection.
+async fn healthy_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -50,7 +55,7 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         bound: crate::load::LoadBound::OFF,
         heartbeat: Some(HeartbeatSettings {
             interval: Duration::from_millis(250),
-            // Nobody here falls silent: a busy machine is not to be taken for that.
+            // Long, so that a busy machine does not look like a silent replica.
             timeout: Duration::from_secs(5),
             misses: 3,
             replace_after: Duration::ZERO,
@@ -72,34 +77,34 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
 
 struct Bench {
     fleet: Fleet,
-    desk: OrderQueue,
+    orders: OrderQueue,
     rosters: watch::Receiver<Arc<Roster>>,
     _evidence: mpsc::Sender<Evidence>,
 }
 
-/// A fleet before one worker, which goes by each roster as soon as it is there.
+/// A fleet with one worker, which acknowledges each roster at once.
 fn begin(settings: FleetSettings) -> Bench {
-    let (bench, mut worker) = begin_alone(settings);
-    let (show, rosters) = watch::channel(worker.latest());
+    let (bench, mut worker) = begin_with_worker(settings);
+    let (latest, rosters) = watch::channel(worker.latest());
     tokio::spawn(async move {
         while let Some(roster) = worker.changed().await {
             worker.acknowledge(roster.version);
-            show.send_replace(roster);
+            latest.send_replace(roster);
         }
     });
     Bench { rosters, ..bench }
 }
 
-/// A fleet before one worker that is the test's to play.
-fn begin_alone(settings: FleetSettings) -> (Bench, Subscriber) {
-    let survey = discover(settings).unwrap();
-    let (publisher, mut workers) = roster::channel(1, survey.initial_roster());
-    let (desk, counter) = orders::order_queue();
+/// A fleet with one worker that the test controls.
+fn begin_with_worker(settings: FleetSettings) -> (Bench, Subscriber) {
+    let discovery = discover(settings).unwrap();
+    let (publisher, mut workers) = roster::channel(1, discovery.initial_roster());
+    let (orders, receiver) = orders::order_queue();
     let (_evidence, evidence) = mpsc::channel(16);
     let mut worker = workers.remove(0);
     let bench = Bench {
-        fleet: start(survey, publisher, counter, evidence).unwrap(),
-        desk,
+        fleet: super::start(discovery, publisher, receiver, evidence).unwrap(),
+        orders,
         rosters: watch::channel(worker.latest()).1,
         _evidence,
     };
@@ -113,41 +118,42 @@ impl Bench {
         timeout(DEADLINE, complete).await.unwrap().unwrap();
     }
 
-    async fn ask(&self, order: Order) -> OrderResult {
-        let answer = self.desk.submit(order, "test".to_owned());
+    async fn submit(&self, order: Order) -> OrderResult {
+        let answer = self.orders.submit(order, "test".to_owned());
         timeout(DEADLINE, answer).await.expect("an answer in time")
     }
 
-    /// The roster once it is as it should be.
+    /// Waits for a roster that `is_right`.
     async fn roster(&mut self, is_right: impl Fn(&Roster) -> bool) -> Arc<Roster> {
         let found = self.rosters.wait_for(|roster| is_right(roster));
         let found = timeout(DEADLINE, found).await.expect("a roster in time");
-        Arc::clone(&found.expect("the fleet is there"))
+        Arc::clone(&found.expect("the fleet runs"))
     }
 
-    /// The first note of this kind, once it is there: it waits until the workers go by what it tells.
-    async fn note(&self, kind: EventKind) -> ReplicaEvent {
+    /// Waits for the first event of this kind: it is written when the workers have acknowledged the
+    /// change.
+    async fn event(&self, kind: EventKind) -> ReplicaEvent {
         let journal = self.fleet.journal();
         let mut newest = journal.newest();
-        let look = async {
+        let find = async {
             loop {
                 newest.borrow_and_update();
                 let events = journal.since(0);
-                let mut notes = events.iter().filter_map(Event::replica_event);
-                if let Some(note) = notes.find(|note| note.kind == kind) {
-                    return note.clone();
+                let mut events = events.iter().filter_map(Event::replica_event);
+                if let Some(event) = events.find(|event| event.kind == kind) {
+                    return event.clone();
                 }
-                newest.changed().await.expect("the journal is there");
+                newest.changed().await.expect("the journal exists");
             }
         };
-        let note = timeout(DEADLINE, look).await;
-        note.unwrap_or_else(|_| panic!("no {kind:?} in time: {:?}", self.kinds()))
+        let event = timeout(DEADLINE, find).await;
+        event.unwrap_or_else(|_| panic!("no {kind:?} in time: {:?}", self.kinds()))
     }
 
     fn kinds(&self) -> Vec<EventKind> {
         let events = self.fleet.journal().since(0);
-        let notes = events.iter().filter_map(Event::replica_event);
-        notes.map(|note| note.kind).collect()
+        let events = events.iter().filter_map(Event::replica_event);
+        events.map(|event| event.kind).collect()
     }
 }
 
@@ -170,12 +176,13 @@ fn processes(binary: PathBuf, count: usize) -> ReplicaSettings {
     ReplicaSettings::Process { binary, wanted }
 }
 
-async fn three() -> (StandIn, Bench) {
-    let addr = healthy().await;
-    let stand_in = StandIn::new(&format!(
+/// A complete fleet of three, each of which writes its PID to a file of its name.
+async fn fleet_of_three() -> (FakeBinary, Bench) {
+    let addr = healthy_server().await;
+    let binary = FakeBinary::new(&format!(
         "echo $$ > $DIR/$REPLICA_NAME; echo '{{\"listen\":\"{addr}\"}}'; exec cat"
     ));
-    let bench = begin(settings(processes(stand_in.binary(), 3)));
+    let bench = begin(settings(processes(binary.path(), 3)));
     bench.complete().await;
-    (stand_in, bench)
+    (binary, bench)
 }

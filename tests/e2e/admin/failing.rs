@@ -26,7 +26,7 @@ fn add_is_rolled_back_when_a_replica_exits_at_once() {
     let before = State::of(&program);
     for port in PORTS {
         let reply = exchange(port.of(&program), request("POST /add", "", ADD));
-        let why = "process ended, exit status: 7; it said: no memory";
+        let why = "process ended, exit status: 7; last output: no memory";
         expect(&reply, 503, &failure(&format!("could not start B: {why}")));
         // A retry at once would not help.
         assert_eq!(reply.field("retry-after"), None, "{port:?}");

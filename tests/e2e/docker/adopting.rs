@@ -57,7 +57,7 @@ fn the_dead_are_noted_removed_and_replaced_under_new_names() {
     let down = program.event("down", 2);
     assert_eq!(
         down["reason"],
-        "container ended with 137 (signal 9); it said: last word"
+        "container ended with 137 (signal 9); last output: last word"
     );
     eventually(TEST_TIMEOUT, "the dead container is removed", || {
         !engine.containers().iter().any(|one| one.id == dead.id)

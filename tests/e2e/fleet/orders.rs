@@ -248,7 +248,7 @@ fn an_engine_that_fails_half_way_is_told_everywhere_and_tried_again() {
     let program = Ringmaster::launch(install.program(), &["--seat-wait", "15s"]);
     eventually(TEST_TIMEOUT, "3 replicas", || program.rep().len() == 3);
     install.open_gate("broken");
-    let why = "process ended, exit status: 7; it said: no memory";
+    let why = "process ended, exit status: 7; last output: no memory";
     let answer = program.command("replace all");
     assert!(answer.starts_with("ERR could not start s-"), "{answer}");
     assert!(

@@ -1,47 +1,47 @@
-//! What the engine shows, cut down to what we act on: containers in a list, one container looked at,
-//! networks, images and events.
+//! Containers, images and events as the container engine reports them, cut down to what the fleet
+//! needs.
 //!
-//! Everything in an answer is optional to the client library; what we cannot do without is checked here,
-//! once. Surprising: a container that has ended still has an endpoint on its network, with an empty
-//! address, and its former address may be another container's by then.
+//! Every field of an answer is optional to the client library. The fields that we need are checked
+//! here, once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, EndpointSettings, EventMessage, ImageInspect, NetworkInspect,
+    ContainerSummaryStateEnum, EventMessage, ImageInspect,
 };
 
-use super::api::Id;
+use super::container_id::ContainerId;
+use super::network_types::Endpoint;
 use super::spec::{FLEET_LABEL, NAME_LABEL, OWNER_LABEL, SEAT_LABEL, STANDBY};
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
-/// Networks that every engine has and nobody has made; aliases do not work on them.
-const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
-/// A status above this is 128 and the number of the signal that ended the process.
-const BY_SIGNAL: i64 = 128;
+/// Base of the exit codes of killed processes: the code is this plus the signal's number.
+const SIGNAL_EXIT_BASE: i64 = 128;
+/// Maximum length of a container's error message that is kept, in characters.
+const MAX_ERROR_CHARS: usize = 200;
 
-/// The labels of a container, as far as they are ours.
+/// The labels of a container that this program sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContainerLabels {
-    /// Whose it is.
+    /// Name of the fleet.
     pub(super) fleet: Option<String>,
-    /// What it was made for; `None` if that is not said.
-    pub(super) post: Option<SeatLabel>,
-    /// Its replica's name.
+    /// Seat that it was made for.
+    pub(super) seat: Option<SeatLabel>,
+    /// Name of its replica.
     pub(super) name: Option<ReplicaName>,
-    /// Who holds the lock, if it is one.
+    /// Owner of the lock, if the container is one.
     pub(super) owner: Option<String>,
 }
 
-/// What a replica's container was made for.
+/// The seat label of a replica's container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeatLabel {
-    /// This seat.
+    /// The container was made for this seat.
     Seat(Seat),
-    /// To wait for one.
+    /// The container was made for a standby.
     Standby,
 }
 
@@ -54,7 +54,7 @@ impl SeatLabel {
         }
     }
 
-    /// The seat, if it is one.
+    /// Returns the seat; `None` for a standby.
     pub(super) fn seat(self) -> Option<Seat> {
         match self {
             Self::Seat(seat) => Some(seat),
@@ -64,15 +64,16 @@ impl SeatLabel {
 }
 
 impl ContainerLabels {
-    /// Whether it is a replica's, and not the lock's or somebody's who has our label by mistake.
+    /// Returns `true` for a replica's container: not the lock, nor a foreign container that has our
+    /// fleet label by mistake.
     pub(super) fn is_replica(&self) -> bool {
-        self.owner.is_none() && self.post.is_some()
+        self.owner.is_none() && self.seat.is_some()
     }
 
     fn from_labels(labels: Option<HashMap<String, String>>) -> Self {
         let mut labels = labels.unwrap_or_default();
         Self {
-            post: labels
+            seat: labels
                 .remove(SEAT_LABEL)
                 .and_then(|text| SeatLabel::from_label(&text)),
             name: labels.remove(NAME_LABEL).and_then(|name| name.parse().ok()),
@@ -85,97 +86,64 @@ impl ContainerLabels {
 /// A container in a list.
 #[derive(Clone, Debug)]
 pub(super) struct ListedContainer {
-    pub(super) id: Id,
+    pub(super) id: ContainerId,
     pub(super) name: String,
     pub(super) labels: ContainerLabels,
-    /// Whether it runs, as far as a list can tell.
+    /// `true` if the container runs, according to the list.
     pub(super) runs: bool,
-    /// When it was made, in seconds since 1970.
-    pub(super) made: i64,
+    /// Creation time, in seconds since 1970.
+    pub(super) created: i64,
 }
 
 impl ListedContainer {
+    /// Reads an entry of a list; `None` without an ID or a name.
     pub(super) fn from_summary(summary: ContainerSummary) -> Option<Self> {
         use ContainerSummaryStateEnum as State;
         let names = summary.names.unwrap_or_default();
         Some(Self {
-            id: Id::new(&summary.id?)?,
-            name: bare(names.first()?),
+            id: ContainerId::new(&summary.id?)?,
+            name: without_slash(names.first()?),
             labels: ContainerLabels::from_labels(summary.labels),
             runs: matches!(
                 summary.state,
                 Some(State::RUNNING | State::PAUSED | State::RESTARTING)
             ),
-            made: summary.created.unwrap_or_default(),
+            created: summary.created.unwrap_or_default(),
         })
     }
 }
 
-/// Whether a container runs.
+/// The state of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RunState {
-    /// It does, be it paused.
+    /// The container runs or is paused.
     Runs,
-    /// It does no more, or never did; how it ended, in a phrase.
+    /// The container has ended or was never started; the exit status, in a phrase.
     Ended(String),
 }
 
-/// A container that was looked at.
+/// The result of inspecting a container.
 #[derive(Clone, Debug)]
 pub(super) struct ContainerInfo {
-    pub(super) id: Id,
+    pub(super) id: ContainerId,
     pub(super) name: String,
     pub(super) labels: ContainerLabels,
-    pub(super) run: RunState,
-    /// The ID of what it was made from.
+    pub(super) run_state: RunState,
+    /// ID of its image.
     pub(super) image: String,
     pub(super) endpoints: Vec<Endpoint>,
 }
 
-/// Where a container is on a network.
-#[derive(Clone, Debug)]
-pub(super) struct Endpoint {
-    /// The network's ID; empty while the container has never run.
-    pub(super) network: String,
-    pub(super) network_name: String,
-    pub(super) addr: Option<IpAddr>,
-    pub(super) gateway: Option<IpAddr>,
-}
-
-impl Endpoint {
-    fn from_settings((network_name, settings): (String, EndpointSettings)) -> Self {
-        let addr = |text: Option<String>| text.and_then(|text| text.parse().ok());
-        let v6 = addr(settings.global_ipv6_address);
-        Self {
-            network: settings.network_id.unwrap_or_default(),
-            network_name,
-            addr: addr(settings.ip_address).or(v6),
-            gateway: addr(settings.gateway),
-        }
-    }
-
-    pub(super) fn is_user_defined(&self) -> bool {
-        !BUILT_IN.contains(&self.network_name.as_str())
-    }
-
-    /// The [`NetworkSeen::handle`] of the network.
-    fn handle(&self) -> &str {
-        match self.is_user_defined() {
-            true => &self.network,
-            false => &self.network_name,
-        }
-    }
-}
-
 impl ContainerInfo {
-    pub(super) fn from_inspect(seen: ContainerInspectResponse) -> Option<Self> {
-        let networks = seen.network_settings.and_then(|net| net.networks);
+    /// Reads an inspection; `None` without an ID, a name or a state.
+    pub(super) fn from_inspect(response: ContainerInspectResponse) -> Option<Self> {
+        let networks = response.network_settings.and_then(|net| net.networks);
         Some(Self {
-            id: Id::new(&seen.id?)?,
-            name: bare(&seen.name?),
-            labels: ContainerLabels::from_labels(seen.config.and_then(|config| config.labels)),
-            run: run(&seen.state?),
-            image: seen.image.unwrap_or_default(),
+            id: ContainerId::new(&response.id?)?,
+            name: without_slash(&response.name?),
+            labels: ContainerLabels::from_labels(response.config.and_then(|config| config.labels)),
+            run_state: run_state(&response.state?),
+            image: response.image.unwrap_or_default(),
             endpoints: networks
                 .into_iter()
                 .flatten()
@@ -184,14 +152,16 @@ impl ContainerInfo {
         })
     }
 
-    /// Its address on the network of this [`NetworkSeen::handle`].
+    /// Returns its address on the network with this [`NetworkInfo::handle`].
+    ///
+    /// [`NetworkInfo::handle`]: super::network_types::NetworkInfo::handle
     pub(super) fn addr_on(&self, handle: &str) -> Option<IpAddr> {
         let mut endpoints = self.endpoints.iter();
         endpoints.find(|endpoint| endpoint.handle() == handle)?.addr
     }
 }
 
-fn run(state: &ContainerState) -> RunState {
+fn run_state(state: &ContainerState) -> RunState {
     use ContainerStateStatusEnum as Status;
     match state.status {
         Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => {
@@ -199,72 +169,41 @@ fn run(state: &ContainerState) -> RunState {
         }
         Some(Status::CREATED) => RunState::Ended("container was never started".to_owned()),
         None | Some(Status::EMPTY) if state.running == Some(true) => RunState::Runs,
-        _ => RunState::Ended(ending(state)),
+        _ => RunState::Ended(exit_reason(state)),
     }
 }
 
-/// How a container ended, in a phrase.
-fn ending(state: &ContainerState) -> String {
-    let mut how = code(state.exit_code);
+/// Returns the exit status of a container, in a phrase.
+fn exit_reason(state: &ContainerState) -> String {
+    let mut reason = exit_phrase(state.exit_code);
     if state.oom_killed == Some(true) {
-        how.push_str(" for want of memory (--replica-memory)");
+        reason.push_str(", out of memory (--replica-memory)");
     }
     if let Some(error) = state.error.as_deref().filter(|error| !error.is_empty()) {
-        how = format!("{how}: {}", error.chars().take(200).collect::<String>());
+        let error: String = error.chars().take(MAX_ERROR_CHARS).collect();
+        reason = format!("{reason}: {error}");
     }
-    how
+    reason
 }
 
-/// An exit code in a phrase.
-pub(super) fn code(code: Option<i64>) -> String {
+/// Returns an exit code in a phrase.
+pub(super) fn exit_phrase(code: Option<i64>) -> String {
     match code {
         None => "container ended".to_owned(),
-        Some(code @ BY_SIGNAL..) if code > BY_SIGNAL => {
-            format!("container ended with {code} (signal {})", code - BY_SIGNAL)
+        Some(code) if code > SIGNAL_EXIT_BASE => {
+            let signal = code - SIGNAL_EXIT_BASE;
+            format!("container ended with {code} (signal {signal})")
         }
         Some(code) => format!("container ended with {code}"),
     }
 }
 
-/// A container's name without the slash that the API puts before it.
-fn bare(name: &str) -> String {
+/// Returns a container's name without the slash that the API puts before it.
+fn without_slash(name: &str) -> String {
     name.strip_prefix('/').unwrap_or(name).to_owned()
 }
 
-/// A network that was looked at.
-#[derive(Clone, Debug)]
-pub(super) struct NetworkInfo {
-    pub(super) id: String,
-    pub(super) name: String,
-    /// Whether it is a bridge of this host: its gateway is the host.
-    pub(super) is_bridge: bool,
-}
-
-impl NetworkInfo {
-    pub(super) fn from_network(network: NetworkInspect) -> Option<Self> {
-        Some(Self {
-            id: network.id?,
-            name: network.name?,
-            is_bridge: network.driver.as_deref() == Some("bridge"),
-        })
-    }
-
-    pub(super) fn is_user_defined(&self) -> bool {
-        !BUILT_IN.contains(&self.name.as_str())
-    }
-
-    /// What tells it from all others for as long as it is there: its ID, since several may have one name. But
-    /// those that every engine has it makes anew whenever it starts, each with another ID, and nobody else
-    /// may use their names.
-    pub(super) fn handle(&self) -> String {
-        match self.is_user_defined() {
-            true => self.id.clone(),
-            false => self.name.clone(),
-        }
-    }
-}
-
-/// An image that was looked at.
+/// The result of inspecting an image.
 #[derive(Clone, Debug)]
 pub(super) struct ImageInfo {
     pub(super) id: String,
@@ -272,6 +211,7 @@ pub(super) struct ImageInfo {
 }
 
 impl ImageInfo {
+    /// Reads an inspection; `None` without an ID.
     pub(super) fn from_image(image: ImageInspect) -> Option<Self> {
         Some(Self {
             id: image.id?,
@@ -280,14 +220,14 @@ impl ImageInfo {
     }
 }
 
-/// Something happened to a container.
+/// An event of a container.
 #[derive(Clone, Debug)]
 pub(super) struct ContainerEvent {
-    /// To which one.
-    pub(super) id: Option<Id>,
+    /// Its ID.
+    pub(super) id: Option<ContainerId>,
     /// Its exit code, if it ended.
-    pub(super) code: Option<i64>,
-    /// Whether it may have ended.
+    pub(super) exit_code: Option<i64>,
+    /// `true` if the container may have ended.
     pub(super) is_end: bool,
 }
 
@@ -297,58 +237,11 @@ impl From<EventMessage> for ContainerEvent {
         let attributes = actor.attributes.unwrap_or_default();
         let action = message.action.unwrap_or_default();
         Self {
-            id: actor.id.as_deref().and_then(Id::new),
-            code: attributes
+            id: actor.id.as_deref().and_then(ContainerId::new),
+            exit_code: attributes
                 .get("exitCode")
                 .and_then(|code| code.parse().ok()),
             is_end: matches!(action.as_str(), "die" | "destroy"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoint(id: &str, name: &str, addr: &str) -> Endpoint {
-        let settings = EndpointSettings {
-            network_id: Some(id.to_owned()),
-            ip_address: Some(addr.to_owned()),
-            ..EndpointSettings::default()
-        };
-        Endpoint::from_settings((name.to_owned(), settings))
-    }
-
-    #[test]
-    fn the_engines_own_network_is_known_by_name_and_any_other_by_id() {
-        let network = |id: &str, name: &str| NetworkInfo {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            is_bridge: true,
-        };
-        let seen = |endpoint| ContainerInfo {
-            id: Id::new(&"0".repeat(64)).unwrap(),
-            name: "S1".to_owned(),
-            labels: ContainerLabels::from_labels(None),
-            run: RunState::Runs,
-            image: String::new(),
-            endpoints: vec![endpoint],
-        };
-        let addr = Some(IpAddr::from([10, 0, 0, 7]));
-        // Another ID since the engine was started again.
-        let own = network("n1", "bridge").handle();
-        assert_eq!(
-            seen(endpoint("n2", "bridge", "10.0.0.7")).addr_on(&own),
-            addr
-        );
-        let other = network("n1", "blue").handle();
-        assert_eq!(
-            seen(endpoint("n1", "blue", "10.0.0.7")).addr_on(&other),
-            addr
-        );
-        assert_eq!(
-            seen(endpoint("n2", "blue", "10.0.0.7")).addr_on(&other),
-            None
-        );
     }
 }

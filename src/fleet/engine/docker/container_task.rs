@@ -1,146 +1,143 @@
-//! The life of one container, from being made to being gone, in one task: make and start it, look at it
-//! when somebody has a hint, and part from it (`parting`) when told to.
-//!
-//! It believes only what it sees by looking at its own container by ID: "runs", "ended" or "is not
-//! there"; a look that fails says nothing. Surprising: the sign that a replica is dead (its connections
-//! end) is some 20 ms faster than the engine's knowledge of it, so a look that still sees it run is
-//! repeated for a while.
+//! The task of one container: it creates and starts the container, supervises it, and removes it
+//! (`removal`) on request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::api::{ApiError, Id};
-use super::api_types::{self, ContainerInfo, RunState};
-use super::registry::CheckSignal;
-use super::removal::discard;
-use super::{RunningContainer, Shared};
-use crate::fleet::engine::{EngineEvent, ExitReport, StopMode};
-use crate::ring::Seat;
-use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use super::api::ApiError;
+use super::api_types::{ContainerInfo, RunState};
+use super::container_id::ContainerId;
+use super::removal::{discard, stop_and_remove};
+use super::replica_container::{RECHECK_DELAYS, ReplicaContainer};
+use super::shared::{RunningContainer, Shared};
+use super::spec::missing_image;
+use crate::fleet::engine::interface::{EngineEvent, StopMode};
+use crate::roster::ReplicaAddr;
 
-/// The pauses between looks after a nudge, as long as the container is seen to run.
-pub(super) const RECHECK_DELAYS: [Duration; 6] = [
-    Duration::from_millis(20),
-    Duration::from_millis(30),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-];
+/// Number of attempts to create a container whose name is taken by a leftover of ours.
+const CREATE_ATTEMPTS: u32 = 2;
 
-/// The task that looks after one container.
+/// The task that supervises one container.
 #[derive(Debug)]
 pub(super) struct ContainerTask {
-    pub(super) id: ReplicaId,
-    pub(super) seat: Option<Seat>,
-    pub(super) name: ReplicaName,
-    pub(super) dock: Arc<Shared>,
-    pub(super) nudge: Arc<CheckSignal>,
-    pub(super) told: oneshot::Receiver<StopMode>,
-    /// Whether there may be a container, be its ID known or not.
-    pub(super) may_exist: bool,
-    /// Whether its end was reported.
-    pub(super) is_told: bool,
+    replica: ReplicaContainer,
+    stop_requested: oneshot::Receiver<StopMode>,
+    /// `true` if a container may exist, even if its ID is not known.
+    may_exist: bool,
+    /// `true` if its exit was reported.
+    exit_reported: bool,
 }
 
-/// Why nothing was started: a report, or the farewell that came first.
+/// The reason why no container was started.
 enum StartAborted {
-    Report(EngineEvent),
-    Farewell(StopMode),
+    /// The start failed, with this event.
+    Failed(EngineEvent),
+    /// A stop request came first.
+    Stopped(StopMode),
 }
 
 impl ContainerTask {
-    /// All of it; `berth` is where it runs already, if it was found.
-    pub(super) async fn run(mut self, berth: Option<RunningContainer>) {
-        let id = self.id;
-        let begun = match berth {
-            Some(berth) => Ok(berth),
-            None => self.bring_up().await,
+    /// Creates a task that has not begun.
+    pub(super) fn new(
+        replica: ReplicaContainer,
+        stop_requested: oneshot::Receiver<StopMode>,
+    ) -> Self {
+        Self {
+            replica,
+            stop_requested,
+            may_exist: false,
+            exit_reported: false,
+        }
+    }
+
+    /// Runs the task to its end. `adopted` is the container if it runs already.
+    pub(super) async fn run(mut self, adopted: Option<RunningContainer>) {
+        let id = self.replica.id;
+        self.may_exist = adopted.is_some();
+        let running = match adopted {
+            Some(running) => Ok(running),
+            None => self.create_and_start().await,
         };
-        let farewell = match begun {
+        let mode = match running {
             Ok(RunningContainer { container, addr }) => {
                 self.identify(&container);
-                self.send_event(EngineEvent::Started { id, addr });
+                self.replica.send_event(EngineEvent::Started { id, addr });
                 self.supervise(&container).await
             }
-            Err(StartAborted::Report(report)) => {
-                self.send_event(report);
+            Err(StartAborted::Failed(event)) => {
+                self.replica.send_event(event);
                 self.stop_requested().await
             }
-            Err(StartAborted::Farewell(farewell)) => farewell,
+            Err(StartAborted::Stopped(mode)) => mode,
         };
-        // One that is left stays in the book: nobody may take it for a stray.
-        if farewell != StopMode::Detach {
+        // A detached container stays registered, so that the reconciler does not remove it as a
+        // stray.
+        if mode != StopMode::Detach {
             if self.may_exist {
-                self.stop_and_remove(farewell).await;
+                stop_and_remove(&self.replica, mode, self.exit_reported).await;
             }
-            self.dock.book.unregister(&self.container_name());
+            let name = self.replica.container_name();
+            self.replica.shared.registry.unregister(&name);
         }
-        self.send_event(EngineEvent::Removed { id });
+        self.replica.send_event(EngineEvent::Removed { id });
     }
 
-    pub(super) fn send_event(&self, report: EngineEvent) {
-        self.dock.reports.send(report);
+    /// Enters the container's ID in the registry, and removes the marker that it supersedes.
+    fn identify(&self, container: &ContainerId) {
+        let shared = &self.replica.shared;
+        let name = self.replica.container_name();
+        shared.registry.identify(&name, container);
+        let seat = self.replica.seat;
+        let superseded = seat.and_then(|seat| shared.markers.supersede(seat, container));
+        discard(shared, superseded);
     }
 
-    pub(super) fn container_name(&self) -> String {
-        self.dock.recipe.container_name(self.name.as_ref())
-    }
-
-    fn identify(&self, container: &Id) {
-        self.dock.book.identify(&self.container_name(), container);
-        let before = self
-            .seat
-            .and_then(|seat| self.dock.kept.supersede(seat, container));
-        discard(&self.dock, before);
-    }
-
-    /// Waits for the order to go; a fleet that is gone gives it too.
+    /// Waits for the stop request; the end of the fleet counts as [`StopMode::Detach`].
     async fn stop_requested(&mut self) -> StopMode {
-        (&mut self.told).await.unwrap_or(StopMode::Detach)
+        (&mut self.stop_requested).await.unwrap_or(StopMode::Detach)
     }
 
-    /// Makes and starts the container, when it is its turn.
-    async fn bring_up(&mut self) -> Result<RunningContainer, StartAborted> {
-        let dock = Arc::clone(&self.dock);
-        let _turn = tokio::select! {
+    /// Creates and starts the container, as soon as one of the permits for starts is free.
+    async fn create_and_start(&mut self) -> Result<RunningContainer, StartAborted> {
+        let shared = Arc::clone(&self.replica.shared);
+        let _permit = tokio::select! {
             biased;
-            farewell = self.stop_requested() => return Err(StartAborted::Farewell(farewell)),
-            turn = dock.starts.acquire() => turn,
+            mode = self.stop_requested() => return Err(StartAborted::Stopped(mode)),
+            permit = shared.starts.acquire() => permit,
         };
-        let made = self.create().await;
-        let started = match made {
+        let created = self.create().await;
+        let started = match created {
             Ok(container) => {
                 self.identify(&container);
                 self.start(container).await
             }
-            Err(report) => Err(report),
+            Err(event) => Err(event),
         };
-        started.map_err(StartAborted::Report)
+        started.map_err(StartAborted::Failed)
     }
 
     fn start_failed(&self, why: impl ToString) -> EngineEvent {
         EngineEvent::Failed {
-            id: self.id,
+            id: self.replica.id,
             why: why.to_string(),
         }
     }
 
-    /// Makes the container; one of ours that has its name and that nobody looks after gives way.
-    async fn create(&mut self) -> Result<Id, EngineEvent> {
-        let dock = Arc::clone(&self.dock);
-        let Shared { api, recipe, .. } = &*dock;
-        let name = self.container_name();
-        let id = self.id;
+    /// Creates the container. An unsupervised container of the fleet with the same name is
+    /// replaced.
+    async fn create(&mut self) -> Result<ContainerId, EngineEvent> {
+        let shared = Arc::clone(&self.replica.shared);
+        let Shared { api, template, .. } = &*shared;
+        let name = self.replica.container_name();
+        let id = self.replica.id;
         let refused = |why: &str| EngineEvent::NameRefused {
             id,
             why: why.to_owned(),
         };
-        for _ in 0..2 {
-            let body = recipe.replica(self.seat, &self.name);
+        for _ in 0..CREATE_ATTEMPTS {
+            let body = template.replica(self.replica.seat, &self.replica.name);
             match api.create(&name, body).await {
                 Ok(container) => {
                     self.may_exist = true;
@@ -148,14 +145,16 @@ impl ContainerTask {
                 }
                 Err(ApiError::Conflict(_)) => match api.inspect(&name).await {
                     Ok(other) if self.is_replaceable(&other) => {
-                        // Whether that worked shows when it is tried again.
+                        // The next attempt shows whether this worked.
                         let _ = api.remove(&other.id).await;
                     }
                     Ok(_) => return Err(refused("is taken by a container that is not ours")),
                     Err(ApiError::Missing(_)) => {}
-                    Err(fault) => return Err(self.start_failed(fault)),
+                    Err(err) => return Err(self.start_failed(err)),
                 },
-                Err(ApiError::Missing(_)) => return Err(self.start_failed(self.dock.no_image())),
+                Err(ApiError::Missing(_)) => {
+                    return Err(self.start_failed(missing_image(&template.image_name)));
+                }
                 Err(ApiError::Refused { status: 400, .. }) if name.len() < 2 => {
                     return Err(refused("is too short for a container"));
                 }
@@ -163,97 +162,74 @@ impl ContainerTask {
                     self.may_exist = true;
                     return self.find().await.ok_or_else(|| self.start_failed(why));
                 }
-                Err(fault) => return Err(self.start_failed(fault)),
+                Err(err) => return Err(self.start_failed(err)),
             }
         }
-        Err(refused("is taken by a container that does not go"))
+        Err(refused("is taken by a container that cannot be removed"))
     }
 
     fn is_replaceable(&self, other: &ContainerInfo) -> bool {
-        let Shared { recipe, book, .. } = &*self.dock;
-        let is_ours = other.labels.fleet.as_ref() == Some(&recipe.fleet);
+        let shared = &*self.replica.shared;
+        let is_ours = other.labels.fleet.as_ref() == Some(&shared.template.fleet);
         is_ours
-            && !self.dock.is_held()
+            && !shared.handover_active()
             && other.labels.is_replica()
-            && other.name == self.container_name()
-            && !book.has(&other.id)
+            && other.name == self.replica.container_name()
+            && !shared.registry.has(&other.id)
     }
 
-    /// Looks for the container that may have been made.
-    async fn find(&self) -> Option<Id> {
-        let name = self.container_name();
-        let list = self.dock.api.list().await.ok()?;
+    /// Finds a container that may have been created, by its name in the list of the fleet.
+    async fn find(&self) -> Option<ContainerId> {
+        let name = self.replica.container_name();
+        let list = self.replica.shared.api.list().await.ok()?;
         let found = list.into_iter().find(|listed| listed.name == name)?;
         Some(found.id)
     }
 
-    async fn start(&self, container: Id) -> Result<RunningContainer, EngineEvent> {
-        let Shared { api, recipe, .. } = &*self.dock;
+    async fn start(&self, container: ContainerId) -> Result<RunningContainer, EngineEvent> {
+        let Shared { api, template, .. } = &*self.replica.shared;
         match api.start(&container).await {
-            // After no clear answer it may run all the same.
+            // After an indeterminate answer the container may run.
             Ok(()) | Err(ApiError::Indeterminate(_)) => {}
-            Err(fault) => return Err(self.start_failed(fault)),
+            Err(err) => return Err(self.start_failed(err)),
         }
-        let seen = api.inspect(container.as_str()).await;
-        let seen = seen.map_err(|fault| self.start_failed(fault))?;
-        match seen.run {
+        let info = api.inspect(container.as_str()).await;
+        let info = info.map_err(|err| self.start_failed(err))?;
+        match info.run_state {
             RunState::Runs => {}
-            RunState::Ended(how) => {
-                let id = self.id;
-                let how = self.with_log_tail(how, &container).await;
+            RunState::Ended(reason) => {
+                let id = self.replica.id;
+                let how = self.replica.with_log_tail(reason, &container).await;
                 return Err(EngineEvent::Ended { id, how });
             }
         }
-        let Some(ip) = seen.addr_on(&recipe.network) else {
+        let Some(ip) = info.addr_on(&template.network) else {
             return Err(self.start_failed("its container has no address on our network"));
         };
         Ok(RunningContainer {
             container,
-            addr: ReplicaAddr((ip, recipe.port).into()),
+            addr: ReplicaAddr((ip, template.port).into()),
         })
     }
 
-    /// Reports its end, if it comes, and waits for the order to go.
-    async fn supervise(&mut self, container: &Id) -> StopMode {
-        let nudge = Arc::clone(&self.nudge);
-        let mut looks = RECHECK_DELAYS.len();
+    /// Reports the exit of the container, if it comes, and waits for the stop request.
+    async fn supervise(&mut self, container: &ContainerId) -> StopMode {
+        let check = Arc::clone(&self.replica.check);
+        let mut rechecks = RECHECK_DELAYS.len();
         loop {
-            let pause = RECHECK_DELAYS.get(looks).copied();
+            let delay = RECHECK_DELAYS.get(rechecks).copied();
             tokio::select! {
                 biased;
-                farewell = self.stop_requested() => return farewell,
-                () = nudge.requested() => looks = 0,
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => looks += 1,
+                mode = self.stop_requested() => return mode,
+                () = check.requested() => rechecks = 0,
+                () = sleep(delay.unwrap_or_default()), if delay.is_some() => rechecks += 1,
             }
-            if let Some(how) = self.inspect_exit(container).await {
-                let id = self.id;
-                self.is_told = true;
-                self.send_event(EngineEvent::Ended { id, how });
+            if let Some(how) = self.replica.inspect_exit(container).await {
+                let id = self.replica.id;
+                self.exit_reported = true;
+                self.replica.send_event(EngineEvent::Ended { id, how });
                 return self.stop_requested().await;
             }
         }
-    }
-
-    /// Looks whether the container has ended, and how.
-    pub(super) async fn inspect_exit(&self, container: &Id) -> Option<ExitReport> {
-        match self.dock.api.inspect(container.as_str()).await {
-            Ok(seen) => match seen.run {
-                RunState::Runs => None,
-                RunState::Ended(how) => Some(self.with_log_tail(how, container).await),
-            },
-            Err(ApiError::Missing(_)) => {
-                // An event may have told of its exit code.
-                let code = api_types::code(self.nudge.code());
-                Some(format!("{code}, and was removed").into())
-            }
-            Err(fault) => {
-                tracing::debug!("cannot look at container {container}: {fault}");
-                None
-            }
-        }
-    }
-
-    async fn with_log_tail(&self, how: String, container: &Id) -> ExitReport {
-        ExitReport::with_output(how, &self.dock.api.last_words(container).await)
     }
 }

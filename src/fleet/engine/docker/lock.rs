@@ -1,10 +1,10 @@
-//! The lock of a fleet: a container that is made and never started, whose name nobody else can have while
-//! it exists and whose label says who holds it. It keeps a second balancer from the same fleet.
+//! The lock of a fleet, which keeps a second balancer from the same fleet: a container that is
+//! created and never started. Its name exists once per engine, and its label names the owner.
 //!
-//! The lock of an owner that is gone is taken over. Surprising: an owner that cannot be judged from here
-//! (a process of another machine or another PID namespace) counts as alive; the sentence says what to
-//! remove. And whoever cleans an engine up (`docker container prune`) removes what does not run, so the
-//! lock is looked after and made again.
+//! A stale lock, whose owner has ended, is taken over. An owner that cannot be checked from here
+//! counts as alive: a process of another machine or another PID namespace. The error then names the
+//! container to remove. `docker container prune` removes containers that do not run, so the lock is
+//! checked against each list and created again.
 
 mod owner;
 
@@ -15,92 +15,99 @@ use anyhow::{Context as _, bail};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::api::{Api, ApiError, Id};
+use super::api::{Api, ApiError};
 use super::api_types::{ContainerInfo, ListedContainer};
+use super::container_id::ContainerId;
 use super::spec::ContainerTemplate;
 use owner::LockOwner;
 
-/// How often a lock that changes under our hands is tried for.
+/// Number of attempts to take a lock that others change meanwhile.
 const LOCK_ATTEMPTS: u32 = 5;
-/// Between tries; a little longer each time, so that of many who try one gets it.
+/// Delay between attempts. It grows with each attempt, so that one of many contenders succeeds.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// The lock, held.
+/// The held lock.
 #[derive(Debug)]
 pub(super) struct Lock {
     owner: LockOwner,
-    /// `None` once it was given back. Held across calls, so that nobody makes it again meanwhile.
-    container: Mutex<Option<Id>>,
+    /// `None` once it was released. Locked across API calls, so that the container is not created
+    /// again meanwhile.
+    container: Mutex<Option<ContainerId>>,
 }
 
 impl Lock {
-    /// Takes the lock for this program; `container` is the one we are in, and `from` the process on this
-    /// machine that lets us have it.
+    /// Takes the lock for this program. `container` is our own container, and `handed_over_by` the
+    /// process on this machine that hands its lock over.
     ///
     /// # Errors
     /// When another balancer holds it, or a container that is not ours has its name.
     pub(super) async fn acquire(
         api: &Api,
-        recipe: &ContainerTemplate,
-        container: Option<&Id>,
-        from: Option<u32>,
+        template: &ContainerTemplate,
+        container: Option<&ContainerId>,
+        handed_over_by: Option<u32>,
     ) -> anyhow::Result<Self> {
         let this = LockOwner::current(container)?;
         let held_as = |id| Self {
             owner: this.clone(),
             container: Mutex::new(Some(id)),
         };
-        let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
+        let (name, fleet) = (template.lock_name(), &template.fleet);
         for attempt in 0..LOCK_ATTEMPTS {
             sleep(attempt * LOCK_RETRY_DELAY).await;
-            match api.create(&name, recipe.lock(&this.to_label())).await {
+            match api.create(&name, template.lock(&this.to_label())).await {
                 Ok(id) => return Ok(held_as(id)),
                 Err(ApiError::Conflict(_) | ApiError::Indeterminate(_)) => {}
-                Err(fault) => bail!("cannot make the lock {name} of fleet {fleet}: {fault}"),
+                Err(err) => bail!("cannot create the lock {name} of fleet {fleet}: {err}"),
             }
             let held = match api.inspect(&name).await {
                 Ok(held) => held,
                 Err(ApiError::Missing(_)) => continue,
-                Err(fault) => bail!("cannot look at the lock {name} of fleet {fleet}: {fault}"),
+                Err(err) => bail!("cannot inspect the lock {name} of fleet {fleet}: {err}"),
             };
-            let owner = owner_of(&held, recipe)?;
+            let owner = owner_of(&held, template)?;
             if owner == this {
-                // We made it, and had no clear answer.
+                // We created it, and the answer was indeterminate.
                 return Ok(held_as(held.id));
             }
-            let lets = from.is_some_and(|pid| owner.is_process(pid));
-            if !lets && !owner.is_gone(&this, api).await {
+            let handed_over = handed_over_by.is_some_and(|pid| owner.is_process(pid));
+            if !handed_over && !owner.has_ended(&this, api).await {
                 bail!(
                     "another balancer runs fleet {fleet}: {}; give this one another --fleet, or \
                      remove container {name} if that one is gone",
                     owner.describe()
                 );
             }
-            let how = if lets { "lets us have it" } else { "is gone" };
-            tracing::info!("took over the lock of {}, which {how}", owner.describe());
-            // Whether that worked shows when it is tried again.
+            let reason = if handed_over {
+                "hands it over"
+            } else {
+                "has ended"
+            };
+            tracing::info!("took over the lock of {}, which {reason}", owner.describe());
+            // The next attempt shows whether this worked.
             let _ = api.remove(&held.id).await;
         }
-        bail!("the lock {name} of fleet {fleet} is fought for; try again")
+        bail!("the lock {name} of fleet {fleet} is contended; try again")
     }
 
-    /// Takes it again from a process that was let have it and has ended.
-    pub(super) async fn reacquire(&self, api: &Api, recipe: &ContainerTemplate) {
+    /// Takes the lock back from a process that it was handed over to and that has ended.
+    pub(super) async fn reacquire(&self, api: &Api, template: &ContainerTemplate) {
         for attempt in 0..LOCK_ATTEMPTS {
             sleep(attempt * LOCK_RETRY_DELAY).await;
-            if self.reconcile(api, recipe, &[]).await {
+            if self.reconcile(api, template, &[]).await {
                 return;
             }
         }
-        // From now on it is the lists that look after it.
+        // From now on each list checks the lock.
     }
 
-    /// Makes it again if it is not in this list of all containers of the fleet; whether it is held then. A
-    /// list that lies does no harm: the name is taken then.
+    /// Creates the lock again if it is missing from this list of all containers of the fleet.
+    /// Returns `true` if it is held then. An incomplete list does no harm, because the name is
+    /// taken.
     pub(super) async fn reconcile(
         &self,
         api: &Api,
-        recipe: &ContainerTemplate,
+        template: &ContainerTemplate,
         list: &[ListedContainer],
     ) -> bool {
         let mut container = self.container.lock().await;
@@ -108,82 +115,89 @@ impl Lock {
         if list.iter().any(|listed| listed.id == *id) {
             return true;
         }
-        let (name, fleet) = (recipe.lock_name(), &recipe.fleet);
-        match api.create(&name, recipe.lock(&self.owner.to_label())).await {
-            Ok(made) => {
+        let (name, fleet) = (template.lock_name(), &template.fleet);
+        match api
+            .create(&name, template.lock(&self.owner.to_label()))
+            .await
+        {
+            Ok(created) => {
                 tracing::warn!("the lock {name} of fleet {fleet} was gone; it is made again");
-                *container = Some(made);
+                *container = Some(created);
                 true
             }
             Err(ApiError::Conflict(_)) => match api.inspect(&name).await {
-                Ok(held) if owner_of(&held, recipe).is_ok_and(|owner| owner == self.owner) => {
+                Ok(held) if owner_of(&held, template).is_ok_and(|owner| owner == self.owner) => {
                     *container = Some(held.id);
                     true
                 }
-                // One that was to take over from us, and came to nothing.
-                Ok(held) if is_stale(&held, recipe, &self.owner, api).await => {
-                    // Whether that worked shows when it is tried again.
+                // The lock of a process whose takeover from us has failed.
+                Ok(held) if is_stale(&held, template, &self.owner, api).await => {
+                    // The next attempt shows whether this worked.
                     let _ = api.remove(&held.id).await;
                     false
                 }
                 Ok(_) => {
                     tracing::warn!(
-                        "another balancer has the lock {name} and takes our containers for its own; \
+                        "another balancer has the lock {name} and treats our containers as its own; \
                          stop one of the two"
                     );
                     false
                 }
-                Err(fault) => {
-                    tracing::debug!("cannot look at the lock {name}: {fault}");
+                Err(err) => {
+                    tracing::debug!("cannot inspect the lock {name}: {err}");
                     false
                 }
             },
-            Err(fault) => {
-                tracing::debug!("cannot make the lock {name} again: {fault}");
+            Err(err) => {
+                tracing::debug!("cannot create the lock {name} again: {err}");
                 false
             }
         }
     }
 
-    /// Whether it is this container.
-    pub(super) fn is(&self, id: &Id) -> bool {
-        // Whoever holds it looks after it just now.
+    /// Returns `true` if the lock is this container.
+    pub(super) fn is(&self, id: &ContainerId) -> bool {
+        // A task that has it locked checks it just now.
         self.container
             .try_lock()
             .is_ok_and(|container| container.as_ref() == Some(id))
     }
 
-    /// Gives it back.
+    /// Releases the lock.
     pub(super) async fn release(&self, api: &Api) {
         let Some(container) = self.container.lock().await.take() else {
             return;
         };
         match api.remove(&container).await {
             Ok(()) | Err(ApiError::Missing(_)) => {}
-            Err(fault) => tracing::warn!("cannot remove the lock of the fleet: {fault}"),
+            Err(err) => tracing::warn!("cannot remove the lock of the fleet: {err}"),
         }
     }
 }
 
-/// Whether it is the lock of an owner that is gone, as seen by `this`.
+/// Returns `true` if the owner of the lock has ended, as seen by `this`.
 async fn is_stale(
     held: &ContainerInfo,
-    recipe: &ContainerTemplate,
+    template: &ContainerTemplate,
     this: &LockOwner,
     api: &Api,
 ) -> bool {
-    match owner_of(held, recipe) {
-        Ok(owner) => owner.is_gone(this, api).await,
+    match owner_of(held, template) {
+        Ok(owner) => owner.has_ended(this, api).await,
         Err(_) => false,
     }
 }
 
-fn owner_of(held: &ContainerInfo, recipe: &ContainerTemplate) -> anyhow::Result<LockOwner> {
-    let is_ours = held.labels.fleet.as_ref() == Some(&recipe.fleet);
+/// Returns the owner of a lock.
+///
+/// # Errors
+/// When the container is not a lock of the fleet.
+fn owner_of(held: &ContainerInfo, template: &ContainerTemplate) -> anyhow::Result<LockOwner> {
+    let is_ours = held.labels.fleet.as_ref() == Some(&template.fleet);
     let label = held.labels.owner.as_deref().filter(|_| is_ours);
     let owner = label.and_then(LockOwner::from_label);
     owner.with_context(|| {
-        let (name, fleet) = (&held.name, &recipe.fleet);
+        let (name, fleet) = (&held.name, &template.fleet);
         format!(
             "container {name} is not ours, but fleet {fleet} needs its name; choose another --fleet"
         )

@@ -1,9 +1,9 @@
-//! The engine's hints: its events, and a list of all our containers from time to time.
+//! Follows the container engine's events, and lists all containers of the fleet from time to time.
 //!
-//! Events get lost when a reader is slow and when the engine restarts, so the list is the truth. Still
-//! both only nudge whoever looks after a container: nothing is removed or declared dead here because a
-//! list is short, empty or was refused. Surprising: a container of ours that nobody looks after is
-//! removed, once two lists in a row have shown it: it was left by a call without a clear answer.
+//! Events get lost when a reader is slow and when the engine restarts, so the list is
+//! authoritative. Both only request checks: no container is declared dead because a list is short,
+//! empty or refused. An unsupervised container of the fleet is a stray: an indeterminate call has
+//! left it. It is removed once two lists in a row have shown it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,93 +11,101 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
-use super::api::Id;
+use super::container_id::ContainerId;
+use super::shared::Shared;
 
-/// Between lists.
+/// Interval between lists.
 const LIST_INTERVAL: Duration = Duration::from_secs(10);
-/// Between the list at the beginning of a stream of events and the next, which sees what happened while
-/// the stream was only being opened.
-const LIST_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// The first pause before the stream of events is opened again.
+/// Delay between the list at the opening of an event stream and the next list, which shows what
+/// happened while the stream was being opened.
+const RELIST_DELAY: Duration = Duration::from_secs(1);
+/// Minimum delay before the event stream is opened again.
 const REOPEN_DELAY_MIN: Duration = Duration::from_millis(100);
-/// The longest.
+/// Maximum delay before the event stream is opened again.
 const REOPEN_DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// Watches for ever.
-pub(super) async fn watch(dock: Arc<Shared>) {
-    tokio::join!(watch_events(&dock), poll_list(&dock));
+/// Follows events and lists for ever.
+pub(super) async fn watch(shared: Arc<Shared>) {
+    tokio::join!(watch_events(&shared), poll_list(&shared));
 }
 
-/// Reads events and opens their stream again whenever it is cut.
-async fn watch_events(dock: &Shared) {
-    let mut pause = REOPEN_DELAY_MIN;
+/// Reads events, and opens their stream again whenever it breaks.
+async fn watch_events(shared: &Shared) {
+    let mut delay = REOPEN_DELAY_MIN;
     loop {
-        let begun = Instant::now();
-        let mut events = dock.api.events();
-        dock.relist.notify_one();
+        let begin = Instant::now();
+        let mut events = shared.api.events();
+        shared.relist.notify_one();
         while let Some(event) = events.next().await {
             if let (Some(id), true) = (&event.id, event.is_end) {
-                dock.book.may_have_ended(id, event.code);
-                if dock.lock.is(id) {
-                    dock.relist.notify_one();
+                shared.registry.may_have_ended(id, event.exit_code);
+                if shared.lock.is(id) {
+                    shared.relist.notify_one();
                 }
             }
         }
-        pause = if begun.elapsed() > REOPEN_DELAY_MAX {
+        delay = if begin.elapsed() > REOPEN_DELAY_MAX {
             REOPEN_DELAY_MIN
         } else {
-            REOPEN_DELAY_MAX.min(2 * pause)
+            REOPEN_DELAY_MAX.min(2 * delay)
         };
-        tracing::debug!("the engine's events are cut; again in {pause:?}");
-        sleep(pause).await;
+        tracing::debug!("the event stream of the container engine broke; reopening in {delay:?}");
+        sleep(delay).await;
     }
 }
 
-/// Lists all containers of the fleet, again and again.
-async fn poll_list(dock: &Shared) {
+/// Lists all containers of the fleet at intervals, and whenever a list is due.
+async fn poll_list(shared: &Shared) {
     let mut strays = BTreeSet::new();
-    let mut answers = true;
-    let mut pause = LIST_INTERVAL;
+    let mut answered = true;
+    let mut delay = LIST_INTERVAL;
     loop {
-        pause = match timeout(pause, dock.relist.notified()).await {
-            Ok(()) => LIST_RETRY_DELAY,
+        delay = match timeout(delay, shared.relist.notified()).await {
+            Ok(()) => RELIST_DELAY,
             Err(_) => LIST_INTERVAL,
         };
-        match dock.api.list().await {
+        match shared.api.list().await {
             Ok(list) => {
-                if !answers {
+                if !answered {
                     tracing::info!("the container engine answers again");
                 }
-                answers = true;
-                dock.cells.engine_answers(true);
-                let met = dock.book.reconcile(&list).into_iter().collect();
-                if dock.is_held() {
+                answered = true;
+                shared.counters.engine_answers(true);
+                let seen = shared.registry.reconcile(&list).into_iter().collect();
+                if shared.handover_active() {
                     strays.clear();
                 } else {
-                    dock.lock.reconcile(&dock.api, &dock.recipe, &list).await;
-                    strays = remove_strays(dock, &strays, met).await;
+                    shared
+                        .lock
+                        .reconcile(&shared.api, &shared.template, &list)
+                        .await;
+                    strays = remove_strays(shared, &strays, seen).await;
                 }
             }
-            Err(fault) => {
-                if answers {
-                    tracing::warn!("cannot list containers, replicas run on unwatched: {fault}");
+            Err(err) => {
+                if answered {
+                    tracing::warn!("cannot list containers, replicas run on unwatched: {err}");
                 }
-                answers = false;
-                dock.cells.engine_answers(false);
+                answered = false;
+                shared.counters.engine_answers(false);
             }
         }
     }
 }
 
-/// Removes those that were strays before and still are; returns the new ones.
-async fn remove_strays(dock: &Shared, before: &BTreeSet<Id>, met: BTreeSet<Id>) -> BTreeSet<Id> {
-    let is_known = |id: &Id| dock.book.has(id) || dock.kept.has(id);
-    for id in met.intersection(before).filter(|id| !is_known(id)) {
-        match dock.api.remove(id).await {
-            Ok(()) => tracing::info!("removed container {id}, which nobody looked after"),
-            Err(fault) => tracing::debug!("cannot remove the stray container {id}: {fault}"),
+/// Removes the containers that are strays in this list and were in the last one. Returns the strays
+/// of this list.
+async fn remove_strays(
+    shared: &Shared,
+    previous: &BTreeSet<ContainerId>,
+    seen: BTreeSet<ContainerId>,
+) -> BTreeSet<ContainerId> {
+    let is_known = |id: &ContainerId| shared.registry.has(id) || shared.markers.has(id);
+    for id in seen.intersection(previous).filter(|id| !is_known(id)) {
+        match shared.api.remove(id).await {
+            Ok(()) => tracing::info!("removed stray container {id}"),
+            Err(err) => tracing::debug!("cannot remove the stray container {id}: {err}"),
         }
     }
-    met
+    seen
 }

@@ -1,146 +1,159 @@
-//! The end of a container by order: it is told to end, how it did is reported, and it is removed.
+//! The removal of containers: a container is stopped, its exit is reported, and it is removed.
 //!
-//! It is tried for a while and then given up, for whoever has ordered it waits. Surprising: a container
-//! that nobody has ever heard of again after it was made is looked for by its name, in the list of the
-//! fleet's own.
+//! An attempt is given up after a while, because a client may wait for the result. A container
+//! whose ID never arrived is looked up by its name, in the list of the fleet.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::api::{ApiError, Id};
-use super::container_task::{ContainerTask, RECHECK_DELAYS};
-use super::{DeadContainer, MAX_STARTS, Shared};
-use crate::fleet::engine::{EngineEvent, StopMode};
+use super::api::ApiError;
+use super::container_id::ContainerId;
+use super::replica_container::{RECHECK_DELAYS, ReplicaContainer};
+use super::shared::{DeadContainer, Shared};
+use crate::fleet::engine::interface::{EngineEvent, StopMode};
 use crate::roster::ReplicaId;
 
-/// How long those that are being started go first: the engine does one thing at a time, more or less, and
-/// nobody waits for a corpse.
+/// Maximum time for which a removal yields to starts. The container engine serialises much of its
+/// work, and a start is what clients wait for.
 const YIELD_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is looked whether they have started.
+/// Interval at which a yielding removal checks whether the starts are done.
 const YIELD_POLL: Duration = Duration::from_millis(20);
-/// How long it is tried to remove a container.
+/// Time after which the removal of a container is given up.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Between two tries.
+/// Delay between two attempts to remove a container.
 const REMOVE_RETRY_DELAY: Duration = Duration::from_millis(100);
+/// The ID of no replica, for containers that were found and not adopted.
+const NO_REPLICA: ReplicaId = ReplicaId(0);
 
-impl ContainerTask {
-    /// Has it end, and reports how it did if nobody has: a corpse that is gone cannot be asked. Whether it is
-    /// known to have ended.
-    async fn stop_and_report(&self, farewell: StopMode, container: &Id) -> bool {
-        let api = &self.dock.api;
-        let said = match farewell {
-            StopMode::Graceful => api.stop(container).await,
-            StopMode::Kill | StopMode::Detach => api.kill(container).await,
+/// Stops and removes a replica's container, if it has one. Its exit is reported unless
+/// `exit_reported`.
+pub(super) async fn stop_and_remove(
+    replica: &ReplicaContainer,
+    mode: StopMode,
+    exit_reported: bool,
+) {
+    let shared = &*replica.shared;
+    let name = replica.container_name();
+    if mode == StopMode::Kill {
+        yield_to_starts(shared).await;
+    }
+    let begin = Instant::now();
+    let mut stopped = false;
+    while begin.elapsed() < REMOVE_TIMEOUT {
+        // A container that was never identified may have been created.
+        let container = match shared.registry.container(&name) {
+            Some(container) => container,
+            None => match shared.api.list().await {
+                Ok(list) => match list.into_iter().find(|listed| listed.name == name) {
+                    Some(listed) => listed.id,
+                    None => return,
+                },
+                Err(_) => {
+                    sleep(REMOVE_RETRY_DELAY).await;
+                    continue;
+                }
+            },
         };
-        if let Err(fault) = said {
-            // Most likely it has ended by itself; one that does not listen is removed by force.
-            tracing::debug!("container {container} was told to end: {fault}");
+        let _permit = shared.removals.acquire().await;
+        if !stopped {
+            stopped = true;
+            let has_ended = stop_and_report(replica, mode, exit_reported, &container).await;
+            if has_ended && mode == StopMode::Kill && keep_as_marker(replica, &container) {
+                return;
+            }
         }
-        if self.is_told {
+        match shared.api.remove(&container).await {
+            Ok(()) | Err(ApiError::Missing(_)) => return,
+            // The container is being removed already.
+            Err(ApiError::Conflict(_)) => {}
+            Err(err) => tracing::debug!("cannot remove container {name}: {err}"),
+        }
+        sleep(REMOVE_RETRY_DELAY).await;
+    }
+    tracing::warn!("container {name} could not be removed within {REMOVE_TIMEOUT:?}");
+}
+
+/// Stops the container, and reports its exit before it is removed, when it can no longer be
+/// inspected. Returns `true` if it is known to have ended.
+async fn stop_and_report(
+    replica: &ReplicaContainer,
+    mode: StopMode,
+    exit_reported: bool,
+    container: &ContainerId,
+) -> bool {
+    let api = &replica.shared.api;
+    let stopped = match mode {
+        StopMode::Graceful => api.stop(container).await,
+        StopMode::Kill | StopMode::Detach => api.kill(container).await,
+    };
+    if let Err(err) = stopped {
+        // Most likely it has ended by itself; otherwise it is removed by force.
+        tracing::debug!("cannot stop container {container}: {err}");
+    }
+    if exit_reported {
+        return true;
+    }
+    for delay in RECHECK_DELAYS {
+        if let Some(how) = replica.inspect_exit(container).await {
+            let id = replica.id;
+            replica.send_event(EngineEvent::Ended { id, how });
             return true;
         }
-        for pause in RECHECK_DELAYS {
-            if let Some(how) = self.inspect_exit(container).await {
-                let id = self.id;
-                self.send_event(EngineEvent::Ended { id, how });
-                return true;
-            }
-            sleep(pause).await;
-        }
-        false
+        sleep(delay).await;
     }
+    false
+}
 
-    /// Leaves its corpse there if it is the last that tells of its seat.
-    fn keep_as_marker(&self, container: &Id) -> bool {
-        let (stays, before) = self.dock.kept.should_keep(self.id, self.seat, container);
-        discard(&self.dock, before);
-        stays
-    }
+/// Keeps an ended container if it is the last that marks its seat. Returns `true` if it is kept.
+fn keep_as_marker(replica: &ReplicaContainer, container: &ContainerId) -> bool {
+    let shared = &replica.shared;
+    let (keep, superseded) = shared
+        .markers
+        .should_keep(replica.id, replica.seat, container);
+    discard(shared, superseded);
+    keep
+}
 
-    /// Waits for a while until nothing is being started.
-    async fn yield_to_starts(&self) {
-        let begun = Instant::now();
-        while self.dock.starts.available_permits() < MAX_STARTS && begun.elapsed() < YIELD_TIMEOUT {
-            sleep(YIELD_POLL).await;
-        }
-    }
-
-    /// Ends and removes the container, if there is one.
-    pub(super) async fn stop_and_remove(&self, farewell: StopMode) {
-        let Shared { api, book, .. } = &*self.dock;
-        let name = self.container_name();
-        if farewell == StopMode::Kill {
-            self.yield_to_starts().await;
-        }
-        let begun = Instant::now();
-        let mut asked = false;
-        while begun.elapsed() < REMOVE_TIMEOUT {
-            // What was never identified may have been made all the same.
-            let container = match book.container(&name) {
-                Some(container) => container,
-                None => match api.list().await {
-                    Ok(list) => match list.into_iter().find(|listed| listed.name == name) {
-                        Some(listed) => listed.id,
-                        None => return,
-                    },
-                    Err(_) => {
-                        sleep(REMOVE_RETRY_DELAY).await;
-                        continue;
-                    }
-                },
-            };
-            let _turn = self.dock.removals.acquire().await;
-            if !asked {
-                asked = true;
-                let has_ended = self.stop_and_report(farewell, &container).await;
-                if has_ended && farewell == StopMode::Kill && self.keep_as_marker(&container) {
-                    return;
-                }
-            }
-            match api.remove(&container).await {
-                Ok(()) | Err(ApiError::Missing(_)) => return,
-                // It is being removed already.
-                Err(ApiError::Conflict(_)) => {}
-                Err(fault) => tracing::debug!("cannot remove container {name}: {fault}"),
-            }
-            sleep(REMOVE_RETRY_DELAY).await;
-        }
-        tracing::warn!("container {name} could not be removed within {REMOVE_TIMEOUT:?}");
+/// Waits until no container is being started, for at most [`YIELD_TIMEOUT`].
+async fn yield_to_starts(shared: &Shared) {
+    let begin = Instant::now();
+    while shared.is_starting() && begin.elapsed() < YIELD_TIMEOUT {
+        sleep(YIELD_POLL).await;
     }
 }
 
-/// Removes containers that nobody looks after; one for which that fails is a stray, and tried again.
-pub(super) fn discard(dock: &Arc<Shared>, containers: impl IntoIterator<Item = Id>) {
+/// Removes unsupervised containers in the background. If that fails, the reconciler removes them as
+/// strays.
+pub(super) fn discard(shared: &Arc<Shared>, containers: impl IntoIterator<Item = ContainerId>) {
     for container in containers {
-        let dock = Arc::clone(dock);
+        let shared = Arc::clone(shared);
         tokio::spawn(async move {
-            let _turn = dock.removals.acquire().await;
-            if let Err(fault) = dock.api.remove(&container).await {
-                tracing::debug!("cannot remove container {container}: {fault}");
+            let _permit = shared.removals.acquire().await;
+            if let Err(err) = shared.api.remove(&container).await {
+                tracing::debug!("cannot remove container {container}: {err}");
             }
         });
     }
 }
 
-/// Removes what was found and is to go, but for the last of a seat that nobody fills.
-pub(super) fn discard_found(dock: &Arc<Shared>, found: impl Iterator<Item = DeadContainer>) {
+/// Removes containers that were found and not adopted, except the last of each vacant seat.
+pub(super) fn discard_found(shared: &Arc<Shared>, found: impl Iterator<Item = DeadContainer>) {
     for (container, seat) in found {
-        // Nobody of ours has this number.
-        let (stays, before) = dock.kept.should_keep(ReplicaId(0), seat, &container);
-        let gone = (!stays).then_some(container);
-        discard(dock, before.into_iter().chain(gone));
+        let (keep, superseded) = shared.markers.should_keep(NO_REPLICA, seat, &container);
+        let removed = (!keep).then_some(container);
+        discard(shared, superseded.into_iter().chain(removed));
     }
 }
 
-/// Removes what calls without a clear answer have left.
-pub(super) async fn remove_leftovers(dock: &Shared) {
-    let left = dock.api.list().await.unwrap_or_default();
-    let left = left.iter().filter(|listed| listed.labels.is_replica());
-    for listed in left {
-        if let Err(fault) = dock.api.remove(&listed.id).await {
-            tracing::warn!("cannot remove container {}: {fault}", listed.name);
+/// Removes the containers that calls with an indeterminate answer have left.
+pub(super) async fn remove_leftovers(shared: &Shared) {
+    let list = shared.api.list().await.unwrap_or_default();
+    let leftovers = list.iter().filter(|listed| listed.labels.is_replica());
+    for listed in leftovers {
+        if let Err(err) = shared.api.remove(&listed.id).await {
+            tracing::warn!("cannot remove container {}: {err}", listed.name);
         }
     }
 }

@@ -1,59 +1,62 @@
-//! The last container of each seat that nobody fills, kept though it has ended: the next balancer counts the seats
-//! that it finds, and one that waits between two tries to fill it would be lost with us.
+//! The last container of each vacant seat, kept after it has ended as a marker of the seat.
 //!
-//! Pure: whoever asks removes what is let go. Surprising: an own server that stands in fills no seat here, for
-//! its container does not tell which one it has.
+//! The next balancer counts seats by their containers. Without a marker, a seat that is waiting out
+//! its back-off would be forgotten if this process died. Nothing is removed here: the caller
+//! removes the containers that are released. A promoted custom server marks no seat, because its
+//! container does not tell which seat it has.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::api::Id;
-use crate::fleet::engine::VacantSeats;
+use super::container_id::ContainerId;
+use crate::fleet::engine::interface::VacantSeats;
 use crate::ring::Seat;
 use crate::roster::ReplicaId;
 
-/// What is kept, and for how long.
+/// The kept containers and the vacant seats.
 #[derive(Debug, Default)]
 pub(super) struct SeatMarkers(Mutex<MarkedSeats>);
 
 #[derive(Debug, Default)]
 struct MarkedSeats {
     vacant: VacantSeats,
-    /// The newest container that was made for a seat since it is vacant.
-    newest: BTreeMap<Seat, Id>,
-    corpses: BTreeMap<Seat, Id>,
+    /// The newest container that was created for a seat since it is vacant.
+    newest: BTreeMap<Seat, ContainerId>,
+    markers: BTreeMap<Seat, ContainerId>,
 }
 
 impl SeatMarkers {
-    /// These seats are vacant, and no others. Returns those whose time is over.
-    pub(super) fn set_vacant(&self, vacant: VacantSeats) -> Vec<Id> {
+    /// Replaces the list of vacant seats. Returns the markers of seats that are vacant no more.
+    pub(super) fn set_vacant(&self, vacant: VacantSeats) -> Vec<ContainerId> {
         let mut seats = self.lock();
         seats.newest.retain(|seat, _| vacant.contains_key(seat));
-        let over = seats
-            .corpses
+        let released = seats
+            .markers
             .extract_if(.., |seat, _| !vacant.contains_key(seat));
-        let over = over.map(|(_, corpse)| corpse).collect();
+        let released = released.map(|(_, marker)| marker).collect();
         seats.vacant = vacant;
-        over
+        released
     }
 
-    /// A container was made for a seat. Returns the one that it is there instead of.
-    pub(super) fn supersede(&self, seat: Seat, container: &Id) -> Option<Id> {
+    /// Records a container that was created for a seat. Returns the marker that it supersedes.
+    pub(super) fn supersede(&self, seat: Seat, container: &ContainerId) -> Option<ContainerId> {
         let mut seats = self.lock();
         if seats.vacant.contains_key(&seat) {
             seats.newest.insert(seat, container.clone());
         }
-        seats.corpses.remove(&seat)
+        seats.markers.remove(&seat)
     }
 
-    /// Whether the container of this replica, which has ended, is to stay, be it the one that was made for
-    /// `seat` or the last who held one; and the one that it stays instead of.
+    /// Decides whether the ended container of a replica becomes a marker, and records it.
+    ///
+    /// It does if it is the last of a vacant seat: the seat that it was created for, or the seat
+    /// that the replica held. Returns the marker that it supersedes as well.
     pub(super) fn should_keep(
         &self,
         id: ReplicaId,
         seat: Option<Seat>,
-        container: &Id,
-    ) -> (bool, Option<Id>) {
+        container: &ContainerId,
+    ) -> (bool, Option<ContainerId>) {
         let mut seats = self.lock();
         let held = |seats: &MarkedSeats| {
             let mut vacant = seats.vacant.iter();
@@ -68,16 +71,19 @@ impl SeatMarkers {
         if !seats.vacant.contains_key(&seat) || !is_last {
             return (false, None);
         }
-        (true, seats.corpses.insert(seat, container.clone()))
+        (true, seats.markers.insert(seat, container.clone()))
     }
 
-    /// Whether this one is kept.
-    pub(super) fn has(&self, container: &Id) -> bool {
-        self.lock().corpses.values().any(|kept| kept == container)
+    /// Returns `true` if this container is a marker.
+    pub(super) fn has(&self, container: &ContainerId) -> bool {
+        self.lock()
+            .markers
+            .values()
+            .any(|marker| marker == container)
     }
 
     fn lock(&self) -> MutexGuard<'_, MarkedSeats> {
-        // Nothing panics while it is held, and every single change leaves it valid.
+        // No code panics while the lock is held, and every single change leaves it valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,7 +92,7 @@ impl SeatMarkers {
 mod tests {
     use super::*;
 
-    fn id(number: u8) -> Id {
+    fn id(number: u8) -> ContainerId {
         format!("{number:064x}").parse().unwrap()
     }
 
@@ -100,46 +106,58 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_vacant_seat_stays_until_another_is_made() {
-        let kept = SeatMarkers::default();
+    fn the_last_container_of_a_vacant_seat_stays_until_another_is_created() {
+        let markers = SeatMarkers::default();
         let two = Some(Seat(2));
         assert_eq!(
-            kept.should_keep(ReplicaId(1), two, &id(1)),
+            markers.should_keep(ReplicaId(1), two, &id(1)),
             (false, None),
-            "it is filled"
+            "the seat is filled"
         );
-        assert_eq!(kept.set_vacant(vacant(&[(2, 1)])), []);
-        assert_eq!(kept.should_keep(ReplicaId(1), two, &id(1)), (true, None));
-        assert!(kept.has(&id(1)) && !kept.has(&id(2)));
-        assert_eq!(kept.supersede(Seat(2), &id(2)), Some(id(1)));
-        assert!(!kept.has(&id(1)));
-        assert_eq!(kept.should_keep(ReplicaId(2), two, &id(2)), (true, None));
-        assert_eq!(kept.supersede(Seat(2), &id(3)), Some(id(2)));
-        // One that was slow to end comes too late.
-        assert_eq!(kept.should_keep(ReplicaId(1), two, &id(1)), (false, None));
-        assert_eq!(kept.should_keep(ReplicaId(3), two, &id(3)), (true, None));
+        assert_eq!(markers.set_vacant(vacant(&[(2, 1)])), []);
+        assert_eq!(markers.should_keep(ReplicaId(1), two, &id(1)), (true, None));
+        assert!(markers.has(&id(1)) && !markers.has(&id(2)));
+        assert_eq!(markers.supersede(Seat(2), &id(2)), Some(id(1)));
+        assert!(!markers.has(&id(1)));
+        assert_eq!(markers.should_keep(ReplicaId(2), two, &id(2)), (true, None));
+        assert_eq!(markers.supersede(Seat(2), &id(3)), Some(id(2)));
+        // A container that was slow to end is not the last.
+        assert_eq!(
+            markers.should_keep(ReplicaId(1), two, &id(1)),
+            (false, None)
+        );
+        assert_eq!(markers.should_keep(ReplicaId(3), two, &id(3)), (true, None));
         // The seat is filled, or is not wanted any more.
-        assert_eq!(kept.set_vacant(vacant(&[(1, 0)])), [id(3)]);
-        assert!(!kept.has(&id(3)));
+        assert_eq!(markers.set_vacant(vacant(&[(1, 0)])), [id(3)]);
+        assert!(!markers.has(&id(3)));
     }
 
     #[test]
-    fn a_standby_that_filled_a_seat_is_its_last_and_one_that_stood_in_is_not() {
-        let kept = SeatMarkers::default();
-        kept.set_vacant(vacant(&[(2, 1)]));
-        assert_eq!(kept.supersede(Seat(2), &id(1)), None);
+    fn a_standby_that_filled_a_seat_marks_it_and_a_later_one_that_did_not_answer_does_not() {
+        let markers = SeatMarkers::default();
+        markers.set_vacant(vacant(&[(2, 1)]));
+        assert_eq!(markers.supersede(Seat(2), &id(1)), None);
         assert_eq!(
-            kept.should_keep(ReplicaId(1), Some(Seat(2)), &id(1)),
+            markers.should_keep(ReplicaId(1), Some(Seat(2)), &id(1)),
             (true, None)
         );
-        // It stands in, and ends.
-        assert_eq!(kept.set_vacant(vacant(&[(2, 5)])), []);
-        assert_eq!(kept.should_keep(ReplicaId(5), None, &id(5)), (false, None));
-        assert!(kept.has(&id(1)));
-        // Another fills it, and ends.
-        assert_eq!(kept.set_vacant(vacant(&[])), [id(1)]);
-        assert_eq!(kept.set_vacant(vacant(&[(2, 6)])), []);
-        assert_eq!(kept.should_keep(ReplicaId(6), None, &id(6)), (true, None));
-        assert_eq!(kept.should_keep(ReplicaId(7), None, &id(7)), (false, None));
+        // A standby fills the seat and ends.
+        assert_eq!(markers.set_vacant(vacant(&[(2, 5)])), []);
+        assert_eq!(
+            markers.should_keep(ReplicaId(5), None, &id(5)),
+            (false, None)
+        );
+        assert!(markers.has(&id(1)));
+        // Another standby fills the seat and ends.
+        assert_eq!(markers.set_vacant(vacant(&[])), [id(1)]);
+        assert_eq!(markers.set_vacant(vacant(&[(2, 6)])), []);
+        assert_eq!(
+            markers.should_keep(ReplicaId(6), None, &id(6)),
+            (true, None)
+        );
+        assert_eq!(
+            markers.should_keep(ReplicaId(7), None, &id(7)),
+            (false, None)
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! What containers are made of: names, labels, network, confinement. Everything that is the same for all
-//! replicas of a fleet is in the [`Recipe`].
+//! The specification of containers: names, labels, network, confinement. The part that all replicas
+//! of a fleet share is the [`ContainerTemplate`].
 //!
-//! It makes nothing itself. Surprising: a container's name and its replica's name are the same only in
-//! the default fleet; in any other the fleet's name comes before it, so that two fleets on one engine do
-//! not fight for S1.
+//! It creates nothing itself. A container has the name of its replica only in the default fleet. In
+//! any other fleet the fleet's name comes first, so that two fleets on one engine do not collide on
+//! S1.
 
 use std::collections::HashMap;
 
@@ -12,62 +12,63 @@ use bollard::models::{
     NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use crate::fleet::engine::server_id;
+use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
 use crate::roster::ReplicaName;
 
-/// Whose a container is. Every container of ours has it; no other is ever touched.
+/// Label with the name of the fleet. All our containers have it; no other container is ever
+/// changed.
 pub(super) const FLEET_LABEL: &str = "ringmaster.fleet";
-/// The seat a container was made for, or [`STANDBY`]; labels cannot change when it gets one.
+/// Label with the seat that a container was created for, or [`STANDBY`]. It cannot change later.
 pub(super) const SEAT_LABEL: &str = "ringmaster.seat";
-/// What stands there for a container that was made for no seat.
+/// Value of [`SEAT_LABEL`] for a container that was created without a seat.
 pub(super) const STANDBY: &str = "standby";
-/// The name of a container's replica.
+/// Label with the name of the replica.
 pub(super) const NAME_LABEL: &str = "ringmaster.name";
-/// Who holds the lock; only the lock has it.
+/// Label with the owner of the lock; only the lock has it.
 pub(super) const OWNER_LABEL: &str = "ringmaster.owner";
-/// What an image is called for people (OCI image spec, annotations); our own calls itself [`OUR_TITLE`].
+/// Label with the title of an image (OCI image spec, annotations); our own is [`OUR_TITLE`].
 pub(super) const TITLE_LABEL: &str = "org.opencontainers.image.title";
-/// The title of the image that holds this program and the bundled replica.
+/// Title of the image that holds this program and the bundled replica.
 pub(super) const OUR_TITLE: &str = "ringmaster";
-/// The fleet whose containers are named after their replicas alone.
+/// Name of the fleet whose containers have the plain names of their replicas.
 pub(super) const DEFAULT_FLEET: &str = "ringmaster";
-/// Where our own image has the bundled replica.
+/// Path of the bundled replica in our own image.
 pub(super) const BUNDLED: &str = "/replica";
 
-/// The most processes and threads in a container.
+/// Maximum number of processes and threads in a container.
 const MAX_PIDS: i64 = 256;
-/// The most that the engine keeps of what a container writes.
+/// Maximum size of a container's log.
 const LOG_SIZE: &str = "1m";
-/// The one folder that can be written to, and its limit; it counts as memory.
+/// The one writable folder and its mount options; its content counts as memory.
 const SCRATCH_MOUNT: (&str, &str) = ("/tmp", "size=16m,noexec,nosuid,nodev");
 
-/// What all replicas of a fleet are made of.
+/// The container settings that all replicas of a fleet share.
 #[derive(Debug)]
 pub(super) struct ContainerTemplate {
     pub(super) fleet: String,
-    /// The ID of the image, so that all are made of the same one whatever its name means tomorrow.
+    /// ID of the image, so that all replicas run the same image even if its name is moved.
     pub(super) image: String,
-    /// What the image is called by whoever runs this.
+    /// Name of the image in the settings.
     pub(super) image_name: String,
-    /// What to run instead of what the image says.
+    /// Program that replaces the image's entry point.
     pub(super) entrypoint: Option<&'static str>,
-    /// Where replicas listen.
+    /// Port on which replicas listen.
     pub(super) port: u16,
-    /// More of their environment, as `K=V`.
+    /// Additional environment variables, as `K=V`.
     pub(super) env: Vec<String>,
-    /// In bytes.
+    /// Memory limit, in bytes.
     pub(super) memory: i64,
-    /// In billionths of a CPU.
+    /// CPU limit, in billionths of a CPU.
     pub(super) nano_cpus: Option<i64>,
-    /// The network: its ID, or the name of one that every engine has.
+    /// ID of the network, or the name of a built-in one.
     pub(super) network: String,
-    /// Whether it knows aliases.
+    /// `true` if the network supports aliases.
     pub(super) aliases: bool,
 }
 
 impl ContainerTemplate {
-    /// What the container of this replica is called.
+    /// Returns the name of a replica's container.
     pub(super) fn container_name(&self, replica: &str) -> String {
         match self.fleet.as_str() {
             DEFAULT_FLEET => replica.to_owned(),
@@ -75,12 +76,12 @@ impl ContainerTemplate {
         }
     }
 
-    /// What the lock of the fleet is called.
+    /// Returns the name of the fleet's lock.
     pub(super) fn lock_name(&self) -> String {
         format!("{}-lock", self.fleet)
     }
 
-    /// A container for `name` in `seat`, or for a standby.
+    /// Returns the specification of a container for `name` in `seat`, or for a standby.
     pub(super) fn replica(&self, seat: Option<Seat>, name: &ReplicaName) -> ContainerCreateBody {
         let mut env = vec![
             format!("SERVER_ID={}", server_id(seat)),
@@ -97,8 +98,8 @@ impl ContainerTemplate {
             ..Default::default()
         };
         let endpoints = HashMap::from([(self.network.clone(), endpoint)]);
-        // Our image's own check asks for a control port, and a replica has none.
-        let unchecked = HealthConfig {
+        // Our image's own health check probes a control port, and a replica has none.
+        let no_health_check = HealthConfig {
             test: Some(vec!["NONE".to_owned()]),
             ..Default::default()
         };
@@ -106,7 +107,7 @@ impl ContainerTemplate {
             image: Some(self.image.clone()),
             entrypoint: self.entrypoint.map(|path| vec![path.to_owned()]),
             cmd: self.entrypoint.map(|_| Vec::new()),
-            healthcheck: self.entrypoint.map(|_| unchecked),
+            healthcheck: self.entrypoint.map(|_| no_health_check),
             hostname: Some(name.to_string()),
             env: Some(env),
             labels: Some(labels),
@@ -118,7 +119,7 @@ impl ContainerTemplate {
         }
     }
 
-    /// The lock, held by `owner`: a container that is never started.
+    /// Returns the specification of the lock of `owner`: a container that is never started.
     pub(super) fn lock(&self, owner: &str) -> ContainerCreateBody {
         let mut labels = self.labels("ringmaster lock");
         labels.insert(OWNER_LABEL.to_owned(), owner.to_owned());
@@ -145,7 +146,7 @@ impl ContainerTemplate {
         let (folder, limit) = SCRATCH_MOUNT;
         HostConfig {
             network_mode: Some(self.network.clone()),
-            // The fleet replaces the dead; an engine that did the same would bring back corpses.
+            // The fleet replaces dead replicas; the engine must not restart them as well.
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),
                 maximum_retry_count: None,
@@ -168,4 +169,9 @@ impl ContainerTemplate {
             ..Default::default()
         }
     }
+}
+
+/// Returns the sentence about an image that the engine does not have.
+pub(super) fn missing_image(name: &str) -> String {
+    format!("the engine has no image {name}; build it, or fetch it with: docker pull {name}")
 }

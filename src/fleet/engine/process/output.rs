@@ -1,8 +1,8 @@
-//! What a child says: the line that tells where it listens, and its last words.
+//! The output of a child process: the line with its listen address, and its last output.
 //!
-//! Everything is read and nearly everything thrown away, so that a talkative child never blocks on a
-//! full pipe. Surprising: when a child has ended, its last words may still be in the pipe, so they are
-//! fetched without waiting, and without trusting that the pipe has an end: a grandchild may hold it.
+//! All output is read and nearly all of it discarded, so that a child that writes much never blocks
+//! on a full pipe. When a child has ended, its last output may still be in the pipe. It is fetched
+//! without waiting, because a grandchild may hold the pipe open for ever.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -14,58 +14,60 @@ use tokio::process::{Child, ChildStderr, ChildStdout};
 
 use crate::roster::ReplicaAddr;
 
-/// The longest line that tells where a child listens, in bytes.
+/// Maximum length of the line with the listen address, in bytes.
 const MAX_OUTPUT_LINE: usize = 1024;
-/// How much of the end of what it says is kept, in bytes.
+/// Maximum amount of last output that is kept, in bytes.
 const MAX_LAST_OUTPUT: usize = 2048;
-/// How much is fetched of each pipe after a child's end, in bytes: one holds no more by default.
+/// Maximum amount that is fetched from each pipe after a child's exit, in bytes: the default
+/// capacity of a pipe (pipe(7)).
 const MAX_DRAIN: usize = 64 * 1024;
 
-/// What is worth to be told.
+/// The first line of a child's output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ChildMessage {
-    /// Its first line, which tells where it listens.
+    /// Its listen address.
     Listens(ReplicaAddr),
-    /// A first line that tells so, of an address that cannot be the child's.
+    /// A listen address that cannot be the child's.
     NotLoopback(SocketAddr),
-    /// A first line that does not.
+    /// A line without an address.
     Unexpected(String),
 }
 
-/// Both ends of a child's output.
+/// Standard output and standard error of a child.
 #[derive(Debug)]
 pub(super) struct ChildOutput {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     /// The first line, as far as it was read; `None` after it.
     line: Option<Vec<u8>>,
-    words: Vec<u8>,
-    is_announced: bool,
+    tail: Vec<u8>,
+    address_known: bool,
 }
 
 impl ChildOutput {
-    /// Takes the pipes of `child`. One whose address is known has nothing to tell: all that it writes are
-    /// words.
-    pub(super) fn from_child(child: &mut Child, is_announced: bool) -> Self {
+    /// Takes the pipes of `child`. If its address is known, no line is expected, and all its output
+    /// counts as last output.
+    pub(super) fn from_child(child: &mut Child, address_known: bool) -> Self {
         Self {
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            line: (!is_announced).then(Vec::new),
-            is_announced,
-            words: Vec::new(),
+            line: (!address_known).then(Vec::new),
+            address_known,
+            tail: Vec::new(),
         }
     }
 
-    /// Reads on until the first line is whole, and then for ever. Cancel safe.
+    /// Reads until the first line is complete, and returns it. After that it reads for ever. Cancel
+    /// safe.
     pub(super) async fn next(&mut self) -> ChildMessage {
         let (mut out, mut err) = ([0; 512], [0; 512]);
         loop {
             tokio::select! {
                 read = read(&mut self.stdout, &mut out) => {
-                    if self.is_announced {
+                    if self.address_known {
                         self.keep_tail(&out[..read]);
-                    } else if let Some(said) = self.take_line(&out[..read]) {
-                        return said;
+                    } else if let Some(message) = self.take_line(&out[..read]) {
+                        return message;
                     }
                 }
                 read = read(&mut self.stderr, &mut err) => self.keep_tail(&err[..read]),
@@ -73,15 +75,15 @@ impl ChildOutput {
         }
     }
 
-    /// What a child that has ended wrote last.
-    pub(super) fn last_words(&mut self) -> &[u8] {
+    /// Returns the last output of a child that has ended.
+    pub(super) fn last_output(&mut self) -> &[u8] {
         let mut rest = Vec::new();
-        if self.is_announced {
+        if self.address_known {
             drain_pipe(&mut self.stdout, &mut rest);
         }
         drain_pipe(&mut self.stderr, &mut rest);
         self.keep_tail(&rest);
-        &self.words
+        &self.tail
     }
 
     fn take_line(&mut self, bytes: &[u8]) -> Option<ChildMessage> {
@@ -105,13 +107,13 @@ impl ChildOutput {
     }
 
     fn keep_tail(&mut self, bytes: &[u8]) {
-        self.words.extend_from_slice(bytes);
-        let surplus = self.words.len().saturating_sub(MAX_LAST_OUTPUT);
-        self.words.drain(..surplus);
+        self.tail.extend_from_slice(bytes);
+        let surplus = self.tail.len().saturating_sub(MAX_LAST_OUTPUT);
+        self.tail.drain(..surplus);
     }
 }
 
-/// Reads from a pipe, which is closed at its end; from none it waits for ever. Cancel safe.
+/// Reads from a pipe and drops it at its end. Without a pipe it waits for ever. Cancel safe.
 async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> usize {
     if let Some(open) = pipe {
         match open.read(bytes).await {
@@ -122,7 +124,7 @@ async fn read<R: AsyncRead + Unpin>(pipe: &mut Option<R>, bytes: &mut [u8]) -> u
     poll_fn(|_| Poll::Pending).await
 }
 
-/// Adds to `rest` what a pipe holds at this moment.
+/// Appends to `rest` what a pipe holds at this moment.
 fn drain_pipe<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
     let mut fetched = 0;
     while let Some(open) = pipe
@@ -140,7 +142,7 @@ fn drain_pipe<R: AsyncRead + Unpin>(pipe: &mut Option<R>, rest: &mut Vec<u8>) {
     }
 }
 
-/// Reads `{"listen":"127.0.0.1:43211"}`.
+/// Parses `{"listen":"127.0.0.1:43211"}`.
 fn listen_line(line: &[u8]) -> Option<SocketAddr> {
     let value: serde_json::Value = serde_json::from_slice(line).ok()?;
     value.get("listen")?.as_str()?.parse().ok()
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_is_read_strictly() {
+    fn the_listen_line_is_parsed_strictly() {
         let good = listen_line(br#"{"listen":"127.0.0.1:43211"}"#);
         assert_eq!(good, Some(([127, 0, 0, 1], 43211).into()));
         for bad in ["", "{}", r#"{"listen":7}"#, r#"{"listen":"localhost:1"}"#] {

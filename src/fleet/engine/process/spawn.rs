@@ -1,7 +1,7 @@
-//! What a child process is made of: the bundled replica, which says where it listens, or somebody's own
-//! command, which is told.
+//! Spawns child processes: the bundled replica, which prints its listen address, or a custom
+//! command, which gets its port from us.
 //!
-//! Surprising: it forks on the calling thread, and must, see the engine.
+//! Spawning forks on the calling thread, which must be the fleet's own (see the engine).
 
 use std::fmt;
 use std::io;
@@ -11,30 +11,31 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use crate::fleet::engine::server_id;
+use crate::fleet::engine::interface::server_id;
 use crate::ring::Seat;
 use crate::roster::{ReplicaAddr, ReplicaName};
 
-/// Our own settings, which may hold a secret, are not for the replica.
+/// Prefix of our own settings. They may hold a secret and are kept from replicas.
 const OWN_VARIABLE_PREFIX: &str = "RINGMASTER_";
 
-/// Runs somebody's own command, and ends it when the pipe that we hold on its standard input closes, as the
-/// bundled replica does by itself: a second process of its group waits for that and kills the group.
+/// Shell prefix that runs a custom command and ends it when the pipe on its standard input closes.
+/// A second process of its group waits for that and kills the group. The bundled replica exits by
+/// itself.
 const DIE_WITH_PARENT_WRAPPER: &str =
     "exec 3<&0 </dev/null; (trap '' TERM INT HUP; read -r _ <&3; kill -KILL 0) & exec 3<&-; exec ";
 
-/// What is wanted of the engine of child processes.
+/// Settings of the engine of child processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessSettings {
-    /// How many replicas at first.
+    /// Number of replicas at first.
     pub count: usize,
-    /// What they run instead of the bundled replica: a command for the shell.
+    /// Shell command that replaces the bundled replica.
     pub command: Option<String>,
-    /// More of their environment, as `K=V`.
+    /// Additional environment variables, as `K=V`.
     pub env: Vec<String>,
 }
 
-/// How children are made.
+/// The program and environment of children. Displayed, it is the command.
 #[derive(Debug)]
 pub(super) struct Spawner {
     binary: PathBuf,
@@ -42,7 +43,6 @@ pub(super) struct Spawner {
     env: Vec<String>,
 }
 
-/// What is run.
 impl fmt::Display for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.command {
@@ -53,12 +53,12 @@ impl fmt::Display for Spawner {
 }
 
 impl Spawner {
-    /// Makes them of `binary`, or as is wanted instead.
+    /// Creates a spawner of `binary`, or of the custom command of the settings.
     ///
     /// # Errors
-    /// When there is no such file and it is needed.
-    pub(super) fn new(binary: &Path, wanted: &ProcessSettings) -> io::Result<Self> {
-        if wanted.command.is_none() && !binary.is_file() {
+    /// When the file is needed and missing.
+    pub(super) fn new(binary: &Path, settings: &ProcessSettings) -> io::Result<Self> {
+        if settings.command.is_none() && !binary.is_file() {
             let sentence = format!(
                 "replica binary not found at {}; build it with: cargo build --release --workspace",
                 binary.display()
@@ -67,12 +67,15 @@ impl Spawner {
         }
         Ok(Self {
             binary: binary.to_owned(),
-            command: wanted.command.clone(),
-            env: wanted.env.clone(),
+            command: settings.command.clone(),
+            env: settings.env.clone(),
         })
     }
 
-    /// The child, and where it will listen if that was told to it.
+    /// Spawns a child. Returns it with its address, if we chose that.
+    ///
+    /// # Errors
+    /// When the program cannot be run, or no port is free.
     pub(super) fn spawn(
         &self,
         seat: Option<Seat>,
@@ -80,11 +83,11 @@ impl Spawner {
     ) -> io::Result<(Child, Option<ReplicaAddr>)> {
         let (mut command, addr) = match &self.command {
             None => (Command::new(&self.binary), None),
-            Some(own) => {
+            Some(custom) => {
                 let mut shell = Command::new("/bin/sh");
                 shell
                     .arg("-c")
-                    .arg(format!("{DIE_WITH_PARENT_WRAPPER}{own}"));
+                    .arg(format!("{DIE_WITH_PARENT_WRAPPER}{custom}"));
                 (shell, Some(free_port()?))
             }
         };
@@ -93,12 +96,12 @@ impl Spawner {
                 command.env_remove(key);
             }
         }
-        let more = self
+        let additional = self
             .env
             .iter()
             .filter_map(|variable| variable.split_once('='));
         command
-            .envs(more)
+            .envs(additional)
             .env("SERVER_ID", server_id(seat).to_string())
             .env("REPLICA_NAME", name.as_ref());
         match addr {
@@ -120,8 +123,8 @@ impl Spawner {
     }
 }
 
-/// A port of the loopback address that nobody has at this moment. Somebody may have it the next; then the
-/// child ends, and its successor gets another.
+/// Returns a loopback address whose port is free at this moment. If another process takes the port
+/// before the child binds it, the child exits, and its successor gets another port.
 fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -1,23 +1,23 @@
-//! The process engine with real processes: shell commands that stand in for the replica.
+//! The process engine with real processes: shell scripts in place of the replica binary.
 
 use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::fleet::stand_in::{StandIn, exists, kill};
+use crate::fleet::tests::fake_binary::{FakeBinary, exists, kill};
 use crate::roster::ReplicaAddr;
 
-mod own;
+mod custom;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const ID: ReplicaId = ReplicaId(1);
 const LISTEN: &str = r#"echo '{"listen":"127.0.0.1:4321"}'"#;
 
 struct Bench {
-    stand_in: StandIn,
+    binary: FakeBinary,
     engine: Process,
-    reports: UnboundedReceiver<EngineEvent>,
+    events: UnboundedReceiver<EngineEvent>,
 }
 
 fn bundled() -> ProcessSettings {
@@ -28,39 +28,39 @@ fn bundled() -> ProcessSettings {
     }
 }
 
-/// An engine that has just been told to start one with these commands.
+/// An engine that has just been told to start a replica with these commands.
 fn begin(commands: &str) -> Bench {
-    let stand_in = StandIn::new(commands);
-    let (tell, reports) = unbounded_channel();
-    let mut engine = Process::new(&stand_in.binary(), &bundled(), EngineEvents::new(tell)).unwrap();
+    let binary = FakeBinary::new(commands);
+    let (sender, events) = unbounded_channel();
+    let mut engine = Process::new(&binary.path(), &bundled(), EngineEvents::new(sender)).unwrap();
     engine.start(ID, Some(Seat(7)), &"S7".parse().unwrap());
     Bench {
-        stand_in,
+        binary,
         engine,
-        reports,
+        events,
     }
 }
 
 impl Bench {
-    async fn report(&mut self) -> EngineEvent {
-        let report = timeout(DEADLINE, self.reports.recv()).await;
-        report.expect("a report in time").unwrap()
+    async fn event(&mut self) -> EngineEvent {
+        let event = timeout(DEADLINE, self.events.recv()).await;
+        event.expect("an event in time").unwrap()
     }
 
-    async fn is_started(&mut self) {
+    async fn expect_started(&mut self) {
         let addr = ReplicaAddr(([127, 0, 0, 1], 4321).into());
-        assert_eq!(self.report().await, EngineEvent::Started { id: ID, addr });
+        assert_eq!(self.event().await, EngineEvent::Started { id: ID, addr });
     }
 
-    async fn has_ended(&mut self, expected: &str) {
-        match self.report().await {
+    async fn expect_exit(&mut self, expected: &str) {
+        match self.event().await {
             EngineEvent::Ended { id: ID, how } => assert_eq!(how.to_string(), expected),
             other => panic!("{other:?}"),
         }
     }
 
-    async fn is_removed(&mut self) {
-        assert_eq!(self.report().await, EngineEvent::Removed { id: ID });
+    async fn expect_removed(&mut self) {
+        assert_eq!(self.event().await, EngineEvent::Removed { id: ID });
     }
 }
 
@@ -74,88 +74,99 @@ async fn a_child_gets_the_contract_and_a_group_of_its_own() {
         exec cat"#
     );
     let mut bench = begin(&commands);
-    bench.is_started().await;
+    bench.expect_started().await;
     let us = std::process::id();
-    let env = bench.stand_in.file("env");
+    let env = bench.binary.file("env");
     assert_eq!(env, format!("7 S7 127.0.0.1:0 {us}\n"));
-    let pid = bench.stand_in.file("pid");
-    assert_eq!(bench.stand_in.file("group"), pid);
+    let pid = bench.binary.file("pid");
+    assert_eq!(bench.binary.file("group"), pid);
     bench.engine.remove(ID, StopMode::Graceful);
-    bench.has_ended("process ended, signal: 15 (SIGTERM)").await;
-    bench.is_removed().await;
+    bench
+        .expect_exit("process ended, signal: 15 (SIGTERM)")
+        .await;
+    bench.expect_removed().await;
     assert!(!exists(&pid), "reaped");
 }
 
 #[tokio::test]
-async fn an_end_is_told_at_once_with_its_last_words_and_remembered_until_removal() {
+async fn an_exit_is_reported_at_once_with_the_last_output_and_remembered_until_removal() {
     let mut bench = begin(&format!("echo $$ > $DIR/pid; {LISTEN}; exec cat"));
-    bench.is_started().await;
-    let pid = bench.stand_in.file("pid");
+    bench.expect_started().await;
+    let pid = bench.binary.file("pid");
     kill("-9", &pid);
-    bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
+    bench
+        .expect_exit("process ended, signal: 9 (SIGKILL)")
+        .await;
     assert!(!exists(&pid), "reaped");
-    assert!(bench.reports.is_empty());
+    assert!(bench.events.is_empty());
     bench.engine.remove(ID, StopMode::Kill);
-    bench.is_removed().await;
+    bench.expect_removed().await;
 
     let mut bench = begin("echo one >&2; echo 'no luck' >&2; exit 3");
-    let how = "process ended, exit status: 3; it said: one | no luck";
-    bench.has_ended(how).await;
+    let how = "process ended, exit status: 3; last output: one | no luck";
+    bench.expect_exit(how).await;
     bench.engine.remove(ID, StopMode::Kill);
-    bench.is_removed().await;
+    bench.expect_removed().await;
 }
 
 #[tokio::test]
-async fn a_stopped_child_is_killed_all_the_same() {
+async fn a_stopped_child_is_killed() {
     let mut bench = begin(&format!("echo $$ > $DIR/pid; {LISTEN}; exec cat"));
-    bench.is_started().await;
-    kill("-STOP", &bench.stand_in.file("pid"));
+    bench.expect_started().await;
+    kill("-STOP", &bench.binary.file("pid"));
     bench.engine.remove(ID, StopMode::Kill);
-    bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
-    bench.is_removed().await;
+    bench
+        .expect_exit("process ended, signal: 9 (SIGKILL)")
+        .await;
+    bench.expect_removed().await;
 }
 
 #[tokio::test]
-async fn a_stubborn_child_is_killed_after_a_grace() {
+async fn a_child_that_ignores_sigterm_is_killed_after_a_grace() {
     let mut bench = begin(&format!(
         "trap '' TERM; {LISTEN}; while :; do sleep 1; done"
     ));
-    bench.is_started().await;
-    let asked = Instant::now();
+    bench.expect_started().await;
+    let begin = Instant::now();
     bench.engine.remove(ID, StopMode::Graceful);
-    bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
-    assert!(asked.elapsed() >= STOP_GRACE);
-    bench.is_removed().await;
+    bench
+        .expect_exit("process ended, signal: 9 (SIGKILL)")
+        .await;
+    assert!(begin.elapsed() >= STOP_GRACE);
+    bench.expect_removed().await;
 }
 
-/// Whether a process ended; its new parent may not have reaped it yet.
-fn has_ended(pid: &str) -> bool {
+/// Returns `true` if a process ended; its new parent may not have reaped it yet.
+fn has_exited(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
     stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
 #[tokio::test]
-async fn what_a_child_leaves_behind_goes_with_it() {
+async fn processes_that_a_child_leaves_behind_are_killed() {
     let leave = "(trap '' TERM; exec sleep 1000) & echo $! > $DIR/left";
     let by_itself = format!("{leave}; {LISTEN}; exit 3");
-    let asked = format!("{leave}; trap 'exit 3' TERM; {LISTEN}; while :; do read line; done");
-    for (commands, farewell) in [(by_itself, StopMode::Kill), (asked, StopMode::Graceful)] {
+    let on_request = format!("{leave}; trap 'exit 3' TERM; {LISTEN}; while :; do read line; done");
+    for (commands, mode) in [
+        (by_itself, StopMode::Kill),
+        (on_request, StopMode::Graceful),
+    ] {
         let mut bench = begin(&commands);
-        // One that ends by itself may have ended before its line was read.
-        let mut report = bench.report().await;
-        if matches!(report, EngineEvent::Started { .. }) {
-            if farewell == StopMode::Graceful {
-                bench.engine.remove(ID, farewell);
+        // A child that exits by itself may have exited before its line was read.
+        let mut event = bench.event().await;
+        if matches!(event, EngineEvent::Started { .. }) {
+            if mode == StopMode::Graceful {
+                bench.engine.remove(ID, mode);
             }
-            report = bench.report().await;
+            event = bench.event().await;
         }
         let how = "process ended, exit status: 3".to_owned().into();
-        assert_eq!(report, EngineEvent::Ended { id: ID, how });
-        bench.engine.remove(ID, farewell);
-        bench.is_removed().await;
-        let left = bench.stand_in.file("left");
+        assert_eq!(event, EngineEvent::Ended { id: ID, how });
+        bench.engine.remove(ID, mode);
+        bench.expect_removed().await;
+        let left = bench.binary.file("left");
         let gone = async {
-            while !has_ended(&left) {
+            while !has_exited(&left) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -164,24 +175,26 @@ async fn what_a_child_leaves_behind_goes_with_it() {
 }
 
 #[tokio::test]
-async fn a_talkative_child_never_blocks() {
+async fn a_child_that_writes_much_never_blocks() {
     let talk = "head -c 300000 /dev/zero";
     let commands = format!("{talk} >&2; {LISTEN}; {talk}; {talk} >&2; echo bye >&2; exit 0");
     let mut bench = begin(&commands);
-    bench.is_started().await;
+    bench.expect_started().await;
     bench
-        .has_ended("process ended, exit status: 0; it said: bye")
+        .expect_exit("process ended, exit status: 0; last output: bye")
         .await;
 }
 
 #[tokio::test]
-async fn a_first_line_that_tells_nothing_is_a_failure() {
+async fn a_first_line_without_an_address_is_a_failure() {
     let mut bench = begin("echo hello; exec cat");
-    let why = r#"it said "hello", not where it listens"#.to_owned();
-    assert_eq!(bench.report().await, EngineEvent::Failed { id: ID, why });
+    let why = r#"its first output line is "hello", not its listen address"#.to_owned();
+    assert_eq!(bench.event().await, EngineEvent::Failed { id: ID, why });
     bench.engine.remove(ID, StopMode::Kill);
-    bench.has_ended("process ended, signal: 9 (SIGKILL)").await;
-    bench.is_removed().await;
+    bench
+        .expect_exit("process ended, signal: 9 (SIGKILL)")
+        .await;
+    bench.expect_removed().await;
 }
 
 #[tokio::test]
@@ -189,35 +202,35 @@ async fn an_address_that_is_not_the_childs_own_is_a_failure() {
     for addr in ["127.0.0.1:0", "0.0.0.0:80", "192.0.2.1:80", "[::]:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
         let why = format!("it listens on {addr}, not on a port of the loopback address");
-        assert_eq!(bench.report().await, EngineEvent::Failed { id: ID, why });
+        assert_eq!(bench.event().await, EngineEvent::Failed { id: ID, why });
     }
     for addr in ["[::1]:80", "[::ffff:127.0.0.1]:80", "127.0.0.2:80"] {
         let mut bench = begin(&format!(r#"echo '{{"listen":"{addr}"}}'; exec cat"#));
         let addr = ReplicaAddr(addr.parse().unwrap());
-        assert_eq!(bench.report().await, EngineEvent::Started { id: ID, addr });
+        assert_eq!(bench.event().await, EngineEvent::Started { id: ID, addr });
     }
 }
 
 #[tokio::test]
 async fn a_child_that_cannot_be_run_is_a_failure_and_removed_at_once() {
-    let stand_in = StandIn::new("");
-    let (tell, mut reports) = unbounded_channel();
-    let binary = stand_in.binary().with_file_name("commands");
-    let mut engine = Process::new(&binary, &bundled(), EngineEvents::new(tell)).unwrap();
+    let binary = FakeBinary::new("");
+    let (sender, mut events) = unbounded_channel();
+    let binary = binary.path().with_file_name("commands");
+    let mut engine = Process::new(&binary, &bundled(), EngineEvents::new(sender)).unwrap();
     engine.start(ID, Some(Seat(1)), &"S1".parse().unwrap());
     engine.remove(ID, StopMode::Kill);
-    match reports.recv().await {
+    match events.recv().await {
         Some(EngineEvent::Failed { why, .. }) => assert!(why.starts_with("cannot run /"), "{why}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(reports.recv().await, Some(EngineEvent::Removed { id: ID }));
+    assert_eq!(events.recv().await, Some(EngineEvent::Removed { id: ID }));
 }
 
 #[tokio::test]
-async fn children_go_with_the_engine() {
+async fn children_exit_with_the_engine() {
     let mut bench = begin(&format!("echo $$ > $DIR/pid; {LISTEN}; exec cat"));
-    bench.is_started().await;
-    let pid = bench.stand_in.file("pid");
+    bench.expect_started().await;
+    let pid = bench.binary.file("pid");
     drop(bench.engine);
     let gone = async {
         while exists(&pid) {
@@ -228,12 +241,12 @@ async fn children_go_with_the_engine() {
 }
 
 #[test]
-fn a_missing_binary_is_told_with_the_way_to_build_it() {
-    let (tell, _reports) = unbounded_channel();
+fn a_missing_binary_is_an_error_that_says_how_to_build_it() {
+    let (sender, _events) = unbounded_channel();
     let err = Process::new(
         Path::new("/nowhere/replica"),
         &bundled(),
-        EngineEvents::new(tell),
+        EngineEvents::new(sender),
     )
     .unwrap_err();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Answers without end: they are bad answers like any other, and cost no more.
+//! Endless answers: they are bad answers like any other, and cost no more.
 
 use super::super::probe::MAX_INTERIM;
 use super::*;
@@ -11,8 +11,8 @@ async fn interim_replies_are_read_up_to_a_limit() {
     ] {
         let text = "HTTP/1.1 102 Processing\r\n\r\n".repeat(count) + OK;
         let text: &'static str = text.leak();
-        let server = Server::new(move |_, _| Reply::Say(text)).await;
-        let mut bench = begin(server.addr, rhythm(HOUR, false));
+        let server = Server::new(move |_, _| Reply::Send(text)).await;
+        let mut bench = begin(server.addr, schedule(HOUR, false));
         match expected {
             None => bench.expect(ProbeEvent::Answered).await,
             Some(miss) => assert_eq!(bench.miss().await.1, miss),
@@ -20,15 +20,15 @@ async fn interim_replies_are_read_up_to_a_limit() {
     }
 }
 
-/// A server that writes this again and again, and counts the connections.
-async fn without_end(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>) {
+/// A server that writes this text without end, and reports each connection.
+async fn endless_server(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let (tell, connections) = unbounded_channel();
+    let (sender, connections) = unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = tell.send(());
+            let _ = sender.send(());
             tokio::spawn(async move { while stream.write_all(text).await.is_ok() {} });
         }
     });
@@ -36,15 +36,15 @@ async fn without_end(text: &'static [u8]) -> (SocketAddr, UnboundedReceiver<()>)
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_a_bad_answer_and_asked_for_no_sooner() {
+async fn an_endless_answer_is_a_miss_and_is_probed_no_sooner() {
     for text in [
         &b"HTTP/1.1 102 Processing\r\n\r\n"[..],
         b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: ",
         b"\r\n",
     ] {
-        let (addr, mut connections) = without_end(text).await;
-        let mut bench = begin(addr, rhythm(60 * MS, false));
+        let (addr, mut connections) = endless_server(text).await;
+        let mut bench = begin(addr, schedule(60 * MS, false));
         let (first, why) = bench.miss().await;
         assert_eq!(why, MissReason::Garbled);
         for _ in 0..3 {
@@ -77,11 +77,11 @@ async fn an_answer_that_drips_is_no_answer_in_time() {
             });
         }
     });
-    let rhythm = ProbeSchedule {
+    let schedule = ProbeSchedule {
         timeout: 60 * MS,
-        ..rhythm(HOUR, false)
+        ..schedule(HOUR, false)
     };
-    let mut bench = begin(addr, rhythm);
+    let mut bench = begin(addr, schedule);
     for _ in 0..3 {
         assert_eq!(bench.miss().await.1, MissReason::Silent);
     }

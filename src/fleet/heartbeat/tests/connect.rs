@@ -1,23 +1,24 @@
-//! Heartbeats that are a connection and no more, to servers that need not speak HTTP.
+//! Heartbeats that are only a connection, to servers that need not speak HTTP.
 
 use tokio::net::TcpSocket;
 
 use super::*;
 
-/// What the server does with a connection that it accepts.
-type Deed = fn(usize, TcpStream) -> Option<TcpStream>;
+/// The reaction of the server to a connection that it accepts.
+type OnAccept = fn(usize, TcpStream) -> Option<TcpStream>;
 
-/// A server that keeps what `deed` gives back for each connection, counted from 1, and reads nothing.
-async fn server(deed: Deed) -> (SocketAddr, UnboundedReceiver<usize>) {
+/// A server that reads nothing and keeps each connection that `on_accept` returns. Connections are
+/// counted from 1.
+async fn server(on_accept: OnAccept) -> (SocketAddr, UnboundedReceiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let (tell, accepted) = unbounded_channel();
+    let (sender, accepted) = unbounded_channel();
     tokio::spawn(async move {
         let mut kept = Vec::new();
         for connection in 1.. {
             let (stream, _) = listener.accept().await.unwrap();
-            kept.extend(deed(connection, stream));
-            if tell.send(connection).is_err() {
+            kept.extend(on_accept(connection, stream));
+            if sender.send(connection).is_err() {
                 return;
             }
         }
@@ -27,8 +28,8 @@ async fn server(deed: Deed) -> (SocketAddr, UnboundedReceiver<usize>) {
 
 fn connecting(interval: Duration) -> ProbeSchedule {
     ProbeSchedule {
-        ask: ProbeKind::Connect,
-        ..rhythm(interval, false)
+        kind: ProbeKind::Connect,
+        ..schedule(interval, false)
     }
 }
 
@@ -45,7 +46,7 @@ async fn a_connection_is_an_answer_and_each_heartbeat_makes_one() {
         bench.expect(ProbeEvent::Answered).await;
         assert_eq!(next(&mut accepted).await, nth);
     }
-    assert!(bench.heart.latency().is_some());
+    assert!(bench.handle.latency().is_some());
 }
 
 #[tokio::test]
@@ -56,7 +57,7 @@ async fn the_last_connection_is_held_and_the_one_before_is_closed() {
     let (mut first, _) = listener.accept().await.unwrap();
     let early = timeout(50 * MS, first.read_u8()).await;
     assert!(early.is_err(), "not held: {early:?}");
-    bench.heart.probe_now(false);
+    bench.handle.probe_now(false);
     bench.expect(ProbeEvent::Answered).await;
     let (mut second, _) = listener.accept().await.unwrap();
     let end = timeout(DEADLINE, first.read(&mut [0])).await;
@@ -66,19 +67,19 @@ async fn the_last_connection_is_held_and_the_one_before_is_closed() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_held_connection_is_a_reason_to_look_and_no_more() {
+async fn the_end_of_the_held_connection_only_triggers_a_heartbeat() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut bench = begin(listener.local_addr().unwrap(), connecting(HOUR));
     bench.expect(ProbeEvent::Answered).await;
     let (first, _) = listener.accept().await.unwrap();
-    sleep(2 * RIGHT_AFTER).await;
+    sleep(2 * USUAL_CLOSE).await;
     drop(first);
     bench.expect(ProbeEvent::Broken).await;
     bench.expect(ProbeEvent::Answered).await;
     let (second, _) = listener.accept().await.unwrap();
-    // Nobody listens any more, so this end is followed by a refusal.
+    // Without a listener, this end is followed by a refusal.
     drop(listener);
-    sleep(2 * RIGHT_AFTER).await;
+    sleep(2 * USUAL_CLOSE).await;
     drop(second);
     bench.expect(ProbeEvent::Broken).await;
     let refused = "connection refused".to_owned();
@@ -86,23 +87,23 @@ async fn the_end_of_the_held_connection_is_a_reason_to_look_and_no_more() {
 }
 
 #[tokio::test]
-async fn one_that_closes_each_connection_at_once_is_healthy_and_left_in_peace() {
+async fn a_server_that_closes_each_connection_at_once_is_healthy_and_not_probed_early() {
     let (addr, mut accepted) = server(|_, _| None).await;
     let mut bench = begin(addr, connecting(HOUR));
-    // Two ends are a habit; after that nothing is held whose end could be noticed.
+    // Two such closes are enough; after that no connection is held.
     for nth in 1..=3 {
         bench.expect(ProbeEvent::Answered).await;
         assert_eq!(next(&mut accepted).await, nth);
     }
     let early = timeout(50 * MS, accepted.recv()).await;
     assert!(early.is_err(), "{early:?}");
-    bench.heart.probe_now(false);
+    bench.handle.probe_now(false);
     bench.expect(ProbeEvent::Answered).await;
 }
 
 #[tokio::test]
 async fn a_greeting_is_no_end() {
-    let greet: Deed = |_, stream| {
+    let greet: OnAccept = |_, stream| {
         assert_eq!(stream.try_write(b"220 ready\r\n").unwrap(), 11);
         Some(stream)
     };
@@ -110,21 +111,21 @@ async fn a_greeting_is_no_end() {
     let mut bench = begin(addr, connecting(HOUR));
     bench.expect(ProbeEvent::Answered).await;
     assert_eq!(next(&mut accepted).await, 1);
-    let early = timeout(50 * MS, bench.pulses.recv()).await;
+    let early = timeout(50 * MS, bench.events.recv()).await;
     assert!(early.is_err(), "{early:?}");
 }
 
 #[tokio::test]
-async fn one_that_accepts_no_more_is_silent_once_its_queue_is_full() {
+async fn a_server_that_accepts_no_more_is_silent_once_its_queue_is_full() {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    // The kernel takes connections for it, one more than this, as it does for a stopped process.
+    // The kernel accepts one connection more than this for it, as it does for a stopped process.
     let listener = socket.listen(1).unwrap();
-    let rhythm = ProbeSchedule {
+    let schedule = ProbeSchedule {
         timeout: 50 * MS,
         ..connecting(5 * MS)
     };
-    let mut bench = begin(listener.local_addr().unwrap(), rhythm);
+    let mut bench = begin(listener.local_addr().unwrap(), schedule);
     for _ in 0..2 {
         bench.expect(ProbeEvent::Answered).await;
     }
@@ -133,7 +134,7 @@ async fn one_that_accepts_no_more_is_silent_once_its_queue_is_full() {
     let again = async {
         tokio::select! {
             never = async { while listener.accept().await.is_ok() {} } => never,
-            () = async { while bench.pulse().await != ProbeEvent::Answered {} } => {}
+            () = async { while bench.event().await != ProbeEvent::Answered {} } => {}
         }
     };
     timeout(DEADLINE, again).await.expect("room in its queue");

@@ -1,4 +1,4 @@
-//! What becomes of the connection between heartbeats: held, ended, asked for anew.
+//! The connection between heartbeats: held, closed, opened again.
 
 use super::*;
 
@@ -6,9 +6,9 @@ use super::*;
 async fn a_connection_is_held_and_the_request_is_plain() {
     let hello = "HTTP/1.1 200 OK\r\nRingmaster-Replica: S7\r\nContent-Length: 5\r\n\r\nhello";
     let answers = [hello, OK];
-    let script = move |_, nth: usize| Reply::Say(answers[nth % 2]);
+    let script = move |_, nth: usize| Reply::Send(answers[nth % 2]);
     let mut server = Server::new(script).await;
-    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+    let mut bench = begin(server.addr, schedule(5 * MS, false));
     for _ in 0..5 {
         bench.expect(ProbeEvent::Answered).await;
         let (connection, request) = server.request().await;
@@ -23,11 +23,11 @@ async fn a_connection_is_held_and_the_request_is_plain() {
 #[tokio::test]
 async fn the_end_of_a_held_connection_is_noticed_at_once() {
     let script = |connection, _| match connection {
-        1 => Reply::SayAndCloseAfter(OK, 10 * RIGHT_AFTER),
-        _ => Reply::Say(OK),
+        1 => Reply::SendAndCloseAfter(OK, 10 * USUAL_CLOSE),
+        _ => Reply::Send(OK),
     };
     let mut server = Server::new(script).await;
-    let mut bench = begin(server.addr, rhythm(HOUR, false));
+    let mut bench = begin(server.addr, schedule(HOUR, false));
     bench.expect(ProbeEvent::Answered).await;
     bench.expect(ProbeEvent::Broken).await;
     bench.expect(ProbeEvent::Answered).await;
@@ -36,28 +36,28 @@ async fn the_end_of_a_held_connection_is_noticed_at_once() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_under_a_request_is_broken_too() {
+async fn a_connection_that_ends_during_a_request_is_reported_as_broken() {
     let script = |connection, nth| match (connection, nth) {
         (1, 2) => Reply::Close,
-        _ => Reply::Say(OK),
+        _ => Reply::Send(OK),
     };
     let server = Server::new(script).await;
-    let mut bench = begin(server.addr, rhythm(10 * RIGHT_AFTER, false));
+    let mut bench = begin(server.addr, schedule(10 * USUAL_CLOSE, false));
     bench.expect(ProbeEvent::Answered).await;
     bench.expect(ProbeEvent::Broken).await;
     bench.expect(ProbeEvent::Answered).await;
 }
 
 #[tokio::test]
-async fn a_close_right_after_each_answer_is_the_servers_style() {
-    let mut server = Server::new(|_, _| Reply::SayAndClose(OK)).await;
-    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+async fn a_close_right_after_each_answer_is_not_suspicious() {
+    let mut server = Server::new(|_, _| Reply::SendAndClose(OK)).await;
+    let mut bench = begin(server.addr, schedule(5 * MS, false));
     for nth in 1..=6 {
         bench.expect(ProbeEvent::Answered).await;
         let (connection, request) = server.request().await;
         assert_eq!(connection, nth);
-        let says_so = request.contains("Connection: close");
-        assert_eq!(says_so, nth > 2, "{nth}: {request}");
+        let asks_to_close = request.contains("Connection: close");
+        assert_eq!(asks_to_close, nth > 2, "{nth}: {request}");
     }
 }
 
@@ -68,8 +68,8 @@ async fn servers_that_announce_the_close_get_a_connection_for_each_heartbeat() {
         "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 302 Found\r\n\r\n",
     ] {
-        let mut server = Server::new(move |_, _| Reply::SayAndClose(answer)).await;
-        let mut bench = begin(server.addr, rhythm(5 * MS, false));
+        let mut server = Server::new(move |_, _| Reply::SendAndClose(answer)).await;
+        let mut bench = begin(server.addr, schedule(5 * MS, false));
         for nth in 1..=4 {
             bench.expect(ProbeEvent::Answered).await;
             assert_eq!(server.request().await.0, nth, "{answer:?}");
@@ -78,13 +78,13 @@ async fn servers_that_announce_the_close_get_a_connection_for_each_heartbeat() {
 }
 
 #[tokio::test]
-async fn a_poke_asks_now_and_if_so_said_afresh() {
-    let mut server = Server::new(|_, _| Reply::Say(OK)).await;
-    let mut bench = begin(server.addr, rhythm(HOUR, false));
+async fn a_requested_heartbeat_goes_out_now_and_on_demand_on_a_fresh_connection() {
+    let mut server = Server::new(|_, _| Reply::Send(OK)).await;
+    let mut bench = begin(server.addr, schedule(HOUR, false));
     bench.expect(ProbeEvent::Answered).await;
-    bench.heart.probe_now(false);
+    bench.handle.probe_now(false);
     bench.expect(ProbeEvent::Answered).await;
-    bench.heart.probe_now(true);
+    bench.handle.probe_now(true);
     bench.expect(ProbeEvent::Answered).await;
     for connection in [1, 1, 2] {
         assert_eq!(server.request().await.0, connection);

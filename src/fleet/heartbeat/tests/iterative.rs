@@ -1,61 +1,66 @@
-//! Servers of which it is not known how many connections they serve at a time.
+//! Servers that may serve one connection at a time.
 
 use super::super::iterative::TakingTurns;
 use super::super::probe::ProbeOutcome;
 use super::*;
 
-/// Serves one connection after the other, each to its end. Sends the number of each request's connection,
-/// and how many connections are open just then.
+/// Serves one connection after the other, each to its end. Sends the number of each request's
+/// connection.
 async fn one_at_a_time() -> (SocketAddr, UnboundedReceiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let (tell, requests) = unbounded_channel();
+    let (sender, requests) = unbounded_channel();
     tokio::spawn(async move {
         for connection in 1.. {
             let (stream, _) = listener.accept().await.unwrap();
-            let (tell_text, mut texts) = unbounded_channel();
-            let script = Arc::new(|_, _| Reply::Say(PLAIN));
-            serve(stream, connection, tell_text, script).await;
-            while let Ok((connection, _)) = texts.try_recv() {
-                let _ = tell.send(connection);
+            let (request_sender, mut received) = unbounded_channel();
+            let script = Arc::new(|_, _| Reply::Send(PLAIN));
+            serve(stream, connection, request_sender, script).await;
+            while let Ok((connection, _)) = received.try_recv() {
+                let _ = sender.send(connection);
             }
         }
     });
     (addr, requests)
 }
 
-fn soon() -> ProbeSchedule {
+fn short_schedule() -> ProbeSchedule {
     ProbeSchedule {
         timeout: 100 * MS,
-        ..rhythm(30 * MS, false)
+        ..schedule(30 * MS, false)
     }
 }
 
 #[tokio::test]
-async fn a_server_of_one_connection_is_found_out_and_none_is_held_there() {
+async fn an_iterative_server_is_detected_and_no_connection_to_it_is_held() {
     let (addr, mut requests) = one_at_a_time().await;
-    let mut bench = begin(addr, soon());
+    let mut bench = begin(addr, short_schedule());
     bench.expect(ProbeEvent::Answered).await;
     bench.expect(ProbeEvent::Answered).await;
     bench.expect(ProbeEvent::Iterative).await;
     for _ in 0..5 {
         bench.expect(ProbeEvent::Answered).await;
     }
-    // Each of these connections has ended, and carried one request; but for those before it was known.
+    // Each of these connections has ended and carried one request, except those before the
+    // detection.
     let mut carried = Vec::new();
     while carried.iter().filter(|connection| **connection > 2).count() < 4 {
         let connection = timeout(DEADLINE, requests.recv()).await.unwrap().unwrap();
         carried.push(connection);
     }
-    let later: Vec<usize> = carried.iter().copied().filter(|one| *one > 2).collect();
+    let later: Vec<usize> = carried
+        .iter()
+        .copied()
+        .filter(|connection| *connection > 2)
+        .collect();
     assert_eq!(later, [3, 4, 5, 6]);
-    // Somebody else's turn comes, and while it lasts one heartbeat waits.
-    let stranger = TcpStream::connect(addr).await.unwrap();
+    // While another client has its turn, one heartbeat waits.
+    let other_client = TcpStream::connect(addr).await.unwrap();
     for _ in 0..3 {
         assert_eq!(bench.miss().await.1, MissReason::Silent);
     }
-    drop(stranger);
-    while bench.pulse().await != ProbeEvent::Answered {}
+    drop(other_client);
+    while bench.event().await != ProbeEvent::Answered {}
 }
 
 #[tokio::test]
@@ -63,22 +68,22 @@ async fn a_heartbeat_that_waits_for_its_turn_is_sent_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut turns = TakingTurns::default();
     let addr = ReplicaAddr(listener.local_addr().unwrap());
-    let ask = soon().ask;
+    let kind = short_schedule().kind;
     for _ in 0..5 {
-        let outcome = turns.next_turn(addr, &ask, None, 10 * MS).await;
+        let outcome = turns.next_turn(addr, &kind, None, 10 * MS).await;
         assert!(matches!(outcome, ProbeOutcome::Silent));
     }
     let (mut first, _) = listener.accept().await.unwrap();
     assert!(timeout(50 * MS, listener.accept()).await.is_err());
     first.write_all(PLAIN.as_bytes()).await.unwrap();
-    let outcome = turns.next_turn(addr, &ask, None, DEADLINE).await;
+    let outcome = turns.next_turn(addr, &kind, None, DEADLINE).await;
     assert!(matches!(outcome, ProbeOutcome::Healthy(..)));
 }
 
 #[tokio::test]
-async fn a_server_of_many_is_probed_once_and_its_connection_held() {
-    let mut server = Server::new(|_, _| Reply::Say(PLAIN)).await;
-    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+async fn a_concurrent_server_is_tested_once_and_its_connection_held() {
+    let mut server = Server::new(|_, _| Reply::Send(PLAIN)).await;
+    let mut bench = begin(server.addr, schedule(5 * MS, false));
     for _ in 0..10 {
         bench.expect(ProbeEvent::Answered).await;
     }
@@ -90,8 +95,8 @@ async fn a_server_of_many_is_probed_once_and_its_connection_held() {
 }
 
 #[tokio::test]
-async fn one_that_is_slow_to_accept_is_no_server_of_one() {
-    // The second connection is answered long after it was made, and while the first is open.
+async fn a_server_that_is_slow_to_accept_is_not_iterative() {
+    // The second connection is answered late, but while the first is open.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -100,21 +105,21 @@ async fn one_that_is_slow_to_accept_is_no_server_of_one() {
             if connection == 2 {
                 sleep(150 * MS).await;
             }
-            let (tell, _told) = unbounded_channel();
-            let script = Arc::new(|_, _| Reply::Say(PLAIN));
-            tokio::spawn(serve(stream, connection, tell, script));
+            let (sender, _requests) = unbounded_channel();
+            let script = Arc::new(|_, _| Reply::Send(PLAIN));
+            tokio::spawn(serve(stream, connection, sender, script));
         }
     });
-    let mut bench = begin(addr, soon());
+    let mut bench = begin(addr, short_schedule());
     for _ in 0..20 {
         bench.expect(ProbeEvent::Answered).await;
     }
 }
 
 #[tokio::test]
-async fn one_that_ends_each_connection_is_not_probed() {
-    let mut server = Server::new(|_, _| Reply::SayAndClose(PLAIN)).await;
-    let mut bench = begin(server.addr, rhythm(5 * MS, false));
+async fn a_server_that_closes_each_connection_is_not_tested() {
+    let mut server = Server::new(|_, _| Reply::SendAndClose(PLAIN)).await;
+    let mut bench = begin(server.addr, schedule(5 * MS, false));
     for nth in 1..=6 {
         bench.expect(ProbeEvent::Answered).await;
         assert_eq!(server.request().await.0, nth);
@@ -122,17 +127,17 @@ async fn one_that_ends_each_connection_is_not_probed() {
 }
 
 #[tokio::test]
-async fn one_that_turns_away_each_second_connection_is_left_without_one() {
+async fn a_server_that_rejects_each_second_connection_counts_as_iterative() {
     for second in [
         Reply::Close,
-        Reply::SayAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
+        Reply::SendAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
     ] {
         let script = move |connection, _| match connection {
             2..=4 => second,
-            _ => Reply::Say(PLAIN),
+            _ => Reply::Send(PLAIN),
         };
         let server = Server::new(script).await;
-        let mut bench = begin(server.addr, soon());
+        let mut bench = begin(server.addr, short_schedule());
         bench.expect(ProbeEvent::Answered).await;
         bench.expect(ProbeEvent::Answered).await;
         bench.expect(ProbeEvent::Iterative).await;
@@ -143,11 +148,11 @@ async fn one_that_turns_away_each_second_connection_is_left_without_one() {
 #[tokio::test]
 async fn one_bad_answer_on_a_second_connection_is_no_proof() {
     let script = |connection, _| match connection {
-        2 => Reply::SayAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
-        _ => Reply::Say(PLAIN),
+        2 => Reply::SendAndClose("HTTP/1.1 503 Busy\r\n\r\n"),
+        _ => Reply::Send(PLAIN),
     };
     let server = Server::new(script).await;
-    let mut bench = begin(server.addr, soon());
+    let mut bench = begin(server.addr, short_schedule());
     for _ in 0..10 {
         bench.expect(ProbeEvent::Answered).await;
     }

@@ -1,5 +1,5 @@
 //! Heartbeats against scripted servers on port 0. Every wait has a deadline; an interval of an hour
-//! shows that something does not wait for the next beat.
+//! shows that something does not wait for the next regular heartbeat.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
-use super::prober::RIGHT_AFTER;
+use super::close_habit::USUAL_CLOSE;
 use super::timing::timeout_excluding_stalls;
 use super::*;
 use crate::fleet::plan::MissReason;
+use crate::ring::Seat;
+use crate::roster::ReplicaAddr;
 
 mod bounds;
 mod connect;
@@ -23,23 +25,23 @@ mod pace;
 mod seats;
 
 const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-/// Of a bundled replica, which is not probed with a second connection.
+/// The answer of a bundled replica, for which no detection with a second connection is needed.
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nRingmaster-Replica: S7\r\n\r\n";
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the server does with one request.
+/// The reaction of the server to one request.
 #[derive(Clone, Copy)]
 enum Reply {
-    Say(&'static str),
-    SayAndClose(&'static str),
-    SayAndCloseAfter(&'static str, Duration),
+    Send(&'static str),
+    SendAndClose(&'static str),
+    SendAndCloseAfter(&'static str, Duration),
     Silence,
     Close,
 }
 
-/// A server that does as `script` says for (connection, request on it), both counted from 1.
+/// A server that reacts by `script` to (connection, request on it), both counted from 1.
 struct Server {
     addr: SocketAddr,
     requests: UnboundedReceiver<(usize, String)>,
@@ -56,13 +58,13 @@ impl Server {
         script: impl Fn(usize, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let addr = listener.local_addr().unwrap();
-        let (tell, requests) = unbounded_channel();
+        let (sender, requests) = unbounded_channel();
         let script = Arc::new(script);
         tokio::spawn(async move {
             for connection in 1.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (tell, script) = (tell.clone(), Arc::clone(&script));
-                tokio::spawn(serve(stream, connection, tell, script));
+                let (sender, script) = (sender.clone(), Arc::clone(&script));
+                tokio::spawn(serve(stream, connection, sender, script));
             }
         });
         Self { addr, requests }
@@ -77,7 +79,7 @@ impl Server {
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
-    tell: UnboundedSender<(usize, String)>,
+    requests: UnboundedSender<(usize, String)>,
     script: Arc<impl Fn(usize, usize) -> Reply>,
 ) {
     for nth in 1.. {
@@ -89,18 +91,18 @@ async fn serve(
             }
         }
         let request = String::from_utf8(request).unwrap();
-        let _ = tell.send((connection, request));
+        let _ = requests.send((connection, request));
         let (text, closes) = match script(connection, nth) {
-            Reply::Say(text) => (text, None),
-            Reply::SayAndClose(text) => (text, Some(None)),
-            Reply::SayAndCloseAfter(text, time) => (text, Some(Some(time))),
+            Reply::Send(text) => (text, None),
+            Reply::SendAndClose(text) => (text, Some(None)),
+            Reply::SendAndCloseAfter(text, time) => (text, Some(Some(time))),
             Reply::Silence => continue,
             Reply::Close => return,
         };
         stream.write_all(text.as_bytes()).await.unwrap();
         match closes {
             None => {}
-            // A sleep of no time takes some.
+            // Without a sleep, since even one of zero length takes time.
             Some(None) => return,
             Some(Some(time)) => return sleep(time).await,
         }
@@ -108,15 +110,15 @@ async fn serve(
 }
 
 struct Bench {
-    heart: HeartbeatHandle,
-    pulses: UnboundedReceiver<(ReplicaId, ProbeEvent)>,
+    handle: HeartbeatHandle,
+    events: UnboundedReceiver<(ReplicaId, ProbeEvent)>,
 }
 
-fn rhythm(interval: Duration, eager: bool) -> ProbeSchedule {
+fn schedule(interval: Duration, eager: bool) -> ProbeSchedule {
     ProbeSchedule {
         interval,
         timeout: 1_000 * MS,
-        ask: ProbeKind::Get {
+        kind: ProbeKind::Get {
             path: "/heartbeat".to_owned(),
             host: None,
         },
@@ -124,42 +126,42 @@ fn rhythm(interval: Duration, eager: bool) -> ProbeSchedule {
     }
 }
 
-fn begin(addr: SocketAddr, rhythm: ProbeSchedule) -> Bench {
-    begin_with(None, None, addr, rhythm)
+fn begin(addr: SocketAddr, schedule: ProbeSchedule) -> Bench {
+    begin_with(None, None, addr, schedule)
 }
 
-/// With one who is expected, and a seat that it is given.
+/// Heartbeats of a replica with an expected identity and an assigned seat.
 fn begin_with(
     expected: Option<Identity>,
-    gives: Option<Seat>,
+    assigned_seat: Option<Seat>,
     addr: SocketAddr,
-    rhythm: ProbeSchedule,
+    schedule: ProbeSchedule,
 ) -> Bench {
-    let (tell, pulses) = unbounded_channel();
-    let patient = ProbeTarget {
+    let (sender, events) = unbounded_channel();
+    let target = ProbeTarget {
         id: ReplicaId(7),
         addr: ReplicaAddr(addr),
         expected,
-        gives,
+        assigned_seat,
     };
-    let heart = HeartbeatHandle::start(patient, rhythm, Arc::default(), tell);
-    Bench { heart, pulses }
+    let handle = HeartbeatHandle::start(target, schedule, Arc::default(), sender);
+    Bench { handle, events }
 }
 
 impl Bench {
-    async fn pulse(&mut self) -> ProbeEvent {
-        let pulse = timeout(DEADLINE, self.pulses.recv()).await;
-        let (id, pulse) = pulse.expect("a pulse in time").unwrap();
+    async fn event(&mut self) -> ProbeEvent {
+        let event = timeout(DEADLINE, self.events.recv()).await;
+        let (id, event) = event.expect("an event in time").unwrap();
         assert_eq!(id, ReplicaId(7));
-        pulse
+        event
     }
 
     async fn expect(&mut self, expected: ProbeEvent) {
-        assert_eq!(self.pulse().await, expected);
+        assert_eq!(self.event().await, expected);
     }
 
     async fn miss(&mut self) -> (std::time::Instant, MissReason) {
-        match self.pulse().await {
+        match self.event().await {
             ProbeEvent::Missed { sent, why } => (sent, why),
             other => panic!("{other:?}"),
         }

@@ -1,4 +1,4 @@
-//! Who answers, and the seat that a standby is given.
+//! The identity in an answer, and the seat that is assigned to a standby.
 
 use super::*;
 
@@ -13,11 +13,11 @@ fn expecting(seat: Option<u32>) -> Option<Identity> {
 }
 
 #[tokio::test]
-async fn a_seat_is_given_with_every_request_and_told_of_once() {
+async fn a_seat_is_assigned_with_every_request_and_reported_once() {
     for (answer, knows) in [(SEATED, true), (UNSEATED, false), (PLAIN, false)] {
-        let mut server = Server::new(move |_, _| Reply::Say(answer)).await;
-        let rhythm = rhythm(5 * MS, false);
-        let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, rhythm);
+        let mut server = Server::new(move |_, _| Reply::Send(answer)).await;
+        let schedule = schedule(5 * MS, false);
+        let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, schedule);
         bench.expect(ProbeEvent::Seated { knows }).await;
         for _ in 0..3 {
             bench.expect(ProbeEvent::Answered).await;
@@ -28,15 +28,15 @@ async fn a_seat_is_given_with_every_request_and_told_of_once() {
 }
 
 #[tokio::test]
-async fn a_bad_answer_seats_nobody() {
+async fn a_bad_answer_acknowledges_no_seat() {
     let script = |_, nth| match nth {
-        1 => Reply::Say("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
-        _ => Reply::Say(SEATED),
+        1 => Reply::Send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+        _ => Reply::Send(SEATED),
     };
     let server = Server::new(script).await;
-    let rhythm = rhythm(5 * MS, false);
-    let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, rhythm);
-    let ProbeEvent::Missed { why, .. } = bench.pulse().await else {
+    let schedule = schedule(5 * MS, false);
+    let mut bench = begin_with(expecting(Some(3)), Some(Seat(3)), server.addr, schedule);
+    let ProbeEvent::Missed { why, .. } = bench.event().await else {
         panic!("it was a miss");
     };
     assert_eq!(why, MissReason::Wrong(500));
@@ -44,7 +44,7 @@ async fn a_bad_answer_seats_nobody() {
 }
 
 #[tokio::test]
-async fn somebody_else_in_its_place_is_a_refusal() {
+async fn the_identity_of_another_replica_is_a_refusal() {
     let cases = [
         (expecting(Some(4)), Some("s-a in seat 3")),
         (expecting(Some(3)), None),
@@ -52,20 +52,20 @@ async fn somebody_else_in_its_place_is_a_refusal() {
         (None, None),
     ];
     for (expected, refused) in cases {
-        let server = Server::new(|_, _| Reply::Say(SEATED)).await;
-        let mut bench = begin_with(expected, None, server.addr, rhythm(HOUR, false));
-        let pulse = match refused {
+        let server = Server::new(|_, _| Reply::Send(SEATED)).await;
+        let mut bench = begin_with(expected, None, server.addr, schedule(HOUR, false));
+        let event = match refused {
             None => ProbeEvent::Answered,
-            Some(who) => ProbeEvent::Refused(format!("its address is that of {who}")),
+            Some(other) => ProbeEvent::Refused(format!("its address is that of {other}")),
         };
-        bench.expect(pulse).await;
+        bench.expect(event).await;
     }
-    let server = Server::new(|_, _| Reply::Say(UNSEATED)).await;
+    let server = Server::new(|_, _| Reply::Send(UNSEATED)).await;
     let other = Identity {
         name: "s-b".parse().unwrap(),
         seat: None,
     };
-    let mut bench = begin_with(Some(other), None, server.addr, rhythm(HOUR, false));
-    let who = "its address is that of s-a in no seat".to_owned();
-    bench.expect(ProbeEvent::Refused(who)).await;
+    let mut bench = begin_with(Some(other), None, server.addr, schedule(HOUR, false));
+    let reason = "its address is that of s-a in no seat".to_owned();
+    bench.expect(ProbeEvent::Refused(reason)).await;
 }

@@ -1,87 +1,97 @@
-//! Who holds a lock, and whether that one is gone.
+//! The owner of a lock, and the check whether it has ended.
 //!
-//! Surprising: a PID is used again, so a process is known by when it began as well, and it means something only
+//! PIDs are reused, so a process is identified by its start time as well. Both mean something only
 //! on its machine, in its boot and its PID namespace.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::fleet::engine::docker::api::{Api, ApiError, Id};
+use crate::fleet::engine::docker::api::{Api, ApiError};
 use crate::fleet::engine::docker::api_types::RunState;
+use crate::fleet::engine::docker::container_id::ContainerId;
 
-/// Who holds a lock: our container, or a process that is in none.
+/// The owner of a lock: a balancer's own container, or its process outside a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LockOwner {
-    Container(Id),
+    Container(ContainerId),
     Process {
-        /// Machine, boot and PID namespace: where the PID means something.
-        place: String,
+        /// Machine, boot and PID namespace in which the PID means something.
+        host_id: String,
         pid: u32,
-        /// When it began, in clock ticks since the boot: PIDs are used again.
-        begun: u64,
+        /// Start time, in clock ticks since the boot.
+        start_ticks: u64,
     },
 }
 
 impl LockOwner {
-    /// We.
-    pub(super) fn current(container: Option<&Id>) -> anyhow::Result<Self> {
+    /// Returns this process or its container as owner.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub(super) fn current(container: Option<&ContainerId>) -> anyhow::Result<Self> {
         if let Some(id) = container {
             return Ok(Self::Container(id.clone()));
         }
         let pid = std::process::id();
         Ok(Self::Process {
-            place: host_id()?,
+            host_id: host_id()?,
             pid,
-            begun: start_ticks(pid).context("cannot read when this process began")?,
+            start_ticks: start_ticks(pid).context("cannot read the start time of this process")?,
         })
     }
 
-    /// What the lock's label says.
+    /// Returns the value of the lock's label.
     pub(super) fn to_label(&self) -> String {
         match self {
             Self::Container(id) => format!("container {}", id.as_str()),
-            Self::Process { place, pid, begun } => format!("process {pid} {begun} {place}"),
+            Self::Process {
+                host_id,
+                pid,
+                start_ticks,
+            } => {
+                format!("process {pid} {start_ticks} {host_id}")
+            }
         }
     }
 
-    /// Whom a label names; `None` for one that is not ours.
+    /// Parses a label; `None` if it is not ours.
     pub(super) fn from_label(label: &str) -> Option<Self> {
         let words: Vec<&str> = label.splitn(4, ' ').collect();
         match words[..] {
-            ["container", id] => Id::new(id).map(Self::Container),
-            ["process", pid, begun, place] => Some(Self::Process {
-                place: place.to_owned(),
+            ["container", id] => ContainerId::new(id).map(Self::Container),
+            ["process", pid, start_ticks, host_id] => Some(Self::Process {
+                host_id: host_id.to_owned(),
                 pid: pid.parse().ok()?,
-                begun: begun.parse().ok()?,
+                start_ticks: start_ticks.parse().ok()?,
             }),
             _ => None,
         }
     }
 
-    /// Whether it is gone for certain, as seen by `this`.
-    pub(super) async fn is_gone(&self, this: &Self, api: &Api) -> bool {
+    /// Returns `true` if the owner has certainly ended, as seen by `this`.
+    pub(super) async fn has_ended(&self, this: &Self, api: &Api) -> bool {
         match (self, this) {
-            // A container that was started again has its former ID.
+            // A restarted container keeps its ID.
             (Self::Container(id), Self::Container(ours)) if id == ours => true,
             (Self::Container(id), _) => match api.inspect(id.as_str()).await {
-                Ok(seen) => seen.run != RunState::Runs,
-                Err(fault) => matches!(fault, ApiError::Missing(_)),
+                Ok(info) => info.run_state != RunState::Runs,
+                Err(err) => matches!(err, ApiError::Missing(_)),
             },
-            (Self::Process { place, .. }, _) => {
+            (Self::Process { host_id, .. }, _) => {
                 let Ok(here) = self::host_id() else {
                     return false;
                 };
-                rebooted(place, &here) || (*place == here && !self.is_running())
+                rebooted(host_id, &here) || (*host_id == here && !self.is_running())
             }
         }
     }
 
-    /// Whether it is this process of this machine.
+    /// Returns `true` for the process with this PID on this machine.
     pub(super) fn is_process(&self, number: u32) -> bool {
         match self {
-            Self::Process { pid, place, .. } => {
-                *pid == number && self::host_id().is_ok_and(|here| here == *place)
+            Self::Process { pid, host_id, .. } => {
+                *pid == number && self::host_id().is_ok_and(|here| here == *host_id)
             }
             Self::Container(_) => false,
         }
@@ -89,24 +99,26 @@ impl LockOwner {
 
     fn is_running(&self) -> bool {
         match self {
-            Self::Process { pid, begun, .. } => self::start_ticks(*pid) == Some(*begun),
+            Self::Process {
+                pid, start_ticks, ..
+            } => self::start_ticks(*pid) == Some(*start_ticks),
             Self::Container(_) => true,
         }
     }
 
-    /// The owner for people.
+    /// Returns the owner in words, for logs and errors.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Container(id) => format!("container {id}"),
-            Self::Process { pid, place, .. } => {
-                let machine = place.split(' ').next().unwrap_or_default();
+            Self::Process { pid, host_id, .. } => {
+                let machine = host_id.split(' ').next().unwrap_or_default();
                 format!("process {pid} on {machine}")
             }
         }
     }
 }
 
-/// Machine, boot and PID namespace in three words.
+/// Returns machine, boot and PID namespace in three words.
 fn host_id() -> anyhow::Result<String> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
@@ -118,13 +130,14 @@ fn host_id() -> anyhow::Result<String> {
     Ok(format!("{machine} {boot} {}", namespace.display()))
 }
 
-/// Whether `there` is this machine before its present boot.
+/// Returns `true` if `there` is this machine before its present boot.
 fn rebooted(there: &str, here: &str) -> bool {
     let (mut there, mut here) = (there.split(' '), here.split(' '));
     there.next() == here.next() && there.next() != here.next()
 }
 
-/// When the process with this PID began (proc(5), /proc/PID/stat, field 22); `None` if there is none.
+/// Returns the start time of a process (proc(5), /proc/PID/stat, field 22); `None` if it does not
+/// run.
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the name in brackets, which may hold anything; field 3 is the state.
@@ -138,8 +151,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_survive_their_label() {
-        let id = Id::new(&"ab".repeat(32)).unwrap();
+    fn owners_are_parsed_from_their_own_label() {
+        let id = ContainerId::new(&"ab".repeat(32)).unwrap();
         let process = LockOwner::current(None).unwrap();
         for owner in [LockOwner::Container(id), process] {
             assert_eq!(LockOwner::from_label(&owner.to_label()), Some(owner));
@@ -156,14 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_known_by_its_beginning() {
+    fn a_process_is_identified_by_its_start_time() {
         let own = LockOwner::current(None).unwrap();
         assert!(own.is_running());
-        let LockOwner::Process { place, pid, begun } = own else {
+        let LockOwner::Process {
+            host_id,
+            pid,
+            start_ticks,
+        } = own
+        else {
             panic!("not a process")
         };
-        let begun = begun + 1;
-        assert!(!LockOwner::Process { place, pid, begun }.is_running());
+        let other = LockOwner::Process {
+            host_id,
+            pid,
+            start_ticks: start_ticks + 1,
+        };
+        assert!(!other.is_running());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Before anything is started: what the first roster shows, and what is refused.
+//! Before anything is started: the initial roster, and settings that are refused.
 
 use super::*;
 
 #[test]
-fn the_first_roster_has_all_seats() {
+fn the_initial_roster_has_all_seats() {
     let binary = PathBuf::from("replica");
     let process = settings(processes(binary, 3));
     let roster = discover(process).unwrap().initial_roster();
@@ -23,16 +23,16 @@ fn the_first_roster_has_all_seats() {
 }
 
 #[test]
-fn what_cannot_be_is_told_before_anything_is_started() {
+fn impossible_settings_are_refused_before_anything_is_started() {
     let fail = |settings: FleetSettings| {
-        let survey = match discover(settings) {
-            Ok(survey) => survey,
+        let discovery = match discover(settings) {
+            Ok(discovery) => discovery,
             Err(err) => return err.to_string(),
         };
-        let (publisher, _) = roster::channel(1, survey.initial_roster());
-        let (_, counter) = orders::order_queue();
+        let (publisher, _) = roster::channel(1, discovery.initial_roster());
+        let (_, receiver) = orders::order_queue();
         let (_, evidence) = mpsc::channel(1);
-        let err = start(survey, publisher, counter, evidence).unwrap_err();
+        let err = crate::fleet::start(discovery, publisher, receiver, evidence).unwrap_err();
         err.to_string()
     };
     let binary = PathBuf::from("/nowhere/replica");

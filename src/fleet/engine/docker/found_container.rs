@@ -1,0 +1,28 @@
+//! A replica's container that was found at start.
+
+use super::container_id::ContainerId;
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaName};
+
+/// A replica's container that was there before this process.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct FoundContainer {
+    pub(in crate::fleet) container: ContainerId,
+    /// The seat that it was made for or was assigned; `None` for a standby.
+    pub(in crate::fleet) seat: Option<Seat>,
+    /// `true` if the seat was read from the container's log, not from its labels.
+    pub(in crate::fleet) seat_is_from_log: bool,
+    pub(in crate::fleet) name: ReplicaName,
+    pub(in crate::fleet) state: FoundState,
+    /// Creation time, in seconds since 1970.
+    pub(in crate::fleet) created: i64,
+}
+
+/// The state of a container that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum FoundState {
+    /// The container runs and may answer at this address.
+    Runs(ReplicaAddr),
+    /// The container does not run or cannot be reached; the reason, in a phrase.
+    Ended(String),
+}

@@ -1,0 +1,140 @@
+//! The seam behind which processes, containers and fixed addresses look the same: the [`Engine`]
+//! trait, its events, and the values that cross it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::exit_report::ExitReport;
+use crate::ring::Seat;
+use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+
+/// The `SERVER_ID` of a standby: no seat has this number.
+const STANDBY_SERVER_ID: u32 = 0;
+
+/// Returns the `SERVER_ID` of a replica that is started for `seat`.
+pub(super) fn server_id(seat: Option<Seat>) -> u32 {
+    seat.map_or(STANDBY_SERVER_ID, |seat| seat.0)
+}
+
+/// The party that keeps the number of replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum Management {
+    /// The fleet: it starts, replaces, adds and removes replicas.
+    Managed,
+    /// The operator: the replicas are given, and the fleet only probes them.
+    External,
+}
+
+/// The way in which a replica is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum StopMode {
+    /// Ask it to end, and kill it when it has not ended within a grace period.
+    Graceful,
+    /// Kill it at once: it is silent, not needed, or dead already.
+    Kill,
+    /// Leave it running and forget it. An engine whose replicas cannot outlive this process stops
+    /// them gracefully instead.
+    Detach,
+}
+
+/// A report of an engine about one replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::fleet) enum EngineEvent {
+    /// The replica runs and accepts connections, or will in a moment, at this address.
+    Started {
+        /// The replica.
+        id: ReplicaId,
+        /// Its address.
+        addr: ReplicaAddr,
+    },
+    /// The replica could not be started.
+    Failed {
+        /// The replica.
+        id: ReplicaId,
+        /// The reason, in a phrase.
+        why: String,
+    },
+    /// The replica could not be started because of its name, which stays unusable.
+    NameRefused {
+        /// The replica.
+        id: ReplicaId,
+        /// The reason, in a phrase that follows "the name S4 ".
+        why: String,
+    },
+    /// The replica ended, which is certain.
+    Ended {
+        /// The replica.
+        id: ReplicaId,
+        /// The exit status and the last output.
+        how: ExitReport,
+    },
+    /// Nothing is left of the replica. This is the last event about it.
+    Removed {
+        /// The replica.
+        id: ReplicaId,
+    },
+}
+
+/// A way to run replicas. Every replica that was started must be removed, and is reported `Removed`
+/// exactly once and within a bounded time after that.
+pub(in crate::fleet) trait Engine: fmt::Debug + Send {
+    /// Returns the party that keeps the number of replicas.
+    fn management(&self) -> Management;
+
+    /// Starts a replica; without a seat it is a standby. `Started`, `Failed` or `NameRefused`
+    /// follows, or `Ended` when it ended meanwhile. A replica that was found running under this
+    /// name is adopted.
+    fn start(&mut self, id: ReplicaId, seat: Option<Seat>, name: &ReplicaName);
+
+    /// Returns the replica's identifier on this machine, for people who look for it there:
+    /// `pid:4711`, `container:0123456789ab`. `None` if it has none, or none yet.
+    fn handle(&self, id: ReplicaId) -> Option<String>;
+
+    /// Checks whether a suspect still runs: `Ended` follows if it does not. An engine that is
+    /// notified of every exit has nothing to do here.
+    fn check_alive(&mut self, id: ReplicaId);
+
+    /// Removes a replica: `Removed` follows.
+    fn remove(&mut self, id: ReplicaId, mode: StopMode);
+
+    /// Begins or ends a handover, during which another process shares the replicas. Until it ends,
+    /// the engine removes nothing that it does not know. An engine that knows only its own replicas
+    /// has nothing to do here.
+    fn set_handover(&mut self, _active: bool) {}
+
+    /// Replaces the list of wanted seats without a replica. An engine whose replicas do not outlive
+    /// this process has nothing to do here.
+    fn set_vacant_seats(&mut self, _vacant: VacantSeats) {}
+
+    /// Releases the engine's other resources, after all replicas were removed. With `leave`,
+    /// another balancer goes on with the replicas that are left. No other call follows.
+    fn close(&mut self, _leave: bool) -> CloseFuture {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Wanted seats without a replica, and the last replica that answered in each.
+pub(in crate::fleet) type VacantSeats = BTreeMap<Seat, Option<ReplicaId>>;
+
+/// The work of [`Engine::close`].
+pub(in crate::fleet) type CloseFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The sender of an engine's events. The channel is unbounded because an engine must never wait. It
+/// stays small: at most four events are sent per replica.
+#[derive(Clone, Debug)]
+pub(in crate::fleet) struct EngineEvents(UnboundedSender<EngineEvent>);
+
+impl EngineEvents {
+    /// Creates a sender of events to `inbox`.
+    pub(in crate::fleet) fn new(inbox: UnboundedSender<EngineEvent>) -> Self {
+        Self(inbox)
+    }
+
+    /// Sends an event; it is dropped if the fleet has ended.
+    pub(super) fn send(&self, event: EngineEvent) {
+        let _ = self.0.send(event);
+    }
+}

@@ -1,0 +1,155 @@
+//! The start of the fleet: its engine, its event loop and its thread.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, bail};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::discovery::Discovery;
+use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process};
+use super::event_loop::{FleetLoop, Heartbeats, Inbox, Pending};
+use super::event_recorder::EventRecorder;
+use super::handle::Fleet;
+use super::heartbeat::ProbeSchedule;
+use super::journal::{EventBody, Journal};
+use super::plan::Ownership;
+use super::publisher::RosterPublisher;
+use super::settings::{HeartbeatSettings, ReplicaSettings};
+use crate::orders::OrderReceiver;
+use crate::roster::{Evidence, Publisher};
+use crate::shutdown;
+
+/// Name of the fleet's thread. A panic on it is fatal to the program, in any of its tasks.
+pub const THREAD_NAME: &str = "fleet";
+
+/// Starts the fleet on a thread of its own. `publisher` holds the [`Discovery::initial_roster`].
+///
+/// # Errors
+/// Before anything is started: when the replica binary is missing (the sentence says how to build
+/// it), or no thread can be created.
+pub fn start(
+    discovery: Discovery,
+    publisher: Publisher,
+    orders: OrderReceiver,
+    evidence: mpsc::Receiver<Evidence>,
+) -> anyhow::Result<Fleet> {
+    let Discovery {
+        settings,
+        plan,
+        containers,
+    } = discovery;
+    let (engine_events, engine_inbox) = mpsc::unbounded_channel();
+    let (probe_events, probe_inbox) = mpsc::unbounded_channel();
+    let (close, closed) = shutdown::channel();
+    let (stop, stopped) = oneshot::channel();
+    let is_takeover = settings.taken_over_from.is_some();
+    let (ownership, owner) = watch::channel(if is_takeover {
+        Ownership::Acquiring
+    } else {
+        Ownership::Owned
+    });
+    let (status, status_seen) = watch::channel(plan.status());
+    // Fixed backends without heartbeats are listed from the beginning.
+    orders.list.send_replace(plan.listed().into());
+    let journal = Journal::default();
+    let engine_events = EngineEvents::new(engine_events);
+    let mut engine: Box<dyn Engine> = match (&settings.replicas, containers) {
+        (ReplicaSettings::Process { binary, wanted }, _) => {
+            Box::new(Process::new(binary, wanted, engine_events)?)
+        }
+        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, engine_events)),
+        (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
+            for event in adoption.lost {
+                tracing::info!("{event}");
+                journal.push(SystemTime::now(), EventBody::Replica(event));
+            }
+            let counters = Arc::clone(settings.ledger.fleet());
+            let (adopted, discarded) = (&adoption.adopted, &adoption.discarded);
+            Box::new(Docker::new(
+                environment,
+                adopted,
+                discarded,
+                engine_events,
+                counters,
+            ))
+        }
+        (ReplicaSettings::Docker(_), None) => bail!("the existing containers were not discovered"),
+    };
+    engine.set_handover(is_takeover);
+    let schedule = settings.heartbeat.as_ref();
+    let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
+    let counters = settings.ledger;
+    let handover = Arc::new(AtomicBool::new(is_takeover));
+    let inbox = Inbox {
+        close: closed,
+        stop: stopped,
+        ownership: owner,
+        engine: engine_inbox,
+        probes: probe_inbox,
+        snapshots: orders.shows,
+        orders: orders.orders,
+        evidence,
+    };
+    let event_loop = FleetLoop {
+        plan,
+        engine,
+        publisher: RosterPublisher::new(publisher, settings.workers, counters.clone()),
+        heartbeats: Heartbeats::new(schedule, probe_events),
+        recorder: EventRecorder::new(journal.clone(), counters.clone()),
+        counters,
+        list: orders.list,
+        status,
+        started_at: (Instant::now(), SystemTime::now()),
+        handover: Arc::clone(&handover),
+        pending: Pending::default(),
+    };
+    Ok(Fleet {
+        handover,
+        status: status_seen,
+        journal,
+        close,
+        ownership,
+        stop,
+        thread: spawn_thread(event_loop, inbox)?,
+    })
+}
+
+/// Returns the schedule of heartbeats. Replicas of a managed fleet are probed eagerly at their
+/// start.
+fn probe_schedule(settings: &HeartbeatSettings, management: Management) -> ProbeSchedule {
+    ProbeSchedule {
+        interval: settings.interval,
+        timeout: settings.timeout,
+        kind: settings.ask.clone(),
+        eager: management == Management::Managed,
+    }
+}
+
+/// Runs the event loop on a thread of its own, whose result is that of [`FleetLoop::run`].
+///
+/// # Errors
+/// When there is no thread or no runtime.
+fn spawn_thread(event_loop: FleetLoop, inbox: Inbox) -> anyhow::Result<thread::JoinHandle<bool>> {
+    let (begin, begun) = std::sync::mpsc::channel();
+    let body = move || {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        let (runtime, result) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(err) => (None, Err(err)),
+        };
+        // Sending fails only if the starting thread has ended.
+        let _ = begin.send(result);
+        runtime.is_some_and(|runtime| runtime.block_on(event_loop.run(inbox)))
+    };
+    let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+    let thread = thread.spawn(body).context("no thread for the fleet")?;
+    let result = begun.recv().context("the fleet ended at once")?;
+    result.context("no event loop for the fleet")?;
+    Ok(thread)
+}
