@@ -3,7 +3,7 @@
 //! This server needs only the end of a body, where the next request begins. A byte with two readings
 //! is refused (RFC 9112 §7.1).
 
-use crate::request::Refusal;
+use crate::refusal::Refusal;
 
 /// Bytes of chunk extensions and trailers that one body may have.
 const MAX_EXTRAS: usize = 32 * 1024;

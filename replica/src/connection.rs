@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::handlers::{Identity, Reply};
-use crate::request::{self, Method, Persistence, Refusal, Request};
+use crate::refusal::Refusal;
+use crate::request::{self, Method, Persistence, Request};
 
 /// From the first moment a head could come to its last byte; so an idle connection lasts no longer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);

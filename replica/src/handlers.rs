@@ -10,7 +10,8 @@ use std::time::SystemTime;
 use httpdate::HttpDate;
 use serde_json::json;
 
-use crate::request::{Method, Persistence, Refusal, Request, SEAT_FIELD};
+use crate::refusal::Refusal;
+use crate::request::{Method, Persistence, Request, SEAT_FIELD};
 
 /// Identity of this replica, in the words of its replies.
 #[derive(Debug)]

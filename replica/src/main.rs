@@ -10,6 +10,7 @@ mod body;
 mod connection;
 mod handlers;
 mod parent_watch;
+mod refusal;
 mod request;
 mod server;
 

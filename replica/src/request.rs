@@ -6,6 +6,7 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use crate::body::Body;
+use crate::refusal::Refusal;
 
 /// The longest head, in bytes, and the most header fields; more is 431.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
@@ -15,25 +16,6 @@ const MAX_FIELDS: usize = 128;
 /// A balancer that reads every head removes a client's field of this name. With `--balance connection`
 /// and `source` a client may send it, but only to replicas that have a seat, and these keep theirs.
 pub(crate) const SEAT_FIELD: &str = "Ringmaster-Seat";
-
-/// Reason to refuse a request and close the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// Status code and reason phrase.
-    pub(crate) status: &'static str,
-    /// The reason in a few words.
-    pub(crate) reason: &'static str,
-}
-
-impl Refusal {
-    /// The client does not keep to the protocol.
-    pub(crate) const fn bad(reason: &'static str) -> Self {
-        Self {
-            status: "400 Bad Request",
-            reason,
-        }
-    }
-}
 
 /// As much of the method as an answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
