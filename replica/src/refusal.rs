@@ -1,6 +1,6 @@
 //! Refusal of a request: the status line and the reason in the reply.
 
-/// Reason to refuse a request and close the connection.
+/// Refused request: its reply is sent, then the connection closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Status code and reason phrase.
@@ -10,7 +10,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// The client does not keep to the protocol.
+    /// Creates a refusal with status 400, for a client that violates the protocol.
     pub(crate) const fn bad(reason: &'static str) -> Self {
         Self {
             status: "400 Bad Request",
