@@ -1,12 +1,12 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DENY_VERSION := 0.20.2
-# Version 2 of compose is a subcommand of docker, version 1 a program of its own.
+# Version 2 of compose is a subcommand of docker. Version 1 is a separate program.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 .DEFAULT_GOAL := help
 .PHONY: help run up down image test test-api test-page soak faults chaos bench bench-ring experiments docs lint licences fmt clean
 
-help: ## List what can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 run: ## Build a release and serve with 3 replicas: data on port 5000, control on 5001
@@ -16,8 +16,8 @@ run: ## Build a release and serve with 3 replicas: data on port 5000, control on
 up: image ## The same in containers, from the image: docker-compose up
 	$(COMPOSE) up -d
 
-# What a killed balancer left behind is still on the network, and would keep it from being removed.
-down: ## Stop the containers and remove them, also those that a killed balancer left behind
+# Containers of a killed balancer stay on the network, and compose cannot remove a network in use.
+down: ## Stop and remove the containers, including those of a killed balancer
 	$(COMPOSE) stop
 	docker ps -aq --filter label=ringmaster.fleet=$(or $(RINGMASTER_FLEET),ringmaster) | xargs -r docker rm -fv
 	$(COMPOSE) down
@@ -26,31 +26,32 @@ image: ## Build the container image
 	docker/base-image
 	$(COMPOSE) build
 
-# The replica must stand beside ringmaster before a test starts them. Doc tests go first, since they may be none.
+# The tests start the replica from the directory of ringmaster, so the workspace is built first.
+# Doc tests run first, because there may be none.
 test: ## Build the workspace, then run every test
 	cargo build --workspace
 	cargo test --workspace --doc --quiet
 	cargo test --workspace --all-targets --no-fail-fast
 
-test-api: ## Check the answers of the control port against its own description, with schemathesis (ARGS=--seed=7 for others)
+test-api: ## Check the answers of the control port against its own description, with schemathesis (ARGS=--seed=7 for other requests)
 	cargo build --workspace
 	tests/api/run $(ARGS)
 
-test-page: ## Try the dashboard in a real browser (needs chromium and chromium-driver); pictures in target/page
+test-page: ## Test the dashboard in a real browser (needs chromium and chromium-driver); pictures in target/page
 	cargo build --workspace
 	cargo test -p ringmaster --test dashboard -- --test-threads 2
 
-# The replica must stand beside ringmaster here, too: a test alone does not build it.
-# Both test programs are optimized: the test makes and hashes as many bytes as the balancer moves.
-soak: ## Move 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
+# `cargo test` alone does not build the replica, so the workspace is built first. Both test programs
+# are optimized, because the test generates and hashes as many bytes as the balancer moves.
+soak: ## Transfer 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
 	cargo build --release --workspace
 	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test e2e volume:: -- --test-threads 1
 
-faults: ## Lose replicas of a release in every way under load, and print what it cost as a table
+faults: ## Make replicas of a release fail in every way under load, and print the cost as a table
 	cargo build --release --workspace
 	RINGMASTER_FAULTS=all cargo test --release --test e2e faults:: -- --test-threads 1 --nocapture
 
-chaos: ## Kill, freeze, cut off, add, remove and switch at random under load (SECONDS=600 SEED=N)
+chaos: ## Kill, freeze, disconnect, add, remove and switch at random under load (SECONDS=600 SEED=N)
 	cargo build --workspace
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \
 	cargo test --test e2e chaos:: -- --test-threads 1 --nocapture
@@ -59,14 +60,14 @@ bench: ## Measure ringmaster, HAProxy and nginx side by side (about 9 minutes; A
 	cargo build --release --workspace
 	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
 
-experiments: ## Make the four experiments of the coursework; charts in target/experiments (ARGS=--seed=7 to repeat one)
+experiments: ## Run the four experiments of the coursework; charts in target/experiments (ARGS=--seed=7 to repeat one)
 	cargo build --release --workspace
 	@exec $(TARGET)/release/loadgen all --spawn --out $(TARGET)/experiments $(ARGS)
 
-bench-ring: ## Measure lookup and rebuild of every kind of ring, and what a hostile expression costs
+bench-ring: ## Measure lookup and rebuild of every kind of ring, and the cost of a hostile expression
 	cargo bench -p ringmaster --bench ring -- $(ARGS)
 
-docs: ## Write the manual pages and the completions for shells into target/docs
+docs: ## Write the manual pages and shell completions into target/docs
 	cargo run --quiet -p ringmaster -- docs $(TARGET)/docs
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
@@ -82,5 +83,5 @@ licences: ## Check the licences, crates and sources of the lock file (part of li
 fmt: ## Format the sources
 	cargo fmt --all
 
-clean: ## Remove everything that was built
+clean: ## Remove all build output
 	cargo clean

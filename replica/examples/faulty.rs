@@ -1,10 +1,11 @@
-//! A replica with faults on demand, for tests of the fleet's reaction, on child processes and in containers
-//! alike. It needs nothing but this file.
+//! Replica with faults on demand, for tests of the fleet's reaction. It runs as a child process and
+//! in a container, and uses nothing but the standard library.
 //!
-//! It answers `/home` and `/heartbeat` as the bundled replica does. `GET /fault/WORD` sets its fault: `none`,
-//! `slow`, `http_500`, `not_http` or `oom`. At its start it asks the address in `FAULTY_SCRIPT_ADDR`, by its
-//! name, for a first fault: `none`, `exit_at_start` or `exit_soon`. With `FAULTY_FOREIGN` its heartbeat
-//! answers lack the fields of the bundled replica.
+//! The program answers `/home` and `/heartbeat` as the bundled replica does.
+//! - `GET /fault/WORD` sets the fault: `none`, `slow`, `http_500`, `not_http` or `oom`.
+//! - At start it sends its name to the address in `FAULTY_SCRIPT_ADDR` and receives its first
+//!   fault: `none`, `exit_at_start` or `exit_soon`.
+//! - With `FAULTY_FOREIGN` its heartbeat replies lack the fields of the bundled replica.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,9 +16,9 @@ use std::time::Duration;
 
 /// Delay of a reply to `/home` with the fault `slow`.
 const SLOW_REPLY: Duration = Duration::from_secs(5);
-/// From the first heartbeat of a short-lived one to its end.
+/// Time from the first heartbeat to the exit, with the fault `exit_soon`.
 const EXIT_DELAY: Duration = Duration::from_millis(50);
-/// Limit of the fault `oom` in MiB: far more than a test grants.
+/// Most memory allocated by the fault `oom`, in MiB: far above the limit that a test sets.
 const MAX_MIB: usize = 4096;
 
 static FAULT: Mutex<&str> = Mutex::new("none");
@@ -25,7 +26,7 @@ static FAULT: Mutex<&str> = Mutex::new("none");
 fn main() {
     let variable = |name: &str| std::env::var(name).ok();
     if variable("REPLICA_PARENT").is_some() {
-        // The parent holds the other end, and never says anything.
+        // The parent holds the other end and writes nothing, so the read returns at its exit.
         thread::spawn(|| {
             let _ = std::io::stdin().read(&mut [0]);
             exit(0);
@@ -48,17 +49,18 @@ fn main() {
     println!("{{\"listen\":\"{addr}\"}}");
     for stream in listener.incoming().flatten() {
         let (number, name) = (number.clone(), name.clone());
-        // An error is the end of its connection.
+        // An error closes the connection.
         thread::spawn(move || serve(&stream, &number, &name));
     }
 }
 
+/// Receives the first fault of the replica `name` from the test.
 fn start_fault(script: &str, name: &str) -> std::io::Result<String> {
     let stream = TcpStream::connect(script)?;
     writeln!(&stream, "{name}")?;
-    let mut told = String::new();
-    BufReader::new(stream).read_line(&mut told)?;
-    Ok(told.trim().to_owned())
+    let mut fault = String::new();
+    BufReader::new(stream).read_line(&mut fault)?;
+    Ok(fault.trim().to_owned())
 }
 
 fn set_fault(fault: &'static str) {
@@ -86,21 +88,21 @@ fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
                 if fault() == "slow" {
                     thread::sleep(SLOW_REPLY);
                 }
-                let said = format!("Hello from Server: {number}");
-                let body = format!("{{\"message\":\"{said}\",\"status\":\"successful\"}}");
+                let message = format!("Hello from Server: {number}");
+                let body = format!("{{\"message\":\"{message}\",\"status\":\"successful\"}}");
                 answer(stream, "200 OK", "", &body)?;
             }
             "/heartbeat" => match fault() {
                 "http_500" => answer(stream, "500 Internal Server Error", "", "")?,
                 "not_http" => return (&*stream).write_all(b"SSH-2.0-none\r\n"),
                 fault => {
-                    let who = match std::env::var_os("FAULTY_FOREIGN") {
+                    let fields = match std::env::var_os("FAULTY_FOREIGN") {
                         Some(_) => String::new(),
                         None => {
                             format!("Ringmaster-Replica: {name}\r\nRingmaster-Seat: {number}\r\n")
                         }
                     };
-                    answer(stream, "200 OK", &who, "")?;
+                    answer(stream, "200 OK", &fields, "")?;
                     if fault == "exit_soon" {
                         thread::sleep(EXIT_DELAY);
                         exit(4);
@@ -108,10 +110,10 @@ fn serve(stream: &TcpStream, number: &str, name: &str) -> std::io::Result<()> {
                 }
             },
             other => {
-                let told = other.strip_prefix("/fault/").unwrap_or_default();
+                let word = other.strip_prefix("/fault/").unwrap_or_default();
                 match ["none", "slow", "http_500", "not_http", "oom"]
                     .into_iter()
-                    .find(|m| *m == told)
+                    .find(|fault| *fault == word)
                 {
                     Some("oom") => {
                         answer(stream, "200 OK", "", "")?;

@@ -1,7 +1,7 @@
-//! Flags and the environment variable behind each. Usage errors exit with code 2 before anything is
-//! opened.
+//! Flags and their environment variables. A usage error exits with code 2 before the replica opens
+//! a file or a socket.
 //!
-//! Containers of the coursework already use the name `SERVER_ID`; the other names begin with
+//! Containers of the coursework already use the name `SERVER_ID`. The other names begin with
 //! `REPLICA_`.
 
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use std::net::SocketAddr;
 use clap::Parser;
 use rustix::process::Pid;
 
-/// The longest legal name, in bytes: the longest hostname label (RFC 1035 §2.3.4).
-const MAX_NAME: usize = 63;
+/// Longest legal name in bytes, which is the longest hostname label (RFC 1035 §2.3.4).
+const MAX_NAME_BYTES: usize = 63;
 
 /// The server bundled with ringmaster.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// The number in the answer of /home: the seat this replica fills; 0: a heartbeat will tell
+    /// Number of the seat, shown in the reply to /home; 0 is a standby, seated by a heartbeat
     #[arg(long, env = "SERVER_ID", default_value_t = 1)]
     pub(crate) id: u32,
 
-    /// The name in the answer of /heartbeat, by default S and the number
+    /// Name in the reply to /heartbeat [default: S and the number of the seat]
     #[arg(long, env = "REPLICA_NAME", value_parser = parse_name)]
     name: Option<String>,
 
-    /// Address to listen on; the system chooses a port of 0
+    /// Address to listen on; for port 0 the system chooses a free port
     #[arg(
         long,
         value_name = "ADDR",
@@ -33,13 +33,13 @@ pub(crate) struct Args {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// End with the process of this id, which is our parent and holds a pipe to our stdin
+    /// Process id of the parent: exit when it exits, or when it closes the pipe on stdin
     #[arg(long, value_name = "PID", env = "REPLICA_PARENT", value_parser = parse_pid)]
     pub(crate) parent: Option<Pid>,
 }
 
 impl Args {
-    /// The name that was given, or the one that follows from the number.
+    /// Returns the value of `--name`, or `S` and the number of the seat.
     pub(crate) fn name(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("S{}", self.id))
     }
@@ -51,7 +51,7 @@ fn parse_name(text: &str) -> Result<String, &'static str> {
     let rest = bytes
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
-    if first && rest && bytes.len() <= MAX_NAME {
+    if first && rest && bytes.len() <= MAX_NAME_BYTES {
         Ok(text.to_owned())
     } else {
         Err("a name is [A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_is_no_header_value_is_no_name() {
-        let longest = "a".repeat(MAX_NAME);
+        let longest = "a".repeat(MAX_NAME_BYTES);
         assert!(parse_name(&longest).is_ok());
         for bad in ["", "-a", "a b", "a\r\nb", "ä", &format!("{longest}a")] {
             assert!(parse_name(bad).is_err(), "{bad:?}");

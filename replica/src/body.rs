@@ -1,17 +1,17 @@
-//! End of a request body: a state machine that is fed bytes and keeps none. Pure.
+//! End of a request body: a state machine that reads bytes and buffers none. Pure.
 //!
-//! This server needs only the end of a body, where the next request begins. A byte with two readings
-//! is refused (RFC 9112 §7.1).
+//! The replica needs only the end of a body, where the next request begins. A body that two parsers
+//! could read differently is refused (RFC 9112 §7.1).
 
-use crate::request::Refusal;
+use crate::refusal::Refusal;
 
-/// Bytes of chunk extensions and trailers that one body may have.
+/// Maximum number of bytes in the chunk extensions and trailers of one body.
 const MAX_EXTRAS: usize = 32 * 1024;
 
-/// Digits of a chunk size: as many as fill 64 bits.
+/// Maximum number of digits in a chunk size. 16 hexadecimal digits fill 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
-/// Rest of a body.
+/// Unread rest of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     state: State,
@@ -22,7 +22,7 @@ pub(crate) struct Body {
 enum State {
     Done,
     Length(u64),
-    /// In the digits of a chunk size (RFC 9112 §7.1).
+    /// Within a chunk size: its value so far and its number of digits (RFC 9112 §7.1).
     Size(u64, u8),
     Extension(u64),
     SizeLf(u64),
@@ -36,12 +36,12 @@ enum State {
 }
 
 impl Body {
-    /// No body.
+    /// Creates an empty body.
     pub(crate) const fn none() -> Self {
         Self::at(State::Done)
     }
 
-    /// A body of `length` bytes.
+    /// Creates a body of `length` bytes.
     pub(crate) const fn of_length(length: u64) -> Self {
         Self::at(if length == 0 {
             State::Done
@@ -50,7 +50,7 @@ impl Body {
         })
     }
 
-    /// A body in chunks.
+    /// Creates a body in the chunked coding.
     pub(crate) const fn chunked() -> Self {
         Self::at(State::Size(0, 0))
     }
@@ -64,7 +64,7 @@ impl Body {
         self.state == State::Done
     }
 
-    /// Takes the body's share of `bytes` and returns how many those are.
+    /// Consumes the bytes of the body at the start of `bytes`, and returns their number.
     pub(crate) fn skip(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         let mut used = 0;
         while used < bytes.len() && !self.is_done() {

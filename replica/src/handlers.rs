@@ -1,7 +1,7 @@
 //! Replies of the replica, as a pure function of its identity, the method and the path.
 //!
-//! The contract has two endpoints, and a 400 for anything else. That includes the two paths under
-//! another method than GET and HEAD: the 400 then also names the allowed methods.
+//! The contract has two endpoints, and status 400 for all other requests. A method other than GET
+//! and HEAD on one of the two paths also gets 400, with the allowed methods in the field Allow.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -10,28 +10,29 @@ use std::time::SystemTime;
 use httpdate::HttpDate;
 use serde_json::json;
 
-use crate::request::{Method, Persistence, Refusal, Request, SEAT_FIELD};
+use crate::refusal::Refusal;
+use crate::request::{Method, Persistence, Request, SEAT_FIELD};
 
-/// Identity of this replica, in the words of its replies.
+/// Name and seat of this replica.
 #[derive(Debug)]
 pub(crate) struct Identity {
     name: String,
-    /// `None` for a standby, until a heartbeat gives it one.
+    /// `None` for a standby, until a heartbeat assigns a seat.
     seat: Cell<Option<u32>>,
 }
 
-/// An answer, but for what the connection adds.
+/// Reply without the fields Date and Connection, which [`Reply::encode`] adds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     status: &'static str,
-    /// Whole lines of the head that only this answer has.
+    /// Header lines that only this reply has, each with its CRLF.
     fields: String,
     body: String,
 }
 
 impl Identity {
-    /// The replica called `name` in seat number `id`; 0 is a standby, which has none yet. The name goes
-    /// into a header field as it is.
+    /// Creates the identity of replica `name` in seat `id`. With `id` 0 it is a standby without a
+    /// seat. The name goes into a header field unchanged.
     pub(crate) fn new(id: u32, name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -39,26 +40,26 @@ impl Identity {
         }
     }
 
-    /// Takes the seat that a heartbeat gives, and says which one; `None` if it gives none, or the replica
-    /// has one already, which it keeps.
+    /// Adopts the seat that a heartbeat assigns, and returns it. Returns `None` if the request
+    /// assigns none, or if the replica already has a seat, which it keeps.
     pub(crate) fn adopt_seat(&self, request: &Request) -> Option<u32> {
-        let beats = request.method != Method::Other && request.path == "/heartbeat";
-        let given = request
+        let is_heartbeat = request.method != Method::Other && request.path == "/heartbeat";
+        let assigned = request
             .seat
-            .filter(|_| beats && self.seat.get().is_none())?;
-        self.seat.set(Some(given));
-        Some(given)
+            .filter(|_| is_heartbeat && self.seat.get().is_none())?;
+        self.seat.set(Some(assigned));
+        Some(assigned)
     }
 
-    /// The answer to `request`.
+    /// Returns the reply to `request`.
     ///
-    /// The heartbeat's header fields say who is alive, because an address alone may have been taken
-    /// over by another replica.
+    /// The reply to a heartbeat names the replica in its header fields, because another replica may
+    /// have taken over the address.
     pub(crate) fn handle(&self, request: &Request) -> Reply {
-        let reads = request.method != Method::Other;
+        let is_read = request.method != Method::Other;
         match request.path.as_str() {
-            "/home" if reads => self.greeting(),
-            "/heartbeat" if reads => Reply::ok(self.heartbeat_fields(), String::new()),
+            "/home" if is_read => self.greeting(),
+            "/heartbeat" if is_read => Reply::ok(self.heartbeat_fields(), String::new()),
             path @ ("/home" | "/heartbeat") => Reply::no_endpoint(path, "Allow: GET, HEAD\r\n"),
             path => Reply::no_endpoint(path, ""),
         }
@@ -104,7 +105,7 @@ impl Reply {
         }
     }
 
-    /// The answer to what is no request.
+    /// Returns the reply to a refused request.
     pub(crate) fn from_refusal(refusal: Refusal) -> Self {
         Self {
             status: refusal.status,
@@ -113,7 +114,7 @@ impl Reply {
         }
     }
 
-    /// The bytes that go out: to HEAD, the head alone, with the length the body would have.
+    /// Returns the bytes to send. The reply to HEAD has no body, but the length that GET would get.
     pub(crate) fn encode(
         &self,
         method: Method,
@@ -196,9 +197,9 @@ mod tests {
         assert_eq!(
             beat(Some(7)),
             seated,
-            "the answer to the word that gives it"
+            "the reply to the heartbeat that assigns the seat"
         );
-        assert_eq!(beat(Some(8)), seated, "it keeps it");
+        assert_eq!(beat(Some(8)), seated, "the replica keeps its seat");
         assert!(ask(Method::Get, "/home", None).body.contains("Server: 7"));
     }
 

@@ -1,15 +1,19 @@
-//! The server bundled with ringmaster. It answers `/home` with its number and `/heartbeat` with
-//! nothing, holds no state, and ends the moment it is told to or its parent is gone.
+//! Server bundled with ringmaster. It answers `/home` with the number of its seat and `/heartbeat`
+//! with an empty body. It keeps no state on disk, and exits on a signal or when its parent exits.
 //!
-//! Once it listens it prints one line on stdout, `{"listen":"127.0.0.1:43211"}`. A standby (`--id 0`) prints
-//! one more when a heartbeat gives it its seat, `{"seat":3}`; there is never another.
-//! One thread, no pool: a fleet starts hundreds of these on one machine.
+//! After it listens, the replica prints one line on stdout, `{"listen":"127.0.0.1:43211"}`. A
+//! standby (`--id 0`) prints a second line, `{"seat":3}`, when a heartbeat assigns its seat. It
+//! prints no other line.
+//!
+//! The replica has one thread and no pool, because a fleet starts hundreds of replicas on one
+//! machine.
 
 mod args;
 mod body;
 mod connection;
 mod handlers;
 mod parent_watch;
+mod refusal;
 mod request;
 mod server;
 
@@ -30,14 +34,14 @@ fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            // There is nowhere left to report that stderr is gone.
+            // If stderr is closed, no channel is left to report that.
             let _ = writeln!(std::io::stderr(), "replica: {err:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Serves until a signal or the parent's end, which are both success.
+/// Serves until SIGTERM, SIGINT or the exit of the parent. All three are success.
 fn run(args: Args) -> anyhow::Result<()> {
     if let Some(pid) = args.parent {
         parent_watch::die_with_parent(pid)?;
@@ -50,12 +54,12 @@ fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
-    // Before the first line is printed: PID 1 of a container has no default action for signals, and
-    // the reader of that line may send one.
+    // Handlers are installed before the first line is printed, because its reader may send a
+    // signal. PID 1 of a container has no default action for signals.
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let leash = args.parent.map(|_| parent_watch::ParentPipe::from_stdin());
-    let leash = leash.transpose()?;
+    let pipe = args.parent.map(|_| parent_watch::ParentPipe::from_stdin());
+    let pipe = pipe.transpose()?;
 
     let listener = server::listen(args.listen)
         .with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
@@ -65,12 +69,13 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        () = parent_watch::parent_exited(leash) => {}
+        () = parent_watch::parent_exited(pipe) => {}
         () = server::accept(listener, identity) => {}
     }
     Ok(())
 }
 
+/// Prints the address on stdout as one line of JSON.
 fn announce(listen: SocketAddr) -> std::io::Result<()> {
     let line = serde_json::json!({ "listen": listen.to_string() });
     let mut stdout = std::io::stdout().lock();

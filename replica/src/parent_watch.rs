@@ -1,8 +1,9 @@
-//! End of the replica with its parent, by two means: the kernel kills it when the thread that started
-//! it ends (PR_SET_PDEATHSIG, prctl(2)), and it exits when the pipe on its stdin closes.
+//! Exit of the replica with its parent, by two means. The kernel kills the replica when the thread
+//! that started it exits (PR_SET_PDEATHSIG, prctl(2)). The replica exits when the pipe on its stdin
+//! closes.
 //!
-//! The signal also reaches a stopped replica. The pipe also works when an exec replaced the parent.
-//! Without `--parent` neither is used, and stdin is never touched.
+//! The signal also ends a stopped replica. The pipe also works after the parent called exec.
+//! Without `--parent` neither is used, and stdin is never read.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -14,11 +15,11 @@ use tokio::net::unix::pipe::Receiver;
 /// Asks the kernel to kill this process when its parent ends.
 ///
 /// # Errors
-/// The parent is not `pid`: it ended before the request could take effect.
+/// The parent is not `pid`: it exited before the request took effect.
 pub(crate) fn die_with_parent(pid: Pid) -> anyhow::Result<()> {
-    // First the signal, then the look: a parent that ends between the two is noticed either way.
+    // The signal is set before the check, so a parent that exits between the two is noticed.
     set_parent_process_death_signal(Some(Signal::KILL))
-        .context("cannot ask to end with the parent")?;
+        .context("cannot set the parent-death signal")?;
     ensure!(
         getppid() == Some(pid),
         "the parent is not process {} (--parent)",
@@ -27,19 +28,19 @@ pub(crate) fn die_with_parent(pid: Pid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The reading end of a pipe that the parent holds open as long as it lives.
+/// Read end of the pipe that the parent holds open until it exits.
 #[derive(Debug)]
 pub(crate) struct ParentPipe(Receiver);
 
 impl ParentPipe {
-    /// Takes stdin, which must be a pipe.
+    /// Uses stdin, which must be a pipe.
     pub(crate) fn from_stdin() -> anyhow::Result<Self> {
         let stdin = io::stdin().as_fd().try_clone_to_owned()?;
         let pipe = Receiver::from_owned_fd(stdin).context("--parent needs a pipe as stdin")?;
         Ok(Self(pipe))
     }
 
-    /// Returns when the last writer has closed the pipe. What it writes is ignored.
+    /// Waits until the last writer has closed the pipe. Written bytes are ignored.
     async fn closed(&self) {
         let mut ignored = [0; 64];
         while self.0.readable().await.is_ok() {
@@ -53,10 +54,10 @@ impl ParentPipe {
     }
 }
 
-/// Returns when the parent is gone; never, if there is none to watch.
-pub(crate) async fn parent_exited(leash: Option<ParentPipe>) {
-    match leash {
-        Some(leash) => leash.closed().await,
+/// Waits until the parent has exited. Without a pipe it waits for ever.
+pub(crate) async fn parent_exited(pipe: Option<ParentPipe>) {
+    match pipe {
+        Some(pipe) => pipe.closed().await,
         None => std::future::pending().await,
     }
 }

@@ -6,36 +6,20 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use crate::body::Body;
+use crate::refusal::Refusal;
 
-/// The longest head, in bytes, and the most header fields; more is 431.
+/// Longest head in bytes. A longer head is refused with 431.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
+/// Maximum number of header fields in a head. More are refused with 431.
 const MAX_FIELDS: usize = 128;
 
-/// Field that names a seat: in a heartbeat that assigns one, and in the reply of a replica that has one.
-/// A balancer that reads every head removes a client's field of this name. With `--balance connection`
-/// and `source` a client may send it, but only to replicas that have a seat, and these keep theirs.
+/// Field that names a seat: in a heartbeat that assigns one, and in the reply of a replica that has
+/// one. A balancer that reads every head removes a client's field of this name. With `--balance
+/// connection` and `source` a client may send it, but only to replicas that have a seat, and these
+/// keep theirs.
 pub(crate) const SEAT_FIELD: &str = "Ringmaster-Seat";
 
-/// Reason to refuse a request and close the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// Status code and reason phrase.
-    pub(crate) status: &'static str,
-    /// The reason in a few words.
-    pub(crate) reason: &'static str,
-}
-
-impl Refusal {
-    /// The client does not keep to the protocol.
-    pub(crate) const fn bad(reason: &'static str) -> Self {
-        Self {
-            status: "400 Bad Request",
-            reason,
-        }
-    }
-}
-
-/// As much of the method as an answer depends on.
+/// Methods that the replica distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -58,17 +42,18 @@ pub(crate) enum Persistence {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) method: Method,
-    /// The target without scheme, authority and query.
+    /// Path of the request target, without scheme, authority and query.
     pub(crate) path: String,
     pub(crate) body: Body,
     /// The client waits for a `100 Continue` before it sends the body.
     pub(crate) awaits_continue: bool,
     pub(crate) persistence: Persistence,
-    /// The seat that a standby is given, in the field [`SEAT_FIELD`].
+    /// Seat that the field [`SEAT_FIELD`] assigns to a standby.
     pub(crate) seat: Option<u32>,
 }
 
-/// Reads the head that `bytes` begin with, and its length; `None` while it is incomplete.
+/// Parses the head at the start of `bytes`. Returns the request and the length of the head, or
+/// `None` while the head is incomplete.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
@@ -102,6 +87,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> {
     Ok(Some((request, len)))
 }
 
+/// Returns the refusal of a head that exceeds a limit.
 const fn too_large() -> Refusal {
     Refusal {
         status: "431 Request Header Fields Too Large",
@@ -109,6 +95,7 @@ const fn too_large() -> Refusal {
     }
 }
 
+/// Returns `true` if a line of `head` ends with LF alone.
 fn has_bare_line_feed(head: &[u8]) -> bool {
     let mut previous = b'\r';
     head.iter().any(|&byte| {
@@ -118,7 +105,7 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
     })
 }
 
-/// `/a` from `/a?b` and from `http://host/a?b`.
+/// Returns the path of a request target: `/a` for `/a?b` and for `http://host/a?b`.
 fn path_of(target: &str) -> &str {
     let target = target.split('?').next().unwrap_or_default();
     match target.split_once("://") {
@@ -147,7 +134,8 @@ impl<'b> Fields<'_, 'b> {
             .any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
     }
 
-    /// The number of a seat, which is never 0; anything else is no word of a balancer.
+    /// Returns the number of the assigned seat. A balancer never sends 0 or a non-number, so both
+    /// are ignored.
     fn seat(&self) -> Option<u32> {
         let seat = decimal(self.values(SEAT_FIELD).next()?)?;
         u32::try_from(seat).ok().filter(|seat| *seat > 0)
@@ -165,7 +153,7 @@ impl<'b> Fields<'_, 'b> {
         }
     }
 
-    /// RFC 9112 §6.3, without its leniencies.
+    /// Returns the body that follows the head, by RFC 9112 §6.3 without its leniencies.
     fn body(&self, old: bool) -> Result<Body, Refusal> {
         let mut codings = self.values("transfer-encoding");
         let mut lengths = self.values("content-length");
@@ -190,7 +178,7 @@ impl<'b> Fields<'_, 'b> {
     }
 }
 
-/// A number of digits alone: `str::parse` would take a sign.
+/// Parses a number that consists of digits alone. `str::parse` would accept a sign.
 fn decimal(digits: &[u8]) -> Option<u64> {
     let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     let text = str::from_utf8(digits).ok().filter(|_| all)?;

@@ -1,7 +1,7 @@
-//! The listener: where connections come from, how many there may be, and what happens when accept(2)
-//! fails. It knows nothing of what is said on them.
+//! Listener: opens the socket, accepts connections and limits their number. Reading and replying is
+//! the task of [`connection`].
 //!
-//! No failure of accept(2) ends it: at worst it pauses.
+//! No failure of accept(2) stops the listener. When descriptors or memory are used up, it pauses.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -15,19 +15,20 @@ use tokio::sync::Semaphore;
 use crate::connection;
 use crate::handlers::Identity;
 
-/// Connections open at once; more wait in the listener's backlog.
+/// Maximum number of open connections. Further clients wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// Connections the kernel keeps for us until they are accepted (fewer if net.core.somaxconn is less).
+/// Maximum number of connections that the kernel queues before they are accepted. The kernel lowers
+/// it to net.core.somaxconn (listen(2)).
 const BACKLOG: u32 = 1024;
 
-/// Pause of accepting when descriptors or memory are used up.
+/// Delay before the next accept(2) when descriptors or memory are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A listener whose connections all send without delay: on Linux they inherit the option.
+/// Opens the listener with TCP_NODELAY. On Linux its connections inherit the option.
 ///
 /// # Errors
-/// The address is taken, not ours, or not allowed.
+/// The address is in use, belongs to another machine, or needs a privilege.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() {
         TcpSocket::new_v4()?
@@ -40,10 +41,10 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves every connection that comes, for ever. Must run on a local runtime.
+/// Accepts and serves connections until the process exits. Must run on a local runtime.
 pub(crate) async fn accept(listener: TcpListener, identity: Rc<Identity>) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // The semaphore is never closed, so a permit always comes.
+    // The semaphore is never closed, so acquiring a permit cannot fail.
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
             Ok((client, _)) => {
@@ -59,7 +60,7 @@ pub(crate) async fn accept(listener: TcpListener, identity: Rc<Identity>) {
     }
 }
 
-/// Returns `true` if accept(2) failed because of one client that has left, not for lack of resources.
+/// Returns `true` if accept(2) failed because one client disconnected, not for lack of resources.
 fn is_of_one_connection(err: &io::Error) -> bool {
     matches!(
         err.kind(),

@@ -1,4 +1,4 @@
-//! Heads that are read, and those that are refused.
+//! Accepted and refused heads.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Contract with clients: the two endpoints, the refusal of everything else, and HTTP/1.1 as proxies
-//! use it. Raw bytes against the real binary.
+//! Contract with clients: the two endpoints, the refusal of all other requests, and HTTP/1.1 as
+//! proxies use it.
 
 use std::io::{Read, Write};
 
@@ -7,7 +7,7 @@ use crate::support::{rest_of, start};
 
 const HOME: &str = r#"{"message":"Hello from Server: 3","status":"successful"}"#;
 
-/// The answer without its Date line, which no test can know.
+/// Returns `answer` without its Date line, whose value changes.
 fn undated(answer: &str) -> String {
     answer
         .split_inclusive("\r\n")
@@ -95,7 +95,7 @@ fn an_expected_body_is_asked_for() {
 #[test]
 fn the_connection_closes_when_the_client_asks() {
     let replica = start();
-    for (head, told) in [
+    for (head, connection) in [
         (
             "GET /home HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
             "close",
@@ -106,7 +106,7 @@ fn the_connection_closes_when_the_client_asks() {
         stream.write_all(head.as_bytes()).unwrap();
         let answer = rest_of(&mut stream);
         assert!(
-            answer.contains(&format!("Connection: {told}\r\n")),
+            answer.contains(&format!("Connection: {connection}\r\n")),
             "{answer}"
         );
         assert!(answer.ends_with(HOME));
@@ -130,7 +130,7 @@ fn what_is_no_request_gets_400_and_the_end() {
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n",
     ] {
         let mut stream = replica.connect();
-        // Our side stays open: the replica ends the connection by itself.
+        // The test keeps its side open, so only the replica can close the connection.
         stream.write_all(bytes.as_bytes()).unwrap();
         let answer = rest_of(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{bytes:?}: {answer}");

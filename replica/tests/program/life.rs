@@ -1,5 +1,5 @@
-//! Start and end of a replica: its one line, its flags and their environment, its exit codes, signals,
-//! and that it never outlives its parent.
+//! Start and exit of a replica: the line on stdout, flags and environment variables, exit codes,
+//! signals, and the exit with the parent.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -106,8 +106,8 @@ fn it_ends_when_the_pipe_on_its_stdin_closes() {
 
 #[test]
 fn it_does_not_outlive_a_killed_parent_even_when_stopped() {
-    // The shell is the parent. We hold the pipe, so that only the parent-death signal can end the
-    // replica; and its stdout, which reaches EOF when it is gone.
+    // The shell is the parent. The test holds the pipe, so only the parent-death signal can end the
+    // replica. Its stdout reaches EOF when it has exited.
     let script = format!(
         "exec 3<&0; {} --listen 127.0.0.1:0 --parent $$ <&3 & echo $!; wait",
         env!("CARGO_BIN_EXE_replica")
@@ -126,7 +126,7 @@ fn it_does_not_outlive_a_killed_parent_even_when_stopped() {
         }
         (lines, stdout)
     });
-    lines.sort(); // The number sorts before the brace, in any order of printing.
+    lines.sort(); // The number sorts before the brace, whichever is printed first.
     announced(&lines[1]);
     let replica = Pid::from_raw(lines[0].trim().parse().unwrap()).unwrap();
     kill_process(replica, Signal::STOP).unwrap();

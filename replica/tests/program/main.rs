@@ -1,4 +1,4 @@
-//! Tests of the replica as a program: the real binary, raw bytes, one file per behaviour.
+//! Tests of the replica's binary over raw TCP. Each behaviour has a file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod contract;

@@ -1,5 +1,5 @@
-//! A replica under test: the real binary on a port the system chose, spoken to in raw bytes. Every
-//! wait ends at a deadline.
+//! Replica under test: its binary on a free port, with clients that send raw bytes. Every wait has
+//! a deadline.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Time limit of every wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A running replica, killed when the test is over.
+/// Running replica, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Replica {
     /// The process.
@@ -27,7 +27,7 @@ impl Drop for Replica {
     }
 }
 
-/// The command, with nothing of our own environment that it would heed.
+/// Returns the command of the replica, without its variables in the environment of the test.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_replica"));
     for name in [
@@ -45,12 +45,12 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// Starts number 3 on a port of its own.
+/// Starts a replica in seat 3 on a free port.
 pub(crate) fn start() -> Replica {
     start_with(command().args(["--listen", "127.0.0.1:0", "--id", "3"]))
 }
 
-/// Starts what `command` says and reads its first line.
+/// Starts `command` and reads its first line.
 pub(crate) fn start_with(command: &mut Command) -> Replica {
     let mut child = command.spawn().unwrap();
     let stdout = child.stdout.take().unwrap();
@@ -65,14 +65,14 @@ pub(crate) fn start_with(command: &mut Command) -> Replica {
     }
 }
 
-/// The address in `{"listen":"127.0.0.1:43211"}`.
+/// Returns the address in `{"listen":"127.0.0.1:43211"}`.
 pub(crate) fn announced(line: &str) -> SocketAddr {
     let value: serde_json::Value = serde_json::from_str(line).expect(line);
     assert_eq!(value.as_object().unwrap().len(), 1, "{line}");
     value["listen"].as_str().unwrap().parse().unwrap()
 }
 
-/// Runs `work` on a thread and waits for it, but not for ever.
+/// Runs `work` on a thread and waits for it until the deadline.
 pub(crate) fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     thread::spawn(move || {
@@ -94,14 +94,14 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
 }
 
 impl Replica {
-    /// A connection whose reads end at the deadline.
+    /// Opens a connection whose reads have a deadline.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
     }
 
-    /// Sends `bytes`, ends our side and returns all that comes back.
+    /// Sends `bytes`, closes the sending side and returns everything received.
     pub(crate) fn say(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
@@ -110,7 +110,7 @@ impl Replica {
     }
 }
 
-/// All that comes until the replica closes.
+/// Returns everything received until the replica closes the connection.
 pub(crate) fn rest_of(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
