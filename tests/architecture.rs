@@ -1,6 +1,6 @@
-//! The shape of the workspace is a test: imports only go down the layers and form no cycle, files and
-//! functions stay short, a type has few methods, every file has a header, an outside crate is named only
-//! by the file that owns it, and comments, texts and pages keep the rules of the language.
+//! The shape of the workspace is a test. Imports only go down the layers and form no cycle; files and
+//! functions stay short, and a type has few methods. Every file has a header, and an outside crate is
+//! named only by the file that owns it. Comments, texts and pages keep the rules of the language.
 //!
 //! The rules are in architecture/ and read every file of the workspace, committed or not.
 

@@ -18,7 +18,7 @@ pub(super) struct ClientSlot(Arc<Mutex<SlotState>>);
 enum SlotState {
     Evictable(EvictableSlot),
     Pinned(PinnedSlot),
-    /// Another client has the slot.
+    /// The slot belongs to another client.
     Evicted,
 }
 

@@ -1,4 +1,4 @@
-//! One connection of the control port, below its protocol.
+//! Connection of the control port, below its protocol.
 //!
 //! Bytes that were read ahead to recognise the protocol are delivered before those still in the socket. A
 //! write that makes no progress fails. Before a close, remaining input is discarded: closing a socket with

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::fleet::{Event, Journal};
 
-/// One reader's position in the journal.
+/// Position of a reader in the journal.
 #[derive(Debug)]
 pub(super) struct JournalFollower {
     journal: Journal,

@@ -36,9 +36,9 @@ pub enum PlannedChange {
     Add(ChangeRequest),
     /// Fewer replicas.
     Rm(ChangeRequest),
-    /// Another ring.
+    /// New kind of ring.
     Ring(Spec),
-    /// Another bound.
+    /// New bound.
     Bound(LoadBound),
 }
 

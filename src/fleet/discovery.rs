@@ -26,13 +26,16 @@ use crate::roster::{ReplicaName, Roster};
 use adoption::{AdoptionPlan, ProbedContainer, classify};
 use handover::{inherit, inherited_seats};
 
+/// Engine environment, and the plan for the containers that exist in it.
+pub(super) type ExistingContainers = (Environment, AdoptionPlan);
+
 /// The discovered fleet, and the plan for it.
 #[derive(Debug)]
 pub struct Discovery {
     pub(super) settings: FleetSettings,
     pub(super) plan: Plan,
     /// The environment of containers, and what becomes of those that exist.
-    pub(super) containers: Option<(Environment, AdoptionPlan)>,
+    pub(super) containers: Option<ExistingContainers>,
 }
 
 impl Discovery {

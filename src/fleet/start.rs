@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::discovery::Discovery;
+use super::discovery::{Discovery, ExistingContainers};
 use super::engine::{Docker, Engine, EngineEvents, Fixed, Management, Process};
 use super::event_loop::{FleetLoop, Heartbeats, Inbox, Pending};
 use super::event_recorder::EventRecorder;
@@ -18,7 +18,7 @@ use super::heartbeat::ProbeSchedule;
 use super::journal::{EventBody, Journal};
 use super::plan::Ownership;
 use super::publisher::RosterPublisher;
-use super::settings::{HeartbeatSettings, ReplicaSettings};
+use super::settings::{FleetSettings, HeartbeatSettings, ReplicaSettings};
 use crate::orders::OrderReceiver;
 use crate::roster::{Evidence, Publisher};
 use crate::shutdown;
@@ -57,28 +57,7 @@ pub fn start(
     orders.list.send_replace(plan.listed().into());
     let journal = Journal::default();
     let engine_events = EngineEvents::new(engine_events);
-    let mut engine: Box<dyn Engine> = match (&settings.replicas, containers) {
-        (ReplicaSettings::Process { binary, wanted }, _) => {
-            Box::new(Process::new(binary, wanted, engine_events)?)
-        }
-        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, engine_events)),
-        (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
-            for event in adoption.lost {
-                tracing::info!("{event}");
-                journal.push(SystemTime::now(), EventBody::Replica(event));
-            }
-            let counters = Arc::clone(settings.ledger.fleet());
-            let (adopted, discarded) = (&adoption.adopted, &adoption.discarded);
-            Box::new(Docker::new(
-                environment,
-                adopted,
-                discarded,
-                engine_events,
-                counters,
-            ))
-        }
-        (ReplicaSettings::Docker(_), None) => bail!("the existing containers were not discovered"),
-    };
+    let mut engine = new_engine(&settings, containers, &journal, engine_events)?;
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
     let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
@@ -115,6 +94,37 @@ pub fn start(
         ownership,
         stop,
         thread: spawn_thread(event_loop, inbox)?,
+    })
+}
+
+/// Creates the engine and records the containers that were lost while no balancer ran.
+fn new_engine(
+    settings: &FleetSettings,
+    containers: Option<ExistingContainers>,
+    journal: &Journal,
+    engine_events: EngineEvents,
+) -> anyhow::Result<Box<dyn Engine>> {
+    Ok(match (&settings.replicas, containers) {
+        (ReplicaSettings::Process { binary, wanted }, _) => {
+            Box::new(Process::new(binary, wanted, engine_events)?)
+        }
+        (ReplicaSettings::Fixed(backends), _) => Box::new(Fixed::new(backends, engine_events)),
+        (ReplicaSettings::Docker(_), Some((environment, adoption))) => {
+            for event in adoption.lost {
+                tracing::info!("{event}");
+                journal.push(SystemTime::now(), EventBody::Replica(event));
+            }
+            let counters = Arc::clone(settings.ledger.fleet());
+            let (adopted, discarded) = (&adoption.adopted, &adoption.discarded);
+            Box::new(Docker::new(
+                environment,
+                adopted,
+                discarded,
+                engine_events,
+                counters,
+            ))
+        }
+        (ReplicaSettings::Docker(_), None) => bail!("the existing containers were not discovered"),
     })
 }
 

@@ -9,7 +9,7 @@ use super::table::find_command;
 /// Maximum number of commands in a line, so that a short line cannot cause endless work.
 pub const MAX_COMMANDS: usize = 64;
 
-/// One command of a line.
+/// Command of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedCommand {
     /// The command, or a sentence that says why it is wrong.

@@ -61,7 +61,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "events",
         usage: "events [-w] [NUMBER]",
-        about: "what happened of late, the oldest first; -w: and from here on",
+        about: "recent events, the oldest first; -w: also those to come",
         more: &[
             "One line each: number, time, seat, event, replica, how many of the wanted are up, and why. With",
             "NUMBER: only later events; a number above the newest is from an earlier start, and all are listed.",

@@ -64,7 +64,7 @@ enum ConnectionEnd {
     Done(hyper::Result<()>),
     /// Shutdown of the port.
     Shutdown,
-    /// Another client has the slot.
+    /// The slot belongs to another client.
     Evicted,
 }
 

@@ -200,8 +200,7 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
         &DURATION_BUCKETS[..],
         |counts| counts.first_byte,
     );
-    let help =
-        "From the head of a request to its end, whoever ended it, in seconds; without tunnels.";
+    let help = "From the head of a request to its end by any side, in seconds; without tunnels.";
     add(
         "request_duration_seconds",
         help,

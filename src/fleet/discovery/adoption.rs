@@ -62,27 +62,8 @@ pub(super) fn classify(
     standbys: usize,
     draw: impl Fn() -> ReplicaName,
 ) -> AdoptionPlan {
-    let mut all: Vec<(FoundContainer, bool)> = Vec::new();
-    for (mut found, answer) in probed {
-        let answers = answer.is_some();
-        if answer == Some(None) && found.seat_is_from_log {
-            // A custom server: its log lines about seats are not about ours.
-            found.seat = None;
-        }
-        if let Some(Identity { name, seat }) = answer.flatten() {
-            // A replica that reports no seat may not know it yet.
-            let seat = seat.or(found.seat);
-            if (&name, seat) != (&found.name, found.seat) {
-                let (label, was) = (&found.name, seat_phrase(found.seat));
-                tracing::info!(
-                    "container of {label} {was} answers as {name} {}",
-                    seat_phrase(seat)
-                );
-            }
-            (found.name, found.seat) = (name, seat);
-        }
-        all.push((found, answers));
-    }
+    let identified = probed.into_iter().map(identify);
+    let mut all: Vec<(FoundContainer, bool)> = identified.collect();
     all.sort_by_key(|(found, answers)| {
         let runs = matches!(found.state, FoundState::Runs(_));
         (found.seat, !answers, !runs, -found.created)
@@ -128,6 +109,29 @@ pub(super) fn classify(
         event.wanted = wanted;
     }
     adoption
+}
+
+/// Applies the answer of a container, which wins over its label. Returns the container, and `true` if it
+/// answered.
+fn identify((mut found, answer): ProbedContainer) -> (FoundContainer, bool) {
+    let answers = answer.is_some();
+    if answer == Some(None) && found.seat_is_from_log {
+        // A custom server: its log lines about seats are not about ours.
+        found.seat = None;
+    }
+    if let Some(Identity { name, seat }) = answer.flatten() {
+        // A replica that reports no seat may not know it yet.
+        let seat = seat.or(found.seat);
+        if (&name, seat) != (&found.name, found.seat) {
+            let (label, was) = (&found.name, seat_phrase(found.seat));
+            tracing::info!(
+                "container of {label} {was} answers as {name} {}",
+                seat_phrase(seat)
+            );
+        }
+        (found.name, found.seat) = (name, seat);
+    }
+    (found, answers)
 }
 
 /// Returns the seat for a log line.
