@@ -106,9 +106,9 @@ fn tracked() -> Vec<String> {
         .args(git)
         .current_dir(root())
         .output()
-        .unwrap();
+        .expect("git lists the files");
     assert!(list.status.success(), "{list:?}");
-    let list = String::from_utf8(list.stdout).unwrap();
+    let list = String::from_utf8(list.stdout).expect("git lists the files");
     list.split_terminator('\0').map(str::to_owned).collect()
 }
 

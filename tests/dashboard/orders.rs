@@ -130,7 +130,10 @@ fn a_replica_is_drained_and_made_ready_by_click() {
     browser.click(&button("drain", "S2"));
     offered(&browser, "Drain S2");
     let plan = browser.text("#plan");
-    assert!(plan.contains("nobody is up: requests will fail"), "{plan}");
+    assert!(
+        plan.contains("no replica is up: requests will fail"),
+        "{plan}"
+    );
     assert_eq!(card(&program, "S2")["state"], "up");
     browser.click("#apply");
     state(&browser, "S2", "drained");

@@ -176,7 +176,7 @@ fn an_order_outlives_its_connection(engine: Engine) {
         let body = format!(r#"{{"n":1,"hostnames":["{name}"]}}"#);
         client.send(request("POST /add", "", &body));
         // Whose the order is must be seen before the socket is closed.
-        program.expect_log(&format!("asks /add n=1 {name}"));
+        program.expect_log(&format!("order /add n=1 {name}"));
         drop(client);
         eventually(TEST_TIMEOUT, "the replica is there", || {
             program.rep().iter().any(|listed| listed == name)

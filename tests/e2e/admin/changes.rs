@@ -54,7 +54,7 @@ fn new_replicas_get_the_given_names_in_the_given_order(engine: Engine) {
         let before = program.children();
         let add = request("POST /add", "", r#"{"n":2,"hostnames":["S9","S4"]}"#);
         expect(&exchange(at, add), 200, &listing(&["S1", "S2", "S9", "S4"]));
-        program.expect_log("asks /add n=2 S9 S4");
+        program.expect_log("order /add n=2 S9 S4");
         let after = program.children();
         assert_eq!(after.len(), 4);
         assert!(before.iter().all(|pid| after.contains(pid)), "a new S1, S2");

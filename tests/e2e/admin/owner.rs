@@ -89,7 +89,7 @@ fn a_local_peer_of_another_user_may_read_and_not_command() {
         assert!(answer.starts_with("N 1\nS1\n\nbound "), "{answer}");
     }
     assert_eq!(program.rep(), ["S1"]);
-    assert!(!program.log().contains(" asks "), "{}", program.log());
+    assert!(!program.log().contains(" order "), "{}", program.log());
 }
 
 #[test]
@@ -132,7 +132,11 @@ fn an_order_needs_a_socket_that_still_has_an_owner() {
         "the order that was closed is refused",
         || program.command("bound") == "bound 3\n\n",
     );
-    assert!(!program.log().contains("asks bound 2"), "{}", program.log());
+    assert!(
+        !program.log().contains("order bound 2"),
+        "{}",
+        program.log()
+    );
 }
 
 #[test]

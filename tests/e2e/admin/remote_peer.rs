@@ -151,9 +151,7 @@ fn a_peer_of_another_host_is_asked_for_the_token() {
         "bound 2",
         "bound 1.5",
     ] {
-        let expected = |line: &str| {
-            line.contains(&format!("{from}:")) && line.ends_with(&format!(" asks {order}"))
-        };
+        let expected = |line: &str| line.contains(&format!(" order {order} from {from}:"));
         assert!(
             program.log().lines().any(expected),
             "{order}: {}",

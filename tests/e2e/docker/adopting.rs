@@ -148,7 +148,9 @@ fn the_seat_in_a_reply_wins_over_the_label() {
     assert_eq!(program.rep(), ["S1"]);
     program.event("joined", 1);
     assert!(
-        program.log().contains("S1 in seat 5 is S1 in seat 1"),
+        program
+            .log()
+            .contains("S1 in seat 5 answers as S1 in seat 1"),
         "{}",
         program.log()
     );

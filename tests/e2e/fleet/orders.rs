@@ -106,7 +106,7 @@ fn orders_that_come_together_are_carried_out_in_order(engine: Engine) {
         let mut client = Client::connect(program.control);
         client.send(format!("{order}\n"));
         // It is with the fleet before the next is sent.
-        let asked = format!("asks {}", order.replace("add 1 S9", "/add n=1 S9"));
+        let asked = format!("order {}", order.replace("add 1 S9", "/add n=1 S9"));
         let times = orders
             .iter()
             .take(answers.len() + 1)

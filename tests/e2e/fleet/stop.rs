@@ -158,7 +158,7 @@ fn a_change_is_refused_as_soon_as_the_end_begins() {
     eventually(TEST_TIMEOUT, "it hangs", || program.children().len() == 3);
     removing.send(change("DELETE /rm"));
     eventually(TEST_TIMEOUT, "it waits", || {
-        program.log().contains("asks /rm n=1")
+        program.log().contains("order /rm n=1")
     });
     assert_eq!(program.client().ask(HOME).status(), 200);
     let replicas = program.children();
