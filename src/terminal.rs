@@ -30,7 +30,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// Returns `true` for a character that shows as itself: the standard library escapes all others, and quotes.
+/// Returns `true` for a character that shows as itself: the standard library escapes all others,
+/// and quotes.
 fn is_visible(c: char) -> bool {
     match c.is_ascii() {
         true => !c.is_ascii_control(),

@@ -1,9 +1,9 @@
 //! The way of one connection: a slot, its first line, which decides the protocol, and the close.
 //!
-//! A client that is owed no answer may lose its slot to a new client (see `connection_slots.rs`). If all
-//! slots are pinned by answers, a new client waits for one, so that a burst of commands does not refuse
-//! reads. Health probes are answered while they wait, however busy the port is. A closing connection has
-//! no slot.
+//! A client that is owed no answer may lose its slot to a new client (see `connection_slots.rs`).
+//! If all slots are pinned by answers, a new client waits for one, so that a burst of commands does
+//! not refuse reads. Health probes are answered while they wait, however busy the port is. A
+//! closing connection has no slot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -59,8 +59,8 @@ impl ControlServer {
         clients: &mut JoinSet<()>,
     ) {
         if self.serving.is_full() {
-            // A client whose line has arrived must not be evicted as silent: the first yield lets the event
-            // loop notice the line, the second lets the client's task read it.
+            // A client whose line has arrived must not be evicted as silent: the first yield lets
+            // the event loop notice the line, the second lets the client's task read it.
             yield_now().await;
             yield_now().await;
         }
@@ -142,8 +142,8 @@ impl ControlServer {
         }
     }
 
-    /// Lingering close. The client has no serving slot any more. At the limit of closing connections, the
-    /// oldest is dropped.
+    /// Lingering close. The client has no serving slot any more. At the limit of closing
+    /// connections, the oldest is dropped.
     async fn close(&self, conn: Connection) {
         let limits = &self.shared.context.limits;
         let mut shutdown = self.shared.shutdown.clone();
@@ -211,8 +211,8 @@ impl ControlServer {
 /// The first line of a client, an error of its socket, or a timeout.
 type FirstLine = Result<io::Result<PeekedLine>, Elapsed>;
 
-/// Returns `true` for an HTTP request line: three words, the last of them a version (RFC 9112 §3). A line
-/// with more words is malformed, and is answered in HTTP too.
+/// Returns `true` for an HTTP request line: three words, the last of them a version (RFC 9112 §3).
+/// A line with more words is malformed, and is answered in HTTP too.
 pub(super) fn is_http(line: &[u8]) -> bool {
     let mut words = line.split(|b| *b == b' ');
     let version = words.next_back().unwrap_or_default();

@@ -1,7 +1,8 @@
-//! The slot of one client: pinned while an answer is worked out or streams, evictable before and after.
+//! The slot of one client: pinned while an answer is worked out or streams, evictable before and
+//! after.
 //!
-//! So a client that is idle, sends part of a line or head, or does not read its answer cannot keep others
-//! out. A stream is pinned as long as it is open.
+//! So a client that is idle, sends part of a line or head, or does not read its answer cannot keep
+//! others out. A stream is pinned as long as it is open.
 
 use std::future::poll_fn;
 use std::mem;
@@ -28,8 +29,8 @@ impl ClientSlot {
         Self(Arc::new(Mutex::new(SlotState::Evictable(slot))))
     }
 
-    /// Pins the slot until [`Self::idle`], for a complete line or head. Returns `false` if another client
-    /// has it.
+    /// Pins the slot until [`Self::idle`], for a complete line or head. Returns `false` if another
+    /// client has it.
     pub(super) fn busy(&self) -> bool {
         let mut state = self.lock();
         *state = match mem::replace(&mut *state, SlotState::Evicted) {

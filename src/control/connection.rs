@@ -1,9 +1,9 @@
 //! Connection of the control port, below its protocol.
 //!
-//! Bytes that were read ahead to recognise the protocol are delivered before those still in the socket. A
-//! write that makes no progress fails. Before a close, remaining input is discarded: closing a socket with
-//! unread input makes the kernel send a reset, which may destroy an answer that the client has not read
-//! yet (RFC 9112 §9.6). Commands are unknown here.
+//! Bytes that were read ahead to recognise the protocol are delivered before those still in the
+//! socket. A write that makes no progress fails. Before a close, remaining input is discarded:
+//! closing a socket with unread input makes the kernel send a reset, which may destroy an answer
+//! that the client has not read yet (RFC 9112 §9.6). Commands are unknown here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -124,7 +124,8 @@ impl Connection {
             .advance(end.map_or(self.ahead.len(), |end| end + 1));
     }
 
-    /// Waits for input and discards it. Returns the number of bytes, 0 at the end of input. Cancel safe.
+    /// Waits for input and discards it. Returns the number of bytes, 0 at the end of input. Cancel
+    /// safe.
     ///
     /// # Errors
     /// Errors of the socket.
@@ -146,8 +147,8 @@ impl Connection {
         error.unwrap_or_else(Some).unwrap_or_else(reset)
     }
 
-    /// Lingering close: ends the sending direction, then discards input within the limits, so that a reset
-    /// does not destroy the answer.
+    /// Lingering close: ends the sending direction, then discards input within the limits, so that
+    /// a reset does not destroy the answer.
     pub(super) async fn lingering_close(mut self, limits: &ControlLimits, shutdown: &mut Shutdown) {
         if self.stream.shutdown().await.is_err() {
             return;

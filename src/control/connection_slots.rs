@@ -1,10 +1,10 @@
-//! Slots for connections: a bounded number, and the choice of the connection that is closed when all are
-//! taken.
+//! Slots for connections: a bounded number, and the choice of the connection that is closed when
+//! all are taken.
 //!
-//! A connection *pins* its slot while an answer is worked out. Before its first line, while an answer is
-//! written, at a prompt and between two HTTP requests its slot is *evictable*. When no slot is free, a new
-//! client gets the slot that has been evictable longest, so that idle connections keep no client out.
-//! Protocols are unknown here.
+//! A connection *pins* its slot while an answer is worked out. Before its first line, while an
+//! answer is written, at a prompt and between two HTTP requests its slot is *evictable*. When no
+//! slot is free, a new client gets the slot that has been evictable longest, so that idle
+//! connections keep no client out. Protocols are unknown here.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

@@ -22,7 +22,8 @@ pub struct ControlContext {
     pub roster: Observer,
     /// Maximum number of replicas.
     pub max_replicas: usize,
-    /// Returns `Ok` if requests can be served now, otherwise the reason, a sentence without `<Error> `.
+    /// Returns `Ok` if requests can be served now, otherwise the reason, a sentence without
+    /// `<Error> `.
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Sources of the statistics.
     pub sources: StatsSources,

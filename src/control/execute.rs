@@ -1,7 +1,8 @@
-//! Carries out a command, whichever protocol it came in, and renders its result as lines and as JSON.
+//! Carries out a command, whichever protocol it came in, and renders its result as lines and as
+//! JSON.
 //!
-//! Sockets are unknown here: the protocols check access and frame the answer. A new command is one more
-//! arm here, an entry in `command/table.rs` and, for HTTP, a row in `http/routes.rs`.
+//! Sockets are unknown here: the protocols check access and frame the answer. A new command is one
+//! more arm here, an entry in `command/table.rs` and, for HTTP, a row in `http/routes.rs`.
 
 use std::net::SocketAddr;
 
@@ -61,8 +62,8 @@ impl CommandOutput {
     }
 }
 
-/// Carries out `command` for the client at `peer`. When the future is dropped, an order already submitted
-/// goes on.
+/// Carries out `command` for the client at `peer`. When the future is dropped, an order already
+/// submitted goes on.
 pub(super) async fn execute(
     command: ControlCommand,
     peer: SocketAddr,

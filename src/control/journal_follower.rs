@@ -1,7 +1,7 @@
 //! A reader's position in the journal, for `events -w` and server-sent events.
 //!
-//! Protocols are unknown here. Each follower keeps its own position, so a slow one misses only events that
-//! the journal itself has dropped; these show as a gap in the numbers.
+//! Protocols are unknown here. Each follower keeps its own position, so a slow one misses only
+//! events that the journal itself has dropped; these show as a gap in the numbers.
 
 use tokio::sync::watch;
 

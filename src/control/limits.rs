@@ -5,18 +5,18 @@ use std::time::Duration;
 /// Limits for one client, and for all clients together.
 #[derive(Debug, Clone)]
 pub struct ControlLimits {
-    /// Number of connections served at once. Streams and orders hold their slots for long; there are at
-    /// most 32 streams and 65 orders (one of them running), so a read always finds a slot.
+    /// Number of connections served at once. Streams and orders hold their slots for long; there
+    /// are at most 32 streams and 65 orders (one of them running), so a read always finds a slot.
     pub connections: usize,
-    /// Number of connections that may wait for a slot while all slots are pinned. Above it, the connection
-    /// that has waited longest is closed for the next.
+    /// Number of connections that may wait for a slot while all slots are pinned. Above it, the
+    /// connection that has waited longest is closed for the next.
     pub waiting: usize,
     /// Time a connection may wait for a slot before it is refused.
     pub slot_timeout: Duration,
     /// Number of connections in a lingering close. Above it, the oldest is dropped for the next.
     pub lingering: usize,
-    /// Number of connections that may be streams (`-w`, `watch`, server-sent events). Streams hold their
-    /// slots for long; the remaining slots are for health checks and commands.
+    /// Number of connections that may be streams (`-w`, `watch`, server-sent events). Streams hold
+    /// their slots for long; the remaining slots are for health checks and commands.
     pub streams: usize,
     /// Longest line without its ending, in bytes.
     pub line: usize,
@@ -30,8 +30,8 @@ pub struct ControlLimits {
     pub body_timeout: Duration,
     /// Time a write may make no progress because the client does not read.
     pub write_timeout: Duration,
-    /// Interval of comments in a server-sent stream without events. A failed write shows that the client
-    /// has left.
+    /// Interval of comments in a server-sent stream without events. A failed write shows that the
+    /// client has left.
     pub stream_keepalive: Duration,
     /// Input that is discarded before a close, or behind a command that streams, in bytes.
     pub discard_bytes: usize,

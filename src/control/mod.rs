@@ -1,13 +1,13 @@
-//! The control port: text commands and HTTP on one port, served by a thread of its own. The first line of
-//! a connection decides the protocol.
+//! The control port: text commands and HTTP on one port, served by a thread of its own. The first
+//! line of a connection decides the protocol.
 //!
-//! It checks access and renders answers; the fleet carries the orders out. It reads the roster and writes
-//! nothing. An order outlives its client: if the client leaves during a long `add`, the replicas are
-//! still started.
+//! This module checks access and renders answers; the fleet carries the orders out. It reads the
+//! roster and writes nothing. An order outlives its client: if the client leaves during a long
+//! `add`, the replicas are still started.
 //!
-//! The way of a command: `server` accepts a connection, `admission` gives it a slot and recognises its
-//! protocol, `text_protocol` or `http` parses it into a [`command::ControlCommand`], and `execute` carries
-//! it out.
+//! The way of a command: `server` accepts a connection, `admission` gives it a slot and recognises
+//! its protocol, `text_protocol` or `http` parses it into a [`command::ControlCommand`], and
+//! `execute` carries it out.
 
 mod admission;
 mod client_slot;

@@ -1,7 +1,7 @@
 //! The state of the replicas as a report: `show`.
 //!
-//! All replicas are a table; the columns are aligned to their longest value. One replica is a name and a
-//! value a line. In JSON, times are moments and durations are milliseconds.
+//! All replicas are a table; the columns are aligned to their longest value. One replica is a name
+//! and a value a line. In JSON, times are moments and durations are milliseconds.
 
 use std::time::{Duration, SystemTime};
 
@@ -44,7 +44,8 @@ pub(super) async fn show(
     }
 }
 
-/// Returns the replica of this name, or else the holder of the seat that a replica of this name held last.
+/// Returns the replica of this name, or else the holder of the seat that a replica of this name
+/// held last.
 fn find_replica<'a>(replicas: &'a [ReplicaInfo], name: &ReplicaName) -> Option<&'a ReplicaInfo> {
     let present = replicas.iter().find(|replica| replica.name == *name);
     present.or_else(|| {

@@ -1,7 +1,7 @@
 //! Answers about the ring: the seats of a key, the shares of the seats, and the effect of a change.
 //!
-//! Each answer is computed from one roster. A plan makes the fleet's checks as far as the roster allows;
-//! the fleet itself decides when the change is made.
+//! Each answer is computed from one roster. A plan makes the fleet's checks as far as the roster
+//! allows; the fleet itself decides when the change is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -74,7 +74,8 @@ fn owner_report(key: &[u8], roster: &Roster) -> Report {
         lines.push(format!("bound {bound}"));
         lines.push(format!("home {home:.3}"));
     }
-    // A part of the whole turn. It keeps 53 bits, the precision of f64, so that it is always below 1.
+    // A part of the whole turn. It keeps 53 bits, the precision of f64, so that it is always below
+    // 1.
     let place = roster.ring.place(number);
     let place = place.map(|place| (place >> 11) as f64 / 2f64.powi(53));
     (
@@ -90,8 +91,8 @@ fn owner_report(key: &[u8], roster: &Roster) -> Report {
     )
 }
 
-/// Returns the health of a seat's replica: `empty` without one, `slow` while some worker diverts requests
-/// from it (`--slow-guard`).
+/// Returns the health of a seat's replica: `empty` without one, `slow` while some worker diverts
+/// requests from it (`--slow-guard`).
 pub(super) fn health(member: Option<&Member>) -> &'static str {
     member.map_or("empty", |member| match member.health {
         Health::Up if member.cells.is_slow() => "slow",

@@ -18,8 +18,8 @@ use crate::shutdown::Shutdown;
 /// Pause of accepting after an error; the usual cause is a lack of descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Number of answers computed at once beside the port's own thread. Further ones wait, so that many `plan`
-/// commands take no more CPU time than this from the data port.
+/// Number of answers computed at once beside the port's own thread. Further ones wait, so that many
+/// `plan` commands take no more CPU time than this from the data port.
 const HELPER_THREADS: usize = 4;
 
 /// Starts the thread that serves the control port until `shutdown`.

@@ -1,8 +1,8 @@
 //! The form of an answer in the text protocol.
 //!
-//! An answer is lines and one empty line at its end; no other line is empty. Text from elsewhere (names,
-//! events, error sentences) is escaped and stays one line, so that it can neither end an answer nor move a
-//! terminal's cursor.
+//! An answer is lines and one empty line at its end; no other line is empty. Text from elsewhere
+//! (names, events, error sentences) is escaped and stays one line, so that it can neither end an
+//! answer nor move a terminal's cursor.
 
 use std::io;
 

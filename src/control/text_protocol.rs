@@ -1,5 +1,5 @@
-//! The text protocol, for netcat and scripts: carries out the commands of a line and writes an answer for
-//! each (its form is in `text_answer.rs`).
+//! The text protocol, for netcat and scripts: carries out the commands of a line and writes an
+//! answer for each (its form is in `text_answer.rs`).
 //!
 //! Only after `prompt` does it read more than the first line. The caller closes the connection.
 
@@ -46,13 +46,14 @@ struct TextSession<'a> {
     trusted: bool,
 }
 
-/// Carries out the line that [`Connection::peek_line`] has found, one command after the other, and writes
-/// each answer as soon as it is known; after `prompt` also the following lines. The slot is pinned while an
-/// answer is worked out. When the future is dropped, an order already submitted goes on.
+/// Carries out the line that [`Connection::peek_line`] has found, one command after the other, and
+/// writes each answer as soon as it is known; after `prompt` also the following lines. The slot is
+/// pinned while an answer is worked out. When the future is dropped, an order already submitted
+/// goes on.
 ///
 /// # Errors
-/// Errors of the socket, `TimedOut` for a client that does not read, `ConnectionAborted` when the slot was
-/// given to another client.
+/// Errors of the socket, `TimedOut` for a client that does not read, `ConnectionAborted` when the
+/// slot was given to another client.
 pub(super) async fn run(
     conn: &mut Connection,
     first: Vec<u8>,
@@ -193,7 +194,7 @@ impl TextSession<'_> {
             .map_err(OrderError::unavailable)
     }
 
-    /// Waits for the line after a prompt. `None` if there is none; then the client was told the reason.
+    /// Waits for the line after a prompt. `None` if there is none; then the client got the reason.
     async fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let limits = &self.shared.context.limits;
         let wait = limits.prompt_timeout;

@@ -1,8 +1,9 @@
 //! Text commands that stream until the client leaves: `events -w` and `watch`.
 //!
-//! New output is written before input is read. After `prompt` the client's next line ends the stream;
-//! otherwise input is discarded. The end of input does not end the stream, since `echo … | nc -N`
-//! half-closes at once: a client that has left is detected by a failed write or by keep-alive probes.
+//! New output is written before input is read. After `prompt` the client's next line ends the
+//! stream; otherwise input is discarded. The end of input does not end the stream, since
+//! `echo … | nc -N` half-closes at once: a client that has left is detected by a failed write or by
+//! keep-alive probes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,7 +59,8 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Writes pieces until the client leaves or, after `prompt`, sends its next line, or until shutdown.
+    /// Writes pieces until the client leaves or, after `prompt`, sends its next line, or until
+    /// shutdown.
     ///
     /// # Errors
     /// Errors of the socket; `TimedOut` for a client that does not read.
@@ -124,7 +126,8 @@ impl Stream<'_> {
     }
 }
 
-/// Reads input of the client, or only waits for the connection to break if `reads` is false. Cancel safe.
+/// Reads input of the client, or only waits for the connection to break if `reads` is false. Cancel
+/// safe.
 async fn read_client(
     conn: &mut Connection,
     reads: bool,

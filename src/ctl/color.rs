@@ -24,7 +24,8 @@ pub(super) enum ColorMode {
 }
 
 impl ColorMode {
-    /// Returns the mode of an output. `terminal` is `true` for a terminal; `variable` reads the environment.
+    /// Returns the mode of an output. `terminal` is `true` for a terminal; `variable` reads the
+    /// environment.
     pub(super) fn for_output(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let unwanted = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = variable("TERM").is_none_or(|value| value == "dumb");

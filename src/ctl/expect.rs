@@ -1,7 +1,7 @@
 //! The answers that a line of commands gets, as far as the command table knows.
 //!
-//! The balancer may be newer than this program. A command that this table refuses gets one answer too: a
-//! refusal, or the answer of a command that is unknown here.
+//! The balancer may be newer than this program. A command that this table refuses gets one answer
+//! too: a refusal, or the answer of a command that is unknown here.
 
 use crate::access::AccessKind;
 use crate::control::command::{self, ControlCommand, ParsedCommand};
@@ -13,8 +13,8 @@ pub(super) struct ExpectedAnswers {
     pub(super) count: usize,
     /// `true` if the last answer streams: it ends only when the connection does.
     pub(super) streams: bool,
-    /// `true` if every command only reads, so that the answers come soon. The answer to a change takes as
-    /// long as the change.
+    /// `true` if every command only reads, so that the answers come soon. The answer to a change
+    /// takes as long as the change.
     pub(super) soon: bool,
 }
 

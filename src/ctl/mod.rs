@@ -1,9 +1,10 @@
-//! `ringmaster ctl`: sends a running balancer one line of text commands, prints each answer as it comes,
-//! and returns whether every command succeeded.
+//! `ringmaster ctl`: sends a running balancer one line of text commands, prints each answer as it
+//! comes, and returns whether every command succeeded.
 //!
 //! The command table tells how many answers come and whether they come soon. Other answers have no
-//! deadline: the balancer limits changes itself, and `watch` has no end. A refused token is reported only
-//! if a command was refused too, because the variable that holds it may be meant for another balancer.
+//! deadline: the balancer limits changes itself, and `watch` has no end. A refused token is
+//! reported only if a command was refused too, because the variable that holds it may be meant for
+//! another balancer.
 
 mod color;
 mod expect;
@@ -24,9 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of each read, if every command of the line only reads.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends `line`, which may hold several commands, to the control port at `control` (host and port), after
-/// the `token` if there is one. Answers go to stdout, refusals to stderr unless they are JSON. Returns `true`
-/// if nothing was refused.
+/// Sends `line`, which may hold several commands, to the control port at `control` (host and port),
+/// after the `token` if there is one. Answers go to stdout, refusals to stderr unless they are
+/// JSON. Returns `true` if nothing was refused.
 ///
 /// # Errors
 /// A sentence, when the balancer does not answer or an answer is incomplete.
@@ -37,8 +38,8 @@ pub(crate) fn send(control: &str, token: Option<&Token>, line: &str) -> Result<b
     (&stream)
         .write_all(request.as_bytes())
         .map_err(|err| format!("cannot send to {control}: {err}"))?;
-    // There is no second line, so 'prompt' need not wait for one. If this fails, the balancer has closed the
-    // connection, and reading returns the reason.
+    // There is no second line, so 'prompt' need not wait for one. If this fails, the balancer has
+    // closed the connection, and reading returns the reason.
     let _ = stream.shutdown(Shutdown::Write);
     let expected = ExpectedAnswers::for_line(line);
     let limit = expected.soon.then_some(ANSWER_TIMEOUT);
@@ -118,8 +119,8 @@ struct Printer<O, E> {
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
-    /// Prints all answers except the first one about the token. Ends without an error when the reader of the
-    /// output closes it.
+    /// Prints all answers except the first one about the token. Ends without an error when the
+    /// reader of the output closes it.
     fn print_all(
         &mut self,
         answers: &mut AnswerReader<impl BufRead>,

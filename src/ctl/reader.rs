@@ -1,7 +1,8 @@
-//! The reader of the text protocol's answers: lines, refusals, and the empty line that ends each answer.
+//! The reader of the text protocol's answers: lines, refusals, and the empty line that ends each
+//! answer.
 //!
-//! Lines are escaped for a terminal. A balancer escapes its answers itself, but the address may belong to
-//! another program.
+//! Lines are escaped for a terminal. A balancer escapes its answers itself, but the address may
+//! belong to another program.
 
 use std::io::{self, BufRead, ErrorKind, Read as _};
 
@@ -44,11 +45,12 @@ impl<R: BufRead> AnswerReader<R> {
         }
     }
 
-    /// Returns the next part. `None` when the connection ended after a complete answer, or before the first.
+    /// Returns the next part. `None` when the connection ended after a complete answer, or before
+    /// the first.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the connection ends within an answer, `InvalidData` for another protocol or too
-    /// long a line, otherwise errors of the socket.
+    /// `UnexpectedEof` when the connection ends within an answer, `InvalidData` for another
+    /// protocol or too long a line, otherwise errors of the socket.
     pub(super) fn next(&mut self) -> io::Result<Option<AnswerPart>> {
         let mut line = Vec::new();
         (&mut self.from)

@@ -1,4 +1,5 @@
-//! The words of a command as values: numbers, names, changes, and anything else that is parsed from text.
+//! The words of a command as values: numbers, names, changes, and anything else that is parsed from
+//! text.
 //!
 //! Pure. Error sentences repeat at most the beginning of a word, escaped for a terminal.
 

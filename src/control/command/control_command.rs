@@ -1,5 +1,5 @@
-//! A command of the control port as one typed value, whichever protocol it came in, and the form of an
-//! entry in the command table.
+//! A command of the control port as one typed value, whichever protocol it came in, and the form of
+//! an entry in the command table.
 
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ impl ControlCommand {
         matches!(self, Self::Events { follow: true, .. } | Self::Watch(_))
     }
 
-    /// Returns the permission a client needs: the HTTP path that a denial names, and the kind of access.
-    /// `None` if no permission is needed.
+    /// Returns the permission a client needs: the HTTP path that a denial names, and the kind of
+    /// access. `None` if no permission is needed.
     #[must_use]
     pub fn required_access(&self) -> Option<(&'static str, AccessKind)> {
         let path = match self {

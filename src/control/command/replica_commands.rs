@@ -1,5 +1,5 @@
-//! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`, `replace`,
-//! `drain` and `ready`.
+//! The table entries of the commands about replicas: `rep`, `show`, `add`, `rm`, `scale`,
+//! `replace`, `drain` and `ready`.
 
 use super::arguments::{UsageError, no_args, parse_change, parse_int, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};

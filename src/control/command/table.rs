@@ -1,6 +1,7 @@
 //! The table of the text commands: syntax, help and parser of each.
 //!
-//! A new command is one more entry here, a variant of [`ControlCommand`] and an arm in `execute.rs`.
+//! A new command is one more entry here, a variant of [`ControlCommand`] and an arm in
+//! `execute.rs`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

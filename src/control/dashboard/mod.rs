@@ -1,7 +1,8 @@
 //! The dashboard: the files of the page, which are part of the program, and its security headers.
 //!
-//! The page is a client of the control port like any other, so it may do what its user may. The server
-//! writes no data into the page: the files need no token, and the policy forbids all other sources.
+//! The page is a client of the control port like any other, so it may do what its user may. The
+//! server writes no data into the page: the files need no token, and the policy forbids all other
+//! sources.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +61,13 @@ const fn file(path: &'static str, kind: &'static str, text: &'static str) -> Fil
     File { path, kind, text }
 }
 
-/// Security headers of each file. Scripts, styles, pictures and requests are allowed only from this port,
-/// and forms may not leave it. Pages of other sites may not frame it, since they could trick a visitor into
-/// clicking a hidden button. The files are not cached, so that a page never mixes two versions.
+/// Security headers of each file. Scripts, styles, pictures and requests are allowed only from this
+/// port, and forms may not leave it. Pages of other sites may not frame it, since they could trick
+/// a visitor into clicking a hidden button. The files are not cached, so that a page never mixes
+/// two versions.
 ///
-/// The policy names the inline script by its hash. After a change of the script a test fails with the
-/// browser's message, which contains the new hash.
+/// The policy names the inline script by its hash. After a change of the script a test fails with
+/// the browser's message, which contains the new hash.
 pub(super) const FIELDS: [(&str, &str); 6] = [
     (
         "content-security-policy",

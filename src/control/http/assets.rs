@@ -1,4 +1,5 @@
-//! The files of the dashboard over HTTP. They need no token: the page requests all data from the API.
+//! The files of the dashboard over HTTP. They need no token: the page requests all data from the
+//! API.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};

@@ -1,9 +1,9 @@
-//! `/events`: recorded events as a JSON list, or those and all new ones as server-sent events, for a
-//! client that accepts `text/event-stream` (as an `EventSource` does).
+//! `/events`: recorded events as a JSON list, or those and all new ones as server-sent events, for
+//! a client that accepts `text/event-stream` (as an `EventSource` does).
 //!
-//! The data of a server-sent event is the JSON of one event. Its id lets a client resume after a lost
-//! connection, by `Last-Event-ID`. The id also names the run of the balancer, since numbers begin with 1
-//! again at each start.
+//! The data of a server-sent event is the JSON of one event. Its id lets a client resume after a
+//! lost connection, by `Last-Event-ID`. The id also names the run of the balancer, since numbers
+//! begin with 1 again at each start.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -88,7 +88,8 @@ fn event_id(event: &Event, journal: &Journal) -> String {
     format!("{:x}-{}", journal.run(), event.seq)
 }
 
-/// Returns the event number in an id; 0, before all events, for an id of another run or an invalid one.
+/// Returns the event number in an id; 0, before all events, for an id of another run or an invalid
+/// one.
 fn last_event_number(id: &[u8], journal: &Journal) -> u64 {
     let text = std::str::from_utf8(id).unwrap_or_default();
     let number = text

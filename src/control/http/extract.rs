@@ -32,8 +32,8 @@ pub(super) fn show(request: &RequestParts<'_>) -> Extracted {
     Ok(ControlCommand::Show(Some(name(request)?)))
 }
 
-/// The replica in the path. `all` stands for all replicas, as in the text command; no replica has that
-/// name.
+/// The replica in the path. `all` stands for all replicas, as in the text command; no replica has
+/// that name.
 pub(super) fn replace(request: &RequestParts<'_>) -> Extracted {
     let target = match &*request.path_segment(1) {
         b"all" => ReplaceTarget::All,

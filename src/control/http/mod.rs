@@ -1,8 +1,9 @@
-//! HTTP on the control port: one connection in hyper, and the answers that are the same for all routes.
+//! HTTP on the control port: one connection in hyper, and the answers that are the same for all
+//! routes.
 //!
-//! Only the files of this folder name axum and hyper. Bodies are JSON and end with a line feed. hyper gives
-//! the socket back after the last answer, because its own close could destroy the answer to a request
-//! whose body was not read (see `connection.rs`).
+//! Only the files of this folder name axum and hyper. Bodies are JSON and end with a line feed.
+//! hyper gives the socket back after the last answer, because its own close could destroy the
+//! answer to a request whose body was not read (see `connection.rs`).
 
 mod assets;
 mod events;
@@ -71,7 +72,8 @@ enum ConnectionEnd {
 /// Paths of the health probes.
 const PROBE_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Returns the table of routes, with the common checks and answers: `OPTIONS`, 404, 405 and one `Host`.
+/// Returns the table of routes, with the common checks and answers: `OPTIONS`, 404, 405 and one
+/// `Host`.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut router = axum::Router::new();
     for (path, serve) in routes::by_path() {
@@ -168,8 +170,8 @@ pub(super) async fn serve(
     Some(http.into_parts().io.into_inner())
 }
 
-/// Adds `Date`. hyper would add a date that it caches until the next second of the system's clock; after a
-/// step back of the clock it would repeat that date until the clock has caught up.
+/// Adds `Date`. hyper would add a date that it caches until the next second of the system's clock;
+/// after a step back of the clock it would repeat that date until the clock has caught up.
 fn add_date(answer: &mut Response) {
     if let Ok(now) = HeaderValue::from_bytes(&date::now()) {
         answer.headers_mut().insert(header::DATE, now);
@@ -199,7 +201,8 @@ pub(super) async fn send_error(conn: &mut Connection, sentence: &str) -> io::Res
     conn.write_all((head + &body).as_bytes()).await
 }
 
-/// Answers for a path that has no route. `OPTIONS *` is about the port as a whole (RFC 9110 §9.3.7).
+/// Answers for a path that has no route. `OPTIONS *` is about the port as a whole (RFC 9110
+/// §9.3.7).
 async fn unknown_path(method: Method, uri: Uri) -> Response {
     if method == Method::OPTIONS && uri.path() == "*" {
         let allow = [(header::ALLOW, routes::all_methods())];

@@ -1,7 +1,8 @@
-//! The routes without a text command of the same form: help, the API description, health and metrics.
+//! The routes without a text command of the same form: help, the API description, health and
+//! metrics.
 //!
-//! They need no token: they change nothing and show neither clients nor names of replicas. Pages of other
-//! sites are denied the metrics.
+//! They need no token: they change nothing and show neither clients nor names of replicas. Pages of
+//! other sites are denied the metrics.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The parts of a request: its access check, its body, the segments of its path and the fields of its
-//! query.
+//! The parts of a request: its access check, its body, the segments of its path and the fields of
+//! its query.
 //!
-//! The access rules themselves are in `crate::access`. `+` in a query is itself and not a blank: it occurs
-//! in the expressions of rings, and only HTML forms write blanks that way.
+//! The access rules themselves are in `crate::access`. `+` in a query is itself and not a blank: it
+//! occurs in the expressions of rings, and only HTML forms write blanks that way.
 
 use std::io;
 use std::net::SocketAddr;
@@ -138,8 +138,8 @@ fn caller<'a>(
     }
 }
 
-/// Reads the whole body. If it is too long or too slow, the reply closes the connection, because the rest
-/// of the body was not read.
+/// Reads the whole body. If it is too long or too slow, the reply closes the connection, because
+/// the rest of the body was not read.
 pub(super) async fn body(request: Request, wait: Duration) -> Result<Bytes, ApiReply> {
     let too_long = || {
         let sentence = format!("request body is longer than {MAX_ORDER_BODY} bytes");

@@ -1,7 +1,7 @@
 //! The table of routes: the command, or the handler, of each method and path.
 //!
-//! A path answers as its text command with ` json`. `openapi.json` describes the same table, and a test
-//! compares the two. A new route is one more row here and its description there.
+//! A path answers as its text command with ` json`. `openapi.json` describes the same table, and a
+//! test compares the two. A new route is one more row here and its description there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! `GET /metrics`: all counters, for Prometheus. src/control/README.md lists its families.
 //!
-//! Labels are seats, classes and reasons, never names, keys, paths or addresses. So the number of series is
-//! bounded by the number of seats, however often replicas are replaced and whatever clients send. The
-//! counters of a seat are kept when its replica dies or the seat leaves the ring; its state is shown only
-//! while it is on the ring.
+//! Labels are seats, classes and reasons, never names, keys, paths or addresses. So the number of
+//! series is bounded by the number of seats, however often replicas are replaced and whatever
+//! clients send. The counters of a seat are kept when its replica dies or the seat leaves the ring;
+//! its state is shown only while it is on the ring.
 
 mod exposition;
 
@@ -75,7 +75,8 @@ fn by_seat<'a, T: 'a>(
     seats.iter().map(sample)
 }
 
-/// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the values.
+/// Returns a sample for each seat and each of its `values`. The label `name` distinguishes the
+/// values.
 fn by_seat_and<'a, const N: usize>(
     seats: &'a [(Seat, SeatCounts)],
     name: &'static str,

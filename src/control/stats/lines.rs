@@ -1,8 +1,8 @@
-//! The lines of `stats`: three tables with a row for each seat and one for all seats, and the counters of
-//! the port.
+//! The lines of `stats`: three tables with a row for each seat and one for all seats, and the
+//! counters of the port.
 //!
-//! Each line begins with the word of its table, and columns are aligned; a missing value is `-`. So scripts
-//! can select a value: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
+//! Each line begins with the word of its table, and columns are aligned; a missing value is `-`. So
+//! scripts can select a value: `awk '$1 == "load" && $2 == 1 { print $6 }'`.
 
 use super::report::{StatsReport, millis};
 use crate::control::context::FleetCounts;

@@ -1,8 +1,8 @@
 //! Counters and rates of the balancer: `stats`, `watch` and `GET /stats`.
 //!
-//! It only renders: workers and fleet count, `crate::stats` subtracts. Counts are since the start; rates,
-//! shares and times are of the window, which is the last seconds. Names and meanings of JSON fields and
-//! of words in lines are stable; new ones may be added.
+//! This module only renders: workers and fleet count, `crate::stats` subtracts. Counts are since
+//! the start; rates, shares and times are of the window, which is the last seconds. Names and
+//! meanings of JSON fields and of words in lines are stable; new ones may be added.
 
 mod json;
 mod lines;
@@ -17,7 +17,8 @@ use super::context::ControlContext;
 use super::ring_report::Report;
 use crate::stats::TICK;
 
-/// Returns the clock by which samples are taken. After a delay, missed samples are not taken in a burst.
+/// Returns the clock by which samples are taken. After a delay, missed samples are not taken in a
+/// burst.
 pub(super) fn ticks() -> Interval {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

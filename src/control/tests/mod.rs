@@ -1,5 +1,5 @@
-//! Sessions over real sockets, in raw bytes, with a scripted fleet. Every wait has a deadline, and no test
-//! depends on a sleep.
+//! Sessions over real sockets, in raw bytes, with a scripted fleet. Every wait has a deadline, and
+//! no test depends on a sleep.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown as Half, TcpStream};

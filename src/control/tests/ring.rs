@@ -1,5 +1,5 @@
-//! Questions about the ring and changes of it, in text. The ring is the classic ring of three seats, whose
-//! shares are known exactly.
+//! Questions about the ring and changes of it, in text. The ring is the classic ring of three
+//! seats, whose shares are known exactly.
 
 use super::*;
 use crate::control::ring_query::{PlannedChange, RingQuery};

@@ -17,7 +17,8 @@ use crate::ring::{Seat, Spec};
 use crate::roster::{self, Health, Member, Observer, ReplicaAddr, ReplicaId, ReplicaName, Roster};
 use crate::stats::{CounterRegistry, Sampler};
 
-/// Answers orders from a list of three names. An order with the name `hold` is passed to the test instead.
+/// Answers orders from a list of three names. An order with the name `hold` is passed to the test
+/// instead.
 pub(super) fn scripted(
     receiver: OrderReceiver,
     orders: std_mpsc::Sender<Order>,

@@ -1,4 +1,5 @@
-//! Access to reads and changes: pages of other sites, the dashboard, remote clients with and without a token.
+//! Access to reads and changes: pages of other sites, the dashboard, remote clients with and
+//! without a token.
 
 use super::*;
 
