@@ -26,6 +26,7 @@ mod prompt;
 mod replicas;
 mod ring;
 mod ring_paths;
+mod shutdown;
 mod slots;
 mod sse;
 mod stats;

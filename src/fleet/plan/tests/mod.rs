@@ -4,6 +4,7 @@
 mod backoff;
 mod bench;
 mod changes;
+mod drain;
 mod found_standbys;
 mod handover;
 mod model;
