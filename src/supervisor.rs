@@ -5,7 +5,8 @@
 //! 1. The fleet refuses changes, because clients may be waiting for them.
 //! 2. The workers answer the requests under way.
 //! 3. The fleet removes its replicas.
-//! 4. The control port ends last, so that it answers until then.
+//! 4. The control port ends last, so that it answers until then. After a takeover it ends first,
+//!    because the successor's control port answers about the fleet.
 
 use std::io;
 use std::path::PathBuf;

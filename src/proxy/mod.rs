@@ -9,7 +9,7 @@
 //! 4. `exchange` serves the request. `route` asks the ring for the first seat that is up, and
 //!    `connection` returns a connection to its replica (`upstream`), kept or fresh (`dial`).
 //! 5. `attempt` runs both directions at once: `request_sender` sends the request, and `response`
-//!    relays the reply. `early_reply` and `response_body` are parts of `response`, and both
+//!    relays the reply. `early_reply`, `upgrade` and `response_body` are parts of `response`, and both
 //!    directions share `progress`.
 //! 6. `write`, `pipe_pool` and `tunnel` move the bytes.
 //!
@@ -71,6 +71,7 @@ mod session;
 mod settings;
 mod stall_detector;
 mod tunnel;
+mod upgrade;
 mod upstream;
 mod worker;
 mod write;

@@ -174,12 +174,24 @@ impl Response<'_> {
         Ok(())
     }
 
+    /// Returns `true` if a reply with this status belongs to no request. A server that drops a kept
+    /// connection may send 408 before it closes, and it has not read the request that crosses it
+    /// (RFC 9110 §15.5.9).
+    ///
+    /// A proxy must not repeat a request that is not idempotent (RFC 9110 §9.2.2). Such a request's
+    /// client gets the 408 and may repeat it.
+    pub(super) fn is_stale(&self, status: u16) -> bool {
+        status == 408 && self.reused && self.progress.repeatable.get() && self.worker.allows_retry()
+    }
+
     /// Writes the head and the received part of the body. Returns `true` if the client's connection
     /// stays open.
     async fn write_head(&mut self, meta: &mut ResponseMeta) -> Result<bool, ResponseError> {
-        let open_end = matches!(meta.body, Body::UntilClose) || meta.decode;
-        let stays =
-            self.keep_alive && self.progress.sent.get() && !open_end && !self.worker.is_stopping();
+        let needs_close = matches!(meta.body, Body::UntilClose) || meta.decode;
+        let stays = self.keep_alive
+            && self.progress.sent.get()
+            && !needs_close
+            && !self.worker.is_stopping();
         let ending = match (stays, self.request.version) {
             (false, _) => HeadEnding::Close,
             (true, Version::Http10) => HeadEnding::KeepAlive,
