@@ -94,7 +94,7 @@ impl AccessDenied {
 }
 
 impl AccessPolicy {
-    /// Decides whether `caller` may use `path`, which has this `effect`.
+    /// Decides whether `caller` may use `path`, which has this `kind`.
     ///
     /// # Errors
     /// The reason for the refusal.
@@ -102,19 +102,19 @@ impl AccessPolicy {
         &self,
         caller: &Caller<'_>,
         path: &str,
-        effect: AccessKind,
+        kind: AccessKind,
     ) -> Result<(), AccessDenied> {
         let denial = if !self.anyone && !self.is_local(caller) {
             Some(self.remote_denial(caller, path))
         } else if let Some(denial) = self.cross_site_denial(caller, path) {
             Some(denial)
-        } else if effect == AccessKind::Write && !self.anyone {
+        } else if kind == AccessKind::Write && !self.anyone {
             self.other_user_denial(caller, path)
         } else {
             None
         };
         let verdict = self.override_with_token(caller, denial);
-        if verdict.is_ok() && effect == AccessKind::Write && caller.authorization.is_none() {
+        if verdict.is_ok() && kind == AccessKind::Write && caller.authorization.is_none() {
             self.reverse_proxy.record_order(caller.addr);
         }
         verdict
@@ -178,14 +178,14 @@ impl AccessPolicy {
 
     /// Checks a request without a command for a sign of a web server in front: see
     /// [`ReverseProxyWatch`].
-    pub fn record_front_passage<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
+    pub fn observe_request<'h>(&self, addr: IpAddr, host: impl FnOnce() -> Option<&'h [u8]>) {
         self.reverse_proxy
             .record_foreign_host(addr, host, &self.hosts);
     }
 
     fn cross_site_denial(&self, caller: &Caller<'_>, path: &str) -> Option<AccessDenied> {
         let reason = cross_site::cross_site_reason(caller, &self.hosts)?;
-        self.record_front_passage(caller.addr, || caller.host);
+        self.observe_request(caller.addr, || caller.host);
         Some(AccessDenied::forbidden(format!(
             "{path} is not for web pages of other sites without a bearer token: {reason}"
         )))

@@ -1,5 +1,5 @@
-//! `ringmaster healthcheck`: requests `/healthz` of a running balancer, for images that hold no other HTTP
-//! client. The exit code is the answer.
+//! `ringmaster healthcheck`: requests `/healthz` of a running balancer, for images that hold no
+//! other HTTP client. The exit code is the answer.
 //!
 //! The wildcard address of a listener is replaced by loopback.
 
@@ -17,7 +17,8 @@ const MAX_RESPONSE: u64 = 1024;
 /// Checks the balancer with the control port `control`, and returns the status line.
 ///
 /// # Errors
-/// When the balancer is unreachable, does not answer in time, or answers with a status other than 200.
+/// When the balancer is unreachable, does not answer in time, or answers with a status other than
+/// 200.
 pub(crate) fn run(control: SocketAddr) -> io::Result<String> {
     let addr = loopback_if_unspecified(control);
     let mut stream = TcpStream::connect_timeout(&addr, CHECK_TIMEOUT)?;
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error() {
+    fn an_unreachable_balancer_is_an_error() {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()

@@ -1,5 +1,5 @@
-//! Ringmaster, a balancer that keeps its own replicas alive. The layers from the top down; imports only
-//! go down, and files of one folder may import each other without a cycle:
+//! Ringmaster, a balancer that keeps its own replicas alive. The layers from the top down; imports
+//! only go down, and files of one folder may import each other without a cycle:
 //!
 //! ```text
 //! 5  main -> lib::run -> config                  wiring, exit codes, signals
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Invariants, checked by tests/architecture.rs where possible:
-//! - `proxy` never imports `fleet` or `control`. No request waits for a lock, an engine call or a command.
-//!   Exceptions, both by channel: the admin paths, and a request that waits for a seat.
+//! - `proxy` never imports `fleet` or `control`. No request waits for a lock, an engine call or a
+//!   command. Exceptions, both by channel: the admin paths, and a request that waits for a seat.
 //! - `wire` never says "replica" and returns results instead of acting on them.
 //! - Only `fleet` writes the roster.
 //! - `ring`, `load` and `fleet/plan` never touch a clock, a socket or a random source.
@@ -109,8 +109,8 @@ fn exit_code<T>(how: Result<T, String>) -> ExitCode {
     }
 }
 
-/// A panic ends one session. In a task of the fleet it ends the program: a heartbeat task that vanished
-/// would never be noticed.
+/// A panic ends one session. In a task of the fleet it ends the program: a heartbeat task that
+/// vanished would never be noticed.
 fn install_panic_hook(alarm: mpsc::UnboundedSender<String>) {
     std::panic::set_hook(Box::new(move |panic| {
         tracing::error!("{panic}");

@@ -1,7 +1,7 @@
 //! Log lines: written to stderr by a thread of its own behind a bounded queue.
 //!
-//! The reader of stderr may stop reading (a pager, a stuck log driver) or go away. Neither may stop a
-//! worker, the fleet or a signal: a full queue drops lines, and a broken pipe drops all of them.
+//! The reader of stderr may stop reading (a pager, a stuck log driver) or go away. Neither may stop
+//! a worker, the fleet or a signal: a full queue drops lines, and a broken pipe drops all of them.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};

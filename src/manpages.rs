@@ -1,8 +1,9 @@
-//! `ringmaster docs`: writes the manual pages and the shell completions from the table that parses the
-//! flags. `make docs` runs it; it is a subcommand, so that an installed program can write them as well.
+//! `ringmaster docs`: writes the manual pages and the shell completions from the table that parses
+//! the flags. `make docs` runs it; it is a subcommand, so that an installed program can write them
+//! as well.
 //!
-//! Completions offer the text commands as words of `ctl`, which accepts any word: a newer balancer may
-//! know more of them.
+//! Completions offer the text commands as words of `ctl`, which accepts any word: a newer balancer
+//! may know more of them.
 
 use std::fs::File;
 use std::io;
@@ -17,8 +18,8 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::config::Args;
 use crate::control::command::{COMMANDS, FOOTNOTE};
 
-/// Writes all pages into `folder`, which is created if missing: `ringmaster.1`, one page per subcommand,
-/// and one completion file per shell, named as the shell expects.
+/// Writes all pages into `folder`, which is created if missing: `ringmaster.1`, one page per
+/// subcommand, and one completion file per shell, named as the shell expects.
 ///
 /// # Errors
 /// When a file cannot be written.

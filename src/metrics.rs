@@ -78,7 +78,7 @@ pub enum Retry {
     /// A connection ended before the reply.
     Lost,
     /// The replica was declared suspect or dead while its reply was pending.
-    Doubted,
+    Degraded,
 }
 
 impl Retry {
@@ -88,7 +88,7 @@ impl Retry {
         Self::ConnectTimeout,
         Self::Stale,
         Self::Lost,
-        Self::Doubted,
+        Self::Degraded,
     ];
 
     /// Returns the reason's label in metrics and statistics.
@@ -99,7 +99,7 @@ impl Retry {
             Self::ConnectTimeout => "connect_timeout",
             Self::Stale => "stale",
             Self::Lost => "lost",
-            Self::Doubted => "doubted",
+            Self::Degraded => "doubted",
         }
     }
 }

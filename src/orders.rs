@@ -104,10 +104,7 @@ pub fn render(answer: &OrderResult) -> (u16, String) {
         Ok(names) => {
             let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
             let message = json!({"N": names.len(), "replicas": names});
-            (
-                200,
-                json!({"message": message, "status": "successful"}).to_string(),
-            )
+            (200, success(&message))
         }
         Err(refusal) => (refusal.status, failure(&refusal.sentence)),
     }

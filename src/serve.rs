@@ -1,8 +1,8 @@
 //! Wiring of `serve`: creates the parts, connects them and starts them in order.
 //!
-//! Decisions belong to the parts. Steps that can fail because of a user's mistake come before anything is
-//! taken from another balancer or from the container engine. During a takeover no client is accepted
-//! before the inherited replicas have answered.
+//! Decisions belong to the parts. Steps that fail because of a user's mistake come before the
+//! commit of a takeover and before anything is created in the container engine. During a takeover
+//! no client is accepted before the inherited replicas have answered, or the old process has ended.
 
 mod listeners;
 mod successor;
@@ -24,42 +24,49 @@ use successor::{apply_handover, take_over, until_ready};
 /// Capacity of the queue of evidence to the fleet; evidence beyond it is dropped, being hints.
 const MAX_QUEUED_EVIDENCE: usize = 1024;
 /// Additional time for inherited replicas to answer, beyond their start timeout.
-const TAKEOVER_STOP_MARGIN: Duration = Duration::from_secs(5);
-/// Time limit to remove replicas that were started before a takeover was abandoned.
+const TAKEOVER_ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Time limit to leave the fleet to the old process when a takeover is abandoned. Replicas that
+/// were started for it are removed.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until a signal, a committed takeover, or the unexpected end of a part.
+/// Serves until a signal, a committed takeover, or the unexpected end of a part. `panics` receives
+/// the panics of tasks, each of which ends the program.
 pub(crate) fn serve(
     mut config: Config,
-    alarms: mpsc::UnboundedReceiver<String>,
+    panics: mpsc::UnboundedReceiver<String>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let reopens = matches!(config.access_log, Some(LogDestination::File(_)));
     let signals = Signals::register(&runtime, reopens)?;
-    let ledger = stats::CounterRegistry::default();
+    let registry = stats::CounterRegistry::default();
     // Resolving the names of backends can take long when no name server answers.
-    let mut settings = startup::fleet_settings(&config, ledger.clone())?;
+    let mut settings = startup::fleet_settings(&config, registry.clone())?;
     if let Some(path) = &config.ready_file {
         startup::check_ready_file_writable(path)?;
     }
     let mut taken = take_over(&mut config)?;
+    // A takeover may raise it to the number of the old process.
     settings.workers = config.workers;
     startup::limit_descriptors(&mut config.proxy.limits, config.workers)?;
     warn_if_admin_is_open(&config);
-    let most = config.proxy.limits.max_connections;
-    let counts = Arc::new(metrics::DataPortCounters::new(config.workers).limited_to(most));
+    let max_connections = config.proxy.limits.max_connections;
+    let counts =
+        Arc::new(metrics::DataPortCounters::new(config.workers).limited_to(max_connections));
     let writer = start_access_log(&mut config, &counts)?;
     let ports = Listeners::open(&config, taken.as_mut())?;
 
-    // Not earlier: another program that still serves on these ports may have written the file.
+    // Not earlier: another program that still serves on these ports may have written the file. In a
+    // takeover the old process serves, and its file stays valid.
     if let Some(path) = config.ready_file.as_ref().filter(|_| taken.is_none()) {
         startup::remove_ready_file(path)?;
     }
     apply_handover(taken.as_mut(), &mut settings)?;
-    // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the engine.
+    // Last of the steps that fail because of a user's mistake: it takes the fleet's lock in the
+    // engine.
     let survey = fleet::discover(settings)?;
+    // Requests from the network's gateway come from outside of it, so they do not count as local.
     for access in config.proxy.admin.iter_mut().chain([&mut config.access]) {
         access.gateway = survey.gateway();
     }
@@ -69,17 +76,17 @@ pub(crate) fn serve(
         taken,
         survey,
         counts,
-        ledger,
+        registry,
         signals,
-        alarms,
+        panics,
     };
-    let house = prepared.start_threads(&runtime)?;
-    let lived = runtime.block_on(house.run());
+    let supervisor = prepared.start_threads(&runtime)?;
+    let ended = runtime.block_on(supervisor.run());
     // Flush the access log even after an error; aborted requests are logged too.
     if let Some(writer) = writer {
         writer.flush_and_stop();
     }
-    lived
+    ended
 }
 
 /// Parts from which the threads are made.
@@ -89,24 +96,24 @@ struct Parts {
     taken: Option<Handoff>,
     survey: fleet::Discovery,
     counts: Arc<metrics::DataPortCounters>,
-    ledger: stats::CounterRegistry,
+    registry: stats::CounterRegistry,
     signals: Signals,
-    alarms: mpsc::UnboundedReceiver<String>,
+    panics: mpsc::UnboundedReceiver<String>,
 }
 
 impl Parts {
     /// Starts the threads and accepts clients.
     fn start_threads(mut self, runtime: &Runtime) -> anyhow::Result<Supervisor> {
         let (config, ports) = (self.config, self.ports);
-        let (addresses, kept) = (ports.addresses()?, ports.duplicate_descriptors()?);
+        let (addresses, duplicates) = (ports.addresses()?, ports.duplicate_descriptors()?);
         let wanted = self.survey.wanted();
         let first = self.survey.initial_roster();
         let (publisher, subscribers) = roster::channel(config.workers, first);
         let observer = publisher.observer();
         let (queue, orders) = orders::order_queue();
         let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
-        let (stops, heard) = supervisor::stop_channels();
-        let (open, opens) = watch::channel(self.taken.is_none());
+        let (stops, stop_receivers) = supervisor::stop_channels();
+        let (accepting, accepting_seen) = watch::channel(self.taken.is_none());
         let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
@@ -115,49 +122,57 @@ impl Parts {
             evidence,
             port: Arc::clone(&self.counts),
             orders: queue.clone(),
-            opened: opens,
-            shutdown: heard.workers,
-            cut: heard.cut,
+            opened: accepting_seen,
+            shutdown: stop_receivers.workers,
+            cut: stop_receivers.cut,
         })?;
         if let Some(taken) = &self.taken {
-            let limit = config.start_timeout + TAKEOVER_STOP_MARGIN;
+            let limit = config.start_timeout + TAKEOVER_ANSWER_MARGIN;
             let hint = silence_hint(&config.replicas);
             let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
             if let Err(err) = ready {
-                // A failure to remove them would hide the reason for the end.
+                // An error here would hide the reason for the end.
                 let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
                 return Err(err);
             }
         }
         let known = ControlDeps {
-            desk: queue,
+            order_queue: queue,
             access: config.access,
             roster: observer.clone(),
             max_replicas: config.max_replicas,
-            recorder: stats::Sampler::new(self.ledger, self.counts, Instant::now()),
+            recorder: stats::Sampler::new(self.registry, self.counts, Instant::now()),
             engine: config.replicas.engine(),
         };
-        let control = control::start(ports.control, control_context(known, &fleet), heard.control)?;
-        open.send_replace(true);
+        // On an error from here on, dropping `fleet` leaves the replicas to the old process.
+        let control = control::start(
+            ports.control,
+            control_context(known, &fleet),
+            stop_receivers.control,
+        )?;
+        accepting.send_replace(true);
         if let Some(taken) = self.taken {
             taken.commit();
             fleet.set_ownership(Ownership::Owned);
+            // It was active from the start, see `Fleet::set_handover`.
             fleet.set_handover(false);
         }
         startup::print_addresses(&addresses, &config.replicas, wanted);
-        let around = InstanceInfo::from_replicas(&config.replicas);
-        let giver = ports
-            .desk
-            .map(|desk| HandoffServer::start(desk, kept, around));
+        let instance = InstanceInfo::from_replicas(&config.replicas);
+        let handoff_server = ports
+            .handoff
+            .map(|listener| HandoffServer::start(listener, duplicates, instance));
         Ok(Supervisor {
+            // Child processes end with their parent, and fixed addresses have no fleet to hand
+            // over.
             hands_over_fleet: matches!(config.replicas, ReplicaSource::Docker(_)),
             fleet,
             workers: ThreadGroup::new("a worker", workers),
             control: ThreadGroup::new("the control port", [control]),
             stops,
             signals: self.signals,
-            alarms: self.alarms,
-            handoff_server: giver.transpose()?,
+            panics: self.panics,
+            handoff_server: handoff_server.transpose()?,
             roster: observer,
             ready: (config.ready_file, addresses),
         })
@@ -195,7 +210,7 @@ fn warn_if_admin_is_open(config: &Config) {
 
 /// Dependencies of the control port besides the fleet.
 struct ControlDeps {
-    desk: orders::OrderQueue,
+    order_queue: orders::OrderQueue,
     access: access::AccessPolicy,
     roster: roster::Observer,
     max_replicas: usize,
@@ -204,9 +219,9 @@ struct ControlDeps {
 }
 
 fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext {
-    let standing = fleet.status();
-    let standing = move || {
-        let status = *standing.borrow();
+    let status = fleet.status();
+    let fleet_counts = move || {
+        let status = *status.borrow();
         control::FleetCounts {
             wanted: status.wanted,
             answered: status.answered,
@@ -215,13 +230,13 @@ fn control_context(known: ControlDeps, fleet: &Fleet) -> control::ControlContext
         }
     };
     control::ControlContext {
-        orders: known.desk,
+        orders: known.order_queue,
         access: known.access,
         roster: known.roster,
         max_replicas: known.max_replicas,
         sources: control::StatsSources {
             recorder: known.recorder,
-            standing: Arc::new(standing),
+            fleet_counts: Arc::new(fleet_counts),
             engine: known.engine,
             started: SystemTime::now(),
         },

@@ -1,5 +1,5 @@
-//! Steps taken once at the start: the descriptor limit, the fleet's settings, the listening sockets, the
-//! line with the addresses, and the ready file.
+//! Steps taken once at the start: the descriptor limit, the fleet's settings, the listening
+//! sockets, the line with the addresses, and the ready file.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -36,8 +36,8 @@ pub(crate) struct Addresses {
     pub(crate) control: SocketAddr,
 }
 
-/// Reserves descriptors for everything that is not a client connection; a client connection may need two.
-/// The workers' pipes get the rest.
+/// Reserves descriptors for everything that is not a client connection; a client connection may
+/// need two. The workers' pipes get the rest.
 ///
 /// # Errors
 /// When fewer than [`MIN_CONNECTIONS`] client connections would remain.
@@ -85,7 +85,7 @@ pub(crate) fn fleet_settings(
         seats: None,
         taken_over_from: None,
         workers: config.workers,
-        ledger,
+        counters: ledger,
     })
 }
 
@@ -163,12 +163,12 @@ pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, c
     );
 }
 
-/// Checks that the ready file can be written, as far as that shows beforehand. An existing file stays: it
-/// may belong to another process.
+/// Checks that the ready file can be written, as far as that shows beforehand. An existing file
+/// stays: it may belong to another process.
 ///
 /// # Errors
-/// When the file cannot be written. Found only after all replicas answered, the error would end a service
-/// that already works.
+/// When the file cannot be written. Found only after all replicas answered, the error would end a
+/// service that already works.
 pub(crate) fn check_ready_file_writable(path: &Path) -> anyhow::Result<()> {
     let temporary = temp_path(path);
     let tried = if path.is_dir() {
@@ -196,7 +196,8 @@ pub(crate) fn remove_ready_file(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Writes the ready file under another name and renames it, so that a reader sees it whole or not at all.
+/// Writes the ready file under another name and renames it, so that a reader sees it whole or not
+/// at all.
 pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Result<()> {
     let Addresses { listen, control } = addresses;
     let text = format!(r#"{{"listen":"{listen}","control":"{control}"}}"#);

@@ -1,5 +1,5 @@
-//! Threads of the running program, and the wait that decides its end: a signal, a takeover, or the end of
-//! a thread that must not end by itself.
+//! Threads of the running program, and the wait that decides its end: a signal, a takeover, or the
+//! end of a thread that must not end by itself.
 //!
 //! Order of a stop:
 //! 1. The fleet refuses changes, because clients may be waiting for them.
@@ -30,7 +30,8 @@ pub(crate) use signals::Signals;
 /// Time limit for the fleet to remove its replicas once no request is in flight.
 const FLEET_STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Time limit for the fleet to finish the order under way before a successor gets the fleet's state.
+/// Time limit for the fleet to finish the order under way before a successor gets the fleet's
+/// state.
 const FLEET_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for the workers to drop their sessions after a second signal.
@@ -45,7 +46,8 @@ pub(crate) struct StopChannels<T> {
     pub(crate) control: T,
 }
 
-/// Creates the shutdown channels: senders, then receivers. Dropping a sender requests the shutdown as well.
+/// Creates the shutdown channels: senders, then receivers. Dropping a sender requests the shutdown
+/// as well.
 pub(crate) fn stop_channels() -> (
     StopChannels<shutdown::Trigger>,
     StopChannels<shutdown::Shutdown>,
@@ -53,17 +55,17 @@ pub(crate) fn stop_channels() -> (
     let (workers, workers_stop) = shutdown::channel();
     let (cut, workers_cut) = shutdown::channel();
     let (control, control_stops) = shutdown::channel();
-    let said = StopChannels {
+    let triggers = StopChannels {
         workers,
         cut,
         control,
     };
-    let heard = StopChannels {
+    let receivers = StopChannels {
         workers: workers_stop,
         cut: workers_cut,
         control: control_stops,
     };
-    (said, heard)
+    (triggers, receivers)
 }
 
 /// Threads of the program and what decides their end.
@@ -76,7 +78,7 @@ pub(crate) struct Supervisor {
     pub(crate) stops: StopChannels<shutdown::Trigger>,
     pub(crate) signals: Signals,
     /// Panics that end the program.
-    pub(crate) alarms: mpsc::UnboundedReceiver<String>,
+    pub(crate) panics: mpsc::UnboundedReceiver<String>,
     /// Listener for a successor; `None` if no successor can take over.
     pub(crate) handoff_server: Option<HandoffServer>,
     pub(crate) roster: roster::Observer,
@@ -107,9 +109,9 @@ impl Supervisor {
         };
         let mut ready = std::pin::pin!(ready);
         let mut is_ready = false;
-        let mut rest = self.fleet.status();
+        let mut idle_status = self.fleet.status();
         let mut waiting: Option<PendingHandoff> = None;
-        let next_one = loop {
+        let successor = loop {
             // Handle a takeover commit before a signal: the successor already serves.
             tokio::select! {
                 biased;
@@ -129,7 +131,7 @@ impl Supervisor {
                 () = self.signals.next_stop_signal() => {
                     drop(waiting);
                     break match &mut self.handoff_server {
-                        Some(giver) => giver.take_final_commit().await,
+                        Some(server) => server.take_final_commit().await,
                         None => None,
                     };
                 }
@@ -137,25 +139,26 @@ impl Supervisor {
                     is_ready = true;
                     written?;
                 }
-                Some(panic) = self.alarms.recv() => bail!("a task of the fleet {panic}"),
+                Some(panic) = self.panics.recv() => bail!("a task of the fleet {panic}"),
                 () = self.fleet.ended() => bail!("the fleet ended unexpectedly"),
                 end = self.workers.first_end() => bail!("{end} ended unexpectedly"),
                 end = self.control.first_end() => bail!("{end} ended unexpectedly"),
-                () = fleet_idle(&mut rest, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
+                () = fleet_idle(&mut idle_status, waiting.as_ref()) => if let Some(waiting) = waiting.take() {
                     // The successor may be gone, which the next handoff request reports.
                     let _ = waiting.reply.send(FleetState::from_roster(&self.roster.latest()));
                 },
             }
         };
-        self.stop(next_one).await
+        self.stop(successor).await
     }
 
-    /// Finishes the requests under way and ends; `next_one` is the process ID of a successor that serves.
-    async fn stop(mut self, next_one: Option<u32>) -> anyhow::Result<()> {
-        if let Some(giver) = &self.handoff_server {
-            giver.close();
+    /// Finishes the requests under way and ends; `successor` is the process ID of a successor that
+    /// serves.
+    async fn stop(mut self, successor: Option<u32>) -> anyhow::Result<()> {
+        if let Some(server) = &self.handoff_server {
+            server.close();
         }
-        let which = match next_one {
+        let which = match successor {
             None => "a second signal",
             Some(pid) => {
                 tracing::info!("process {pid} has taken over; this process stops");
@@ -175,14 +178,15 @@ impl Supervisor {
         tokio::select! {
             () = self.workers.all_ended() => {}
             () = self.signals.next_stop_signal() => {
-                // Cut sessions before the fleet ends: a session that sees its replica go would retry.
+                // Cut sessions before the fleet ends: a session that sees its replica go would
+                // retry.
                 self.stops.cut.cancel();
                 let _ = timeout(FORCED_STOP_TIMEOUT, self.workers.all_ended()).await;
                 bail!("{which}; stopped at once");
             }
         }
         let stop = async {
-            let stopped = if next_one.is_some() && self.hands_over_fleet {
+            let stopped = if successor.is_some() && self.hands_over_fleet {
                 self.fleet.leave(FLEET_STOP_TIMEOUT).await
             } else {
                 self.fleet.stop(FLEET_STOP_TIMEOUT).await
@@ -198,12 +202,12 @@ impl Supervisor {
     }
 }
 
-/// Waits until the fleet takes no orders and none is under way, or until the deadline. Without a pending
-/// handoff it waits forever. Cancel safe.
+/// Waits until the fleet takes no orders and none is under way, or until the deadline. Without a
+/// pending handoff it waits forever. Cancel safe.
 async fn fleet_idle(status: &mut watch::Receiver<Status>, waiting: Option<&PendingHandoff>) {
     match waiting {
         Some(waiting) => {
-            let at_rest = status.wait_for(|status| status.held && !status.busy);
+            let at_rest = status.wait_for(|status| status.owned_elsewhere && !status.busy);
             // An error means that the fleet ended, which `fleet.ended()` reports.
             let _ = timeout_at(waiting.until, at_rest).await;
         }
@@ -212,9 +216,9 @@ async fn fleet_idle(status: &mut watch::Receiver<Status>, waiting: Option<&Pendi
 }
 
 /// Returns the next request of a successor. Cancel safe.
-async fn next_handoff(giver: &mut Option<HandoffServer>) -> HandoffRequest {
-    match giver {
-        Some(giver) => giver.next().await,
+async fn next_handoff(server: &mut Option<HandoffServer>) -> HandoffRequest {
+    match server {
+        Some(server) => server.next().await,
         None => std::future::pending().await,
     }
 }

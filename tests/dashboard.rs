@@ -1,14 +1,14 @@
-//! The dashboard in a real browser, headless Chromium: what is there, what a click does, what is said when
-//! the balancer is gone; and pictures of it in `target/page`, to be looked at.
+//! The dashboard in a real browser, headless Chromium: its contents, the effect of clicks, and the
+//! text shown when the balancer is gone. Pictures of it are written to `target/page`.
 //!
-//! `make test-page` runs it. It is no part of `make test`, since it needs `chromium` and `chromium-driver`;
-//! without them it fails and says so.
+//! `make test-page` runs it. It is no part of `make test`, since it needs `chromium` and
+//! `chromium-driver`; without them it fails and says so.
 
 #[expect(
     dead_code,
     unused_imports,
     unused_macros,
-    reason = "it leans on a part of what whole-program tests need"
+    reason = "it uses a part of the support of the whole-program tests"
 )]
 mod support;
 

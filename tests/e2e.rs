@@ -1,5 +1,5 @@
-//! Whole-program tests: they start the real binary and speak raw bytes to it. One file per behaviour,
-//! one test per bug, all in one binary, because linking it is the slowest part.
+//! Whole-program tests: they start the real binary and speak raw bytes to it. One file per
+//! behaviour, one test per bug, all in one binary, because linking it is the slowest part.
 
 mod support;
 

@@ -75,7 +75,7 @@ impl Control {
         let answer = answer.split("\r\n\r\n").nth(1)?;
         let lines = answer
             .lines()
-            .filter(|line| line.starts_with("ringmaster_retr"));
+            .filter(|line| line.starts_with("ringmaster_retries_total{"));
         let counts: Vec<u64> = lines
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();

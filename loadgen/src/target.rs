@@ -31,6 +31,7 @@ impl FromStr for Target {
         let rest = text
             .strip_prefix("http://")
             .ok_or("a target begins with http://")?;
+        // `http://host/` names the same target.
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         if !authority.bytes().all(plain) {
@@ -39,7 +40,7 @@ impl FromStr for Target {
         let (host, port) = split_port(authority)?;
         let port = match port {
             None => 80,
-            Some(digits) => decimal(digits).ok_or("a port is a number from 1 to 65535")?,
+            Some(digits) => port_number(digits).ok_or("a port is a number from 1 to 65535")?,
         };
         Ok(Self {
             authority: authority.to_owned(),
@@ -72,7 +73,8 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     Ok((host, port))
 }
 
-fn decimal(digits: &str) -> Option<u16> {
+/// Parses a port above 0. `parse` alone would accept `+5`.
+fn port_number(digits: &str) -> Option<u16> {
     let all = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|port| all && *port > 0)
 }
@@ -93,8 +95,8 @@ impl Target {
         }
     }
 
-    /// Connects once and returns the address that accepted. The load uses only this address, even
-    /// if the name has several.
+    /// Tries the addresses of the name in order and returns the first that accepts a connection.
+    /// The load uses only this address.
     ///
     /// # Errors
     /// The name cannot be resolved, or no address accepts connections.

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_hang_together() {
+    fn flags_depend_on_each_other() {
         use clap::CommandFactory;
         Args::command().debug_assert();
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_value_is_no_name() {
+    fn a_name_must_be_a_header_value() {
         let longest = "a".repeat(MAX_NAME_BYTES);
         assert!(parse_name(&longest).is_ok());
         for bad in ["", "-a", "a b", "a\r\nb", "ä", &format!("{longest}a")] {

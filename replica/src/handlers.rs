@@ -1,4 +1,4 @@
-//! Replies of the replica, as a pure function of its identity, the method and the path.
+//! Replies of the replica, from its identity, the method and the path, without I/O.
 //!
 //! The contract has two endpoints, and status 400 for all other requests. A method other than GET
 //! and HEAD on one of the two paths also gets 400, with the allowed methods in the field Allow.

@@ -41,7 +41,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM, SIGINT or the exit of the parent. All three are success.
+/// Serves until SIGTERM, SIGINT or the exit of the parent. All three are success, but when the
+/// parent exits, the kernel may kill the process first.
 fn run(args: Args) -> anyhow::Result<()> {
     if let Some(pid) = args.parent {
         parent_watch::die_with_parent(pid)?;

@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::net::unix::pipe::Receiver;
 
-/// Asks the kernel to kill this process when its parent ends.
+/// Requests that the kernel kills this process when the thread that started it exits.
 ///
 /// # Errors
 /// The parent is not `pid`: it exited before the request took effect.

@@ -2,8 +2,8 @@
 //! clients local.
 //!
 //! The sign is that orders, which were allowed because they are local, and requests for a foreign
-//! `Host` come from one address. It is logged once. Until an order was allowed, and again after the
-//! warning, an ordinary request costs one atomic load.
+//! `Host` come from one address. It is logged once. An ordinary request costs one atomic load until
+//! an order was allowed, and two after that.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;

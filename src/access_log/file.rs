@@ -1,8 +1,8 @@
 //! Destination of the lines: a file, which may be reopened under its name, or standard output.
 //!
-//! Writes may block; they run on the log's own thread. Each line is counted, as written or as failed. A
-//! full disk can take half of a line: the next line then begins with a line feed, so that only one line is
-//! spoilt.
+//! Writes may block; they run on the log's own thread. Each line is counted, as written or as
+//! failed. A full disk can take half of a line: the next line then begins with a line feed, so that
+//! only one line is spoilt.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::config::LogDestination;
 use crate::metrics::AccessLogCounters;
 
 /// Delay before a full pipe is written to again.
-const DISK_FULL_DELAY: Duration = Duration::from_millis(10);
+const PIPE_FULL_DELAY: Duration = Duration::from_millis(10);
 
 /// Open destination.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ impl LogFile {
         self.path.is_some()
     }
 
-    /// Reopens the file after it was moved away (logrotate). If that fails, lines still go to the old file.
+    /// Reopens the file after it was moved away (logrotate). If that fails, lines still go to the
+    /// old file.
     pub(super) fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         match append_to(path) {
@@ -84,13 +85,13 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 impl<W: Write> LogFile<W> {
     /// Writes whole lines, or counts those that cannot be written as failed.
-    pub(super) fn write(&mut self, lines: &str, cell: &AccessLogCounters) {
+    pub(super) fn write(&mut self, lines: &str, counters: &AccessLogCounters) {
         let mut rest = lines.as_bytes();
         let done = self.end_broken_line().and_then(|()| {
             while !rest.is_empty() {
                 let written = self.try_write(rest)?;
                 self.torn = rest[written - 1] != b'\n';
-                cell.written.add(count_lines(&rest[..written]));
+                counters.written.add(count_lines(&rest[..written]));
                 rest = &rest[written..];
             }
             Ok(())
@@ -103,7 +104,7 @@ impl<W: Write> LogFile<W> {
             Ok(()) => {}
             Err(err) => {
                 let lost = count_lines(rest);
-                cell.failed.add(lost);
+                counters.failed.add(lost);
                 if self.failing == 0 {
                     tracing::warn!("cannot write the access log, lines are lost: {err}");
                 }
@@ -130,7 +131,7 @@ impl<W: Write> LogFile<W> {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
                 // A pipe with a slow reader.
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
-                    thread::sleep(DISK_FULL_DELAY)
+                    thread::sleep(PIPE_FULL_DELAY)
                 }
                 Err(err) => return Err(err),
             }
@@ -181,23 +182,23 @@ mod tests {
         }
     }
 
-    fn counts(cell: &AccessLogCounters) -> (u64, u64) {
-        (cell.written.get(), cell.failed.get())
+    fn counts(counters: &AccessLogCounters) -> (u64, u64) {
+        (counters.written.get(), counters.failed.get())
     }
 
     #[test]
     fn a_full_disk_spoils_one_line_and_loses_those_that_follow() {
         // Room for the third line without its end, then for none of it, then for all.
         for (room, kept) in [(17, "line1\nline2\nline3"), (12, "line1\nline2\n")] {
-            let (mut sink, cell) = (sink(room), AccessLogCounters::default());
-            sink.write("line1\nline2\nline3\nline4\n", &cell);
-            assert_eq!(counts(&cell), (2, 2));
+            let (mut sink, counters) = (sink(room), AccessLogCounters::default());
+            sink.write("line1\nline2\nline3\nline4\n", &counters);
+            assert_eq!(counts(&counters), (2, 2));
             assert_eq!(sink.out.taken, kept.as_bytes());
-            sink.write("line5\n", &cell);
-            assert_eq!((counts(&cell), sink.failing), ((2, 3), 3));
+            sink.write("line5\n", &counters);
+            assert_eq!((counts(&counters), sink.failing), ((2, 3), 3));
             sink.out.room = 100;
-            sink.write("line6\n", &cell);
-            assert_eq!((counts(&cell), sink.failing), ((3, 3), 0));
+            sink.write("line6\n", &counters);
+            assert_eq!((counts(&counters), sink.failing), ((3, 3), 0));
             let mended = kept.trim_end().to_owned() + "\nline6\n";
             assert_eq!(sink.out.taken, mended.as_bytes());
         }
@@ -205,8 +206,8 @@ mod tests {
 
     #[test]
     fn a_disk_with_room_to_the_byte_takes_all() {
-        let (mut sink, cell) = (sink(12), AccessLogCounters::default());
-        sink.write("line1\nline2\n", &cell);
-        assert_eq!((counts(&cell), sink.torn), ((2, 0), false));
+        let (mut sink, counters) = (sink(12), AccessLogCounters::default());
+        sink.write("line1\nline2\n", &counters);
+        assert_eq!((counts(&counters), sink.torn), ((2, 0), false));
     }
 }

@@ -1,8 +1,8 @@
 //! Line of the access log, as text or as JSON.
 //!
-//! Pure. Text of a client stays within its field and its line: only printable ASCII is written as it is,
-//! because some characters are invisible or change the direction of a line. In text, other bytes, quotes
-//! and backslashes are written as `\x1b`; in JSON, by JSON's own escapes.
+//! Pure. Text of a client stays within its field and its line: only printable ASCII is written as
+//! it is, because some characters are invisible or change the direction of a line. In text, other
+//! bytes, quotes and backslashes are written as `\x1b`; in JSON, by JSON's own escapes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_sent_stays_in_its_field() {
+    fn text_of_a_client_stays_in_its_field() {
         let hostile = AccessRecord {
             path: b"/\" status=200 \\ \r\n\x1b[2J\x7f\xc2\x9b\xff".to_vec(),
             ..record()
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_invisible_or_turns_a_line_around_is_written_by_its_number() {
+    fn invisible_and_direction_characters_are_written_as_numbers() {
         let path = "/\u{202e}gpj.exe\u{2066}\u{200b}\u{200e}\u{feff}\u{2028}\u{ad}\u{e0041}\u{e9}";
         let hostile = AccessRecord {
             path: path.as_bytes().to_vec(),

@@ -1,8 +1,8 @@
 //! Access log: a thread that receives the records of finished requests and writes a line for each.
 //!
-//! Requests never block on logging. Records go through a bounded queue; when it is full they are dropped
-//! and counted. The thread writes all queued records in one piece, pauses for a moment, and continues:
-//! workers rarely wake it, and at low load a line appears at once.
+//! Requests never block on logging. Records go through a bounded queue; when it is full they are
+//! dropped and counted. The thread writes all queued records in one piece, pauses for a moment, and
+//! continues: workers rarely wake it, and at low load a line appears at once.
 
 mod file;
 mod format;
@@ -24,7 +24,8 @@ use crate::config::{LogDestination, LogFormat};
 use crate::metrics::DataPortCounters;
 use crate::proxy::{AccessLogHandle, AccessRecord};
 
-/// Capacity of the queue; further records are dropped. With the longest paths they take about 12 MB.
+/// Capacity of the queue; further records are dropped. With the longest paths they take about 12
+/// MB.
 const MAX_QUEUED_RECORDS: usize = 8_192;
 /// Largest number of records in one write.
 const MAX_BATCH: usize = 512;
@@ -40,7 +41,8 @@ pub(crate) struct AccessLogWriter(std_mpsc::Receiver<()>);
 /// Opens `target` and starts the writer, which counts in `port`.
 ///
 /// # Errors
-/// When the target cannot be opened, or the system has no thread, event loop or signal handler left.
+/// When the target cannot be opened, or the system has no thread, event loop or signal handler
+/// left.
 pub(crate) fn start(
     target: &LogDestination,
     format: LogFormat,
@@ -70,7 +72,8 @@ pub(crate) fn start(
 }
 
 impl AccessLogWriter {
-    /// Waits at most a second until the last lines are written; call it when no more records can come.
+    /// Waits at most a second until the last lines are written; call it when no more records can
+    /// come.
     pub(crate) fn flush_and_stop(self) {
         // A thread that panicked has ended, too.
         if let Err(std_mpsc::RecvTimeoutError::Timeout) = self.0.recv_timeout(FINISH_TIMEOUT) {

@@ -35,8 +35,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Parses the command line and the environment; bad usage exits with 2. An empty variable counts as
-    /// unset: compose makes one of `${TOKEN:-}`.
+    /// Parses the command line and the environment; bad usage exits with 2. An empty variable
+    /// counts as unset: compose makes one of `${TOKEN:-}`.
     #[must_use]
     pub fn read() -> Self {
         let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());

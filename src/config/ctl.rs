@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn an_invalid_line_is_refused() {
         for words in [
             &["rep\nadd 1"][..],
             &["rep\r"],

@@ -30,8 +30,8 @@ pub struct HeartbeatArgs {
 }
 
 impl HeartbeatArgs {
-    /// Checks the combination of the flags; `None` turns heartbeats off. `fixed`: the replicas are addresses,
-    /// which the balancer cannot replace.
+    /// Checks the combination of the flags; `None` turns heartbeats off. `fixed`: the replicas are
+    /// addresses, which the balancer cannot replace.
     ///
     /// # Errors
     /// A sentence that names the flags.
@@ -54,7 +54,7 @@ impl HeartbeatArgs {
             timeout: self.heartbeat_timeout,
             misses: self.heartbeat_misses.get(),
             replace_after: self.replace_after,
-            ask,
+            probe: ask,
         };
         Ok((!self.heartbeat_interval.is_zero()).then_some(heartbeat))
     }

@@ -1,5 +1,5 @@
-//! Checked configuration: [`Config`] has no `Option` left that means "not given". The command line as
-//! typed is in `args`.
+//! Checked configuration: [`Config`] has no `Option` left that means "not given". The command line
+//! as typed is in `args`.
 //!
 //! A bad value exits with 2 before any socket opens.
 
@@ -70,7 +70,8 @@ pub struct Config {
     pub log_level: tracing::Level,
 }
 
-/// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7), IPV6_V6ONLY).
+/// Returns `true` if two sockets cannot listen on these addresses. `[::]` includes IPv4 (ipv6(7),
+/// IPV6_V6ONLY).
 fn is_one_port(a: SocketAddr, b: SocketAddr) -> bool {
     let covers = |all: SocketAddr, one: SocketAddr| {
         all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4())

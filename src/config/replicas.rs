@@ -1,7 +1,7 @@
 //! Flags that say which replicas exist, and the checks of their combinations.
 //!
-//! Flags of containers alone are in `containers`. Whether a program, image or host exists is checked when
-//! the replicas are started.
+//! Flags of containers alone are in `containers`. Whether a program, image or host exists is
+//! checked when the replicas are started.
 
 use clap::ValueEnum;
 

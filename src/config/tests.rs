@@ -235,7 +235,7 @@ fn flags_that_do_not_go_together_are_refused() {
 fn heartbeats_name_any_host_that_can_stand_in_its_field() {
     let host = |value| {
         let heartbeat = check(&["--heartbeat-host", value])?.heartbeat.unwrap();
-        Ok(heartbeat.ask)
+        Ok(heartbeat.probe)
     };
     let longest = "a".repeat(255);
     for legal in [

@@ -2,7 +2,7 @@
 //!
 //! A client that is owed no answer may lose its slot to a new client (see `connection_slots.rs`).
 //! If all slots are pinned by answers, a new client waits for one, so that a burst of commands does
-//! not refuse reads. Health probes are answered while they wait, however busy the port is. A
+//! not refuse reads. Health probes are answered while they wait. A
 //! closing connection has no slot.
 
 use std::io;

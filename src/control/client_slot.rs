@@ -31,7 +31,7 @@ impl ClientSlot {
 
     /// Pins the slot until [`Self::idle`], for a complete line or head. Returns `false` if another
     /// client has it.
-    pub(super) fn busy(&self) -> bool {
+    pub(super) fn pin(&self) -> bool {
         let mut state = self.lock();
         *state = match mem::replace(&mut *state, SlotState::Evicted) {
             SlotState::Evictable(slot) => slot.pin().map_or(SlotState::Evicted, SlotState::Pinned),
@@ -41,7 +41,7 @@ impl ClientSlot {
     }
 
     /// Makes the slot evictable again, after the answer was worked out.
-    pub(super) fn idle(&self) {
+    pub(super) fn unpin(&self) {
         let mut state = self.lock();
         *state = match mem::replace(&mut *state, SlotState::Evicted) {
             SlotState::Pinned(slot) => SlotState::Evictable(slot.make_evictable()),

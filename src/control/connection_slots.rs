@@ -4,7 +4,7 @@
 //! A connection *pins* its slot while an answer is worked out. Before its first line, while an
 //! answer is written, at a prompt and between two HTTP requests its slot is *evictable*. When no
 //! slot is free, a new client gets the slot that has been evictable longest, so that idle
-//! connections keep no client out. Protocols are unknown here.
+//! connections keep no client out.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -46,7 +46,18 @@ pub(super) struct EvictableSlot {
 
 /// A slot that no other connection can get.
 #[derive(Debug)]
-pub(super) struct PinnedSlot(Slots);
+pub(super) struct PinnedSlot {
+    slots: Slots,
+    /// `false` once the slot is evictable again, so that dropping this gives nothing back.
+    is_pinned: bool,
+}
+
+impl SlotTable {
+    /// Number of slots that are taken.
+    fn len(&self) -> usize {
+        self.pinned + self.evictable.len()
+    }
+}
 
 impl Slots {
     /// Creates `count` free slots.
@@ -60,14 +71,14 @@ impl Slots {
 
     /// Returns `true` if no slot is free.
     pub(super) fn is_full(&self) -> bool {
-        let taken = self.lock();
-        taken.pinned + taken.evictable.len() >= self.0.count
+        self.lock().len() >= self.0.count
     }
 
-    /// Returns a free slot, or the slot that has been evictable longest. `None` if all are pinned.
+    /// Takes a free slot, or evicts the connection whose slot has been evictable longest. `None` if
+    /// all slots are pinned.
     pub(super) fn acquire(&self) -> Option<EvictableSlot> {
         let mut taken = self.lock();
-        if taken.pinned + taken.evictable.len() >= self.0.count {
+        if taken.len() >= self.0.count {
             taken.evictable.pop_first()?;
         }
         Some(self.insert(&mut taken))
@@ -96,7 +107,7 @@ impl Slots {
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotTable> {
-        // Nothing panics while it is held.
+        // No code panics while it holds the lock.
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,13 +123,16 @@ impl EvictableSlot {
         Pin::new(&mut self.evicted).poll(cx).map(drop)
     }
 
-    /// Pins the slot while an answer is owed. `None` if it was given to another connection.
+    /// Pins the slot while an answer is worked out. `None` if it was given to another connection.
     pub(super) fn pin(self) -> Option<PinnedSlot> {
         let mut taken = self.slots.lock();
         taken.evictable.remove(&self.number)?;
         taken.pinned += 1;
         drop(taken);
-        Some(PinnedSlot(self.slots.clone()))
+        Some(PinnedSlot {
+            slots: self.slots.clone(),
+            is_pinned: true,
+        })
     }
 }
 
@@ -131,22 +145,24 @@ impl Drop for EvictableSlot {
 }
 
 impl PinnedSlot {
-    /// Makes the slot evictable again, as the last to be evicted.
-    pub(super) fn make_evictable(self) -> EvictableSlot {
-        let slots = self.0.clone();
-        let mut taken = slots.lock();
-        let slot = slots.insert(&mut taken);
+    /// Makes the slot evictable again, after all slots that are evictable now.
+    pub(super) fn make_evictable(mut self) -> EvictableSlot {
+        let mut taken = self.slots.lock();
+        taken.pinned -= 1;
+        let slot = self.slots.insert(&mut taken);
         drop(taken);
-        // Gives the pinned slot back and notifies a waiting connection.
-        drop(self);
+        self.is_pinned = false;
+        self.slots.0.changed.notify_one();
         slot
     }
 }
 
 impl Drop for PinnedSlot {
     fn drop(&mut self) {
-        self.0.lock().pinned -= 1;
-        self.0.0.changed.notify_one();
+        if self.is_pinned {
+            self.slots.lock().pinned -= 1;
+            self.slots.0.changed.notify_one();
+        }
     }
 }
 

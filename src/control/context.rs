@@ -59,7 +59,7 @@ pub struct StatsSources {
     /// Source of the counters.
     pub recorder: Sampler,
     /// Returns the number of replicas in each state.
-    pub standing: Arc<dyn Fn() -> FleetCounts + Send + Sync>,
+    pub fleet_counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>,
     /// Name of the engine that starts replicas.
     pub engine: &'static str,
     /// Start of the program.

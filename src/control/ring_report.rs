@@ -95,7 +95,7 @@ fn owner_report(key: &[u8], roster: &Roster) -> Report {
 /// requests from it (`--slow-guard`).
 pub(super) fn health(member: Option<&Member>) -> &'static str {
     member.map_or("empty", |member| match member.health {
-        Health::Up if member.cells.is_slow() => "slow",
+        Health::Up if member.counters.is_slow() => "slow",
         Health::Up => "up",
         Health::Suspect => "suspect",
         Health::Down => "down",

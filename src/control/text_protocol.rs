@@ -98,7 +98,7 @@ impl TextSession<'_> {
             }
         };
         for ParsedCommand { command, json } in commands {
-            if !self.slot.busy() {
+            if !self.slot.pin() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             let quits = command == Ok(ControlCommand::Quit);
@@ -106,7 +106,7 @@ impl TextSession<'_> {
                 Ok(command) if command.streams() => match self.admit_stream(&command) {
                     Ok(_permit) => {
                         self.stream(&command, json).await?;
-                        self.slot.idle();
+                        self.slot.unpin();
                         return Ok(self.next());
                     }
                     Err(refusal) => Err(refusal),
@@ -114,7 +114,7 @@ impl TextSession<'_> {
                 Ok(command) => self.execute(command).await,
                 Err(sentence) => Err(OrderError::invalid(sentence)),
             };
-            self.slot.idle();
+            self.slot.unpin();
             self.write(text_answer::render(result, json).as_bytes())
                 .await?;
             if quits {

@@ -22,8 +22,8 @@ use super::text_answer;
 enum StreamSource {
     /// New events, one line each.
     Events(JournalFollower),
-    /// The answer of a command at each tick, with its empty line.
-    Again(Interval, ControlCommand),
+    /// The statistics at each tick.
+    Stats(Interval),
 }
 
 impl StreamSource {
@@ -31,7 +31,7 @@ impl StreamSource {
     async fn ready(&mut self) {
         match self {
             Self::Events(follower) => follower.changed().await,
-            Self::Again(ticks, _) => {
+            Self::Stats(ticks) => {
                 ticks.tick().await;
             }
         }
@@ -73,7 +73,7 @@ impl Stream<'_> {
                 let mut ticks = interval(*pause);
                 // A slow reader does not get missed answers in a burst.
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                StreamSource::Again(ticks, ControlCommand::Stats)
+                StreamSource::Stats(ticks)
             }
             _ => return Ok(()),
         };
@@ -113,9 +113,9 @@ impl Stream<'_> {
                     text_answer::push_line(&mut piece, &line);
                 }
             }
-            StreamSource::Again(_, command) => {
+            StreamSource::Stats(_) => {
                 let context = &self.shared.context;
-                let result = execute::execute(command.clone(), self.client, context).await;
+                let result = execute::execute(ControlCommand::Stats, self.client, context).await;
                 piece = text_answer::render(result, self.json);
                 if self.json {
                     piece.pop();

@@ -20,8 +20,14 @@ pub(super) struct ExpectedAnswers {
 
 impl ExpectedAnswers {
     pub(super) fn for_line(line: &str) -> Self {
-        // A line without a valid command is answered by one error.
-        let commands = command::parse(line.as_bytes()).unwrap_or_default();
+        let Ok(commands) = command::parse(line.as_bytes()) else {
+            // A line without a command is refused at once. Others a newer balancer may carry out.
+            return Self {
+                count: 1,
+                streams: false,
+                soon: line.trim().is_empty(),
+            };
+        };
         let quit = Ok(ControlCommand::Quit);
         let quits = commands.iter().position(|parsed| parsed.command == quit);
         let answered = &commands[..quits.map_or(commands.len(), |at| at + 1)];

@@ -130,7 +130,7 @@ pub fn discover(settings: FleetSettings) -> anyhow::Result<Discovery> {
         }
     };
     if settings.taken_over_from.is_some() {
-        plan.borrow();
+        plan.begin_acquiring();
     }
     Ok(Discovery {
         settings,
@@ -210,9 +210,14 @@ async fn probe_all(
         let heartbeat = heartbeat.cloned();
         probes.spawn(async move {
             let answer = match (&found.state, heartbeat) {
-                (FoundState::Runs(addr), Some(HeartbeatSettings { ask, timeout, .. })) => {
-                    heartbeat::identify(*addr, &ask, timeout).await
-                }
+                (
+                    FoundState::Runs(addr),
+                    Some(HeartbeatSettings {
+                        probe: ask,
+                        timeout,
+                        ..
+                    }),
+                ) => heartbeat::identify(*addr, &ask, timeout).await,
                 _ => None,
             };
             (found, answer)

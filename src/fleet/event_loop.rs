@@ -42,7 +42,7 @@ pub(super) struct FleetLoop {
     pub(super) publisher: RosterPublisher,
     pub(super) recorder: EventRecorder,
     /// The list of `/rep`. It is dropped before the status, whose end signals the end of the fleet.
-    pub(super) list: watch::Sender<ReplicaNames>,
+    pub(super) names: watch::Sender<ReplicaNames>,
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: CounterRegistry,
     pub(super) heartbeats: Heartbeats,
@@ -101,7 +101,7 @@ impl FleetLoop {
                 Ok(()) = inbox.ownership.changed() => {
                     let ownership = *inbox.ownership.borrow_and_update();
                     self.engine.set_handover(ownership != Ownership::Owned);
-                    Input::Hold(ownership)
+                    Input::Ownership(ownership)
                 }
                 Some(event) = inbox.engine.recv() => Input::Engine(event),
                 Some((id, event)) = inbox.probes.recv() => self.on_probe(id, event),
@@ -143,7 +143,7 @@ impl FleetLoop {
                 self.recorder.record_answer(seat);
             }
         }
-        Input::Pulse(id, event)
+        Input::Probe(id, event)
     }
 
     /// Completes the drains of replicas that have become idle.
@@ -182,7 +182,7 @@ impl FleetLoop {
     /// Publishes the list of `/rep`, if it has changed.
     fn publish_list(&self) {
         let list = self.plan.listed();
-        self.list.send_if_modified(|last| {
+        self.names.send_if_modified(|last| {
             let differs = **last != *list;
             *last = list.into();
             differs
@@ -213,7 +213,7 @@ impl FleetLoop {
     /// workers.
     fn snapshot(&self) -> FleetSnapshot {
         let now = Instant::now();
-        let infos = self.plan.cards(now).into_iter();
+        let infos = self.plan.replica_infos(now).into_iter();
         let infos = infos.map(|(id, info)| match id {
             None => info,
             Some(id) => ReplicaInfo {
@@ -253,9 +253,8 @@ impl FleetLoop {
                 self.heartbeats.start(id, addr, seat, &self.counters);
             }
             Action::AssignSeat(id, addr, assigned) => {
-                let seat = self.plan.seat(id);
                 self.heartbeats
-                    .assign_seat(id, addr, assigned, seat, &self.counters);
+                    .assign_seat(id, addr, assigned, &self.counters);
             }
             Action::ProbeNow(id, fresh) => self.heartbeats.probe_now(id, fresh),
             Action::CheckAlive(id) => self.engine.check_alive(id),

@@ -68,7 +68,7 @@ impl EventRecorder {
                     }
                     self.count(event);
                 }
-                EventBody::Switch(change, _) => tracing::info!("{change}"),
+                EventBody::Setting(change, _) => tracing::info!("{change}"),
             }
             self.journal.push(at, body);
         }
@@ -126,7 +126,7 @@ impl PendingEvents {
     fn push_setting(&mut self, change: SettingChange, by: String) {
         self.pending.push_back(PendingEvent {
             at: SystemTime::now(),
-            body: EventBody::Switch(change, by),
+            body: EventBody::Setting(change, by),
             saved_before: None,
         });
     }
@@ -183,7 +183,7 @@ mod tests {
         std::iter::from_fn(|| queue.next(all))
             .map(|pending| match pending.body {
                 EventBody::Replica(event) => (event.kind, pending.saved_before),
-                EventBody::Switch(..) => panic!("a change of a setting"),
+                EventBody::Setting(..) => panic!("a change of a setting"),
             })
             .collect()
     }

@@ -38,7 +38,7 @@ pub enum EventKind {
     Leaving,
     /// A replica was removed by order.
     Left,
-    /// The engine reported the exit of a replica that already counted as dead.
+    /// A replica that was off duty or counted as dead is known to have ended.
     Ended,
     /// A replica without a seat answers and is a standby.
     Standby,
@@ -100,7 +100,7 @@ pub struct ReplicaEvent {
     pub reason: String,
     /// Time since the last good answer, for a death or a silence: it began at most this long ago.
     pub detected_within: Option<Duration>,
-    /// Time from the death to the successor's first answer, for a successor.
+    /// Time from the verdict on the dead replica to the successor's first answer, for a successor.
     pub replaced_after: Option<Duration>,
     /// Number of requests that other replicas served during the seat's incident, at its end. The
     /// plan leaves it empty.
@@ -172,7 +172,7 @@ impl fmt::Display for ReplicaEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingChange {
     /// The setting.
-    pub dial: Setting,
+    pub setting: Setting,
     /// Former value, as typed.
     pub from: String,
     /// New value, as typed.
@@ -205,7 +205,7 @@ impl Setting {
 
 impl fmt::Display for SettingChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (setting, to, from) = (self.dial.as_str(), &self.to, &self.from);
+        let (setting, to, from) = (self.setting.as_str(), &self.to, &self.from);
         write!(f, "the {setting} is {to}, it was {from}")
     }
 }

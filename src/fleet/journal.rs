@@ -23,7 +23,7 @@ pub enum EventBody {
     /// A change of a replica.
     Replica(ReplicaEvent),
     /// A change of the ring or the bound, and the client address of its order.
-    Switch(SettingChange, String),
+    Setting(SettingChange, String),
 }
 
 /// A change with its number and time. Displayed, it is one aligned line.
@@ -34,16 +34,16 @@ pub struct Event {
     /// Clock time at which the fleet recorded it.
     pub at: SystemTime,
     /// The change.
-    pub what: EventBody,
+    pub body: EventBody,
 }
 
 impl Event {
     /// Returns the change of a replica; `None` for a setting.
     #[must_use]
     pub fn replica_event(&self) -> Option<&ReplicaEvent> {
-        match &self.what {
+        match &self.body {
             EventBody::Replica(event) => Some(event),
-            EventBody::Switch(..) => None,
+            EventBody::Setting(..) => None,
         }
     }
 
@@ -61,7 +61,7 @@ impl Event {
     /// | `by` | for a setting: client address of the order |
     /// | `reason` | reason, in a phrase; may be empty |
     /// | `detected_within_ms` | `down`, silent `suspect`: time since the last good answer |
-    /// | `replaced_after_ms` | `replaced`: time from the death to the successor's answer |
+    /// | `replaced_after_ms` | `replaced`: time from the verdict on the dead replica to the successor's answer |
     /// | `saved` | `replaced`, `up`: requests that others served during the incident |
     /// | `up`, `wanted` | number of replicas that are up after it, and of wanted ones |
     ///
@@ -78,7 +78,7 @@ impl Event {
             "seat": null, "name": null, "before": null, "from": null, "to": null, "by": null,
             "detected_within_ms": null, "replaced_after_ms": null, "saved": null,
         });
-        match &self.what {
+        match &self.body {
             EventBody::Replica(event) => {
                 // Rounded to microseconds: more digits would be noise.
                 let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
@@ -93,8 +93,8 @@ impl Event {
                 json["up"] = event.up.into();
                 json["wanted"] = event.wanted.into();
             }
-            EventBody::Switch(change, by) => {
-                json["kind"] = change.dial.as_str().into();
+            EventBody::Setting(change, by) => {
+                json["kind"] = change.setting.as_str().into();
                 json["from"] = change.from.as_str().into();
                 json["to"] = change.to.as_str().into();
                 json["by"] = by.as_str().into();
@@ -109,7 +109,7 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, seat, name, up, wanted) = match &self.what {
+        let (kind, seat, name, up, wanted) = match &self.body {
             EventBody::Replica(event) => (
                 event.kind.as_str(),
                 event
@@ -119,8 +119,8 @@ impl fmt::Display for Event {
                 event.up,
                 event.wanted,
             ),
-            EventBody::Switch(change, _) => (
-                change.dial.as_str(),
+            EventBody::Setting(change, _) => (
+                change.setting.as_str(),
                 "-".to_owned(),
                 change.to.as_str(),
                 change.up,
@@ -143,7 +143,7 @@ impl fmt::Display for Event {
 impl Event {
     /// Returns what it replaces, the reason and figures, and the client of the order; may be empty.
     fn details(&self) -> String {
-        let parts = match &self.what {
+        let parts = match &self.body {
             EventBody::Replica(event) => [
                 event
                     .before
@@ -152,7 +152,7 @@ impl Event {
                 Some(event.details()),
                 None,
             ],
-            EventBody::Switch(change, by) => [
+            EventBody::Setting(change, by) => [
                 Some(format!("after {}", change.from)),
                 None,
                 Some(format!("by {by}")),
@@ -214,7 +214,11 @@ impl Journal {
             if events.len() == JOURNAL_EVENTS {
                 events.pop_front();
             }
-            events.push_back(Event { seq, at, what });
+            events.push_back(Event {
+                seq,
+                at,
+                body: what,
+            });
         }
         self.newest.send_replace(seq);
     }

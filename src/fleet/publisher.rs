@@ -20,9 +20,9 @@ pub(super) fn build_roster(
     mut counters_of: impl FnMut(ReplicaId, Seat) -> Arc<ReplicaCounters>,
 ) -> Roster {
     let member = |draft: MemberDraft| {
-        let cells = counters_of(draft.id, draft.seat);
+        let counters = counters_of(draft.id, draft.seat);
         if draft.iterative {
-            cells.set_iterative();
+            counters.set_iterative();
         }
         Member {
             id: draft.id,
@@ -31,7 +31,7 @@ pub(super) fn build_roster(
             addr: draft.addr,
             health: draft.health,
             drained: draft.drained,
-            cells,
+            counters,
         }
     };
     let members = draft.members.into_iter().map(member).collect();
@@ -53,10 +53,10 @@ impl RosterPublisher {
     pub(super) fn new(publisher: Publisher, workers: usize, registry: CounterRegistry) -> Self {
         let initial = publisher.latest();
         for member in initial.members() {
-            registry.register(member.seat, &member.cells);
+            registry.register(member.seat, &member.counters);
         }
         let members = initial.members().iter();
-        let counters = members.map(|member| (member.id, Arc::clone(&member.cells)));
+        let counters = members.map(|member| (member.id, Arc::clone(&member.counters)));
         Self {
             counters: counters.collect(),
             publisher,

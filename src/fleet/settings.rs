@@ -42,7 +42,7 @@ pub struct HeartbeatSettings {
     /// Time without an answer after which a replica counts as dead.
     pub replace_after: Duration,
     /// The request that is sent.
-    pub ask: ProbeKind,
+    pub probe: ProbeKind,
 }
 
 /// A seat of the balancer that is taken over.
@@ -87,7 +87,7 @@ pub struct FleetSettings {
     /// [`Ownership::Owned`]: super::Ownership::Owned
     pub taken_over_from: Option<u32>,
     /// Registry of the counters of seats, and of the fleet's own.
-    pub ledger: CounterRegistry,
+    pub counters: CounterRegistry,
 }
 
 impl FleetSettings {

@@ -54,14 +54,14 @@ pub fn start(
     });
     let (status, status_seen) = watch::channel(plan.status());
     // Fixed backends without heartbeats are listed from the beginning.
-    orders.list.send_replace(plan.listed().into());
+    orders.names.send_replace(plan.listed().into());
     let journal = Journal::default();
     let engine_events = EngineEvents::new(engine_events);
     let mut engine = new_engine(&settings, containers, &journal, engine_events)?;
     engine.set_handover(is_takeover);
     let schedule = settings.heartbeat.as_ref();
     let schedule = schedule.map(|heartbeat| probe_schedule(heartbeat, engine.management()));
-    let counters = settings.ledger;
+    let counters = settings.counters;
     let handover = Arc::new(AtomicBool::new(is_takeover));
     let inbox = Inbox {
         close: closed,
@@ -69,7 +69,7 @@ pub fn start(
         ownership: owner,
         engine: engine_inbox,
         probes: probe_inbox,
-        snapshots: orders.shows,
+        snapshots: orders.snapshots,
         orders: orders.orders,
         evidence,
     };
@@ -80,7 +80,7 @@ pub fn start(
         heartbeats: Heartbeats::new(schedule, probe_events),
         recorder: EventRecorder::new(journal.clone(), counters.clone()),
         counters,
-        list: orders.list,
+        names: orders.names,
         status,
         started_at: (Instant::now(), SystemTime::now()),
         handover: Arc::clone(&handover),
@@ -114,7 +114,7 @@ fn new_engine(
                 tracing::info!("{event}");
                 journal.push(SystemTime::now(), EventBody::Replica(event));
             }
-            let counters = Arc::clone(settings.ledger.fleet());
+            let counters = Arc::clone(settings.counters.fleet());
             let (adopted, discarded) = (&adoption.adopted, &adoption.discarded);
             Box::new(Docker::new(
                 environment,
@@ -134,7 +134,7 @@ fn probe_schedule(settings: &HeartbeatSettings, management: Management) -> Probe
     ProbeSchedule {
         interval: settings.interval,
         timeout: settings.timeout,
-        kind: settings.ask.clone(),
+        kind: settings.probe.clone(),
         eager: management == Management::Managed,
     }
 }

@@ -105,6 +105,18 @@ impl OrderError {
             sentence: sentence.into(),
         }
     }
+
+    /// Returns the error of an order beyond [`MAX_QUEUED_ORDERS`].
+    #[must_use]
+    pub fn queue_full() -> Self {
+        Self::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
+    }
+
+    /// Returns the error of an order to a fleet that is stopping or gone.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::unavailable("ringmaster is stopping")
+    }
 }
 
 /// Replicas that `/rep` lists, in its order, or the reason for a refusal.

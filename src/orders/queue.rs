@@ -23,8 +23,8 @@ pub type ReplicaNames = Arc<[ReplicaName]>;
 #[derive(Debug, Clone)]
 pub struct OrderQueue {
     orders: mpsc::Sender<OrderCall>,
-    shows: mpsc::Sender<oneshot::Sender<FleetSnapshot>>,
-    list: watch::Receiver<ReplicaNames>,
+    snapshots: mpsc::Sender<oneshot::Sender<FleetSnapshot>>,
+    names: watch::Receiver<ReplicaNames>,
 }
 
 /// Fleet's end of the queue.
@@ -34,26 +34,26 @@ pub struct OrderReceiver {
     pub orders: mpsc::Receiver<OrderCall>,
     /// Requests for a fleet snapshot. The receiver of the answer may be gone, as that of an order
     /// may.
-    pub shows: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
-    /// List that `/rep` shows.
-    pub list: watch::Sender<ReplicaNames>,
+    pub snapshots: mpsc::Receiver<oneshot::Sender<FleetSnapshot>>,
+    /// Names that `/rep` lists.
+    pub names: watch::Sender<ReplicaNames>,
 }
 
-/// Returns an order queue and the fleet's end of it. The list is empty at first.
+/// Returns an order queue and the fleet's end of it. No name is listed at first.
 #[must_use]
 pub fn order_queue() -> (OrderQueue, OrderReceiver) {
     let (orders_in, orders) = mpsc::channel(MAX_QUEUED_ORDERS);
-    let (shows_in, shows) = mpsc::channel(MAX_QUEUED_SNAPSHOTS);
-    let (list, list_reader) = watch::channel(ReplicaNames::default());
+    let (snapshots_in, snapshots) = mpsc::channel(MAX_QUEUED_SNAPSHOTS);
+    let (names, names_reader) = watch::channel(ReplicaNames::default());
     let queue = OrderQueue {
         orders: orders_in,
-        shows: shows_in,
-        list: list_reader,
+        snapshots: snapshots_in,
+        names: names_reader,
     };
     let receiver = OrderReceiver {
         orders,
-        shows,
-        list,
+        snapshots,
+        names,
     };
     (queue, receiver)
 }
@@ -64,12 +64,10 @@ impl OrderQueue {
         let (reply, answer) = oneshot::channel();
         let call = OrderCall { order, from, reply };
         self.orders.try_send(call).map_err(|err| match err {
-            mpsc::error::TrySendError::Full(_) => {
-                OrderError::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
-            }
-            mpsc::error::TrySendError::Closed(_) => stopping_error(),
+            mpsc::error::TrySendError::Full(_) => OrderError::queue_full(),
+            mpsc::error::TrySendError::Closed(_) => OrderError::stopping(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(stopping_error()))
+        answer.await.unwrap_or_else(|_| Err(OrderError::stopping()))
     }
 
     /// Returns the replicas that have answered and are not dead, without waiting.
@@ -78,8 +76,10 @@ impl OrderQueue {
     /// If the fleet is gone.
     pub fn list(&self) -> OrderResult {
         // `has_changed` fails only if the sender is gone.
-        self.list.has_changed().map_err(|_| stopping_error())?;
-        Ok(self.list.borrow().to_vec())
+        self.names
+            .has_changed()
+            .map_err(|_| OrderError::stopping())?;
+        Ok(self.names.borrow().to_vec())
     }
 
     /// Returns the information about every replica and every waiting seat, by seat.
@@ -88,13 +88,12 @@ impl OrderQueue {
     /// If the fleet is gone.
     pub async fn show(&self) -> Result<FleetSnapshot, OrderError> {
         let (reply, snapshot) = oneshot::channel();
-        self.shows.send(reply).await.map_err(|_| stopping_error())?;
-        snapshot.await.map_err(|_| stopping_error())
+        self.snapshots
+            .send(reply)
+            .await
+            .map_err(|_| OrderError::stopping())?;
+        snapshot.await.map_err(|_| OrderError::stopping())
     }
-}
-
-fn stopping_error() -> OrderError {
-    OrderError::unavailable("ringmaster is stopping")
 }
 
 #[cfg(test)]
@@ -105,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn reads_do_not_wait_behind_orders() {
         let (queue, mut receiver) = order_queue();
-        receiver.list.send_replace(["S1".parse().unwrap()].into());
+        receiver.names.send_replace(["S1".parse().unwrap()].into());
         let names = Vec::new();
         let order = || {
             Order::Add(ChangeRequest {
@@ -123,19 +122,25 @@ mod tests {
         assert_eq!(refused.sentence, "64 commands wait already");
         assert_eq!(queue.list().unwrap().len(), 1);
         // The channel holds one less: the last request waits for the fleet, and none is refused.
-        let shows = (0..=MAX_QUEUED_SNAPSHOTS).map(|_| {
+        let snapshots = (0..=MAX_QUEUED_SNAPSHOTS).map(|_| {
             let queue = queue.clone();
             tokio::spawn(async move { queue.show().await })
         });
-        let shows: Vec<_> = shows.collect();
+        let snapshots: Vec<_> = snapshots.collect();
         for _ in 0..=MAX_QUEUED_SNAPSHOTS {
             let snapshot = FleetSnapshot {
                 at: std::time::SystemTime::UNIX_EPOCH,
                 all: Vec::new(),
             };
-            receiver.shows.recv().await.unwrap().send(snapshot).unwrap();
+            receiver
+                .snapshots
+                .recv()
+                .await
+                .unwrap()
+                .send(snapshot)
+                .unwrap();
         }
-        for show in shows {
+        for show in snapshots {
             assert!(show.await.unwrap().is_ok());
         }
     }
@@ -157,7 +162,7 @@ mod tests {
         let (queue, receiver) = order_queue();
         assert_eq!(queue.list(), Ok(Vec::new()));
         drop(receiver);
-        assert_eq!(queue.list(), Err(stopping_error()));
-        assert_eq!(queue.show().await.err(), Some(stopping_error()));
+        assert_eq!(queue.list(), Err(OrderError::stopping()));
+        assert_eq!(queue.show().await.err(), Some(OrderError::stopping()));
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn from_head(
             AccessKind::Write,
         ),
         _ => {
-            access.record_front_passage(client.ip(), || host(head));
+            access.observe_request(client.ip(), || host(head));
             return None;
         }
     };
@@ -132,7 +132,7 @@ pub(super) async fn run(
     } = request.action
     {
         let stays = request.keep_alive && request.body.is_complete();
-        let failure = ErrorReply { status, sentence };
+        let failure = ErrorReply::new(status, sentence);
         return client
             .answer(worker, &failure, &fields, stays, request.head_only)
             .await;

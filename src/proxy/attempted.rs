@@ -52,7 +52,7 @@ impl fmt::Display for UnreachedReplica {
 pub(super) struct Attempted {
     /// Replicas that refused the connection, or that received nothing of the request.
     pub(super) refused: Vec<ReplicaId>,
-    /// Replicas whose connection was lost after the request was sent.
+    /// Replicas that lost the request after it was sent, or fell silent with it.
     pub(super) lost: Vec<ReplicaId>,
     /// The last replica that was not reached. It is boxed, because every request has this field and
     /// few set it.

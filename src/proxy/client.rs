@@ -40,7 +40,8 @@ pub(super) enum Disposition {
     /// Close at once if the client has sent nothing more; otherwise as [`Self::LingeringClose`].
     /// The client has asked for the close.
     CloseIfRead,
-    /// Close at once: the client has left, or no reply was written.
+    /// Close at once, because no reply has to reach the client any more: it has left, the reply
+    /// broke off, or a tunnel has ended.
     Close,
     /// Close with a reset, so that the client knows that the reply is incomplete.
     Reset,

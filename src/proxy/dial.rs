@@ -58,7 +58,7 @@ impl Worker {
                 return Err(NoConnection::Ours);
             }
             None => {
-                upstream.counters().retried(Retry::Doubted);
+                upstream.counters().retried(Retry::Degraded);
                 return Err(NoConnection::Degraded);
             }
         };

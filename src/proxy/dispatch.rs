@@ -148,7 +148,7 @@ fn prepare(
         upgrade,
         via: worker.settings.via.as_deref(),
     };
-    rewrite::request(head, &context, &mut bytes);
+    rewrite::rewrite_request(head, &context, &mut bytes);
     ProxiedRequest {
         keyed,
         outgoing: OutgoingRequest {

@@ -2,8 +2,9 @@
 //!
 //! A server need not read the body before its final reply (RFC 9110 §10.1.1). The reply is relayed
 //! at once, with the announcement that the client's connection closes. A replica may go on reading
-//! after its reply, such as a 202 to an upload that it stores meanwhile. So the upload goes on until
-//! it is complete, a connection ends, or `request_sender` finds a side stalled for its timeout.
+//! after its reply, such as a 202 to an upload that it stores meanwhile. So the upload goes on
+//! until it is complete, a connection ends, or `request_sender` finds a side stalled for its
+//! timeout.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,8 +24,8 @@ impl Response<'_> {
     }
 
     /// Waits for the end of the upload or of the replica's connection: a server that still reads
-    /// keeps its side open. With `half_close` the client's socket is half-closed first, because only
-    /// that ends the reply for the client.
+    /// keeps its side open. With `half_close` the client's socket is half-closed first, because
+    /// only that ends the reply for the client.
     ///
     /// A single task polls both directions, so the end of the upload is seen at the next poll. An
     /// upload to a replica that has stopped reading does not read from its client, so a reset is

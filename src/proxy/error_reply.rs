@@ -7,6 +7,9 @@ pub(super) struct ErrorReply {
     pub(super) sentence: String,
 }
 
+/// Header field of a reply without a replica: its seats are filled again soon.
+pub(super) const RETRY_AFTER: &str = "Retry-After: 1\r\n";
+
 impl ErrorReply {
     pub(super) fn new(status: u16, sentence: impl Into<String>) -> Self {
         Self {

@@ -50,7 +50,7 @@ pub(super) async fn run(
     worker.count_request(begun);
     let mut stats = RequestStats::new(begun, request.keyed.key, client.record.take());
     let outcome = run_attempts(worker, client, request, &stats).await;
-    client.record = stats.finish_attempt();
+    client.record = stats.take_record();
     let after = match outcome {
         Ok(after) => after,
         Err(failure) => send_error(worker, client, request, &failure).await,

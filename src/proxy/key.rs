@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 
 use super::rewrite::ConnectionTokens;
 use crate::ring::Key;
-use crate::wire::head::RequestHead;
+use crate::wire::head::{self, RequestHead};
 
 /// Sources of keys, in order. A request always has the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +56,9 @@ impl FromStr for KeyRule {
 
 fn source(text: &str) -> Result<KeySource, ParseKeyRuleError> {
     let unknown = || ParseKeyRuleError::Unknown(text.to_owned());
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let is_token = |name: &str| !name.is_empty() && name.bytes().all(head::is_token);
     match text.trim().split_once(':') {
-        Some(("header", name)) if !name.is_empty() && name.bytes().all(token) => {
+        Some(("header", name)) if is_token(name) => {
             Ok(KeySource::Header(name.to_ascii_lowercase()))
         }
         Some(("query", name)) if !name.is_empty() => Ok(KeySource::Query(name.to_owned())),

@@ -9,8 +9,8 @@
 //! 4. `exchange` serves the request. `route` asks the ring for the first seat that is up, and
 //!    `connection` returns a connection to its replica (`upstream`), kept or fresh (`dial`).
 //! 5. `attempt` runs both directions at once: `request_sender` sends the request, and `response`
-//!    relays the reply. `early_reply`, `upgrade` and `response_body` are parts of `response`, and both
-//!    directions share `progress`.
+//!    relays the reply. `early_reply`, `upgrade` and `response_body` are parts of `response`, and
+//!    both directions share `progress`.
 //! 6. `write`, `pipe_pool` and `tunnel` move the bytes.
 //!
 //! The way back: `exchange` retries a failed attempt as far as `retry_state` allows, or `outcome`
@@ -22,7 +22,7 @@
 //! that the client has left.
 //!
 //! Imports between these files only lead down, and `worker` holds what the sessions of a thread
-//! share. No step waits for a lock, the fleet or another worker. Three do, through channels: admin
+//! share. No step waits for a lock, the fleet or another worker, except through channels: admin
 //! requests, a request without a seat, and a new client at the limit of connections. Nothing here
 //! knows how replicas are started.
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::access_record::TerminatedBy;
 use super::client::{Client, Disposition};
-use super::error_reply::ErrorReply;
+use super::error_reply::{ErrorReply, RETRY_AFTER};
 use super::in_flight::InFlight;
 use super::private_connection::PrivateConnection;
 use super::request::ProxiedRequest;
@@ -22,7 +22,7 @@ use super::worker::Worker;
 use crate::roster::EvidenceKind;
 use crate::wire::head::Version;
 
-/// Assigns both connections to their next use after a reply.
+/// Assigns both connections to their next use after a reply. A tunnel is run to its end.
 pub(super) async fn finish(
     worker: &Rc<Worker>,
     client: &mut Client,
@@ -147,7 +147,7 @@ pub(super) async fn send_error(
         && request.outgoing.body.is_complete()
         && failure.status >= 500;
     let fields = if failure.status == 503 {
-        "Retry-After: 1\r\n"
+        RETRY_AFTER
     } else {
         ""
     };

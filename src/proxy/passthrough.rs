@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::attempted::{Attempted, NoConnection};
 use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
+use super::error_reply::RETRY_AFTER;
 use super::in_flight::InFlight;
 use super::request_stats::{ByteCounters, RequestStats};
 use super::route::{self, NoReplica};
@@ -77,9 +78,8 @@ pub(super) async fn by_head(
         Ok(None) => client.client_left(),
         Err((no_replica, attempted)) => {
             let failure = no_replica.error_reply(worker, &attempted);
-            let later = "Retry-After: 1\r\n";
             let head_only = first.head_only;
-            let answer = client.answer(worker, &failure, later, false, head_only);
+            let answer = client.answer(worker, &failure, RETRY_AFTER, false, head_only);
             answer.await
         }
     }

@@ -30,11 +30,11 @@ impl PrivateSlot<Upstream> {
             return None;
         }
         let view = worker.view();
-        let how = match view.roster.ring.owner(key) == Some(upstream.seat) {
+        let reason = match view.roster.ring.owner(key) == Some(upstream.seat) {
             true => RouteReason::Home,
             false => RouteReason::Private,
         };
-        let (in_flight, merge_due) = InFlight::begin(Rc::clone(upstream), how, now);
+        let (in_flight, merge_due) = InFlight::begin(Rc::clone(upstream), reason, now);
         if merge_due {
             worker.merge_loads(&view);
         }

@@ -26,7 +26,8 @@ impl<Replica> PrivateSlot<Replica> {
         &self.replica
     }
 
-    /// Returns `true` if it holds an open connection. A connection that has ended is dropped.
+    /// Returns `true` if it holds a connection that can take a request. A connection that has
+    /// ended, has unread bytes, or is past its time is dropped.
     pub(super) fn is_usable(&self) -> bool {
         self.close_if(|stream, until| is_over(until) || !socket::is_idle(stream));
         self.idle.borrow().is_some()

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 pub(super) struct ExchangeProgress {
     /// `true` once the whole request was written.
     pub(super) sent: Cell<bool>,
-    /// Deadline of the final reply's head; unset until the request was written.
+    /// Deadline of the final reply's head. Set while the replica is awaited: after the request was
+    /// written or its writing failed, and while the replica owes a 100.
     pub(super) reply_due: Cell<Option<Instant>>,
     /// `true` while the client waits for a 100 before it sends the body.
     pub(super) awaiting_continue: Cell<bool>,
@@ -30,7 +31,8 @@ pub(super) struct ExchangeProgress {
 
 impl ExchangeProgress {
     /// Returns the deadline of the next bytes of a reply's body, awaited since `since`. While the
-    /// client owes bytes of the request there is none: the reply may depend on them.
+    /// client sends the request there is none: the reply may depend on it. A client that waits for
+    /// a 100 sends nothing.
     pub(super) fn reply_body_due(&self, since: Instant, limit: Duration) -> Option<Instant> {
         match self.silent_since(since) {
             Some(since) => Some(since + limit),

@@ -89,7 +89,7 @@ impl AccessRecordBuilder {
         }
     }
 
-    /// Records a locally generated reply. `ended` was set by the caller.
+    /// Records a locally generated reply. `ended` stays as it is.
     pub(super) fn local_reply(&mut self, status: u16, len: usize) {
         if let Some(record) = &mut self.record {
             record.status = status;

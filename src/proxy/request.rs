@@ -50,7 +50,7 @@ impl OutgoingRequest {
     /// Moves the body's bytes from `inbox` behind those to be sent. All earlier bytes are sent
     /// before any are dropped. Returns `false` if the turn may be over before all bytes were
     /// scanned.
-    pub(super) fn read_ahead(
+    pub(super) fn absorb(
         &mut self,
         inbox: &mut BytesMut,
         turn: &mut Turn,

@@ -99,7 +99,7 @@ impl RequestSender<'_> {
     }
 
     fn absorb(&mut self) -> Result<bool, SendError> {
-        let absorbed = self.outgoing.read_ahead(self.inbox, &mut self.turn);
+        let absorbed = self.outgoing.absorb(self.inbox, &mut self.turn);
         absorbed.map_err(SendError::BadChunk)
     }
 

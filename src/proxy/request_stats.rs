@@ -59,8 +59,9 @@ impl RequestStats {
         }
     }
 
-    /// Takes back the record with all counts, so that a local reply can be added to it.
-    pub(super) fn finish_attempt(&mut self) -> Option<Box<AccessRecordBuilder>> {
+    /// Takes the record out after the last attempt, with all counts. A local reply can be added to
+    /// it.
+    pub(super) fn take_record(&mut self) -> Option<Box<AccessRecordBuilder>> {
         let mut record = self.record.take()?;
         if let Some(record) = record.record_mut() {
             self.fill(record);
@@ -117,7 +118,7 @@ impl RequestStats {
 
 impl Drop for RequestStats {
     fn drop(&mut self) {
-        drop(self.finish_attempt());
+        drop(self.take_record());
     }
 }
 

@@ -180,7 +180,7 @@ impl Response<'_> {
     ///
     /// A proxy must not repeat a request that is not idempotent (RFC 9110 §9.2.2). Such a request's
     /// client gets the 408 and may repeat it.
-    pub(super) fn is_stale(&self, status: u16) -> bool {
+    fn is_stale(&self, status: u16) -> bool {
         status == 408 && self.reused && self.progress.repeatable.get() && self.worker.allows_retry()
     }
 

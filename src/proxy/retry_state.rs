@@ -139,7 +139,7 @@ impl RetryState {
         self.attempted.mark_failed(upstream);
         self.reroutes += 1;
         upstream.counters().retried(match broken {
-            ResponseError::Degraded => Retry::Doubted,
+            ResponseError::Degraded => Retry::Degraded,
             _ if reused => Retry::Stale,
             _ => Retry::Lost,
         });

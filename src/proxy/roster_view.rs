@@ -67,7 +67,7 @@ impl RosterView {
     }
 
     /// Returns `true` if any replica is up and accepts requests.
-    pub(super) fn is_any_open(&self) -> bool {
+    pub(super) fn any_accepts_requests(&self) -> bool {
         self.upstreams
             .iter()
             .any(|upstream| upstream.accepts_requests())

@@ -41,7 +41,9 @@ impl NoReplica {
     pub(super) fn error_reply(self, worker: &Worker, attempted: &Attempted) -> ErrorReply {
         let sentence = match (self, &attempted.unreached) {
             (Self::Empty, _) => "there are no replicas".to_owned(),
-            (Self::Down, Some(unreached)) if worker.view().is_any_open() => unreached.to_string(),
+            (Self::Down, Some(unreached)) if worker.view().any_accepts_requests() => {
+                unreached.to_string()
+            }
             (Self::Down, _) => "no replica is up".to_owned(),
         };
         ErrorReply::new(503, sentence)

@@ -118,10 +118,7 @@ async fn read_and_answer(worker: &Rc<Worker>, client: &mut Client) -> Dispositio
             if let Some(record) = &mut client.record {
                 record.refused(&client.inbox);
             }
-            let failure = ErrorReply {
-                status: refused.status,
-                sentence: refused.why.to_owned(),
-            };
+            let failure = ErrorReply::new(refused.status, refused.why);
             let head_only = dispatch::is_to_head(&client.inbox);
             Box::pin(client.answer(worker, &failure, "", false, head_only)).await
         }

@@ -79,7 +79,7 @@ impl Upstream {
             addr: member.addr,
             health: Cell::new(member.health),
             drained: Cell::new(member.drained),
-            counters: Arc::clone(&member.cells),
+            counters: Arc::clone(&member.counters),
             worker,
             load: Rc::clone(load),
             index: Cell::new(usize::MAX),

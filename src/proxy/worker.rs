@@ -184,7 +184,7 @@ impl Worker {
     /// Reports a replica's failure to the fleet. A full channel loses the report, which is only a
     /// hint: many of the same kind are queued then.
     pub(super) fn report_evidence(&self, id: ReplicaId, kind: EvidenceKind) {
-        let _ = self.evidence.try_send(Evidence { id, sign: kind });
+        let _ = self.evidence.try_send(Evidence { id, kind });
     }
 
     /// Counts a request, which allows a share of a retry.

@@ -8,7 +8,7 @@ pub struct Evidence {
     /// Observed replica.
     pub id: ReplicaId,
     /// Kind of observation.
-    pub sign: EvidenceKind,
+    pub kind: EvidenceKind,
 }
 
 /// Kinds of [`Evidence`].

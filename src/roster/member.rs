@@ -49,5 +49,5 @@ pub struct Member {
     /// `true` if it gets no new requests, by order. Requests in progress continue.
     pub drained: bool,
     /// Counters of the workers about it.
-    pub cells: Arc<ReplicaCounters>,
+    pub counters: Arc<ReplicaCounters>,
 }

@@ -38,7 +38,7 @@ fn members_are_found_with_gaps_between_seats() {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health: Health::Up,
         drained: false,
-        cells: Arc::new(ReplicaCounters::new(1)),
+        counters: Arc::new(ReplicaCounters::new(1)),
     };
     let roster = Roster::new(
         1,

@@ -1,5 +1,5 @@
-//! Listening sockets: opened here or inherited from the running balancer. One of them is the Unix socket
-//! on which the next process asks for the others.
+//! Listening sockets: opened here or inherited from the running balancer. One of them is the Unix
+//! socket on which the next process asks for the others.
 
 use std::mem;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ pub(super) struct Listeners {
     pub(super) data: Vec<TcpListener>,
     pub(super) control: TcpListener,
     /// Unix socket for a successor's request.
-    pub(super) desk: Option<UnixListener>,
+    pub(super) handoff: Option<UnixListener>,
 }
 
 impl Listeners {
@@ -27,19 +27,19 @@ impl Listeners {
             return Ok(Self {
                 data,
                 control: taken.control.try_clone()?,
-                desk: Some(taken.desk.try_clone()?),
+                handoff: Some(taken.handoff.try_clone()?),
             });
         }
         let control = startup::listen(config.control, "--control")?;
         let data = startup::listen_shared(config.listen, config.workers)?;
-        let desk = takeover::listen(control.local_addr()?);
-        if let Err(err) = &desk {
+        let handoff = takeover::listen(control.local_addr()?);
+        if let Err(err) = &handoff {
             tracing::warn!("no successor can take over from this process: {err}");
         }
         Ok(Self {
             data,
             control,
-            desk: desk.ok(),
+            handoff: handoff.ok(),
         })
     }
 
@@ -53,7 +53,7 @@ impl Listeners {
     /// Duplicates the descriptors of the data port and the control port, to be sent to a successor.
     pub(super) fn duplicate_descriptors(&self) -> anyhow::Result<Vec<OwnedFd>> {
         let all = self.data.iter().chain([&self.control]);
-        let kept = all.map(|socket| socket.as_fd().try_clone_to_owned());
-        Ok(kept.collect::<Result<_, _>>()?)
+        let duplicates = all.map(|socket| socket.as_fd().try_clone_to_owned());
+        Ok(duplicates.collect::<Result<_, _>>()?)
     }
 }

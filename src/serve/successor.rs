@@ -1,8 +1,8 @@
-//! Start-up as the successor of a running balancer: whose sockets and fleet are used, and until when they
-//! are shared.
+//! Start-up as the successor of a running balancer: whose sockets and fleet are used, and until
+//! when they are shared.
 //!
-//! The old process may end at any moment. From then on sockets and fleet belong to this process, ready or
-//! not.
+//! The old process may end at any moment. From then on sockets and fleet belong to this process,
+//! ready or not.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::fleet::{self, Fleet, Ownership};
 use crate::supervisor::Signals;
 use crate::takeover::{self, Handoff, InstanceInfo};
 
-/// Requests the sockets of the running balancer, if `--takeover` is set and a balancer runs. Each of its
-/// workers needs a worker here.
+/// Requests the sockets of the running balancer, if `--takeover` is set and a balancer runs. Each
+/// of its workers needs a worker here.
 pub(super) fn take_over(config: &mut Config) -> anyhow::Result<Option<Handoff>> {
     if !config.takeover {
         return Ok(None);
@@ -71,12 +71,12 @@ pub(super) fn apply_handover(
     Ok(())
 }
 
-/// Waits until a replica has answered in every inherited seat. When the old process ends meanwhile, the
-/// fleet belongs to this process at once, and it serves in any case.
+/// Waits until a replica has answered in every inherited seat. When the old process ends meanwhile,
+/// the fleet belongs to this process at once, and it serves in any case.
 ///
 /// # Errors
-/// When the time limit passes, or a signal arrived since the start: a takeover would only lead to a stop,
-/// after which no process serves.
+/// When the time limit passes, or a signal arrived since the start: a takeover would only lead to a
+/// stop, after which no process serves.
 pub(super) fn until_ready(
     runtime: &Runtime,
     fleet: &Fleet,
@@ -99,7 +99,7 @@ pub(super) fn until_ready(
                     tracing::warn!("process {pid} ended before this process served; its replicas are adopted");
                     fleet.set_ownership(Ownership::Owned);
                 }
-                answered = timeout_at(deadline, status.wait_for(|status| status.owed == 0)) => {
+                answered = timeout_at(deadline, status.wait_for(|status| status.unanswered_inherited == 0)) => {
                     return match answered {
                         Ok(Ok(_)) => Ok(()),
                         Ok(Err(_)) => bail!("the fleet ended unexpectedly"),

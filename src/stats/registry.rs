@@ -31,7 +31,7 @@ struct SeatHistory {
 }
 
 impl CounterRegistry {
-    /// Registers the replica that counts in `cells` for `seat`.
+    /// Registers the replica that counts in `counters` for `seat`.
     pub fn register(&self, seat: Seat, counters: &Arc<ReplicaCounters>) {
         let mut seats = self.lock();
         let history = seats.entry(seat).or_default();

@@ -1,8 +1,8 @@
 //! Signals of the program: two request its end, and SIGHUP never ends it.
 //!
-//! The handlers are registered at construction: the first process of a container receives only signals
-//! that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to the process and
-//! to its group, so two signals within [`SIGNAL_MERGE_TIME`] count as one.
+//! The handlers are registered at construction: the first process of a container receives only
+//! signals that it handles (pid_namespaces(7)). A terminal and `timeout` send a signal twice, to
+//! the process and to its group, so two signals within [`SIGNAL_MERGE_TIME`] count as one.
 
 use std::io;
 use std::time::Duration;

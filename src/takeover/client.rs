@@ -1,7 +1,8 @@
-//! Client of a takeover: the new process requests the sockets and the fleet, and commits once it serves.
+//! Client of a takeover: the new process requests the sockets and the fleet, and commits once it
+//! serves.
 //!
-//! All of it happens before the event loop starts, under deadlines. Dropped before [`Handoff::commit`], it
-//! leaves everything to the old process.
+//! All of it happens before the event loop starts, under deadlines. Dropped before
+//! [`Handoff::commit`], it leaves everything to the old process.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +14,7 @@ use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::oneshot;
 
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
-use crate::wire::fd_passing;
+use crate::wire::{fd_passing, socket_owner};
 
 /// Time limit for a place in the accept queue of the old process.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +35,7 @@ pub(crate) struct Handoff {
     /// Listener of the control port.
     pub(crate) control: TcpListener,
     /// Unix socket that the next successor will connect to.
-    pub(crate) desk: UnixListener,
+    pub(crate) handoff: UnixListener,
 }
 
 /// Requests the sockets of the balancer with this control port; `None` if no balancer runs.
@@ -54,7 +55,7 @@ pub(crate) fn connect(control: SocketAddr) -> anyhow::Result<Option<Handoff>> {
     };
     // Credentials of the process that made the socket; it may have handed the socket over since.
     let (_, user) = fd_passing::peer_credentials(&stream)?;
-    if user != fd_passing::own_user() && user != 0 {
+    if user != socket_owner::own_user() && user != 0 {
         bail!("the running balancer belongs to user {user}");
     }
     receive(stream)
@@ -77,7 +78,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
     let line = std::str::from_utf8(&bytes[..length]).ok();
     let around = line.and_then(InstanceInfo::parse);
     let (around, pid) = around.context("it speaks another protocol")?;
-    let (Some(desk), Some(control)) = (sockets.pop(), sockets.pop()) else {
+    let (Some(handoff), Some(control)) = (sockets.pop(), sockets.pop()) else {
         bail!("it sends no sockets");
     };
     if sockets.is_empty() {
@@ -89,7 +90,7 @@ fn receive(stream: UnixStream) -> anyhow::Result<Handoff> {
         around,
         data: sockets.into_iter().map(TcpListener::from).collect(),
         control: control.into(),
-        desk: desk.into(),
+        handoff: handoff.into(),
     })
 }
 
@@ -102,7 +103,8 @@ fn has_ended(err: &io::Error) -> bool {
 }
 
 impl Handoff {
-    /// Requests the state of the fleet; `None` if the old process has ended, so that only its sockets are left.
+    /// Requests the state of the fleet; `None` if the old process has ended, so that only its
+    /// sockets are left.
     ///
     /// # Errors
     /// When the old process sends no readable state in time, or has aborted the handoff.

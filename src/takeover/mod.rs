@@ -1,18 +1,19 @@
-//! Hot restart: a new process takes the sockets and the fleet from the running one (`serve --takeover`)
-//! without a client noticing.
+//! Hot restart: a new process takes the sockets and the fleet from the running one (`serve
+//! --takeover`) without a client noticing.
 //!
-//! 1. The new process connects to a Unix socket named after the control port, on which every balancer
-//!    listens, and receives the listening sockets.
-//! 2. It sends *yield*. The old process refuses changes from then on and leaves its containers to the new
-//!    one. Child processes end with their parent, so the old process keeps them until the new one has its
-//!    own. It replies with the seats, the ring and the bound.
-//! 3. When all of its replicas have answered, the new process accepts clients and sends *go*. The old
-//!    process finishes the requests under way and ends.
+//! 1. The new process connects to a Unix socket named after the control port, on which every
+//!    balancer listens, and receives the listening sockets.
+//! 2. It sends *yield*. The old process refuses changes from then on and leaves its containers to
+//!    the new one. Child processes end with their parent, so the old process keeps them until the
+//!    new one has its own. It replies with the seats, the ring and the bound.
+//! 3. When all of its replicas have answered, the new process accepts clients and sends *go*. The
+//!    old process finishes the requests under way and ends.
 //!
-//! Whatever happens to the new process before *go*, the old one continues with all of its containers.
+//! Whatever happens to the new process before *go*, the old one continues with all of its
+//! containers.
 //!
-//! The socket has no file (unix(7), abstract sockets): its name is free once every process has closed it.
-//! A process of another user is refused.
+//! The socket has no file (unix(7), abstract sockets): its name is free once every process has
+//! closed it. A process of another user is refused.
 
 mod client;
 mod protocol;

@@ -1,6 +1,7 @@
 //! Messages between both processes: one line of JSON in each direction, or one word.
 //!
-//! Between two versions of the program fields may be added, never changed; unknown fields are ignored.
+//! Between two versions of the program fields may be added, never changed; unknown fields are
+//! ignored.
 
 use std::fmt;
 
@@ -21,7 +22,8 @@ pub(super) const GO: &str = "go";
 /// Longest line in bytes: about 60 per seat, times the largest number of seats.
 pub(super) const MAX_LINE: u64 = 1024 * 1024;
 
-/// Identity of the old process. Its sockets are sent along: data port, control port, this Unix socket.
+/// Identity of the old process. Its sockets are sent along: data port, control port, this Unix
+/// socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InstanceInfo {
     /// Engine that starts its replicas.
@@ -59,8 +61,8 @@ impl InstanceInfo {
         )
     }
 
-    /// Parses identity and process ID. The kernel knows only the process that made the socket, which may be
-    /// an earlier one.
+    /// Parses identity and process ID. The kernel knows only the process that made the socket,
+    /// which may be an earlier one.
     pub(super) fn parse(line: &str) -> Option<(Self, u32)> {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |field: &str| value[field].as_str().map(str::to_owned);
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_understood() {
+    fn messages_survive_a_round_trip() {
         let around = InstanceInfo {
             engine: "process".to_owned(),
             fleet: "a".to_owned(),

@@ -1,9 +1,9 @@
-//! Server of a takeover: a thread of the old process that serves one successor at a time and relays its
-//! requests to the supervisor.
+//! Server of a takeover: a thread of the old process that serves one successor at a time and relays
+//! its requests to the supervisor.
 //!
-//! Its only decision is the permission: a process of the same user, or of root. It holds duplicates of the
-//! listening sockets, so it must close them when the program stops. Otherwise clients would wait in the
-//! accept queues of sockets that no process serves.
+//! Its only decision is the permission: a process of the same user, or of root. It holds duplicates
+//! of the listening sockets, so it must close them when the program stops. Otherwise clients would
+//! wait in the accept queues of sockets that no process serves.
 
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
-use crate::wire::fd_passing;
+use crate::wire::{fd_passing, socket_owner};
 
 /// Time limit for the successor to read a message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,7 +41,8 @@ pub(crate) enum HandoffRequest {
 /// Sockets to hand over, and the successor that gets them.
 #[derive(Debug, Default)]
 struct HandoffShared {
-    /// Sockets of the data port, of the control port, and this Unix socket; `None` after [`HandoffServer::close`].
+    /// Sockets of the data port, of the control port, and this Unix socket; `None` after
+    /// [`HandoffServer::close`].
     sockets: Option<Vec<OwnedFd>>,
     /// Successor to which the fleet was offered, until its last message was relayed.
     taker: Option<UnixStream>,
@@ -50,13 +51,13 @@ struct HandoffShared {
 /// Supervisor's end of the thread.
 #[derive(Debug)]
 pub(crate) struct HandoffServer {
-    counter: Arc<Mutex<HandoffShared>>,
+    shared: Arc<Mutex<HandoffShared>>,
     requests: mpsc::UnboundedReceiver<HandoffRequest>,
 }
 
 impl HandoffServer {
-    /// Starts the thread that waits on `listener` for successors and hands these sockets over: those of the
-    /// data port, and the control port's.
+    /// Starts the thread that waits on `listener` for successors and hands these sockets over:
+    /// those of the data port, and the control port's.
     ///
     /// # Errors
     /// When the system has no descriptor or no thread for it.
@@ -66,19 +67,19 @@ impl HandoffServer {
         around: InstanceInfo,
     ) -> io::Result<Self> {
         sockets.push(listener.as_fd().try_clone_to_owned()?);
-        let counter = Arc::new(Mutex::new(HandoffShared {
+        let shared = Arc::new(Mutex::new(HandoffShared {
             sockets: Some(sockets),
             taker: None,
         }));
         let (tell, requests) = mpsc::unbounded_channel();
-        let desk = HandoffListener {
-            counter: Arc::clone(&counter),
+        let acceptor = HandoffListener {
+            shared: Arc::clone(&shared),
             around,
             tell,
         };
-        let run = move || desk.accept_loop(&listener);
+        let run = move || acceptor.accept_loop(&listener);
         thread::Builder::new().name("takeover".into()).spawn(run)?;
-        Ok(Self { counter, requests })
+        Ok(Self { shared, requests })
     }
 
     /// Returns the next request; pending forever once no successor can come. Cancel safe.
@@ -91,18 +92,18 @@ impl HandoffServer {
 
     /// Closes the sockets; from then on no successor can take over.
     pub(crate) fn close(&self) {
-        lock(&self.counter).sockets.take();
+        lock(&self.shared).sockets.take();
     }
 
-    /// Closes the sockets because the program stops. Returns the process ID of a successor that had sent its
-    /// commit before. A later commit is impossible: the successor finds this process gone.
+    /// Closes the sockets because the program stops. Returns the process ID of a successor that had
+    /// sent its commit before. A later commit is impossible: the successor finds this process gone.
     pub(crate) async fn take_final_commit(&mut self) -> Option<u32> {
         let is_promised = {
-            let mut counter = lock(&self.counter);
-            counter.sockets.take();
+            let mut shared = lock(&self.shared);
+            shared.sockets.take();
             // The commit that was sent before the end can still be read.
             let ends = |taker: &UnixStream| drop(taker.shutdown(Shutdown::Both));
-            counter.taker.as_ref().map(ends).is_some()
+            shared.taker.as_ref().map(ends).is_some()
         };
         loop {
             let request = match is_promised {
@@ -126,21 +127,21 @@ pub(crate) fn listen(control: SocketAddr) -> io::Result<UnixListener> {
     UnixListener::bind_addr(&super::socket_name(control)?)
 }
 
-fn lock(counter: &Mutex<HandoffShared>) -> MutexGuard<'_, HandoffShared> {
+fn lock(shared: &Mutex<HandoffShared>) -> MutexGuard<'_, HandoffShared> {
     // No code panics while holding the lock, and every single change leaves the state valid.
-    counter.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// State of the thread.
 struct HandoffListener {
-    counter: Arc<Mutex<HandoffShared>>,
+    shared: Arc<Mutex<HandoffShared>>,
     around: InstanceInfo,
     tell: mpsc::UnboundedSender<HandoffRequest>,
 }
 
 impl HandoffListener {
     fn accept_loop(&self, listener: &UnixListener) {
-        let mut told = None::<Instant>;
+        let mut last_logged = None::<Instant>;
         loop {
             let served = match listener.accept() {
                 Ok((stream, _)) => self.serve(&stream),
@@ -153,8 +154,8 @@ impl HandoffListener {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    if told.is_none_or(|at| at.elapsed() >= FOREIGN_USER_LOG_INTERVAL) {
-                        told = Some(Instant::now());
+                    if last_logged.is_none_or(|at| at.elapsed() >= FOREIGN_USER_LOG_INTERVAL) {
+                        last_logged = Some(Instant::now());
                         tracing::warn!("takeover refused: {err}");
                     }
                 }
@@ -166,13 +167,13 @@ impl HandoffListener {
     /// Serves one successor; returns `true` once it has committed.
     fn serve(&self, stream: &UnixStream) -> io::Result<bool> {
         let (pid, user) = fd_passing::peer_credentials(stream)?;
-        if user != fd_passing::own_user() && user != 0 {
+        if user != socket_owner::own_user() && user != 0 {
             let sentence = format!("process {pid} belongs to user {user}");
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
         }
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
-        match &lock(&self.counter).sockets {
+        match &lock(&self.shared).sockets {
             // The program stops: the end of the connection tells the successor.
             None => return Ok(false),
             Some(all) => {
@@ -185,7 +186,8 @@ impl HandoffListener {
             Ok(word) if word == YIELD => {}
             Ok(_) => return Ok(false),
             Err(err) => {
-                // The successor would take silence for the end of this process, and serve beside it.
+                // The successor would take silence for the end of this process, and serve beside
+                // it.
                 let _ = (&*stream).write_all(format!("{LATE}\n").as_bytes());
                 return Err(describe_timeout(&err, pid));
             }
@@ -196,11 +198,11 @@ impl HandoffListener {
         stream.set_read_timeout(None)?;
         let taker = stream.try_clone()?;
         {
-            let mut counter = lock(&self.counter);
-            if counter.sockets.is_none() {
+            let mut shared = lock(&self.shared);
+            if shared.sockets.is_none() {
                 return Ok(false);
             }
-            counter.taker = Some(taker);
+            shared.taker = Some(taker);
         }
         let goes = self.hand_over(stream, &mut lines);
         let request = match goes {
@@ -209,7 +211,7 @@ impl HandoffListener {
         };
         // A supervisor that ended needs no message.
         let _ = self.tell.send(request);
-        lock(&self.counter).taker.take();
+        lock(&self.shared).taker.take();
         goes
     }
 

@@ -46,7 +46,7 @@ impl ExtensionBudget {
         self.excess = all.saturating_sub(data.saturating_add(EXTENSION_PER_CHUNK));
         if self.excess > MAX_EXTENSION_EXCESS {
             return Err(BadChunk(
-                "chunk extensions exceed the chunk data by more than 16384 bytes",
+                "chunk extensions are too long for the chunk data, by more than 16384 bytes",
             ));
         }
         Ok(())

@@ -97,15 +97,10 @@ pub fn peer_credentials(stream: &impl AsFd) -> io::Result<(u32, u32)> {
     Ok((u32::try_from(peer.pid()).unwrap_or_default(), peer.uid()))
 }
 
-/// Returns the effective user of this process.
-#[must_use]
-pub fn own_user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::socket_owner;
     use std::net::{TcpListener, TcpStream};
 
     #[test]
@@ -166,7 +161,7 @@ mod tests {
         let (near, _far) = UnixStream::pair().unwrap();
         assert_eq!(
             peer_credentials(&near).unwrap(),
-            (std::process::id(), own_user())
+            (std::process::id(), socket_owner::own_user())
         );
     }
 }

@@ -1,9 +1,9 @@
-//! Heads of HTTP/1.1 messages, parsed strictly (RFC 9112 §2–§5): a parser more lenient than the next hop's
-//! lets requests be smuggled past it.
+//! Heads of HTTP/1.1 messages, parsed strictly (RFC 9112 §2–§5): a parser more lenient than the
+//! next hop's lets requests be smuggled past it.
 //!
-//! Only this file and its `fields` name httparse. Two inputs that httparse accepts are refused here: a
-//! line that ends in a bare LF, and two fields where one is allowed. Nothing is copied: a head borrows
-//! from the bytes read.
+//! Only this file and its `fields` name httparse. Two inputs that httparse accepts are refused
+//! here: a line that ends in a bare LF, and two fields where one is allowed. Nothing is copied: a
+//! head borrows from the bytes read.
 
 mod error;
 mod fields;
@@ -71,8 +71,8 @@ pub struct ResponseHead<'h, 'b> {
     pub len: usize,
 }
 
-/// Returns `true` if an incomplete head may be complete with the bytes from `from` on: only a line feed can
-/// end it. Parsing only then keeps a head that drips in from costing quadratic time.
+/// Returns `true` if an incomplete head may be complete with the bytes from `from` on: only a line
+/// feed can end it. Parsing only then keeps a head that drips in from costing quadratic time.
 #[must_use]
 pub fn could_be_complete(bytes: &[u8], from: usize) -> bool {
     from == 0 || bytes[from..].contains(&b'\n')
@@ -84,11 +84,11 @@ pub fn could_be_complete(bytes: &[u8], from: usize) -> bool {
 /// Refusal to send to the client. The connection cannot be used further.
 pub fn request<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut HeaderSlots<'b>,
+    slots: &'h mut HeaderSlots<'b>,
 ) -> Result<Option<RequestHead<'h, 'b>>, RequestError> {
     let mut parsed = httparse::Request::new(&mut []);
     let outcome = httparse::ParserConfig::default()
-        .parse_request_with_uninit_headers(&mut parsed, bytes, &mut room.0)
+        .parse_request_with_uninit_headers(&mut parsed, bytes, &mut slots.0)
         .map_err(|err| request_error(err, bytes))?;
     let httparse::Status::Complete(len) = outcome else {
         return Ok(None);
@@ -124,7 +124,7 @@ pub fn request<'h, 'b>(
 /// Reason why the response must not be forwarded.
 pub fn response<'h, 'b>(
     bytes: &'b [u8],
-    room: &'h mut ResponseHeaderSlots<'b>,
+    slots: &'h mut ResponseHeaderSlots<'b>,
 ) -> Result<Option<ResponseHead<'h, 'b>>, BadResponse> {
     // RFC 9112 §2.2 has servers skip empty lines, not clients.
     if matches!(bytes.first(), Some(b'\r' | b'\n')) {
@@ -132,7 +132,7 @@ pub fn response<'h, 'b>(
     }
     let mut parsed = httparse::Response::new(&mut []);
     let outcome = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut parsed, bytes, &mut room.0)
+        .parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots.0)
         .map_err(|err| {
             BadResponse(match err {
                 httparse::Error::TooManyHeaders => "its head has more than 256 fields",
@@ -193,7 +193,7 @@ fn has_bare_lf(head: &[u8]) -> bool {
 }
 
 /// Returns `true` for a byte that a token may have (tchar, RFC 9110 §5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
+pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -26,7 +26,7 @@ pub use owner::SocketOwner;
 /// User ID of root.
 pub const ROOT: u32 = 0;
 
-/// Returns the user ID of this process.
+/// Returns the effective user ID of this process.
 #[must_use]
 pub fn own_user() -> u32 {
     geteuid().as_raw()

@@ -1,9 +1,9 @@
 //! Cost of the rings: a lookup and a rebuild of every kind, and the refusal of hostile expressions.
 //! `make bench-ring` runs it; a plain test run tries each only once and measures nothing.
 //!
-//! Targets: a lookup on the uniform ring of 64 seats takes at most 30 ns, and a change of its seats 10 ms.
-//! Refusing a hostile expression takes at most 10 ms. So does building the slowest legal ring with its
-//! shares.
+//! Targets: a lookup on the uniform ring of 64 seats takes at most 30 ns, and a change of its seats
+//! 10 ms. Refusing a hostile expression takes at most 10 ms. So does building the slowest legal
+//! ring with its shares.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -75,8 +75,8 @@ fn change(criterion: &mut Criterion) {
     }
 }
 
-/// Texts that make the parser or the ring work long: refused ones, and the longest, deepest and most crowded
-/// legal ones.
+/// Texts that make the parser or the ring work long: refused ones, and the longest, deepest and
+/// most crowded legal ones.
 fn hostile(criterion: &mut Criterion) {
     let powers = format!("1{}", "^i".repeat(63));
     let deep = format!("{}i{}", "(".repeat(16), ")".repeat(16));

@@ -1,12 +1,12 @@
 //! A visitor from another machine enters the token, and may then do everything.
 
-use crate::support::open_to_strangers;
+use crate::support::reachable_by_remote_peers;
 
 use super::browser::{Browser, Screen};
 
 #[test]
 fn a_remote_client_with_the_token_may_command() {
-    let Some((program, ip)) = open_to_strangers(&["--control-token", "s3cret"]) else {
+    let Some((program, ip)) = reachable_by_remote_peers(&["--control-token", "s3cret"]) else {
         return;
     };
     let url = format!("http://{ip}:{}/", program.control.port());

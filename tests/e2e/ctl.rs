@@ -7,7 +7,9 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::support::{Ringmaster, TEST_TIMEOUT, end_of, open_to_strangers, program, run_to_end};
+use crate::support::{
+    Ringmaster, TEST_TIMEOUT, end_of, program, reachable_by_remote_peers, run_to_end,
+};
 
 /// `ctl` before this balancer.
 fn ctl(program: &Ringmaster, words: &[&str]) -> Output {
@@ -137,7 +139,7 @@ fn a_name_is_looked_up() {
 
 #[test]
 fn the_token_opens_and_is_never_shown() {
-    let Some((balancer, ip)) = open_to_strangers(&["--control-token", "s3cret"]) else {
+    let Some((balancer, ip)) = reachable_by_remote_peers(&["--control-token", "s3cret"]) else {
         return;
     };
     let control = format!("{ip}:{}", balancer.control.port());

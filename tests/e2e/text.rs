@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, End, Engine, Ringmaster, on_both_engines, open_to_strangers};
+use crate::support::{Client, End, Engine, Ringmaster, on_both_engines, reachable_by_remote_peers};
 
 on_both_engines!(
     the_life_of_a_fleet_in_lines,
@@ -239,7 +239,7 @@ fn bytes_that_are_no_text_are_answered_and_not_repeated() {
 
 #[test]
 fn a_peer_from_elsewhere_needs_the_token() {
-    let Some((program, ip)) = open_to_strangers(&[]) else {
+    let Some((program, ip)) = reachable_by_remote_peers(&[]) else {
         return;
     };
     let ask = |program: &Ringmaster, line: &str| {
@@ -260,7 +260,7 @@ fn a_peer_from_elsewhere_needs_the_token() {
     assert_eq!(program.rep(), ["S1"]);
     drop(program);
 
-    let Some((program, _)) = open_to_strangers(&["--control-token", "s3cret"]) else {
+    let Some((program, _)) = reachable_by_remote_peers(&["--control-token", "s3cret"]) else {
         return;
     };
     let answer = ask(

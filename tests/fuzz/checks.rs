@@ -1,7 +1,8 @@
-//! Invariants of the parsers of `wire` for any bytes: no panic, the same result however the bytes are split,
-//! and a forwarded message reads the same at the next hop.
+//! Invariants of the parsers of `wire` for any bytes: no panic, the same result however the bytes
+//! are split, and a forwarded message reads the same at the next hop.
 //!
-//! The fuzz targets feed these functions, and so do the property tests of tests/e2e/h1/properties.rs.
+//! The fuzz targets feed these functions, and so do the property tests of
+//! tests/e2e/h1/properties.rs.
 
 use std::fmt::Debug;
 
@@ -37,7 +38,8 @@ pub(crate) fn response(bytes: &[u8]) {
     let whole = settled(bytes);
     let stride = bytes.len() / CUTS + 1;
     for cut in (0..bytes.len()).step_by(stride) {
-        // What is rewritten before all of it is here becomes the same, unless it is refused at once.
+        // What is rewritten before all of it is here becomes the same, unless it is refused at
+        // once.
         if let Ok(begun) = settled(&bytes[..cut]) {
             let begun = [&begun[..], &bytes[cut..]].concat();
             assert_eq!(settled(&begun).ok(), whole.clone().ok());
@@ -154,8 +156,8 @@ fn pass(mut body: Body, bytes: &[u8], splits: &[u8], step: Step) -> Result<Passe
     })
 }
 
-/// A head that is not whole is not there yet; one that is stays the same whatever comes behind it; a
-/// refusal stays one.
+/// A head that is not whole is not there yet; one that is stays the same whatever comes behind it;
+/// a refusal stays one.
 fn check_prefixes<T, E>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Option<(usize, T)>, E>)
 where
     T: Debug + PartialEq,

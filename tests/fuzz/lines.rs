@@ -1,5 +1,5 @@
-//! Invariants of a line of the control port for any bytes: no panic, and either commands or one sentence that
-//! moves no terminal. A plan prints as it can be typed.
+//! Invariants of a line of the control port for any bytes: no panic, and either commands or one
+//! sentence that moves no terminal. A plan prints as it can be typed.
 //!
 //! The fuzz target `command` feeds it, and so does the property test of tests/e2e/command_fuzz.rs.
 

@@ -43,7 +43,7 @@ impl InstallDir {
 
     /// The program alone, with no replica beside it.
     pub(crate) fn empty() -> Self {
-        let install = Self(fresh_path("workshop"));
+        let install = Self(fresh_path("install"));
         std::fs::create_dir(&install.0).expect("a folder");
         let original = env!("CARGO_BIN_EXE_ringmaster");
         // A link, because the program looks beside the path it was started by.

@@ -14,6 +14,7 @@ mod http_message;
 mod install_dir;
 mod load;
 mod netns;
+mod pattern;
 mod process;
 mod program;
 mod remote_peer;
@@ -30,11 +31,12 @@ pub(crate) use http_message::{Message, Wire};
 pub(crate) use install_dir::InstallDir;
 pub(crate) use load::{Load, Tally, exclusive_load, server_of, six_digits};
 pub(crate) use netns::RemoteHost;
+pub(crate) use pattern::{assert_same, pattern};
 pub(crate) use process::{
     cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, stands_still, variable,
 };
 pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
-pub(crate) use remote_peer::{open_to_strangers, own_address};
+pub(crate) use remote_peer::{own_address, reachable_by_remote_peers};
 pub(crate) use rustix::process::Signal;
 
 /// Time limit of every wait in a test: far above the need, even on a busy machine, because only

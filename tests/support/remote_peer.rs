@@ -17,7 +17,7 @@ pub(crate) fn own_address() -> Option<IpAddr> {
 /// address from which a caller counts as remote. `None` with a message on a machine that has no
 /// such address.
 #[track_caller]
-pub(crate) fn open_to_strangers(args: &[&str]) -> Option<(Ringmaster, IpAddr)> {
+pub(crate) fn reachable_by_remote_peers(args: &[&str]) -> Option<(Ringmaster, IpAddr)> {
     let Some(ip) = own_address() else {
         eprintln!("SKIPPED: this machine has no address but loopback");
         return None;

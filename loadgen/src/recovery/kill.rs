@@ -18,7 +18,7 @@ use crate::outcome::Server;
 /// Method to remove a replica.
 #[derive(Debug)]
 pub(crate) enum KillMethod {
-    /// SIGKILL to a child of this process.
+    /// SIGKILL to a child of the process with this ID.
     ChildOf(Pid),
     /// A program and its arguments, followed by the replica's name.
     Program(Vec<String>),

@@ -54,7 +54,7 @@ fn persistence_follows_version_and_connection() {
 }
 
 #[test]
-fn what_could_be_read_two_ways_is_refused() {
+fn an_ambiguous_request_is_refused() {
     let fields = [
         "Content-Length: +5\r\n",
         "Content-Length: \r\n",

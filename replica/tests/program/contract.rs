@@ -121,7 +121,7 @@ fn an_old_client_may_keep_its_connection() {
 }
 
 #[test]
-fn what_is_no_request_gets_400_and_the_end() {
+fn bytes_that_are_no_request_get_400_and_a_close() {
     let replica = start();
     for bytes in [
         "nonsense\r\n\r\n",

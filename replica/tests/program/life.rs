@@ -88,7 +88,7 @@ fn a_stranger_is_no_parent() {
 }
 
 #[test]
-fn it_ends_when_the_pipe_on_its_stdin_closes() {
+fn the_replica_ends_when_the_pipe_on_its_stdin_closes() {
     let us = std::process::id().to_string();
     let mut replica = start_with(
         command()
@@ -105,7 +105,7 @@ fn it_ends_when_the_pipe_on_its_stdin_closes() {
 }
 
 #[test]
-fn it_does_not_outlive_a_killed_parent_even_when_stopped() {
+fn a_stopped_replica_does_not_outlive_its_killed_parent() {
     // The shell is the parent. The test holds the pipe, so only the parent-death signal can end the
     // replica. Its stdout reaches EOF when it has exited.
     let script = format!(

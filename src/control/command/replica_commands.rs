@@ -70,7 +70,7 @@ pub(super) const SCALE: CommandSpec = CommandSpec {
 pub(super) const REPLACE: CommandSpec = CommandSpec {
     name: "replace",
     usage: "replace NAME|all",
-    about: "start another for its seat, then stop this one; or so with all",
+    about: "start a successor in its seat, then stop it; all: seat by seat",
     more: &[
         "'all' replaces one seat after the other. The answer comes when the old ones have finished their",
         "requests and are gone. If a new one does not start, the old one stays, and no other seat",

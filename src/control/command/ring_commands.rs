@@ -8,7 +8,7 @@ use crate::orders::{ChangeKind, Order};
 pub(super) const WHERE: CommandSpec = CommandSpec {
     name: "where",
     usage: "where KEY",
-    about: "whose a key is, and who stands in for them",
+    about: "the seat that owns a key, and its fallbacks in order",
     more: &[
         "One seat a line with its replica: the home of the key first, then its fallbacks in order. KEY",
         "may also be written as in the access log: xxh3: and 16 hexadecimal digits is used as the hash.",

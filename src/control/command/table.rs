@@ -52,7 +52,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "watch",
         usage: "watch [SECONDS]",
-        about: "the same every second, or as often as said, until you leave",
+        about: "the same every second, or every SECONDS, until you leave",
         more: &[
             "SECONDS is from 0.1 to 3600. After 'prompt', your next line ends it. It must be the last command",
             "of its line; with ' json' each line is one value.",

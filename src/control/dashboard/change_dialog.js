@@ -118,7 +118,7 @@ function showPlan(answer) {
 function note(wanted) {
   if (wanted.query) {
     const drawn = wanted.stops && !wanted.request[2].hostnames.length;
-    return drawn ? "Assumed: the highest seats are removed. The balancer draws them when the change is applied." : "Nothing has changed yet.";
+    return drawn ? "The preview assumes the highest seats. The balancer draws the seats at random when the change is applied." : "Nothing has changed yet.";
   }
   return wanted.what === "replace"
     ? `Nothing has changed yet. ${wanted.all ? "Each" : "The old one"} stops when its successor answers; if that does not start, ${wanted.all ? "it stays, and so do the others" : "it stays"}.`

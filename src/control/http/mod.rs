@@ -120,7 +120,7 @@ pub(super) async fn serve(
     let service = service_fn(
         move |mut request: hyper::Request<Incoming>| -> ResponseFuture {
             request.extensions_mut().insert(ends);
-            slot.busy();
+            slot.pin();
             let (answer, slot) = (router.call(request), slot.clone());
             Box::pin(async move {
                 let mut answer = answer.await;
@@ -130,7 +130,7 @@ pub(super) async fn serve(
                 // A stream has no length, and keeps its slot pinned.
                 let is_whole = |answer: &Response| answer.body().size_hint().exact().is_some();
                 if answer.as_ref().is_ok_and(is_whole) {
-                    slot.idle();
+                    slot.unpin();
                 }
                 answer
             })

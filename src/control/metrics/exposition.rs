@@ -1,7 +1,8 @@
 //! Metric families and their text. Only this file names the Prometheus library.
 //!
-//! The library's counters are not used: the counters are the workers' cells, read at each request.
-//! The library renders the text format 0.0.4, which every Prometheus and all its tools read.
+//! The library's counters are not used: the counters are the workers' counters, read at each
+//! request. The library renders the text format 0.0.4, which every Prometheus and all its tools
+//! read.
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair};
 use prometheus::proto::{Metric, MetricFamily, MetricType};

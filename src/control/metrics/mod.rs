@@ -53,7 +53,7 @@ fn render(context: &ControlContext, now: Instant) -> Result<String, String> {
     let seats: Vec<(Seat, SeatCounts)> = counters.seats.into_iter().collect();
     requests(&mut families, &seats);
     times(&mut families, &seats);
-    lives(&mut families, &seats, &counters.fleet);
+    life_counters(&mut families, &seats, &counters.fleet);
     port(&mut families, &counters.port);
     families.text()
 }
@@ -120,19 +120,15 @@ fn about(families: &mut Families, context: &ControlContext, fleet: &FleetCountsS
         help,
         [(engine, f64::from(u8::from(fleet.engine_up)))],
     );
-    let standing = (sources.standing)();
+    let fleet = (sources.fleet_counts)();
     let help = "Replicas that are wanted, in replicas.";
-    families.gauge("replicas_wanted", help, unlabelled(standing.wanted as f64));
+    families.gauge("replicas_wanted", help, unlabelled(fleet.wanted as f64));
     let help = "Replicas that have answered and are not dead, in replicas.";
-    families.gauge(
-        "replicas_answered",
-        help,
-        unlabelled(standing.answered as f64),
-    );
+    families.gauge("replicas_answered", help, unlabelled(fleet.answered as f64));
     let help = "Replicas that requests are routed to without hesitation, in replicas.";
-    families.gauge("replicas_up", help, unlabelled(standing.up as f64));
+    families.gauge("replicas_up", help, unlabelled(fleet.up as f64));
     let help = "Replicas that are warm and wait for a seat, in replicas.";
-    families.gauge("standbys", help, unlabelled(standing.standbys as f64));
+    families.gauge("standbys", help, unlabelled(fleet.standbys as f64));
 }
 
 fn states(families: &mut Families, context: &ControlContext) {
@@ -217,7 +213,11 @@ fn times(families: &mut Families, seats: &[(Seat, SeatCounts)]) {
     );
 }
 
-fn lives(families: &mut Families, seats: &[(Seat, SeatCounts)], fleet: &FleetCountsSnapshot) {
+fn life_counters(
+    families: &mut Families,
+    seats: &[(Seat, SeatCounts)],
+    fleet: &FleetCountsSnapshot,
+) {
     let mut count = |name, help, count: fn(&SeatCounts) -> u64| {
         families.counter(name, help, by_seat(seats, count));
     };

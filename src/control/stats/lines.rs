@@ -35,14 +35,15 @@ const TIME_COLUMNS: [Column; 6] = [
     ("beat-p50-ms", 11),
     ("beat-p99-ms", 11),
 ];
-const ROUTE_COLUMNS: [Column; 7] = [
+const ROUTE_COLUMNS: [Column; 8] = [
     ("home-share", 10),
-    ("spilled", 8),
+    ("spilled", 7),
     ("diverted", 8),
     ("failed-over", 11),
-    ("retries", 9),
-    ("bytes-in", 12),
-    ("bytes-out", 12),
+    ("retries", 7),
+    ("bytes-in", 10),
+    ("bytes-out", 10),
+    ("private", 7),
 ];
 
 /// The row of a seat, or of all seats.
@@ -160,7 +161,7 @@ fn time_cells(row: &StatsRow) -> [String; 6] {
     ]
 }
 
-fn route_cells(row: &StatsRow) -> [String; 7] {
+fn route_cells(row: &StatsRow) -> [String; 8] {
     let share = row.recent.home_share();
     let counts = &row.counts;
     [
@@ -171,6 +172,7 @@ fn route_cells(row: &StatsRow) -> [String; 7] {
         counts.retries.iter().sum::<u64>().to_string(),
         counts.from_client.to_string(),
         counts.to_client.to_string(),
+        counts.private.to_string(),
     ]
 }
 

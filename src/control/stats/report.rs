@@ -30,7 +30,7 @@ impl<'a> StatsReport<'a> {
         let stats = sources.recorder.windowed(now);
         Self {
             engine: sources.engine,
-            fleet: (sources.standing)(),
+            fleet: (sources.fleet_counts)(),
             roster,
             all: stats.total(),
             stats,

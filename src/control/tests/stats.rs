@@ -39,9 +39,9 @@ fn the_json_has_the_documented_fields() {
     let first = &seats[0];
     let classes = json!({"1xx": 0, "2xx": 3, "3xx": 0, "4xx": 1, "5xx": 0});
     assert_eq!(first["responses"], classes);
-    let ways = ["home", "spilled", "diverted"].map(|way| first[way].clone());
-    assert_eq!(ways, [2, 1, 1].map(|n| json!(n)));
-    assert_eq!(first["home_share"], 0.5);
+    let ways = ["home", "spilled", "diverted", "private"].map(|way| first[way].clone());
+    assert_eq!(ways, [1; 4].map(|n| json!(n)));
+    assert_eq!(first["home_share"], 0.25);
     assert_eq!(first["share"], 1.0);
     assert_eq!(first["retries"]["stale"], 1);
     assert!(first["requests_per_s"].as_f64().unwrap() > 0.0);
@@ -90,7 +90,7 @@ fn the_lines_are_aligned_and_have_the_same_values() {
     assert_eq!(row("load  all ")[4], "4");
     assert_eq!(
         row("way     1 ")[3..],
-        ["0.500", "1", "1", "0", "1", "0", "400"]
+        ["0.250", "1", "1", "0", "1", "0", "400", "1"]
     );
     assert_eq!(row("time    2 ")[3..], ["-"; 6]);
     assert!(
@@ -148,7 +148,7 @@ fn a_long_name_keeps_the_columns_aligned() {
             addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
             health: Health::Up,
             drained: false,
-            cells: Arc::new(ReplicaCounters::new(1)),
+            counters: Arc::new(ReplicaCounters::new(1)),
         };
         let roster = Roster::new(7, ring, LoadBound::OFF, true, vec![member]);
         context.roster = roster::channel(1, roster).0.observer();

@@ -28,14 +28,14 @@ pub(super) fn scripted(
     let mut names = list_of_three();
     let OrderReceiver {
         orders: mut calls,
-        mut shows,
-        list,
+        mut snapshots,
+        names: published,
     } = receiver;
     thread::spawn({
-        let list = list.subscribe();
+        let published = published.subscribe();
         move || {
-            while let Some(reply) = shows.blocking_recv() {
-                let _ = reply.send(snapshot(&list.borrow()));
+            while let Some(reply) = snapshots.blocking_recv() {
+                let _ = reply.send(snapshot(&published.borrow()));
             }
         }
     });
@@ -73,7 +73,7 @@ pub(super) fn scripted(
                 Ok(names.clone())
             }
         };
-        list.send_replace(names.clone().into());
+        published.send_replace(names.clone().into());
         let _ = call.reply.send(answer);
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn three_seats() -> Observer {
         addr: ReplicaAddr(([127, 0, 0, 1], 1).into()),
         health,
         drained: false,
-        cells: Arc::new(ReplicaCounters::new(1)),
+        counters: Arc::new(ReplicaCounters::new(1)),
     };
     let members = vec![member(1, Health::Up), member(2, Health::Suspect)];
     let roster = Roster::new(7, ring.unwrap(), LoadBound::OFF, true, members);
@@ -149,6 +149,7 @@ pub(super) fn recorder() -> Sampler {
     }
     cell.spilled.add(1);
     cell.diverted.add(1);
+    cell.private.add(1);
     cell.retried(Retry::Stale);
     cell.to_client.add(400);
     port.worker(0).retries_denied.add(4);
@@ -179,7 +180,7 @@ pub(super) fn context() -> (
     let (queue, receiver) = order_queue();
     let (orders_tx, orders) = std_mpsc::channel();
     let (held_tx, held) = std_mpsc::channel();
-    receiver.list.send_replace(list_of_three().into());
+    receiver.names.send_replace(list_of_three().into());
     thread::spawn(move || scripted(receiver, orders_tx, held_tx));
     let journal = Journal::default();
     record_join(&journal, 1, "");
@@ -192,7 +193,7 @@ pub(super) fn context() -> (
         ready: Arc::new(|| Ok(())),
         sources: StatsSources {
             recorder: recorder(),
-            standing: Arc::new(|| FleetCounts {
+            fleet_counts: Arc::new(|| FleetCounts {
                 wanted: 3,
                 answered: 2,
                 up: 1,

@@ -111,8 +111,8 @@ pub(super) fn classify(
     adoption
 }
 
-/// Applies the answer of a container, which wins over its label. Returns the container, and `true` if it
-/// answered.
+/// Applies the answer of a container, which wins over its label. Returns the container, and `true`
+/// if it answered.
 fn identify((mut found, answer): ProbedContainer) -> (FoundContainer, bool) {
     let answers = answer.is_some();
     if answer == Some(None) && found.seat_is_from_log {

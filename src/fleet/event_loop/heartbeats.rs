@@ -52,13 +52,7 @@ impl Heartbeats {
         seat: Option<Seat>,
         counters: &CounterRegistry,
     ) {
-        let target = ProbeTarget {
-            id,
-            addr,
-            expected: self.identities.get(&id).cloned(),
-            assigned_seat: None,
-        };
-        self.start_probing(target, seat, counters);
+        self.start_probing(id, addr, None, seat, counters);
     }
 
     /// Restarts the heartbeats of a standby, to assign it a seat with the next one.
@@ -67,33 +61,33 @@ impl Heartbeats {
         id: ReplicaId,
         addr: ReplicaAddr,
         assigned: Seat,
-        seat: Option<Seat>,
         counters: &CounterRegistry,
     ) {
         if let Some(identity) = self.identities.get_mut(&id) {
             identity.seat = Some(assigned);
         }
-        let target = ProbeTarget {
-            id,
-            addr,
-            expected: self.identities.get(&id).cloned(),
-            assigned_seat: Some(assigned),
-        };
-        self.start_probing(target, seat, counters);
+        self.start_probing(id, addr, Some(assigned), Some(assigned), counters);
     }
 
     fn start_probing(
         &mut self,
-        target: ProbeTarget,
-        seat: Option<Seat>,
+        id: ReplicaId,
+        addr: ReplicaAddr,
+        assigned_seat: Option<Seat>,
+        counted_for: Option<Seat>,
         counters: &CounterRegistry,
     ) {
         let Some(schedule) = self.schedule.clone() else {
             return;
         };
-        let id = target.id;
+        let target = ProbeTarget {
+            id,
+            addr,
+            expected: self.identities.get(&id).cloned(),
+            assigned_seat,
+        };
         // The heartbeats of a standby are counted nowhere.
-        let counters = seat.map_or_else(Arc::default, |seat| counters.seat(seat));
+        let counters = counted_for.map_or_else(Arc::default, |seat| counters.seat(seat));
         let handle = HeartbeatHandle::start(target, schedule, counters, self.events.clone());
         self.handles.insert(id, handle);
     }

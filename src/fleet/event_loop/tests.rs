@@ -25,7 +25,7 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
             timeout: long,
             misses: 3,
             replace_after: Duration::ZERO,
-            ask: ProbeKind::Get {
+            probe: ProbeKind::Get {
                 path: "/".to_owned(),
                 host: None,
             },
@@ -37,7 +37,7 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
         seats: None,
         taken_over_from: None,
         workers: 1,
-        ledger: CounterRegistry::default(),
+        counters: CounterRegistry::default(),
     });
     let discovery = discovery.unwrap();
     let (publisher, mut workers) = roster::channel(1, discovery.initial_roster());
@@ -51,7 +51,7 @@ fn fleet_loop() -> (FleetLoop, mpsc::UnboundedReceiver<EngineEvent>, Subscriber)
         counters,
         heartbeats: Heartbeats::new(None, mpsc::unbounded_channel().0),
         status: watch::channel(plan.status()).0,
-        list: watch::channel(ReplicaNames::default()).0,
+        names: watch::channel(ReplicaNames::default()).0,
         plan,
         started_at: (Instant::now(), SystemTime::now()),
         handover: Arc::default(),
@@ -69,7 +69,7 @@ async fn a_worker_that_acknowledges_between_two_polls_is_not_missed() {
         panic!("a backend is reported at once");
     };
     fleet.step(Input::Engine(EngineEvent::Started { id, addr }));
-    fleet.step(Input::Pulse(id, ProbeEvent::Answered));
+    fleet.step(Input::Probe(id, ProbeEvent::Answered));
     assert!(
         !fleet.status.borrow().complete,
         "published before the worker acknowledged"

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// Time after an answer within which a close is usual for the server, not suspicious.
 pub(super) const USUAL_CLOSE: Duration = Duration::from_millis(20);
-/// Number of consecutive closes after one answer, from which on each connection is expected to carry
-/// one answer only.
+/// Number of consecutive closes after one answer, from which on each connection is expected to
+/// carry one answer only.
 const CLOSES_EACH_TIME: u32 = 2;
 
 /// The recent answers and closes of one server.

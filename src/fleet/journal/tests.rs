@@ -6,18 +6,22 @@ use crate::ring::Seat;
 
 fn setting_change() -> EventBody {
     let change = SettingChange {
-        dial: Setting::Bound,
+        setting: Setting::Bound,
         from: "1.03".to_owned(),
         to: "0".to_owned(),
         up: 3,
         wanted: 3,
     };
-    EventBody::Switch(change, "127.0.0.1:4711".to_owned())
+    EventBody::Setting(change, "127.0.0.1:4711".to_owned())
 }
 
 fn event(what: EventBody) -> Event {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
-    Event { seq: 17, at, what }
+    Event {
+        seq: 17,
+        at,
+        body: what,
+    }
 }
 
 #[test]

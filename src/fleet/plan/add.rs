@@ -87,7 +87,7 @@ pub(super) fn is_complete(state: &PlanState, group: &AddGroup) -> bool {
 /// Puts the replicas of a complete group on the ring and answers the order.
 pub(super) fn complete(state: &mut PlanState, group: AddGroup) {
     state.ring = group.ring;
-    state.effects.publish_if(true);
+    state.effects.publish();
     for id in group.replicas {
         add_to_ring(state, id);
     }

@@ -13,7 +13,7 @@ use crate::roster::ReplicaName;
 /// Drains the replica of this name, or makes it ready again. Does nothing if it already is so.
 ///
 /// # Errors
-/// When the name is unknown, or its replica holds no seat.
+/// When the name is unknown, or its replica holds no seat or does not serve.
 pub(super) fn set_drained(
     state: &mut PlanState,
     name: &ReplicaName,
@@ -34,7 +34,7 @@ pub(super) fn set_drained(
         return Ok(());
     }
     holder.drained = drained;
-    state.effects.publish_if(true);
+    state.effects.publish();
     let kind = if drained {
         EventKind::Drained
     } else {

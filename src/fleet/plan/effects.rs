@@ -27,6 +27,11 @@ impl Effects {
         self.actions.push(Action::Answer(order_id, result));
     }
 
+    /// Has the step publish a roster.
+    pub(super) fn publish(&mut self) {
+        self.roster_changed = true;
+    }
+
     /// Has the step publish a roster if `changed` is `true`.
     pub(super) fn publish_if(&mut self, changed: bool) {
         self.roster_changed |= changed;

@@ -14,13 +14,6 @@ use crate::fleet::engine::{Management, StopMode};
 use crate::fleet::events::EventKind;
 use crate::roster::{Evidence, EvidenceKind, Health, ReplicaId};
 
-/// Heartbeat that was missed.
-#[derive(Clone, Copy, Debug)]
-struct Miss {
-    sent: Instant,
-    why: MissReason,
-}
-
 /// Handles the result of a heartbeat.
 pub(super) fn on_probe(
     state: &mut PlanState,
@@ -35,13 +28,13 @@ pub(super) fn on_probe(
                 seating::take_seat(state, id, !knows);
             }
         }
-        ProbeEvent::Missed { sent, why } => on_missed(state, id, Miss { sent, why }, env),
+        ProbeEvent::Missed { sent, why } => on_missed(state, id, sent, why, env),
         ProbeEvent::Broken => on_broken(state, id),
         ProbeEvent::Iterative => {
             if let Some(replica) = state.replicas.get_mut(id) {
                 replica.iterative = true;
                 // The workers close the connections that they keep to it.
-                state.effects.publish_if(true);
+                state.effects.publish();
             }
         }
         ProbeEvent::Refused(why) => on_refused(state, id, why, env),
@@ -73,14 +66,19 @@ fn on_answered(state: &mut PlanState, id: ReplicaId) {
     }
 }
 
-fn on_missed(state: &mut PlanState, id: ReplicaId, miss: Miss, env: &mut dyn Environment) {
-    let Miss { sent, why } = miss;
+fn on_missed(
+    state: &mut PlanState,
+    id: ReplicaId,
+    sent: Instant,
+    why: MissReason,
+    env: &mut dyn Environment,
+) {
     let (now, limit) = (state.now, state.policy.misses);
-    let was_skipped = state.is_skipped(id);
     let replica = state.replicas.get_mut(id);
     let Some(replica) = replica.filter(|replica| replica.counts_misses()) else {
         return;
     };
+    let was_skipped = replica.is_skipped(limit);
     let is_silent = why == MissReason::Silent;
     let has_served = env.last_answer(id).is_some_and(|at| at > sent);
     if has_served && is_silent {
@@ -89,7 +87,7 @@ fn on_missed(state: &mut PlanState, id: ReplicaId, miss: Miss, env: &mut dyn Env
     let is_dead = if is_silent {
         replica.record_silent_miss(sent, env.traffic(id), now, &state.policy)
     } else {
-        replica.record_wrong_answer(limit);
+        replica.record_wrong_answer(was_skipped);
         true
     };
     if replica.misses() < limit {
@@ -195,7 +193,7 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, why: String, env: &mut dyn E
 
 /// Handles evidence of the data path, which is a reason to probe and never a verdict.
 pub(super) fn on_evidence(state: &mut PlanState, evidence: Evidence) {
-    let Evidence { id, sign } = evidence;
+    let Evidence { id, kind: sign } = evidence;
     let serves = matches!(state.replicas.phase(id), Some(Phase::Up | Phase::Suspect));
     if !serves || !state.policy.watched {
         return;

@@ -5,9 +5,10 @@
 //! caller passes the time, and [`Environment`] answers the rest. Every step looks at all seats, so
 //! a seat is filled because it is empty, and not because an event asked for it.
 //!
-//! [`Plan`] only coordinates. Types with invariants of their own are at the bottom: `backoff`,
-//! `silence`, `replica`, `seat`, `seat_table`, `order_book`, `mass_silence`, `handover`, `effects`.
-//! `state` bundles them, and the transitions in the other files are functions over that state.
+//! [`Plan`] only coordinates. The data are at the bottom: `backoff`, `silence`, `replica`, `seat`,
+//! `seat_history`, `seat_table`, `order_book`, `rolling_replace`, `mass_silence`, `handover`,
+//! `effects`. `state` bundles them, and the transitions in the other files are functions over that
+//! state.
 
 mod add;
 mod backoff;
@@ -49,6 +50,7 @@ use crate::fleet::engine::VacantSeats;
 use crate::orders::ReplicaInfo;
 use crate::ring::{RingError, Seat};
 use crate::roster::{ReplicaAddr, ReplicaId, ReplicaName};
+use replica::Replica;
 use seat::SeatRecord;
 use state::PlanState;
 pub(super) use types::{
@@ -82,7 +84,7 @@ impl Plan {
 
     /// Leaves the replicas that were found to the old balancer until [`Input::Hold`] reports the
     /// end of the takeover.
-    pub(super) fn borrow(&mut self) {
+    pub(super) fn begin_acquiring(&mut self) {
         self.state.handover.set(Ownership::Acquiring);
     }
 
@@ -98,12 +100,12 @@ impl Plan {
         match input {
             Input::Begin => engine_events::begin(state),
             Input::Engine(event) => engine_events::on_engine_event(state, event, env),
-            Input::Pulse(id, event) => health::on_probe(state, id, event, env),
+            Input::Probe(id, event) => health::on_probe(state, id, event, env),
             Input::Evidence(evidence) => health::on_evidence(state, evidence),
             Input::Drained(id) => engine_events::on_drained(state, id),
             Input::Order(order_id, order) => orders::accept(state, order_id, order),
             Input::Close => orders::close(state),
-            Input::Hold(ownership) => ownership::set(state, ownership),
+            Input::Ownership(ownership) => ownership::set(state, ownership),
             Input::Stop { leave } => shutdown::begin(state, leave),
             Input::Tick => {}
         }
@@ -121,8 +123,7 @@ impl Plan {
     /// Returns the time at which the plan needs the next step, if no input arrives before.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let state = &self.state;
-        let replicas = state.replicas.iter();
-        let limits = replicas.filter_map(|(_, replica)| replica.deadline());
+        let limits = state.replicas.values().filter_map(Replica::deadline);
         let backoffs = state.seats.iter().map(|record| &record.backoff);
         let backoffs = backoffs.chain([&state.standby_backoff]);
         let starts = backoffs.filter_map(backoff::Backoff::not_before);
@@ -158,17 +159,17 @@ impl Plan {
     /// Returns the counts and the readiness of the fleet.
     pub(super) fn status(&self) -> Status {
         let state = &self.state;
-        let replicas = || state.replicas.iter().map(|(_, replica)| replica);
+        let replicas = || state.replicas.values();
         let mut seated = replicas().filter(|replica| replica.seat.is_some());
         let is_moving = seated.any(|replica| replica.deadline().is_some());
         Status {
             wanted: state.seats.wanted_count(),
             answered: state.seats.iter().filter(|seat| seat.is_held()).count(),
             up: state.seats.up_count(),
-            owed: state.seats.unanswered_inherited_count(),
+            unanswered_inherited: state.seats.unanswered_inherited_count(),
             drained: state.seats.drained_count(),
             standbys: replicas().filter(|replica| replica.is_warm()).count(),
-            held: !state.handover.is_owned(),
+            owned_elsewhere: !state.handover.is_owned(),
             busy: state.orders.is_active() || is_moving,
             complete: state.seats.has_all_first_answers(),
         }
@@ -180,7 +181,7 @@ impl Plan {
     }
 
     /// Returns the descriptions for `show`, ordered by seat.
-    pub(super) fn cards(&self, now: Instant) -> Vec<(Option<ReplicaId>, ReplicaInfo)> {
+    pub(super) fn replica_infos(&self, now: Instant) -> Vec<(Option<ReplicaId>, ReplicaInfo)> {
         show::describe(&self.state, now)
     }
 

@@ -8,7 +8,7 @@ use super::state::PlanState;
 use super::types::{Environment, OrderId};
 use super::{add, drain, replace, ring_settings, rm, scale};
 use crate::fleet::engine::{Management, StopMode};
-use crate::orders::{MAX_QUEUED_ORDERS, Order, OrderError};
+use crate::orders::{Order, OrderError};
 use crate::roster::ReplicaId;
 
 /// Queues an order, or refuses it.
@@ -20,11 +20,11 @@ pub(super) fn accept(state: &mut PlanState, order_id: OrderId, order: Order) {
     let refusal = if state.policy.keeper == Management::External && is_start_or_stop {
         OrderError::invalid("fixed backends are neither started nor stopped")
     } else if state.orders.is_closed() {
-        stopping_error()
+        OrderError::stopping()
     } else if !state.handover.is_owned() {
         handover_error()
     } else if state.orders.is_full() {
-        OrderError::unavailable(format!("{MAX_QUEUED_ORDERS} commands wait already"))
+        OrderError::queue_full()
     } else {
         return state.orders.enqueue(QueuedOrder { order_id, order });
     };
@@ -118,7 +118,7 @@ pub(super) fn close(state: &mut PlanState) {
     };
     let waiting = state.orders.take_queue();
     for order_id in active.into_iter().chain(waiting) {
-        state.effects.answer(order_id, Err(stopping_error()));
+        state.effects.answer(order_id, Err(OrderError::stopping()));
     }
 }
 
@@ -131,8 +131,4 @@ pub(super) fn refuse_waiting(state: &mut PlanState) {
 
 fn handover_error() -> OrderError {
     OrderError::unavailable("another process takes over this balancer; try again in a moment")
-}
-
-fn stopping_error() -> OrderError {
-    OrderError::unavailable("ringmaster is stopping")
 }

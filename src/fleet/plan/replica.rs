@@ -1,7 +1,7 @@
 //! Replicas that the engine holds: phase, missed heartbeats and silence of each.
 //!
-//! Only transitions that need nothing but the replica itself are here. Seats, events and actions
-//! are the business of the files above.
+//! Only transitions that need nothing but the replica itself are here. Those that concern seats,
+//! events or actions are functions over `state`.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -164,8 +164,7 @@ impl Replica {
 
     /// Counts a heartbeat with a wrong answer. If the replica was skipped for silence before, the
     /// count starts again: wrong answers after a silence are counted from the first of them.
-    pub(super) fn record_wrong_answer(&mut self, limit: u32) {
-        let was_skipped = self.is_skipped(limit);
+    pub(super) fn record_wrong_answer(&mut self, was_skipped: bool) {
         if self.silence.take().is_some() && was_skipped {
             self.misses = 0;
         }
@@ -252,6 +251,11 @@ impl ReplicaTable {
     /// Returns the replicas in the order of their ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ReplicaId, &Replica)> {
         self.replicas.iter().map(|(id, replica)| (*id, replica))
+    }
+
+    /// Returns the replicas without their ids.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.values()
     }
 
     /// Returns the exit reasons of the replicas whose removal was deferred, and forgets them.

@@ -39,15 +39,11 @@ pub(super) fn initial_state(
         let phase = Phase::Standby { since: now };
         replicas.insert(Replica::found(None, name.clone(), *addr, phase));
     }
-    let unanswered = match policy.watched {
-        true => on_ring,
-        false => BTreeSet::new(),
-    };
     Ok(PlanState {
         policy,
         now,
         ring,
-        seats: SeatTable::new(records, unanswered),
+        seats: SeatTable::new(records),
         replicas,
         orders: OrderBook::default(),
         standby_backoff: Backoff::default(),
@@ -69,6 +65,7 @@ fn initial_record(
     let mut record = SeatRecord::new(first.seat, first.name.clone());
     record.begins_drained = first.drained;
     record.inherited = first.serves;
+    record.awaits_first_answer = policy.watched;
     let Some(addr) = first.addr else {
         return record;
     };

@@ -21,7 +21,7 @@ pub(super) fn switch_ring(
     let ring = spec.build(&state.seats.wanted_seats());
     state.ring = ring.map_err(|err| OrderError::invalid(err.to_string()))?;
     let before = std::mem::replace(&mut state.policy.ring, spec);
-    state.effects.publish_if(true);
+    state.effects.publish();
     let after = state.policy.ring.clone();
     record_switch(state, order_id, Setting::Ring, before, after);
     Ok(())
@@ -42,7 +42,7 @@ fn record_switch<T: ToString>(
     to: T,
 ) {
     let change = SettingChange {
-        dial: setting,
+        setting,
         from: from.to_string(),
         to: to.to_string(),
         up: state.seats.up_count(),

@@ -54,9 +54,9 @@ pub(super) fn remove_seats(
     let rest = &state.seats.all_seats() - &seats;
     let ring = state.ring.reseated(&rest);
     state.ring = ring.map_err(|err| OrderError::unavailable(err.to_string()))?;
-    state.effects.publish_if(true);
+    state.effects.publish();
     for seat in &seats {
-        seating::leave_ring(state, *seat);
+        seating::begin_leaving(state, *seat);
     }
     Ok(ActiveOrder::Rm {
         order_id: Some(order_id),
@@ -66,10 +66,7 @@ pub(super) fn remove_seats(
 
 /// Returns `true` if no replica is left in these seats.
 pub(super) fn is_complete(state: &PlanState, seats: &BTreeSet<Seat>) -> bool {
-    let mut taken = state
-        .replicas
-        .iter()
-        .filter_map(|(_, replica)| replica.seat);
+    let mut taken = state.replicas.values().filter_map(|replica| replica.seat);
     !taken.any(|seat| seats.contains(&seat))
 }
 

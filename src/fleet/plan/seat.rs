@@ -3,6 +3,7 @@
 //! A dead holder stays in its seat, as `Down`, until a successor has answered. So the roster always
 //! says which replica served there last.
 
+use std::mem;
 use std::time::Instant;
 
 use super::backoff::Backoff;
@@ -42,6 +43,8 @@ pub(super) struct SeatRecord {
     pub(super) begins_drained: bool,
     /// `true` if it served the balancer that is being taken over.
     pub(super) inherited: bool,
+    /// `true` for a first seat in which no replica has answered yet.
+    pub(super) awaits_first_answer: bool,
     /// `true` if an order took it off the ring, and its replicas have not ended yet.
     pub(super) leaving: bool,
     /// Number of its holders that were found dead.
@@ -65,6 +68,7 @@ impl SeatRecord {
             up_since: None,
             begins_drained: false,
             inherited: false,
+            awaits_first_answer: false,
             leaving: false,
             deaths: 0,
             past: SeatHistory::default(),
@@ -98,6 +102,11 @@ impl SeatRecord {
     pub(super) fn display_name(&self) -> &ReplicaName {
         let holder = self.holder.as_ref();
         holder.map_or(&self.first_name, |holder| &holder.name)
+    }
+
+    /// Records an answer in the seat. Returns `true` if it is the first in a first seat.
+    pub(super) fn record_first_answer(&mut self) -> bool {
+        mem::take(&mut self.awaits_first_answer)
     }
 
     /// Gives the seat to a replica that has answered. Returns the former holder.

@@ -1,4 +1,4 @@
-//! Table of the seats, and the set of first seats whose replicas have not answered yet.
+//! Table of the seats.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,12 @@ use crate::roster::{Health, ReplicaId, ReplicaName};
 #[derive(Debug)]
 pub(super) struct SeatTable {
     seats: Vec<SeatRecord>,
-    /// First seats in which no replica has answered yet.
-    unanswered: BTreeSet<Seat>,
 }
 
 impl SeatTable {
-    /// Table of these distinct seats, without an answer in those of `unanswered`.
-    pub(super) fn new(seats: Vec<SeatRecord>, unanswered: BTreeSet<Seat>) -> Self {
-        Self { seats, unanswered }
+    /// Table of these distinct seats.
+    pub(super) fn new(seats: Vec<SeatRecord>) -> Self {
+        Self { seats }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &SeatRecord> {
@@ -78,15 +76,9 @@ impl SeatTable {
         Some(self.seats.remove(at))
     }
 
-    /// Strikes `seat` from the first seats that have not answered. Returns `true` if it was among
-    /// them.
-    pub(super) fn record_first_answer(&mut self, seat: Seat) -> bool {
-        self.unanswered.remove(&seat)
-    }
-
     /// Returns `true` if each of the first seats has had an answer, or was removed by order.
     pub(super) fn has_all_first_answers(&self) -> bool {
-        self.unanswered.is_empty()
+        !self.seats.iter().any(|record| record.awaits_first_answer)
     }
 
     /// Sets the health of the holder `id`. Returns `true` if the roster shows the difference: a

@@ -1,4 +1,4 @@
-//! Seats and their replicas: a seat is taken, recovered, or removed.
+//! Transitions of a seat: a replica takes it, its holder recovers, it is removed.
 
 use super::replica::Phase;
 use super::seat::Holder;
@@ -9,8 +9,8 @@ use crate::fleet::events::EventKind;
 use crate::ring::Seat;
 use crate::roster::{Health, ReplicaId};
 
-/// Gives a wanted seat to the replica that was started for it or promoted to it. `stands_in`: the
-/// replica does not know its seat.
+/// Makes a replica the holder of its seat, once it has answered for the first time or acknowledged
+/// its promotion. `stands_in` is `true` for a replica that ignores the seat's number.
 pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
     let now = state.now;
     let Some(replica) = state.replicas.get_mut(id) else {
@@ -35,8 +35,8 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         stands_in,
     };
     let former = record.take(holder, now);
-    state.seats.record_first_answer(seat);
-    state.effects.publish_if(true);
+    record.record_first_answer();
+    state.effects.publish();
     let origin = if was_standby { "from standby" } else { "" };
     let Some(former) = former else {
         return state.record(EventKind::Joined, seat, name, origin);
@@ -56,12 +56,14 @@ pub(super) fn take_seat(state: &mut PlanState, id: ReplicaId, stands_in: bool) {
         state.record_death(former.id, format!("replaced by {name}, {reason}"));
         state.drain(former.id);
     } else {
-        // The former holder is silent, and its answer is no longer needed.
+        // The former holder is down. If it still runs in silence, it is killed: the seat no longer
+        // waits for its answer.
         state.remove(former.id, StopMode::Kill);
     }
 }
 
-/// Keeps the seat for a holder that was down and answers before its successor does.
+/// Marks a holder up that was down: it answered before a successor did, and keeps its seat. For a
+/// replica that was found at the start, this is its first answer.
 pub(super) fn recover(state: &mut PlanState, id: ReplicaId) {
     let now = state.now;
     let Some(replica) = state.replicas.get_mut(id) else {
@@ -71,28 +73,32 @@ pub(super) fn recover(state: &mut PlanState, id: ReplicaId) {
     replica.phase = Phase::Up;
     let name = replica.name.clone();
     state.set_health(id, Health::Up);
-    if let Some(record) = state.seats.get_mut(seat) {
+    let is_first = state.seats.get_mut(seat).is_some_and(|record| {
         record.holder_answers(now);
-    }
+        record.record_first_answer()
+    });
     if !state.orders.is_replacing(seat) {
         state.cancel_successor(seat, &format!("{name} spoke first"));
     }
-    let kind = match state.seats.record_first_answer(seat) {
+    let kind = match is_first {
         true => EventKind::Joined,
         false => EventKind::Up,
     };
     state.record(kind, seat, name, "");
 }
 
-/// Takes a seat off the ring, cancels its successor and drains its holder.
-pub(super) fn leave_ring(state: &mut PlanState, seat: Seat) {
+/// Begins the removal of a seat that is off the ring already: cancels its successor and drains its
+/// holder.
+pub(super) fn begin_leaving(state: &mut PlanState, seat: Seat) {
     let Some(record) = state.seats.get_mut(seat) else {
         return;
     };
     record.leaving = true;
+    // No start is due here any more, so `Plan::deadline` must not wait for one.
     record.backoff.allow_now();
+    // The fleet is complete without it.
+    record.awaits_first_answer = false;
     let (holder, name) = (record.holder_id(), record.display_name().clone());
-    state.seats.record_first_answer(seat);
     state.cancel_successor(seat, "its seat is removed");
     state.record(EventKind::Leaving, seat, name, "");
     if let Some(id) = holder {
@@ -100,7 +106,7 @@ pub(super) fn leave_ring(state: &mut PlanState, seat: Seat) {
     }
 }
 
-/// Forgets a seat whose replicas have ended.
+/// Removes the record of a seat in which no replica is left.
 pub(super) fn forget(state: &mut PlanState, seat: Seat) {
     if let Some(record) = state.seats.remove(seat) {
         let name = record.display_name().clone();

@@ -27,7 +27,7 @@ pub(super) fn fill(state: &mut PlanState, env: &mut dyn Environment) {
     if state.policy.keeper == Management::External || is_closed || waits || is_lent {
         return;
     }
-    let replicas = state.replicas.iter().map(|(_, replica)| replica);
+    let replicas = state.replicas.values();
     let present = replicas.filter(|replica| replica.seat.is_none() && !replica.is_removing());
     for _ in present.count()..state.policy.standbys {
         let name = state.free_name(env);

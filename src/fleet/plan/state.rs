@@ -185,10 +185,7 @@ impl PlanState {
     pub(super) fn is_name_in_use(&self, name: &ReplicaName) -> bool {
         let mut holders = self.seats.iter().filter_map(|seat| seat.holder.as_ref());
         holders.any(|holder| holder.name == *name)
-            || self
-                .replicas
-                .iter()
-                .any(|(_, replica)| replica.name == *name)
+            || self.replicas.values().any(|replica| replica.name == *name)
     }
 
     /// Returns a random name that is not taken.
@@ -216,7 +213,7 @@ impl PlanState {
         if let Some(record) = self.seats.iter().find(is_named) {
             return Ok(record.seat);
         }
-        let mut replicas = self.replicas.iter().map(|(_, replica)| replica);
+        let mut replicas = self.replicas.values();
         let is_standby = replicas.any(|replica| replica.name == *name && replica.seat.is_none());
         Err(if is_standby {
             OrderError::invalid(format!("{name} is a standby and has no seat"))

@@ -160,7 +160,7 @@ pub(in crate::fleet) enum Input {
     /// Report of the engine.
     Engine(EngineEvent),
     /// Result of a heartbeat.
-    Pulse(ReplicaId, ProbeEvent),
+    Probe(ReplicaId, ProbeEvent),
     /// Evidence of the data path.
     Evidence(Evidence),
     /// A draining replica has no request in flight any more.
@@ -170,7 +170,7 @@ pub(in crate::fleet) enum Input {
     /// Refusal of all changes from here on.
     Close,
     /// Change of the fleet's owner.
-    Hold(Ownership),
+    Ownership(Ownership),
     /// Shutdown; it implies `Close`.
     Stop {
         /// `true` if the serving replicas are left to another balancer, `false` if they are
@@ -254,13 +254,13 @@ pub struct Status {
     /// Number of replicas that are up and not drained.
     pub up: usize,
     /// Number of inherited seats whose replica has not answered this process.
-    pub owed: usize,
+    pub unanswered_inherited: usize,
     /// Number of replicas that are drained by order.
     pub drained: usize,
     /// Number of standbys that are warm and wait for a seat.
     pub standbys: usize,
     /// `true` if changes are refused because another process takes over.
-    pub held: bool,
+    pub owned_elsewhere: bool,
     /// `true` if an order is being carried out, or a replica is on its way to or from a seat.
     pub busy: bool,
     /// `true` if each of the first replicas has answered at least once, or was removed by order.

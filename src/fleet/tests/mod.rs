@@ -59,7 +59,7 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
             timeout: Duration::from_secs(5),
             misses: 3,
             replace_after: Duration::ZERO,
-            ask: ProbeKind::Get {
+            probe: ProbeKind::Get {
                 path: "/heartbeat".to_owned(),
                 host: None,
             },
@@ -71,7 +71,7 @@ fn settings(replicas: ReplicaSettings) -> FleetSettings {
         taken_over_from: None,
         max_replicas: 256,
         workers: 1,
-        ledger: CounterRegistry::default(),
+        counters: CounterRegistry::default(),
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_removed_replica_finishes_its_requests() {
     let added = bench.submit(Order::Add(change(1, &["S4"]))).await;
     assert_eq!(names(added), ["S1", "S2", "S3", "S4"]);
     let roster = bench.roster(|roster| roster.members().len() == 4).await;
-    let cells = Arc::clone(&roster.member(Seat(4)).unwrap().cells);
+    let cells = Arc::clone(&roster.member(Seat(4)).unwrap().counters);
     cells.worker(0).begin();
     let orders = bench.orders.clone();
     let rm = async move {

@@ -47,7 +47,7 @@ async fn a_tunnel_that_never_waits_yields_after_a_turn() {
     ];
     let worker = Worker::without_replicas();
     let (all, own) = (Counter::default(), Cell::new(0));
-    let flow = ByteCounters {
+    let counters = ByteCounters {
         replica: &all,
         request: &own,
     };
@@ -58,8 +58,14 @@ async fn a_tunnel_that_never_waits_yields_after_a_turn() {
     };
     let mut early = BytesMut::new();
     let most = {
-        let flows = (flow, nothing);
-        let tunnel = tunnel::run(&worker, &mut client, &mut replica, &mut early, flows);
+        let both_counters = (counters, nothing);
+        let tunnel = tunnel::run(
+            &worker,
+            &mut client,
+            &mut replica,
+            &mut early,
+            both_counters,
+        );
         let (mut tunnel, mut most) = (pin!(tunnel), 0);
         let enough = poll_fn(|cx| {
             let before = own.get();
@@ -99,7 +105,7 @@ fn a_turn_of_one_byte_chunks_takes_no_longer_than_one_of_a_pipe() {
     };
     let (mut turn, before) = (Turn::default(), inbox.len());
     while !turn.is_turn_over() {
-        let whole = outgoing.read_ahead(&mut inbox, &mut turn).unwrap();
+        let whole = outgoing.absorb(&mut inbox, &mut turn).unwrap();
         assert!(!whole, "more is here");
     }
     let scanned = before - inbox.len();
@@ -150,7 +156,7 @@ async fn a_single_session_runs_and_the_others_queue() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_socket_holds_nobody_up() {
+async fn a_session_that_waits_for_a_socket_blocks_no_other() {
     let (queue, log, sessions) = setup();
     let go = Rc::new(tokio::sync::Notify::new());
     let (first, log_of, gone) = (Rc::clone(&queue), Rc::clone(&log), Rc::clone(&go));

@@ -35,8 +35,8 @@ pub(in crate::proxy) fn keeps_alive(version: Version, fields: &Fields<'_, '_>) -
 
 /// Appends a framing field in canonical form. Returns `false` if `field` is none.
 ///
-/// Of a reply's fields, which may be repeated or void, the first that matches `announced` is written and
-/// the others are dropped. `None` for a request, whose fields were parsed strictly.
+/// Of a reply's fields, which may be repeated or void, the first that matches `announced` is
+/// written and the others are dropped. `None` for a request, whose fields were parsed strictly.
 pub(super) fn push_framing(
     field: &Field<'_>,
     announced: Option<&mut FramingField>,

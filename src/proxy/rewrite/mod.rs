@@ -11,7 +11,7 @@ mod request;
 mod response;
 
 pub(super) use fields::{ConnectionTokens, keeps_alive};
-pub(super) use request::{RewriteContext, asks_upgrade, max_forwards, request};
+pub(super) use request::{RewriteContext, asks_upgrade, max_forwards, rewrite_request};
 pub(super) use response::{HeadEnding, RequestMeta, ResponseMeta, push_head_end, rewrite_reply};
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(in crate::proxy) struct RewriteContext<'a> {
 }
 
 /// Appends the head for the replica.
-pub(in crate::proxy) fn request(
+pub(in crate::proxy) fn rewrite_request(
     head: &RequestHead<'_, '_>,
     context: &RewriteContext<'_>,
     out: &mut BytesMut,

@@ -27,7 +27,7 @@ fn forwarded_by(text: &str, generated_id: Option<u32>, via: Option<&str>) -> Str
         via,
     };
     let mut out = BytesMut::new();
-    request(&head, &extra, &mut out);
+    rewrite_request(&head, &extra, &mut out);
     String::from_utf8(out.to_vec()).unwrap()
 }
 
@@ -239,7 +239,7 @@ proptest::proptest! {
     })]
 
     #[test]
-    fn what_goes_on_is_read_as_the_same_message(
+    fn a_forwarded_head_parses_as_the_same_message(
         method in proptest::sample::select(vec!["GET", "POST", "OPTIONS", "x"]),
         target in proptest::sample::select(vec!["/", "/a%2F?", "/x?y?z", "*", "http://c?d"]),
         version in proptest::sample::select(vec!["1.0", "1.1"]),

@@ -17,7 +17,7 @@ async fn upstream() -> (Upstream, TcpListener) {
         addr: ReplicaAddr(listener.local_addr().unwrap()),
         health: Health::Up,
         drained: false,
-        cells: Arc::new(ReplicaCounters::new(1)),
+        counters: Arc::new(ReplicaCounters::new(1)),
     };
     (Upstream::new(&member, 0, &Rc::default()), listener)
 }
@@ -70,12 +70,8 @@ async fn the_newest_connection_is_reused_first_and_their_number_is_bounded() {
 async fn idle_connections_expire_exactly_at_their_limits() {
     let (upstream, _listener) = upstream().await;
     let now = Instant::now();
-    upstream.put_idle(
-        TcpStream::connect(upstream.addr.0).await.unwrap(),
-        KEEP,
-        2,
-        now,
-    );
+    let connect = || TcpStream::connect(upstream.addr.0);
+    upstream.put_idle(connect().await.unwrap(), KEEP, 2, now);
     assert!(
         upstream
             .take_idle(ReusePolicy::Once, now + TRUSTED_IDLE_TIME)
@@ -86,12 +82,7 @@ async fn idle_connections_expire_exactly_at_their_limits() {
         upstream.take_idle(ReusePolicy::Any, now + KEEP).is_none(),
         "too old"
     );
-    upstream.put_idle(
-        TcpStream::connect(upstream.addr.0).await.unwrap(),
-        KEEP,
-        2,
-        now,
-    );
+    upstream.put_idle(connect().await.unwrap(), KEEP, 2, now);
     assert!(
         upstream
             .take_idle(

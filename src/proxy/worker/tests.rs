@@ -54,7 +54,7 @@ impl Worker {
             addr: ReplicaAddr(*addr),
             health: Health::Up,
             drained: false,
-            cells: Arc::new(ReplicaCounters::new(1)),
+            counters: Arc::new(ReplicaCounters::new(1)),
         };
         let members: Vec<Member> = addrs.iter().zip(1..).map(member).collect();
         let seats = members.iter().map(|member| member.seat).collect();

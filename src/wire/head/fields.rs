@@ -1,7 +1,7 @@
 //! Fields of a head, in order, with the exact lines they stood on.
 //!
-//! A proxy looks for about twenty names in every head, and most are absent. A digest of the names, made in
-//! one pass, tells an absent name without a comparison with each field.
+//! A proxy looks for about twenty names in every head, and most are absent. A digest of the names,
+//! made in one pass, shows that a name is absent without a comparison with each field.
 
 /// Fields of a head.
 #[derive(Clone, Copy)]
@@ -72,8 +72,8 @@ impl<'h, 'b> Fields<'h, 'b> {
         first.map(|header| header.value)
     }
 
-    /// Returns the members of all fields called `name` (lower case), which is a comma-separated list
-    /// (RFC 9110 §5.6.1), without white space and empty members.
+    /// Returns the members of all fields called `name` (lower case), which is a comma-separated
+    /// list (RFC 9110 §5.6.1), without white space and empty members.
     pub fn members<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'b [u8]> + 'a {
         let candidates = self.candidates(name).iter();
         candidates
@@ -111,8 +111,8 @@ pub fn split_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     members.filter(|member| !member.is_empty())
 }
 
-/// Set of field names, as one bit for each of 64 hashes: a Bloom filter with one hash function. Absent
-/// means absent; present may be another name with the same hash.
+/// Set of field names, as one bit for each of 64 hashes: a Bloom filter with one hash function.
+/// Absent means absent; present may be another name with the same hash.
 #[derive(Clone, Copy, Debug, Default)]
 struct NameDigest(u64);
 
@@ -125,8 +125,9 @@ impl NameDigest {
         self.0 & Self::bit(name) != 0
     }
 
-    /// Length, first and last letter, in any case. The factors were searched: with them no name that the
-    /// proxy looks for has the hash of another one that browsers, curl or servers send by default.
+    /// Length, first and last letter, in any case. The factors were searched: with them no name
+    /// that the proxy looks for has the hash of a name that messages usually have, as far as the
+    /// test lists them. Another name with the same hash costs a comparison.
     #[inline]
     fn bit(name: &str) -> u64 {
         let letter = |byte: Option<&u8>| usize::from(byte.map_or(0, |byte| byte | 0x20));
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_that_are_looked_for_are_told_from_those_that_are_usual() {
+    fn wanted_names_do_not_share_a_hash_with_usual_names() {
         let usual = [
             "host",
             "user-agent",

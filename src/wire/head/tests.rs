@@ -12,8 +12,8 @@ fn refusal(text: &str) -> u16 {
 #[test]
 fn lines_are_kept_as_they_were_sent() {
     let text = b"GET /x HTTP/1.1\r\nHost:  a \r\nX-A:b\r\n\r\nrest";
-    let mut room = HeaderSlots::default();
-    let head = request(text, &mut room).unwrap().unwrap();
+    let mut slots = HeaderSlots::default();
+    let head = request(text, &mut slots).unwrap().unwrap();
     let lines: Vec<&[u8]> = head.fields.iter().map(|field| field.line).collect();
     assert_eq!(lines, [&b"Host:  a \r\n"[..], b"X-A:b\r\n"]);
     assert_eq!(head.len, text.len() - 4);
@@ -36,7 +36,7 @@ fn every_prefix_of_a_good_head_is_partial() {
 }
 
 #[test]
-fn what_a_lenient_parser_takes_is_refused() {
+fn input_for_lenient_parsers_is_refused() {
     for text in [
         "GET /x HTTP/1.1\nHost: a\r\n\r\n",
         "GET /x HTTP/1.1\r\nHost: a\n\r\n",
@@ -77,8 +77,8 @@ fn fields_are_counted_at_the_edge() {
     assert_eq!(refusal(&head(MAX_FIELDS)), 431);
     let response = |fields: usize| {
         let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-A: b\r\n".repeat(fields));
-        let mut room = ResponseHeaderSlots::default();
-        response(text.as_bytes(), &mut room).map(|head| head.is_some())
+        let mut slots = ResponseHeaderSlots::default();
+        response(text.as_bytes(), &mut slots).map(|head| head.is_some())
     };
     assert_eq!(response(MAX_RESPONSE_FIELDS), Ok(true));
     let over = response(MAX_RESPONSE_FIELDS + 1).unwrap_err();
@@ -91,8 +91,8 @@ fn fields_are_counted_at_the_edge() {
 #[test]
 fn lists_are_split_over_lines_without_empty_members() {
     let text = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: a ,,\tb\r\nconnection: c\r\n\r\n";
-    let mut room = HeaderSlots::default();
-    let head = request(text, &mut room).unwrap().unwrap();
+    let mut slots = HeaderSlots::default();
+    let head = request(text, &mut slots).unwrap().unwrap();
     let members: Vec<&[u8]> = head.fields.members("connection").collect();
     assert_eq!(members, [b"a", b"b", b"c"]);
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::{PORTS, Port, State, expect, failure, get, request};
-use crate::support::{Backend, Message, Ringmaster, exchange, open_to_strangers};
+use crate::support::{Backend, Message, Ringmaster, exchange, reachable_by_remote_peers};
 
 const TOKEN: [&str; 2] = ["--control-token", "s3cret"];
 const RIGHT: &str = "Authorization: Bearer s3cret\r\n";
@@ -152,7 +152,7 @@ fn only_the_right_token_permits_orders() {
 #[test]
 fn a_peer_from_elsewhere_is_told_what_to_set() {
     let all = ["--listen", "0.0.0.0:0"];
-    let Some((program, ip)) = open_to_strangers(&all) else {
+    let Some((program, ip)) = reachable_by_remote_peers(&all) else {
         return;
     };
     for port in PORTS {
@@ -174,7 +174,7 @@ fn a_peer_from_elsewhere_is_told_what_to_set() {
     assert_eq!(program.rep(), ["S1"]);
     drop(program);
 
-    let Some((program, ip)) = open_to_strangers(&[&all, &TOKEN[..]].concat()) else {
+    let Some((program, ip)) = reachable_by_remote_peers(&[&all, &TOKEN[..]].concat()) else {
         return;
     };
     for port in PORTS {

@@ -21,6 +21,22 @@ fn from(source: Ipv4Addr, program: &Ringmaster) -> Wire {
     Wire::new(socket.into())
 }
 
+/// A backend that reads a connection to its end, reports the bytes, and answers `heard`.
+fn recording() -> (Backend, mpsc::Receiver<Vec<u8>>) {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let backend = Backend::scripted(move |mut conversation| {
+        let received = conversation.wire.rest()?;
+        sender
+            .lock()
+            .expect("a lock")
+            .send(received)
+            .expect("a listener");
+        conversation.wire.write("heard")
+    });
+    (backend, receiver)
+}
+
 #[test]
 fn the_server_may_speak_first_and_every_byte_passes() {
     let backend = greeter("hi");
@@ -93,17 +109,7 @@ fn a_client_is_reset_when_no_replica_is_up() {
 
 #[test]
 fn there_are_no_admin_paths_and_no_errors_of_ours() {
-    let (sender, receiver) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let backend = Backend::scripted(move |mut conversation| {
-        let received = conversation.wire.rest()?;
-        sender
-            .lock()
-            .expect("a lock")
-            .send(received)
-            .expect("a listener");
-        conversation.wire.write("heard")
-    });
+    let (backend, receiver) = recording();
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     for text in [
         "GET /rep HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -145,17 +151,7 @@ fn a_client_waits_for_the_successor_of_a_dead_replica() {
 
 #[test]
 fn a_client_that_leaves_without_a_word_lets_go_of_the_backend() {
-    let (sender, receiver) = mpsc::channel();
-    let sender = Mutex::new(sender);
-    let backend = Backend::scripted(move |mut conversation| {
-        let received = conversation.wire.rest()?;
-        sender
-            .lock()
-            .expect("a lock")
-            .send(received)
-            .expect("a listener");
-        Ok(())
-    });
+    let (backend, receiver) = recording();
     let program = Ringmaster::before(backend.addr, &BY_SOURCE);
     drop(TcpStream::connect(program.listen).unwrap());
     assert_eq!(receiver.recv_timeout(TEST_TIMEOUT).unwrap(), b"");

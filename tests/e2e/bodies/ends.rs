@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, mpsc};
 
-use super::{OK, pattern};
-use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT};
+use super::OK;
+use crate::support::{Backend, End, Ringmaster, TEST_TIMEOUT, pattern};
 
 #[test]
 fn an_expectation_is_met_by_the_backend_or_given_up_by_the_client() {

@@ -11,23 +11,6 @@ use crate::support::{Ringmaster, Wire};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MIB: usize = 1024 * 1024;
 
-/// Bytes in which a lost, doubled or moved piece shows.
-fn pattern(len: usize) -> Vec<u8> {
-    let mut state = 7_u32;
-    let next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
-
-/// Compares without printing megabytes.
-#[track_caller]
-fn same(left: &[u8], right: &[u8]) {
-    assert_eq!(left.len(), right.len());
-    assert_eq!(left.iter().zip(right).position(|(a, b)| a != b), None);
-}
-
 /// `body` as chunks of odd sizes.
 fn chunked(body: &[u8], seed: usize) -> Vec<u8> {
     let sizes = [1, 2, 3, 17, 1000, 4095, 16 * 1024 + 1, 70_001];

@@ -3,8 +3,8 @@
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use super::{MIB, OK, chunked, connect, pattern, same, trickle};
-use crate::support::{Backend, Ringmaster, Wire};
+use super::{MIB, OK, chunked, connect, trickle};
+use crate::support::{Backend, Ringmaster, Wire, assert_same, pattern};
 
 #[test]
 fn large_bodies_of_known_length_go_both_ways_at_once() {
@@ -38,7 +38,7 @@ fn large_bodies_of_known_length_go_both_ways_at_once() {
         (head.status(), head.field("connection")),
         (200, Some("close"))
     );
-    same(&client.body(&head, true).unwrap(), &body);
+    assert_same(&client.body(&head, true).unwrap(), &body, "the reply");
     writer.join().unwrap().unwrap();
     assert_eq!(client.rest().unwrap(), b"");
 }
@@ -67,9 +67,9 @@ fn chunks_of_any_size_go_both_ways() {
         let writer = trickle(&client.stream, request);
         let head = client.head().unwrap();
         assert_eq!(head.status(), 200);
-        same(&client.body(&head, true).unwrap(), &reply_body);
+        assert_same(&client.body(&head, true).unwrap(), &reply_body, "the reply");
         writer.join().unwrap().unwrap();
-        same(&backend.requests().pop().unwrap().body, &body);
+        assert_same(&backend.requests().pop().unwrap().body, &body, "the upload");
     }
     assert_eq!(backend.connections(), 1);
 }
@@ -91,7 +91,7 @@ fn a_slow_reader_gets_every_byte() {
     let mut client = Wire::new(socket.into());
     client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let head = client.head().unwrap();
-    same(&client.body(&head, true).unwrap(), &body);
+    assert_same(&client.body(&head, true).unwrap(), &body, "the reply");
 }
 
 #[test]

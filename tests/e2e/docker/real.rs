@@ -7,6 +7,15 @@ use crate::support::{
     inspect, program,
 };
 
+/// Arguments of a balancer on ports that the system chooses.
+const SERVE: [&str; 5] = [
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+    "--control",
+    "127.0.0.1:0",
+];
+
 fn millis(event: &Value, field: &str) -> f64 {
     event[field].as_f64().unwrap_or(f64::NAN)
 }
@@ -237,14 +246,7 @@ fn two_fleets_share_an_engine_and_one_fleet_has_one_balancer() {
     let first: Ringmaster = red.balancer(&["--replicas", "2"]);
     let second = blue.balancer(&["--replicas", "1"]);
     let others = blue.containers();
-    let ports = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--control",
-        "127.0.0.1:0",
-    ];
-    let refused = end_of(program().args(ports).args(red.flags()));
+    let refused = end_of(program().args(SERVE).args(red.flags()));
     let errors = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{errors}");
     assert!(errors.contains("another balancer runs fleet"), "{errors}");
@@ -262,17 +264,10 @@ fn a_missing_prerequisite_is_named() {
     let Some(engine) = Docker::fleet("missing") else {
         return;
     };
-    let ports = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--control",
-        "127.0.0.1:0",
-    ];
     let fails = |args: &[&str], sentence: &str| {
         let output = end_of(
             program()
-                .args(ports)
+                .args(SERVE)
                 .args(["--engine", "docker"])
                 .args(args),
         );

@@ -1,34 +1,15 @@
 //! Many clients: clients beyond the limit wait in the kernel, clients within it are all served, and
 //! idle ones cost next to nothing.
 
-use std::sync::{Arc, Condvar, Mutex};
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{GET, OK};
+use super::{GET, OK, gated};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
 /// Number of clients that an idle program must hold.
 const CROWD: u64 = 10_000;
 /// Descriptors that the program keeps back for itself (DESIGN: the start).
 const KEPT_BACK: u64 = 400;
-
-/// A backend that answers only once the gate is open, and how many requests it holds.
-fn gated() -> (Backend, Arc<(Mutex<bool>, Condvar)>) {
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let shared = Arc::clone(&gate);
-    let backend = Backend::scripted(move |mut conversation| {
-        loop {
-            conversation.request()?;
-            let (open, condvar) = &*shared;
-            let shut = open.lock().expect("a lock");
-            let held = condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open);
-            drop(held);
-            conversation.wire.write(OK)?;
-        }
-    });
-    (backend, gate)
-}
 
 #[test]
 fn as_many_as_fit_are_served_at_once_and_the_others_wait() {

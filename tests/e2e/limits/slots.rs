@@ -1,12 +1,11 @@
 //! At the limit of connections an idle client is evicted for a new one; a client that is served
 //! never is.
 
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{GET, OK};
+use super::{GET, OK, gated};
 use crate::support::{Backend, Client, End, Ringmaster, TEST_TIMEOUT, eventually};
 
 /// Returns a figure of `stats` about client connections.
@@ -83,17 +82,7 @@ fn a_newcomer_gets_the_slot_of_a_client_of_any_worker() {
 #[test]
 fn a_client_that_is_served_never_makes_room() {
     for workers in ["1", "2"] {
-        let gate = Arc::new((Mutex::new(false), Condvar::new()));
-        let shared = Arc::clone(&gate);
-        let backend = Backend::scripted(move |mut conversation| {
-            loop {
-                conversation.request()?;
-                let (open, condvar) = &*shared;
-                let shut = open.lock().expect("a lock");
-                drop(condvar.wait_timeout_while(shut, TEST_TIMEOUT, |open| !*open));
-                conversation.wire.write(OK)?;
-            }
-        });
+        let (backend, gate) = gated();
         let args = ["--max-connections", "3", "--workers", workers];
         let program = Ringmaster::before(backend.addr, &args);
         let mut served = program.client_after(GET);

@@ -3,8 +3,8 @@
 
 use std::net::Shutdown;
 
-use super::{GET, WAYS, narrow, pattern, same};
-use crate::support::{Backend, Ringmaster};
+use super::{GET, WAYS, narrow};
+use crate::support::{Backend, Ringmaster, assert_same, pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -27,7 +27,7 @@ fn an_end_right_after_the_last_write_truncates_nothing() {
             });
             let mut client = way.narrow_client(&program);
             receiver.recv_timeout(crate::support::TEST_TIMEOUT).unwrap();
-            same(&client.rest().unwrap(), &pattern(len), (way, flags, len));
+            assert_same(&client.rest().unwrap(), &pattern(len), (way, flags, len));
         }
     }
 }
@@ -49,7 +49,7 @@ fn a_close_right_behind_a_body_truncates_nothing() {
             let mut client = narrow(program.listen);
             client.write(GET).unwrap();
             let head = client.head().unwrap();
-            same(&client.body(&head, true).unwrap(), &body, (flags, field));
+            assert_same(&client.body(&head, true).unwrap(), &body, (flags, field));
         }
     }
 }
@@ -67,7 +67,7 @@ fn an_upload_that_ends_is_answered_over_the_other_half() {
         client.write(&message).unwrap();
         client.stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(client.take(7).unwrap(), b"3145728");
-        same(&client.rest().unwrap(), &message, (way, flags));
+        assert_same(&client.rest().unwrap(), &message, (way, flags));
     }
 }
 
@@ -82,14 +82,14 @@ fn both_directions_are_full_at_once() {
             });
             let received = conversation.wire.take(len)?;
             writing.join().expect("a writer")?;
-            same(&received, &pattern(len), way);
+            assert_same(&received, &pattern(len), way);
             conversation.wire.write("heard")
         });
         let mut client = way.client(&program);
         let mut writer = client.stream.try_clone().unwrap();
         let writing =
             std::thread::spawn(move || std::io::Write::write_all(&mut writer, &pattern(4 * MIB)));
-        same(&client.take(len).unwrap(), &pattern(len), (way, flags));
+        assert_same(&client.take(len).unwrap(), &pattern(len), (way, flags));
         writing.join().unwrap().unwrap();
         assert_eq!(client.take(5).unwrap(), b"heard");
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{GET, narrow, pattern, same};
-use crate::support::{Backend, Ringmaster, Wire, exclusive_load, program};
+use super::{GET, narrow};
+use crate::support::{Backend, Ringmaster, Wire, assert_same, exclusive_load, pattern, program};
 
 const SESSIONS: usize = 2000;
 /// Threads that read for them.
@@ -93,7 +93,7 @@ fn expect_whole(client: &mut Wire, body: &[u8]) {
     socket.set_recv_buffer_size(1024 * 1024).expect("SO_RCVBUF");
     let head = client.head().expect("a reply");
     assert_eq!(head.status(), 200);
-    same(&client.body(&head, true).expect("a body"), body, "a body");
+    assert_same(&client.body(&head, true).expect("a body"), body, "a body");
 }
 
 /// Returns the number of pipes that a process has open: proc(5), /proc/PID/fd.

@@ -104,24 +104,3 @@ pub(crate) fn narrow(addr: SocketAddr) -> Wire {
     socket.connect(&addr.into()).expect("a connection");
     Wire::new(socket.into())
 }
-
-/// Bytes in which a lost, doubled or moved piece shows.
-fn pattern(len: usize) -> Vec<u8> {
-    let mut state = 7_u32;
-    let next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
-
-/// Compares without printing megabytes.
-#[track_caller]
-fn same(left: &[u8], right: &[u8], what: impl std::fmt::Debug) {
-    if left == right {
-        return;
-    }
-    assert_eq!(left.len(), right.len(), "{what:?}");
-    let differs = left.iter().zip(right).position(|(a, b)| a != b);
-    assert_eq!(differs, None, "{what:?}");
-}

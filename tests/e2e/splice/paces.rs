@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use super::{GET, WAYS, Way, narrow, pattern, roomy, same};
-use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire, cpu_time};
+use super::{GET, WAYS, Way, narrow, roomy};
+use crate::support::{Backend, Ringmaster, TEST_TIMEOUT, Wire, assert_same, cpu_time, pattern};
 
 const MIB: usize = 1024 * 1024;
 /// The payload of one packet on an Ethernet.
@@ -40,7 +40,7 @@ fn a_slow_reader_gets_every_byte_of_small_packets() {
             conversation.wire.rest().map(drop)
         });
         let mut client = way.narrow_client(&program);
-        same(&read_slowly(&mut client, body.len()), &body, (way, flags));
+        assert_same(&read_slowly(&mut client, body.len()), &body, (way, flags));
     }
 }
 
@@ -64,7 +64,7 @@ fn a_slow_reader_gets_every_byte_of_a_body_in_small_packets() {
         let head = client.head().unwrap();
         let bytes = read_slowly(&mut client, body.len());
         assert_eq!(head.status(), 200);
-        same(&bytes, &body, flags);
+        assert_same(&bytes, &body, flags);
     }
 }
 
@@ -81,7 +81,7 @@ fn a_silent_connection_costs_nothing() {
         let mut client = way.client(&program);
         let message = pattern(MIB);
         client.write(&message).unwrap();
-        same(&client.take(MIB).unwrap(), &message, way);
+        assert_same(&client.take(MIB).unwrap(), &message, way);
         expect_silence(&program);
     }
     // Amid a body, with the backend silent, and with the client not reading.
@@ -145,7 +145,7 @@ fn the_tail_of_a_message_is_not_held_back_in_a_tunnel() {
         let begun = Instant::now();
         for _ in 0..ROUNDS {
             client.write(&message).unwrap();
-            same(&client.take(LEN).unwrap(), &message, (way, flags));
+            assert_same(&client.take(LEN).unwrap(), &message, (way, flags));
         }
         assert!(
             begun.elapsed() < TEST_TIMEOUT,
@@ -178,7 +178,7 @@ fn the_tail_of_a_body_is_not_held_back() {
             .unwrap();
         client.write(&body).unwrap();
         let head = client.head().unwrap();
-        same(&client.body(&head, true).unwrap(), &body, round);
+        assert_same(&client.body(&head, true).unwrap(), &body, round);
     }
     assert!(begun.elapsed() < TEST_TIMEOUT, "{:?}", begun.elapsed());
 }

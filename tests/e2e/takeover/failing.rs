@@ -5,31 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::connect_repeatedly;
 use super::refused::refused;
+use super::{connect_repeatedly, successor};
 use crate::support::{
-    FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, exchange, program,
-    run_to_end, signal,
+    FakeDocker, FaultMode, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, exchange, signal,
 };
 
 #[test]
 fn a_successor_whose_replicas_do_not_answer_changes_nothing() {
     let first = Ringmaster::start(&["--replicas", "2"]);
     let children = first.children();
-    let control = first.control.to_string();
-    let listen = first.listen.to_string();
-    let output = run_to_end(&[
-        "serve",
-        "--takeover",
-        "--listen",
-        &listen,
-        "--control",
-        &control,
-        "--start-timeout",
-        "10ms",
-        "--replica-command",
-        "sleep 60",
-    ]);
+    let flags = ["--start-timeout", "10ms", "--replica-command", "sleep 60"];
+    let output = end_of(&mut successor(&first, &flags));
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -49,18 +36,9 @@ fn a_successor_whose_replicas_do_not_answer_changes_nothing() {
 /// Starts a successor that is never ready, with more flags, and waits until the first has heard of
 /// it.
 fn slow(first: &Ringmaster, more: &[&str]) -> Child {
-    let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let flags = ["--replica-command", "sleep 60", "--start-timeout", "60s"];
-    let ports = [
-        "serve",
-        "--takeover",
-        "--listen",
-        &listen,
-        "--control",
-        &control,
-    ];
-    let second = program()
-        .args([&ports[..], &flags, more].concat())
+    let second = successor(first, &flags)
+        .args(more)
         .stderr(Stdio::null())
         .spawn()
         .expect("the binary");

@@ -7,6 +7,7 @@ mod untouched;
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -22,6 +23,17 @@ on_both_engines!(a_takeover_fails_no_request,);
 /// The bundled replica.
 fn bundled() -> PathBuf {
     Path::new(program().get_program()).with_file_name("replica")
+}
+
+/// A command that starts a successor on the ports of `first`.
+fn successor(first: &Ringmaster, flags: &[&str]) -> Command {
+    let mut command = program();
+    command
+        .args(["serve", "--takeover"])
+        .args(["--listen", &first.listen.to_string()])
+        .args(["--control", &first.control.to_string()])
+        .args(flags);
+    command
 }
 
 /// Sends requests, each over a new connection, until `stop` is set. Returns their number and the

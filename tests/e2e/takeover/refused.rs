@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
 
+use super::successor;
 use crate::support::{Ringmaster, end_of, program, run_to_end};
 
 /// Returns the error output of a process that was refused a takeover.
@@ -32,17 +33,8 @@ fn a_balancer_of_another_engine_may_not_take_over() {
 fn a_successor_without_a_writable_ready_file_leaves_the_old_one_alone() {
     let first = Ringmaster::start(&["--replicas", "1"]);
     let children = first.children();
-    let (control, listen) = (first.control.to_string(), first.listen.to_string());
-    let stderr = refused(&run_to_end(&[
-        "serve",
-        "--takeover",
-        "--listen",
-        &listen,
-        "--control",
-        &control,
-        "--ready-file",
-        "/no/such/folder/ready.json",
-    ]));
+    let flags = ["--ready-file", "/no/such/folder/ready.json"];
+    let stderr = refused(&end_of(&mut successor(&first, &flags)));
     assert!(stderr.contains("--ready-file /no/such/folder"), "{stderr}");
     assert_eq!(first.rep(), ["S1"]);
     assert_eq!(first.children(), children);

@@ -1,4 +1,5 @@
-//! Any bytes as a body, chunked or not: the first one says how many of the next are lengths of pieces.
+//! Any bytes as a body, chunked or not: the first one says how many of the next are lengths of
+//! pieces.
 
 #![no_main]
 

@@ -90,7 +90,7 @@ impl ContainerTask {
         let name = self.replica.container_name();
         shared.registry.identify(&name, container);
         let seat = self.replica.seat;
-        let superseded = seat.and_then(|seat| shared.markers.supersede(seat, container));
+        let superseded = seat.and_then(|seat| shared.markers.record_created(seat, container));
         discard(shared, superseded);
     }
 

@@ -111,7 +111,7 @@ fn keep_as_marker(replica: &ReplicaContainer, container: &ContainerId) -> bool {
     let shared = &replica.shared;
     let (keep, superseded) = shared
         .markers
-        .should_keep(replica.id, replica.seat, container);
+        .keep_if_last(replica.id, replica.seat, container);
     discard(shared, superseded);
     keep
 }
@@ -141,7 +141,7 @@ pub(super) fn discard(shared: &Arc<Shared>, containers: impl IntoIterator<Item =
 /// Removes containers that were found and not adopted, except the last of each vacant seat.
 pub(super) fn discard_found(shared: &Arc<Shared>, found: impl Iterator<Item = DeadContainer>) {
     for (container, seat) in found {
-        let (keep, superseded) = shared.markers.should_keep(NO_REPLICA, seat, &container);
+        let (keep, superseded) = shared.markers.keep_if_last(NO_REPLICA, seat, &container);
         let removed = (!keep).then_some(container);
         discard(shared, superseded.into_iter().chain(removed));
     }

@@ -19,9 +19,11 @@ pub(super) struct SeatMarkers(Mutex<MarkedSeats>);
 
 #[derive(Debug, Default)]
 struct MarkedSeats {
+    /// The vacant seats, each with the last replica that answered in it.
     vacant: VacantSeats,
     /// The newest container that was created for a seat since it is vacant.
     newest: BTreeMap<Seat, ContainerId>,
+    /// The kept container of each marked seat.
     markers: BTreeMap<Seat, ContainerId>,
 }
 
@@ -38,8 +40,13 @@ impl SeatMarkers {
         released
     }
 
-    /// Records a container that was created for a seat. Returns the marker that it supersedes.
-    pub(super) fn supersede(&self, seat: Seat, container: &ContainerId) -> Option<ContainerId> {
+    /// Records a container that was created for a seat, and which marks the seat from now on.
+    /// Returns the marker that is no longer needed.
+    pub(super) fn record_created(
+        &self,
+        seat: Seat,
+        container: &ContainerId,
+    ) -> Option<ContainerId> {
         let mut seats = self.lock();
         if seats.vacant.contains_key(&seat) {
             seats.newest.insert(seat, container.clone());
@@ -47,11 +54,12 @@ impl SeatMarkers {
         seats.markers.remove(&seat)
     }
 
-    /// Decides whether the ended container of a replica becomes a marker, and records it.
+    /// Makes the ended container of a replica a marker if it is the last of a vacant seat: the seat
+    /// that it was created for, or the seat that the replica held.
     ///
-    /// It does if it is the last of a vacant seat: the seat that it was created for, or the seat
-    /// that the replica held. Returns the marker that it supersedes as well.
-    pub(super) fn should_keep(
+    /// Returns whether the container is kept, and another container that was the marker until now
+    /// and can be removed. Called once for each container.
+    pub(super) fn keep_if_last(
         &self,
         id: ReplicaId,
         seat: Option<Seat>,
@@ -66,6 +74,7 @@ impl SeatMarkers {
         let Some(seat) = seat.or_else(|| held(&seats)) else {
             return (false, None);
         };
+        // Without a newer container since the seat is vacant, this one is the last.
         let newest = seats.newest.get(&seat);
         let is_last = newest.is_none_or(|newest| newest == container);
         if !seats.vacant.contains_key(&seat) || !is_last {
@@ -110,41 +119,50 @@ mod tests {
         let markers = SeatMarkers::default();
         let two = Some(Seat(2));
         assert_eq!(
-            markers.should_keep(ReplicaId(1), two, &id(1)),
+            markers.keep_if_last(ReplicaId(1), two, &id(1)),
             (false, None),
             "the seat is filled"
         );
         assert_eq!(markers.set_vacant(vacant(&[(2, 1)])), []);
-        assert_eq!(markers.should_keep(ReplicaId(1), two, &id(1)), (true, None));
+        assert_eq!(
+            markers.keep_if_last(ReplicaId(1), two, &id(1)),
+            (true, None)
+        );
         assert!(markers.has(&id(1)) && !markers.has(&id(2)));
-        assert_eq!(markers.supersede(Seat(2), &id(2)), Some(id(1)));
+        assert_eq!(markers.record_created(Seat(2), &id(2)), Some(id(1)));
         assert!(!markers.has(&id(1)));
-        assert_eq!(markers.should_keep(ReplicaId(2), two, &id(2)), (true, None));
-        assert_eq!(markers.supersede(Seat(2), &id(3)), Some(id(2)));
+        assert_eq!(
+            markers.keep_if_last(ReplicaId(2), two, &id(2)),
+            (true, None)
+        );
+        assert_eq!(markers.record_created(Seat(2), &id(3)), Some(id(2)));
         // A container that was slow to end is not the last.
         assert_eq!(
-            markers.should_keep(ReplicaId(1), two, &id(1)),
+            markers.keep_if_last(ReplicaId(1), two, &id(1)),
             (false, None)
         );
-        assert_eq!(markers.should_keep(ReplicaId(3), two, &id(3)), (true, None));
+        assert_eq!(
+            markers.keep_if_last(ReplicaId(3), two, &id(3)),
+            (true, None)
+        );
         // The seat is filled, or is not wanted any more.
         assert_eq!(markers.set_vacant(vacant(&[(1, 0)])), [id(3)]);
         assert!(!markers.has(&id(3)));
     }
 
     #[test]
-    fn a_standby_that_filled_a_seat_marks_it_and_a_later_one_that_did_not_answer_does_not() {
+    fn a_standby_that_filled_a_seat_marks_it_and_one_that_stood_in_does_not() {
         let markers = SeatMarkers::default();
         markers.set_vacant(vacant(&[(2, 1)]));
-        assert_eq!(markers.supersede(Seat(2), &id(1)), None);
+        assert_eq!(markers.record_created(Seat(2), &id(1)), None);
         assert_eq!(
-            markers.should_keep(ReplicaId(1), Some(Seat(2)), &id(1)),
+            markers.keep_if_last(ReplicaId(1), Some(Seat(2)), &id(1)),
             (true, None)
         );
-        // A standby fills the seat and ends.
+        // A standby stands in for the seat and ends.
         assert_eq!(markers.set_vacant(vacant(&[(2, 5)])), []);
         assert_eq!(
-            markers.should_keep(ReplicaId(5), None, &id(5)),
+            markers.keep_if_last(ReplicaId(5), None, &id(5)),
             (false, None)
         );
         assert!(markers.has(&id(1)));
@@ -152,11 +170,11 @@ mod tests {
         assert_eq!(markers.set_vacant(vacant(&[])), [id(1)]);
         assert_eq!(markers.set_vacant(vacant(&[(2, 6)])), []);
         assert_eq!(
-            markers.should_keep(ReplicaId(6), None, &id(6)),
+            markers.keep_if_last(ReplicaId(6), None, &id(6)),
             (true, None)
         );
         assert_eq!(
-            markers.should_keep(ReplicaId(7), None, &id(7)),
+            markers.keep_if_last(ReplicaId(7), None, &id(7)),
             (false, None)
         );
     }

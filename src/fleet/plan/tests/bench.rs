@@ -166,7 +166,7 @@ impl Bench {
     }
 
     pub(super) fn probe(&mut self, id: ReplicaId, event: ProbeEvent) {
-        self.feed(Input::Pulse(id, event));
+        self.feed(Input::Probe(id, event));
     }
 
     /// Reports that `id` started and answered.
@@ -292,7 +292,7 @@ impl Bench {
 
     /// Returns the descriptions of `show`, as `seat name state`.
     pub(super) fn shown(&self) -> Vec<String> {
-        let infos = self.plan.cards(self.now).into_iter();
+        let infos = self.plan.replica_infos(self.now).into_iter();
         let line = |info: orders::ReplicaInfo| {
             let seat = info
                 .seat

@@ -66,7 +66,7 @@ fn fixed_backends_can_be_drained_and_nothing_else() {
     bench.probe(S2, ProbeEvent::Refused("connection refused".to_owned()));
     bench.probe(S2, ProbeEvent::Answered);
     assert_eq!(drained(&bench), [2]);
-    let past = bench.plan.cards(bench.now).remove(1).1.past;
+    let past = bench.plan.replica_infos(bench.now).remove(1).1.past;
     assert_eq!(past[0].reason, "connection refused");
     assert_eq!(bench.order(Order::Ready(name("b"))), Some(Ok(names("a b"))));
 }
@@ -81,7 +81,7 @@ fn show_lists_former_holders_and_how_they_ended() {
     bench.ends(S2);
     bench.gone(S2);
     bench.now += SEC;
-    let info = bench.plan.cards(bench.now).remove(1).1;
+    let info = bench.plan.replica_infos(bench.now).remove(1).1;
     assert_eq!(
         (info.name, info.state, info.in_rep_list),
         (name("r1"), ReplicaState::Up, true)
@@ -99,13 +99,13 @@ fn show_lists_former_holders_and_how_they_ended() {
     assert_eq!(ended, Some("process ended, signal: 9 (SIGKILL)"));
     // The history keeps the last four holders.
     for _ in 0..5 {
-        let holder = bench.plan.cards(bench.now).remove(1).0.unwrap();
+        let holder = bench.plan.replica_infos(bench.now).remove(1).0.unwrap();
         bench.ends(holder);
         let new = bench.started()[0];
         bench.gone(holder);
         bench.rises(new);
     }
-    let info = bench.plan.cards(bench.now).remove(1).1;
+    let info = bench.plan.replica_infos(bench.now).remove(1).1;
     assert_eq!((info.deaths, info.past.len()), (6, 4));
     assert_eq!(info.past[0].name, name("r5"), "the newest first");
 }

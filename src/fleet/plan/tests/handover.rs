@@ -22,13 +22,13 @@ fn found() -> Bench {
     let (first, now) = ([serving(1, "S1"), serving(2, "S2")], Instant::now());
     let standbys = [(name("s-a"), addr(S3))];
     let mut plan = Plan::resume(policy, &first, &standbys, now).unwrap();
-    plan.borrow();
+    plan.begin_acquiring();
     let mut bench = Bench::of(plan, now);
-    assert_eq!(bench.plan.status().owed, 2);
+    assert_eq!(bench.plan.status().unanswered_inherited, 2);
     for id in [S1, S2, S3] {
         bench.rises(id);
     }
-    assert_eq!(bench.plan.status().owed, 0);
+    assert_eq!(bench.plan.status().unanswered_inherited, 0);
     bench
 }
 
@@ -50,9 +50,16 @@ fn a_shared_replica_that_refuses_or_is_silent_is_only_counted_as_not_answering()
         assert_eq!((bench.removed(), bench.started()), (vec![], vec![]));
     }
     let status = bench.plan.status();
-    assert_eq!((status.owed, status.answered, status.standbys), (2, 0, 1));
+    assert_eq!(
+        (
+            status.unanswered_inherited,
+            status.answered,
+            status.standbys
+        ),
+        (2, 0, 1)
+    );
     // After the takeover the usual rules apply.
-    bench.feed(Input::Hold(Ownership::Owned));
+    bench.feed(Input::Ownership(Ownership::Owned));
     assert_eq!(bench.promoted(), [(S3, 1)]);
     let seats: Vec<u32> = bench.starting_names().iter().map(|one| one.0).collect();
     assert_eq!(seats, [2, 0], "beside S2, and a standby");
@@ -66,10 +73,10 @@ fn a_shared_replica_that_refuses_or_is_silent_is_only_counted_as_not_answering()
 fn a_shared_replica_that_answers_again_counts_again() {
     let mut bench = found();
     refuses(&mut bench, S1);
-    assert_eq!(bench.plan.status().owed, 1);
+    assert_eq!(bench.plan.status().unanswered_inherited, 1);
     bench.probe(S1, ProbeEvent::Answered);
     assert_eq!(bench.kinds(), [EventKind::Up]);
-    assert_eq!(bench.plan.status().owed, 0);
+    assert_eq!(bench.plan.status().unanswered_inherited, 0);
 }
 
 #[test]
@@ -79,13 +86,13 @@ fn a_shared_replica_that_ended_gets_a_successor_and_is_removed_after_the_takeove
     assert_eq!(bench.removed(), []);
     assert_eq!(bench.promoted(), [], "the standby is shared");
     assert_eq!(bench.started(), [OWN]);
-    assert_eq!(bench.plan.status().owed, 1);
+    assert_eq!(bench.plan.status().unanswered_inherited, 1);
     bench.ends(S2);
     bench.ends(S3);
     bench.rises(OWN);
-    assert_eq!(bench.plan.status().owed, 1);
+    assert_eq!(bench.plan.status().unanswered_inherited, 1);
     assert_eq!(bench.removed(), [], "S1 has a successor");
-    bench.feed(Input::Hold(Ownership::Owned));
+    bench.feed(Input::Ownership(Ownership::Owned));
     let mut removed = bench.removed();
     removed.sort_by_key(|(id, _)| *id);
     assert_eq!(removed, [S1, S2, S3].map(|id| (id, StopMode::Kill)));
@@ -121,14 +128,14 @@ fn a_takeover_fills_empty_seats_and_does_not_wait_for_replicas_silent_before() {
     let empty = InitialSeat::new(Seat(2), name("r9"), None);
     let now = Instant::now();
     let mut plan = Plan::resume(policy(Management::Managed), &[silent, empty], &[], now).unwrap();
-    plan.borrow();
+    plan.begin_acquiring();
     let mut bench = Bench::of(plan, now);
     let starts = [(1, "S1"), (2, "r9")].map(|(seat, name)| (seat, name.to_owned()));
     assert_eq!(bench.starting_names(), starts);
-    assert_eq!(bench.plan.status().owed, 0);
+    assert_eq!(bench.plan.status().unanswered_inherited, 0);
     bench.after(10 * SEC);
     assert!(!bench.starting_names().iter().any(|(seat, _)| *seat == 1));
-    bench.feed(Input::Hold(Ownership::Owned));
+    bench.feed(Input::Ownership(Ownership::Owned));
     assert!(bench.starting_names().iter().any(|(seat, _)| *seat == 1));
     bench.report(EngineEvent::Removed { id: S1 });
 }

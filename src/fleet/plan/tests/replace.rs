@@ -172,7 +172,7 @@ fn replace_ends_the_back_off_of_a_seat() {
     bench.fails(S1);
     bench.gone(S1);
     assert_eq!(bench.shown(), ["1 S1 waiting"]);
-    let reason = bench.plan.cards(bench.now).remove(0).1.reason;
+    let reason = bench.plan.replica_infos(bench.now).remove(0).1.reason;
     assert_eq!(
         reason.as_deref(),
         Some("the next start is in 0.5 s; S1: no luck")

@@ -94,7 +94,7 @@ fn a_replica_that_computed_is_up_again_without_a_successor() {
 fn show_reports_the_length_of_a_silence() {
     let mut bench = up(2);
     silent_for(&mut bench, S1, 2 * SEC);
-    let infos = bench.plan.cards(bench.now);
+    let infos = bench.plan.replica_infos(bench.now);
     let reasons: Vec<_> = infos
         .iter()
         .map(|(_, info)| info.reason.as_deref())
@@ -103,7 +103,7 @@ fn show_reports_the_length_of_a_silence() {
     let drain = Order::Drain(name("S1"));
     bench.order(drain);
     assert_eq!(
-        bench.plan.cards(bench.now)[0].1.state,
+        bench.plan.replica_infos(bench.now)[0].1.state,
         ReplicaState::Drained
     );
 }

@@ -225,7 +225,7 @@ fn a_stop_removes_or_detaches_standbys_like_the_others() {
 #[test]
 fn a_standby_is_not_promoted_while_another_process_may_promote_it() {
     let mut bench = warm();
-    bench.feed(Input::Hold(Ownership::Offering));
+    bench.feed(Input::Ownership(Ownership::Offering));
     bench.ends(S2);
     assert_eq!(bench.promoted(), []);
     let starts = bench.starting_names();
@@ -234,7 +234,7 @@ fn a_standby_is_not_promoted_while_another_process_may_promote_it() {
         [(2, "r2".to_owned())],
         "the seat is filled nevertheless"
     );
-    bench.feed(Input::Hold(Ownership::Owned));
+    bench.feed(Input::Ownership(Ownership::Owned));
     bench.ends(S1);
     assert_eq!(bench.promoted(), [(R1, 1)]);
 }
@@ -242,7 +242,7 @@ fn a_standby_is_not_promoted_while_another_process_may_promote_it() {
 #[test]
 fn a_released_fleet_starts_promotes_and_removes_no_replica() {
     let mut bench = warm();
-    bench.feed(Input::Hold(Ownership::Released));
+    bench.feed(Input::Ownership(Ownership::Released));
     bench.ends(S2);
     assert_eq!((bench.promoted(), bench.started()), (vec![], vec![]));
     assert_eq!(bench.removed(), [(S2, StopMode::Detach)]);

@@ -45,7 +45,7 @@ fn without_heartbeats_every_replica_stays_up() {
     let mut bench = Bench::fixed(false);
     assert!(bench.did.is_empty(), "no replica is probed");
     let sign = EvidenceKind::Refused;
-    bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+    bench.feed(Input::Evidence(Evidence { id: S1, kind: sign }));
     assert!(bench.did.is_empty());
     assert_eq!(bench.list(), names("a b"));
     assert!(bench.plan.status().complete);

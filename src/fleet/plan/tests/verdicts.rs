@@ -28,13 +28,13 @@ fn the_first_replicas_start_at_once_and_together() {
     assert_eq!(bench.list(), names("S1 S2 S3"));
     let status = bench.plan.status();
     let expected = Status {
-        owed: 0,
+        unanswered_inherited: 0,
         wanted: 3,
         answered: 3,
         up: 3,
         drained: 0,
         standbys: 0,
-        held: false,
+        owned_elsewhere: false,
         busy: false,
         complete: true,
     };
@@ -205,19 +205,19 @@ fn evidence_causes_a_probe_and_never_a_verdict() {
         EvidenceKind::ConnectTimeout,
         EvidenceKind::ReplyTimeout,
     ] {
-        bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+        bench.feed(Input::Evidence(Evidence { id: S1, kind: sign }));
         assert_eq!(bench.did, [Action::ProbeNow(S1, false)], "{sign:?}");
     }
     let sign = EvidenceKind::Refused;
     for _ in 0..100 {
-        bench.feed(Input::Evidence(Evidence { id: S1, sign }));
+        bench.feed(Input::Evidence(Evidence { id: S1, kind: sign }));
         assert!(bench.did.contains(&Action::ProbeNow(S1, true)));
     }
     assert_eq!(bench.health(1), Some(Health::Suspect));
     let id = ReplicaId(99);
     assert!(
         bench
-            .feed(Input::Evidence(Evidence { id, sign }))
+            .feed(Input::Evidence(Evidence { id, kind: sign }))
             .is_empty()
     );
 }

@@ -116,7 +116,7 @@ impl Model {
         let mut plan = Plan::resume(policy, &first, &[], now).unwrap();
         let mut found = BTreeSet::new();
         if is_theirs {
-            plan.borrow();
+            plan.begin_acquiring();
             found = (1..=3).map(ReplicaId).collect();
         }
         Self {
@@ -177,7 +177,7 @@ impl Model {
         if self.has_left() {
             return;
         }
-        let infos = self.plan.cards(self.now);
+        let infos = self.plan.replica_infos(self.now);
         let listed = infos.iter().filter(|(_, info)| info.in_rep_list).count();
         assert_eq!(listed, self.plan.listed().len());
         let seats: BTreeSet<_> = infos.iter().filter_map(|(_, info)| info.seat).collect();
@@ -242,7 +242,7 @@ impl Model {
             self.sim(id).called = false;
             // Every second replica is a custom server that does not learn its seat.
             let knows = id.0.is_multiple_of(2);
-            self.feed(Input::Pulse(id, ProbeEvent::Seated { knows }));
+            self.feed(Input::Probe(id, ProbeEvent::Seated { knows }));
         }
         let event = match self.sim(id).state {
             State::Running if lie => {
@@ -253,7 +253,7 @@ impl Model {
             State::Dead if lie => ProbeEvent::Broken,
             State::Dead => ProbeEvent::Refused(String::new()),
         };
-        self.feed(Input::Pulse(id, event));
+        self.feed(Input::Probe(id, event));
     }
 
     fn watched(&self) -> Vec<ReplicaId> {

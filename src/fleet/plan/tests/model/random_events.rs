@@ -92,7 +92,7 @@ impl Model {
                     EvidenceKind::ReplyTimeout,
                 ];
                 let sign = signs[self.dice.roll(3)];
-                self.feed(Input::Evidence(Evidence { id, sign }));
+                self.feed(Input::Evidence(Evidence { id, kind: sign }));
             }
             18 => {
                 if let Some(id) = self.dice.pick(&self.in_state(State::Running)) {

@@ -69,7 +69,7 @@ impl Model {
     /// Completes the takeover.
     pub(super) fn complete_takeover(&mut self) {
         if std::mem::take(&mut self.is_theirs) {
-            self.feed(Input::Hold(Ownership::Owned));
+            self.feed(Input::Ownership(Ownership::Owned));
         }
     }
 
