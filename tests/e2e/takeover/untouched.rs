@@ -3,7 +3,6 @@
 
 use std::net::TcpListener;
 use std::thread;
-use std::time::Duration;
 
 use super::refused::refused;
 use crate::support::{
@@ -18,11 +17,8 @@ fn with_standby(engine: &FakeDocker) -> Ringmaster {
     first
 }
 
-/// Lets the engine take 300 ms for each list of containers.
-fn slow_lists(engine: &FakeDocker) {
-    let slow = FaultMode::Slow(Duration::from_millis(300));
-    engine.inject("GET /containers/json", slow, usize::MAX);
-}
+/// Call that lists the containers.
+const LIST: &str = "GET /containers/json";
 
 /// Returns the containers without the lock: their IDs, and the processes in them.
 fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
@@ -100,7 +96,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
     };
     let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
     // The successor must see the containers of before.
-    slow_lists(&engine);
+    engine.inject(LIST, FaultMode::Held, usize::MAX);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
         let second = scope.spawn(|| {
@@ -118,6 +114,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
             usize::MAX,
         );
         signal(hangs.pid.expect("it runs"), Signal::STOP);
+        engine.release(LIST);
         eventually(TEST_TIMEOUT, "its fleet", || count("GET /events") > streams);
         signal(ends.pid.expect("it runs"), Signal::KILL);
         first.event("down", 2);
@@ -145,7 +142,7 @@ fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
     let mut first = engine.balancer(&["--replicas", "2"]);
     let hangs = engine.container("S1").pid.expect("it runs");
     // The new one is to see it hang, not well.
-    slow_lists(&engine);
+    engine.inject(LIST, FaultMode::Held, usize::MAX);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
     let second = thread::scope(|scope| {
         let second = scope.spawn(|| {
@@ -156,6 +153,7 @@ fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
         signal(hangs, Signal::STOP);
         first.signal(Signal::KILL);
         first.wait();
+        engine.release(LIST);
         second.join().expect("it serves")
     });
     second.expect_log("ended before this process served; its replicas are adopted");

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 
 use serde_json::{Value, json};
 
-use super::super::TEST_TIMEOUT;
+use super::super::{TEST_TIMEOUT, eventually};
 use super::{Container, FaultMode, Host};
 
 /// A call that makes or starts a container, until it is answered.
@@ -71,6 +71,13 @@ impl Host {
             }
             Some(FaultMode::Says(text)) => return reply(&mut stream, 200, text.as_bytes()),
             Some(FaultMode::Slow(time)) => std::thread::sleep(time),
+            Some(FaultMode::Held) => eventually(TEST_TIMEOUT, "the release of a call", || {
+                let state = self.state();
+                let mut faults = state.faults.iter();
+                !faults.any(|(begin, fault, _)| {
+                    call.starts_with(&**begin) && matches!(fault, FaultMode::Held)
+                })
+            }),
             Some(FaultMode::DoneInSilence) | None => {}
         }
         if path == "/events" {

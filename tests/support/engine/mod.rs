@@ -44,6 +44,8 @@ pub(crate) struct Container {
 pub(crate) enum FaultMode {
     /// The call is carried out after this time.
     Slow(Duration),
+    /// The call is carried out once the fault is removed.
+    Held,
     /// The call is carried out after this time, and the reply is lost.
     DoneInSilence,
     /// The call fails with this status.
@@ -152,6 +154,11 @@ impl Host {
     /// Injects a fault into the next `times` calls that begin with `call`.
     pub(crate) fn inject(&self, call: &str, fault: FaultMode, times: usize) {
         self.state().faults.push((call.to_owned(), fault, times));
+    }
+
+    /// Removes the faults injected into this call.
+    pub(crate) fn release(&self, call: &str) {
+        self.state().faults.retain(|(held, _, _)| held != call);
     }
 
     /// Removes all injected faults.
