@@ -45,7 +45,7 @@ test-page: ## Test the dashboard in a real browser (needs chromium and chromium-
 # are optimized, because the test generates and hashes as many bytes as the balancer moves.
 soak: ## Transfer 4 GiB each way through a release and compare by hash (RINGMASTER_SOAK_GIB=N for another size)
 	cargo build --release --workspace
-	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test e2e volume:: -- --test-threads 1
+	RINGMASTER_SOAK_GIB=$(or $(RINGMASTER_SOAK_GIB),4) cargo test --release --test e2e soak:: -- --test-threads 1
 
 faults: ## Make replicas of a release fail in every way under load, and print the cost as a table
 	cargo build --release --workspace

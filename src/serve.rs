@@ -114,7 +114,7 @@ impl Parts {
         let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
         let (stops, stop_receivers) = supervisor::stop_channels();
         let (accepting, accepting_seen) = watch::channel(self.taken.is_none());
-        let fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
+        let mut fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
             listeners: ports.data,
@@ -129,12 +129,8 @@ impl Parts {
         if let Some(taken) = &self.taken {
             let limit = config.start_timeout + TAKEOVER_ANSWER_MARGIN;
             let hint = silence_hint(&config.replicas);
-            let ready = until_ready(runtime, &fleet, &mut self.signals, taken, limit, hint);
-            if let Err(err) = ready {
-                // An error here would hide the reason for the end.
-                let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
-                return Err(err);
-            }
+            let signals = &mut self.signals;
+            fleet = ready_or_left(runtime, fleet, signals, taken, limit, hint)?;
         }
         let known = ControlDeps {
             order_queue: queue,
@@ -189,6 +185,26 @@ fn start_access_log(
     let (log, writer) = access_log::start(target, config.access_log_format, Arc::clone(port))?;
     config.proxy.access_log = Some(log);
     Ok(Some(writer))
+}
+
+/// Waits until the inherited replicas have answered. On an error the fleet is left to the old
+/// process.
+fn ready_or_left(
+    runtime: &Runtime,
+    fleet: Fleet,
+    signals: &mut Signals,
+    taken: &Handoff,
+    limit: Duration,
+    hint: &str,
+) -> anyhow::Result<Fleet> {
+    match until_ready(runtime, &fleet, signals, taken, limit, hint) {
+        Ok(()) => Ok(fleet),
+        Err(err) => {
+            // A second error would hide the reason for the end.
+            let _ = runtime.block_on(fleet.leave(LEAVE_TIMEOUT));
+            Err(err)
+        }
+    }
 }
 
 /// Likely reason why inherited replicas do not answer.

@@ -1,11 +1,13 @@
 //! Imports between files of one crate must not form a cycle.
 //!
-//! A path is followed to the file that defines its item: a module that only re-exports an item passes it on
-//! from a child. So a `pub use` is no import of its own file, and a folder's `mod.rs` may be its face.
+//! A path is followed to the file that defines its item: a module that only re-exports an item
+//! passes it on from a child. So a `pub use` of a name that the file itself does not need is no
+//! import, and a folder's `mod.rs` may be its face.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{code, is_word, production};
+use crate::paths::{Path, base, module_of, named};
+use crate::source::{production_code, uses, words};
 
 /// Returns one sentence for each group of files below `root` that import each other in a circle.
 pub(crate) fn import_cycles(root: &str, sources: &[(String, String)]) -> Vec<String> {
@@ -15,7 +17,7 @@ pub(crate) fn import_cycles(root: &str, sources: &[(String, String)]) -> Vec<Str
         .keys()
         .map(|file| (*file, reachable(&imports, file)))
         .collect();
-    let mut told = BTreeSet::new();
+    let mut cycles = BTreeSet::new();
     for (file, all) in &reach {
         let circle: BTreeSet<&str> = all
             .iter()
@@ -23,13 +25,13 @@ pub(crate) fn import_cycles(root: &str, sources: &[(String, String)]) -> Vec<Str
             .filter(|other| reach.get(other).is_some_and(|back| back.contains(file)))
             .collect();
         if !circle.is_empty() {
-            told.insert(format!(
+            cycles.insert(format!(
                 "import each other: {}",
                 Vec::from_iter(circle).join(", ")
             ));
         }
     }
-    told.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
 /// Files that `file` imports, directly or not; `file` itself only if a cycle leads back to it.
@@ -49,19 +51,16 @@ struct Crate<'a> {
     modules: BTreeMap<Vec<String>, (&'a str, String)>,
 }
 
-/// A path as written: where it starts, and its segments.
-type Path = Vec<String>;
-
 impl<'a> Crate<'a> {
+    /// Reads the modules. A main.rs beside a lib.rs is a crate of its own, and is left out.
     fn new(root: &str, sources: &'a [(String, String)]) -> Self {
+        let has_library = sources
+            .iter()
+            .any(|(path, _)| path.strip_prefix(root) == Some("lib.rs"));
         let below = sources.iter().filter_map(|(path, text)| {
-            let inner = path.strip_prefix(root)?.strip_suffix(".rs")?;
-            let inner = inner.trim_end_matches("/mod");
-            let code = code(production(path, text));
-            let mut module: Path = inner.split('/').map(str::to_owned).collect();
-            if matches!(inner, "lib" | "main") {
-                module.clear();
-            }
+            let is_binary = has_library && path.strip_prefix(root) == Some("main.rs");
+            let module = module_of(root, path).filter(|_| !is_binary)?;
+            let code = production_code(path, text);
             (!code.trim().is_empty()).then_some((module, (path.as_str(), code)))
         });
         Self {
@@ -72,7 +71,13 @@ impl<'a> Crate<'a> {
     /// Files that each file imports.
     fn imports(&self) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
         let all = self.modules.iter().map(|(module, (file, code))| {
-            let paths = self.paths(module, &without_re_exports(code));
+            let (own, re_exports) = split_re_exports(code);
+            let mut paths = self.paths(module, &own);
+            let re_exported = re_exports
+                .iter()
+                .flat_map(|text| self.paths(module, text))
+                .filter(|path| is_needed(path, &own));
+            paths.extend(re_exported);
             let files = paths
                 .iter()
                 .filter_map(|path| self.file_of(path, 0))
@@ -82,37 +87,14 @@ impl<'a> Crate<'a> {
         all.collect()
     }
 
-    /// Absolute paths that `code` of `module` names.
+    /// Absolute paths that `code` of `module` names, those through a child module included.
     fn paths(&self, module: &[String], code: &str) -> Vec<Path> {
-        let mut found = Vec::new();
-        let mut at = 0;
-        while let Some(start) = code[at..].find(is_word).map(|start| at + start) {
-            let word: String = code[start..].chars().take_while(|c| is_word(*c)).collect();
-            at = start + word.len();
-            if code[..start].ends_with("::") || !code[at..].starts_with("::") {
-                continue;
-            }
-            let Some(base) = self.base(module, &word) else {
-                continue;
-            };
-            for rest in segments(&code[at + 2..]) {
-                found.push(absolute(&base, rest));
-            }
-        }
-        found
-    }
-
-    /// Module that a path begins in whose first word is `word`, if it is one of this crate.
-    fn base(&self, module: &[String], word: &str) -> Option<Path> {
-        match word {
-            "crate" => Some(vec![]),
-            "self" => Some(module.to_vec()),
-            "super" => Some(module[..module.len().checked_sub(1)?].to_vec()),
-            _ => {
+        named(code, |word| {
+            base(module, word).or_else(|| {
                 let child = [module, &[word.to_owned()]].concat();
                 self.modules.contains_key(&child).then_some(child)
-            }
-        }
+            })
+        })
     }
 
     /// File that defines the item of an absolute path.
@@ -126,7 +108,7 @@ impl<'a> Crate<'a> {
             return Some(file);
         };
         let passed_on = uses(code).into_iter().find_map(|text| {
-            let all = self.paths(module, text);
+            let all = self.paths(module, &code[text]);
             all.into_iter().find(|path| path.last() == Some(item))
         });
         match passed_on {
@@ -136,87 +118,25 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// Joins a base and the segments behind it, each `super` of which goes up.
-fn absolute(base: &[String], rest: Path) -> Path {
-    let mut path = base.to_vec();
-    for segment in rest {
-        match segment.as_str() {
-            "super" => drop(path.pop()),
-            "self" => {}
-            _ => path.push(segment),
+/// `code` without its `pub use` declarations, and these declarations.
+fn split_re_exports(code: &str) -> (String, Vec<&str>) {
+    let (mut own, mut re_exports, mut from) = (String::new(), Vec::new(), 0);
+    for range in uses(code) {
+        if code[range.clone()].starts_with("pub") {
+            own.push_str(&code[from..range.start]);
+            from = range.end;
+            re_exports.push(&code[range]);
         }
     }
-    path
+    (own + &code[from..], re_exports)
 }
 
-/// Segments of a path, of each path of a `{…}` group one list.
-fn segments(rest: &str) -> Vec<Path> {
-    if let Some(group) = rest.strip_prefix('{') {
-        return members(group).into_iter().flat_map(segments).collect();
-    }
-    let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-    let (word, rest) = rest.split_at(end);
-    let first = vec![word.to_owned()];
-    match rest.strip_prefix("::") {
-        _ if word.is_empty() => vec![],
-        Some(rest) if rest.starts_with(|c| is_word(c) || c == '{') => segments(rest)
-            .into_iter()
-            .map(|rest| [first.clone(), rest].concat())
-            .collect(),
-        _ => vec![first],
-    }
-}
-
-/// Members of a group, up to its closing bracket.
-fn members(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut all) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                all.push(group[start..at].trim());
-                start = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-/// `use` declarations of `code`, without the word `use`.
-fn uses(code: &str) -> Vec<&str> {
-    let all = code.match_indices("use ").filter(|(at, _)| {
-        let before = code[..*at].trim_end_matches(' ');
-        before.is_empty() || before.ends_with(['\n', ')']) || before.ends_with("pub")
-    });
-    all.map(|(at, _)| &code[at + 4..at + code[at..].find(';').unwrap_or(code.len() - at)])
-        .collect()
-}
-
-/// `code` without its `pub use` declarations, which import nothing for the file itself.
-fn without_re_exports(code: &str) -> String {
-    let mut out = String::with_capacity(code.len());
-    let mut rest = code;
-    while let Some(at) = rest.find("pub") {
-        let after = rest[at + 3..].trim_start();
-        let after = match after.strip_prefix('(') {
-            Some(scope) => scope
-                .split_once(')')
-                .map_or("", |(_, after)| after)
-                .trim_start(),
-            None => after,
-        };
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 3..];
-        if after.starts_with("use ") {
-            rest = rest.split_once(';').map_or("", |(_, after)| after);
-        }
-    }
-    out + rest
+/// Returns `true` if `own` names the item that `path` re-exports.
+fn is_needed(path: &[String], own: &str) -> bool {
+    let item = path.last().map_or("", String::as_str);
+    // `mod b;` declares the module and does not need the function `b::b`.
+    let mut places = words(own, item).filter(|at| !own[..*at].ends_with("mod "));
+    !item.is_empty() && places.next().is_some()
 }
 
 #[cfg(test)]
@@ -236,6 +156,8 @@ fn a_cycle_is_found_however_the_import_is_written() {
         "fn g() { super::b::f() }",
         "use super::{x, b::{self, f}};",
         "use crate::{a::{b::f}, e};",
+        "use super::b::*;",
+        "#[cfg(test)]\nmod tests;\nuse super::b;",
     ] {
         let found = cycles(&[b, top, ("src/a/c.rs", c)]);
         assert_eq!(found, ["import each other: src/a/b.rs, src/a/c.rs"], "{c}");
@@ -264,6 +186,25 @@ fn a_child_that_needs_its_parent_is_a_cycle_unless_the_parent_only_re_exports() 
     assert!(cycles(&[child, ("src/a/mod.rs", face), limits]).is_empty());
     let used = "mod b; mod limits; use b::B; pub use limits::Limits; fn f(_: B) {}";
     assert!(cycles(&[child, ("src/a/mod.rs", used), limits]).is_empty());
+    let namesake = "mod b; pub use b::b; pub struct Limits;";
+    assert!(cycles(&[child, ("src/a/mod.rs", namesake)]).is_empty());
+    let needed = "mod b; pub use b::B; pub struct Limits(B);";
+    assert_eq!(
+        cycles(&[child, ("src/a/mod.rs", needed)]),
+        ["import each other: src/a/b.rs, src/a/mod.rs"]
+    );
+    let glob = ("src/a/b.rs", "use super::*; pub struct B;");
+    assert_eq!(cycles(&[glob, ("src/a/mod.rs", needed)]).len(), 1);
+}
+
+#[test]
+fn a_cycle_through_the_library_is_found_beside_a_binary() {
+    let files = [
+        ("src/a.rs", "use crate::run;"),
+        ("src/lib.rs", "mod a; pub fn run() { a::b() }"),
+        ("src/main.rs", "fn main() { ringmaster::run() }"),
+    ];
+    assert_eq!(cycles(&files), ["import each other: src/a.rs, src/lib.rs"]);
 }
 
 #[test]

@@ -1,21 +1,22 @@
-//! Methods of a type: few, and in `fleet/plan` all in one file, where the type keeps its invariants.
+//! Methods of a type: few, and in `fleet/plan` all in one file, where the type keeps its
+//! invariants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{code, functions, is_word, production, words};
+use crate::source::{functions, is_word, production_code, words};
 
 const MAX_METHODS: usize = 25;
 
 /// Folders in which a type has all of its methods in one file.
 const ONE_HOME: [&str; 1] = ["src/fleet/plan"];
 
-/// Returns one sentence for each type with too many methods, or with methods in several files where it must
-/// have one.
+/// Returns one sentence for each type with too many methods, or with methods in several files where
+/// it must have one.
 pub(crate) fn scattered_types(sources: &[(String, String)]) -> Vec<String> {
     // Types of one name in different parts of a crate are different types.
     let mut types: BTreeMap<(&str, String), (usize, BTreeSet<&str>)> = BTreeMap::new();
     for (path, text) in sources {
-        let code = code(production(path, text));
+        let code = production_code(path, text);
         for (name, methods) in inherent_impls(&code) {
             let entry = types.entry((part(path), name)).or_default();
             entry.0 += methods;
@@ -37,11 +38,15 @@ pub(crate) fn scattered_types(sources: &[(String, String)]) -> Vec<String> {
     wrong
 }
 
-/// Part of the workspace in which a type's name means one type.
+/// Part of the workspace in which a type's name means one type: `src/load` for `src/load.rs` and
+/// for every file below `src/load/`.
 fn part(path: &str) -> &str {
-    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let one_home = ONE_HOME.into_iter().find(|home| folder.starts_with(home));
-    one_home.unwrap_or(folder)
+    if let Some(home) = ONE_HOME.into_iter().find(|home| path.starts_with(home)) {
+        return home;
+    }
+    let inner = path.find("src/").map_or(0, |at| at + "src/".len());
+    let end = path[inner..].find(['/', '.']);
+    &path[..end.map_or(path.len(), |end| inner + end)]
 }
 
 /// Type and number of methods of each `impl Type {…}`; those of traits are not counted.
@@ -53,7 +58,7 @@ fn inherent_impls(code: &str) -> Vec<(String, usize)> {
             continue;
         };
         let head = &code[at + 4..at + open];
-        if words(head, "for").next().is_some() {
+        if is_of_trait(head) {
             continue;
         }
         let body = &code[at + open..];
@@ -61,6 +66,22 @@ fn inherent_impls(code: &str) -> Vec<(String, usize)> {
         found.push((type_name(head), functions(&body[..end]).len()));
     }
     found
+}
+
+/// Returns `true` for `Trait for Type`. The `for<'a>` of a bound is inside brackets or behind
+/// `where`.
+fn is_of_trait(head: &str) -> bool {
+    let end = words(head, "where").next().unwrap_or(head.len());
+    let head = head[..end].replace("->", "  ");
+    let mut depth = 0;
+    let outside: String = head
+        .chars()
+        .map(|c| {
+            depth += i32::from(c == '<') - i32::from(c == '>');
+            if depth == 0 { c } else { ' ' }
+        })
+        .collect();
+    words(&outside, "for").next().is_some()
 }
 
 /// Name in `<'a, T> path::Name<'a, T>`.
@@ -98,7 +119,7 @@ fn a_type_with_too_many_methods_is_found_wherever_they_are() {
     let some = implementation("<'a, T: Into<u8>> super::Plan<'a, T>", 20);
     let full = ("src/a/b.rs", implementation("Plan<'_>", 5));
     assert!(wrong(&[("src/a/c.rs", some.clone()), full]).is_empty());
-    let more = ("src/a/b.rs", implementation("Plan<'_>", 6));
+    let more = ("src/a/b/d.rs", implementation("Plan<'_>", 6));
     assert_eq!(
         wrong(&[("src/a/c.rs", some.clone()), more.clone()]).len(),
         1
@@ -106,6 +127,14 @@ fn a_type_with_too_many_methods_is_found_wherever_they_are() {
     // Another type of that name, and methods of a trait.
     assert!(wrong(&[("src/d/c.rs", some), more]).is_empty());
     assert!(wrong(&[("src/a.rs", implementation("Debug for Plan", 26))]).is_empty());
+    for head in [
+        "<F> Plan<F>\nwhere\n    F: for<'a> Fn(&'a u8),\n",
+        "<F: for<'a> Fn(&'a u8) -> u8> Plan<F>",
+    ] {
+        assert_eq!(wrong(&[("src/a.rs", implementation(head, 26))]).len(), 1);
+    }
+    let of_trait = "<F: Fn() -> u8> Debug for Plan<F> where F: for<'a> Fn(&'a u8)";
+    assert!(wrong(&[("src/a.rs", implementation(of_trait, 26))]).is_empty());
 }
 
 #[test]

@@ -1,13 +1,19 @@
-//! Rules of the language that a machine can hold: how a doc block begins, words that hide the actor, the
-//! length of a sentence. They read the comments and string literals of Rust files, and README pages.
+//! Rules of the language that a machine can hold: how a doc block begins, words that hide the
+//! actor, the length of a sentence. They read the comments and string literals of Rust files, and
+//! README pages. Other files of the repository keep only the list of banned words.
 
-use crate::source::{code, line};
+use crate::source::{code, functions, line, words};
 
-/// First words that a summary line must not have: the noun or the verb of the thing itself says more.
+/// First words that a summary line must not have: the noun or the verb of the thing itself says
+/// more.
 const OPENINGS: [&str; 16] = [
-    "What", "How", "Whether", "Who", "Whom", "Whose", "Whoever", "When", "Where", "Why", "Which",
-    "One", "It", "Those", "Nobody", "Another",
+    "what", "how", "whether", "who", "whom", "whose", "whoever", "when", "where", "why", "which",
+    "one", "it", "those", "nobody", "another",
 ];
+
+/// Openings that a later paragraph of a doc block may have: a condition comes first in its
+/// sentence, and `It` is the thing of the summary line.
+const LATER_OPENINGS: [&str; 3] = ["when", "it", "one"];
 
 /// Words and phrases that hide the actor, or that are not current English.
 const BANNED: [&str; 10] = [
@@ -23,8 +29,8 @@ const BANNED: [&str; 10] = [
     "surprising:",
 ];
 
-/// Places that may have a banned word: a part of the path, and a part of the line. All name the
-/// Unix user.
+/// Phrases that may contain a banned word: a part of the path, and the phrase. All name the Unix
+/// user.
 const ALLOWED: [(&str, &str); 5] = [
     ("", "user nobody"),
     ("", "`nobody`"),
@@ -41,12 +47,13 @@ pub(crate) fn speaks_plainly(path: &str, text: &str) -> Vec<String> {
     if path == "tests/architecture/prose.rs" {
         return vec![];
     }
-    let mut wrong = banned(path, &literals_and_comments(text));
+    let code = code(text);
+    let mut wrong = banned_words(path, &literals_and_comments(text, &code));
+    wrong.extend(banned_names(&code));
+    wrong.extend(unread_forms(text, &code));
     for block in comment_blocks(text) {
-        let first = block.lines.first().map_or("", |first| first.as_str());
-        let word = first.split(|c: char| !c.is_alphanumeric()).next();
-        if block.is_doc && word.is_some_and(|word| OPENINGS.contains(&word)) {
-            wrong.push(format!("line {}: begins with a riddle: {first}", block.at));
+        if block.is_doc {
+            wrong.extend(hidden_actors(&block));
         }
         wrong.extend(long_sentences(block.at, &block.lines));
     }
@@ -55,7 +62,7 @@ pub(crate) fn speaks_plainly(path: &str, text: &str) -> Vec<String> {
 
 /// Returns what is wrong with the language of a page of documentation.
 pub(crate) fn page_speaks_plainly(path: &str, text: &str) -> Vec<String> {
-    let mut wrong = banned(path, text);
+    let mut wrong = banned_words(path, text);
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     wrong.extend(long_sentences(1, &lines));
     wrong
@@ -94,9 +101,49 @@ fn comment_blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
+/// Doc comments in forms that [`comment_blocks`] does not read.
+fn unread_forms(text: &str, code: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if ["/**", "/*!"]
+            .iter()
+            .any(|form| line.trim_start().starts_with(form))
+        {
+            wrong.push(format!("line {number}: a doc comment without /// or //!"));
+        }
+    }
+    for at in words(code, "doc") {
+        let begins_attribute = code[..at].trim_end().ends_with(['[', ',']);
+        if begins_attribute && code[at + 3..].trim_start().starts_with('=') {
+            wrong.push(format!("line {}: a doc attribute", line(code, at)));
+        }
+    }
+    wrong
+}
+
+/// Paragraphs of a doc block that begin with a question word or a pronoun.
+fn hidden_actors(block: &Block) -> Vec<String> {
+    let (mut wrong, mut begins, mut is_fenced) = (Vec::new(), true, false);
+    for (at, line) in block.lines.iter().enumerate() {
+        let content = line.trim().trim_start_matches(['*', '_', '`', '[']);
+        is_fenced ^= line.trim_start().starts_with("```");
+        let word = content.split(|c: char| !c.is_alphanumeric()).next();
+        let word = word.unwrap_or_default().to_lowercase();
+        let is_banned = OPENINGS.contains(&word.as_str())
+            && (at == 0 || !LATER_OPENINGS.contains(&word.as_str()));
+        if begins && !is_fenced && is_banned {
+            let number = block.at + at;
+            wrong.push(format!(
+                "line {number}: a paragraph begins with a question word or a pronoun: {line}"
+            ));
+        }
+        begins = line.trim().is_empty() || line.starts_with("# ");
+    }
+    wrong
+}
+
 /// `text` with its code turned into blanks: what is left is comments and literals.
-fn literals_and_comments(text: &str) -> String {
-    let code = code(text);
+fn literals_and_comments(text: &str, code: &str) -> String {
     let mut code = code.chars();
     let pairs = text.chars().map(|c| (c, code.next()));
     pairs
@@ -107,28 +154,61 @@ fn literals_and_comments(text: &str) -> String {
         .collect()
 }
 
-fn banned(path: &str, text: &str) -> Vec<String> {
-    let lower = text.to_lowercase();
+/// Functions whose names have a banned word.
+fn banned_names(code: &str) -> Vec<String> {
+    let names = functions(code).into_iter().filter(|(name, _, _)| {
+        let mut parts = name.split('_');
+        parts.any(|part| BANNED.contains(&part))
+    });
+    names
+        .map(|(name, at, _)| format!("line {at}: fn {name}"))
+        .collect()
+}
+
+/// Banned words and phrases of `text`, those broken over two lines included.
+pub(crate) fn banned_words(path: &str, text: &str) -> Vec<String> {
+    let (joined, lines) = joined(text);
+    let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let mut wrong = Vec::new();
     for phrase in BANNED {
-        for (at, _) in lower.match_indices(phrase) {
-            let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-            let is_part = word(lower[..at].chars().next_back())
-                || (!phrase.ends_with(':') && word(lower[at + phrase.len()..].chars().next()));
-            let number = line(&lower, at);
-            let whole = lower.lines().nth(number - 1).unwrap_or_default();
-            let is_allowed = ALLOWED
-                .iter()
-                .any(|(file, part)| path.contains(file) && whole.contains(part));
+        for (at, _) in joined.match_indices(phrase) {
+            let end = at + phrase.len();
+            let is_part = is_word(joined[..at].chars().next_back())
+                || (!phrase.ends_with(':') && is_word(joined[end..].chars().next()));
+            let is_allowed = ALLOWED.iter().any(|(file, allowed)| {
+                let mut places = joined.match_indices(allowed);
+                path.contains(file)
+                    && places.any(|(from, _)| from <= at && end <= from + allowed.len())
+            });
             if !is_part && !is_allowed {
-                wrong.push(format!("line {number}: {phrase}"));
+                wrong.push(format!("line {}: {phrase}", lines[at]));
             }
         }
     }
     wrong
 }
 
-/// Sentences of prose that are too long. Fenced blocks and tables are no prose, a list item is a sentence.
+/// `text` in lower case with its lines joined by one blank and without comment markers, and the
+/// number of the line of each byte. An empty line stays a line break.
+fn joined(text: &str) -> (String, Vec<usize>) {
+    let (mut joined, mut lines) = (String::new(), Vec::new());
+    for (number, line) in (1..).zip(text.lines()) {
+        let content = line.trim().trim_start_matches(['/', '!', '#', '*']);
+        let mut words = content.trim_end_matches('\\').split_whitespace().peekable();
+        if words.peek().is_none() {
+            joined.push('\n');
+        }
+        for word in words {
+            joined.push_str(&word.to_lowercase());
+            joined.push(' ');
+        }
+        lines.resize(joined.len(), number);
+    }
+    (joined, lines)
+}
+
+/// Sentences of prose that are too long. Fenced blocks and tables are no prose, a list item is a
+/// sentence.
 fn long_sentences(first_line: usize, lines: &[String]) -> Vec<String> {
     let (mut wrong, mut sentence, mut is_fenced) = (Vec::new(), Vec::new(), false);
     for (at, line) in lines.iter().enumerate() {
@@ -185,6 +265,26 @@ fn a_question_word_or_pronoun_at_the_beginning_of_a_doc_block_is_found() {
         "fn a() {}\n    /// Who waits.\n    x: u8,",
         "    /// Whole lines only.\n    x: u8,",
     );
+    expect_found(
+        "/// Returns `true`.\n///\n/// Whoever waits is woken.",
+        "/// Returns `true`.\n///\n/// ```\n///\n/// which x\n/// ```\n///\n/// It waits.",
+    );
+    expect_found("/// **What** it is.", "/// # Errors\n/// When it is.");
+    expect_found("/// `how` it is.", "// how it is.");
+}
+
+#[test]
+fn doc_comments_in_other_forms_are_found() {
+    let good = "let doc = 1; f(doc); // #[doc = \"x\"]\nf(\"/**\");";
+    for bad in [
+        "#[doc = \"What it is.\"]\nfn a() {}",
+        "#![doc = \"What it is.\"]",
+        "#[cfg_attr(all(), doc = \"What it is.\")]",
+        "    /** What it is. */",
+        "/*! What it is. */",
+    ] {
+        expect_found(bad, good);
+    }
 }
 
 #[test]
@@ -196,6 +296,12 @@ fn words_that_hide_the_actor_are_found_in_comments_and_texts() {
         "// Told of late.",
         "// A list of latecomers, as user nobody.",
     );
+    expect_found("// Nobody runs as user nobody.", "// Runs as `nobody`.");
+    expect_found("/// Told of\n/// late.", "/// Told of\n///\n/// late.");
+    expect_found("f(\"told of \\\n    late\");", "// told of\nf();\n// late");
+    expect_found("fn asks_nobody() {}", "fn asks_no_body() {}");
+    let page = page_speaks_plainly("README.md", "Replicas wait in\nvain.");
+    assert_eq!(page, ["line 1: in vain"]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Rust source as the rules of the house look at it: what is code, what is production code, which
-//! parts of the crate it imports, where its functions begin and end.
+//! Scanner of Rust source for the rules: code without comments and literals, production code
+//! without tests, positions of words, `use` declarations and functions.
 //!
-//! It is a scanner, not a parser: comments and literals are blanked in place (line breaks stay), and
-//! the rest is judged by words and brackets, which is all the rules need.
+//! Comments and literals are blanked in place (line breaks stay). The rules judge the rest by words
+//! and brackets, so they need no parser.
+
+use std::ops::Range;
 
 /// `text` with every comment, string and character literal turned into blanks.
 pub(crate) fn code(text: &str) -> String {
@@ -22,7 +24,8 @@ pub(crate) fn code(text: &str) -> String {
     out
 }
 
-/// Number of bytes at the start of `rest` that are a comment or a literal; `before` is the last code character.
+/// Number of bytes at the start of `rest` that are a comment or a literal; `before` is the last
+/// code character.
 fn blank_length(rest: &str, before: Option<char>) -> usize {
     if rest.starts_with("//") {
         return rest.find('\n').unwrap_or(rest.len());
@@ -106,20 +109,56 @@ pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The part of `text` that ships: all before `#[cfg(test)] mod …`, nothing of a tests file.
-pub(crate) fn production<'t>(path: &str, text: &'t str) -> &'t str {
+/// Code of `text` that ships: comments, literals and test modules are blank. A tests file has none.
+pub(crate) fn production_code(path: &str, text: &str) -> String {
     if path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") {
-        return "";
+        return String::new();
     }
+    let mut code = code(text);
+    for module in test_modules(&code) {
+        let blank: String = code[module.clone()]
+            .chars()
+            .map(|c| if c == '\n' { c } else { ' ' })
+            .collect();
+        code.replace_range(module, &blank);
+    }
+    code
+}
+
+/// Number of lines of `text` that ship: its comments count, its test modules do not.
+pub(crate) fn production_lines(path: &str, text: &str) -> usize {
+    if production_code(path, text).is_empty() {
+        return 0;
+    }
+    let code = code(text);
+    let tests: usize = test_modules(&code)
+        .into_iter()
+        .map(|module| code[module].lines().count())
+        .sum();
+    text.lines().count() - tests
+}
+
+/// Each `#[cfg(test)] mod x;` and `#[cfg(test)] mod x { … }` of `code`, brackets balanced.
+fn test_modules(code: &str) -> Vec<Range<usize>> {
+    let mut modules = Vec::new();
     let mut from = 0;
-    while let Some(at) = text[from..].find("#[cfg(test)]").map(|at| from + at) {
-        let after = &text[at + "#[cfg(test)]".len()..];
-        if after.trim_start().starts_with("mod ") {
-            return &text[..at];
-        }
+    while let Some(at) = code[from..].find("#[cfg(test)]").map(|at| from + at) {
         from = at + 1;
+        let item = at + "#[cfg(test)]".len();
+        let head = code[item..].find([';', '{']).map(|end| item + end);
+        let Some(head) = head.filter(|head| words(&code[item..*head], "mod").next().is_some())
+        else {
+            continue;
+        };
+        let end = match body_end(&code[item..]) {
+            _ if code[head..].starts_with(';') => head + 1,
+            Some(end) => item + end + 1,
+            None => code.len(),
+        };
+        modules.push(at..end);
+        from = end;
     }
-    text
+    modules
 }
 
 /// Positions of `word` in `code` as a whole word.
@@ -138,55 +177,20 @@ pub(crate) fn line(text: &str, at: usize) -> usize {
     text[..at].matches('\n').count() + 1
 }
 
-/// The modules of the crate's root that `code` names, by `crate::` or by enough `super::`.
-pub(crate) fn imports(path: &str, code: &str) -> Vec<String> {
+/// `use` declarations of `code`, each from its visibility to its semicolon.
+pub(crate) fn uses(code: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for at in words(code, "crate") {
-        if let Some(rest) = code[at..].strip_prefix("crate::") {
-            found.extend(heads(rest));
-        }
-    }
-    let to_root = "super::".repeat(depth(path));
-    for (at, _) in code.match_indices(&to_root) {
-        if !to_root.is_empty() && !code[..at].ends_with("super::") {
-            found.extend(heads(&code[at + to_root.len()..]));
-        }
+    for at in words(code, "use") {
+        let before = code[..at].trim_end();
+        let end = at + code[at..].find(';').unwrap_or(code.len() - at);
+        let start = match before.strip_suffix(')').and_then(|head| head.rfind("pub(")) {
+            Some(visibility) => visibility,
+            None if before.ends_with("pub") => before.len() - 3,
+            None => at,
+        };
+        found.push(start..end);
     }
     found
-}
-
-/// Depth of a module below the crate's root `src/…`: 0 for lib.rs, 1 for roster.rs.
-fn depth(path: &str) -> usize {
-    let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
-    match inner.trim_end_matches("/mod") {
-        "lib" | "main" => 0,
-        module => module.split('/').count(),
-    }
-}
-
-/// The first word of a path, or of each path of a `{…}` group.
-fn heads(rest: &str) -> Vec<String> {
-    let Some(group) = rest.strip_prefix('{') else {
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        return vec![rest[..end].to_owned()];
-    };
-    let (mut depth, mut start, mut paths) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                paths.extend(heads(group[start..at].trim_start()));
-                start = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    paths.retain(|path| !path.is_empty());
-    paths
 }
 
 /// Each function of `code` that has a body: its name, the line it begins in, and its lines.
@@ -238,25 +242,32 @@ fn comments_and_literals_are_blanked() {
 }
 
 #[test]
-fn production_ends_at_the_tests() {
-    let text = "fn a() {}\n#[cfg(test)]\nuse b;\nfn c() {}\n#[cfg(test)]\nmod tests {}\n";
-    assert!(production("src/a.rs", text).ends_with("fn c() {}\n"));
-    assert_eq!(production("src/ring/tests.rs", text), "");
-    assert_eq!(production("tests/e2e/a.rs", text), "");
+fn production_is_all_but_the_test_modules() {
+    let text = "fn a() {}\n#[cfg(test)]\nuse b;\n#[cfg(test)]\nmod tests;\nfn c() {}\n\
+                #[cfg(test)]\npub(crate) mod t {\n    fn d() {}\n}\nfn e() {}\n";
+    let code = production_code("src/a.rs", text);
+    assert!(
+        code.contains("use b;\n") && code.contains("fn c() {}\n"),
+        "{code}"
+    );
+    assert!(
+        code.ends_with("\nfn e() {}\n") && !code.contains("mod"),
+        "{code}"
+    );
+    assert_eq!(code.lines().count(), text.lines().count());
+    assert_eq!(production_lines("src/a.rs", text), text.lines().count() - 6);
+    assert_eq!(production_code("src/ring/tests.rs", text), "");
+    assert_eq!(production_lines("tests/e2e/a.rs", text), 0);
 }
 
 #[test]
-fn imports_are_found_however_they_are_written() {
-    let text = "use crate::{roster::{Seat, Name}, wire, ring::Key};\nlet x = crate::peer::local();";
+fn use_declarations_are_found_with_their_visibility() {
+    let code = "use a::b;\n    pub(in crate::x) use c;pub use d::{e,\n f};\nlet user = reuse;";
+    let found = uses(code).into_iter().map(|range| &code[range]);
     assert_eq!(
-        imports("src/a.rs", text),
-        ["roster", "wire", "ring", "peer"]
+        Vec::from_iter(found),
+        ["use a::b", "pub(in crate::x) use c", "pub use d::{e,\n f}"]
     );
-    assert_eq!(imports("src/a.rs", "use super::fleet::Plan;"), ["fleet"]);
-    assert_eq!(imports("src/a/mod.rs", "use super::fleet;"), ["fleet"]);
-    assert!(imports("src/a/b.rs", "use super::fleet;").is_empty());
-    assert_eq!(imports("src/a/b.rs", "use super::super::fleet;"), ["fleet"]);
-    assert!(imports("src/a.rs", "my_crate::x(); pub(crate) fn y()").is_empty());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Clients that leave while something is waited for on their behalf: the wait ends, the replica
 //! sees the end, and nothing is held for them. A half-closed client is answered within its grace.
 //!
-//! Where a reset is tested, the grace is longer than any test; where the grace is, no other limit
-//! is near.
+//! Tests of a reset have a grace longer than any test; in tests of the grace, no other limit is
+//! near.
 
 mod held_slots;
 mod silence;

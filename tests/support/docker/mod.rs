@@ -1,8 +1,7 @@
 //! The real container engine, if one answers: for each test a fleet of its own, swept by label
 //! before and after.
 //!
-//! Where no engine answers a test has nothing to do, and says so on standard error even when it
-//! passes.
+//! Without an engine a test does nothing, and reports that on standard error even when it passes.
 
 mod image;
 

@@ -1,0 +1,205 @@
+//! Tables of the rules: the layer of each part, the pure files, the owner of each outside crate,
+//! and the names at the top level of the repository.
+//!
+//! A new part of the crate gets its layer here, a new outside crate its owner.
+
+/// The layers, lowest first. A part may import what lies on a lower one.
+pub(crate) const LAYERS: [&[&str]; 6] = [
+    &["wire", "metrics", "shutdown", "terminal"],
+    &["ring", "load"],
+    &["roster", "orders", "access", "stats"],
+    &["fleet"],
+    &["proxy", "control"],
+    &[
+        "access_log",
+        "config",
+        "ctl",
+        "manpages",
+        "healthcheck",
+        "supervisor",
+        "lib",
+        "logging",
+        "main",
+        "serve",
+        "startup",
+        "takeover",
+    ],
+];
+
+/// Imports that are allowed within a layer: importer, imported.
+pub(crate) const SAME_LAYER_IMPORTS: [(&str, &str); 20] = [
+    ("load", "ring"),
+    ("orders", "roster"),
+    ("lib", "config"),
+    ("lib", "ctl"),
+    ("lib", "manpages"),
+    ("manpages", "config"),
+    ("lib", "healthcheck"),
+    ("lib", "serve"),
+    ("serve", "access_log"),
+    ("serve", "config"),
+    ("serve", "supervisor"),
+    ("serve", "startup"),
+    ("serve", "takeover"),
+    ("supervisor", "startup"),
+    ("supervisor", "takeover"),
+    ("startup", "config"),
+    ("takeover", "config"),
+    ("logging", "config"),
+    ("lib", "logging"),
+    ("access_log", "config"),
+];
+
+/// Imports that are forbidden although they go down.
+pub(crate) const FORBIDDEN_IMPORTS: [(&str, &str); 1] = [("proxy", "fleet")];
+
+/// Files that get time, bytes and chance as values.
+pub(crate) const PURE: [&str; 4] = ["src/ring/", "src/load.rs", "src/load/", "src/fleet/plan/"];
+
+/// Names that a pure file must not have.
+pub(crate) const IMPURE: [&str; 5] = [
+    "Instant::now",
+    "Instant as",
+    "SystemTime",
+    ".elapsed()",
+    "UNIX_EPOCH",
+];
+
+/// Modules of outside crates that a pure file must not name, in a grouped import either.
+pub(crate) const IMPURE_MODULES: [&str; 8] = [
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "tokio",
+    "rand",
+];
+
+/// Outside crates that only these files may name. A path that ends in `/` is a folder.
+pub(crate) const OWNERS: [(&str, &[&str]); 25] = [
+    (
+        "bollard",
+        &[
+            "src/fleet/engine/docker/api.rs",
+            "src/fleet/engine/docker/logs.rs",
+            "src/fleet/engine/docker/api_types.rs",
+            "src/fleet/engine/docker/network_types.rs",
+            "src/fleet/engine/docker/spec.rs",
+        ],
+    ),
+    ("clap_complete", &["src/manpages.rs"]),
+    ("clap_mangen", &["src/manpages.rs"]),
+    ("exmex", &["src/ring/expr.rs"]),
+    (
+        "futures_util",
+        &[
+            "src/fleet/engine/docker/api.rs",
+            "src/fleet/engine/docker/logs.rs",
+            "src/control/http/events.rs",
+        ],
+    ),
+    ("httparse", &["src/wire/head.rs", "src/wire/head/fields.rs"]),
+    ("nix", &["src/wire/sockopt.rs", "src/wire/fd_passing.rs"]),
+    ("prometheus", &["src/control/metrics/exposition.rs"]),
+    (
+        "rustix",
+        &[
+            "src/wire/splice.rs",
+            "src/wire/socket.rs",
+            "src/wire/listener.rs",
+            "src/wire/socket_owner.rs",
+            "src/wire/fd_passing.rs",
+            "src/access_log/file.rs",
+            "src/fleet/engine/process.rs",
+        ],
+    ),
+    (
+        "axum",
+        &[
+            "src/control/http/mod.rs",
+            "src/control/http/events.rs",
+            "src/control/http/reply.rs",
+            "src/control/http/request.rs",
+            "src/control/http/assets.rs",
+            "src/control/http/probes.rs",
+            "src/control/http/routes.rs",
+        ],
+    ),
+    ("hyper", &["src/control/http/mod.rs"]),
+    ("hyper_util", &["src/control/http/mod.rs"]),
+    ("percent_encoding", &["src/control/http/request.rs"]),
+    ("strsim", &["src/control/suggest.rs"]),
+    (
+        "bytesize",
+        &["src/config/args.rs", "src/config/containers.rs"],
+    ),
+    ("clap", &["src/config/", "src/manpages.rs"]),
+    ("httpdate", &["src/wire/date.rs"]),
+    ("itoa", &["src/proxy/rewrite/fields.rs"]),
+    (
+        "rand",
+        &[
+            "src/proxy/key.rs",
+            "src/proxy/key/tests.rs",
+            "src/proxy/worker.rs",
+            "src/fleet/names.rs",
+            "src/control/tests/text.rs",
+        ],
+    ),
+    (
+        "slab",
+        &[
+            "src/proxy/idle_clients.rs",
+            "src/proxy/young_waits.rs",
+            "src/proxy/local_notify.rs",
+        ],
+    ),
+    (
+        "socket2",
+        &[
+            "src/wire/socket.rs",
+            "src/control/connection.rs",
+            "src/control/tests/follow.rs",
+            "src/control/tests/limits.rs",
+        ],
+    ),
+    ("subtle", &["src/access/token.rs"]),
+    ("tracing_appender", &["src/logging.rs"]),
+    ("tracing_subscriber", &["src/logging.rs"]),
+    ("xxhash_rust", &["src/ring/"]),
+];
+
+/// Outside crates that any file may name.
+pub(crate) const FREE: [&str; 7] = [
+    "anyhow",
+    "bytes",
+    "humantime",
+    "serde_json",
+    "thiserror",
+    "tokio",
+    "tracing",
+];
+
+/// Names at the top level of the repository: the project's own, and those that tools require.
+pub(crate) const TOP: [&str; 18] = [
+    "Cargo.toml",
+    "src",
+    "replica",
+    "docker",
+    "loadgen",
+    "Makefile",
+    "tests",
+    "README.md",
+    "Cargo.lock",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    ".ci",
+    ".clippy.toml",
+    ".deny.toml",
+    ".dockerignore",
+    ".env",
+    ".github",
+    ".gitignore",
+];
