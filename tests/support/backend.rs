@@ -35,6 +35,9 @@ pub(crate) struct Conversation {
     notes: Arc<Notes>,
 }
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+
 impl Backend {
     /// Runs `script` on a thread of its own for each connection. An error ends the connection.
     pub(crate) fn scripted<F>(script: F) -> Self
@@ -42,6 +45,9 @@ impl Backend {
         F: Fn(Conversation) -> io::Result<()> + Send + Sync + 'static,
     {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        // With the queue of the standard library, the kernel resets connections of a burst that it
+        // has accepted (listen(2)).
+        rustix::net::listen(&listener, BACKLOG).expect("a longer queue");
         let addr = listener.local_addr().expect("its address");
         let notes = Arc::new(Notes::default());
         let (accepting, script) = (Arc::clone(&notes), Arc::new(script));

@@ -19,6 +19,23 @@ fn with_standby(engine: &FakeDocker) -> Ringmaster {
 
 /// Call that lists the containers.
 const LIST: &str = "GET /containers/json";
+/// Call that creates a container.
+const CREATE: &str = "POST /containers/create";
+
+/// Returns the number of calls so far that begin with `call`.
+fn calls(engine: &FakeDocker, call: &str) -> usize {
+    let calls = engine.calls().into_iter();
+    calls.filter(|made| made.starts_with(call)).count()
+}
+
+/// Waits until a successor has received the fleet's state: it creates its lock then, in the second
+/// try. `creates` were made before.
+#[track_caller]
+fn wait_for_handover(engine: &FakeDocker, creates: usize) {
+    eventually(TEST_TIMEOUT, "the successor's lock", || {
+        calls(engine, CREATE) > creates + 1
+    });
+}
 
 /// Returns the containers without the lock: their IDs, and the processes in them.
 fn replicas(engine: &FakeDocker) -> Vec<(String, Option<u32>)> {
@@ -90,11 +107,7 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
     let mut first = engine.balancer(&["--replicas", "3"]);
     let names = ["S1", "S2", "S3"];
     let [hangs, ends, lives] = names.map(|name| engine.container(name));
-    let count = |beginning: &str| {
-        let calls = engine.calls().into_iter();
-        calls.filter(|call| call.starts_with(beginning)).count()
-    };
-    let (creates, streams) = (count("POST /containers/create"), count("GET /events"));
+    let (creates, streams) = (calls(&engine, CREATE), calls(&engine, "GET /events"));
     // The successor must see the containers of before.
     engine.inject(LIST, FaultMode::Held, usize::MAX);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -103,19 +116,13 @@ fn containers_that_end_meanwhile_are_replaced_and_one_that_hangs_is_waited_for()
             let ports = ["--takeover", "--listen", &listen, "--control", &control];
             engine.launch(&ports)
         });
-        // The successor creates its lock, in the second try, when it has received the fleet's
-        // state.
-        eventually(TEST_TIMEOUT, "its lock", || {
-            count("POST /containers/create") > creates + 1
-        });
-        engine.inject(
-            "POST /containers/create",
-            FaultMode::Status(500),
-            usize::MAX,
-        );
+        wait_for_handover(&engine, creates);
+        engine.inject(CREATE, FaultMode::Status(500), usize::MAX);
         signal(hangs.pid.expect("it runs"), Signal::STOP);
         engine.release(LIST);
-        eventually(TEST_TIMEOUT, "its fleet", || count("GET /events") > streams);
+        eventually(TEST_TIMEOUT, "its fleet", || {
+            calls(&engine, "GET /events") > streams
+        });
         signal(ends.pid.expect("it runs"), Signal::KILL);
         first.event("down", 2);
         first.event("down", 1);
@@ -141,6 +148,7 @@ fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
     let engine = FakeDocker::start();
     let mut first = engine.balancer(&["--replicas", "2"]);
     let hangs = engine.container("S1").pid.expect("it runs");
+    let creates = calls(&engine, CREATE);
     // The new one is to see it hang, not well.
     engine.inject(LIST, FaultMode::Held, usize::MAX);
     let (control, listen) = (first.control.to_string(), first.listen.to_string());
@@ -149,7 +157,7 @@ fn a_hanging_container_is_replaced_when_the_old_balancer_was_killed() {
             let ports = ["--takeover", "--listen", &listen, "--control", &control];
             engine.launch(&[&ports[..], &["--start-timeout", "60s"]].concat())
         });
-        first.expect_log("takes over");
+        wait_for_handover(&engine, creates);
         signal(hangs, Signal::STOP);
         first.signal(Signal::KILL);
         first.wait();
