@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -78,8 +79,9 @@ pub(super) async fn run(
         keep_alive: request.keep_alive,
         low_mark: LowMark::default(),
         turn: Turn::default(),
-        reply: worker.replies.take(),
-        out: worker.replies.take(),
+        fast_pieces: 0,
+        reply: BytesMut::new(),
+        out: BytesMut::new(),
     };
     let mut sender = RequestSender {
         from: from_client,

@@ -78,8 +78,8 @@ impl Client {
             record.local_reply(reply.status, bytes.len());
         }
         match write_whole(&mut self.timer, &mut self.stream, (&bytes, &[]), limit).await {
-            Ok(()) if reply.close => Disposition::LingeringClose,
-            Ok(()) => Disposition::KeepAlive,
+            Ok(_) if reply.close => Disposition::LingeringClose,
+            Ok(_) => Disposition::KeepAlive,
             Err(_) => Disposition::Close,
         }
     }

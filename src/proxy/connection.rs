@@ -49,7 +49,7 @@ pub(super) async fn connect(
     {
         return Some((own, ReusedConnection::Private));
     }
-    let policy = match (request.idempotent, retry.lost_replicas.is_empty()) {
+    let policy = match (request.outgoing.idempotent, retry.lost_replicas.is_empty()) {
         (false, _) => ReusePolicy::Once,
         (true, true) => ReusePolicy::Any,
         (true, false) => ReusePolicy::Alive,

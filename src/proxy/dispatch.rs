@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use bytes::{Buf, BytesMut};
 
 use super::admin::{self, AdminRequest};
+use super::buffer_pool::BufferSize;
 use super::passthrough::{self, FirstRequest};
 use super::record_builder::AccessRecordBuilder;
 use super::request::{OutgoingRequest, ProxiedRequest};
@@ -81,7 +82,7 @@ pub(super) fn read(
         let (first, with_id) = passthrough::prepare(worker, client, &head, inbox);
         if let Some(mut bytes) = with_id {
             mem::swap(inbox, &mut bytes);
-            worker.inboxes.put_back(&mut bytes);
+            worker.buffers.put_back(&mut bytes);
         }
         return Ok(Some(Dispatch::Tunnel(first)));
     } else if has_max_forwards_zero(&head) {
@@ -140,7 +141,11 @@ fn prepare(
             .map(|addr| addr.to_string())
             .unwrap_or_default(),
     };
-    let mut bytes = worker.inboxes.take();
+    // The part of a body that came with the head is sent with it, from the same buffer.
+    let mut bytes = worker.buffers.take(match body.is_complete() {
+        true => BufferSize::Head,
+        false => BufferSize::Read,
+    });
     let context = RewriteContext {
         client,
         host: &host,
@@ -154,11 +159,12 @@ fn prepare(
         outgoing: OutgoingRequest {
             bytes,
             sent: 0,
+            idempotent: is_idempotent(head.method),
             replayable: true,
+            kept: worker.replay_memory.share(),
             body,
             uncounted: head.len as u64,
         },
-        idempotent: is_idempotent(head.method),
         meta: rewrite::RequestMeta {
             to_head: head.method == "HEAD",
             version: head.version,

@@ -7,11 +7,9 @@
 //! timeout.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::task::Poll;
 
-use tokio::io::AsyncReadExt;
-
+use super::buffer_pool::BufferSize;
 use super::client_watch::ClientWatch;
 use super::response_state::{Response, ResponseError};
 use crate::wire::socket;
@@ -38,14 +36,17 @@ impl Response<'_> {
             socket::half_close(client);
         }
         let (from, to, reply) = (&mut self.from, &mut self.to, &mut self.reply);
-        let progress = self.progress;
+        let (progress, buffers) = (self.progress, &self.worker.buffers);
         let mut watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
         poll_fn(move |cx| {
             if progress.request_done_at.get().is_some() || progress.awaiting_continue.get() {
                 return Poll::Ready(Ok(()));
             }
             // Bytes after the reply belong to no request (RFC 9112 §9.2) and end the wait as well.
-            if pin!(from.read_buf(reply)).poll(cx).is_ready() {
+            if buffers
+                .poll_read_half(cx, BufferSize::Head, from, reply)
+                .is_ready()
+            {
                 return Poll::Ready(Ok(()));
             }
             watch

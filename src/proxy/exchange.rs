@@ -48,6 +48,8 @@ pub(super) async fn run(
 ) -> Disposition {
     let begun = Instant::now();
     worker.count_request(begun);
+    // The wait for the replica holds no buffer without bytes.
+    worker.buffers.put_back_if_empty(&mut client.inbox);
     let mut stats = RequestStats::new(begun, request.keyed.key, client.record.take());
     let outcome = run_attempts(worker, client, request, &stats).await;
     client.record = stats.take_record();
@@ -55,7 +57,7 @@ pub(super) async fn run(
         Ok(after) => after,
         Err(failure) => send_error(worker, client, request, &failure).await,
     };
-    worker.inboxes.put_back(&mut request.outgoing.bytes);
+    worker.buffers.put_back(&mut request.outgoing.bytes);
     after
 }
 

@@ -5,15 +5,11 @@
 //! The bytes are not parsed here, except that an empty line begins no request.
 
 use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::buffer_pool::BufferPool;
+use super::buffer_pool::BufferSize;
 use super::client::Client;
 use super::worker::Worker;
 use crate::wire::lazy_stream::LazyStream;
@@ -36,11 +32,12 @@ pub(super) fn wait_for_bytes(
             timer,
             ..
         } = &mut *client;
-        while let Poll::Ready(read) = poll_first_bytes(stream, inbox, &worker.inboxes, cx) {
+        let (size, ready) = (BufferSize::Read, LazyStream::poll_read_ready);
+        while let Poll::Ready(read) = worker.buffers.poll_read(cx, size, stream, inbox, ready) {
             if inbox.is_empty() || !is_blank(inbox) {
                 return Poll::Ready(matches!(read, Ok(1..)));
             }
-            worker.inboxes.put_back(inbox);
+            worker.buffers.put_back(inbox);
         }
         // A client whose bytes the kernel has and the event loop has not announced yet is not idle.
         if place.wait(cx) && stream.recv_queue_empty() {
@@ -65,21 +62,4 @@ pub(super) fn wait_for_bytes(
 /// which begins none (RFC 9112 §2.2).
 pub(super) fn is_blank(inbox: &[u8]) -> bool {
     matches!(inbox, b"" | b"\r\n")
-}
-
-/// Reads the available bytes into a buffer taken for them. The event loop may announce bytes that
-/// are not there, and does so for each new connection; then the buffer is returned.
-fn poll_first_bytes(
-    stream: &mut LazyStream,
-    inbox: &mut BytesMut,
-    buffers: &BufferPool,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    ready!(stream.poll_read_ready(cx))?;
-    *inbox = buffers.take();
-    let read = pin!(stream.read_buf(inbox)).poll(cx);
-    if read.is_pending() {
-        buffers.put_back(inbox);
-    }
-    read
 }

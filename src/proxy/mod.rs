@@ -56,6 +56,7 @@ mod private_connection;
 mod private_slots;
 mod progress;
 mod record_builder;
+mod replay_memory;
 mod request;
 mod request_sender;
 mod request_stats;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::attempted::{Attempted, NoConnection};
+use super::buffer_pool::BufferSize;
 use super::client::{Client, Disposition};
 use super::client_watch::unless_reset;
 use super::error_reply::RETRY_AFTER;
@@ -43,7 +44,7 @@ pub(super) fn prepare(
     let random = &mut worker.random.borrow_mut();
     let key = worker.settings.key.key(head, client.ip(), random);
     let with_id = key.generated_id.map(|id| {
-        let mut bytes = worker.inboxes.take();
+        let mut bytes = worker.buffers.take(BufferSize::Read);
         push_with_id(head, inbox, id, &mut bytes);
         bytes
     });

@@ -1,12 +1,13 @@
 //! A request for a replica.
 //!
-//! The beginning of the body stays buffered. The request can be retried as long as everything that
-//! was sent is still buffered.
+//! The beginning of the body of an idempotent request stays buffered. The request can be retried as
+//! long as everything that was sent is still buffered.
 
 use bytes::{Buf, BytesMut};
 
 use super::fairness::{Turn, scan_window};
 use super::key::RequestKey;
+use super::replay_memory::ReplayShare;
 use super::rewrite;
 use crate::wire::chunked::BadChunk;
 use crate::wire::framing::Body;
@@ -19,8 +20,6 @@ pub(super) const REPLAY_BYTES: usize = 64 * 1024;
 pub(super) struct ProxiedRequest {
     pub(super) keyed: RequestKey,
     pub(super) outgoing: OutgoingRequest,
-    /// `true` if repeating the request has no further effect (RFC 9110 §9.2.2).
-    pub(super) idempotent: bool,
     pub(super) meta: rewrite::RequestMeta,
     /// `true` if the client keeps its connection open.
     pub(super) keep_alive: bool,
@@ -38,8 +37,13 @@ pub(super) struct OutgoingRequest {
     pub(super) bytes: BytesMut,
     /// Number of `bytes` that were sent.
     pub(super) sent: usize,
+    /// `true` if repeating the request has no further effect (RFC 9110 §9.2.2). Any other request
+    /// keeps no byte that was sent.
+    pub(super) idempotent: bool,
     /// `true` while `bytes` holds everything received so far.
     pub(super) replayable: bool,
+    /// Share of the worker's memory for the kept part of the body.
+    pub(super) kept: ReplayShare,
     /// Rest of the body that the client still owes.
     pub(super) body: Body,
     /// Bytes from the client that are not counted yet.
@@ -60,14 +64,21 @@ impl OutgoingRequest {
         let taken = self.body.relay(part, &mut self.bytes)?;
         turn.count(taken as u64);
         turn.count_framing(scanned, self.body.scanned());
-        if self.bytes.len() > REPLAY_BYTES {
+        if self.replayable && taken > 0 && !self.keeps_all() {
             self.replayable = false;
+            self.kept.resize(0);
             self.bytes.advance(self.sent);
             self.sent = 0;
         }
         inbox.advance(taken);
         self.uncounted += taken as u64;
         Ok(whole || self.body.is_complete())
+    }
+
+    /// Returns `true` if all bytes may stay buffered for a retry.
+    fn keeps_all(&mut self) -> bool {
+        let len = self.bytes.len();
+        len <= REPLAY_BYTES && (!self.idempotent || self.kept.resize(len))
     }
 
     /// Returns `true` if no byte was sent.
@@ -78,6 +89,7 @@ impl OutgoingRequest {
     /// Drops the sent bytes: what follows is not buffered.
     pub(super) fn give_up_replay(&mut self) {
         self.replayable = false;
+        self.kept.resize(0);
         self.bytes.clear();
         self.sent = 0;
     }

@@ -7,10 +7,10 @@
 use std::io;
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
+use super::buffer_pool::BufferSize;
 use super::error_reply::ErrorReply;
 use super::fairness::Turn;
 use super::in_flight::InFlight;
@@ -77,7 +77,9 @@ impl RequestSender<'_> {
             if !self.outgoing.replayable {
                 self.progress.give_up_replay();
             }
+            self.worker.buffers.put_back_if_empty(self.inbox);
             self.send(&mut timer).await?;
+            self.release_sent();
             if self.outgoing.body.is_complete() {
                 let now = Instant::now();
                 self.progress.sent.set(true);
@@ -98,7 +100,24 @@ impl RequestSender<'_> {
         }
     }
 
+    /// Drops the sent bytes unless they may be sent again, and returns their memory.
+    fn release_sent(&mut self) {
+        if !self.outgoing.idempotent {
+            self.outgoing.give_up_replay();
+            self.progress.give_up_replay();
+        }
+        if !self.outgoing.replayable {
+            self.outgoing.give_up_replay();
+            self.worker.buffers.put_back(&mut self.outgoing.bytes);
+        }
+    }
+
     fn absorb(&mut self) -> Result<bool, SendError> {
+        if !self.inbox.is_empty() {
+            self.worker
+                .buffers
+                .fill(BufferSize::Read, &mut self.outgoing.bytes);
+        }
         let absorbed = self.outgoing.absorb(self.inbox, &mut self.turn);
         absorbed.map_err(SendError::BadChunk)
     }
@@ -131,7 +150,8 @@ impl RequestSender<'_> {
     /// Returns a pipe if the rest of the body is too long to be buffered for a retry.
     fn pipe(&self) -> Option<PooledPipe<Empty>> {
         let ahead = self.outgoing.body.opaque_ahead();
-        let lost = ahead.saturating_add(self.outgoing.bytes.len() as u64) > REPLAY_BYTES as u64;
+        let whole = ahead.saturating_add(self.outgoing.bytes.len() as u64);
+        let lost = !self.outgoing.replayable || whole > REPLAY_BYTES as u64;
         let ready = self.inbox.is_empty() && !self.progress.awaiting_continue.get();
         self.worker
             .pipes
@@ -179,9 +199,6 @@ impl RequestSender<'_> {
     }
 
     async fn receive(&mut self, timer: &mut Deadline) -> Result<(), SendError> {
-        if self.inbox.capacity() == 0 {
-            *self.inbox = self.worker.inboxes.take();
-        }
         let (progress, since) = (self.progress, Instant::now());
         let (reply_timeout, body_timeout) = (
             self.worker.settings.limits.reply_timeout,
@@ -200,7 +217,10 @@ impl RequestSender<'_> {
             return Err(SendError::ClientGone);
         };
         match timer
-            .run_with_moving_deadline(due, from.read_buf(self.inbox))
+            .run_with_moving_deadline(
+                due,
+                self.worker.buffers.read(BufferSize::Read, from, self.inbox),
+            )
             .await
         {
             Ok(Ok(0) | Err(_)) => Err(SendError::ClientGone),

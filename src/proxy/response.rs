@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Buf;
 use tokio::time::Instant;
 
-use super::buffer_pool::{MAX_REPLY_HEAD, REPLY_BYTES};
+use super::buffer_pool::BufferSize;
 use super::interim::InterimRate;
 use super::response_state::{Response, ResponseError, ResponseOutcome};
 use super::rewrite::{self, HeadEnding, ResponseMeta};
@@ -18,6 +18,10 @@ use crate::wire::head::{Version, could_be_complete};
 use crate::wire::lenient::{self, Rewritten};
 use crate::wire::version;
 
+/// Maximum number of reply bytes that are held back until the reply is complete.
+const REPLY_BYTES: usize = 36 * 1024;
+/// Maximum length of a reply's head in bytes.
+const MAX_REPLY_HEAD: usize = 64 * 1024;
 /// Length in bytes below which a body is copied behind its head. That costs less than letting the
 /// kernel gather two parts (writev(2)).
 const COPY_BELOW: usize = 2048;
@@ -27,8 +31,8 @@ const HEAD_TOO_LONG: ResponseError = ResponseError::Bad("its head is longer than
 impl Response<'_> {
     pub(super) async fn run(&mut self) -> Result<ResponseOutcome, ResponseError> {
         let delivered = self.deliver().await;
-        self.worker.replies.put_back(&mut self.reply);
-        self.worker.replies.put_back(&mut self.out);
+        self.worker.buffers.put_back(&mut self.reply);
+        self.worker.buffers.put_back(&mut self.out);
         delivered
     }
 
@@ -72,6 +76,12 @@ impl Response<'_> {
         let via = self.worker.settings.via.as_deref();
         loop {
             if !self.reply.is_empty() && could_be_complete(&self.reply, parsed) {
+                let size = match self.reply.len() > COPY_BELOW {
+                    // The received part of a body in chunks is laid out behind the head.
+                    true => BufferSize::Read,
+                    false => BufferSize::Head,
+                };
+                self.worker.buffers.fill(size, &mut self.out);
                 self.out.clear();
                 version::normalize_response_version(&mut self.reply);
                 let meta =
@@ -103,10 +113,9 @@ impl Response<'_> {
             if parsed >= MAX_REPLY_HEAD {
                 return Err(HEAD_TOO_LONG);
             }
-            if parsed >= REPLY_BYTES && parsed == self.reply.capacity() {
-                // Both buffers become too large to be kept for other requests.
+            if parsed > 0 && parsed == self.reply.capacity() {
+                // The buffer becomes too large to be kept for other requests.
                 self.reply.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
-                self.out.reserve(REPLY_BYTES + MAX_REPLY_HEAD);
             }
             let progress = self.progress;
             self.read_early(|| progress.reply_due.get()).await?;
@@ -138,6 +147,7 @@ impl Response<'_> {
             self.write_out().await?;
             self.progress.writing_interim.set(false);
         }
+        self.release_buffers();
         if let Some(at) = rate.count(now) {
             tokio::time::sleep_until(at).await;
         }
@@ -154,6 +164,11 @@ impl Response<'_> {
         let whole = length.saturating_add(meta.len as u64);
         if whole > REPLY_BYTES as u64 {
             return Ok(());
+        }
+        if whole > self.reply.capacity() as u64 {
+            self.worker
+                .buffers
+                .enlarge(BufferSize::Bulk, &mut self.reply);
         }
         while (self.reply.len() as u64) < whole {
             let (progress, since) = (self.progress, Instant::now());

@@ -5,10 +5,9 @@ use std::io;
 use std::pin::pin;
 
 use bytes::Buf;
-use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::buffer_pool::REPLY_BYTES;
+use super::buffer_pool::BufferSize;
 use super::client_watch::ClientWatch;
 use super::fairness::scan_window;
 use super::low_mark::LOW_MARK_PATIENCE;
@@ -18,6 +17,11 @@ use super::rewrite::ResponseMeta;
 use super::write::write_whole;
 use crate::wire::framing::Body;
 use crate::wire::splice::Empty;
+
+/// Number of copied pieces in a row after which they become larger, if the buffer was full and the
+/// client never had to be waited for. Large pieces cost less, but a slow client would hold their
+/// buffers for long.
+const FAST_PIECES: u8 = 16;
 
 /// Reason why a piece of the body is not followed by the next.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ impl Response<'_> {
         &mut self,
         meta: &mut ResponseMeta,
     ) -> Result<(), ResponseError> {
+        self.release_buffers();
         while !meta.body.is_complete() {
             let ahead = if meta.decode {
                 0
@@ -122,12 +127,19 @@ impl Response<'_> {
     /// Copies a piece of the body.
     async fn copy(&mut self, meta: &mut ResponseMeta) -> Result<(), BodyEnd> {
         let limits = self.worker.settings.limits;
-        // The buffer may still hold the beginning of a trailer field's name.
-        self.reply.reserve(REPLY_BYTES);
+        let buffers = &self.worker.buffers;
+        let size = match self.fast_pieces >= FAST_PIECES {
+            true => BufferSize::Bulk,
+            false => BufferSize::Read,
+        };
+        if !self.reply.is_empty() {
+            // The beginning of a trailer field's name.
+            buffers.enlarge(size, &mut self.reply);
+        }
         let (progress, since) = (self.progress, Instant::now());
         let due = || progress.reply_body_due(since, limits.body_timeout);
         let read = {
-            let more = self.from.read_buf(&mut self.reply);
+            let more = buffers.read(size, &mut self.from, &mut self.reply);
             let more = pin!(self.timer.run_with_moving_deadline(due, more));
             let to = &mut self.to;
             let watch = ClientWatch::new(self.worker, &self.stats.ends, || to.known());
@@ -138,9 +150,11 @@ impl Response<'_> {
             Ok(Ok(0)) => return Err(BodyEnd::Proper),
             Ok(Err(_)) | Err(_) => return Err(BodyEnd::Broken),
         }
-        self.out.clear();
+        let is_full = self.reply.len() == self.reply.capacity();
         let (bytes, taken) = match &mut meta.body {
             Body::Chunked(_) => {
+                buffers.fill(size, &mut self.out);
+                self.out.clear();
                 let taken = self.take_chunks(meta).await?;
                 (&self.out[..], taken)
             }
@@ -149,13 +163,23 @@ impl Response<'_> {
                 (&self.reply[..taken], taken)
             }
         };
-        let written =
-            write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout).await;
-        written.map_err(|_| BodyEnd::ClientGone)?;
+        let written = write_whole(self.timer, &mut self.to, (bytes, &[]), limits.write_timeout);
+        let waited = written.await.map_err(|_| BodyEnd::ClientGone)?;
+        self.fast_pieces = match is_full && !waited {
+            true => self.fast_pieces.saturating_add(1),
+            false => 0,
+        };
         self.counters.add(bytes.len() as u64);
         self.turn.count(taken as u64);
         self.reply.advance(taken);
+        self.release_buffers();
         Ok(())
+    }
+
+    /// Returns the memory of `out`, whose bytes are written, and of an empty `reply`.
+    pub(super) fn release_buffers(&mut self) {
+        self.worker.buffers.put_back(&mut self.out);
+        self.worker.buffers.put_back_if_empty(&mut self.reply);
     }
 
     /// Lays out the received part of a chunked body, in as many turns as needed. Returns the number

@@ -2,15 +2,14 @@
 //! has seen nothing, and writing the laid-out bytes.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncReadExt;
 use tokio::net::tcp::ReadHalf;
 use tokio::time::Instant;
 
+use super::buffer_pool::BufferSize;
 use super::client_watch::ClientWatch;
 use super::fairness::Turn;
 use super::in_flight::InFlight;
@@ -79,6 +78,8 @@ pub(super) struct Response<'a> {
     pub(super) keep_alive: bool,
     pub(super) low_mark: LowMark,
     pub(super) turn: Turn,
+    /// Number of copied pieces in a row that filled their buffer and were written at once.
+    pub(super) fast_pieces: u8,
     /// Bytes that were read and not relayed yet.
     pub(super) reply: BytesMut,
     /// Bytes that are laid out for the client.
@@ -106,7 +107,10 @@ impl Response<'_> {
             if watch.poll_gone_if_old(cx, silent_since).is_ready() {
                 return Poll::Ready(Err(ResponseError::ClientGone));
             }
-            if let Poll::Ready(read) = pin!(from.read_buf(reply)).poll(cx) {
+            let read = worker
+                .buffers
+                .poll_read_half(cx, BufferSize::Read, from, reply);
+            if let Poll::Ready(read) = read {
                 return Poll::Ready(match read {
                     Ok(0) | Err(_) => Err(ResponseError::Lost),
                     Ok(_) => Ok(()),

@@ -74,7 +74,7 @@ impl RetryState {
     ) -> RetryChances {
         let id = in_flight.upstream().id;
         let has_left = self.lost_replicas.iter().any(|holder| *holder != id);
-        let again = request.idempotent && request.outgoing.replayable;
+        let again = request.outgoing.idempotent && request.outgoing.replayable;
         let left = self.retries < worker.settings.retries;
         RetryChances {
             repeatable: again && (reused || left && !has_left),

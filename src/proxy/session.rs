@@ -44,7 +44,7 @@ pub(super) fn run(
     // An async block that borrows: an async fn stores its arguments twice.
     async move {
         let after = serve(guard.worker(), &mut client).await;
-        guard.worker().inboxes.put_back(&mut client.inbox);
+        guard.worker().buffers.put_back(&mut client.inbox);
         client.private = None;
         match after {
             Disposition::KeepAlive | Disposition::Close => {}
@@ -66,7 +66,7 @@ async fn serve(worker: &Rc<Worker>, client: &mut Client) -> Disposition {
     let mut fresh = true;
     loop {
         if is_blank(&client.inbox) {
-            worker.inboxes.put_back(&mut client.inbox);
+            worker.buffers.put_back(&mut client.inbox);
             if !wait_for_bytes(worker, client, fresh).await {
                 return Disposition::Close;
             }

@@ -15,6 +15,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::access_record::TerminatedBy;
+use super::buffer_pool::BufferSize;
 use super::fairness::Turn;
 use super::pipe_pool::{PooledPipe, TransferError};
 use super::request_stats::ByteCounters;
@@ -112,7 +113,7 @@ impl Drop for Direction<'_> {
 impl Direction<'_> {
     async fn run(mut self, early: &mut BytesMut) -> Result<(), TunnelError> {
         self.write(early).await?;
-        self.worker.inboxes.put_back(early);
+        self.worker.buffers.put_back(early);
         // The next piece is expected to be as long as the last one.
         let mut expected = 0;
         loop {
@@ -167,7 +168,7 @@ impl Direction<'_> {
 
     /// Copies the available bytes; `None` at the end.
     async fn copy(&mut self) -> Result<Option<u64>, TunnelError> {
-        let mut buffer = self.worker.replies.take();
+        let mut buffer = self.worker.buffers.take(BufferSize::Bulk);
         // `readable` may have been wrong. Then the read waits under the same timeout.
         let due = due(self.worker, self.last_activity);
         let read = self
@@ -179,7 +180,7 @@ impl Direction<'_> {
         let read = read.map_err(TunnelError::from_side(self.blame[0]))?;
         self.last_activity.set(Instant::now());
         self.write(&mut buffer).await?;
-        self.worker.replies.put_back(&mut buffer);
+        self.worker.buffers.put_back(&mut buffer);
         Ok((read > 0).then_some(read as u64))
     }
 

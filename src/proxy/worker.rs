@@ -13,10 +13,11 @@ use rand::rngs::StdRng;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::buffer_pool::{BufferPool, REPLY_BYTES};
+use super::buffer_pool::BufferPool;
 use super::fairness::TurnQueue;
 use super::idle_clients::IdleClients;
 use super::pipe_pool::PipePool;
+use super::replay_memory::ReplayMemory;
 use super::retry_budget::{BudgetExhausted, RetryBudget};
 use super::roster_view::RosterView;
 use super::settings::ProxySettings;
@@ -30,8 +31,6 @@ use crate::roster::{Evidence, EvidenceKind, ReplicaId, Subscriber};
 const MAX_SEAT_WAITS: usize = 1_000;
 /// Interval between sweeps of the idle connections to replicas.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Room in a request buffer for body bytes that arrive with the largest head.
-const BODY_ROOM: usize = 2 * 1024;
 /// Maximum time that idle connections stay readable after the stop signal.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
@@ -40,10 +39,10 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     pub(super) settings: Arc<ProxySettings>,
     pub(super) orders: OrderQueue,
-    /// Buffers for heads and bodies of requests.
-    pub(super) inboxes: BufferPool,
-    /// Buffers for replies.
-    pub(super) replies: BufferPool,
+    /// Buffers for messages.
+    pub(super) buffers: BufferPool,
+    /// Memory for bodies that may be sent again.
+    pub(super) replay_memory: ReplayMemory,
     /// Pipes for large bodies and tunnels.
     pub(super) pipes: PipePool,
     /// Queue of the sessions at full speed.
@@ -88,8 +87,8 @@ impl Worker {
         )));
         subscriber.acknowledge(version);
         Self {
-            inboxes: BufferPool::new(settings.limits.max_head + BODY_ROOM),
-            replies: BufferPool::new(REPLY_BYTES),
+            buffers: BufferPool::new(settings.limits.max_head),
+            replay_memory: ReplayMemory::default(),
             pipes: PipePool::new(
                 settings.splice,
                 settings.limits.pipes_per_worker,

@@ -27,7 +27,8 @@ pub(super) fn write_some<'a>(
 }
 
 /// Writes both parts completely, in one call where the socket accepts them (writev(2)). Each write
-/// that makes progress has the whole `limit` again.
+/// that makes progress has the whole `limit` again. Returns `true` if the socket had to be waited
+/// for.
 ///
 /// # Errors
 /// As [`write_some`].
@@ -36,13 +37,13 @@ pub(super) fn write_whole<'a>(
     to: &'a mut impl QueueProbe,
     parts: (&'a [u8], &'a [u8]),
     limit: Duration,
-) -> impl Future<Output = io::Result<()>> {
+) -> impl Future<Output = io::Result<bool>> {
     let mut write = TimedWrite::new(timer, to, parts, limit);
     poll_fn(move |cx| {
         while !write.is_over() {
             ready!(write.poll_some(cx))?;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(write.waited))
     })
 }
 
@@ -55,6 +56,8 @@ struct TimedWrite<'a, S> {
     first: &'a [u8],
     second: &'a [u8],
     limit: Duration,
+    /// `true` once the socket was waited for.
+    waited: bool,
     /// Time of the next stall check, once the write has blocked.
     stall: Option<(Instant, StallDetector)>,
 }
@@ -72,6 +75,7 @@ impl<'a, S: QueueProbe> TimedWrite<'a, S> {
             first,
             second,
             limit,
+            waited: false,
             stall: None,
         };
         write.consume(0);
@@ -112,6 +116,7 @@ impl<'a, S: QueueProbe> TimedWrite<'a, S> {
                     }
                 });
             }
+            self.waited = true;
             let (look, stall) = self.stall.get_or_insert_with(|| {
                 let stall = StallDetector::new(self.limit);
                 (Instant::now() + stall.check_interval(), stall)

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::metrics::Counter;
+use crate::proxy::replay_memory::ReplayMemory;
 use crate::proxy::request::OutgoingRequest;
 use crate::proxy::request_stats::ByteCounters;
 use crate::proxy::tunnel;
@@ -99,7 +100,9 @@ fn a_turn_of_one_byte_chunks_takes_no_longer_than_one_of_a_pipe() {
     let mut outgoing = OutgoingRequest {
         bytes: BytesMut::new(),
         sent: 0,
+        idempotent: false,
         replayable: true,
+        kept: ReplayMemory::default().share(),
         body: Body::Chunked(Scanner::default()),
         uncounted: 0,
     };

@@ -7,6 +7,7 @@ mod memory;
 mod replies;
 mod slots;
 mod slow_bodies;
+mod waiting_memory;
 
 use std::sync::{Arc, Condvar, Mutex};
 
