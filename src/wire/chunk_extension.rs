@@ -107,11 +107,9 @@ impl Extension {
         match (self, byte) {
             (Self::Padding, _) => Self::first_lenient(byte),
             (Self::Ignored, b'\t' | b' '..=b'~' | 0x80..) => Some(Self::Ignored),
-            (Self::Ignored, _) => None,
             (Self::Quoted, b'"') => Some(Self::QuoteEnd),
             (Self::Quoted, b'\\') => Some(Self::Escape),
             (Self::Quoted | Self::Escape, b'\t' | b' '..=b'~' | 0x80..) => Some(Self::Quoted),
-            (Self::Quoted | Self::Escape, _) => None,
             (Self::Start | Self::Gap | Self::NameEnd | Self::Equals, _) if blank => Some(self),
             (Self::Name, _) if blank => Some(Self::NameEnd),
             (Self::Token | Self::QuoteEnd, _) if blank => Some(Self::Gap),

@@ -191,7 +191,7 @@ fn a_slow_seat_makes_no_other_full() {
         worker.guard.record_outcome(1, end);
     }
     let _ = worker.verdict(0, begin + std::time::Duration::from_secs(1));
-    assert!(worker.is_slow(0));
+    assert!(worker.is_slow(0) && !worker.is_slow(1));
     assert_ne!(worker.least_loaded(|_| true), Some(0));
     let threshold = worker.threshold;
     model.merge(0);
@@ -199,6 +199,48 @@ fn a_slow_seat_makes_no_other_full() {
     assert!(!worker.seats[0].in_mean && worker.seats[1].in_mean);
     // The remaining seats have the same count, so the threshold follows their mean.
     assert!((worker.threshold / threshold - 1.0).abs() < 0.05);
+}
+
+/// Updates a view of two open seats that have served nothing.
+fn two_seats(bound: LoadBound) -> LoadView {
+    let member = |number: u32| SeatInput {
+        seat: Seat(number),
+        replica_id: number.into(),
+        open: true,
+        requests: 0,
+    };
+    let mut view = LoadView::default();
+    view.update(bound, false, true, &[member(1), member(2)]);
+    view
+}
+
+#[test]
+fn a_seat_exactly_at_its_bound_is_not_full() {
+    let mut view = two_seats("2".parse().unwrap());
+    // Each request for a seat raises the threshold by half of the bound's factor, 1 here, so the
+    // distance to the slack stays.
+    assert!((view.threshold - BOUND_SLACK).abs() < f64::EPSILON);
+    view.seats[0].count = view.threshold;
+    assert!(!view.is_full(0));
+    assert!(!view.record_choice(0, Instant::now()));
+    assert!(!view.is_full(0), "the threshold grew as much");
+    view.seats[0].count += 1.0;
+    assert!(view.is_full(0) && !view.is_full(1));
+}
+
+#[test]
+fn a_merge_is_due_after_the_interval_and_only_with_a_bound() {
+    let now = Instant::now();
+    let mut view = two_seats("1.03".parse().unwrap());
+    for number in 1..=MERGE_INTERVAL + 1 {
+        let is_due = view.record_choice(0, now);
+        assert_eq!(is_due, number == MERGE_INTERVAL, "request {number}");
+    }
+    view.merge([64, 0]);
+    assert!((1..MERGE_INTERVAL).all(|_| !view.record_choice(0, now)));
+    assert!(view.record_choice(0, now), "the count began again");
+    let mut unbounded = two_seats(LoadBound::OFF);
+    assert!((0..2 * MERGE_INTERVAL).all(|_| !unbounded.record_choice(0, now)));
 }
 
 #[test]
