@@ -29,7 +29,7 @@ impl ClientSlot {
         Self(Arc::new(Mutex::new(SlotState::Evictable(slot))))
     }
 
-    /// Pins the slot until [`Self::idle`], for a complete line or head. Returns `false` if another
+    /// Pins the slot until [`Self::unpin`], for a complete line or head. Returns `false` if another
     /// client has it.
     pub(super) fn pin(&self) -> bool {
         let mut state = self.lock();

@@ -82,8 +82,8 @@ impl Plan {
         Ok(Self { state })
     }
 
-    /// Leaves the replicas that were found to the old balancer until [`Input::Hold`] reports the
-    /// end of the takeover.
+    /// Leaves the replicas that were found to the old balancer until [`Input::Ownership`] reports
+    /// the end of the takeover.
     pub(super) fn begin_acquiring(&mut self) {
         self.state.handover.set(Ownership::Acquiring);
     }
