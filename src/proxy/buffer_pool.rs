@@ -1,7 +1,7 @@
 //! Spare buffers of a worker. A connection takes one when bytes arrive and returns it when they are
 //! written, so neither an idle connection nor a request that waits for its replica holds one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem;
@@ -15,9 +15,8 @@ use tokio::net::tcp::ReadHalf;
 /// Capacity in bytes of a buffer for a rewritten head. A request keeps it for a retry while it
 /// waits for its replica.
 const HEAD_BYTES: usize = 2 * 1024;
-/// Room in a buffer for reads, in bytes, beside the largest head of a request: for the beginning of
-/// its body, or for the head of a 16 KiB reply.
-const READ_ROOM: usize = 512;
+/// Capacity in bytes of a buffer for reads: 16 KiB, and room for the head before such a body.
+const READ_BYTES: usize = 16 * 1024 + 512;
 /// Capacity in bytes of a buffer for bulk data.
 const BULK_BYTES: usize = 36 * 1024;
 /// Maximum bytes of spare buffers of each size. More are freed.
@@ -43,6 +42,8 @@ pub(super) struct BufferPool([SizeClass; 3]);
 struct SizeClass {
     capacity: usize,
     spare: RefCell<Vec<BytesMut>>,
+    /// Bytes of all spare buffers.
+    bytes: Cell<usize>,
 }
 
 impl SizeClass {
@@ -50,31 +51,38 @@ impl SizeClass {
         Self {
             capacity,
             spare: RefCell::default(),
+            bytes: Cell::new(0),
         }
+    }
+
+    fn take(&self) -> BytesMut {
+        let Some(buffer) = self.spare.borrow_mut().pop() else {
+            return BytesMut::with_capacity(self.capacity);
+        };
+        self.bytes.set(self.bytes.get() - buffer.capacity());
+        buffer
     }
 
     /// Keeps `buffer`, unless it has grown much for a long message or enough are spare.
     fn keep(&self, buffer: BytesMut) {
-        let mut spare = self.spare.borrow_mut();
-        let is_fit = buffer.capacity() <= 2 * self.capacity;
-        if is_fit && spare.len() < MAX_SPARE_BYTES / self.capacity {
-            spare.push(buffer);
+        let bytes = self.bytes.get() + buffer.capacity();
+        if buffer.capacity() <= 2 * self.capacity && bytes <= MAX_SPARE_BYTES {
+            self.bytes.set(bytes);
+            self.spare.borrow_mut().push(buffer);
         }
     }
 }
 
-impl BufferPool {
-    /// Creates an empty pool. A buffer for reads has room for `max_head` bytes and some more.
-    pub(super) fn new(max_head: usize) -> Self {
-        let read = max_head + READ_ROOM;
-        Self([HEAD_BYTES, read, BULK_BYTES.max(read)].map(SizeClass::new))
+impl Default for BufferPool {
+    fn default() -> Self {
+        Self([HEAD_BYTES, READ_BYTES, BULK_BYTES].map(SizeClass::new))
     }
+}
 
+impl BufferPool {
     /// Returns an empty buffer with at least the capacity of this size.
     pub(super) fn take(&self, size: BufferSize) -> BytesMut {
-        let class = &self.0[size as usize];
-        let spare = class.spare.borrow_mut().pop();
-        spare.unwrap_or_else(|| BytesMut::with_capacity(class.capacity))
+        self.0[size as usize].take()
     }
 
     /// Gives memory to `buffer` if it has none.
@@ -91,14 +99,26 @@ impl BufferPool {
         self.put_back(&mut mem::replace(buffer, larger));
     }
 
+    /// Makes room for `additional` bytes, in a larger buffer of the pool if one is large enough.
+    pub(super) fn reserve(&self, additional: usize, buffer: &mut BytesMut) {
+        let wanted = buffer.len() + additional;
+        if buffer.capacity() >= wanted {
+            return;
+        }
+        let sizes = [BufferSize::Head, BufferSize::Read, BufferSize::Bulk];
+        let fits = |size: &BufferSize| self.0[*size as usize].capacity >= wanted;
+        match sizes.into_iter().find(fits) {
+            Some(size) => self.enlarge(size, buffer),
+            None => buffer.reserve(additional),
+        }
+    }
+
     /// Empties `buffer` and keeps its memory. `buffer` is left without memory.
     pub(super) fn put_back(&self, buffer: &mut BytesMut) {
         let mut buffer = mem::take(buffer);
-        if buffer.capacity() == 0 {
-            return;
-        }
         buffer.clear();
-        // Reclaims the consumed space at the front, without an allocation.
+        // Reclaims the consumed space at the front, without an allocation. A buffer without memory
+        // has none to reclaim.
         let mut classes = self.0.iter().rev();
         if let Some(class) = classes.find(|class| buffer.try_reclaim(class.capacity)) {
             class.keep(buffer);
@@ -164,35 +184,36 @@ mod tests {
     use super::*;
     use bytes::Buf;
 
-    const MAX_HEAD: usize = 16 * 1024;
-
     fn spare(pool: &BufferPool) -> [usize; 3] {
         [0, 1, 2].map(|at| pool.0[at].spare.borrow().len())
     }
 
     #[test]
     fn a_returned_buffer_has_its_whole_capacity_again_in_its_size() {
-        let pool = BufferPool::new(MAX_HEAD);
+        let pool = BufferPool::default();
         for (at, size) in [BufferSize::Head, BufferSize::Read, BufferSize::Bulk]
             .into_iter()
             .enumerate()
         {
             let mut buffer = pool.take(size);
             let (memory, capacity) = (buffer.as_ptr(), buffer.capacity());
-            buffer.extend_from_slice(&[1; 900]);
-            buffer.advance(700);
-            pool.put_back(&mut buffer);
-            assert_eq!(buffer.capacity(), 0);
-            assert_eq!(spare(&pool)[at], 1, "{size:?}");
-            let again = pool.take(size);
-            assert_eq!((again.as_ptr(), again.len()), (memory, 0));
-            assert_eq!(again.capacity(), capacity);
+            // Partly and completely consumed.
+            for consumed in [capacity - 200, capacity] {
+                buffer.resize(capacity, 1);
+                buffer.advance(consumed);
+                pool.put_back(&mut buffer);
+                assert_eq!(buffer.capacity(), 0);
+                assert_eq!(spare(&pool)[at], 1, "{size:?}");
+                buffer = pool.take(size);
+                assert_eq!((buffer.as_ptr(), buffer.len()), (memory, 0));
+                assert_eq!(buffer.capacity(), capacity);
+            }
         }
     }
 
     #[test]
     fn a_buffer_that_grew_for_a_long_message_is_freed() {
-        let pool = BufferPool::new(MAX_HEAD);
+        let pool = BufferPool::default();
         let mut buffer = pool.take(BufferSize::Bulk);
         buffer.reserve(2 * BULK_BYTES + 1);
         pool.put_back(&mut buffer);
@@ -200,8 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_without_memory_is_not_kept() {
+        let pool = BufferPool::default();
+        pool.put_back(&mut BytesMut::new());
+        assert_eq!(spare(&pool), [0; 3]);
+    }
+
+    #[test]
     fn an_enlarged_buffer_keeps_its_bytes() {
-        let pool = BufferPool::new(MAX_HEAD);
+        let pool = BufferPool::default();
         let mut buffer = pool.take(BufferSize::Head);
         buffer.extend_from_slice(b"abc");
         buffer.advance(1);
@@ -212,11 +240,32 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_in_the_smallest_buffer_that_fits() {
+        let pool = BufferPool::default();
+        let mut buffer = BytesMut::new();
+        for (len, capacity) in [
+            (1, HEAD_BYTES),
+            (HEAD_BYTES, HEAD_BYTES),
+            (HEAD_BYTES + 1, READ_BYTES),
+            (BULK_BYTES, BULK_BYTES),
+        ] {
+            pool.reserve(len - buffer.len(), &mut buffer);
+            assert_eq!(buffer.capacity(), capacity);
+            buffer.resize(len, 7);
+        }
+        pool.reserve(1, &mut buffer);
+        assert!(buffer.capacity() > BULK_BYTES && buffer == vec![7; BULK_BYTES]);
+    }
+
+    #[test]
     fn the_memory_of_spare_buffers_is_limited() {
-        let pool = BufferPool::new(MAX_HEAD);
+        let pool = BufferPool::default();
         let most = MAX_SPARE_BYTES / BULK_BYTES;
         let mut all: Vec<_> = (0..=most).map(|_| pool.take(BufferSize::Bulk)).collect();
         all.iter_mut().for_each(|buffer| pool.put_back(buffer));
         assert_eq!(spare(&pool), [0, 0, most]);
+        let mut again = pool.take(BufferSize::Bulk);
+        pool.put_back(&mut again);
+        assert_eq!(spare(&pool), [0, 0, most], "a taken one has left room");
     }
 }

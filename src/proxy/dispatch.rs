@@ -141,11 +141,7 @@ fn prepare(
             .map(|addr| addr.to_string())
             .unwrap_or_default(),
     };
-    // The part of a body that came with the head is sent with it, from the same buffer.
-    let mut bytes = worker.buffers.take(match body.is_complete() {
-        true => BufferSize::Head,
-        false => BufferSize::Read,
-    });
+    let mut bytes = worker.buffers.take(BufferSize::Head);
     let context = RewriteContext {
         client,
         host: &host,
@@ -161,6 +157,7 @@ fn prepare(
             sent: 0,
             idempotent: is_idempotent(head.method),
             replayable: true,
+            dropped: false,
             kept: worker.replay_memory.share(),
             body,
             uncounted: head.len as u64,

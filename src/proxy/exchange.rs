@@ -103,6 +103,9 @@ async fn run_attempts(
         );
         match end.await {
             AttemptOutcome::Delivered(delivered) => {
+                // No retry follows, but a tunnel may be open for long.
+                request.outgoing.give_up_replay();
+                worker.buffers.put_back(&mut request.outgoing.bytes);
                 let about = (&in_flight, stats);
                 return Ok(finish(worker, client, request, about, replica, delivered).await);
             }

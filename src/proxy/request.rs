@@ -42,6 +42,8 @@ pub(super) struct OutgoingRequest {
     pub(super) idempotent: bool,
     /// `true` while `bytes` holds everything received so far.
     pub(super) replayable: bool,
+    /// `true` once bytes that were sent are no longer buffered.
+    pub(super) dropped: bool,
     /// Share of the worker's memory for the kept part of the body.
     pub(super) kept: ReplayShare,
     /// Rest of the body that the client still owes.
@@ -67,6 +69,7 @@ impl OutgoingRequest {
         if self.replayable && taken > 0 && !self.keeps_all() {
             self.replayable = false;
             self.kept.resize(0);
+            self.dropped |= self.sent > 0;
             self.bytes.advance(self.sent);
             self.sent = 0;
         }
@@ -83,12 +86,13 @@ impl OutgoingRequest {
 
     /// Returns `true` if no byte was sent.
     pub(super) fn is_unsent(&self) -> bool {
-        self.replayable && self.sent == 0
+        !self.dropped && self.sent == 0
     }
 
     /// Drops the sent bytes: what follows is not buffered.
     pub(super) fn give_up_replay(&mut self) {
         self.replayable = false;
+        self.dropped = true;
         self.kept.resize(0);
         self.bytes.clear();
         self.sent = 0;
@@ -98,5 +102,54 @@ impl OutgoingRequest {
     pub(super) fn rewind(&mut self) {
         debug_assert!(self.replayable);
         self.sent = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::replay_memory::{REPLAY_BUDGET, ReplayMemory};
+
+    fn upload(memory: &ReplayMemory) -> OutgoingRequest {
+        OutgoingRequest {
+            bytes: BytesMut::from("head"),
+            sent: 0,
+            idempotent: true,
+            replayable: true,
+            dropped: false,
+            kept: memory.share(),
+            body: Body::Length(1000),
+            uncounted: 0,
+        }
+    }
+
+    #[test]
+    fn a_body_beyond_the_budget_is_unsent_until_a_byte_of_it_is_dropped() {
+        let memory = ReplayMemory::default();
+        let mut others = memory.share();
+        assert!(others.resize(REPLAY_BUDGET - 13));
+        let (mut request, mut turn) = (upload(&memory), Turn::default());
+        let absorb = |request: &mut OutgoingRequest, turn: &mut Turn, len| {
+            let mut inbox = BytesMut::from(&vec![b'x'; len][..]);
+            assert!(request.absorb(&mut inbox, turn).unwrap());
+        };
+        absorb(&mut request, &mut turn, 9);
+        assert!(request.replayable, "13 bytes are left");
+        absorb(&mut request, &mut turn, 1);
+        assert!(!request.replayable && request.is_unsent());
+        assert_eq!(
+            request.bytes.len(),
+            14,
+            "nothing was sent, so nothing is dropped"
+        );
+        let mut next = upload(&memory);
+        absorb(&mut next, &mut turn, 9);
+        assert!(next.replayable, "the first has returned its share");
+        next.sent = 5;
+        drop(others);
+        absorb(&mut next, &mut turn, 1);
+        assert!(next.replayable && !next.is_unsent());
+        next.give_up_replay();
+        assert!(!next.is_unsent(), "its sent bytes are gone");
     }
 }

@@ -74,9 +74,6 @@ impl RequestSender<'_> {
             }
             self.counters
                 .add(std::mem::take(&mut self.outgoing.uncounted));
-            if !self.outgoing.replayable {
-                self.progress.give_up_replay();
-            }
             self.worker.buffers.put_back_if_empty(self.inbox);
             self.send(&mut timer).await?;
             self.release_sent();
@@ -113,12 +110,15 @@ impl RequestSender<'_> {
     }
 
     fn absorb(&mut self) -> Result<bool, SendError> {
-        if !self.inbox.is_empty() {
-            self.worker
-                .buffers
-                .fill(BufferSize::Read, &mut self.outgoing.bytes);
+        // The inbox may hold the next request instead.
+        if !self.outgoing.body.is_complete() {
+            let room = self.inbox.len();
+            self.worker.buffers.reserve(room, &mut self.outgoing.bytes);
         }
         let absorbed = self.outgoing.absorb(self.inbox, &mut self.turn);
+        if !self.outgoing.replayable {
+            self.progress.give_up_replay();
+        }
         absorbed.map_err(SendError::BadChunk)
     }
 
@@ -166,6 +166,7 @@ impl RequestSender<'_> {
     ) -> Result<(), SendError> {
         self.outgoing.give_up_replay();
         self.progress.give_up_replay();
+        self.worker.buffers.put_back(&mut self.outgoing.bytes);
         self.progress.reply_due.set(None);
         let due = Instant::now() + self.worker.settings.limits.body_timeout;
         let Some(from) = &self.from else {

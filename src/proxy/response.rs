@@ -49,6 +49,7 @@ impl Response<'_> {
             Box::pin(self.relay_rest(&mut meta)).await?;
         }
         if self.is_early() {
+            self.release_buffers();
             Box::pin(self.outlast_upload(meta.decode)).await?;
         }
         // Extra bytes after the reply belong to no request (RFC 9112 §9.2), so the connection is
@@ -165,12 +166,12 @@ impl Response<'_> {
         if whole > REPLY_BYTES as u64 {
             return Ok(());
         }
-        if whole > self.reply.capacity() as u64 {
-            self.worker
-                .buffers
-                .enlarge(BufferSize::Bulk, &mut self.reply);
-        }
         while (self.reply.len() as u64) < whole {
+            if self.reply.len() == self.reply.capacity() {
+                self.worker
+                    .buffers
+                    .enlarge(BufferSize::Bulk, &mut self.reply);
+            }
             let (progress, since) = (self.progress, Instant::now());
             let limit = self.worker.settings.limits.body_timeout;
             let due = || progress.reply_body_due(since, limit);
@@ -226,6 +227,7 @@ impl Response<'_> {
         };
         let taken = taken.map_err(|broken| ResponseError::Bad(broken.0))?;
         self.reply.advance(taken);
+        self.worker.buffers.put_back_if_empty(&mut self.reply);
         self.progress.response_started.set(true);
         self.write_out().await?;
         Ok(stays)

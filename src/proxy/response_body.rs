@@ -156,7 +156,11 @@ impl Response<'_> {
                 buffers.fill(size, &mut self.out);
                 self.out.clear();
                 let taken = self.take_chunks(meta).await?;
-                (&self.out[..], taken)
+                // A slow client has to be waited for with one buffer.
+                self.reply.advance(taken);
+                self.worker.buffers.put_back_if_empty(&mut self.reply);
+                self.turn.count(taken as u64);
+                (&self.out[..], 0)
             }
             body => {
                 let taken = body.take_opaque(&self.reply);

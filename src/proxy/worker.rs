@@ -87,7 +87,7 @@ impl Worker {
         )));
         subscriber.acknowledge(version);
         Self {
-            buffers: BufferPool::new(settings.limits.max_head),
+            buffers: BufferPool::default(),
             replay_memory: ReplayMemory::default(),
             pipes: PipePool::new(
                 settings.splice,

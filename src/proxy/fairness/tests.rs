@@ -102,6 +102,7 @@ fn a_turn_of_one_byte_chunks_takes_no_longer_than_one_of_a_pipe() {
         sent: 0,
         idempotent: false,
         replayable: true,
+        dropped: false,
         kept: ReplayMemory::default().share(),
         body: Body::Chunked(Scanner::default()),
         uncounted: 0,

@@ -85,26 +85,35 @@ fn an_upload_to_a_replica_that_reads_nothing_is_not_kept() {
 }
 
 #[test]
-fn a_client_that_reads_slowly_holds_one_small_buffer() {
+fn a_client_that_reads_slowly_holds_one_buffer() {
     let backend = Backend::scripted(|mut conversation| {
-        conversation.request()?;
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {MIB}\r\n\r\n");
-        conversation.wire.write(head)?;
-        conversation.wire.write(vec![b'x'; MIB])
-    });
-    for flags in [&[][..], &["--no-splice"]] {
-        let program = program(&backend, flags);
-        let client = || -> Wire {
-            let mut client = narrow(program.listen);
-            client.write(GET).expect("sending");
-            client
-                .stream
-                .peek(&mut [0])
-                .expect("the beginning of a reply");
-            client
+        let is_chunked = conversation.request()?.start_line().contains("/chunked");
+        let framing = match is_chunked {
+            true => "Transfer-Encoding: chunked".to_owned(),
+            false => format!("Content-Length: {MIB}"),
         };
-        let (growth, _clients) = growth_per_client(&program, client, || true);
-        assert!(growth <= 25, "{growth} KiB for each reader, {flags:?}");
+        let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n");
+        conversation.wire.write(head)?;
+        let piece = match is_chunked {
+            true => [b"1000\r\n", &[b'x'; 4096][..], b"\r\n"].concat(),
+            false => vec![b'x'; 4096],
+        };
+        conversation.wire.write(piece.repeat(MIB / 4096))
+    });
+    for (path, most) in [("/length", 25), ("/chunked", 48)] {
+        for flags in [&[][..], &["--no-splice"]] {
+            let program = program(&backend, flags);
+            let get = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let client = || -> Wire {
+                let mut client = narrow(program.listen);
+                client.write(&get).expect("sending");
+                let begun = client.stream.peek(&mut [0]);
+                begun.expect("the beginning of a reply");
+                client
+            };
+            let (growth, _clients) = growth_per_client(&program, client, || true);
+            assert!(growth <= most, "{growth} KiB for each {path}, {flags:?}");
+        }
     }
 }
 
