@@ -29,6 +29,12 @@ impl ReverseProxyWatch {
         let _ = self.order_from.set(addr.to_canonical());
     }
 
+    /// Returns `true` if an order was recorded.
+    #[cfg(test)]
+    pub(super) fn has_order(&self) -> bool {
+        self.order_from.get().is_some()
+    }
+
     /// Records a request from `addr` for `host`. `names` are the program's own.
     pub(super) fn record_foreign_host<'h>(
         &self,

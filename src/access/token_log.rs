@@ -39,6 +39,12 @@ impl WrongTokenLog {
         }
     }
 
+    /// Returns the number of wrong tokens.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Counts a wrong token at this time since the start. Returns the total if it must be logged.
     fn should_log(&self, now: Duration) -> Option<u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
