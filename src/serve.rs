@@ -113,7 +113,7 @@ impl Parts {
         let (queue, orders) = orders::order_queue();
         let (evidence, evidence_seen) = mpsc::channel(MAX_QUEUED_EVIDENCE);
         let (stops, stop_receivers) = supervisor::stop_channels();
-        let (accepting, accepting_seen) = watch::channel(self.taken.is_none());
+        let (accepting, accepting_receiver) = watch::channel(self.taken.is_none());
         let mut fleet = fleet::start(self.survey, publisher, orders, evidence_seen)?;
         let workers = proxy::start(proxy::WorkerStart {
             settings: Arc::new(config.proxy),
@@ -122,7 +122,7 @@ impl Parts {
             evidence,
             port: Arc::clone(&self.counts),
             orders: queue.clone(),
-            opened: accepting_seen,
+            opened: accepting_receiver,
             shutdown: stop_receivers.workers,
             cut: stop_receivers.cut,
         })?;

@@ -39,7 +39,7 @@ impl HeartbeatArgs {
         if self.heartbeat_interval.is_zero() && !fixed {
             return Err("--heartbeat-interval 0s needs --engine fixed".to_owned());
         }
-        let ask = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
+        let probe = match (self.heartbeat_path.clone(), self.heartbeat_host.clone()) {
             (fleet::ProbeKind::Connect, Some(_)) => {
                 return Err(
                     "--heartbeat-host does not go with --heartbeat-path tcp: nothing is sent"
@@ -47,14 +47,14 @@ impl HeartbeatArgs {
                 );
             }
             (fleet::ProbeKind::Get { path, .. }, host) => fleet::ProbeKind::Get { path, host },
-            (ask, None) => ask,
+            (probe, None) => probe,
         };
         let heartbeat = fleet::HeartbeatSettings {
             interval: self.heartbeat_interval,
             timeout: self.heartbeat_timeout,
             misses: self.heartbeat_misses.get(),
             replace_after: self.replace_after,
-            probe: ask,
+            probe,
         };
         Ok((!self.heartbeat_interval.is_zero()).then_some(heartbeat))
     }

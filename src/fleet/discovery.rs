@@ -210,14 +210,9 @@ async fn probe_all(
         let heartbeat = heartbeat.cloned();
         probes.spawn(async move {
             let answer = match (&found.state, heartbeat) {
-                (
-                    FoundState::Runs(addr),
-                    Some(HeartbeatSettings {
-                        probe: ask,
-                        timeout,
-                        ..
-                    }),
-                ) => heartbeat::identify(*addr, &ask, timeout).await,
+                (FoundState::Runs(addr), Some(HeartbeatSettings { probe, timeout, .. })) => {
+                    heartbeat::identify(*addr, &probe, timeout).await
+                }
                 _ => None,
             };
             (found, answer)

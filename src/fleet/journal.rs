@@ -207,18 +207,14 @@ impl Journal {
     }
 
     /// Appends an event. Only the fleet writes the journal.
-    pub(crate) fn push(&self, at: SystemTime, what: EventBody) {
+    pub(crate) fn push(&self, at: SystemTime, body: EventBody) {
         let seq = *self.newest.borrow() + 1;
         {
             let mut events = self.lock();
             if events.len() == JOURNAL_EVENTS {
                 events.pop_front();
             }
-            events.push_back(Event {
-                seq,
-                at,
-                body: what,
-            });
+            events.push_back(Event { seq, at, body });
         }
         self.newest.send_replace(seq);
     }

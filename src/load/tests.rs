@@ -107,16 +107,21 @@ impl Model {
             let none = vec![0; self.workers.len()];
             self.counters.entry(*replica).or_insert(none);
         }
-        for worker in 0..self.workers.len() {
-            let members = self.members.iter().map(|(seat, replica, open)| SeatInput {
-                seat: *seat,
-                replica_id: replica.0,
-                open: *open,
-                requests: requests(&self.counters, *replica),
-            });
-            let members: Vec<SeatInput> = members.collect();
-            self.workers[worker].update(self.bound, false, reset, &members);
+        let members = self.seat_inputs();
+        for worker in &mut self.workers {
+            worker.update(self.bound, false, reset, &members);
         }
+    }
+
+    /// Returns the members with the requests that their counters show.
+    fn seat_inputs(&self) -> Vec<SeatInput> {
+        let members = self.members.iter().map(|(seat, replica, open)| SeatInput {
+            seat: *seat,
+            replica_id: replica.0,
+            open: *open,
+            requests: requests(&self.counters, *replica),
+        });
+        members.collect()
     }
 
     fn merge(&mut self, worker: usize) {

@@ -92,7 +92,7 @@ impl BufferPool {
         }
     }
 
-    /// Moves the bytes of `buffer` into a larger buffer of this size.
+    /// Moves the bytes of `buffer` into another buffer, of this size.
     pub(super) fn enlarge(&self, size: BufferSize, buffer: &mut BytesMut) {
         let mut larger = self.take(size);
         larger.extend_from_slice(buffer);

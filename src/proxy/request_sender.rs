@@ -97,16 +97,18 @@ impl RequestSender<'_> {
         }
     }
 
-    /// Drops the sent bytes unless they may be sent again, and returns their memory.
+    /// Drops the sent bytes unless they may be sent again.
     fn release_sent(&mut self) {
-        if !self.outgoing.idempotent {
-            self.outgoing.give_up_replay();
-            self.progress.give_up_replay();
+        if !self.outgoing.idempotent || !self.outgoing.replayable {
+            self.give_up_replay();
         }
-        if !self.outgoing.replayable {
-            self.outgoing.give_up_replay();
-            self.worker.buffers.put_back(&mut self.outgoing.bytes);
-        }
+    }
+
+    /// Drops the sent bytes and returns their memory.
+    fn give_up_replay(&mut self) {
+        self.outgoing.give_up_replay();
+        self.progress.give_up_replay();
+        self.worker.buffers.put_back(&mut self.outgoing.bytes);
     }
 
     fn absorb(&mut self) -> Result<bool, SendError> {
@@ -164,9 +166,7 @@ impl RequestSender<'_> {
         timer: &mut Deadline,
         pipe: PooledPipe<Empty>,
     ) -> Result<(), SendError> {
-        self.outgoing.give_up_replay();
-        self.progress.give_up_replay();
-        self.worker.buffers.put_back(&mut self.outgoing.bytes);
+        self.give_up_replay();
         self.progress.reply_due.set(None);
         let due = Instant::now() + self.worker.settings.limits.body_timeout;
         let Some(from) = &self.from else {

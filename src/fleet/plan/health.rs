@@ -193,12 +193,12 @@ fn on_refused(state: &mut PlanState, id: ReplicaId, why: String, env: &mut dyn E
 
 /// Handles evidence of the data path, which is a reason to probe and never a verdict.
 pub(super) fn on_evidence(state: &mut PlanState, evidence: Evidence) {
-    let Evidence { id, kind: sign } = evidence;
+    let Evidence { id, kind } = evidence;
     let serves = matches!(state.replicas.phase(id), Some(Phase::Up | Phase::Suspect));
     if !serves || !state.policy.watched {
         return;
     }
-    let refused = sign == EvidenceKind::Refused;
+    let refused = kind == EvidenceKind::Refused;
     if refused {
         suspect(state, id, "it refused a connection");
     }

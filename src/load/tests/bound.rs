@@ -166,16 +166,7 @@ fn a_slow_seat_makes_no_other_full() {
     let random = &mut Random(1);
     let mut model = Model::uniform(3, 1);
     model.run(random, 6_000);
-    let members: Vec<SeatInput> = model
-        .members
-        .iter()
-        .map(|(seat, replica, open)| SeatInput {
-            seat: *seat,
-            replica_id: replica.0,
-            open: *open,
-            requests: requests(&model.counters, *replica),
-        })
-        .collect();
+    let members = model.seat_inputs();
     let worker = &mut model.workers[0];
     worker.update(three_percent(), true, false, &members);
     let begin = Instant::now();

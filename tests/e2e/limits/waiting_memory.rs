@@ -5,7 +5,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use super::{GET, gated};
 use crate::e2e::splice::narrow;
@@ -61,9 +61,12 @@ fn a_request_that_waits_holds_no_buffer() {
 
 #[test]
 fn an_upload_to_a_replica_that_reads_nothing_is_not_kept() {
-    let backend = Backend::scripted(|mut conversation| {
+    let (_open, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let backend = Backend::scripted(move |mut conversation| {
         conversation.head()?;
-        std::thread::sleep(TEST_TIMEOUT);
+        // The connection stays open until the test ends.
+        let _ = released.lock().expect("a lock").recv_timeout(TEST_TIMEOUT);
         Ok(())
     });
     for flags in [&[][..], &["--no-splice"]] {

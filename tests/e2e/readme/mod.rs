@@ -5,6 +5,7 @@
 
 mod form;
 mod generated;
+mod makefile;
 mod program;
 
 use std::path::{Path, PathBuf};
