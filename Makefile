@@ -56,7 +56,7 @@ chaos: ## Kill, freeze, disconnect, add, remove and switch at random under load 
 	RINGMASTER_CHAOS_SECONDS=$(or $(SECONDS),60) RINGMASTER_CHAOS_SEED=$(or $(SEED),1) \
 	cargo test --test e2e chaos:: -- --test-threads 1 --nocapture
 
-bench: ## Measure ringmaster, HAProxy and nginx side by side (about 9 minutes; ARGS=--quick for a trial)
+bench: ## Measure ringmaster, HAProxy and nginx side by side (about 40 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
 	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
 

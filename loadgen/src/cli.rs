@@ -4,6 +4,7 @@
 //! Flags shared by several subcommands are structs, flattened into each of them.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     /// Become PROGRAM, and die with the parent process
     #[command(hide = true)]
     Guard(GuardArgs),
+    /// Pass bytes between clients and backends, unread
+    #[command(hide = true)]
+    Relay(RelayArgs),
 }
 
 /// Flags of `loadgen run`.
@@ -190,6 +194,22 @@ pub(crate) struct GuardArgs {
     /// Program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Flags of the hidden subcommand `relay`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RelayArgs {
+    /// Address for clients
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+
+    /// Size of the bodies; large ones are spliced
+    #[arg(long, value_name = "N")]
+    pub(crate) body_bytes: usize,
+
+    /// Backends, each for one client in turn
+    #[arg(required = true)]
+    pub(crate) backends: Vec<SocketAddr>,
 }
 
 fn parse_path(text: &str) -> Result<String, &'static str> {

@@ -65,6 +65,10 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (common, all) = match args.command {
         Command::Guard(args) => return Err(child_process::exec_guarded(&args)),
+        Command::Relay(args) => {
+            let Err(err) = compare::relay::run(args);
+            return Err(err);
+        }
         Command::Duel(args) => return event_loop()?.block_on(compare::run(args)),
         Command::Run(args) => return event_loop()?.block_on(run_cmd::run(args)),
         Command::Distribution(common) => (common, vec![Experiment::Distribution]),

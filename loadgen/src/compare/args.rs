@@ -16,7 +16,7 @@ const WARM_UP_DIVISOR: u32 = 4;
 /// Highest number of warm-up requests per connection, for loads of a fixed number of requests.
 const WARM_UP_REQUESTS: u64 = 64;
 
-/// Defaults: all scenarios take less than ten minutes.
+/// Defaults: all scenarios take about half an hour.
 const DEFAULT_ROUNDS: u32 = 5;
 const DEFAULT_DURATION: Duration = Duration::from_millis(800);
 
@@ -60,7 +60,7 @@ pub(crate) struct DuelArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub(crate) connections: Option<u32>,
 
-    /// Number of idle connections in the scenario idle
+    /// Number of connections in the scenario idle
     #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
     pub(crate) idle: u32,
 
@@ -87,6 +87,10 @@ pub(crate) struct DuelArgs {
     /// Write every sample of every round to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Replace the tables between the marks of this README by those of this run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) readme: Option<PathBuf>,
 
     /// Draw a chart of the CPU per request into this file, as SVG
     #[arg(long, value_name = "FILE")]
@@ -188,7 +192,7 @@ mod tests {
     #[test]
     fn all_scenarios_and_peers_are_the_default() {
         let plan = plan("");
-        assert_eq!((plan.scenarios.len(), plan.peers.len()), (8, 6));
+        assert_eq!((plan.scenarios.len(), plan.peers.len()), (19, 7));
         assert_eq!(plan.rounds, DEFAULT_ROUNDS);
         assert_eq!(plan.span, LoadLength::Time(DEFAULT_DURATION));
         let quarter = LoadLength::Time(Duration::from_millis(200));

@@ -1,22 +1,30 @@
-//! Servers behind every peer: they answer `GET /N` with N bytes as fast as possible.
+//! Servers behind every peer, as fast as possible. The path of a request says what it gets:
+//!
+//! | path | reply |
+//! |---|---|
+//! | `/N` | N bytes |
+//! | `/chunks/SIZE/COUNT` | chunks, each of SIZE bytes |
+//! | `/hold` | none; the body is read |
+//! | `/unread` | none; nothing more is read |
+//! | `/endless/KIND` | an endless body, on another thread |
 //!
 //! They run on the event loop that also sends the load, so that this CPU never switches threads.
 //! Each request costs one read; a reply is one write as far as the socket takes it.
 
 use std::io::{IoSlice, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use httparse::{EMPTY_HEADER, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinSet, spawn_local};
 
 use super::bulk::Handover;
 use super::bulk_kind::BulkKind;
-
-/// Number of backends.
-pub(crate) const BACKEND_COUNT: usize = 3;
+use super::scenario::{MAX_BACKENDS, PLAIN};
 
 /// Connections that the kernel queues before they are accepted (limited by net.core.somaxconn).
 const BACKLOG: u32 = 4096;
@@ -28,10 +36,18 @@ const MAX_FIELDS: usize = 32;
 /// Content of bodies: small enough for a cache, large enough for few writes.
 static FILLER: [u8; 256 * 1024] = [b'x'; 256 * 1024];
 
+/// Receive buffer of the backends with small windows (SO_RCVBUF, socket(7)), in bytes. The kernel
+/// raises it to its minimum.
+const SMALL_RECV_BUFFER: u32 = 1;
+
 /// All backends; they stop when dropped.
 #[derive(Debug)]
 pub(crate) struct Backends {
     pub(crate) addrs: Vec<SocketAddr>,
+    /// Backends whose sockets take few bytes before they are read.
+    pub(crate) small_window_addrs: Vec<SocketAddr>,
+    /// Ends the connections that are held without a reply.
+    release: Rc<Notify>,
     _accepting: JoinSet<()>,
 }
 
@@ -41,36 +57,50 @@ impl Backends {
     /// # Errors
     /// No port is free.
     pub(crate) fn start(bulk: &Handover) -> anyhow::Result<Self> {
-        let mut addrs = Vec::new();
+        let release = Rc::new(Notify::new());
         let mut accepting = JoinSet::new();
-        for _ in 0..BACKEND_COUNT {
-            let listener = listen().context("cannot listen on a loopback port")?;
-            addrs.push(listener.local_addr()?);
-            accepting.spawn_local(accept(listener, bulk.clone()));
-        }
+        let mut start = |count: usize, recv_buffer: Option<u32>| {
+            let mut addrs = Vec::new();
+            for _ in 0..count {
+                let listener = listen(recv_buffer).context("cannot listen on a loopback port")?;
+                addrs.push(listener.local_addr()?);
+                accepting.spawn_local(accept(listener, bulk.clone(), Rc::clone(&release)));
+            }
+            anyhow::Ok(addrs)
+        };
         Ok(Self {
-            addrs,
+            addrs: start(MAX_BACKENDS, None)?,
+            small_window_addrs: start(PLAIN.backends, Some(SMALL_RECV_BUFFER))?,
+            release,
             _accepting: accepting,
         })
     }
+
+    /// Closes the connections whose requests are held without a reply.
+    pub(crate) fn release(&self) {
+        self.release.notify_waiters();
+    }
 }
 
-fn listen() -> std::io::Result<TcpListener> {
+fn listen(recv_buffer: Option<u32>) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    // Accepted connections inherit the option.
+    // Accepted connections inherit both options.
     socket.set_nodelay(true)?;
+    if let Some(bytes) = recv_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener, bulk: Handover) {
+async fn accept(listener: TcpListener, bulk: Handover, release: Rc<Notify>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let bulk = bulk.clone();
+                let (bulk, release) = (bulk.clone(), Rc::clone(&release));
                 spawn_local(async move {
                     // Errors are ignored: the client of the connection reports what it misses.
-                    let _ = serve(stream, &bulk).await;
+                    let _ = serve(stream, &bulk, &release).await;
                 });
             }
             Err(_) => tokio::task::yield_now().await,
@@ -78,7 +108,7 @@ async fn accept(listener: TcpListener, bulk: Handover) {
     }
 }
 
-async fn serve(mut stream: TcpStream, bulk: &Handover) -> anyhow::Result<()> {
+async fn serve(mut stream: TcpStream, bulk: &Handover, release: &Notify) -> anyhow::Result<()> {
     let mut unread = Vec::with_capacity(MAX_HEAD);
     let mut head = Vec::new();
     loop {
@@ -90,9 +120,16 @@ async fn serve(mut stream: TcpStream, bulk: &Handover) -> anyhow::Result<()> {
             continue;
         };
         unread.drain(..len);
-        if let Some(kind) = request.endless {
-            return bulk.serve(stream, kind, unread.len());
-        }
+        let framing = match request.reply {
+            Reply::Length(bytes) => format!("Content-Length: {bytes}"),
+            Reply::Chunks { .. } => "Transfer-Encoding: chunked".to_owned(),
+            Reply::Endless(kind) => return bulk.serve(stream, kind, unread.len()),
+            Reply::Hold => return hold(stream, release).await,
+            Reply::Unread => {
+                release.notified().await;
+                return Ok(());
+            }
+        };
         head.clear();
         let close = if request.close {
             "Connection: close\r\n"
@@ -101,12 +138,31 @@ async fn serve(mut stream: TcpStream, bulk: &Handover) -> anyhow::Result<()> {
         };
         write!(
             head,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n{close}\r\n",
-            request.body_bytes
+            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n{framing}\r\n{close}\r\n"
         )?;
-        send(&mut stream, &head, request.body_bytes).await?;
+        match request.reply {
+            Reply::Chunks { size, count } => {
+                stream.write_all(&head).await?;
+                send_chunks(&mut stream, size, count).await?;
+            }
+            Reply::Length(bytes) => send(&mut stream, &head, bytes).await?,
+            Reply::Endless(_) | Reply::Hold | Reply::Unread => {}
+        }
         if request.close {
             return Ok(());
+        }
+    }
+}
+
+/// Reads and discards the body of a request until its connection ends or is released.
+async fn hold(mut stream: TcpStream, release: &Notify) -> anyhow::Result<()> {
+    let mut body = vec![0; MAX_HEAD];
+    let released = release.notified();
+    tokio::pin!(released);
+    loop {
+        tokio::select! {
+            read = stream.read(&mut body) => if read? == 0 { return Ok(()) },
+            () = &mut released => return Ok(()),
         }
     }
 }
@@ -126,12 +182,54 @@ async fn send(stream: &mut TcpStream, head: &[u8], body_bytes: usize) -> std::io
     Ok(())
 }
 
+/// Sends `count` chunks of `size` bytes and the last chunk (RFC 9112, section 7.1).
+async fn send_chunks(stream: &mut TcpStream, size: usize, mut count: usize) -> std::io::Result<()> {
+    let chunk = [format!("{size:x}\r\n").as_bytes(), &FILLER[..size], b"\r\n"].concat();
+    let batch = (FILLER.len() / chunk.len()).clamp(1, count.max(1));
+    let chunks = chunk.repeat(batch);
+    while count > 0 {
+        let now = count.min(batch);
+        stream.write_all(&chunks[..now * chunk.len()]).await?;
+        count -= now;
+    }
+    stream.write_all(b"0\r\n\r\n").await
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
-    body_bytes: usize,
+    reply: Reply,
     close: bool,
-    /// Kind of the endless body, which another thread serves.
-    endless: Option<BulkKind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    Length(usize),
+    Chunks {
+        size: usize,
+        count: usize,
+    },
+    /// Served by another thread.
+    Endless(BulkKind),
+    Hold,
+    Unread,
+}
+
+impl Reply {
+    fn from_path(path: &str) -> Option<Self> {
+        let words: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        match words[..] {
+            ["hold"] => Some(Self::Hold),
+            ["unread"] => Some(Self::Unread),
+            ["chunks", size, count] => {
+                let size = size.parse().ok()?;
+                let sendable = (1..=FILLER.len()).contains(&size);
+                let count = count.parse().ok()?;
+                sendable.then_some(Self::Chunks { size, count })
+            }
+            [bytes] => bytes.parse().ok().map(Self::Length),
+            _ => BulkKind::from_path(path).map(Self::Endless),
+        }
+    }
 }
 
 /// Parses the request at the start of `bytes`. Returns it with the length of its head; `None` while
@@ -142,12 +240,9 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(Request, usize)>> {
     let Status::Complete(len) = head.parse(bytes)? else {
         return Ok(None);
     };
-    let endless = head.path.and_then(BulkKind::from_path);
-    let size = head.path.and_then(|path| path.strip_prefix('/'));
-    let size = size.and_then(|size| size.parse().ok());
+    let reply = head.path.and_then(Reply::from_path);
     let request = Request {
-        body_bytes: size.or(endless.map(|_| 0)).context("no size")?,
-        endless,
+        reply: reply.context("an unknown path")?,
         close: head.headers.iter().any(|field| {
             field.name.eq_ignore_ascii_case("connection")
                 && field.value.eq_ignore_ascii_case(b"close")
@@ -161,15 +256,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_is_the_size() {
+    fn the_path_is_the_reply() {
         let text = b"GET /16384 HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\nGET";
         let request = Request {
-            body_bytes: 16_384,
+            reply: Reply::Length(16_384),
             close: true,
-            endless: None,
         };
         assert_eq!(parse(text).unwrap(), Some((request, text.len() - 3)));
         assert_eq!(parse(&text[..40]).unwrap(), None);
         assert!(parse(b"GET /home HTTP/1.1\r\n\r\n").is_err());
+        let chunks = Reply::Chunks { size: 1, count: 9 };
+        for (path, reply) in [
+            ("/chunks/1/9", Some(chunks)),
+            ("/chunks/0/9", None),
+            ("/hold", Some(Reply::Hold)),
+            ("/unread", Some(Reply::Unread)),
+            ("/endless/tunnels", Some(Reply::Endless(BulkKind::Tunnels))),
+            ("200", None),
+        ] {
+            assert_eq!(Reply::from_path(path), reply, "{path}");
+        }
     }
 }

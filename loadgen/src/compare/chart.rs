@@ -5,8 +5,8 @@
 
 use plotters::prelude::{DrawingBackend, RGBColor};
 
+use super::cell::format_micros;
 use super::results::{PeerResult, Results, ScenarioResult};
-use super::table::format_micros;
 use crate::chart::{self, Anchor, Axis, Canvas, FOREGROUND, PALETTE};
 use crate::spread::Spread;
 
@@ -102,7 +102,6 @@ mod tests {
         let mut scenario = ScenarioResult {
             name: "small",
             title: "200-byte body".into(),
-            base: "haproxy-http".into(),
             rate: None,
             peers: vec![
                 sample_peer("direct", &[0.0]),

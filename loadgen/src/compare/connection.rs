@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::discard::{DiscardBuf, discard};
-use super::scenario::Shape;
+use super::scenario::{Body, Shape};
 
 /// Buffer for the head beside a small body, and the largest read of a large body, in bytes.
 const READ_HEADROOM: usize = 2 * 1024;
@@ -29,7 +30,7 @@ const MAX_FIELDS: usize = 32;
 /// Parts that all connections of a load have in common.
 #[derive(Debug)]
 pub(crate) struct ConnectionTemplate {
-    body_bytes: usize,
+    body: Body,
     close: bool,
     /// Shared by all connections; the kernel never writes to it.
     discard_buf: DiscardBuf,
@@ -39,7 +40,7 @@ impl ConnectionTemplate {
     /// Returns the template for requests of `shape`.
     pub(crate) fn new(shape: Shape) -> Rc<Self> {
         Rc::new(Self {
-            body_bytes: shape.body_bytes,
+            body: shape.body,
             close: shape.close,
             discard_buf: RefCell::new(vec![0; MAX_DISCARD]),
         })
@@ -60,14 +61,22 @@ pub(crate) struct Connection {
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     bytes: usize,
-    body_bytes: usize,
+    /// `None` if the body is chunked.
+    body_bytes: Option<usize>,
     close: bool,
 }
+
+/// End of a chunked body after its data. A proxy may join chunks, but not omit the last one.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Connection {
     /// Returns a client without a connection.
     pub(crate) fn new(template: &Rc<ConnectionTemplate>, addr: SocketAddr) -> Self {
-        let room = (template.body_bytes + READ_HEADROOM).min(MAX_READ);
+        let body_bytes = match template.body {
+            Body::Length(bytes) => bytes,
+            Body::OneByteChunks(_) => MAX_READ,
+        };
+        let room = (body_bytes + READ_HEADROOM).min(MAX_READ);
         Self {
             template: Rc::clone(template),
             addr,
@@ -102,15 +111,17 @@ impl Connection {
     }
 
     fn write_request(&mut self, id: u64) {
-        let ConnectionTemplate {
-            body_bytes, close, ..
-        } = *self.template;
+        let ConnectionTemplate { body, close, .. } = *self.template;
         let close = if close { "Connection: close\r\n" } else { "" };
         self.sent.clear();
         // Writing to a Vec cannot fail.
+        let _ = match body {
+            Body::Length(bytes) => write!(self.sent, "GET /{bytes}"),
+            Body::OneByteChunks(count) => write!(self.sent, "GET /chunks/1/{count}"),
+        };
         let _ = write!(
             self.sent,
-            "GET /{body_bytes} HTTP/1.1\r\nHost: {}\r\nUser-Agent: loadgen\r\nAccept: */*\r\nX-Request-ID: {id}\r\n{close}\r\n",
+            " HTTP/1.1\r\nHost: {}\r\nUser-Agent: loadgen\r\nAccept: */*\r\nX-Request-ID: {id}\r\n{close}\r\n",
             self.addr
         );
     }
@@ -126,16 +137,36 @@ impl Connection {
                 break head;
             }
         };
-        let expected = self.template.body_bytes;
-        ensure!(
-            head.body_bytes == expected,
-            "{} bytes instead of {expected}",
-            head.body_bytes
-        );
-        let left = (head.bytes + head.body_bytes).checked_sub(filled);
-        let left = left.context("bytes after the reply")?;
-        self.discard_rest(stream, left).await?;
+        match (self.template.body, head.body_bytes) {
+            (Body::Length(expected), Some(found)) => {
+                ensure!(found == expected, "{found} bytes instead of {expected}");
+                let left = (head.bytes + found).checked_sub(filled);
+                let left = left.context("bytes after the reply")?;
+                self.discard_rest(stream, left).await?;
+            }
+            (Body::OneByteChunks(_), None) => self.read_chunks(stream, head.bytes..filled).await?,
+            _ => bail!("a reply of another kind than requested"),
+        }
         Ok(head)
+    }
+
+    /// Reads to the end of a chunked body, of which `filled` of the buffer has arrived.
+    async fn read_chunks(
+        &mut self,
+        stream: &mut TcpStream,
+        filled: Range<usize>,
+    ) -> anyhow::Result<()> {
+        let mut filled = filled;
+        while !self.received[filled.clone()].ends_with(LAST_CHUNK) {
+            // The end may be split between two reads.
+            let kept = filled.len().min(LAST_CHUNK.len());
+            self.received.copy_within(filled.end - kept..filled.end, 0);
+            let len = stream.read(&mut self.received[kept..]).await;
+            let len = len.context("receiving")?;
+            ensure!(len > 0, "closed within the body of a reply");
+            filled = 0..kept + len;
+        }
+        Ok(())
     }
 
     async fn discard_rest(&self, stream: &TcpStream, mut left: usize) -> anyhow::Result<()> {
@@ -171,9 +202,11 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
         str::from_utf8(field.value).ok()
     };
     let length = value("content-length").and_then(|length| length.parse().ok());
+    let chunked = value("transfer-encoding") == Some("chunked");
+    ensure!(length.is_some() != chunked, "no Content-Length or chunks");
     Ok(Some(Head {
         bytes: len,
-        body_bytes: length.context("no Content-Length")?,
+        body_bytes: length,
         close: value("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
     }))
 }
@@ -187,7 +220,7 @@ mod tests {
         let text = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc";
         let head = Head {
             bytes: text.len() - 3,
-            body_bytes: 3,
+            body_bytes: Some(3),
             close: true,
         };
         assert_eq!(parse(text).unwrap(), Some(head));

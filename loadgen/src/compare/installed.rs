@@ -31,6 +31,10 @@ impl InstalledPeer {
     pub(crate) fn find(peer: Peer, args: &DuelArgs) -> Result<Self, String> {
         let (program, version_flag) = match peer {
             Peer::Direct => (None, ""),
+            Peer::Relay => {
+                let us = std::env::current_exe().map_err(|err| err.to_string())?;
+                (Some(us), "--version")
+            }
             Peer::Ringmaster => {
                 let named = args
                     .ringmaster

@@ -124,6 +124,25 @@ impl PeerLoad {
         }
         Ok(())
     }
+
+    /// Sends one request over each connection, all at the same time.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) async fn all_at_once(&mut self) -> anyhow::Result<()> {
+        let mut tasks = JoinSet::new();
+        for (index, mut connection) in (0..).zip(self.connections.drain(..)) {
+            let id = request_id(self.seed, index);
+            tasks.spawn_local(async move {
+                connection.exchange(id).await?;
+                anyhow::Ok(connection)
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            self.connections.push(ended??);
+        }
+        Ok(())
+    }
 }
 
 async fn run_connection(

@@ -5,120 +5,138 @@ use rustix::process::{Resource, getrlimit};
 use super::args::DuelPlan;
 use super::bulk::BULK_CLIENTS;
 use super::fairness;
-use super::idle;
 use super::installed::InstalledPeer;
+use super::memory;
+use super::memory_row::MemoryRow;
 use super::peer::Peer;
-use super::results::{PeerResult, ScenarioResult};
-use super::rounds::Rounds;
-use super::scenario::{SMALL, Scenario, Shape};
-use super::testbed::{ONE_WORKER, Testbed};
+use super::results::{MemoryResult, PeerResult, ScenarioResult};
+use super::rounds::{Rounds, Runner};
+use super::scenario::{PLAIN, Scenario, Setting, Shape};
+use super::testbed::Testbed;
 use crate::console::note;
 
-/// Number of workers that the scenario `workers` compares with one, and its peers.
-const TWO_WORKERS: usize = 2;
-const WORKER_SCENARIO_PEERS: [Peer; 2] = [Peer::Ringmaster, Peer::HaproxyHttp];
-
-/// Descriptors kept for everything but idle connections.
+/// Descriptors kept for everything but held connections.
 const SPARE_DESCRIPTORS: u64 = 2048;
 
-/// Descriptors per idle connection: the client's, one to a backend, and HAProxy's for a pipe.
-const DESCRIPTORS_PER_IDLE: u64 = 3;
+/// Descriptors per held connection: the client's, one to a backend, and HAProxy's for a pipe.
+const DESCRIPTORS_PER_HELD: u64 = 3;
 
 /// Measures all scenarios of the plan. Cancel safe: child processes are killed, and the results so
 /// far are kept.
 pub(crate) async fn all(testbed: &Testbed, plan: &DuelPlan) {
     for scenario in &plan.scenarios {
         note(&format!("measuring {}", scenario.name()));
-        match scenario.shape() {
-            None if *scenario == Scenario::Fairness => measure_fairness(testbed, plan).await,
-            Some(shape) => {
-                let connections = plan.connections.unwrap_or(shape.connections);
-                let shape = Shape {
-                    connections,
-                    ..shape
-                };
-                measure_rounds(testbed, plan, *scenario, shape).await;
-            }
-            None => measure_idle(testbed, plan).await,
+        match (scenario.shape(), scenario.memory_row()) {
+            (Some(shape), _) => measure_rounds(testbed, plan, *scenario, shape).await,
+            (None, Some(row)) => measure_memory(testbed, plan, *scenario, row).await,
+            (None, None) => measure_fairness(testbed, plan).await,
         }
     }
 }
 
 async fn measure_rounds(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, shape: Shape) {
-    let compares_workers = scenario == Scenario::Workers;
-    let mut title = format!("{}, {} connections", shape.title, shape.connections);
-    if compares_workers && testbed.cpus.is_shared(TWO_WORKERS) {
-        title += " (two share a CPU with the load)";
+    let settings = scenario.settings();
+    let connections = plan.connections.unwrap_or(shape.connections);
+    let mut title = format!("{}, {connections} connections", shape.title);
+    if settings.iter().any(|setting| setting.connections.is_some()) {
+        title = shape.title.to_owned();
     }
-    let name = |peer: Peer, workers: usize| match compares_workers {
-        true => format!("{} x{workers}", peer.name()),
-        false => peer.name().to_owned(),
-    };
-    let (mut peers, mut proxies) = (Vec::new(), Vec::new());
-    for (installed, workers) in participants(testbed, compares_workers) {
-        let started = testbed.start(installed, workers, shape.connections).await;
-        match started {
-            Ok(proxy) => {
-                proxies.push(proxy);
-                peers.push(PeerResult {
-                    name: name(installed.peer, workers),
-                    ..PeerResult::default()
-                });
+    let shared = |setting: &Setting| testbed.cpus.is_shared(setting.workers);
+    if !shared(&PLAIN) && settings.iter().any(shared) {
+        title += " (two workers share a CPU with the load)";
+    }
+    let (mut peers, mut runners) = (Vec::new(), Vec::new());
+    for installed in &testbed.installed_peers {
+        if !scenario.measures(installed.peer) {
+            continue;
+        }
+        for setting in settings {
+            let shape = Shape {
+                connections: setting.connections.unwrap_or(connections),
+                ..shape
+            };
+            let backends = &testbed.backends.addrs;
+            match testbed.start(installed, *setting, shape, backends).await {
+                Ok(proxy) => {
+                    peers.push(PeerResult {
+                        name: name(installed.peer, *setting),
+                        base: name(Peer::BASELINE, *setting),
+                        first: name(installed.peer, settings[0]),
+                        ..PeerResult::default()
+                    });
+                    let scraped = setting.scraped;
+                    runners.push(Runner {
+                        proxy,
+                        shape,
+                        scraped,
+                    });
+                }
+                Err(err) => testbed.fault(format!("{err:#}")),
             }
-            Err(err) => testbed.fault(format!("{err:#}")),
         }
     }
     let index = testbed.results.borrow().scenarios.len();
     testbed.results.borrow_mut().scenarios.push(ScenarioResult {
         name: scenario.name(),
         title,
-        base: name(Peer::BASELINE, ONE_WORKER),
         rate: None,
         peers,
     });
     let rounds = Rounds {
         plan,
         testbed,
-        shape,
-        proxies,
+        runners,
         index,
     };
-    rounds.run(testbed.strace.get() && !compares_workers).await;
+    rounds
+        .run(testbed.strace.get() && settings.len() == 1)
+        .await;
 }
 
-/// The peers of a scenario, each with its number of workers.
-fn participants(testbed: &Testbed, compares_workers: bool) -> Vec<(&InstalledPeer, usize)> {
-    let all = testbed.installed_peers.iter();
-    if !compares_workers {
-        return all.map(|installed| (installed, ONE_WORKER)).collect();
-    }
-    all.filter(|installed| WORKER_SCENARIO_PEERS.contains(&installed.peer))
-        .flat_map(|installed| [(installed, ONE_WORKER), (installed, TWO_WORKERS)])
-        .collect()
+/// Name of a peer in a setting.
+fn name(peer: Peer, setting: Setting) -> String {
+    format!("{} {}", peer.name(), setting.label)
+        .trim_end()
+        .to_owned()
 }
 
-async fn measure_idle(testbed: &Testbed, plan: &DuelPlan) {
-    let connections = plan.idle.min(affordable_idle());
-    if connections < plan.idle {
+async fn measure_memory(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, row: MemoryRow) {
+    let wanted = row.connections(plan.idle);
+    let wanted = plan.connections.unwrap_or(wanted);
+    let connections = wanted.min(affordable_connections());
+    if connections < wanted {
         note(&format!(
-            "only {connections} idle connections fit the descriptor limit (ulimit -n)"
+            "only {connections} connections fit the descriptor limit (ulimit -n)"
         ));
     }
-    let shape = Shape {
+    let shape = memory::shape(connections);
+    let first = testbed.results.borrow().memory.len();
+    let measured = testbed.installed_peers.iter();
+    let measured: Vec<&InstalledPeer> = measured
+        .filter(|installed| row.measures(installed.peer))
+        .collect();
+    let results = measured.iter().map(|installed| MemoryResult {
+        row,
+        name: installed.peer.name().to_owned(),
         connections,
-        ..SMALL
-    };
-    for installed in &testbed.installed_peers {
-        let name = installed.peer.name();
-        let measured = async {
-            let proxy = testbed.start(installed, ONE_WORKER, connections).await?;
-            let idle = idle::measure(name, &proxy, shape, plan).await?;
-            proxy.stop().await?;
-            anyhow::Ok(idle)
-        };
-        match measured.await {
-            Ok(idle) => testbed.results.borrow_mut().idle.extend(idle),
-            Err(err) => testbed.fault(format!("idle, {name}: {err:#}")),
+        samples: Vec::new(),
+        summary: None,
+    });
+    testbed.results.borrow_mut().memory.extend(results);
+    for round in 1..=plan.rounds {
+        for (index, installed) in measured.iter().enumerate() {
+            match memory::sample(testbed, installed, row, shape, plan, round).await {
+                Ok(sample) => {
+                    let mut results = testbed.results.borrow_mut();
+                    results.memory[first + index].samples.extend(sample);
+                }
+                Err(err) => {
+                    let name = installed.peer.name();
+                    testbed.fault(format!("{}, {name}: {err:#}", scenario.name()));
+                }
+            }
+            // Ends what an error left behind.
+            testbed.backends.release();
         }
     }
 }
@@ -130,7 +148,12 @@ async fn measure_fairness(testbed: &Testbed, plan: &DuelPlan) {
         if !fairness::FAIRNESS_PEERS.contains(&installed.peer) {
             continue;
         }
-        match testbed.start(installed, ONE_WORKER, clients).await {
+        let shape = Shape {
+            connections: clients,
+            ..fairness::SMALL_REQUESTS
+        };
+        let backends = &testbed.backends.addrs;
+        match testbed.start(installed, PLAIN, shape, backends).await {
             Ok(proxy) => {
                 peers.push(installed.peer);
                 proxies.push(proxy);
@@ -159,9 +182,9 @@ async fn measure_fairness(testbed: &Testbed, plan: &DuelPlan) {
     testbed.stop_all(proxies).await;
 }
 
-/// Returns the number of idle connections that fit the limit of descriptors.
-fn affordable_idle() -> usize {
+/// Returns the number of held connections that fit the limit of descriptors.
+fn affordable_connections() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let left = limit.saturating_sub(SPARE_DESCRIPTORS) / DESCRIPTORS_PER_IDLE;
+    let left = limit.saturating_sub(SPARE_DESCRIPTORS) / DESCRIPTORS_PER_HELD;
     usize::try_from(left).unwrap_or(usize::MAX)
 }

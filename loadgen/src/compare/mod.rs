@@ -5,28 +5,36 @@
 //! speed of a machine drifts, but ratios within a round hold.
 //!
 //! A run finds the installed peers and starts the backends. For each scenario it starts the
-//! proxies, measures all rounds, and stops the proxies. At the end it prints the tables.
+//! proxies, measures all rounds, and stops the proxies. Memory is measured with a fresh proxy each
+//! time. At the end it prints the tables.
 
 mod affinity;
+mod aim;
 pub(crate) mod args;
 mod backend;
 mod bulk;
 mod bulk_kind;
+mod cell;
 mod chart;
 mod connection;
 mod discard;
 mod fairness;
-mod idle;
 mod installed;
 mod load;
+mod markdown;
 mod measure;
+mod memory;
+mod memory_row;
+mod memory_table;
 mod peer;
 mod peer_config;
 mod proc_usage;
 mod proxy;
+pub(crate) mod relay;
 mod results;
 mod rounds;
 mod scenario;
+mod scrape;
 mod stats;
 mod strace;
 mod table;
@@ -43,11 +51,12 @@ use crate::console::{note, print};
 use crate::load::raise_descriptor_limit;
 use crate::signals::Signals;
 use args::DuelArgs;
-use backend::BACKEND_COUNT;
 use fairness::FairnessResult;
 use installed::InstalledPeer;
+use markdown::Readme;
 use peer_config::ProxySetup;
-use results::{PeerNote, ScenarioResult};
+use results::{MemoryResult, PeerNote, ScenarioResult};
+use scenario::{PLAIN, SMALL};
 use testbed::Testbed;
 
 /// Measures the scenarios and peers of `args`, prints the tables, and writes the files.
@@ -71,6 +80,7 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
     for path in [&args.json, &args.svg].into_iter().flatten() {
         write(path, "")?;
     }
+    let readme = args.readme.as_deref().map(Readme::read).transpose()?;
     raise_descriptor_limit();
     let mut signals = Signals::register()?;
     for PeerNote { name, about } in &skipped {
@@ -93,7 +103,11 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
         .fairness
         .iter_mut()
         .for_each(FairnessResult::summarise);
+    results.memory.iter_mut().for_each(MemoryResult::summarise);
     print(&table::text(&results))?;
+    if let Some(readme) = readme {
+        readme.write(&markdown::text(&results))?;
+    }
     if let Some(path) = &args.json {
         write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
     }
@@ -110,12 +124,14 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
 /// Returns the configuration of each peer, with example ports.
 fn configs(installed_peers: &[InstalledPeer], skipped: &[PeerNote]) -> String {
     let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let backends: Vec<SocketAddr> = (8001..).take(BACKEND_COUNT).map(addr).collect();
+    let backends: Vec<SocketAddr> = (8001..).take(PLAIN.backends).map(addr).collect();
     let setup = ProxySetup {
         listen: addr(8000),
+        metrics: addr(8999),
         backends: &backends,
-        workers: 1,
-        clients: 64,
+        setting: PLAIN,
+        body: SMALL.body,
+        clients: SMALL.connections,
         folder: Path::new("/tmp/loadgen"),
     };
     let mut text = String::new();

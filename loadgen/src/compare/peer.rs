@@ -7,6 +7,8 @@ use clap::ValueEnum;
 pub(crate) enum Peer {
     /// No proxy: the limit of the load and the backends
     Direct,
+    /// Passes bytes on unread: what the kernel alone costs
+    Relay,
     /// Ringmaster, with default flags
     Ringmaster,
     /// HAProxy in HTTP mode
@@ -27,6 +29,7 @@ impl Peer {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
+            Self::Relay => "relay",
             Self::Ringmaster => "ringmaster",
             Self::HaproxyHttp => "haproxy-http",
             Self::HaproxyTcp => "haproxy-tcp",

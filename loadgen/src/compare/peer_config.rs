@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::installed::InstalledPeer;
 use super::peer::Peer;
+use super::scenario::{Body, Setting};
 
 /// Idle connections to all backends that nginx keeps: the default of ringmaster for three backends.
 const NGINX_KEEPALIVE: usize = 192;
@@ -27,8 +28,12 @@ const MANY_REQUESTS: u64 = 1_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProxySetup<'a> {
     pub(crate) listen: SocketAddr,
+    /// Address of the metrics.
+    pub(crate) metrics: SocketAddr,
     pub(crate) backends: &'a [SocketAddr],
-    pub(crate) workers: usize,
+    pub(crate) setting: Setting,
+    /// Body of the replies, which the relay must know.
+    pub(crate) body: Body,
     /// Number of concurrent client connections.
     pub(crate) clients: usize,
     /// Directory for paths that a program insists on.
@@ -39,6 +44,7 @@ pub(crate) struct ProxySetup<'a> {
 pub(crate) fn text(installed: &InstalledPeer, setup: &ProxySetup<'_>) -> String {
     match installed.peer {
         Peer::Direct => String::new(),
+        Peer::Relay => relay(setup).join(" ") + "\n",
         Peer::Ringmaster => ringmaster(setup).join(" ") + "\n",
         Peer::HaproxyHttp => haproxy(setup, "http", HAPROXY_HTTP),
         Peer::HaproxyTcp => haproxy(setup, "tcp", "    balance roundrobin\n"),
@@ -56,13 +62,30 @@ pub(crate) fn ringmaster(setup: &ProxySetup<'_>) -> Vec<String> {
     let mut flags = vec!["serve".to_owned()];
     let mut flag = |name: &str, value: String| flags.extend([name.to_owned(), value]);
     flag("--listen", setup.listen.to_string());
-    flag("--control", "127.0.0.1:0".to_owned());
+    flag("--control", setup.metrics.to_string());
     for (number, backend) in numbered(setup) {
         flag("--backend", format!("S{number}={backend}"));
     }
     flag("--heartbeat-interval", "0s".to_owned());
-    flag("--workers", setup.workers.to_string());
+    flag("--workers", setup.setting.workers.to_string());
+    if setup.setting.access_log {
+        flag("--access-log", log_file(setup));
+    }
     flags
+}
+
+/// Flags of the relay.
+pub(crate) fn relay(setup: &ProxySetup<'_>) -> Vec<String> {
+    let (Body::Length(body_bytes) | Body::OneByteChunks(body_bytes)) = setup.body;
+    let mut flags = vec!["relay".to_owned()];
+    flags.extend(["--listen".to_owned(), setup.listen.to_string()]);
+    flags.extend(["--body-bytes".to_owned(), body_bytes.to_string()]);
+    flags.extend(setup.backends.iter().map(SocketAddr::to_string));
+    flags
+}
+
+fn log_file(setup: &ProxySetup<'_>) -> String {
+    setup.folder.join("access.log").display().to_string()
 }
 
 const HAPROXY_HTTP: &str =
@@ -70,8 +93,22 @@ const HAPROXY_HTTP: &str =
 
 fn haproxy(setup: &ProxySetup<'_>, mode: &str, how: &str) -> String {
     let ProxySetup {
-        listen, workers, ..
+        listen, metrics, ..
     } = setup;
+    let workers = setup.setting.workers;
+    let (mut log, mut exporter) = ("", String::new());
+    if setup.setting.access_log {
+        // Its standard output is a file, as the access log of ringmaster.
+        log = "    log stdout format raw local0\n    option httplog\n";
+    }
+    if setup.setting.scraped {
+        exporter = format!(
+            "frontend metrics
+    bind {metrics}
+    http-request use-service prometheus-exporter
+"
+        );
+    }
     let maxconn = setup.clients + SPARE_CONNECTIONS;
     let mut text = format!(
         "global
@@ -84,7 +121,7 @@ defaults
     timeout server {LONG_TIMEOUT}
     option splice-request
     option splice-response
-listen duel
+{log}{exporter}listen duel
     bind {listen}
 {how}"
     );
@@ -180,13 +217,16 @@ fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a Sock
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::scenario::PLAIN;
 
-    fn rendered(peer: Peer, workers: usize) -> String {
+    fn rendered(peer: Peer, setting: Setting) -> String {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let setup = ProxySetup {
             listen: addr(80),
+            metrics: addr(81),
             backends: &[addr(1), addr(2)],
-            workers,
+            setting,
+            body: Body::Length(200),
             clients: 64,
             folder: Path::new("/f"),
         };
@@ -211,32 +251,53 @@ mod tests {
     #[test]
     fn ringmaster_has_its_defaults() {
         assert_eq!(
-            rendered(Peer::Ringmaster, 1),
-            "serve --listen 127.0.0.1:80 --control 127.0.0.1:0 --backend S1=127.0.0.1:1 \
+            rendered(Peer::Ringmaster, PLAIN),
+            "serve --listen 127.0.0.1:80 --control 127.0.0.1:81 --backend S1=127.0.0.1:1 \
              --backend S2=127.0.0.1:2 --heartbeat-interval 0s --workers 1\n"
         );
-        assert_eq!(rendered(Peer::Direct, 1), "");
+        assert_eq!(rendered(Peer::Direct, PLAIN), "");
     }
 
     #[test]
     fn haproxy_splices_and_hashes() {
         let both = "option splice-request\noption splice-response\nnbthread 1\nmaxconn 576\n\
                     bind 127.0.0.1:80\nserver s2 127.0.0.1:2";
-        let http = rendered(Peer::HaproxyHttp, 1);
+        let http = rendered(Peer::HaproxyHttp, PLAIN);
         holds(&http, both);
         holds(
             &http,
             "mode http\nbalance hdr(X-Request-ID)\nhash-type consistent\nhttp-reuse always",
         );
-        let tcp = rendered(Peer::HaproxyTcp, 1);
+        let tcp = rendered(Peer::HaproxyTcp, PLAIN);
         holds(&tcp, both);
         holds(&tcp, "mode tcp\nbalance roundrobin");
         assert!(!http.contains("log") && !tcp.contains("hdr("));
     }
 
     #[test]
+    fn an_observed_proxy_writes_a_log_or_serves_metrics() {
+        let log = Setting {
+            access_log: true,
+            ..PLAIN
+        };
+        let ringmaster = rendered(Peer::Ringmaster, log);
+        assert!(ringmaster.ends_with(" --access-log /f/access.log\n"));
+        let haproxy = rendered(Peer::HaproxyHttp, log);
+        holds(&haproxy, "log stdout format raw local0\noption httplog");
+        let scraped = Setting {
+            scraped: true,
+            ..PLAIN
+        };
+        let haproxy = rendered(Peer::HaproxyHttp, scraped);
+        holds(
+            &haproxy,
+            "frontend metrics\nbind 127.0.0.1:81\nhttp-request use-service prometheus-exporter",
+        );
+    }
+
+    #[test]
     fn nginx_keeps_connections_and_hashes() {
-        let http = rendered(Peer::NginxHttp, 1);
+        let http = rendered(Peer::NginxHttp, PLAIN);
         holds(
             &http,
             "access_log off;\nhash $http_x_request_id consistent;\nkeepalive 192;",
@@ -251,7 +312,7 @@ mod tests {
         );
         holds(&http, "worker_connections 1152;");
         assert_eq!(http.matches('{').count(), http.matches('}').count());
-        let stream = rendered(Peer::NginxStream, 1);
+        let stream = rendered(Peer::NginxStream, PLAIN);
         assert!(stream.starts_with("load_module /m.so;\n"), "{stream}");
         holds(&stream, "proxy_pass duel;\nserver 127.0.0.1:2 max_fails=0;");
     }

@@ -19,7 +19,7 @@ use super::load::PeerLoad;
 use super::peer::Peer;
 use super::peer_config::{self, ProxySetup};
 use super::proc_usage::Usage;
-use super::scenario::Shape;
+use super::scenario::{Body, Shape};
 use crate::child_process::{self, ChildGuard, POLL_INTERVAL, TempDir};
 use crate::spawn::SpawnedRingmaster;
 
@@ -38,7 +38,7 @@ const PORT_RANGE: RangeInclusive<u16> = 15_000..=31_999;
 /// Request that a proxy must answer before it counts as running.
 const PROBE_SHAPE: Shape = Shape {
     title: "",
-    body_bytes: 1,
+    body: Body::Length(1),
     connections: 1,
     close: false,
     paced: false,
@@ -53,6 +53,10 @@ pub(crate) struct Proxy {
     name: &'static str,
     /// Addresses for clients.
     pub(crate) addrs: Vec<SocketAddr>,
+    /// Address of the metrics; `None` if the proxy has none.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Directory of an access log.
+    _folder: Option<TempDir>,
     /// `None` without a proxy.
     child: Option<ChildGuard>,
 }
@@ -71,6 +75,8 @@ impl Proxy {
             return Ok(Self {
                 name: installed.peer.name(),
                 addrs: setup.backends.to_vec(),
+                metrics: None,
+                _folder: None,
                 child: None,
             });
         };
@@ -132,11 +138,18 @@ async fn ringmaster(
             command.env_remove(name);
         }
     }
-    command.args(peer_config::ringmaster(setup));
+    let folder = setup.setting.access_log.then(TempDir::create).transpose()?;
+    let setup = ProxySetup {
+        folder: folder.as_ref().map_or(Path::new(""), TempDir::path),
+        ..*setup
+    };
+    command.args(peer_config::ringmaster(&setup));
     let spawned = SpawnedRingmaster::start_command(command).await?;
     Ok(Proxy {
         name: Peer::Ringmaster.name(),
         addrs: vec![spawned.listen],
+        metrics: spawned.control,
+        _folder: folder,
         child: Some(spawned.into_child()),
     })
 }
@@ -152,18 +165,25 @@ async fn other(
     let file = folder.path().join("config");
     let setup = ProxySetup {
         listen,
+        metrics: free_port().context("no loopback port is free")?,
         folder: folder.path(),
         ..*setup
     };
-    let text = peer_config::text(installed, &setup);
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     let mut command = child_process::command(program, cpus)?;
-    arguments(&mut command, installed.peer, folder.path(), &file);
+    if installed.peer == Peer::Relay {
+        command.args(peer_config::relay(&setup));
+    } else {
+        let text = peer_config::text(installed, &setup);
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        arguments(&mut command, installed.peer, folder.path(), &file);
+    }
     let mut child = ChildGuard::start(command)?;
     reach(&mut child, listen).await?;
     Ok(Proxy {
         name: installed.peer.name(),
         addrs: vec![listen],
+        metrics: setup.setting.scraped.then_some(setup.metrics),
+        _folder: None,
         child: Some(child),
     })
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::fairness::FairnessResult;
+use super::memory_row::MemoryRow;
 use super::stats::{RoundValue, ratios};
 use super::strace::SyscallCounts;
 use crate::float::as_f64;
@@ -18,7 +19,7 @@ pub(crate) struct Results {
     /// Peers that were skipped, with the reason.
     pub(crate) skipped: Vec<PeerNote>,
     pub(crate) scenarios: Vec<ScenarioResult>,
-    pub(crate) idle: Vec<IdleResult>,
+    pub(crate) memory: Vec<MemoryResult>,
     pub(crate) fairness: Vec<FairnessResult>,
     /// Errors during the run.
     pub(crate) faults: Vec<String>,
@@ -49,8 +50,6 @@ pub(crate) struct PeerNote {
 pub(crate) struct ScenarioResult {
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    /// Name of the baseline peer.
-    pub(crate) base: String,
     /// Requests per second of the latencies at a fixed rate.
     pub(crate) rate: Option<f64>,
     #[serde(rename = "lanes")]
@@ -61,6 +60,10 @@ pub(crate) struct ScenarioResult {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct PeerResult {
     pub(crate) name: String,
+    /// Name of the baseline peer in the same setting.
+    pub(crate) base: String,
+    /// Name of this peer in the first setting of the scenario.
+    pub(crate) first: String,
     /// Samples without a rate: each connection sends as fast as it is answered.
     pub(crate) closed: Vec<Sample>,
     /// Samples at a fixed rate.
@@ -89,15 +92,33 @@ pub(crate) struct Sample {
     pub(crate) p999_us: f64,
 }
 
-/// Idle connections of one peer.
+/// Memory of one peer in one scenario.
 #[derive(Debug, Serialize)]
-pub(crate) struct IdleResult {
+pub(crate) struct MemoryResult {
+    pub(crate) row: MemoryRow,
     pub(crate) name: String,
     pub(crate) connections: usize,
+    pub(crate) samples: Vec<MemorySample>,
+    /// Filled in at the end.
+    pub(crate) summary: Option<MemorySummary>,
+}
+
+/// Memory of one peer in one round.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct MemorySample {
+    pub(crate) round: u32,
     pub(crate) kib_before: u64,
     pub(crate) kib_after: u64,
-    pub(crate) kib_per_connection: f64,
-    /// CPU used per second while idle.
+    /// CPU used per second while the connections were held.
+    pub(crate) cpu_us_per_second: f64,
+}
+
+/// Summary of a peer's memory, as shown in the table.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct MemorySummary {
+    /// Growth for each connection; `None` if they are closed when memory is read.
+    pub(crate) kib_per_connection: Option<Spread>,
+    pub(crate) mib_in_all: Spread,
     pub(crate) cpu_us_per_second: f64,
 }
 
@@ -107,6 +128,8 @@ pub(crate) struct Summary {
     pub(crate) cpu_us: Option<Spread>,
     /// CPU per request ÷ that of the baseline in the same round.
     pub(crate) ratio: Option<Spread>,
+    /// CPU per request ÷ that in the first setting in the same round.
+    pub(crate) growth: Option<Spread>,
     pub(crate) per_second: Spread,
     /// Requests per second ÷ those of the baseline in the same round.
     pub(crate) per_second_ratio: Option<Spread>,
@@ -164,20 +187,24 @@ impl PeerResult {
     }
 
     /// Returns the summary; `None` without samples.
-    fn summarise(&self, base: Option<&Self>) -> Option<Summary> {
+    fn summarise(&self, peers: &[Self]) -> Option<Summary> {
+        let named = |name: &str| peers.iter().find(|peer| peer.name == name);
         let own = |value: fn(&Sample) -> f64| Spread::from_values(self.closed.iter().map(value));
-        let against = |of: fn(&Self) -> Vec<RoundValue>| {
-            base.and_then(|base| Spread::from_values(ratios(&of(self), &of(base))))
+        let against = |of: fn(&Self) -> Vec<RoundValue>, other: Option<&Self>| {
+            other.and_then(|other| Spread::from_values(ratios(&of(self), &of(other))))
         };
+        let base = named(&self.base);
+        let first = named(&self.first).filter(|first| first.name != self.name);
         let ticks = |of: fn(&Sample) -> u64| as_f64(self.closed.iter().map(of).sum());
         let (user, system) = (ticks(|s| s.user_ticks), ticks(|s| s.system_ticks));
         let busy = self.closed.iter();
         let busy = busy.filter_map(|sample| Some(sample.busy(sample.cpu_us?)));
         Some(Summary {
             cpu_us: Spread::from_values(self.cpu().into_iter().map(|(_, value)| value)),
-            ratio: against(Self::cpu),
+            ratio: against(Self::cpu, base),
+            growth: against(Self::cpu, first),
             per_second: own(Sample::per_second)?,
-            per_second_ratio: against(Self::per_second),
+            per_second_ratio: against(Self::per_second, base),
             user_share: (user + system > 0.0).then(|| user / (user + system)),
             busy: median(busy),
             load_busy: own(|sample| sample.busy(sample.load_cpu_us))?.median,
@@ -200,12 +227,31 @@ impl PeerResult {
 impl ScenarioResult {
     /// Fills in the summaries of all peers.
     pub(crate) fn summarise(&mut self) {
-        let base = self.peers.iter().find(|peer| peer.name == self.base);
         let peers = self.peers.iter();
-        let summaries: Vec<_> = peers.map(|peer| peer.summarise(base)).collect();
+        let summaries: Vec<_> = peers.map(|peer| peer.summarise(&self.peers)).collect();
         for (peer, summary) in self.peers.iter_mut().zip(summaries) {
             peer.summary = summary;
         }
+    }
+}
+
+impl MemoryResult {
+    /// Fills in the summary.
+    pub(crate) fn summarise(&mut self) {
+        let kib = |kib: u64| as_f64(kib);
+        let samples = self.samples.iter();
+        let growth = samples.clone().map(|sample| {
+            let grown = kib(sample.kib_after) - kib(sample.kib_before);
+            grown / as_f64(self.connections as u64)
+        });
+        let in_all = samples.clone().map(|sample| kib(sample.kib_after) / 1024.0);
+        let held = self.row.is_held();
+        self.summary = Spread::from_values(in_all).map(|mib_in_all| MemorySummary {
+            kib_per_connection: Spread::from_values(growth).filter(|_| held),
+            mib_in_all,
+            cpu_us_per_second: median(samples.map(|sample| sample.cpu_us_per_second))
+                .unwrap_or_default(),
+        });
     }
 }
 
@@ -230,6 +276,7 @@ pub(crate) mod tests {
         };
         PeerResult {
             name: name.into(),
+            base: "haproxy-http".into(),
             closed: (1..).zip(cpu_us).map(sample).collect(),
             ..PeerResult::default()
         }
@@ -240,7 +287,6 @@ pub(crate) mod tests {
         let mut scenario = ScenarioResult {
             name: "small",
             title: String::new(),
-            base: "haproxy-http".into(),
             rate: None,
             peers: vec![
                 sample_peer("direct", &[0.0, 0.0, 0.0]),
@@ -265,5 +311,45 @@ pub(crate) mod tests {
         let direct = summary(0).unwrap();
         assert!(direct.cpu_us.is_none() && direct.ratio.is_none() && direct.busy.is_none());
         assert!(summary(3).is_none());
+    }
+
+    #[test]
+    fn growth_is_against_the_first_setting() {
+        let mut peers = vec![
+            sample_peer("ringmaster b3", &[8.0, 10.0]),
+            sample_peer("ringmaster b64", &[10.0, 15.0]),
+        ];
+        for peer in &mut peers {
+            peer.first = "ringmaster b3".into();
+        }
+        let growth = |peer: &PeerResult| peer.summarise(&peers).unwrap().growth;
+        assert_eq!(growth(&peers[0]), None);
+        let found = growth(&peers[1]).unwrap();
+        assert_eq!((found.min, found.max), (1.25, 1.5));
+    }
+
+    #[test]
+    fn memory_is_per_connection_while_they_are_held() {
+        let sample = |round, kib_after| MemorySample {
+            round,
+            kib_before: 10_240,
+            kib_after,
+            cpu_us_per_second: 5.0,
+        };
+        let mut result = MemoryResult {
+            row: MemoryRow::Waiting,
+            name: "ringmaster".into(),
+            connections: 100,
+            samples: vec![sample(1, 10_740), sample(2, 10_940)],
+            summary: None,
+        };
+        result.summarise();
+        let summary = result.summary.unwrap();
+        let each = summary.kib_per_connection.unwrap();
+        assert_eq!((each.min, each.max), (5.0, 7.0));
+        assert!((summary.mib_in_all.max - 10_940.0 / 1024.0).abs() < 1e-9);
+        result.row = MemoryRow::Rounds;
+        result.summarise();
+        assert_eq!(result.summary.unwrap().kib_per_connection, None);
     }
 }

@@ -1,5 +1,5 @@
-//! Rounds of one scenario. Each round measures every peer once, and starts with another peer than
-//! the last, so that drift of the machine favours none.
+//! Rounds of one scenario that measures CPU. Each round measures every peer once, and starts with
+//! another peer than the last, so that drift of the machine favours none.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::proc_usage::Usage;
 use super::proxy::Proxy;
 use super::results::{PeerResult, Sample, ScenarioResult};
 use super::scenario::Shape;
+use super::scrape::scrape_forever;
 use super::stats::round_down_to_two_digits;
 use super::strace::Strace;
 use super::testbed::Testbed;
@@ -30,11 +31,19 @@ const FIXED_RATE_SHARE: f64 = 0.5;
 pub(crate) struct Rounds<'a> {
     pub(crate) plan: &'a DuelPlan,
     pub(crate) testbed: &'a Testbed,
-    pub(crate) shape: Shape,
     /// Proxies, in the order of their results.
-    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) runners: Vec<Runner>,
     /// Index of the scenario in the results.
     pub(crate) index: usize,
+}
+
+/// A proxy of the scenario, and its load.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) proxy: Proxy,
+    pub(crate) shape: Shape,
+    /// The metrics are requested once per second.
+    pub(crate) scraped: bool,
 }
 
 impl Rounds<'_> {
@@ -43,13 +52,14 @@ impl Rounds<'_> {
     pub(crate) async fn run(self, strace: bool) {
         let closed = |peer: &mut PeerResult, sample| peer.closed.push(sample);
         self.measure(None, closed).await;
-        if self.shape.paced {
+        if self.runners.iter().any(|runner| runner.shape.paced) {
             self.measure_open().await;
         }
         if strace {
             self.measure_syscalls().await;
         }
-        self.testbed.stop_all(self.proxies).await;
+        let proxies = self.runners.into_iter().map(|runner| runner.proxy);
+        self.testbed.stop_all(proxies.collect()).await;
     }
 
     async fn measure_open(&self) {
@@ -84,13 +94,13 @@ impl Rounds<'_> {
     }
 
     async fn measure_syscalls(&self) {
-        for (peer_index, proxy) in self.proxies.iter().enumerate() {
-            let Some(pid) = proxy.pid() else {
+        for (peer_index, runner) in self.runners.iter().enumerate() {
+            let Some(pid) = runner.proxy.pid() else {
                 continue;
             };
-            let mut load = PeerLoad::new(self.shape, &proxy.addrs);
+            let mut load = PeerLoad::new(runner.shape, &runner.proxy.addrs);
             // The warm-up connects, so that strace does not count it.
-            let warm_up = self.plan.warm_up(self.shape.connections);
+            let warm_up = self.plan.warm_up(runner.shape.connections);
             if let Err(err) = load.run(None, warm_up).await {
                 self.fault(peer_index, &err);
                 continue;
@@ -112,7 +122,7 @@ impl Rounds<'_> {
 
     /// Indexes of the peers in the order of this round.
     fn peer_order(&self, round: u32) -> Vec<usize> {
-        let count = self.proxies.len();
+        let count = self.runners.len();
         let first = usize::try_from(round).unwrap_or_default();
         (first..first + count)
             .map(|peer_index| peer_index % count)
@@ -125,13 +135,23 @@ impl Rounds<'_> {
         round: u32,
         rate: Option<Rate>,
     ) -> anyhow::Result<Sample> {
-        let proxy = &self.proxies[peer_index];
-        let mut load = PeerLoad::new(self.shape, &proxy.addrs);
-        let warm_up = self.plan.warm_up(self.shape.connections);
+        let Runner {
+            proxy,
+            shape,
+            scraped,
+        } = &self.runners[peer_index];
+        let mut load = PeerLoad::new(*shape, &proxy.addrs);
+        let warm_up = self.plan.warm_up(shape.connections);
         load.run(None, warm_up).await.context("warming up")?;
         tokio::time::sleep(IDLE_DELAY).await;
         let before = (proxy.usage()?, Usage::read(getpid())?);
-        let result = load.run(rate, self.plan.span).await?;
+        let result = match proxy.metrics.filter(|_| *scraped) {
+            None => load.run(rate, self.plan.span).await?,
+            Some(addr) => tokio::select! {
+                result = load.run(rate, self.plan.span) => result?,
+                err = scrape_forever(addr) => return Err(err),
+            },
+        };
         tokio::time::sleep(IDLE_DELAY).await;
         let after = (proxy.usage()?, Usage::read(getpid())?);
         if let Some(fault) = &result.fault {

@@ -3,20 +3,18 @@
 //! Each scenario has a table: first the CPU per request as a ratio to the baseline, then throughput
 //! and latencies. `-` stands for a value that was not, or cannot be, measured.
 
-use std::time::Duration;
-
+use super::aim::Aim;
 use super::bulk::BULK_CLIENTS;
+use super::cell::{MISSING, format_micros, format_spread, or_missing, three_digits};
 use super::fairness::{FairnessResult, SMALL_PER_SECOND};
-use super::results::{IdleResult, PeerResult, Results, ScenarioResult};
+use super::memory_table::memory_tables;
+use super::peer::Peer;
+use super::results::{PeerResult, Results, ScenarioResult};
 use crate::float::round_u64;
-use crate::spread::Spread;
-use crate::text::{duration, group_thousands};
+use crate::text::group_thousands;
 
 /// Share of the time from which a CPU counts as saturated.
 const SATURATED_SHARE: f64 = 0.95;
-
-/// Text of a missing value.
-const MISSING: &str = "-";
 
 /// Returns the whole report.
 pub(crate) fn text(results: &Results) -> String {
@@ -25,7 +23,7 @@ pub(crate) fn text(results: &Results) -> String {
         text += "\n";
         text += &scenario_table(scenario);
     }
-    text += &idle_table(&results.idle);
+    text += &memory_tables(&results.memory);
     text += &fairness_table(&results.fairness);
     if !results.faults.is_empty() {
         text += "\nfaults\n";
@@ -89,7 +87,50 @@ fn scenario_table(scenario: &ScenarioResult) -> String {
     for peer in &scenario.peers {
         text += &peer_line(peer);
     }
-    text + &load_bound_note(scenario)
+    text + &growth_notes(scenario) + &aim_notes(scenario) + &load_bound_note(scenario)
+}
+
+/// Notes on how the cost grows from the first setting of a scenario.
+fn growth_notes(scenario: &ScenarioResult) -> String {
+    let note = |peer: &PeerResult| {
+        let growth = peer.summary.as_ref()?.growth?;
+        Some(format!(
+            "{}: {:.2} times the CPU of {}{}\n",
+            peer.name,
+            growth.median,
+            peer.first,
+            format_spread(growth)
+        ))
+    };
+    scenario.peers.iter().filter_map(note).collect()
+}
+
+/// Aims of ringmaster in this scenario, with their verdicts.
+fn aim_notes(scenario: &ScenarioResult) -> String {
+    let notes = scenario.peers.iter().flat_map(|peer| {
+        verdicts(scenario, peer)
+            .into_iter()
+            .map(|verdict| format!("aim of {}: {verdict}\n", peer.name))
+    });
+    notes.collect()
+}
+
+/// Verdicts on the aims of a peer: ratio to the baseline, and growth. Only ringmaster has aims.
+pub(crate) fn verdicts(scenario: &ScenarioResult, peer: &PeerResult) -> Vec<String> {
+    let own = peer.name.starts_with(Peer::Ringmaster.name());
+    let Some(summary) = peer.summary.as_ref().filter(|_| own) else {
+        return Vec::new();
+    };
+    let last = scenario
+        .peers
+        .iter()
+        .rfind(|other| other.first == peer.first);
+    let is_last = last.is_some_and(|last| last.name == peer.name);
+    let ratio = Aim::cpu_ratio(scenario.name).zip(summary.ratio);
+    let growth = Aim::growth(scenario.name).zip(summary.growth.filter(|_| is_last));
+    let ratio = ratio.map(|(aim, spread)| format!("ratio {}", aim.verdict(spread, "")));
+    let growth = growth.map(|(aim, spread)| format!("growth {}", aim.verdict(spread, "")));
+    ratio.into_iter().chain(growth).collect()
 }
 
 /// Widths of the columns; negative ones are left-aligned.
@@ -156,32 +197,6 @@ fn load_bound_note(scenario: &ScenarioResult) -> String {
     )
 }
 
-fn idle_table(rows: &[IdleResult]) -> String {
-    let Some(first) = rows.first() else {
-        return String::new();
-    };
-    let mut text = format!(
-        "\nidle: {} connections that have sent one request\n{:<15}{:>16}{:>12}{:>12}{:>14}\n",
-        group_thousands(first.connections as u64),
-        "",
-        "KiB/connection",
-        "KiB before",
-        "KiB after",
-        "CPU µs/s",
-    );
-    for row in rows {
-        text += &format!(
-            "{:<15}{:>16.2}{:>12}{:>12}{:>14}\n",
-            row.name,
-            row.kib_per_connection,
-            group_thousands(row.kib_before),
-            group_thousands(row.kib_after),
-            group_thousands(round_u64(row.cpu_us_per_second)),
-        );
-    }
-    text
-}
-
 fn fairness_table(lines: &[FairnessResult]) -> String {
     if lines.is_empty() {
         return String::new();
@@ -206,30 +221,6 @@ fn fairness_table(lines: &[FairnessResult]) -> String {
     text
 }
 
-fn format_spread(spread: Spread) -> String {
-    format!(" ({:.2}-{:.2})", spread.min, spread.max)
-}
-
-fn or_missing(text: Option<String>) -> String {
-    text.unwrap_or_else(|| MISSING.to_owned())
-}
-
-/// Microseconds with a fitting unit.
-pub(crate) fn format_micros(micros: f64) -> String {
-    if micros < 1e3 {
-        return format!("{} µs", three_digits(micros));
-    }
-    duration(Duration::try_from_secs_f64(micros / 1e6).unwrap_or_default())
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        ..10.0 => format!("{value:.2}"),
-        ..100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +231,6 @@ mod tests {
         let mut scenario = ScenarioResult {
             name: "small",
             title: "200-byte body".into(),
-            base: "haproxy-http".into(),
             rate: Some(26_000.0),
             peers: vec![
                 sample_peer("direct", &[0.0]),
@@ -268,7 +258,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(lines[5], "gone                   -");
-        assert_eq!(lines.len(), 6);
+        assert_eq!(lines[6..], ["aim of ringmaster: ratio 0.78: missed"]);
     }
 
     #[test]
@@ -278,19 +268,10 @@ mod tests {
         let mut scenario = ScenarioResult {
             name: "small",
             title: String::new(),
-            base: String::new(),
             rate: None,
             peers: vec![slow],
         };
         scenario.summarise();
         assert!(scenario_table(&scenario).ends_with("bounds the requests/s of ringmaster\n"));
-    }
-
-    #[test]
-    fn numbers_have_three_digits() {
-        assert_eq!(
-            [8.123, 81.23, 812.3, 4_477.0].map(format_micros),
-            ["8.12 µs", "81.2 µs", "812 µs", "4.48 ms"]
-        );
     }
 }

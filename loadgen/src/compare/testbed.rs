@@ -13,19 +13,17 @@ use super::installed::InstalledPeer;
 use super::peer_config::ProxySetup;
 use super::proxy::Proxy;
 use super::results::{Machine, PeerNote, Results};
+use super::scenario::{PLAIN, Setting, Shape};
 use super::strace;
 use crate::child_process;
 use crate::console::note;
 use crate::machine::{processor, sysctl};
 
-/// Number of workers of a proxy, except in the scenario `workers`.
-pub(crate) const ONE_WORKER: usize = 1;
-
 /// Backends, CPUs, and results of one run.
 #[derive(Debug)]
 pub(crate) struct Testbed {
     pub(crate) installed_peers: Vec<InstalledPeer>,
-    backends: Backends,
+    pub(crate) backends: Backends,
     pub(crate) bulk: Bulk,
     pub(crate) cpus: Cpus,
     pub(crate) load_cpus: Vec<usize>,
@@ -46,7 +44,7 @@ impl Testbed {
     ) -> anyhow::Result<Self> {
         let cpus = Cpus::allowed()?;
         let load_cpus = cpus.load();
-        if cpus.is_shared(ONE_WORKER) {
+        if cpus.is_shared(PLAIN.workers) {
             note("only one CPU is allowed: load and proxies share it, and the figures mean little");
         }
         child_process::pin(&load_cpus)?;
@@ -85,24 +83,29 @@ impl Testbed {
         results.skipped.push(PeerNote::new("strace", about));
     }
 
-    /// Starts a proxy for `clients` connections in front of the backends. Cancel safe.
+    /// Starts a proxy for the load of `shape` in front of the first of these backends. Cancel
+    /// safe.
     ///
     /// # Errors
     /// The program exited at once, or did not answer in time.
     pub(crate) async fn start(
         &self,
         installed: &InstalledPeer,
-        workers: usize,
-        clients: usize,
+        setting: Setting,
+        shape: Shape,
+        backends: &[SocketAddr],
     ) -> anyhow::Result<Proxy> {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let setup = ProxySetup {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            backends: &self.backends.addrs,
-            workers,
-            clients,
+            listen: any_port,
+            metrics: any_port,
+            backends: &backends[..setting.backends],
+            setting,
+            body: shape.body,
+            clients: shape.connections,
             folder: Path::new(""),
         };
-        Proxy::start(installed, &setup, &self.cpus.proxy(workers)).await
+        Proxy::start(installed, &setup, &self.cpus.proxy(setting.workers)).await
     }
 
     /// Stops the proxies in order. A proxy that had to be killed is recorded as a fault.
@@ -128,6 +131,6 @@ fn machine(cpus: &Cpus) -> Machine {
         processor: processor().unwrap_or_default(),
         cpus: cpus.count(),
         load_cpus: cpus.load(),
-        proxy_cpus: cpus.proxy(ONE_WORKER),
+        proxy_cpus: cpus.proxy(PLAIN.workers),
     }
 }
