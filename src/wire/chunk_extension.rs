@@ -51,6 +51,14 @@ impl ExtensionBudget {
         }
         Ok(())
     }
+
+    /// Offsets a chunk without extensions, whose data only reduce the excess.
+    pub(super) fn end_plain_chunk(&mut self, size: usize) {
+        let data = u32::try_from(size).unwrap_or(u32::MAX);
+        self.excess = self
+            .excess
+            .saturating_sub(data.saturating_add(EXTENSION_PER_CHUNK));
+    }
 }
 
 /// Part of an extension that a byte belongs to.

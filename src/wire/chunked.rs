@@ -24,6 +24,11 @@ pub const MAX_TRAILERS: usize = 16 * 1024;
 /// Maximum bytes of a trailer field's name.
 pub const MAX_TRAILER_NAME: usize = 256;
 const MAX_SIZE_DIGITS: u8 = 16;
+/// Maximum digits of a size that [`Scanner::take_whole_chunks`] reads. Larger chunks never arrive
+/// whole.
+const MAX_PLAIN_DIGITS: usize = 4;
+/// Number of bytes of framing that cost as much in whole chunks as a byte that is scanned singly.
+const WHOLE_CHUNK_SAVING: usize = 8;
 
 /// Scanner of one message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,7 +84,7 @@ impl Scanner {
         let (mut used, mut run) = (0, Segment::Frame);
         for byte in input {
             if matches!(self.state, ScanState::Data { .. } | ScanState::Done)
-                || self.state == ScanState::TrailerStart && used > 0
+                || matches!(self.state, ScanState::TrailerStart | ScanState::FIRST) && used > 0
             {
                 break;
             }
@@ -105,8 +110,29 @@ impl Scanner {
         Ok((used, run))
     }
 
+    /// Returns the length of the whole chunks at the start of `input`, without extensions and with
+    /// sizes of at most four digits, and counts them as read. 0 if the next byte does not begin a
+    /// chunk.
+    ///
+    /// Small chunks are scanned several times as fast as by [`Self::next`], which accepts the same
+    /// bytes and everything else.
+    pub fn take_whole_chunks(&mut self, input: &[u8]) -> usize {
+        if self.state != ScanState::FIRST {
+            return 0;
+        }
+        let (mut used, mut framing) = (0, 0);
+        while let Some((len, size)) = whole_chunk(&input[used..]) {
+            self.extensions.end_plain_chunk(size);
+            used += len;
+            framing += len - size;
+        }
+        let weighted = u32::try_from(framing / WHOLE_CHUNK_SAVING).unwrap_or(u32::MAX);
+        self.scanned = self.scanned.wrapping_add(weighted);
+        used
+    }
+
     /// Returns the number of bytes scanned singly so far (sizes, line ends, extensions, trailers),
-    /// modulo 2^32.
+    /// modulo 2^32. Those of whole chunks count as fewer, by what they save.
     #[must_use]
     pub fn scanned(&self) -> u32 {
         self.scanned
@@ -235,6 +261,23 @@ impl Scanner {
             None => Err(BadChunk("a chunk size is malformed")),
         }
     }
+}
+
+/// Returns the length of the plain chunk at the start of `input`, and that of its data. `None` for
+/// the last chunk and for any other bytes.
+fn whole_chunk(input: &[u8]) -> Option<(usize, usize)> {
+    let (mut size, mut digits) = (0, 0);
+    while let Some(digit) = char::from(*input.get(digits)?).to_digit(16) {
+        size = size * 16 + digit as usize;
+        digits += 1;
+        if digits > MAX_PLAIN_DIGITS {
+            return None;
+        }
+    }
+    let (data, end) = (digits + 2, digits + 2 + size);
+    let is_plain =
+        size > 0 && input.get(digits..data)? == b"\r\n" && input.get(end..end + 2)? == b"\r\n";
+    is_plain.then_some((end + 2, size))
 }
 
 fn add_digit(digit: u32, value: u64, digits: u8) -> Result<ScanState, BadChunk> {

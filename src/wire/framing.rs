@@ -51,7 +51,7 @@ impl Body {
     /// # Errors
     /// If the chunked coding is broken.
     pub fn relay(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
-        self.scan(input, |bytes, run| {
+        self.scan(input, true, |bytes, run| {
             if run != Segment::Dropped {
                 out.extend_from_slice(bytes);
             }
@@ -63,7 +63,7 @@ impl Body {
     /// # Errors
     /// If the chunked coding is broken.
     pub fn decode(&mut self, input: &[u8], out: &mut BytesMut) -> Result<usize, BadChunk> {
-        self.scan(input, |bytes, run| {
+        self.scan(input, false, |bytes, run| {
             if run == Segment::Data {
                 out.extend_from_slice(bytes);
             }
@@ -112,9 +112,12 @@ impl Body {
         }
     }
 
+    /// Calls `sink` with each run of the leading bytes that belong to this body. With `joined`, a
+    /// run of kind `Frame` may contain whole chunks.
     fn scan(
         &mut self,
         input: &[u8],
+        joined: bool,
         mut sink: impl FnMut(&[u8], Segment),
     ) -> Result<usize, BadChunk> {
         let Self::Chunked(scanner) = self else {
@@ -124,6 +127,11 @@ impl Body {
         };
         let mut used = 0;
         loop {
+            if joined {
+                let len = scanner.take_whole_chunks(&input[used..]);
+                sink(&input[used..used + len], Segment::Frame);
+                used += len;
+            }
             let (len, run) = scanner.next(&input[used..])?;
             sink(&input[used..used + len], run);
             used += len;
