@@ -7,7 +7,7 @@
 //! 3  fleet/   replica manager
 //! 2  roster   orders (add, rm, replace)          access (permissions)     stats (sums, rates)
 //! 1  ring/    owner of a key     load            pure: no socket, no clock, no randomness
-//! 0  wire/    bytes and sockets                  metrics counters, shutdown
+//! 0  wire/    bytes and sockets                  metrics counters, shutdown, log_interval
 //! ```
 //!
 //! Invariants, checked by tests/architecture.rs where possible:
@@ -34,6 +34,7 @@ mod ctl;
 pub mod fleet;
 mod healthcheck;
 pub mod load;
+mod log_interval;
 mod logging;
 mod manpages;
 pub mod metrics;

@@ -17,12 +17,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::{JoinError, JoinSet, spawn_local};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::client_slots::ClientSlots;
 use super::session;
 use super::settings::{BalanceMode, ProxySettings};
 use super::worker::{SessionGuard, Worker};
+use crate::log_interval::LogInterval;
 use crate::metrics::DataPortCounters;
 use crate::orders::OrderQueue;
 use crate::roster::{Evidence, Subscriber};
@@ -199,7 +200,7 @@ async fn accept_all(
     pending_client: &mut Option<(TcpStream, SocketAddr)>,
 ) {
     let mut reserve = None;
-    let mut shortage = ShedLog::default();
+    let (mut refused, log_interval) = (0_u64, LogInterval::new(WARN_INTERVAL));
     loop {
         // Reopened before the next accept, which may use the descriptor that a closed connection
         // has freed.
@@ -220,37 +221,17 @@ async fn accept_all(
                 // between, or a session would take the descriptor.
                 drop(reserve.take());
                 let shed = listener.try_accept();
-                shortage.record(&err, shed.is_ok(), Instant::now());
+                refused += u64::from(shed.is_ok());
+                // A shortage can recur a hundred times a second.
+                if log_interval.is_due() {
+                    tracing::warn!("cannot accept: {err}; {refused} clients refused so far");
+                }
                 drop(shed);
                 reserve = File::open("/dev/null").ok();
                 tokio::time::sleep(SHORTAGE_PAUSE).await;
             }
             // The client has left, or another error concerns this connection alone (accept(2)).
             Err(err) => tracing::debug!("accept: {err}"),
-        }
-    }
-}
-
-/// Log of refused clients during a shortage, at most one line a second. A shortage can recur a
-/// hundred times a second.
-#[derive(Debug, Default)]
-struct ShedLog {
-    refused: u64,
-    last_logged: Option<Instant>,
-}
-
-impl ShedLog {
-    fn record(&mut self, err: &io::Error, refused: bool, now: Instant) {
-        self.refused += u64::from(refused);
-        if self
-            .last_logged
-            .is_none_or(|last| now - last >= WARN_INTERVAL)
-        {
-            tracing::warn!(
-                "cannot accept: {err}; {} clients refused so far",
-                self.refused
-            );
-            self.last_logged = Some(now);
         }
     }
 }

@@ -144,6 +144,7 @@ async fn reach(
         Option<(InFlight, ConnectOptions)>,
     ),
 ) -> Result<(InFlight, TcpStream, ReusedConnection), ErrorReply> {
+    let mut is_first = chosen.is_none() && retry.reroutes == 0;
     loop {
         stats.reroutes.set(retry.reroutes);
         let attempted = &mut retry.attempted;
@@ -153,8 +154,12 @@ async fn reach(
         {
             Some(chosen) => chosen,
             None => {
-                let (key, now) = (request.keyed.key, Instant::now());
-                let next = route::select(worker, key, attempted, now).await;
+                // The clock is read again only if the request has waited.
+                let now = match std::mem::take(&mut is_first) {
+                    true => stats.begun,
+                    false => Instant::now(),
+                };
+                let next = route::select(worker, request.keyed.key, attempted, now).await;
                 let next = next.map_err(|no_replica| no_replica.error_reply(worker, attempted))?;
                 stats.replica_chosen(next.upstream().chosen_at.get());
                 (next, ConnectOptions::Any)

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::fairness::TURN_BYTES;
 use super::stall_detector::StallDetector;
+use crate::log_interval::LogInterval;
 use crate::metrics::{DataPortCounters, WorkerPortCounters};
 use crate::wire::deadline::Deadline;
 use crate::wire::sockopt;
@@ -41,7 +42,7 @@ pub(super) struct PipePool {
     spare: RefCell<Vec<Pipe<Empty>>>,
     counters: Arc<DataPortCounters>,
     worker: usize,
-    last_logged: Cell<Option<Instant>>,
+    log_interval: LogInterval,
 }
 
 /// A pipe in use. It counts until it is returned or dropped.
@@ -90,7 +91,7 @@ impl PipePool {
             max,
             in_use: Rc::default(),
             spare: RefCell::default(),
-            last_logged: Cell::new(None),
+            log_interval: LogInterval::new(WARN_INTERVAL),
         }
     }
 
@@ -127,15 +128,9 @@ impl PipePool {
 
     fn log_shortage(&self, err: &io::Error) {
         self.counters().splice_fallbacks.add(1);
-        let now = Instant::now();
-        if self
-            .last_logged
-            .get()
-            .is_none_or(|last| now - last >= WARN_INTERVAL)
-        {
+        if self.log_interval.is_due() {
             let copied = self.counters().splice_fallbacks.get();
             tracing::warn!("no pipe: {err}; bodies are copied, {copied} pieces so far");
-            self.last_logged.set(Some(now));
         }
     }
 

@@ -11,11 +11,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::protocol::{FleetState, GO, InstanceInfo, LATE, MAX_LINE, YIELD};
+use crate::log_interval::LogInterval;
 use crate::wire::{fd_passing, socket_owner};
 
 /// Time limit for the successor to read a message.
@@ -141,7 +142,7 @@ struct HandoffListener {
 
 impl HandoffListener {
     fn accept_loop(&self, listener: &UnixListener) {
-        let mut last_logged = None::<Instant>;
+        let log_interval = LogInterval::new(FOREIGN_USER_LOG_INTERVAL);
         loop {
             let served = match listener.accept() {
                 Ok((stream, _)) => self.serve(&stream),
@@ -154,8 +155,7 @@ impl HandoffListener {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    if last_logged.is_none_or(|at| at.elapsed() >= FOREIGN_USER_LOG_INTERVAL) {
-                        last_logged = Some(Instant::now());
+                    if log_interval.is_due() {
                         tracing::warn!("takeover refused: {err}");
                     }
                 }

@@ -5,7 +5,7 @@
 
 /// The layers, lowest first. A part may import what lies on a lower one.
 pub(crate) const LAYERS: [&[&str]; 6] = [
-    &["wire", "metrics", "shutdown", "terminal"],
+    &["wire", "metrics", "shutdown", "terminal", "log_interval"],
     &["ring", "load"],
     &["roster", "orders", "access", "stats"],
     &["fleet"],
