@@ -5,18 +5,17 @@
 //! sent. While a server stalls, the requests that should have been sent count with their whole
 //! waiting time. Counting from the send would hide the stall (coordinated omission).
 //!
-//! The sender must not add delay of its own. Tokio timers have millisecond resolution, so the last
-//! 2 ms before each send are spent spinning. Above 500 requests/s the thread is therefore always
-//! busy.
+//! The sender must not add delay of its own, and must leave the processor to the server. One task
+//! waits on a [`Timer`] for the next due time. Requests that are overdue cost no system call here.
 
 use std::cell::Cell;
+use std::io;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-/// Time before each send that is spent spinning instead of sleeping.
-const SPIN_TIME: Duration = Duration::from_millis(2);
+use crate::timer::Timer;
 
 /// Fixed rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,11 +74,18 @@ pub(crate) enum LoadLength {
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     start: Instant,
-    rate: Option<Rate>,
+    /// `None` in a closed loop.
+    pacing: Option<Pacing>,
     length: LoadLength,
     next: Cell<u64>,
-    /// Held by the task that waits for the next due time. The other tasks wait for the lock.
-    pacing_lock: Mutex<()>,
+}
+
+/// Fixed rate, and the timer that keeps it.
+#[derive(Debug)]
+struct Pacing {
+    rate: Rate,
+    /// Locked by the task that waits for the next due time. The other tasks wait for the lock.
+    timer: Mutex<Timer>,
 }
 
 /// A request to be sent immediately.
@@ -93,28 +99,37 @@ pub(crate) struct Arrival {
 
 impl Arrivals {
     /// Starts a load: at the given rate, or without one as fast as requests are answered.
-    pub(crate) fn start(rate: Option<Rate>, length: LoadLength) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A rate needs a timer, and the descriptor limit is reached.
+    pub(crate) fn start(rate: Option<Rate>, length: LoadLength) -> io::Result<Self> {
+        let pacing = rate.map(Pacing::new).transpose()?;
+        Ok(Self {
             start: Instant::now(),
-            rate,
+            pacing,
             length,
             next: Cell::new(0),
-            pacing_lock: Mutex::new(()),
-        }
+        })
     }
 
     /// Waits for the next request and returns it; `None` once the load is over. Cancel safe: no
     /// number is skipped.
-    pub(crate) async fn next(&self) -> Option<Arrival> {
-        let Some(rate) = self.rate else {
-            return self.take(Instant::now());
+    ///
+    /// # Errors
+    /// The timer failed, because the event loop is shutting down.
+    pub(crate) async fn next(&self) -> io::Result<Option<Arrival>> {
+        let Some(pacing) = &self.pacing else {
+            return Ok(self.take(Instant::now()));
         };
-        let _turn = self.pacing_lock.lock().await;
-        let due = self.start.checked_add(rate.due(self.next.get()))?;
+        let timer = pacing.timer.lock().await;
+        let due = pacing.rate.due(self.next.get());
+        let Some(due) = self.start.checked_add(due) else {
+            return Ok(None);
+        };
         if !self.is_over(due) {
-            wait_until(due).await;
+            timer.wait_until(due).await?;
         }
-        self.take(due)
+        Ok(self.take(due))
     }
 
     fn take(&self, due: Instant) -> Option<Arrival> {
@@ -134,23 +149,21 @@ impl Arrivals {
     }
 }
 
-async fn wait_until(due: Instant) {
-    loop {
-        let left = due.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        if left > SPIN_TIME {
-            tokio::time::sleep(left - SPIN_TIME).await;
-        } else {
-            // Yielding lets the runtime poll the sockets.
-            tokio::task::yield_now().await;
-        }
+impl Pacing {
+    fn new(rate: Rate) -> io::Result<Self> {
+        let timer = Mutex::new(Timer::new()?);
+        Ok(Self { rate, timer })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use rustix::time::{ClockId, clock_gettime};
+    use tokio::time::timeout;
+
     use super::*;
     use crate::latency::Latencies;
 
@@ -199,38 +212,104 @@ mod tests {
         assert!((850..1_000).contains(&latest), "{latest} ms");
     }
 
-    fn paused() -> tokio::runtime::Runtime {
+    fn event_loop() -> tokio::runtime::Runtime {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().build().unwrap()
+        builder.enable_all().build().unwrap()
     }
 
     #[test]
     fn a_load_ends_after_its_number_of_requests() {
-        paused().block_on(async {
+        event_loop().block_on(async {
             for rate in [None, Rate::new(1e6)] {
-                let arrivals = Arrivals::start(rate, LoadLength::Requests(3));
+                let arrivals = Arrivals::start(rate, LoadLength::Requests(3)).unwrap();
                 for index in 0..3 {
-                    assert_eq!(arrivals.next().await.unwrap().index, index);
+                    assert_eq!(arrivals.next().await.unwrap().unwrap().index, index);
                 }
-                assert!(arrivals.next().await.is_none());
+                assert!(arrivals.next().await.unwrap().is_none());
             }
         });
     }
 
     #[test]
     fn no_request_is_given_out_before_its_due_time_or_after_the_end() {
-        paused().block_on(async {
-            let arrivals = Arrivals::start(
-                Rate::new(1_000.0),
-                LoadLength::Time(Duration::from_millis(5)),
-            );
+        event_loop().block_on(async {
+            let length = LoadLength::Time(Duration::from_millis(5));
+            let arrivals = Arrivals::start(Rate::new(1_000.0), length).unwrap();
             let mut handed = 0;
-            while let Some(arrival) = arrivals.next().await {
+            while let Some(arrival) = arrivals.next().await.unwrap() {
                 assert!(Instant::now() >= arrival.due);
                 assert_eq!(arrival.due - arrivals.start, Duration::from_millis(handed));
                 handed += 1;
             }
             assert_eq!(handed, 5);
+        });
+    }
+
+    /// Returns the output of a future, and the number of times it was polled.
+    async fn count_polls<F: Future>(future: F) -> (F::Output, u32) {
+        let (mut future, mut polls) = (pin!(future), 0);
+        let output = poll_fn(|cx| {
+            polls += 1;
+            future.as_mut().poll(cx)
+        });
+        let output = output.await;
+        (output, polls)
+    }
+
+    #[test]
+    fn a_wait_for_a_due_time_is_one_wake_up() {
+        // Without `enable_time`, Tokio's timers panic: their resolution is too low.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_io().build().unwrap().block_on(async {
+            let arrivals = Arrivals::start(Rate::new(1_000.0), LoadLength::Requests(20)).unwrap();
+            for _ in 0..20 {
+                let (arrival, polls) = count_polls(arrivals.next()).await;
+                assert!(arrival.unwrap().is_some());
+                // The first poll arms the timer, the second follows its expiry.
+                assert!(polls <= 2, "{polls} polls");
+            }
+        });
+    }
+
+    #[test]
+    fn waiting_for_due_times_leaves_the_processor_idle() {
+        event_loop().block_on(async {
+            let cpu_time = || clock_gettime(ClockId::ThreadCPUTime);
+            let (start, before) = (Instant::now(), cpu_time());
+            let arrivals = Arrivals::start(Rate::new(500.0), LoadLength::Requests(50)).unwrap();
+            while arrivals.next().await.unwrap().is_some() {}
+            let used = Duration::try_from(cpu_time() - before).unwrap();
+            let took = start.elapsed();
+            assert!(used < took / 2, "{used:?} of {took:?}");
+        });
+    }
+
+    #[test]
+    fn the_next_request_after_a_canceled_wait_is_neither_skipped_nor_early() {
+        event_loop().block_on(async {
+            let arrivals = Arrivals::start(Rate::new(10.0), LoadLength::Requests(3)).unwrap();
+            arrivals.next().await.unwrap();
+            let canceled = timeout(Duration::from_millis(1), arrivals.next()).await;
+            assert!(canceled.is_err());
+            // The timer of the canceled wait expires.
+            tokio::time::sleep(Duration::from_millis(120)).await;
+            for index in 1..3 {
+                let arrival = arrivals.next().await.unwrap().unwrap();
+                assert_eq!(arrival.index, index);
+                assert!(Instant::now() >= arrival.due);
+            }
+        });
+    }
+
+    #[test]
+    fn overdue_requests_are_given_out_without_waiting() {
+        event_loop().block_on(async {
+            let arrivals = Arrivals::start(Rate::new(1e6), LoadLength::Requests(100)).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+            for index in 0..100 {
+                let (arrival, polls) = count_polls(arrivals.next()).await;
+                assert_eq!((arrival.unwrap().unwrap().index, polls), (index, 1));
+            }
         });
     }
 }

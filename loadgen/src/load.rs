@@ -5,8 +5,10 @@
 //! server slows the load down, so latencies say nothing about a fixed rate of arrivals.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 
+use anyhow::Context;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 
@@ -41,15 +43,17 @@ impl Load {
 
 /// Sends the whole load and counts the results. Cancel safe: results so far stay counted, and the
 /// connections are closed.
+///
+/// # Errors
+/// The timer of a fixed rate failed.
 pub(crate) async fn run(
     load: Load,
     template: Rc<RequestTemplate>,
     counters: Rc<RefCell<Counters>>,
-) {
-    let arrivals = Rc::new(Arrivals::start(
-        load.rate,
-        LoadLength::Requests(load.requests),
-    ));
+) -> anyhow::Result<()> {
+    let length = LoadLength::Requests(load.requests);
+    let arrivals = Arrivals::start(load.rate, length).context("cannot start the timer")?;
+    let arrivals = Rc::new(arrivals);
     let mut connections = JoinSet::new();
     for _ in 0..load.concurrency.min(load.requests) {
         let (template, counters) = (Rc::clone(&template), Rc::clone(&counters));
@@ -58,7 +62,10 @@ pub(crate) async fn run(
             run_connection(load, &arrivals, &template, &counters).await
         });
     }
-    while connections.join_next().await.is_some() {}
+    while let Some(ended) = connections.join_next().await {
+        ended?.context("the timer failed")?;
+    }
+    Ok(())
 }
 
 async fn run_connection(
@@ -66,12 +73,13 @@ async fn run_connection(
     arrivals: &Arrivals,
     template: &RequestTemplate,
     counters: &RefCell<Counters>,
-) {
+) -> io::Result<()> {
     let mut client = Client::new(template);
-    while let Some(arrival) = arrivals.next().await {
+    while let Some(arrival) = arrivals.next().await? {
         let outcome = client.request(request_id(load.seed, arrival.index)).await;
         counters.borrow_mut().add(outcome, arrival.due.elapsed());
     }
+    Ok(())
 }
 
 /// Raises the soft limit of descriptors to the hard limit, since each connection needs one.

@@ -40,6 +40,7 @@ mod target;
 mod text;
 mod text_report;
 mod timeline;
+mod timer;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -208,7 +208,7 @@ impl BalancerUnderTest {
     /// Sends requests for `/home` with the IDs of `seed`, and adds the results to `counters`.
     ///
     /// # Errors
-    /// No balancer is open.
+    /// No balancer is open, or the timer of a fixed rate failed.
     pub(crate) async fn measure(
         &self,
         seed: u64,
@@ -226,7 +226,7 @@ impl BalancerUnderTest {
     /// Sends requests for `path` until the load ends or `stop` completes.
     ///
     /// # Errors
-    /// No balancer is open.
+    /// No balancer is open, or the timer of a fixed rate failed.
     pub(crate) async fn measure_until(
         &self,
         path: &str,
@@ -240,7 +240,10 @@ impl BalancerUnderTest {
         let template = RequestTemplate::get(addr, &target.authority, path, expected);
         let start = Instant::now();
         let interrupted = tokio::select! {
-            () = load::run(load, Rc::new(template), Rc::clone(&counters)) => false,
+            ended = load::run(load, Rc::new(template), Rc::clone(&counters)) => {
+                ended?;
+                false
+            }
             () = stop => true,
         };
         Ok(LoadReport {

@@ -4,6 +4,7 @@
 //! requests only.
 
 use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ impl PeerLoad {
     /// closed.
     ///
     /// # Errors
-    /// Too many requests failed, or the load did not end in time.
+    /// Too many requests failed, the load did not end in time, or the timer of a rate failed.
     pub(crate) async fn run(
         &mut self,
         rate: Option<Rate>,
@@ -84,20 +85,21 @@ impl PeerLoad {
             LoadLength::Requests(_) => FIXED_COUNT_TIMEOUT,
         };
         let result = Rc::new(RefCell::new(result));
-        let arrivals = Rc::new(Arrivals::start(rate, end));
+        let arrivals = Arrivals::start(rate, end).context("cannot start the timer")?;
+        let arrivals = Rc::new(arrivals);
         let start = Instant::now();
         let mut tasks = JoinSet::new();
         for mut connection in self.connections.drain(..) {
             let (result, arrivals) = (Rc::clone(&result), Rc::clone(&arrivals));
             let seed = self.seed;
             tasks.spawn_local(async move {
-                run_connection(&mut connection, &arrivals, seed, &result).await;
-                connection
+                run_connection(&mut connection, &arrivals, seed, &result).await?;
+                io::Result::Ok(connection)
             });
         }
         let all = async {
             while let Some(ended) = tasks.join_next().await {
-                self.connections.push(ended?);
+                self.connections.push(ended?.context("the timer failed")?);
             }
             anyhow::Ok(())
         };
@@ -150,8 +152,8 @@ async fn run_connection(
     arrivals: &Arrivals,
     seed: u64,
     result: &RefCell<LoadResult>,
-) {
-    while let Some(arrival) = arrivals.next().await {
+) -> io::Result<()> {
+    while let Some(arrival) = arrivals.next().await? {
         let answered = connection.exchange(request_id(seed, arrival.index)).await;
         let mut result = result.borrow_mut();
         match answered {
@@ -163,9 +165,10 @@ async fn run_connection(
                 result.failed += 1;
                 result.fault = Some(format!("{fault:#}"));
                 if result.failed > MAX_FAILED {
-                    return;
+                    return Ok(());
                 }
             }
         }
     }
+    Ok(())
 }
