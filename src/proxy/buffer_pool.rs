@@ -63,10 +63,11 @@ impl SizeClass {
         buffer
     }
 
-    /// Keeps `buffer`, unless it has grown much for a long message or enough are spare.
+    /// Keeps `buffer`, unless it has grown for a long message or enough are spare. A grown one
+    /// would be taken as one of this capacity and hold more.
     fn keep(&self, buffer: BytesMut) {
         let bytes = self.bytes.get() + buffer.capacity();
-        if buffer.capacity() <= 2 * self.capacity && bytes <= MAX_SPARE_BYTES {
+        if buffer.capacity() <= self.capacity && bytes <= MAX_SPARE_BYTES {
             self.bytes.set(bytes);
             self.spare.borrow_mut().push(buffer);
         }
@@ -216,6 +217,11 @@ mod tests {
         let pool = BufferPool::default();
         let mut buffer = pool.take(BufferSize::Bulk);
         buffer.reserve(2 * BULK_BYTES + 1);
+        pool.put_back(&mut buffer);
+        assert_eq!(spare(&pool), [0; 3]);
+        let mut buffer = pool.take(BufferSize::Read);
+        buffer.resize(READ_BYTES + 1, 1);
+        assert!(buffer.capacity() < BULK_BYTES, "too small for the next size");
         pool.put_back(&mut buffer);
         assert_eq!(spare(&pool), [0; 3]);
     }

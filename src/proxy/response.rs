@@ -219,6 +219,9 @@ impl Response<'_> {
             self.write_head_vectored(meta).await?;
             return Ok(stays);
         }
+        // A buffer that grew by itself would be twice as large, and stay so.
+        let buffers = &self.worker.buffers;
+        buffers.reserve(self.reply.len(), &mut self.out);
         // Malformed chunks are found here while a 502 is still possible.
         let taken = if meta.decode {
             meta.body.decode(&self.reply, &mut self.out)

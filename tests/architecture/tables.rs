@@ -78,7 +78,7 @@ pub(crate) const IMPURE_MODULES: [&str; 8] = [
 ];
 
 /// Outside crates that only these files may name. A path that ends in `/` is a folder.
-pub(crate) const OWNERS: [(&str, &[&str]); 25] = [
+pub(crate) const OWNERS: [(&str, &[&str]); 26] = [
     (
         "bollard",
         &[
@@ -166,6 +166,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("subtle", &["src/access/token.rs"]),
+    ("tikv_jemallocator", &["src/main.rs"]),
     ("tracing_appender", &["src/logging.rs"]),
     ("tracing_subscriber", &["src/logging.rs"]),
     ("xxhash_rust", &["src/ring/"]),

@@ -26,7 +26,7 @@ const QUICK_DURATION: Duration = Duration::from_millis(200);
 const QUICK_SETTLE_DELAY: Duration = Duration::from_millis(200);
 
 /// Time before memory is read. All proxies release unused memory faster by default.
-const SETTLE_DELAY: Duration = Duration::from_secs(5);
+const SETTLE_DELAY: Duration = Duration::from_secs(3);
 
 /// Flags of `loadgen duel`.
 #[derive(Debug, clap::Args)]
