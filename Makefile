@@ -79,7 +79,8 @@ pgo: ## Build target/pgo/release/ringmaster, guided by a profile: 3 to 5 % less 
 	RUSTFLAGS=-Cprofile-use=$(abspath $(TARGET))/pgo-profile/merged.profdata cargo build --release -p ringmaster --target-dir $(TARGET)/pgo
 
 docs: ## Write the manual pages and shell completions into target/docs
-	cargo run --quiet -p ringmaster -- docs $(TARGET)/docs
+	cargo build --release --workspace
+	$(TARGET)/release/ringmaster docs $(TARGET)/docs
 
 lint: licences ## Check formatting, clippy, docs, licences and sources; any warning is an error
 	cargo fmt --all --check

@@ -7,7 +7,7 @@
 //! 3  fleet/   replica manager
 //! 2  roster   orders (add, rm, replace)          access (permissions)     stats (sums, rates)
 //! 1  ring/    owner of a key     load            pure: no socket, no clock, no randomness
-//! 0  wire/    bytes and sockets                  metrics counters, shutdown, log_interval
+//! 0  wire/    bytes and sockets                  metrics counters, log_interval, …
 //! ```
 //!
 //! Invariants, checked by tests/architecture.rs where possible:
@@ -46,6 +46,7 @@ mod serve;
 pub mod shutdown;
 mod startup;
 pub mod stats;
+mod suggest;
 mod supervisor;
 mod takeover;
 mod terminal;
@@ -76,6 +77,9 @@ pub fn run() -> ExitCode {
         Err(sentence) => return usage_error(&sentence),
     };
     let logging = logging::start(config.log_format, config.log_level);
+    for sentence in config::unknown_variables() {
+        tracing::warn!("{sentence}");
+    }
     let (alarm, alarms) = mpsc::unbounded_channel();
     install_panic_hook(alarm);
     let served = serve::serve(config, alarms);

@@ -7,9 +7,11 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::roster::ReplicaName;
+use crate::suggest::nearest;
+use crate::terminal;
 
 mod order;
 mod queue;
@@ -79,10 +81,11 @@ impl ChangeKind {
     /// # Errors
     /// The refusal of the first check that fails, in the order of the contract.
     pub fn parse_body(self, body: &[u8]) -> Result<ChangeRequest, OrderError> {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
-            return Err(OrderError::invalid("request body is not a JSON object"));
-        };
-        let n = fields.get("n").and_then(Value::as_u64).filter(|n| *n > 0);
+        let fields = parse_fields(body, &["n", "hostnames"])?;
+        let n = fields
+            .get("n")
+            .ok_or_else(|| OrderError::invalid("n is missing"))?;
+        let n = n.as_u64().filter(|n| *n > 0);
         let n = n.ok_or_else(|| OrderError::invalid("n is not a positive integer"))?;
         let names = match fields.get("hostnames") {
             None => Vec::new(),
@@ -91,6 +94,29 @@ impl ChangeKind {
         };
         self.parse_change(usize::try_from(n).unwrap_or(usize::MAX), &names)
     }
+}
+
+/// Parses a request body: a JSON object whose fields are all in `known`. An unknown field is
+/// refused rather than ignored: without its misspelled `hostnames`, a removal would be random.
+///
+/// # Errors
+/// The refusal, with the known field that was probably meant.
+pub fn parse_fields(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, OrderError> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Err(OrderError::invalid("request body is not a JSON object"));
+    };
+    let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(fields);
+    };
+    let hint = match nearest(unknown, known) {
+        Some(meant) => format!("did you mean '{meant}'?"),
+        None if known.is_empty() => "this request has no fields".to_owned(),
+        None => format!("the fields are: {}", known.join(", ")),
+    };
+    let unknown = terminal::escape(unknown);
+    Err(OrderError::invalid(format!(
+        "'{unknown}' is not a field of this request; {hint}"
+    )))
 }
 
 fn string_list(list: &Value) -> Option<Vec<&str>> {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::config::{Config, ReplicaSource};
+use crate::config::{Config, DEFAULT_MAX_CONNECTIONS, ReplicaSource};
 use crate::fleet;
 use crate::proxy::ProxyLimits;
 use crate::roster::ReplicaAddr;
@@ -55,9 +55,14 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
         );
     }
     if room < *wanted {
-        tracing::warn!(
+        let sentence = format!(
             "--max-connections {wanted} is lowered to {room}: only {rest} descriptors are left for them"
         );
+        match *wanted == DEFAULT_MAX_CONNECTIONS.get() {
+            // The user has not asked for as many.
+            true => tracing::info!("{sentence}"),
+            false => tracing::warn!("{sentence}"),
+        }
         *wanted = room;
     }
     let pipes = (room - *wanted).clamp(MIN_PIPES, MAX_PIPES);
@@ -155,12 +160,16 @@ pub(crate) fn print_addresses(addresses: &Addresses, replicas: &ReplicaSource, c
         _ => format!("http://{addr}"),
     };
     let (data, control) = (url(addresses.listen), url(addresses.control));
+    let (noun, engine) = (replica_noun(count), replicas.engine());
     // A closed stdout is no reason to refuse service.
     let _ = writeln!(
         io::stdout(),
-        "data {data}, control and dashboard {control}, {count} replicas ({})",
-        replicas.engine()
+        "data {data}, control and dashboard {control}, {count} {noun} ({engine})"
     );
+}
+
+fn replica_noun(count: usize) -> &'static str {
+    if count == 1 { "replica" } else { "replicas" }
 }
 
 /// Checks that the ready file can be written, as far as that shows beforehand. An existing file
@@ -209,4 +218,15 @@ pub(crate) fn write_ready_file(path: &Path, addresses: &Addresses) -> anyhow::Re
             let _ = std::fs::remove_file(&temporary);
         })
         .with_context(|| format!("--ready-file {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replica_noun;
+
+    #[test]
+    fn one_replica_is_singular() {
+        let nouns = [0, 1, 2].map(replica_noun);
+        assert_eq!(nouns, ["replicas", "replica", "replicas"]);
+    }
 }

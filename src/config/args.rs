@@ -17,8 +17,8 @@ use clap::{
 use super::ctl::CtlArgs;
 use super::heartbeat::HeartbeatArgs;
 use super::parsers::{
-    DEFAULT_KEY, LogDestination, address, duration, log_destination, positive_count,
-    positive_duration, via_name,
+    DEFAULT_KEY, DEFAULT_MAX_CONNECTIONS, LogDestination, address, duration, log_destination,
+    positive_count, positive_duration, via_name,
 };
 use super::replicas::ReplicaArgs;
 use crate::access::{HostName, Token};
@@ -208,7 +208,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "RINGMASTER_MAX_CONNECTIONS",
-        default_value = "10000",
+        default_value_t = DEFAULT_MAX_CONNECTIONS,
         value_parser = positive_count::<NonZeroUsize>,
         help = "Limit of client connections; a further client takes the place of the longest idle one"
     )]

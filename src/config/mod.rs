@@ -6,6 +6,7 @@
 mod args;
 mod containers;
 mod ctl;
+mod environment;
 mod heartbeat;
 mod parsers;
 mod replicas;
@@ -18,7 +19,8 @@ use std::time::Duration;
 pub use args::{Args, CliCommand, DataPortAdmin, LogFormat, ServeArgs};
 pub use containers::{ContainerArgs, OnExit};
 pub use ctl::CtlArgs;
-pub use parsers::LogDestination;
+pub(crate) use environment::unknown_variables;
+pub use parsers::{DEFAULT_MAX_CONNECTIONS, LogDestination};
 pub use replicas::{EngineKind, ReplicaArgs, ReplicaSource};
 
 use crate::access::AccessPolicy;

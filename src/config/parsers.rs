@@ -3,7 +3,7 @@
 //! clap prints a returned sentence behind the flag's name.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,6 +12,12 @@ use crate::fleet::ProbeKind;
 
 /// Default of `--key`.
 pub(super) const DEFAULT_KEY: &str = "header:x-request-id,query:id,random";
+
+/// Default of `--max-connections`.
+pub const DEFAULT_MAX_CONNECTIONS: NonZeroUsize = match NonZeroUsize::new(10_000) {
+    Some(max) => max,
+    None => NonZeroUsize::MIN,
+};
 
 /// Longest duration of a flag, so that no sum of a time and a duration overflows.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -27,7 +27,6 @@ mod ring_report;
 mod server;
 mod shared;
 mod stats;
-mod suggest;
 mod text_answer;
 mod text_protocol;
 mod watch;

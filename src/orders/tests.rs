@@ -7,7 +7,15 @@ fn the_first_failing_check_gives_the_error() {
     let cases = [
         ("", "request body is not a JSON object"),
         ("[1]", "request body is not a JSON object"),
-        ("{}", "n is not a positive integer"),
+        ("{}", "n is missing"),
+        (
+            r#"{"n":0,"hostname":["S9"]}"#,
+            "'hostname' is not a field of this request; did you mean 'hostnames'?",
+        ),
+        (
+            r#"{"n":1,"verbose":true}"#,
+            "'verbose' is not a field of this request; the fields are: n, hostnames",
+        ),
         (r#"{"n":0,"hostnames":7}"#, "n is not a positive integer"),
         (r#"{"n":-1}"#, "n is not a positive integer"),
         (r#"{"n":1.5}"#, "n is not a positive integer"),
@@ -54,7 +62,7 @@ fn the_first_failing_check_gives_the_error() {
 #[test]
 fn a_good_body_keeps_the_order_of_names() {
     let change = ChangeKind::Rm
-        .parse_body(br#"{"n":3,"hostnames":["S5","S4"],"more":true}"#)
+        .parse_body(br#"{"n":3,"hostnames":["S5","S4"]}"#)
         .unwrap();
     let names: Vec<&str> = change.names.iter().map(AsRef::as_ref).collect();
     assert_eq!((change.n, names), (3, vec!["S5", "S4"]));

@@ -221,7 +221,10 @@ mod tests {
         assert_eq!(spare(&pool), [0; 3]);
         let mut buffer = pool.take(BufferSize::Read);
         buffer.resize(READ_BYTES + 1, 1);
-        assert!(buffer.capacity() < BULK_BYTES, "too small for the next size");
+        assert!(
+            buffer.capacity() < BULK_BYTES,
+            "too small for the next size"
+        );
         pool.put_back(&mut buffer);
         assert_eq!(spare(&pool), [0; 3]);
     }

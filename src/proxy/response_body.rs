@@ -21,7 +21,7 @@ use crate::wire::splice::Empty;
 /// Number of copied pieces in a row after which they become larger, if the buffer was full and the
 /// client never had to be waited for. Large pieces cost less, but a slow client would hold their
 /// buffers for long.
-const FAST_PIECES: u8 = 32;
+const FAST_PIECES: u8 = 8;
 
 /// Reason why a piece of the body is not followed by the next.
 #[derive(Debug)]

@@ -5,7 +5,14 @@
 
 /// The layers, lowest first. A part may import what lies on a lower one.
 pub(crate) const LAYERS: [&[&str]; 6] = [
-    &["wire", "metrics", "shutdown", "terminal", "log_interval"],
+    &[
+        "wire",
+        "metrics",
+        "shutdown",
+        "terminal",
+        "log_interval",
+        "suggest",
+    ],
     &["ring", "load"],
     &["roster", "orders", "access", "stats"],
     &["fleet"],
@@ -130,7 +137,7 @@ pub(crate) const OWNERS: [(&str, &[&str]); 26] = [
     ("hyper", &["src/control/http/mod.rs"]),
     ("hyper_util", &["src/control/http/mod.rs"]),
     ("percent_encoding", &["src/control/http/request.rs"]),
-    ("strsim", &["src/control/suggest.rs"]),
+    ("strsim", &["src/suggest.rs"]),
     (
         "bytesize",
         &["src/config/args.rs", "src/config/containers.rs"],
@@ -184,7 +191,7 @@ pub(crate) const FREE: [&str; 7] = [
 ];
 
 /// Names at the top level of the repository: the project's own, and those that tools require.
-pub(crate) const TOP: [&str; 18] = [
+pub(crate) const TOP: [&str; 19] = [
     "Cargo.toml",
     "src",
     "replica",
@@ -196,6 +203,7 @@ pub(crate) const TOP: [&str; 18] = [
     "Cargo.lock",
     "LICENSE-MIT",
     "LICENSE-APACHE",
+    ".cargo",
     ".ci",
     ".clippy.toml",
     ".deny.toml",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{
     Backend, Engine, Ringmaster, Signal, TEST_TIMEOUT, end_of, eventually, is_gone,
-    on_both_engines, program, run_to_end,
+    on_both_engines, program, run_to_end, under,
 };
 
 on_both_engines!(
@@ -53,6 +53,34 @@ fn a_killed_replica_is_replaced(engine: Engine) {
         let now = program.children();
         now.len() == 2 && !now.contains(&victim)
     });
+}
+
+#[test]
+fn a_misspelled_variable_is_a_warning_at_the_start() {
+    let mut misspelled = program();
+    misspelled.env("RINGMASTER_REPLICS", "5");
+    let ringmaster = Ringmaster::launch(misspelled, &["--replicas", "1"]).ready();
+    ringmaster.expect_log("did you mean RINGMASTER_REPLICAS?");
+    let log = ringmaster.log();
+    let line = log.lines().find(|line| line.contains("RINGMASTER_REPLICS"));
+    assert!(line.unwrap().contains(" WARN "), "{log}");
+    assert_eq!(ringmaster.children().len(), 1);
+}
+
+/// The default is what the descriptors allow, so that its limit is no warning.
+#[test]
+fn a_lowered_limit_of_connections_is_a_warning_only_if_it_was_asked_for() {
+    for (flags, level) in [
+        (&[][..], " INFO "),
+        (&["--max-connections", "9000"], " WARN "),
+    ] {
+        let command = under(&["prlimit", "--nofile=4444:4444", "--"]);
+        let flags = [&["--replicas", "1"][..], flags].concat();
+        let ringmaster = Ringmaster::launch(command, &flags).ready();
+        let log = ringmaster.log();
+        let line = log.lines().find(|line| line.contains("is lowered to"));
+        assert!(line.unwrap_or_default().contains(level), "{level}: {log}");
+    }
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn refusals_are_one_line_and_change_nothing(engine: Engine) {
         ("add", "usage: add N [NAME...]"),
         ("rm", "usage: rm N [NAME...]"),
         ("add 0", "n is not a positive integer"),
-        ("add x", "n is not a positive integer"),
+        ("add x", "usage: add N [NAME...]"),
+        ("rm S1", "usage: rm N [NAME...]"),
         (
             "add 1 a b",
             "Length of hostname list is more than newly added instances",

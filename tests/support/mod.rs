@@ -35,7 +35,7 @@ pub(crate) use pattern::{assert_same, pattern};
 pub(crate) use process::{
     cpu_time, descriptors, fresh_path, is_gone, kilobytes, signal, stands_still, variable,
 };
-pub(crate) use program::{Ringmaster, end_of, program, run_to_end};
+pub(crate) use program::{Ringmaster, end_of, program, run_to_end, under};
 pub(crate) use remote_peer::{own_address, reachable_by_remote_peers};
 pub(crate) use rustix::process::Signal;
 

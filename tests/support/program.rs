@@ -338,3 +338,16 @@ pub(super) fn program_at(path: &Path) -> Command {
     }
     command
 }
+
+/// The program under `wrapper`, a command that runs another; the environment is the program's.
+pub(crate) fn under(wrapper: &[&str]) -> Command {
+    let inner = program();
+    let mut command = Command::new(wrapper[0]);
+    command.args(&wrapper[1..]).arg(inner.get_program());
+    for (name, value) in inner.get_envs() {
+        if value.is_none() {
+            command.env_remove(name);
+        }
+    }
+    command
+}

@@ -34,8 +34,10 @@ const CPU_WINDOW: Duration = Duration::from_secs(1);
 /// Time between two pieces of a slow upload, for all of them together.
 const PIECE_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Time limit for the beginning of a reply, and for sending an upload as far as it goes.
+/// Time limit for the beginning of a reply.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time after which an upload counts as stuck.
 const STUCK_DELAY: Duration = Duration::from_millis(5);
 
 /// Receive buffer of slow readers (SO_RCVBUF, socket(7)), in bytes. The kernel raises it to its
@@ -65,7 +67,7 @@ pub(crate) async fn sample(
     warm_up(&proxy, shape, plan).await.context("warming up")?;
     tokio::time::sleep(plan.settle).await;
     let kib_before = resident_kib(pid)?;
-    let held = Held::open(row, &proxy, shape).await?;
+    let held = open(row, &proxy, shape).await?;
     tokio::time::sleep(plan.settle).await;
     let cpu_us_per_second = cpu_us_per_second(pid).await?;
     let kib_after = resident_kib(pid)?;
@@ -99,42 +101,36 @@ async fn cpu_us_per_second(pid: Pid) -> anyhow::Result<f64> {
     Ok(used.cpu.as_secs_f64() * 1e6 / start.elapsed().as_secs_f64())
 }
 
-/// Connections of the load, held open.
+/// Connections of the load, held open until they are dropped.
 #[derive(Debug)]
-struct Held {
-    _load: Option<PeerLoad>,
-    _streams: Vec<TcpStream>,
+enum HeldConnections {
+    /// All are closed.
+    None,
+    Idle {
+        _load: PeerLoad,
+    },
+    Unanswered {
+        _streams: Vec<TcpStream>,
+    },
 }
 
-impl Held {
-    /// Opens the connections and brings them into the state of the row.
-    async fn open(row: MemoryRow, proxy: &Proxy, shape: Shape) -> anyhow::Result<Self> {
-        let mut load = PeerLoad::new(shape, &proxy.addrs);
-        match row {
-            MemoryRow::Idle => load.each_once().await?,
-            MemoryRow::Burst => load.all_at_once().await?,
-            MemoryRow::Rounds => {
-                drop(load);
-                send_rounds(proxy, shape).await?;
-                return Ok(Self::of(None, Vec::new()));
-            }
-            _ => {
-                let addr = *proxy.addrs.first().context("no address")?;
-                return Ok(Self::of(
-                    None,
-                    open_streams(row, addr, shape.connections).await?,
-                ));
-            }
+/// Opens the connections and brings them into the state of the row.
+async fn open(row: MemoryRow, proxy: &Proxy, shape: Shape) -> anyhow::Result<HeldConnections> {
+    let mut load = PeerLoad::new(shape, &proxy.addrs);
+    match row {
+        MemoryRow::Idle => load.each_once().await?,
+        MemoryRow::Burst => load.all_at_once().await?,
+        MemoryRow::Rounds => {
+            send_rounds(proxy, shape).await?;
+            return Ok(HeldConnections::None);
         }
-        Ok(Self::of(Some(load), Vec::new()))
-    }
-
-    fn of(load: Option<PeerLoad>, streams: Vec<TcpStream>) -> Self {
-        Self {
-            _load: load,
-            _streams: streams,
+        _ => {
+            let addr = *proxy.addrs.first().context("no address")?;
+            let streams = open_streams(row, addr, shape.connections).await?;
+            return Ok(HeldConnections::Unanswered { _streams: streams });
         }
     }
+    Ok(HeldConnections::Idle { _load: load })
 }
 
 async fn send_rounds(proxy: &Proxy, shape: Shape) -> anyhow::Result<()> {

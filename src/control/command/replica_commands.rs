@@ -114,6 +114,10 @@ fn change(kind: ChangeKind, words: &[&str]) -> Result<ControlCommand, UsageError
     let [n, names @ ..] = words else {
         return Err(UsageError::Usage);
     };
+    // A name in the place of the number.
+    if n.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return Err(UsageError::Usage);
+    }
     let change = parse_change(kind, n, names)?;
     Ok(ControlCommand::Order(kind.into_order(change)))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::arguments::{UsageError, echo, event_number, no_args, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
 use super::{replica_commands, ring_commands};
-use crate::control::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Intervals that `watch` accepts, in seconds.
 const WATCH_INTERVALS: RangeInclusive<f64> = 0.1..=3600.0;

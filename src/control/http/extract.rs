@@ -35,6 +35,7 @@ pub(super) fn show(request: &RequestParts<'_>) -> Extracted {
 /// The replica in the path. `all` stands for all replicas, as in the text command; no replica has
 /// that name.
 pub(super) fn replace(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
     let target = match &*request.path_segment(1) {
         b"all" => ReplaceTarget::All,
         _ => ReplaceTarget::One(name(request)?),
@@ -44,11 +45,13 @@ pub(super) fn replace(request: &RequestParts<'_>) -> Extracted {
 
 /// The replica in the path.
 pub(super) fn drain(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
     Ok(ControlCommand::Order(Order::Drain(name(request)?)))
 }
 
 /// The replica in the path.
 pub(super) fn ready(request: &RequestParts<'_>) -> Extracted {
+    request.no_fields()?;
     Ok(ControlCommand::Order(Order::Ready(name(request)?)))
 }
 

@@ -19,7 +19,7 @@ use super::reply::ApiReply;
 use crate::access::{AccessKind, Caller};
 use crate::control::connection::Endpoints;
 use crate::control::context::ControlContext;
-use crate::orders::{MAX_ORDER_BODY, OrderError};
+use crate::orders::{MAX_ORDER_BODY, OrderError, parse_fields};
 use crate::terminal;
 use crate::wire::socket_owner::SocketOwner;
 
@@ -71,13 +71,21 @@ impl<'a> RequestParts<'a> {
     /// Returns a field of the body.
     ///
     /// # Errors
-    /// When the body is no JSON object, or has no such field.
+    /// When the body is no JSON object, has no such field, or has another one.
     pub(super) fn value(&self, name: &str) -> Result<Value, OrderError> {
-        let Ok(Value::Object(mut fields)) = serde_json::from_slice(self.body) else {
-            return Err(OrderError::invalid("request body is not a JSON object"));
-        };
-        let value = fields.remove(name);
+        let value = parse_fields(self.body, &[name])?.remove(name);
         value.ok_or_else(|| OrderError::invalid(format!("{name} is missing")))
+    }
+
+    /// Checks that the body is empty, or an object without fields.
+    ///
+    /// # Errors
+    /// When the body is something else.
+    pub(super) fn no_fields(&self) -> Result<(), OrderError> {
+        match self.body.trim_ascii() {
+            [] => Ok(()),
+            body => parse_fields(body, &[]).map(drop),
+        }
     }
 }
 

@@ -145,12 +145,7 @@ fn orders_reach_the_fleet_from_both_protocols() {
     let rep = json(REP);
     for (command, line, body, order) in [
         ("scale 3", "POST /scale", r#"{"n":3}"#, Order::Scale(3)),
-        (
-            "scale 0",
-            "POST /scale",
-            r#"{"n":0,"x":1}"#,
-            Order::Scale(0),
-        ),
+        ("scale 0", "POST /scale", r#"{"n":0}"#, Order::Scale(0)),
         (
             "replace all",
             "POST /replicas/all/replace",

@@ -113,7 +113,7 @@ fn ring_and_bound_are_set_over_http() {
     };
     let ring = port.ask("ring json\n");
     let expected = ("200".to_owned(), ring.trim_end().to_owned());
-    assert_eq!(post("/ring", r#"{"ring":"rendezvous","more":1}"#), expected);
+    assert_eq!(post("/ring", r#"{"ring":"rendezvous"}"#), expected);
     assert_eq!(port.order(), Order::Ring(Spec::Rendezvous));
     let bound = port.ask("bound json\n");
     let expected = ("200".to_owned(), bound.trim_end().to_owned());
@@ -129,6 +129,11 @@ fn ring_and_bound_are_set_over_http() {
         ("/ring", "", "request body is not a JSON object"),
         ("/ring", "[]", "request body is not a JSON object"),
         ("/ring", "{}", "ring is missing"),
+        (
+            "/ring",
+            r#"{"ring":"rendezvous","rnig":1}"#,
+            "'rnig' is not a field of this request; did you mean 'ring'?",
+        ),
         ("/ring", r#"{"ring":1}"#, "ring is not a string"),
         (
             "/ring",

@@ -20,7 +20,7 @@ fn is_let_in(reply: &Message) -> bool {
     let text = reply.text();
     match reply.status() {
         400 => {
-            assert!(text.contains("n is not a positive integer"), "{text}");
+            assert!(text.contains("n is missing"), "{text}");
             true
         }
         403 => {

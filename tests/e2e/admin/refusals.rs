@@ -40,8 +40,16 @@ fn both_ways() -> Vec<(String, String)> {
         let sentence = if n == "1e400" { NO_OBJECT } else { NO_NUMBER };
         cases.push((format!(r#"{{"n":{n},"hostnames":7}}"#), sentence.into()));
     }
-    cases.push((r#"{"hostnames":["a"]}"#.into(), NO_NUMBER.into()));
-    cases.push((r#"{"N":1}"#.into(), NO_NUMBER.into()));
+    cases.push((r#"{"hostnames":["a"]}"#.into(), "n is missing".into()));
+    for (field, hint) in [
+        ("hostname", "did you mean 'hostnames'?"),
+        ("N", "did you mean 'n'?"),
+        ("verbose", "the fields are: n, hostnames"),
+    ] {
+        let sentence = format!("'{field}' is not a field of this request; {hint}");
+        // Before all other checks but that of the object.
+        cases.push((format!(r#"{{"n":0,"{field}":["S9"]}}"#), sentence));
+    }
     for list in ["7", "null", "\"S4\"", "{}", "[4]", r#"["-","-",null]"#] {
         cases.push((format!(r#"{{"n":1,"hostnames":{list}}}"#), NO_LIST.into()));
     }
@@ -227,7 +235,7 @@ fn fixed_backends_cannot_be_changed() {
                 &json,
             );
             let reply = exchange(port.of(&program), request(line, "", "{}"));
-            expect(&reply, 400, &failure(NO_NUMBER));
+            expect(&reply, 400, &failure("n is missing"));
         }
         assert_eq!(exchange(port.of(&program), get("/rep")).status(), 200);
     }

@@ -2,14 +2,15 @@
 //! any.
 
 use std::os::fd::OwnedFd;
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{GET, narrow};
-use crate::support::{Backend, Ringmaster, Wire, assert_same, exclusive_load, pattern, program};
+use crate::support::{
+    Backend, Ringmaster, Wire, assert_same, exclusive_load, pattern, program, under,
+};
 
 const SESSIONS: usize = 2000;
 /// Threads that read for them.
@@ -22,19 +23,6 @@ const BODY: usize = 200_000;
 /// This many connections at once may need a second SYN at the backend: its queue is short (tcp(7)).
 /// Most of them wait for their turn to read.
 const PATIENT: [&str; 4] = ["--connect-timeout", "10s", "--write-timeout", "120s"];
-
-/// The program under `wrapper`, a command that runs another; the environment is the program's.
-fn under(wrapper: &[&str]) -> Command {
-    let inner = program();
-    let mut command = Command::new(wrapper[0]);
-    command.args(&wrapper[1..]).arg(inner.get_program());
-    for (name, value) in inner.get_envs() {
-        if value.is_none() {
-            command.env_remove(name);
-        }
-    }
-    command
-}
 
 /// A backend whose replies are all the same, larger than the part that may be held back, and
 /// written at the pace of its reader.

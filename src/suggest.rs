@@ -1,10 +1,10 @@
-//! Suggestions for an unknown command.
+//! Suggestions for an unknown command or field.
 
 use strsim::osa_distance;
 
 /// Returns the name that was probably meant: a name that begins with `word`, or is at most two
 /// edits away. An edit is a missing, extra or wrong letter, or two swapped letters.
-pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let longest = names.iter().map(|name| name.len()).max()?;
     if word.is_empty() || word.len() > longest + 2 {
         return None;
