@@ -58,7 +58,7 @@ chaos: ## Kill, freeze, disconnect, add, remove and switch at random under load 
 
 bench: ## Measure ringmaster, HAProxy and nginx side by side (about 40 minutes; ARGS=--quick for a trial)
 	cargo build --release --workspace
-	@exec $(TARGET)/release/loadgen duel --json $(TARGET)/bench.json --svg $(TARGET)/bench.svg $(ARGS)
+	@exec $(TARGET)/release/loadgen duel $(or $(ARGS),--json $(TARGET)/bench.json --svg $(TARGET)/bench.svg)
 
 experiments: ## Run the four experiments of the coursework; charts in target/experiments (ARGS=--seed=7 to repeat one)
 	cargo build --release --workspace
@@ -67,11 +67,13 @@ experiments: ## Run the four experiments of the coursework; charts in target/exp
 bench-ring: ## Measure lookup and rebuild of every kind of ring, and the cost of a hostile expression
 	cargo bench -p ringmaster --bench ring -- $(ARGS)
 
-# The profile is that of the bench's own loads. The compiler reads it in the form of its own LLVM.
-pgo: ## Build target/pgo/release/ringmaster, guided by a profile: 3 to 5 % less CPU (rustup component add llvm-tools)
+# The profile is that of the bench's own loads. That of the build scripts is removed before them. The
+# compiler reads it in the form of its own LLVM.
+pgo: ## Build target/pgo/release/ringmaster, guided by a profile: about 3 % less CPU (rustup component add llvm-tools)
 	cargo build --release --workspace
 	rm -rf $(TARGET)/pgo-profile
 	RUSTFLAGS=-Cprofile-generate=$(abspath $(TARGET))/pgo-profile cargo build --release -p ringmaster --target-dir $(TARGET)/pgo-training
+	rm -f $(TARGET)/pgo-profile/*.profraw
 	$(TARGET)/release/loadgen duel --peer ringmaster --ringmaster $(TARGET)/pgo-training/release/ringmaster --rounds 1 --duration 2s \
 	--scenario small --scenario close --scenario 16k --scenario 1m --scenario chunks
 	"$$(rustc --print sysroot)/lib/rustlib/$$(rustc -vV | sed -n 's/^host: //p')/bin/llvm-profdata" \

@@ -59,7 +59,7 @@ pub(crate) fn limit_descriptors(limits: &mut ProxyLimits, workers: usize) -> any
             "--max-connections {wanted} is lowered to {room}: only {rest} descriptors are left for them"
         );
         match *wanted == DEFAULT_MAX_CONNECTIONS.get() {
-            // The user has not asked for as many.
+            // That is the default, whether it was typed or not.
             true => tracing::info!("{sentence}"),
             false => tracing::warn!("{sentence}"),
         }

@@ -45,3 +45,17 @@ impl WrongTokenLog {
         self.count.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_tokens_are_counted_whether_they_are_logged_or_not() {
+        let log = WrongTokenLog::default();
+        for _ in 0..3 {
+            log.record(IpAddr::from([192, 0, 2, 1]));
+        }
+        assert_eq!(log.count(), 3);
+    }
+}

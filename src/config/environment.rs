@@ -2,6 +2,7 @@
 //! be ignored in silence.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 
 use clap::CommandFactory as _;
 
@@ -15,8 +16,11 @@ const PREFIX: &str = "RINGMASTER_";
 /// Returns a sentence for each variable of the environment that has the prefix and belongs to no
 /// flag.
 pub(crate) fn unknown_variables() -> Vec<String> {
-    let set = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-    unknown(set, &known_variables())
+    // Besides service links, such a service has one variable with its whole address.
+    let is_link = |value: &OsStr| value.to_string_lossy().starts_with("tcp://");
+    let set = std::env::vars_os().filter(|(_, value)| !value.is_empty() && !is_link(value));
+    let names = set.map(|(name, _)| name.to_string_lossy().into_owned());
+    unknown(names, &known_variables())
 }
 
 /// Variables of all flags of all subcommands.
@@ -33,22 +37,34 @@ fn known_variables() -> BTreeSet<String> {
 
 fn unknown(set: impl Iterator<Item = String>, known: &BTreeSet<String>) -> Vec<String> {
     // Suggestions are made of lowercase names.
-    let lowercase: Vec<String> = known.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let suffixes = known.iter().filter_map(|name| name.strip_prefix(PREFIX));
+    let lowercase: Vec<String> = suffixes.map(str::to_ascii_lowercase).collect();
     let lowercase: Vec<&str> = lowercase.iter().map(String::as_str).collect();
     let mut sentences: Vec<String> = set
-        .filter(|name| name.starts_with(PREFIX) && !known.contains(name))
-        .map(|name| {
-            let meant = nearest(&name, &lowercase).map(str::to_ascii_uppercase);
-            let hint = meant.map(|meant| format!("; did you mean {meant}?"));
+        .filter(|name| !known.contains(name) && !is_service_link(name))
+        .filter_map(|name| {
+            let suffix = name.strip_prefix(PREFIX)?;
+            let meant = nearest(suffix, &lowercase).map(str::to_ascii_uppercase);
+            let hint = meant.map(|meant| format!("; did you mean {PREFIX}{meant}?"));
             let name = terminal::escape(&name);
-            format!(
-                "{name} is not a variable of this program and is ignored{}",
-                hint.unwrap_or_default()
-            )
+            let hint = hint.unwrap_or_default();
+            Some(format!(
+                "{name} is not a variable of this program and is ignored{hint}"
+            ))
         })
         .collect();
     sentences.sort();
     sentences
+}
+
+/// Returns `true` for a variable by which Kubernetes and Docker announce a service that is called
+/// `ringmaster`.
+fn is_service_link(name: &str) -> bool {
+    let suffix = name.strip_prefix(PREFIX).unwrap_or_default();
+    suffix == "NAME"
+        || ["PORT_", "SERVICE_", "ENV_"]
+            .iter()
+            .any(|link| suffix.starts_with(link))
 }
 
 #[cfg(test)]
@@ -62,6 +78,8 @@ mod tests {
             "RINGMASTER_LISTEN",
             "RINGMASTER_REPLICS",
             "RINGMASTER_FROBNICATE",
+            "RINGMASTER_PORT_5000_TCP_ADDR",
+            "RINGMASTER_SERVICE_HOST",
         ];
         let found = unknown(set.map(str::to_owned).into_iter(), &known_variables());
         assert_eq!(

@@ -60,6 +60,18 @@ fn the_first_failing_check_gives_the_error() {
 }
 
 #[test]
+fn the_name_of_an_unknown_field_is_repeated_escaped_and_in_part() {
+    let name = r"\u001b".repeat(1_000);
+    let body = format!(r#"{{"{name}":1}}"#);
+    let refusal = parse_fields(body.as_bytes(), &[]).unwrap_err();
+    let shown = r"\u001b".repeat(MAX_ECHOED_NAME);
+    assert_eq!(
+        refusal.sentence,
+        format!("'{shown}' is not a field of this request; this request has no fields")
+    );
+}
+
+#[test]
 fn a_good_body_keeps_the_order_of_names() {
     let change = ChangeKind::Rm
         .parse_body(br#"{"n":3,"hostnames":["S5","S4"]}"#)

@@ -93,7 +93,7 @@ impl Body {
         }
     }
 
-    /// Returns the bytes of chunked framing so far, modulo 2^32.
+    /// Returns the bytes of chunked framing so far, weighted as by [`Scanner::scanned`].
     #[must_use]
     pub fn scanned(&self) -> u32 {
         match self {

@@ -67,9 +67,9 @@ fn a_misspelled_variable_is_a_warning_at_the_start() {
     assert_eq!(ringmaster.children().len(), 1);
 }
 
-/// The default is what the descriptors allow, so that its limit is no warning.
+/// The default is meant to be as many as the descriptors allow.
 #[test]
-fn a_lowered_limit_of_connections_is_a_warning_only_if_it_was_asked_for() {
+fn a_lowered_limit_of_connections_is_a_warning_unless_it_is_the_default() {
     for (flags, level) in [
         (&[][..], " INFO "),
         (&["--max-connections", "9000"], " WARN "),

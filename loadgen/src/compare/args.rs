@@ -16,7 +16,7 @@ const WARM_UP_DIVISOR: u32 = 4;
 /// Highest number of warm-up requests per connection, for loads of a fixed number of requests.
 const WARM_UP_REQUESTS: u64 = 64;
 
-/// Defaults: all scenarios take about half an hour.
+/// Defaults: all scenarios take about 40 minutes.
 const DEFAULT_ROUNDS: u32 = 5;
 const DEFAULT_DURATION: Duration = Duration::from_millis(800);
 

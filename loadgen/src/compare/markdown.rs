@@ -41,7 +41,8 @@ impl Readme {
             let (_, after) = rest.split_once(END_MARK)?;
             Some((before, after))
         });
-        let (before, after) = parts.with_context(|| format!("{name} lacks {BEGIN_MARK:?}"))?;
+        let (before, after) = parts
+            .with_context(|| format!("{name} lacks the marks {BEGIN_MARK:?} and {END_MARK:?}"))?;
         Ok(Self {
             path: path.to_owned(),
             before: before.to_owned(),

@@ -3,10 +3,11 @@
 //!
 //! Each measurement has a fresh proxy, because memory that was used once is seldom given back.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use rustix::process::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -71,6 +72,7 @@ pub(crate) async fn sample(
     tokio::time::sleep(plan.settle).await;
     let cpu_us_per_second = cpu_us_per_second(pid).await?;
     let kib_after = resident_kib(pid)?;
+    held.check(row)?;
     drop(held);
     testbed.backends.release();
     proxy.stop().await?;
@@ -110,8 +112,34 @@ enum HeldConnections {
         _load: PeerLoad,
     },
     Unanswered {
-        _streams: Vec<TcpStream>,
+        streams: Vec<TcpStream>,
     },
+}
+
+impl HeldConnections {
+    /// Checks that requests without an answer still have none.
+    ///
+    /// # Errors
+    /// The proxy has answered or closed a connection.
+    fn check(&self, row: MemoryRow) -> anyhow::Result<()> {
+        let Self::Unanswered { streams } = self else {
+            return Ok(());
+        };
+        let waiting = [
+            MemoryRow::Waiting,
+            MemoryRow::StuckUploads,
+            MemoryRow::SlowUploads,
+        ];
+        for stream in streams.iter().filter(|_| waiting.contains(&row)) {
+            match stream.try_read(&mut [0]) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => bail!("the proxy closed a connection"),
+                Ok(_) => bail!("the proxy answered a request that its backend did not answer"),
+                Err(err) => return Err(err).context("a held connection"),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Opens the connections and brings them into the state of the row.
@@ -127,7 +155,7 @@ async fn open(row: MemoryRow, proxy: &Proxy, shape: Shape) -> anyhow::Result<Hel
         _ => {
             let addr = *proxy.addrs.first().context("no address")?;
             let streams = open_streams(row, addr, shape.connections).await?;
-            return Ok(HeldConnections::Unanswered { _streams: streams });
+            return Ok(HeldConnections::Unanswered { streams });
         }
     }
     Ok(HeldConnections::Idle { _load: load })
@@ -162,14 +190,19 @@ async fn open_streams(
         match row {
             MemoryRow::StuckUploads => {
                 // As much as the proxy takes.
-                let _ = timeout(STUCK_DELAY, stream.write_all(&piece)).await;
+                if let Ok(written) = timeout(STUCK_DELAY, stream.write_all(&piece)).await {
+                    written.context("uploading")?;
+                }
             }
             MemoryRow::SlowReaders | MemoryRow::SlowChunks => {
                 let begun = timeout(FIRST_BYTES_TIMEOUT, stream.readable()).await;
                 begun.context("no reply began")??;
                 let mut start = [0; "HTTP/1.1 200".len()];
                 let len = stream.peek(&mut start).await?;
-                ensure!(b"HTTP/1.1 200".starts_with(&start[..len]), "not status 200");
+                ensure!(
+                    len > 0 && b"HTTP/1.1 200".starts_with(&start[..len]),
+                    "not status 200"
+                );
             }
             _ => {}
         }

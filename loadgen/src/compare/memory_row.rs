@@ -22,7 +22,7 @@ pub(crate) enum MemoryRow {
     SlowChunks,
     /// They have sent one request, all at once, and stay open.
     Burst,
-    /// They have sent many requests in several rounds, and are closed.
+    /// They were opened and closed in several rounds of many requests.
     Rounds,
 }
 
@@ -60,7 +60,9 @@ impl MemoryRow {
             Self::SlowReaders => "clients that read nothing of a reply of 1 MiB",
             Self::SlowChunks => "clients that read nothing of a reply in chunks of 1,000 bytes",
             Self::Burst => "connections that came at once, sent one request, and are idle",
-            Self::Rounds => "connections, closed after six rounds of 20,000 requests",
+            Self::Rounds => {
+                "connections, opened and closed in each of six rounds of 20,000 requests"
+            }
         }
     }
 

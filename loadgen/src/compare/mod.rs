@@ -105,7 +105,7 @@ pub(crate) async fn run(args: DuelArgs) -> anyhow::Result<ExitCode> {
         .for_each(FairnessResult::summarise);
     results.memory.iter_mut().for_each(MemoryResult::summarise);
     print(&table::text(&results))?;
-    if let Some(readme) = readme {
+    if let Some(readme) = readme.filter(|_| !interrupted) {
         readme.write(&markdown::text(&results))?;
     }
     if let Some(path) = &args.json {

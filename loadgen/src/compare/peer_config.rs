@@ -1,7 +1,8 @@
 //! Configuration of each peer: one listener, three backends, tuned as its manual recommends. Pure.
 //!
 //! Everything else is the default of each program. For a fair comparison:
-//! - connections to the backends are kept, and there is no access log;
+//! - connections to the backends are kept, and there is no access log, except where a scenario
+//!   measures it;
 //! - where HTTP is read, the same header is hashed consistently;
 //! - HAProxy splices in both directions (`splice-auto` does not);
 //! - nothing touches the disk, no limit is reached, and no backend is marked down when a client

@@ -1,6 +1,5 @@
 //! The peer `relay`: a process that passes bytes between each client and a backend connection of
-//! its own, and reads nothing of them. Its cost is that of the kernel alone, a limit that no proxy
-//! can reach.
+//! its own, and reads nothing of them. Its cost is that of the kernel alone.
 //!
 //! A small reply takes the same four calls as in a proxy that reads HTTP (recv, send, recv, send).
 //! A large reply is spliced through a pipe (splice(2)). The receiver sleeps until a good part of

@@ -42,7 +42,7 @@ pub(crate) struct Rounds<'a> {
 pub(crate) struct Runner {
     pub(crate) proxy: Proxy,
     pub(crate) shape: Shape,
-    /// The metrics are requested once per second.
+    /// The metrics are requested when a load begins, and once per second after that.
     pub(crate) scraped: bool,
 }
 
@@ -145,12 +145,14 @@ impl Rounds<'_> {
         load.run(None, warm_up).await.context("warming up")?;
         tokio::time::sleep(IDLE_DELAY).await;
         let before = (proxy.usage()?, Usage::read(getpid())?);
-        let result = match proxy.metrics.filter(|_| *scraped) {
-            None => load.run(rate, self.plan.span).await?,
-            Some(addr) => tokio::select! {
+        let result = if *scraped {
+            let addr = proxy.metrics.context("no address of the metrics")?;
+            tokio::select! {
                 result = load.run(rate, self.plan.span) => result?,
                 err = scrape_forever(addr) => return Err(err),
-            },
+            }
+        } else {
+            load.run(rate, self.plan.span).await?
         };
         tokio::time::sleep(IDLE_DELAY).await;
         let after = (proxy.usage()?, Usage::read(getpid())?);

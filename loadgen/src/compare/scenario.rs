@@ -32,7 +32,7 @@ pub(crate) enum Scenario {
     Backends,
     /// 200-byte bodies, one worker against two
     Workers,
-    /// 200-byte bodies with an access log, and with metrics of 64 backends scraped each second
+    /// 200-byte bodies with 64 backends: with an access log, with metrics scraped once per load
     Observed,
     /// Memory of idle connections
     Idle,
@@ -86,7 +86,7 @@ pub(crate) struct Setting {
     pub(crate) backends: usize,
     pub(crate) workers: usize,
     pub(crate) access_log: bool,
-    /// The metrics are requested once per second.
+    /// The metrics are requested when a load begins, and once per second after that.
     pub(crate) scraped: bool,
 }
 
@@ -118,19 +118,14 @@ const BACKEND_SETTINGS: [Setting; 3] = [
 const WORKER_SETTINGS: [Setting; 2] = [workers("x1", 1), workers("x2", 2)];
 
 const OBSERVED_SETTINGS: [Setting; 3] = [
+    backends("plain", 64),
     Setting {
-        label: "plain",
-        ..PLAIN
-    },
-    Setting {
-        label: "log",
         access_log: true,
-        ..PLAIN
+        ..backends("log", 64)
     },
     Setting {
-        label: "scrape",
         scraped: true,
-        ..backends("", 64)
+        ..backends("scrape", 64)
     },
 ];
 
@@ -248,6 +243,16 @@ impl Scenario {
         }
     }
 
+    /// Label of the last setting of the scenario with this name; `None` if it has only one.
+    pub(crate) fn last_label(name: &str) -> Option<&'static str> {
+        let all = Self::value_variants().iter();
+        let settings = all.filter(|scenario| scenario.name() == name);
+        let settings = settings.flat_map(|scenario| scenario.settings().last());
+        settings
+            .map(|setting| setting.label)
+            .find(|label| !label.is_empty())
+    }
+
     /// Returns `true` if the scenario measures this peer.
     pub(crate) fn measures(self, peer: Peer) -> bool {
         match self {
@@ -287,6 +292,12 @@ mod tests {
             let flag = scenario.to_possible_value().unwrap();
             assert_eq!(flag.get_name(), scenario.name());
         }
+    }
+
+    #[test]
+    fn the_last_setting_is_that_of_the_table() {
+        let last = ["backends", "small"].map(Scenario::last_label);
+        assert_eq!(last, [Some("b256"), None]);
     }
 
     #[test]

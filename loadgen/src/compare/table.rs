@@ -10,6 +10,7 @@ use super::fairness::{FairnessResult, SMALL_PER_SECOND};
 use super::memory_table::memory_tables;
 use super::peer::Peer;
 use super::results::{PeerResult, Results, ScenarioResult};
+use super::scenario::Scenario;
 use crate::float::round_u64;
 use crate::text::group_thousands;
 
@@ -121,11 +122,8 @@ pub(crate) fn verdicts(scenario: &ScenarioResult, peer: &PeerResult) -> Vec<Stri
     let Some(summary) = peer.summary.as_ref().filter(|_| own) else {
         return Vec::new();
     };
-    let last = scenario
-        .peers
-        .iter()
-        .rfind(|other| other.first == peer.first);
-    let is_last = last.is_some_and(|last| last.name == peer.name);
+    let last = Scenario::last_label(scenario.name);
+    let is_last = last.is_some_and(|label| peer.name.ends_with(label));
     let ratio = Aim::cpu_ratio(scenario.name).zip(summary.ratio);
     let growth = Aim::growth(scenario.name).zip(summary.growth.filter(|_| is_last));
     let ratio = ratio.map(|(aim, spread)| format!("ratio {}", aim.verdict(spread, "")));

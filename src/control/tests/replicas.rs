@@ -139,6 +139,19 @@ fn http_shows_what_text_shows() {
 }
 
 #[test]
+fn a_drain_with_fields_is_refused_and_one_without_is_not() {
+    let port = port();
+    for (body, status) in [(r#"{"x":1}"#, 400), ("force", 400), (" ", 200), ("{}", 200)] {
+        let (answered, text) = ask(&port, "POST /replicas/S2/drain", body);
+        assert_eq!(answered, status, "{body:?}: {text}");
+        if status == 200 {
+            assert_eq!(port.order(), Order::Drain("S2".parse().unwrap()));
+        }
+    }
+    assert!(port.orders.try_recv().is_err());
+}
+
+#[test]
 fn orders_reach_the_fleet_from_both_protocols() {
     let port = port();
     let name = |text: &str| text.parse::<ReplicaName>().unwrap();
