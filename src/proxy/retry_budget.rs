@@ -134,22 +134,21 @@ impl RetryBudget {
 mod tests {
     use super::*;
 
-    fn retries_allowed(budget: &mut RetryBudget, now: Instant) -> u32 {
-        let mut count = 0;
-        while budget.allows_retry(now) {
-            budget.take_retry(now).unwrap();
-            count += 1;
-        }
-        count
+    /// Takes the retries that are left and returns their number, at most 1,000.
+    fn retries_allowed(budget: &mut RetryBudget, now: Instant) -> usize {
+        let take = |_: &u32| budget.allows_retry(now) && budget.take_retry(now).is_ok();
+        (0..1000).take_while(take).count()
     }
 
     #[test]
     fn a_fifth_of_the_requests_and_at_least_ten_may_be_retried() {
         let now = Instant::now();
         assert_eq!(retries_allowed(&mut RetryBudget::new(now), now), 10);
-        let mut busy = RetryBudget::new(now);
-        (0..1000).for_each(|_| busy.request(now));
-        assert_eq!(retries_allowed(&mut busy, now), 200);
+        for (requests, retries) in [(54, 10), (55, 11), (1000, 200), (1099, 219)] {
+            let mut busy = RetryBudget::new(now);
+            (0..requests).for_each(|_| busy.request(now));
+            assert_eq!(retries_allowed(&mut busy, now), retries, "{requests}");
+        }
     }
 
     #[test]
@@ -159,6 +158,20 @@ mod tests {
         assert_eq!(retries_allowed(&mut budget, start), 10);
         assert!(!budget.allows_retry(start + Duration::from_millis(9_999)));
         assert!(budget.allows_retry(start + BUDGET_WINDOW));
+    }
+
+    #[test]
+    fn each_retry_leaves_the_window_a_window_after_it_was_taken() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut budget = RetryBudget::new(start);
+        for second in 0..10 {
+            budget.take_retry(after(second)).unwrap();
+        }
+        assert_eq!(retries_allowed(&mut budget, after(9)), 0);
+        for second in 10..20 {
+            assert_eq!(retries_allowed(&mut budget, after(second)), 1);
+        }
     }
 
     #[test]

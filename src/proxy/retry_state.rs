@@ -156,3 +156,6 @@ impl RetryState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,6 +231,8 @@ fn a_spec_is_parsed_and_printed_alike() {
     let short: Spec = "classic:vnodes=4,slots=64".parse().unwrap();
     let whole = "classic:h=i^2+2*i+17,phi=i^2+j^2+2*j+25,slots=64,vnodes=4,probe=linear";
     assert_eq!(short.to_string(), whole);
+    let [once, twice] = ["classic:h=i", "classic:h=2*i"].map(|text| text.parse::<Spec>().unwrap());
+    assert_ne!(once, twice);
 }
 
 #[test]

@@ -231,6 +231,45 @@ fn an_expression_that_the_bounds_accept_never_fails() {
 }
 
 #[test]
+fn the_bounds_of_one_operation_are_its_extremes() {
+    let cases = [
+        ("i", (0, 10)),
+        ("-i", (-10, 0)),
+        ("i+5", (5, 15)),
+        ("5-i", (-5, 5)),
+        ("i*(i-4)", (-40, 60)),
+        ("100/(i+1)", (9, 100)),
+        ("(i-4)%3", (-2, 2)),
+        ("i%(0-3)", (0, 2)),
+        ("(i-4)%9", (-4, 6)),
+        ("(0-9223372036854775807-1)%1", (0, 0)),
+        ("i^2", (0, 100)),
+        ("(i+1)^2", (1, 121)),
+        ("(i+2)^i", (1, 12_i64.pow(10))),
+        ("(i-3)^3", (-343, 343)),
+    ];
+    for (text, bounds) in cases {
+        assert_eq!(Expr::parse(text).unwrap().bounds(10), Ok(bounds), "{text}");
+    }
+}
+
+#[test]
+fn bounds_with_an_arithmetic_error_are_refused() {
+    let cases = [
+        ("1/i", ArithmeticError::ByZero),
+        ("1/(i-10)", ArithmeticError::ByZero),
+        ("1%(5-i)", ArithmeticError::ByZero),
+        ("2^64/0", ArithmeticError::Overflow),
+        ("2^(i-1)", ArithmeticError::Exponent),
+        ("(0-9223372036854775807-1)/(0-1)", ArithmeticError::Overflow),
+        ("(0-9223372036854775807-1)%(0-1)", ArithmeticError::Overflow),
+    ];
+    for (text, error) in cases {
+        assert_eq!(Expr::parse(text).unwrap().bounds(10), Err(error), "{text}");
+    }
+}
+
+#[test]
 fn no_text_makes_the_parser_panic() {
     let mut random = Random(13);
     let letters: Vec<char> = "iijj0123456789+-*/%^()()".chars().collect();
