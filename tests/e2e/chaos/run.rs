@@ -165,7 +165,18 @@ impl Chaos<'_> {
             self.program.rep().len() == self.wanted
                 && self.program.standbys().len() == STANDBYS
                 && self.program.children().len() == self.wanted + STANDBYS
+                && self.none_is_silent()
         });
+    }
+
+    /// Returns `true` if no listed replica is silent: one that was frozen a moment ago still counts
+    /// as a replica, and is replaced later.
+    fn none_is_silent(&self) -> bool {
+        let shown: Value = serde_json::from_str(&self.program.command("show json")).expect("JSON");
+        let all = shown["message"]["replicas"].as_array().expect("a list");
+        all.iter()
+            .filter(|card| card["listed"] == true)
+            .all(|card| card["state"] == "up")
     }
 
     /// As many replicas as at the start, the ring and the bound of the start.
