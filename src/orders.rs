@@ -26,9 +26,6 @@ pub use replica_info::{FleetSnapshot, PastReplica, ReplicaInfo, ReplicaState};
 /// Maximum length of a request body on the admin paths, in bytes; a longer one gets 413.
 pub const MAX_ORDER_BODY: usize = 64 * 1024;
 
-/// Longest part of an unknown field's name that an error repeats, in characters.
-const MAX_ECHOED_NAME: usize = 40;
-
 /// Kind of change that a request body describes; the error texts differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
@@ -116,8 +113,7 @@ pub fn parse_fields(body: &[u8], known: &[&str]) -> Result<Map<String, Value>, O
         None if known.is_empty() => "this request has no fields".to_owned(),
         None => format!("the fields are: {}", known.join(", ")),
     };
-    let unknown: String = unknown.chars().take(MAX_ECHOED_NAME).collect();
-    let unknown = terminal::escape(&unknown);
+    let unknown = terminal::echo(unknown);
     Err(OrderError::invalid(format!(
         "'{unknown}' is not a field of this request; {hint}"
     )))

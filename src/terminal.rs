@@ -30,6 +30,17 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
+/// Longest part of a client's own text that an answer repeats, in characters.
+pub(crate) const MAX_ECHO: usize = 40;
+
+/// Returns the beginning of a client's text, escaped.
+pub(crate) fn echo(text: &str) -> String {
+    match text.char_indices().nth(MAX_ECHO) {
+        Some((end, _)) => format!("{}...", escape(&text[..end])),
+        None => escape(text).into_owned(),
+    }
+}
+
 /// Returns `true` for a character that shows as itself: the standard library escapes all others,
 /// and quotes.
 fn is_visible(c: char) -> bool {
@@ -41,7 +52,15 @@ fn is_visible(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{MAX_ECHO, echo, escape};
+
+    #[test]
+    fn a_clients_text_is_repeated_escaped_and_in_part() {
+        assert_eq!(echo("\u{1b}[2J\0"), r"\u001b[2J\u0000");
+        assert_eq!(echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
+        let long = echo(&"x".repeat(MAX_ECHO + 1));
+        assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
+    }
 
     #[test]
     fn invisible_characters_are_escaped() {

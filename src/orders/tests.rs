@@ -64,10 +64,10 @@ fn the_name_of_an_unknown_field_is_repeated_escaped_and_in_part() {
     let name = r"\u001b".repeat(1_000);
     let body = format!(r#"{{"{name}":1}}"#);
     let refusal = parse_fields(body.as_bytes(), &[]).unwrap_err();
-    let shown = r"\u001b".repeat(MAX_ECHOED_NAME);
+    let shown = r"\u001b".repeat(terminal::MAX_ECHO);
     assert_eq!(
         refusal.sentence,
-        format!("'{shown}' is not a field of this request; this request has no fields")
+        format!("'{shown}...' is not a field of this request; this request has no fields")
     );
 }
 

@@ -24,7 +24,7 @@ use tokio::task::{JoinSet, spawn_local};
 
 use super::bulk::Handover;
 use super::bulk_kind::BulkKind;
-use super::scenario::{MAX_BACKENDS, PLAIN};
+use super::setting::{MAX_BACKENDS, PLAIN};
 
 /// Connections that the kernel queues before they are accepted (limited by net.core.somaxconn).
 const BACKLOG: u32 = 4096;

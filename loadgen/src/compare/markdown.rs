@@ -33,7 +33,7 @@ impl Readme {
     /// Reads the file.
     ///
     /// # Errors
-    /// It cannot be read, or lacks a mark.
+    /// The file cannot be read, or lacks a mark.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
@@ -53,7 +53,7 @@ impl Readme {
     /// Writes the file with these tables.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub(crate) fn write(&self, tables: &str) -> anyhow::Result<()> {
         let Self { before, after, .. } = self;
         let text = format!("{before}{BEGIN_MARK}{tables}{END_MARK}{after}");
@@ -65,10 +65,7 @@ impl Readme {
 pub(crate) fn text(results: &Results) -> String {
     let mut text = machine(results);
     let (growing, plain): (Vec<_>, Vec<_>) = results.scenarios.iter().partition(|scenario| {
-        let settings = |named: &Scenario| named.settings().len() > 1;
-        let all = <Scenario as clap::ValueEnum>::value_variants().iter();
-        all.filter(|named| named.name() == scenario.name)
-            .any(settings)
+        Scenario::from_name(scenario.name).is_some_and(|named| named.settings().len() > 1)
     });
     text += &cpu_table(&plain);
     text += &besides_table(&plain);
@@ -240,15 +237,19 @@ fn memory_table(results: &[MemoryResult]) -> String {
     let mut lines = Vec::new();
     let mut rows = Vec::new();
     for result in results {
-        if rows.contains(&result.row) {
+        if rows.contains(&result.scenario) {
             continue;
         }
-        rows.push(result.row);
-        let of_row = || results.iter().filter(|other| other.row == result.row);
+        rows.push(result.scenario);
+        let of_row = || {
+            results
+                .iter()
+                .filter(|other| other.scenario == result.scenario)
+        };
         let mut cells = vec![format!(
             "{} {}",
             group_thousands(result.connections as u64),
-            result.row.title()
+            result.row.title
         )];
         cells.extend(names.iter().map(|name| {
             let named = of_row().find(|other| other.name == *name);

@@ -11,7 +11,8 @@ use super::memory_row::MemoryRow;
 use super::peer::Peer;
 use super::results::{MemoryResult, PeerResult, ScenarioResult};
 use super::rounds::{Rounds, Runner};
-use super::scenario::{PLAIN, Scenario, Setting, Shape};
+use super::scenario::{Scenario, Shape};
+use super::setting::{PLAIN, Setting};
 use super::testbed::Testbed;
 use crate::console::note;
 
@@ -100,7 +101,12 @@ fn name(peer: Peer, setting: Setting) -> String {
         .to_owned()
 }
 
-async fn measure_memory(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, row: MemoryRow) {
+async fn measure_memory(
+    testbed: &Testbed,
+    plan: &DuelPlan,
+    scenario: Scenario,
+    row: &'static MemoryRow,
+) {
     let wanted = row.connections(plan.idle);
     let wanted = plan.connections.unwrap_or(wanted);
     let connections = wanted.min(affordable_connections());
@@ -116,6 +122,7 @@ async fn measure_memory(testbed: &Testbed, plan: &DuelPlan, scenario: Scenario, 
         .filter(|installed| row.measures(installed.peer))
         .collect();
     let results = measured.iter().map(|installed| MemoryResult {
+        scenario: scenario.name(),
         row,
         name: installed.peer.name().to_owned(),
         connections,

@@ -17,12 +17,13 @@ use super::args::DuelPlan;
 use super::installed::InstalledPeer;
 use super::load::PeerLoad;
 use super::memory_row::{
-    MemoryRow, PIECE_BYTES, PIECE_COUNT, ROUND_COUNT, ROUND_REQUESTS, STUCK_UPLOAD_BYTES,
+    HeldState, MemoryRow, PIECE_BYTES, PIECE_COUNT, ROUND_COUNT, ROUND_REQUESTS,
 };
 use super::proc_usage::{Usage, resident_kib};
 use super::proxy::Proxy;
 use super::results::MemorySample;
-use super::scenario::{PLAIN, SMALL, Shape};
+use super::scenario::{SMALL, Shape};
+use super::setting::PLAIN;
 use super::testbed::Testbed;
 use crate::arrivals::LoadLength;
 
@@ -52,13 +53,13 @@ const SMALL_RECV_BUFFER: u32 = 1;
 pub(crate) async fn sample(
     testbed: &Testbed,
     installed: &InstalledPeer,
-    row: MemoryRow,
+    row: &MemoryRow,
     shape: Shape,
     plan: &DuelPlan,
     round: u32,
 ) -> anyhow::Result<Option<MemorySample>> {
-    let backends = match row {
-        MemoryRow::StuckUploads => &testbed.backends.small_window_addrs,
+    let backends = match row.held {
+        HeldState::Uploading { slow: false, .. } => &testbed.backends.small_window_addrs,
         _ => &testbed.backends.addrs,
     };
     let proxy = testbed.start(installed, PLAIN, shape, backends).await?;
@@ -68,11 +69,11 @@ pub(crate) async fn sample(
     warm_up(&proxy, shape, plan).await.context("warming up")?;
     tokio::time::sleep(plan.settle).await;
     let kib_before = resident_kib(pid)?;
-    let held = open(row, &proxy, shape).await?;
+    let held = open(row.held, &proxy, shape).await?;
     tokio::time::sleep(plan.settle).await;
     let cpu_us_per_second = cpu_us_per_second(pid).await?;
     let kib_after = resident_kib(pid)?;
-    held.check(row)?;
+    held.check()?;
     drop(held);
     testbed.backends.release();
     proxy.stop().await?;
@@ -108,11 +109,14 @@ async fn cpu_us_per_second(pid: Pid) -> anyhow::Result<f64> {
 enum HeldConnections {
     /// All are closed.
     None,
-    Idle {
+    Answered {
         _load: PeerLoad,
     },
-    Unanswered {
-        streams: Vec<TcpStream>,
+    /// Their requests have no answer.
+    Unanswered(Vec<TcpStream>),
+    /// Their replies are not read.
+    Unread {
+        _streams: Vec<TcpStream>,
     },
 }
 
@@ -121,16 +125,11 @@ impl HeldConnections {
     ///
     /// # Errors
     /// The proxy has answered or closed a connection.
-    fn check(&self, row: MemoryRow) -> anyhow::Result<()> {
-        let Self::Unanswered { streams } = self else {
+    fn check(&self) -> anyhow::Result<()> {
+        let Self::Unanswered(streams) = self else {
             return Ok(());
         };
-        let waiting = [
-            MemoryRow::Waiting,
-            MemoryRow::StuckUploads,
-            MemoryRow::SlowUploads,
-        ];
-        for stream in streams.iter().filter(|_| waiting.contains(&row)) {
+        for stream in streams {
             match stream.try_read(&mut [0]) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) => bail!("the proxy closed a connection"),
@@ -142,23 +141,29 @@ impl HeldConnections {
     }
 }
 
-/// Opens the connections and brings them into the state of the row.
-async fn open(row: MemoryRow, proxy: &Proxy, shape: Shape) -> anyhow::Result<HeldConnections> {
-    let mut load = PeerLoad::new(shape, &proxy.addrs);
-    match row {
-        MemoryRow::Idle => load.each_once().await?,
-        MemoryRow::Burst => load.all_at_once().await?,
-        MemoryRow::Rounds => {
+/// Opens the connections and brings them into their state.
+async fn open(held: HeldState, proxy: &Proxy, shape: Shape) -> anyhow::Result<HeldConnections> {
+    let addr = *proxy.addrs.first().context("no address")?;
+    Ok(match held {
+        HeldState::Answered { at_once } => {
+            let mut load = PeerLoad::new(shape, &proxy.addrs);
+            match at_once {
+                true => load.all_at_once().await?,
+                false => load.each_once().await?,
+            }
+            HeldConnections::Answered { _load: load }
+        }
+        HeldState::Closed => {
             send_rounds(proxy, shape).await?;
-            return Ok(HeldConnections::None);
+            HeldConnections::None
         }
-        _ => {
-            let addr = *proxy.addrs.first().context("no address")?;
-            let streams = open_streams(row, addr, shape.connections).await?;
-            return Ok(HeldConnections::Unanswered { streams });
+        HeldState::Unread { .. } => HeldConnections::Unread {
+            _streams: open_streams(held, addr, shape.connections).await?,
+        },
+        HeldState::Unanswered | HeldState::Uploading { .. } => {
+            HeldConnections::Unanswered(open_streams(held, addr, shape.connections).await?)
         }
-    }
-    Ok(HeldConnections::Idle { _load: load })
+    })
 }
 
 async fn send_rounds(proxy: &Proxy, shape: Shape) -> anyhow::Result<()> {
@@ -176,53 +181,64 @@ async fn send_rounds(proxy: &Proxy, shape: Shape) -> anyhow::Result<()> {
 }
 
 async fn open_streams(
-    row: MemoryRow,
+    held: HeldState,
     addr: SocketAddr,
     count: usize,
 ) -> anyhow::Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
-    let piece = vec![b'x'; STUCK_UPLOAD_BYTES];
+    let line = held.request_line();
     for id in 0..count {
-        let mut stream = connect(row, addr).await.context("connecting")?;
-        let line = row.request_line();
+        let mut stream = connect(held, addr).await.context("connecting")?;
         let head = format!("{line}Host: {addr}\r\nX-Request-ID: {id}\r\n\r\n");
         stream.write_all(head.as_bytes()).await?;
-        match row {
-            MemoryRow::StuckUploads => {
-                // As much as the proxy takes.
-                if let Ok(written) = timeout(STUCK_DELAY, stream.write_all(&piece)).await {
-                    written.context("uploading")?;
-                }
-            }
-            MemoryRow::SlowReaders | MemoryRow::SlowChunks => {
-                let begun = timeout(FIRST_BYTES_TIMEOUT, stream.readable()).await;
-                begun.context("no reply began")??;
-                let mut start = [0; "HTTP/1.1 200".len()];
-                let len = stream.peek(&mut start).await?;
-                ensure!(
-                    len > 0 && b"HTTP/1.1 200".starts_with(&start[..len]),
-                    "not status 200"
-                );
-            }
+        match held {
+            HeldState::Uploading { bytes, slow: false } => upload(&mut stream, bytes).await?,
+            HeldState::Unread { .. } => expect_reply(&stream).await?,
             _ => {}
         }
         streams.push(stream);
     }
-    if row == MemoryRow::SlowUploads {
-        for _ in 0..PIECE_COUNT {
-            for stream in &mut streams {
-                stream.write_all(&piece[..PIECE_BYTES]).await?;
-            }
-            tokio::time::sleep(PIECE_INTERVAL).await;
-        }
+    if matches!(held, HeldState::Uploading { slow: true, .. }) {
+        upload_pieces(&mut streams).await?;
     }
     Ok(streams)
 }
 
-async fn connect(row: MemoryRow, addr: SocketAddr) -> std::io::Result<TcpStream> {
+/// Uploads as much as the proxy takes.
+async fn upload(stream: &mut TcpStream, bytes: usize) -> anyhow::Result<()> {
+    match timeout(STUCK_DELAY, stream.write_all(&vec![b'x'; bytes])).await {
+        Ok(written) => written.context("uploading"),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn upload_pieces(streams: &mut [TcpStream]) -> anyhow::Result<()> {
+    for _ in 0..PIECE_COUNT {
+        for stream in &mut *streams {
+            stream.write_all(&[b'x'; PIECE_BYTES]).await?;
+        }
+        tokio::time::sleep(PIECE_INTERVAL).await;
+    }
+    Ok(())
+}
+
+/// Waits until a reply with status 200 begins.
+async fn expect_reply(stream: &TcpStream) -> anyhow::Result<()> {
+    let begun = timeout(FIRST_BYTES_TIMEOUT, stream.readable()).await;
+    begun.context("no reply began")??;
+    let mut start = [0; "HTTP/1.1 200".len()];
+    let len = stream.peek(&mut start).await?;
+    ensure!(
+        len > 0 && b"HTTP/1.1 200".starts_with(&start[..len]),
+        "not status 200"
+    );
+    Ok(())
+}
+
+async fn connect(held: HeldState, addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_nodelay(true)?;
-    if matches!(row, MemoryRow::SlowReaders | MemoryRow::SlowChunks) {
+    if matches!(held, HeldState::Unread { .. }) {
         socket.set_recv_buffer_size(SMALL_RECV_BUFFER)?;
     }
     socket.connect(addr).await
@@ -233,5 +249,67 @@ pub(crate) fn shape(connections: usize) -> Shape {
     Shape {
         connections,
         ..SMALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Returns a held connection and its other end.
+    async fn held() -> (HeldConnections, std::net::TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let stream = connect(HeldState::Unanswered, addr).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        (HeldConnections::Unanswered(vec![stream]), peer)
+    }
+
+    /// Waits until something has arrived at the held connection.
+    async fn arrival(held: &HeldConnections) {
+        let HeldConnections::Unanswered(streams) = held else {
+            panic!("{held:?}");
+        };
+        timeout(FIRST_BYTES_TIMEOUT, streams[0].readable())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_or_an_end_of_a_held_connection_is_an_error() {
+        let (silent, _peer) = held().await;
+        silent.check().unwrap();
+        let (answered, mut peer) = held().await;
+        peer.write_all(b"HTTP/1.1 503 No\r\n").unwrap();
+        arrival(&answered).await;
+        let fault = answered.check().unwrap_err();
+        assert!(fault.to_string().contains("answered"), "{fault}");
+        let (closed, peer) = held().await;
+        drop(peer);
+        arrival(&closed).await;
+        let fault = closed.check().unwrap_err();
+        assert!(fault.to_string().contains("closed"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn only_a_reply_with_status_200_is_held_unread() {
+        for (reply, accepted) in [
+            ("HTTP/1.1 200 OK", true),
+            ("HTTP/1.1 503", false),
+            ("", false),
+        ] {
+            let (held, mut peer) = held().await;
+            peer.write_all(reply.as_bytes()).unwrap();
+            drop(peer);
+            let HeldConnections::Unanswered(streams) = held else {
+                panic!("{held:?}");
+            };
+            let found = expect_reply(&streams[0]).await;
+            assert_eq!(found.is_ok(), accepted, "{reply:?}: {found:?}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Memory as text for the terminal. Pure.
 
-use super::aim::Aim;
 use super::cell::{MISSING, format_spread, or_missing};
 use super::peer::Peer;
 use super::results::MemoryResult;
@@ -12,13 +11,12 @@ pub(super) fn memory_tables(results: &[MemoryResult]) -> String {
     let mut text = String::new();
     let mut previous = None;
     for result in results {
-        if previous != Some(result.row) {
-            let row = serde_json::to_value(result.row).unwrap_or_default();
+        if previous != Some(result.scenario) {
             text += &format!(
                 "\n{}: {} {}\n{:<15}{:>16}{:>16}{:>9}{:>14}{:>11}\n",
-                row.as_str().unwrap_or_default(),
+                result.scenario,
                 group_thousands(result.connections as u64),
-                result.row.title(),
+                result.row.title,
                 "",
                 "KiB/connection",
                 "(spread)",
@@ -26,7 +24,7 @@ pub(super) fn memory_tables(results: &[MemoryResult]) -> String {
                 "(spread)",
                 "CPU µs/s",
             );
-            previous = Some(result.row);
+            previous = Some(result.scenario);
         }
         text += &memory_line(result);
     }
@@ -60,9 +58,11 @@ pub(crate) fn memory_verdicts(result: &MemoryResult) -> Vec<String> {
     let Some(summary) = result.summary.as_ref().filter(|_| own) else {
         return Vec::new();
     };
-    let each = Aim::kib_per_connection(result.row).zip(summary.kib_per_connection);
+    let each = result.row.kib_each.zip(summary.kib_per_connection);
     let each = each.map(|(aim, spread)| aim.verdict(spread, " KiB"));
-    let in_all = Aim::mib_in_all(result.row);
-    let in_all = in_all.map(|aim| aim.verdict(summary.mib_in_all, " MiB"));
+    let in_all = result
+        .row
+        .mib_in_all
+        .map(|aim| aim.verdict(summary.mib_in_all, " MiB"));
     each.into_iter().chain(in_all).collect()
 }

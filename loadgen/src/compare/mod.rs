@@ -35,6 +35,7 @@ mod results;
 mod rounds;
 mod scenario;
 mod scrape;
+mod setting;
 mod stats;
 mod strace;
 mod table;
@@ -56,7 +57,8 @@ use installed::InstalledPeer;
 use markdown::Readme;
 use peer_config::ProxySetup;
 use results::{MemoryResult, PeerNote, ScenarioResult};
-use scenario::{PLAIN, SMALL};
+use scenario::SMALL;
+use setting::PLAIN;
 use testbed::Testbed;
 
 /// Measures the scenarios and peers of `args`, prints the tables, and writes the files.

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use super::installed::InstalledPeer;
 use super::peer::Peer;
-use super::scenario::{Body, Setting};
+use super::scenario::Body;
+use super::setting::Setting;
 
 /// Idle connections to all backends that nginx keeps: the default of ringmaster for three backends.
 const NGINX_KEEPALIVE: usize = 192;
@@ -218,7 +219,7 @@ fn numbered<'a>(setup: &ProxySetup<'a>) -> impl Iterator<Item = (usize, &'a Sock
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::scenario::PLAIN;
+    use crate::compare::setting::PLAIN;
 
     fn rendered(peer: Peer, setting: Setting) -> String {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::fairness::FairnessResult;
-use super::memory_row::MemoryRow;
+use super::memory_row::{HeldState, MemoryRow};
 use super::stats::{RoundValue, ratios};
 use super::strace::SyscallCounts;
 use crate::float::as_f64;
@@ -95,7 +95,11 @@ pub(crate) struct Sample {
 /// Memory of one peer in one scenario.
 #[derive(Debug, Serialize)]
 pub(crate) struct MemoryResult {
-    pub(crate) row: MemoryRow,
+    /// Name of the scenario, and its data.
+    #[serde(rename = "row")]
+    pub(crate) scenario: &'static str,
+    #[serde(skip)]
+    pub(crate) row: &'static MemoryRow,
     pub(crate) name: String,
     pub(crate) connections: usize,
     pub(crate) samples: Vec<MemorySample>,
@@ -245,7 +249,7 @@ impl MemoryResult {
             grown / as_f64(self.connections as u64)
         });
         let in_all = samples.clone().map(|sample| kib(sample.kib_after) / 1024.0);
-        let held = self.row.is_held();
+        let held = self.row.held != HeldState::Closed;
         self.summary = Spread::from_values(in_all).map(|mib_in_all| MemorySummary {
             kib_per_connection: Spread::from_values(growth).filter(|_| held),
             mib_in_all,
@@ -258,6 +262,7 @@ impl MemoryResult {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::compare::memory_row;
 
     /// A peer whose samples have this CPU per request, in µs, at 10,000 requests/s.
     pub(crate) fn sample_peer(name: &str, cpu_us: &[f64]) -> PeerResult {
@@ -337,7 +342,8 @@ pub(crate) mod tests {
             cpu_us_per_second: 5.0,
         };
         let mut result = MemoryResult {
-            row: MemoryRow::Waiting,
+            scenario: "waiting",
+            row: &memory_row::WAITING,
             name: "ringmaster".into(),
             connections: 100,
             samples: vec![sample(1, 10_740), sample(2, 10_940)],
@@ -348,7 +354,7 @@ pub(crate) mod tests {
         let each = summary.kib_per_connection.unwrap();
         assert_eq!((each.min, each.max), (5.0, 7.0));
         assert!((summary.mib_in_all.max - 10_940.0 / 1024.0).abs() < 1e-9);
-        result.row = MemoryRow::Rounds;
+        result.row = &memory_row::ROUNDS;
         result.summarise();
         assert_eq!(result.summary.unwrap().kib_per_connection, None);
     }

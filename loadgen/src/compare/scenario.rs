@@ -5,8 +5,12 @@
 
 use clap::ValueEnum;
 
-use super::memory_row::MemoryRow;
+use super::aim::Aim;
+use super::memory_row::{self, MemoryRow};
 use super::peer::Peer;
+use super::setting::{
+    BACKEND_SETTINGS, CONNECTION_SETTINGS, OBSERVED_SETTINGS, PLAIN, Setting, WORKER_SETTINGS,
+};
 
 /// A kind of load, or a question about the proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,83 +78,6 @@ pub(crate) enum Body {
     Length(usize),
     /// This number of chunks, each of one byte.
     OneByteChunks(usize),
-}
-
-/// Setting in which a scenario runs a peer. Several settings measure how the cost grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Setting {
-    /// Follows the name of the peer in tables; empty if the scenario has only one setting.
-    pub(crate) label: &'static str,
-    /// `None`: those of the shape.
-    pub(crate) connections: Option<usize>,
-    pub(crate) backends: usize,
-    pub(crate) workers: usize,
-    pub(crate) access_log: bool,
-    /// The metrics are requested when a load begins, and once per second after that.
-    pub(crate) scraped: bool,
-}
-
-/// Setting of most scenarios.
-pub(crate) const PLAIN: Setting = Setting {
-    label: "",
-    connections: None,
-    backends: 3,
-    workers: 1,
-    access_log: false,
-    scraped: false,
-};
-
-/// Highest number of backends of any setting.
-pub(crate) const MAX_BACKENDS: usize = 256;
-
-const CONNECTION_SETTINGS: [Setting; 3] = [
-    connections("c64", 64),
-    connections("c512", 512),
-    connections("c4096", 4096),
-];
-
-const BACKEND_SETTINGS: [Setting; 3] = [
-    backends("b3", 3),
-    backends("b64", 64),
-    backends("b256", MAX_BACKENDS),
-];
-
-const WORKER_SETTINGS: [Setting; 2] = [workers("x1", 1), workers("x2", 2)];
-
-const OBSERVED_SETTINGS: [Setting; 3] = [
-    backends("plain", 64),
-    Setting {
-        access_log: true,
-        ..backends("log", 64)
-    },
-    Setting {
-        scraped: true,
-        ..backends("scrape", 64)
-    },
-];
-
-const fn connections(label: &'static str, connections: usize) -> Setting {
-    Setting {
-        label,
-        connections: Some(connections),
-        ..PLAIN
-    }
-}
-
-const fn backends(label: &'static str, backends: usize) -> Setting {
-    Setting {
-        label,
-        backends,
-        ..PLAIN
-    }
-}
-
-const fn workers(label: &'static str, workers: usize) -> Setting {
-    Setting {
-        label,
-        workers,
-        ..PLAIN
-    }
 }
 
 /// The most common load of proxies.
@@ -243,14 +170,34 @@ impl Scenario {
         }
     }
 
-    /// Label of the last setting of the scenario with this name; `None` if it has only one.
-    pub(crate) fn last_label(name: &str) -> Option<&'static str> {
-        let all = Self::value_variants().iter();
-        let settings = all.filter(|scenario| scenario.name() == name);
-        let settings = settings.flat_map(|scenario| scenario.settings().last());
-        settings
-            .map(|setting| setting.label)
-            .find(|label| !label.is_empty())
+    /// Returns the scenario with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::value_variants().iter().copied();
+        all.find(|scenario| scenario.name() == name)
+    }
+
+    /// Aim of ringmaster's CPU per request, as a ratio to the baseline.
+    pub(crate) fn cpu_aim(self) -> Option<Aim> {
+        Some(Aim(match self {
+            Self::Small => 0.78,
+            Self::Close => 0.68,
+            Self::Body1MiB => 0.60,
+            Self::Body16MiB => 0.75,
+            Self::Chunks => 1.0,
+            Self::Connections | Self::Backends | Self::Workers | Self::Observed => 0.90,
+            _ => return None,
+        }))
+    }
+
+    /// Aim of the CPU per request in the last setting, as a ratio to the first.
+    pub(crate) fn growth_aim(self) -> Option<Aim> {
+        (self == Self::Backends).then_some(Aim(1.1))
+    }
+
+    /// Label of the last of several settings.
+    pub(crate) fn last_label(self) -> Option<&'static str> {
+        let label = self.settings().last()?.label;
+        (!label.is_empty()).then_some(label)
     }
 
     /// Returns `true` if the scenario measures this peer.
@@ -267,16 +214,16 @@ impl Scenario {
     }
 
     /// Held connections of a scenario that measures memory.
-    pub(crate) fn memory_row(self) -> Option<MemoryRow> {
+    pub(crate) fn memory_row(self) -> Option<&'static MemoryRow> {
         Some(match self {
-            Self::Idle => MemoryRow::Idle,
-            Self::Waiting => MemoryRow::Waiting,
-            Self::StuckUploads => MemoryRow::StuckUploads,
-            Self::SlowUploads => MemoryRow::SlowUploads,
-            Self::SlowReaders => MemoryRow::SlowReaders,
-            Self::SlowChunks => MemoryRow::SlowChunks,
-            Self::Burst => MemoryRow::Burst,
-            Self::Rounds => MemoryRow::Rounds,
+            Self::Idle => &memory_row::IDLE,
+            Self::Waiting => &memory_row::WAITING,
+            Self::StuckUploads => &memory_row::STUCK_UPLOADS,
+            Self::SlowUploads => &memory_row::SLOW_UPLOADS,
+            Self::SlowReaders => &memory_row::SLOW_READERS,
+            Self::SlowChunks => &memory_row::SLOW_CHUNKS,
+            Self::Burst => &memory_row::BURST,
+            Self::Rounds => &memory_row::ROUNDS,
             _ => return None,
         })
     }
@@ -285,18 +232,20 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::setting::MAX_BACKENDS;
 
     #[test]
     fn names_are_those_of_the_flags() {
         for scenario in Scenario::value_variants() {
             let flag = scenario.to_possible_value().unwrap();
             assert_eq!(flag.get_name(), scenario.name());
+            assert_eq!(Scenario::from_name(scenario.name()), Some(*scenario));
         }
     }
 
     #[test]
     fn the_last_setting_is_that_of_the_table() {
-        let last = ["backends", "small"].map(Scenario::last_label);
+        let last = [Scenario::Backends, Scenario::Small].map(Scenario::last_label);
         assert_eq!(last, [Some("b256"), None]);
     }
 

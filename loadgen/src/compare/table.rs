@@ -3,7 +3,6 @@
 //! Each scenario has a table: first the CPU per request as a ratio to the baseline, then throughput
 //! and latencies. `-` stands for a value that was not, or cannot be, measured.
 
-use super::aim::Aim;
 use super::bulk::BULK_CLIENTS;
 use super::cell::{MISSING, format_micros, format_spread, or_missing, three_digits};
 use super::fairness::{FairnessResult, SMALL_PER_SECOND};
@@ -122,10 +121,15 @@ pub(crate) fn verdicts(scenario: &ScenarioResult, peer: &PeerResult) -> Vec<Stri
     let Some(summary) = peer.summary.as_ref().filter(|_| own) else {
         return Vec::new();
     };
-    let last = Scenario::last_label(scenario.name);
+    let Some(measured) = Scenario::from_name(scenario.name) else {
+        return Vec::new();
+    };
+    let last = measured.last_label();
     let is_last = last.is_some_and(|label| peer.name.ends_with(label));
-    let ratio = Aim::cpu_ratio(scenario.name).zip(summary.ratio);
-    let growth = Aim::growth(scenario.name).zip(summary.growth.filter(|_| is_last));
+    let ratio = measured.cpu_aim().zip(summary.ratio);
+    let growth = measured
+        .growth_aim()
+        .zip(summary.growth.filter(|_| is_last));
     let ratio = ratio.map(|(aim, spread)| format!("ratio {}", aim.verdict(spread, "")));
     let growth = growth.map(|(aim, spread)| format!("growth {}", aim.verdict(spread, "")));
     ratio.into_iter().chain(growth).collect()

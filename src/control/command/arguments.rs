@@ -9,9 +9,6 @@ use std::str::FromStr;
 use crate::orders::{ChangeKind, ChangeRequest};
 use crate::terminal;
 
-/// Longest part of a client's own text that an answer repeats, in characters.
-pub(in crate::control) const MAX_ECHO: usize = 40;
-
 /// Error in the words after a command's name.
 #[derive(Debug)]
 pub(in crate::control) enum UsageError {
@@ -24,15 +21,6 @@ pub(in crate::control) enum UsageError {
 impl From<String> for UsageError {
     fn from(sentence: String) -> Self {
         Self::Reason(sentence)
-    }
-}
-
-/// Returns the beginning of a client's text, escaped for a terminal.
-pub(in crate::control) fn echo(text: &str) -> String {
-    let end = text.char_indices().nth(MAX_ECHO);
-    match end {
-        Some((end, _)) => format!("{}...", terminal::escape(&text[..end])),
-        None => terminal::escape(text).into_owned(),
     }
 }
 
@@ -52,7 +40,8 @@ pub(in crate::control) fn parse_int<T: FromStr>(word: &str) -> Option<T> {
 /// # Errors
 /// A sentence, when it is not a whole number.
 pub(in crate::control) fn event_number(word: &str) -> Result<u64, String> {
-    parse_int(word).ok_or_else(|| format!("'{}' is not the number of an event", echo(word)))
+    parse_int(word)
+        .ok_or_else(|| format!("'{}' is not the number of an event", terminal::echo(word)))
 }
 
 /// Parses the number and the names of an `add` or `rm`.
@@ -79,17 +68,4 @@ pub(in crate::control) fn parse_value<T: FromStr<Err: fmt::Display>>(
 ) -> Result<T, String> {
     word.parse()
         .map_err(|err: T::Err| terminal::escape(&err.to_string()).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clients_text_is_repeated_escaped_and_in_part() {
-        assert_eq!(echo("\u{1b}[2J\0"), r"\u001b[2J\u0000");
-        assert_eq!(echo(&"x".repeat(MAX_ECHO)), "x".repeat(MAX_ECHO));
-        let long = echo(&"x".repeat(MAX_ECHO + 1));
-        assert_eq!(long, format!("{}...", "x".repeat(MAX_ECHO)));
-    }
 }

@@ -6,10 +6,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::arguments::{UsageError, echo, event_number, no_args, parse_value};
+use super::arguments::{UsageError, event_number, no_args, parse_value};
 use super::control_command::{CommandSpec, ControlCommand};
 use super::{replica_commands, ring_commands};
 use crate::suggest::nearest;
+use crate::terminal;
 
 /// Intervals that `watch` accepts, in seconds.
 const WATCH_INTERVALS: RangeInclusive<f64> = 0.1..=3600.0;
@@ -113,7 +114,7 @@ pub(super) fn find_command(name: &str) -> Result<&'static CommandSpec, String> {
             Some(meant) => format!("did you mean '{meant}'?"),
             None => "try 'help'".into(),
         };
-        format!("there is no command '{}'; {hint}", echo(name))
+        format!("there is no command '{}'; {hint}", terminal::echo(name))
     })
 }
 

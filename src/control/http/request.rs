@@ -71,7 +71,7 @@ impl<'a> RequestParts<'a> {
     /// Returns a field of the body.
     ///
     /// # Errors
-    /// When the body is no JSON object, has no such field, or has another one.
+    /// The body is no JSON object, has no such field, or has another one.
     pub(super) fn value(&self, name: &str) -> Result<Value, OrderError> {
         let value = parse_fields(self.body, &[name])?.remove(name);
         value.ok_or_else(|| OrderError::invalid(format!("{name} is missing")))
@@ -80,7 +80,7 @@ impl<'a> RequestParts<'a> {
     /// Checks that the body is empty, or an object without fields.
     ///
     /// # Errors
-    /// When the body is something else.
+    /// The body is something else.
     pub(super) fn no_fields(&self) -> Result<(), OrderError> {
         match self.body.trim_ascii() {
             [] => Ok(()),
